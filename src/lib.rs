@@ -1,0 +1,39 @@
+//! `ssh -D`, grown up: one local port that speaks SOCKS4, SOCKS4a, SOCKS5, HTTP CONNECT and plain
+//! HTTP, and carries each request as a `direct-tcpip` channel of an SSH session.
+//!
+//! # The road
+//!
+//! ```text
+//! listener ──► request ──► dial ──► pool ──► session ──► channel
+//!     ▲                                                      │
+//!     └──────────────────────── relay ◄──────────────────────┘
+//! ```
+//!
+//! Data goes one way. No stage knows the one before it. The modules below stand in the order of the
+//! flow; `app` is the only one that knows every stage.
+//!
+//! # The promises
+//!
+//! Each is tested.
+//!
+//! 1. **A cut is never a clean end.** If the SSH session dies in the middle of a response, the
+//!    client's socket is reset. It gets a FIN only after the far side has said that it is done.
+//! 2. **Failures are told truthfully**, each in the client's own protocol: [`dial::DialError`] is
+//!    what can go wrong, and each protocol has one total mapping of it.
+//! 3. **No connection can hold up another**: a client that stops reading, a target that stops
+//!    answering, a slow name look-up on the far side.
+//! 4. **Half-close works both ways**, byte for byte.
+//! 5. **Nothing leaks**: no channel, socket, task or memory outlives its connection.
+//! 6. **Names are resolved on the far side.** Nothing is looked up here but the SSH server itself.
+//! 7. **Host keys are verified, always.** Unknown keys are refused when nobody can be asked.
+//! 8. **Loopback by default.** A listener on another address needs authentication or an explicit
+//!    word for it.
+//! 9. **A fault of the tunnel is ours to mend, a fault of the target is the client's to hear.**
+//!    Before a channel is confirmed a lost session is retried; a refused target is dialled once.
+
+pub mod destination;
+pub mod dial;
+pub mod listen;
+pub mod relay;
+pub mod request;
+pub mod ssh;

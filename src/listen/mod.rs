@@ -1,0 +1,3 @@
+//! How a connection comes in.
+
+pub mod stream;

@@ -1,0 +1,67 @@
+//! The one value that travels down the road: who asks for which destination, through which listener.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::destination::Destination;
+
+/// One client's wish to be connected.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The listener it came in by, as the user named it (`127.0.0.1:1080`).
+    pub listener: Arc<str>,
+    /// The protocol it was made in.
+    pub protocol: Protocol,
+    /// Where the client's connection comes from.
+    pub source: Source,
+    /// The proxy user, where the listener asks for one.
+    pub user: Option<Arc<str>>,
+    /// Where it wants to go.
+    pub destination: Destination,
+}
+
+/// The protocol a client speaks to a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// SOCKS version 4, an IPv4 address.
+    Socks4,
+    /// SOCKS version 4 with a name in place of the address.
+    Socks4a,
+    /// SOCKS version 5 (RFC 1928).
+    Socks5,
+    /// HTTP CONNECT (RFC 9110 section 9.3.6).
+    HttpConnect,
+    /// A plain HTTP request in absolute form (RFC 9112 section 3.2.2).
+    Http,
+}
+
+/// The client's end of an accepted connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A TCP client and its address.
+    Tcp(SocketAddr),
+    /// A client of a unix socket, which has no address.
+    Unix,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Socks4 => "socks4",
+            Self::Socks4a => "socks4a",
+            Self::Socks5 => "socks5",
+            Self::HttpConnect => "connect",
+            Self::Http => "http",
+        })
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Everything that knows the SSH library. No type of it leaves this folder.
+
+/// One forwarded connection on a session.
+#[derive(Debug)]
+pub struct Channel {}
+
+/// The sessions to one server.
+#[derive(Clone, Debug)]
+pub struct Pool {}
