@@ -1,0 +1,200 @@
+//! A TCP connection to the SSH server: the one name that is resolved on this side, and all of its
+//! addresses tried (Happy Eyeballs, RFC 8305).
+//!
+//! The crate for this on crates.io keeps only the first error and takes no address family.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::client_config::AddressFamily;
+
+/// Why no address of the server took the connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ReachError {
+    /// The server's own name did not resolve.
+    #[error("the name {host} does not resolve: {source}")]
+    Resolve {
+        /// The name that was looked up.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// The name resolved, but not to an address of the family that was asked for.
+    #[error("{host} has no {family} address")]
+    NoAddress {
+        /// The name that was looked up.
+        host: String,
+        /// The family that was asked for.
+        family: AddressFamily,
+    },
+    /// Every address failed.
+    #[error("{}", Attempts(.tried))]
+    Connect {
+        /// Each address in the order of its failure, with its reason.
+        tried: Vec<(SocketAddr, io::Error)>,
+    },
+}
+
+/// Prints each failed address with its reason.
+struct Attempts<'a>(&'a [(SocketAddr, io::Error)]);
+
+impl fmt::Display for Attempts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (address, error)) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}connect to {address}: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Connects to `host`, a name or an address, with the first address that answers.
+///
+/// The socket has `TCP_NODELAY` and `SO_KEEPALIVE` (`TCPKeepAlive yes`, OpenSSH's default). There
+/// is no time limit here: `ConnectTimeout` is the caller's.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes every attempt. A look-up that has begun goes on in a thread of the
+/// runtime until the system's resolver gives up; its answer is dropped.
+pub(super) async fn connect_tcp(
+    host: &str,
+    port: u16,
+    family: AddressFamily,
+) -> Result<TcpStream, ReachError> {
+    let found = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|source| ReachError::Resolve { host: host.to_owned(), source })?;
+    let addresses = interleave(found.filter(|address| family.admits(address)));
+    if addresses.is_empty() {
+        return Err(ReachError::NoAddress { host: host.to_owned(), family });
+    }
+    race(addresses, STAGGER).await
+}
+
+/// Starts an attempt every `stagger`, or at once when one has failed; the first success wins and
+/// the others are dropped (RFC 8305 section 5).
+async fn race(addresses: Vec<SocketAddr>, stagger: Duration) -> Result<TcpStream, ReachError> {
+    let mut waiting = addresses.into_iter();
+    let mut running = JoinSet::new();
+    let mut tried = Vec::new();
+    let mut next_start = Instant::now();
+    loop {
+        tokio::select! {
+            Some(ended) = running.join_next() => match ended {
+                Ok((_, Ok(stream))) => return Ok(stream),
+                Ok((address, Err(error))) => {
+                    tried.push((address, error));
+                    next_start = Instant::now();
+                }
+                Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+            },
+            () = sleep_until(next_start), if waiting.len() > 0 => {
+                if let Some(address) = waiting.next() {
+                    running.spawn(async move { (address, attempt(address).await) });
+                }
+                next_start = Instant::now() + stagger;
+            },
+            else => return Err(ReachError::Connect { tried }),
+        }
+    }
+}
+
+async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_keepalive(true)?;
+    Ok(stream)
+}
+
+/// Takes turns between the families, beginning with that of the first address, which the system's
+/// resolver prefers (RFC 8305 section 4). An address given twice is tried once.
+fn interleave(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for address in found {
+        let same = first.first().is_none_or(|a: &SocketAddr| a.is_ipv4() == address.is_ipv4());
+        let list = if same { &mut first } else { &mut second };
+        if !list.contains(&address) {
+            list.push(address);
+        }
+    }
+    let mut second = second.into_iter();
+    let mut out = Vec::new();
+    for address in first {
+        out.push(address);
+        out.extend(second.next());
+    }
+    out.extend(second);
+    out
+}
+
+/// The Connection Attempt Delay that RFC 8305 section 8 recommends.
+const STAGGER: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// An address on loopback where nobody listens: bound and let go.
+    async fn refused() -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        listener.local_addr().expect("a bound socket")
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|t| t.parse().expect(t)).collect()
+    }
+
+    #[test]
+    fn families_take_turns_and_duplicates_go() {
+        let found = addresses(&["[::1]:1", "[::2]:1", "[::1]:1", "[::3]:1", "1.1.1.1:1"]);
+        let expected = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]);
+        assert_eq!(interleave(found.into_iter()), expected);
+        let found = addresses(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
+        assert_eq!(interleave(found.clone().into_iter()), found);
+        assert!(interleave(std::iter::empty()).is_empty());
+    }
+
+    /// With a stagger of an hour, only the failure of the first attempt can start the second.
+    #[tokio::test]
+    async fn a_failure_starts_the_next_attempt_at_once() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let good = listener.local_addr().expect("a bound socket");
+        let list = vec![refused().await, refused().await, good];
+        let stream = race(list, Duration::from_secs(3600)).await.expect("the last one listens");
+        assert_eq!(stream.peer_addr().expect("connected"), good);
+        assert!(stream.nodelay().expect("a socket option"));
+        assert!(SockRef::from(&stream).keepalive().expect("a socket option"));
+    }
+
+    #[tokio::test]
+    async fn every_address_is_told_with_its_reason() {
+        let (a, b) = (refused().await, refused().await);
+        let error = race(vec![a, b], STAGGER).await.expect_err("nobody listens");
+        let text = error.to_string();
+        assert!(text.contains(&format!("connect to {a}: ")), "{text}");
+        assert!(text.contains(&format!("connect to {b}: ")), "{text}");
+        assert_eq!(text.to_lowercase().matches("refused").count(), 2, "{text}");
+    }
+
+    #[tokio::test]
+    async fn the_family_is_kept_to() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let port = listener.local_addr().expect("a bound socket").port();
+        connect_tcp("127.0.0.1", port, AddressFamily::Inet).await.expect("it listens");
+        connect_tcp("127.0.0.1", port, AddressFamily::Any).await.expect("it listens");
+        let error = connect_tcp("127.0.0.1", port, AddressFamily::Inet6).await.expect_err("IPv4");
+        assert_eq!(error.to_string(), "127.0.0.1 has no IPv6 address");
+    }
+}

@@ -1,0 +1,278 @@
+//! An SSH server as a user names it: `[user@]host[:port]` or `ssh://[user@]host[:port]`.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use super::printable::{Lines, printable};
+
+/// An SSH server as the user typed it. The host may be an alias that only `ssh_config` knows.
+///
+/// Its `FromStr` takes what `ssh` takes, and `host:port` besides. The last `@` ends the user's
+/// name. A host with two colons or more is an IPv6 literal; with a port it stands in brackets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServerName {
+    /// The user to log in as, where one was given.
+    pub user: Option<String>,
+    /// A host name, an address without brackets, or an alias of `ssh_config`. Never empty, never
+    /// with a leading `-`, without white space, control and shell characters.
+    pub host: String,
+    /// The port, 1 to 65535, where one was given.
+    pub port: Option<u16>,
+}
+
+/// Why a text names no server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidServerName {
+    /// There is no host.
+    #[error("the host name of the server is empty")]
+    EmptyHost,
+    /// The host starts with `-`, which programs take for a flag.
+    #[error("a host name cannot start with '-': '{0}'")]
+    LeadingDash(String),
+    /// The host has characters that no host name has.
+    #[error("not a host name: '{0}'")]
+    InvalidHost(String),
+    /// There is an `@` with nothing usable before it.
+    #[error("the user name before '@' is empty, starts with '-' or has control characters")]
+    InvalidUser,
+    /// The port is not a number from 1 to 65535.
+    #[error("the port must be a number from 1 to 65535, not '{0}'")]
+    InvalidPort(String),
+    /// Brackets without a partner, around something else than IPv6, or with more behind them.
+    #[error("brackets belong around an IPv6 address, as in [2001:db8::1]:22")]
+    InvalidBrackets,
+    /// A URI with something after the host and port.
+    #[error("a server has no path: ssh://[user@]host[:port] is all there is")]
+    Path,
+    /// A URI with a password.
+    #[error("a password does not belong on a command line; it is asked for when it is needed")]
+    Password,
+}
+
+impl FromStr for ServerName {
+    type Err = InvalidServerName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("ssh://") {
+            Some(rest) => parse_uri(rest),
+            None => parse_plain(text),
+        }
+    }
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(user) = &self.user {
+            write!(f, "{user}@")?;
+        }
+        match self.port {
+            Some(port) if self.host.contains(':') => write!(f, "[{}]:{port}", self.host),
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => f.write_str(&self.host),
+        }
+    }
+}
+
+fn parse_plain(text: &str) -> Result<ServerName, InvalidServerName> {
+    let (user, place) = match text.rsplit_once('@') {
+        Some((user, place)) => (Some(check_user(user.to_owned())?), place),
+        None => (None, text),
+    };
+    let bare_ipv6 = !place.starts_with('[') && place.matches(':').count() > 1;
+    let (host, port) = if bare_ipv6 { (check_ipv6(place)?, None) } else { parse_place(place)? };
+    Ok(ServerName { user, host, port })
+}
+
+fn parse_uri(rest: &str) -> Result<ServerName, InvalidServerName> {
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains(['/', '?', '#']) {
+        return Err(InvalidServerName::Path);
+    }
+    let (user, place) = match rest.rsplit_once('@') {
+        Some((user, _)) if user.contains(':') => return Err(InvalidServerName::Password),
+        Some((user, place)) => (Some(check_user(percent_decode(user)?)?), place),
+        None => (None, rest),
+    };
+    let (host, port) = parse_place(place)?;
+    Ok(ServerName { user, host, port })
+}
+
+/// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
+fn parse_place(place: &str) -> Result<(String, Option<u16>), InvalidServerName> {
+    if let Some(rest) = place.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or(InvalidServerName::InvalidBrackets)?;
+        let host = check_ipv6(host).map_err(|_| InvalidServerName::InvalidBrackets)?;
+        let port = match rest.strip_prefix(':') {
+            Some(port) => Some(parse_port(port)?),
+            None if rest.is_empty() => None,
+            None => return Err(InvalidServerName::InvalidBrackets),
+        };
+        return Ok((host, port));
+    }
+    match place.split_once(':') {
+        Some((host, port)) => Ok((check_host(host)?, Some(parse_port(port)?))),
+        None => Ok((check_host(place)?, None)),
+    }
+}
+
+/// The characters that newer versions of `ssh` refuse in a host name, and `/`.
+fn check_host(host: &str) -> Result<String, InvalidServerName> {
+    let quoted = || printable(host, 80, Lines::One);
+    if host.is_empty() {
+        return Err(InvalidServerName::EmptyHost);
+    }
+    if host.starts_with('-') {
+        return Err(InvalidServerName::LeadingDash(quoted()));
+    }
+    let bad = |c: char| c.is_control() || c.is_whitespace() || "'`\"$\\;&<>|(){}[]/".contains(c);
+    if host.contains(bad) {
+        return Err(InvalidServerName::InvalidHost(quoted()));
+    }
+    Ok(host.to_owned())
+}
+
+/// An IPv6 address, with a zone (`fe80::1%eth0`) or without.
+fn check_ipv6(host: &str) -> Result<String, InvalidServerName> {
+    let address = host.split_once('%').map_or(host, |(address, _)| address);
+    if address.parse::<Ipv6Addr>().is_err() || host.ends_with('%') {
+        return Err(InvalidServerName::InvalidHost(printable(host, 80, Lines::One)));
+    }
+    check_host(host)
+}
+
+fn check_user(user: String) -> Result<String, InvalidServerName> {
+    if user.is_empty() || user.starts_with('-') || user.contains(char::is_control) {
+        return Err(InvalidServerName::InvalidUser);
+    }
+    Ok(user)
+}
+
+fn parse_port(text: &str) -> Result<u16, InvalidServerName> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(port) if digits && port != 0 => Ok(port),
+        _ => Err(InvalidServerName::InvalidPort(printable(text, 20, Lines::One))),
+    }
+}
+
+/// Decodes `%40` and the like (RFC 3986 section 2.1), the way to write an `@` in a URI's user.
+fn percent_decode(text: &str) -> Result<String, InvalidServerName> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        if first != b'%' {
+            bytes.push(first);
+            rest = tail;
+            continue;
+        }
+        let digit = |i: usize| tail.get(i).and_then(|b| char::from(*b).to_digit(16));
+        let (Some(high), Some(low)) = (digit(0), digit(1)) else {
+            return Err(InvalidServerName::InvalidUser);
+        };
+        bytes.push(u8::try_from(high * 16 + low).expect("two hexadecimal digits are one byte"));
+        rest = &tail[2..];
+    }
+    String::from_utf8(bytes).map_err(|_| InvalidServerName::InvalidUser)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::InvalidServerName as Invalid;
+    use super::*;
+
+    fn name(user: Option<&str>, host: &str, port: Option<u16>) -> ServerName {
+        ServerName { user: user.map(Into::into), host: host.into(), port }
+    }
+
+    #[test]
+    fn what_users_of_ssh_type() {
+        for (text, expected) in [
+            ("host", name(None, "host", None)),
+            ("me@host", name(Some("me"), "host", None)),
+            ("host:2222", name(None, "host", Some(2222))),
+            ("me@host.example:22", name(Some("me"), "host.example", Some(22))),
+            ("me@corp.example@host", name(Some("me@corp.example"), "host", None)),
+            ("DOMAIN\\me@host", name(Some("DOMAIN\\me"), "host", None)),
+            ("a:b@host:1", name(Some("a:b"), "host", Some(1))),
+            ("::1", name(None, "::1", None)),
+            ("me@fe80::1%eth0", name(Some("me"), "fe80::1%eth0", None)),
+            ("[::1]:22", name(None, "::1", Some(22))),
+            ("me@[2001:db8::1]", name(Some("me"), "2001:db8::1", None)),
+            ("ssh://host", name(None, "host", None)),
+            ("ssh://host/", name(None, "host", None)),
+            ("ssh://me@host:65535", name(Some("me"), "host", Some(65535))),
+            ("ssh://me%40corp@[::1]:1", name(Some("me@corp"), "::1", Some(1))),
+            ("under_score", name(None, "under_score", None)),
+        ] {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_server_says_why() {
+        let host = |text: &str| Invalid::InvalidHost(text.into());
+        let port = |text: &str| Invalid::InvalidPort(text.into());
+        for (text, why) in [
+            ("", Invalid::EmptyHost),
+            ("me@", Invalid::EmptyHost),
+            (":22", Invalid::EmptyHost),
+            ("ssh://", Invalid::EmptyHost),
+            ("@host", Invalid::InvalidUser),
+            ("-l@host", Invalid::InvalidUser),
+            ("a\nb@host", Invalid::InvalidUser),
+            ("ssh://%0a@host", Invalid::InvalidUser),
+            ("ssh://%zz@host", Invalid::InvalidUser),
+            ("ssh://%4@host", Invalid::InvalidUser),
+            ("ssh://%ff@host", Invalid::InvalidUser),
+            ("-oProxyCommand=x", Invalid::LeadingDash("-oProxyCommand=x".into())),
+            ("me@-host", Invalid::LeadingDash("-host".into())),
+            ("ho st", host("ho st")),
+            ("ho\x1bst", host("ho\\u{1b}st")),
+            ("ho$(x)", host("ho$(x)")),
+            ("host/path", host("host/path")),
+            ("1:2:3", host("1:2:3")),
+            ("fe80::1%", host("fe80::1%")),
+            ("host:", port("")),
+            ("host:0", port("0")),
+            ("host:65536", port("65536")),
+            ("host:+1", port("+1")),
+            ("host: 1", port(" 1")),
+            ("[::1]22", Invalid::InvalidBrackets),
+            ("[::1", Invalid::InvalidBrackets),
+            ("[host]:22", Invalid::InvalidBrackets),
+            ("ssh://host/path", Invalid::Path),
+            ("ssh://host?x", Invalid::Path),
+            ("ssh://me:secret@host", Invalid::Password),
+            ("ssh://::1", Invalid::EmptyHost),
+        ] {
+            assert_eq!(text.parse::<ServerName>(), Err(why), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_password_is_not_in_the_message() {
+        let error = "ssh://me:secret@host".parse::<ServerName>().unwrap_err();
+        assert!(!error.to_string().contains("secret"));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in "\\PC{0,60}") {
+            let _ = text.parse::<ServerName>();
+            let _ = format!("ssh://{text}").parse::<ServerName>();
+        }
+
+        #[test]
+        fn what_is_printed_reads_the_same(
+            user in proptest::option::of("[a-z][a-z@:.]{0,10}"),
+            host in "[a-z0-9][a-z0-9.-]{0,20}|::1|2001:db8::[1-9]",
+            port in proptest::option::of(1_u16..),
+        ) {
+            let name = ServerName { user, host, port };
+            prop_assert_eq!(name.to_string().parse(), Ok(name));
+        }
+    }
+}
