@@ -1,8 +1,15 @@
 //! Everything that knows the SSH library. No type of it leaves this folder.
 
+mod client_config;
 mod printable;
+mod reach;
 mod server_name;
 
+pub use client_config::{
+    AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfigSource, IdentityAgent,
+    IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
+};
+pub use reach::ReachError;
 pub use server_name::{InvalidServerName, ServerName};
 
 /// One forwarded connection on a session.

@@ -178,6 +178,22 @@ mod tests {
         assert!(SockRef::from(&stream).keepalive().expect("a socket option"));
     }
 
+    /// A listener whose queue is full drops the SYN: the attempt hangs, as with a dead host.
+    #[tokio::test]
+    async fn an_attempt_that_hangs_does_not_hold_up_the_next() {
+        let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
+            .expect("a socket");
+        full.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
+        full.listen(0).expect("a listener");
+        let dead = full.local_addr().expect("bound").as_socket().expect("IPv4");
+        let _fills_the_queue = TcpStream::connect(dead).await.expect("the queue takes one");
+
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let good = listener.local_addr().expect("a bound socket");
+        let stream = race(vec![dead, good], Duration::from_millis(1)).await.expect("one listens");
+        assert_eq!(stream.peer_addr().expect("connected"), good);
+    }
+
     #[tokio::test]
     async fn every_address_is_told_with_its_reason() {
         let (a, b) = (refused().await, refused().await);

@@ -1,0 +1,354 @@
+//! From what `ssh -G` prints, or from flags alone, to a [`ClientConfig`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::local::Local;
+use super::{
+    AddressFamily, AuthMethod, ClientConfig, ConfigError, IdentityAgent, IdentityFile,
+    IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
+};
+use crate::ssh::printable::{Lines, printable};
+use crate::ssh::server_name::ServerName;
+
+/// Reads what `ssh -G` printed: a keyword and its value a line.
+pub(super) fn parse(
+    output: &str,
+    name: &ServerName,
+    options: &SshOptions,
+    local: &Local,
+) -> Result<ClientConfig, ConfigError> {
+    let settings = Settings::from_lines(output);
+    let missing = |keyword| ConfigError::Invalid { keyword, value: String::new() };
+    let host_name = settings.first("hostname").ok_or(missing("HostName"))?.to_owned();
+    let user = settings.first("user").ok_or(missing("User"))?.to_owned();
+    let port = settings.number("port", "Port", 0)?;
+    let port = u16::try_from(port).ok().filter(|p| *p != 0).ok_or(missing("Port"))?;
+    build(&settings, Place { host_name, port, user }, name, options, local)
+}
+
+/// Takes the flags and OpenSSH's defaults, where there is no `ssh` to ask.
+pub(super) fn defaults(
+    name: &ServerName,
+    options: &SshOptions,
+    local: &Local,
+) -> Result<ClientConfig, ConfigError> {
+    if options.config_file.is_some() {
+        return Err(ConfigError::NeedsSsh);
+    }
+    let mut settings = Settings::from_options(&options.options);
+    settings.fill_in(&DEFAULTS);
+    if options.identities.is_empty() && settings.first("identityfile").is_none() {
+        settings.fill_in(&DEFAULT_IDENTITIES);
+    }
+    if let Some(family) = options.address_family {
+        settings.overrule("addressfamily", family_keyword(family));
+    }
+    let port = match (options.port, settings.number("port", "Port", 0)?, name.port) {
+        (Some(port), _, _) | (None, 0, Some(port)) => port,
+        (None, 0, None) => 22,
+        (None, port, _) => u16::try_from(port)
+            .map_err(|_| ConfigError::Invalid { keyword: "Port", value: port.to_string() })?,
+    };
+    let user = options.user.as_deref().or(settings.first("user")).or(name.user.as_deref());
+    let user = user.or(local.user.as_deref()).ok_or(ConfigError::NoUser)?.to_owned();
+    let host = settings.first("hostname").map(|h| h.replace("%h", &name.host));
+    let host_name = host.unwrap_or_else(|| name.host.clone()).to_lowercase();
+    build(&settings, Place { host_name, port, user }, name, options, local)
+}
+
+/// Where to connect, and as whom.
+struct Place {
+    host_name: String,
+    port: u16,
+    user: String,
+}
+
+fn build(
+    settings: &Settings,
+    place: Place,
+    name: &ServerName,
+    options: &SshOptions,
+    local: &Local,
+) -> Result<ClientConfig, ConfigError> {
+    refuse_unsupported(settings, name)?;
+    let alive = settings.time("serveraliveinterval", "ServerAliveInterval")?;
+    let mut config = ClientConfig {
+        name: name.host.clone(),
+        host_name: place.host_name,
+        port: place.port,
+        user: place.user,
+        identity_files: Vec::new(),
+        identities_only: settings.switch("identitiesonly", Switch::Off),
+        identity_agent: identity_agent(settings.first("identityagent"), local),
+        user_known_hosts_files: settings.files("userknownhostsfile", local),
+        global_known_hosts_files: settings.files("globalknownhostsfile", local),
+        host_key_alias: settings.first("hostkeyalias").map(str::to_owned),
+        strict_host_key_checking: strict(settings.first("stricthostkeychecking"))?,
+        hash_known_hosts: settings.switch("hashknownhosts", Switch::Off),
+        connect_timeout: settings.time("connecttimeout", "ConnectTimeout")?,
+        server_alive_interval: alive,
+        server_alive_count_max: settings.number("serveralivecountmax", "ServerAliveCountMax", 3)?,
+        address_family: family(settings.first("addressfamily"))?,
+        batch_mode: settings.switch("batchmode", Switch::Off),
+        pubkey_authentication: settings.switch("pubkeyauthentication", Switch::On),
+        kbd_interactive_authentication: settings.switch("kbdinteractiveauthentication", Switch::On),
+        password_authentication: settings.switch("passwordauthentication", Switch::On),
+        preferred_authentications: methods(settings.first("preferredauthentications")),
+        number_of_password_prompts: settings.number(
+            "numberofpasswordprompts",
+            "NumberOfPasswordPrompts",
+            3,
+        )?,
+    };
+    config.identity_files = identity_files(settings, &options.identities, local, &config);
+    Ok(config)
+}
+
+/// A connection without these would not be the one that was asked for.
+fn refuse_unsupported(settings: &Settings, name: &ServerName) -> Result<(), ConfigError> {
+    for (lower, keyword, remedy) in UNSUPPORTED {
+        let value = settings.first(lower).unwrap_or("none");
+        if !value.is_empty() && !value.eq_ignore_ascii_case("none") {
+            let host = printable(&name.host, 80, Lines::One);
+            return Err(ConfigError::Unsupported { host, keyword, remedy });
+        }
+    }
+    Ok(())
+}
+
+fn identity_agent(value: Option<&str>, local: &Local) -> IdentityAgent {
+    let of = |variable: &str| local.variables.get(variable).filter(|v| !v.is_empty());
+    let path = match value {
+        None | Some("SSH_AUTH_SOCK") => of("SSH_AUTH_SOCK").map(PathBuf::from),
+        Some("none") => None,
+        Some(value) => match value.strip_prefix('$') {
+            Some(variable) => of(variable).map(PathBuf::from),
+            None => Some(local.expand_tilde(value)),
+        },
+    };
+    path.map_or(IdentityAgent::None, IdentityAgent::Socket)
+}
+
+/// The keys of the command line first. `ssh -G` leaves out those of them that do not exist; here
+/// they stay, so that their absence is told when they would be used.
+fn identity_files(
+    settings: &Settings,
+    of_flags: &[PathBuf],
+    local: &Local,
+    config: &ClientConfig,
+) -> Vec<IdentityFile> {
+    let configured: Vec<&str> = settings.all("identityfile").filter(|f| *f != "none").collect();
+    let is_default =
+        |file: &str| file.strip_prefix("~/.ssh/").is_some_and(|f| DEFAULT_KEY_NAMES.contains(&f));
+    // `ssh -G` lists its default names when nobody named a file, and then all of them.
+    let by_default = configured.iter().filter(|f| is_default(f)).count() >= 3;
+    let mut out: Vec<IdentityFile> = Vec::new();
+    let mut push = |text: &str, origin| {
+        let Some(path) = local.expand(text, config) else {
+            tracing::warn!(file = %printable(text, 200, Lines::One),
+                "identity file left out: it has a token or a variable that is not known here");
+            return;
+        };
+        if !out.iter().any(|file| file.path == path) {
+            out.push(IdentityFile { path, origin });
+        }
+    };
+    for file in of_flags {
+        push(&file.to_string_lossy(), IdentityOrigin::Named);
+    }
+    for file in configured {
+        if !(by_default && is_default(file)) {
+            push(file, IdentityOrigin::Named);
+        } else if !file.ends_with("_dsa") && !file.ends_with("_xmss") {
+            push(file, IdentityOrigin::Default);
+        }
+    }
+    out
+}
+
+fn strict(value: Option<&str>) -> Result<StrictHostKeyChecking, ConfigError> {
+    Ok(match value.unwrap_or("ask").to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => StrictHostKeyChecking::Yes,
+        "ask" => StrictHostKeyChecking::Ask,
+        "accept-new" => StrictHostKeyChecking::AcceptNew,
+        "false" | "no" | "off" => StrictHostKeyChecking::No,
+        other => return Err(invalid("StrictHostKeyChecking", other)),
+    })
+}
+
+fn family(value: Option<&str>) -> Result<AddressFamily, ConfigError> {
+    Ok(match value.unwrap_or("any").to_ascii_lowercase().as_str() {
+        "any" => AddressFamily::Any,
+        "inet" => AddressFamily::Inet,
+        "inet6" => AddressFamily::Inet6,
+        other => return Err(invalid("AddressFamily", other)),
+    })
+}
+
+fn family_keyword(family: AddressFamily) -> &'static str {
+    match family {
+        AddressFamily::Any => "any",
+        AddressFamily::Inet => "inet",
+        AddressFamily::Inet6 => "inet6",
+    }
+}
+
+fn methods(value: Option<&str>) -> Vec<AuthMethod> {
+    let names = value.unwrap_or("publickey,keyboard-interactive,password");
+    let known = [AuthMethod::PublicKey, AuthMethod::KeyboardInteractive, AuthMethod::Password];
+    names.split(',').filter_map(|n| known.into_iter().find(|m| m.as_str() == n.trim())).collect()
+}
+
+fn invalid(keyword: &'static str, value: &str) -> ConfigError {
+    ConfigError::Invalid { keyword, value: printable(value, 80, Lines::One) }
+}
+
+/// Keywords in lower case with their values; of several values the first counts.
+#[derive(Debug)]
+struct Settings(Vec<(String, String)>);
+
+impl Settings {
+    fn from_lines(output: &str) -> Self {
+        let pair = |line: &str| {
+            let (keyword, value) = line.split_once(' ')?;
+            Some((keyword.to_ascii_lowercase(), value.trim_end_matches('\r').to_owned()))
+        };
+        Self(output.lines().filter_map(pair).collect())
+    }
+
+    /// Reads `Key=Value` and `Key Value`; one pair of quotes around the value goes.
+    fn from_options(options: &[String]) -> Self {
+        let pair = |option: &String| {
+            let option = option.trim();
+            let end = option.find(|c: char| c == '=' || c.is_whitespace())?;
+            let (keyword, value) = option.split_at(end);
+            let value = value.trim_start();
+            let value = value.strip_prefix('=').unwrap_or(value).trim();
+            let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
+            Some((keyword.to_ascii_lowercase(), inner.unwrap_or(value).to_owned()))
+        };
+        Self(options.iter().filter_map(pair).collect())
+    }
+
+    fn fill_in(&mut self, pairs: &[(&str, &str)]) {
+        self.0.extend(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    }
+
+    fn overrule(&mut self, keyword: &str, value: &str) {
+        self.0.insert(0, (keyword.to_owned(), value.to_owned()));
+    }
+
+    fn all(&self, keyword: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(k, _)| k == keyword).map(|(_, value)| value.as_str())
+    }
+
+    fn first(&self, keyword: &str) -> Option<&str> {
+        self.all(keyword).next()
+    }
+
+    fn switch(&self, keyword: &str, default: Switch) -> Switch {
+        match self.first(keyword) {
+            None => default,
+            // `pubkeyauthentication unbound` and its like are ways of saying yes.
+            Some(v) if ["no", "false", "off"].iter().any(|no| v.eq_ignore_ascii_case(no)) => {
+                Switch::Off
+            }
+            Some(_) => Switch::On,
+        }
+    }
+
+    fn number(&self, lower: &str, keyword: &'static str, default: u32) -> Result<u32, ConfigError> {
+        match self.first(lower) {
+            None => Ok(default),
+            Some(value) => value.parse().map_err(|_| invalid(keyword, value)),
+        }
+    }
+
+    /// A time in the formats of `sshd_config(5)`; 0 and `none` are `None`.
+    fn time(&self, lower: &str, keyword: &'static str) -> Result<Option<Duration>, ConfigError> {
+        let value = self.first(lower).unwrap_or("none");
+        if value == "none" {
+            return Ok(None);
+        }
+        let seconds = parse_time(value).ok_or_else(|| invalid(keyword, value))?;
+        Ok((seconds != 0).then(|| Duration::from_secs(seconds)))
+    }
+
+    fn files(&self, keyword: &str, local: &Local) -> Vec<PathBuf> {
+        let paths = split_paths(self.first(keyword).unwrap_or_default());
+        paths.iter().filter(|p| *p != "none").map(|p| local.expand_tilde(p)).collect()
+    }
+}
+
+/// Takes a list of paths apart. `ssh -G` prints paths with spaces without quotes, so a word that
+/// does not begin as the first one does (with `/` or `~`) belongs to the path before it.
+fn split_paths(value: &str) -> Vec<String> {
+    let rooted = |word: &str| word.starts_with(['/', '~']);
+    let mut paths: Vec<String> = Vec::new();
+    for word in value.split(' ') {
+        match paths.last_mut() {
+            Some(last) if rooted(last) && !rooted(word) => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => paths.push(word.to_owned()),
+        }
+    }
+    paths.retain(|path| !path.trim().is_empty());
+    paths
+}
+
+/// `90`, `2m`, `1h30m`: seconds (`sshd_config(5)`, TIME FORMATS).
+fn parse_time(text: &str) -> Option<u64> {
+    let (mut total, mut number) = (0_u64, None::<u64>);
+    for c in text.chars() {
+        if let Some(digit) = c.to_digit(10) {
+            number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add(digit.into())?);
+            continue;
+        }
+        let unit = match c.to_ascii_lowercase() {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86400,
+            'w' => 604_800,
+            _ => return None,
+        };
+        total = total.checked_add(number.take()?.checked_mul(unit)?)?;
+    }
+    match number {
+        Some(seconds) => total.checked_add(seconds),
+        None if text.is_empty() => None,
+        None => Some(total),
+    }
+}
+
+/// What we would have to do and cannot: the keyword as `ssh -G` prints it, as users write it, and
+/// the way out.
+const UNSUPPORTED: [(&str, &str, &str); 5] = [
+    ("proxyjump", "ProxyJump", "-o ProxyJump=none connects directly"),
+    ("proxycommand", "ProxyCommand", "-o ProxyCommand=none connects directly"),
+    ("revokedhostkeys", "RevokedHostKeys", "mark the keys with @revoked in known_hosts instead"),
+    ("bindaddress", "BindAddress", "take it out of the configuration of this host"),
+    ("bindinterface", "BindInterface", "take it out of the configuration of this host"),
+];
+
+/// OpenSSH's defaults that are not "no", "none" or the first of their kind (`ssh_config(5)`).
+const DEFAULTS: [(&str, &str); 2] = [
+    ("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"),
+    ("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"),
+];
+
+/// The default names of which we can use the keys (`ssh_config(5)`, `IdentityFile`).
+const DEFAULT_IDENTITIES: [(&str, &str); 5] = [
+    ("identityfile", "~/.ssh/id_rsa"),
+    ("identityfile", "~/.ssh/id_ecdsa"),
+    ("identityfile", "~/.ssh/id_ecdsa_sk"),
+    ("identityfile", "~/.ssh/id_ed25519"),
+    ("identityfile", "~/.ssh/id_ed25519_sk"),
+];
+
+/// Every default name of any version of OpenSSH.
+const DEFAULT_KEY_NAMES: [&str; 7] =
+    ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa"];

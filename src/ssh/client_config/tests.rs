@@ -1,0 +1,330 @@
+//! Against what OpenSSH 9.2 printed, and against the `ssh` that is installed.
+
+use std::path::Path;
+
+use super::local::Local;
+use super::*;
+
+/// What `ssh -G -N -T` of OpenSSH 9.2 printed for a plain host, without the lists of algorithms.
+const PLAIN: &str = "\
+host foo
+user root
+hostname foo
+port 22
+addressfamily any
+batchmode no
+checkhostip no
+hashknownhosts yes
+identitiesonly no
+kbdinteractiveauthentication yes
+passwordauthentication yes
+pubkeyauthentication true
+stricthostkeychecking ask
+tcpkeepalive yes
+numberofpasswordprompts 3
+serveralivecountmax 3
+serveraliveinterval 0
+identityfile ~/.ssh/id_rsa
+identityfile ~/.ssh/id_ecdsa
+identityfile ~/.ssh/id_ecdsa_sk
+identityfile ~/.ssh/id_ed25519
+identityfile ~/.ssh/id_ed25519_sk
+identityfile ~/.ssh/id_xmss
+identityfile ~/.ssh/id_dsa
+canonicaldomains none
+globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2
+userknownhostsfile /home/me/.ssh/known_hosts /home/me/.ssh/known_hosts2
+connecttimeout none
+";
+
+/// The same for a host with much of its own, as printed.
+const RICH: &str = "\
+host FOO.Example
+user bob
+hostname foo.example.real
+port 2222
+addressfamily inet6
+batchmode yes
+hashknownhosts no
+identitiesonly yes
+kbdinteractiveauthentication no
+passwordauthentication no
+pubkeyauthentication unbound
+stricthostkeychecking accept-new
+numberofpasswordprompts 1
+serveralivecountmax 5
+serveraliveinterval 120
+hostkeyalias alias
+identityagent /home/me/agent
+preferredauthentications gssapi-with-mic,password,publickey
+identityfile ~/.ssh/id_%r_%h
+identityfile /tmp/with space/id
+identityfile %d/x_%u_%L_%%_${TEAM}
+identityfile %C/no
+identityfile none
+globalknownhostsfile /etc/x /etc/y z
+userknownhostsfile /home/me/.ssh/kh /tmp/a b/kh ~/z
+connecttimeout 7
+";
+
+fn local() -> Local {
+    let variables = [("TEAM", "blue"), ("SSH_AUTH_SOCK", "/run/agent"), ("MINE", "/run/mine")];
+    Local {
+        home: Some("/home/me".into()),
+        user: Some("me".into()),
+        uid: 1000,
+        host: "box.example".into(),
+        variables: variables.map(|(k, v)| (k.into(), v.into())).into(),
+    }
+}
+
+fn name(text: &str) -> ServerName {
+    text.parse().expect(text)
+}
+
+fn parse(output: &str) -> Result<ClientConfig, ConfigError> {
+    super::parse::parse(output, &name("FOO.Example"), &SshOptions::default(), &local())
+}
+
+fn defaults(server: &str, options: &SshOptions) -> Result<ClientConfig, ConfigError> {
+    super::parse::defaults(&name(server), options, &local())
+}
+
+fn with_options(options: &[&str]) -> SshOptions {
+    SshOptions { options: options.iter().map(|o| (*o).into()).collect(), ..SshOptions::default() }
+}
+
+fn paths(config: &ClientConfig) -> Vec<&str> {
+    config.identity_files.iter().map(|f| f.path.to_str().expect("UTF-8")).collect()
+}
+
+#[test]
+fn a_plain_host() {
+    let config = parse(PLAIN).expect("ssh printed it");
+    assert_eq!((config.host_name.as_str(), config.port, config.user.as_str()), ("foo", 22, "root"));
+    assert_eq!(
+        paths(&config),
+        [
+            "/home/me/.ssh/id_rsa",
+            "/home/me/.ssh/id_ecdsa",
+            "/home/me/.ssh/id_ecdsa_sk",
+            "/home/me/.ssh/id_ed25519",
+            "/home/me/.ssh/id_ed25519_sk"
+        ]
+    );
+    assert!(config.identity_files.iter().all(|f| f.origin == IdentityOrigin::Default));
+    assert_eq!(config.identity_agent, IdentityAgent::Socket("/run/agent".into()));
+    assert_eq!(config.strict_host_key_checking, StrictHostKeyChecking::Ask);
+    assert_eq!(config.hash_known_hosts, Switch::On);
+    assert_eq!(config.connect_timeout, None);
+    assert_eq!(config.server_alive_interval, None);
+    assert_eq!(config.server_alive_count_max, 3);
+    assert_eq!(config.address_family, AddressFamily::Any);
+    assert_eq!(config.user_known_hosts_files.len(), 2);
+    assert_eq!(
+        config.preferred_authentications,
+        [AuthMethod::PublicKey, AuthMethod::KeyboardInteractive, AuthMethod::Password]
+    );
+    assert!(config.pubkey_authentication.is_on() && !config.batch_mode.is_on());
+}
+
+#[test]
+fn a_host_with_much_of_its_own() {
+    let config = parse(RICH).expect("ssh printed it");
+    assert_eq!(config.name, "FOO.Example");
+    assert_eq!(config.host_name, "foo.example.real");
+    assert_eq!((config.port, config.user.as_str()), (2222, "bob"));
+    assert_eq!(
+        paths(&config),
+        ["/home/me/.ssh/id_bob_foo.example.real", "/tmp/with space/id", "/home/me/x_me_box_%_blue"]
+    );
+    assert!(config.identity_files.iter().all(|f| f.origin == IdentityOrigin::Named));
+    assert_eq!(config.identities_only, Switch::On);
+    assert_eq!(config.identity_agent, IdentityAgent::Socket("/home/me/agent".into()));
+    let known: Vec<_> = config.user_known_hosts_files.iter().map(|p| p.to_str()).collect();
+    assert_eq!(known, [Some("/home/me/.ssh/kh"), Some("/tmp/a b/kh"), Some("/home/me/z")]);
+    assert_eq!(config.global_known_hosts_files, [Path::new("/etc/x"), Path::new("/etc/y z")]);
+    assert_eq!(config.host_key_alias.as_deref(), Some("alias"));
+    assert_eq!(config.strict_host_key_checking, StrictHostKeyChecking::AcceptNew);
+    assert_eq!(config.hash_known_hosts, Switch::Off);
+    assert_eq!(config.connect_timeout, Some(Duration::from_secs(7)));
+    assert_eq!(config.server_alive_interval, Some(Duration::from_secs(120)));
+    assert_eq!(config.server_alive_count_max, 5);
+    assert_eq!(config.address_family, AddressFamily::Inet6);
+    assert!(config.batch_mode.is_on() && config.pubkey_authentication.is_on());
+    assert!(!config.password_authentication.is_on());
+    assert!(!config.kbd_interactive_authentication.is_on());
+    assert_eq!(config.preferred_authentications, [AuthMethod::Password, AuthMethod::PublicKey]);
+    assert_eq!(config.number_of_password_prompts, 1);
+}
+
+#[test]
+fn the_agent_of_each_spelling() {
+    let agent = |value: &str| {
+        parse(&format!("{PLAIN}identityagent {value}\n")).expect("readable").identity_agent
+    };
+    let socket = |path: &str| IdentityAgent::Socket(path.into());
+    assert_eq!(agent("none"), IdentityAgent::None);
+    assert_eq!(agent("SSH_AUTH_SOCK"), socket("/run/agent"));
+    assert_eq!(agent("$MINE"), socket("/run/mine"));
+    assert_eq!(agent("$NOT_SET"), IdentityAgent::None);
+    assert_eq!(agent("~/agent"), socket("/home/me/agent"));
+}
+
+#[test]
+fn what_would_be_another_connection_is_refused() {
+    for (line, word) in [
+        ("proxyjump jump@h:22", "ProxyJump"),
+        ("proxycommand nc %h %p", "ProxyCommand"),
+        ("revokedhostkeys /etc/ssh/revoked", "RevokedHostKeys"),
+        ("bindaddress 127.0.0.1", "BindAddress"),
+        ("bindinterface lo", "BindInterface"),
+    ] {
+        match parse(&format!("{PLAIN}{line}\n")) {
+            Err(ConfigError::Unsupported { keyword, .. }) => assert_eq!(keyword, word),
+            other => panic!("{line}: {other:?}"),
+        }
+        let (keyword, value) = line.split_once(' ').expect("two words");
+        let told = defaults("foo", &with_options(&[&format!("{keyword}={value}")]));
+        assert!(matches!(told, Err(ConfigError::Unsupported { .. })), "{line}: {told:?}");
+    }
+    assert!(parse(&format!("{PLAIN}proxyjump none\n")).is_ok());
+    assert!(parse(&format!("{PLAIN}proxycommand none\nproxyusefdpass no\n")).is_ok());
+}
+
+#[test]
+fn values_that_cannot_be_read_are_errors() {
+    for (old, new) in [
+        ("port 22", "port 0"),
+        ("port 22", "port 70000"),
+        ("hostname foo", "x y"),
+        ("user root", "x y"),
+        ("stricthostkeychecking ask", "stricthostkeychecking perhaps"),
+        ("addressfamily any", "addressfamily ipx"),
+        ("connecttimeout none", "connecttimeout soon"),
+        ("serveralivecountmax 3", "serveralivecountmax x"),
+    ] {
+        let told = parse(&PLAIN.replace(&format!("\n{old}\n"), &format!("\n{new}\n")));
+        assert!(matches!(told, Err(ConfigError::Invalid { .. })), "{new}: {told:?}");
+    }
+}
+
+#[test]
+fn keys_of_the_command_line_come_first_and_stay_when_missing() {
+    let options = SshOptions {
+        identities: vec!["~/missing".into(), "/tmp/with space/id".into()],
+        ..SshOptions::default()
+    };
+    let config = super::parse::parse(RICH, &name("foo"), &options, &local()).expect("readable");
+    assert_eq!(
+        paths(&config),
+        [
+            "/home/me/missing",
+            "/tmp/with space/id",
+            "/home/me/.ssh/id_bob_foo.example.real",
+            "/home/me/x_me_box_%_blue"
+        ]
+    );
+}
+
+#[test]
+fn one_default_name_in_a_configuration_is_a_named_file() {
+    let output: String = PLAIN
+        .lines()
+        .filter(|l| !l.starts_with("identityfile"))
+        .fold(String::new(), |s, l| s + l + "\n");
+    let config = parse(&(output + "identityfile ~/.ssh/id_rsa\n")).expect("readable");
+    assert_eq!(config.identity_files.len(), 1);
+    assert_eq!(config.identity_files[0].origin, IdentityOrigin::Named);
+}
+
+#[test]
+fn without_ssh_the_flags_and_the_defaults_count() {
+    let config = defaults("Host.Example", &SshOptions::default()).expect("plain");
+    assert_eq!((config.host_name.as_str(), config.port), ("host.example", 22));
+    assert_eq!(config.user, "me");
+    assert_eq!(config.user_known_hosts_files[0], Path::new("/home/me/.ssh/known_hosts"));
+    assert_eq!(config.global_known_hosts_files[0], Path::new("/etc/ssh/ssh_known_hosts"));
+    assert_eq!(config.identity_files.len(), 5);
+    assert_eq!(config.identity_files[0].origin, IdentityOrigin::Default);
+    assert_eq!(config.strict_host_key_checking, StrictHostKeyChecking::Ask);
+    assert_eq!(config.hash_known_hosts, Switch::Off);
+
+    let options = SshOptions {
+        identities: vec!["k".into()],
+        address_family: Some(AddressFamily::Inet),
+        ..with_options(&[
+            "StrictHostKeyChecking no",
+            "ConnectTimeout = 1m30",
+            "AddressFamily=inet6",
+            "UserKnownHostsFile=\"/tmp/a b\"",
+            "HostName=%h.lan",
+            "Port=2200",
+            "Port=2201",
+            "user=you",
+        ])
+    };
+    let config = defaults("them@host:1", &options).expect("readable");
+    assert_eq!(config.strict_host_key_checking, StrictHostKeyChecking::No);
+    assert_eq!(config.connect_timeout, Some(Duration::from_secs(90)));
+    assert_eq!(config.address_family, AddressFamily::Inet);
+    assert_eq!(config.user_known_hosts_files, [Path::new("/tmp/a b")]);
+    assert_eq!((config.host_name.as_str(), config.port), ("host.lan", 2200));
+    assert_eq!(config.user, "you");
+    assert_eq!(paths(&config), ["k"]);
+
+    let options = SshOptions { port: Some(7), user: Some("flag".into()), ..options };
+    let config = defaults("them@host:1", &options).expect("readable");
+    assert_eq!((config.port, config.user.as_str()), (7, "flag"));
+    let config = defaults("them@host:1", &SshOptions::default()).expect("plain");
+    assert_eq!((config.port, config.user.as_str()), (1, "them"));
+}
+
+#[test]
+fn without_ssh_a_configuration_file_cannot_be_read() {
+    let options = SshOptions { config_file: Some("x".into()), ..SshOptions::default() };
+    assert!(matches!(defaults("host", &options), Err(ConfigError::NeedsSsh)));
+    let nobody = Local { user: None, ..local() };
+    let told = super::parse::defaults(&name("host"), &SshOptions::default(), &nobody);
+    assert!(matches!(told, Err(ConfigError::NoUser)), "{told:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs ssh"]
+async fn the_ssh_of_this_machine() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("a config");
+    let text = "Host alias\n HostName Real.Example\n User ali\n Port 2022\n\
+                IdentityFile \"/tmp/a key\"\n UserKnownHostsFile \"/tmp/a b\" /tmp/c\n\
+                HostKeyAlias %h\n ConnectTimeout 9\nHost jump\n ProxyJump other\n";
+    std::fs::write(&file, text).expect("written");
+    let options = SshOptions {
+        config_file: Some(file),
+        identities: vec!["/tmp/does not exist".into()],
+        address_family: Some(AddressFamily::Inet),
+        ..with_options(&["StrictHostKeyChecking=accept-new", "Port=1"])
+    };
+
+    let (config, source) = ClientConfig::query(&name("alias:2"), &options).await.expect("ssh -G");
+    assert_eq!(source, ConfigSource::Ssh);
+    assert_eq!((config.host_name.as_str(), config.user.as_str()), ("real.example", "ali"));
+    assert_eq!(config.port, 1, "-o counts before the name, as with ssh");
+    assert_eq!(paths(&config), ["/tmp/does not exist", "/tmp/a key"]);
+    assert_eq!(config.user_known_hosts_files, [Path::new("/tmp/a b"), Path::new("/tmp/c")]);
+    assert_eq!(config.strict_host_key_checking, StrictHostKeyChecking::AcceptNew);
+    assert_eq!(config.connect_timeout, Some(Duration::from_secs(9)));
+    assert_eq!(config.address_family, AddressFamily::Inet);
+
+    let told = ClientConfig::query(&name("jump"), &options).await;
+    assert!(matches!(told, Err(ConfigError::Unsupported { keyword: "ProxyJump", .. })), "{told:?}");
+
+    let bad = with_options(&["NoSuchOption=1"]);
+    let told = ClientConfig::query(&name("alias"), &bad).await;
+    match told {
+        Err(ConfigError::Refused(said)) => {
+            assert!(said.to_lowercase().contains("nosuchoption"), "{said}");
+            assert!(!said.contains('\r') && !said.contains("\\r"), "{said}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
