@@ -1,6 +1,7 @@
 //! Everything that knows the SSH library. No type of it leaves this folder.
 
 mod client_config;
+mod known_hosts;
 mod printable;
 mod reach;
 mod server_name;
@@ -9,6 +10,7 @@ pub use client_config::{
     AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfigSource, IdentityAgent,
     IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
 };
+pub use known_hosts::{KnownHostsError, RecordedKey};
 pub use reach::ReachError;
 pub use server_name::{InvalidServerName, ServerName};
 

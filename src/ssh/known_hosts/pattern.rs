@@ -1,0 +1,127 @@
+//! Whether the names of a line mean a host.
+
+use hmac::{Hmac, KeyInit, Mac};
+use russh::keys::ssh_key::known_hosts::HostPatterns;
+use sha1::Sha1;
+
+/// Whether the names of a line mean `name`, which is in lower case.
+///
+/// One `!pattern` that matches outweighs all others (`ssh_config(5)`, PATTERNS).
+pub(super) fn matches(patterns: &HostPatterns, name: &str) -> bool {
+    match patterns {
+        HostPatterns::HashedName { salt, hash } => hash_name(salt, name) == *hash,
+        HostPatterns::Patterns(patterns) => {
+            let mut found = false;
+            for pattern in patterns {
+                match pattern.strip_prefix('!') {
+                    Some(pattern) if glob(pattern, name) => return false,
+                    Some(_) => {}
+                    None => found |= glob(pattern, name),
+                }
+            }
+            found
+        }
+    }
+}
+
+/// The HMAC-SHA1 of a name, with the salt as its key.
+pub(super) fn hash_name(salt: &[u8], name: &str) -> [u8; 20] {
+    let mut mac = Hmac::<Sha1>::new_from_slice(salt).expect("HMAC takes a key of any length");
+    mac.update(name.as_bytes());
+    mac.finalize().into_bytes().into()
+}
+
+/// `*` stands for any run of characters, `?` for one; the case of ASCII letters does not matter.
+fn glob(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut p, mut n) = (0, 0);
+    // Where to go on after the last star when what follows it does not fit: one character later.
+    let mut retry = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                p += 1;
+                retry = Some((p, n));
+            }
+            Some(c) if *c == b'?' || c.eq_ignore_ascii_case(&name[n]) => {
+                p += 1;
+                n += 1;
+            }
+            _ => match retry {
+                Some((after_star, from)) => {
+                    (p, n) = (after_star, from + 1);
+                    retry = Some((after_star, n));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn patterns(text: &str) -> HostPatterns {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn names_and_patterns() {
+        for (pattern, name, expected) in [
+            ("host", "host", true),
+            ("HOST", "host", true),
+            ("host", "hosts", false),
+            ("a,host,b", "host", true),
+            ("*.example", "a.b.example", true),
+            ("*.example", "example", false),
+            ("h?st", "host", true),
+            ("h?st", "hst", false),
+            ("*", "anything", true),
+            ("*.example,!bad.example", "good.example", true),
+            ("*.example,!bad.example", "bad.example", false),
+            ("!bad.example,*.example", "bad.example", false),
+            ("!bad.example", "good.example", false),
+            ("[host]:22", "host", false),
+            ("[host]:2222", "[host]:2222", true),
+            ("[10.0.0.?]:2222", "[10.0.0.7]:2222", true),
+            ("*:2222", "[host]:2222", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-b-b", false),
+        ] {
+            assert_eq!(matches(&patterns(pattern), name), expected, "{pattern} {name}");
+        }
+    }
+
+    /// The line of the manual page of `ssh-keygen`'s making: salt and hash of `example.com`.
+    #[test]
+    fn a_hashed_name_matches_itself_only() {
+        let salt = b"twenty bytes of salt";
+        let line =
+            HostPatterns::HashedName { salt: salt.to_vec(), hash: hash_name(salt, "example.com") };
+        assert!(matches(&line, "example.com"));
+        assert!(!matches(&line, "example.org"));
+    }
+
+    /// Says it the slow way.
+    fn naive(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern.split_first(), name.split_first()) {
+            (None, None) => true,
+            (Some((b'*', rest)), _) => {
+                naive(rest, name) || name.split_first().is_some_and(|(_, n)| naive(pattern, n))
+            }
+            (Some((p, rest)), Some((n, tail))) => (*p == b'?' || p == n) && naive(rest, tail),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn as_the_slow_way_says(pattern in "[ab*?]{0,8}", name in "[ab]{0,8}") {
+            prop_assert_eq!(glob(&pattern, &name), naive(pattern.as_bytes(), name.as_bytes()));
+        }
+    }
+}
