@@ -221,11 +221,22 @@ impl ClientConfig {
         name: &ServerName,
         options: &SshOptions,
     ) -> Result<(Self, ConfigSource), ConfigError> {
-        let local = local::Local::from_environment();
         match query::run_ssh("ssh", name, options).await? {
-            Some(output) => Ok((parse::parse(&output, name, options, &local)?, ConfigSource::Ssh)),
-            None => Ok((parse::defaults(name, options, &local)?, ConfigSource::Defaults)),
+            Some(output) => {
+                let local = local::Local::from_environment();
+                Ok((parse::parse(&output, name, options, &local)?, ConfigSource::Ssh))
+            }
+            None => Self::without_ssh(name, options),
         }
+    }
+
+    /// What the flags and OpenSSH's defaults alone say, without any configuration file.
+    pub(super) fn without_ssh(
+        name: &ServerName,
+        options: &SshOptions,
+    ) -> Result<(Self, ConfigSource), ConfigError> {
+        let local = local::Local::from_environment();
+        Ok((parse::defaults(name, options, &local)?, ConfigSource::Defaults))
     }
 }
 

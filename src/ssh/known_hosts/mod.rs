@@ -111,6 +111,9 @@ pub enum KnownHostsError {
     /// Meanwhile the file has another key for the host.
     #[error("{} has another key for this host by now", .0.display())]
     Conflict(PathBuf),
+    /// The program is ending, and nothing is read any more.
+    #[error("the program is ending")]
+    ShuttingDown,
 }
 
 /// One line that could be read.

@@ -1,0 +1,114 @@
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::*;
+
+/// A program that answers as `script` says.
+fn program(dir: &Path, script: &str) -> PathBuf {
+    let path = dir.join("askpass");
+    // Written under another name and moved: a program that is open for writing does not start.
+    let draft = dir.join("draft");
+    std::fs::write(&draft, format!("#!/bin/sh\n{script}\n")).expect("written");
+    std::fs::set_permissions(&draft, PermissionsExt::from_mode(0o700)).expect("executable");
+    std::fs::rename(&draft, &path).expect("renamed");
+    path
+}
+
+fn by_program(dir: &Path, script: &str) -> Prompter {
+    let program = Some(program(dir, script));
+    let environment = Environment { program, require: Require::Force, ..Environment::default() };
+    Prompter::with(Way::Person(environment))
+}
+
+#[test]
+fn who_is_asked_as_ssh_chooses() {
+    use Display::{Missing as Dark, Present as Lit};
+    use Terminal::{Missing as NoTty, Present as Tty};
+    let program = || Means::Program("p".into());
+    for (require, display, terminal, expected) in [
+        (Require::Unset, Dark, Tty, Means::Terminal),
+        (Require::Unset, Lit, Tty, Means::Terminal),
+        (Require::Unset, Lit, NoTty, program()),
+        (Require::Unset, Dark, NoTty, Means::Nobody),
+        (Require::Never, Lit, NoTty, Means::Nobody),
+        (Require::Never, Lit, Tty, Means::Terminal),
+        (Require::Prefer, Lit, Tty, program()),
+        (Require::Prefer, Dark, Tty, Means::Terminal),
+        (Require::Prefer, Dark, NoTty, Means::Nobody),
+        (Require::Force, Dark, Tty, program()),
+        (Require::Force, Dark, NoTty, program()),
+    ] {
+        let environment = Environment { program: Some("p".into()), require, display };
+        assert_eq!(environment.means(terminal), expected, "{require:?} {display:?} {terminal:?}");
+        let none = Environment { program: None, require, display };
+        let expected = if terminal == Tty { Means::Terminal } else { Means::Nobody };
+        assert_eq!(none.means(terminal), expected, "{require:?} {display:?} {terminal:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_nothing() {
+    let prompter = Prompter::nobody();
+    assert!(!prompter.can_ask());
+    assert!(matches!(prompter.secret("?").await, Err(PromptError::Nobody)));
+    let prompter = Prompter::scripted(&["x"]);
+    let clone = prompter.clone();
+    assert!(clone.can_ask());
+    prompter.detach();
+    assert!(!clone.can_ask());
+    assert!(matches!(clone.line("?").await, Err(PromptError::Nobody)));
+}
+
+#[tokio::test]
+async fn the_program_gets_the_question_and_gives_the_answer() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let prompter = by_program(dir.path(), r#"echo "$1|$SSH_ASKPASS_PROMPT"; echo more"#);
+    assert!(prompter.can_ask());
+    assert_eq!(*prompter.secret("a \x1b[2J b").await.expect("answered"), "a \\u{1b}[2J b|");
+    assert_eq!(*prompter.line("x").await.expect("answered"), "x|");
+    assert_eq!(*prompter.confirm("sure?").await.expect("answered"), "sure?|confirm");
+    assert!(!prompter.is_waiting());
+}
+
+#[tokio::test]
+async fn ok_and_cancel_of_the_program() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let prompter = by_program(dir.path(), "exit 0");
+    assert_eq!(*prompter.confirm("?").await.expect("answered"), "yes");
+    assert_eq!(*prompter.secret("?").await.expect("answered"), "");
+    let prompter = by_program(dir.path(), "echo yes; exit 1");
+    assert!(matches!(prompter.confirm("?").await, Err(PromptError::Cancelled)));
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // It ends by SIGPIPE when we have read enough.
+    let prompter = by_program(dir.path(), "exec yes aaaaaaa | tr -d '\\n'");
+    let answer = prompter.secret("?").await;
+    assert!(answer.map_or(true, |a| a.len() <= MAX_ANSWER));
+}
+
+#[tokio::test]
+async fn one_question_at_a_time() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // `mkdir` fails when the other question is still open.
+    let open = dir.path().join("open");
+    let open = open.to_str().expect("UTF-8");
+    let script = format!("mkdir '{open}' || exit 1; sleep 0.05; rmdir '{open}'; echo a");
+    let prompter = by_program(dir.path(), &script);
+    let ask = || prompter.secret("?");
+    let (a, b, c) = tokio::join!(ask(), ask(), ask());
+    assert!(a.is_ok() && b.is_ok() && c.is_ok());
+}
+
+#[tokio::test]
+async fn a_missing_program_is_told() {
+    let environment = Environment {
+        program: Some("/nonexistent/askpass".into()),
+        require: Require::Force,
+        ..Environment::default()
+    };
+    let prompter = Prompter::with(Way::Person(environment));
+    assert!(matches!(prompter.secret("?").await, Err(PromptError::Failed(_))));
+}
