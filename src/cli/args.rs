@@ -1,0 +1,317 @@
+//! The raw command line: what was written, read by `clap` and not yet judged.
+
+use std::path::PathBuf;
+
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
+
+use super::refused::REFUSED;
+
+/// The flags of `sockeye [options] host`, as they were written.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sockeye",
+    version,
+    about = "One local port that speaks SOCKS and HTTP and carries every request over SSH.",
+    override_usage = "sockeye [options] [user@]host[:port] | ssh://[user@]host[:port]\n       \
+                      sockeye demo [-D [bind:]port] [--once]",
+    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
+    after_help = AFTER_HELP,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    args_override_self = true
+)]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches, and raw")]
+pub(super) struct Args {
+    /// Listen here; may be repeated [default: 127.0.0.1:1080]
+    #[arg(short = 'D', value_name = "[bind:]port|/path", help_heading = PROXY)]
+    pub(super) listen: Vec<String>,
+
+    /// Ask clients for the user:password in FILE, which only its owner may read
+    #[arg(long, value_name = "FILE", help_heading = PROXY)]
+    pub(super) proxy_auth: Option<PathBuf>,
+
+    /// Let other machines use a listener without a password
+    #[arg(long, help_heading = PROXY)]
+    pub(super) allow_remote: bool,
+
+    /// Port of the SSH server
+    #[arg(short, value_name = "port", help_heading = SSH)]
+    pub(super) port: Vec<String>,
+
+    /// User on the SSH server
+    #[arg(short = 'l', value_name = "user", help_heading = SSH)]
+    pub(super) login: Vec<String>,
+
+    /// Private key to log in with; may be repeated
+    #[arg(short, value_name = "file", help_heading = SSH)]
+    pub(super) identity: Vec<PathBuf>,
+
+    /// Configuration file of ssh to use instead of ~/.ssh/config
+    #[arg(short = 'F', value_name = "file", help_heading = SSH)]
+    pub(super) config_file: Option<PathBuf>,
+
+    /// An option of `ssh_config`; may be repeated
+    #[arg(short, value_name = "Key=Value", help_heading = SSH)]
+    pub(super) option: Vec<String>,
+
+    /// Reach the server over IPv4 only
+    #[arg(short = '4', help_heading = SSH)]
+    pub(super) inet: bool,
+
+    /// Reach the server over IPv6 only
+    #[arg(short = '6', help_heading = SSH)]
+    pub(super) inet6: bool,
+
+    /// Go to the background once the listeners and the first session are up
+    #[arg(short = 'f', help_heading = OTHER)]
+    pub(super) background: bool,
+
+    /// How much to log, and in which form.
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+
+    /// The server as `ssh` takes it.
+    #[arg(value_name = "[user@]host[:port]", required = true, hide = true)]
+    pub(super) server: String,
+
+    /// The remote command of `ssh`, which has no place here.
+    #[arg(trailing_var_arg = true, hide = true)]
+    pub(super) command: Vec<String>,
+}
+
+/// The flags of `sockeye demo`, as they were written.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sockeye demo",
+    bin_name = "sockeye demo",
+    about = "Shows the proxy at work, all of it on this machine: an SSH server, a web page, and the \
+             proxy in front.",
+    override_usage = "sockeye demo [-D [bind:]port] [--once]",
+    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
+    after_help = "A server whose name is `demo` is `sockeye ssh://demo`.\n",
+    disable_help_flag = true,
+    args_override_self = true
+)]
+pub(super) struct DemoArgs {
+    /// Listen here; may be repeated [default: 127.0.0.1:1080, or a free port when it is taken]
+    #[arg(short = 'D', value_name = "[bind:]port|/path", help_heading = PROXY)]
+    pub(super) listen: Vec<String>,
+
+    /// End after the self-check, with status 0 when it passed and 1 when it did not
+    #[arg(long, help_heading = PROXY)]
+    pub(super) once: bool,
+
+    /// How much to log, and in which form.
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+
+    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help, help_heading = OTHER)]
+    help: (),
+}
+
+/// The flags about logs.
+#[derive(Debug, clap::Args)]
+pub(super) struct LogArgs {
+    /// Log more: once for debugging, twice for everything
+    #[arg(short, action = ArgAction::Count, overrides_with = "quiet", help_heading = OTHER)]
+    pub(super) verbose: u8,
+
+    /// Log errors only
+    #[arg(short, overrides_with = "verbose", help_heading = OTHER)]
+    pub(super) quiet: bool,
+
+    /// Form of the log on standard error [default: text]
+    #[arg(long, value_name = "text|json", hide_possible_values = true, help_heading = OTHER)]
+    pub(super) log_format: Option<LogFormat>,
+}
+
+/// The words that `--log-format` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Args {
+    /// Reads the command line without its first word, the program. The flags in the second value
+    /// are flags of ssh that are refused, in the order of the table.
+    ///
+    /// # Errors
+    ///
+    /// What `clap` cannot read, and `--help` and `--version`, which it answers itself.
+    pub(super) fn read(words: &[std::ffi::OsString]) -> Result<(Self, Vec<char>), clap::Error> {
+        let program = std::ffi::OsString::from("sockeye");
+        let mut command = Self::full_command();
+        let matches = command.try_get_matches_from_mut(std::iter::once(&program).chain(words))?;
+        let args = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        Ok((args, refused(&matches)))
+    }
+
+    /// The flags above, with those of ssh that are taken and do nothing, and those refused by name.
+    fn full_command() -> clap::Command {
+        let ignored = IGNORED
+            .map(|(name, flag)| Arg::new(name).short(flag).action(ArgAction::Count).hide(true));
+        let refused = REFUSED.iter().map(|refused| {
+            let arg = Arg::new(refused.id).short(refused.flag).hide(true);
+            if refused.takes_value() {
+                // Any bytes, a dash in front included: ssh would take them.
+                arg.action(ArgAction::Append)
+                    .value_parser(ValueParser::os_string())
+                    .allow_hyphen_values(true)
+            } else {
+                arg.action(ArgAction::Count)
+            }
+        });
+        let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
+        let version = Arg::new("version").short('V').long("version").action(ArgAction::Version);
+        Self::command().args(ignored).args(refused).args([
+            help.help("Show this help").help_heading(OTHER),
+            version.help("Show the versions that a report needs").help_heading(OTHER),
+        ])
+    }
+}
+
+impl DemoArgs {
+    /// Reads the command line after `sockeye demo`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Args::read`].
+    pub(super) fn read(words: &[std::ffi::OsString]) -> Result<Self, clap::Error> {
+        let program = std::ffi::OsString::from("sockeye demo");
+        Self::try_parse_from(std::iter::once(&program).chain(words))
+    }
+}
+
+/// The refused flags that were written.
+fn refused(matches: &ArgMatches) -> Vec<char> {
+    let written = |id| matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
+    REFUSED.iter().filter(|refused| written(refused.id)).map(|refused| refused.flag).collect()
+}
+
+/// Flags of ssh that ask for what is the case anyway: no command (-N), no terminal (-T), standard
+/// input left alone (-n), no agent forwarding (-a), no X11 (-x).
+const IGNORED: [(&str, char); 5] = [
+    ("no-command", 'N'),
+    ("no-terminal", 'T'),
+    ("no-input", 'n'),
+    ("no-agent-forwarding", 'a'),
+    ("no-x11", 'x'),
+];
+
+const PROXY: &str = "Proxy options";
+const SSH: &str = "SSH options, as in ssh(1)";
+const OTHER: &str = "Other options";
+
+const AFTER_HELP: &str = "\
+-N, -T, -n, -a and -x of ssh are taken and do nothing: they ask for what is the case anyway.
+Exit status: 0 after a clean stop, 1 when the server cannot be reached or refuses, 2 for a wrong
+command line.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<std::ffi::OsString> {
+        line.split_whitespace().map(Into::into).collect()
+    }
+
+    fn read(line: &str) -> (Args, Vec<char>) {
+        Args::read(&words(line)).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
+    #[test]
+    fn flags_cluster_as_in_ssh() {
+        let (args, refused) = read("-fND 1080 host");
+        assert!(args.background);
+        assert_eq!((args.listen, args.server.as_str()), (vec!["1080".into()], "host"));
+        assert_eq!(refused, Vec::<char>::new());
+
+        let (args, _) =
+            read("-qTnaxND1080 -p22 -oUser=x -o Port=7 -o ProxyCommand=a=b -i k -ik2 host");
+        assert!(args.log.quiet && !args.background);
+        assert_eq!(args.listen, ["1080"]);
+        assert_eq!(args.port, ["22"]);
+        assert_eq!(args.option, ["User=x", "Port=7", "ProxyCommand=a=b"]);
+        assert_eq!(args.identity, [PathBuf::from("k"), PathBuf::from("k2")]);
+    }
+
+    #[test]
+    fn options_may_follow_the_host() {
+        let (args, _) = read("host -p 22 -vv -D [::1]:1 -D /s -F none");
+        assert_eq!((args.server.as_str(), args.log.verbose), ("host", 2));
+        assert_eq!(args.listen, ["[::1]:1", "/s"]);
+        assert_eq!(args.config_file, Some("none".into()));
+        assert_eq!(args.command, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_flag_may_stand_twice() {
+        let (args, _) = read("-f -f -N -N -4 -4 -F a -F b -p 1 -p 2 host");
+        assert!(args.background && args.inet);
+        assert_eq!(args.config_file, Some("b".into()));
+        assert_eq!(args.port, ["1", "2"]);
+    }
+
+    #[test]
+    fn the_last_of_quiet_and_verbose_counts() {
+        let (args, _) = read("-q -vv host");
+        assert_eq!((args.log.verbose, args.log.quiet), (2, false));
+        let (args, _) = read("-vv -q host");
+        assert_eq!((args.log.verbose, args.log.quiet), (0, true));
+        let (args, _) = read("-vvv -v host");
+        assert_eq!(args.log.verbose, 4);
+    }
+
+    #[test]
+    fn everything_after_the_host_is_a_command() {
+        let (args, _) = read("host ls -la");
+        assert_eq!(args.command, ["ls", "-la"]);
+        let (args, _) = read("host -N uptime");
+        assert_eq!(args.command, ["uptime"]);
+    }
+
+    #[test]
+    fn refused_flags_are_seen_in_a_cluster_and_with_values() {
+        let (_, refused) = read("-fNX -tt -L 80:a:80 -L81:a:80 -e - -S none host -J jump");
+        assert_eq!(refused.len(), 6, "{refused:?}");
+        for flag in ['X', 't', 'L', 'e', 'S', 'J'] {
+            assert!(refused.contains(&flag), "-{flag} in {refused:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_flags_and_missing_hosts_are_errors() {
+        use clap::error::ErrorKind;
+        let kind = |line| Args::read(&words(line)).expect_err(line).kind();
+        assert_eq!(kind("-Z host"), ErrorKind::UnknownArgument);
+        assert_eq!(kind("--nonsense host"), ErrorKind::UnknownArgument);
+        assert_eq!(kind("-D 1080"), ErrorKind::MissingRequiredArgument);
+        assert_eq!(kind("-h"), ErrorKind::DisplayHelp);
+        assert_eq!(kind("--help"), ErrorKind::DisplayHelp);
+        assert_eq!(kind("-V"), ErrorKind::DisplayVersion);
+        assert_eq!(kind("--version"), ErrorKind::DisplayVersion);
+        assert_eq!(kind("--log-format xml host"), ErrorKind::InvalidValue);
+    }
+
+    #[test]
+    fn the_help_is_one_screen_and_grouped() {
+        let help = Args::read(&words("-h")).expect_err("help").to_string();
+        assert!(help.lines().count() <= 40, "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        for heading in ["Usage: sockeye [options]", "sockeye demo", PROXY, SSH, OTHER] {
+            assert!(help.contains(heading), "{heading} is not in\n{help}");
+        }
+        assert!(!help.contains("no-command") && !help.contains("-X"), "{help}");
+    }
+
+    #[test]
+    fn the_tables_fit_the_command() {
+        Args::full_command().debug_assert();
+        DemoArgs::command().debug_assert();
+    }
+}

@@ -1,0 +1,325 @@
+//! The command line, judged: every value has its type, and every problem is told at once.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::observe::logs::{Format, LogOptions, Verbosity};
+
+use super::args::{Args, DemoArgs, LogArgs, LogFormat};
+use super::exit::Exit;
+use super::placeholder::{AddressFamily, ListenAddress, ServerName, SshOptions};
+use super::problem::Problem;
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// `sockeye [options] host`: the proxy.
+    Proxy(Box<ProxyCommand>),
+    /// `sockeye demo`.
+    Demo(DemoCommand),
+}
+
+/// The proxy in front of one server.
+#[derive(Clone, Debug)]
+pub struct ProxyCommand {
+    /// The server, as the user named it.
+    pub server: ServerName,
+    /// How to reach it, from the flags of ssh.
+    pub ssh: SshOptions,
+    /// Where to listen (`-D`), in order; at least one.
+    pub listeners: Vec<ListenAddress>,
+    /// The file with `user:password` that clients must know (`--proxy-auth`).
+    pub proxy_auth: Option<PathBuf>,
+    /// How much to log, and in which form.
+    pub log: LogOptions,
+    /// Where to run once the first session is up (`-f`).
+    pub ground: Ground,
+}
+
+/// The proxy with everything it needs on this machine.
+#[derive(Clone, Debug)]
+pub struct DemoCommand {
+    /// Where to listen (`-D`), on loopback. None means 127.0.0.1:1080, or a free port when that is
+    /// taken.
+    pub listeners: Vec<ListenAddress>,
+    /// How long to serve.
+    pub until: DemoUntil,
+    /// How much to log, and in which form.
+    pub log: LogOptions,
+}
+
+/// Where the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// On the terminal it was started from.
+    Fore,
+    /// Behind it, once the first session is up (ssh's `-f`).
+    Back,
+}
+
+/// When the demo ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DemoUntil {
+    /// After the self-check (`--once`).
+    Checked,
+    /// When it is told to.
+    Stopped,
+}
+
+impl Command {
+    /// Reads the command line, without its first word (the program).
+    ///
+    /// # Errors
+    ///
+    /// What to say instead of running, and the exit status to say it with: the help, the versions,
+    /// or all that is wrong.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
+        let words: Vec<_> = words.into_iter().collect();
+        // Only the first word: a host may be called `demo` too, and is then `ssh://demo`.
+        if words.first().is_some_and(|word| word == "demo") {
+            let args = DemoArgs::read(&words[1..])?;
+            return DemoCommand::judge(&args).map(Self::Demo).map_err(Exit::from);
+        }
+        let (args, refused) = Args::read(&words)?;
+        let proxy = ProxyCommand::judge(args, &refused)?;
+        Ok(Self::Proxy(Box::new(proxy)))
+    }
+
+    /// How much to log, and in which form.
+    pub fn log(&self) -> LogOptions {
+        match self {
+            Self::Proxy(proxy) => proxy.log,
+            Self::Demo(demo) => demo.log,
+        }
+    }
+}
+
+impl ProxyCommand {
+    fn judge(args: Args, refused: &[char]) -> Result<Self, Vec<Problem>> {
+        let mut problems: Vec<_> = refused.iter().map(|flag| Problem::Refused(*flag)).collect();
+        if !args.command.is_empty() {
+            problems.push(Problem::RemoteCommand(args.command.join(" ")));
+        }
+        let server = args
+            .server
+            .parse::<ServerName>()
+            .map_err(|why| problems.push(Problem::server(&args.server, &why)));
+
+        let mut listeners = read_listeners(&args.listen, &mut problems);
+        if args.proxy_auth.is_none() && !args.allow_remote {
+            let open = listeners.iter().filter(|listener| !listener.is_loopback());
+            problems.extend(open.map(|listener| Problem::OpenToAll(listener.to_string())));
+        }
+        if args.listen.is_empty() {
+            listeners = vec![default_listener()];
+        }
+
+        let port = args.port.first().and_then(|text| read_port(text, &mut problems));
+        let address_family = match (args.inet, args.inet6) {
+            (false, false) => None,
+            (true, false) => Some(AddressFamily::Inet),
+            (false, true) => Some(AddressFamily::Inet6),
+            (true, true) => {
+                problems.push(Problem::BothFamilies);
+                None
+            }
+        };
+        match server {
+            Ok(server) if problems.is_empty() => Ok(Self {
+                server,
+                ssh: SshOptions {
+                    config_file: args.config_file,
+                    options: args.option,
+                    port,
+                    // The first of them counts, as in ssh.
+                    user: args.login.into_iter().next(),
+                    identities: args.identity,
+                    address_family,
+                },
+                listeners,
+                proxy_auth: args.proxy_auth,
+                log: args.log.judge(),
+                ground: if args.background { Ground::Back } else { Ground::Fore },
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+impl DemoCommand {
+    fn judge(args: &DemoArgs) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let listeners = read_listeners(&args.listen, &mut problems);
+        let open = listeners.iter().filter(|listener| !listener.is_loopback());
+        problems.extend(open.map(|listener| Problem::DemoOpenToAll(listener.to_string())));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let until = if args.once { DemoUntil::Checked } else { DemoUntil::Stopped };
+        Ok(Self { listeners, until, log: args.log.judge() })
+    }
+}
+
+impl LogArgs {
+    fn judge(&self) -> LogOptions {
+        let verbosity = match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, 1) => Verbosity::Debug,
+            (false, _) => Verbosity::Trace,
+        };
+        let format = match self.log_format {
+            None | Some(LogFormat::Text) => Format::Text,
+            Some(LogFormat::Json) => Format::Json,
+        };
+        LogOptions { verbosity, format }
+    }
+}
+
+/// Reads the values of `-D`.
+fn read_listeners(texts: &[String], problems: &mut Vec<Problem>) -> Vec<ListenAddress> {
+    let mut listeners = Vec::with_capacity(texts.len());
+    for text in texts {
+        match text.parse() {
+            Ok(listener) => listeners.push(listener),
+            Err(why) => problems.push(Problem::listener(text, &why)),
+        }
+    }
+    listeners
+}
+
+/// Where to listen when nobody says.
+pub(super) fn default_listener() -> ListenAddress {
+    DEFAULT_LISTENER.parse().expect("the default is an address")
+}
+
+/// Reads the value of `-p`, 1 to 65535.
+fn read_port(text: &str, problems: &mut Vec<Problem>) -> Option<u16> {
+    let port = text.parse().ok().filter(|port| *port != 0);
+    if port.is_none() {
+        problems.push(Problem::Port(text.to_owned()));
+    }
+    port
+}
+
+/// The port of SOCKS (IANA), where other machines cannot reach it.
+const DEFAULT_LISTENER: &str = "127.0.0.1:1080";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Command, Exit> {
+        Command::read(line.split_whitespace().map(Into::into))
+    }
+
+    fn proxy(line: &str) -> ProxyCommand {
+        match read(line) {
+            Ok(Command::Proxy(proxy)) => *proxy,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn problems(line: &str) -> Vec<Problem> {
+        match read(line) {
+            Err(Exit::Wrong(problems)) => problems,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_line_of_ssh() {
+        let proxy = proxy("-fND 1090 -p 2222 -l me -i k -F none -oA=b -4 you@host");
+        assert_eq!(proxy.server.to_string(), "you@host");
+        assert_eq!(
+            proxy.ssh,
+            SshOptions {
+                config_file: Some("none".into()),
+                options: vec!["A=b".into()],
+                port: Some(2222),
+                user: Some("me".into()),
+                identities: vec!["k".into()],
+                address_family: Some(AddressFamily::Inet),
+            }
+        );
+        assert_eq!(proxy.listeners, ["127.0.0.1:1090".parse().expect("an address")]);
+        assert_eq!(proxy.ground, Ground::Back);
+    }
+
+    #[test]
+    fn defaults() {
+        let proxy = proxy("host");
+        assert_eq!(proxy.ssh, SshOptions::default());
+        assert_eq!(proxy.listeners, [default_listener()]);
+        assert!(proxy.listeners[0].is_loopback());
+        assert_eq!((proxy.ground, proxy.proxy_auth), (Ground::Fore, None));
+        let plain = LogOptions { verbosity: Verbosity::Normal, format: Format::Text };
+        assert_eq!(proxy.log, plain);
+    }
+
+    #[test]
+    fn the_first_port_and_user_count() {
+        let proxy = proxy("-p 1 -p 2 -l a -l b host");
+        assert_eq!((proxy.ssh.port, proxy.ssh.user), (Some(1), Some("a".into())));
+    }
+
+    #[test]
+    fn levels() {
+        let verbosity = |line| proxy(line).log.verbosity;
+        assert_eq!(verbosity("-q host"), Verbosity::Quiet);
+        assert_eq!(verbosity("-v host"), Verbosity::Debug);
+        assert_eq!(verbosity("-vv host"), Verbosity::Trace);
+        assert_eq!(verbosity("-vvvv host"), Verbosity::Trace);
+        assert_eq!(proxy("--log-format json host").log.format, Format::Json);
+    }
+
+    #[test]
+    fn a_listener_off_loopback_needs_a_password_or_a_word() {
+        assert_eq!(problems("-D *:1 host"), [Problem::OpenToAll("*:1".into())]);
+        assert_eq!(problems("-D [::]:1 host"), [Problem::OpenToAll("[::]:1".into())]);
+        assert_eq!(proxy("-D *:1 --allow-remote host").listeners.len(), 1);
+        assert_eq!(proxy("-D *:1 --proxy-auth f host").proxy_auth, Some("f".into()));
+        assert_eq!(proxy("-D 127.0.0.2:1 -D [::1]:1 -D /s host").listeners.len(), 3);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let problems = problems("-X -L 1:a:1 -D x -D *:1 -p 0 -4 -6 @ ls -la");
+        let tells = |test: fn(&Problem) -> bool| problems.iter().filter(|p| test(p)).count();
+        assert_eq!(problems.len(), 8, "{problems:?}");
+        assert_eq!(tells(|p| matches!(p, Problem::Refused('X' | 'L'))), 2);
+        assert_eq!(tells(|p| matches!(p, Problem::Listener { .. })), 1);
+        assert_eq!(tells(|p| matches!(p, Problem::OpenToAll(_))), 1);
+        assert_eq!(tells(|p| matches!(p, Problem::Port(_))), 1);
+        assert_eq!(tells(|p| matches!(p, Problem::BothFamilies)), 1);
+        assert_eq!(tells(|p| matches!(p, Problem::Server { .. })), 1);
+        assert_eq!(tells(|p| matches!(p, Problem::RemoteCommand(c) if c == "ls -la")), 1);
+    }
+
+    #[test]
+    fn the_demo() {
+        let demo = |line| match read(line) {
+            Ok(Command::Demo(demo)) => demo,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(demo("demo").until, DemoUntil::Stopped);
+        assert_eq!(demo("demo").listeners, []);
+        let once = demo("demo --once -D 1090 -v");
+        assert_eq!(once.until, DemoUntil::Checked);
+        assert_eq!(once.log.verbosity, Verbosity::Debug);
+        assert_eq!(problems("demo -D *:1"), [Problem::DemoOpenToAll("*:1".into())]);
+        assert!(matches!(read("demo host"), Err(Exit::Unreadable(_))));
+        assert_eq!(proxy("ssh://demo").server.to_string(), "ssh://demo");
+        assert_eq!(proxy("-v demo").server.to_string(), "demo");
+    }
+
+    #[test]
+    fn exit_statuses() {
+        let status = |line| read(line).expect_err(line).status();
+        assert_eq!(status("--help"), 0);
+        assert_eq!(status("-V"), 0);
+        assert_eq!(status("-Z"), 2);
+        assert_eq!(status("-X host"), 2);
+        assert_eq!(status("demo -Z"), 2);
+    }
+}

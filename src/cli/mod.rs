@@ -1,0 +1,13 @@
+//! The command line of `sockeye`, and what it does beside the proxy itself.
+
+pub mod command;
+pub mod exit;
+pub mod problem;
+
+mod args;
+pub mod placeholder;
+mod refused;
+mod version;
+
+pub use command::Command;
+pub use exit::Exit;

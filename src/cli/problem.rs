@@ -1,0 +1,105 @@
+//! What can be wrong with a command line that `clap` could read.
+
+use std::fmt;
+
+use crate::observe::escape::Escaped;
+
+use super::refused::RefusedFlag;
+
+/// One thing that is wrong. What the user wrote is escaped and in quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// A flag of ssh that is not taken here.
+    Refused(char),
+    /// Words after the host, which ssh would run there.
+    RemoteCommand(String),
+    /// A `-D` that is no address to listen on.
+    Listener {
+        /// The value.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A `-D` that other machines could use without a password.
+    OpenToAll(String),
+    /// The same, in the demo, where nothing allows it.
+    DemoOpenToAll(String),
+    /// A `-p` that is no port.
+    Port(String),
+    /// `-4` and `-6`, which leave nothing.
+    BothFamilies,
+    /// A host that is none.
+    Server {
+        /// The word.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Problem {
+    /// A `-D` that is no address, and why.
+    pub(super) fn listener(text: &str, why: &impl fmt::Display) -> Self {
+        Self::Listener { text: text.to_owned(), why: why.to_string() }
+    }
+
+    /// A host that is none, and why.
+    pub(super) fn server(text: &str, why: &impl fmt::Display) -> Self {
+        Self::Server { text: text.to_owned(), why: why.to_string() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(flag) => match RefusedFlag::find(*flag) {
+                Some(refused) => refused.fmt(f),
+                None => write!(f, "-{flag} is not supported"),
+            },
+            Self::RemoteCommand(command) => write!(
+                f,
+                "a command to run on the server ('{}') has no meaning here: sockeye only forwards; \
+                 use ssh for it",
+                Escaped(command)
+            ),
+            Self::Listener { text, why } => {
+                write!(f, "-D '{}': {}", Escaped(text), Escaped(why))
+            }
+            Self::OpenToAll(listener) => write!(
+                f,
+                "-D '{}': other machines could use this listener; ask for a password with \
+                 --proxy-auth FILE, or allow it with --allow-remote",
+                Escaped(listener)
+            ),
+            Self::DemoOpenToAll(listener) => {
+                write!(f, "-D '{}': the demo listens on loopback only", Escaped(listener))
+            }
+            Self::Port(text) => {
+                write!(f, "-p '{}': not a number from 1 to 65535", Escaped(text))
+            }
+            Self::BothFamilies => f.write_str("-4 and -6 together leave no address; use one"),
+            Self::Server { text, why } => {
+                write!(f, "host '{}': {}", Escaped(text), Escaped(why))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_off_loopback_is_told_both_ways_out() {
+        let text = Problem::OpenToAll("*:1080".into()).to_string();
+        for part in ["'*:1080'", "other machines", "--proxy-auth FILE", "--allow-remote"] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn what_the_user_wrote_cannot_move_the_cursor() {
+        let text = Problem::listener("\x1b[2J\n", &"no\rgood").to_string();
+        assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
+    }
+}

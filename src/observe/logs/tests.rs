@@ -1,0 +1,176 @@
+use std::error::Error;
+use std::fmt;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use tracing::dispatcher::with_default;
+use tracing::{debug, error, info, info_span, trace, warn};
+
+use super::*;
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("text")
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no writer panics").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An error with a cause.
+#[derive(Debug, thiserror::Error)]
+#[error("no session")]
+struct Outer(#[source] fmt::Error);
+
+const NORMAL: LogOptions = LogOptions { verbosity: Verbosity::Normal, format: Format::Text };
+
+/// What is written when `log` logs.
+fn logged(options: LogOptions, colour: Colour, log: impl FnOnce()) -> String {
+    let kept = Kept::default();
+    let writer = kept.clone();
+    with_default(&subscriber(options, colour, move || writer.clone()), log);
+    kept.text()
+}
+
+fn every_level() {
+    error!("e");
+    warn!("w");
+    info!("i");
+    debug!("d");
+    trace!("t");
+}
+
+fn with(verbosity: Verbosity) -> LogOptions {
+    LogOptions { verbosity, ..NORMAL }
+}
+
+#[test]
+fn normal_lines_are_bare() {
+    let text = logged(NORMAL, Colour::Plain, || {
+        let _span = info_span!("session", server = "s").entered();
+        every_level();
+        info!(protocols = 4, "listening on {}", "127.0.0.1:1080");
+    });
+    assert_eq!(text, "error: e\nwarning: w\ni\nlistening on 127.0.0.1:1080 protocols=4\n");
+}
+
+#[test]
+fn levels() {
+    assert_eq!(logged(with(Verbosity::Quiet), Colour::Plain, every_level), "error: e\n");
+    let count = |verbosity| logged(with(verbosity), Colour::Plain, every_level).lines().count();
+    assert_eq!(count(Verbosity::Debug), 4);
+    assert_eq!(count(Verbosity::Trace), 5);
+}
+
+#[test]
+fn verbose_lines_have_time_level_target_and_spans() {
+    let text = logged(with(Verbosity::Debug), Colour::Plain, || {
+        let _outer = info_span!("request", id = 7).entered();
+        let _inner = info_span!("dial").entered();
+        debug!(port = 80, "opened");
+    });
+    let (time, rest) = text.split_once(' ').expect("a time");
+    assert!(time.starts_with("20") && time.ends_with('Z') && time.contains('T'), "{time}");
+    assert_eq!(rest, format!("DEBUG {} request{{id=7}} dial: opened port=80\n", module_path!()));
+}
+
+#[test]
+fn only_our_own_targets_are_written() {
+    let trace = with(Verbosity::Trace);
+    for options in [trace, LogOptions { format: Format::Json, ..trace }] {
+        let text = logged(options, Colour::Plain, || {
+            error!(target: "hyper::proto", "secret");
+            error!(target: "fast_socks5", "secret");
+            error!(target: "russh", "secret");
+            error!(target: "sockeye::ssh", "ours");
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("ours"), "{text}");
+    }
+}
+
+#[test]
+fn nothing_from_outside_moves_the_cursor_or_starts_a_line() {
+    let evil = "a\x1b[2J\u{9b}31m\r\nwarning: fake\u{202e}";
+    for format in [Format::Text, Format::Json] {
+        for verbosity in [Verbosity::Normal, Verbosity::Trace] {
+            let text = logged(LogOptions { verbosity, format }, Colour::Plain, || {
+                let _span = info_span!("s", field = evil, shown = %evil).entered();
+                info!(text = evil, display = %evil, debug = ?evil, "{evil}");
+            });
+            let line = text.strip_suffix('\n').expect("a line");
+            assert!(!line.contains(super::super::escape::is_dangerous), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn a_value_cannot_pose_as_another_field() {
+    let text = logged(NORMAL, Colour::Plain, || {
+        info!(reason = "x server=\"evil\"", name = %"a b", plain = "p", none = "", "m");
+    });
+    assert_eq!(text, "m reason=\"x server=\\\"evil\\\"\" name=\"a b\" plain=p none=\"\"\n");
+}
+
+#[test]
+fn an_error_brings_its_causes() {
+    let text = logged(NORMAL, Colour::Plain, || {
+        let outer = Outer(fmt::Error);
+        warn!(error = &outer as &(dyn Error + 'static), "lost");
+    });
+    let cause = fmt::Error;
+    assert_eq!(text, format!("warning: lost error=\"no session: {cause}\"\n"));
+}
+
+#[test]
+fn a_line_is_bounded() {
+    let long = "é".repeat(100_000);
+    let text = logged(with(Verbosity::Trace), Colour::Plain, || {
+        let _span = info_span!("s", a = %long, b = %long).entered();
+        info!(value = %long, "{long}");
+    });
+    assert!(text.len() <= super::super::text::MAX_LINE + "…\n".len(), "{}", text.len());
+    assert!(text.ends_with("…\n"), "the cut is shown");
+    assert_eq!(text.lines().count(), 1);
+}
+
+#[test]
+fn colours_only_when_asked_for() {
+    let text = logged(NORMAL, Colour::Ansi, every_level);
+    assert_eq!(text, "\x1b[31;1merror:\x1b[0m e\n\x1b[33mwarning:\x1b[0m w\ni\n");
+}
+
+#[test]
+fn json_has_everything_at_any_level() {
+    let options = LogOptions { verbosity: Verbosity::Normal, format: Format::Json };
+    let text = logged(options, Colour::Ansi, || {
+        let _span = info_span!("request", id = 7).entered();
+        info!(port = 80, "opened");
+        debug!("not at this level");
+    });
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.starts_with('{') && text.ends_with("}\n"), "{text}");
+    for part in [
+        "\"timestamp\":\"20",
+        "\"level\":\"INFO\"",
+        &format!("\"target\":\"{}\"", module_path!()),
+        "\"message\":\"opened\"",
+        "\"port\":80",
+        "\"spans\":[{",
+        "\"name\":\"request\"",
+        "\"id\":7",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}

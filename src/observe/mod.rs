@@ -1,0 +1,8 @@
+//! What can be seen of the program while it runs.
+
+pub mod escape;
+pub mod logs;
+
+mod json;
+mod sink;
+mod text;

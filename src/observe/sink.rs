@@ -1,0 +1,191 @@
+//! A writer that never blocks and never fails whoever logs.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Hands lines to a thread that writes them. Copies share the thread.
+#[derive(Clone, Debug)]
+pub(super) struct Sink {
+    queue: SyncSender<Entry>,
+    lost: Arc<AtomicU64>,
+}
+
+/// What the thread is given.
+#[derive(Debug)]
+enum Entry {
+    /// A line with its end.
+    Line(Vec<u8>),
+    /// Say so when everything before is written.
+    Flush(SyncSender<()>),
+}
+
+/// Takes one line.
+#[derive(Debug)]
+pub(super) struct LineWriter<'a>(&'a Sink);
+
+impl Sink {
+    /// Starts the thread, which ends with the last copy of the sink. `lost_lines` makes the line
+    /// that tells how many were dropped.
+    pub(super) fn start<W>(writer: W, lost_lines: fn(u64) -> String) -> io::Result<Self>
+    where
+        W: Write + Send + 'static,
+    {
+        let (queue, entries) = mpsc::sync_channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let sink = Self { queue, lost: Arc::clone(&lost) };
+        thread::Builder::new()
+            .name("log".into())
+            .spawn(move || write_entries(writer, &entries, &lost, lost_lines))?;
+        Ok(sink)
+    }
+
+    /// Waits until the lines before are written, [`FLUSH`] at most.
+    pub(super) fn flush(&self) {
+        let deadline = Instant::now() + FLUSH;
+        let (written, done) = mpsc::sync_channel(1);
+        let mut entry = Entry::Flush(written);
+        loop {
+            match self.queue.try_send(entry) {
+                Ok(()) => break,
+                Err(TrySendError::Full(back)) if Instant::now() < deadline => {
+                    entry = back;
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Err(_) => return,
+            }
+        }
+        let _ = done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+    }
+}
+
+impl<'a> MakeWriter<'a> for Sink {
+    type Writer = LineWriter<'a>;
+
+    fn make_writer(&'a self) -> LineWriter<'a> {
+        LineWriter(self)
+    }
+}
+
+impl Write for LineWriter<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.0.queue.try_send(Entry::Line(line.to_vec())).is_err() {
+            self.0.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The thread: writes until every sink is gone. What cannot be written is lost; there is no
+/// other place to say so.
+fn write_entries(
+    mut writer: impl Write,
+    entries: &Receiver<Entry>,
+    lost: &AtomicU64,
+    lost_lines: fn(u64) -> String,
+) {
+    while let Ok(entry) = entries.recv() {
+        match entry {
+            Entry::Line(line) => {
+                let _ = writer.write_all(&line);
+            }
+            Entry::Flush(written) => {
+                let _ = writer.flush();
+                let _ = written.send(());
+            }
+        }
+        let count = lost.swap(0, Ordering::Relaxed);
+        if count > 0 {
+            let _ = writer.write_all(lost_lines(count).as_bytes());
+        }
+    }
+}
+
+/// The most lines that wait to be written: at 2 kB a line, 2 MB.
+pub(super) const QUEUE: usize = 1024;
+/// The longest wait for lines to be written.
+const FLUSH: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Writes into memory once the gate is open.
+    struct Gated {
+        gate: Option<Receiver<()>>,
+        text: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Gated {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if let Some(gate) = self.gate.take() {
+                let _ = gate.recv();
+            }
+            self.text.lock().expect("no writer panics").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A standard error whose reader is gone.
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    fn lost_lines(count: u64) -> String {
+        format!("{count} lost\n")
+    }
+
+    #[test]
+    fn a_writer_that_takes_nothing_holds_nobody_up_and_the_loss_is_told() {
+        let (open, gate) = mpsc::channel();
+        let text = Arc::default();
+        let gated = Gated { gate: Some(gate), text: Arc::clone(&text) };
+        let sink = Sink::start(gated, lost_lines).expect("a thread");
+        let lines = 2 * QUEUE;
+        for _ in 0..lines {
+            sink.make_writer().write_all(b"line\n").expect("a sink takes every line");
+        }
+        open.send(()).expect("the thread waits");
+        sink.flush();
+        let text = String::from_utf8(text.lock().expect("no writer panics").clone()).expect("text");
+        let written = text.lines().filter(|line| *line == "line").count();
+        let lost: usize = text
+            .lines()
+            .filter_map(|line| line.strip_suffix(" lost"))
+            .map(|count| count.parse::<usize>().expect("a count"))
+            .sum();
+        assert!(lost > 0, "{text}");
+        assert_eq!(written + lost, lines, "{text}");
+    }
+
+    #[test]
+    fn a_writer_that_is_gone_ends_nothing() {
+        let sink = Sink::start(Gone, lost_lines).expect("a thread");
+        for _ in 0..10 {
+            sink.make_writer().write_all(b"line\n").expect("a sink takes every line");
+            sink.flush();
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Log lines for people.
+
+use std::error::Error;
+use std::fmt::{self, Debug, Write};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::{LookupSpan, Scope};
+
+use super::escape::Escaper;
+use super::logs::{Colour, Verbosity};
+
+/// Writes an event as one line of at most [`MAX_LINE`] bytes, with nothing in it that a terminal
+/// would obey but our own colours.
+#[derive(Debug)]
+pub(super) struct TextFormat {
+    detail: Detail,
+    colour: Colour,
+}
+
+/// How much stands in front of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    /// `warning: ` or `error: `, and nothing for the rest.
+    Bare,
+    /// Time (UTC), level, target and spans.
+    Full,
+}
+
+/// Writes fields as `key=value`, escaped, in quotes where the value has room for a second field.
+#[derive(Debug)]
+pub(super) struct EscapedFields;
+
+impl TextFormat {
+    pub(super) fn new(verbosity: Verbosity, colour: Colour) -> Self {
+        let detail = match verbosity {
+            Verbosity::Quiet | Verbosity::Normal => Detail::Bare,
+            Verbosity::Debug | Verbosity::Trace => Detail::Full,
+        };
+        Self { detail, colour }
+    }
+
+    /// Writes `text` in the colour of the level.
+    fn paint(&self, line: &mut Bounded, level: Level, text: &str) -> fmt::Result {
+        let code = match (self.colour, level) {
+            (Colour::Plain, _) => return line.write_str(text),
+            (Colour::Ansi, Level::ERROR) => "31;1",
+            (Colour::Ansi, Level::WARN) => "33",
+            (Colour::Ansi, Level::INFO) => "32",
+            (Colour::Ansi, _) => "2",
+        };
+        write!(line, "\x1b[{code}m{text}\x1b[0m")
+    }
+
+    /// What stands in front of the message.
+    fn head<S, N>(
+        &self,
+        line: &mut Bounded,
+        ctx: &FmtContext<'_, S, N>,
+        event: &Event<'_>,
+    ) -> fmt::Result
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+        N: for<'a> FormatFields<'a> + 'static,
+    {
+        let meta = event.metadata();
+        let level = *meta.level();
+        match (self.detail, level) {
+            (Detail::Bare, Level::ERROR) => self.paint(line, level, "error:")?,
+            (Detail::Bare, Level::WARN) => self.paint(line, level, "warning:")?,
+            (Detail::Bare, _) => return Ok(()),
+            (Detail::Full, _) => {
+                SystemTime.format_time(&mut Writer::new(line))?;
+                line.write_char(' ')?;
+                self.paint(line, level, &format!("{level:>5}"))?;
+                write!(line, " {}", meta.target())?;
+                for span in ctx.event_scope().into_iter().flat_map(Scope::from_root) {
+                    write!(line, " {}", span.name())?;
+                    let extensions = span.extensions();
+                    if let Some(fields) = extensions.get::<FormattedFields<N>>()
+                        && !fields.is_empty()
+                    {
+                        write!(line, "{{{fields}}}")?;
+                    }
+                }
+                line.write_char(':')?;
+            }
+        }
+        line.write_char(' ')
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for TextFormat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        ctx: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = Bounded::new(MAX_LINE);
+        self.head(&mut line, ctx, event)?;
+        event.record(&mut FieldWriter::new(&mut line));
+        writeln!(writer, "{}", line.text)
+    }
+}
+
+impl FormatFields<'_> for EscapedFields {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'_>, fields: R) -> fmt::Result {
+        let mut text = Bounded::new(MAX_SPAN);
+        fields.record(&mut FieldWriter::new(&mut text));
+        writer.write_str(&text.text)
+    }
+}
+
+/// The line that tells of lines that were not written.
+pub(super) fn lost_lines(count: u64) -> String {
+    format!("warning: {count} log lines were dropped: standard error did not take them\n")
+}
+
+/// A text that stops growing at its limit, and shows where with `…`.
+#[derive(Debug)]
+struct Bounded {
+    text: String,
+    room: usize,
+}
+
+impl Bounded {
+    fn new(limit: usize) -> Self {
+        Self { text: String::new(), room: limit }
+    }
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.len() <= self.room {
+            self.room -= text.len();
+            self.text.push_str(text);
+        } else if self.room > 0 {
+            let end = (0..=self.room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            self.text.push_str(&text[..end]);
+            self.text.push('…');
+            self.room = 0;
+        }
+        // What is beyond the limit is lost, and the formatting of the rest goes on.
+        Ok(())
+    }
+}
+
+/// Writes the message and the fields of an event or a span.
+struct FieldWriter<'a> {
+    out: &'a mut Bounded,
+    first: bool,
+}
+
+impl<'a> FieldWriter<'a> {
+    fn new(out: &'a mut Bounded) -> Self {
+        Self { out, first: true }
+    }
+
+    /// Writes one field. Writing to memory cannot fail; a value that cannot show itself is cut.
+    fn field(&mut self, field: &Field, value: &dyn fmt::Display) {
+        if !std::mem::take(&mut self.first) {
+            let _ = self.out.write_char(' ');
+        }
+        if field.name() == "message" {
+            let _ = write!(Escaper(&mut *self.out), "{value}");
+            return;
+        }
+        // A value of its own length first, so that the quotes close before the line is cut.
+        let mut text = Bounded::new(MAX_VALUE);
+        let _ = write!(Escaper(&mut text), "{value}");
+        let text = text.text;
+        let _ = if text.is_empty() || text.contains([' ', '=', '"']) {
+            write!(self.out, "{}=\"{}\"", field.name(), text.replace('"', "\\\""))
+        } else {
+            write!(self.out, "{}={text}", field.name())
+        };
+    }
+}
+
+impl Visit for FieldWriter<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.field(field, &format_args!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.field(field, &value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        let mut chain = value.to_string();
+        let mut source = value.source();
+        while let Some(error) = source {
+            chain.push_str(": ");
+            chain.push_str(&error.to_string());
+            source = error.source();
+        }
+        self.field(field, &chain);
+    }
+}
+
+/// The most bytes of a line, without its end and the mark of a cut.
+pub(super) const MAX_LINE: usize = 2048;
+/// The most bytes of the fields of one span.
+const MAX_SPAN: usize = 256;
+/// The most bytes of one field's value.
+const MAX_VALUE: usize = 1024;
