@@ -1,8 +1,11 @@
 //! The command line of `sockeye`, and what it does beside the proxy itself.
 
+pub mod background;
 pub mod command;
 pub mod exit;
 pub mod problem;
+pub mod signals;
+pub mod terminal;
 
 mod args;
 pub mod placeholder;

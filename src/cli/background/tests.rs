@@ -1,0 +1,91 @@
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use super::*;
+
+/// Launches a shell script in the place of the program.
+fn launch_script(script: &str) -> u8 {
+    let words = ["-c", script].map(OsString::from);
+    launch(Path::new("/bin/sh"), words).expect("a shell")
+}
+
+#[test]
+fn a_failure_is_the_status_of_the_background_half() {
+    assert_eq!(launch_script("exit 7"), 7);
+    assert_eq!(launch_script("echo not yet; exit 1"), 1);
+    assert_eq!(launch_script("kill -TERM $$"), 128 + 15);
+    assert_eq!(launch_script("exit 0"), 0);
+}
+
+#[test]
+fn the_foreground_half_ends_when_the_other_is_ready_and_not_when_it_ends() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let fifo = directory.path().join("gate");
+    // The script ends only when the gate is opened, which happens after `launch` has returned.
+    let script = format!("mkfifo '{0}' && echo ready && read word <'{0}'", fifo.display());
+    assert_eq!(launch_script(&script), 0);
+    std::fs::write(&fifo, "open\n").expect("the script still waits at the gate");
+}
+
+#[test]
+fn the_variable_names_the_parent() {
+    assert_eq!(launch_script("[ \"$SOCKEYE_BACKGROUND_OF\" = \"$PPID\" ] || exit 9; exit 8"), 8);
+}
+
+#[test]
+fn a_process_that_nobody_launched_is_no_background_half() {
+    if std::env::var_os(VARIABLE).is_none() {
+        assert!(Background::detect().expect("nothing to open").is_none());
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_cannot_be_launched() {
+    let error = launch(Path::new("/nonexistent/sockeye"), []).expect_err("no such program");
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+}
+
+/// Runs this very test program as the background half, in [`half`], which tells by a socket what
+/// it has become.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_background_half_leaves_the_terminal() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("socket");
+    let socket = UnixListener::bind(&path).expect("a socket");
+    let script = format!("{FACTS}='{}' exec \"$0\" \"$@\"", path.display());
+    let program = std::env::current_exe().expect("this program");
+    let name = format!("{}::half", module_path!().trim_start_matches("sockeye::"));
+    let mut words = ["-c", &script].map(OsString::from).to_vec();
+    words.push(program.into());
+    words.extend(["--exact", &name, "--include-ignored"].map(OsString::from));
+
+    assert_eq!(launch(Path::new("/bin/sh"), words).expect("a shell"), 0);
+    let (mut facts, _) = socket.accept().expect("the half tells");
+    let mut text = String::new();
+    facts.read_to_string(&mut text).expect("facts");
+    assert_eq!(text, "session true\n0 /dev/null\n1 /dev/null\n2 /dev/null\nchild false\n");
+}
+
+/// Not a test: the background half of the test above.
+#[test]
+#[ignore = "the other half of a test, which starts it"]
+fn half() {
+    let Some(path) = std::env::var_os(FACTS) else { return };
+    let background = Background::detect().expect("descriptors").expect("this is the half");
+    background.ready(Stderr::Dropped).expect("the other half listens");
+    let own = rustix::process::getpid();
+    let session = rustix::process::getsid(None).expect("a session");
+    let mut facts = UnixStream::connect(path).expect("the test listens");
+    writeln!(facts, "session {}", session == own).expect("the test reads");
+    for fd in 0..3 {
+        let target = std::fs::read_link(format!("/proc/self/fd/{fd}")).expect("a descriptor");
+        writeln!(facts, "{fd} {}", target.display()).expect("the test reads");
+    }
+    // What this half starts is not taken for a half.
+    let same = "[ \"$SOCKEYE_BACKGROUND_OF\" = \"$PPID\" ]";
+    let child = Command::new("/bin/sh").args(["-c", same]).status().expect("a shell");
+    writeln!(facts, "child {}", child.success()).expect("the test reads");
+}
+
+/// Where [`half`] tells what it has become.
+const FACTS: &str = "SOCKEYE_TEST_FACTS";

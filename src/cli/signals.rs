@@ -1,0 +1,210 @@
+//! Signals: the first asks for a clean stop, the second ends at once.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// The signals that end the program.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+    hang_up: Option<Signal>,
+}
+
+/// A signal that ended the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGINT, Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// SIGHUP: the terminal is gone. In the background there is none.
+    HangUp,
+}
+
+/// Whether what runs has something to stop cleanly.
+#[derive(Debug, Default)]
+pub struct Readiness(Cell<bool>);
+
+impl Signals {
+    /// Takes over the signals, but for those that whoever started the program had it ignore
+    /// (`nohup`, a shell's background jobs).
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a handler. To be called inside a tokio runtime.
+    pub fn listen() -> io::Result<Self> {
+        let ignored = ignored_signals();
+        let listen = |kind: SignalKind| {
+            let bit = 1 << (kind.as_raw_value() - 1);
+            if ignored & bit == 0 { signal(kind).map(Some) } else { Ok(None) }
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one.
+    ///
+    /// # Cancel safety
+    ///
+    /// No signal is lost when this is dropped.
+    pub async fn next(&mut self) -> Stop {
+        tokio::select! {
+            () = receive(&mut self.interrupt) => Stop::Interrupt,
+            () = receive(&mut self.terminate) => Stop::Terminate,
+            () = receive(&mut self.hang_up) => Stop::HangUp,
+        }
+    }
+}
+
+impl Stop {
+    /// The exit status for it, as a shell has it: 128 and the number of the signal.
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+            Self::HangUp => 129,
+        }
+    }
+}
+
+impl Readiness {
+    /// From now on there is something to stop cleanly.
+    pub fn reached(&self) {
+        self.0.set(true);
+    }
+}
+
+/// Runs `work` until it ends. The first signal cancels `drain`, by which `work` knows to stop
+/// cleanly; the second, and any before the readiness was reached, ends it where it is.
+///
+/// # Errors
+///
+/// The signal that ended the work where it was.
+pub async fn until_stopped<T>(
+    mut next: impl AsyncFnMut() -> Stop,
+    readiness: &Readiness,
+    drain: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Result<T, Stop> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => return Ok(result),
+            stop = next() => {
+                if drain.is_cancelled() || !readiness.0.get() {
+                    return Err(stop);
+                }
+                tracing::info!("stopping; a second signal ends at once");
+                drain.cancel();
+            }
+        }
+    }
+}
+
+/// Waits for a signal; for ever, when it is not listened to.
+async fn receive(signal: &mut Option<Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    // Not listened to, or the runtime has no signals any more.
+    std::future::pending::<()>().await;
+}
+
+/// The signals that the program was started to ignore: bit n-1 stands for signal n. Known on
+/// Linux only; elsewhere none.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Signals from a channel; none come when it is closed.
+    async fn run<T>(
+        stops: &[Stop],
+        readiness: &Readiness,
+        drain: &CancellationToken,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Stop> {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        for stop in stops {
+            sender.send(*stop).expect("the receiver is here");
+        }
+        let next = async || match receiver.recv().await {
+            Some(stop) => stop,
+            None => std::future::pending().await,
+        };
+        drop(sender);
+        until_stopped(next, readiness, drain, work).await
+    }
+
+    fn ready() -> Readiness {
+        let readiness = Readiness::default();
+        readiness.reached();
+        readiness
+    }
+
+    #[tokio::test]
+    async fn the_first_signal_drains() {
+        let drain = CancellationToken::new();
+        let work = async {
+            drain.cancelled().await;
+            "drained"
+        };
+        assert_eq!(run(&[Stop::Terminate], &ready(), &drain, work).await, Ok("drained"));
+    }
+
+    #[tokio::test]
+    async fn the_second_signal_ends_at_once_and_gives_the_status() {
+        let drain = CancellationToken::new();
+        let work = std::future::pending::<()>();
+        let stops = [Stop::Terminate, Stop::Interrupt];
+        assert_eq!(run(&stops, &ready(), &drain, work).await, Err(Stop::Interrupt));
+        assert!(drain.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn before_it_is_ready_there_is_nothing_to_drain() {
+        let drain = CancellationToken::new();
+        let work = std::future::pending::<()>();
+        let result = run(&[Stop::HangUp], &Readiness::default(), &drain, work).await;
+        assert_eq!(result, Err(Stop::HangUp));
+        assert!(!drain.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn work_that_ends_by_itself_is_no_stop() {
+        let drain = CancellationToken::new();
+        let result = run(&[], &ready(), &drain, async { 5 }).await;
+        assert_eq!(result, Ok(5));
+        assert!(!drain.is_cancelled());
+    }
+
+    #[test]
+    fn statuses_are_those_of_a_shell() {
+        for (stop, kind) in [
+            (Stop::Interrupt, SignalKind::interrupt()),
+            (Stop::Terminate, SignalKind::terminate()),
+            (Stop::HangUp, SignalKind::hangup()),
+        ] {
+            assert_eq!(i32::from(stop.status()), 128 + kind.as_raw_value());
+        }
+    }
+}
