@@ -17,6 +17,7 @@ pub use known_hosts::{KnownHostsError, RecordedKey};
 pub use prompt::{PromptError, Prompter};
 pub use reach::ReachError;
 pub use server_name::{InvalidServerName, ServerName};
+pub mod demo_server;
 
 /// One forwarded connection on a session.
 #[derive(Debug)]
