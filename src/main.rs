@@ -1,1 +1,134 @@
-fn main() {}
+//! The program: arguments, logs, the background, signals, and the exit status.
+
+use std::process::ExitCode;
+
+use sockeye::cli::background::{self, Background, Stderr};
+use sockeye::cli::command::{Command, DemoCommand, Ground, ProxyCommand};
+use sockeye::cli::demo;
+use sockeye::cli::placeholder::app;
+use sockeye::cli::signals::{Readiness, Signals, Stop, until_stopped};
+use sockeye::cli::terminal::Terminal;
+use sockeye::observe::logs::{Logs, Verbosity};
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    let words = || std::env::args_os().skip(1);
+    let command = match Command::read(words()) {
+        Ok(command) => command,
+        Err(exit) => return exit.tell(),
+    };
+    let half = match background_half(&command) {
+        Ok(Half::Only) => None,
+        Ok(Half::Back(background)) => Some(background),
+        Ok(Half::Fore) => match launch(words()) {
+            Ok(status) => return ExitCode::from(status),
+            Err(error) => return fail(&error.context("cannot go to the background")),
+        },
+        Err(error) => return fail(&error.context("cannot go to the background")),
+    };
+    let terminal = Terminal::remember();
+    let status = work(command, half).unwrap_or_else(|error| fail(&error));
+    if let Some(terminal) = terminal {
+        terminal.restore();
+    }
+    status
+}
+
+/// Which half of `-f` this process is.
+enum Half {
+    /// There are no halves: it stays in the foreground.
+    Only,
+    /// The one that waits.
+    Fore,
+    /// The one that works.
+    Back(Background),
+}
+
+fn background_half(command: &Command) -> anyhow::Result<Half> {
+    match command {
+        Command::Proxy(proxy) if proxy.ground == Ground::Back => {
+            Ok(Background::detect()?.map_or(Half::Fore, Half::Back))
+        }
+        _ => Ok(Half::Only),
+    }
+}
+
+fn launch(words: impl Iterator<Item = std::ffi::OsString>) -> anyhow::Result<u8> {
+    Ok(background::launch(&std::env::current_exe()?, words)?)
+}
+
+/// Does what the command says, and gives the exit status.
+fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> {
+    let logs = Logs::start(command.log())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let (readiness, drain) = (Readiness::default(), CancellationToken::new());
+        let work = async {
+            match command {
+                Command::Proxy(proxy) => {
+                    proxy_to(*proxy, half, &logs, &readiness, drain.clone()).await
+                }
+                Command::Demo(command) => demo_of(command, &readiness, drain.clone()).await,
+            }
+        };
+        anyhow::Ok(until_stopped(async || signals.next().await, &readiness, &drain, work).await)
+    })?;
+    // A thread that waits for a password would hold up an ordinary end.
+    runtime.shutdown_background();
+    Ok(match ended {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+        Err(stop) => ExitCode::from(Stop::status(stop)),
+    })
+}
+
+async fn proxy_to(
+    command: ProxyCommand,
+    half: Option<Background>,
+    logs: &Logs,
+    readiness: &Readiness,
+    drain: CancellationToken,
+) -> anyhow::Result<()> {
+    let stderr = match command.log.verbosity {
+        Verbosity::Quiet | Verbosity::Normal => Stderr::Dropped,
+        Verbosity::Debug | Verbosity::Trace => Stderr::Kept,
+    };
+    let options = app::Options {
+        server: command.server,
+        ssh: command.ssh,
+        listeners: command.listeners,
+        proxy_auth: command.proxy_auth,
+    };
+    let mut left = Ok(());
+    let ready = || {
+        readiness.reached();
+        // What was said until now belongs on the terminal.
+        logs.flush();
+        if let Some(Err(error)) = half.map(|half| half.ready(stderr)) {
+            left = Err(error);
+            drain.cancel();
+        }
+    };
+    app::run(options, ready, drain.clone().cancelled_owned()).await?;
+    left.map_err(|error| anyhow::Error::new(error).context("cannot go to the background"))
+}
+
+async fn demo_of(
+    command: DemoCommand,
+    readiness: &Readiness,
+    drain: CancellationToken,
+) -> anyhow::Result<()> {
+    demo::run(command, || readiness.reached(), drain).await
+}
+
+/// Says what went wrong before there was a log.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    use std::io::Write;
+    // A standard error that is gone is no reason to panic.
+    let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
+    ExitCode::FAILURE
+}

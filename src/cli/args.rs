@@ -51,7 +51,7 @@ pub(super) struct Args {
     #[arg(short = 'F', value_name = "file", help_heading = SSH)]
     pub(super) config_file: Option<PathBuf>,
 
-    /// An option of `ssh_config`; may be repeated
+    /// An option as in the configuration file; may be repeated
     #[arg(short, value_name = "Key=Value", help_heading = SSH)]
     pub(super) option: Vec<String>,
 
@@ -85,8 +85,7 @@ pub(super) struct Args {
 #[command(
     name = "sockeye demo",
     bin_name = "sockeye demo",
-    about = "Shows the proxy at work, all of it on this machine: an SSH server, a web page, and the \
-             proxy in front.",
+    about = "Shows the proxy at work, all of it on this machine: SSH server, web page, proxy.",
     override_usage = "sockeye demo [-D [bind:]port] [--once]",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
     after_help = "A server whose name is `demo` is `sockeye ssh://demo`.\n",
@@ -94,11 +93,11 @@ pub(super) struct Args {
     args_override_self = true
 )]
 pub(super) struct DemoArgs {
-    /// Listen here; may be repeated [default: 127.0.0.1:1080, or a free port when it is taken]
+    /// Listen here; may be repeated [default: 127.0.0.1:1080, or a free port]
     #[arg(short = 'D', value_name = "[bind:]port|/path", help_heading = PROXY)]
     pub(super) listen: Vec<String>,
 
-    /// End after the self-check, with status 0 when it passed and 1 when it did not
+    /// End after the self-check: status 0 when it passed, else 1
     #[arg(long, help_heading = PROXY)]
     pub(super) once: bool,
 

@@ -2,6 +2,7 @@
 
 pub mod background;
 pub mod command;
+pub mod demo;
 pub mod exit;
 pub mod problem;
 pub mod signals;

@@ -1,0 +1,231 @@
+//! The demo's own fetches through the proxy.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
+use fast_socks5::client::{Config, Socks5Stream};
+use fast_socks5::util::target_addr::TargetAddr;
+use fast_socks5::{Socks5Command, client};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::header::HOST;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::listen::stream::ClientStream;
+
+/// Where the proxy listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Front {
+    /// On a TCP port.
+    Tcp(SocketAddr),
+    /// On a unix socket.
+    Unix(PathBuf),
+}
+
+/// How to ask the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By SOCKS5, with a name that the far side resolves.
+    Socks5,
+    /// By HTTP CONNECT.
+    Connect,
+}
+
+/// A fetch that brought what it should.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fetched {
+    /// The length of the body, in bytes.
+    pub(super) size: usize,
+    /// From before the connection to the proxy until after the last byte.
+    pub(super) took: Duration,
+}
+
+impl Front {
+    async fn connect(&self) -> std::io::Result<ClientStream> {
+        match self {
+            Self::Tcp(address) => {
+                let socket = TcpStream::connect(address).await?;
+                socket.set_nodelay(true)?;
+                Ok(ClientStream::Tcp(socket))
+            }
+            Self::Unix(path) => UnixStream::connect(path).await.map(ClientStream::Unix),
+        }
+    }
+
+    /// Fetches `path` from `localhost:port` and compares it with what it should be.
+    pub(super) async fn fetch(
+        &self,
+        way: Way,
+        port: u16,
+        path: &str,
+        expected: &[u8],
+    ) -> anyhow::Result<Fetched> {
+        let start = Instant::now();
+        let fetch = async {
+            let stream = self.connect().await.context("the proxy does not listen")?;
+            let stream = way.open(stream, port).await?;
+            get(stream, port, path, expected.len()).await
+        };
+        let body = tokio::time::timeout(DEADLINE, fetch)
+            .await
+            .with_context(|| format!("no answer within {} s", DEADLINE.as_secs()))??;
+        let took = start.elapsed();
+        ensure!(body == expected, "{} bytes came, and not those of the page", body.len());
+        Ok(Fetched { size: body.len(), took })
+    }
+}
+
+impl Way {
+    /// Asks the proxy for the page's server.
+    async fn open(self, mut stream: ClientStream, port: u16) -> anyhow::Result<ClientStream> {
+        match self {
+            Self::Socks5 => {
+                let socks = client::Socks5Stream::use_stream(stream, None, Config::default());
+                let mut socks: Socks5Stream<_> = socks.await?;
+                let target = TargetAddr::Domain("localhost".into(), port);
+                socks.request(Socks5Command::TCPConnect, target).await?;
+                Ok(socks.get_socket())
+            }
+            Self::Connect => {
+                let authority = format!("127.0.0.1:{port}");
+                let head = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+                stream.write_all(head.as_bytes()).await?;
+                let answer = read_head(&mut stream).await?;
+                let status = answer.lines().next().unwrap_or_default();
+                ensure!(
+                    status.split(' ').nth(1) == Some("200"),
+                    "the proxy answered {status:?} to CONNECT"
+                );
+                Ok(stream)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Socks5 => "SOCKS5",
+            Self::Connect => "CONNECT",
+        })
+    }
+}
+
+/// Reads an HTTP head, a byte at a time: what follows it is not the proxy's.
+async fn read_head(stream: &mut ClientStream) -> anyhow::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        ensure!(head.len() < MAX_HEAD, "the proxy's answer has no end");
+        head.push(stream.read_u8().await.context("the proxy hung up")?);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+/// Fetches `path`, of at most `most` bytes, from the server that the stream leads to.
+async fn get(stream: ClientStream, port: u16, path: &str, most: usize) -> anyhow::Result<Bytes> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    // It ends with the sender and the body, both of which live in this function.
+    tokio::spawn(connection);
+    let request =
+        Request::get(path).header(HOST, format!("localhost:{port}")).body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    if response.status() != StatusCode::OK {
+        bail!("the page's server answered {}", response.status());
+    }
+    let body = Limited::new(response.into_body(), most).collect().await;
+    body.map(http_body_util::Collected::to_bytes).map_err(|error| anyhow::anyhow!(error))
+}
+
+/// The longest that a fetch may take.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// The longest head of an answer, in bytes.
+const MAX_HEAD: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::copy_bidirectional;
+    use tokio::net::TcpListener;
+
+    use super::super::page::{self, Page};
+    use super::*;
+
+    /// A proxy for one client that speaks no more than what is tested, and answers CONNECT with
+    /// `status`.
+    async fn proxy(status: &'static str) -> Front {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.expect("a client");
+            let port = if client.read_u8().await.expect("a byte") == 5 {
+                socks5(&mut client).await
+            } else {
+                connect(&mut client, status).await
+            };
+            let mut target = TcpStream::connect(("127.0.0.1", port)).await.expect("the page");
+            let _ = copy_bidirectional(&mut client, &mut target).await;
+        });
+        Front::Tcp(address)
+    }
+
+    async fn socks5(client: &mut TcpStream) -> u16 {
+        let mut methods = [0; 2];
+        client.read_exact(&mut methods).await.expect("methods");
+        client.write_all(&[5, 0]).await.expect("sent");
+        let mut request = [0; 5 + 9];
+        client.read_exact(&mut request).await.expect("a request");
+        assert_eq!(&request, b"\x05\x01\x00\x03\x09localhost");
+        let port = client.read_u16().await.expect("a port");
+        client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.expect("sent");
+        port
+    }
+
+    async fn connect(client: &mut TcpStream, status: &str) -> u16 {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.expect("a head"));
+        }
+        client.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).await.expect("sent");
+        let head = String::from_utf8(head).expect("text");
+        let authority = head.split(' ').nth(1).expect("a target");
+        authority.parse::<SocketAddr>().expect("an address").port()
+    }
+
+    #[tokio::test]
+    async fn both_ways_bring_the_page() {
+        let page = Page::start().await.expect("a page");
+        let port = page.address().port();
+        let html = page::HTML.as_bytes();
+        let data = page::data();
+        for way in [Way::Socks5, Way::Connect] {
+            let fetched = proxy("200 OK").await.fetch(way, port, "/", html).await.expect("/");
+            assert_eq!(fetched.size, html.len());
+            let fetched = proxy("200 OK").await.fetch(way, port, "/data", &data).await;
+            assert_eq!(fetched.expect("/data").size, page::DATA);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_the_page_does_not_pass() {
+        let page = Page::start().await.expect("a page");
+        let port = page.address().port();
+        let html = page::HTML.as_bytes();
+        let mut other = html.to_vec();
+        other[7] ^= 1;
+        for (status, path, expected) in [
+            ("200 OK", "/", &other[..]),
+            ("200 OK", "/", &html[1..]),
+            ("200 OK", "/other", html),
+            ("403 Forbidden", "/", html),
+        ] {
+            let result = proxy(status).await.fetch(Way::Connect, port, path, expected).await;
+            assert!(result.is_err(), "{status} {path} {result:?}");
+        }
+    }
+}

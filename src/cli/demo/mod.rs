@@ -1,0 +1,257 @@
+//! `sockeye demo`: the proxy, an SSH server and a web page, all of it on this machine.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::str::FromStr;
+
+use anyhow::{Context, anyhow};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::ssh::demo_server::DemoServer;
+
+use super::command::{DemoCommand, DemoUntil, default_listener};
+use super::placeholder::{ListenAddress, SshOptions, app};
+
+mod check;
+mod page;
+
+use check::{Front, Way};
+use page::Page;
+
+/// Runs the demo until it is checked (`--once`) or `stop` is cancelled. `ready` is called when it
+/// serves. What it shows goes to standard output.
+///
+/// # Errors
+///
+/// Something could not be started, or the self-check failed.
+pub async fn run(
+    command: DemoCommand,
+    ready: impl FnOnce(),
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let server = DemoServer::start().await.context("the demo's SSH server cannot start")?;
+    let page = Page::start().await.context("the demo's web page cannot start")?;
+    let listeners = listeners(command.listeners)?;
+    let front = Front::from_str(&listeners[0].to_string())?;
+    let options = app::Options {
+        server: format!("ssh://{}@{}", server.user(), server.address())
+            .parse()
+            .map_err(|error| anyhow!("{error}"))?,
+        ssh: ssh_options(&server),
+        listeners,
+        proxy_auth: None,
+    };
+
+    let (up, is_up) = oneshot::channel();
+    let (end_proxy, proxy_over) = (CancellationToken::new(), CancellationToken::new());
+    let proxy = async {
+        let up = || {
+            // When nobody waits for it any more, the demo is ending.
+            let _ = up.send(());
+        };
+        let ended = app::run(options, up, end_proxy.clone().cancelled_owned()).await;
+        proxy_over.cancel();
+        ended
+    };
+    let show = async {
+        // A proxy that never comes up says why itself.
+        let shown = match is_up.await {
+            Ok(()) => show(&server, &page, &front, command.until, ready, &stop).await,
+            Err(_) => Ok(()),
+        };
+        end_proxy.cancel();
+        shown
+    };
+    let (proxy, shown) = tokio::join!(proxy, proxy_over.run_until_cancelled(show));
+    proxy.context("the proxy cannot run")?;
+    shown.transpose()?;
+    server.shutdown().await.context("the demo's files cannot be removed")
+}
+
+/// Shows what runs where, checks it, and serves as long as it should.
+async fn show(
+    server: &DemoServer,
+    page: &Page,
+    front: &Front,
+    until: DemoUntil,
+    ready: impl FnOnce(),
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let url = format!("http://{}/", page.address());
+    say(&format!(
+        "SSH server  {} (inside this process; it knows one key, made for this run)\n\
+         web page    {url}\n\
+         proxy       {front}\n\n",
+        server.address(),
+    ));
+    check(front, page.address().port()).await?;
+    if until == DemoUntil::Checked {
+        return Ok(());
+    }
+    say(&to_paste(front, &url));
+    ready();
+    stop.cancelled().await;
+    Ok(())
+}
+
+/// Fetches what the page has, both ways, and says what took how long.
+async fn check(front: &Front, port: u16) -> anyhow::Result<()> {
+    let data = page::data();
+    for (path, expected) in [("/", page::HTML.as_bytes()), ("/data", &data)] {
+        for way in [Way::Socks5, Way::Connect] {
+            let fetched = front
+                .fetch(way, port, path, expected)
+                .await
+                .with_context(|| format!("{path} could not be fetched through {way}"))?;
+            let took = fetched.took.as_secs_f64() * 1000.0;
+            say(&format!("{way:<8} {path:<6} {:>8} bytes in {took:>6.1} ms\n", fetched.size));
+        }
+    }
+    Ok(())
+}
+
+/// Lines for a shell.
+fn to_paste(front: &Front, url: &str) -> String {
+    let proxies = match front {
+        Front::Tcp(address) => {
+            vec![
+                format!("socks5h://{address}"),
+                format!("socks4a://{address}"),
+                format!("http://{address}"),
+            ]
+        }
+        // curl takes a path for SOCKS only.
+        Front::Unix(path) => vec![format!("socks5h://localhost{}", path.display())],
+    };
+    let mut lines: Vec<_> =
+        proxies.iter().map(|proxy| format!("  curl --proxy '{proxy}' {url}")).collect();
+    lines.push(format!("  curl --proxy '{}' -o /dev/null {url}data", proxies[0]));
+    format!("\nTo try it:\n{}\n\nCtrl-C ends it.\n", lines.join("\n"))
+}
+
+/// How the proxy reaches the demo's server: with its key and its host key, and with nothing of
+/// the user's.
+fn ssh_options(server: &DemoServer) -> SshOptions {
+    let known_hosts = format!("UserKnownHostsFile={}", server.known_hosts().display());
+    let fixed = [
+        "GlobalKnownHostsFile=/dev/null",
+        "StrictHostKeyChecking=yes",
+        "IdentitiesOnly=yes",
+        "IdentityAgent=none",
+    ];
+    SshOptions {
+        config_file: Some("none".into()),
+        options: fixed.map(String::from).into_iter().chain([known_hosts]).collect(),
+        identities: vec![server.client_key()],
+        ..SshOptions::default()
+    }
+}
+
+/// Where to listen: as asked; else on the default port, or on a free one when that is taken. A
+/// port 0 is given its number here, since the demo must know it.
+fn listeners(asked: Vec<ListenAddress>) -> anyhow::Result<Vec<ListenAddress>> {
+    if asked.is_empty() {
+        let default = default_listener();
+        return match Front::from_str(&default.to_string())? {
+            Front::Tcp(address) if TcpListener::bind(address).is_err() => {
+                Ok(vec![free_port(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?])
+            }
+            _ => Ok(vec![default]),
+        };
+    }
+    asked
+        .into_iter()
+        .map(|listener| match Front::from_str(&listener.to_string())? {
+            Front::Tcp(address) if address.port() == 0 => free_port(address),
+            _ => Ok(listener),
+        })
+        .collect()
+}
+
+/// A free port on the address.
+fn free_port(address: SocketAddr) -> anyhow::Result<ListenAddress> {
+    let free = TcpListener::bind(address).and_then(|listener| listener.local_addr())?;
+    free.to_string().parse().map_err(|error| anyhow!("{error}"))
+}
+
+impl FromStr for Front {
+    type Err = anyhow::Error;
+
+    /// Reads what a listener's address shows itself as.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with('/') {
+            return Ok(Self::Unix(text.into()));
+        }
+        let numeric = match text.strip_prefix("localhost:") {
+            Some(port) => format!("{}:{port}", Ipv4Addr::LOCALHOST),
+            None => text.to_owned(),
+        };
+        let address = numeric.parse().with_context(|| format!("{text} is not an address"))?;
+        Ok(Self::Tcp(address))
+    }
+}
+
+impl std::fmt::Display for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Writes to standard output. One that is gone is no reason to end.
+fn say(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> ListenAddress {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn what_was_asked_for_is_what_is_listened_on() {
+        let asked = vec![address("127.0.0.1:1090"), address("/s")];
+        assert_eq!(listeners(asked.clone()).expect("addresses"), asked);
+    }
+
+    #[test]
+    fn port_0_gets_its_number() {
+        let chosen = listeners(vec![address("[::1]:0"), address("0")]);
+        // A machine without IPv6 has no ::1.
+        let Ok(chosen) = chosen else { return };
+        for listener in &chosen {
+            let Front::Tcp(address) = Front::from_str(&listener.to_string()).expect("an address")
+            else {
+                panic!("{listener}");
+            };
+            assert_ne!(address.port(), 0);
+        }
+        assert!(chosen[0].to_string().starts_with("[::1]:"), "{}", chosen[0]);
+    }
+
+    #[test]
+    fn without_a_wish_a_taken_port_is_no_obstacle() {
+        // Taken by this test, or by whatever else has it: taken either way.
+        let _taken = TcpListener::bind("127.0.0.1:1080");
+        let chosen = listeners(Vec::new()).expect("a port");
+        assert_eq!(chosen.len(), 1);
+        assert_ne!(chosen[0], default_listener());
+        assert!(chosen[0].is_loopback());
+    }
+
+    #[test]
+    fn lines_to_paste_name_the_proxy_and_the_page() {
+        let url = "http://127.0.0.1:9/";
+        let text = to_paste(&Front::Tcp(([127, 0, 0, 1], 1080).into()), url);
+        assert!(text.contains("curl --proxy 'socks5h://127.0.0.1:1080' http://127.0.0.1:9/\n"));
+        let text = to_paste(&Front::Unix("/s".into()), url);
+        assert!(text.contains("curl --proxy 'socks5h://localhost/s' http://127.0.0.1:9/\n"));
+    }
+}

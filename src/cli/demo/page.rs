@@ -1,0 +1,133 @@
+//! The web page that the demo fetches.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+/// A web server on 127.0.0.1 with two resources: `/`, a page for people, and `/data`, a megabyte.
+/// It ends, connections and all, when it is dropped.
+#[derive(Debug)]
+pub(super) struct Page {
+    address: SocketAddr,
+    _stop: DropGuard,
+}
+
+impl Page {
+    /// Starts it on a free port.
+    pub(super) async fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(accept(listener, stop.clone())));
+        Ok(Self { address, _stop: stop.drop_guard() })
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// What `/data` answers: [`DATA`] bytes in which no part repeats before 251 bytes.
+pub(super) fn data() -> Bytes {
+    (0..=250).cycle().take(DATA).collect()
+}
+
+/// Accepts connections, [`MAX_CONNECTIONS`] at a time; the rest wait in the kernel's queue.
+async fn accept(listener: TcpListener, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) if connections.len() < MAX_CONNECTIONS => {
+                connections.spawn(stop.clone().run_until_cancelled_owned(serve(socket)));
+            }
+            Ok(_) => (),
+            // Out of descriptors, mostly: wait for some to come back, and do not spin.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// Serves one connection. How it ends is the client's to see.
+async fn serve(socket: TcpStream) {
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(60))
+        .serve_connection(TokioIo::new(socket), service_fn(answer))
+        .await;
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(respond(request.method(), request.uri().path()))
+}
+
+/// The whole of the site. hyper leaves the body out for HEAD.
+fn respond(method: &Method, path: &str) -> Response<Full<Bytes>> {
+    if method != Method::GET && method != Method::HEAD {
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match path {
+        "/" => typed(Bytes::from_static(HTML.as_bytes()), "text/html; charset=utf-8"),
+        "/data" => typed(data(), "application/octet-stream"),
+        _ => plain(StatusCode::NOT_FOUND, "there are / and /data\n"),
+    }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = typed(Bytes::from_static(text.as_bytes()), "text/plain; charset=utf-8");
+    *response.status_mut() = status;
+    response
+}
+
+fn typed(body: Bytes, content_type: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // Every fetch is to go the whole way.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The page.
+pub(super) const HTML: &str = include_str!("page.html");
+/// The length of `/data`, in bytes.
+pub(super) const DATA: usize = 1_000_000;
+/// The most connections at a time; one more is closed.
+const MAX_CONNECTIONS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_site() {
+        let status = |method, path| respond(&method, path).status();
+        assert_eq!(status(Method::GET, "/"), StatusCode::OK);
+        assert_eq!(status(Method::HEAD, "/data"), StatusCode::OK);
+        assert_eq!(status(Method::GET, "/other"), StatusCode::NOT_FOUND);
+        assert_eq!(status(Method::POST, "/"), StatusCode::METHOD_NOT_ALLOWED);
+    }
+
+    #[test]
+    fn the_page_needs_nothing_from_elsewhere() {
+        for scheme in ["http://", "https://", "src=\"", "@import", "url("] {
+            assert!(!HTML.contains(scheme), "{scheme}");
+        }
+        assert_eq!(data().len(), DATA);
+    }
+}
