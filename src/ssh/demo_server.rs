@@ -108,7 +108,7 @@ impl DemoServer {
         &self.host_key
     }
 
-    /// Ends every session, waits for their tasks ([`GRACE`] at most), and removes the files.
+    /// Ends every session, waits for their tasks (2 s at most), and removes the files.
     ///
     /// # Errors
     ///
