@@ -1,1 +1,14 @@
-fn main() {}
+//! End to end: the program, real SSH servers, real clients, and every fault we can make.
+//!
+//! A test that needs more than this crate is ignored unless `tests/run.sh` runs it, which first
+//! sees to it that everything is there. `SOCKEYE_FULL=1` asks for the full counts.
+
+mod clients;
+mod ends;
+mod failures;
+mod front_doors;
+mod leaks;
+mod plain_http;
+mod sessions;
+mod startup;
+mod support;

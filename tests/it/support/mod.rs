@@ -1,0 +1,56 @@
+//! What the end-to-end tests stand on: SSH servers, targets, faults, clients, the program itself.
+//!
+//! Everything listens on loopback, in a directory of its own, and ends when it is dropped. A read
+//! that would hang for ever ends after [`wait::LONG`], so that a hang is a failure with a name.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+pub(crate) mod content;
+pub(crate) mod curl;
+pub(crate) mod http;
+pub(crate) mod link;
+pub(crate) mod login;
+pub(crate) mod process;
+pub(crate) mod program;
+pub(crate) mod rude;
+pub(crate) mod scripted;
+pub(crate) mod socks;
+pub(crate) mod sshd;
+pub(crate) mod target;
+pub(crate) mod wait;
+pub(crate) mod web;
+
+/// `few` on an ordinary run, `all` where `SOCKEYE_FULL=1` asks for the full count.
+pub(crate) fn scaled<T>(few: T, all: T) -> T {
+    if std::env::var_os("SOCKEYE_FULL").is_some_and(|v| v == "1") { all } else { few }
+}
+
+/// A command that inherits nothing from the one who runs the tests: no proxy variables, no agent,
+/// no language.
+pub(crate) fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", SYSTEM_PATH).env("HOME", "/nonexistent");
+    command
+}
+
+/// A loopback port on which nobody listens. It lies below the kernel's own choices, and no two
+/// calls in this process return the same, so it stays free until the caller uses it.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(97);
+    (0..PORTS)
+        .map(|_| {
+            let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+            FIRST_PORT + u16::try_from(step).expect("fewer than 65536 ports")
+        })
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("a free port")
+}
+
+/// Where Debian keeps its tools, `sshd` among them.
+const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+/// Linux hands out ports from 32768 on (`ip_local_port_range`).
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u32 = 12_000;

@@ -1,0 +1,89 @@
+//! What `/proc` tells about a process, and signals to it.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal};
+
+/// The processes below `parent`: its children, and theirs.
+pub(crate) fn descendants(parent: u32) -> Vec<u32> {
+    let all: Vec<(u32, u32)> =
+        all().filter_map(|pid| Some((pid, stat(pid, STAT_PPID)?.try_into().ok()?))).collect();
+    let mut found = vec![parent];
+    let mut next = 0;
+    while next < found.len() {
+        let above = found[next];
+        found.extend(all.iter().filter(|(_, ppid)| *ppid == above).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+/// The processes that have `argument` on their command line.
+pub(crate) fn with_argument(argument: &Path) -> Vec<u32> {
+    let argument = argument.as_os_str().as_encoded_bytes();
+    all()
+        .filter(|pid| {
+            fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == argument))
+        })
+        .collect()
+}
+
+/// Whether the process runs: neither gone nor a zombie.
+pub(crate) fn is_running(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
+}
+
+/// The number of descriptors that a process has open.
+pub(crate) fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// The number of sockets that a process has open.
+pub(crate) fn sockets(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| {
+        entries
+            .flatten()
+            .filter_map(|entry| fs::read_link(entry.path()).ok())
+            .filter(|link| link.to_string_lossy().starts_with("socket:"))
+            .count()
+    })
+}
+
+/// The memory of a process that is in use (`VmRSS`), in KiB.
+pub(crate) fn rss_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a VmRSS line");
+    line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
+}
+
+/// The processor time that a process has used, in clock ticks (100 a second on Linux).
+pub(crate) fn cpu_ticks(pid: u32) -> u64 {
+    stat(pid, STAT_UTIME).unwrap_or(0) + stat(pid, STAT_STIME).unwrap_or(0)
+}
+
+/// Sends a signal; a process that is gone already is no fault.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+    let _ = rustix::process::kill_process(pid, signal);
+}
+
+fn all() -> impl Iterator<Item = u32> {
+    fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// A numeric field of `/proc/PID/stat`, counted as in proc(5) from 1. The second field is the name
+/// in parentheses and may hold anything, so counting starts behind it.
+fn stat(pid: u32, field: usize) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(field - 3)?.parse().ok()
+}
+
+const STAT_PPID: usize = 4;
+const STAT_UTIME: usize = 14;
+const STAT_STIME: usize = 15;

@@ -1,0 +1,134 @@
+//! The program under test.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::login::HOST;
+use super::{command, process, wait};
+
+/// A running `sockeye`. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Sockeye {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    /// An empty home directory: nothing of the user's own gets in.
+    _home: TempDir,
+}
+
+impl Sockeye {
+    /// Starts with a listener on a port of the kernel's choice, and waits for the first session.
+    pub(crate) fn start(ssh_config: &Path) -> Self {
+        Self::with(ssh_config, &[])
+    }
+
+    /// As [`Sockeye::start`], with further arguments.
+    pub(crate) fn with(ssh_config: &Path, arguments: &[&str]) -> Self {
+        let mut command = program();
+        command.arg("-F").arg(ssh_config).args(["-D", "127.0.0.1:0"]).args(arguments).arg(HOST);
+        let sockeye = Self::spawn(command);
+        sockeye.wait_for_log(CONNECTED);
+        sockeye
+    }
+
+    /// Starts a command and reads what it says. Waits for nothing.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let home = TempDir::with_prefix("sockeye-home-").expect("a temporary directory");
+        let mut child = command
+            .env("HOME", home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program under test");
+        let stderr = child.stderr.take().expect("a pipe");
+        let log = Arc::new(Mutex::new(String::new()));
+        let into = Arc::clone(&log);
+        thread::spawn(move || {
+            let mut stderr = BufReader::new(stderr);
+            let mut line = Vec::new();
+            while stderr.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                let mut log = into.lock().unwrap_or_else(PoisonError::into_inner);
+                log.push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
+        Self { child, log, _home: home }
+    }
+
+    /// The first TCP listener.
+    pub(crate) fn address(&self) -> SocketAddr {
+        wait::until_some("a listener is named", || {
+            self.log().lines().find_map(|line| {
+                let (_, rest) = line.split_once(LISTENING)?;
+                rest.split(' ').next()?.parse().ok()
+            })
+        })
+    }
+
+    /// What it wrote to standard error so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it has said `text`.
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        wait::until_some(&format!("the program says {text:?}"), || {
+            let log = self.log();
+            let ended = !process::is_running(self.pid());
+            assert!(!ended || log.contains(text), "the program ended, saying:\n{log}");
+            log.contains(text).then_some(())
+        });
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop, as `kill` does.
+    pub(crate) fn terminate(&self) {
+        process::signal(self.pid(), Signal::TERM);
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        wait::until_some("the program ends", || child.try_wait().expect("a child"))
+    }
+}
+
+impl Drop for Sockeye {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- what the program said:\n{}---", self.log());
+        }
+    }
+}
+
+/// The program with no arguments yet. `SOCKEYE_BIN` names another one to put in its place.
+pub(crate) fn program() -> Command {
+    command(&path())
+}
+
+/// As [`program`], with no more than `limit` descriptors.
+pub(crate) fn program_with_descriptors(limit: u32) -> Command {
+    let mut command = command("bash");
+    command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\""), &path()]);
+    command
+}
+
+fn path() -> String {
+    std::env::var("SOCKEYE_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_sockeye").to_owned())
+}
+
+const LISTENING: &str = "listening on ";
+const CONNECTED: &str = "connected to ";

@@ -1,0 +1,86 @@
+//! TCP servers that are no SSH servers, or stop being one.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+
+use super::target::Target;
+
+/// How the server misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rude {
+    /// Sends lines before its version, without end (RFC 4253 section 4.2 allows some).
+    EndlessBanner,
+    /// Says nothing at all.
+    Silent,
+    /// Says its version, and nothing more.
+    SilentAfterVersion,
+    /// Says its version and offers its algorithms, and nothing more.
+    SilentAfterOffer,
+    /// Hangs up at once.
+    HangsUp,
+}
+
+impl Rude {
+    /// Each of them.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::EndlessBanner,
+        Self::Silent,
+        Self::SilentAfterVersion,
+        Self::SilentAfterOffer,
+        Self::HangsUp,
+    ];
+
+    /// Starts such a server.
+    pub(crate) fn start(self) -> Target {
+        Target::start(move |stream| self.serve(stream))
+    }
+
+    fn serve(self, mut stream: TcpStream) -> io::Result<()> {
+        match self {
+            Self::EndlessBanner => loop {
+                stream.write_all(&b"this is not the version\r\n".repeat(100))?;
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            },
+            Self::Silent => {}
+            Self::SilentAfterVersion => stream.write_all(VERSION)?,
+            Self::SilentAfterOffer => {
+                stream.write_all(VERSION)?;
+                stream.write_all(&offer())?;
+            }
+            Self::HangsUp => return Ok(()),
+        }
+        // Reads, so that the client's own words do not fill the sockets, until the client leaves.
+        let mut buffer = [0; 4096];
+        while stream.read(&mut buffer)? > 0 {}
+        Ok(())
+    }
+}
+
+/// A packet (RFC 4253 section 6) with a KEXINIT (section 7.1) that any client can agree to.
+fn offer() -> Vec<u8> {
+    let mut payload = vec![20];
+    payload.extend([7; 16]);
+    let cipher = "aes128-ctr";
+    let mac = "hmac-sha2-256";
+    let lists =
+        ["curve25519-sha256", "ssh-ed25519", cipher, cipher, mac, mac, "none", "none", "", ""];
+    for list in lists {
+        payload.extend(length(list.len()));
+        payload.extend(list.bytes());
+    }
+    payload.extend([0; 5]);
+    // The packet is a multiple of eight bytes long, four or more of them padding.
+    let padding = 4 + (8 - (4 + 1 + payload.len() + 4) % 8) % 8;
+    let mut packet = Vec::new();
+    packet.extend(length(1 + payload.len() + padding));
+    packet.push(u8::try_from(padding).expect("at most 11"));
+    packet.extend(payload);
+    packet.extend(vec![0; padding]);
+    packet
+}
+
+fn length(length: usize) -> [u8; 4] {
+    u32::try_from(length).expect("a short packet").to_be_bytes()
+}
+
+const VERSION: &[u8] = b"SSH-2.0-Rude\r\n";

@@ -1,0 +1,270 @@
+//! An SSH server that does what the real one cannot be made to do.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use russh::server::{Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, Session};
+use russh::server::{VerifiedPublicKey, run_stream};
+use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure, Disconnect};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::time::sleep;
+
+use super::content::Content;
+use super::login::Login;
+
+/// The server. It lets the user's key in and does the same with every channel.
+#[derive(Debug)]
+pub(crate) struct Scripted {
+    login: Login,
+    port: u16,
+    seen: Arc<Mutex<Seen>>,
+    runtime: Option<Runtime>,
+}
+
+/// What it does with a request for a channel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Script {
+    /// Refuses, with a code and a text (RFC 4254 section 5.1).
+    Refuse(u32, &'static str),
+    /// Never answers.
+    Ignore,
+    /// Confirms after a while, and sends back what it gets.
+    EchoAfter(Duration),
+    /// Confirms, and closes without a word.
+    Close,
+    /// Sends this many bytes of [`Content`], and closes without an EOF.
+    SendAndClose(u64),
+    /// Sends this many bytes and an EOF, and keeps the channel until the client closes it.
+    SendAndEof(u64),
+    /// Sends this many bytes, and disconnects the session (RFC 4253 section 11.1).
+    SendAndDisconnect(u64),
+}
+
+/// What a scripted server has seen so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// Sessions that logged in.
+    pub(crate) sessions: usize,
+    /// The destinations asked for, as they came.
+    pub(crate) asked: Vec<(String, u32)>,
+    /// Channels that the client closed.
+    pub(crate) closed: usize,
+    /// Channels that the server opened unasked and the client accepted.
+    pub(crate) accepted: Vec<&'static str>,
+    /// Those that the client refused.
+    pub(crate) refused: Vec<&'static str>,
+}
+
+/// Whether the server opens channels that nobody asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manners {
+    Good,
+    Intruding,
+}
+
+impl Scripted {
+    /// Starts it.
+    pub(crate) fn start(script: Script) -> Self {
+        Self::with(script, Manners::Good)
+    }
+
+    /// Starts it; after the login it opens a channel of each kind by itself.
+    pub(crate) fn intruding(script: Script) -> Self {
+        Self::with(script, Manners::Intruding)
+    }
+
+    fn with(script: Script, manners: Manners) -> Self {
+        let login = Login::new();
+        let key = russh::keys::load_secret_key(login.host_key(), None).expect("the host key");
+        let config = Arc::new(Config {
+            keys: vec![key],
+            auth_rejection_time: Duration::ZERO,
+            nodelay: true,
+            ..Config::default()
+        });
+        let runtime = Runtime::new().expect("a runtime");
+        let listener =
+            runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a loopback port");
+        let port = listener.local_addr().expect("an address").port();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let shared = Arc::clone(&seen);
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let config = Arc::clone(&config);
+                let seen = Arc::clone(&shared);
+                let connection = Connection { script, manners, seen, unanswered: Vec::new() };
+                tokio::spawn(async move {
+                    if let Ok(session) = run_stream(config, stream, connection).await {
+                        let _ = session.await;
+                    }
+                });
+            }
+        });
+        Self { login, port, seen, runtime: Some(runtime) }
+    }
+
+    /// An `ssh_config` that leads to it.
+    pub(crate) fn ssh_config(&self) -> PathBuf {
+        self.login.ssh_config(self.port, &[])
+    }
+
+    /// What it has seen so far.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct Connection {
+    script: Script,
+    manners: Manners,
+    seen: Arc<Mutex<Seen>>,
+    /// Dropping one of these would answer it.
+    unanswered: Vec<ChannelOpenHandle>,
+}
+
+impl Connection {
+    fn note(&self, what: impl FnOnce(&mut Seen)) {
+        note(&self.seen, what);
+    }
+}
+
+impl Handler for Connection {
+    type Error = russh::Error;
+
+    async fn auth_publickey(
+        &mut self,
+        _: &str,
+        _: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, Self::Error> {
+        Ok(Auth::Accept)
+    }
+
+    async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
+        self.note(|seen| seen.sessions += 1);
+        if self.manners == Manners::Intruding {
+            tokio::spawn(intrude(session.handle(), Arc::clone(&self.seen)));
+        }
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.note(|seen| seen.asked.push((host.to_owned(), port)));
+        match self.script {
+            Script::Refuse(code, text) => {
+                reply.reject(ChannelOpenFailure::Other { code, reason: text.to_owned() }).await;
+            }
+            Script::Ignore => self.unanswered.push(reply),
+            script => {
+                tokio::spawn(perform(script, channel, reply, session.handle()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, _: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
+        self.note(|seen| seen.closed += 1);
+        Ok(())
+    }
+}
+
+/// What happens to a channel that is confirmed.
+async fn perform(script: Script, channel: Channel<Msg>, reply: ChannelOpenHandle, handle: Handle) {
+    if let Script::EchoAfter(pause) = script {
+        sleep(pause).await;
+    }
+    reply.accept().await;
+    let id = channel.id();
+    match script {
+        Script::Refuse(..) | Script::Ignore => unreachable!("answered by the handler"),
+        Script::EchoAfter(_) => echo(channel).await,
+        Script::Close => {
+            let _ = handle.close(id).await;
+        }
+        Script::SendAndClose(length) => {
+            send(&channel, length).await;
+            let _ = handle.close(id).await;
+        }
+        Script::SendAndEof(length) => {
+            send(&channel, length).await;
+            let _ = channel.eof().await;
+            until_closed(channel).await;
+        }
+        Script::SendAndDisconnect(length) => {
+            send(&channel, length).await;
+            let (reason, text) = (Disconnect::ByApplication, String::from("going down"));
+            let _ = handle.disconnect(reason, text, String::from("en")).await;
+            until_closed(channel).await;
+        }
+    }
+}
+
+async fn send(channel: &Channel<Msg>, length: u64) {
+    let _ = channel.data_bytes(Content::of(length).bytes()).await;
+}
+
+async fn echo(mut channel: Channel<Msg>) {
+    while let Some(message) = channel.wait().await {
+        match message {
+            ChannelMsg::Data { data } => {
+                let _ = channel.data_bytes(data).await;
+            }
+            ChannelMsg::Eof => {
+                let _ = channel.eof().await;
+                let _ = channel.close().await;
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn until_closed(mut channel: Channel<Msg>) {
+    while channel.wait().await.is_some() {}
+}
+
+/// Opens a channel of each kind that a server may offer, and notes what the client makes of it.
+async fn intrude(handle: Handle, seen: Arc<Mutex<Seen>>) {
+    let tried = [
+        ("session", handle.channel_open_session().await.is_ok()),
+        ("x11", handle.channel_open_x11("127.0.0.1", 6000).await.is_ok()),
+        ("agent", handle.channel_open_agent().await.is_ok()),
+        ("direct-tcpip", handle.channel_open_direct_tcpip("127.0.0.1", 22, "::1", 1).await.is_ok()),
+        (
+            "forwarded-tcpip",
+            handle.channel_open_forwarded_tcpip("127.0.0.1", 22, "::1", 1).await.is_ok(),
+        ),
+        (
+            "forwarded-streamlocal",
+            handle.channel_open_forwarded_streamlocal("/run/socket").await.is_ok(),
+        ),
+    ];
+    for (kind, accepted) in tried {
+        note(
+            &seen,
+            |seen| if accepted { seen.accepted.push(kind) } else { seen.refused.push(kind) },
+        );
+    }
+}
+
+fn note(seen: &Mutex<Seen>, what: impl FnOnce(&mut Seen)) {
+    what(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
+}

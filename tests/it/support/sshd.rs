@@ -1,0 +1,149 @@
+//! A real `sshd` of the test's own.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use rustix::process::Signal;
+
+use super::login::Login;
+use super::wait;
+use super::{command, free_port, process};
+
+/// `sshd` on a loopback port, in the foreground, for the user who runs the tests.
+#[derive(Debug)]
+pub(crate) struct Sshd {
+    login: Login,
+    port: u16,
+    listener: Option<Child>,
+}
+
+impl Sshd {
+    /// Starts with [`Sshd::with`] and nothing further.
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts with further lines of `sshd_config`; they come first, and so win.
+    pub(crate) fn with(config: &[&str]) -> Self {
+        let login = Login::new();
+        let config = config.join("\n");
+        let config = format!(
+            "{config}\nListenAddress 127.0.0.1\nHostKey {host_key}\nAuthorizedKeysFile {keys}\n\
+             PidFile none\nStrictModes no\nUsePAM no\nUseDNS no\nPasswordAuthentication no\n\
+             KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
+             AllowTcpForwarding yes\nMaxStartups 1000\nLogLevel VERBOSE\n",
+            host_key = login.host_key().display(),
+            keys = login.path("authorized_keys").display(),
+        );
+        fs::write(login.path("sshd_config"), config).expect("sshd_config");
+        if rustix::process::getuid().is_root() {
+            // sshd's privilege separation wants this directory; Debian makes it when the service
+            // starts, which on a test machine it may never have.
+            fs::create_dir_all("/run/sshd").expect("/run/sshd");
+        }
+        let mut sshd = Self { login, port: 0, listener: None };
+        for _ in 0..ATTEMPTS {
+            sshd.port = free_port();
+            if sshd.try_start_again() {
+                return sshd;
+            }
+        }
+        panic!("sshd does not start:\n{}", sshd.log());
+    }
+
+    /// The port it listens on, also while it is stopped.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The keys, and the directory they lie in.
+    pub(crate) fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// An `ssh_config` that leads to this server.
+    pub(crate) fn ssh_config(&self) -> PathBuf {
+        self.login.ssh_config(self.port, &[])
+    }
+
+    /// An `ssh_config` that leads to this server by way of a link's port.
+    pub(crate) fn ssh_config_through(&self, port: u16) -> PathBuf {
+        self.login.ssh_config(port, &[])
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        let log = fs::read(self.login.path("sshd.log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// The processes that serve its connections.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        self.listener.as_ref().map_or_else(Vec::new, |child| process::descendants(child.id()))
+    }
+
+    /// The sockets that the processes of its connections have open.
+    pub(crate) fn sockets(&self) -> usize {
+        self.children().into_iter().map(process::sockets).sum()
+    }
+
+    /// Ends every connection at once, as `kill -9` does, and goes on listening.
+    pub(crate) fn kill_children(&self) {
+        for child in self.children() {
+            process::signal(child, Signal::KILL);
+        }
+    }
+
+    /// Stops listening and ends every connection.
+    pub(crate) fn stop(&mut self) {
+        let children = self.children();
+        if let Some(mut listener) = self.listener.take() {
+            let _ = listener.kill();
+            let _ = listener.wait();
+        }
+        for child in children {
+            process::signal(child, Signal::KILL);
+        }
+    }
+
+    /// Listens again, on the same port.
+    pub(crate) fn start_again(&mut self) {
+        wait::until("sshd listens again", || self.try_start_again());
+    }
+
+    /// Starts it; false when it ends instead of listening, as it does where the port is taken.
+    fn try_start_again(&mut self) -> bool {
+        let path = self.login.path("sshd.log");
+        let log = File::options().create(true).append(true).open(&path).expect("a log");
+        let started = self.log().matches(LISTENS).count();
+        let mut child = command("/usr/sbin/sshd")
+            .args(["-D", "-e", "-p", &self.port.to_string(), "-f"])
+            .arg(self.login.path("sshd_config"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("sshd");
+        let listens = wait::until_some("sshd listens or ends", || {
+            if self.log().matches(LISTENS).count() > started {
+                return Some(true);
+            }
+            child.try_wait().expect("a child").is_some().then_some(false)
+        });
+        if listens {
+            self.listener = Some(child);
+        }
+        listens
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+const ATTEMPTS: usize = 10;
+/// What `sshd` logs once it accepts connections.
+const LISTENS: &str = "Server listening on ";

@@ -1,0 +1,185 @@
+//! Raw TCP targets on the far side.
+
+use std::io::{self, Read as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use super::content::{Content, Sum};
+use super::wait::LONG;
+
+/// A server that gives each connection a thread of its own.
+#[derive(Debug)]
+pub(crate) struct Target {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Target {
+    /// Serves each connection with `serve`; how it fails is the connection's own affair.
+    pub(crate) fn start(
+        serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
+        let address = listener.local_addr().expect("an address");
+        let connections = Arc::new(AtomicUsize::new(0));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let target = Self { address, connections, stopping };
+        let (connections, stopping) =
+            (Arc::clone(&target.connections), Arc::clone(&target.stopping));
+        let serve = Arc::new(serve);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopping.load(Ordering::SeqCst) {
+                    break;
+                }
+                let Ok(stream) = stream else { continue };
+                connections.fetch_add(1, Ordering::SeqCst);
+                let serve = Arc::clone(&serve);
+                thread::spawn(move || {
+                    // A test that has failed must not leave threads that read for ever.
+                    let _ = stream.set_read_timeout(Some(LONG));
+                    let _ = stream.set_nodelay(true);
+                    serve(stream)
+                });
+            }
+        });
+        target
+    }
+
+    /// Sends back what it gets.
+    pub(crate) fn echo() -> Self {
+        Self::start(|stream| {
+            io::copy(&mut &stream, &mut &stream)?;
+            stream.shutdown(Shutdown::Write)
+        })
+    }
+
+    /// Waits for one byte, the word to begin, and sends `length` bytes of [`Content`] and the end.
+    pub(crate) fn source(length: u64) -> Self {
+        Self::start(move |mut stream| {
+            stream.read_exact(&mut [0])?;
+            io::copy(&mut Content::of(length), &mut stream)?;
+            stream.shutdown(Shutdown::Write)?;
+            drain(&stream)
+        })
+    }
+
+    /// Reads to the client's end, and only then sends `length` bytes. The sums of what it read come
+    /// out of the receiver.
+    pub(crate) fn answer_after_end(length: u64) -> (Self, Receiver<Sum>) {
+        let (sums, received) = mpsc::channel();
+        let target = Self::start(move |mut stream| {
+            let sum = Sum::of(&stream)?;
+            let _ = sums.send(sum);
+            io::copy(&mut Content::of(length), &mut stream)?;
+            stream.shutdown(Shutdown::Write)
+        });
+        (target, received)
+    }
+
+    /// Ends its own side at once, and only then reads. The sums of what it read come out of the
+    /// receiver.
+    pub(crate) fn read_after_end() -> (Self, Receiver<Sum>) {
+        let (sums, received) = mpsc::channel();
+        let target = Self::start(move |stream| {
+            stream.shutdown(Shutdown::Write)?;
+            let sum = Sum::of(&stream)?;
+            let _ = sums.send(sum);
+            Ok(())
+        });
+        (target, received)
+    }
+
+    /// Reads, and hands out all that each connection sent, whole or cut short.
+    pub(crate) fn sink() -> (Self, Receiver<Vec<u8>>) {
+        let (ends, received) = mpsc::channel();
+        let target = Self::start(move |mut stream| {
+            let mut bytes = Vec::new();
+            let _ = stream.read_to_end(&mut bytes);
+            let _ = ends.send(bytes);
+            Ok(())
+        });
+        (target, received)
+    }
+
+    /// Sends as many bytes of [`Content`] as `at` says each time, and resets the connection.
+    pub(crate) fn reset(at: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self::start(move |mut stream| {
+            io::copy(&mut Content::of(at()), &mut stream)?;
+            reset(stream)
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The port it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// How many connections it has accepted.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // Wakes the accept loop, so that it sees the word.
+        let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
+    }
+}
+
+/// A port whose connects are never answered: a listener that does not accept, its queue full.
+#[derive(Debug)]
+pub(crate) struct Unanswering {
+    port: u16,
+    _sockets: Vec<Socket>,
+}
+
+impl Unanswering {
+    /// Fills the queue. Linux drops every further SYN, and the connecting side waits.
+    pub(crate) fn start() -> Self {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
+        listener.listen(0).expect("listening");
+        let address = listener.local_addr().expect("an address");
+        let port = address.as_socket().expect("an IP address").port();
+        let mut sockets = vec![listener];
+        loop {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            if socket.connect_timeout(&address, Duration::from_millis(300)).is_err() {
+                return Self { port, _sockets: sockets };
+            }
+            sockets.push(socket);
+        }
+    }
+
+    /// The port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+/// Ends a connection so that its peer sees a fault.
+pub(crate) fn reset(stream: TcpStream) -> io::Result<()> {
+    // close() with a linger time of zero sends a RST.
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+    drop(stream);
+    Ok(())
+}
+
+fn drain(stream: &TcpStream) -> io::Result<()> {
+    io::copy(&mut &*stream, &mut io::sink()).map(drop)
+}

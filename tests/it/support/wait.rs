@@ -1,0 +1,28 @@
+//! Waiting for something to become true.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a thing may take before it counts as a hang. Generous: tests share a busy machine.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` holds; panics with `what` when it does not within [`LONG`].
+#[track_caller]
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    until_some(what, || condition().then_some(()));
+}
+
+/// Waits until `find` finds something, and returns it.
+#[track_caller]
+pub(crate) fn until_some<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LONG;
+    loop {
+        if let Some(found) = find() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {LONG:?} in vain until {what}");
+        thread::sleep(STEP);
+    }
+}
+
+const STEP: Duration = Duration::from_millis(10);
