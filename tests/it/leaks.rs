@@ -59,7 +59,7 @@ fn a_channel_that_opens_too_late_is_closed() {
         wait::until("the server is asked", || server.seen().asked.len() > round);
         reset(client).expect("an option");
     }
-    wait::until("every channel is closed", || server.seen().closed == count);
+    wait::until("every channel is closed", || server.seen().ended == count);
 }
 
 /// What is open where nothing is going on.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use russh::server::{Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, Session};
 use russh::server::{VerifiedPublicKey, run_stream};
-use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure, Disconnect};
+use russh::{Channel, ChannelMsg, ChannelOpenFailure, Disconnect};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
@@ -50,8 +50,8 @@ pub(crate) struct Seen {
     pub(crate) sessions: usize,
     /// The destinations asked for, as they came.
     pub(crate) asked: Vec<(String, u32)>,
-    /// Channels that the client closed.
-    pub(crate) closed: usize,
+    /// Channels that are over: closed by the client, or by the script.
+    pub(crate) ended: usize,
     /// Channels that the server opened unasked and the client accepted.
     pub(crate) accepted: Vec<&'static str>,
     /// Those that the client refused.
@@ -175,14 +175,13 @@ impl Handler for Connection {
             }
             Script::Ignore => self.unanswered.push(reply),
             script => {
-                tokio::spawn(perform(script, channel, reply, session.handle()));
+                let (handle, seen) = (session.handle(), Arc::clone(&self.seen));
+                tokio::spawn(async move {
+                    perform(script, channel, reply, handle).await;
+                    note(&seen, |seen| seen.ended += 1);
+                });
             }
         }
-        Ok(())
-    }
-
-    async fn channel_close(&mut self, _: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
-        self.note(|seen| seen.closed += 1);
         Ok(())
     }
 }
@@ -231,6 +230,7 @@ async fn echo(mut channel: Channel<Msg>) {
             ChannelMsg::Eof => {
                 let _ = channel.eof().await;
                 let _ = channel.close().await;
+                return;
             }
             _ => {}
         }

@@ -109,9 +109,10 @@ impl Target {
         (target, received)
     }
 
-    /// Sends as many bytes of [`Content`] as `at` says each time, and resets the connection.
+    /// Waits for one byte, sends as many of [`Content`] as `at` says, and resets the connection.
     pub(crate) fn reset(at: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self::start(move |mut stream| {
+            stream.read_exact(&mut [0])?;
             io::copy(&mut Content::of(at()), &mut stream)?;
             reset(stream)
         })
