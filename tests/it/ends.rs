@@ -157,6 +157,7 @@ fn a_disconnect_by_the_server_is_a_cut() {
     let proxy = Sockeye::start(&server.ssh_config());
     for protocol in Protocol::ALL {
         let mut client = protocol.open(proxy.address(), "target.example", 80);
+        begin(&mut client);
         let (bytes, ended) = read_to_any_end(&mut client);
         assert_cut(&ended, &format!("{protocol:?}"));
         assert!(is_prefix(&bytes), "{protocol:?}");
@@ -204,7 +205,7 @@ fn opened(answer: Answer) -> TcpStream {
     }
 }
 
-/// The word to a [`Target::source`].
+/// The word to a target that waits for it.
 fn begin(client: &mut TcpStream) {
     client.write_all(b"!").expect("sent");
 }

@@ -39,7 +39,8 @@ pub(crate) enum Script {
     SendAndClose(u64),
     /// Sends this many bytes and an EOF, and keeps the channel until the client closes it.
     SendAndEof(u64),
-    /// Sends this many bytes, and disconnects the session (RFC 4253 section 11.1).
+    /// Waits for the client's first word, sends this many bytes, and disconnects the session
+    /// (RFC 4253 section 11.1).
     SendAndDisconnect(u64),
 }
 
@@ -187,7 +188,12 @@ impl Handler for Connection {
 }
 
 /// What happens to a channel that is confirmed.
-async fn perform(script: Script, channel: Channel<Msg>, reply: ChannelOpenHandle, handle: Handle) {
+async fn perform(
+    script: Script,
+    mut channel: Channel<Msg>,
+    reply: ChannelOpenHandle,
+    handle: Handle,
+) {
     if let Script::EchoAfter(pause) = script {
         sleep(pause).await;
     }
@@ -209,6 +215,7 @@ async fn perform(script: Script, channel: Channel<Msg>, reply: ChannelOpenHandle
             until_closed(channel).await;
         }
         Script::SendAndDisconnect(length) => {
+            while !matches!(channel.wait().await, Some(ChannelMsg::Data { .. }) | None) {}
             send(&channel, length).await;
             let (reason, text) = (Disconnect::ByApplication, String::from("going down"));
             let _ = handle.disconnect(reason, text, String::from("en")).await;
