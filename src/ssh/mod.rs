@@ -1,28 +1,38 @@
 //! Everything that knows the SSH library. No type of it leaves this folder.
 
+mod auth;
+mod channel;
 mod client_config;
+mod connect;
+pub mod demo_server;
+mod handler;
 mod host_key;
 mod known_hosts;
+mod load;
+mod monitor;
+mod open_failure;
+mod pool;
 mod printable;
 mod prompt;
 mod reach;
 mod server_name;
+mod session;
+mod transport;
+mod wake;
 
+pub use auth::{AuthError, Credentials, Tried};
+pub use channel::{Channel, ChannelGone, ChannelReader, ChannelWriter, Incoming};
 pub use client_config::{
     AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfigSource, IdentityAgent,
     IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
 };
+pub use connect::{ConnectError, Connector};
 pub use host_key::{HostKeyError, RefusedKey};
 pub use known_hosts::{KnownHostsError, RecordedKey};
+pub(crate) use load::Pace;
+pub use open_failure::TargetFault;
+pub use pool::{FirstSession, InvalidPoolSize, Placed, Pool, PoolSize};
 pub use prompt::{PromptError, Prompter};
 pub use reach::ReachError;
 pub use server_name::{InvalidServerName, ServerName};
-pub mod demo_server;
-
-/// One forwarded connection on a session.
-#[derive(Debug)]
-pub struct Channel {}
-
-/// The sessions to one server.
-#[derive(Clone, Debug)]
-pub struct Pool {}
+pub use session::OpenError;

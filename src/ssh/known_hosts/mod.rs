@@ -12,7 +12,7 @@ use std::sync::Arc;
 use russh::keys::ssh_key::known_hosts::{Entry, Marker};
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 
-pub(super) use add::{Added, add};
+pub(super) use add::add;
 
 mod add;
 mod pattern;

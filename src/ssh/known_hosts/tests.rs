@@ -7,6 +7,7 @@ use russh::keys::PrivateKey;
 use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::{EcdsaCurve, LineEnding};
 
+use super::add::Added;
 use super::*;
 use crate::ssh::client_config::Switch;
 

@@ -1,0 +1,225 @@
+//! From a server's name to a session: reach it, shake hands, log in, all within a deadline.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use russh::client::{self, Handle};
+use russh::{Limits, Preferred, cipher, compression, kex};
+use tokio::io::BufReader;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::auth::{self, AuthError, Authenticated, Credentials};
+use super::client_config::ClientConfig;
+use super::handler::{HandlerError, Observed, SessionHandler, one_line};
+use super::host_key::HostKeyPolicy;
+use super::monitor::Liveness;
+use super::pool::Offence;
+use super::prompt::Prompter;
+use super::reach::{self, ReachError};
+use super::session::{Barrier, Session};
+use super::transport::{SshSocket, Transport};
+
+/// Everything that is needed to open sessions to one server, again and again.
+#[derive(Debug)]
+pub struct Connector {
+    config: ClientConfig,
+    policy: Arc<HostKeyPolicy>,
+    credentials: Credentials,
+    prompter: Prompter,
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No TCP connection to the server.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
+    /// The handshake failed: no SSH server, no common algorithm, a host key that is not trusted.
+    #[error("{0}")]
+    Handshake(String),
+    /// Version, key exchange or login took longer than the limit.
+    #[error("the server did not finish the {stage} within {limit:?}")]
+    TimedOut {
+        /// What it was at.
+        stage: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The server does not accept us.
+    #[error(transparent)]
+    Login(#[from] AuthError),
+}
+
+impl ConnectError {
+    /// How the server may take another attempt.
+    pub(super) fn offence(&self) -> Offence {
+        match self {
+            Self::Reach(_) => Offence::None,
+            Self::Handshake(_) | Self::TimedOut { .. } | Self::Login(_) => Offence::Refused,
+        }
+    }
+}
+
+/// A new session, and what it took.
+pub(super) struct Connected {
+    pub(super) session: Session,
+    pub(super) login: Authenticated,
+    pub(super) took: Duration,
+}
+
+impl Connector {
+    /// Prepares to connect as `config` says; `prompter` asks where a person is needed.
+    pub fn new(config: ClientConfig, prompter: Prompter) -> Self {
+        let policy = Arc::new(HostKeyPolicy::new(&config, &prompter));
+        Self { config, policy, credentials: Credentials::default(), prompter }
+    }
+
+    /// The server's name, as the user gave it.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Opens a session.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-way, the connection is cut and nothing of it stays behind.
+    pub(super) async fn connect(&self) -> Result<Connected, ConnectError> {
+        let begun = Instant::now();
+        let config = &self.config;
+        let limit = config.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        let reached = reach::connect_tcp(&config.host_name, config.port, config.address_family);
+        let socket = tokio::time::timeout(limit, reached)
+            .await
+            .map_err(|_| ConnectError::TimedOut { stage: "TCP connection", limit })??;
+        let socket = SshSocket::new(socket, UNACKNOWLEDGED).map_err(handshake_error)?;
+
+        let cut = CancellationToken::new();
+        // Cuts the transport on every early return, so that the library's task ends.
+        let guard = cut.clone().drop_guard();
+        let observed = Arc::new(Observed::default());
+        let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
+        let transport = Transport::new(BufReader::with_capacity(READ_BUFFER, socket), &cut);
+        let handshake = client::connect_stream(self.library_config().await, transport, handler);
+        let mut handle = self.within("handshake", handshake).await?.map_err(handler_error)?;
+        let login = auth::authenticate(&mut handle, config, &self.credentials, &self.prompter);
+        let login = self.within("login", login).await??;
+        let barrier = barrier(&handle).await;
+        let session = Session::new(handle, observed, guard.disarm(), barrier);
+        Ok(Connected { session, login, took: begun.elapsed() })
+    }
+
+    /// Runs a stage of the handshake within its limit; the time in which a person is asked does not
+    /// count.
+    async fn within<T>(
+        &self,
+        stage: &'static str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, ConnectError> {
+        let mut work = std::pin::pin!(work);
+        let limit = self.config.connect_timeout.unwrap_or(HANDSHAKE_TIMEOUT).max(MIN_HANDSHAKE);
+        loop {
+            match tokio::time::timeout(limit, work.as_mut()).await {
+                Ok(done) => return Ok(done),
+                Err(_) if self.prompter.is_waiting() => debug!(stage, "waiting for an answer"),
+                Err(_) => return Err(ConnectError::TimedOut { stage, limit }),
+            }
+        }
+    }
+
+    /// When a session to this server counts as dead.
+    pub(super) fn liveness(&self) -> Liveness {
+        let interval = self.config.server_alive_interval.unwrap_or(ALIVE_INTERVAL);
+        Liveness { interval, silence: interval * self.config.server_alive_count_max.max(1) }
+    }
+
+    /// Whether a person can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        self.prompter.can_ask()
+    }
+
+    async fn library_config(&self) -> Arc<client::Config> {
+        Arc::new(client::Config {
+            client_id: russh::SshId::Standard(Cow::Borrowed(concat!(
+                "SSH-2.0-sockeye_",
+                env!("CARGO_PKG_VERSION")
+            ))),
+            // A re-keying that we start can kill a busy session; those that the server starts are
+            // safe. Sessions are retired instead.
+            limits: Limits {
+                rekey_write_limit: usize::MAX,
+                rekey_read_limit: usize::MAX,
+                rekey_time_limit: Duration::from_secs(365 * 24 * 3600),
+            },
+            window_size: WINDOW,
+            maximum_packet_size: MAX_PACKET,
+            channel_buffer_size: CHANNEL_QUEUE,
+            preferred: self.preferred().await,
+            // The pool's monitor pings, since it wants to know how long the answer takes.
+            keepalive_interval: None,
+            ..client::Config::default()
+        })
+    }
+
+    async fn preferred(&self) -> Preferred {
+        let mut preferred = Preferred::DEFAULT;
+        preferred.key = Cow::Owned(self.policy.preferred_key_algorithms().await);
+        preferred.cipher = Cow::Owned(ciphers());
+        preferred.compression = Cow::Borrowed(&[compression::NONE]);
+        // The groups above 4096 bits would hold up the runtime's thread for long.
+        let slow = [kex::DH_G17_SHA512, kex::DH_G18_SHA512, kex::DH_GEX_SHA256];
+        preferred.kex.to_mut().retain(|name| !slow.contains(name));
+        preferred
+    }
+}
+
+/// The fastest first: AES-GCM where the processor has instructions for it.
+fn ciphers() -> Vec<cipher::Name> {
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+    let aes = std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    let aes = std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
+    let aes = false;
+    let gcm = [cipher::AES_128_GCM, cipher::AES_256_GCM];
+    let chacha = [cipher::CHACHA20_POLY1305];
+    let ctr = [cipher::AES_128_CTR, cipher::AES_192_CTR, cipher::AES_256_CTR];
+    if aes { [&gcm[..], &chacha, &ctr].concat() } else { [&chacha[..], &gcm, &ctr].concat() }
+}
+
+/// Whether the server told its signature algorithms, which OpenSSH does since 7.2.
+async fn barrier(handle: &Handle<SessionHandler>) -> Barrier {
+    match handle.best_supported_rsa_hash().await {
+        Ok(Some(_)) => Barrier::Available,
+        Ok(None) | Err(_) => Barrier::Missing,
+    }
+}
+
+fn handshake_error(error: std::io::Error) -> ConnectError {
+    ConnectError::Handshake(error.to_string())
+}
+
+fn handler_error(error: HandlerError) -> ConnectError {
+    ConnectError::Handshake(one_line(&error.to_string()))
+}
+
+/// How long the TCP connection may take, where `ConnectTimeout` does not say.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the key exchange, and then the login, may take, where `ConnectTimeout` does not say.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
+/// `ConnectTimeout` covers the TCP connection of `ssh`; a busy server deserves this much after it.
+const MIN_HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`): as long as three lost pings.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
+/// How often an idle session is pinged, where `ServerAliveInterval` does not say.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// A download's speed is at most this, divided by the round-trip time. In bytes.
+const WINDOW: u32 = 64 * 1024 * 1024;
+/// The largest packet that the library can take, in bytes.
+const MAX_PACKET: u32 = 65535;
+/// How many messages a channel's queue holds before the session waits for its reader.
+const CHANNEL_QUEUE: usize = 1024;
+/// Saves system calls: the library reads a packet's head and body on their own. In bytes.
+const READ_BUFFER: usize = 64 * 1024;

@@ -1,0 +1,267 @@
+//! What the server tells us out of turn: its host key, its banner, failures of channels, and its
+//! wish to open channels, which is refused.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
+use russh::keys::{Algorithm, HashAlg, PublicKeyOrCertificate};
+use russh::{Channel, ChannelId, ChannelOpenFailure};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{debug, info};
+
+use super::host_key::{HostKeyError, HostKeyPolicy};
+use super::open_failure::{OpenFailures, TargetFault};
+use super::printable::{Lines, printable};
+
+/// What the session's task and the rest of the program share.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    /// Failed opens, to be taken by their openers.
+    pub(super) failures: OpenFailures,
+    /// Cancelled when the session's task has ended, for whatever reason.
+    pub(super) closed: CancellationToken,
+    facts: Mutex<Facts>,
+}
+
+/// What was agreed on in the handshake, and how the session ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// The host key's type.
+    host_key_type: Option<Algorithm>,
+    /// The host key's fingerprint.
+    host_key_fingerprint: String,
+    /// The key exchange.
+    pub(super) key_exchange: String,
+    /// The cipher from the server to us.
+    pub(super) cipher: String,
+    /// Why the session ended, in printable words.
+    pub(super) end: Option<String>,
+}
+
+/// The library's handler for one session. It lives as long as the session's task.
+pub(super) struct SessionHandler {
+    policy: Arc<HostKeyPolicy>,
+    observed: Arc<Observed>,
+    _closed: DropGuard,
+}
+
+/// Why the handler ends a session.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HandlerError {
+    /// The library's own error.
+    #[error(transparent)]
+    Library(#[from] russh::Error),
+    /// The host key is not to be trusted.
+    #[error(transparent)]
+    HostKey(#[from] HostKeyError),
+    /// The server showed another type of key than was agreed on.
+    #[error("the server showed a host key of type {shown}, but {negotiated} was agreed on")]
+    KeyType {
+        /// The type of the key that was shown.
+        shown: String,
+        /// The type that was agreed on.
+        negotiated: String,
+    },
+}
+
+impl Observed {
+    /// A copy of what is known.
+    pub(super) fn facts(&self) -> Facts {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Facts {
+    /// The host key's type and fingerprint.
+    pub(super) fn host_key(&self) -> String {
+        let kind = self.host_key_type.as_ref().map_or("no key", Algorithm::as_str);
+        format!("{kind} {}", self.host_key_fingerprint)
+    }
+}
+
+impl SessionHandler {
+    /// A handler that checks host keys by `policy` and reports to `observed`.
+    pub(super) fn new(policy: Arc<HostKeyPolicy>, observed: Arc<Observed>) -> Self {
+        let closed = observed.closed.clone().drop_guard();
+        Self { policy, observed, _closed: closed }
+    }
+
+    fn refuse(kind: &'static str) -> Result<(), HandlerError> {
+        // Dropping the library's open handle refuses as administratively prohibited.
+        debug!(kind, "refused a channel that the server wanted to open");
+        Ok(())
+    }
+}
+
+impl Handler for SessionHandler {
+    type Error = HandlerError;
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {
+        for line in banner.lines().take(MAX_BANNER_LINES) {
+            info!("{}", one_line(line));
+        }
+        Ok(())
+    }
+
+    async fn check_server_key(
+        &mut self,
+        key: &PublicKeyOrCertificate,
+    ) -> Result<bool, HandlerError> {
+        // Host certificates are never offered to the server, so it shows a plain key.
+        let PublicKeyOrCertificate::PublicKey { key, .. } = key else { return Ok(false) };
+        let verdict = self.policy.verify(key).await?;
+        debug!(?verdict, "the host key is accepted");
+        let mut facts = self.observed.lock();
+        facts.host_key_type = Some(key.algorithm());
+        facts.host_key_fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        Ok(true)
+    }
+
+    async fn kex_done(
+        &mut self,
+        _: Option<&[u8]>,
+        names: &russh::Names,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        let mut facts = self.observed.lock();
+        if let Some(shown) = &facts.host_key_type
+            && !same_key_type(shown, &names.key)
+        {
+            return Err(HandlerError::KeyType {
+                shown: shown.as_str().to_owned(),
+                negotiated: names.key.as_str().to_owned(),
+            });
+        }
+        facts.key_exchange = names.kex.as_ref().to_owned();
+        facts.cipher = names.cipher.as_ref().to_owned();
+        Ok(())
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        _: ChannelId,
+        reason: ChannelOpenFailure,
+        text: &str,
+        _: &str,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        let fault = match reason {
+            ChannelOpenFailure::AdministrativelyProhibited => TargetFault::Prohibited,
+            ChannelOpenFailure::ConnectFailed => TargetFault::from_text(text),
+            ChannelOpenFailure::UnknownChannelType
+            | ChannelOpenFailure::ResourceShortage
+            | ChannelOpenFailure::Other { .. } => TargetFault::Uncertain,
+        };
+        debug!(?fault, text = %one_line(text), "the server did not open a channel");
+        self.observed.failures.add(fault);
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Self::refuse("forwarded-tcpip")
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Self::refuse("forwarded-streamlocal")
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Self::refuse("auth-agent")
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Self::refuse("session")
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Self::refuse("direct-tcpip")
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Self::refuse("direct-streamlocal")
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        Self::refuse("x11")
+    }
+
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<HandlerError>,
+    ) -> Result<(), HandlerError> {
+        let end = match &reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                format!("the server disconnected: {}", one_line(&info.message))
+            }
+            DisconnectReason::Error(error) => one_line(&error.to_string()),
+        };
+        self.observed.lock().end = Some(end);
+        Ok(())
+    }
+}
+
+/// The server's words on one line, bounded.
+pub(super) fn one_line(text: &str) -> String {
+    printable(text, MAX_TEXT, Lines::One)
+}
+
+/// RSA keys are one type, whatever hash is signed with.
+fn same_key_type(a: &Algorithm, b: &Algorithm) -> bool {
+    matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })) || a == b
+}
+
+/// More lines of a banner than this are not shown.
+const MAX_BANNER_LINES: usize = 100;
+/// More of a text than this is not shown, in characters.
+const MAX_TEXT: usize = 512;

@@ -1,0 +1,275 @@
+//! What a session carries: counted by its channels, read by whoever chooses between sessions.
+//!
+//! Time is cut into beats (see [`Load::beat`]): a channel is active in a beat in which it carried
+//! anything, and bulk in one in which it carried much. So an idle keep-alive connection weighs
+//! nothing, and a download weighs from its first megabyte on.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+/// The load of one session.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    beat: AtomicU64,
+    channels: AtomicUsize,
+    opening: AtomicUsize,
+    slow_readers: AtomicUsize,
+    held: AtomicUsize,
+    active: Counter,
+    bulk: Counter,
+    received: AtomicU64,
+    sent: AtomicU64,
+    closed_by_us: AtomicUsize,
+    joined: Arc<Notify>,
+    /// When the last channel went.
+    empty_since: Mutex<Option<Instant>>,
+}
+
+/// Counts anew in every beat, and remembers the beat before.
+#[derive(Debug, Default)]
+struct Counter {
+    now: AtomicUsize,
+    before: AtomicUsize,
+}
+
+/// One channel's share of its session's load, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    load: Arc<Load>,
+    /// The last beat in which it carried anything, and how much it carried in it.
+    beat: AtomicU64,
+    carried: AtomicU64,
+    slow: AtomicBool,
+    held: AtomicBool,
+    confirmed: AtomicBool,
+    closed_by_server: AtomicBool,
+}
+
+impl Load {
+    /// Channels that are open or being opened.
+    pub(super) fn channels(&self) -> usize {
+        self.channels.load(Relaxed)
+    }
+
+    /// Channels that the server has not confirmed yet.
+    pub(super) fn opening(&self) -> usize {
+        self.opening.load(Relaxed)
+    }
+
+    /// Channels whose client does not keep up.
+    pub(super) fn slow_readers(&self) -> usize {
+        self.slow_readers.load(Relaxed)
+    }
+
+    /// Channels whose reader has stopped taking anything, and with it the session.
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Relaxed)
+    }
+
+    /// Channels that carried something in this beat or the one before.
+    pub(super) fn active(&self) -> usize {
+        self.active.read()
+    }
+
+    /// Channels that carried much in this beat or the one before.
+    pub(super) fn bulk(&self) -> usize {
+        self.bulk.read()
+    }
+
+    /// Bytes received for clients so far.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
+    /// Bytes carried so far, both ways.
+    pub(super) fn carried(&self) -> u64 {
+        self.received() + self.sent.load(Relaxed)
+    }
+
+    /// Channels that we had to close first. Each costs the session some memory for good.
+    pub(super) fn closed_by_us(&self) -> usize {
+        self.closed_by_us.load(Relaxed)
+    }
+
+    /// When the last channel went, if one ever did.
+    pub(super) fn empty_since(&self) -> Option<Instant> {
+        *self.emptied()
+    }
+
+    fn emptied(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.empty_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends a beat.
+    pub(super) fn beat(&self) {
+        self.beat.fetch_add(1, Relaxed);
+        self.active.turn();
+        self.bulk.turn();
+    }
+
+    /// Counts a channel in that is about to be opened.
+    pub(super) fn lease(self: &Arc<Self>) -> Lease {
+        self.channels.fetch_add(1, Relaxed);
+        self.opening.fetch_add(1, Relaxed);
+        self.joined.notify_waiters();
+        Lease {
+            load: Arc::clone(self),
+            beat: AtomicU64::new(u64::MAX),
+            carried: AtomicU64::new(0),
+            slow: AtomicBool::new(false),
+            held: AtomicBool::new(false),
+            confirmed: AtomicBool::new(false),
+            closed_by_server: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Counter {
+    fn read(&self) -> usize {
+        self.now.load(Relaxed).max(self.before.load(Relaxed))
+    }
+
+    fn turn(&self) {
+        self.before.store(self.now.swap(0, Relaxed), Relaxed);
+    }
+}
+
+impl Lease {
+    /// The server has confirmed the channel.
+    pub(super) fn confirmed(&self) {
+        if !self.confirmed.swap(true, Relaxed) {
+            self.load.opening.fetch_sub(1, Relaxed);
+        }
+    }
+
+    pub(super) fn received(&self, bytes: usize) {
+        self.load.received.fetch_add(bytes as u64, Relaxed);
+        self.carry(bytes as u64);
+    }
+
+    pub(super) fn sent(&self, bytes: usize) {
+        self.load.sent.fetch_add(bytes as u64, Relaxed);
+        self.carry(bytes as u64);
+    }
+
+    // Both directions may come here at once. A lost update costs a count for one beat.
+    fn carry(&self, bytes: u64) {
+        let beat = self.load.beat.load(Relaxed);
+        if self.beat.swap(beat, Relaxed) != beat {
+            self.carried.store(0, Relaxed);
+            self.load.active.now.fetch_add(1, Relaxed);
+        }
+        let before = self.carried.fetch_add(bytes, Relaxed);
+        if before < BULK && before + bytes >= BULK {
+            self.load.bulk.now.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Whether the client keeps up with what arrives for it.
+    pub(crate) fn set_pace(&self, pace: Pace) {
+        let slow = pace == Pace::Slow;
+        if self.slow.swap(slow, Relaxed) != slow {
+            if slow {
+                self.load.slow_readers.fetch_add(1, Relaxed);
+            } else {
+                self.load.slow_readers.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+
+    /// Whether the reader has stopped taking anything, and with it the session.
+    pub(crate) fn set_held(&self, held: bool) {
+        if self.held.swap(held, Relaxed) != held {
+            if held {
+                self.load.held.fetch_add(1, Relaxed);
+            } else {
+                self.load.held.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+
+    /// Completes when another channel comes to the session.
+    pub(crate) fn joined(&self) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(&self.load.joined).notified_owned()
+    }
+
+    /// Whether no other channel shares the session.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.load.channels() <= 1
+    }
+
+    pub(super) fn closed_by_server(&self) {
+        self.closed_by_server.store(true, Relaxed);
+    }
+
+    pub(super) fn is_closed_by_server(&self) -> bool {
+        self.closed_by_server.load(Relaxed)
+    }
+
+    pub(super) fn closed_by_us(&self) {
+        self.load.closed_by_us.fetch_add(1, Relaxed);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.confirmed();
+        self.set_pace(Pace::Kept);
+        self.set_held(false);
+        if self.load.channels.fetch_sub(1, Relaxed) == 1 {
+            *self.load.emptied() = Some(Instant::now());
+        }
+    }
+}
+
+/// How a client takes what arrives for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It keeps up.
+    Kept,
+    /// Much waits for it.
+    Slow,
+}
+
+/// What a channel carries in one beat, in bytes, to count as bulk.
+const BULK: u64 = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_in_is_counted_out() {
+        let load = Arc::new(Load::default());
+        let lease = load.lease();
+        assert_eq!((load.channels(), load.opening()), (1, 1));
+        lease.confirmed();
+        assert_eq!((load.channels(), load.opening()), (1, 0));
+        lease.set_pace(Pace::Slow);
+        lease.set_pace(Pace::Slow);
+        assert_eq!(load.slow_readers(), 1);
+        drop(lease);
+        drop(load.lease());
+        assert_eq!((load.channels(), load.opening(), load.slow_readers()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_transfer_is_bulk_while_it_runs_and_an_idle_connection_is_nothing() {
+        let load = Arc::new(Load::default());
+        let (small, large) = (load.lease(), load.lease());
+        small.sent(100);
+        large.received(300 * 1024);
+        assert_eq!((load.active(), load.bulk()), (2, 0));
+        large.received(300 * 1024);
+        large.received(300 * 1024);
+        assert_eq!((load.active(), load.bulk()), (2, 1));
+        load.beat();
+        assert_eq!((load.active(), load.bulk()), (2, 1), "it was so a moment ago");
+        load.beat();
+        assert_eq!((load.active(), load.bulk()), (0, 0));
+        assert_eq!(load.carried(), 100 + 900 * 1024);
+    }
+}

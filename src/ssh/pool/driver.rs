@@ -1,0 +1,255 @@
+//! The task that keeps a pool: opens sessions, replaces lost ones, closes those that are not needed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::pace::{Backoff, Demand};
+use super::{PoolSize, Shared, lock};
+use crate::ssh::auth::Attendance;
+use crate::ssh::connect::{ConnectError, Connected};
+use crate::ssh::monitor::{self, Liveness};
+use crate::ssh::session::Session;
+use crate::ssh::wake::WakeDetector;
+
+/// What the driver keeps for itself.
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    size: PoolSize,
+    attendance: Attendance,
+    liveness: Liveness,
+    /// Attempts to connect.
+    attempts: JoinSet<Result<Connected, ConnectError>>,
+    /// Tasks that watch the sessions; each ends with its session.
+    watchers: JoinSet<Arc<Session>>,
+    backoff: Backoff,
+    /// No attempt before this.
+    not_before: Instant,
+    /// No attempt to grow before this: the server has refused one.
+    growth_not_before: Instant,
+    growth_backoff: Duration,
+}
+
+impl Driver {
+    /// Takes over the first session. Without a `size`, a server whose login needs a person gets one
+    /// session, and any other the default.
+    pub(super) fn new(shared: Arc<Shared>, size: Option<PoolSize>, first: Connected) -> Self {
+        let size = match (size, first.login.attendance) {
+            (Some(size), _) => size,
+            (None, Attendance::Unattended) => PoolSize::default(),
+            (None, Attendance::Person) => PoolSize::single(),
+        };
+        let mut driver = Self {
+            liveness: shared.connector.liveness(),
+            attendance: first.login.attendance,
+            shared,
+            size,
+            attempts: JoinSet::new(),
+            watchers: JoinSet::new(),
+            backoff: Backoff::default(),
+            not_before: Instant::now(),
+            growth_not_before: Instant::now(),
+            growth_backoff: GROWTH_BACKOFF,
+        };
+        driver.adopt(first.session);
+        driver
+    }
+
+    /// Runs until the pool is shut down.
+    pub(super) async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut upkeep = interval(UPKEEP);
+        let mut wake = WakeDetector::new();
+        loop {
+            self.connect_if_needed();
+            tokio::select! {
+                () = shared.stop.cancelled() => break,
+                () = shared.wanted.notified() => self.grow_if_wanted(),
+                Some(attempt) = self.attempts.join_next() => match attempt {
+                    Ok(Ok(connected)) => self.connected(connected),
+                    Ok(Err(error)) => self.failed(&error),
+                    Err(panicked) => warn!("an attempt to connect ended abruptly: {panicked}"),
+                },
+                Some(Ok(session)) = self.watchers.join_next() => self.lost(&session),
+                _ = upkeep.tick() => {
+                    if wake.has_woken() {
+                        self.probe_all();
+                    }
+                    self.upkeep();
+                }
+                () = sleep_until(self.not_before), if self.is_waiting_to_retry() => {}
+            }
+        }
+        self.end().await;
+    }
+
+    /// Opens what is missing, as soon as it may.
+    fn connect_if_needed(&mut self) {
+        let missing = self.size.min().saturating_sub(self.ready() + self.attempts.len());
+        if missing == 0 || Instant::now() < self.not_before {
+            return;
+        }
+        if self.attendance == Attendance::Person && !self.may_ask() {
+            return;
+        }
+        for _ in 0..missing.min(MAX_ATTEMPTS.saturating_sub(self.attempts.len())) {
+            self.attempt();
+        }
+    }
+
+    /// A login that needs a person is tried again when there is a request for it and somebody there.
+    fn may_ask(&self) -> bool {
+        self.demand() == Demand::Waiting && self.shared.connector.can_ask()
+    }
+
+    fn is_waiting_to_retry(&self) -> bool {
+        self.ready() + self.attempts.len() < self.size.min() && Instant::now() < self.not_before
+    }
+
+    fn grow_if_wanted(&mut self) {
+        let ready = self.ready();
+        let room = ready + self.attempts.len() < self.size.max();
+        // Without a session the request waits for what `connect_if_needed` does.
+        if ready == 0 || !room || !self.attempts.is_empty() {
+            if ready == 0 && self.demand() == Demand::Waiting {
+                self.hurry();
+            }
+            return;
+        }
+        if Instant::now() >= self.growth_not_before {
+            debug!(sessions = ready, "another session would serve better");
+            self.attempt();
+        }
+    }
+
+    /// Somebody waits: the server that was merely out of reach is tried again soon.
+    fn hurry(&mut self) {
+        let soon = Instant::now() + SOON;
+        if self.backoff.may_hurry() && self.not_before > soon {
+            self.not_before = soon;
+        }
+    }
+
+    fn attempt(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        self.attempts.spawn(async move { shared.connector.connect().await });
+    }
+
+    fn connected(&mut self, connected: Connected) {
+        debug!(took = ?connected.took, "another session is ready");
+        if self.ready() == 0 {
+            info!("connected to {} again", self.shared.connector.name());
+        }
+        self.backoff.reset();
+        self.not_before = Instant::now();
+        self.growth_backoff = GROWTH_BACKOFF;
+        self.adopt(connected.session);
+    }
+
+    fn adopt(&mut self, session: Session) {
+        let session = Arc::new(session);
+        lock(&self.shared.sessions).push(Arc::clone(&session));
+        lock(&self.shared.status).reason.clear();
+        let liveness = self.liveness;
+        self.watchers.spawn(async move {
+            monitor::watch(&session, liveness).await;
+            session
+        });
+        self.shared.changed.notify_waiters();
+    }
+
+    fn failed(&mut self, error: &ConnectError) {
+        let ready = self.ready();
+        if ready >= self.size.min() {
+            // One more than it allows us, perhaps. What there is serves.
+            info!("{} gives no further session: {error}", self.shared.connector.name());
+            self.growth_not_before = Instant::now() + self.growth_backoff;
+            self.growth_backoff = (self.growth_backoff * 2).min(GROWTH_BACKOFF_MAX);
+            return;
+        }
+        let offence = error.offence();
+        let wait = self.backoff.next(offence, self.demand());
+        self.not_before = Instant::now() + wait;
+        let server = self.shared.connector.name();
+        warn!("cannot connect to {server}: {error}; next attempt in {:.1} s", wait.as_secs_f32());
+        lock(&self.shared.status).reason = error.to_string();
+    }
+
+    /// A session has ended: what it carried is cut, and it is replaced at once.
+    fn lost(&mut self, session: &Arc<Session>) {
+        lock(&self.shared.sessions).retain(|s| !Arc::ptr_eq(s, session));
+        let end = session.facts().end.unwrap_or_else(|| "the connection ended".to_owned());
+        if session.is_draining() {
+            debug!(end, "a retired session has ended");
+            return;
+        }
+        let (channels, left) = (session.load().channels(), self.ready());
+        warn!(channels, left, "lost a session to {}: {end}", self.shared.connector.name());
+        lock(&self.shared.status).reason = end;
+    }
+
+    fn probe_all(&self) {
+        info!("the machine was asleep or the network has changed: asking the server");
+        lock(&self.shared.sessions).iter().for_each(|session| session.request_probe());
+    }
+
+    /// Retires what is old, and closes what is empty and not needed.
+    fn upkeep(&mut self) {
+        let sessions = lock(&self.shared.sessions).clone();
+        let mut ready = self.ready();
+        for session in &sessions {
+            if session.is_ready() && session.is_worn() && self.attendance == Attendance::Unattended
+            {
+                debug!("a session has served long enough: it takes no more channels");
+                session.drain();
+                ready -= 1;
+            } else if session.is_ready() && ready > self.size.min() && session.idle() >= IDLE {
+                debug!("closing a session that nobody needs");
+                session.drain();
+                ready -= 1;
+            }
+            if session.is_draining() && session.load().channels() == 0 {
+                let session = Arc::clone(session);
+                tokio::spawn(async move { session.disconnect().await });
+            }
+        }
+    }
+
+    fn ready(&self) -> usize {
+        lock(&self.shared.sessions).iter().filter(|s| s.is_ready()).count()
+    }
+
+    fn demand(&self) -> Demand {
+        match lock(&self.shared.status).waiting {
+            0 => Demand::None,
+            _ => Demand::Waiting,
+        }
+    }
+
+    async fn end(mut self) {
+        self.attempts.shutdown().await;
+        let sessions = std::mem::take(&mut *lock(&self.shared.sessions));
+        let mut goodbyes = JoinSet::new();
+        for session in sessions {
+            goodbyes.spawn(async move { session.disconnect().await });
+        }
+        goodbyes.join_all().await;
+        self.watchers.shutdown().await;
+    }
+}
+
+/// How often the sessions are looked at.
+const UPKEEP: Duration = Duration::from_secs(1);
+/// A session above the minimum that has been empty for so long is closed.
+const IDLE: Duration = Duration::from_secs(60);
+/// Handshakes to one server at the same time: sshd's MaxStartups and PerSourcePenalties punish more.
+const MAX_ATTEMPTS: usize = 2;
+/// How soon a server that was out of reach is tried again when a request comes.
+const SOON: Duration = Duration::from_millis(500);
+/// How long to leave a server alone that refused a further session; doubled each time.
+const GROWTH_BACKOFF: Duration = Duration::from_secs(60);
+/// The longest that gets.
+const GROWTH_BACKOFF_MAX: Duration = Duration::from_secs(3600);

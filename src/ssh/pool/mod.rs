@@ -1,0 +1,224 @@
+//! The sessions to one server.
+//!
+//! A session's life:
+//!
+//! ```text
+//! connecting ──► ready ──► draining ──► closed
+//!      │           └─────────────────────▲
+//!      └── failed (back-off, then again)
+//! ```
+//!
+//! - **connecting**: at most two at a time to one server. Only the driver connects.
+//! - **ready**: takes new channels, as [`placement`] says.
+//! - **draining**: too old, or has carried too much: takes none, and is closed when the last channel
+//!   is. A session above the minimum that has been empty for a minute goes the same way.
+//! - **closed**: by us, by the server, or because it did not answer ([`monitor`](super::monitor)).
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::driver::Driver;
+use self::names::ResolvedNames;
+use self::placement::{Growth, View};
+use super::channel::Channel;
+use super::connect::{ConnectError, Connector};
+use super::session::{OpenError, Session};
+use crate::destination::{Destination, Host};
+
+mod driver;
+mod names;
+mod pace;
+mod placement;
+mod size;
+
+pub(super) use pace::Offence;
+pub use size::{InvalidPoolSize, PoolSize};
+
+/// A handle to the pool.
+#[derive(Clone, Debug)]
+pub struct Pool(Arc<Shared>);
+
+/// A session that a request was given.
+#[derive(Debug)]
+pub struct Placed {
+    session: Arc<Session>,
+    pool: Arc<Shared>,
+}
+
+/// What is known of the first session, for the line that tells it.
+#[derive(Clone, Debug)]
+pub struct FirstSession {
+    /// By what we logged in.
+    pub login: String,
+    /// The type of the host key, and its fingerprint.
+    pub host_key: String,
+    /// The key exchange.
+    pub key_exchange: String,
+    /// The cipher.
+    pub cipher: String,
+    /// How long it took, from the first packet to the login.
+    pub took: std::time::Duration,
+}
+
+/// What the handles and the driver share.
+#[derive(Debug)]
+struct Shared {
+    connector: Connector,
+    sessions: Mutex<Vec<Arc<Session>>>,
+    status: Mutex<Status>,
+    names: ResolvedNames,
+    /// Told to requests that wait: there is another session, or none can be had.
+    changed: Notify,
+    /// Told to the driver: another session is wanted.
+    wanted: Notify,
+    stop: CancellationToken,
+    driver: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Why there is no session, and who waits for one.
+#[derive(Debug, Default)]
+struct Status {
+    reason: String,
+    waiting: usize,
+}
+
+impl Pool {
+    /// Opens the first session, so that what is wrong is known now, and keeps the pool from then on.
+    pub async fn start(
+        connector: Connector,
+        size: Option<PoolSize>,
+    ) -> Result<(Self, FirstSession), ConnectError> {
+        let connected = connector.connect().await?;
+        let facts = connected.session.facts();
+        let first = FirstSession {
+            login: connected.login.method.clone(),
+            host_key: facts.host_key(),
+            key_exchange: facts.key_exchange,
+            cipher: facts.cipher,
+            took: connected.took,
+        };
+        let shared = Arc::new(Shared {
+            connector,
+            sessions: Mutex::default(),
+            status: Mutex::default(),
+            names: ResolvedNames::default(),
+            changed: Notify::new(),
+            wanted: Notify::new(),
+            stop: CancellationToken::new(),
+            driver: Mutex::default(),
+        });
+        let driver = Driver::new(Arc::clone(&shared), size, connected);
+        *lock(&shared.driver) = Some(tokio::spawn(driver.run()));
+        Ok((Self(shared), first))
+    }
+
+    /// The server's name, as the user gave it.
+    pub fn server(&self) -> &str {
+        self.0.connector.name()
+    }
+
+    /// A session for a channel to `destination`; waits while there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time.
+    pub async fn place(&self, destination: &Destination) -> Placed {
+        let shared = &self.0;
+        let mut waiting = None;
+        loop {
+            let changed = shared.changed.notified();
+            if let Some(session) = shared.choose(destination.host()) {
+                return Placed { session, pool: Arc::clone(shared) };
+            }
+            if waiting.is_none() {
+                waiting = Some(Waiting::new(shared));
+            }
+            shared.wanted.notify_one();
+            changed.await;
+        }
+    }
+
+    /// Why there is no session, as far as it is known.
+    pub fn reason(&self) -> String {
+        lock(&self.0.status).reason.clone()
+    }
+
+    /// Says goodbye to the server on every session, and ends them.
+    pub async fn shutdown(&self) {
+        self.0.stop.cancel();
+        let driver = lock(&self.0.driver).take();
+        if let Some(driver) = driver {
+            let _ = driver.await;
+        }
+    }
+}
+
+impl Placed {
+    /// Opens a channel to `destination` for a client at `origin`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-open, a late success is closed.
+    pub async fn open(
+        &self,
+        destination: &Destination,
+        origin: SocketAddr,
+    ) -> Result<Channel, OpenError> {
+        let opened = self.session.open(destination, origin).await;
+        if opened.is_ok() {
+            self.pool.names.add(destination.host());
+        }
+        opened
+    }
+}
+
+impl Shared {
+    /// The best session there is, and a word to the driver where another one would be better.
+    fn choose(&self, host: &Host) -> Option<Arc<Session>> {
+        let ready: Vec<_> =
+            lock(&self.sessions).iter().filter(|s| s.is_ready()).map(Arc::clone).collect();
+        let views: Vec<View> = ready.iter().map(|s| view(s)).collect();
+        let choice = placement::choose(&views, self.names.wish(host));
+        if choice.growth == Growth::Wanted {
+            self.wanted.notify_one();
+        }
+        choice.session.map(|index| Arc::clone(&ready[index]))
+    }
+}
+
+fn view(session: &Session) -> View {
+    let load = session.load();
+    View {
+        slow_readers: load.slow_readers(),
+        stuck: session.is_stuck(),
+        bulk: load.bulk(),
+        active: load.active(),
+        opening: load.opening(),
+        channels: load.channels(),
+    }
+}
+
+/// A request that waits for a session.
+struct Waiting<'a>(&'a Shared);
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        lock(&shared.status).waiting += 1;
+        Self(shared)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.status).waiting -= 1;
+    }
+}
+
+/// What is behind these locks is whole whoever panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,73 @@
+//! Which names a server has resolved lately.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::placement::Wish;
+use crate::destination::Host;
+
+/// Names that led to a channel, and when. A server that has just resolved a name has it at hand.
+#[derive(Debug, Default)]
+pub(super) struct ResolvedNames(Mutex<HashMap<Arc<str>, Instant>>);
+
+impl ResolvedNames {
+    /// Whether `host` may take the server a while.
+    pub(super) fn wish(&self, host: &Host) -> Wish {
+        match host {
+            Host::Ip(_) => Wish::Plain,
+            Host::Name(name) => match self.lock().get(name) {
+                Some(when) if when.elapsed() < FRESH => Wish::Plain,
+                _ => Wish::Scout,
+            },
+        }
+    }
+
+    /// The server has connected to `host`.
+    pub(super) fn add(&self, host: &Host) {
+        let Host::Name(name) = host else { return };
+        let mut names = self.lock();
+        if names.len() >= MOST && !names.contains_key(name) {
+            names.retain(|_, when| when.elapsed() < FRESH);
+            if names.len() >= MOST {
+                names.clear();
+            }
+        }
+        names.insert(Arc::clone(name), Instant::now());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long a resolver keeps a name, for all we know.
+const FRESH: Duration = Duration::from_secs(60);
+/// The most names kept.
+const MOST: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Host {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn a_name_is_scouted_once() {
+        let names = ResolvedNames::default();
+        assert_eq!(names.wish(&name("127.0.0.1")), Wish::Plain);
+        assert_eq!(names.wish(&name("a.example")), Wish::Scout);
+        names.add(&name("a.example"));
+        assert_eq!(names.wish(&name("A.example.")), Wish::Plain);
+        assert_eq!(names.wish(&name("b.example")), Wish::Scout);
+    }
+
+    #[test]
+    fn the_names_are_bounded() {
+        let names = ResolvedNames::default();
+        (0..3 * MOST).for_each(|i| names.add(&name(&format!("h{i}.example"))));
+        assert!(names.lock().len() <= MOST);
+    }
+}

@@ -1,0 +1,159 @@
+//! Which session takes a new channel, and whether the pool should grow: a pure function of what is
+//! known of the sessions.
+
+/// What placement knows of one session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct View {
+    /// Channels whose client does not keep up: the session may stand still for them.
+    pub(super) slow_readers: usize,
+    /// A probe or an open has not been answered for a while: the server may be busy with a slow
+    /// name look-up, or the network gone.
+    pub(super) stuck: bool,
+    /// Channels that move much.
+    pub(super) bulk: usize,
+    /// Channels that moved anything lately.
+    pub(super) active: usize,
+    /// Opens that the server has not answered.
+    pub(super) opening: usize,
+    /// All channels.
+    pub(super) channels: usize,
+}
+
+/// What is known of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// An address, or a name that this server has resolved lately.
+    Plain,
+    /// A name that may take the server a while, during which the whole session stands still.
+    Scout,
+}
+
+/// What to do with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// The session to open the channel on, by its place among the views; none when there is none.
+    pub(super) session: Option<usize>,
+    /// Whether another session would serve requests like this one better.
+    pub(super) growth: Growth,
+}
+
+/// Whether the pool should have another session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Growth {
+    /// Another session is wanted.
+    Wanted,
+    /// What there is will do.
+    Enough,
+}
+
+/// Chooses the session that is least likely to be disturbed, or, for a scout, the one with the least
+/// to lose.
+pub(super) fn choose(sessions: &[View], wish: Wish) -> Choice {
+    let best = sessions.iter().enumerate().min_by_key(|(_, view)| cost(view, wish));
+    match best {
+        Some((index, view)) => Choice { session: Some(index), growth: growth(view, wish) },
+        None => Choice { session: None, growth: Growth::Wanted },
+    }
+}
+
+/// The lower the better; compared from left to right.
+type Cost = (bool, bool, usize, usize, usize);
+
+fn cost(view: &View, wish: Wish) -> Cost {
+    // An open that waits may be a scout's: better not to wait with it.
+    let busy = view.active + view.opening;
+    match wish {
+        Wish::Plain => (view.slow_readers > 0, view.stuck, view.bulk, busy, view.channels),
+        Wish::Scout => (view.stuck, view.slow_readers > 0, view.bulk, busy, view.channels),
+    }
+}
+
+fn growth(best: &View, wish: Wish) -> Growth {
+    let crowded = match wish {
+        Wish::Plain => CROWDED,
+        Wish::Scout => CROWDED_FOR_SCOUT,
+    };
+    let disturbed = best.slow_readers > 0 || best.stuck || best.bulk > 0;
+    if disturbed || best.active + best.opening >= crowded { Growth::Wanted } else { Growth::Enough }
+}
+
+/// So many active channels are reason enough for another session.
+const CROWDED: usize = 32;
+/// A scout that turns out to be slow holds up so many.
+const CROWDED_FOR_SCOUT: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn quiet() -> View {
+        View::default()
+    }
+
+    #[test]
+    fn without_a_session_one_is_wanted() {
+        let choice = choose(&[], Wish::Plain);
+        assert_eq!(choice, Choice { session: None, growth: Growth::Wanted });
+    }
+
+    #[test]
+    fn a_slow_reader_a_stuck_session_and_bulk_are_avoided_in_that_order() {
+        let slow = View { slow_readers: 1, ..quiet() };
+        let stuck = View { stuck: true, ..quiet() };
+        let bulk = View { bulk: 1, active: 1, channels: 1, ..quiet() };
+        let busy = View { active: 5, channels: 5, ..quiet() };
+        let take = |views: &[View]| choose(views, Wish::Plain).session;
+        assert_eq!(take(&[slow, stuck, bulk, busy]), Some(3));
+        assert_eq!(take(&[slow, stuck, bulk]), Some(2));
+        assert_eq!(take(&[slow, stuck]), Some(1));
+        assert_eq!(take(&[slow]), Some(0), "better than none");
+    }
+
+    #[test]
+    fn idle_connections_weigh_less_than_one_that_is_active() {
+        let idle = View { channels: 100, ..quiet() };
+        let active = View { active: 1, channels: 1, ..quiet() };
+        assert_eq!(choose(&[active, idle], Wish::Plain).session, Some(1));
+    }
+
+    #[test]
+    fn the_pool_grows_only_when_the_best_is_disturbed_or_crowded() {
+        let grows = |view: View, wish| choose(&[view], wish).growth == Growth::Wanted;
+        assert!(!grows(quiet(), Wish::Plain));
+        assert!(!grows(View { active: 10, ..quiet() }, Wish::Plain));
+        assert!(grows(View { active: 10, ..quiet() }, Wish::Scout));
+        assert!(grows(View { active: 32, ..quiet() }, Wish::Plain));
+        assert!(grows(View { bulk: 1, ..quiet() }, Wish::Plain));
+        assert!(grows(View { stuck: true, ..quiet() }, Wish::Plain));
+        let beside_quiet = choose(&[View { bulk: 1, ..quiet() }, quiet()], Wish::Plain);
+        assert_eq!(beside_quiet.growth, Growth::Enough);
+    }
+
+    fn any_view() -> impl Strategy<Value = View> {
+        (0..3_usize, any::<bool>(), 0..3_usize, 0..40_usize, 0..10_usize, 0..100_usize).prop_map(
+            |(slow_readers, stuck, bulk, active, opening, channels)| View {
+                slow_readers,
+                stuck,
+                bulk,
+                active,
+                opening,
+                channels,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn no_session_is_better_than_the_chosen_one(
+            views in prop::collection::vec(any_view(), 1..9), scout in any::<bool>(),
+        ) {
+            let wish = if scout { Wish::Scout } else { Wish::Plain };
+            let chosen = choose(&views, wish).session.expect("there are sessions");
+            for view in &views {
+                prop_assert!(cost(&views[chosen], wish) <= cost(view, wish));
+            }
+        }
+    }
+}

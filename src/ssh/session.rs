@@ -1,0 +1,270 @@
+//! One SSH connection to a server, ready to carry channels.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use russh::client::Handle;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::channel::Channel;
+use super::handler::{Facts, Observed, SessionHandler};
+use super::load::Load;
+use super::open_failure::{Settled, TargetFault};
+use crate::destination::Destination;
+
+/// An authenticated session. Cutting or dropping it ends all its channels.
+pub(super) struct Session {
+    handle: Handle<SessionHandler>,
+    observed: Arc<Observed>,
+    load: Arc<Load>,
+    cut: CancellationToken,
+    barrier: Barrier,
+    since: Instant,
+    draining: AtomicBool,
+    stuck: AtomicBool,
+    answered: AtomicU64,
+    probe: Notify,
+}
+
+/// Why a channel was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The session ended before the server answered: another session may serve the request.
+    #[error("the session ended")]
+    SessionLost,
+    /// The server answered that it could not or would not: the answer is the client's to hear.
+    #[error("the target: {0:?}")]
+    Target(TargetFault),
+}
+
+/// Whether the session's task can be asked to answer when it has seen all that came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Barrier {
+    /// The server told its signature algorithms, so asking for them answers at once.
+    Available,
+    /// Asking would wait for something that the server does not send.
+    Missing,
+}
+
+impl Session {
+    /// Takes over an authenticated connection; `cut` ends its transport.
+    pub(super) fn new(
+        handle: Handle<SessionHandler>,
+        observed: Arc<Observed>,
+        cut: CancellationToken,
+        barrier: Barrier,
+    ) -> Self {
+        Self {
+            handle,
+            observed,
+            load: Arc::default(),
+            cut,
+            barrier,
+            since: Instant::now(),
+            draining: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            probe: Notify::new(),
+        }
+    }
+
+    /// Opens a channel to `destination` for a client at `origin`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-open, the open goes on in a task of its own, and a late success is closed:
+    /// otherwise the server would keep its connection to the target.
+    pub(super) fn open(self: &Arc<Self>, destination: &Destination, origin: SocketAddr) -> Opening {
+        let session = Arc::clone(self);
+        let (host, port) = (destination.host().to_string(), destination.port());
+        let lease = self.load.lease();
+        Opening(Some(Box::pin(async move {
+            let outstanding = session.observed.failures.begin();
+            let opened = session
+                .handle
+                .channel_open_direct_tcpip(
+                    host,
+                    port.into(),
+                    origin.ip().to_string(),
+                    origin.port().into(),
+                )
+                .await;
+            session.answered.fetch_add(1, Relaxed);
+            match opened {
+                Ok(channel) => {
+                    lease.confirmed();
+                    Ok(Channel::new(channel, lease))
+                }
+                Err(russh::Error::ChannelOpenFailure(_)) => {
+                    let fault = outstanding.take(session.settled()).await;
+                    Err(OpenError::Target(fault))
+                }
+                Err(_) => Err(OpenError::SessionLost),
+            }
+        })))
+    }
+
+    /// Completes when the server has answered; it answers in the order in which it was asked, and
+    /// not while it looks a name up.
+    pub(super) async fn ping(&self) {
+        let _ = self.handle.send_ping().await;
+    }
+
+    /// Takes no new channels from now on.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    /// Whether it takes new channels.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.draining.load(Relaxed) && !self.is_closed()
+    }
+
+    /// Whether it has been told to take no new channels.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// Whether it has served long enough: the keys are not renewed from our side, and channels that
+    /// we had to close, or that failed to open, each leave something behind in the library.
+    pub(super) fn is_worn(&self) -> bool {
+        self.since.elapsed() > MAX_AGE
+            || self.load.carried() > MAX_BYTES
+            || self.load.closed_by_us() + self.observed.failures.count() > MAX_LEFTOVERS
+    }
+
+    /// For how long it has carried no channel.
+    pub(super) fn idle(&self) -> Duration {
+        match (self.load.channels(), self.load.empty_since()) {
+            (0, Some(since)) => since.elapsed(),
+            (0, None) => self.since.elapsed(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Whether the server has not answered for a while.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.load(Relaxed)
+    }
+
+    pub(super) fn set_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Relaxed);
+    }
+
+    /// Opens that the server has answered so far, either way.
+    pub(super) fn answered(&self) -> u64 {
+        self.answered.load(Relaxed)
+    }
+
+    /// Asks whoever watches the session to find out at once whether the server still answers.
+    pub(super) fn request_probe(&self) {
+        self.probe.notify_one();
+    }
+
+    /// Completes when a probe was requested.
+    pub(super) async fn probe_requested(&self) {
+        self.probe.notified().await;
+    }
+
+    /// Ends the session and with it all its channels. Their clients are reset.
+    pub(super) fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    /// Completes when the session has ended.
+    pub(super) async fn closed(&self) {
+        self.observed.closed.cancelled().await;
+    }
+
+    /// Whether the session has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.observed.closed.is_cancelled()
+    }
+
+    /// What was agreed on, and why it ended.
+    pub(super) fn facts(&self) -> Facts {
+        self.observed.facts()
+    }
+
+    /// What it carries.
+    pub(super) fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// Waits until the session's task has gone past the failure that an opener has just heard of.
+    async fn settled(&self) -> Settled {
+        match self.barrier {
+            Barrier::Available => {
+                // A question that the session's task answers from what it knows, in order.
+                let _ = self.handle.best_supported_rsa_hash().await;
+                Settled::Yes
+            }
+            Barrier::Missing => Settled::Unknown,
+        }
+    }
+
+    /// Says goodbye, and cuts the transport when the server had a moment to hear it.
+    pub(super) async fn disconnect(&self) {
+        let goodbye = self.handle.disconnect(russh::Disconnect::ByApplication, "", "");
+        let _ = tokio::time::timeout(GOODBYE, async {
+            let _ = goodbye.await;
+            self.closed().await;
+        })
+        .await;
+        self.cut.cancel();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.cut.cancel();
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("load", &self.load).finish_non_exhaustive()
+    }
+}
+
+type OpenFuture = Pin<Box<dyn Future<Output = Result<Channel, OpenError>> + Send>>;
+
+/// A channel that is being opened. See [`Session::open`].
+pub(super) struct Opening(Option<OpenFuture>);
+
+impl Future for Opening {
+    type Output = Result<Channel, OpenError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.0.as_mut().expect("an opening is not polled after it is done");
+        let result = std::task::ready!(future.as_mut().poll(cx));
+        self.0 = None;
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if let Some(future) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // A channel that is dropped is closed.
+            runtime.spawn(async move { drop(future.await) });
+        }
+    }
+}
+
+/// How long a server may take to close after we said goodbye.
+const GOODBYE: Duration = Duration::from_millis(500);
+/// A session that has been there for so long takes no new channels.
+const MAX_AGE: Duration = Duration::from_secs(12 * 3600);
+/// A session that has carried so many bytes takes no new channels.
+const MAX_BYTES: u64 = 256 << 30;
+/// So many channels with something left behind are enough (3.4 kB each).
+const MAX_LEFTOVERS: usize = 10_000;

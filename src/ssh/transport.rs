@@ -1,0 +1,186 @@
+//! The byte stream under a session: any stream, with a switch to cut it from outside.
+//!
+//! The library gives no time limit to a handshake and cannot be told to let go of its stream. So
+//! the stream itself can be cut: every read and write that waits then fails, and the session's task
+//! ends whatever it was doing.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// A stream that fails once its token is cancelled.
+pub(super) struct Transport<S> {
+    stream: S,
+    // One for each direction: a future remembers one waker only.
+    cut_read: Pin<Box<WaitForCancellationFutureOwned>>,
+    cut_write: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<S> Transport<S> {
+    /// Wraps `stream`; cancelling `cut` ends it.
+    pub(super) fn new(stream: S, cut: &CancellationToken) -> Self {
+        Self {
+            stream,
+            cut_read: Box::pin(cut.clone().cancelled_owned()),
+            cut_write: Box::pin(cut.clone().cancelled_owned()),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.stream).poll_read(cx, buf) {
+            Poll::Pending => unless_cut(this.cut_read.as_mut(), cx),
+            ready => ready,
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.stream).poll_write(cx, buf) {
+            Poll::Pending => unless_cut(this.cut_write.as_mut(), cx),
+            ready => ready,
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.stream).poll_write_vectored(cx, bufs) {
+            Poll::Pending => unless_cut(this.cut_write.as_mut(), cx),
+            ready => ready,
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+/// Still waiting, unless the token was cancelled.
+fn unless_cut<T>(
+    cut: Pin<&mut WaitForCancellationFutureOwned>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<T>> {
+    ready!(cut.poll(cx));
+    Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+}
+
+/// A TCP connection to an SSH server, tuned for many small packets.
+pub(super) struct SshSocket(TcpStream);
+
+impl SshSocket {
+    /// Takes a connected socket: no delay for small packets, and an end to a peer that has not
+    /// acknowledged anything for `unacknowledged` (`TCP_USER_TIMEOUT`).
+    pub(super) fn new(socket: TcpStream, unacknowledged: Duration) -> io::Result<Self> {
+        socket.set_nodelay(true)?;
+        SockRef::from(&socket).set_tcp_user_timeout(Some(unacknowledged))?;
+        Ok(Self(socket))
+    }
+}
+
+impl AsyncRead for SshSocket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.0).poll_read(cx, buf))?;
+        // A forward-only sshd never sets TCP_NODELAY, so its second small packet waits for our
+        // acknowledgement, which Linux would delay by 40 ms. The kernel forgets the option by
+        // itself, hence after each read. It is advice: failing to give it is no fault.
+        let _ = SockRef::from(&this.0).set_tcp_quickack(true);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for SshSocket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cut_ends_a_read_and_a_write_that_wait() {
+        let (near, _far) = duplex(1);
+        let cut = CancellationToken::new();
+        let (mut read, mut write) = tokio::io::split(Transport::new(near, &cut));
+        let reading = tokio::spawn(async move { read.read_u8().await });
+        let writing = tokio::spawn(async move { write.write_all(b"more than fits").await });
+        tokio::task::yield_now().await;
+        cut.cancel();
+        let read = reading.await.expect("the reader ends").expect_err("cut");
+        let written = writing.await.expect("the writer ends").expect_err("cut");
+        assert_eq!(read.kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(written.kind(), io::ErrorKind::ConnectionAborted);
+    }
+
+    #[tokio::test]
+    async fn bytes_pass_until_then() {
+        let (near, mut far) = duplex(64);
+        let mut near = Transport::new(near, &CancellationToken::new());
+        near.write_all(b"hello").await.expect("room");
+        let mut seen = [0; 5];
+        far.read_exact(&mut seen).await.expect("what was written");
+        assert_eq!(&seen, b"hello");
+    }
+}
