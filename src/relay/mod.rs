@@ -1,24 +1,41 @@
 //! Bytes both ways between a client and a channel, and how it ended.
+//!
+//! Two pumps, one for each direction, run in the connection's own task. The promises about ends are
+//! kept here and nowhere else: half-close both ways, a cut is a reset, and the channel is let go
+//! only when the server has closed it (a channel that we close first costs its session memory).
 
-use std::io;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
-use crate::ssh::Channel;
+use crate::ssh::{Channel, ChannelReader, Incoming};
 
+mod backlog;
+mod client;
+mod down;
+mod limits;
 mod pipe;
+mod spill;
+mod up;
 
-pub use pipe::{Pipe, pipe};
+pub use client::Client;
+pub(crate) use client::READ_SIZE;
+pub use limits::BacklogLimits;
+pub use pipe::Pipe;
 
-/// The client's side of a relay.
-pub trait Client: AsyncRead + AsyncWrite + Unpin + Send {
-    /// Ready when a read would not wait: an idle connection needs no buffer until then.
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+use down::Drained;
+use limits::Budget;
+use spill::Spill;
+use up::Sent;
 
-    /// Ends the connection so that the peer sees a fault and not a clean end.
-    fn reset(self);
+/// Serves connections, and bounds what waits for their clients.
+#[derive(Clone, Debug)]
+pub struct Relayer {
+    limits: BacklogLimits,
+    memory: Budget,
+    disk: Budget,
 }
 
 /// How a relay ended.
@@ -26,10 +43,174 @@ pub trait Client: AsyncRead + AsyncWrite + Unpin + Send {
 pub enum Ended {
     /// Both sides said all they had to say.
     Clean,
+    /// The session ended in the middle; the client was reset.
+    Cut,
+    /// The client reset the connection.
+    ClientGone,
+    /// The client was so slow that there was no room for what waited for it; it was reset.
+    NoRoom,
 }
 
-/// Relays until both sides are done. `early` is what the client sent along with its request.
-pub async fn relay<C: Client>(client: C, early: Bytes, channel: Channel) -> Ended {
-    let _ = (client, early, channel);
-    todo!()
+impl Relayer {
+    /// A relayer with these bounds for all its connections.
+    pub fn new(limits: BacklogLimits) -> Self {
+        Self { limits, memory: Budget::new(limits.memory), disk: Budget::new(limits.spill) }
+    }
+
+    /// Relays until both sides are done. `early` is what the client sent along with its request.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it closes the channel and the client's connection.
+    pub async fn relay<C: Client>(&self, client: C, early: Bytes, channel: Channel) -> Ended {
+        let (mut reader, writer) = channel.split();
+        let closing = {
+            let mut up = pin!(up::pump(&client, early, &writer));
+            let mut sent = None;
+            match self.until_drained(&client, &mut reader, up.as_mut(), &mut sent).await {
+                Drained::Eof => until_closed(&mut reader, up, sent).await,
+                Drained::Closed => Closing::of(sent),
+                Drained::Cut => Closing::Cut,
+                Drained::ClientGone => Closing::ClientGone,
+                Drained::NoRoom => Closing::NoRoom,
+            }
+        };
+        closing.finish(client, &mut reader).await
+    }
+
+    /// Starts a relay between `channel` and the pipe that it returns. The relay's task ends when
+    /// the channel does, or soon after the pipe is dropped.
+    pub fn pipe(&self, channel: Channel) -> Pipe {
+        let (near, far) = pipe::ends();
+        let relayer = self.clone();
+        tokio::spawn(async move { relayer.relay(far, Bytes::new(), channel).await });
+        near
+    }
+
+    /// Pumps both ways until the downward direction is over. `sent` is set when the upward one is.
+    async fn until_drained<C: Client>(
+        &self,
+        client: &C,
+        reader: &mut ChannelReader,
+        mut up: Pin<&mut impl Future<Output = Sent>>,
+        sent: &mut Option<Sent>,
+    ) -> Drained {
+        let mut down = pin!(down::drain(self, client, reader));
+        tokio::select! {
+            drained = &mut down => return drained,
+            end = &mut up => *sent = Some(end),
+        }
+        match *sent {
+            Some(Sent::ClientGone) => Drained::ClientGone,
+            // A client that said all it had to say may vanish without a word while it waits.
+            Some(Sent::Eof) => tokio::select! {
+                biased;
+                drained = down => drained,
+                () = client.gone() => Drained::ClientGone,
+            },
+            Some(Sent::ChannelGone) | None => down.await,
+        }
+    }
+
+    fn spill(&self) -> std::io::Result<Spill> {
+        match self.limits.spill {
+            0 => Err(std::io::Error::other("there is no room in memory, and spilling is off")),
+            _ => Spill::new(),
+        }
+    }
 }
+
+/// What is left to do once the pumps have stopped.
+enum Closing {
+    /// Nothing: both directions are over.
+    Done,
+    /// The channel is closed, while the client may still have something to say.
+    ClientStillSends,
+    Cut,
+    ClientGone,
+    NoRoom,
+}
+
+impl Closing {
+    async fn finish<C: Client>(self, client: C, reader: &mut ChannelReader) -> Ended {
+        match self {
+            Self::Done => Ended::Clean,
+            Self::ClientStillSends => {
+                discard(&client).await;
+                Ended::Clean
+            }
+            Self::Cut => {
+                client.reset();
+                Ended::Cut
+            }
+            Self::ClientGone => {
+                // Where the far side has heard our EOF it is about to close by itself.
+                let _ = timeout(GRACE, closed(reader)).await;
+                Ended::ClientGone
+            }
+            Self::NoRoom => {
+                client.reset();
+                Ended::NoRoom
+            }
+        }
+    }
+
+    /// After the server's CLOSE.
+    fn of(sent: Option<Sent>) -> Self {
+        match sent {
+            Some(Sent::Eof) => Self::Done,
+            Some(Sent::ClientGone | Sent::ChannelGone) | None => Self::ClientStillSends,
+        }
+    }
+}
+
+/// After the server's EOF: the client may go on sending until it is done or the server closes.
+async fn until_closed(
+    reader: &mut ChannelReader,
+    up: Pin<&mut impl Future<Output = Sent>>,
+    mut sent: Option<Sent>,
+) -> Closing {
+    if sent.is_none() {
+        tokio::select! {
+            end = up => sent = Some(end),
+            close = closed(reader) => return match close {
+                Some(()) => Closing::ClientStillSends,
+                None => Closing::Cut,
+            },
+        }
+    }
+    if sent == Some(Sent::ClientGone) {
+        return Closing::ClientGone;
+    }
+    // Both sides are done. Whether the server still confirms it is of no interest to the client.
+    let _ = timeout(CLOSE_WAIT, closed(reader)).await;
+    Closing::Done
+}
+
+/// Waits for the server's CLOSE and drops what comes before it. `None` is a cut.
+async fn closed(reader: &mut ChannelReader) -> Option<()> {
+    loop {
+        match reader.recv().await? {
+            Incoming::Close => return Some(()),
+            Incoming::Data(_) | Incoming::Eof => {}
+        }
+    }
+}
+
+/// Reads what the client still sends, so that closing its socket does not become a reset that
+/// overtakes what we have sent to it.
+async fn discard<C: Client>(client: &C) {
+    let _ = timeout(LINGER, async {
+        while let Ok(chunk) = up::read(client).await
+            && !chunk.is_empty()
+        {}
+    })
+    .await;
+}
+
+/// How long the server may take to close a channel after both EOFs.
+const CLOSE_WAIT: Duration = Duration::from_secs(30);
+/// How long a channel whose client has gone may take to be closed by the server.
+const GRACE: Duration = Duration::from_millis(500);
+/// How long a client may take to close after the channel is closed.
+const LINGER: Duration = Duration::from_secs(2);

@@ -1,0 +1,28 @@
+//! The client's side of a relay.
+
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+
+/// A connection that a relay serves: it is read and written at the same time, by reference.
+pub trait Client: Send + Sync {
+    /// Appends what has arrived to `buf`, 0 bytes at the end of the stream. It reserves room only
+    /// when there is something to read: an idle connection holds no buffer.
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
+
+    /// Writes some of `bufs`; returns how much.
+    fn poll_write(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
+
+    /// Ends the direction to the client.
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Completes when the client has reset the connection. It need not notice a clean end.
+    fn gone(&self) -> impl Future<Output = ()> + Send;
+
+    /// Ends the connection so that the client sees a fault and not a clean end.
+    fn reset(self);
+}
+
+/// The most that one read takes in, in bytes.
+pub(crate) const READ_SIZE: usize = 64 * 1024;

@@ -1,0 +1,236 @@
+//! From the channel to the client.
+//!
+//! What arrives is taken at once, since a channel whose queue is full stops its whole session. It
+//! waits in memory, then in a file. Only where no other channel shares the session is taking stopped
+//! instead: then TCP pushes back to the server, and nothing is spilled.
+
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tracing::warn;
+
+use super::Relayer;
+use super::backlog::Backlog;
+use super::client::Client;
+use super::limits::Share;
+use super::spill::Spill;
+use crate::ssh::{ChannelReader, Incoming, Pace};
+
+/// How the downward direction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drained {
+    /// The far side said all it had to say, and the client has it all and was told.
+    Eof,
+    /// The same, and the channel is closed both ways.
+    Closed,
+    /// The session ended before the far side did.
+    Cut,
+    /// The client does not take anything any more.
+    ClientGone,
+    /// The client is so slow that there is no room for what waits for it.
+    NoRoom,
+}
+
+/// Hands on all that the server sends.
+pub(super) async fn drain<C: Client>(
+    relayer: &Relayer,
+    client: &C,
+    reader: &mut ChannelReader,
+) -> Drained {
+    let mut drain = Drain {
+        relayer,
+        client,
+        reader,
+        backlog: Backlog::default(),
+        spill: None,
+        memory: relayer.memory.share(),
+        disk: relayer.disk.share(),
+        joined: None,
+        end: None,
+    };
+    poll_fn(|cx| drain.poll(cx)).await
+}
+
+struct Drain<'a, C> {
+    relayer: &'a Relayer,
+    client: &'a C,
+    reader: &'a mut ChannelReader,
+    backlog: Backlog,
+    /// What follows after the backlog.
+    spill: Option<Spill>,
+    memory: Share,
+    disk: Share,
+    /// While taking is stopped: completes when another channel comes to the session.
+    joined: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    end: Option<Drained>,
+}
+
+/// What stopped the taking.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// Nothing more has arrived, or nothing more will.
+    All,
+    /// Enough for one write.
+    Batch,
+    /// There is no room, and no need to make any.
+    Held,
+}
+
+impl<C: Client> Drain<'_, C> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Drained> {
+        let polled = self.poll_ends(cx);
+        self.account();
+        polled
+    }
+
+    fn poll_ends(&mut self, cx: &mut Context<'_>) -> Poll<Drained> {
+        loop {
+            let taken = self.take(cx);
+            if let Some(end @ (Drained::Cut | Drained::NoRoom)) = self.end {
+                return Poll::Ready(end);
+            }
+            let written = self.poll_write(cx);
+            if let Poll::Ready(Some(end)) = written {
+                return Poll::Ready(end);
+            }
+            let spilled = self.poll_spill(cx);
+            match taken {
+                Taken::Batch => {}
+                // Room may have been made by now.
+                Taken::Held if !self.must_hold() => {}
+                // What came back from the file can be written.
+                _ if spilled.is_ready() && written.is_ready() && !self.backlog.is_empty() => {}
+                Taken::All | Taken::Held => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Takes what has arrived, but no more than a batch: then it is time to write again.
+    fn take(&mut self, cx: &mut Context<'_>) -> Taken {
+        let mut batch = 0;
+        while self.end.is_none() {
+            if self.must_hold() && !self.poll_joined(cx) {
+                return Taken::Held;
+            }
+            self.joined = None;
+            match self.reader.poll_recv(cx) {
+                Poll::Pending => return Taken::All,
+                Poll::Ready(Some(Incoming::Data(data))) => {
+                    batch += data.len();
+                    self.keep(data);
+                }
+                Poll::Ready(Some(Incoming::Eof)) => self.end = Some(Drained::Eof),
+                Poll::Ready(Some(Incoming::Close)) => self.end = Some(Drained::Closed),
+                Poll::Ready(None) => self.end = Some(Drained::Cut),
+            }
+            if batch >= BATCH {
+                return Taken::Batch;
+            }
+        }
+        Taken::All
+    }
+
+    /// Whether there is no room in memory and nobody who would suffer from waiting.
+    fn must_hold(&self) -> bool {
+        self.is_full() && self.reader.lease().is_alone()
+    }
+
+    /// Whether memory has no more room for this connection.
+    fn is_full(&self) -> bool {
+        let weight = self.weight();
+        weight >= self.relayer.limits.connection || (weight >= LARGE && self.memory.is_used_up())
+    }
+
+    fn weight(&self) -> u64 {
+        self.backlog.weight() + self.spill.as_ref().map_or(0, Spill::in_memory)
+    }
+
+    /// Whether another channel has come to the session since taking was stopped.
+    fn poll_joined(&mut self, cx: &mut Context<'_>) -> bool {
+        let lease = self.reader.lease();
+        let joined = self.joined.get_or_insert_with(|| Box::pin(lease.joined()));
+        // Somebody may have come before we began to wait.
+        let joined = joined.as_mut().poll(cx).is_ready() || !lease.is_alone();
+        lease.set_held(!joined);
+        joined
+    }
+
+    fn keep(&mut self, data: bytes::Bytes) {
+        if self.spill.is_none() && !self.is_full() {
+            return self.backlog.push(data);
+        }
+        let spill = match &mut self.spill {
+            Some(spill) => spill,
+            None => match self.relayer.spill() {
+                Ok(spill) => self.spill.insert(spill),
+                Err(why) => return self.give_up(&why.to_string()),
+            },
+        };
+        spill.push(data);
+        if self.disk.is_used_up() {
+            self.give_up("the room for what waits for slow clients is used up");
+        }
+    }
+
+    fn give_up(&mut self, why: &str) {
+        warn!(waiting = self.weight() + self.disk.taken(), "a slow client is reset: {why}");
+        self.end = Some(Drained::NoRoom);
+    }
+
+    /// Moves data to the file, and back when the client has taken what comes before it.
+    fn poll_spill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(spill) = &mut self.spill else { return Poll::Ready(()) };
+        let room = self.backlog.weight() < LARGE;
+        let into = room.then_some(&mut self.backlog);
+        if let Err(error) = ready!(spill.poll(cx, into)) {
+            self.give_up(&format!("cannot spill to a temporary file: {error}"));
+            cx.waker().wake_by_ref();
+        } else if spill.is_empty() {
+            self.spill = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes until the client takes no more. Ready with an end when the direction is over.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Option<Drained>> {
+        while !self.backlog.is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let filled = self.backlog.slices(&mut slices);
+            match ready!(self.client.poll_write(cx, &slices[..filled])) {
+                Ok(0) | Err(_) => return Poll::Ready(Some(Drained::ClientGone)),
+                Ok(written) => self.backlog.advance(written),
+            }
+        }
+        if let (Some(end), None) = (self.end, &self.spill) {
+            // A client that is gone already has all the same taken everything.
+            let _ = ready!(self.client.poll_shutdown(cx));
+            return Poll::Ready(Some(end));
+        }
+        Poll::Ready(None)
+    }
+
+    /// Tells the others what waits here.
+    fn account(&mut self) {
+        let weight = self.weight();
+        if weight != self.memory.taken() {
+            self.memory.set(weight);
+            let waiting = weight + self.disk.taken();
+            let slow = if waiting >= LARGE { Pace::Slow } else { Pace::Kept };
+            self.reader.lease().set_pace(slow);
+        }
+        if let Some(spill) = &self.spill {
+            self.disk.set(spill.on_disk());
+        } else if self.disk.taken() > 0 {
+            self.disk.set(0);
+        }
+    }
+}
+
+/// How much is taken before the next write, in bytes.
+const BATCH: usize = 256 * 1024;
+/// A backlog of this size marks its session as carrying a slow reader. In bytes.
+const LARGE: u64 = 1 << 20;
+/// The most pieces in one write.
+const MAX_SLICES: usize = 64;

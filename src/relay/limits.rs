@@ -1,0 +1,93 @@
+//! How much may wait for slow clients, one by one and all together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Bounds on what waits for clients that do not keep up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BacklogLimits {
+    /// In memory for one connection, in bytes. Default 16 MiB.
+    pub connection: u64,
+    /// In memory for all connections, in bytes. Default 256 MiB.
+    pub memory: u64,
+    /// In temporary files for all connections, in bytes; 0 turns spilling off. Default 1 GiB.
+    pub spill: u64,
+}
+
+/// A sum that all connections share, and its bound.
+#[derive(Clone, Debug)]
+pub(super) struct Budget {
+    used: Arc<AtomicU64>,
+    limit: u64,
+}
+
+/// One connection's part of a [`Budget`], given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    budget: Budget,
+    taken: u64,
+}
+
+impl Default for BacklogLimits {
+    fn default() -> Self {
+        Self { connection: 16 << 20, memory: 256 << 20, spill: 1 << 30 }
+    }
+}
+
+impl Budget {
+    pub(super) fn new(limit: u64) -> Self {
+        Self { used: Arc::default(), limit }
+    }
+
+    /// A share that has taken nothing yet.
+    pub(super) fn share(&self) -> Share {
+        Share { budget: self.clone(), taken: 0 }
+    }
+}
+
+impl Share {
+    /// Makes this share `amount` large, whatever the limit says: what is there is there.
+    pub(super) fn set(&mut self, amount: u64) {
+        if amount > self.taken {
+            self.budget.used.fetch_add(amount - self.taken, Relaxed);
+        } else {
+            self.budget.used.fetch_sub(self.taken - amount, Relaxed);
+        }
+        self.taken = amount;
+    }
+
+    /// How much this share is.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Whether all shares together have reached the limit.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.budget.used.load(Relaxed) >= self.budget.limit
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_and_are_given_back() {
+        let budget = Budget::new(10);
+        let (mut a, mut b) = (budget.share(), budget.share());
+        a.set(6);
+        assert!(!b.is_used_up());
+        b.set(4);
+        assert!(a.is_used_up());
+        a.set(1);
+        assert!(!a.is_used_up());
+        drop((a, b));
+        assert_eq!(budget.used.load(Relaxed), 0);
+    }
+}

@@ -1,0 +1,180 @@
+//! The part of a backlog that does not fit into memory: in a temporary file without a name.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::backlog::Backlog;
+
+/// First in, first out, through a file. The file system is used outside the runtime's threads, one
+/// call at a time.
+#[derive(Debug)]
+pub(super) struct Spill {
+    file: Arc<File>,
+    /// What is in the file and has not been read back lies between these two.
+    start: u64,
+    end: u64,
+    /// What has arrived and is not in the file yet.
+    queue: Backlog,
+    /// What has been read back and not been handed out.
+    ahead: Backlog,
+    job: Option<JoinHandle<io::Result<Done>>>,
+}
+
+#[derive(Debug)]
+enum Done {
+    Wrote(u64),
+    Read(Bytes),
+}
+
+impl Spill {
+    /// Makes a file in the directory for temporary files.
+    pub(super) fn new() -> io::Result<Self> {
+        let file = Arc::new(tempfile::tempfile()?);
+        Ok(Self {
+            file,
+            start: 0,
+            end: 0,
+            queue: Backlog::default(),
+            ahead: Backlog::default(),
+            job: None,
+        })
+    }
+
+    /// Adds a piece at the end.
+    pub(super) fn push(&mut self, piece: Bytes) {
+        self.queue.push(piece);
+    }
+
+    /// Bytes of the file in use.
+    pub(super) fn on_disk(&self) -> u64 {
+        self.end
+    }
+
+    /// Bytes that are still in memory.
+    pub(super) fn in_memory(&self) -> u64 {
+        self.queue.weight() + self.ahead.weight()
+    }
+
+    /// Whether everything has been taken out again.
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+            && self.queue.is_empty()
+            && self.ahead.is_empty()
+            && self.job.is_none()
+    }
+
+    /// Moves what has been pushed towards the file, and with `into`, the oldest of it back out.
+    ///
+    /// Pending while the file system is at work. Ready when there is nothing to do for now: with
+    /// `into` that is after one chunk.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut into: Option<&mut Backlog>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if let Some(job) = &mut self.job {
+                let done = ready!(Pin::new(job).poll(cx));
+                self.job = None;
+                self.finish(done.map_err(io::Error::other)??)?;
+            }
+            match &mut into {
+                Some(backlog) if !self.ahead.is_empty() => {
+                    backlog.append(&mut self.ahead);
+                    return Poll::Ready(Ok(()));
+                }
+                Some(_) if self.start < self.end => self.read(),
+                // What is not in the file yet need not go there.
+                Some(backlog) => {
+                    backlog.append(&mut self.queue);
+                    return Poll::Ready(Ok(()));
+                }
+                None if !self.queue.is_empty() => self.write(),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    fn finish(&mut self, done: Done) -> io::Result<()> {
+        match done {
+            Done::Wrote(count) => self.end += count,
+            Done::Read(bytes) => {
+                self.start += bytes.len() as u64;
+                self.ahead.push(bytes);
+            }
+        }
+        if self.start == self.end && self.end > 0 {
+            // All has been read: the space is given back.
+            (self.start, self.end) = (0, 0);
+            self.file.set_len(0)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) {
+        let (file, start) = (Arc::clone(&self.file), self.start);
+        let count = usize::try_from(self.end - start).unwrap_or(CHUNK).min(CHUNK);
+        self.job = Some(spawn_blocking(move || {
+            let mut chunk = vec![0; count];
+            file.read_exact_at(&mut chunk, start)?;
+            Ok(Done::Read(chunk.into()))
+        }));
+    }
+
+    fn write(&mut self) {
+        let (file, end) = (Arc::clone(&self.file), self.end);
+        let pieces = std::mem::take(&mut self.queue);
+        self.job = Some(spawn_blocking(move || {
+            let mut at = end;
+            for piece in pieces {
+                file.write_all_at(&piece, at)?;
+                at += piece.len() as u64;
+            }
+            Ok(Done::Wrote(at - end))
+        }));
+    }
+}
+
+/// How much is read back at a time, in bytes.
+const CHUNK: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    async fn settle(spill: &mut Spill) {
+        poll_fn(|cx| spill.poll(cx, None)).await.expect("a file");
+    }
+
+    #[tokio::test]
+    async fn what_went_in_comes_out_in_order() {
+        let mut spill = Spill::new().expect("a temporary file");
+        let mut out = Backlog::default();
+        let data: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+        for (index, piece) in data.chunks(100_000).enumerate() {
+            spill.push(Bytes::copy_from_slice(piece));
+            if index % 3 != 0 {
+                settle(&mut spill).await;
+            }
+            if index % 5 == 0 {
+                poll_fn(|cx| spill.poll(cx, Some(&mut out))).await.expect("a file");
+            }
+        }
+        assert!(spill.on_disk() > 0);
+        while !spill.is_empty() {
+            poll_fn(|cx| spill.poll(cx, Some(&mut out))).await.expect("a file");
+        }
+        assert_eq!(spill.on_disk(), 0, "the space is given back");
+        let out: Vec<u8> = out.into_iter().flatten().collect();
+        assert!(out == data, "{} bytes of {}", out.len(), data.len());
+    }
+}

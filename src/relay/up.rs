@@ -1,0 +1,53 @@
+//! From the client to the channel.
+
+use std::future::poll_fn;
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+
+use super::client::Client;
+use crate::ssh::ChannelWriter;
+
+/// How the upward direction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The client said all it had to say, and the server was told.
+    Eof,
+    /// The client reset the connection.
+    ClientGone,
+    /// The channel takes nothing more. The downward direction tells why.
+    ChannelGone,
+}
+
+/// Sends `early` and then all that the client sends.
+pub(super) async fn pump<C: Client>(client: &C, early: Bytes, writer: &ChannelWriter) -> Sent {
+    let mut chunk = early;
+    let mut buffer = BytesMut::new();
+    loop {
+        if !chunk.is_empty() {
+            // The window may be closed for as long as the target likes, and nobody reads the
+            // client meanwhile.
+            tokio::select! {
+                biased;
+                sent = writer.send(chunk) => if sent.is_err() { return Sent::ChannelGone },
+                () = client.gone() => return Sent::ClientGone,
+            }
+        }
+        match poll_fn(|cx| client.poll_read(cx, &mut buffer)).await {
+            Ok(0) => break,
+            Ok(_) => chunk = buffer.split().freeze(),
+            Err(_) => return Sent::ClientGone,
+        }
+    }
+    match writer.send_eof().await {
+        Ok(()) => Sent::Eof,
+        Err(_) => Sent::ChannelGone,
+    }
+}
+
+/// One read; empty at the end of the stream.
+pub(super) async fn read<C: Client>(client: &C) -> io::Result<Bytes> {
+    let mut buffer = BytesMut::new();
+    poll_fn(|cx| client.poll_read(cx, &mut buffer)).await?;
+    Ok(buffer.freeze())
+}
