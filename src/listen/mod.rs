@@ -1,3 +1,38 @@
 //! How a connection comes in.
+//!
+//! ```text
+//! Listener ─► FrontDoor ─► first byte ─┬─► SOCKS4, 4a ─┐
+//!                                      ├─► SOCKS5 ─────┼─► Request ─► Road
+//!                                      └─► HTTP ───────┘
+//! ```
+//!
+//! - [`address`]: what the user writes after `-D`; [`listener`]: the socket and its accept loop.
+//! - [`front_door`]: one client, from its first byte to the relay.
+//! - `greeting`: how long a client may take to say what it wants, and how many may be at it.
+//! - `socks4`, `socks5`, `http`: the protocols; each has one total mapping of
+//!   [`DialError`](crate::dial::DialError).
+//! - [`road`]: what lies behind the door, as the door sees it.
 
+pub mod address;
+mod detect;
+pub mod front_door;
+mod greeting;
+mod http;
+mod linger;
+pub mod listener;
+mod printable;
+pub mod proxy_auth;
+pub mod road;
+mod socket_file;
+mod socks;
+mod socks4;
+mod socks5;
 pub mod stream;
+#[cfg(test)]
+mod testing;
+
+pub use address::ListenAddress;
+pub use front_door::{Accepted, FrontDoor};
+pub use greeting::GreetingLimits;
+pub use listener::Listener;
+pub use proxy_auth::{CredentialsError, ProxyCredentials};

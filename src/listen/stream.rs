@@ -1,15 +1,18 @@
 //! The client's socket, TCP or unix, as one type.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::relay::Client;
+use crate::relay::{Client, READ_SIZE};
 
 /// An accepted client connection.
 #[derive(Debug)]
@@ -20,7 +23,7 @@ pub enum ClientStream {
     Unix(UnixStream),
 }
 
-/// Forwards a method to whichever socket it is.
+/// Calls the same method of whichever socket it is.
 macro_rules! either {
     ($self:expr, $socket:ident => $call:expr) => {
         match $self {
@@ -30,15 +33,76 @@ macro_rules! either {
     };
 }
 
-impl Client for ClientStream {
+impl ClientStream {
+    /// Whether the peer has stopped sending and all that it sent has been read.
+    pub(crate) fn at_end(&self) -> bool {
+        matches!(self.socket().peek(&mut [MaybeUninit::uninit()]), Ok(0))
+    }
+
+    /// Reads through a shared reference.
+    pub(crate) fn poll_read_shared(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_readable(cx))?;
+            match either!(self, socket => socket.try_read_buf(buf)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(drop)),
+            }
+        }
+    }
+
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, socket => socket.poll_read_ready(cx))
     }
 
+    fn socket(&self) -> SockRef<'_> {
+        either!(self, socket => SockRef::from(socket))
+    }
+}
+
+impl Client for ClientStream {
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        loop {
+            if let Poll::Pending = self.poll_readable(cx)? {
+                if buf.is_empty() {
+                    *buf = BytesMut::new();
+                }
+                return Poll::Pending;
+            }
+            buf.reserve(READ_SIZE);
+            match either!(self, socket => socket.try_read_buf(buf)) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+        }
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(either!(self, socket => socket.poll_write_ready(cx)))?;
+            match either!(self, socket => socket.try_write_vectored(bufs)) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn poll_shutdown(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.socket().shutdown(Shutdown::Write))
+    }
+
+    async fn gone(&self) {
+        // The kernel reports an error when the peer has reset the connection.
+        let _ = either!(self, socket => socket.ready(Interest::ERROR).await);
+    }
+
     fn reset(self) {
         // With a linger time of zero, close() sends a RST and throws away what is unsent. A unix
-        // socket knows no such thing: its peer sees the end of the stream, or ECONNRESET where
-        // it still had something to say.
+        // socket knows no such thing: its peer sees the end of the stream, or ECONNRESET where we
+        // had not read all that it sent.
         if let Self::Tcp(socket) = &self {
             let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
         }

@@ -1,0 +1,180 @@
+//! Where a listener listens, as the user writes it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The argument of `-D`: `[bind:]port` as in ssh(1), or the path of a unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// A TCP port. Port 0 lets the system choose.
+    Tcp {
+        /// Where it is reachable.
+        bind: Bind,
+        /// 0 to 65535.
+        port: u16,
+    },
+    /// A unix socket at this path, which contains a slash.
+    Unix(PathBuf),
+}
+
+/// The interfaces that a TCP listener is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// `127.0.0.1` and `::1`: a bare port, or `localhost`.
+    Loopback,
+    /// Every interface: `*`, or nothing before the colon.
+    All,
+    /// One address.
+    Address(IpAddr),
+}
+
+/// Why a text is no listen address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidListenAddress {
+    /// The port is missing or not a number from 0 to 65535.
+    #[error("the port is not a number from 0 to 65535")]
+    Port,
+    /// What stands before the port is no address of an interface.
+    #[error("the bind address is not an IP address, `localhost` or `*`")]
+    Bind,
+    /// An IPv6 address without its brackets.
+    #[error("an IPv6 address stands in brackets: [::1]:1080")]
+    Brackets,
+}
+
+impl ListenAddress {
+    /// Whether only this machine can reach it. A unix socket counts: its file belongs to the user.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Unix(_) | Self::Tcp { bind: Bind::Loopback, .. } => true,
+            Self::Tcp { bind: Bind::All, .. } => false,
+            Self::Tcp { bind: Bind::Address(ip), .. } => ip.to_canonical().is_loopback(),
+        }
+    }
+}
+
+impl Bind {
+    /// The addresses to bind, the first one first.
+    pub(crate) fn addresses(self) -> Vec<IpAddr> {
+        match self {
+            Self::Loopback => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            Self::All => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+            Self::Address(ip) => vec![ip],
+        }
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = InvalidListenAddress;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // As ssh tells them apart: no port and no address has a slash.
+        if text.contains('/') {
+            return Ok(Self::Unix(text.into()));
+        }
+        let Some((bind, port)) = text.rsplit_once(':') else {
+            return Ok(Self::Tcp { bind: Bind::Loopback, port: parse_port(text)? });
+        };
+        let bind = match bind {
+            "" | "*" => Bind::All,
+            _ if bind.eq_ignore_ascii_case("localhost") => Bind::Loopback,
+            _ => Bind::Address(parse_ip(bind)?),
+        };
+        Ok(Self::Tcp { bind, port: parse_port(port)? })
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { bind: Bind::Loopback, port } => write!(f, "localhost:{port}"),
+            Self::Tcp { bind: Bind::All, port } => write!(f, "*:{port}"),
+            Self::Tcp { bind: Bind::Address(ip), port } => SocketAddr::new(*ip, *port).fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Digits only: `+80` is no port.
+fn parse_port(text: &str) -> Result<u16, InvalidListenAddress> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(InvalidListenAddress::Port);
+    }
+    text.parse().map_err(|_| InvalidListenAddress::Port)
+}
+
+fn parse_ip(text: &str) -> Result<IpAddr, InvalidListenAddress> {
+    if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let ip = inner.parse::<Ipv6Addr>().map_err(|_| InvalidListenAddress::Bind)?;
+        return Ok(ip.into());
+    }
+    if text.contains(':') {
+        return Err(InvalidListenAddress::Brackets);
+    }
+    text.parse::<Ipv4Addr>().map(IpAddr::from).map_err(|_| InvalidListenAddress::Bind)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_ssh_takes() {
+        for (text, shown, loopback) in [
+            ("1080", "localhost:1080", true),
+            ("0", "localhost:0", true),
+            ("localhost:1080", "localhost:1080", true),
+            ("LocalHost:1080", "localhost:1080", true),
+            ("127.0.0.1:1080", "127.0.0.1:1080", true),
+            ("127.9.9.9:1080", "127.9.9.9:1080", true),
+            ("[::1]:1080", "[::1]:1080", true),
+            ("[::ffff:127.0.0.1]:1080", "[::ffff:127.0.0.1]:1080", true),
+            (":1080", "*:1080", false),
+            ("*:1080", "*:1080", false),
+            ("0.0.0.0:1080", "0.0.0.0:1080", false),
+            ("[::]:1080", "[::]:1080", false),
+            ("192.0.2.1:65535", "192.0.2.1:65535", false),
+            ("/run/user/1000/proxy.sock", "/run/user/1000/proxy.sock", true),
+            ("./proxy:1", "./proxy:1", true),
+        ] {
+            let address: ListenAddress = text.parse().expect(text);
+            assert_eq!(address.to_string(), shown, "{text}");
+            assert_eq!(address.is_loopback(), loopback, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_says_why() {
+        use InvalidListenAddress::{Bind, Brackets, Port};
+        for (text, why) in [
+            ("", Port),
+            ("x", Port),
+            ("+80", Port),
+            ("65536", Port),
+            ("127.0.0.1:", Port),
+            ("127.0.0.1:x", Port),
+            ("[::1]", Brackets),
+            ("::1:1080", Brackets),
+            ("[::1:1080", Brackets),
+            ("[127.0.0.1]:1080", Bind),
+            ("example.com:1080", Bind),
+            ("127.1:1080", Bind),
+            ("[fe80::1%eth0]:1080", Bind),
+        ] {
+            assert_eq!(text.parse::<ListenAddress>(), Err(why), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_prints_what_it_parses(text in "\\PC{0,40}") {
+            if let Ok(address) = text.parse::<ListenAddress>() {
+                prop_assert_eq!(address.to_string().parse(), Ok(address));
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Which protocol a client speaks, from its first byte.
+
+use std::io;
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+
+/// What the first byte says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detected {
+    /// SOCKS version 4 or 4a.
+    Socks4,
+    /// SOCKS version 5 (RFC 1928 section 3).
+    Socks5,
+    /// The start of an HTTP method (RFC 9112 section 3).
+    Http,
+    /// Nothing that we speak: TLS, STUN, a stray byte.
+    Unknown(u8),
+    /// The client left without a word.
+    Nothing,
+}
+
+/// Looks at the first byte. It stays in the buffer, and no second byte is waited for.
+///
+/// # Cancel safety
+///
+/// Safe: nothing is consumed.
+pub(crate) async fn detect<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Result<Detected> {
+    Ok(match stream.fill_buf().await?.first() {
+        Some(4) => Detected::Socks4,
+        Some(5) => Detected::Socks5,
+        Some(&byte) if is_token(byte) => Detected::Http,
+        Some(&byte) => Detected::Unknown(byte),
+        None => Detected::Nothing,
+    })
+}
+
+/// `tchar` of RFC 9110 section 5.6.2: what a method can begin with.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+
+    use super::*;
+
+    async fn of(bytes: &[u8]) -> Detected {
+        detect(&mut BufReader::new(bytes)).await.expect("bytes in memory")
+    }
+
+    #[tokio::test]
+    async fn the_first_byte_tells() {
+        assert_eq!(of(&[4, 1]).await, Detected::Socks4);
+        assert_eq!(of(&[5]).await, Detected::Socks5);
+        for method in ["GET", "CONNECT", "m-search", "!"] {
+            assert_eq!(of(method.as_bytes()).await, Detected::Http, "{method}");
+        }
+        for byte in [0, 1, 3, 6, 0x16, b' ', b'\r', b'\n', b'/', b'"', 0x7f, 0x80, 0xff] {
+            assert_eq!(of(&[byte]).await, Detected::Unknown(byte));
+        }
+        assert_eq!(of(&[]).await, Detected::Nothing);
+    }
+
+    #[tokio::test]
+    async fn one_byte_is_enough_and_stays() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let mut server = BufReader::new(server);
+        client.write_all(&[5]).await.expect("room");
+        // The client says nothing more: waiting for a second byte would hang here.
+        assert_eq!(detect(&mut server).await.expect("a byte"), Detected::Socks5);
+        assert_eq!(server.read_u8().await.expect("still there"), 5);
+    }
+}

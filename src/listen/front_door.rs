@@ -1,0 +1,175 @@
+//! One client, from its first byte to the relay.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::BufReader;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::detect::{Detected, detect};
+use super::greeting::{GreetingLimits, Greetings};
+use super::http::{self, Visitor};
+use super::linger::linger;
+use super::printable::printable;
+use super::proxy_auth::ProxyCredentials;
+use super::road::{Road, ThroughSsh};
+use super::socks::{self, SocksError};
+use super::stream::ClientStream;
+use crate::dial::DialError;
+use crate::request::{Request, Source};
+
+/// Where clients come in: every protocol on one socket. One door serves any number of listeners.
+#[derive(Debug)]
+pub struct FrontDoor<R = ThroughSsh> {
+    road: R,
+    credentials: Option<ProxyCredentials>,
+    greetings: Greetings,
+}
+
+/// A connection that a listener has accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The client's socket.
+    pub stream: ClientStream,
+    /// Where it comes from.
+    pub source: Source,
+    /// The listener it came in by, as it is printed.
+    pub listener: Arc<str>,
+}
+
+/// A client that has been told that its channel is there, and the channel.
+#[derive(Debug)]
+pub(crate) struct Tunnel<C> {
+    pub(crate) client: ClientStream,
+    /// What the client sent along with its request.
+    pub(crate) early: Bytes,
+    pub(crate) channel: C,
+}
+
+/// What a greeting came to.
+enum Greeted {
+    /// A SOCKS request, complete.
+    Socks(socks::Greeting),
+    /// The start of an HTTP request, all of it still in the buffer.
+    Http,
+    /// A refusal, which has been written.
+    Refused,
+    /// Nothing to answer.
+    Over,
+}
+
+impl<R: Road> FrontDoor<R> {
+    /// A door in front of `road`. With `credentials`, only those users are served.
+    pub fn new(road: R, credentials: Option<ProxyCredentials>, limits: GreetingLimits) -> Self {
+        Self { road, credentials, greetings: Greetings::new(limits) }
+    }
+
+    /// The protocols that are spoken, as they are printed at start. SOCKS4 cannot carry a password.
+    pub fn protocols(&self) -> &'static str {
+        match self.credentials {
+            None => "socks4 socks4a socks5 http",
+            Some(_) => "socks5 http",
+        }
+    }
+
+    /// Serves one client until its connection is over.
+    ///
+    /// After `shutdown` a connection in greeting is closed, an HTTP connection finishes the request
+    /// it is at, and a relay goes on. Dropping the future ends any of them.
+    pub async fn serve(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {
+        let Accepted { stream, source, listener } = accepted;
+        let mut client = BufReader::with_capacity(GREETING_BUFFER, stream);
+        let (seat, mut expiry) = self.greetings.enter();
+        let greeted = tokio::select! {
+            biased;
+            greeted = self.greet(&mut client) => greeted,
+            reason = expiry.wait() => {
+                debug!(%reason, "greeting ended");
+                return;
+            }
+            () = shutdown.cancelled() => return,
+        };
+        let tunnel = match greeted {
+            Greeted::Socks(greeting) => {
+                drop(seat);
+                greeting.serve(&self, client, listener, source).await
+            }
+            Greeted::Http => {
+                let visitor = Visitor { client, listener, source, seat, expiry };
+                // Boxed, so that the state of HTTP does not weigh on every relay.
+                Box::pin(http::serve(self.clone(), visitor, shutdown)).await
+            }
+            Greeted::Refused => {
+                drop(seat);
+                linger(client).await;
+                None
+            }
+            Greeted::Over => None,
+        };
+        if let Some(Tunnel { client, early, channel }) = tunnel {
+            self.road.relay(client, early, channel).await;
+        }
+    }
+
+    /// Ends the oldest connection in greeting, for the sake of its descriptor.
+    pub(crate) fn evict_oldest_greeting(&self) {
+        self.greetings.evict_oldest();
+    }
+
+    pub(crate) fn credentials(&self) -> Option<&ProxyCredentials> {
+        self.credentials.as_ref()
+    }
+
+    /// Dials, with one line in the log for what came of it.
+    pub(crate) async fn dial(&self, request: &Request) -> Result<R::Channel, DialError> {
+        let Request { listener, protocol, destination, .. } = request;
+        let result = self.road.dial(request).await;
+        match &result {
+            Ok(_) => debug!(%listener, %protocol, %destination, "connected"),
+            Err(error) => {
+                // The text of an error may be the server's.
+                let error = || printable(&error.to_string(), MAX_LOGGED);
+                debug!(%listener, %protocol, %destination, error = error(), "not connected");
+            }
+        }
+        result
+    }
+
+    pub(crate) fn stream(&self, channel: R::Channel) -> R::Stream {
+        self.road.stream(channel)
+    }
+
+    /// Reads what the client wants, up to the first byte of an HTTP request. A refusal has been
+    /// written when this returns.
+    async fn greet(&self, client: &mut BufReader<ClientStream>) -> Greeted {
+        let version = match detect(client).await {
+            Ok(Detected::Socks4) => socks::Version::Four,
+            Ok(Detected::Socks5) => socks::Version::Five,
+            Ok(Detected::Http) => return Greeted::Http,
+            Ok(Detected::Unknown(byte)) => {
+                debug!(byte, "no protocol begins with this byte");
+                return Greeted::Over;
+            }
+            Ok(Detected::Nothing) | Err(_) => return Greeted::Over,
+        };
+        match version.greet(client, self.credentials()).await {
+            Ok(greeting) => Greeted::Socks(greeting),
+            Err(error) => {
+                debug!(?version, %error, "no request");
+                match error {
+                    SocksError::Gone(_) => Greeted::Over,
+                    SocksError::Refused(_) => Greeted::Refused,
+                }
+            }
+        }
+    }
+}
+
+/// Holds any SOCKS greeting, and what an optimistic client sends along with it.
+const GREETING_BUFFER: usize = 1024;
+/// The longest error in a log line, in characters.
+const MAX_LOGGED: usize = 500;
+
+#[cfg(test)]
+mod tests;

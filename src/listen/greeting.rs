@@ -1,0 +1,198 @@
+//! How long a client may take to say what it wants, and how many may be at it.
+//!
+//! A connection is *in greeting* from its accept until its request is complete. Each has a deadline,
+//! and when too many are in greeting the oldest gives way: a flood of half-open connections costs
+//! itself, not the clients that come and ask.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+/// The bounds on connections in greeting.
+#[derive(Clone, Copy, Debug)]
+pub struct GreetingLimits {
+    /// From the accept to the complete request. Default: 10 s.
+    pub deadline: Duration,
+    /// How many connections may be in greeting, 1 or more. Default: 1024.
+    pub most: usize,
+}
+
+impl Default for GreetingLimits {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(10), most: 1024 }
+    }
+}
+
+/// The connections in greeting.
+#[derive(Clone, Debug)]
+pub(crate) struct Greetings {
+    limits: GreetingLimits,
+    table: Arc<Mutex<Table>>,
+}
+
+/// Ids grow, so the first entry is the oldest.
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    seats: BTreeMap<u64, oneshot::Sender<Evicted>>,
+}
+
+/// The word to a connection that must give way.
+#[derive(Debug)]
+struct Evicted;
+
+/// A place among the connections in greeting. It is given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    id: u64,
+    table: Arc<Mutex<Table>>,
+}
+
+/// The other end of a [`Seat`]: tells when its time is over.
+#[derive(Debug)]
+pub(crate) struct Expiry {
+    deadline: Instant,
+    evicted: Option<oneshot::Receiver<Evicted>>,
+}
+
+/// Why a greeting was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expired {
+    /// The request was not complete in time.
+    Deadline,
+    /// Too many connections were in greeting, and this was the oldest.
+    Crowded,
+}
+
+impl Greetings {
+    pub(crate) fn new(limits: GreetingLimits) -> Self {
+        Self { limits, table: Arc::default() }
+    }
+
+    /// Takes a seat, from the oldest connection when there is none left.
+    pub(crate) fn enter(&self) -> (Seat, Expiry) {
+        let (sender, receiver) = oneshot::channel();
+        let mut table = lock(&self.table);
+        while table.seats.len() >= self.limits.most.max(1) {
+            table.evict_oldest();
+        }
+        let id = table.next;
+        table.next += 1;
+        table.seats.insert(id, sender);
+        drop(table);
+        let deadline = Instant::now() + self.limits.deadline;
+        (Seat { id, table: self.table.clone() }, Expiry { deadline, evicted: Some(receiver) })
+    }
+
+    /// Ends the oldest greeting, to free its descriptor when there are no others.
+    pub(crate) fn evict_oldest(&self) {
+        lock(&self.table).evict_oldest();
+    }
+}
+
+impl Table {
+    fn evict_oldest(&mut self) {
+        if let Some((_, seat)) = self.seats.pop_first() {
+            // It may have finished just now: then nobody needs to give way.
+            let _ = seat.send(Evicted);
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        lock(&self.table).seats.remove(&self.id);
+    }
+}
+
+impl Expiry {
+    /// Waits until the greeting must end; for ever once the seat has been given back.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub(crate) async fn wait(&mut self) -> Expired {
+        if let Some(evicted) = &mut self.evicted {
+            tokio::select! {
+                biased;
+                word = evicted => {
+                    self.evicted = None;
+                    if let Ok(Evicted) = word {
+                        return Expired::Crowded;
+                    }
+                }
+                () = sleep_until(self.deadline) => return Expired::Deadline,
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+impl fmt::Display for Expired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deadline => "no complete request in time",
+            Self::Crowded => "too many connections without a request, and this was the oldest",
+        })
+    }
+}
+
+/// No code that holds the lock can panic half-way, so a poisoned table is still whole.
+fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+
+    fn greetings(most: usize) -> Greetings {
+        Greetings::new(GreetingLimits { most, ..GreetingLimits::default() })
+    }
+
+    async fn is_waiting(expiry: &mut Expiry) -> bool {
+        let mut wait = pin!(expiry.wait());
+        poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx).is_pending())).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_counts_from_the_accept() {
+        let (_seat, mut expiry) = greetings(1).enter();
+        let start = Instant::now();
+        assert_eq!(expiry.wait().await, Expired::Deadline);
+        assert_eq!(start.elapsed(), Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_gives_way() {
+        let greetings = greetings(2);
+        let (_first_seat, mut first) = greetings.enter();
+        let (second_seat, mut second) = greetings.enter();
+        let (_third_seat, mut third) = greetings.enter();
+        assert_eq!(first.wait().await, Expired::Crowded);
+        assert!(is_waiting(&mut second).await);
+        // A seat that was given back is free: nobody must go for the fourth.
+        drop(second_seat);
+        let (_fourth_seat, _fourth) = greetings.enter();
+        assert!(is_waiting(&mut third).await);
+        greetings.evict_oldest();
+        assert_eq!(third.wait().await, Expired::Crowded);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_finished_greeting_has_no_deadline() {
+        let (seat, mut expiry) = greetings(1).enter();
+        assert!(is_waiting(&mut expiry).await);
+        drop(seat);
+        let hour = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(hour, expiry.wait()).await.is_err());
+    }
+}

@@ -1,0 +1,245 @@
+//! What an HTTP client is told when its request fails: a status, a Proxy-Status field (RFC 9209) and
+//! a page for people.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, PROXY_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Response, StatusCode};
+
+use super::form::BadRequest;
+use super::page::page;
+use crate::destination::Destination;
+use crate::dial::DialError;
+
+/// Why a request got no response of a web server, and no tunnel.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("this is a proxy, not a web server: set it as the proxy of your client")]
+    NotForAProxy,
+    #[error(transparent)]
+    BadRequest(#[from] BadRequest),
+    #[error("this proxy asks for a user name and a password")]
+    AuthenticationRequired,
+    #[error("the request's content has a transfer coding other than chunked")]
+    TransferCoding,
+    #[error("{destination}: {error}")]
+    Dial { destination: Destination, error: DialError },
+    #[error("{destination}: {fault}")]
+    Upstream { destination: Destination, fault: Fault },
+}
+
+/// What a web server did wrong once it was connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("the connection ended before a response came")]
+    Closed,
+    #[error("the response is not HTTP")]
+    Protocol,
+    #[error("the response has a transfer coding that was not asked for")]
+    TransferCoding,
+    #[error("the server switched to a protocol that was not offered")]
+    Upgrade,
+}
+
+/// Whether the client's connection can be used after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Afterwards {
+    KeepAlive,
+    Close,
+}
+
+impl Failure {
+    /// The response. The connection is closed when the request asks for it or was not understood.
+    pub(crate) fn into_response(self, afterwards: Afterwards) -> Response<Full<Bytes>> {
+        let (status, error) = self.kind();
+        let mut response = Response::new(Full::from(page(status, &self.to_string())));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        page_fields(headers);
+        if let Some(error) = error {
+            headers.insert(PROXY_STATUS, proxy_status(error, &self.details(), self.next_hop()));
+        }
+        if matches!(self, Self::AuthenticationRequired) {
+            headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+        }
+        if self.afterwards() == Afterwards::Close || afterwards == Afterwards::Close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// The status code, and the error type of RFC 9209 section 2.3, where one fits.
+    fn kind(&self) -> (StatusCode, Option<&'static str>) {
+        let (status, error) = match self {
+            // RFC 9110 section 15.5.1.
+            Self::NotForAProxy | Self::BadRequest(_) => {
+                (StatusCode::BAD_REQUEST, "http_request_error")
+            }
+            // RFC 9110 section 15.5.8: the challenge says it all.
+            Self::AuthenticationRequired => {
+                return (StatusCode::PROXY_AUTHENTICATION_REQUIRED, None);
+            }
+            // RFC 9112 section 6.1 asks for 501.
+            Self::TransferCoding => (StatusCode::NOT_IMPLEMENTED, "http_request_error"),
+            Self::Dial { error, .. } => dial_kind(error),
+            Self::Upstream { fault, .. } => (StatusCode::BAD_GATEWAY, fault.kind()),
+        };
+        (status, Some(error))
+    }
+
+    fn afterwards(&self) -> Afterwards {
+        match self {
+            // Nothing more is read from what may be a hostile page, or misunderstood.
+            Self::NotForAProxy | Self::BadRequest(_) | Self::TransferCoding => Afterwards::Close,
+            // The client tries again on the same connection.
+            Self::AuthenticationRequired | Self::Dial { .. } | Self::Upstream { .. } => {
+                Afterwards::KeepAlive
+            }
+        }
+    }
+
+    fn details(&self) -> String {
+        match self {
+            Self::Dial { error, .. } => error.to_string(),
+            Self::Upstream { fault, .. } => fault.to_string(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The SSH server, where it is the one to speak to (RFC 9209 section 2.1.2).
+    fn next_hop(&self) -> Option<&str> {
+        match self {
+            Self::Dial {
+                error: DialError::Prohibited { server } | DialError::NoSession { server, .. },
+                ..
+            } => Some(server),
+            _ => None,
+        }
+    }
+}
+
+impl Fault {
+    /// The error type of RFC 9209 section 2.3.
+    fn kind(self) -> &'static str {
+        match self {
+            // Closed before any part of a response came.
+            Self::Closed => "connection_terminated",
+            // The protocol error that no other type names.
+            Self::Protocol | Self::Upgrade => "http_protocol_error",
+            // A coding that cannot be decoded.
+            Self::TransferCoding => "http_response_transfer_coding",
+        }
+    }
+}
+
+/// The status code of RFC 9110 section 15.6 (403: section 15.5.4), and the error type of RFC 9209.
+fn dial_kind(error: &DialError) -> (StatusCode, &'static str) {
+    match error {
+        // Section 2.3.7
+        DialError::ConnectionRefused => (StatusCode::BAD_GATEWAY, "connection_refused"),
+        // Section 2.3.2
+        DialError::NameNotFound => (StatusCode::BAD_GATEWAY, "dns_error"),
+        // Section 2.3.6
+        DialError::NoRouteToHost | DialError::NetworkUnreachable => {
+            (StatusCode::BAD_GATEWAY, "destination_ip_unroutable")
+        }
+        // Section 2.3.9
+        DialError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "connection_timeout"),
+        // Section 2.3.4
+        DialError::Unreachable => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
+        // Section 2.3.5
+        DialError::Prohibited { .. } => (StatusCode::FORBIDDEN, "destination_ip_prohibited"),
+        // Section 2.3.4
+        DialError::NoSession { .. } => (StatusCode::SERVICE_UNAVAILABLE, "destination_unavailable"),
+    }
+}
+
+/// The Proxy-Status field of RFC 9209 section 2.
+fn proxy_status(error: &str, details: &str, next_hop: Option<&str>) -> HeaderValue {
+    let mut value = format!("sockeye; error={error}");
+    if let Some(next_hop) = next_hop {
+        value.push_str("; next-hop=");
+        push_string(&mut value, next_hop);
+    }
+    value.push_str("; details=");
+    push_string(&mut value, details);
+    HeaderValue::try_from(value).expect("quoted strings are printable ASCII")
+}
+
+/// A string of RFC 9651 section 3.3.3: printable ASCII in quotes. Other characters become `?`.
+fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars().take(MAX_STRING) {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            ' '..='~' => out.push(character),
+            _ => out.push('?'),
+        }
+    }
+    out.push('"');
+}
+
+/// The page may do nothing but be read, and is never kept.
+fn page_fields(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+/// The challenge of RFC 7617 section 2.
+const CHALLENGE: &str = "Basic realm=\"sockeye\"";
+/// The longest string in a Proxy-Status field, in characters.
+const MAX_STRING: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_of_a_field_are_quoted() {
+        let value = proxy_status("dns_error", "a \"b\" \\ \r\nX: y é", Some("me@host"));
+        assert_eq!(
+            value,
+            r#"sockeye; error=dns_error; next-hop="me@host"; details="a \"b\" \\ ??X: y ?""#
+        );
+        let long = proxy_status("dns_error", &"x".repeat(1000), None);
+        assert_eq!(long.len(), "sockeye; error=dns_error; details=\"\"".len() + MAX_STRING);
+    }
+
+    #[test]
+    fn every_failure_of_a_dial_has_its_status() {
+        let server = || "me@host".to_owned();
+        for (error, status, kind) in [
+            (DialError::ConnectionRefused, 502, "connection_refused"),
+            (DialError::NameNotFound, 502, "dns_error"),
+            (DialError::NoRouteToHost, 502, "destination_ip_unroutable"),
+            (DialError::NetworkUnreachable, 502, "destination_ip_unroutable"),
+            (DialError::TimedOut, 504, "connection_timeout"),
+            (DialError::Unreachable, 502, "destination_unavailable"),
+            (DialError::Prohibited { server: server() }, 403, "destination_ip_prohibited"),
+            (
+                DialError::NoSession { server: server(), reason: "x".into() },
+                503,
+                "destination_unavailable",
+            ),
+        ] {
+            let destination = Destination::parse("example.com:443", None).expect("good");
+            let failure = Failure::Dial { destination, error };
+            let response = failure.into_response(Afterwards::KeepAlive);
+            assert_eq!(response.status(), status, "{kind}");
+            let field = response.headers()["proxy-status"].to_str().expect("ASCII");
+            assert!(field.starts_with(&format!("sockeye; error={kind};")), "{field}");
+            assert_eq!(field.contains("next-hop=\"me@host\""), matches!(status, 403 | 503));
+            assert!(!response.headers().contains_key(CONNECTION));
+        }
+    }
+}

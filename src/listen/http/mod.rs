@@ -1,0 +1,212 @@
+//! HTTP/1.1 as a proxy speaks it: CONNECT, and plain requests in absolute form.
+//!
+//! - `form`: what a request asks for; everything else is refused and the connection closed.
+//! - `exchange`: one client's connection, request by request.
+//! - `headers`: the fields that belong to one hop only.
+//! - `upstream`: the connection to the web server, used again while the destination stays the same.
+//! - `failure`, `page`: what a client is told.
+//! - `stream`: the client's socket under hyper.
+//!
+//! No `Via` field is added (RFC 9110 section 7.6.3 asks proxies for one): it would tell every web
+//! server that its visitor uses a tunnel, which `ssh -D` does not tell either.
+//!
+//! hyper parses and writes every message anew, so nothing that a client words ambiguously (a bare
+//! LF, both Content-Length and Transfer-Encoding, spaces, a Host that is not the URI's) goes
+//! further than here.
+
+mod exchange;
+mod failure;
+mod form;
+mod headers;
+mod page;
+mod slot;
+mod stream;
+mod upstream;
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{BufReader, copy_bidirectional};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use self::exchange::{Exchange, Next};
+use self::stream::{HttpSocket, HttpStream};
+use super::front_door::{FrontDoor, Tunnel};
+use super::greeting::{Expiry, Seat};
+use super::linger::linger;
+use super::road::Road;
+use super::stream::ClientStream;
+use crate::relay::Client as _;
+use crate::request::Source;
+
+/// A client whose first byte began an HTTP request, and its place in the house.
+pub(crate) struct Visitor {
+    pub(crate) client: BufReader<ClientStream>,
+    pub(crate) listener: Arc<str>,
+    pub(crate) source: Source,
+    pub(crate) seat: Seat,
+    pub(crate) expiry: Expiry,
+}
+
+/// How the HTTP part of a connection ended.
+enum End {
+    /// hyper is done with it, one way or the other.
+    Done(hyper::Result<()>),
+    /// The client is gone, or may not stay.
+    Gone,
+}
+
+/// Serves requests until the connection ends or becomes a tunnel.
+pub(crate) async fn serve<R: Road>(
+    door: Arc<FrontDoor<R>>,
+    visitor: Visitor,
+    shutdown: CancellationToken,
+) -> Option<Tunnel<R::Channel>> {
+    let Visitor { client, listener, source, seat, expiry } = visitor;
+    let ahead = Bytes::copy_from_slice(client.buffer());
+    let socket = Arc::new(HttpSocket::new(client.into_inner()));
+    let exchange = Arc::new(Exchange::new(door, listener, source, seat));
+    let stream = HttpStream::new(socket.clone(), ahead);
+    match drive(&exchange, stream, &socket, expiry, shutdown).await {
+        End::Done(result) => finish(&exchange, result, socket).await,
+        End::Gone => None,
+    }
+}
+
+/// Runs hyper on the stream, until it is done or the client is no longer worth it.
+async fn drive<R: Road>(
+    exchange: &Arc<Exchange<R>>,
+    stream: HttpStream,
+    socket: &HttpSocket,
+    mut expiry: Expiry,
+    shutdown: CancellationToken,
+) -> End {
+    let service = service_fn(|request| {
+        let exchange = exchange.clone();
+        async move { Ok::<_, Infallible>(exchange.answer(request).await) }
+    });
+    let connection = server().serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut connection = pin!(connection);
+    let mut broken = pin!(socket.stream().gone());
+    let mut abandoned = pin!(socket.abandoned());
+    let mut told = false;
+    loop {
+        tokio::select! {
+            biased;
+            result = exchange.drive(connection.as_mut()) => return End::Done(result),
+            () = &mut broken => return End::Gone,
+            () = &mut abandoned => return End::Gone,
+            reason = expiry.wait() => {
+                debug!(%reason, "greeting ended");
+                return End::Gone;
+            }
+            () = shutdown.cancelled(), if !told => {
+                if exchange.in_greeting() {
+                    return End::Gone;
+                }
+                told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// What follows when hyper is done: a tunnel, another protocol, or the end.
+async fn finish<R: Road>(
+    exchange: &Exchange<R>,
+    result: hyper::Result<()>,
+    socket: Arc<HttpSocket>,
+) -> Option<Tunnel<R::Channel>> {
+    if let Err(error) = result {
+        debug!(%error, "the HTTP connection failed");
+        // A response that broke off must not look like one that ended.
+        if error.is_user() || error.is_body_write_aborted() {
+            Arc::into_inner(socket)?.into_stream().reset();
+        } else if !error.is_timeout() {
+            // hyper has answered what it could not parse, and the rest is still on its way.
+            linger(Arc::into_inner(socket)?.into_stream()).await;
+        }
+        return None;
+    }
+    match exchange.next() {
+        Some(Next::Tunnel { client, channel }) => {
+            drop(socket);
+            let (client, early) = reclaim(client).await?;
+            Some(Tunnel { client, early, channel })
+        }
+        Some(Next::Upgrade { client, server }) => {
+            switch_protocols(exchange, client, server, socket).await;
+            None
+        }
+        None => {
+            linger(Arc::into_inner(socket)?.into_stream()).await;
+            None
+        }
+    }
+}
+
+/// Takes the socket back from hyper, and what was read beyond the request.
+async fn reclaim(client: OnUpgrade) -> Option<(ClientStream, Bytes)> {
+    let parts = client.await.ok()?.downcast::<TokioIo<HttpStream>>().ok()?;
+    let (socket, ahead) = parts.io.into_inner().into_parts();
+    let early =
+        if ahead.is_empty() { parts.read_buf } else { [parts.read_buf, ahead].concat().into() };
+    Some((Arc::into_inner(socket)?.into_stream(), early))
+}
+
+/// Carries another protocol (WebSocket) after a 101, both ways until both sides are done.
+async fn switch_protocols<R: Road>(
+    exchange: &Exchange<R>,
+    client: OnUpgrade,
+    server: OnUpgrade,
+    socket: Arc<HttpSocket>,
+) {
+    let copied = async {
+        let (client, server) = (client.await?, exchange.drive(server).await?);
+        let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
+        copy_bidirectional(&mut client, &mut server).await?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    };
+    let result = tokio::select! {
+        biased;
+        result = copied => result,
+        () = socket.stream().gone() => return,
+    };
+    if let Err(error) = result {
+        debug!(%error, "the upgraded connection failed");
+        if let Some(socket) = Arc::into_inner(socket) {
+            socket.into_stream().reset();
+        }
+    }
+}
+
+fn server() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // From one response to the next request head. The first head has the greeting's deadline.
+        .header_read_timeout(IDLE)
+        // A client may stop sending and still want its answer.
+        .half_close(true)
+        .max_header_size(MAX_HEAD)
+        .max_buf_size(BUFFER);
+    builder
+}
+
+/// How long a connection may idle between two requests. Browsers close theirs after 60 to 300 s.
+const IDLE: Duration = Duration::from_secs(180);
+/// The longest head of a request; beyond it the answer is 431.
+const MAX_HEAD: usize = 64 * 1024;
+/// What is held of a body on its way, in each direction.
+const BUFFER: usize = 128 * 1024;
+
+#[cfg(test)]
+mod tests;

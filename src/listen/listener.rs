@@ -1,0 +1,307 @@
+//! A bound socket and its accept loop.
+
+use std::io;
+use std::net::{self, IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, debug_span, info, warn};
+
+use super::address::{Bind, ListenAddress};
+use super::front_door::{Accepted, FrontDoor};
+use super::road::Road;
+use super::socket_file::{self, SocketFile};
+use super::stream::ClientStream;
+use crate::request::Source;
+
+/// A socket that clients connect to.
+#[derive(Debug)]
+pub struct Listener {
+    name: Arc<str>,
+    socket: Bound,
+}
+
+#[derive(Debug)]
+enum Bound {
+    Tcp(TcpListener),
+    Unix {
+        listener: UnixListener,
+        /// Goes when the listener goes.
+        _file: SocketFile,
+    },
+}
+
+/// What an error of `accept` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AcceptFailure {
+    /// One connection was lost before we had it.
+    Connection,
+    /// The machine has run out of something: no connection can be taken for now.
+    Exhausted,
+}
+
+/// How long to leave a listener alone that cannot accept.
+#[derive(Debug, Default)]
+struct Pause {
+    last: Option<Duration>,
+}
+
+impl Listener {
+    /// Binds every socket that the address stands for: `127.0.0.1` and `::1` for a bare port.
+    ///
+    /// An address family that this machine does not have is left out as long as one is left. Port 0
+    /// is the same chosen port for all.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says, first of all that the port is taken.
+    pub fn bind(address: &ListenAddress) -> io::Result<Vec<Self>> {
+        match address {
+            ListenAddress::Unix(path) => {
+                let (listener, file) = socket_file::listen(path)?;
+                let name = path.display().to_string().into();
+                Ok(vec![Self { name, socket: Bound::Unix { listener, _file: file } }])
+            }
+            ListenAddress::Tcp { bind, port } => bind_all(*bind, *port),
+        }
+    }
+
+    /// The address as it is printed and logged: `127.0.0.1:1080`, `[::1]:1080` or a path. A port
+    /// that was asked for as 0 is the one that was chosen.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The address to connect to, where there is one.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Bound::Tcp(listener) => listener.local_addr().ok(),
+            Bound::Unix { .. } => None,
+        }
+    }
+
+    /// Accepts until `shutdown`, and spawns a task on `tracker` for each connection. The tasks end
+    /// by themselves: those still in greeting at once, the others with their connection.
+    pub async fn run<R: Road>(
+        self,
+        door: Arc<FrontDoor<R>>,
+        tracker: TaskTracker,
+        shutdown: CancellationToken,
+    ) {
+        let mut pause = Pause::default();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                accepted = self.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, source)) => {
+                    if pause.over() {
+                        info!(listener = %self.name, "accepting connections again");
+                    }
+                    let span = debug_span!("client", listener = %self.name, %source);
+                    let accepted = Accepted { stream, source, listener: self.name.clone() };
+                    let serve = door.clone().serve(accepted, shutdown.clone());
+                    tracker.spawn(serve.instrument(span));
+                }
+                Err(error) => match failure(&error) {
+                    AcceptFailure::Connection => {
+                        debug!(listener = %self.name, %error, "a connection was lost in accept");
+                    }
+                    AcceptFailure::Exhausted => {
+                        if pause.begins() {
+                            warn!(listener = %self.name, %error, "cannot accept connections for now");
+                        }
+                        // Its descriptor may be the one that is missing.
+                        door.evict_oldest_greeting();
+                        tokio::select! {
+                            () = shutdown.cancelled() => return,
+                            () = tokio::time::sleep(pause.next()) => {}
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(ClientStream, Source)> {
+        match &self.socket {
+            Bound::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok((ClientStream::Tcp(stream), Source::Tcp(address)))
+            }
+            Bound::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                Ok((ClientStream::Unix(stream), Source::Unix))
+            }
+        }
+    }
+}
+
+impl Pause {
+    /// Whether the trouble begins with this error.
+    fn begins(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// The time to wait, twice the last one up to a second: the queue of waiting connections stays
+    /// readable, so that a retry at once would spin.
+    fn next(&mut self) -> Duration {
+        let next = self.last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
+        self.last = Some(next);
+        next
+    }
+
+    /// Whether an accept that succeeded ends a time of trouble.
+    fn over(&mut self) -> bool {
+        self.last.take().is_some()
+    }
+}
+
+fn bind_all(bind: Bind, port: u16) -> io::Result<Vec<Listener>> {
+    let mut attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
+    loop {
+        attempts -= 1;
+        match bind_once(bind, port) {
+            // The port that was chosen for the first address is taken on the second: choose again.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
+            result => return result,
+        }
+    }
+}
+
+fn bind_once(bind: Bind, mut port: u16) -> io::Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    let mut absent = None;
+    for ip in bind.addresses() {
+        match bind_tcp(SocketAddr::new(ip, port)) {
+            Ok(listener) => {
+                let address = listener.local_addr()?;
+                port = address.port();
+                let name = address.to_string().into();
+                listeners.push(Listener { name, socket: Bound::Tcp(listener) });
+            }
+            Err(error) if is_absent(ip, &error) => absent = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match absent {
+        Some(error) if listeners.is_empty() => Err(error),
+        _ => Ok(listeners),
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections of the last run that linger in TIME_WAIT must not keep the port.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // `*` is a socket for each family, so that the source of a client is what it says.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(net::TcpListener::from(socket))
+}
+
+/// Whether the machine has no such address family, or none of its addresses.
+fn is_absent(ip: IpAddr, error: &io::Error) -> bool {
+    let no_family = Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT);
+    let ours = ip.is_loopback() || ip.is_unspecified();
+    ours && (no_family || error.kind() == io::ErrorKind::AddrNotAvailable)
+}
+
+/// accept(2) hands on errors of the network that belong to the connection which was waiting; those
+/// of the machine stay until something is freed. What is in neither list is taken for the latter:
+/// a pause too many does less harm than a loop that spins.
+fn failure(error: &io::Error) -> AcceptFailure {
+    match Errno::from_io_error(error) {
+        Some(
+            Errno::CONNABORTED
+            | Errno::CONNRESET
+            | Errno::INTR
+            | Errno::PROTO
+            | Errno::PERM
+            | Errno::NOPROTOOPT
+            | Errno::NETDOWN
+            | Errno::NETUNREACH
+            | Errno::HOSTDOWN
+            | Errno::HOSTUNREACH
+            | Errno::OPNOTSUPP
+            | Errno::TIMEDOUT
+            // What setsockopt says of a connection that is over already.
+            | Errno::INVAL
+            | Errno::NOTCONN,
+        ) => AcceptFailure::Connection,
+        _ => AcceptFailure::Exhausted,
+    }
+}
+
+/// The queue of connections that wait to be accepted. The system cuts it to its own bound.
+pub(crate) const BACKLOG: i32 = 1024;
+/// How often another port is chosen when one is free on `127.0.0.1` and taken on `::1`.
+const PORT_ATTEMPTS: u32 = 16;
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(text: &str) -> io::Result<Vec<Listener>> {
+        Listener::bind(&text.parse().expect(text))
+    }
+
+    #[tokio::test]
+    async fn a_bare_port_is_loopback_in_both_families() {
+        let listeners = bind("0").expect("loopback");
+        let port = listeners[0].local_address().expect("tcp").port();
+        assert_ne!(port, 0);
+        assert_eq!(&**listeners[0].name(), format!("127.0.0.1:{port}"));
+        if let Some(second) = listeners.get(1) {
+            assert_eq!(&**second.name(), format!("[::1]:{port}"));
+        }
+        let error = bind(&port.to_string()).expect_err("taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn a_missing_address_is_an_error_when_it_was_named() {
+        let error = bind("192.0.2.1:0").expect_err("not an address of this machine");
+        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+    }
+
+    #[test]
+    fn a_shortage_pauses_and_a_lost_connection_does_not() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::BADF] {
+            assert_eq!(failure(&errno.into()), AcceptFailure::Exhausted, "{errno:?}");
+        }
+        for errno in [Errno::CONNABORTED, Errno::PROTO, Errno::PERM] {
+            assert_eq!(failure(&errno.into()), AcceptFailure::Connection, "{errno:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_and_are_announced_once() {
+        let mut pause = Pause::default();
+        assert!(!pause.over());
+        assert!(pause.begins());
+        assert_eq!(pause.next(), FIRST_PAUSE);
+        assert!(!pause.begins());
+        assert_eq!(pause.next(), 2 * FIRST_PAUSE);
+        for _ in 0..20 {
+            pause.next();
+        }
+        assert_eq!(pause.next(), LONGEST_PAUSE);
+        assert!(pause.over());
+        assert!(pause.begins());
+    }
+}

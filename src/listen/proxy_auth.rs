@@ -1,0 +1,244 @@
+//! Who may use the proxy, where that is asked.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+/// The users of a proxy and their passwords. Never printed.
+pub struct ProxyCredentials {
+    users: Vec<User>,
+}
+
+/// Why a file of credentials cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// The file could not be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others than its owner may read or write the file.
+    #[error("{path} may be read by others (mode {mode:04o}); make it 0600")]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file belongs to somebody else.
+    #[error("{path} belongs to user id {owner}, neither you nor root")]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// The file is longer than 1 MiB.
+    #[error("{path} is longer than 1 MiB")]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line is not `user:password` with 1 to 255 bytes each. Its text is not repeated.
+    #[error("{path}, line {line}: not user:password with 1 to 255 bytes each, the user in UTF-8")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The file names nobody.
+    #[error("{path} names no user")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+struct User {
+    name: Arc<str>,
+    padded_name: Padded,
+    padded_password: Padded,
+}
+
+/// A length and a text, always 256 bytes: two of them take the same time to compare, whatever they
+/// hold and wherever they differ.
+type Padded = Zeroizing<[u8; 256]>;
+
+impl ProxyCredentials {
+    /// Reads a file of `user:password` lines. Empty lines and lines that begin with `#` are left
+    /// out; a password may contain colons.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, if anyone but its owner may read or write it, if its owner is
+    /// neither this user nor root, or if a line is not as it should be.
+    pub fn read(path: &Path) -> Result<Self, CredentialsError> {
+        let file_path = || path.to_path_buf();
+        let read_error = |source| CredentialsError::Read { path: file_path(), source };
+        let file = File::open(path).map_err(read_error)?;
+        // Of the open file, not of the path: the file that is checked is the file that is read.
+        let metadata = file.metadata().map_err(read_error)?;
+        let mode = metadata.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(CredentialsError::Mode { path: file_path(), mode });
+        }
+        let owner = metadata.uid();
+        if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+            return Err(CredentialsError::Owner { path: file_path(), owner });
+        }
+        // All room at once: a buffer that grows would leave copies behind.
+        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE + 1));
+        file.take(MAX_FILE as u64 + 1).read_to_end(&mut text).map_err(read_error)?;
+        if text.len() > MAX_FILE {
+            return Err(CredentialsError::TooLong { path: file_path() });
+        }
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &[u8], path: &Path) -> Result<Self, CredentialsError> {
+        let mut users = Vec::new();
+        for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.is_empty() || line.starts_with(b"#") {
+                continue;
+            }
+            let user = User::parse(line).ok_or_else(|| CredentialsError::Line {
+                path: path.to_path_buf(),
+                line: index + 1,
+            })?;
+            users.push(user);
+        }
+        if users.is_empty() {
+            return Err(CredentialsError::Empty { path: path.to_path_buf() });
+        }
+        Ok(Self { users })
+    }
+
+    /// The user, if the name and the password are right together. Takes the same time for a wrong
+    /// password, an unknown user and any length.
+    pub(crate) fn verify(&self, name: &[u8], password: &[u8]) -> Option<Arc<str>> {
+        // What cannot be right is compared all the same, with what nobody can have.
+        let name = pad(name).unwrap_or_else(nobody);
+        let password = pad(password).unwrap_or_else(nobody);
+        let mut found = Choice::from(0);
+        let mut which = 0;
+        for (index, user) in (0_u32..).zip(&self.users) {
+            let matches = user.padded_name.as_slice().ct_eq(name.as_slice())
+                & user.padded_password.as_slice().ct_eq(password.as_slice());
+            which.conditional_assign(&index, matches);
+            found |= matches;
+        }
+        bool::from(found).then(|| self.users[which as usize].name.clone())
+    }
+}
+
+impl fmt::Debug for ProxyCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyCredentials").finish_non_exhaustive()
+    }
+}
+
+impl User {
+    fn parse(line: &[u8]) -> Option<Self> {
+        let colon = line.iter().position(|&byte| byte == b':')?;
+        let (name, password) = (&line[..colon], &line[colon + 1..]);
+        let padded_name = pad(name)?;
+        let padded_password = pad(password)?;
+        let name = std::str::from_utf8(name).ok()?.into();
+        Some(Self { name, padded_name, padded_password })
+    }
+}
+
+/// 1 to 255 bytes, as RFC 1929 section 2 can carry them.
+fn pad(text: &[u8]) -> Option<Padded> {
+    let length = u8::try_from(text.len()).ok().filter(|&length| length != 0)?;
+    let mut padded = nobody();
+    padded[0] = length;
+    padded[1..=text.len()].copy_from_slice(text);
+    Some(padded)
+}
+
+/// The empty text, which no user has.
+fn nobody() -> Padded {
+    Zeroizing::new([0; 256])
+}
+
+/// More users than a file of this size holds need another kind of proxy.
+const MAX_FILE: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<ProxyCredentials, CredentialsError> {
+        ProxyCredentials::parse(text.as_bytes(), Path::new("file"))
+    }
+
+    #[test]
+    fn only_the_right_pair_is_let_in() {
+        let long = "x".repeat(255);
+        let text = format!("# people\nada:love:lace\r\n\nbob:builder\neve:{long}");
+        let credentials = parse(&text).expect("a good file");
+        let verify = |name: &str, password: &str| {
+            credentials.verify(name.as_bytes(), password.as_bytes()).map(|user| user.to_string())
+        };
+        assert_eq!(verify("ada", "love:lace").as_deref(), Some("ada"));
+        assert_eq!(verify("bob", "builder").as_deref(), Some("bob"));
+        assert_eq!(verify("eve", &long).as_deref(), Some("eve"));
+        let too_long = "x".repeat(256);
+        for (name, password) in [
+            ("ada", "builder"),
+            ("ada", "love"),
+            ("ada", "love:lace\0"),
+            ("ad", "love:lace"),
+            ("mallory", "builder"),
+            ("eve", &long[1..]),
+            ("eve", &too_long),
+            ("", ""),
+            ("ada", ""),
+            ("", "builder"),
+        ] {
+            assert_eq!(verify(name, password), None, "{name}:{password}");
+        }
+    }
+
+    #[test]
+    fn a_bad_line_is_named_but_not_told() {
+        let long = "x".repeat(256);
+        for line in ["secret", ":secret", "secret:", &format!("ada:{long}"), &format!("{long}:a")] {
+            let error = parse(&format!("ada:x\n{line}\n")).expect_err(line);
+            assert!(matches!(error, CredentialsError::Line { line: 2, .. }), "{error}");
+            assert!(!format!("{error} {error:?}").contains("secret"));
+        }
+        assert!(matches!(parse("# nobody\n"), Err(CredentialsError::Empty { .. })));
+    }
+
+    #[test]
+    fn the_file_must_be_private() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("users");
+        fs::write(&path, "ada:secret\n").expect("written");
+        for mode in [0o644, 0o640, 0o604, 0o620, 0o601] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).expect("ours");
+            let error = ProxyCredentials::read(&path).expect_err("not private");
+            assert!(matches!(error, CredentialsError::Mode { mode: m, .. } if m == mode));
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("ours");
+        let credentials = ProxyCredentials::read(&path).expect("private now");
+        assert!(credentials.verify(b"ada", b"secret").is_some());
+        assert_eq!(format!("{credentials:?}"), "ProxyCredentials { .. }");
+    }
+}

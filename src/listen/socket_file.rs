@@ -1,0 +1,112 @@
+//! The file of a unix socket: made private, taken over when stale, removed at the end.
+
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net;
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::UnixListener;
+
+/// A bound socket's file. It is removed when this is dropped, unless another has taken its place.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+/// Binds and listens at `path`, with a file that only its owner may connect to (mode 0600).
+///
+/// A socket file that nobody listens at is replaced.
+///
+/// # Errors
+///
+/// `AddrInUse` when somebody does listen there, `AlreadyExists` when the file is no socket.
+pub(crate) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    match socket.bind(&address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            remove_stale(path, &address)?;
+            socket.bind(&address)?;
+        }
+        result => result?,
+    }
+    let file = SocketFile { path: path.to_path_buf(), identity: identity(&fs::metadata(path)?) };
+    // Between bind and listen every connect is refused, so nobody slips in before the mode is set,
+    // whatever the umask was. A umask of our own would count for the whole process.
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    socket.listen(super::listener::BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    let listener = UnixListener::from_std(net::UnixListener::from(socket))?;
+    Ok((listener, file))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|now| identity(&now) == self.identity) {
+            // Nothing is left to do about a file that cannot be removed: the next start replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Removes the socket file of a listener that is gone.
+fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
+    if !fs::symlink_metadata(path)?.file_type().is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file is not a socket"));
+    }
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A live listener with a full queue must not hold us.
+    probe.set_nonblocking(true)?;
+    match probe.connect(address) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        // It went away by itself.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another program listens there")),
+    }
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn private_and_removed_at_the_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("proxy");
+        let (listener, file) = listen(&path).expect("a free path");
+        assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o600);
+        let error = listen(&path).expect_err("a live one");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        drop((listener, file));
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_stale_one_is_replaced_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("proxy");
+        drop(net::UnixListener::bind(&path).expect("a free path"));
+        assert!(path.exists());
+        let (_listener, file) = listen(&path).expect("a stale socket");
+
+        // A successor has put its own file there: it stays.
+        fs::remove_file(&path).expect("ours");
+        let successor = net::UnixListener::bind(&path).expect("free again");
+        drop(file);
+        assert!(path.exists());
+        drop(successor);
+
+        let plain = folder.path().join("plain");
+        fs::write(&plain, "text").expect("written");
+        let error = listen(&plain).expect_err("no socket");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&plain).expect("untouched"), "text");
+    }
+}

@@ -1,0 +1,139 @@
+//! A SOCKS client at the front door, whichever version it speaks.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tracing::debug;
+
+use super::front_door::{FrontDoor, Tunnel};
+use super::linger::linger;
+use super::proxy_auth::ProxyCredentials;
+use super::road::Road;
+use super::stream::ClientStream;
+use super::{socks4, socks5};
+use crate::destination::Destination;
+use crate::dial::DialError;
+use crate::relay::Client as _;
+use crate::request::{Protocol, Request, Source};
+
+/// The versions, and so the shapes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    Four,
+    Five,
+}
+
+/// A complete request.
+#[derive(Debug)]
+pub(crate) struct Greeting {
+    version: Version,
+    protocol: Protocol,
+    user: Option<Arc<str>>,
+    destination: Destination,
+}
+
+/// Why there is no request.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SocksError {
+    /// The client left: nobody is there to answer.
+    #[error("the client left in its greeting")]
+    Gone(#[from] io::Error),
+    /// The request was refused, and that has been written.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Version {
+    /// Reads a request in this version. A refused one has been answered when this returns.
+    pub(crate) async fn greet(
+        self,
+        client: &mut BufReader<ClientStream>,
+        credentials: Option<&ProxyCredentials>,
+    ) -> Result<Greeting, SocksError> {
+        match self {
+            Self::Four => {
+                let service = match credentials {
+                    None => socks4::Service::Open,
+                    Some(_) => socks4::Service::NeedsPassword,
+                };
+                let accepted = socks4::accept(client, service).await?;
+                let socks4::Accepted { protocol, destination } = accepted;
+                Ok(Greeting { version: self, protocol, user: None, destination })
+            }
+            Self::Five => {
+                let accepted = socks5::accept(client, credentials).await?;
+                let socks5::Accepted { user, destination } = accepted;
+                Ok(Greeting { version: self, protocol: Protocol::Socks5, user, destination })
+            }
+        }
+    }
+
+    fn granted(self) -> &'static [u8] {
+        match self {
+            Self::Four => &socks4::GRANTED,
+            Self::Five => &socks5::SUCCEEDED,
+        }
+    }
+
+    fn refused(self, error: &DialError) -> Vec<u8> {
+        match self {
+            Self::Four => socks4::reply_to(error).to_vec(),
+            Self::Five => socks5::reply_to(error).to_vec(),
+        }
+    }
+}
+
+impl Greeting {
+    /// Dials for the client and tells it the outcome.
+    pub(crate) async fn serve<R: Road>(
+        self,
+        door: &FrontDoor<R>,
+        mut client: BufReader<ClientStream>,
+        listener: Arc<str>,
+        source: Source,
+    ) -> Option<Tunnel<R::Channel>> {
+        let Self { version, protocol, user, destination } = self;
+        let request = Request { listener, protocol, source, user, destination };
+        let dialled = tokio::select! {
+            biased;
+            dialled = door.dial(&request) => dialled,
+            () = client.get_ref().gone() => {
+                debug!(destination = %request.destination, "the client left while dialling");
+                return None;
+            }
+        };
+        match dialled {
+            Ok(channel) => {
+                // A client that left before it could hear this is no news: the channel is closed.
+                client.write_all(version.granted()).await.ok()?;
+                let early = Bytes::copy_from_slice(client.buffer());
+                Some(Tunnel { client: client.into_inner(), early, channel })
+            }
+            Err(error) => {
+                client.write_all(&version.refused(&error)).await.ok()?;
+                linger(client).await;
+                None
+            }
+        }
+    }
+}
+
+impl From<socks4::Socks4Error> for SocksError {
+    fn from(error: socks4::Socks4Error) -> Self {
+        match error {
+            socks4::Socks4Error::Io(error) => Self::Gone(error),
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<socks5::Socks5Error> for SocksError {
+    fn from(error: socks5::Socks5Error) -> Self {
+        match error {
+            socks5::Socks5Error::Io(error) => Self::Gone(error),
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! SOCKS4 and 4a, as their two memoranda describe them (openssh.com/txt/socks4.protocol and
+//! socks4a.protocol). fast-socks5 serves version 5 only.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::destination::{Destination, Host, InvalidDestination};
+use crate::dial::DialError;
+use crate::request::Protocol;
+
+/// A complete CONNECT request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// [`Protocol::Socks4`] or [`Protocol::Socks4a`].
+    pub(crate) protocol: Protocol,
+    pub(crate) destination: Destination,
+}
+
+/// Whether this protocol is spoken here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// Requests are served.
+    Open,
+    /// A password is asked for, which SOCKS4 cannot carry: requests are refused.
+    NeedsPassword,
+}
+
+/// Why a request was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Socks4Error {
+    #[error("the connection failed in the greeting")]
+    Io(#[from] io::Error),
+    #[error("the command {0} is not supported")]
+    Command(u8),
+    #[error("the user id or the host name is longer than 255 bytes")]
+    TooLong,
+    #[error("bad destination: {0}")]
+    Destination(#[from] InvalidDestination),
+    #[error("SOCKS4 cannot carry the password that is asked for")]
+    NeedsPassword,
+}
+
+/// Reads a request. A refused one has been answered when this returns.
+pub(crate) async fn accept<S>(stream: &mut S, service: Service) -> Result<Accepted, Socks4Error>
+where
+    S: AsyncBufRead + AsyncWrite + Unpin,
+{
+    let result = read(stream, service).await;
+    if let Err(error) = &result
+        && error.deserves_an_answer()
+    {
+        stream.write_all(&REJECTED).await?;
+    }
+    result
+}
+
+/// The answer to a client whose request failed. SOCKS4 has one code for all of it: 91, "request
+/// rejected or failed". 92 and 93 speak of identd.
+pub(crate) fn reply_to(error: &DialError) -> [u8; 8] {
+    match error {
+        DialError::ConnectionRefused
+        | DialError::NameNotFound
+        | DialError::NoRouteToHost
+        | DialError::NetworkUnreachable
+        | DialError::TimedOut
+        | DialError::Unreachable
+        | DialError::Prohibited { .. }
+        | DialError::NoSession { .. } => REJECTED,
+    }
+}
+
+impl Socks4Error {
+    fn deserves_an_answer(&self) -> bool {
+        match self {
+            Self::Io(_) => false,
+            Self::Command(_) | Self::TooLong | Self::Destination(_) | Self::NeedsPassword => true,
+        }
+    }
+}
+
+async fn read<S>(stream: &mut S, service: Service) -> Result<Accepted, Socks4Error>
+where
+    S: AsyncBufRead + Unpin,
+{
+    let mut head = [0; 8];
+    stream.read_exact(&mut head).await?;
+    let [_, command, port @ .., a, b, c, d] = head;
+    let port = u16::from_be_bytes(port);
+    // The user id is the client's word for it, and nothing here relies on it.
+    read_text(stream).await?;
+    let (protocol, host) = match [a, b, c, d] {
+        // 4a: an address that cannot be one, 0.0.0.x with x not 0, announces a name.
+        [0, 0, 0, 1..=255] => (Protocol::Socks4a, parse_name(&read_text(stream).await?)),
+        ip => (Protocol::Socks4, Ok(Host::Ip(Ipv4Addr::from(ip).into()))),
+    };
+    if service == Service::NeedsPassword {
+        return Err(Socks4Error::NeedsPassword);
+    }
+    if command != CONNECT {
+        return Err(Socks4Error::Command(command));
+    }
+    Ok(Accepted { protocol, destination: Destination::new(host?, port)? })
+}
+
+/// Reads up to the next NUL, which is dropped.
+async fn read_text<S: AsyncBufRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, Socks4Error> {
+    let mut text = Vec::new();
+    stream.take(MAX_TEXT + 1).read_until(0, &mut text).await?;
+    match text.pop() {
+        Some(0) => Ok(text),
+        Some(_) if text.len() as u64 == MAX_TEXT => Err(Socks4Error::TooLong),
+        _ => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+    }
+}
+
+fn parse_name(name: &[u8]) -> Result<Host, InvalidDestination> {
+    std::str::from_utf8(name).map_err(|_| InvalidDestination::InvalidHost)?.parse()
+}
+
+/// "Request granted", with the address left open.
+pub(crate) const GRANTED: [u8; 8] = [0, 0x5a, 0, 0, 0, 0, 0, 0];
+/// "Request rejected or failed".
+const REJECTED: [u8; 8] = [0, 0x5b, 0, 0, 0, 0, 0, 0];
+/// The command code of CONNECT; 2 is BIND.
+const CONNECT: u8 = 1;
+/// The longest user id or name taken, without its NUL. The memoranda set no bound.
+const MAX_TEXT: u64 = 255;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! SOCKS5 (RFC 1928) with or without user name and password (RFC 1929).
+//!
+//! The wire is fast-socks5's: its typed negotiation, then its reader of addresses. Its `read_command`
+//! is not used because it answers by itself, and says "connection refused" of a name that is not
+//! UTF-8 and to a client that left in the middle of its request.
+
+use std::io;
+use std::sync::Arc;
+
+use fast_socks5::server::{
+    AuthMethod, PasswordAuthentication, Socks5ServerProtocol, SocksServerError,
+};
+use fast_socks5::util::target_addr::{AddrError, TargetAddr, read_address};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use zeroize::Zeroizing;
+
+use super::proxy_auth::ProxyCredentials;
+use crate::destination::{Destination, Host, InvalidDestination};
+use crate::dial::DialError;
+
+/// A complete CONNECT request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) destination: Destination,
+}
+
+/// Why a request was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Socks5Error {
+    #[error("the connection failed in the greeting")]
+    Io(#[from] io::Error),
+    #[error("the client offers no method of authentication that is acceptable")]
+    NoMethod,
+    #[error("the user name or the password is wrong, empty or not UTF-8")]
+    Authentication,
+    #[error("the request is not of version 5")]
+    Version,
+    #[error("the address type is unknown")]
+    AddressType,
+    #[error("the command {0} is not supported")]
+    Command(u8),
+    #[error("bad destination: {0}")]
+    Destination(#[from] InvalidDestination),
+}
+
+/// Negotiates and reads a request. A refused one has been answered when this returns.
+pub(crate) async fn accept<S>(
+    stream: &mut S,
+    credentials: Option<&ProxyCredentials>,
+) -> Result<Accepted, Socks5Error>
+where
+    S: AsyncBufRead + AsyncWrite + Unpin,
+{
+    let user = match credentials {
+        None => {
+            negotiated(Socks5ServerProtocol::accept_no_auth(&mut *stream).await)?;
+            None
+        }
+        Some(credentials) => Some(authenticate(stream, credentials).await?),
+    };
+    let result = read_request(stream).await;
+    if let Err(error) = &result
+        && let Some(code) = error.code()
+    {
+        stream.write_all(&reply(code)).await?;
+    }
+    Ok(Accepted { user, destination: result? })
+}
+
+/// The answer to a client whose request failed: the REP codes of RFC 1928 section 6.
+pub(crate) fn reply_to(error: &DialError) -> [u8; 10] {
+    reply(match error {
+        // "X'05' Connection refused"
+        DialError::ConnectionRefused => 5,
+        // "X'04' Host unreachable"; RFC 1928 has no code of its own for names.
+        DialError::NameNotFound | DialError::NoRouteToHost => 4,
+        // "X'03' Network unreachable"
+        DialError::NetworkUnreachable => 3,
+        // "X'06' TTL expired", the code in use for time-outs.
+        DialError::TimedOut => 6,
+        // "X'01' general SOCKS server failure"
+        DialError::Unreachable | DialError::NoSession { .. } => 1,
+        // "X'02' connection not allowed by ruleset"
+        DialError::Prohibited { .. } => 2,
+    })
+}
+
+impl Socks5Error {
+    /// The REP code of RFC 1928 section 6, where the request deserves one and has none yet.
+    fn code(&self) -> Option<u8> {
+        match self {
+            // Nobody is there to read it, or it was said in the negotiation.
+            Self::Io(_) | Self::NoMethod | Self::Authentication => None,
+            // A malformed request was never tried: "X'01' general SOCKS server failure".
+            Self::Version | Self::Destination(_) => Some(1),
+            // "X'07' Command not supported"
+            Self::Command(_) => Some(7),
+            // "X'08' Address type not supported"
+            Self::AddressType => Some(8),
+        }
+    }
+}
+
+/// Reads and checks the name and the password of RFC 1929.
+async fn authenticate<S>(
+    stream: &mut S,
+    credentials: &ProxyCredentials,
+) -> Result<Arc<str>, Socks5Error>
+where
+    S: AsyncBufRead + AsyncWrite + Unpin,
+{
+    let protocol = Socks5ServerProtocol::start(&mut *stream);
+    negotiated(protocol.negotiate_auth(&[PasswordAuthentication]).await)?;
+    let checked = check_password(stream, credentials).await;
+    let status = match &checked {
+        Ok(_) => Some(AUTHENTICATED),
+        // The library would close without a word on an empty or malformed name or password.
+        Err(Socks5Error::Authentication) => Some(DENIED),
+        Err(_) => None,
+    };
+    if let Some(status) = status {
+        stream.write_all(&status).await?;
+    }
+    checked
+}
+
+async fn check_password<S>(
+    stream: &mut S,
+    credentials: &ProxyCredentials,
+) -> Result<Arc<str>, Socks5Error>
+where
+    S: AsyncBufRead + Unpin,
+{
+    // The library does not look at the version of the sub-negotiation.
+    match stream.fill_buf().await?.first() {
+        None => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        Some(1) => {}
+        Some(_) => return Err(Socks5Error::Authentication),
+    }
+    let method = AuthMethod::new(PasswordAuthentication, &mut *stream);
+    let (name, password, _) = negotiated(method.read_username_password().await)?;
+    let (name, password) = (Zeroizing::new(name), Zeroizing::new(password));
+    credentials.verify(name.as_bytes(), password.as_bytes()).ok_or(Socks5Error::Authentication)
+}
+
+/// What the library's errors mean here.
+fn negotiated<T>(result: Result<T, SocksServerError>) -> Result<T, Socks5Error> {
+    result.map_err(|error| match error {
+        SocksServerError::Io { source, .. } => Socks5Error::Io(source),
+        SocksServerError::AuthMethodUnacceptable(_) => Socks5Error::NoMethod,
+        SocksServerError::UnsupportedSocksVersion(_) => Socks5Error::Version,
+        SocksServerError::EmptyUsername
+        | SocksServerError::EmptyPassword
+        | SocksServerError::FromUtf8 { .. }
+        | SocksServerError::AuthenticationRejected => Socks5Error::Authentication,
+        // Not of the negotiation.
+        SocksServerError::ConnectError(_)
+        | SocksServerError::UdpHeaderError(_)
+        | SocksServerError::AddrError(_)
+        | SocksServerError::Bug(_)
+        | SocksServerError::UnknownCommand(_)
+        | SocksServerError::UnexpectedUdpControlGarbage(_)
+        | SocksServerError::EOF => Socks5Error::Io(io::Error::other(error.to_string())),
+    })
+}
+
+/// Reads the request of RFC 1928 section 4.
+async fn read_request<S: AsyncBufRead + Unpin>(stream: &mut S) -> Result<Destination, Socks5Error> {
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).await?;
+    let [version, command, _reserved, address_type] = head;
+    if version != VERSION {
+        return Err(Socks5Error::Version);
+    }
+    let address = read_address(stream, address_type).await.map_err(bad_address)?;
+    if command != CONNECT {
+        return Err(Socks5Error::Command(command));
+    }
+    Ok(match address {
+        TargetAddr::Ip(address) => address.try_into()?,
+        TargetAddr::Domain(name, port) => Destination::new(name.parse::<Host>()?, port)?,
+    })
+}
+
+fn bad_address(error: AddrError) -> Socks5Error {
+    match error {
+        AddrError::IPv4Unreadable(source)
+        | AddrError::IPv6Unreadable(source)
+        | AddrError::PortNumberUnreadable(source)
+        | AddrError::DomainLenUnreadable(source)
+        | AddrError::DomainContentUnreadable(source) => Socks5Error::Io(source),
+        AddrError::IncorrectAddressType => Socks5Error::AddressType,
+        AddrError::Utf8(_)
+        | AddrError::DomainLenTooLong(_)
+        | AddrError::AddrConversionFailed(_)
+        | AddrError::DNSResolutionFailed(_)
+        | AddrError::NoDNSRecords => InvalidDestination::InvalidHost.into(),
+    }
+}
+
+/// A reply of RFC 1928 section 6. The bound address is the far side's, which nobody knows here:
+/// 0.0.0.0:0, as OpenSSH answers.
+const fn reply(code: u8) -> [u8; 10] {
+    [VERSION, code, 0, 1, 0, 0, 0, 0, 0, 0]
+}
+
+/// "X'00' succeeded".
+pub(crate) const SUCCEEDED: [u8; 10] = reply(0);
+/// Success of RFC 1929 section 2.
+const AUTHENTICATED: [u8; 2] = [1, 0];
+/// A failure of RFC 1929 section 2: any status but 0.
+const DENIED: [u8; 2] = [1, 1];
+const VERSION: u8 = 5;
+/// The command code of CONNECT (RFC 1928 section 4); 2 is BIND, 3 UDP ASSOCIATE.
+const CONNECT: u8 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! A road for the tests of the front door: it leads to the test itself.
+
+use std::future::pending;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, copy_bidirectional,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::front_door::{Accepted, FrontDoor};
+use super::greeting::GreetingLimits;
+use super::proxy_auth::ProxyCredentials;
+use super::road::Road;
+use super::stream::ClientStream;
+use crate::dial::DialError;
+use crate::relay::Client as _;
+use crate::request::{Request, Source};
+
+/// What every dial comes to.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    Connect,
+    Fail(DialError),
+    /// The dial never ends. Its future holds a clone of this.
+    Hang(Arc<()>),
+}
+
+pub(crate) struct TestRoad {
+    outcome: Outcome,
+    dialled: mpsc::UnboundedSender<Dialled>,
+}
+
+/// A dial: what was asked for, and the far side of the channel where there is one.
+pub(crate) struct Dialled {
+    pub(crate) request: Request,
+    pub(crate) far: Option<Far>,
+}
+
+/// The web server's end of a channel.
+pub(crate) struct Far {
+    pub(crate) stream: DuplexStream,
+    cut: Arc<AtomicBool>,
+}
+
+/// Our end. It reads an error once the far side has been cut.
+pub(crate) struct TestChannel {
+    stream: DuplexStream,
+    cut: Arc<AtomicBool>,
+}
+
+/// A front door with a socket before it and the test behind it.
+pub(crate) struct House {
+    listener: TcpListener,
+    pub(crate) door: Arc<FrontDoor<TestRoad>>,
+    pub(crate) shutdown: CancellationToken,
+    dialled: mpsc::UnboundedReceiver<Dialled>,
+}
+
+impl House {
+    pub(crate) async fn new(outcome: Outcome) -> Self {
+        Self::with(outcome, None, GreetingLimits::default()).await
+    }
+
+    pub(crate) async fn with(
+        outcome: Outcome,
+        credentials: Option<ProxyCredentials>,
+        limits: GreetingLimits,
+    ) -> Self {
+        let (sender, dialled) = mpsc::unbounded_channel();
+        let road = TestRoad { outcome, dialled: sender };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let door = Arc::new(FrontDoor::new(road, credentials, limits));
+        Self { listener, door, shutdown: CancellationToken::new(), dialled }
+    }
+
+    /// A client at the door, and the task that serves it.
+    pub(crate) async fn client(&self) -> (TcpStream, JoinHandle<()>) {
+        let address = self.listener.local_addr().expect("bound");
+        let client = TcpStream::connect(address).await.expect("room in the queue");
+        let (stream, source) = self.listener.accept().await.expect("a client");
+        let accepted = Accepted {
+            stream: ClientStream::Tcp(stream),
+            source: Source::Tcp(source),
+            listener: "test:1".into(),
+        };
+        let task = tokio::spawn(self.door.clone().serve(accepted, self.shutdown.clone()));
+        (client, task)
+    }
+
+    /// A client that sends `bytes` and reads all that comes until the end of the stream.
+    pub(crate) async fn ask(&self, bytes: &[u8]) -> Vec<u8> {
+        let (mut client, task) = self.client().await;
+        client.write_all(bytes).await.expect("sent");
+        let answer = read_to_end(&mut client).await;
+        drop(client);
+        task.await.expect("no panic");
+        answer
+    }
+
+    /// Waits for the next dial.
+    pub(crate) async fn dialled(&mut self) -> Dialled {
+        let dialled = timeout(HANG, self.dialled.recv()).await;
+        dialled.expect("a dial in time").expect("the door is open")
+    }
+
+    pub(crate) fn no_dial(&mut self) {
+        assert!(self.dialled.try_recv().is_err(), "something reached the road");
+    }
+}
+
+impl Dialled {
+    pub(crate) fn far(self) -> Far {
+        self.far.expect("a channel")
+    }
+}
+
+impl Far {
+    /// Ends the channel as a lost session does.
+    pub(crate) fn cut(self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads a message head, up to its empty line.
+    pub(crate) async fn head(&mut self) -> String {
+        head(&mut self.stream).await
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.expect("the channel is open");
+    }
+}
+
+impl Road for TestRoad {
+    type Channel = TestChannel;
+    type Stream = TestChannel;
+
+    async fn dial(&self, request: &Request) -> Result<TestChannel, DialError> {
+        let request = request.clone();
+        match &self.outcome {
+            Outcome::Connect => {
+                let (near, far) = tokio::io::duplex(64 * 1024);
+                let cut = Arc::<AtomicBool>::default();
+                let far = Some(Far { stream: far, cut: cut.clone() });
+                let _ = self.dialled.send(Dialled { request, far });
+                Ok(TestChannel { stream: near, cut })
+            }
+            Outcome::Fail(error) => {
+                let _ = self.dialled.send(Dialled { request, far: None });
+                Err(error.clone())
+            }
+            Outcome::Hang(token) => {
+                let _held = token.clone();
+                let _ = self.dialled.send(Dialled { request, far: None });
+                pending().await
+            }
+        }
+    }
+
+    async fn relay(&self, mut client: ClientStream, early: Bytes, mut channel: TestChannel) {
+        channel.write_all(&early).await.expect("room");
+        if copy_bidirectional(&mut client, &mut channel).await.is_err() {
+            client.reset();
+        }
+    }
+
+    fn stream(&self, channel: TestChannel) -> TestChannel {
+        channel
+    }
+}
+
+impl AsyncRead for TestChannel {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if buf.filled().len() == before && self.cut.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for TestChannel {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Reads to the end of the stream; a reset is a failed test.
+pub(crate) async fn read_to_end<S: AsyncRead + Unpin>(stream: &mut S) -> Vec<u8> {
+    let mut all = Vec::new();
+    let read = timeout(HANG, stream.read_to_end(&mut all)).await.expect("an end in time");
+    read.expect("a clean end");
+    all
+}
+
+/// Reads a message head, up to its empty line.
+pub(crate) async fn head<S: AsyncRead + Unpin>(stream: &mut S) -> String {
+    let mut head = Vec::new();
+    let read = async {
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("more of the head"));
+        }
+    };
+    timeout(HANG, read).await.expect("a head in time");
+    String::from_utf8(head).expect("ASCII")
+}
+
+/// Reads exactly `length` bytes.
+pub(crate) async fn take<S: AsyncRead + Unpin>(stream: &mut S, length: usize) -> String {
+    let mut bytes = vec![0; length];
+    let read = timeout(HANG, stream.read_exact(&mut bytes)).await.expect("enough in time");
+    read.expect("enough");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Credentials with the one user `ada`, password `secret`.
+pub(crate) fn credentials() -> ProxyCredentials {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("users");
+    std::fs::write(&path, "ada:secret\n").expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");
+    ProxyCredentials::read(&path).expect("a good file")
+}
+
+/// A test that waits longer hangs.
+pub(crate) const HANG: Duration = Duration::from_secs(20);
