@@ -1,9 +1,12 @@
-//! Joins the route and the pool: one deadline for the whole dial, and what to say when it fails.
+//! Joins the request and the pool: one deadline for the whole dial, and what to say when it fails.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::request::Request;
-use crate::ssh::{Channel, Pool};
+use tokio::time::{Instant, timeout_at};
+
+use crate::request::{Request, Source};
+use crate::ssh::{Channel, OpenError, Pool, TargetFault};
 
 /// Turns requests into channels.
 #[derive(Clone, Debug)]
@@ -50,14 +53,63 @@ pub enum DialError {
 }
 
 impl Dialer {
-    /// Dials through `pool`; one dial takes no longer than `deadline`.
+    /// Dials through `pool`; one dial takes no longer than `deadline` (default [`DEADLINE`]).
     pub fn new(pool: Pool, deadline: Duration) -> Self {
         Self { pool, deadline }
     }
 
-    /// Opens a channel to the request's destination.
+    /// The SSH server's name, as the user gave it.
+    pub fn server(&self) -> &str {
+        self.pool.server()
+    }
+
+    /// Opens a channel to the request's destination. A session that is lost before the channel is
+    /// confirmed is our fault and is made up for; what the target does is told at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time; a late success is closed.
     pub async fn dial(&self, request: &Request) -> Result<Channel, DialError> {
-        let _ = (&self.pool, self.deadline, request);
-        todo!()
+        let deadline = Instant::now() + self.deadline;
+        let origin = origin(request.source);
+        loop {
+            let placed = timeout_at(deadline, self.pool.place(&request.destination))
+                .await
+                .map_err(|_| self.no_session())?;
+            match timeout_at(deadline, placed.open(&request.destination, origin)).await {
+                Ok(Ok(channel)) => return Ok(channel),
+                Ok(Err(OpenError::SessionLost)) => {}
+                Ok(Err(OpenError::Target(fault))) => return Err(self.target_error(fault)),
+                Err(_) => return Err(DialError::TimedOut),
+            }
+        }
+    }
+
+    fn no_session(&self) -> DialError {
+        DialError::NoSession { server: self.server().to_owned(), reason: self.pool.reason() }
+    }
+
+    fn target_error(&self, fault: TargetFault) -> DialError {
+        match fault {
+            TargetFault::Refused => DialError::ConnectionRefused,
+            TargetFault::NameNotFound => DialError::NameNotFound,
+            TargetFault::NoRoute => DialError::NoRouteToHost,
+            TargetFault::NetworkUnreachable => DialError::NetworkUnreachable,
+            TargetFault::TimedOut => DialError::TimedOut,
+            TargetFault::Prohibited => DialError::Prohibited { server: self.server().to_owned() },
+            TargetFault::Uncertain => DialError::Unreachable,
+        }
     }
 }
+
+/// The originator that is told to the server: the client, or what `ssh` says where there is no
+/// address.
+fn origin(source: Source) -> SocketAddr {
+    match source {
+        Source::Tcp(address) => address,
+        Source::Unix => SocketAddr::from((Ipv4Addr::LOCALHOST, u16::MAX)),
+    }
+}
+
+/// How long a dial may take, unless the user says otherwise.
+pub const DEADLINE: Duration = Duration::from_secs(20);

@@ -31,6 +31,7 @@
 //! 9. **A fault of the tunnel is ours to mend, a fault of the target is the client's to hear.**
 //!    Before a channel is confirmed a lost session is retried; a refused target is dialled once.
 
+pub mod app;
 pub mod cli;
 pub mod destination;
 pub mod dial;

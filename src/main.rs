@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
+use sockeye::app;
 use sockeye::cli::background::{self, Background, Stderr};
 use sockeye::cli::command::{Command, DemoCommand, Ground, ProxyCommand};
 use sockeye::cli::demo;
-use sockeye::cli::placeholder::app;
 use sockeye::cli::signals::{Readiness, Signals, Stop, until_stopped};
 use sockeye::cli::terminal::Terminal;
 use sockeye::observe::logs::{Logs, Verbosity};
+use sockeye::ssh::Prompter;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -80,7 +81,10 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             tracing::error!("{error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref::<app::Error>() {
+                Some(error) if error.is_wrong_usage() => ExitCode::from(WRONG_USAGE),
+                _ => ExitCode::FAILURE,
+            }
         }
         Err(stop) => ExitCode::from(Stop::status(stop)),
     })
@@ -102,18 +106,23 @@ async fn proxy_to(
         ssh: command.ssh,
         listeners: command.listeners,
         proxy_auth: command.proxy_auth,
+        sessions: command.sessions,
     };
+    let prompter = Prompter::from_environment();
+    let asking = prompter.clone();
     let mut left = Ok(());
     let ready = || {
         readiness.reached();
         // What was said until now belongs on the terminal.
         logs.flush();
-        if let Some(Err(error)) = half.map(|half| half.ready(stderr)) {
+        let Some(half) = half else { return };
+        asking.detach();
+        if let Err(error) = half.ready(stderr) {
             left = Err(error);
             drain.cancel();
         }
     };
-    app::run(options, ready, drain.clone().cancelled_owned()).await?;
+    app::run(options, prompter, ready, drain.clone().cancelled_owned()).await?;
     left.map_err(|error| anyhow::Error::new(error).context("cannot go to the background"))
 }
 
@@ -132,3 +141,6 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
     ExitCode::FAILURE
 }
+
+/// The exit status where the command line, or a file that it names, is at fault.
+const WRONG_USAGE: u8 = 2;

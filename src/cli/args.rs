@@ -35,6 +35,10 @@ pub(super) struct Args {
     #[arg(long, help_heading = PROXY)]
     pub(super) allow_remote: bool,
 
+    /// How many SSH sessions to keep, from MIN to MAX
+    #[arg(long, value_name = "MIN..MAX", help_heading = SSH)]
+    pub(super) sessions: Option<String>,
+
     /// Port of the SSH server
     #[arg(short, value_name = "port", help_heading = SSH)]
     pub(super) port: Vec<String>,

@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::listen::ListenAddress;
 use crate::observe::logs::{Format, LogOptions, Verbosity};
+use crate::ssh::{AddressFamily, PoolSize, ServerName, SshOptions};
 
 use super::args::{Args, DemoArgs, LogArgs, LogFormat};
 use super::exit::Exit;
-use super::placeholder::{AddressFamily, ListenAddress, ServerName, SshOptions};
 use super::problem::Problem;
 
 /// What the user asked for.
@@ -30,6 +31,8 @@ pub struct ProxyCommand {
     pub listeners: Vec<ListenAddress>,
     /// The file with `user:password` that clients must know (`--proxy-auth`).
     pub proxy_auth: Option<PathBuf>,
+    /// How many sessions (`--sessions`); by default as the server's login allows.
+    pub sessions: Option<PoolSize>,
     /// How much to log, and in which form.
     pub log: LogOptions,
     /// Where to run once the first session is up (`-f`).
@@ -115,6 +118,11 @@ impl ProxyCommand {
         }
 
         let port = args.port.first().and_then(|text| read_port(text, &mut problems));
+        let sessions = args.sessions.and_then(|text| {
+            text.parse::<PoolSize>()
+                .map_err(|why| problems.push(Problem::sessions(&text, &why)))
+                .ok()
+        });
         let address_family = match (args.inet, args.inet6) {
             (false, false) => None,
             (true, false) => Some(AddressFamily::Inet),
@@ -138,6 +146,7 @@ impl ProxyCommand {
                 },
                 listeners,
                 proxy_auth: args.proxy_auth,
+                sessions,
                 log: args.log.judge(),
                 ground: if args.background { Ground::Back } else { Ground::Fore },
             }),

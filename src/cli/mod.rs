@@ -9,7 +9,6 @@ pub mod signals;
 pub mod terminal;
 
 mod args;
-pub mod placeholder;
 mod refused;
 mod version;
 

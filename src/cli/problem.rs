@@ -26,6 +26,13 @@ pub enum Problem {
     DemoOpenToAll(String),
     /// A `-p` that is no port.
     Port(String),
+    /// A `--sessions` that is no size of a pool.
+    Sessions {
+        /// The value.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// `-4` and `-6`, which leave nothing.
     BothFamilies,
     /// A host that is none.
@@ -41,6 +48,11 @@ impl Problem {
     /// A `-D` that is no address, and why.
     pub(super) fn listener(text: &str, why: &impl fmt::Display) -> Self {
         Self::Listener { text: text.to_owned(), why: why.to_string() }
+    }
+
+    /// A `--sessions` that is no size of a pool, and why.
+    pub(super) fn sessions(text: &str, why: &impl fmt::Display) -> Self {
+        Self::Sessions { text: text.to_owned(), why: why.to_string() }
     }
 
     /// A host that is none, and why.
@@ -76,6 +88,9 @@ impl fmt::Display for Problem {
             }
             Self::Port(text) => {
                 write!(f, "-p '{}': not a number from 1 to 65535", Escaped(text))
+            }
+            Self::Sessions { text, why } => {
+                write!(f, "--sessions '{}': {}", Escaped(text), Escaped(why))
             }
             Self::BothFamilies => f.write_str("-4 and -6 together leave no address; use one"),
             Self::Server { text, why } => {

@@ -8,10 +8,12 @@ use anyhow::{Context, anyhow};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::app;
+use crate::listen::ListenAddress;
 use crate::ssh::demo_server::DemoServer;
+use crate::ssh::{Prompter, SshOptions};
 
 use super::command::{DemoCommand, DemoUntil, default_listener};
-use super::placeholder::{ListenAddress, SshOptions, app};
 
 mod check;
 mod page;
@@ -41,6 +43,7 @@ pub async fn run(
         ssh: ssh_options(&server),
         listeners,
         proxy_auth: None,
+        sessions: None,
     };
 
     let (up, is_up) = oneshot::channel();
@@ -50,7 +53,8 @@ pub async fn run(
             // When nobody waits for it any more, the demo is ending.
             let _ = up.send(());
         };
-        let ended = app::run(options, up, end_proxy.clone().cancelled_owned()).await;
+        let ended =
+            app::run(options, Prompter::nobody(), up, end_proxy.clone().cancelled_owned()).await;
         proxy_over.cancel();
         ended
     };

@@ -1,0 +1,164 @@
+//! Binds, connects, runs, drains: the only place that knows every stage.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::dial::{DEADLINE, Dialer};
+use crate::listen::road::ThroughSsh;
+use crate::listen::{
+    CredentialsError, FrontDoor, GreetingLimits, ListenAddress, Listener, ProxyCredentials,
+};
+use crate::relay::{BacklogLimits, Relayer};
+use crate::ssh::{
+    ClientConfig, ConfigError, ConfigSource, ConnectError, Connector, Pool, PoolSize, Prompter,
+    ServerName, SshOptions,
+};
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The SSH server, as the user named it.
+    pub server: ServerName,
+    /// What the command line says about reaching it.
+    pub ssh: SshOptions,
+    /// Where to listen; at least one.
+    pub listeners: Vec<ListenAddress>,
+    /// The file with `user:password` that clients must know; without it everybody is served.
+    pub proxy_auth: Option<PathBuf>,
+    /// How many sessions; by default as the server's login allows.
+    pub sessions: Option<PoolSize>,
+}
+
+/// Why it did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file of `--proxy-auth` cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// A listener's address cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address, as the user named it.
+        address: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// `ssh -G` does not take the host or the options.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There is no session to the server.
+    #[error("cannot connect to {server}: {source}")]
+    Connect {
+        /// The server, as the user named it.
+        server: String,
+        /// What happened.
+        source: ConnectError,
+    },
+}
+
+impl Error {
+    /// Whether the command line, or a file that it names, is at fault.
+    pub fn is_wrong_usage(&self) -> bool {
+        match self {
+            Self::Credentials(_) | Self::Config(_) => true,
+            Self::Listen { .. } | Self::Connect { .. } => false,
+        }
+    }
+}
+
+/// Serves until `shutdown` completes, and then until what runs is done, for 10 s at the most.
+///
+/// `ready` is called when every listener is bound and the first session is up.
+///
+/// # Errors
+///
+/// All of them come before `ready` is called.
+pub async fn run(
+    options: Options,
+    prompter: Prompter,
+    ready: impl FnOnce(),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    tokio::pin!(shutdown);
+    let credentials = options.proxy_auth.as_deref().map(ProxyCredentials::read).transpose()?;
+    let listeners = bind(&options.listeners)?;
+    let pool = tokio::select! {
+        pool = connect(&options, prompter) => pool?,
+        () = &mut shutdown => return Ok(()),
+    };
+
+    let road = ThroughSsh {
+        dialer: Dialer::new(pool.clone(), DEADLINE),
+        relayer: Relayer::new(BacklogLimits::default()),
+    };
+    let door = Arc::new(FrontDoor::new(road, credentials, GreetingLimits::default()));
+    let stop = CancellationToken::new();
+    let connections = TaskTracker::new();
+    let accepting = TaskTracker::new();
+    for listener in listeners {
+        info!("listening on {} ({})", listener.name(), door.protocols());
+        let (door, connections, stop) = (Arc::clone(&door), connections.clone(), stop.clone());
+        accepting.spawn(async move { listener.run(door, connections, stop).await });
+    }
+    ready();
+
+    shutdown.await;
+    stop.cancel();
+    accepting.close();
+    accepting.wait().await;
+    drain(&connections).await;
+    pool.shutdown().await;
+    Ok(())
+}
+
+fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, Error> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let bound = Listener::bind(address)
+            .map_err(|source| Error::Listen { address: address.to_string(), source })?;
+        listeners.extend(bound);
+    }
+    Ok(listeners)
+}
+
+async fn connect(options: &Options, prompter: Prompter) -> Result<Pool, Error> {
+    let (config, source) = ClientConfig::query(&options.server, &options.ssh).await?;
+    if source == ConfigSource::Defaults {
+        warn!("there is no ssh on the PATH: ssh_config is not read, the flags and defaults count");
+    }
+    let server = config.name.clone();
+    let connector = Connector::new(config, prompter);
+    let (pool, first) = Pool::start(connector, options.sessions)
+        .await
+        .map_err(|source| Error::Connect { server, source })?;
+    info!(
+        "connected to {} ({}, {}, {}, {}) in {} ms",
+        pool.server(),
+        first.login,
+        first.host_key,
+        first.key_exchange,
+        first.cipher,
+        first.took.as_millis()
+    );
+    Ok(pool)
+}
+
+/// Waits for the connections that run. What is left after the grace period ends with the runtime.
+async fn drain(connections: &TaskTracker) {
+    connections.close();
+    if !connections.is_empty() {
+        info!("waiting for {} connections, 10 s at the most", connections.len());
+    }
+    if timeout(DRAIN, connections.wait()).await.is_err() {
+        warn!("{} connections were still open", connections.len());
+    }
+}
+
+/// How long connections may go on after the program was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
