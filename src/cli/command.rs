@@ -251,7 +251,7 @@ mod tests {
                 address_family: Some(AddressFamily::Inet),
             }
         );
-        assert_eq!(proxy.listeners, ["127.0.0.1:1090".parse().expect("an address")]);
+        assert_eq!(proxy.listeners, ["localhost:1090".parse().expect("an address")]);
         assert_eq!(proxy.ground, Ground::Back);
     }
 
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(once.log.verbosity, Verbosity::Debug);
         assert_eq!(problems("demo -D *:1"), [Problem::DemoOpenToAll("*:1".into())]);
         assert!(matches!(read("demo host"), Err(Exit::Unreadable(_))));
-        assert_eq!(proxy("ssh://demo").server.to_string(), "ssh://demo");
+        assert_eq!(proxy("ssh://demo").server.to_string(), "demo");
         assert_eq!(proxy("-v demo").server.to_string(), "demo");
     }
 
