@@ -1,0 +1,386 @@
+//! Against a scripted server in this process, and against the real `sshd` and `ssh-agent`.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use russh::keys::key::safe_rng;
+use russh::keys::ssh_key::LineEnding;
+use russh::keys::{Algorithm, PrivateKey, PublicKey};
+
+use super::*;
+use crate::ssh::client_config::{IdentityAgent, IdentityFile, IdentityOrigin, SshOptions, Switch};
+use server::{Script, Step, connect};
+
+mod order;
+mod real;
+mod server;
+
+/// A folder for keys, and a configuration that names them.
+struct Place {
+    dir: tempfile::TempDir,
+    config: ClientConfig,
+}
+
+impl Place {
+    fn new() -> Self {
+        let name = "me@host.example".parse().expect("a name");
+        let (mut config, _) =
+            ClientConfig::without_ssh(&name, &SshOptions::default()).expect("plain");
+        config.identity_files.clear();
+        config.identity_agent = IdentityAgent::None;
+        Self { dir: tempfile::tempdir().expect("a directory"), config }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a key and names it in the configuration.
+    fn key(&mut self, name: &str, passphrase: Option<&str>) -> PublicKey {
+        let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");
+        let public = key.public_key().clone();
+        let key = match passphrase {
+            Some(passphrase) => key.encrypt(&mut safe_rng(), passphrase).expect("encrypted"),
+            None => key,
+        };
+        let path = self.path(name);
+        key.write_openssh_file(&path, LineEnding::LF).expect("written");
+        self.name(&path);
+        public
+    }
+
+    fn name(&mut self, path: &Path) {
+        let file = IdentityFile { path: path.to_owned(), origin: IdentityOrigin::Named };
+        self.config.identity_files.push(file);
+    }
+
+    async fn login(
+        &self,
+        script: &Script,
+        credentials: &Credentials,
+        prompter: &Prompter,
+    ) -> Result<Authenticated, AuthError> {
+        let mut handle = connect(script).await;
+        authenticate(&mut handle, &self.config, credentials, prompter).await
+    }
+}
+
+fn tried(error: &AuthError) -> &[Tried] {
+    match error {
+        AuthError::Refused { tried, .. }
+        | AuthError::PersonNeeded { tried, .. }
+        | AuthError::Disconnected { tried } => tried,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_server_may_let_everybody_in() {
+    let script = Script::new([Step::Open]);
+    let told = Place::new().login(&script, &Credentials::default(), &Prompter::nobody()).await;
+    assert_eq!(told.expect("open").attendance, Attendance::Unattended);
+    assert_eq!(script.log(), ["none"]);
+}
+
+#[tokio::test]
+async fn keys_are_tried_in_their_order_and_none_twice() {
+    let mut place = Place::new();
+    place.key("a", None);
+    let b = place.key("b", None);
+    place.name(&place.path("a"));
+    std::fs::copy(place.path("a"), place.path("copy of a")).expect("copied");
+    std::fs::set_permissions(place.path("copy of a"), PermissionsExt::from_mode(0o600))
+        .expect("0600");
+    place
+        .config
+        .identity_files
+        .insert(1, IdentityFile { path: place.path("copy of a"), origin: IdentityOrigin::Named });
+    let script = Script::new([Step::Key(b.clone())]);
+    let done = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
+    let done = done.expect("b is accepted");
+    assert_eq!(done.attendance, Attendance::Unattended);
+    assert!(done.method.contains(&b.fingerprint(HashAlg::Sha256).to_string()), "{done}");
+    assert_eq!(script.log(), ["none", "offer", "offer", "publickey ssh-ed25519"]);
+}
+
+#[tokio::test]
+async fn a_passphrase_is_asked_for_once_and_only_for_a_key_that_is_wanted() {
+    let mut place = Place::new();
+    place.key("unwanted", Some("x"));
+    let wanted = place.key("wanted", Some("open sesame"));
+    let script = Script::new([Step::Key(wanted)]);
+    let credentials = Credentials::default();
+    let prompter = Prompter::scripted(&["wrong", "open sesame"]);
+    let done = place.login(&script, &credentials, &prompter).await.expect("unlocked");
+    assert_eq!(done.attendance, Attendance::Unattended);
+    let asked = prompter.asked();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(asked.iter().all(|q| q.contains("wanted") && !q.contains("unwanted")), "{asked:?}");
+
+    let again = place.login(&script, &credentials, &Prompter::nobody()).await;
+    assert_eq!(again.expect("kept"), done);
+}
+
+#[tokio::test]
+async fn a_passphrase_that_nobody_gives() {
+    let mut place = Place::new();
+    let wanted = place.key("wanted", Some("x"));
+    let script = Script::new([Step::Key(wanted)]);
+    let login = |prompter| {
+        let place = &place;
+        let script = &script;
+        async move { place.login(script, &Credentials::default(), &prompter).await }
+    };
+    let error = login(Prompter::nobody()).await.expect_err("locked");
+    assert!(matches!(error, AuthError::PersonNeeded { .. }), "{error:?}");
+    assert!(error.to_string().contains("passphrase"), "{error}");
+
+    for answers in [&["a", "b", "c", "x"][..], &[""], &[]] {
+        let error = login(Prompter::scripted(answers)).await.expect_err("locked");
+        assert!(matches!(error, AuthError::Refused { .. }), "{error:?}");
+        assert!(error.to_string().contains("passphrase was not given"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_told_and_missing_defaults_are_not() {
+    let mut place = Place::new();
+    place.key("open", None);
+    let open = place.path("open");
+    std::fs::set_permissions(&open, PermissionsExt::from_mode(0o644)).expect("0644");
+    place.name(&place.path("missing"));
+    std::fs::write(place.path("broken"), "no key").expect("written");
+    std::fs::set_permissions(place.path("broken"), PermissionsExt::from_mode(0o600)).expect("0600");
+    place.name(&place.path("broken"));
+    let default = IdentityFile { path: place.path("id_rsa"), origin: IdentityOrigin::Default };
+    place.config.identity_files.push(default);
+
+    let script = Script::new([Step::Key(any_key())]);
+    let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
+    let error = told.expect_err("no key is left");
+    let text = error.to_string();
+    assert_eq!(tried(&error).len(), 3, "{text}");
+    assert!(text.contains("0644") && text.contains("open"), "{text}");
+    assert!(text.contains("missing): does not exist"), "{text}");
+    assert!(!text.contains("id_rsa"), "{text}");
+    assert_eq!(script.log(), ["none"], "nothing was offered");
+}
+
+#[tokio::test]
+async fn rsa_keys_sign_with_what_the_server_takes_and_never_with_sha1() {
+    let mut place = Place::new();
+    let algorithm = Algorithm::Rsa { hash: None };
+    let key = PrivateKey::random(&mut safe_rng(), algorithm).expect("a key");
+    key.write_openssh_file(&place.path("rsa"), LineEnding::LF).expect("written");
+    place.name(&place.path("rsa"));
+    let script = Script::new([Step::Key(key.public_key().clone())]);
+    let (credentials, nobody) = (Credentials::default(), Prompter::nobody());
+    for (hash, name) in [(HashAlg::Sha256, "rsa-sha2-256"), (HashAlg::Sha512, "rsa-sha2-512")] {
+        script.take_rsa_signatures_with(Some(hash));
+        place.login(&script, &credentials, &nobody).await.expect(name);
+        assert_eq!(script.log().last(), Some(&format!("publickey {name}")));
+    }
+    script.take_rsa_signatures_with(None);
+    let error = place.login(&script, &credentials, &nobody).await.expect_err("only SHA-1");
+    assert!(error.to_string().contains("SHA-1"), "{error}");
+    assert_eq!(script.log(), ["none"], "nothing was offered");
+}
+
+#[tokio::test]
+async fn a_password_is_asked_for_three_times() {
+    let place = Place::new();
+    let script = Script::new([Step::Password("right")]);
+    let prompter = Prompter::scripted(&["a", "b", "right"]);
+    let told = place.login(&script, &Credentials::default(), &prompter).await;
+    let done = told.expect("the third was right");
+    assert_eq!((done.method.as_str(), done.attendance), ("password", Attendance::Person));
+    assert!(prompter.asked()[0].contains("me@host.example"), "{:?}", prompter.asked());
+
+    let prompter = Prompter::scripted(&["a", "b", "c", "right"]);
+    let told = place.login(&script, &Credentials::default(), &prompter).await;
+    assert!(matches!(told, Err(AuthError::Refused { .. })), "{told:?}");
+    assert_eq!(prompter.asked().len(), 3);
+    assert!(!told.expect_err("refused").to_string().contains("right"));
+}
+
+#[tokio::test]
+async fn nobody_to_ask_is_told_and_nothing_is_tried() {
+    for step in [Step::Password("x"), Step::Questions(&[("Code: ", "1")])] {
+        let script = Script::new([step]);
+        let told = Place::new().login(&script, &Credentials::default(), &Prompter::nobody()).await;
+        assert!(matches!(told, Err(AuthError::PersonNeeded { .. })), "{told:?}");
+        assert_eq!(script.log(), ["none"]);
+
+        let mut place = Place::new();
+        place.config.batch_mode = Switch::On;
+        let prompter = Prompter::scripted(&["x"]);
+        let told = place.login(&script, &Credentials::default(), &prompter).await;
+        assert!(matches!(told, Err(AuthError::PersonNeeded { .. })), "{told:?}");
+        assert!(prompter.asked().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_servers_questions_are_shown_as_its_own_and_escaped() {
+    let place = Place::new();
+    let script = Script::new([Step::Questions(&[("Code\x1b[2J: ", "123"), ("PIN: ", "9")])]);
+    let prompter = Prompter::scripted(&["123", "9"]);
+    let told = place.login(&script, &Credentials::default(), &prompter).await;
+    assert_eq!(told.expect("answered").attendance, Attendance::Person);
+    let asked = prompter.asked();
+    assert_eq!(asked.len(), 2);
+    assert!(
+        asked.iter().all(|q| q.lines().all(|l| l.starts_with("(me@host.example) "))),
+        "{asked:?}"
+    );
+    assert!(asked[0].contains("Code\\u{1b}[2J: "), "{asked:?}");
+    assert!(asked[0].contains("Tell me"), "the instructions: {asked:?}");
+
+    let wrong = Prompter::scripted(&["1", "1", "2", "2", "3", "3", "123", "9"]);
+    let told = place.login(&script, &Credentials::default(), &wrong).await;
+    assert!(matches!(told, Err(AuthError::Refused { .. })), "{told:?}");
+    assert_eq!(wrong.asked().len(), 6);
+}
+
+#[tokio::test]
+async fn a_person_who_does_not_answer_ends_the_login() {
+    for step in [Step::Password("x"), Step::Questions(&[("Code: ", "1")])] {
+        let script = Script::new([step]);
+        let prompter = Prompter::scripted(&[]);
+        let told = Place::new().login(&script, &Credentials::default(), &prompter).await;
+        assert!(matches!(told, Err(AuthError::GivenUp(_))), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn questions_without_a_prompt_need_an_attended_login_but_no_answer() {
+    let script = Script::new([Step::Questions(&[])]);
+    let prompter = Prompter::scripted(&[]);
+    let told = Place::new().login(&script, &Credentials::default(), &prompter).await;
+    assert_eq!(told.expect("nothing to answer").attendance, Attendance::Unattended);
+}
+
+#[tokio::test]
+async fn a_server_may_want_two_methods_or_two_keys() {
+    let mut place = Place::new();
+    let a = place.key("a", None);
+    let b = place.key("b", None);
+    let script = Script::new([Step::Key(a.clone()), Step::Password("p")]);
+    let prompter = Prompter::scripted(&["p"]);
+    let told = place.login(&script, &Credentials::default(), &prompter).await.expect("both");
+    assert_eq!((told.method.as_str(), told.attendance), ("password", Attendance::Person));
+
+    let script = Script::new([Step::Key(a), Step::Key(b)]);
+    let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
+    assert_eq!(told.expect("both keys").attendance, Attendance::Unattended);
+    assert_eq!(script.log().iter().filter(|m| m.starts_with("publickey")).count(), 2);
+}
+
+#[tokio::test]
+async fn no_more_attempts_than_a_server_listens_to() {
+    let mut place = Place::new();
+    for i in 0..9 {
+        place.key(&format!("k{i}"), None);
+    }
+    let script = Script::new([Step::Key(any_key())]);
+    let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
+    match &told {
+        Err(AuthError::Refused { tried, untried: 3, .. }) => assert_eq!(tried.len(), 6),
+        other => panic!("{other:?}"),
+    }
+    assert!(told.expect_err("refused").to_string().contains("IdentitiesOnly"));
+
+    // One attempt is left for the password.
+    let script = Script::new([Step::KeyOrPassword(any_key(), "p")]);
+    let prompter = Prompter::scripted(&["p"]);
+    let told = place.login(&script, &Credentials::default(), &prompter).await;
+    assert_eq!(told.expect("the password").method, "password");
+    assert_eq!(script.log().iter().filter(|m| *m == "offer").count(), 5);
+}
+
+#[tokio::test]
+async fn what_the_configuration_forbids_is_not_tried() {
+    let mut place = Place::new();
+    let key = place.key("k", None);
+    place.config.pubkey_authentication = Switch::Off;
+    place.config.password_authentication = Switch::Off;
+    let script = Script::new([Step::KeyOrPassword(key.clone(), "p")]);
+    let prompter = Prompter::scripted(&["p"]);
+    let told = place.login(&script, &Credentials::default(), &prompter).await;
+    assert!(matches!(told, Err(AuthError::Refused { .. })), "{told:?}");
+    assert_eq!(script.log(), ["none"]);
+
+    let mut place = Place { config: place.config.clone(), ..place };
+    place.config.pubkey_authentication = Switch::On;
+    place.config.password_authentication = Switch::On;
+    place.config.preferred_authentications = vec![AuthMethod::Password];
+    let told = place.login(&script, &Credentials::default(), &prompter).await;
+    assert_eq!(told.expect("the password").method, "password");
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_is_told_apart_from_one_that_refuses() {
+    for step in [Step::HangUp, Step::Password("x"), Step::Questions(&[("?", "1")])] {
+        let hangs_up = Script::new([step]);
+        hangs_up.hang_up_at_the_second_request();
+        let prompter = Prompter::scripted(&["y", "y"]);
+        let mut place = Place::new();
+        place.key("k", None);
+        let told = place.login(&hangs_up, &Credentials::default(), &prompter).await;
+        assert!(matches!(told, Err(AuthError::Disconnected { .. })), "{told:?}");
+    }
+}
+
+/// The clock runs ahead whenever everything waits.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_is_given_up() {
+    let script = Script::new([Step::Password("x")]);
+    script.never_answer_the_second_request();
+    let prompter = Prompter::scripted(&["y"]);
+    let told = Place::new().login(&script, &Credentials::default(), &prompter).await;
+    assert_eq!(told, Err(AuthError::TimedOut(ANSWER_LIMIT)));
+}
+
+/// An agent that takes the connection and says nothing.
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_hangs_is_left_alone() {
+    let mut place = Place::new();
+    let key = place.key("k", None);
+    let socket = place.path("agent");
+    let _agent = tokio::net::UnixListener::bind(&socket).expect("a socket");
+    place.config.identity_agent = IdentityAgent::Socket(socket);
+    let script = Script::new([Step::Key(key)]);
+    let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
+    assert!(told.expect("by the file").method.contains("from"), "the file");
+
+    let script = Script::new([Step::Key(any_key())]);
+    let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
+    let text = told.expect_err("refused").to_string();
+    assert!(text.contains("agent") && text.contains("did not answer"), "{text}");
+}
+
+#[test]
+fn a_login_can_run_in_a_task() {
+    fn is_send<T: Send>(_: T) {}
+    fn check(handle: &mut Handle<server::Trusting>, place: &Place) {
+        let (credentials, prompter) = (Credentials::default(), Prompter::nobody());
+        is_send(authenticate(handle, &place.config, &credentials, &prompter));
+    }
+    let _ = check;
+}
+
+#[test]
+fn no_secret_shows_in_debug_output() {
+    let mut place = Place::new();
+    place.key("k", None);
+    let credentials = Credentials::default();
+    let file = key_file::load(&place.path("k"));
+    let key_file::Secret::Clear(key) = &file.secret else { panic!("{file:?}") };
+    credentials.keep(&place.path("k"), std::sync::Arc::clone(key));
+    assert!(!format!("{file:?}{credentials:?}").to_lowercase().contains("private"), "{file:?}");
+}
+
+fn any_key() -> PublicKey {
+    let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");
+    key.public_key().clone()
+}

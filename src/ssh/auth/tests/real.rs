@@ -1,0 +1,231 @@
+//! Against the `sshd` and the `ssh-agent` of this machine.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use russh::client;
+
+use super::*;
+
+/// A real `sshd` on loopback that takes the keys of one file; ended when dropped.
+struct Sshd {
+    child: Child,
+    port: u16,
+}
+
+/// A real `ssh-agent`; ended when dropped.
+struct RealAgent {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl Sshd {
+    async fn start(place: &Place, authorized: &[&PublicKey], extra: &str) -> Self {
+        let host_key = place.path("host_key");
+        keygen(&["-t", "ed25519", "-f", host_key.to_str().expect("UTF-8")]);
+        let text: String = authorized
+            .iter()
+            .map(|key| key.to_openssh().expect("a key").trim().to_owned() + "\n")
+            .collect();
+        std::fs::write(place.path("authorized"), text).expect("written");
+        // sshd run by root wants this folder, and nobody else may have made it in a container.
+        let _ = std::fs::create_dir_all("/run/sshd");
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+        let port = port.port();
+        let dir = place.dir.path().display();
+        let config = format!(
+            "ListenAddress 127.0.0.1:{port}\nHostKey {dir}/host_key\nPidFile none\nUsePAM no\n\
+             StrictModes no\nAuthorizedKeysFile {dir}/authorized\nPasswordAuthentication no\n\
+             KbdInteractiveAuthentication no\n{extra}\n"
+        );
+        std::fs::write(place.path("sshd_config"), config).expect("written");
+        let child = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f"])
+            .arg(place.path("sshd_config"))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sshd is installed");
+        let sshd = Self { child, port };
+        for _ in 0..500 {
+            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return sshd;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("sshd does not listen");
+    }
+
+    async fn login(
+        &self,
+        place: &Place,
+        credentials: &Credentials,
+        prompter: &Prompter,
+    ) -> Result<Authenticated, AuthError> {
+        let family = place.config.address_family;
+        let stream = crate::ssh::reach::connect_tcp("127.0.0.1", self.port, family).await;
+        let config = std::sync::Arc::new(client::Config::default());
+        let stream = stream.expect("it listens");
+        let session = client::connect_stream(config, stream, server::Trusting).await;
+        let mut handle = session.expect("a handshake");
+        authenticate(&mut handle, &place.config, credentials, prompter).await
+    }
+}
+
+impl RealAgent {
+    fn start(place: &mut Place, keys: &[&str]) -> Self {
+        let socket = place.path("agent.sock");
+        let child = Command::new("ssh-agent")
+            .arg("-D")
+            .arg("-a")
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("ssh-agent is installed");
+        let agent = Self { child, socket: socket.clone() };
+        while !socket.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        for key in keys {
+            let added = Command::new("ssh-add")
+                .arg(place.path(key))
+                .env("SSH_AUTH_SOCK", &agent.socket)
+                .stderr(Stdio::null())
+                .status();
+            assert!(added.expect("ssh-add is installed").success(), "{key}");
+        }
+        place.config.identity_agent = IdentityAgent::Socket(socket);
+        agent
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for RealAgent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn keygen(args: &[&str]) {
+    let status = Command::new("ssh-keygen").args(["-q", "-N", ""]).args(args).status();
+    assert!(status.expect("ssh-keygen is installed").success(), "{args:?}");
+}
+
+fn me(place: &mut Place) {
+    place.config.user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
+}
+
+/// A key made by `ssh-keygen`, named in the configuration.
+fn made_by_ssh(place: &mut Place, name: &str, args: &[&str]) -> PublicKey {
+    let path = place.path(name);
+    let mut all = vec!["-f", path.to_str().expect("UTF-8")];
+    all.extend(args);
+    keygen(&all);
+    place.name(&path);
+    let text = std::fs::read_to_string(place.path(&format!("{name}.pub"))).expect("written");
+    PublicKey::from_openssh(&text).expect("a key")
+}
+
+#[tokio::test]
+#[ignore = "needs sshd"]
+async fn keys_of_each_type_and_format() {
+    for (name, args) in [
+        ("ed25519", &["-t", "ed25519"][..]),
+        ("ecdsa", &["-t", "ecdsa", "-b", "384"]),
+        ("rsa", &["-t", "rsa", "-b", "2048"]),
+        ("rsa in pem", &["-t", "rsa", "-b", "2048", "-m", "PEM"]),
+        ("ecdsa in pkcs8", &["-t", "ecdsa", "-m", "PKCS8"]),
+        ("rsa with a passphrase", &["-t", "rsa", "-b", "2048", "-N", "open sesame"]),
+        ("rsa in pem with a passphrase", &["-t", "rsa", "-m", "PEM", "-N", "open sesame"]),
+        ("rsa in pkcs8 with one", &["-t", "rsa", "-m", "PKCS8", "-N", "open sesame"]),
+    ] {
+        let mut place = Place::new();
+        me(&mut place);
+        let public = made_by_ssh(&mut place, name, args);
+        let sshd = Sshd::start(&place, &[&public], "").await;
+        let prompter = Prompter::scripted(&["open sesame"]);
+        let credentials = Credentials::default();
+        let done = sshd.login(&place, &credentials, &prompter).await.expect(name);
+        assert_eq!(done.attendance, Attendance::Unattended);
+        let asked = usize::from(args.contains(&"open sesame"));
+        assert_eq!(prompter.asked().len(), asked, "{name}");
+        sshd.login(&place, &credentials, &Prompter::nobody()).await.expect("kept");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs sshd"]
+async fn the_agent_and_identities_only() {
+    let mut place = Place::new();
+    me(&mut place);
+    let in_agent = made_by_ssh(&mut place, "agent_key", &["-t", "ed25519"]);
+    let rsa = made_by_ssh(&mut place, "agent_rsa", &["-t", "rsa", "-b", "2048"]);
+    let sshd = Sshd::start(&place, &[&in_agent, &rsa], "").await;
+    let _agent = RealAgent::start(&mut place, &["agent_key", "agent_rsa"]);
+    place.config.identity_files.clear();
+    for name in ["agent_key", "agent_rsa"] {
+        std::fs::remove_file(place.path(name)).expect("there");
+    }
+    let credentials = Credentials::default();
+    let nobody = Prompter::nobody();
+    let done = sshd.login(&place, &credentials, &nobody).await.expect("by the agent");
+    assert!(done.method.contains("from the agent"), "{done}");
+
+    place.config.identities_only = Switch::On;
+    let told = sshd.login(&place, &credentials, &nobody).await;
+    assert!(matches!(told, Err(AuthError::Refused { .. })), "{told:?}");
+
+    // Only the public half is left in the files; the agent signs, RSA with SHA-2.
+    let path = place.path("agent_rsa");
+    place.name(&path);
+    let done = sshd.login(&place, &credentials, &nobody).await.expect("by the agent");
+    assert!(done.method.contains("ssh-rsa") && done.method.contains("agent_rsa"), "{done}");
+}
+
+#[tokio::test]
+#[ignore = "needs sshd"]
+async fn a_certificate_of_the_agent() {
+    let mut place = Place::new();
+    me(&mut place);
+    made_by_ssh(&mut place, "key", &["-t", "ed25519"]);
+    made_by_ssh(&mut place, "ca", &["-t", "ed25519"]);
+    let (ca, user) = (place.path("ca"), place.config.user.clone());
+    let status = Command::new("ssh-keygen")
+        .args(["-q", "-I", "id", "-n", &user, "-s"])
+        .args([&ca, &place.path("key.pub")])
+        .status();
+    assert!(status.expect("ssh-keygen").success());
+    let extra = format!("TrustedUserCAKeys {}.pub", ca.display());
+    let sshd = Sshd::start(&place, &[], &extra).await;
+    let _agent = RealAgent::start(&mut place, &["key"]);
+    let told = sshd.login(&place, &Credentials::default(), &Prompter::nobody()).await;
+    assert!(told.expect("by the certificate").method.contains("certificate"));
+}
+
+/// At the sixth refusal sshd closes the connection; that is ours to avoid or to tell.
+#[tokio::test]
+#[ignore = "needs sshd"]
+async fn too_many_keys() {
+    let mut place = Place::new();
+    me(&mut place);
+    for i in 0..7 {
+        made_by_ssh(&mut place, &format!("k{i}"), &["-t", "ed25519"]);
+    }
+    let wanted = made_by_ssh(&mut place, "wanted", &["-t", "ed25519"]);
+    let sshd = Sshd::start(&place, &[&wanted], "").await;
+    let told = sshd.login(&place, &Credentials::default(), &Prompter::nobody()).await;
+    let error = told.expect_err("the right key comes too late");
+    let is_told = matches!(error, AuthError::Disconnected { .. } | AuthError::Refused { .. });
+    assert!(is_told, "{error:?}");
+    assert!(error.to_string().contains("refused"), "{error}");
+
+    place.config.identity_files.drain(..2);
+    let told = sshd.login(&place, &Credentials::default(), &Prompter::nobody()).await;
+    told.expect("the sixth key is the right one");
+}
