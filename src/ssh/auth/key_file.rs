@@ -66,7 +66,7 @@ pub(super) fn load(path: &Path) -> KeyFile {
     KeyFile { path: path.to_owned(), public, secret }
 }
 
-/// Reads a private key's text, in any of the formats of OpenSSH, PEM, PKCS#8 and PuTTY.
+/// Reads a private key's text, in any of the formats of OpenSSH, PEM, PKCS#8 and `PuTTY`.
 pub(super) fn decode(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyProblem> {
     let unreadable = |error: &dyn std::fmt::Display| KeyProblem::Unreadable(error.to_string());
     if text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::agent::{Agent, AgentError};
 use super::candidates::{self, Candidate, check_type};
 use super::key_file::{self, KeyFile, KeyProblem, Secret};
-use super::{ANSWER_LIMIT, Attendance, AuthError, Login, Outcome, within};
+use super::{ANSWER_LIMIT, Attendance, AuthError, Login, Outcome, RsaSignatures, within};
 use crate::ssh::client_config::{IdentityAgent, IdentityOrigin};
 use crate::ssh::printable::{Lines, printable};
 use crate::ssh::prompt::PromptError;
@@ -129,7 +129,7 @@ impl<H: Handler> Login<'_, H> {
         };
         match answer? {
             Ok(answer) => {
-                let outcome = self.judge(what, Ok(answer)).await?;
+                let outcome = self.judge(what, Ok(answer))?;
                 if touched && matches!(outcome, Outcome::Success(_)) {
                     self.attendance = Attendance::Person;
                 }
@@ -181,7 +181,7 @@ impl<H: Handler> Login<'_, H> {
         let key = PrivateKeyWithHashAlg::new(key, hash);
         let request = self.handle.authenticate_publickey(&self.config.user, key);
         let answer = within(ANSWER_LIMIT, request).await?;
-        self.judge(what, answer).await
+        self.judge(what, answer)
     }
 
     /// Whether the server would take a signature of this key (RFC 4252 section 7).
@@ -202,7 +202,7 @@ impl<H: Handler> Login<'_, H> {
                 Err(AuthError::Failed("the server accepted an unsigned key".to_owned()))
             }
             Ok(refusal) => {
-                self.judge(what, Ok(refusal)).await?;
+                self.judge(what, Ok(refusal))?;
                 Ok(false)
             }
         }
@@ -257,20 +257,22 @@ impl<H: Handler> Login<'_, H> {
         Ok(None)
     }
 
-    /// How RSA keys sign for this server; `None` when it knows SHA-1 only.
+    /// The hash that RSA keys sign with for this server; `None` when it knows SHA-1 only.
     async fn rsa_hash(&mut self) -> Result<Option<HashAlg>, AuthError> {
-        if let Some(known) = self.rsa_hash {
-            return Ok(known);
+        if self.rsa_signatures == RsaSignatures::NotAsked {
+            let told = within(ANSWER_LIMIT, self.handle.best_supported_rsa_hash()).await?;
+            self.rsa_signatures = match told {
+                Ok(Some(Some(hash))) => RsaSignatures::With(hash),
+                Ok(Some(None)) => RsaSignatures::Sha1Only,
+                // It did not say (RFC 8308); RFC 8332 section 3 recommends this one.
+                Ok(None) => RsaSignatures::With(HashAlg::Sha256),
+                Err(error) => return Err(self.broken(&error)),
+            };
         }
-        let told = within(ANSWER_LIMIT, self.handle.best_supported_rsa_hash()).await?;
-        let hash = match told {
-            Ok(Some(hash)) => hash,
-            // It did not say (RFC 8308); RFC 8332 section 3 recommends this one.
-            Ok(None) => Some(HashAlg::Sha256),
-            Err(error) => return Err(self.broken(&error)),
-        };
-        self.rsa_hash = Some(hash);
-        Ok(hash)
+        match self.rsa_signatures {
+            RsaSignatures::With(hash) => Ok(Some(hash)),
+            RsaSignatures::Sha1Only | RsaSignatures::NotAsked => Ok(None),
+        }
     }
 }
 

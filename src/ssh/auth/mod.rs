@@ -57,6 +57,17 @@ enum Outcome {
     GoOn,
 }
 
+/// How RSA keys sign for a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RsaSignatures {
+    /// It has not been asked.
+    NotAsked,
+    /// With this hash (RFC 8332).
+    With(HashAlg),
+    /// It knows SHA-1 only, which is not done.
+    Sha1Only,
+}
+
 /// One login on its way.
 struct Login<'a, H: Handler> {
     handle: &'a mut Handle<H>,
@@ -75,8 +86,7 @@ struct Login<'a, H: Handler> {
     /// The keys that are left to try; `None` before they have been looked for.
     candidates: Option<VecDeque<Candidate>>,
     agent: Option<Agent>,
-    /// How RSA keys sign for this server; the inner `None` is SHA-1 only, which is not done.
-    rsa_hash: Option<Option<HashAlg>>,
+    rsa_signatures: RsaSignatures,
     passwords: u32,
     dialogues: u32,
 }
@@ -113,7 +123,7 @@ pub(super) async fn authenticate<H: Handler>(
         person_missing: false,
         candidates: None,
         agent: None,
-        rsa_hash: None,
+        rsa_signatures: RsaSignatures::NotAsked,
         passwords: 0,
         dialogues: 0,
     };
@@ -125,7 +135,7 @@ impl<H: Handler> Login<'_, H> {
         // A server may let everybody in; every other tells what it takes.
         let request = self.handle.authenticate_none(&self.config.user);
         let answer = within(ANSWER_LIMIT, request).await?;
-        let mut outcome = self.judge("none", answer).await?;
+        let mut outcome = self.judge("none", answer)?;
         // The refusal of `none` is not counted by servers, and is no news to anybody.
         self.failures = 0;
         self.tried.clear();
@@ -188,7 +198,7 @@ impl<H: Handler> Login<'_, H> {
     }
 
     /// Takes note of the server's answer to an attempt by `method`.
-    async fn judge(
+    fn judge(
         &mut self,
         method: &str,
         answer: Result<AuthResult, russh::Error>,
@@ -196,13 +206,13 @@ impl<H: Handler> Login<'_, H> {
         match answer {
             Ok(AuthResult::Success) => Ok(Outcome::Success(method.to_owned())),
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
-                self.take_refusal(method, remaining_methods, partial_success).await
+                self.take_refusal(method, remaining_methods, partial_success)
             }
             Err(error) => Err(self.broken(&error)),
         }
     }
 
-    async fn take_refusal(
+    fn take_refusal(
         &mut self,
         method: &str,
         remaining: MethodSet,

@@ -16,7 +16,7 @@ impl<H: Handler> Login<'_, H> {
         self.attendance = Attendance::Person;
         let request = self.handle.authenticate_password(&self.config.user, password.as_str());
         let answer = within(ANSWER_LIMIT, request).await?;
-        self.judge("password", answer).await
+        self.judge("password", answer)
     }
 
     pub(super) async fn try_dialogue(&mut self) -> Result<Outcome, AuthError> {
@@ -30,7 +30,7 @@ impl<H: Handler> Login<'_, H> {
                 Ok(Response::Success) => return Ok(Outcome::Success(METHOD.to_owned())),
                 Ok(Response::Failure { remaining_methods, partial_success }) => {
                     let answer = AuthResult::Failure { remaining_methods, partial_success };
-                    return self.judge(METHOD, Ok(answer)).await;
+                    return self.judge(METHOD, Ok(answer));
                 }
                 Ok(Response::InfoRequest { name, instructions, prompts }) => {
                     let answers = self.answer(&name, &instructions, &prompts).await?;
@@ -55,7 +55,7 @@ impl<H: Handler> Login<'_, H> {
         let mut heading = String::new();
         for text in [name, instructions].into_iter().map(str::trim).filter(|t| !t.is_empty()) {
             for line in printable(text, MAX_INSTRUCTIONS, Lines::Many).lines() {
-                heading.push_str(&format!("({account}) {line}\n"));
+                heading.extend(["(", &account, ") ", line, "\n"]);
             }
         }
         if prompts.is_empty() && !heading.is_empty() {

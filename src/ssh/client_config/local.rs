@@ -60,9 +60,9 @@ impl Local {
                 let (name, tail) = inner.split_once('}')?;
                 out.push_str(self.variables.get(name)?);
                 rest = tail;
-            } else if special.starts_with('$') {
+            } else if let Some(tail) = special.strip_prefix('$') {
                 out.push('$');
-                rest = &special[1..];
+                rest = tail;
             } else {
                 let token = special[1..].chars().next()?;
                 out.push_str(&self.token(token, config)?);

@@ -8,7 +8,7 @@ use super::*;
 use crate::ssh::client_config::{ConfigSource, SshOptions};
 
 /// A configuration that looks into `file` only.
-async fn config(file: &Path, checking: &str) -> ClientConfig {
+fn config(file: &Path, checking: &str) -> ClientConfig {
     let options = SshOptions {
         options: vec![
             format!("UserKnownHostsFile={}", file.display()),
@@ -43,8 +43,8 @@ impl Case {
         case
     }
 
-    async fn policy(&self, checking: &str, prompter: &Prompter) -> HostKeyPolicy {
-        HostKeyPolicy::new(&config(&self.file, checking).await, prompter)
+    fn policy(&self, checking: &str, prompter: &Prompter) -> HostKeyPolicy {
+        HostKeyPolicy::new(&config(&self.file, checking), prompter)
     }
 
     fn record(&self) -> String {
@@ -68,7 +68,7 @@ async fn a_recorded_key_is_known_with_each_setting() {
     let recorded = key(P256);
     for checking in ["yes", "ask", "accept-new", "no"] {
         case = Case { key: recorded.clone(), ..Case::recording("[host.example]:2222", &recorded) };
-        let policy = case.policy(checking, &Prompter::nobody()).await;
+        let policy = case.policy(checking, &Prompter::nobody());
         assert_eq!(policy.verify(&case.key).await.expect(checking), HostKeyVerdict::Known);
     }
     assert_eq!(case.record().lines().count(), 1);
@@ -81,7 +81,7 @@ async fn a_changed_key_is_refused_with_each_setting_and_nothing_is_written() {
             let case = Case::recording("[host.example]:2222", &recorded);
             let before = case.record();
             let prompter = Prompter::scripted(&["yes"]);
-            let policy = case.policy(checking, &prompter).await;
+            let policy = case.policy(checking, &prompter);
             let error = policy.verify(&case.key).await.expect_err("another key is on record");
             assert!(matches!(error, HostKeyError::Changed { .. }), "{error:?}");
             let text = error.to_string();
@@ -104,7 +104,7 @@ async fn a_revoked_key_is_refused_with_each_setting() {
         let case = Case::new();
         let line = format!("@revoked * {}", case.key.to_openssh().expect("a key"));
         fs::write(&case.file, line).expect("written");
-        let policy = case.policy(checking, &Prompter::scripted(&["yes"])).await;
+        let policy = case.policy(checking, &Prompter::scripted(&["yes"]));
         let error = policy.verify(&case.key).await.expect_err("revoked");
         assert!(matches!(error, HostKeyError::Revoked { line: 1, .. }), "{error:?}");
     }
@@ -113,11 +113,11 @@ async fn a_revoked_key_is_refused_with_each_setting() {
 #[tokio::test]
 async fn a_new_key_as_the_setting_says() {
     let case = Case::new();
-    let policy = case.policy("yes", &Prompter::scripted(&["yes"])).await;
+    let policy = case.policy("yes", &Prompter::scripted(&["yes"]));
     let error = policy.verify(&case.key).await.expect_err("strict");
     assert!(matches!(error, HostKeyError::UnknownAndStrict(_)), "{error:?}");
 
-    let policy = case.policy("ask", &Prompter::nobody()).await;
+    let policy = case.policy("ask", &Prompter::nobody());
     let error = policy.verify(&case.key).await.expect_err("nobody to ask");
     assert!(matches!(error, HostKeyError::UnknownAndNobodyToAsk(_)), "{error:?}");
     assert!(error.to_string().contains("ssh-keyscan"), "{error}");
@@ -126,7 +126,7 @@ async fn a_new_key_as_the_setting_says() {
 
     for checking in ["accept-new", "no"] {
         let case = Case::new();
-        let policy = case.policy(checking, &Prompter::nobody()).await;
+        let policy = case.policy(checking, &Prompter::nobody());
         assert_eq!(policy.verify(&case.key).await.expect("new"), HostKeyVerdict::Added);
         assert_eq!(policy.verify(&case.key).await.expect("now known"), HostKeyVerdict::Known);
         assert!(case.record().starts_with("[host.example]:2222 "), "{}", case.record());
@@ -146,7 +146,7 @@ async fn a_person_says_yes_or_the_fingerprint() {
             .collect();
         let answers: Vec<_> = answers.iter().map(String::as_str).collect();
         let prompter = Prompter::scripted(&answers);
-        let policy = case.policy("ask", &prompter).await;
+        let policy = case.policy("ask", &prompter);
         assert_eq!(policy.verify(&case.key).await.expect("accepted"), HostKeyVerdict::Added);
         let asked = prompter.asked();
         assert_eq!(asked.len(), answers.len());
@@ -160,7 +160,7 @@ async fn a_person_does_not_say_yes() {
     let wrong = key(Algorithm::Ed25519).fingerprint(HashAlg::Sha256).to_string();
     for answers in [&["no"][..], &[], &["y", "ja", "", "x", "x", "yes"], &[&wrong, "no"]] {
         let case = Case::new();
-        let policy = case.policy("ask", &Prompter::scripted(answers)).await;
+        let policy = case.policy("ask", &Prompter::scripted(answers));
         let error = policy.verify(&case.key).await.expect_err("not accepted");
         assert!(matches!(error, HostKeyError::Declined(_)), "{error:?}");
         assert_eq!(case.record(), "");
@@ -171,7 +171,7 @@ async fn a_person_does_not_say_yes() {
 async fn many_sessions_ask_once() {
     let case = Case::new();
     let prompter = Prompter::scripted(&["yes"]);
-    let policy = case.policy("ask", &prompter).await;
+    let policy = case.policy("ask", &prompter);
     let verify = || policy.verify(&case.key);
     let (a, b, c) = tokio::join!(verify(), verify(), verify());
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
@@ -183,7 +183,7 @@ async fn many_sessions_ask_once() {
 async fn what_a_person_accepted_counts_even_if_it_cannot_be_recorded() {
     let case = Case { file: "/dev/null".into(), ..Case::new() };
     let prompter = Prompter::scripted(&["yes"]);
-    let policy = case.policy("ask", &prompter).await;
+    let policy = case.policy("ask", &prompter);
     assert_eq!(policy.verify(&case.key).await.expect("accepted"), HostKeyVerdict::Unrecorded);
     assert_eq!(policy.verify(&case.key).await.expect("accepted"), HostKeyVerdict::Known);
     let other = key(Algorithm::Ed25519);
@@ -196,7 +196,7 @@ async fn an_unreadable_record_refuses_every_key() {
     let dir = tempfile::tempdir().expect("a directory");
     let case = Case { file: dir.path().to_owned(), ..Case::new() };
     for checking in ["ask", "accept-new", "no"] {
-        let policy = case.policy(checking, &Prompter::scripted(&["yes"])).await;
+        let policy = case.policy(checking, &Prompter::scripted(&["yes"]));
         let error = policy.verify(&case.key).await.expect_err("a directory is no file");
         assert!(matches!(error, HostKeyError::Record(_)), "{error:?}");
         assert_eq!(policy.preferred_key_algorithms().await, ALGORITHMS);
@@ -208,7 +208,7 @@ async fn an_alias_is_looked_up_in_place_of_the_host() {
     let case = Case::new();
     let line = format!("the-alias {}", case.key.to_openssh().expect("a key"));
     fs::write(&case.file, line).expect("written");
-    let mut config = config(&case.file, "yes").await;
+    let mut config = config(&case.file, "yes");
     config.host_key_alias = Some("the-alias".into());
     let policy = HostKeyPolicy::new(&config, &Prompter::nobody());
     assert_eq!(policy.verify(&case.key).await.expect("known"), HostKeyVerdict::Known);
@@ -217,7 +217,7 @@ async fn an_alias_is_looked_up_in_place_of_the_host() {
 #[tokio::test]
 async fn batch_mode_asks_nobody() {
     let case = Case::new();
-    let mut config = config(&case.file, "ask").await;
+    let mut config = config(&case.file, "ask");
     config.batch_mode = Switch::On;
     let policy = HostKeyPolicy::new(&config, &Prompter::scripted(&["yes"]));
     let error = policy.verify(&case.key).await.expect_err("nobody to ask");
@@ -229,7 +229,7 @@ async fn recorded_types_are_offered_first_and_weak_ones_never() {
     let case = Case::new();
     let line = format!("[host.example]:2222 {AN_RSA_KEY}\n");
     fs::write(&case.file, line).expect("written");
-    let policy = case.policy("yes", &Prompter::nobody()).await;
+    let policy = case.policy("yes", &Prompter::nobody());
     let names =
         |list: Vec<Algorithm>| -> Vec<String> { list.iter().map(ToString::to_string).collect() };
     let offered = names(policy.preferred_key_algorithms().await);
@@ -238,7 +238,7 @@ async fn recorded_types_are_offered_first_and_weak_ones_never() {
     assert!(!offered.iter().any(|name| name == "ssh-rsa" || name == "ssh-dss"));
 
     let case = Case::recording("[host.example]:2222", &key(P256));
-    let policy = case.policy("yes", &Prompter::nobody()).await;
+    let policy = case.policy("yes", &Prompter::nobody());
     let offered = names(policy.preferred_key_algorithms().await);
     assert_eq!(offered[..2], ["ecdsa-sha2-nistp256", "ssh-ed25519"]);
 }

@@ -1,4 +1,4 @@
-//! The record of host keys: `known_hosts` files (`sshd(8)`, SSH_KNOWN_HOSTS FILE FORMAT).
+//! The record of host keys: `known_hosts` files (`sshd(8)`, "`SSH_KNOWN_HOSTS` FILE FORMAT").
 //!
 //! The lines are read by the `ssh-key` crate; what they say about a host is decided here, as
 //! OpenSSH decides it. A host with a key on record has changed when it shows another one, of
@@ -120,7 +120,7 @@ pub enum KnownHostsError {
 #[derive(Debug)]
 struct Line {
     file: Arc<Path>,
-    line: usize,
+    number: usize,
     entry: Entry,
 }
 
@@ -194,7 +194,7 @@ impl KnownHosts {
 
     fn verdict_by_name(&self, name: &str, key: &PublicKey) -> Verdict {
         let same = |line: &&Line| line.entry.public_key().key_data() == key.key_data();
-        let place = |line: &Line| (line.file.to_path_buf(), line.line);
+        let place = |line: &Line| (line.file.to_path_buf(), line.number);
         if let Some(line) = self.keys_of(name, Some(Marker::Revoked)).find(same) {
             let (file, line) = place(line);
             return Verdict::Revoked { file, line };
@@ -222,7 +222,7 @@ impl KnownHosts {
         for (i, bytes) in content.split(|b| *b == b'\n').enumerate() {
             let (file, line) = (Arc::clone(&file), i + 1);
             match parse_line(&String::from_utf8_lossy(bytes)) {
-                Some(Ok(entry)) => self.lines.push(Line { file, line, entry }),
+                Some(Ok(entry)) => self.lines.push(Line { file, number: line, entry }),
                 Some(Err(_)) => self.broken.push(BrokenLine { file, line }),
                 None => {}
             }
@@ -235,7 +235,7 @@ impl Line {
         let key = self.entry.public_key();
         RecordedKey {
             file: self.file.to_path_buf(),
-            line: self.line,
+            line: self.number,
             algorithm: key.algorithm().to_string(),
             fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
         }

@@ -280,7 +280,7 @@ fn as_ssh_keygen_sees_it() {
     }
     // A key of its own making is a key to us.
     let secret = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");
-    secret.write_openssh_file(&dir.path().join("k"), LineEnding::LF).expect("written");
+    secret.write_openssh_file(dir.path().join("k"), LineEnding::LF).expect("written");
     let (ok, said) = run(&["-y", "-f", dir.path().join("k").to_str().expect("UTF-8")]);
     assert!(ok && said.starts_with(&text(secret.public_key())), "{said}");
 }

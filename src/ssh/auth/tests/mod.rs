@@ -171,7 +171,7 @@ async fn rsa_keys_sign_with_what_the_server_takes_and_never_with_sha1() {
     let mut place = Place::new();
     let algorithm = Algorithm::Rsa { hash: None };
     let key = PrivateKey::random(&mut safe_rng(), algorithm).expect("a key");
-    key.write_openssh_file(&place.path("rsa"), LineEnding::LF).expect("written");
+    key.write_openssh_file(place.path("rsa"), LineEnding::LF).expect("written");
     place.name(&place.path("rsa"));
     let script = Script::new([Step::Key(key.public_key().clone())]);
     let (credentials, nobody) = (Credentials::default(), Prompter::nobody());

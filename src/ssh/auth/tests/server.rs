@@ -36,7 +36,7 @@ pub(super) struct Script {
 struct Shared {
     log: Vec<String>,
     second: Option<Misdeed>,
-    rsa_signatures: Option<Option<HashAlg>>,
+    rsa_signatures: Option<Algorithm>,
 }
 
 /// What happens to the second request.
@@ -75,7 +75,7 @@ impl Script {
 
     /// The server says that it takes RSA signatures with this hash only; `None` is SHA-1.
     pub(super) fn take_rsa_signatures_with(&self, hash: Option<HashAlg>) {
-        self.lock().rsa_signatures = Some(hash);
+        self.lock().rsa_signatures = Some(Algorithm::Rsa { hash });
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -94,8 +94,8 @@ pub(super) async fn connect(script: &Script) -> client::Handle<Trusting> {
         max_auth_attempts: 20,
         ..server::Config::default()
     };
-    if let Some(hash) = script.lock().rsa_signatures {
-        config.preferred.key = vec![Algorithm::Ed25519, Algorithm::Rsa { hash }].into();
+    if let Some(rsa) = script.lock().rsa_signatures.clone() {
+        config.preferred.key = vec![Algorithm::Ed25519, rsa].into();
     }
     let player = Player {
         steps: script.steps.clone().into(),
