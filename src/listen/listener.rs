@@ -8,9 +8,10 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, debug_span, info, warn};
+use tracing::{Instrument, debug, debug_span, warn};
 
 use super::address::{Bind, ListenAddress};
 use super::front_door::{Accepted, FrontDoor};
@@ -45,10 +46,12 @@ enum AcceptFailure {
     Exhausted,
 }
 
-/// How long to leave a listener alone that cannot accept.
+/// How long to leave a listener alone that cannot accept, and when to say so.
 #[derive(Debug, Default)]
-struct Pause {
-    last: Option<Duration>,
+struct Trouble {
+    /// The last pause, unless a connection has been accepted since.
+    pause: Option<Duration>,
+    last: Option<Instant>,
 }
 
 impl Listener {
@@ -93,7 +96,7 @@ impl Listener {
         tracker: TaskTracker,
         shutdown: CancellationToken,
     ) {
-        let mut pause = Pause::default();
+        let mut trouble = Trouble::default();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -102,9 +105,7 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, source)) => {
-                    if pause.over() {
-                        info!(listener = %self.name, "accepting connections again");
-                    }
+                    trouble.ease();
                     let span = debug_span!("client", listener = %self.name, %source);
                     let accepted = Accepted { stream, source, listener: self.name.clone() };
                     let serve = door.clone().serve(accepted, shutdown.clone());
@@ -115,14 +116,14 @@ impl Listener {
                         debug!(listener = %self.name, %error, "a connection was lost in accept");
                     }
                     AcceptFailure::Exhausted => {
-                        if pause.begins() {
+                        if trouble.is_news() {
                             warn!(listener = %self.name, %error, "cannot accept connections for now");
                         }
                         // Its descriptor may be the one that is missing.
                         door.evict_oldest_greeting();
                         tokio::select! {
                             () = shutdown.cancelled() => return,
-                            () = tokio::time::sleep(pause.next()) => {}
+                            () = sleep(trouble.pause()) => {}
                         }
                     }
                 },
@@ -145,23 +146,24 @@ impl Listener {
     }
 }
 
-impl Pause {
-    /// Whether the trouble begins with this error.
-    fn begins(&self) -> bool {
-        self.last.is_none()
+impl Trouble {
+    /// Whether there was none in the last minute: a shortage that comes and goes is told once.
+    fn is_news(&mut self) -> bool {
+        let now = Instant::now();
+        self.last.replace(now).is_none_or(|last| now - last > EPISODE)
     }
 
     /// The time to wait, twice the last one up to a second: the queue of waiting connections stays
     /// readable, so that a retry at once would spin.
-    fn next(&mut self) -> Duration {
-        let next = self.last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
-        self.last = Some(next);
-        next
+    fn pause(&mut self) -> Duration {
+        let pause = self.pause.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
+        self.pause = Some(pause);
+        pause
     }
 
-    /// Whether an accept that succeeded ends a time of trouble.
-    fn over(&mut self) -> bool {
-        self.last.take().is_some()
+    /// A connection was accepted.
+    fn ease(&mut self) {
+        self.pause = None;
     }
 }
 
@@ -251,10 +253,18 @@ pub(crate) const BACKLOG: i32 = 1024;
 const PORT_ATTEMPTS: u32 = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A shortage within this time of the last one is the same.
+const EPISODE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+    use tokio::net::{TcpStream, UnixStream};
+
     use super::*;
+    use crate::dial::DialError;
+    use crate::listen::greeting::GreetingLimits;
+    use crate::listen::testing::{TestRoad, read_to_end};
 
     fn bind(text: &str) -> io::Result<Vec<Listener>> {
         Listener::bind(&text.parse().expect(text))
@@ -289,19 +299,57 @@ mod tests {
         }
     }
 
-    #[test]
-    fn pauses_grow_and_are_announced_once() {
-        let mut pause = Pause::default();
-        assert!(!pause.over());
-        assert!(pause.begins());
-        assert_eq!(pause.next(), FIRST_PAUSE);
-        assert!(!pause.begins());
-        assert_eq!(pause.next(), 2 * FIRST_PAUSE);
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_and_a_shortage_is_told_once() {
+        let mut trouble = Trouble::default();
+        assert!(trouble.is_news());
+        assert_eq!(trouble.pause(), FIRST_PAUSE);
+        assert!(!trouble.is_news());
+        assert_eq!(trouble.pause(), 2 * FIRST_PAUSE);
         for _ in 0..20 {
-            pause.next();
+            trouble.pause();
         }
-        assert_eq!(pause.next(), LONGEST_PAUSE);
-        assert!(pause.over());
-        assert!(pause.begins());
+        assert_eq!(trouble.pause(), LONGEST_PAUSE);
+        trouble.ease();
+        assert_eq!(trouble.pause(), FIRST_PAUSE);
+        assert!(!trouble.is_news());
+        tokio::time::advance(EPISODE + Duration::from_secs(1)).await;
+        assert!(trouble.is_news());
+    }
+
+    #[tokio::test]
+    async fn clients_are_served_until_shutdown() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("proxy");
+        let mut listeners = bind("127.0.0.1:0").expect("loopback");
+        listeners.extend(bind(path.to_str().expect("ASCII")).expect("a free path"));
+        let address = listeners[0].local_address().expect("tcp");
+
+        let road = TestRoad::failing(DialError::TimedOut);
+        let door = Arc::new(FrontDoor::new(road, None, GreetingLimits::default()));
+        let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let run = |listener: Listener| {
+            tokio::spawn(listener.run(door.clone(), tracker.clone(), shutdown.clone()))
+        };
+        let running: Vec<_> = listeners.into_iter().map(run).collect();
+
+        let mut tcp = TcpStream::connect(address).await.expect("open");
+        ask(&mut tcp).await;
+        let mut unix = UnixStream::connect(&path).await.expect("open");
+        ask(&mut unix).await;
+        drop((tcp, unix));
+        shutdown.cancel();
+        for task in running {
+            task.await.expect("no panic");
+        }
+        tracker.close();
+        tracker.wait().await;
+        assert!(TcpStream::connect(address).await.is_err());
+        assert!(!path.exists());
+    }
+
+    async fn ask<S: AsyncRead + AsyncWrite + Unpin>(client: &mut S) {
+        client.write_all(b"\x04\x01\x00\x50\xc0\x00\x02\x07\0").await.expect("sent");
+        assert_eq!(read_to_end(client).await, b"\0\x5b\0\0\0\0\0\0");
     }
 }

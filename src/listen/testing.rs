@@ -141,6 +141,14 @@ impl Far {
     }
 }
 
+impl TestRoad {
+    /// A road that leads nowhere.
+    pub(crate) fn failing(error: DialError) -> Self {
+        let (dialled, _) = mpsc::unbounded_channel();
+        Self { outcome: Outcome::Fail(error), dialled }
+    }
+}
+
 impl Road for TestRoad {
     type Channel = TestChannel;
     type Stream = TestChannel;

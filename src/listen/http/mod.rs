@@ -76,7 +76,7 @@ pub(crate) async fn serve<R: Road>(
     let exchange = Arc::new(Exchange::new(door, listener, source, seat));
     let stream = HttpStream::new(socket.clone(), ahead);
     match drive(&exchange, stream, &socket, expiry, shutdown).await {
-        End::Done(result) => finish(&exchange, result, socket).await,
+        End::Done(result) => finish(exchange, result, socket).await,
         End::Gone => None,
     }
 }
@@ -121,34 +121,42 @@ async fn drive<R: Road>(
 
 /// What follows when hyper is done: a tunnel, another protocol, or the end.
 async fn finish<R: Road>(
-    exchange: &Exchange<R>,
+    exchange: Arc<Exchange<R>>,
     result: hyper::Result<()>,
     socket: Arc<HttpSocket>,
 ) -> Option<Tunnel<R::Channel>> {
-    if let Err(error) = result {
-        debug!(%error, "the HTTP connection failed");
-        // A response that broke off must not look like one that ended.
-        if error.is_user() || error.is_body_write_aborted() {
-            Arc::into_inner(socket)?.into_stream().reset();
-        } else if !error.is_timeout() {
-            // hyper has answered what it could not parse, and the rest is still on its way.
-            linger(Arc::into_inner(socket)?.into_stream()).await;
-        }
-        return None;
-    }
-    match exchange.next() {
-        Some(Next::Tunnel { client, channel }) => {
+    match (result, exchange.next()) {
+        (Ok(()), Some(Next::Tunnel { client, channel })) => {
             drop(socket);
             let (client, early) = reclaim(client).await?;
             Some(Tunnel { client, early, channel })
         }
-        Some(Next::Upgrade { client, server }) => {
-            switch_protocols(exchange, client, server, socket).await;
+        (Ok(()), Some(Next::Upgrade { client, server })) => {
+            switch_protocols(&exchange, client, server, socket).await;
             None
         }
-        None => {
-            linger(Arc::into_inner(socket)?.into_stream()).await;
+        (result, _) => {
+            // The connection to the web server need not wait for the client to go.
+            drop(exchange);
+            close(result, Arc::into_inner(socket)?.into_stream()).await;
             None
+        }
+    }
+}
+
+/// Ends a connection that hyper is done with.
+async fn close(result: hyper::Result<()>, client: ClientStream) {
+    match result {
+        Ok(()) => linger(client).await,
+        Err(error) => {
+            debug!(%error, "the HTTP connection failed");
+            if error.is_user() || error.is_body_write_aborted() {
+                // A response that broke off must not look like one that ended.
+                client.reset();
+            } else if !error.is_timeout() {
+                // hyper has answered what it could not parse, and the rest is still on its way.
+                linger(client).await;
+            }
         }
     }
 }

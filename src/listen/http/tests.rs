@@ -1,1 +1,396 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
+use crate::dial::DialError;
+use crate::listen::greeting::GreetingLimits;
+use crate::listen::testing::{HANG, House, Outcome, credentials, head, read_to_end, take};
+use crate::relay::Client as _;
+
+mod refused;
+
+const GET: &str = "GET http://example.com/a HTTP/1.1\r\nHost: example.com\r\n\r\n";
+const GET_AS_SENT: &str = "GET /a HTTP/1.1\r\nhost: example.com\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+async fn say(client: &mut TcpStream, text: &str) {
+    client.write_all(text.as_bytes()).await.expect("sent");
+}
+
+/// Reads a response whose length is stated.
+async fn response(client: &mut TcpStream) -> (String, String) {
+    let head = head(client).await;
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .expect("a length")
+        .parse()
+        .expect("a number");
+    let body = take(client, length).await;
+    (head, body)
+}
+
+#[tokio::test]
+async fn one_connection_serves_one_destination_after_another() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    say(&mut client, GET).await;
+    let dialled = house.dialled().await;
+    assert_eq!(dialled.request.destination.to_string(), "example.com:80");
+    let mut far = dialled.far();
+    for round in 0..3 {
+        if round > 0 {
+            say(&mut client, GET).await;
+        }
+        assert_eq!(far.head().await, GET_AS_SENT);
+        far.send(OK).await;
+        let (head, body) = response(&mut client).await;
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"));
+        assert_eq!(body, "hello");
+    }
+    house.no_dial();
+    say(&mut client, &GET.replace("example.com", "[::1]:81")).await;
+    let mut second = house.dialled().await.far();
+    assert_eq!(second.head().await, GET_AS_SENT.replace("example.com", "[::1]:81"));
+    assert_eq!(read_to_end(&mut far.stream).await, b"", "the first one was let go");
+}
+
+#[tokio::test]
+async fn requests_in_one_packet_are_answered_in_order() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    say(&mut client, &[GET, &GET.replace("/a", "/b")].concat()).await;
+    let mut far = house.dialled().await.far();
+    for (path, body) in [("/a", "first"), ("/b", "other")] {
+        assert_eq!(far.head().await, GET_AS_SENT.replace("/a", path));
+        far.send(&OK.replace("hello", body)).await;
+        assert_eq!(response(&mut client).await.1, body);
+    }
+}
+
+#[tokio::test]
+async fn content_streams_both_ways_with_trailers() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    let request = "POST http://example.com/ HTTP/1.1\r\nHost: x\r\nTE: trailers\r\n\
+                   Connection: TE\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n";
+    say(&mut client, request).await;
+    let mut far = house.dialled().await.far();
+    let sent = far.head().await;
+    assert!(sent.contains("transfer-encoding: chunked\r\n"), "{sent}");
+    assert!(sent.contains("connection: te\r\n") && sent.contains("te: trailers\r\n"), "{sent}");
+    // Each piece passes before the next is sent: nothing is gathered on the way.
+    for piece in ["5\r\nhello\r\n", "3\r\nyou\r\n", "0\r\nX-Sum: 1\r\n\r\n"] {
+        say(&mut client, piece).await;
+        let passed = take(&mut far.stream, piece.len()).await;
+        assert_eq!(passed.to_lowercase(), piece.to_lowercase());
+    }
+    far.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n").await;
+    let received = head(&mut client).await;
+    assert!(received.contains("transfer-encoding: chunked\r\n"), "{received}");
+    for piece in ["5\r\nhello\r\n", "3\r\nyou\r\n", "0\r\nx-sum: 2\r\n\r\n"] {
+        far.send(piece).await;
+        assert_eq!(take(&mut client, piece.len()).await.to_lowercase(), piece);
+    }
+}
+
+#[tokio::test]
+async fn a_get_with_content_keeps_it() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    let content = "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    say(&mut client, &GET.replace("\r\n\r\n", &format!("\r\n{content}"))).await;
+    let mut far = house.dialled().await.far();
+    assert!(far.head().await.contains("transfer-encoding: chunked\r\n"));
+    assert_eq!(take(&mut far.stream, 12).await, "2\r\nhi\r\n0\r\n\r\n");
+}
+
+#[tokio::test]
+async fn an_upload_that_waits_is_told_to_go_on() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    let request = "PUT http://example.com/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\
+                   Expect: 100-continue\r\n\r\n";
+    say(&mut client, request).await;
+    let mut far = house.dialled().await.far();
+    assert_eq!(head(&mut client).await, "HTTP/1.1 100 Continue\r\n\r\n");
+    say(&mut client, "hello").await;
+    let sent = far.head().await;
+    assert!(sent.contains("content-length: 5\r\n") && !sent.contains("expect"), "{sent}");
+    assert_eq!(take(&mut far.stream, 5).await, "hello");
+    // Informational responses are the web server's to send and not ours to pass on.
+    far.send("HTTP/1.1 100 Continue\r\n\r\n").await;
+    far.send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").await;
+    far.send(OK).await;
+    assert_eq!(response(&mut client).await.1, "hello");
+}
+
+#[tokio::test]
+async fn a_head_has_a_length_and_no_content() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    say(&mut client, &GET.replace("GET", "HEAD")).await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    far.send("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n").await;
+    assert!(head(&mut client).await.contains("content-length: 1234\r\n"));
+    say(&mut client, GET).await;
+    assert_eq!(far.head().await, GET_AS_SENT, "the connection is in step");
+}
+
+#[tokio::test]
+async fn an_old_client_gets_what_it_understands() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    say(&mut client, "GET http://example.com/a HTTP/1.0\r\n\r\n").await;
+    let mut far = house.dialled().await.far();
+    assert_eq!(far.head().await, GET_AS_SENT);
+    far.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
+    let all = String::from_utf8(read_to_end(&mut client).await).expect("ASCII");
+    assert!(all.starts_with("HTTP/1.0 200 OK\r\n") && all.ends_with("\r\n\r\nhello"), "{all}");
+    assert!(!all.contains("transfer-encoding"));
+}
+
+#[tokio::test]
+async fn a_response_without_a_length_ends_with_its_connection() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    say(&mut client, GET).await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    far.send("HTTP/1.0 200 OK\r\n\r\nhello").await;
+    drop(far);
+    let received = head(&mut client).await;
+    assert!(received.starts_with("HTTP/1.1 200 OK\r\n"), "{received}");
+    assert_eq!(take(&mut client, 15).await, "5\r\nhello\r\n0\r\n\r\n");
+    say(&mut client, GET).await;
+    house.dialled().await.far();
+}
+
+#[tokio::test]
+async fn a_response_that_breaks_off_is_a_reset() {
+    let framings = [
+        ("HTTP/1.1", "Content-Length: 100"),
+        ("HTTP/1.1", "Transfer-Encoding: chunked"),
+        ("HTTP/1.1", "X: until the end"),
+        ("HTTP/1.0", "X: until the end"),
+    ];
+    for (version, framing) in framings {
+        let mut house = House::new(Outcome::Connect).await;
+        let (mut client, task) = house.client().await;
+        say(&mut client, &GET.replace("HTTP/1.1", version)).await;
+        let mut far = house.dialled().await.far();
+        far.head().await;
+        far.send(&format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n")).await;
+        head(&mut client).await;
+        far.send("5\r\nhello\r\n").await;
+        take(&mut client, 5).await;
+        far.cut();
+        let mut rest = Vec::new();
+        let error = timeout(HANG, client.read_to_end(&mut rest)).await.expect("in time");
+        let error = error.expect_err("not a clean end");
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{version} {framing}");
+        assert!(!rest.ends_with(b"0\r\n\r\n"));
+        task.await.expect("no panic");
+    }
+}
+
+#[tokio::test]
+async fn a_stale_connection_is_replaced_without_a_word() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    say(&mut client, GET).await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    far.send(OK).await;
+    response(&mut client).await;
+    // It goes while it idles.
+    drop(far);
+    say(&mut client, GET).await;
+    let mut far = house.dialled().await.far();
+    assert_eq!(far.head().await, GET_AS_SENT);
+    far.send(OK).await;
+    response(&mut client).await;
+    // It goes when the next request is already on its way.
+    say(&mut client, GET).await;
+    far.head().await;
+    drop(far);
+    let mut far = house.dialled().await.far();
+    assert_eq!(far.head().await, GET_AS_SENT);
+    far.send(OK).await;
+    response(&mut client).await;
+    // What may have been done is not done again.
+    say(&mut client, &GET.replace("GET", "POST")).await;
+    far.head().await;
+    drop(far);
+    let (head, _) = response(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{head}");
+    assert!(head.contains("proxy-status: sockeye; error=connection_terminated;"), "{head}");
+    house.no_dial();
+}
+
+#[tokio::test]
+async fn a_web_socket_passes_with_early_data_both_ways() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, task) = house.client().await;
+    let request = "GET http://example.com/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
+                   Upgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\nearly";
+    say(&mut client, request).await;
+    let mut far = house.dialled().await.far();
+    let sent = far.head().await;
+    assert!(sent.contains("connection: upgrade\r\n") && sent.contains("upgrade: websocket\r\n"));
+    far.send(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: a\r\n\r\nfirst",
+    )
+    .await;
+    let received = head(&mut client).await;
+    assert!(received.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{received}");
+    assert!(received.contains("connection: upgrade\r\n"), "{received}");
+    assert!(received.contains("upgrade: websocket\r\n"), "{received}");
+    assert!(received.contains("sec-websocket-accept: a\r\n"), "{received}");
+    assert_eq!(take(&mut client, 5).await, "first");
+    assert_eq!(take(&mut far.stream, 5).await, "early");
+    say(&mut client, "ping").await;
+    assert_eq!(take(&mut far.stream, 4).await, "ping");
+    client.shutdown().await.expect("open");
+    assert_eq!(read_to_end(&mut far.stream).await, b"");
+    far.send("last words").await;
+    drop(far);
+    assert_eq!(read_to_end(&mut client).await, b"last words");
+    timeout(HANG, task).await.expect("over").expect("no panic");
+}
+
+#[tokio::test]
+async fn a_web_socket_that_is_cut_is_a_reset() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    let fields = "\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+    say(&mut client, &GET.replace("\r\n\r\n", fields)).await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    far.send(&format!("HTTP/1.1 101 Switching Protocols{fields}")).await;
+    head(&mut client).await;
+    far.cut();
+    let error = client.read_u8().await.expect_err("not an end");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_declined_is_a_response_like_others() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    say(&mut client, &GET.replace("\r\n\r\n", "\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"))
+        .await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    far.send(OK).await;
+    assert_eq!(response(&mut client).await.1, "hello");
+    say(&mut client, GET).await;
+    assert_eq!(far.head().await, GET_AS_SENT);
+}
+
+#[tokio::test]
+async fn a_client_that_has_said_all_gets_its_answer() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, task) = house.client().await;
+    say(&mut client, GET).await;
+    client.shutdown().await.expect("open");
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    far.send(OK).await;
+    assert!(read_to_end(&mut client).await.ends_with(b"hello"));
+    timeout(HANG, task).await.expect("over").expect("no panic");
+}
+
+#[tokio::test]
+async fn a_client_that_resets_takes_its_request_along() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, task) = house.client().await;
+    say(&mut client, GET).await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    crate::listen::stream::ClientStream::Tcp(client).reset();
+    timeout(HANG, task).await.expect("over").expect("no panic");
+    assert_eq!(read_to_end(&mut far.stream).await, b"");
+}
+
+#[tokio::test]
+async fn shutdown_lets_a_response_finish_and_an_idle_client_go() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut idle, _task) = house.client().await;
+    say(&mut idle, GET).await;
+    let mut idle_far = house.dialled().await.far();
+    idle_far.head().await;
+    idle_far.send(OK).await;
+    response(&mut idle).await;
+
+    let (mut busy, _task) = house.client().await;
+    say(&mut busy, GET).await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    house.shutdown.cancel();
+    assert_eq!(read_to_end(&mut idle).await, b"");
+    far.send(OK).await;
+    let (head, body) = response(&mut busy).await;
+    assert!(head.contains("connection: close\r\n"), "{head}");
+    assert_eq!(body, "hello");
+    assert_eq!(read_to_end(&mut busy).await, b"");
+}
+
+#[tokio::test]
+async fn a_password_is_asked_for_and_kept() {
+    let limits = GreetingLimits::default();
+    let mut house = House::with(Outcome::Connect, Some(credentials()), limits).await;
+    let (mut client, _task) = house.client().await;
+    let authorized = |request: &str, value: &str| {
+        request.replace("\r\n\r\n", &format!("\r\nProxy-Authorization: {value}\r\n\r\n"))
+    };
+    let wrong = ["Basic YWRhOndyb25n", "Basic YWRh", "Basic !", "Basic", "Bearer YWRhOnNlY3JldA=="];
+    let connect = "CONNECT example.com:443 HTTP/1.1\r\n\r\n";
+    let mut refused: Vec<_> = wrong.iter().map(|value| authorized(GET, value)).collect();
+    refused.extend([GET.to_owned(), connect.to_owned(), GET.replace("example.com", "a..b")]);
+    for request in refused {
+        say(&mut client, &request).await;
+        let (head, _) = response(&mut client).await;
+        assert!(head.starts_with("HTTP/1.1 407 Proxy Authentication Required\r\n"), "{head}");
+        assert!(head.contains("proxy-authenticate: Basic realm=\"sockeye\"\r\n"), "{head}");
+        assert!(!head.contains("connection: close"), "{head}");
+    }
+    house.no_dial();
+    // "ada:secret", on the same connection.
+    say(&mut client, &authorized(GET, "bAsIc YWRhOnNlY3JldA==")).await;
+    let dialled = house.dialled().await;
+    assert_eq!(dialled.request.user.as_deref(), Some("ada"));
+    let mut far = dialled.far();
+    assert_eq!(far.head().await, GET_AS_SENT, "the password goes no further");
+    far.send(OK).await;
+    response(&mut client).await;
+    say(&mut client, &authorized(connect, "Basic YWRhOnNlY3JldA==")).await;
+    house.dialled().await.far();
+    assert!(head(&mut client).await.starts_with("HTTP/1.1 200 Connection established\r\n"));
+}
+
+#[tokio::test]
+async fn a_failure_is_told_with_its_reason() {
+    let error = DialError::NoSession {
+        server: "me@<b>host".into(),
+        reason: "\u{1b}[31mno \"route\"\r\nX-Evil: 1".into(),
+    };
+    let mut house = House::new(Outcome::Fail(error)).await;
+    let (mut client, _task) = house.client().await;
+    for request in [GET, "CONNECT example.com:80 HTTP/1.1\r\n\r\n", GET] {
+        say(&mut client, request).await;
+        let (head, body) = response(&mut client).await;
+        assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{head}");
+        let field = "proxy-status: sockeye; error=destination_unavailable; \
+                     next-hop=\"me@<b>host\"; details=\"no session";
+        assert!(head.contains(field), "{head}");
+        assert!(head.contains("content-security-policy: default-src 'none'\r\n"), "{head}");
+        assert!(head.contains("x-content-type-options: nosniff\r\n"), "{head}");
+        assert!(!head.to_lowercase().contains("\r\nx-evil"), "{head}");
+        assert!(body.contains("example.com:80") && body.contains("me@&lt;b&gt;host"), "{body}");
+        assert!(!body.contains('\u{1b}'));
+        house.dialled().await;
+    }
+}
