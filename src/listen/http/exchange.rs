@@ -100,7 +100,10 @@ impl<R: Road> Exchange<R> {
         match self.try_answer(request).await {
             Ok(response) => response,
             Err(failure) => {
-                debug!(error = %failure, "request refused");
+                // A dial has logged its own failure.
+                if !matches!(failure, Failure::Dial { .. }) {
+                    debug!(listener = %self.listener, error = %failure, "request refused");
+                }
                 failure.into_response(afterwards).map(Either::Right)
             }
         }

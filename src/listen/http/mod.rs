@@ -135,9 +135,9 @@ async fn finish<R: Road>(
             switch_protocols(&exchange, client, server, socket).await;
             None
         }
-        (result, _) => {
-            // The connection to the web server need not wait for the client to go.
-            drop(exchange);
+        (result, unheard) => {
+            // What leads to the far side need not wait for the client to go.
+            drop((exchange, unheard));
             close(result, Arc::into_inner(socket)?.into_stream()).await;
             None
         }

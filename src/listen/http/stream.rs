@@ -119,3 +119,42 @@ impl AsyncWrite for HttpStream {
 
 /// Half of the time that a quiet client which has stopped sending is waited for.
 const QUIET: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::UnixStream;
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_only_listens_is_given_up_when_nothing_is_said() {
+        let (mut client, server) = UnixStream::pair().expect("sockets");
+        let socket = HttpSocket::new(ClientStream::Unix(server));
+        let hour = Duration::from_secs(3600);
+        assert!(timeout(hour, socket.abandoned()).await.is_err(), "it may still ask");
+        client.shutdown().await.expect("open");
+        let start = Instant::now();
+        socket.abandoned().await;
+        assert_eq!(start.elapsed(), 2 * QUIET);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_written_to_is_not_given_up() {
+        let (mut client, server) = UnixStream::pair().expect("sockets");
+        client.shutdown().await.expect("open");
+        let socket = Arc::new(HttpSocket::new(ClientStream::Unix(server)));
+        let mut stream = HttpStream::new(socket.clone(), Bytes::new());
+        let talk = async {
+            for _ in 0..100 {
+                stream.write_all(b"x").await.expect("room");
+                sleep(QUIET).await;
+            }
+        };
+        tokio::select! {
+            () = talk => {}
+            () = socket.abandoned() => panic!("given up"),
+        }
+    }
+}
