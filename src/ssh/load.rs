@@ -2,7 +2,7 @@
 //!
 //! Time is cut into beats (see [`Load::beat`]): a channel is active in a beat in which it carried
 //! anything, and bulk in one in which it carried much. So an idle keep-alive connection weighs
-//! nothing, and a download weighs from its first megabyte on.
+//! nothing, a download weighs from its first megabyte on, and neither weighs when it is over.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,13 +35,23 @@ struct Counter {
     before: AtomicUsize,
 }
 
+/// The beats in which one channel was counted in a [`Counter`].
+#[derive(Debug, Default)]
+struct Mark {
+    /// The last one, plus one; 0 is never.
+    last: AtomicU64,
+    /// Whether it was counted in the one before that, too.
+    twice: AtomicBool,
+}
+
 /// One channel's share of its session's load, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lease {
     load: Arc<Load>,
-    /// The last beat in which it carried anything, and how much it carried in it.
-    beat: AtomicU64,
+    /// How much it carried in the beat in which it last carried anything.
     carried: AtomicU64,
+    active: Mark,
+    bulk: Mark,
     slow: AtomicBool,
     held: AtomicBool,
     confirmed: AtomicBool,
@@ -117,8 +127,9 @@ impl Load {
         self.joined.notify_waiters();
         Lease {
             load: Arc::clone(self),
-            beat: AtomicU64::new(u64::MAX),
             carried: AtomicU64::new(0),
+            active: Mark::default(),
+            bulk: Mark::default(),
             slow: AtomicBool::new(false),
             held: AtomicBool::new(false),
             confirmed: AtomicBool::new(false),
@@ -135,6 +146,33 @@ impl Counter {
     fn turn(&self) {
         self.before.store(self.now.swap(0, Relaxed), Relaxed);
     }
+
+    /// Counts a channel in this beat, once.
+    fn enter(&self, mark: &Mark, beat: u64) {
+        let last = mark.last.swap(beat + 1, Relaxed);
+        if last != beat + 1 {
+            mark.twice.store(last == beat, Relaxed);
+            self.now.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Takes back what a channel that is over has been counted for.
+    fn leave(&self, mark: &Mark, beat: u64) {
+        let last = mark.last.load(Relaxed);
+        if last == beat + 1 {
+            take_one(&self.now);
+            if mark.twice.load(Relaxed) {
+                take_one(&self.before);
+            }
+        } else if last == beat && last > 0 {
+            take_one(&self.before);
+        }
+    }
+}
+
+// The beat may turn between two of these steps. What is counted wrongly then is gone two beats later.
+fn take_one(count: &AtomicUsize) {
+    let _ = count.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1));
 }
 
 impl Lease {
@@ -155,16 +193,15 @@ impl Lease {
         self.carry(bytes as u64);
     }
 
-    // Both directions may come here at once. A lost update costs a count for one beat.
+    // Both directions may come here at once. What is counted wrongly then is gone two beats later.
     fn carry(&self, bytes: u64) {
         let beat = self.load.beat.load(Relaxed);
-        if self.beat.swap(beat, Relaxed) != beat {
+        if self.active.last.load(Relaxed) != beat + 1 {
             self.carried.store(0, Relaxed);
-            self.load.active.now.fetch_add(1, Relaxed);
+            self.load.active.enter(&self.active, beat);
         }
-        let before = self.carried.fetch_add(bytes, Relaxed);
-        if before < BULK && before + bytes >= BULK {
-            self.load.bulk.now.fetch_add(1, Relaxed);
+        if self.carried.fetch_add(bytes, Relaxed) + bytes >= BULK {
+            self.load.bulk.enter(&self.bulk, beat);
         }
     }
 
@@ -219,6 +256,9 @@ impl Drop for Lease {
         self.confirmed();
         self.set_pace(Pace::Kept);
         self.set_held(false);
+        let beat = self.load.beat.load(Relaxed);
+        self.load.active.leave(&self.active, beat);
+        self.load.bulk.leave(&self.bulk, beat);
         if self.load.channels.fetch_sub(1, Relaxed) == 1 {
             *self.load.emptied() = Some(Instant::now());
         }
@@ -270,6 +310,12 @@ mod tests {
         assert_eq!((load.active(), load.bulk()), (2, 1), "it was so a moment ago");
         load.beat();
         assert_eq!((load.active(), load.bulk()), (0, 0));
-        assert_eq!(load.carried(), 100 + 900 * 1024);
+        large.received(900 * 1024);
+        load.beat();
+        large.received(900 * 1024);
+        assert_eq!((load.active(), load.bulk()), (1, 1));
+        drop(large);
+        assert_eq!((load.active(), load.bulk()), (0, 0), "what is over does not weigh");
+        assert_eq!(load.carried(), 100 + 2700 * 1024);
     }
 }

@@ -20,7 +20,7 @@ use crate::support::web::Web;
 fn a_cut_in_a_download_is_a_reset_and_never_an_end() {
     let (target, sshd) = (Target::source(DOWNLOAD), Sshd::start());
     let link = Link::to(sshd.port());
-    let proxy = Sockeye::start(&sshd.ssh_config_through(link.port()));
+    let proxy = Sockeye::single(&sshd.ssh_config_through(link.port()));
     for round in 0..scaled(40, 1000) {
         let protocol = Protocol::ALL[round % 3];
         let mut client = protocol.open(proxy.address(), "127.0.0.1", target.port());
@@ -37,7 +37,7 @@ fn a_cut_in_a_download_is_a_reset_and_never_an_end() {
 fn a_cut_in_a_plain_http_response_is_a_reset() {
     let (web, sshd) = (Web::start(), Sshd::start());
     let link = Link::to(sshd.port());
-    let proxy = Sockeye::start(&sshd.ssh_config_through(link.port()));
+    let proxy = Sockeye::single(&sshd.ssh_config_through(link.port()));
     for round in 0..scaled(10, 300) {
         let path = ["/closed", "/chunked", "/bytes"][round % 3];
         let url = web.url(&format!("{path}/{}", 2 * DOWNLOAD));
@@ -57,7 +57,7 @@ fn a_flipped_byte_reaches_nobody() {
     let (source, (sink, received)) = (Target::source(DOWNLOAD), Target::sink());
     let sshd = Sshd::start();
     let link = Link::to(sshd.port());
-    let proxy = Sockeye::start(&sshd.ssh_config_through(link.port()));
+    let proxy = Sockeye::single(&sshd.ssh_config_through(link.port()));
     for round in 0..scaled(10, 300) {
         let mut client = Protocol::Socks5.open(proxy.address(), "127.0.0.1", source.port());
         // Far enough from the end: where the packet's length is hit, it takes more bytes to notice.
@@ -84,7 +84,7 @@ fn the_client_may_end_first() {
     let sshd = Sshd::start();
     let quality = Quality { delay: Duration::from_millis(20), rate: 0 };
     let link = Link::with(sshd.port(), quality);
-    let proxy = Sockeye::start(&sshd.ssh_config_through(link.port()));
+    let proxy = Sockeye::single(&sshd.ssh_config_through(link.port()));
     for protocol in Protocol::ALL {
         let mut client = protocol.open(proxy.address(), "127.0.0.1", target.port());
         io::copy(&mut Content::of(HALF), &mut client).expect("sent");
@@ -102,7 +102,7 @@ fn the_client_may_end_first() {
 fn the_target_may_end_first() {
     let (target, received) = Target::read_after_end();
     let sshd = Sshd::start();
-    let proxy = Sockeye::start(&sshd.ssh_config());
+    let proxy = Sockeye::single(&sshd.ssh_config());
     for protocol in Protocol::ALL {
         let mut client = protocol.open(proxy.address(), "127.0.0.1", target.port());
         assert_eq!(client.read(&mut [0]).expect("a clean end"), 0, "{protocol:?}");
@@ -117,7 +117,7 @@ fn the_target_may_end_first() {
 #[ignore = "needs ssh"]
 fn a_client_may_end_while_its_channel_opens() {
     let server = Scripted::start(Script::EchoAfter(Duration::from_millis(300)));
-    let proxy = Sockeye::start(&server.ssh_config());
+    let proxy = Sockeye::single(&server.ssh_config());
     for protocol in Protocol::ALL {
         let mut client = connect(proxy.address());
         let early = b"said before the answer";
@@ -141,7 +141,7 @@ fn a_close_ends_the_connection_with_or_without_an_end() {
         (Script::SendAndEof(100_000), 100_000),
     ] {
         let server = Scripted::start(script);
-        let proxy = Sockeye::start(&server.ssh_config());
+        let proxy = Sockeye::single(&server.ssh_config());
         let mut client = Protocol::Socks5.open(proxy.address(), "target.example", 80);
         let (bytes, _) = read_to_any_end(&mut client);
         assert!(bytes.len() == length && is_prefix(&bytes), "{script:?}: {}", bytes.len());
@@ -154,7 +154,7 @@ fn a_close_ends_the_connection_with_or_without_an_end() {
 #[ignore = "needs ssh"]
 fn a_disconnect_by_the_server_is_a_cut() {
     let server = Scripted::start(Script::SendAndDisconnect(100_000));
-    let proxy = Sockeye::start(&server.ssh_config());
+    let proxy = Sockeye::single(&server.ssh_config());
     for protocol in Protocol::ALL {
         let mut client = protocol.open(proxy.address(), "target.example", 80);
         begin(&mut client);
@@ -170,7 +170,7 @@ fn resets_at_random_bytes_hang_nothing() {
     const LENGTH: u64 = 300_000;
     let target = Target::reset(|| fastrand::u64(..LENGTH));
     let (source, sshd) = (Target::source(LENGTH), Sshd::start());
-    let proxy = Sockeye::start(&sshd.ssh_config());
+    let proxy = Sockeye::single(&sshd.ssh_config());
     let idle = sshd.sockets();
     for round in 0..scaled(200, 10_000) {
         let protocol = Protocol::ALL[round % 3];

@@ -99,7 +99,7 @@ fn malformed_socks_is_refused() {
         name("fe80::1%eth0"),
         name("target..example"),
         name(&"a".repeat(64)),
-        name(&"a.".repeat(127)),
+        name(&"ab.".repeat(85)),
         four(b"\0\0\x7f\0\0\x01me\0"),
         four(b"\0\x50\0\0\0\x01me\0\0"),
         four(b"\0\x50\0\0\0\x01me\0a b\0"),

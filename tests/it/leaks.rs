@@ -17,7 +17,7 @@ use crate::support::{process, scaled, wait};
 #[ignore = "needs sshd"]
 fn short_connections_leave_the_memory_as_it_was() {
     let (target, sshd) = (Target::source(100), Sshd::start());
-    let proxy = Sockeye::start(&sshd.ssh_config());
+    let proxy = Sockeye::single(&sshd.ssh_config());
     let idle = Idle::now(&proxy, &sshd);
     short_connections(1000, proxy.address(), target.port());
     idle.wait(&proxy, &sshd);
@@ -32,7 +32,7 @@ fn short_connections_leave_the_memory_as_it_was() {
 #[ignore = "needs sshd"]
 fn clients_that_reset_leave_nothing() {
     let (target, sshd) = (Target::source(1_000_000), Sshd::start());
-    let proxy = Sockeye::start(&sshd.ssh_config());
+    let proxy = Sockeye::single(&sshd.ssh_config());
     let idle = Idle::now(&proxy, &sshd);
     let once = |round| leave_in_the_middle(round, proxy.address(), target.port());
     (0..200).for_each(once);
@@ -50,7 +50,7 @@ fn clients_that_reset_leave_nothing() {
 #[ignore = "needs ssh"]
 fn a_channel_that_opens_too_late_is_closed() {
     let server = Scripted::start(Script::EchoAfter(Duration::from_millis(500)));
-    let proxy = Sockeye::start(&server.ssh_config());
+    let proxy = Sockeye::single(&server.ssh_config());
     let count = 60;
     for round in 0..count {
         let mut client = connect(proxy.address());

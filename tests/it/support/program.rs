@@ -28,6 +28,12 @@ impl Sockeye {
         Self::with(ssh_config, &[])
     }
 
+    /// As [`Sockeye::start`], with a pool of one session, for what is done to the link and for what
+    /// is counted on the server.
+    pub(crate) fn single(ssh_config: &Path) -> Self {
+        Self::with(ssh_config, &["--sessions", "1"])
+    }
+
     /// As [`Sockeye::start`], with further arguments.
     pub(crate) fn with(ssh_config: &Path, arguments: &[&str]) -> Self {
         let mut command = program();
