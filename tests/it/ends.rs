@@ -38,6 +38,7 @@ fn a_cut_in_a_plain_http_response_is_a_reset() {
     let (web, sshd) = (Web::start(), Sshd::start());
     let link = Link::to(sshd.port());
     let proxy = Sockeye::single(&sshd.ssh_config_through(link.port()));
+    let mut cuts = 0;
     for round in 0..scaled(10, 300) {
         let path = ["/closed", "/chunked", "/bytes"][round % 3];
         let url = web.url(&format!("{path}/{}", 2 * DOWNLOAD));
@@ -45,10 +46,17 @@ fn a_cut_in_a_plain_http_response_is_a_reset() {
         drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", web.port()));
         let mut client = connect(proxy.address());
         link.plan(Direction::Down, HEAD + somewhere(DOWNLOAD), Fault::Cut);
-        write!(client, "GET {url} HTTP/1.1\r\nHost: {}\r\n\r\n", web.address()).expect("sent");
+        let head = format!("Host: {}\r\nConnection: close\r\n\r\n", web.address());
+        write!(client, "GET {url} HTTP/1.1\r\n{head}").expect("sent");
         let (bytes, ended) = read_to_any_end(&mut client);
+        // Cut before the response has begun, there is something better to say than a reset.
+        if bytes.starts_with(b"HTTP/1.1 502") {
+            continue;
+        }
+        cuts += 1;
         assert_cut(&ended, &format!("round {round}, {path}, {} bytes", bytes.len()));
     }
+    assert!(cuts > 0, "every cut came before the response");
 }
 
 #[test]
