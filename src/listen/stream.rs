@@ -66,7 +66,7 @@ impl ClientStream {
 impl Client for ClientStream {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         loop {
-            if let Poll::Pending = self.poll_readable(cx)? {
+            if self.poll_readable(cx)?.is_pending() {
                 if buf.is_empty() {
                     *buf = BytesMut::new();
                 }

@@ -88,7 +88,9 @@ mod tests {
             steps in prop::collection::vec(1_usize..80, 1..200),
         ) {
             let mut backlog = Backlog::default();
-            pieces.iter().for_each(|p| backlog.push(Bytes::copy_from_slice(p)));
+            for piece in &pieces {
+                backlog.push(Bytes::copy_from_slice(piece));
+            }
             let mut out = Vec::new();
             for step in steps {
                 let mut slices = [IoSlice::new(&[]); 4];

@@ -94,7 +94,8 @@ impl Connector {
         let socket = tokio::time::timeout(limit, reached)
             .await
             .map_err(|_| ConnectError::TimedOut { stage: "TCP connection", limit })??;
-        let socket = SshSocket::new(socket, UNACKNOWLEDGED).map_err(handshake_error)?;
+        let socket = SshSocket::new(socket, UNACKNOWLEDGED)
+            .map_err(|error| ConnectError::Handshake(error.to_string()))?;
 
         let cut = CancellationToken::new();
         // Cuts the transport on every early return, so that the library's task ends.
@@ -103,7 +104,8 @@ impl Connector {
         let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
         let transport = Transport::new(BufReader::with_capacity(READ_BUFFER, socket), &cut);
         let handshake = client::connect_stream(self.library_config().await, transport, handler);
-        let mut handle = self.within("handshake", handshake).await?.map_err(handler_error)?;
+        let mut handle =
+            self.within("handshake", handshake).await?.map_err(|error| handler_error(&error))?;
         let login = auth::authenticate(&mut handle, config, &self.credentials, &self.prompter);
         let login = self.within("login", login).await??;
         let barrier = barrier(&handle).await;
@@ -197,11 +199,7 @@ async fn barrier(handle: &Handle<SessionHandler>) -> Barrier {
     }
 }
 
-fn handshake_error(error: std::io::Error) -> ConnectError {
-    ConnectError::Handshake(error.to_string())
-}
-
-fn handler_error(error: HandlerError) -> ConnectError {
+fn handler_error(error: &HandlerError) -> ConnectError {
     ConnectError::Handshake(one_line(&error.to_string()))
 }
 

@@ -90,10 +90,9 @@ impl SessionHandler {
         Self { policy, observed, _closed: closed }
     }
 
-    fn refuse(kind: &'static str) -> Result<(), HandlerError> {
-        // Dropping the library's open handle refuses as administratively prohibited.
+    // Dropping the library's open handle, too, refuses as administratively prohibited.
+    fn refuse(kind: &'static str) {
         debug!(kind, "refused a channel that the server wanted to open");
-        Ok(())
     }
 }
 
@@ -136,8 +135,8 @@ impl Handler for SessionHandler {
                 negotiated: names.key.as_str().to_owned(),
             });
         }
-        facts.key_exchange = names.kex.as_ref().to_owned();
-        facts.cipher = names.cipher.as_ref().to_owned();
+        names.kex.as_ref().clone_into(&mut facts.key_exchange);
+        names.cipher.as_ref().clone_into(&mut facts.cipher);
         Ok(())
     }
 
@@ -171,7 +170,8 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("forwarded-tcpip")
+        Self::refuse("forwarded-tcpip");
+        Ok(())
     }
 
     async fn server_channel_open_forwarded_streamlocal(
@@ -181,7 +181,8 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("forwarded-streamlocal")
+        Self::refuse("forwarded-streamlocal");
+        Ok(())
     }
 
     async fn server_channel_open_agent_forward(
@@ -190,7 +191,8 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("auth-agent")
+        Self::refuse("auth-agent");
+        Ok(())
     }
 
     async fn server_channel_open_session(
@@ -199,7 +201,8 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("session")
+        Self::refuse("session");
+        Ok(())
     }
 
     async fn server_channel_open_direct_tcpip(
@@ -212,7 +215,8 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("direct-tcpip")
+        Self::refuse("direct-tcpip");
+        Ok(())
     }
 
     async fn server_channel_open_direct_streamlocal(
@@ -222,7 +226,8 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("direct-streamlocal")
+        Self::refuse("direct-streamlocal");
+        Ok(())
     }
 
     async fn server_channel_open_x11(
@@ -233,7 +238,8 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("x11")
+        Self::refuse("x11");
+        Ok(())
     }
 
     async fn disconnected(

@@ -190,8 +190,8 @@ pub(super) enum Settled {
 mod tests {
     use super::*;
 
-    async fn yes() -> Settled {
-        Settled::Yes
+    fn yes() -> impl Future<Output = Settled> {
+        std::future::ready(Settled::Yes)
     }
 
     #[test]

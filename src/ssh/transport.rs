@@ -42,7 +42,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
         let this = self.get_mut();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Pending => unless_cut(this.cut_read.as_mut(), cx),
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 }
@@ -56,7 +56,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         let this = self.get_mut();
         match Pin::new(&mut this.stream).poll_write(cx, buf) {
             Poll::Pending => unless_cut(this.cut_write.as_mut(), cx),
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 
@@ -68,7 +68,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         let this = self.get_mut();
         match Pin::new(&mut this.stream).poll_write_vectored(cx, bufs) {
             Poll::Pending => unless_cut(this.cut_write.as_mut(), cx),
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 

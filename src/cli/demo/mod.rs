@@ -53,8 +53,8 @@ pub async fn run(
             // When nobody waits for it any more, the demo is ending.
             let _ = up.send(());
         };
-        let ended =
-            app::run(options, Prompter::nobody(), up, end_proxy.clone().cancelled_owned()).await;
+        let stop = end_proxy.clone().cancelled_owned();
+        let ended = Box::pin(app::run(options, Prompter::nobody(), up, stop)).await;
         proxy_over.cancel();
         ended
     };
