@@ -89,7 +89,8 @@ pub async fn run(
     let credentials = options.proxy_auth.as_deref().map(ProxyCredentials::read).transpose()?;
     let listeners = bind(&options.listeners)?;
     let pool = tokio::select! {
-        pool = connect(&options, prompter) => pool?,
+        // The state of a login is large and short-lived.
+        pool = Box::pin(connect(&options, prompter)) => pool?,
         () = &mut shutdown => return Ok(()),
     };
 

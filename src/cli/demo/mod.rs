@@ -54,7 +54,7 @@ pub async fn run(
             let _ = up.send(());
         };
         let stop = end_proxy.clone().cancelled_owned();
-        let ended = Box::pin(app::run(options, Prompter::nobody(), up, stop)).await;
+        let ended = app::run(options, Prompter::nobody(), up, stop).await;
         proxy_over.cancel();
         ended
     };
