@@ -115,6 +115,8 @@ pub async fn run(
     accepting.wait().await;
     drain(&connections).await;
     pool.shutdown().await;
+    // What was cut now tells its client so.
+    let _ = timeout(LAST_WORDS, connections.wait()).await;
     Ok(())
 }
 
@@ -161,5 +163,7 @@ async fn drain(connections: &TaskTracker) {
     }
 }
 
+/// How long connections may take to end once their sessions have.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long connections may go on after the program was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);

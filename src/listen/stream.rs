@@ -54,6 +54,18 @@ impl ClientStream {
         }
     }
 
+    /// Lets go of the connection so that the peer sees a fault and not a clean end.
+    pub(crate) fn reset(self) {
+        self.arm();
+    }
+
+    fn set_linger(&self, linger: Option<Duration>) {
+        if let Self::Tcp(socket) = self {
+            // It fails only where the socket is dead already.
+            let _ = SockRef::from(socket).set_linger(linger);
+        }
+    }
+
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, socket => socket.poll_read_ready(cx))
     }
@@ -90,22 +102,21 @@ impl Client for ClientStream {
         }
     }
 
+    fn arm(&self) {
+        // With a linger time of zero, close() sends a RST and throws away what is unsent. A unix
+        // socket knows no such thing: its peer sees the end of the stream, or ECONNRESET where we
+        // had not read all that it sent.
+        self.set_linger(Some(Duration::ZERO));
+    }
+
     fn poll_shutdown(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.set_linger(None);
         Poll::Ready(self.socket().shutdown(Shutdown::Write))
     }
 
     async fn gone(&self) {
         // The kernel reports an error when the peer has reset the connection.
         let _ = either!(self, socket => socket.ready(Interest::ERROR).await);
-    }
-
-    fn reset(self) {
-        // With a linger time of zero, close() sends a RST and throws away what is unsent. A unix
-        // socket knows no such thing: its peer sees the end of the stream, or ECONNRESET where we
-        // had not read all that it sent.
-        if let Self::Tcp(socket) = &self {
-            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
-        }
     }
 }
 

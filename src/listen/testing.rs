@@ -24,7 +24,6 @@ use super::proxy_auth::ProxyCredentials;
 use super::road::Road;
 use super::stream::ClientStream;
 use crate::dial::DialError;
-use crate::relay::Client as _;
 use crate::request::{Request, Source};
 
 /// What every dial comes to.

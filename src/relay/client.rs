@@ -14,14 +14,15 @@ pub trait Client: Send + Sync {
     /// Writes some of `bufs`; returns how much.
     fn poll_write(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
 
-    /// Ends the direction to the client.
+    /// From now on, letting go of the connection is a reset, whatever the reason: a lost session, a
+    /// panic, the end of the process. Until [`poll_shutdown`](Self::poll_shutdown).
+    fn arm(&self);
+
+    /// Ends the direction to the client, cleanly.
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Completes when the client has reset the connection. It need not notice a clean end.
     fn gone(&self) -> impl Future<Output = ()> + Send;
-
-    /// Ends the connection so that the client sees a fault and not a clean end.
-    fn reset(self);
 }
 
 /// The most that one read takes in, in bytes.

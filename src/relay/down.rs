@@ -97,7 +97,11 @@ impl<C: Client> Drain<'_, C> {
             }
             let spilled = self.poll_spill(cx);
             match taken {
-                Taken::Batch => {}
+                // There may be more, but the others have their turn first.
+                Taken::Batch => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 // Room may have been made by now.
                 Taken::Held if !self.must_hold() => {}
                 // What came back from the file can be written.
@@ -114,7 +118,9 @@ impl<C: Client> Drain<'_, C> {
             if self.must_hold() && !self.poll_joined(cx) {
                 return Taken::Held;
             }
-            self.joined = None;
+            if self.joined.take().is_some() {
+                self.reader.lease().set_held(false);
+            }
             match self.reader.poll_recv(cx) {
                 Poll::Pending => return Taken::All,
                 Poll::Ready(Some(Incoming::Data(data))) => {
@@ -132,9 +138,10 @@ impl<C: Client> Drain<'_, C> {
         Taken::All
     }
 
-    /// Whether there is no room in memory and nobody who would suffer from waiting.
+    /// Whether there is no room in memory and nobody who would suffer from waiting. What has been
+    /// spilled while somebody was there goes first.
     fn must_hold(&self) -> bool {
-        self.is_full() && self.reader.lease().is_alone()
+        (self.is_full() || self.spill.is_some()) && self.reader.lease().is_alone()
     }
 
     /// Whether memory has no more room for this connection.
@@ -169,6 +176,9 @@ impl<C: Client> Drain<'_, C> {
             },
         };
         spill.push(data);
+        if spill.in_memory() >= self.relayer.limits.connection {
+            return self.give_up("the temporary file cannot be written fast enough");
+        }
         if self.disk.is_used_up() {
             self.give_up("the room for what waits for slow clients is used up");
         }
@@ -213,18 +223,11 @@ impl<C: Client> Drain<'_, C> {
 
     /// Tells the others what waits here.
     fn account(&mut self) {
-        let weight = self.weight();
-        if weight != self.memory.taken() {
-            self.memory.set(weight);
-            let waiting = weight + self.disk.taken();
-            let slow = if waiting >= LARGE { Pace::Slow } else { Pace::Kept };
-            self.reader.lease().set_pace(slow);
-        }
-        if let Some(spill) = &self.spill {
-            self.disk.set(spill.on_disk());
-        } else if self.disk.taken() > 0 {
-            self.disk.set(0);
-        }
+        self.memory.set(self.weight());
+        self.disk.set(self.spill.as_ref().map_or(0, Spill::on_disk));
+        let waiting = self.memory.taken() + self.disk.taken();
+        let pace = if waiting >= LARGE { Pace::Slow } else { Pace::Kept };
+        self.reader.lease().set_pace(pace);
     }
 }
 

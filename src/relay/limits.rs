@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Bounds on what waits for clients that do not keep up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BacklogLimits {
-    /// In memory for one connection, in bytes. Default 16 MiB.
+    /// In memory for one connection, in bytes, and as much again on its way to a file. Default
+    /// 16 MiB.
     pub connection: u64,
     /// In memory for all connections, in bytes. Default 256 MiB.
     pub memory: u64,
@@ -48,6 +49,9 @@ impl Budget {
 impl Share {
     /// Makes this share `amount` large, whatever the limit says: what is there is there.
     pub(super) fn set(&mut self, amount: u64) {
+        if amount == self.taken {
+            return;
+        }
         if amount > self.taken {
             self.budget.used.fetch_add(amount - self.taken, Relaxed);
         } else {

@@ -63,6 +63,7 @@ impl Relayer {
     ///
     /// Dropped, it closes the channel and the client's connection.
     pub async fn relay<C: Client>(&self, client: C, early: Bytes, channel: Channel) -> Ended {
+        client.arm();
         let (mut reader, writer) = channel.split();
         let closing = {
             let mut up = pin!(up::pump(&client, early, &writer));
@@ -139,19 +140,14 @@ impl Closing {
                 discard(&client).await;
                 Ended::Clean
             }
-            Self::Cut => {
-                client.reset();
-                Ended::Cut
-            }
+            // Unless the client has been told of a clean end, letting go is a reset.
+            Self::Cut => Ended::Cut,
             Self::ClientGone => {
                 // Where the far side has heard our EOF it is about to close by itself.
                 let _ = timeout(GRACE, closed(reader)).await;
                 Ended::ClientGone
             }
-            Self::NoRoom => {
-                client.reset();
-                Ended::NoRoom
-            }
+            Self::NoRoom => Ended::NoRoom,
         }
     }
 

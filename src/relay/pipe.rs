@@ -25,7 +25,7 @@ pub struct Pipe {
 /// Both ends of a new pipe.
 pub(super) fn ends() -> (Pipe, FarEnd) {
     let (near, far) = duplex(READ_SIZE);
-    let cut = Arc::new(AtomicBool::new(false));
+    let cut = Arc::default();
     let gone = CancellationToken::new();
     let far = FarEnd { stream: Mutex::new(far), cut: Arc::clone(&cut), gone: gone.clone() };
     (Pipe { stream: near, cut, _gone: gone.drop_guard() }, far)
@@ -110,16 +110,17 @@ impl Client for FarEnd {
         Pin::new(&mut *self.stream()).poll_write_vectored(cx, bufs)
     }
 
+    fn arm(&self) {
+        self.cut.store(true, Ordering::Release);
+    }
+
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.cut.store(false, Ordering::Release);
         Pin::new(&mut *self.stream()).poll_shutdown(cx)
     }
 
     async fn gone(&self) {
         self.gone.cancelled().await;
-    }
-
-    fn reset(self) {
-        self.cut.store(true, Ordering::Release);
     }
 }
 
@@ -139,8 +140,9 @@ mod tests {
     #[tokio::test]
     async fn a_reset_reads_as_a_fault_after_what_was_sent() {
         let (mut near, far) = ends();
+        far.arm();
         write(&far, b"half").await;
-        far.reset();
+        drop(far);
         let mut seen = Vec::new();
         let error = near.read_to_end(&mut seen).await.expect_err("a cut");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
@@ -150,7 +152,9 @@ mod tests {
     #[tokio::test]
     async fn an_end_reads_as_an_end() {
         let (mut near, far) = ends();
+        far.arm();
         write(&far, b"whole").await;
+        poll_fn(|cx| far.poll_shutdown(cx)).await.expect("an open pipe");
         drop(far);
         let mut seen = Vec::new();
         near.read_to_end(&mut seen).await.expect("a clean end");

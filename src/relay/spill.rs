@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use rustix::fs::{FallocateFlags, fallocate};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::backlog::Backlog;
@@ -25,6 +26,8 @@ pub(super) struct Spill {
     /// What has been read back and not been handed out.
     ahead: Backlog,
     job: Option<JoinHandle<io::Result<Done>>>,
+    /// What the job is writing, in bytes.
+    writing: u64,
 }
 
 #[derive(Debug)]
@@ -34,9 +37,13 @@ enum Done {
 }
 
 impl Spill {
-    /// Makes a file in the directory for temporary files.
+    /// Makes a file in the directory that `TMPDIR` names, or in `/var/tmp`: `/tmp` is often memory.
     pub(super) fn new() -> io::Result<Self> {
-        let file = Arc::new(tempfile::tempfile()?);
+        let file = match std::env::var_os("TMPDIR") {
+            Some(directory) => tempfile::tempfile_in(directory),
+            None => tempfile::tempfile_in("/var/tmp").or_else(|_| tempfile::tempfile()),
+        };
+        let file = Arc::new(file?);
         Ok(Self {
             file,
             start: 0,
@@ -44,6 +51,7 @@ impl Spill {
             queue: Backlog::default(),
             ahead: Backlog::default(),
             job: None,
+            writing: 0,
         })
     }
 
@@ -54,12 +62,12 @@ impl Spill {
 
     /// Bytes of the file in use.
     pub(super) fn on_disk(&self) -> u64 {
-        self.end
+        self.end - self.start
     }
 
     /// Bytes that are still in memory.
     pub(super) fn in_memory(&self) -> u64 {
-        self.queue.weight() + self.ahead.weight()
+        self.queue.weight() + self.ahead.weight() + self.writing
     }
 
     /// Whether everything has been taken out again.
@@ -104,7 +112,10 @@ impl Spill {
 
     fn finish(&mut self, done: Done) -> io::Result<()> {
         match done {
-            Done::Wrote(count) => self.end += count,
+            Done::Wrote(count) => {
+                self.end += count;
+                self.writing = 0;
+            }
             Done::Read(bytes) => {
                 self.start += bytes.len() as u64;
                 self.ahead.push(bytes);
@@ -124,6 +135,9 @@ impl Spill {
         self.job = Some(spawn_blocking(move || {
             let mut chunk = vec![0; count];
             file.read_exact_at(&mut chunk, start)?;
+            // The file system that cannot give the space back gives it back at the end.
+            let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let _ = fallocate(&*file, hole, start, count as u64);
             Ok(Done::Read(chunk.into()))
         }));
     }
@@ -131,6 +145,7 @@ impl Spill {
     fn write(&mut self) {
         let (file, end) = (Arc::clone(&self.file), self.end);
         let pieces = std::mem::take(&mut self.queue);
+        self.writing = pieces.weight();
         self.job = Some(spawn_blocking(move || {
             let mut at = end;
             for piece in pieces {

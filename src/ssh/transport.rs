@@ -1,8 +1,12 @@
-//! The byte stream under a session: any stream, with a switch to cut it from outside.
+//! The byte stream under a session: any stream, with a switch to cut it from outside, and a turn for
+//! the others.
 //!
 //! The library gives no time limit to a handshake and cannot be told to let go of its stream. So
 //! the stream itself can be cut: every read and write that waits then fails, and the session's task
 //! ends whatever it was doing.
+//!
+//! While data floods in, the session's task would run for megabytes before the runtime takes its
+//! turn away, and every connection's relay would wait for it. So it gives way by itself.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,6 +21,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// A stream that fails once its token is cancelled.
 pub(super) struct Transport<S> {
     stream: S,
+    /// Bytes until the next turn of the others.
+    turn: usize,
     // One for each direction: a future remembers one waker only.
     cut_read: Pin<Box<WaitForCancellationFutureOwned>>,
     cut_write: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -27,6 +33,7 @@ impl<S> Transport<S> {
     pub(super) fn new(stream: S, cut: &CancellationToken) -> Self {
         Self {
             stream,
+            turn: TURN,
             cut_read: Box::pin(cut.clone().cancelled_owned()),
             cut_write: Box::pin(cut.clone().cancelled_owned()),
         }
@@ -40,9 +47,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.turn == 0 {
+            this.turn = TURN;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
-            Poll::Pending => unless_cut(this.cut_read.as_mut(), cx),
-            ready @ Poll::Ready(_) => ready,
+            Poll::Pending => {
+                this.turn = TURN;
+                unless_cut(this.cut_read.as_mut(), cx)
+            }
+            ready @ Poll::Ready(_) => {
+                this.turn = this.turn.saturating_sub(buf.filled().len() - before);
+                ready
+            }
         }
     }
 }
@@ -152,6 +171,9 @@ impl AsyncWrite for SshSocket {
         Pin::new(&mut self.get_mut().0).poll_shutdown(cx)
     }
 }
+
+/// What is read before the others have a turn, in bytes: about what the second-level cache holds.
+const TURN: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {

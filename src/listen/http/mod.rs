@@ -77,7 +77,11 @@ pub(crate) async fn serve<R: Road>(
     let stream = HttpStream::new(socket.clone(), ahead);
     match drive(&exchange, stream, &socket, expiry, shutdown).await {
         End::Done(result) => finish(exchange, result, socket).await,
-        End::Gone => None,
+        End::Gone => {
+            drop(exchange);
+            Arc::into_inner(socket)?.into_stream().reset();
+            None
+        }
     }
 }
 

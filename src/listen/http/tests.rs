@@ -5,7 +5,6 @@ use tokio::time::timeout;
 use crate::dial::DialError;
 use crate::listen::greeting::GreetingLimits;
 use crate::listen::testing::{HANG, House, Outcome, credentials, head, read_to_end, take};
-use crate::relay::Client as _;
 
 mod refused;
 
