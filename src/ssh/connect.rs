@@ -36,6 +36,12 @@ pub enum ConnectError {
     /// No TCP connection to the server.
     #[error(transparent)]
     Reach(#[from] ReachError),
+    /// Nothing came back from the server's address within the limit.
+    #[error("no answer within {limit:?}")]
+    NoAnswer {
+        /// The limit.
+        limit: Duration,
+    },
     /// The handshake failed: no SSH server, no common algorithm, a host key that is not trusted.
     #[error("{0}")]
     Handshake(String),
@@ -56,10 +62,19 @@ impl ConnectError {
     /// How the server may take another attempt.
     pub(super) fn offence(&self) -> Offence {
         match self {
-            Self::Reach(_) => Offence::None,
+            Self::Reach(_) | Self::NoAnswer { .. } => Offence::None,
             Self::Handshake(_) | Self::TimedOut { .. } | Self::Login(_) => Offence::Refused,
         }
     }
+}
+
+/// Whether a login may ask a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// Somebody wants the session now.
+    Allowed,
+    /// It is not worth a question.
+    Never,
 }
 
 /// A new session, and what it took.
@@ -86,14 +101,14 @@ impl Connector {
     /// # Cancel safety
     ///
     /// Dropped in mid-way, the connection is cut and nothing of it stays behind.
-    pub(super) async fn connect(&self) -> Result<Connected, ConnectError> {
+    pub(super) async fn connect(&self, asking: Asking) -> Result<Connected, ConnectError> {
         let begun = Instant::now();
         let config = &self.config;
         let limit = config.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
         let reached = reach::connect_tcp(&config.host_name, config.port, config.address_family);
         let socket = tokio::time::timeout(limit, reached)
             .await
-            .map_err(|_| ConnectError::TimedOut { stage: "TCP connection", limit })??;
+            .map_err(|_| ConnectError::NoAnswer { limit })??;
         let socket = SshSocket::new(socket, UNACKNOWLEDGED)
             .map_err(|error| ConnectError::Handshake(error.to_string()))?;
 
@@ -102,13 +117,19 @@ impl Connector {
         let guard = cut.clone().drop_guard();
         let observed = Arc::new(Observed::default());
         let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
-        let transport = Transport::new(BufReader::with_capacity(READ_BUFFER, socket), &cut);
+        let socket = BufReader::with_capacity(READ_BUFFER, socket);
+        let transport = Transport::new(socket, &cut, Arc::clone(&observed.received));
         let handshake = client::connect_stream(self.library_config().await, transport, handler);
         let mut handle =
             self.within("handshake", handshake).await?.map_err(|error| handler_error(&error))?;
-        let login = auth::authenticate(&mut handle, config, &self.credentials, &self.prompter);
+        let nobody = Prompter::nobody();
+        let prompter = match asking {
+            Asking::Allowed => &self.prompter,
+            Asking::Never => &nobody,
+        };
+        let login = auth::authenticate(&mut handle, config, &self.credentials, prompter);
         let login = self.within("login", login).await??;
-        let barrier = barrier(&handle).await;
+        let barrier = self.within("login", barrier(&handle)).await?;
         let session = Session::new(handle, observed, guard.disarm(), barrier);
         Ok(Connected { session, login, took: begun.elapsed() })
     }

@@ -1,6 +1,7 @@
 //! What the server tells us out of turn: its host key, its banner, failures of channels, and its
 //! wish to open channels, which is refused.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
@@ -20,6 +21,8 @@ pub(super) struct Observed {
     pub(super) failures: OpenFailures,
     /// Cancelled when the session's task has ended, for whatever reason.
     pub(super) closed: CancellationToken,
+    /// Bytes that came from the server, whatever they say.
+    pub(super) received: Arc<AtomicU64>,
     facts: Mutex<Facts>,
 }
 
@@ -148,13 +151,7 @@ impl Handler for SessionHandler {
         _: &str,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        let fault = match reason {
-            ChannelOpenFailure::AdministrativelyProhibited => TargetFault::Prohibited,
-            ChannelOpenFailure::ConnectFailed => TargetFault::from_text(text),
-            ChannelOpenFailure::UnknownChannelType
-            | ChannelOpenFailure::ResourceShortage
-            | ChannelOpenFailure::Other { .. } => TargetFault::Uncertain,
-        };
+        let fault = TargetFault::from_code(&reason, TargetFault::from_text(text));
         debug!(?fault, text = %one_line(text), "the server did not open a channel");
         self.observed.failures.add(fault);
         Ok(())

@@ -89,14 +89,9 @@ impl Load {
         self.bulk.read()
     }
 
-    /// Bytes received for clients so far.
-    pub(super) fn received(&self) -> u64 {
-        self.received.load(Relaxed)
-    }
-
     /// Bytes carried so far, both ways.
     pub(super) fn carried(&self) -> u64 {
-        self.received() + self.sent.load(Relaxed)
+        self.received.load(Relaxed) + self.sent.load(Relaxed)
     }
 
     /// Channels that we had to close first. Each costs the session some memory for good.

@@ -96,9 +96,9 @@ impl<'a> Monitor<'a> {
     fn beat(&mut self) {
         let load = self.session.load();
         load.beat();
-        let received = load.received();
+        let received = self.session.received();
         let answered = self.session.answered();
-        // Data is as good as an answer; and where a reader holds the session up, its silence is ours.
+        // Whatever comes is as good as an answer; and where a reader holds the session up, its silence is ours.
         if received != self.received || answered != self.answered || load.held() > 0 {
             self.heard = Instant::now();
         }
@@ -108,6 +108,9 @@ impl<'a> Monitor<'a> {
             Some(ping) => {
                 let late = ping.asked.elapsed() > STUCK && self.heard.elapsed() > STUCK;
                 self.session.set_stuck(late);
+                if late && ping.asked.elapsed() > SUSPECT {
+                    self.session.suspect();
+                }
             }
             None if opens_wait || self.heard.elapsed() >= self.liveness.interval => {
                 self.ask(self.liveness.silence);
@@ -128,6 +131,8 @@ impl<'a> Monitor<'a> {
 const BEAT: Duration = Duration::from_millis(500);
 /// A server that has not answered for so long is avoided.
 const STUCK: Duration = Duration::from_secs(1);
+/// After so long what waits for it had better go elsewhere.
+const SUSPECT: Duration = Duration::from_secs(3);
 /// How long the answer to a probe may take.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 /// Never, for a timer.

@@ -8,6 +8,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use russh::ChannelOpenFailure;
 use tokio::sync::Notify;
 
 /// What the target, or the server on its behalf, did to our wish to connect.
@@ -41,6 +42,9 @@ struct State {
     /// Opens that have been asked for and not resolved.
     outstanding: usize,
     untaken: Vec<Untaken>,
+    /// Somebody has taken a failure without knowing whose it was, while others waited: until none
+    /// of those waits any more, nothing is certain.
+    doubt: bool,
     count: usize,
 }
 
@@ -56,6 +60,19 @@ struct Untaken {
 pub(super) struct Outstanding<'a>(&'a OpenFailures);
 
 impl TargetFault {
+    /// Reads the code of a failure; `text` is what its words say, as far as it is known whose they
+    /// are.
+    pub(super) fn from_code(code: &ChannelOpenFailure, text: Self) -> Self {
+        match code {
+            ChannelOpenFailure::AdministrativelyProhibited => Self::Prohibited,
+            ChannelOpenFailure::ConnectFailed if text != Self::Prohibited => text,
+            ChannelOpenFailure::ConnectFailed
+            | ChannelOpenFailure::UnknownChannelType
+            | ChannelOpenFailure::ResourceShortage
+            | ChannelOpenFailure::Other { .. } => Self::Uncertain,
+        }
+    }
+
     /// Reads the words of an `SSH_OPEN_CONNECT_FAILED`: those of the C library (OpenSSH passes
     /// `strerror` and `gai_strerror` on) and of Go's net package.
     pub(super) fn from_text(text: &str) -> Self {
@@ -139,7 +156,7 @@ impl Outstanding<'_> {
             return None;
         }
         let ours = state.untaken.pop()?;
-        Some(if ours.doubtful { TargetFault::Uncertain } else { ours.fault })
+        Some(if ours.doubtful || state.doubt { TargetFault::Uncertain } else { ours.fault })
     }
 
     /// Where all that is there says the same, it does not matter whose is whose.
@@ -162,6 +179,7 @@ impl Outstanding<'_> {
             {
                 let mut state = self.0.lock();
                 if state.untaken.pop().is_some() {
+                    state.doubt = state.outstanding > 1;
                     state.untaken.iter_mut().for_each(|u| u.doubtful = true);
                     return TargetFault::Uncertain;
                 }
@@ -173,7 +191,11 @@ impl Outstanding<'_> {
 
 impl Drop for Outstanding<'_> {
     fn drop(&mut self) {
-        self.0.lock().outstanding -= 1;
+        let mut state = self.0.lock();
+        state.outstanding -= 1;
+        if state.outstanding == 0 {
+            state.doubt = false;
+        }
     }
 }
 

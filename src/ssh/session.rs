@@ -30,12 +30,14 @@ pub(super) struct Session {
     stuck: AtomicBool,
     answered: AtomicU64,
     probe: Notify,
+    suspect: Notify,
 }
 
 /// Why a channel was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// The session ended before the server answered: another session may serve the request.
+    /// The session ended before the server answered, or the server does not answer at all: another
+    /// session may serve the request.
     #[error("the session ended")]
     SessionLost,
     /// The server answered that it could not or would not: the answer is the client's to hear.
@@ -71,6 +73,7 @@ impl Session {
             stuck: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             probe: Notify::new(),
+            suspect: Notify::new(),
         }
     }
 
@@ -101,9 +104,9 @@ impl Session {
                     lease.confirmed();
                     Ok(Channel::new(channel, lease))
                 }
-                Err(russh::Error::ChannelOpenFailure(_)) => {
-                    let fault = outstanding.take(session.settled()).await;
-                    Err(OpenError::Target(fault))
+                Err(russh::Error::ChannelOpenFailure(code)) => {
+                    let text = outstanding.take(session.settled()).await;
+                    Err(OpenError::Target(TargetFault::from_code(&code, text)))
                 }
                 Err(_) => Err(OpenError::SessionLost),
             }
@@ -139,6 +142,21 @@ impl Session {
             || self.load.closed_by_us() + self.observed.failures.count() > MAX_LEFTOVERS
     }
 
+    /// Says again and again that the server has not answered for long.
+    pub(super) fn suspect(&self) {
+        self.suspect.notify_waiters();
+    }
+
+    /// Completes when the server has not answered for long.
+    pub(super) async fn suspected(&self) {
+        self.suspect.notified().await;
+    }
+
+    /// How long it has been there.
+    pub(super) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     /// For how long it has carried no channel.
     pub(super) fn idle(&self) -> Duration {
         match (self.load.channels(), self.load.empty_since()) {
@@ -155,6 +173,11 @@ impl Session {
 
     pub(super) fn set_stuck(&self, stuck: bool) {
         self.stuck.store(stuck, Relaxed);
+    }
+
+    /// Bytes that came from the server so far, whatever they say.
+    pub(super) fn received(&self) -> u64 {
+        self.observed.received.load(Relaxed)
     }
 
     /// Opens that the server has answered so far, either way.

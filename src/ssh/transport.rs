@@ -10,6 +10,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,17 +25,19 @@ pub(super) struct Transport<S> {
     stream: S,
     /// Bytes until the next turn of the others.
     turn: usize,
+    received: Arc<AtomicU64>,
     // One for each direction: a future remembers one waker only.
     cut_read: Pin<Box<WaitForCancellationFutureOwned>>,
     cut_write: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl<S> Transport<S> {
-    /// Wraps `stream`; cancelling `cut` ends it.
-    pub(super) fn new(stream: S, cut: &CancellationToken) -> Self {
+    /// Wraps `stream`; cancelling `cut` ends it. `received` counts the bytes that it reads.
+    pub(super) fn new(stream: S, cut: &CancellationToken, received: Arc<AtomicU64>) -> Self {
         Self {
             stream,
             turn: TURN,
+            received,
             cut_read: Box::pin(cut.clone().cancelled_owned()),
             cut_write: Box::pin(cut.clone().cancelled_owned()),
         }
@@ -59,7 +63,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
                 unless_cut(this.cut_read.as_mut(), cx)
             }
             ready @ Poll::Ready(_) => {
-                this.turn = this.turn.saturating_sub(buf.filled().len() - before);
+                let read = buf.filled().len() - before;
+                this.turn = this.turn.saturating_sub(read);
+                this.received.fetch_add(read as u64, Relaxed);
                 ready
             }
         }
@@ -185,7 +191,7 @@ mod tests {
     async fn a_cut_ends_a_read_and_a_write_that_wait() {
         let (near, _far) = duplex(1);
         let cut = CancellationToken::new();
-        let (mut read, mut write) = tokio::io::split(Transport::new(near, &cut));
+        let (mut read, mut write) = tokio::io::split(Transport::new(near, &cut, Arc::default()));
         let reading = tokio::spawn(async move { read.read_u8().await });
         let writing = tokio::spawn(async move { write.write_all(b"more than fits").await });
         tokio::task::yield_now().await;
@@ -199,10 +205,14 @@ mod tests {
     #[tokio::test]
     async fn bytes_pass_until_then() {
         let (near, mut far) = duplex(64);
-        let mut near = Transport::new(near, &CancellationToken::new());
+        let received = Arc::default();
+        let mut near = Transport::new(near, &CancellationToken::new(), Arc::clone(&received));
         near.write_all(b"hello").await.expect("room");
         let mut seen = [0; 5];
         far.read_exact(&mut seen).await.expect("what was written");
         assert_eq!(&seen, b"hello");
+        far.write_all(b"bye").await.expect("room");
+        near.read_exact(&mut [0; 3]).await.expect("what was written");
+        assert_eq!(received.load(Relaxed), 3);
     }
 }

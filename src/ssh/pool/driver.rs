@@ -7,10 +7,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::pace::{Backoff, Demand};
+use super::pace::{Backoff, Demand, Offence};
 use super::{PoolSize, Shared, lock};
 use crate::ssh::auth::Attendance;
-use crate::ssh::connect::{ConnectError, Connected};
+use crate::ssh::connect::{Asking, ConnectError, Connected};
 use crate::ssh::monitor::{self, Liveness};
 use crate::ssh::session::Session;
 use crate::ssh::wake::WakeDetector;
@@ -135,7 +135,11 @@ impl Driver {
 
     fn attempt(&mut self) {
         let shared = Arc::clone(&self.shared);
-        self.attempts.spawn(async move { shared.connector.connect().await });
+        let asking = match self.demand() {
+            Demand::Waiting => Asking::Allowed,
+            Demand::None => Asking::Never,
+        };
+        self.attempts.spawn(async move { shared.connector.connect(asking).await });
     }
 
     fn connected(&mut self, connected: Connected) {
@@ -143,8 +147,8 @@ impl Driver {
         if self.ready() == 0 {
             info!("connected to {} again", self.shared.connector.name());
         }
-        self.backoff.reset();
-        self.not_before = Instant::now();
+        self.attendance = connected.login.attendance;
+        self.growth_not_before = Instant::now();
         self.growth_backoff = GROWTH_BACKOFF;
         self.adopt(connected.session);
     }
@@ -163,6 +167,11 @@ impl Driver {
 
     fn failed(&mut self, error: &ConnectError) {
         let ready = self.ready();
+        if ready >= self.size.min() && error.offence() == Offence::None {
+            // The network, rather than the server, did not want one more.
+            self.growth_not_before = Instant::now() + UNREACHABLE;
+            return;
+        }
         if ready >= self.size.min() {
             // One more than it allows us, perhaps. What there is serves.
             info!("{} gives no further session: {error}", self.shared.connector.name());
@@ -186,6 +195,13 @@ impl Driver {
             debug!(end, "a retired session has ended");
             return;
         }
+        if session.age() < SHORT_LIVED {
+            // A server that takes us in only to drop us is not asked again at once.
+            self.not_before = Instant::now() + self.backoff.next(Offence::None, self.demand());
+        } else {
+            self.backoff.reset();
+            self.not_before = Instant::now();
+        }
         let (channels, left) = (session.load().channels(), self.ready());
         warn!(channels, left, "lost a session to {}: {end}", self.shared.connector.name());
         lock(&self.shared.status).reason = end;
@@ -201,11 +217,14 @@ impl Driver {
         let sessions = lock(&self.shared.sessions).clone();
         let mut ready = self.ready();
         for session in &sessions {
-            if session.is_ready() && session.is_worn() && self.attendance == Attendance::Unattended
-            {
+            let worn = session.is_worn() && self.attendance == Attendance::Unattended;
+            if worn && session.is_ready() && ready > self.size.min() {
                 debug!("a session has served long enough: it takes no more channels");
                 session.drain();
                 ready -= 1;
+            } else if worn && session.is_ready() {
+                // Not before there is another one in its place.
+                self.replace();
             } else if session.is_ready() && ready > self.size.min() && session.idle() >= IDLE {
                 debug!("closing a session that nobody needs");
                 session.drain();
@@ -215,6 +234,12 @@ impl Driver {
                 let session = Arc::clone(session);
                 tokio::spawn(async move { session.disconnect().await });
             }
+        }
+    }
+
+    fn replace(&mut self) {
+        if self.attempts.is_empty() && Instant::now() >= self.growth_not_before {
+            self.attempt();
         }
     }
 
@@ -247,6 +272,10 @@ const UPKEEP: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(60);
 /// Handshakes to one server at the same time: sshd's MaxStartups and PerSourcePenalties punish more.
 const MAX_ATTEMPTS: usize = 2;
+/// How long to leave growth alone when the server cannot be reached.
+const UNREACHABLE: Duration = Duration::from_secs(5);
+/// A session that ends sooner than this was not worth having.
+const SHORT_LIVED: Duration = Duration::from_millis(500);
 /// How soon a server that was out of reach is tried again when a request comes.
 const SOON: Duration = Duration::from_millis(500);
 /// How long to leave a server alone that refused a further session; doubled each time.

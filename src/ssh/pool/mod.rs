@@ -23,11 +23,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::driver::Driver;
 use self::names::ResolvedNames;
-use self::placement::{Growth, View};
+use self::placement::{Growth, View, Wish};
 use super::channel::Channel;
-use super::connect::{ConnectError, Connector};
+use super::connect::{Asking, ConnectError, Connector};
 use super::session::{OpenError, Session};
-use crate::destination::{Destination, Host};
+use crate::destination::Destination;
 
 mod driver;
 mod names;
@@ -46,6 +46,7 @@ pub struct Pool(Arc<Shared>);
 #[derive(Debug)]
 pub struct Placed {
     session: Arc<Session>,
+    wish: Wish,
     pool: Arc<Shared>,
 }
 
@@ -92,7 +93,7 @@ impl Pool {
         connector: Connector,
         size: Option<PoolSize>,
     ) -> Result<(Self, FirstSession), ConnectError> {
-        let connected = connector.connect().await?;
+        let connected = connector.connect(Asking::Allowed).await?;
         let facts = connected.session.facts();
         let first = FirstSession {
             login: connected.login.method.clone(),
@@ -131,8 +132,9 @@ impl Pool {
         let mut waiting = None;
         loop {
             let changed = shared.changed.notified();
-            if let Some(session) = shared.choose(destination.host()) {
-                return Placed { session, pool: Arc::clone(shared) };
+            let wish = shared.names.wish(destination.host());
+            if let Some(session) = shared.choose(wish) {
+                return Placed { session, wish, pool: Arc::clone(shared) };
             }
             if waiting.is_none() {
                 waiting = Some(Waiting::new(shared));
@@ -158,7 +160,9 @@ impl Pool {
 }
 
 impl Placed {
-    /// Opens a channel to `destination` for a client at `origin`.
+    /// Opens a channel to `destination` for a client at `origin`. Gives up where the server has
+    /// stopped answering and there is another session; but not with a name that may be the reason,
+    /// which would stop the next session, too.
     ///
     /// # Cancel safety
     ///
@@ -168,7 +172,18 @@ impl Placed {
         destination: &Destination,
         origin: SocketAddr,
     ) -> Result<Channel, OpenError> {
-        let opened = self.session.open(destination, origin).await;
+        let mut opening = self.session.open(destination, origin);
+        let opened = loop {
+            tokio::select! {
+                biased;
+                opened = &mut opening => break opened,
+                () = self.session.suspected(), if self.wish == Wish::Plain => {
+                    if self.pool.has_better(&self.session) {
+                        break Err(OpenError::SessionLost);
+                    }
+                }
+            }
+        };
         if opened.is_ok() {
             self.pool.names.add(destination.host());
         }
@@ -177,12 +192,18 @@ impl Placed {
 }
 
 impl Shared {
+    /// Whether there is another session whose server answers.
+    fn has_better(&self, than: &Arc<Session>) -> bool {
+        let sessions = lock(&self.sessions);
+        sessions.iter().any(|s| !Arc::ptr_eq(s, than) && s.is_ready() && !s.is_stuck())
+    }
+
     /// The best session there is, and a word to the driver where another one would be better.
-    fn choose(&self, host: &Host) -> Option<Arc<Session>> {
+    fn choose(&self, wish: Wish) -> Option<Arc<Session>> {
         let ready: Vec<_> =
             lock(&self.sessions).iter().filter(|s| s.is_ready()).map(Arc::clone).collect();
         let views: Vec<View> = ready.iter().map(|s| view(s)).collect();
-        let choice = placement::choose(&views, self.names.wish(host));
+        let choice = placement::choose(&views, wish);
         if choice.growth == Growth::Wanted {
             self.wanted.notify_one();
         }
