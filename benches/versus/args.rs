@@ -1,0 +1,76 @@
+//! The command line of the comparison.
+
+use std::fmt;
+
+use clap::Parser;
+
+/// Side by side: this program, `ssh -D`, and each other peer found on the PATH.
+#[derive(Debug, Parser)]
+#[command(name = "versus", bin_name = "cargo bench --bench versus --")]
+pub(crate) struct Args {
+    /// How often each measure is taken of each peer; the medians are shown
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=99))]
+    pub(crate) rounds: u16,
+    /// Only the measures whose name contains one of these, comma-separated
+    #[arg(long, value_name = "SUBSTR", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Only the peers whose name contains one of these; `ssh -D` always runs
+    #[arg(long, value_name = "SUBSTR", value_delimiter = ',')]
+    pub(crate) peers: Vec<String>,
+    /// One peer more: this program with further arguments, in every measure; may be repeated
+    #[arg(long = "variant", value_name = "NAME=ARGUMENTS", value_parser = Variant::parse)]
+    pub(crate) variants: Vec<Variant>,
+    /// One round with short windows: a first look, not a result
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Say what would be measured, and end
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// The same as --only
+    #[arg(value_name = "SUBSTR")]
+    pub(crate) filters: Vec<String>,
+    /// Handed on by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Args {
+    /// Whether a measure of this name was asked for.
+    pub(crate) fn wants_measure(&self, name: &str) -> bool {
+        let mut asked = self.only.iter().chain(&self.filters).peekable();
+        asked.peek().is_none() || asked.any(|part| name.contains(part.as_str()))
+    }
+
+    /// Whether a peer of this name was asked for.
+    pub(crate) fn wants_peer(&self, name: &str) -> bool {
+        self.peers.is_empty() || self.peers.iter().any(|part| name.contains(part.as_str()))
+    }
+}
+
+/// This program with further arguments, under a name of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Variant {
+    pub(crate) name: String,
+    pub(crate) arguments: Vec<String>,
+}
+
+impl Variant {
+    /// `one session=--sessions 1..1`: the arguments are split at blanks.
+    fn parse(text: &str) -> Result<Self, NotAVariant> {
+        let (name, arguments) = text.split_once('=').ok_or(NotAVariant)?;
+        let arguments = arguments.split_whitespace().map(str::to_owned).collect();
+        Ok(Self { name: format!("sockeye {}", name.trim()), arguments })
+    }
+}
+
+/// What was given for `--variant` has no `=`.
+#[derive(Debug)]
+struct NotAVariant;
+
+impl fmt::Display for NotAVariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("want NAME=ARGUMENTS, such as 'one session=--sessions 1..1'")
+    }
+}
+
+impl std::error::Error for NotAVariant {}

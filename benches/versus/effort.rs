@@ -1,0 +1,58 @@
+//! How long and how much is measured.
+
+use std::time::Duration;
+
+use crate::bed::Way;
+
+/// How much of a run it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// What the README's figures come from.
+    Full,
+    /// A first look.
+    Quick,
+    /// Whether everything works at all, as a test.
+    Smoke,
+}
+
+/// The two parts of one turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    /// Until the load is steady; not counted.
+    pub(crate) warm_up: Duration,
+    /// What counts.
+    pub(crate) span: Duration,
+}
+
+impl Effort {
+    /// How long a load lasts; a long round trip takes longer to become steady.
+    pub(crate) fn timing(self, way: Way) -> Timing {
+        let (warm_up, span) = match way {
+            Way::Near => (300, 1000),
+            Way::Far => (800, 2000),
+        };
+        let part = match self {
+            Self::Full => 1.0,
+            Self::Quick => 0.5,
+            Self::Smoke => 0.1,
+        };
+        let part_of = |whole| Duration::from_millis(whole).mul_f64(part);
+        Timing { warm_up: part_of(warm_up), span: part_of(span) }
+    }
+
+    /// How many idle connections the memory is shared by.
+    pub(crate) fn idle_connections(self) -> usize {
+        match self {
+            Self::Full | Self::Quick => 1000,
+            Self::Smoke => 50,
+        }
+    }
+
+    /// How long a peer has until a cut counts as the end of it.
+    pub(crate) fn recovery_limit(self) -> Duration {
+        match self {
+            Self::Full | Self::Quick => Duration::from_secs(10),
+            Self::Smoke => Duration::from_secs(3),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! A peer that runs: its process and its port.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::bed::{Bed, Way, user};
+use crate::client::{ClosesFirst, Road, free_port};
+use crate::peer::{Peer, Program};
+use crate::process::Process;
+
+/// One process of a peer; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    process: Process,
+    road: Road,
+}
+
+impl Instance {
+    /// Starts the process and does not wait for anything. Every peer gets a port chosen here, so that
+    /// the wait for it is the same for all.
+    pub(crate) fn launch(peer: &Peer, bed: &Bed, way: Way) -> Result<Self> {
+        let port = free_port().context("find a free port")?;
+        let command = command(peer, bed, way, port)?;
+        let process = Process::start(command, bed.file(&format!("{port}.log")))?;
+        let proxy = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Ok(Self { process, road: Road { proxy, target: bed.target().address() } })
+    }
+
+    /// [`launch`](Self::launch), and a first request served.
+    pub(crate) async fn start(peer: &Peer, bed: &Bed, way: Way) -> Result<Self> {
+        let mut instance = Self::launch(peer, bed, way)?;
+        instance.first_request().await.with_context(|| format!("start {}", peer.name))?;
+        Ok(instance)
+    }
+
+    /// Asks until a request is served.
+    pub(crate) async fn first_request(&mut self) -> Result<()> {
+        let limit = Instant::now() + START_LIMIT;
+        let mut last = io::Error::from(io::ErrorKind::TimedOut);
+        while Instant::now() < limit {
+            match self.road.short_within(REQUEST_LIMIT, ClosesFirst::Client).await {
+                Ok(_) => return Ok(()),
+                Err(error) => last = error,
+            }
+            if self.has_ended() {
+                bail!("it ended: {}", self.process.last_words());
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        bail!("no request was served: {last}; {}", self.process.last_words());
+    }
+
+    pub(crate) fn road(&self) -> Road {
+        self.road
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process.has_ended()
+    }
+}
+
+fn command(peer: &Peer, bed: &Bed, way: Way, port: u16) -> Result<Command> {
+    let like_ssh = |command: &mut Command| {
+        command.arg("-F").arg(bed.ssh_config());
+        command.args(["-D", &format!("127.0.0.1:{port}"), way.host()]);
+    };
+    let mut command;
+    match &peer.program {
+        Program::Ssh => {
+            command = Command::new("ssh");
+            like_ssh(command.arg("-N"));
+        }
+        Program::Sockeye { binary, arguments } => {
+            command = Command::new(binary);
+            like_ssh(command.args(arguments));
+        }
+        Program::SingBox { binary } => {
+            let file = bed.file(&format!("{port}.json"));
+            fs::write(&file, sing_box_config(bed, way, port)?)?;
+            command = Command::new(binary);
+            command.args(["run", "-c"]).arg(file);
+        }
+    }
+    command.env_remove("SSH_AUTH_SOCK");
+    Ok(command)
+}
+
+fn sing_box_config(bed: &Bed, way: Way, port: u16) -> Result<String> {
+    let config = json!({
+        "log": { "level": "error" },
+        "inbounds": [{ "type": "socks", "listen": "127.0.0.1", "listen_port": port }],
+        "outbounds": [{
+            "type": "ssh",
+            "server": "127.0.0.1",
+            "server_port": bed.port(way),
+            "user": user()?,
+            "private_key_path": bed.identity(),
+            "host_key": [bed.host_key()?],
+        }],
+    });
+    Ok(config.to_string())
+}
+
+/// How long a peer may take until its first answer.
+const START_LIMIT: Duration = Duration::from_secs(15);
+/// How long one request of that time may take.
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);

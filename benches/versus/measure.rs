@@ -1,0 +1,220 @@
+//! What is measured, and how one figure of one peer is taken.
+
+mod bulk;
+mod fresh;
+mod ping;
+mod short;
+mod unread;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::bed::{Bed, Way};
+use crate::client::ClosesFirst;
+use crate::effort::Effort;
+use crate::instance::Instance;
+use crate::peer::{Peer, Scope};
+
+pub(crate) use bulk::Direction;
+
+/// One thing that is done with a peer; it yields a figure for each of its rows.
+#[derive(Debug)]
+pub(crate) struct Measure {
+    pub(crate) name: String,
+    pub(crate) group: Group,
+    pub(crate) rows: Vec<Row>,
+    kind: Kind,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    /// What it is, within its measure.
+    pub(crate) what: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) better: Better,
+}
+
+/// Which way a figure is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Better {
+    Higher,
+    Lower,
+}
+
+/// Measures that are drawn together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    Short,
+    Bulk,
+    Far,
+    Ping,
+    Unread,
+    Cost,
+}
+
+impl Group {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Short, Self::Bulk, Self::Far, Self::Ping, Self::Unread, Self::Cost];
+
+    /// A word for the name of its picture, and a title.
+    pub(crate) fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Short => ("short", "Short connections"),
+            Self::Bulk => ("bulk", "Downloads and uploads"),
+            Self::Far => ("far", "Over a link with a 100 ms round trip"),
+            Self::Ping => ("ping", "64 byte pings"),
+            Self::Unread => ("unread", "Beside a download that nobody reads"),
+            Self::Cost => ("cost", "Memory, start, recovery"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Short { way: Way, at_once: usize, first: ClosesFirst },
+    Bulk { way: Way, direction: Direction, connections: usize },
+    Ping { downloads: usize },
+    Unread,
+    Idle,
+    FirstByte,
+    Cut,
+}
+
+/// What a measure finds when it is one peer's turn.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    pub(crate) bed: &'a Bed,
+    pub(crate) peer: &'a Peer,
+    pub(crate) effort: Effort,
+    /// The peer's standing instance, where the measure uses one.
+    pub(crate) standing: Option<&'a Instance>,
+}
+
+/// What one turn yields.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    /// One for each row of the measure, and perhaps more, which are not shown.
+    pub(crate) values: Vec<f64>,
+    /// What the reader should know beside them.
+    pub(crate) note: Option<String>,
+}
+
+impl From<Vec<f64>> for Figures {
+    fn from(values: Vec<f64>) -> Self {
+        Self { values, note: None }
+    }
+}
+
+impl Turn<'_> {
+    fn instance(&self) -> Result<&Instance> {
+        self.standing.context("there is no instance for this measure")
+    }
+}
+
+impl Measure {
+    /// The instance that must run for it; none where it starts one of its own.
+    pub(crate) fn standing(&self) -> Option<Way> {
+        match self.kind {
+            Kind::Short { way, .. } | Kind::Bulk { way, .. } => Some(way),
+            Kind::Ping { .. } => Some(Way::Near),
+            Kind::Unread | Kind::Idle | Kind::FirstByte | Kind::Cut => None,
+        }
+    }
+
+    /// Whether this peer takes part.
+    pub(crate) fn wants(&self, peer: &Peer) -> bool {
+        let sessions_matter = match self.kind {
+            Kind::Bulk { way: Way::Near, direction: Direction::Down, connections } => {
+                connections > 1
+            }
+            Kind::Unread => true,
+            _ => false,
+        };
+        peer.scope == Scope::All || sessions_matter
+    }
+
+    /// Takes the figures, one for each row.
+    pub(crate) async fn take(&self, turn: &Turn<'_>) -> Result<Figures> {
+        tokio::time::timeout(TURN_LIMIT, self.take_unbounded(turn))
+            .await
+            .context("it did not end in time")?
+    }
+
+    async fn take_unbounded(&self, turn: &Turn<'_>) -> Result<Figures> {
+        match self.kind {
+            Kind::Short { way, at_once, first } => {
+                let timing = turn.effort.timing(way);
+                Ok(short::figures(turn.instance()?.road(), at_once, first, timing).await)
+            }
+            Kind::Bulk { way, direction, connections } => {
+                bulk::figures(turn, direction, connections, turn.effort.timing(way)).await
+            }
+            Kind::Ping { downloads } => {
+                let timing = turn.effort.timing(Way::Near);
+                ping::figures(turn.instance()?.road(), downloads, timing).await
+            }
+            Kind::Unread => unread::figures(turn).await,
+            Kind::Idle => fresh::memory_idle(turn).await,
+            Kind::FirstByte => fresh::first_byte(turn).await,
+            Kind::Cut => fresh::recovery(turn).await,
+        }
+    }
+}
+
+/// Every measure, in the order of the table.
+pub(crate) fn all() -> Vec<Measure> {
+    use Direction::{Down, Up};
+    use Group::{Bulk, Cost, Far, Ping, Short, Unread};
+    let new = |name: &str, group, kind, rows: &[Row]| {
+        let (name, rows) = (name.to_owned(), rows.to_vec());
+        Measure { name, group, rows, kind }
+    };
+    let first = ClosesFirst::Target;
+    let short = |way, at_once| Kind::Short { way, at_once, first };
+    let cut_short = Kind::Short { way: Way::Near, at_once: 16, first: ClosesFirst::Client };
+    let bulk = |way, direction, connections| Kind::Bulk { way, direction, connections };
+    let (near, far) = (Way::Near, Way::Far);
+    vec![
+        new("short connections, 1 at a time", Short, short(near, 1), &SHORT),
+        new("short connections, 16 at a time", Short, short(near, 16), &SHORT),
+        new("short connections, 64 at a time", Short, short(near, 64), &SHORT),
+        new("short connections, 16 at a time, client closes first", Short, cut_short, &SHORT),
+        new("one download", Bulk, bulk(near, Down, 1), &[SPEED, CPU]),
+        new("eight downloads", Bulk, bulk(near, Down, 8), &[SPEED]),
+        new("one upload", Bulk, bulk(near, Up, 1), &[SPEED]),
+        new("eight uploads", Bulk, bulk(near, Up, 8), &[SPEED]),
+        new("100 ms: one download", Far, bulk(far, Down, 1), &[SPEED]),
+        new("100 ms: eight downloads", Far, bulk(far, Down, 8), &[SPEED]),
+        new("100 ms: one upload", Far, bulk(far, Up, 1), &[SPEED]),
+        new("100 ms: short connections, 16 at a time", Far, short(far, 16), &SHORT),
+        new("ping alone", Ping, Kind::Ping { downloads: 0 }, &PING),
+        new("ping under four downloads", Ping, Kind::Ping { downloads: 4 }, &PING),
+        new("one download that nobody reads", Unread, Kind::Unread, &UNREAD),
+        new("1 000 idle connections", Cost, Kind::Idle, &[lower("memory each", "kB")]),
+        new("start to the first byte", Cost, Kind::FirstByte, &[lower("time", "ms")]),
+        new("cut to the next served request", Cost, Kind::Cut, &[lower("time", "ms")]),
+    ]
+}
+
+const fn lower(what: &'static str, unit: &'static str) -> Row {
+    Row { what, unit, better: Better::Lower }
+}
+
+const SHORT: [Row; 3] = [
+    Row { what: "rate", unit: "1/s", better: Better::Higher },
+    lower("p50", "ms"),
+    lower("p99", "ms"),
+];
+const SPEED: Row = Row { what: "speed", unit: "MB/s", better: Better::Higher };
+const CPU: Row = lower("CPU a GB", "s");
+const PING: [Row; 2] = [lower("p50", "ms"), lower("p99", "ms")];
+const UNREAD: [Row; 3] = [
+    lower("p99 of others, before", "ms"),
+    lower("p99 of others, beside it", "ms"),
+    lower("requests of others that failed", ""),
+];
+
+/// The longest that one turn may take, whatever the peer does.
+const TURN_LIMIT: Duration = Duration::from_secs(40);

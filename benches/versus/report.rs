@@ -1,0 +1,47 @@
+//! What is shown: the table, the files under `target/versus/`.
+
+mod plot;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::results::Results;
+
+/// What was measured on what.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The machine, the versions.
+    pub(crate) machine: String,
+    /// How the figures were taken.
+    pub(crate) method: String,
+}
+
+/// The table for the terminal, with what it was measured on.
+pub(crate) fn text(results: &Results, setting: &Setting) -> String {
+    let mut lines = vec![table::text(results), setting.machine.clone(), setting.method.clone()];
+    lines.extend(results.notes.iter().map(|note| format!("note: {note}")));
+    lines.join("\n") + "\n"
+}
+
+/// Writes the figures, the table for the README and the pictures, and says where.
+pub(crate) fn write(results: &Results, setting: &Setting) -> Result<PathBuf> {
+    let dir = directory();
+    fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+    let mut json = results.to_json();
+    json["setting"] = json!({ "machine": setting.machine, "method": setting.method });
+    fs::write(dir.join("results.json"), format!("{json:#}\n"))?;
+    let table = table::markdown(results);
+    let text = format!("{table}\n{}\n\n{}\n", setting.machine, setting.method);
+    fs::write(dir.join("table.md"), text)?;
+    plot::all(results, &dir).context("draw the pictures")?;
+    Ok(dir)
+}
+
+/// `versus` in the build directory, which the binary itself lies in.
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("versus")
+}

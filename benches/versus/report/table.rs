@@ -1,0 +1,72 @@
+//! The table, for the terminal and for the README.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::measure::Better;
+use crate::peer::BASE;
+use crate::results::{Cell, Line, Results};
+
+/// With lines drawn around it.
+pub(super) fn text(results: &Results) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    filled(table, results).to_string()
+}
+
+/// As Markdown.
+pub(super) fn markdown(results: &Results) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN);
+    format!("{}\n", filled(table, results))
+}
+
+fn filled(mut table: Table, results: &Results) -> Table {
+    let peers = results.peers.iter().map(|peer| peer.name.clone());
+    let ratios = results.others().map(|(_, peer)| format!("{} ÷ {BASE}", peer.name));
+    let header: Vec<String> =
+        ["measure".to_owned()].into_iter().chain(peers).chain(ratios).collect();
+    table.set_header(header);
+    for line in &results.lines {
+        let figures = line.cells.iter().map(figure);
+        let ratios = results.others().map(|(peer, _)| ratio(&line.cells[peer]));
+        table.add_row([label(line)].into_iter().chain(figures).chain(ratios));
+    }
+    table.column_iter_mut().skip(1).for_each(|column| {
+        column.set_cell_alignment(CellAlignment::Right);
+    });
+    table
+}
+
+/// What the row is, in which unit, and which way it is good.
+pub(super) fn label(line: &Line) -> String {
+    let better = if line.row.better == Better::Higher { "↑" } else { "↓" };
+    let unit = if line.row.unit.is_empty() { "" } else { " " };
+    format!("{}: {}{unit}{} {better}", line.measure, line.row.what, line.row.unit)
+}
+
+/// The median as it is shown.
+pub(super) fn figure(cell: &Cell) -> String {
+    if cell.rounds.is_empty() {
+        return String::new();
+    }
+    match cell.median {
+        value if value.is_nan() => "failed".to_owned(),
+        value if value.is_infinite() => "never".to_owned(),
+        value => three_digits(value),
+    }
+}
+
+fn ratio(cell: &Cell) -> String {
+    if cell.ratio.is_finite() { three_digits(cell.ratio) } else { String::new() }
+}
+
+/// About three digits that count, and no more behind the point than they need.
+fn three_digits(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        large if large >= 99.95 => format!("{value:.0}"),
+        middle if middle >= 9.995 => format!("{value:.1}"),
+        small if small >= 0.0995 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}

@@ -1,0 +1,134 @@
+//! The rounds: each measure of each peer in turn, again and again.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::{Instant, sleep};
+
+use crate::bed::{Bed, Way};
+use crate::effort::Effort;
+use crate::instance::Instance;
+use crate::measure::{Figures, Measure, Turn};
+use crate::peer::Peer;
+use crate::results::Results;
+
+/// A comparison that is going on. All peers stand at once and are idle outside their turn.
+#[derive(Debug)]
+pub(crate) struct Rounds<'a> {
+    bed: &'a Bed,
+    peers: Vec<Peer>,
+    measures: Vec<Measure>,
+    effort: Effort,
+    standing: HashMap<(usize, Way), Instance>,
+}
+
+impl<'a> Rounds<'a> {
+    pub(crate) fn new(
+        bed: &'a Bed,
+        peers: Vec<Peer>,
+        measures: Vec<Measure>,
+        effort: Effort,
+    ) -> Self {
+        Self { bed, peers, measures, effort, standing: HashMap::new() }
+    }
+
+    /// Takes every measure of every peer `rounds` times, interleaved: a slow minute of the machine
+    /// falls on all peers alike.
+    pub(crate) async fn run(mut self, rounds: u16) -> Results {
+        let turns = self.measures.iter().map(|measure| self.of(measure).len()).sum::<usize>();
+        let bar = progress(turns * usize::from(rounds));
+        let mut taken = Vec::new();
+        self.start_all(&bar, &mut taken).await;
+        for round in 1..=rounds {
+            for measure in 0..self.measures.len() {
+                for peer in self.of(&self.measures[measure]) {
+                    let (what, who) = (&self.measures[measure].name, &self.peers[peer].name);
+                    bar.set_message(format!("{round}/{rounds} {who}: {what}"));
+                    let outcome = self.turn(measure, peer).await;
+                    taken.push((measure, peer, outcome));
+                    bar.inc(1);
+                }
+            }
+        }
+        bar.finish_and_clear();
+        self.standing.clear();
+        Results::collect(self.peers, self.measures, taken)
+    }
+
+    /// The peers that take part in a measure.
+    fn of(&self, measure: &Measure) -> Vec<usize> {
+        (0..self.peers.len()).filter(|peer| measure.wants(&self.peers[*peer])).collect()
+    }
+
+    /// Starts every instance that will be needed; a failure shows again when its turn comes.
+    async fn start_all(&mut self, bar: &ProgressBar, taken: &mut Vec<Taken>) {
+        for measure in 0..self.measures.len() {
+            let Some(way) = self.measures[measure].standing() else { continue };
+            for peer in self.of(&self.measures[measure]) {
+                bar.set_message(format!("starting {}", self.peers[peer].name));
+                if let Err(error) = self.stand(peer, way).await {
+                    taken.push((measure, peer, Err(error)));
+                }
+            }
+        }
+    }
+
+    async fn turn(&mut self, measure: usize, peer: usize) -> Result<Figures> {
+        self.quiet().await;
+        let way = self.measures[measure].standing();
+        if let Some(way) = way {
+            self.stand(peer, way).await?;
+        }
+        let turn = Turn {
+            bed: self.bed,
+            peer: &self.peers[peer],
+            effort: self.effort,
+            standing: way.and_then(|way| self.standing.get(&(peer, way))),
+        };
+        let measure = &self.measures[measure];
+        let outcome = measure.take(&turn).await.and_then(|figures| {
+            ensure!(figures.values.len() >= measure.rows.len(), "it yields too few figures");
+            Ok(figures)
+        });
+        if let (Err(_), Some(way)) = (&outcome, way) {
+            // It may be in any state now: the next turn has a new one.
+            self.standing.remove(&(peer, way));
+        }
+        outcome
+    }
+
+    /// Makes sure that the peer runs.
+    async fn stand(&mut self, peer: usize, way: Way) -> Result<()> {
+        if self.standing.get_mut(&(peer, way)).is_some_and(|instance| !instance.has_ended()) {
+            return Ok(());
+        }
+        let started = Instance::start(&self.peers[peer], self.bed, way).await;
+        let instance = started.context("no instance")?;
+        self.standing.insert((peer, way), instance);
+        Ok(())
+    }
+
+    /// Waits until the connections of the turn before are gone.
+    async fn quiet(&self) {
+        let limit = Instant::now() + Duration::from_secs(3);
+        while self.bed.target().open() > 0 && Instant::now() < limit {
+            sleep(Duration::from_millis(5)).await;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What a turn of a measure and a peer, both by their number, brought.
+pub(crate) type Taken = (usize, usize, Result<Figures>);
+
+/// A bar on standard error, which is not there where that is no terminal.
+fn progress(turns: usize) -> ProgressBar {
+    let bar = ProgressBar::new(turns as u64);
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len}, {eta} left: {wide_msg}")
+        .expect("the template is well-formed");
+    bar.set_style(style);
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
