@@ -28,8 +28,8 @@ impl Effort {
     /// How long a load lasts; a long round trip takes longer to become steady.
     pub(crate) fn timing(self, way: Way) -> Timing {
         let (warm_up, span) = match way {
-            Way::Near => (300, 1000),
-            Way::Far => (800, 2000),
+            Way::Near => (250, 1000),
+            Way::Far => (800, 1500),
         };
         let part = match self {
             Self::Full => 1.0,

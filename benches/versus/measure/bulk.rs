@@ -54,13 +54,14 @@ pub(super) async fn start(
     connections: usize,
     received: &Arc<AtomicU64>,
 ) -> Result<JoinSet<()>> {
+    let role = match direction {
+        Direction::Down => Role::Download,
+        Direction::Up => Role::Upload,
+    };
+    let mut opening: JoinSet<_> = (0..connections).map(|_| road.open(role)).collect();
     let mut transfers = JoinSet::new();
-    for _ in 0..connections {
-        let role = match direction {
-            Direction::Down => Role::Download,
-            Direction::Up => Role::Upload,
-        };
-        let mut stream = road.open(role).await.context("open a transfer")?;
+    while let Some(opened) = opening.join_next().await {
+        let mut stream = opened?.context("open a transfer")?;
         let received = Arc::clone(received);
         transfers.spawn(async move {
             let _ = match direction {

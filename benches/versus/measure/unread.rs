@@ -25,7 +25,7 @@ pub(super) async fn figures(turn: &Turn<'_>) -> Result<Figures> {
     let _unread = road.open(Role::Download).await.context("open the download")?;
     // Every buffer on its way fills.
     sleep(timing.warm_up).await;
-    let beside = others.run(timing.span * 2).await;
+    let beside = others.run(timing.span).await;
     let p99 = |times: &[Duration]| percentile_ms(times, 0.99);
     Ok(vec![p99(&before.times), p99(&beside.times), beside.failed as f64].into())
 }
