@@ -8,6 +8,7 @@ use tokio::time::{Instant, interval, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::pace::{Backoff, Demand, Offence};
+use super::placement::Growth;
 use super::{PoolSize, Shared, lock};
 use crate::ssh::auth::Attendance;
 use crate::ssh::connect::{Asking, ConnectError, Connected};
@@ -67,7 +68,7 @@ impl Driver {
             self.connect_if_needed();
             tokio::select! {
                 () = shared.stop.cancelled() => break,
-                () = shared.wanted.notified() => self.grow_if_wanted(),
+                () = shared.wanted.notified() => self.grow(),
                 Some(attempt) = self.attempts.join_next() => match attempt {
                     Ok(Ok(connected)) => self.connected(connected),
                     Ok(Err(error)) => self.failed(&error),
@@ -79,6 +80,9 @@ impl Driver {
                         self.probe_all();
                     }
                     self.upkeep();
+                    if self.shared.reserve() == Growth::Wanted {
+                        self.grow();
+                    }
                 }
                 () = sleep_until(self.not_before), if self.is_waiting_to_retry() => {}
             }
@@ -109,7 +113,8 @@ impl Driver {
         self.ready() + self.attempts.len() < self.size.min() && Instant::now() < self.not_before
     }
 
-    fn grow_if_wanted(&mut self) {
+    /// Opens another session in the background, if there may be one more.
+    fn grow(&mut self) {
         let ready = self.ready();
         let room = ready + self.attempts.len() < self.size.max();
         // Without a session the request waits for what `connect_if_needed` does.

@@ -198,10 +198,20 @@ impl Shared {
         sessions.iter().any(|s| !Arc::ptr_eq(s, than) && s.is_ready() && !s.is_stuck())
     }
 
+    /// The sessions that take channels.
+    fn ready(&self) -> Vec<Arc<Session>> {
+        lock(&self.sessions).iter().filter(|s| s.is_ready()).map(Arc::clone).collect()
+    }
+
+    /// Whether there should be another session before anybody asks.
+    fn reserve(&self) -> Growth {
+        let views: Vec<View> = self.ready().iter().map(|s| view(s)).collect();
+        placement::reserve(&views)
+    }
+
     /// The best session there is, and a word to the driver where another one would be better.
     fn choose(&self, wish: Wish) -> Option<Arc<Session>> {
-        let ready: Vec<_> =
-            lock(&self.sessions).iter().filter(|s| s.is_ready()).map(Arc::clone).collect();
+        let ready = self.ready();
         let views: Vec<View> = ready.iter().map(|s| view(s)).collect();
         let choice = placement::choose(&views, wish);
         if choice.growth == Growth::Wanted {

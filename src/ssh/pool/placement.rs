@@ -57,15 +57,26 @@ pub(super) fn choose(sessions: &[View], wish: Wish) -> Choice {
 }
 
 /// The lower the better; compared from left to right.
-type Cost = (bool, bool, usize, usize, usize);
+type Cost = (bool, bool, usize, usize, usize, usize);
 
 fn cost(view: &View, wish: Wish) -> Cost {
-    // An open that waits may be a scout's: better not to wait with it.
-    let busy = view.active + view.opening;
+    let View { slow_readers, stuck, bulk, active, opening, channels } = *view;
+    let slow = slow_readers > 0;
     match wish {
-        Wish::Plain => (view.slow_readers > 0, view.stuck, view.bulk, busy, view.channels),
-        Wish::Scout => (view.stuck, view.slow_readers > 0, view.bulk, busy, view.channels),
+        // What begins together stays together, and away from what runs already: a burst of
+        // downloads does not spread over the sessions of those who wait for a keystroke.
+        Wish::Plain => (slow, stuck, bulk, active, opening, channels),
+        // An open that waits may be a scout's: better not to wait with it.
+        Wish::Scout => (stuck, slow, bulk, active + opening, channels, 0),
     }
+}
+
+/// Whether the pool should have another session before anybody asks: where something runs on every
+/// one, the next request would have to share.
+pub(super) fn reserve(sessions: &[View]) -> Growth {
+    let quiet =
+        |view: &View| view.slow_readers == 0 && !view.stuck && view.bulk == 0 && view.active == 0;
+    if sessions.iter().any(quiet) { Growth::Enough } else { Growth::Wanted }
 }
 
 fn growth(best: &View, wish: Wish) -> Growth {
@@ -129,6 +140,24 @@ mod tests {
         assert!(grows(View { stuck: true, ..quiet() }, Wish::Plain));
         let beside_quiet = choose(&[View { bulk: 1, ..quiet() }, quiet()], Wish::Plain);
         assert_eq!(beside_quiet.growth, Growth::Enough);
+    }
+
+    #[test]
+    fn what_begins_together_stays_together_away_from_what_runs() {
+        let runs = View { active: 1, channels: 1, ..quiet() };
+        let burst = View { opening: 3, channels: 3, ..quiet() };
+        assert_eq!(choose(&[runs, burst], Wish::Plain).session, Some(1));
+        assert_eq!(choose(&[runs, burst], Wish::Scout).session, Some(0));
+    }
+
+    #[test]
+    fn one_quiet_session_is_kept_in_reserve() {
+        let runs = View { active: 1, channels: 1, ..quiet() };
+        let idle = View { channels: 9, ..quiet() };
+        assert_eq!(reserve(&[]), Growth::Wanted);
+        assert_eq!(reserve(&[runs]), Growth::Wanted);
+        assert_eq!(reserve(&[runs, idle]), Growth::Enough);
+        assert_eq!(reserve(&[View { stuck: true, ..quiet() }]), Growth::Wanted);
     }
 
     fn any_view() -> impl Strategy<Value = View> {
