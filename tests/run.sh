@@ -81,4 +81,6 @@ begin "tests"
 # Some tests hold many connections at once; where this is not allowed they have to do with less.
 ulimit -Sn 8192 2>/dev/null || true
 cargo test --locked -- --include-ignored
+begin "benchmarks, once each"
+cargo test --locked --benches
 echo "==> tests/run.sh: all passed"

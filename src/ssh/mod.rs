@@ -31,7 +31,7 @@ pub use host_key::{HostKeyError, RefusedKey};
 pub use known_hosts::{KnownHostsError, RecordedKey};
 pub(crate) use load::Pace;
 pub use open_failure::TargetFault;
-pub use pool::{FirstSession, InvalidPoolSize, Placed, Pool, PoolSize};
+pub use pool::{FirstSession, InvalidPoolSize, Placed, Pool, PoolSize, placement};
 pub use prompt::{PromptError, Prompter};
 pub use reach::ReachError;
 pub use server_name::{InvalidServerName, ServerName};

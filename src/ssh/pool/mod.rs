@@ -32,7 +32,7 @@ use crate::destination::Destination;
 mod driver;
 mod names;
 mod pace;
-mod placement;
+pub mod placement;
 mod size;
 
 pub(super) use pace::Offence;

@@ -3,25 +3,25 @@
 
 /// What placement knows of one session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct View {
+pub struct View {
     /// Channels whose client does not keep up: the session may stand still for them.
-    pub(super) slow_readers: usize,
+    pub slow_readers: usize,
     /// A probe or an open has not been answered for a while: the server may be busy with a slow
     /// name look-up, or the network gone.
-    pub(super) stuck: bool,
+    pub stuck: bool,
     /// Channels that move much.
-    pub(super) bulk: usize,
+    pub bulk: usize,
     /// Channels that moved anything lately.
-    pub(super) active: usize,
+    pub active: usize,
     /// Opens that the server has not answered.
-    pub(super) opening: usize,
+    pub opening: usize,
     /// All channels.
-    pub(super) channels: usize,
+    pub channels: usize,
 }
 
 /// What is known of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub enum Wish {
     /// An address, or a name that this server has resolved lately.
     Plain,
     /// A name that may take the server a while, during which the whole session stands still.
@@ -30,16 +30,16 @@ pub(super) enum Wish {
 
 /// What to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Choice {
+pub struct Choice {
     /// The session to open the channel on, by its place among the views; none when there is none.
-    pub(super) session: Option<usize>,
+    pub session: Option<usize>,
     /// Whether another session would serve requests like this one better.
-    pub(super) growth: Growth,
+    pub growth: Growth,
 }
 
 /// Whether the pool should have another session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Growth {
+pub enum Growth {
     /// Another session is wanted.
     Wanted,
     /// What there is will do.
@@ -48,7 +48,7 @@ pub(super) enum Growth {
 
 /// Chooses the session that is least likely to be disturbed, or, for a scout, the one with the least
 /// to lose.
-pub(super) fn choose(sessions: &[View], wish: Wish) -> Choice {
+pub fn choose(sessions: &[View], wish: Wish) -> Choice {
     let best = sessions.iter().enumerate().min_by_key(|(_, view)| cost(view, wish));
     match best {
         Some((index, view)) => Choice { session: Some(index), growth: growth(view, wish) },
@@ -73,7 +73,7 @@ fn cost(view: &View, wish: Wish) -> Cost {
 
 /// Whether the pool should have another session before anybody asks: where something runs on every
 /// one, the next request would have to share.
-pub(super) fn reserve(sessions: &[View]) -> Growth {
+pub fn reserve(sessions: &[View]) -> Growth {
     let quiet =
         |view: &View| view.slow_readers == 0 && !view.stuck && view.bulk == 0 && view.active == 0;
     if sessions.iter().any(quiet) { Growth::Enough } else { Growth::Wanted }

@@ -1,0 +1,162 @@
+//! The parts on their own: greetings at the front door, a relay through an SSH server in this
+//! process, and placement.
+
+use std::future::ready;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use sockeye::destination::Destination;
+use sockeye::dial::{DEADLINE, DialError, Dialer};
+use sockeye::listen::road::Road;
+use sockeye::listen::stream::ClientStream;
+use sockeye::listen::{Accepted, FrontDoor, GreetingLimits};
+use sockeye::relay::{BacklogLimits, Relayer};
+use sockeye::request::{Protocol, Request, Source};
+use sockeye::ssh::demo_server::DemoServer;
+use sockeye::ssh::placement::{View, Wish, choose};
+use sockeye::ssh::{ClientConfig, Connector, Pool, Prompter, SshOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::{TcpListener, UnixStream};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// A road that leads nowhere, at once.
+struct Nowhere;
+
+impl Road for Nowhere {
+    type Channel = ();
+    type Stream = DuplexStream;
+
+    fn dial(&self, _: &Request) -> impl Future<Output = Result<(), DialError>> + Send {
+        ready(Ok(()))
+    }
+
+    fn relay(&self, _: ClientStream, _: Bytes, (): ()) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
+    fn stream(&self, (): ()) -> DuplexStream {
+        duplex(1).0
+    }
+}
+
+fn greetings(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let door = Arc::new(FrontDoor::new(Nowhere, None, GreetingLimits::default()));
+    let connect = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n";
+    let kinds: [(&str, &[u8], usize); 4] = [
+        ("socks4", b"\x04\x01\x01\xbb\x7f\0\0\x01me\0", 8),
+        ("socks4a", b"\x04\x01\x01\xbb\0\0\0\x01me\0example.com\0", 8),
+        ("socks5", b"\x05\x01\0\x05\x01\0\x03\x0bexample.com\x01\xbb", 12),
+        ("connect", connect, 12),
+    ];
+    let mut group = criterion.benchmark_group("greeting");
+    for (name, request, answer) in kinds {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| runtime.block_on(greet(&door, request, answer)));
+        });
+    }
+}
+
+/// One client: it sends all at once, and reads the first `answer` bytes.
+async fn greet(door: &Arc<FrontDoor<Nowhere>>, request: &[u8], answer: usize) {
+    let (mut client, served) = UnixStream::pair().expect("a pair of sockets");
+    let accepted = Accepted {
+        stream: ClientStream::Unix(served),
+        source: Source::Unix,
+        listener: "bench".into(),
+    };
+    let client = async move {
+        client.write_all(request).await.expect("an open socket");
+        client.read_exact(&mut [0; 16][..answer]).await.expect("an answer");
+    };
+    tokio::join!(client, Arc::clone(door).serve(accepted, CancellationToken::new()));
+}
+
+fn relays(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let server = runtime.block_on(DemoServer::start()).expect("the demo's SSH server");
+    let pool = runtime.block_on(pool_to(&server));
+    let dialer = Dialer::new(pool.clone(), DEADLINE);
+    let relayer = Relayer::new(BacklogLimits::default());
+    let mut group = criterion.benchmark_group("relay");
+    group.sample_size(10).throughput(Throughput::Bytes(DOWNLOAD as u64));
+    group.bench_function("download", |bencher| {
+        bencher.iter(|| runtime.block_on(download(&dialer, &relayer)));
+    });
+    group.finish();
+    runtime.block_on(pool.shutdown());
+    runtime.block_on(server.shutdown()).expect("the demo's files");
+}
+
+async fn pool_to(server: &DemoServer) -> Pool {
+    let name = format!("ssh://{}@{}", server.user(), server.address());
+    let known_hosts = format!("UserKnownHostsFile={}", server.known_hosts().display());
+    let options = ["IdentityAgent=none", "IdentitiesOnly=yes", &known_hosts];
+    let options = SshOptions {
+        config_file: Some("none".into()),
+        options: options.map(str::to_owned).into(),
+        identities: vec![server.client_key()],
+        ..SshOptions::default()
+    };
+    let name = name.parse().expect("an address");
+    let (config, _) = ClientConfig::query(&name, &options).await.expect("good options");
+    let connector = Connector::new(config, Prompter::nobody());
+    Pool::start(connector, Some("1".parse().expect("a size"))).await.expect("a session").0
+}
+
+/// One download through the server to a socket in this process.
+async fn download(dialer: &Dialer, relayer: &Relayer) {
+    let target = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let destination = Destination::try_from(target.local_addr().expect("bound"));
+    let request = Request {
+        listener: "bench".into(),
+        protocol: Protocol::Socks5,
+        source: Source::Unix,
+        user: None,
+        destination: destination.expect("a port"),
+    };
+    let (mut client, served) = UnixStream::pair().expect("a pair of sockets");
+    let send = async {
+        let (mut target, _) = target.accept().await.expect("the server's connection");
+        target.write_all(&vec![0; DOWNLOAD]).await.expect("an open connection");
+    };
+    let receive = async move {
+        let mut buffer = vec![0; 256 * 1024];
+        let mut received = 0;
+        while let 1.. = { client.read(&mut buffer).await.expect("a clean end") } {
+            received += 1;
+        }
+        black_box(received)
+    };
+    let carry = async {
+        let channel = dialer.dial(&request).await.expect("a channel");
+        relayer.relay(ClientStream::Unix(served), Bytes::new(), channel).await
+    };
+    tokio::join!(send, receive, carry);
+}
+
+fn placement(criterion: &mut Criterion) {
+    let views: Vec<View> = (0..8)
+        .map(|n| View { active: 7 - n, channels: 20, bulk: n % 2, ..View::default() })
+        .collect();
+    criterion.bench_function("placement of 8", |bencher| {
+        bencher.iter_batched(
+            || views.clone(),
+            |views| choose(black_box(&views), Wish::Plain),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+}
+
+/// How much one round of the relay moves, in bytes.
+const DOWNLOAD: usize = 32 << 20;
+
+criterion_group!(benches, greetings, relays, placement);
+criterion_main!(benches);
