@@ -27,6 +27,8 @@ curl curl
 nc netcat-openbsd
 proxychains4 proxychains4
 git git
+unshare util-linux
+mount mount
 cc build-essential
 TOOLS
     # The traditional nc knows no proxies.

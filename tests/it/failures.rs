@@ -12,6 +12,7 @@ use crate::support::free_port;
 use crate::support::http::Response;
 use crate::support::link::Link;
 use crate::support::program::Sockeye;
+use crate::support::resolver::Resolver;
 use crate::support::scripted::{Script, Scripted};
 use crate::support::socks::{Protocol, connect, exchange, socks5_command};
 use crate::support::sshd::Sshd;
@@ -40,11 +41,13 @@ fn a_target_refuses() {
 }
 
 #[test]
-#[ignore = "needs sshd"]
+#[ignore = "needs sshd, unshare, root"]
 fn a_name_is_not_found() {
-    let sshd = Sshd::start();
+    let Some(resolver) = Resolver::start() else { return };
+    let sshd = Sshd::asking(resolver);
     let proxy = Sockeye::start(&sshd.ssh_config());
     assert_row(NOT_FOUND, proxy.address(), "nowhere.invalid", 80);
+    assert!(sshd.looked_up().iter().any(|name| name == "nowhere.invalid"), "not on the far side");
 }
 
 #[test]

@@ -230,6 +230,8 @@ async fn carry(
             if count == 0 {
                 return io::Result::Ok(());
             }
+            // The black hole takes nothing in: whoever writes into it comes to a stop.
+            road.passable().await;
             let bytes = &mut buffer[..count];
             road.harm(direction, bytes)?;
             let at = Instant::now() + road.quality.delay;

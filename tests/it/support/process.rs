@@ -54,9 +54,32 @@ pub(crate) fn sockets(pid: u32) -> usize {
 
 /// The memory of a process that is in use (`VmRSS`), in KiB.
 pub(crate) fn rss_kib(pid: u32) -> u64 {
+    memory_kib(pid, "VmRSS:")
+}
+
+/// The most memory that a process has ever had in use (`VmHWM`), in KiB.
+pub(crate) fn peak_kib(pid: u32) -> u64 {
+    memory_kib(pid, "VmHWM:")
+}
+
+fn memory_kib(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a VmRSS line");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
     line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
+}
+
+/// The bytes in files that a process has open and that have no name any more.
+pub(crate) fn nameless_bytes(pid: u32) -> u64 {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| {
+        entries
+            .flatten()
+            .filter(|entry| {
+                let link = fs::read_link(entry.path()).unwrap_or_default();
+                link.to_string_lossy().ends_with(" (deleted)")
+            })
+            .filter_map(|entry| Some(fs::metadata(entry.path()).ok()?.len()))
+            .sum()
+    })
 }
 
 /// The processor time that a process has used, in clock ticks (100 a second on Linux).

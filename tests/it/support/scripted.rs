@@ -15,7 +15,8 @@ use tokio::time::sleep;
 use super::content::Content;
 use super::login::Login;
 
-/// The server. It lets the user's key in and does the same with every channel.
+/// The server. It lets the user's key in and does the same with every channel, but for those to the
+/// port [`ECHO`].
 #[derive(Debug)]
 pub(crate) struct Scripted {
     login: Login,
@@ -23,6 +24,9 @@ pub(crate) struct Scripted {
     seen: Arc<Mutex<Seen>>,
     runtime: Option<Runtime>,
 }
+
+/// The port to which each channel is an echo (RFC 862), whatever the script.
+pub(crate) const ECHO: u16 = 7;
 
 /// What it does with a request for a channel.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +43,9 @@ pub(crate) enum Script {
     SendAndClose(u64),
     /// Sends this many bytes and an EOF, and keeps the channel until the client closes it.
     SendAndEof(u64),
+    /// Waits for the client's first word, and sends this many bytes, each in a packet of its own,
+    /// and an EOF.
+    SendSingly(u64),
     /// Waits for the client's first word, sends this many bytes, and disconnects the session
     /// (RFC 4253 section 11.1).
     SendAndDisconnect(u64),
@@ -170,7 +177,9 @@ impl Handler for Connection {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         self.note(|seen| seen.asked.push((host.to_owned(), port)));
-        match self.script {
+        let script =
+            if port == ECHO.into() { Script::EchoAfter(Duration::ZERO) } else { self.script };
+        match script {
             Script::Refuse(code, text) => {
                 reply.reject(ChannelOpenFailure::Other { code, reason: text.to_owned() }).await;
             }
@@ -214,14 +223,28 @@ async fn perform(
             let _ = channel.eof().await;
             until_closed(channel).await;
         }
+        Script::SendSingly(length) => {
+            first_word(&mut channel).await;
+            for byte in Content::of(length).bytes() {
+                if channel.data_bytes(vec![byte]).await.is_err() {
+                    return;
+                }
+            }
+            let _ = channel.eof().await;
+            until_closed(channel).await;
+        }
         Script::SendAndDisconnect(length) => {
-            while !matches!(channel.wait().await, Some(ChannelMsg::Data { .. }) | None) {}
+            first_word(&mut channel).await;
             send(&channel, length).await;
             let (reason, text) = (Disconnect::ByApplication, String::from("going down"));
             let _ = handle.disconnect(reason, text, String::from("en")).await;
             until_closed(channel).await;
         }
     }
+}
+
+async fn first_word(channel: &mut Channel<Msg>) {
+    while !matches!(channel.wait().await, Some(ChannelMsg::Data { .. }) | None) {}
 }
 
 async fn send(channel: &Channel<Msg>, length: u64) {

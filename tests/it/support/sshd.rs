@@ -7,6 +7,7 @@ use std::process::{Child, Stdio};
 use rustix::process::Signal;
 
 use super::login::Login;
+use super::resolver::Resolver;
 use super::wait;
 use super::{command, free_port, process};
 
@@ -16,6 +17,8 @@ pub(crate) struct Sshd {
     login: Login,
     port: u16,
     listener: Option<Child>,
+    /// Where it looks up names, if not where the machine does.
+    resolver: Option<Resolver>,
 }
 
 impl Sshd {
@@ -26,6 +29,15 @@ impl Sshd {
 
     /// Starts with further lines of `sshd_config`; they come first, and so win.
     pub(crate) fn with(config: &[&str]) -> Self {
+        Self::build(config, None)
+    }
+
+    /// Starts it where names are looked up at `resolver`.
+    pub(crate) fn asking(resolver: Resolver) -> Self {
+        Self::build(&[], Some(resolver))
+    }
+
+    fn build(config: &[&str], resolver: Option<Resolver>) -> Self {
         let login = Login::new();
         let config = config.join("\n");
         let config = format!(
@@ -42,7 +54,7 @@ impl Sshd {
             // starts, which on a test machine it may never have.
             fs::create_dir_all("/run/sshd").expect("/run/sshd");
         }
-        let mut sshd = Self { login, port: 0, listener: None };
+        let mut sshd = Self { login, port: 0, listener: None, resolver };
         for _ in 0..ATTEMPTS {
             sshd.port = free_port();
             if sshd.try_start_again() {
@@ -70,6 +82,11 @@ impl Sshd {
     /// An `ssh_config` that leads to this server by way of a link's port.
     pub(crate) fn ssh_config_through(&self, port: u16) -> PathBuf {
         self.login.ssh_config(port, &[])
+    }
+
+    /// The names that it has looked up at its [`Resolver`].
+    pub(crate) fn looked_up(&self) -> Vec<String> {
+        self.resolver.as_ref().map_or_else(Vec::new, Resolver::asked)
     }
 
     /// What it logged so far.
@@ -117,7 +134,11 @@ impl Sshd {
         let path = self.login.path("sshd.log");
         let log = File::options().create(true).append(true).open(&path).expect("a log");
         let started = self.log().matches(LISTENS).count();
-        let mut child = command("/usr/sbin/sshd")
+        let mut sshd = match &self.resolver {
+            Some(resolver) => resolver.command(SSHD),
+            None => command(SSHD),
+        };
+        let mut child = sshd
             .args(["-D", "-e", "-p", &self.port.to_string(), "-f"])
             .arg(self.login.path("sshd_config"))
             .stdin(Stdio::null())
@@ -145,5 +166,6 @@ impl Drop for Sshd {
 }
 
 const ATTEMPTS: usize = 10;
+const SSHD: &str = "/usr/sbin/sshd";
 /// What `sshd` logs once it accepts connections.
 const LISTENS: &str = "Server listening on ";

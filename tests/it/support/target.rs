@@ -1,10 +1,10 @@
 //! Raw TCP targets on the far side.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -71,6 +71,16 @@ impl Target {
         })
     }
 
+    /// Sends zeros as fast as it can, without an end.
+    pub(crate) fn flood() -> Self {
+        Self::start(|mut stream| {
+            let zeros = vec![0; 256 * 1024];
+            loop {
+                stream.write_all(&zeros)?;
+            }
+        })
+    }
+
     /// Reads to the client's end, and only then sends `length` bytes. The sums of what it read come
     /// out of the receiver.
     pub(crate) fn answer_after_end(length: u64) -> (Self, Receiver<Sum>) {
@@ -95,6 +105,30 @@ impl Target {
             Ok(())
         });
         (target, received)
+    }
+
+    /// Reads and sums; the sums come out of the receiver.
+    pub(crate) fn sums() -> (Self, Receiver<Sum>) {
+        let (sums, received) = mpsc::channel();
+        let target = Self::start(move |stream| {
+            let _ = sums.send(Sum::of(&stream)?);
+            Ok(())
+        });
+        (target, received)
+    }
+
+    /// Reads nothing before it hears a word from the sender (or the sender is gone), one for each
+    /// connection; then as [`Target::sums`].
+    pub(crate) fn reluctant() -> (Self, Sender<()>, Receiver<Sum>) {
+        let (sums, received) = mpsc::channel();
+        let (sender, word) = mpsc::channel();
+        let word = Mutex::new(word);
+        let target = Self::start(move |stream| {
+            let _ = word.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let _ = sums.send(Sum::of(&stream)?);
+            Ok(())
+        });
+        (target, sender, received)
     }
 
     /// Reads, and hands out all that each connection sent, whole or cut short.

@@ -1,0 +1,316 @@
+//! No connection holds up another: clients that do not read, targets that do not answer or do not
+//! read, names that take long.
+
+use std::io::{self, Read, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::content::{Content, Sum};
+use crate::support::load::{Load, Tally};
+use crate::support::program::Sockeye;
+use crate::support::resolver::{Resolver, SLOW, SLOWNESS};
+use crate::support::scripted::{ECHO, Script, Scripted};
+use crate::support::socks::{Protocol, connect};
+use crate::support::sshd::Sshd;
+use crate::support::target::{Target, Unanswering, reset};
+use crate::support::{process, scaled, wait};
+
+/// Clients that download and do not keep up.
+#[derive(Clone, Copy, Debug)]
+struct Slow {
+    clients: u64,
+    /// The bytes that each downloads.
+    length: u64,
+    /// The bytes that each reads in a second; 0 for none at all.
+    rate: usize,
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn others_do_not_suffer_from_a_download_that_nobody_reads() {
+    let slow = Slow { clients: 1, length: scaled(128 << 20, 1_000_000_000), rate: 0 };
+    for sessions in ["1", "1..8"] {
+        let spilled = others_go_on(sessions, slow);
+        assert!(sessions != "1" || spilled > 0, "where it is not alone it must not wait");
+    }
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn others_do_not_suffer_from_a_download_that_is_read_slowly() {
+    let slow = Slow { clients: 1, length: scaled(64 << 20, 1_000_000_000), rate: 2_000_000 };
+    for sessions in ["1", "1..8"] {
+        others_go_on(sessions, slow);
+    }
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn others_do_not_suffer_from_twenty_downloads_that_nobody_reads() {
+    // Together more than there is room for in memory, and less than in files.
+    let slow = Slow { clients: 20, length: 24 << 20, rate: 0 };
+    for sessions in ["1", "1..8"] {
+        others_go_on(sessions, slow);
+    }
+}
+
+#[test]
+#[ignore = "needs ssh"]
+fn others_do_not_suffer_from_tiny_packets_that_nobody_reads() {
+    let slow = Slow { clients: 1, length: scaled(300_000, 3_000_000), rate: 0 };
+    let server = Scripted::start(Script::SendSingly(slow.length));
+    let proxy = Sockeye::single(&server.ssh_config());
+    let load = others(proxy.address(), "target.example", ECHO);
+    slow.beside(&proxy, &load, || Protocol::Socks5.open(proxy.address(), "target.example", 80));
+}
+
+/// Returns how much was spilled, in KiB.
+fn others_go_on(sessions: &str, slow: Slow) -> u64 {
+    let (source, echo, sshd) = (Target::source(slow.length), Target::echo(), Sshd::start());
+    let proxy = Sockeye::with(&sshd.ssh_config(), &["--sessions", sessions]);
+    let load = others(proxy.address(), "127.0.0.1", echo.port());
+    println!("--sessions {sessions}:");
+    slow.beside(&proxy, &load, || {
+        Protocol::Socks5.open(proxy.address(), "127.0.0.1", source.port())
+    })
+}
+
+impl Slow {
+    /// Has others make requests without and then with the downloads, compares, and sees to it that
+    /// the downloads are exact once they are read. Returns how much was spilled, in KiB.
+    fn beside(self, proxy: &Sockeye, load: &Load<'_>, open: impl Fn() -> TcpStream) -> u64 {
+        load.lasting(MEASURED / 2);
+        let idle = process::rss_kib(proxy.pid());
+        let before = load.lasting(MEASURED);
+        let hurry = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let (downloads, filling) = load.during(|| {
+                let download = |_| {
+                    let mut client = open();
+                    client.write_all(b"!").expect("sent");
+                    let hurry = &hurry;
+                    scope.spawn(move || Sum::of(Paced { client, rate: self.rate, hurry }))
+                };
+                let downloads: Vec<_> = (0..self.clients).map(download).collect();
+                wait_until_full(proxy.pid());
+                downloads
+            });
+            let full = load.lasting(MEASURED);
+            let spilled = process::nameless_bytes(proxy.pid()) >> 10;
+            let held = process::peak_kib(proxy.pid()).saturating_sub(idle);
+            println!("{self:?}: {spilled} KiB in files, {held} KiB of memory");
+            hurry.store(true, Ordering::SeqCst);
+            let whole = Content::of(self.length).sum();
+            for download in downloads {
+                let sum = download.join().expect("no panic").expect("a clean end");
+                assert_eq!(sum, whole);
+            }
+            assert!(held <= self.memory_kib(), "{held} KiB are too much");
+            filling.assert_all_served();
+            println!("p99 {:.1?} as the downloads begin", filling.percentile(0.99));
+            compare("while they are not read", &before, &full);
+            spilled
+        })
+    }
+
+    /// What may be in memory, in KiB: 16 MiB a connection and 256 MiB in all (see `BacklogLimits`),
+    /// and as much again for what is not counted, the queues below and what is on its way to a file.
+    fn memory_kib(self) -> u64 {
+        let counted = (self.clients * (16 << 10)).min(256 << 10);
+        2 * counted + (128 << 10)
+    }
+}
+
+/// A client's reading at some pace, until it is in a hurry.
+struct Paced<'a> {
+    client: TcpStream,
+    rate: usize,
+    hurry: &'a AtomicBool,
+}
+
+impl Read for Paced<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while !self.hurry.load(Ordering::SeqCst) {
+            thread::sleep(PACE);
+            if self.rate > 0 {
+                let some = self.rate / 20;
+                return self.client.read(&mut buffer[..some]);
+            }
+        }
+        self.client.read(buffer)
+    }
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn others_go_on_while_a_target_does_not_answer() {
+    let (silent, echo, sshd) = (Unanswering::start(), Target::echo(), Sshd::start());
+    for sessions in ["1", "1..8"] {
+        let proxy = Sockeye::with(&sshd.ssh_config(), &["--sessions", sessions]);
+        let load = others(proxy.address(), "127.0.0.1", echo.port());
+        let before = load.lasting(MEASURED);
+        let (waiting, during) = load.during(|| {
+            let request = Protocol::Socks5.request("127.0.0.1", silent.port());
+            let waiting: Vec<_> = (0..10)
+                .map(|_| {
+                    let mut client = connect(proxy.address());
+                    client.write_all(&request).expect("sent");
+                    client.read_exact(&mut [0; 2]).expect("the method");
+                    client
+                })
+                .collect();
+            thread::sleep(MEASURED);
+            waiting
+        });
+        compare(&format!("--sessions {sessions}, 10 connects"), &before, &during);
+        for client in waiting {
+            client.set_nonblocking(true).expect("an option");
+            let read = (&client).read(&mut [0]).map_err(|error| error.kind());
+            assert_eq!(read, Err(io::ErrorKind::WouldBlock), "it was answered");
+            reset(client).expect("an option");
+        }
+    }
+}
+
+/// `sshd` does nothing else on a session while it looks a name up.
+#[test]
+#[ignore = "needs sshd, unshare, root"]
+fn others_go_on_while_a_name_is_looked_up() {
+    let Some(resolver) = Resolver::start() else { return };
+    let (echo, sshd) = (Target::echo(), Sshd::asking(resolver));
+    thread::scope(|scope| {
+        for (sessions, least) in [("1", 0), ("1..8", 10), ("2..8", 10)] {
+            let proxy = Sockeye::with(&sshd.ssh_config(), &["--sessions", sessions]);
+            let port = echo.port();
+            scope.spawn(move || beside_a_look_up(sessions, &proxy, port, least));
+        }
+    });
+    assert!(sshd.looked_up().iter().any(|name| name == SLOW), "it asked somebody else");
+}
+
+/// Makes requests while a name is looked up: none fails, and in the second half of that time at
+/// least so many are served.
+fn beside_a_look_up(sessions: &str, proxy: &Sockeye, port: u16, least: usize) {
+    // So many that there is always somebody who is not waiting.
+    let (clients, rate) = (250, 40);
+    let load = Load { clients, rate, ..others(proxy.address(), "127.0.0.1", port) };
+    load.lasting(MEASURED).assert_all_served();
+    let ((begun, ended), during) = load.during(|| {
+        let begun = Instant::now();
+        drop(Protocol::Socks5.open(proxy.address(), SLOW, port));
+        (begun, Instant::now())
+    });
+    assert!(ended - begun >= SLOWNESS, "the server had the name at hand");
+    during.assert_all_served();
+    let (half, made) = (begun + SLOWNESS / 2, during.made());
+    let held = made.iter().filter(|made| made.ended - made.begun > SLOWNESS / 3).count();
+    let late = made.iter().filter(|made| made.begun > half && made.ended < ended).count();
+    println!(
+        "--sessions {sessions}: of {} requests beside the look-up {held} waited for long; {late} \
+         were made and served in its second half",
+        made.len(),
+    );
+    assert!(late >= least, "others wait for the name: {late}");
+    assert!(!proxy.log().contains("lost a session"), "a busy server is no dead one");
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn others_go_on_while_a_target_does_not_read() {
+    const LENGTH: u64 = 64 << 20;
+    let ((reluctant, word, read), (sums, received)) = (Target::reluctant(), Target::sums());
+    let (echo, sshd) = (Target::echo(), Sshd::start());
+    let proxy = Sockeye::single(&sshd.ssh_config());
+    let load = others(proxy.address(), "127.0.0.1", echo.port());
+    let before = load.lasting(MEASURED);
+    let idle = process::rss_kib(proxy.pid());
+    let upload = Upload { client: open(&proxy, &reluctant), sent: AtomicU64::new(0) };
+    thread::scope(|scope| {
+        let held = scope.spawn(|| upload.run(LENGTH));
+        let ((), beside) = load.during(|| {
+            let free = Upload { client: open(&proxy, &sums), sent: AtomicU64::new(0) };
+            free.run(LENGTH / 4).expect("this one is read");
+            let sum = received.recv_timeout(wait::LONG).expect("the target's sum");
+            assert_eq!(sum, Content::of(LENGTH / 4).sum());
+            let mut last = 0;
+            wait::until("the client of the target that does not read is held", || {
+                thread::sleep(MEASURED / 3);
+                let now = upload.sent.load(Ordering::SeqCst);
+                now > 0 && std::mem::replace(&mut last, now) == now
+            });
+        });
+        beside.assert_all_served();
+        let during = load.lasting(MEASURED);
+        let sent = upload.sent.load(Ordering::SeqCst);
+        let memory = process::rss_kib(proxy.pid()).saturating_sub(idle);
+        println!("the client was held after {sent} bytes; they took {memory} KiB of memory");
+        assert!(sent < LENGTH, "somebody has taken all of it");
+        assert!(memory < 32 << 10, "the program keeps what the target does not read");
+        compare("an upload that is not read", &before, &during);
+        word.send(()).expect("the target waits");
+        held.join().expect("no panic").expect("sent");
+        let sum = read.recv_timeout(wait::LONG).expect("the target's sum");
+        assert_eq!(sum, Content::of(LENGTH).sum());
+    });
+}
+
+/// Waits until what the program keeps grows no more.
+fn wait_until_full(pid: u32) {
+    let mut last = (0, 0);
+    wait::until("the program takes in no more", || {
+        thread::sleep(MEASURED / 2);
+        let now = (process::nameless_bytes(pid) >> 10, process::rss_kib(pid) >> 10);
+        std::mem::replace(&mut last, now) == now
+    });
+}
+
+struct Upload {
+    client: TcpStream,
+    sent: AtomicU64,
+}
+
+impl Upload {
+    fn run(&self, length: u64) -> io::Result<()> {
+        let mut content = Content::of(length);
+        let mut chunk = vec![0; 64 * 1024];
+        loop {
+            let count = content.read(&mut chunk)?;
+            if count == 0 {
+                return self.client.shutdown(Shutdown::Write);
+            }
+            (&self.client).write_all(&chunk[..count])?;
+            self.sent.fetch_add(count as u64, Ordering::SeqCst);
+        }
+    }
+}
+
+fn open(proxy: &Sockeye, target: &Target) -> TcpStream {
+    Protocol::Socks5.open(proxy.address(), "127.0.0.1", target.port())
+}
+
+fn others(proxy: SocketAddr, host: &str, port: u16) -> Load<'_> {
+    Load { proxy, host, port, clients: 50, rate: 300 }
+}
+
+/// The others' requests all succeed, and what they take stays in proportion. The bound is wide,
+/// since other tests run on the same processors at the same time.
+#[track_caller]
+fn compare(what: &str, before: &Tally, during: &Tally) {
+    before.assert_all_served();
+    during.assert_all_served();
+    let (was, is) = (before.percentile(0.99), during.percentile(0.99));
+    let ratio = is.as_secs_f64() / was.as_secs_f64();
+    println!(
+        "{what}: {} requests, p99 {was:.1?} before; {}, {is:.1?} during; ratio {ratio:.2}",
+        before.made().len(),
+        during.made().len(),
+    );
+    assert!(is <= (5 * was).max(Duration::from_millis(250)), "{what}: p99 {was:?}, then {is:?}");
+}
+
+/// How long the others' requests are watched, each time.
+const MEASURED: Duration = Duration::from_secs(1);
+/// How often a slow client reads.
+const PACE: Duration = Duration::from_millis(50);

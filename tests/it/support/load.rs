@@ -1,0 +1,163 @@
+//! Many short requests at once, and what became of each.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::socks::{Answer, Protocol};
+
+/// Clients that ask for a target that echoes, say a word, hear it and leave, again and again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load<'a> {
+    pub(crate) proxy: SocketAddr,
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+    /// How many there are at the same time, each in a thread of its own.
+    pub(crate) clients: u32,
+    /// How many requests they all make in a second while none of them takes long.
+    pub(crate) rate: u32,
+}
+
+/// A request that was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) begun: Instant,
+    /// When the proxy said that the tunnel stands; where it did not, when the request ended.
+    pub(crate) answered: Instant,
+    pub(crate) ended: Instant,
+    pub(crate) outcome: Outcome,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of it worked.
+    Served,
+    /// The tunnel stood, and was cut.
+    Cut,
+    /// There was no tunnel.
+    Failed(String),
+}
+
+/// All that was made.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(Vec<Made>);
+
+impl Load<'_> {
+    /// Requests for as long as `work` takes. Those that are under way then are waited for.
+    pub(crate) fn during<T>(&self, work: impl FnOnce() -> T) -> (T, Tally) {
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let clients: Vec<_> = (0..self.clients)
+                .map(|number| {
+                    scope.spawn({
+                        let stop = &stop;
+                        move || self.client(number, stop)
+                    })
+                })
+                .collect();
+            // Also where `work` panics: the scope waits for the clients.
+            let stopping = Stopping(&stop);
+            let done = work();
+            drop(stopping);
+            let made = clients.into_iter().flat_map(|client| client.join().expect("no panic"));
+            (done, Tally(made.collect()))
+        })
+    }
+
+    /// Requests for some time.
+    pub(crate) fn lasting(&self, time: Duration) -> Tally {
+        self.during(|| thread::sleep(time)).1
+    }
+
+    fn client(&self, number: u32, stop: &AtomicBool) -> Vec<Made> {
+        let interval = Duration::from_secs(1) * self.clients / self.rate;
+        let mut next = Instant::now() + interval * number / self.clients;
+        let mut made = Vec::new();
+        loop {
+            thread::sleep(next.saturating_duration_since(Instant::now()));
+            if stop.load(Ordering::SeqCst) {
+                return made;
+            }
+            next = (next + interval).max(Instant::now());
+            made.push(self.request());
+        }
+    }
+
+    fn request(&self) -> Made {
+        let begun = Instant::now();
+        let answer = Protocol::Socks5.ask(self.proxy, self.host, self.port);
+        let answered = Instant::now();
+        let outcome = match answer {
+            Ok(Answer::Open(stream)) => match say_a_word(stream) {
+                Ok(()) => Outcome::Served,
+                Err(_) => Outcome::Cut,
+            },
+            Ok(Answer::Refused(answer)) => Outcome::Failed(format!("refused: {answer:?}")),
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        Made { begun, answered, ended: Instant::now(), outcome }
+    }
+}
+
+impl Tally {
+    /// Each request, in no order.
+    pub(crate) fn made(&self) -> &[Made] {
+        &self.0
+    }
+
+    /// Fails where a request found no tunnel.
+    #[track_caller]
+    pub(crate) fn assert_none_failed(&self) {
+        let failed: Vec<_> =
+            self.0.iter().filter(|made| matches!(made.outcome, Outcome::Failed(_))).collect();
+        assert!(failed.is_empty(), "{} of {} failed: {failed:?}", failed.len(), self.0.len());
+    }
+
+    /// Fails where anything went wrong with a request.
+    #[track_caller]
+    pub(crate) fn assert_all_served(&self) {
+        self.assert_none_failed();
+        let cut = self.0.iter().filter(|made| made.outcome == Outcome::Cut).count();
+        assert!(cut == 0 && !self.0.is_empty(), "{cut} of {} were cut", self.0.len());
+    }
+
+    /// The time within which a part of the requests were over: `0.99` of them, or `0.5`.
+    pub(crate) fn percentile(&self, part: f64) -> Duration {
+        percentile(self.0.iter().map(|made| made.ended - made.begun).collect(), part)
+    }
+}
+
+/// The least of the times that a part of them do not exceed.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a place in a list that fits into memory"
+)]
+pub(crate) fn percentile(mut times: Vec<Duration>, part: f64) -> Duration {
+    times.sort_unstable();
+    let place = (times.len() as f64 * part).ceil() as usize;
+    times.get(place.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+struct Stopping<'a>(&'a AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn say_a_word(mut stream: std::net::TcpStream) -> io::Result<()> {
+    stream.write_all(WORD)?;
+    let mut heard = [0; WORD.len()];
+    stream.read_exact(&mut heard)?;
+    stream.shutdown(Shutdown::Write)?;
+    let more = stream.read(&mut [0])?;
+    if &heard == WORD && more == 0 { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+const WORD: &[u8; 64] = b"a request that fits into a packet, and an answer no longer than.";

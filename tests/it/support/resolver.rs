@@ -1,0 +1,155 @@
+//! A name server of the test's own, and the files that make a program ask it and nobody else.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::command;
+
+/// A name server on a loopback address. It knows [`SLOW`], and no other name exists.
+#[derive(Debug)]
+pub(crate) struct Resolver {
+    /// `resolv.conf` and `nsswitch.conf`.
+    directory: TempDir,
+    asked: Arc<Mutex<Vec<String>>>,
+    stopping: Arc<AtomicBool>,
+}
+
+/// The name of 127.0.0.1 that takes [`SLOWNESS`] to look up.
+pub(crate) const SLOW: &str = "slow.test";
+/// How long that is.
+pub(crate) const SLOWNESS: Duration = Duration::from_secs(5);
+
+impl Resolver {
+    /// Starts it. Nothing where it cannot be had, with a line that says so: a port below 1024 and a
+    /// mount namespace are for root.
+    pub(crate) fn start() -> Option<Self> {
+        if !rustix::process::getuid().is_root() {
+            eprintln!("SKIPPED: a name server of the test's own takes root");
+            return None;
+        }
+        let socket = socket();
+        let directory = TempDir::with_prefix("sockeye-names-").expect("a temporary directory");
+        // glibc asks on the port 53 whatever is said here, hence an address of our own.
+        let address = socket.local_addr().expect("an address").ip();
+        let resolv = format!("nameserver {address}\noptions timeout:20 attempts:1\n");
+        fs::write(directory.path().join(RESOLV), resolv).expect("resolv.conf");
+        fs::write(directory.path().join(NSSWITCH), "hosts: dns\n").expect("nsswitch.conf");
+        let (asked, stopping) = (Arc::default(), Arc::default());
+        let resolver = Self { directory, asked, stopping };
+        let (asked, stopping) = (Arc::clone(&resolver.asked), Arc::clone(&resolver.stopping));
+        thread::spawn(move || {
+            while !stopping.load(Ordering::SeqCst) {
+                serve(&socket, &asked);
+            }
+        });
+        Some(resolver)
+    }
+
+    /// A command that runs `program` where names are looked up here, in a mount namespace of its
+    /// own. Its process is the program's.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = command("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", IN_NAMESPACE, "sh"]);
+        command.args([RESOLV, NSSWITCH].map(|file| self.directory.path().join(file)));
+        command.arg(program);
+        command
+    }
+
+    /// The names that were asked for.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The port for names on an address that nobody uses.
+fn socket() -> UdpSocket {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(101);
+    let socket = (0..1000)
+        .find_map(|_| {
+            let [_, _, c, d] =
+                start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)).to_be_bytes();
+            UdpSocket::bind((Ipv4Addr::new(127, 53, c, d), 53)).ok()
+        })
+        .expect("a loopback address without a name server");
+    socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    socket
+}
+
+/// Waits a moment for a question, and sees to its answer.
+fn serve(socket: &UdpSocket, asked: &Mutex<Vec<String>>) {
+    let mut packet = [0; 512];
+    let Ok((count, from)) = socket.recv_from(&mut packet) else { return };
+    let Some((name, kind, end)) = question(&packet[..count]) else { return };
+    asked.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+    let answer = answer(&packet[..end], &name, kind);
+    if name != SLOW {
+        let _ = socket.send_to(&answer, from);
+        return;
+    }
+    let socket = socket.try_clone().expect("a descriptor");
+    thread::spawn(move || later(&socket, &answer, from));
+}
+
+fn later(socket: &UdpSocket, answer: &[u8], to: SocketAddr) -> io::Result<usize> {
+    thread::sleep(SLOWNESS);
+    socket.send_to(answer, to)
+}
+
+/// The name and the type that a packet asks for, and where its question ends (RFC 1035 section 4.1).
+fn question(packet: &[u8]) -> Option<(String, u16, usize)> {
+    let mut labels = Vec::new();
+    let mut at = HEADER;
+    loop {
+        let length = usize::from(*packet.get(at)?);
+        let label = packet.get(at + 1..at + 1 + length)?;
+        at += 1 + length;
+        if length == 0 {
+            break;
+        }
+        labels.push(String::from_utf8_lossy(label).to_ascii_lowercase());
+    }
+    let kind = u16::from_be_bytes(packet.get(at..at + 2)?.try_into().ok()?);
+    (packet.len() >= at + 4).then(|| (labels.join("."), kind, at + 4))
+}
+
+/// The answer to `question`, which is a packet cut off after its question.
+fn answer(question: &[u8], name: &str, kind: u16) -> Vec<u8> {
+    let known = name == SLOW;
+    let addresses = u8::from(known && kind == TYPE_A);
+    let mut answer = question.to_vec();
+    // A response, recursion desired and available; code 3 says that there is no such name.
+    answer[2..4].copy_from_slice(&[0x81, if known { 0x80 } else { 0x83 }]);
+    answer[4..HEADER].copy_from_slice(&[0, 1, 0, addresses, 0, 0, 0, 0]);
+    if addresses > 0 {
+        // The name in the question, type A, class IN, 60 seconds, four bytes.
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+    }
+    answer
+}
+
+const HEADER: usize = 12;
+const TYPE_A: u16 = 1;
+const RESOLV: &str = "resolv.conf";
+const NSSWITCH: &str = "nsswitch.conf";
+/// A name service cache, where one runs, knows nothing of the namespace: it is covered up.
+const IN_NAMESPACE: &str = r#"set -e
+mount --bind "$1" /etc/resolv.conf
+mount --bind "$2" /etc/nsswitch.conf
+if [ -d /var/run/nscd ]; then mount -t tmpfs none /var/run/nscd; fi
+shift 2
+exec "$@""#;
