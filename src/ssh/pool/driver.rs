@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::pace::{Backoff, Demand, Offence};
@@ -24,6 +24,8 @@ pub(super) struct Driver {
     liveness: Liveness,
     /// Attempts to connect.
     attempts: JoinSet<Result<Connected, ConnectError>>,
+    /// One for each new session: ends when the server no longer counts it as a handshake.
+    settling: JoinSet<()>,
     /// Tasks that watch the sessions; each ends with its session.
     watchers: JoinSet<Arc<Session>>,
     backoff: Backoff,
@@ -49,6 +51,7 @@ impl Driver {
             shared,
             size,
             attempts: JoinSet::new(),
+            settling: JoinSet::new(),
             watchers: JoinSet::new(),
             backoff: Backoff::default(),
             not_before: Instant::now(),
@@ -74,6 +77,7 @@ impl Driver {
                     Ok(Err(error)) => self.failed(&error),
                     Err(panicked) => warn!("an attempt to connect ended abruptly: {panicked}"),
                 },
+                Some(_) = self.settling.join_next() => {}
                 Some(Ok(session)) = self.watchers.join_next() => self.lost(&session),
                 _ = upkeep.tick() => {
                     if wake.has_woken() {
@@ -99,9 +103,15 @@ impl Driver {
         if self.attendance == Attendance::Person && !self.may_ask() {
             return;
         }
-        for _ in 0..missing.min(MAX_ATTEMPTS.saturating_sub(self.attempts.len())) {
+        for _ in 0..missing.min(MAX_ATTEMPTS.saturating_sub(self.handshakes())) {
             self.attempt();
         }
+    }
+
+    /// Handshakes under way, as the server counts them: it says that we are in before it strikes us
+    /// off its list.
+    fn handshakes(&self) -> usize {
+        self.attempts.len() + self.settling.len()
     }
 
     /// A login that needs a person is tried again when there is a request for it and somebody there.
@@ -124,7 +134,7 @@ impl Driver {
             }
             return;
         }
-        if Instant::now() >= self.growth_not_before {
+        if Instant::now() >= self.growth_not_before && self.handshakes() < MAX_ATTEMPTS {
             debug!(sessions = ready, "another session would serve better");
             self.attempt();
         }
@@ -162,6 +172,10 @@ impl Driver {
         let session = Arc::new(session);
         lock(&self.shared.sessions).push(Arc::clone(&session));
         lock(&self.shared.status).reason.clear();
+        let settling = Arc::clone(&session);
+        self.settling.spawn(async move {
+            let _ = timeout(SETTLED, settling.ping()).await;
+        });
         let liveness = self.liveness;
         self.watchers.spawn(async move {
             monitor::watch(&session, liveness).await;
@@ -261,6 +275,7 @@ impl Driver {
 
     async fn end(mut self) {
         self.attempts.shutdown().await;
+        self.settling.shutdown().await;
         let sessions = std::mem::take(&mut *lock(&self.shared.sessions));
         let mut goodbyes = JoinSet::new();
         for session in sessions {
@@ -281,6 +296,8 @@ const MAX_ATTEMPTS: usize = 2;
 const UNREACHABLE: Duration = Duration::from_secs(5);
 /// A session that ends sooner than this was not worth having.
 const SHORT_LIVED: Duration = Duration::from_millis(500);
+/// A server that has not answered for so long after a login is not waited for.
+const SETTLED: Duration = Duration::from_secs(2);
 /// How soon a server that was out of reach is tried again when a request comes.
 const SOON: Duration = Duration::from_millis(500);
 /// How long to leave a server alone that refused a further session; doubled each time.
