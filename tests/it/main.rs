@@ -11,6 +11,7 @@ mod keeping_apart;
 mod leaks;
 mod pings;
 mod plain_http;
+mod recovery;
 mod rekeying;
 mod sessions;
 mod startup;

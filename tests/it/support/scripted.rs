@@ -43,9 +43,8 @@ pub(crate) enum Script {
     SendAndClose(u64),
     /// Sends this many bytes and an EOF, and keeps the channel until the client closes it.
     SendAndEof(u64),
-    /// Waits for the client's first word, and sends this many bytes, each in a packet of its own,
-    /// and an EOF.
-    SendSingly(u64),
+    /// Waits for the client's first word, and sends this many bytes, sixteen in a packet, and an EOF.
+    SendTiny(u64),
     /// Waits for the client's first word, sends this many bytes, and disconnects the session
     /// (RFC 4253 section 11.1).
     SendAndDisconnect(u64),
@@ -223,10 +222,10 @@ async fn perform(
             let _ = channel.eof().await;
             until_closed(channel).await;
         }
-        Script::SendSingly(length) => {
+        Script::SendTiny(length) => {
             first_word(&mut channel).await;
-            for byte in Content::of(length).bytes() {
-                if channel.data_bytes(vec![byte]).await.is_err() {
+            for few in Content::of(length).bytes().chunks(16) {
+                if channel.data_bytes(few.to_vec()).await.is_err() {
                     return;
                 }
             }

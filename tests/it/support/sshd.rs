@@ -40,11 +40,13 @@ impl Sshd {
     fn build(config: &[&str], resolver: Option<Resolver>) -> Self {
         let login = Login::new();
         let config = config.join("\n");
+        // Of this one the last line wins.
+        let startups = if config.contains("MaxStartups") { "" } else { "MaxStartups 1000" };
         let config = format!(
             "{config}\nListenAddress 127.0.0.1\nHostKey {host_key}\nAuthorizedKeysFile {keys}\n\
              PidFile none\nStrictModes no\nUsePAM no\nUseDNS no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
-             AllowTcpForwarding yes\nMaxStartups 1000\nLogLevel VERBOSE\n",
+             AllowTcpForwarding yes\nLogLevel VERBOSE\n{startups}\n",
             host_key = login.host_key().display(),
             keys = login.path("authorized_keys").display(),
         );
