@@ -30,6 +30,11 @@ impl Backlog {
         (self.len + self.pieces.len() * PIECE) as u64
     }
 
+    /// How many bytes it holds.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -26,8 +26,8 @@ pub(super) struct Spill {
     /// What has been read back and not been handed out.
     ahead: Backlog,
     job: Option<JoinHandle<io::Result<Done>>>,
-    /// What the job is writing, in bytes.
-    writing: u64,
+    /// What the job has taken along to write: its bytes, and what they cost in memory.
+    writing: (u64, u64),
 }
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Spill {
             queue: Backlog::default(),
             ahead: Backlog::default(),
             job: None,
-            writing: 0,
+            writing: (0, 0),
         })
     }
 
@@ -60,14 +60,15 @@ impl Spill {
         self.queue.push(piece);
     }
 
-    /// Bytes of the file in use.
+    /// Bytes of the file in use, with those on their way to it: a file system that does not keep up
+    /// is no reason to take more than there is room for.
     pub(super) fn on_disk(&self) -> u64 {
-        self.end - self.start
+        self.end - self.start + self.writing.0 + self.queue.len() as u64
     }
 
     /// Bytes that are still in memory.
     pub(super) fn in_memory(&self) -> u64 {
-        self.queue.weight() + self.ahead.weight() + self.writing
+        self.queue.weight() + self.writing.1 + self.ahead.weight()
     }
 
     /// Whether everything has been taken out again.
@@ -91,6 +92,7 @@ impl Spill {
             if let Some(job) = &mut self.job {
                 let done = ready!(Pin::new(job).poll(cx));
                 self.job = None;
+                self.writing = (0, 0);
                 self.finish(done.map_err(io::Error::other)??)?;
             }
             match &mut into {
@@ -114,7 +116,7 @@ impl Spill {
         match done {
             Done::Wrote(count) => {
                 self.end += count;
-                self.writing = 0;
+                self.writing = (0, 0);
             }
             Done::Read(bytes) => {
                 self.start += bytes.len() as u64;
@@ -145,19 +147,27 @@ impl Spill {
     fn write(&mut self) {
         let (file, end) = (Arc::clone(&self.file), self.end);
         let pieces = std::mem::take(&mut self.queue);
-        self.writing = pieces.weight();
+        self.writing = (pieces.len() as u64, pieces.weight());
         self.job = Some(spawn_blocking(move || {
             let mut at = end;
+            // Small pieces are put together: a call for each would take longer than they arrive in.
+            let mut chunk = Vec::with_capacity(CHUNK.min(pieces.len()));
             for piece in pieces {
-                file.write_all_at(&piece, at)?;
-                at += piece.len() as u64;
+                if chunk.len() + piece.len() > CHUNK {
+                    file.write_all_at(&chunk, at)?;
+                    at += chunk.len() as u64;
+                    chunk.clear();
+                }
+                chunk.extend_from_slice(&piece);
             }
+            file.write_all_at(&chunk, at)?;
+            at += chunk.len() as u64;
             Ok(Done::Wrote(at - end))
         }));
     }
 }
 
-/// How much is read back at a time, in bytes.
+/// How much is written and read back at a time, in bytes.
 const CHUNK: usize = 1 << 20;
 
 #[cfg(test)]
@@ -185,11 +195,15 @@ mod tests {
             }
         }
         assert!(spill.on_disk() > 0);
+        let before = spill.on_disk();
+        spill.push(Bytes::from_static(b"four"));
+        assert_eq!(spill.on_disk(), before + 4, "what is to be written counts");
         while !spill.is_empty() {
             poll_fn(|cx| spill.poll(cx, Some(&mut out))).await.expect("a file");
         }
         assert_eq!(spill.on_disk(), 0, "the space is given back");
         let out: Vec<u8> = out.into_iter().flatten().collect();
+        let data = [&data[..], b"four"].concat();
         assert!(out == data, "{} bytes of {}", out.len(), data.len());
     }
 }
