@@ -113,7 +113,7 @@ impl<C: Client> Drain<'_, C> {
 
     /// Takes what has arrived, but no more than a batch: then it is time to write again.
     fn take(&mut self, cx: &mut Context<'_>) -> Taken {
-        let mut batch = 0;
+        let (mut batch, mut messages) = (0, 0);
         while self.end.is_none() {
             if self.must_hold() && !self.poll_joined(cx) {
                 return Taken::Held;
@@ -125,13 +125,14 @@ impl<C: Client> Drain<'_, C> {
                 Poll::Pending => return Taken::All,
                 Poll::Ready(Some(Incoming::Data(data))) => {
                     batch += data.len();
+                    messages += 1;
                     self.keep(data);
                 }
                 Poll::Ready(Some(Incoming::Eof)) => self.end = Some(Drained::Eof),
                 Poll::Ready(Some(Incoming::Close)) => self.end = Some(Drained::Closed),
                 Poll::Ready(None) => self.end = Some(Drained::Cut),
             }
-            if batch >= BATCH {
+            if batch >= BATCH || messages >= MESSAGES {
                 return Taken::Batch;
             }
         }
@@ -233,6 +234,9 @@ impl<C: Client> Drain<'_, C> {
 
 /// How much is taken before the next write, in bytes.
 const BATCH: usize = 256 * 1024;
+/// How many messages are taken before the next write. The runtime lets a task do no more than 128
+/// things in one go: where taking alone used that up, writing and spilling would never have a turn.
+const MESSAGES: usize = 32;
 /// A backlog of this size marks its session as carrying a slow reader. In bytes.
 const LARGE: u64 = 1 << 20;
 /// The most pieces in one write.
