@@ -37,6 +37,7 @@ pub mod destination;
 pub mod dial;
 pub mod listen;
 pub mod observe;
+mod printable;
 pub mod relay;
 pub mod request;
 pub mod ssh;

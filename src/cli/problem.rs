@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::observe::escape::Escaped;
+use crate::printable::{Lines, printable};
 
 use super::refused::RefusedFlag;
 
@@ -72,33 +72,41 @@ impl fmt::Display for Problem {
                 f,
                 "a command to run on the server ('{}') has no meaning here: sockeye only forwards; \
                  use ssh for it",
-                Escaped(command)
+                shown(command)
             ),
             Self::Listener { text, why } => {
-                write!(f, "-D '{}': {}", Escaped(text), Escaped(why))
+                write!(f, "-D '{}': {}", shown(text), shown(why))
             }
             Self::OpenToAll(listener) => write!(
                 f,
                 "-D '{}': other machines could use this listener; ask for a password with \
                  --proxy-auth FILE, or allow it with --allow-remote",
-                Escaped(listener)
+                shown(listener)
             ),
             Self::DemoOpenToAll(listener) => {
-                write!(f, "-D '{}': the demo listens on loopback only", Escaped(listener))
+                write!(f, "-D '{}': the demo listens on loopback only", shown(listener))
             }
             Self::Port(text) => {
-                write!(f, "-p '{}': not a number from 1 to 65535", Escaped(text))
+                write!(f, "-p '{}': not a number from 1 to 65535", shown(text))
             }
             Self::Sessions { text, why } => {
-                write!(f, "--sessions '{}': {}", Escaped(text), Escaped(why))
+                write!(f, "--sessions '{}': {}", shown(text), shown(why))
             }
             Self::BothFamilies => f.write_str("-4 and -6 together leave no address; use one"),
             Self::Server { text, why } => {
-                write!(f, "host '{}': {}", Escaped(text), Escaped(why))
+                write!(f, "host '{}': {}", shown(text), shown(why))
             }
         }
     }
 }
+
+/// What the user wrote, in a form that a terminal can take.
+fn shown(text: &str) -> String {
+    printable(text, MAX_SHOWN, Lines::One)
+}
+
+/// Characters of a word of the command line that are shown.
+const MAX_SHOWN: usize = 300;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::observe::escape::Escaped;
+use crate::printable::{Lines, printable};
 
 /// What `--version` prints: this program, the libraries that decide what it does on the wire, the
 /// `ssh` whose configuration it reads, and the system.
@@ -10,20 +10,20 @@ pub(super) fn report() -> String {
     format!(
         "sockeye {}\nrussh {RUSSH}\ntokio {TOKIO}\nssh: {}\nsystem: {} {}\n",
         env!("CARGO_PKG_VERSION"),
-        Escaped(&ssh()),
+        printable(&ssh(), 100, Lines::One),
         std::env::consts::OS,
         std::env::consts::ARCH,
     )
 }
 
-/// What `ssh -V` says, in one line of at most 100 characters.
+/// What `ssh -V` says, in one line.
 fn ssh() -> String {
     // Nothing of the user's is read by `ssh -V`; it writes one line to standard error.
     let output = Command::new("ssh").arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).output();
     match output {
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stderr);
-            text.lines().next().unwrap_or("no version").chars().take(100).collect()
+            text.lines().next().unwrap_or("no version").to_owned()
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "not found".into(),
         Err(error) => format!("cannot be run: {error}"),

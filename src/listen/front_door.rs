@@ -11,12 +11,12 @@ use super::detect::{Detected, detect};
 use super::greeting::{GreetingLimits, Greetings};
 use super::http::{self, Visitor};
 use super::linger::linger;
-use super::printable::printable;
 use super::proxy_auth::ProxyCredentials;
 use super::road::{Road, ThroughSsh};
 use super::socks::{self, SocksError};
 use super::stream::ClientStream;
 use crate::dial::DialError;
+use crate::printable::{Lines, printable};
 use crate::request::{Request, Source};
 
 /// Where clients come in: every protocol on one socket. One door serves any number of listeners.
@@ -129,7 +129,7 @@ impl<R: Road> FrontDoor<R> {
             Ok(_) => debug!(%listener, %protocol, %destination, "connected"),
             Err(error) => {
                 // The text of an error may be the server's.
-                let error = || printable(&error.to_string(), MAX_LOGGED);
+                let error = || printable(&error.to_string(), MAX_LOGGED, Lines::One);
                 debug!(%listener, %protocol, %destination, error = error(), "not connected");
             }
         }

@@ -20,7 +20,6 @@ mod greeting;
 mod http;
 mod linger;
 pub mod listener;
-mod printable;
 pub mod proxy_auth;
 pub mod road;
 mod socket_file;

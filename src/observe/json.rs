@@ -7,7 +7,7 @@ use tracing_subscriber::fmt::format::{Format, Json, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::escape::is_dangerous;
+use crate::printable::is_deceptive;
 
 /// Writes an event as one object: `timestamp` (RFC 3339, UTC), `level`, `target`, `span`, `spans`,
 /// `message`, and the event's fields beside them.
@@ -37,7 +37,7 @@ where
         let mut line = String::new();
         self.0.format_event(ctx, Writer::new(&mut line), event)?;
         for c in line.trim_end_matches('\n').chars() {
-            if is_dangerous(c) {
+            if is_deceptive(c) {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     write!(writer, "\\u{unit:04x}")?;
                 }

@@ -1,6 +1,5 @@
 //! What can be seen of the program while it runs.
 
-pub mod escape;
 pub mod logs;
 
 mod json;

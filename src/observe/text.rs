@@ -11,8 +11,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use super::escape::Escaper;
 use super::logs::{Colour, Verbosity};
+use crate::printable::{Escaper, Lines};
 
 /// Writes an event as one line of at most [`MAX_LINE`] bytes, with nothing in it that a terminal
 /// would obey but our own colours.
@@ -171,12 +171,12 @@ impl<'a> FieldWriter<'a> {
             let _ = self.out.write_char(' ');
         }
         if field.name() == "message" {
-            let _ = write!(Escaper(&mut *self.out), "{value}");
+            let _ = write!(Escaper::new(&mut *self.out, Lines::One), "{value}");
             return;
         }
         // A value of its own length first, so that the quotes close before the line is cut.
         let mut text = Bounded::new(MAX_VALUE);
-        let _ = write!(Escaper(&mut text), "{value}");
+        let _ = write!(Escaper::new(&mut text, Lines::One), "{value}");
         let text = text.text;
         let _ = if text.is_empty() || text.contains([' ', '=', '"']) {
             write!(self.out, "{}=\"{}\"", field.name(), text.replace('"', "\\\""))

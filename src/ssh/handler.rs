@@ -12,7 +12,7 @@ use tracing::{debug, info};
 
 use super::host_key::{HostKeyError, HostKeyPolicy};
 use super::open_failure::{OpenFailures, TargetFault};
-use super::printable::{Lines, printable};
+use crate::printable::{Lines, printable};
 
 /// What the session's task and the rest of the program share.
 #[derive(Debug, Default)]

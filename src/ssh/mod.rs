@@ -12,7 +12,6 @@ mod load;
 mod monitor;
 mod open_failure;
 mod pool;
-mod printable;
 mod prompt;
 mod reach;
 mod server_name;

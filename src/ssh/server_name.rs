@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use super::printable::{Lines, printable};
+use crate::printable::{Lines, printable};
 
 /// An SSH server as the user typed it. The host may be an alias that only `ssh_config` knows.
 ///

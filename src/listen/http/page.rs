@@ -2,12 +2,12 @@
 
 use hyper::StatusCode;
 
-use crate::listen::printable::printable;
+use crate::printable::{Lines, printable};
 
 /// The page for a refused request. `text` may come from anywhere: it is escaped and bounded.
 pub(crate) fn page(status: StatusCode, text: &str) -> String {
     let reason = status.canonical_reason().unwrap_or_default();
-    let text = printable(text, MAX_TEXT);
+    let text = printable(text, MAX_TEXT, Lines::One);
     let text = html_escape::encode_text(&text);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\

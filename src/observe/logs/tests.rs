@@ -110,7 +110,7 @@ fn nothing_from_outside_moves_the_cursor_or_starts_a_line() {
                 info!(text = evil, display = %evil, debug = ?evil, "{evil}");
             });
             let line = text.strip_suffix('\n').expect("a line");
-            assert!(!line.contains(super::super::escape::is_dangerous), "{line:?}");
+            assert!(!line.contains(crate::printable::is_deceptive), "{line:?}");
         }
     }
 }

@@ -7,8 +7,8 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 
 use super::key_file::{KeyFile, Secret};
+use crate::printable::{Lines, printable};
 use crate::ssh::client_config::Switch;
-use crate::ssh::printable::{Lines, printable};
 
 /// A key to try.
 #[derive(Debug)]

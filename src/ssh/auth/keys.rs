@@ -13,8 +13,8 @@ use super::agent::{Agent, AgentError};
 use super::candidates::{self, Candidate, check_type};
 use super::key_file::{self, KeyFile, KeyProblem, Secret};
 use super::{ANSWER_LIMIT, Attendance, AuthError, Login, Outcome, RsaSignatures, within};
+use crate::printable::{Lines, printable};
 use crate::ssh::client_config::{IdentityAgent, IdentityOrigin};
-use crate::ssh::printable::{Lines, printable};
 use crate::ssh::prompt::PromptError;
 
 impl<H: Handler> Login<'_, H> {

@@ -3,7 +3,7 @@
 use russh::client::{AuthResult, Handler, KeyboardInteractiveAuthResponse as Response, Prompt};
 
 use super::{ANSWER_LIMIT, Attendance, AuthError, Login, Outcome, within};
-use crate::ssh::printable::{Lines, printable};
+use crate::printable::{Lines, printable};
 use crate::ssh::prompt::PromptError;
 
 impl<H: Handler> Login<'_, H> {

@@ -8,7 +8,7 @@ use super::{
     AddressFamily, AuthMethod, ClientConfig, ConfigError, IdentityAgent, IdentityFile,
     IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
 };
-use crate::ssh::printable::{Lines, printable};
+use crate::printable::{Lines, printable};
 use crate::ssh::server_name::ServerName;
 
 /// Reads what `ssh -G` printed: a keyword and its value a line.

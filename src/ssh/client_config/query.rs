@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::{AddressFamily, ConfigError, SshOptions};
-use crate::ssh::printable::{Lines, printable};
+use crate::printable::{Lines, printable};
 use crate::ssh::server_name::ServerName;
 
 /// What `ssh -G` prints, or `None` where there is no such program.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use russh::keys::{HashAlg, PublicKey};
 
+use crate::printable::{Lines, printable};
 use crate::ssh::known_hosts::{KnownHostsError, RecordedKey};
-use crate::ssh::printable::{Lines, printable};
 
 /// A host key that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

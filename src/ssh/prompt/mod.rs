@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::printable::{Lines, printable};
+use crate::printable::{Lines, printable};
 
 mod askpass;
 mod terminal;

@@ -1,0 +1,139 @@
+//! Text from outside (a client, a server, an agent, a file) in a form that a terminal, a log and a
+//! page can take.
+//!
+//! Control characters (C0, DEL, C1), line and paragraph separators, and the marks that change the
+//! direction of text or take no room are written as `\n`, `\r`, `\t` or `\u{..}`. All else,
+//! backslashes included, stays as it is: this is for reading, not for parsing back.
+
+use std::fmt::{self, Write};
+
+/// Whether line feeds of the text are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// The result is one line: a line feed is escaped as any control character is.
+    One,
+    /// Line feeds stay, for what a person reads in several lines.
+    Many,
+}
+
+/// Escapes what could move a cursor, start a sequence, or hide or reorder what is there, and cuts
+/// the result after `limit` characters, which `…` shows.
+pub(crate) fn printable(text: &str, limit: usize, lines: Lines) -> String {
+    let mut out = String::new();
+    let mut length = 0;
+    for c in text.chars() {
+        let kept = lines.keep(c);
+        length += if kept { 1 } else { c.escape_default().len() };
+        if length > limit {
+            out.push('…');
+            break;
+        }
+        if kept {
+            out.push(c);
+        } else {
+            out.extend(c.escape_default());
+        }
+    }
+    out
+}
+
+/// Escapes what is written through it, as [`printable`] does. Whoever takes it sets the limit.
+#[derive(Debug)]
+pub(crate) struct Escaper<W> {
+    out: W,
+    lines: Lines,
+}
+
+impl<W: Write> Escaper<W> {
+    pub(crate) fn new(out: W, lines: Lines) -> Self {
+        Self { out, lines }
+    }
+}
+
+impl<W: Write> Write for Escaper<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some(at) = rest.find(|c| !self.lines.keep(c)) {
+            self.out.write_str(&rest[..at])?;
+            let deceptive = rest[at..].chars().next().unwrap_or_default();
+            write!(self.out, "{}", deceptive.escape_default())?;
+            rest = &rest[at + deceptive.len_utf8()..];
+        }
+        self.out.write_str(rest)
+    }
+}
+
+impl Lines {
+    /// Whether a character stays as it is.
+    fn keep(self, c: char) -> bool {
+        (c == '\n' && self == Self::Many) || !is_deceptive(c)
+    }
+}
+
+/// Whether a character may not reach a terminal as it is: control characters, and those that are
+/// invisible or reorder what stands around them.
+pub(crate) fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn escaped(text: &str, lines: Lines) -> String {
+        let mut out = String::new();
+        Escaper::new(&mut out, lines).write_str(text).expect("memory takes everything");
+        out
+    }
+
+    #[test]
+    fn what_could_deceive_is_escaped_and_nothing_else() {
+        for (text, shown) in [
+            ("plain", "plain"),
+            ("Grüße, 世界 \\ 'x' \"y\"", "Grüße, 世界 \\ 'x' \"y\""),
+            ("a\nb\r\tc", "a\\nb\\r\\tc"),
+            ("a\x1b[2Jb", "a\\u{1b}[2Jb"),
+            ("\u{9b}31m\u{7f}\0", "\\u{9b}31m\\u{7f}\\u{0}"),
+            ("\u{2028}\u{202e}\u{200b}", "\\u{2028}\\u{202e}\\u{200b}"),
+        ] {
+            assert_eq!(printable(text, 80, Lines::One), shown);
+        }
+    }
+
+    #[test]
+    fn line_feeds_stay_only_where_asked_for() {
+        assert_eq!(printable("a\nb\rc", 80, Lines::One), "a\\nb\\rc");
+        assert_eq!(printable("a\nb\rc", 80, Lines::Many), "a\nb\\rc");
+    }
+
+    #[test]
+    fn the_length_is_bounded() {
+        assert_eq!(printable("abcdef", 3, Lines::One), "abc…");
+        assert_eq!(printable("abc", 3, Lines::One), "abc");
+        assert!(printable(&"\x1b".repeat(1000), 20, Lines::One).chars().count() <= 21);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_deceptive_is_left(text in any::<String>()) {
+            let shown = printable(&text, usize::MAX, Lines::One);
+            prop_assert!(!shown.contains(is_deceptive), "{:?}", shown);
+            if !text.contains(is_deceptive) {
+                prop_assert_eq!(shown, text);
+            }
+        }
+
+        #[test]
+        fn both_ways_to_write_agree(text in any::<String>()) {
+            for lines in [Lines::One, Lines::Many] {
+                prop_assert_eq!(escaped(&text, lines), printable(&text, usize::MAX, lines));
+            }
+        }
+    }
+}
