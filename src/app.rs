@@ -35,14 +35,14 @@ pub struct Options {
     pub sessions: Option<PoolSize>,
 }
 
-/// Why it did not run.
+/// Why it did not run. Each prints its own level; the cause is its source.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file of `--proxy-auth` cannot be used.
-    #[error(transparent)]
+    #[error("--proxy-auth")]
     Credentials(#[from] CredentialsError),
     /// A listener's address cannot be had.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// The address, as the user named it.
         address: String,
@@ -53,7 +53,7 @@ pub enum Error {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// There is no session to the server.
-    #[error("cannot connect to {server}: {source}")]
+    #[error("cannot connect to {server}")]
     Connect {
         /// The server, as the user named it.
         server: String,
@@ -167,3 +167,27 @@ async fn drain(connections: &TaskTracker) {
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long connections may go on after the program was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use crate::ssh::ReachError;
+
+    use super::*;
+
+    #[test]
+    fn no_level_of_an_error_repeats_another() {
+        let no = || io::Error::other("the reason");
+        let reach = ReachError::Resolve { host: "host".into(), reason: no() };
+        for error in [
+            Error::Listen { address: "/s".into(), source: no() },
+            Error::Config(ConfigError::Run(no())),
+            Error::Credentials(CredentialsError::Read { path: "file".into(), source: no() }),
+            Error::Connect { server: "box".into(), source: reach.into() },
+        ] {
+            let told = format!("{:#}", anyhow::Error::new(error));
+            assert_eq!(told.matches("the reason").count(), 1, "{told}");
+        }
+    }
+}

@@ -19,12 +19,12 @@ use super::client_config::AddressFamily;
 #[derive(Debug, thiserror::Error)]
 pub enum ReachError {
     /// The server's own name did not resolve.
-    #[error("the name {host} does not resolve: {source}")]
+    #[error("the name {host} does not resolve: {reason}")]
     Resolve {
         /// The name that was looked up.
         host: String,
-        /// What the resolver said.
-        source: io::Error,
+        /// What the resolver said. Not the source: the text is complete, as with the others.
+        reason: io::Error,
     },
     /// The name resolved, but not to an address of the family that was asked for.
     #[error("{host} has no {family} address")]
@@ -71,7 +71,7 @@ pub(super) async fn connect_tcp(
 ) -> Result<TcpStream, ReachError> {
     let found = tokio::net::lookup_host((host, port))
         .await
-        .map_err(|source| ReachError::Resolve { host: host.to_owned(), source })?;
+        .map_err(|reason| ReachError::Resolve { host: host.to_owned(), reason })?;
     let addresses = interleave(found.filter(|address| family.admits(address)));
     if addresses.is_empty() {
         return Err(ReachError::NoAddress { host: host.to_owned(), family });

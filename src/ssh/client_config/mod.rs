@@ -174,7 +174,7 @@ pub enum ConfigError {
     #[error("{0}")]
     Refused(String),
     /// `ssh` is there, but did not run.
-    #[error("running 'ssh -G' failed: {0}")]
+    #[error("running 'ssh -G' failed")]
     Run(#[source] std::io::Error),
     /// `ssh -G` did not end in time; a `Match exec` of the configuration may hang.
     #[error("'ssh -G' did not answer within {} s", .0.as_secs())]
