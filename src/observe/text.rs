@@ -15,7 +15,8 @@ use super::logs::{Colour, Verbosity};
 use crate::printable::{Escaper, Lines};
 
 /// Writes an event as one line of at most [`MAX_LINE`] bytes, with nothing in it that a terminal
-/// would obey but our own colours.
+/// would obey but our own colours. Where the message has several lines (a changed host key), those
+/// after the first are indented.
 #[derive(Debug)]
 pub(super) struct TextFormat {
     detail: Detail,
@@ -171,7 +172,10 @@ impl<'a> FieldWriter<'a> {
             let _ = self.out.write_char(' ');
         }
         if field.name() == "message" {
-            let _ = write!(Escaper::new(&mut *self.out, Lines::One), "{value}");
+            let mut text = Bounded::new(MAX_LINE);
+            let _ = write!(Escaper::new(&mut text, Lines::Many), "{value}");
+            // Indented, so that no text from outside can pose as a line of the log.
+            let _ = self.out.write_str(&text.text.replace('\n', "\n  "));
             return;
         }
         // A value of its own length first, so that the quotes close before the line is cut.
@@ -207,7 +211,7 @@ impl Visit for FieldWriter<'_> {
     }
 }
 
-/// The most bytes of a line, without its end and the mark of a cut.
+/// The most bytes of an event, without its end and the mark of a cut.
 pub(super) const MAX_LINE: usize = 2048;
 /// The most bytes of the fields of one span.
 const MAX_SPAN: usize = 256;

@@ -109,10 +109,19 @@ fn nothing_from_outside_moves_the_cursor_or_starts_a_line() {
                 let _span = info_span!("s", field = evil, shown = %evil).entered();
                 info!(text = evil, display = %evil, debug = ?evil, "{evil}");
             });
-            let line = text.strip_suffix('\n').expect("a line");
-            assert!(!line.contains(crate::printable::is_deceptive), "{line:?}");
+            let text = text.strip_suffix('\n').expect("a line");
+            for (index, line) in text.split('\n').enumerate() {
+                assert!(!line.contains(crate::printable::is_deceptive), "{line:?}");
+                assert!(index == 0 || line.starts_with("  "), "{text:?}");
+            }
         }
     }
+}
+
+#[test]
+fn a_message_of_several_lines_is_told_in_lines() {
+    let text = logged(NORMAL, Colour::Plain, || error!(field = "a\nb", "one\ntwo"));
+    assert_eq!(text, "error: one\n  two field=a\\nb\n");
 }
 
 #[test]
