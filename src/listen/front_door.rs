@@ -123,17 +123,21 @@ impl<R: Road> FrontDoor<R> {
 
     /// Dials, with one line in the log for what came of it.
     pub(crate) async fn dial(&self, request: &Request) -> Result<R::Channel, DialError> {
-        let Request { listener, protocol, destination, .. } = request;
+        let Request { protocol, destination, .. } = request;
         let result = self.road.dial(request).await;
         match &result {
-            Ok(_) => debug!(%listener, %protocol, %destination, "connected"),
+            Ok(_) => debug!(%protocol, %destination, "connected"),
             Err(error) => {
                 // The text of an error may be the server's.
                 let error = || printable(&error.to_string(), MAX_LOGGED, Lines::One);
-                debug!(%listener, %protocol, %destination, error = error(), "not connected");
+                debug!(%protocol, %destination, error = error(), "not connected");
             }
         }
         result
+    }
+
+    pub(crate) fn server(&self) -> &str {
+        self.road.server()
     }
 
     pub(crate) fn stream(&self, channel: R::Channel) -> R::Stream {

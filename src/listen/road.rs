@@ -40,6 +40,9 @@ pub trait Road: Send + Sync + 'static {
 
     /// The channel as a byte stream. A cut reads as an error, never as the end.
     fn stream(&self, channel: Self::Channel) -> Self::Stream;
+
+    /// The SSH server that the road leads through, as the user named it.
+    fn server(&self) -> &str;
 }
 
 /// The road through SSH.
@@ -66,5 +69,9 @@ impl Road for ThroughSsh {
 
     fn stream(&self, channel: Self::Channel) -> Self::Stream {
         self.relayer.pipe(channel)
+    }
+
+    fn server(&self) -> &str {
+        self.dialer.server()
     }
 }

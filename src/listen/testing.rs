@@ -184,6 +184,10 @@ impl Road for TestRoad {
     fn stream(&self, channel: TestChannel) -> TestChannel {
         channel
     }
+
+    fn server(&self) -> &'static str {
+        "test<server>"
+    }
 }
 
 impl AsyncRead for TestChannel {

@@ -102,9 +102,9 @@ impl<R: Road> Exchange<R> {
             Err(failure) => {
                 // A dial has logged its own failure.
                 if !matches!(failure, Failure::Dial { .. }) {
-                    debug!(listener = %self.listener, error = %failure, "request refused");
+                    debug!(error = %failure, "request refused");
                 }
-                failure.into_response(afterwards).map(Either::Right)
+                failure.into_response(afterwards, self.door.server()).map(Either::Right)
             }
         }
     }

@@ -53,9 +53,15 @@ pub(crate) enum Afterwards {
 
 impl Failure {
     /// The response. The connection is closed when the request asks for it or was not understood.
-    pub(crate) fn into_response(self, afterwards: Afterwards) -> Response<Full<Bytes>> {
+    /// `server` is the SSH server that the road leads through.
+    pub(crate) fn into_response(
+        self,
+        afterwards: Afterwards,
+        server: &str,
+    ) -> Response<Full<Bytes>> {
         let (status, error) = self.kind();
-        let mut response = Response::new(Full::from(page(status, &self.to_string())));
+        let page = page(status, &self.to_string(), self.is_behind_the_server().then_some(server));
+        let mut response = Response::new(Full::from(page));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         page_fields(headers);
@@ -107,6 +113,11 @@ impl Failure {
             Self::Upstream { fault, .. } => fault.to_string(),
             other => other.to_string(),
         }
+    }
+
+    /// Whether it happened on the far side of the SSH server, which the text itself does not name.
+    fn is_behind_the_server(&self) -> bool {
+        matches!(self, Self::Dial { .. } | Self::Upstream { .. }) && self.next_hop().is_none()
     }
 
     /// The SSH server, where it is the one to speak to (RFC 9209 section 2.1.2).
@@ -202,6 +213,8 @@ const MAX_STRING: usize = 300;
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+
     use super::*;
 
     #[test]
@@ -215,8 +228,8 @@ mod tests {
         assert_eq!(long.len(), "sockeye; error=dns_error; details=\"\"".len() + MAX_STRING);
     }
 
-    #[test]
-    fn every_failure_of_a_dial_has_its_status() {
+    #[tokio::test]
+    async fn every_failure_of_a_dial_has_its_status() {
         let server = || "me@host".to_owned();
         for (error, status, kind) in [
             (DialError::ConnectionRefused, 502, "connection_refused"),
@@ -234,12 +247,16 @@ mod tests {
         ] {
             let destination = Destination::parse("example.com:443", None).expect("good");
             let failure = Failure::Dial { destination, error };
-            let response = failure.into_response(Afterwards::KeepAlive);
+            let response = failure.into_response(Afterwards::KeepAlive, "me@host");
             assert_eq!(response.status(), status, "{kind}");
             let field = response.headers()["proxy-status"].to_str().expect("ASCII");
             assert!(field.starts_with(&format!("sockeye; error={kind};")), "{field}");
             assert_eq!(field.contains("next-hop=\"me@host\""), matches!(status, 403 | 503));
             assert!(!response.headers().contains_key(CONNECTION));
+            let page = response.into_body().collect().await.expect("in memory").to_bytes();
+            let page = String::from_utf8(page.into()).expect("UTF-8");
+            assert_eq!(page.matches("SSH server me@host").count(), 1, "{page}");
+            assert!(page.contains("example.com:443"), "{page}");
         }
     }
 }

@@ -4,17 +4,24 @@ use hyper::StatusCode;
 
 use crate::printable::{Lines, printable};
 
-/// The page for a refused request. `text` may come from anywhere: it is escaped and bounded.
-pub(crate) fn page(status: StatusCode, text: &str) -> String {
+/// The page for a refused request, with the SSH server that it was asked through. The texts may come
+/// from anywhere: they are escaped and bounded.
+pub(crate) fn page(status: StatusCode, text: &str, through: Option<&str>) -> String {
     let reason = status.canonical_reason().unwrap_or_default();
-    let text = printable(text, MAX_TEXT, Lines::One);
-    let text = html_escape::encode_text(&text);
+    let text = harmless(text);
+    let through = through.map_or_else(String::new, |server| {
+        format!("<p>Asked through the SSH server {}.</p>\n", harmless(server))
+    });
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <title>{status_code} {reason}</title>\n<h1>{reason}</h1>\n<p>{text}</p>\n\
+         <title>{status_code} {reason}</title>\n<h1>{reason}</h1>\n<p>{text}</p>\n{through}\
          <p><small>sockeye</small></p>\n</html>\n",
         status_code = status.as_u16(),
     )
+}
+
+fn harmless(text: &str) -> String {
+    html_escape::encode_text(&printable(text, MAX_TEXT, Lines::One)).into_owned()
 }
 
 /// The longest text, in characters.
@@ -26,10 +33,14 @@ mod tests {
 
     #[test]
     fn text_from_outside_is_only_text() {
-        let page = page(StatusCode::BAD_GATEWAY, "<script>alert(1)</script> & \u{1b}[2J");
+        let evil = "<script>alert(1)</script> & \u{1b}[2J";
+        let page = page(StatusCode::BAD_GATEWAY, evil, Some(evil));
         assert!(page.contains("<h1>Bad Gateway</h1>"));
-        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; \\u{1b}[2J"));
+        assert_eq!(
+            page.matches("&lt;script&gt;alert(1)&lt;/script&gt; &amp; \\u{1b}[2J").count(),
+            2
+        );
         assert!(!page.contains("<script"));
-        assert!(super::page(StatusCode::OK, &"x".repeat(10_000)).len() < 2_000);
+        assert!(super::page(StatusCode::OK, &"x".repeat(10_000), None).len() < 2_000);
     }
 }

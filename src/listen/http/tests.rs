@@ -222,9 +222,10 @@ async fn a_stale_connection_is_replaced_without_a_word() {
     say(&mut client, &GET.replace("GET", "POST")).await;
     far.head().await;
     drop(far);
-    let (head, _) = response(&mut client).await;
+    let (head, page) = response(&mut client).await;
     assert!(head.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{head}");
     assert!(head.contains("proxy-status: sockeye; error=connection_terminated;"), "{head}");
+    assert!(page.contains("Asked through the SSH server test&lt;server&gt;."), "{page}");
     house.no_dial();
 }
 
