@@ -38,7 +38,13 @@ fn read_answer(question: Question, text: &str) -> Result<Zeroizing<String>, Prom
         Question::Line | Question::Confirm => open().and_then(|tty| read_visible(tty, text)),
     };
     answer.map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::Interrupted => PromptError::Cancelled,
+        io::ErrorKind::Interrupted => {
+            // Ctrl-C. SIGINT is on its way to the program and ends it, or drains it. Only where it
+            // is ignored, this is an answer.
+            std::thread::sleep(SIGNAL_FIRST);
+            PromptError::Cancelled
+        }
+        io::ErrorKind::UnexpectedEof => PromptError::Cancelled,
         _ => PromptError::Failed(error),
     })
 }
@@ -63,6 +69,9 @@ fn read_visible(mut tty: File, text: &str) -> io::Result<Zeroizing<String>> {
 fn open() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/tty")
 }
+
+/// How long a signal may take from the terminal to the program.
+const SIGNAL_FIRST: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Gives the terminal back as it was, also when the question is dropped while it is open.
 struct SavedState {
