@@ -73,7 +73,7 @@ impl<H: Handler> Login<'_, H> {
         let file = printable(&path.to_string_lossy(), 200, Lines::One);
         let why = printable(why, 200, Lines::One);
         if self.credentials.first_warning(path) {
-            tracing::warn!(file, "this identity file is not used: it {why}");
+            tracing::warn!("identity file {file} is not used: it {why}");
         }
         self.note(&format!("publickey (from {file})"), &why);
     }

@@ -7,6 +7,8 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
+use crate::printable::{Lines, printable};
+
 use super::{MAX_ANSWER, PromptError, Question};
 
 /// Runs `program` with the question as its argument; the first line that it prints is the answer.
@@ -22,7 +24,10 @@ pub(super) async fn ask(
         Question::Confirm => command.env("SSH_ASKPASS_PROMPT", "confirm"),
         Question::Secret | Question::Line => command.env_remove("SSH_ASKPASS_PROMPT"),
     };
-    let mut child = command.spawn()?;
+    let mut child = command.spawn().map_err(|error| {
+        let program = printable(&program.to_string_lossy(), 200, Lines::One);
+        std::io::Error::other(format!("SSH_ASKPASS, {program}: {error}"))
+    })?;
     let mut said = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
     if let Some(output) = child.stdout.take() {
         // The buffer never grows, so no copy of a secret is left behind.
