@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use super::refused::REFUSED;
@@ -35,8 +36,8 @@ pub(super) struct Args {
     #[arg(long, help_heading = PROXY)]
     pub(super) allow_remote: bool,
 
-    /// How many SSH sessions to keep, from MIN to MAX
-    #[arg(long, value_name = "MIN..MAX", help_heading = SSH)]
+    /// Keep MIN SSH sessions open, and open up to MAX as needed [default: 1..8]
+    #[arg(long, value_name = "MIN..MAX", help_heading = PROXY)]
     pub(super) sessions: Option<String>,
 
     /// Port of the SSH server
@@ -148,7 +149,15 @@ impl Args {
     pub(super) fn read(words: &[std::ffi::OsString]) -> Result<(Self, Vec<char>), clap::Error> {
         let program = std::ffi::OsString::from("sockeye");
         let mut command = Self::full_command();
-        let matches = command.try_get_matches_from_mut(std::iter::once(&program).chain(words))?;
+        let words = std::iter::once(&program).chain(words);
+        let matches = command.try_get_matches_from_mut(words).map_err(|mut error| {
+            if error.kind() == ErrorKind::MissingRequiredArgument {
+                return command.error(error.kind(), "no SSH server is named");
+            }
+            // It would advise to write an unknown flag where ssh has its remote command.
+            error.remove(ContextKind::Suggested);
+            error
+        })?;
         let args = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
         Ok((args, refused(&matches)))
     }
@@ -211,8 +220,8 @@ const OTHER: &str = "Other options";
 
 const AFTER_HELP: &str = "\
 -N, -T, -n, -a and -x of ssh are taken and do nothing: they ask for what is the case anyway.
-Exit status: 0 after a clean stop, 1 when the server cannot be reached or refuses, 2 for a wrong
-command line.
+Exit status: 0 after a clean stop, 1 when the server cannot be reached or refuses, or a port is
+taken, 2 for a wrong command line.
 ";
 
 #[cfg(test)]
@@ -289,7 +298,6 @@ mod tests {
 
     #[test]
     fn unknown_flags_and_missing_hosts_are_errors() {
-        use clap::error::ErrorKind;
         let kind = |line| Args::read(&words(line)).expect_err(line).kind();
         assert_eq!(kind("-Z host"), ErrorKind::UnknownArgument);
         assert_eq!(kind("--nonsense host"), ErrorKind::UnknownArgument);
@@ -299,6 +307,23 @@ mod tests {
         assert_eq!(kind("-V"), ErrorKind::DisplayVersion);
         assert_eq!(kind("--version"), ErrorKind::DisplayVersion);
         assert_eq!(kind("--log-format xml host"), ErrorKind::InvalidValue);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_bad_advice() {
+        let told = |line| Args::read(&words(line)).expect_err(line).to_string();
+        assert!(
+            told("-D 1080").starts_with("error: no SSH server is named\n"),
+            "{}",
+            told("-D 1080")
+        );
+        assert!(
+            told("-Z host").starts_with("error: unexpected argument '-Z'"),
+            "{}",
+            told("-Z host")
+        );
+        assert!(!told("-Z host").contains("-- -Z"), "{}", told("-Z host"));
+        assert!(told("--sesions 2 host").contains("--sessions"), "{}", told("--sesions 2 host"));
     }
 
     #[test]
