@@ -110,7 +110,7 @@ impl Way {
 
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Socks5 => "SOCKS5",
             Self::Connect => "CONNECT",
         })

@@ -131,6 +131,13 @@ fn to_paste(front: &Front, url: &str) -> String {
     let mut lines: Vec<_> =
         proxies.iter().map(|proxy| format!("  curl --proxy '{proxy}' {url}")).collect();
     lines.push(format!("  curl --proxy '{}' -o /dev/null {url}data", proxies[0]));
+    if let Front::Tcp(address) = front {
+        // A profile of its own: a browser that runs already would take the page and drop the proxy.
+        lines.push(format!(
+            "  chromium --user-data-dir=\"$(mktemp -d)\" --proxy-server=socks5://{address} \
+             --proxy-bypass-list='<-loopback>' {url}"
+        ));
+    }
     format!("\nTo try it:\n{}\n\nCtrl-C ends it.\n", lines.join("\n"))
 }
 
