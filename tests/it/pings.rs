@@ -23,7 +23,7 @@ fn pings_beside_a_download_are_answered_sooner_than_by_ssh() {
     beside(ours.address());
     let rounds: Vec<_> =
         (0..scaled(3, 9)).map(|_| (beside(ours.address()), beside(theirs.address()))).collect();
-    println!("p99 of pings, ours and that of ssh -D: {rounds:.1?}");
+    eprintln!("p99 of pings, ours and that of ssh -D: {rounds:.1?}");
     let (ours, theirs): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
     let (ours, theirs) = (percentile(ours, 0.5), percentile(theirs, 0.5));
     assert!(ours <= theirs, "{ours:?} is more than {theirs:?}");

@@ -67,7 +67,7 @@ fn under_fire(sessions: &str, kill: Kill, pause: Duration) {
     });
     let cut = tally.made().iter().filter(|made| made.outcome == Outcome::Cut).count();
     let recovery: Vec<_> = times.iter().filter_map(|time| recovery(&tally, *time)).collect();
-    println!(
+    eprintln!(
         "--sessions {sessions}, killed {kill:?} {} times: {} requests, {cut} cut after they were \
          confirmed, {} refused as they should be; served again after {:.0?} (median), {:.0?} (worst)",
         times.len(),
@@ -192,7 +192,7 @@ impl Doing {
             waiting.join().expect("served");
             released.elapsed()
         });
-        println!(
+        eprintln!(
             "{self:?} when the link went silent: noticed after {noticed:.1?} (bound {bound:?}), a \
              waiting request served {served:.1?} after its return"
         );
@@ -249,7 +249,7 @@ fn a_server_that_returns_is_found() {
         new.join().expect("served");
         let served = returned.elapsed();
         let waits = waits(&proxy.log());
-        println!("served {served:.1?} after sshd's return; waits between attempts: {waits:?}");
+        eprintln!("served {served:.1?} after sshd's return; waits between attempts: {waits:?}");
         assert!(served < Duration::from_secs(5), "first served after {served:?}");
         assert!(waits.len() as u64 <= 3 * away, "{} attempts in {away} s", waits.len());
     });
@@ -281,7 +281,7 @@ fn a_server_that_refuses_is_asked_seldom() {
         drop(others);
         let returned = Instant::now();
         waiting.join().expect("served");
-        println!("asked {asked} times in {refusing} s, served {:.1?} after", returned.elapsed());
+        eprintln!("asked {asked} times in {refusing} s, served {:.1?} after", returned.elapsed());
         // At once, and then with a second or more between.
         assert!((1..=refusing as usize + 1).contains(&asked), "asked {asked} times");
     });
@@ -318,7 +318,7 @@ fn few_startups() -> Sshd {
     let known = known.is_ok_and(|told| {
         String::from_utf8_lossy(&told.stdout).to_ascii_lowercase().contains("persourcepenalties")
     });
-    println!("sshd knows of penalties: {known}");
+    eprintln!("sshd knows of penalties: {known}");
     let lines = ["MaxStartups 2", penalties];
     Sshd::with(if known { &lines } else { &lines[..1] })
 }

@@ -40,7 +40,7 @@ fn transfers_are_exact_while_the_server_renews_the_keys() {
         assert_eq!(received.recv_timeout(wait::LONG).expect("the target's sum"), whole);
     }
     let (asked, renewed) = (sshd.log().matches(ASKS).count(), sshd.log().matches(RENEWED).count());
-    println!("the server asked for new keys {asked} times and got them {renewed} times");
+    eprintln!("the server asked for new keys {asked} times and got them {renewed} times");
     assert!(renewed as u64 >= rekeys, "new keys {renewed} times only");
     assert!(!proxy.log().contains("lost a session"), "the session ended");
 }
