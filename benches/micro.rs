@@ -29,6 +29,10 @@ impl Road for Nowhere {
     type Channel = ();
     type Stream = DuplexStream;
 
+    fn server(&self) -> &str {
+        "nowhere"
+    }
+
     fn dial(&self, _: &Request) -> impl Future<Output = Result<(), DialError>> + Send {
         ready(Ok(()))
     }

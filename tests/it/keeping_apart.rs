@@ -75,7 +75,7 @@ fn others_go_on(sessions: &str, slow: Slow) -> u64 {
     let (source, echo, sshd) = (Target::source(slow.length), Target::echo(), Sshd::start());
     let proxy = Sockeye::with(&sshd.ssh_config(), &["--sessions", sessions]);
     let load = others(proxy.address(), "127.0.0.1", echo.port());
-    eeprintln!("--sessions {sessions}:");
+    eprintln!("--sessions {sessions}:");
     slow.beside(&proxy, &load, || {
         Protocol::Socks5.open(proxy.address(), "127.0.0.1", source.port())
     })
@@ -107,7 +107,7 @@ impl Slow {
             let full = load.lasting(MEASURED);
             let spilled = process::nameless_bytes(proxy.pid()) >> 10;
             let held = process::peak_kib(proxy.pid()).saturating_sub(idle);
-            eeprintln!("{self:?}: {spilled} KiB in files, {held} KiB of memory");
+            eprintln!("{self:?}: {spilled} KiB in files, {held} KiB of memory");
             hurry.store(true, Ordering::SeqCst);
             let whole = Content::of(self.length).sum();
             for download in downloads {
@@ -116,7 +116,7 @@ impl Slow {
             }
             assert!(held <= self.memory_kib(), "{held} KiB are too much");
             filling.assert_all_served();
-            eeprintln!("p99 {:.1?} as the downloads begin", filling.percentile(0.99));
+            eprintln!("p99 {:.1?} as the downloads begin", filling.percentile(0.99));
             compare("while they are not read", &before, &full);
             spilled
         })
@@ -214,7 +214,7 @@ fn beside_a_look_up(sessions: &str, proxy: &Sockeye, port: u16, least: usize) {
     let (half, made) = (begun + SLOWNESS / 2, during.made());
     let held = made.iter().filter(|made| made.ended - made.begun > SLOWNESS / 3).count();
     let late = made.iter().filter(|made| made.begun > half && made.ended < ended).count();
-    eeprintln!(
+    eprintln!(
         "--sessions {sessions}: of {} requests beside the look-up {held} waited for long; {late} \
          were made and served in its second half",
         made.len(),
@@ -252,7 +252,7 @@ fn others_go_on_while_a_target_does_not_read() {
         let during = load.lasting(MEASURED);
         let sent = upload.sent.load(Ordering::SeqCst);
         let memory = process::rss_kib(proxy.pid()).saturating_sub(idle);
-        eeprintln!("the client was held after {sent} bytes; they took {memory} KiB of memory");
+        eprintln!("the client was held after {sent} bytes; they took {memory} KiB of memory");
         assert!(sent < LENGTH, "somebody has taken all of it");
         assert!(memory < 32 << 10, "the program keeps what the target does not read");
         compare("an upload that is not read", &before, &during);
@@ -309,7 +309,7 @@ fn compare(what: &str, before: &Tally, during: &Tally) {
     during.assert_all_served();
     let (was, is) = (before.percentile(0.99), during.percentile(0.99));
     let ratio = is.as_secs_f64() / was.as_secs_f64();
-    eeprintln!(
+    eprintln!(
         "{what}: {} requests, p99 {was:.1?} before; {}, {is:.1?} during; ratio {ratio:.2}",
         before.made().len(),
         during.made().len(),
