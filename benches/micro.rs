@@ -29,7 +29,7 @@ impl Road for Nowhere {
     type Channel = ();
     type Stream = DuplexStream;
 
-    fn server(&self) -> &str {
+    fn server(&self) -> &'static str {
         "nowhere"
     }
 
