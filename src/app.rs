@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::dial::{DEADLINE, Dialer};
 use crate::listen::road::ThroughSsh;
@@ -141,25 +141,37 @@ async fn connect(options: &Options, prompter: Prompter) -> Result<Pool, Error> {
         .await
         .map_err(|source| Error::Connect { server, source })?;
     info!(
-        "connected to {} ({}, {}, {}, {}) in {} ms",
+        "connected to {} in {} ms (host key {}, {}, {})",
         pool.server(),
-        first.login,
-        first.host_key,
+        first.took.as_millis(),
+        first.host_key_type,
         first.key_exchange,
         first.cipher,
-        first.took.as_millis()
     );
+    debug!(by = first.login, host_key = first.host_key_fingerprint, "logged in");
     Ok(pool)
 }
 
 /// Waits for the connections that run. What is left after the grace period ends with the runtime.
 async fn drain(connections: &TaskTracker) {
     connections.close();
-    if !connections.is_empty() {
-        info!("waiting for {} connections, 10 s at the most", connections.len());
+    let deadline = Instant::now() + DRAIN;
+    // What ends of itself in a moment is not worth a word.
+    if timeout(UNTOLD, connections.wait()).await.is_ok() {
+        return;
     }
-    if timeout(DRAIN, connections.wait()).await.is_err() {
-        warn!("{} connections were still open", connections.len());
+    let seconds = DRAIN.as_secs();
+    let open = counted(connections.len());
+    info!("waiting up to {seconds} s for {open} to end; a second signal ends at once");
+    if timeout_at(deadline, connections.wait()).await.is_err() {
+        warn!("cut {} that had not ended", counted(connections.len()));
+    }
+}
+
+fn counted(connections: usize) -> String {
+    match connections {
+        1 => "1 connection".to_owned(),
+        many => format!("{many} connections"),
     }
 }
 
@@ -167,6 +179,8 @@ async fn drain(connections: &TaskTracker) {
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long connections may go on after the program was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How much of that passes before the user is told.
+const UNTOLD: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {

@@ -104,7 +104,7 @@ pub async fn until_stopped<T>(
                 if drain.is_cancelled() || !readiness.0.get() {
                     return Err(stop);
                 }
-                tracing::info!("stopping; a second signal ends at once");
+                tracing::info!("stopping");
                 drain.cancel();
             }
         }

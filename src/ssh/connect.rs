@@ -12,7 +12,7 @@ use tracing::debug;
 
 use super::auth::{self, AuthError, Authenticated, Credentials};
 use super::client_config::ClientConfig;
-use super::handler::{HandlerError, Observed, SessionHandler, one_line};
+use super::handler::{HandlerError, Observed, SessionHandler};
 use super::host_key::HostKeyPolicy;
 use super::monitor::Liveness;
 use super::pool::Offence;
@@ -221,7 +221,7 @@ async fn barrier(handle: &Handle<SessionHandler>) -> Barrier {
 }
 
 fn handler_error(error: &HandlerError) -> ConnectError {
-    ConnectError::Handshake(one_line(&error.to_string()))
+    ConnectError::Handshake(error.in_words())
 }
 
 /// How long the TCP connection may take, where `ConnectTimeout` does not say.

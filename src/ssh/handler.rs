@@ -32,7 +32,7 @@ pub(super) struct Facts {
     /// The host key's type.
     host_key_type: Option<Algorithm>,
     /// The host key's fingerprint.
-    host_key_fingerprint: String,
+    pub(super) host_key_fingerprint: String,
     /// The key exchange.
     pub(super) key_exchange: String,
     /// The cipher from the server to us.
@@ -73,16 +73,38 @@ impl Observed {
         self.lock().clone()
     }
 
+    /// Notes why the session ended. The first reason is the true one.
+    pub(super) fn ended(&self, why: String) {
+        self.lock().end.get_or_insert(why);
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Facts {
-    /// The host key's type and fingerprint.
-    pub(super) fn host_key(&self) -> String {
-        let kind = self.host_key_type.as_ref().map_or("no key", Algorithm::as_str);
-        format!("{kind} {}", self.host_key_fingerprint)
+    /// The host key's type, as `ssh-ed25519`.
+    pub(super) fn host_key_type(&self) -> &str {
+        self.host_key_type.as_ref().map_or("none", Algorithm::as_str)
+    }
+}
+
+impl HandlerError {
+    /// What happened, fit for a terminal: one line, but for a host key that is refused.
+    pub(super) fn in_words(&self) -> String {
+        use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
+        match self {
+            // The library has three ways to say so, and calls one of them "early eof".
+            Self::Library(russh::Error::Disconnect | russh::Error::HUP) => CLOSED.to_owned(),
+            Self::Library(russh::Error::IO(error)) => match error.kind() {
+                UnexpectedEof | ConnectionAborted | ConnectionReset => CLOSED.to_owned(),
+                _ => one_line(&error.to_string()),
+            },
+            // Written for the user, in lines; what is not ours in it is escaped and bounded.
+            Self::HostKey(error) => error.to_string(),
+            other => one_line(&other.to_string()),
+        }
     }
 }
 
@@ -247,15 +269,15 @@ impl Handler for SessionHandler {
             DisconnectReason::ReceivedDisconnect(info) => {
                 format!("the server disconnected: {}", one_line(&info.message))
             }
-            DisconnectReason::Error(error) => one_line(&error.to_string()),
+            DisconnectReason::Error(error) => error.in_words(),
         };
-        self.observed.lock().end = Some(end);
+        self.observed.ended(end);
         Ok(())
     }
 }
 
 /// The server's words on one line, bounded.
-pub(super) fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> String {
     printable(text, MAX_TEXT, Lines::One)
 }
 
@@ -264,6 +286,8 @@ fn same_key_type(a: &Algorithm, b: &Algorithm) -> bool {
     matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })) || a == b
 }
 
+/// What it means when nothing more comes from the server.
+const CLOSED: &str = "the server closed the connection";
 /// More lines of a banner than this are not shown.
 const MAX_BANNER_LINES: usize = 100;
 /// More of a text than this is not shown, in characters.

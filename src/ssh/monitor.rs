@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, interval, sleep_until};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::session::Session;
 
@@ -29,8 +29,7 @@ pub(super) async fn watch(session: &Session, liveness: Liveness) {
             () = answer(&mut monitor.ping) => monitor.answered(),
             _ = beat.tick() => monitor.beat(),
             () = sleep_until(dead_at) => {
-                warn!("the SSH server does not answer any more; the session is given up");
-                session.cut();
+                session.give_up("the server does not answer any more");
                 return;
             }
         }

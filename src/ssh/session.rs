@@ -200,6 +200,12 @@ impl Session {
         self.cut.cancel();
     }
 
+    /// As [`Self::cut`], and says why the session ended.
+    pub(super) fn give_up(&self, why: &str) {
+        self.observed.ended(why.to_owned());
+        self.cut();
+    }
+
     /// Completes when the session has ended.
     pub(super) async fn closed(&self) {
         self.observed.closed.cancelled().await;

@@ -34,6 +34,16 @@ pub(super) struct Driver {
     /// No attempt to grow before this: the server has refused one.
     growth_not_before: Instant,
     growth_backoff: Duration,
+    told: Told,
+}
+
+/// What the user was told of failures, so that a server that is away for an hour is one line.
+#[derive(Default)]
+struct Told {
+    /// Why there is no session; nothing, when there is one again.
+    no_session: Option<String>,
+    /// Why there is no further session.
+    no_growth: Option<String>,
 }
 
 impl Driver {
@@ -57,6 +67,7 @@ impl Driver {
             not_before: Instant::now(),
             growth_not_before: Instant::now(),
             growth_backoff: GROWTH_BACKOFF,
+            told: Told::default(),
         };
         driver.adopt(first.session);
         driver
@@ -161,6 +172,7 @@ impl Driver {
         debug!(took = ?connected.took, "another session is ready");
         if self.ready() == 0 {
             info!("connected to {} again", self.shared.connector.name());
+            self.told.no_session = None;
         }
         self.attendance = connected.login.attendance;
         self.growth_not_before = Instant::now();
@@ -193,7 +205,11 @@ impl Driver {
         }
         if ready >= self.size.min() {
             // One more than it allows us, perhaps. What there is serves.
-            info!("{} gives no further session: {error}", self.shared.connector.name());
+            let (server, error) = (self.shared.connector.name(), error.to_string());
+            if is_news(&mut self.told.no_growth, &error) {
+                info!("{server} gives no further session, and those there are serve on: {error}");
+            }
+            debug!(%error, wait = ?self.growth_backoff, "no further session");
             self.growth_not_before = Instant::now() + self.growth_backoff;
             self.growth_backoff = (self.growth_backoff * 2).min(GROWTH_BACKOFF_MAX);
             return;
@@ -201,9 +217,14 @@ impl Driver {
         let offence = error.offence();
         let wait = self.backoff.next(offence, self.demand());
         self.not_before = Instant::now() + wait;
-        let server = self.shared.connector.name();
-        warn!("cannot connect to {server}: {error}; next attempt in {:.1} s", wait.as_secs_f32());
-        lock(&self.shared.status).reason = error.to_string();
+        let (server, error) = (self.shared.connector.name(), error.to_string());
+        if is_news(&mut self.told.no_session, &error) {
+            warn!("cannot connect to {server}, will try again: {error}");
+        }
+        debug!(?wait, "no session");
+        // The first line says what is wrong; a client does not need the rest.
+        let reason = error.lines().next().unwrap_or_default().to_owned();
+        lock(&self.shared.status).reason = reason;
     }
 
     /// A session has ended: what it carried is cut, and it is replaced at once.
@@ -221,13 +242,16 @@ impl Driver {
             self.backoff.reset();
             self.not_before = Instant::now();
         }
-        let (channels, left) = (session.load().channels(), self.ready());
-        warn!(channels, left, "lost a session to {}: {end}", self.shared.connector.name());
+        let server = self.shared.connector.name();
+        match session.load().channels() {
+            0 => warn!("lost a session to {server}: {end}"),
+            cut => warn!("lost a session to {server}: {end}; connections cut: {cut}"),
+        }
         lock(&self.shared.status).reason = end;
     }
 
     fn probe_all(&self) {
-        info!("the machine was asleep or the network has changed: asking the server");
+        info!("the machine was asleep or the network has changed: checking every session");
         lock(&self.shared.sessions).iter().for_each(|session| session.request_probe());
     }
 
@@ -284,6 +308,15 @@ impl Driver {
         goodbyes.join_all().await;
         self.watchers.shutdown().await;
     }
+}
+
+/// Whether `text` is not what was told last; from now on it is.
+fn is_news(told: &mut Option<String>, text: &str) -> bool {
+    let news = told.as_deref() != Some(text);
+    if news {
+        *told = Some(text.to_owned());
+    }
+    news
 }
 
 /// How often the sessions are looked at.

@@ -55,8 +55,10 @@ pub struct Placed {
 pub struct FirstSession {
     /// By what we logged in.
     pub login: String,
-    /// The type of the host key, and its fingerprint.
-    pub host_key: String,
+    /// The type of the host key.
+    pub host_key_type: String,
+    /// The fingerprint of the host key, as `SHA256:…`.
+    pub host_key_fingerprint: String,
     /// The key exchange.
     pub key_exchange: String,
     /// The cipher.
@@ -97,7 +99,8 @@ impl Pool {
         let facts = connected.session.facts();
         let first = FirstSession {
             login: connected.login.method.clone(),
-            host_key: facts.host_key(),
+            host_key_type: facts.host_key_type().to_owned(),
+            host_key_fingerprint: facts.host_key_fingerprint,
             key_exchange: facts.key_exchange,
             cipher: facts.cipher,
             took: connected.took,
