@@ -36,7 +36,7 @@ pub(super) struct Args {
     #[arg(long, help_heading = PROXY)]
     pub(super) allow_remote: bool,
 
-    /// Keep MIN SSH sessions open, and open up to MAX as needed [default: 1..8]
+    /// Keep MIN SSH sessions open, and up to MAX when needed [default: 1..8]
     #[arg(long, value_name = "MIN..MAX", help_heading = PROXY)]
     pub(super) sessions: Option<String>,
 
