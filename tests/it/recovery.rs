@@ -174,7 +174,7 @@ impl Doing {
         };
         thread::sleep(Duration::from_millis(500));
         let begun = self.hold(&link, &sshd);
-        wait::until("the session is given up", || proxy.log().contains("the session is given up"));
+        wait::until("the session is given up", || proxy.log().contains("does not answer any more"));
         let noticed = begun.elapsed();
         let (_, ended) = read_to_any_end(&mut idle);
         assert!(ended.is_err(), "it ended as if the target had ended it");
