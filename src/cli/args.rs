@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(short = 'D', value_name = "[bind:]port|/path", help_heading = PROXY)]
     pub(super) listen: Vec<String>,
 
-    /// Ask clients for the user:password in FILE, for its owner's eyes only
+    /// Ask clients for a user:password of FILE, which only its owner may read
     #[arg(long, value_name = "FILE", help_heading = PROXY)]
     pub(super) proxy_auth: Option<PathBuf>,
 
@@ -36,7 +36,7 @@ pub(super) struct Args {
     #[arg(long, help_heading = PROXY)]
     pub(super) allow_remote: bool,
 
-    /// Keep MIN SSH sessions open, and up to MAX when needed [default: 1..8]
+    /// Keep MIN SSH sessions, open up to MAX as needed [default: 1..8]
     #[arg(long, value_name = "MIN..MAX", help_heading = PROXY)]
     pub(super) sessions: Option<String>,
 

@@ -292,3 +292,28 @@ const CLOSED: &str = "the server closed the connection";
 const MAX_BANNER_LINES: usize = 100;
 /// More of a text than this is not shown, in characters.
 const MAX_TEXT: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_connection_is_told_in_plain_words() {
+        let eof = russh::Error::IO(io::ErrorKind::UnexpectedEof.into());
+        for error in [eof, russh::Error::Disconnect, russh::Error::HUP] {
+            assert_eq!(HandlerError::from(error).in_words(), CLOSED);
+        }
+        let other = russh::Error::IO(io::Error::other("one\ntwo"));
+        assert_eq!(HandlerError::from(other).in_words(), "one\\ntwo");
+    }
+
+    #[test]
+    fn the_first_reason_for_an_end_stays() {
+        let observed = Observed::default();
+        observed.ended("given up".into());
+        observed.ended("the transport was cut".into());
+        assert_eq!(observed.facts().end.as_deref(), Some("given up"));
+    }
+}

@@ -97,6 +97,7 @@ fn a_taken_port_is_named() {
     let output = run(program().arg("-F").arg(sshd.ssh_config()).args(["-D", &address, HOST]));
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains(&address), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr).matches("in use").count(), 1, "{}", text(&output.stderr));
 }
 
 #[test]
@@ -154,8 +155,19 @@ fn a_changed_host_key_is_refused_whatever_is_asked_for() {
         assert_eq!(output.status.code(), Some(1), "{checking}: {}", text(&output.stderr));
         for key in [&other, &sshd.login().host_key()] {
             let fingerprint = Login::fingerprint(key);
-            assert!(text(&output.stderr).contains(&fingerprint), "{}", text(&output.stderr));
+            assert_eq!(
+                text(&output.stderr).matches(&fingerprint).count(),
+                1,
+                "{}",
+                text(&output.stderr)
+            );
         }
+        let mut lines = 0;
+        for line in text(&output.stderr).lines() {
+            assert!(!line.contains("\\n"), "{line}");
+            lines += 1;
+        }
+        assert!(lines > 3, "{}", text(&output.stderr));
     }
     assert!(!sshd.log().contains("Accepted"), "nobody logged in");
 }

@@ -221,7 +221,7 @@ impl Driver {
         if is_news(&mut self.told.no_session, &error) {
             warn!("cannot connect to {server}, will try again: {error}");
         }
-        debug!(?wait, "no session");
+        debug!(%error, ?wait, "no session");
         // The first line says what is wrong; a client does not need the rest.
         let reason = error.lines().next().unwrap_or_default().to_owned();
         lock(&self.shared.status).reason = reason;
@@ -337,3 +337,17 @@ const SOON: Duration = Duration::from_millis(500);
 const GROWTH_BACKOFF: Duration = Duration::from_secs(60);
 /// The longest that gets.
 const GROWTH_BACKOFF_MAX: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_news_until_it_was_told() {
+        let mut told = None;
+        let heard: Vec<_> = ["refused", "refused", "no route", "refused"]
+            .map(|text| is_news(&mut told, text))
+            .into();
+        assert_eq!(heard, [true, false, true, true]);
+    }
+}
