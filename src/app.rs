@@ -33,6 +33,8 @@ pub struct Options {
     pub proxy_auth: Option<PathBuf>,
     /// How many sessions; by default as the server's login allows.
     pub sessions: Option<PoolSize>,
+    /// Bounds on what waits for slow clients.
+    pub backlog: BacklogLimits,
 }
 
 /// Why it did not run. Each prints its own level; the cause is its source.
@@ -96,7 +98,7 @@ pub async fn run(
 
     let road = ThroughSsh {
         dialer: Dialer::new(pool.clone(), DEADLINE),
-        relayer: Relayer::new(BacklogLimits::default()),
+        relayer: Relayer::new(options.backlog),
     };
     let door = Arc::new(FrontDoor::new(road, credentials, GreetingLimits::default()));
     let stop = CancellationToken::new();

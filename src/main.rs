@@ -107,6 +107,7 @@ async fn proxy_to(
         listeners: command.listeners,
         proxy_auth: command.proxy_auth,
         sessions: command.sessions,
+        backlog: command.backlog,
     };
     let prompter = Prompter::from_environment();
     let asking = prompter.clone();

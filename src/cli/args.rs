@@ -40,6 +40,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "MIN..MAX", help_heading = PROXY)]
     pub(super) sessions: Option<String>,
 
+    /// Bounds on what waits for slow clients [default: 16MiB,256MiB,1GiB]
+    #[arg(long, value_name = "1,ALL,FILES", help_heading = PROXY)]
+    pub(super) backlog: Option<String>,
+
     /// Port of the SSH server
     #[arg(short, value_name = "port", help_heading = SSH)]
     pub(super) port: Vec<String>,

@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use crate::listen::ListenAddress;
 use crate::observe::logs::{Format, LogOptions, Verbosity};
+use crate::relay::BacklogLimits;
 use crate::ssh::{AddressFamily, PoolSize, ServerName, SshOptions};
 
 use super::args::{Args, DemoArgs, LogArgs, LogFormat};
@@ -33,6 +35,8 @@ pub struct ProxyCommand {
     pub proxy_auth: Option<PathBuf>,
     /// How many sessions (`--sessions`); by default as the server's login allows.
     pub sessions: Option<PoolSize>,
+    /// Bounds on what waits for slow clients (`--backlog`).
+    pub backlog: BacklogLimits,
     /// How much to log, and in which form.
     pub log: LogOptions,
     /// Where to run once the first session is up (`-f`).
@@ -118,11 +122,8 @@ impl ProxyCommand {
         }
 
         let port = args.port.first().and_then(|text| read_port(text, &mut problems));
-        let sessions = args.sessions.and_then(|text| {
-            text.parse::<PoolSize>()
-                .map_err(|why| problems.push(Problem::sessions(&text, &why)))
-                .ok()
-        });
+        let backlog = read(args.backlog.as_deref(), Problem::backlog, &mut problems);
+        let sessions = read(args.sessions.as_deref(), Problem::sessions, &mut problems);
         let address_family = match (args.inet, args.inet6) {
             (false, false) => None,
             (true, false) => Some(AddressFamily::Inet),
@@ -147,6 +148,7 @@ impl ProxyCommand {
                 listeners,
                 proxy_auth: args.proxy_auth,
                 sessions,
+                backlog: backlog.unwrap_or_default(),
                 log: args.log.judge(),
                 ground: if args.background { Ground::Back } else { Ground::Fore },
             }),
@@ -185,6 +187,16 @@ impl LogArgs {
     }
 }
 
+/// Reads the value of an option, where there is one.
+fn read<T: FromStr>(
+    text: Option<&str>,
+    problem: impl FnOnce(&str, &T::Err) -> Problem,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
+    let text = text?;
+    text.parse().map_err(|why| problems.push(problem(text, &why))).ok()
+}
+
 /// Reads the values of `-D`.
 fn read_listeners(texts: &[String], problems: &mut Vec<Problem>) -> Vec<ListenAddress> {
     let mut listeners = Vec::with_capacity(texts.len());
@@ -218,19 +230,19 @@ const DEFAULT_LISTENER: &str = "127.0.0.1:1080";
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Command, Exit> {
+    fn read_line(line: &str) -> Result<Command, Exit> {
         Command::read(line.split_whitespace().map(Into::into))
     }
 
     fn proxy(line: &str) -> ProxyCommand {
-        match read(line) {
+        match read_line(line) {
             Ok(Command::Proxy(proxy)) => *proxy,
             other => panic!("{line}: {other:?}"),
         }
     }
 
     fn problems(line: &str) -> Vec<Problem> {
-        match read(line) {
+        match read_line(line) {
             Err(Exit::Wrong(problems)) => problems,
             other => panic!("{line}: {other:?}"),
         }
@@ -273,6 +285,17 @@ mod tests {
     }
 
     #[test]
+    fn bounds() {
+        let bounds = proxy("--sessions 2..3 --backlog 1MiB,2MiB,0 host");
+        assert_eq!(bounds.sessions, PoolSize::new(2, 3).ok());
+        let expected = BacklogLimits { connection: 1 << 20, memory: 2 << 20, spill: 0 };
+        assert_eq!(bounds.backlog, expected);
+        assert_eq!(proxy("host").backlog, BacklogLimits::default());
+        let wrong = problems("--sessions 0 --backlog 1 host");
+        assert!(matches!(wrong.as_slice(), [Problem::Backlog { .. }, Problem::Sessions { .. }]));
+    }
+
+    #[test]
     fn levels() {
         let verbosity = |line| proxy(line).log.verbosity;
         assert_eq!(verbosity("-q host"), Verbosity::Quiet);
@@ -307,7 +330,7 @@ mod tests {
 
     #[test]
     fn the_demo() {
-        let demo = |line| match read(line) {
+        let demo = |line| match read_line(line) {
             Ok(Command::Demo(demo)) => demo,
             other => panic!("{line}: {other:?}"),
         };
@@ -317,14 +340,14 @@ mod tests {
         assert_eq!(once.until, DemoUntil::Checked);
         assert_eq!(once.log.verbosity, Verbosity::Debug);
         assert_eq!(problems("demo -D *:1"), [Problem::DemoOpenToAll("*:1".into())]);
-        assert!(matches!(read("demo host"), Err(Exit::Unreadable(_))));
+        assert!(matches!(read_line("demo host"), Err(Exit::Unreadable(_))));
         assert_eq!(proxy("ssh://demo").server.to_string(), "demo");
         assert_eq!(proxy("-v demo").server.to_string(), "demo");
     }
 
     #[test]
     fn exit_statuses() {
-        let status = |line| read(line).expect_err(line).status();
+        let status = |line| read_line(line).expect_err(line).status();
         assert_eq!(status("--help"), 0);
         assert_eq!(status("-V"), 0);
         assert_eq!(status("-Z"), 2);

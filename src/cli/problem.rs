@@ -33,6 +33,13 @@ pub enum Problem {
         /// What is wrong with it.
         why: String,
     },
+    /// A `--backlog` that sets no bounds.
+    Backlog {
+        /// The value.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// `-4` and `-6`, which leave nothing.
     BothFamilies,
     /// A host that is none.
@@ -53,6 +60,11 @@ impl Problem {
     /// A `--sessions` that is no size of a pool, and why.
     pub(super) fn sessions(text: &str, why: &impl fmt::Display) -> Self {
         Self::Sessions { text: text.to_owned(), why: why.to_string() }
+    }
+
+    /// A `--backlog` that sets no bounds, and why.
+    pub(super) fn backlog(text: &str, why: &impl fmt::Display) -> Self {
+        Self::Backlog { text: text.to_owned(), why: why.to_string() }
     }
 
     /// A host that is none, and why.
@@ -91,6 +103,9 @@ impl fmt::Display for Problem {
             }
             Self::Sessions { text, why } => {
                 write!(f, "--sessions '{}': {}", shown(text), shown(why))
+            }
+            Self::Backlog { text, why } => {
+                write!(f, "--backlog '{}': {}", shown(text), shown(why))
             }
             Self::BothFamilies => f.write_str("-4 and -6 together leave no address; use one"),
             Self::Server { text, why } => {

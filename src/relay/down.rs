@@ -238,6 +238,6 @@ const BATCH: usize = 256 * 1024;
 /// things in one go: where taking alone used that up, writing and spilling would never have a turn.
 const MESSAGES: usize = 32;
 /// A backlog of this size marks its session as carrying a slow reader. In bytes.
-const LARGE: u64 = 1 << 20;
+pub(super) const LARGE: u64 = 1 << 20;
 /// The most pieces in one write.
 const MAX_SLICES: usize = 64;

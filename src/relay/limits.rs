@@ -1,7 +1,12 @@
 //! How much may wait for slow clients, one by one and all together.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use bytesize::ByteSize;
+
+use super::down::LARGE;
 
 /// Bounds on what waits for clients that do not keep up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +18,25 @@ pub struct BacklogLimits {
     pub memory: u64,
     /// In temporary files for all connections, in bytes; 0 turns spilling off. Default 1 GiB.
     pub spill: u64,
+}
+
+/// Why a text does not say what the bounds are.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBacklogLimits {
+    /// There are not three sizes.
+    #[error("expected CONNECTION,MEMORY,FILES, as in 16MiB,256MiB,1GiB")]
+    NotThree,
+    /// One of them is no size.
+    #[error("{text}: {why}")]
+    NotASize {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A connection could not have as much as marks it as slow.
+    #[error("a connection needs at least 1MiB, and no more than all together")]
+    OutOfRange,
 }
 
 /// A sum that all connections share, and its bound.
@@ -33,6 +57,28 @@ impl Default for BacklogLimits {
     fn default() -> Self {
         Self { connection: 16 << 20, memory: 256 << 20, spill: 1 << 30 }
     }
+}
+
+impl FromStr for BacklogLimits {
+    type Err = InvalidBacklogLimits;
+
+    /// Reads `CONNECTION,MEMORY,FILES`, each in bytes or with a unit (`16MiB`).
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let sizes: Vec<_> = text.split(',').map(size).collect::<Result<_, _>>()?;
+        let &[connection, memory, spill] = sizes.as_slice() else {
+            return Err(InvalidBacklogLimits::NotThree);
+        };
+        if connection < LARGE || connection > memory {
+            return Err(InvalidBacklogLimits::OutOfRange);
+        }
+        Ok(Self { connection, memory, spill })
+    }
+}
+
+fn size(text: &str) -> Result<u64, InvalidBacklogLimits> {
+    text.parse::<ByteSize>()
+        .map(|size| size.as_u64())
+        .map_err(|why| InvalidBacklogLimits::NotASize { text: text.to_owned(), why })
 }
 
 impl Budget {
@@ -80,6 +126,19 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_from_a_command_line() {
+        use InvalidBacklogLimits::*;
+        let parse = |text: &str| text.parse::<BacklogLimits>();
+        assert_eq!(parse("16MiB,256MiB,1GiB"), Ok(BacklogLimits::default()));
+        let off = BacklogLimits { connection: 1 << 20, memory: 1 << 20, spill: 0 };
+        assert_eq!(parse("1048576,1 MiB,0"), Ok(off));
+        assert_eq!(parse("16MiB"), Err(NotThree));
+        assert!(matches!(parse("a,1MiB,0"), Err(NotASize { text, .. }) if text == "a"));
+        assert_eq!(parse("1KiB,1MiB,0"), Err(OutOfRange));
+        assert_eq!(parse("2MiB,1MiB,0"), Err(OutOfRange));
+    }
 
     #[test]
     fn shares_add_up_and_are_given_back() {

@@ -22,7 +22,7 @@ mod up;
 
 pub use client::Client;
 pub(crate) use client::READ_SIZE;
-pub use limits::BacklogLimits;
+pub use limits::{BacklogLimits, InvalidBacklogLimits};
 pub use pipe::Pipe;
 
 use down::Drained;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app;
 use crate::listen::ListenAddress;
+use crate::relay::BacklogLimits;
 use crate::ssh::demo_server::DemoServer;
 use crate::ssh::{Prompter, SshOptions};
 
@@ -44,6 +45,7 @@ pub async fn run(
         listeners,
         proxy_auth: None,
         sessions: None,
+        backlog: BacklogLimits::default(),
     };
 
     let (up, is_up) = oneshot::channel();
