@@ -234,7 +234,8 @@ fn read_for_ever(mut client: TcpStream) -> thread::JoinHandle<io::Result<u64>> {
 #[ignore = "needs sshd"]
 fn a_server_that_returns_is_found() {
     let (echo, mut sshd) = (Target::echo(), Sshd::start());
-    let proxy = Sockeye::start(&sshd.ssh_config());
+    // The waits are told with -v only.
+    let proxy = Sockeye::with(&sshd.ssh_config(), &["-v"]);
     let away = scaled(4, 30);
     sshd.stop();
     thread::sleep(Duration::from_secs(away - 3));
@@ -251,6 +252,9 @@ fn a_server_that_returns_is_found() {
         let waits = waits(&proxy.log());
         eprintln!("served {served:.1?} after sshd's return; waits between attempts: {waits:?}");
         assert!(served < Duration::from_secs(5), "first served after {served:?}");
+        let told = proxy.log().matches("cannot connect to").count();
+        assert_eq!(told, 1, "one warning for one reason");
+        assert!(!waits.is_empty(), "the log does not tell of attempts");
         assert!(waits.len() as u64 <= 3 * away, "{} attempts in {away} s", waits.len());
     });
 }

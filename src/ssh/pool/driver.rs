@@ -221,7 +221,7 @@ impl Driver {
         if is_news(&mut self.told.no_session, &error) {
             warn!("cannot connect to {server}, will try again: {error}");
         }
-        debug!(%error, ?wait, "no session");
+        debug!(%error, "no session: next attempt in {:.1} s", wait.as_secs_f32());
         // The first line says what is wrong; a client does not need the rest.
         let reason = error.lines().next().unwrap_or_default().to_owned();
         lock(&self.shared.status).reason = reason;
