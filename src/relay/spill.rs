@@ -21,6 +21,8 @@ pub(super) struct Spill {
     /// What is in the file and has not been read back lies between these two.
     start: u64,
     end: u64,
+    /// The first so many bytes of the file take no room any more.
+    freed: u64,
     /// What has arrived and is not in the file yet.
     queue: Backlog,
     /// What has been read back and not been handed out.
@@ -33,7 +35,8 @@ pub(super) struct Spill {
 #[derive(Debug)]
 enum Done {
     Wrote(u64),
-    Read(Bytes),
+    /// What was read, and whether its room was given back.
+    Read(Bytes, io::Result<()>),
 }
 
 impl Spill {
@@ -48,6 +51,7 @@ impl Spill {
             file,
             start: 0,
             end: 0,
+            freed: 0,
             queue: Backlog::default(),
             ahead: Backlog::default(),
             job: None,
@@ -63,7 +67,7 @@ impl Spill {
     /// Bytes of the file in use, with those on their way to it: a file system that does not keep up
     /// is no reason to take more than there is room for.
     pub(super) fn on_disk(&self) -> u64 {
-        self.end - self.start + self.writing.0 + self.queue.len() as u64
+        self.end - self.freed + self.writing.0 + self.queue.len() as u64
     }
 
     /// Bytes that are still in memory.
@@ -114,18 +118,19 @@ impl Spill {
 
     fn finish(&mut self, done: Done) -> io::Result<()> {
         match done {
-            Done::Wrote(count) => {
-                self.end += count;
-                self.writing = (0, 0);
-            }
-            Done::Read(bytes) => {
+            Done::Wrote(count) => self.end += count,
+            Done::Read(bytes, freed) => {
                 self.start += bytes.len() as u64;
+                // Where the file system cannot do that, it counts until the file is empty.
+                if freed.is_ok() {
+                    self.freed = self.start;
+                }
                 self.ahead.push(bytes);
             }
         }
         if self.start == self.end && self.end > 0 {
             // All has been read: the space is given back.
-            (self.start, self.end) = (0, 0);
+            (self.start, self.end, self.freed) = (0, 0, 0);
             self.file.set_len(0)?;
         }
         Ok(())
@@ -137,10 +142,9 @@ impl Spill {
         self.job = Some(spawn_blocking(move || {
             let mut chunk = vec![0; count];
             file.read_exact_at(&mut chunk, start)?;
-            // The file system that cannot give the space back gives it back at the end.
             let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            let _ = fallocate(&*file, hole, start, count as u64);
-            Ok(Done::Read(chunk.into()))
+            let freed = fallocate(&*file, hole, 0, start + count as u64).map_err(io::Error::from);
+            Ok(Done::Read(chunk.into(), freed))
         }));
     }
 
