@@ -86,6 +86,12 @@ impl Budget {
         Self { used: Arc::default(), limit }
     }
 
+    /// The sum of all shares.
+    #[cfg(test)]
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Relaxed)
+    }
+
     /// A share that has taken nothing yet.
     pub(super) fn share(&self) -> Share {
         Share { budget: self.clone(), taken: 0 }
@@ -151,6 +157,6 @@ mod tests {
         a.set(1);
         assert!(!a.is_used_up());
         drop((a, b));
-        assert_eq!(budget.used.load(Relaxed), 0);
+        assert_eq!(budget.used(), 0);
     }
 }

@@ -18,6 +18,8 @@ mod down;
 mod limits;
 mod pipe;
 mod spill;
+#[cfg(test)]
+mod tests;
 mod up;
 
 pub use client::Client;

@@ -16,6 +16,8 @@ mod prompt;
 mod reach;
 mod server_name;
 mod session;
+#[cfg(test)]
+pub(crate) mod testing;
 mod transport;
 mod wake;
 

@@ -1,0 +1,250 @@
+//! Clients that do not keep up.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
+use tokio::task::yield_now;
+
+use super::*;
+
+/// Little memory, and room for files.
+const SMALL: BacklogLimits =
+    BacklogLimits { connection: 256 << 10, memory: 8 << 20, spill: 64 << 20 };
+
+/// Sends all of it in chunks, and the end.
+fn send(far: Far, bytes: Vec<u8>, chunk: usize) -> JoinHandle<Far> {
+    tokio::spawn(async move {
+        let bytes = Bytes::from(bytes);
+        for start in (0..bytes.len()).step_by(chunk) {
+            let end = bytes.len().min(start + chunk);
+            if far.send(bytes.slice(start..end)).await.is_err() {
+                return far;
+            }
+        }
+        far.eof().await;
+        far.close().await;
+        far
+    })
+}
+
+/// Sees to it that a channel works.
+async fn echoes(session: &mut TestSession, relayer: &Relayer) {
+    use tokio::io::AsyncWriteExt as _;
+    let mut line = Line::new(session, relayer).await;
+    soon(line.client.write_all(b"ping")).await.expect("room");
+    assert_eq!(soon(line.far.recv()).await, Some(Incoming::Data(Bytes::from_static(b"ping"))));
+    line.far.send("pong").await.expect("open");
+    soon(line.client.read_exact(&mut [0; 4])).await.expect("it arrives");
+    line.finish().await;
+}
+
+/// The budgets are given back, and nothing is marked any more.
+async fn assert_nothing_is_left(session: &TestSession, relayer: &Relayer) {
+    until("the channels are let go", || session.channels() == 0).await;
+    assert_eq!((relayer.memory.used(), relayer.disk.used()), (0, 0));
+    assert_eq!((session.slow_readers(), session.held()), (0, 0));
+}
+
+#[tokio::test]
+async fn alone_it_stops_taking_and_spills_nothing() {
+    let (mut session, relayer) = (TestSession::start().await, Relayer::new(SMALL));
+    let mut line = Line::new(&mut session, &relayer).await;
+    let all = content(32 << 20);
+    let sending = send(line.far, all.clone(), 30_000);
+    until("the reader stops", || session.held() == 1).await;
+    sleep(Duration::from_millis(100)).await;
+    assert!(!sending.is_finished(), "somebody has taken all of it");
+    assert_eq!(relayer.disk.used(), 0);
+    assert!(relayer.memory.used() < 2 * SMALL.connection, "{}", relayer.memory.used());
+    let (bytes, ended) = read_all(&mut line.client).await;
+    ended.expect("a clean end");
+    assert!(bytes == all, "{} bytes", bytes.len());
+    drop(line.client);
+    assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Clean);
+    drop(sending);
+    assert_nothing_is_left(&session, &relayer).await;
+}
+
+#[tokio::test]
+async fn another_channel_sets_a_stopped_session_free() {
+    let (mut session, relayer) = (TestSession::start().await, Relayer::new(SMALL));
+    let mut line = Line::new(&mut session, &relayer).await;
+    let all = content(32 << 20);
+    let sending = send(line.far, all.clone(), 30_000);
+    for _ in 0..3 {
+        until("the reader stops", || session.held() == 1).await;
+        soon(echoes(&mut session, &relayer)).await;
+    }
+    assert!(relayer.disk.used() > 0, "what came meanwhile went to a file");
+    assert_eq!(session.slow_readers(), 1, "the session is marked");
+    let (bytes, ended) = read_all(&mut line.client).await;
+    ended.expect("a clean end");
+    assert!(bytes == all, "{} bytes", bytes.len());
+    drop((line.client, sending));
+    assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Clean);
+    assert_nothing_is_left(&session, &relayer).await;
+}
+
+#[tokio::test]
+async fn beside_others_all_of_it_is_spilled_and_comes_back_in_order() {
+    let (mut session, relayer) = (TestSession::start().await, Relayer::new(SMALL));
+    let other = Line::new(&mut session, &relayer).await;
+    let mut line = Line::new(&mut session, &relayer).await;
+    let all = content(24 << 20);
+    let sending = send(line.far, all.clone(), 30_000);
+    soon(sending).await.expect("nobody waits for the client");
+    until("it is in the file", || relayer.disk.used() > 20 << 20).await;
+    assert!(relayer.memory.used() < 4 << 20, "{}", relayer.memory.used());
+    soon(echoes(&mut session, &relayer)).await;
+    let (bytes, ended) = read_all(&mut line.client).await;
+    ended.expect("a clean end");
+    assert!(bytes == all, "{} bytes", bytes.len());
+    drop(line.client);
+    assert_eq!(line.relay.await.expect("no panic"), Ended::Clean);
+    other.finish().await;
+    assert_nothing_is_left(&session, &relayer).await;
+}
+
+/// A client that paused once, and has been as fast as its target ever since.
+#[tokio::test]
+async fn what_is_read_again_makes_room_in_the_file() {
+    let (mut session, relayer) = (TestSession::start().await, Relayer::new(SMALL));
+    let _other = Line::new(&mut session, &relayer).await;
+    let mut line = Line::new(&mut session, &relayer).await;
+    let waiting = vec![7; 8 << 20];
+    line.far.send(waiting).await.expect("open");
+    until("it is in the file", || relayer.disk.used() > 6 << 20).await;
+    let mut most = 0;
+    let mut chunk = vec![0; 1 << 20];
+    for _ in 0..100 {
+        line.far.send(vec![7; 1 << 20]).await.expect("open");
+        soon(line.client.read_exact(&mut chunk)).await.expect("no reset");
+        most = most.max(relayer.disk.used());
+    }
+    assert!(most < 24 << 20, "{most} bytes of files for 8 MiB that wait");
+}
+
+#[tokio::test]
+async fn where_there_is_no_room_only_the_offender_is_reset() {
+    for spill in [0, 4 << 20] {
+        let (mut session, relayer) =
+            (TestSession::start().await, Relayer::new(BacklogLimits { spill, ..SMALL }));
+        let other = Line::new(&mut session, &relayer).await;
+        let mut line = Line::new(&mut session, &relayer).await;
+        let all = content(16 << 20);
+        let sending = send(line.far, all.clone(), 30_000);
+        assert_eq!(soon(&mut line.relay).await.expect("no panic"), Ended::NoRoom);
+        let (bytes, ended) = read_all(&mut line.client).await;
+        assert_reset(&ended);
+        assert!(all.starts_with(&bytes), "wrong bytes");
+        soon(sending).await.expect("the server is told");
+        soon(echoes(&mut session, &relayer)).await;
+        other.finish().await;
+        assert_nothing_is_left(&session, &relayer).await;
+    }
+}
+
+#[tokio::test]
+async fn all_connections_together_keep_within_their_memory() {
+    let limits = BacklogLimits { connection: 64 << 20, ..SMALL };
+    let (mut session, relayer) = (TestSession::start().await, Relayer::new(limits));
+    let mut lines = Vec::new();
+    for _ in 0..4 {
+        lines.push(Line::new(&mut session, &relayer).await);
+    }
+    let all = content(6 << 20);
+    let mut waiting = Vec::new();
+    for Line { client, far, relay } in lines {
+        soon(send(far, all.clone(), 30_000)).await.expect("nobody waits for the clients");
+        waiting.push((client, relay));
+    }
+    until("it is in files", || relayer.disk.used() > 8 << 20).await;
+    // Each may have a megabyte, and a batch on its way, whatever the others have.
+    until("memory is kept", || relayer.memory.used() < limits.memory + (6 << 20)).await;
+    for (mut client, relay) in waiting {
+        let (bytes, ended) = read_all(&mut client).await;
+        ended.expect("a clean end");
+        assert!(bytes == all, "{} bytes", bytes.len());
+        drop(client);
+        assert_eq!(soon(relay).await.expect("no panic"), Ended::Clean);
+    }
+    assert_nothing_is_left(&session, &relayer).await;
+}
+
+/// The runtime grants a task 128 operations in one go: taking alone must not use them up.
+#[tokio::test]
+async fn many_small_messages_do_not_keep_the_relay_from_writing() {
+    let mut session = TestSession::start().await;
+    let ((channel, far), (mut client, end)) = (session.open().await, pipe::ends());
+    for _ in 0..1000 {
+        far.send("tiny").await.expect("open");
+    }
+    // They wait in the channel's queue.
+    sleep(Duration::from_millis(200)).await;
+    let relayer = Relayer::new(SMALL);
+    let mut relay = pin!(relayer.relay(end, Bytes::new(), channel));
+    yield_now().await;
+    poll_fn(|cx| Poll::Ready(relay.as_mut().poll(cx).is_pending())).await;
+    let read = timeout(Duration::from_millis(100), client.read(&mut [0; 4096])).await;
+    let count = read.expect("nothing was written in the first go").expect("no reset");
+    assert!(count > 0);
+}
+
+/// How a client reads: so many bytes, then a pause of so many milliseconds.
+type Reading = Vec<(usize, u64)>;
+
+async fn conserve(chunks: Vec<usize>, reading: Reading, limits: BacklogLimits, shared: bool) {
+    let (mut session, relayer) = (TestSession::start().await, Relayer::new(limits));
+    let other = if shared { Some(Line::new(&mut session, &relayer).await) } else { None };
+    let mut line = Line::new(&mut session, &relayer).await;
+    let all = content(chunks.iter().sum());
+    let (far, bytes) = (line.far, Bytes::from(all.clone()));
+    let sending = tokio::spawn(async move {
+        let mut rest = bytes;
+        for chunk in chunks {
+            far.send(rest.split_to(chunk)).await.expect("open");
+        }
+        far.eof().await;
+        far.close().await;
+        far
+    });
+    let mut seen = Vec::new();
+    for (count, pause) in reading.into_iter().cycle().take(200) {
+        let mut some = vec![0; count];
+        let count = soon(line.client.read(&mut some)).await.expect("no reset");
+        if count == 0 {
+            break;
+        }
+        seen.extend_from_slice(&some[..count]);
+        sleep(Duration::from_millis(pause)).await;
+    }
+    let (rest, ended) = read_all(&mut line.client).await;
+    ended.expect("a clean end");
+    seen.extend(rest);
+    assert!(seen == all, "{} bytes of {}", seen.len(), all.len());
+    drop(line.client);
+    assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Clean);
+    if let Some(other) = other {
+        other.finish().await;
+    }
+    drop(sending);
+    assert_nothing_is_left(&session, &relayer).await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_byte_arrives_once_and_in_its_place(
+        chunks in prop::collection::vec(1_usize..200_000, 0..40),
+        reading in prop::collection::vec((1_usize..200_000, 0_u64..3), 1..8),
+        connection in (64_u64 << 10)..(2 << 20),
+        shared in any::<bool>(),
+    ) {
+        let limits = BacklogLimits { connection, ..SMALL };
+        let runtime = Runtime::new().expect("a runtime");
+        runtime.block_on(conserve(chunks, reading, limits, shared));
+    }
+}

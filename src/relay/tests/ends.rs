@@ -1,0 +1,176 @@
+//! How connections end.
+
+use tokio::io::AsyncWriteExt;
+
+use super::*;
+
+async fn line() -> (TestSession, Line) {
+    let mut session = TestSession::start().await;
+    let line = Line::new(&mut session, &Relayer::new(BacklogLimits::default())).await;
+    (session, line)
+}
+
+#[tokio::test]
+async fn the_client_ends_first() {
+    let (session, mut line) = line().await;
+    let (up, down) = (content(300_000), content(500_000));
+    let sending = async {
+        line.client.write_all(&up).await.expect("taken");
+        line.client.shutdown().await.expect("half-closed");
+    };
+    let ((), received) = tokio::join!(sending, receive(&mut line.far));
+    assert_eq!(received, (up, Some(Incoming::Eof)));
+    line.far.send(down.clone()).await.expect("still open");
+    line.far.eof().await;
+    line.far.close().await;
+    let (bytes, ended) = read_all(&mut line.client).await;
+    ended.expect("a clean end");
+    assert!(bytes == down, "{} bytes", bytes.len());
+    assert_eq!(line.ended().await, Ended::Clean);
+    assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
+}
+
+#[tokio::test]
+async fn the_target_ends_first() {
+    let (session, mut line) = line().await;
+    line.far.eof().await;
+    let (bytes, ended) = read_all(&mut line.client).await;
+    ended.expect("a clean end");
+    assert!(bytes.is_empty());
+    let up = content(300_000);
+    let sending = async {
+        line.client.write_all(&up).await.expect("taken");
+        line.client.shutdown().await.expect("half-closed");
+    };
+    let ((), received) = tokio::join!(sending, receive(&mut line.far));
+    assert_eq!(received, (up, Some(Incoming::Eof)));
+    line.far.close().await;
+    assert_eq!(line.ended().await, Ended::Clean);
+    assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_came_with_the_request_is_sent_first() {
+    let mut session = TestSession::start().await;
+    let (channel, mut far) = session.open().await;
+    let (mut client, end) = pipe::ends();
+    client.write_all(b" and the rest").await.expect("room");
+    client.shutdown().await.expect("half-closed");
+    let relayer = Relayer::new(BacklogLimits::default());
+    let relay =
+        tokio::spawn(
+            async move { relayer.relay(end, Bytes::from_static(b"early"), channel).await },
+        );
+    let (bytes, end) = receive(&mut far).await;
+    assert_eq!((&bytes[..], end), (&b"early and the rest"[..], Some(Incoming::Eof)));
+    far.close().await;
+    assert_eq!(soon(relay).await.expect("no panic"), Ended::Clean);
+}
+
+#[tokio::test]
+async fn a_cut_is_a_reset() {
+    let (session, mut line) = line().await;
+    let down = content(100_000);
+    line.far.send(down.clone()).await.expect("open");
+    let mut begun = [0; 1000];
+    soon(line.client.read_exact(&mut begun)).await.expect("it arrives");
+    session.cut();
+    let (rest, ended) = read_all(&mut line.client).await;
+    assert_reset(&ended);
+    assert!(down.starts_with(&[&begun[..], &rest].concat()), "wrong bytes");
+    assert_eq!(line.ended().await, Ended::Cut);
+    assert_eq!(session.channels(), 0);
+}
+
+#[tokio::test]
+async fn a_cut_while_the_client_still_sends_is_a_reset_too() {
+    let (session, mut line) = line().await;
+    line.far.eof().await;
+    let (_, ended) = read_all(&mut line.client).await;
+    ended.expect("the target said all");
+    session.cut();
+    until("the relay is over", || line.relay.is_finished()).await;
+    let (_, ended) = read_all(&mut line.client).await;
+    assert_reset(&ended);
+    assert_eq!(line.ended().await, Ended::Cut);
+}
+
+#[tokio::test]
+async fn a_close_without_an_end_is_an_end() {
+    let (session, mut line) = line().await;
+    let down = content(100_000);
+    line.far.send(down.clone()).await.expect("open");
+    line.far.close().await;
+    let (bytes, ended) = read_all(&mut line.client).await;
+    ended.expect("a clean end");
+    assert!(bytes == down, "{} bytes", bytes.len());
+    assert_eq!(line.ended().await, Ended::Clean);
+    assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_close_reaches_a_client_that_is_still_sending() {
+    let (_session, mut line) = line().await;
+    // Nobody takes this on the far side: the window closes.
+    let (mut reading, mut writing) = tokio::io::split(line.client);
+    let endless = tokio::spawn(async move {
+        let chunk = content(64 * 1024);
+        while writing.write_all(&chunk).await.is_ok() {}
+    });
+    soon(line.far.recv()).await.expect("it begins");
+    line.far.close().await;
+    let mut bytes = Vec::new();
+    soon(reading.read_to_end(&mut bytes)).await.expect("a clean end");
+    assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Clean);
+    soon(endless).await.expect("the client's writes end");
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_is_gone_at_every_stage() {
+    for stage in 0..5 {
+        let (session, mut line) = line().await;
+        match stage {
+            0 => {}
+            1 => line.client.write_all(&content(1000)).await.expect("taken"),
+            2 => line.client.shutdown().await.expect("half-closed"),
+            // More than the client's end holds: it waits in the backlog.
+            3 => line.far.send(content(2 << 20)).await.expect("open"),
+            _ => {
+                line.far.send(content(1000)).await.expect("open");
+                soon(line.client.read_exact(&mut [0; 10])).await.expect("it arrives");
+            }
+        }
+        drop(line.client);
+        assert_eq!(soon(line.relay).await.expect("no panic"), Ended::ClientGone, "stage {stage}");
+        while soon(line.far.recv()).await.is_some() {}
+        until("the channel is let go", || session.channels() == 0).await;
+        assert_eq!(session.slow_readers(), 0, "stage {stage}");
+    }
+}
+
+/// The far side has said all, and the client leaves instead of sending on.
+#[tokio::test]
+async fn a_client_that_leaves_after_the_target_s_end_is_a_clean_end() {
+    let (session, mut line) = line().await;
+    line.far.send(content(1000)).await.expect("open");
+    line.far.eof().await;
+    let (bytes, ended) = read_all(&mut line.client).await;
+    ended.expect("a clean end");
+    assert_eq!(bytes, content(1000));
+    drop(line.client);
+    let (_, end) = receive(&mut line.far).await;
+    assert_eq!(end, Some(Incoming::Eof));
+    line.far.close().await;
+    assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Clean);
+    assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_relay_that_is_dropped_closes_both_ends() {
+    let (session, mut line) = line().await;
+    line.relay.abort();
+    while soon(line.far.recv()).await.is_some() {}
+    until("the channel is let go", || session.channels() == 0).await;
+    let (bytes, _) = read_all(&mut line.client).await;
+    assert!(bytes.is_empty());
+}

@@ -1,0 +1,99 @@
+//! The relay between a client in memory and a real channel, whose server is in this process.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::*;
+use crate::ssh::testing::{Far, TestSession};
+
+mod backlog;
+mod ends;
+
+/// A relay, the client before it, and the server's end of its channel.
+struct Line {
+    client: Pipe,
+    far: Far,
+    relay: JoinHandle<Ended>,
+}
+
+impl Line {
+    async fn new(session: &mut TestSession, relayer: &Relayer) -> Self {
+        let (channel, far) = session.open().await;
+        let (client, end) = pipe::ends();
+        let relayer = relayer.clone();
+        let relay = tokio::spawn(async move { relayer.relay(end, Bytes::new(), channel).await });
+        Self { client, far, relay }
+    }
+
+    /// Ends it as both sides do that have nothing more to say.
+    async fn finish(mut self) {
+        use tokio::io::AsyncWriteExt as _;
+        self.client.shutdown().await.expect("half-closed");
+        let (_, end) = receive(&mut self.far).await;
+        assert_eq!(end, Some(Incoming::Eof));
+        self.far.eof().await;
+        self.far.close().await;
+        let (_, ended) = read_all(&mut self.client).await;
+        ended.expect("a clean end");
+        assert_eq!(self.ended().await, Ended::Clean);
+    }
+
+    /// How the relay ends.
+    async fn ended(self) -> Ended {
+        drop(self.client);
+        soon(self.relay).await.expect("no panic")
+    }
+}
+
+/// Waits, but not for ever.
+async fn soon<T>(work: impl Future<Output = T>) -> T {
+    timeout(HANG, work).await.expect("it hangs")
+}
+
+/// Waits until `condition` holds.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let waited = timeout(HANG, async {
+        while !condition() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited.await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+}
+
+/// All that comes, up to the end, and which end that is.
+async fn read_all(client: &mut Pipe) -> (Vec<u8>, io::Result<()>) {
+    let mut bytes = Vec::new();
+    let ended = soon(client.read_to_end(&mut bytes)).await.map(drop);
+    (bytes, ended)
+}
+
+#[track_caller]
+fn assert_reset(ended: &io::Result<()>) {
+    let kind = ended.as_ref().map_err(io::Error::kind);
+    assert_eq!(kind, Err(io::ErrorKind::ConnectionReset));
+}
+
+/// Bytes of which each four tell their place.
+fn content(length: usize) -> Vec<u8> {
+    let words =
+        (0..u32::try_from(length / 4 + 1).expect("not that much")).flat_map(u32::to_le_bytes);
+    words.take(length).collect()
+}
+
+/// What comes from the client, up to its end.
+async fn receive(far: &mut Far) -> (Vec<u8>, Option<Incoming>) {
+    let mut bytes = Vec::new();
+    loop {
+        match soon(far.recv()).await {
+            Some(Incoming::Data(data)) => bytes.extend(data),
+            end => return (bytes, end),
+        }
+    }
+}
+
+/// Longer than anything here takes, on however busy a machine.
+const HANG: Duration = Duration::from_secs(60);

@@ -1,0 +1,169 @@
+//! A session with a server in the same process. The test holds both ends of each channel.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use russh::keys::key::safe_rng;
+use russh::keys::{Algorithm, PrivateKey};
+use russh::{ChannelMsg, client, server};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::channel::{Channel, Incoming};
+use super::client_config::{ClientConfig, SshOptions, StrictHostKeyChecking};
+use super::handler::{Observed, SessionHandler};
+use super::host_key::HostKeyPolicy;
+use super::load::Load;
+use super::prompt::Prompter;
+use super::session::{Barrier, Session};
+use super::transport::Transport;
+use crate::destination::Destination;
+
+/// A session whose server confirms every channel.
+pub(crate) struct TestSession {
+    session: Arc<Session>,
+    opened: mpsc::UnboundedReceiver<Far>,
+}
+
+/// The server's end of a channel.
+pub(crate) struct Far(russh::Channel<server::Msg>);
+
+struct Server(mpsc::UnboundedSender<Far>);
+
+impl TestSession {
+    /// Shakes hands and logs in.
+    pub(crate) async fn start() -> Self {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let (sender, opened) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let running = server::run_stream(server_config(), theirs, Server(sender)).await;
+            let _ = running.expect("a handshake").await;
+        });
+        let cut = CancellationToken::new();
+        let observed = Arc::new(Observed::default());
+        let handler = SessionHandler::new(Arc::new(any_host_key()), Arc::clone(&observed));
+        let config = client::Config {
+            window_size: 64 << 20,
+            channel_buffer_size: 1024,
+            ..client::Config::default()
+        };
+        let transport = Transport::new(ours, &cut);
+        let handshake = client::connect_stream(Arc::new(config), transport, handler);
+        let mut handle = handshake.await.expect("a handshake");
+        let login = handle.authenticate_none("me").await.expect("an answer");
+        assert!(login.success(), "everybody may log in");
+        let session = Arc::new(Session::new(handle, observed, cut, Barrier::Missing));
+        Self { session, opened }
+    }
+
+    /// Opens a channel.
+    pub(crate) async fn open(&mut self) -> (Channel, Far) {
+        let destination = Destination::parse("target.example:80", None).expect("a destination");
+        let origin = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let channel = self.session.open(&destination, origin).await.expect("confirmed");
+        (channel, self.opened.recv().await.expect("the server is there"))
+    }
+
+    /// Ends the session as a lost connection does.
+    pub(crate) fn cut(&self) {
+        self.session.cut();
+    }
+
+    /// How many channels are open.
+    pub(crate) fn channels(&self) -> usize {
+        self.load().channels()
+    }
+
+    /// How many channels are marked for clients that do not keep up.
+    pub(crate) fn slow_readers(&self) -> usize {
+        self.load().slow_readers()
+    }
+
+    /// How many readers have stopped taking, and with them the session.
+    pub(crate) fn held(&self) -> usize {
+        self.load().held()
+    }
+
+    /// How many channels were closed from here first.
+    pub(crate) fn closed_by_us(&self) -> usize {
+        self.load().closed_by_us()
+    }
+
+    fn load(&self) -> &Load {
+        self.session.load()
+    }
+}
+
+impl Far {
+    /// Sends to the client; waits while it has no room. Fails where the channel is gone.
+    pub(crate) async fn send(&self, bytes: impl Into<Bytes>) -> Result<(), russh::Error> {
+        self.0.data_bytes(bytes).await
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) async fn eof(&self) {
+        let _ = self.0.eof().await;
+    }
+
+    /// Closes the channel.
+    pub(crate) async fn close(&self) {
+        let _ = self.0.close().await;
+    }
+
+    /// The next thing that comes from the client; nothing when the channel is over.
+    pub(crate) async fn recv(&mut self) -> Option<Incoming> {
+        loop {
+            match self.0.wait().await? {
+                ChannelMsg::Data { data } => return Some(Incoming::Data(data)),
+                ChannelMsg::Eof => return Some(Incoming::Eof),
+                ChannelMsg::Close => return Some(Incoming::Close),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl server::Handler for Server {
+    type Error = russh::Error;
+
+    async fn auth_none(&mut self, _: &str) -> Result<server::Auth, russh::Error> {
+        Ok(server::Auth::Accept)
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: russh::Channel<server::Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: server::ChannelOpenHandle,
+        _: &mut server::Session,
+    ) -> Result<(), russh::Error> {
+        reply.accept().await;
+        let _ = self.0.send(Far(channel));
+        Ok(())
+    }
+}
+
+fn server_config() -> Arc<server::Config> {
+    let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");
+    Arc::new(server::Config {
+        keys: vec![key],
+        auth_rejection_time: Duration::ZERO,
+        inactivity_timeout: None,
+        ..server::Config::default()
+    })
+}
+
+/// Takes any host key and puts none on record.
+fn any_host_key() -> HostKeyPolicy {
+    let name = "me@host.example".parse().expect("a name");
+    let (mut config, _) = ClientConfig::without_ssh(&name, &SshOptions::default()).expect("plain");
+    config.strict_host_key_checking = StrictHostKeyChecking::No;
+    config.user_known_hosts_files.clear();
+    config.global_known_hosts_files.clear();
+    HostKeyPolicy::new(&config, &Prompter::nobody())
+}
