@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::load::percentile;
+use crate::support::load::{SetOnDrop, percentile};
 use crate::support::openssh::OpenSsh;
 use crate::support::program::Sockeye;
 use crate::support::scaled;
@@ -35,6 +35,7 @@ fn pings_beside_a_download_are_answered_sooner_than_by_ssh() {
 fn beside_a_download(proxy: SocketAddr, flood: u16, echo: u16) -> Duration {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        let stopping = SetOnDrop(&stop);
         let mut download = Protocol::Socks5.open(proxy, "127.0.0.1", flood);
         scope.spawn(|| {
             let mut buffer = vec![0; 256 * 1024];
@@ -46,7 +47,7 @@ fn beside_a_download(proxy: SocketAddr, flood: u16, echo: u16) -> Duration {
         let pings: Vec<_> =
             (0..20).map(|_| scope.spawn(|| ping(proxy, echo, &stop).expect("an echo"))).collect();
         thread::sleep(MEASURED);
-        stop.store(true, Ordering::SeqCst);
+        drop(stopping);
         let times = pings.into_iter().flat_map(|ping| ping.join().expect("no panic")).collect();
         percentile(times, 0.99)
     })

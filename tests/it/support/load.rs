@@ -59,7 +59,7 @@ impl Load<'_> {
                 })
                 .collect();
             // Also where `work` panics: the scope waits for the clients.
-            let stopping = Stopping(&stop);
+            let stopping = SetOnDrop(&stop);
             let done = work();
             drop(stopping);
             let made = clients.into_iter().flat_map(|client| client.join().expect("no panic"));
@@ -143,9 +143,10 @@ pub(crate) fn percentile(mut times: Vec<Duration>, part: f64) -> Duration {
     times.get(place.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-struct Stopping<'a>(&'a AtomicBool);
+/// Tells threads to come to an end, also when a test fails that would wait for them.
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
 
-impl Drop for Stopping<'_> {
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
