@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(short = 'D', value_name = "[bind:]port|/path", help_heading = PROXY)]
     pub(super) listen: Vec<String>,
 
-    /// Ask clients for a user:password of FILE, which only its owner may read
+    /// Ask clients for a user:password of FILE, for its owner's eyes only
     #[arg(long, value_name = "FILE", help_heading = PROXY)]
     pub(super) proxy_auth: Option<PathBuf>,
 

@@ -11,8 +11,7 @@ use super::down::LARGE;
 /// Bounds on what waits for clients that do not keep up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BacklogLimits {
-    /// In memory for one connection, in bytes, and as much again on its way to a file. Default
-    /// 16 MiB.
+    /// In memory for one connection, in bytes, besides what is on its way to a file. Default 16 MiB.
     pub connection: u64,
     /// In memory for all connections, in bytes. Default 256 MiB.
     pub memory: u64,
