@@ -63,7 +63,8 @@ impl ConnectError {
     pub(super) fn offence(&self) -> Offence {
         match self {
             Self::Reach(_) | Self::NoAnswer { .. } => Offence::None,
-            Self::Handshake(_) | Self::TimedOut { .. } | Self::Login(_) => Offence::Refused,
+            Self::Handshake(_) | Self::TimedOut { .. } => Offence::TurnedAway,
+            Self::Login(_) => Offence::Refused,
         }
     }
 }

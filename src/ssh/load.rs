@@ -10,12 +10,15 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::pool::placement::Wish;
+
 /// The load of one session.
 #[derive(Debug, Default)]
 pub(super) struct Load {
     beat: AtomicU64,
     channels: AtomicUsize,
     opening: AtomicUsize,
+    scouts: AtomicUsize,
     slow_readers: AtomicUsize,
     held: AtomicUsize,
     active: Counter,
@@ -54,6 +57,7 @@ pub(crate) struct Lease {
     bulk: Mark,
     slow: AtomicBool,
     held: AtomicBool,
+    wish: Wish,
     confirmed: AtomicBool,
     closed_by_server: AtomicBool,
 }
@@ -67,6 +71,11 @@ impl Load {
     /// Channels that the server has not confirmed yet.
     pub(super) fn opening(&self) -> usize {
         self.opening.load(Relaxed)
+    }
+
+    /// Channels that are being opened to a name that may take the server a while.
+    pub(super) fn scouts(&self) -> usize {
+        self.scouts.load(Relaxed)
     }
 
     /// Channels whose client does not keep up.
@@ -116,9 +125,12 @@ impl Load {
     }
 
     /// Counts a channel in that is about to be opened.
-    pub(super) fn lease(self: &Arc<Self>) -> Lease {
+    pub(super) fn lease(self: &Arc<Self>, wish: Wish) -> Lease {
         self.channels.fetch_add(1, Relaxed);
         self.opening.fetch_add(1, Relaxed);
+        if wish == Wish::Scout {
+            self.scouts.fetch_add(1, Relaxed);
+        }
         self.joined.notify_waiters();
         Lease {
             load: Arc::clone(self),
@@ -127,6 +139,7 @@ impl Load {
             bulk: Mark::default(),
             slow: AtomicBool::new(false),
             held: AtomicBool::new(false),
+            wish,
             confirmed: AtomicBool::new(false),
             closed_by_server: AtomicBool::new(false),
         }
@@ -175,6 +188,9 @@ impl Lease {
     pub(super) fn confirmed(&self) {
         if !self.confirmed.swap(true, Relaxed) {
             self.load.opening.fetch_sub(1, Relaxed);
+            if self.wish == Wish::Scout {
+                self.load.scouts.fetch_sub(1, Relaxed);
+            }
         }
     }
 
@@ -279,22 +295,26 @@ mod tests {
     #[test]
     fn what_is_counted_in_is_counted_out() {
         let load = Arc::new(Load::default());
-        let lease = load.lease();
+        let lease = load.lease(Wish::Plain);
         assert_eq!((load.channels(), load.opening()), (1, 1));
+        let scout = load.lease(Wish::Scout);
+        assert_eq!((load.opening(), load.scouts()), (2, 1));
+        drop(scout);
+        assert_eq!((load.opening(), load.scouts()), (1, 0));
         lease.confirmed();
         assert_eq!((load.channels(), load.opening()), (1, 0));
         lease.set_pace(Pace::Slow);
         lease.set_pace(Pace::Slow);
         assert_eq!(load.slow_readers(), 1);
         drop(lease);
-        drop(load.lease());
+        drop(load.lease(Wish::Plain));
         assert_eq!((load.channels(), load.opening(), load.slow_readers()), (0, 0, 0));
     }
 
     #[test]
     fn a_transfer_is_bulk_while_it_runs_and_an_idle_connection_is_nothing() {
         let load = Arc::new(Load::default());
-        let (small, large) = (load.lease(), load.lease());
+        let (small, large) = (load.lease(Wish::Plain), load.lease(Wish::Plain));
         small.sent(100);
         large.received(300 * 1024);
         assert_eq!((load.active(), load.bulk()), (2, 0));

@@ -16,6 +16,7 @@ use super::channel::Channel;
 use super::handler::{Facts, Observed, SessionHandler};
 use super::load::Load;
 use super::open_failure::{Settled, TargetFault};
+use super::pool::placement::Wish;
 use crate::destination::Destination;
 
 /// An authenticated session. Cutting or dropping it ends all its channels.
@@ -83,10 +84,15 @@ impl Session {
     ///
     /// Dropped in mid-open, the open goes on in a task of its own, and a late success is closed:
     /// otherwise the server would keep its connection to the target.
-    pub(super) fn open(self: &Arc<Self>, destination: &Destination, origin: SocketAddr) -> Opening {
+    pub(super) fn open(
+        self: &Arc<Self>,
+        destination: &Destination,
+        origin: SocketAddr,
+        wish: Wish,
+    ) -> Opening {
         let session = Arc::clone(self);
         let (host, port) = (destination.host().to_string(), destination.port());
-        let lease = self.load.lease();
+        let lease = self.load.lease(wish);
         Opening(Some(Box::pin(async move {
             let outstanding = session.observed.failures.begin();
             let opened = session

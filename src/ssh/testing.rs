@@ -16,6 +16,7 @@ use super::client_config::{ClientConfig, SshOptions, StrictHostKeyChecking};
 use super::handler::{Observed, SessionHandler};
 use super::host_key::HostKeyPolicy;
 use super::load::Load;
+use super::pool::placement::Wish;
 use super::prompt::Prompter;
 use super::session::{Barrier, Session};
 use super::transport::Transport;
@@ -62,7 +63,8 @@ impl TestSession {
     pub(crate) async fn open(&mut self) -> (Channel, Far) {
         let destination = Destination::parse("target.example:80", None).expect("a destination");
         let origin = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let channel = self.session.open(&destination, origin).await.expect("confirmed");
+        let channel =
+            self.session.open(&destination, origin, Wish::Plain).await.expect("confirmed");
         (channel, self.opened.recv().await.expect("the server is there"))
     }
 

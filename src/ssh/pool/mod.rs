@@ -175,7 +175,7 @@ impl Placed {
         destination: &Destination,
         origin: SocketAddr,
     ) -> Result<Channel, OpenError> {
-        let mut opening = self.session.open(destination, origin);
+        let mut opening = self.session.open(destination, origin, self.wish);
         let opened = loop {
             tokio::select! {
                 biased;
@@ -232,6 +232,7 @@ fn view(session: &Session) -> View {
         bulk: load.bulk(),
         active: load.active(),
         opening: load.opening(),
+        scouts: load.scouts(),
         channels: load.channels(),
     }
 }

@@ -15,7 +15,9 @@ pub(super) struct Backoff {
 pub(in crate::ssh) enum Offence {
     /// The server could not be reached: nobody was bothered.
     None,
-    /// The server did answer, and said no: servers keep count of those who ask again.
+    /// The server turned us away before it knew who we are: it may be full.
+    TurnedAway,
+    /// The server did not accept our login: servers keep count of those who ask again.
     Refused,
 }
 
@@ -43,14 +45,15 @@ impl Backoff {
     pub(super) fn next(&mut self, offence: Offence, demand: Demand) -> Duration {
         let longest = match (offence, demand) {
             (Offence::None, Demand::Waiting) => LONGEST_WANTED,
-            _ => LONGEST,
+            (Offence::TurnedAway, Demand::Waiting) => LONGEST_TURNED_AWAY,
+            (Offence::Refused, Demand::Waiting) | (_, Demand::None) => LONGEST,
         };
         let doubled = FIRST.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures += 1;
         self.last = Some(offence);
         let least = match offence {
             Offence::None => FIRST,
-            Offence::Refused => LEAST_REFUSED,
+            Offence::TurnedAway | Offence::Refused => LEAST_REFUSED,
         };
         least + doubled.saturating_sub(least).mul_f64(fastrand::f64())
     }
@@ -62,6 +65,8 @@ const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(30);
 /// The longest wait while requests wait and the server is merely out of reach.
 const LONGEST_WANTED: Duration = Duration::from_secs(2);
+/// The longest wait while requests wait and the server may be full.
+const LONGEST_TURNED_AWAY: Duration = Duration::from_secs(4);
 /// The shortest wait after the server refused us.
 const LEAST_REFUSED: Duration = Duration::from_secs(1);
 
@@ -80,6 +85,7 @@ mod tests {
             }
             let wait = backoff.next(Offence::None, Demand::Waiting);
             assert!(wait <= LONGEST_WANTED);
+            assert!(backoff.next(Offence::TurnedAway, Demand::Waiting) <= LONGEST_TURNED_AWAY);
             backoff.reset();
             assert_eq!(backoff.next(Offence::None, Demand::None), FIRST);
             assert!(backoff.next(Offence::Refused, Demand::Waiting) >= LEAST_REFUSED);

@@ -15,6 +15,8 @@ pub struct View {
     pub active: usize,
     /// Opens that the server has not answered.
     pub opening: usize,
+    /// Those of them to names that may take it a while.
+    pub scouts: usize,
     /// All channels.
     pub channels: usize,
 }
@@ -57,17 +59,17 @@ pub fn choose(sessions: &[View], wish: Wish) -> Choice {
 }
 
 /// The lower the better; compared from left to right.
-type Cost = (bool, bool, usize, usize, usize, usize);
+type Cost = (bool, bool, usize, usize, usize, usize, usize);
 
 fn cost(view: &View, wish: Wish) -> Cost {
-    let View { slow_readers, stuck, bulk, active, opening, channels } = *view;
+    let View { slow_readers, stuck, bulk, active, opening, scouts, channels } = *view;
     let slow = slow_readers > 0;
     match wish {
         // What begins together stays together, and away from what runs already: a burst of
         // downloads does not spread over the sessions of those who wait for a keystroke.
-        Wish::Plain => (slow, stuck, bulk, active, opening, channels),
+        Wish::Plain => (slow, stuck, bulk, scouts, active, opening, channels),
         // An open that waits may be a scout's: better not to wait with it.
-        Wish::Scout => (stuck, slow, bulk, active + opening, channels, 0),
+        Wish::Scout => (stuck, slow, bulk, active + opening, channels, 0, 0),
     }
 }
 
@@ -84,7 +86,7 @@ fn growth(best: &View, wish: Wish) -> Growth {
         Wish::Plain => CROWDED,
         Wish::Scout => CROWDED_FOR_SCOUT,
     };
-    let disturbed = best.slow_readers > 0 || best.stuck || best.bulk > 0;
+    let disturbed = best.slow_readers > 0 || best.stuck || best.bulk > 0 || best.scouts > 0;
     if disturbed || best.active + best.opening >= crowded { Growth::Wanted } else { Growth::Enough }
 }
 
@@ -143,6 +145,14 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_looked_up_is_not_waited_for() {
+        let scouted = View { opening: 1, scouts: 1, channels: 1, ..quiet() };
+        let busy = View { active: 5, channels: 5, ..quiet() };
+        assert_eq!(choose(&[scouted, busy], Wish::Plain).session, Some(1));
+        assert_eq!(choose(&[scouted], Wish::Plain).growth, Growth::Wanted);
+    }
+
+    #[test]
     fn what_begins_together_stays_together_away_from_what_runs() {
         let runs = View { active: 1, channels: 1, ..quiet() };
         let burst = View { opening: 3, channels: 3, ..quiet() };
@@ -163,6 +173,7 @@ mod tests {
     fn any_view() -> impl Strategy<Value = View> {
         (0..3_usize, any::<bool>(), 0..3_usize, 0..40_usize, 0..10_usize, 0..100_usize).prop_map(
             |(slow_readers, stuck, bulk, active, opening, channels)| View {
+                scouts: opening / 3,
                 slow_readers,
                 stuck,
                 bulk,
