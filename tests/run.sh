@@ -84,5 +84,5 @@ begin "tests"
 ulimit -Sn 8192 2>/dev/null || true
 cargo test --locked -- --include-ignored
 begin "benchmarks, once each"
-cargo test --locked --benches
+cargo test --locked --bench micro --bench versus
 echo "==> tests/run.sh: all passed"
