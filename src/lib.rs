@@ -17,11 +17,13 @@
 //! Each is tested.
 //!
 //! 1. **A cut is never a clean end.** If the SSH session dies in the middle of a response, the
-//!    client's socket is reset. It gets a FIN only after the far side has said that it is done.
+//!    client's socket is reset. It gets a FIN only after the far side has said that it is done. (A
+//!    unix socket knows no reset: there its client sees an end.)
 //! 2. **Failures are told truthfully**, each in the client's own protocol: [`dial::DialError`] is
 //!    what can go wrong, and each protocol has one total mapping of it.
 //! 3. **No connection can hold up another**: a client that stops reading, a target that stops
-//!    answering, a slow name look-up on the far side.
+//!    answering, a slow name look-up on the far side (sshd stands still for it, so what shares the
+//!    session waits: with a pool of one, that is everybody).
 //! 4. **Half-close works both ways**, byte for byte.
 //! 5. **Nothing leaks**: no channel, socket, task or memory outlives its connection.
 //! 6. **Names are resolved on the far side.** Nothing is looked up here but the SSH server itself.
