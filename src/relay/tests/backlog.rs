@@ -1,10 +1,12 @@
 //! Clients that do not keep up.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 
 use super::*;
@@ -15,9 +17,20 @@ const SMALL: BacklogLimits =
 
 /// Sends all of it in chunks, and the end.
 fn send(far: Far, bytes: Vec<u8>, chunk: usize) -> JoinHandle<Far> {
+    send_as_allowed(far, bytes, chunk, Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)))
+}
+
+/// The same, each chunk when there is a permit for it.
+fn send_as_allowed(
+    far: Far,
+    bytes: Vec<u8>,
+    chunk: usize,
+    allowed: Arc<Semaphore>,
+) -> JoinHandle<Far> {
     tokio::spawn(async move {
         let bytes = Bytes::from(bytes);
         for start in (0..bytes.len()).step_by(chunk) {
+            allowed.acquire().await.expect("never closed").forget();
             let end = bytes.len().min(start + chunk);
             if far.send(bytes.slice(start..end)).await.is_err() {
                 return far;
@@ -72,13 +85,26 @@ async fn another_channel_sets_a_stopped_session_free() {
     let (mut session, relayer) = (TestSession::start().await, Relayer::new(SMALL));
     let mut line = Line::new(&mut session, &relayer).await;
     let all = content(32 << 20);
-    let sending = send(line.far, all.clone(), 30_000);
+    // A little at a time: a relay that has taken all there is has nothing to stop.
+    let allowed = Arc::new(Semaphore::new(0));
+    let sending = send_as_allowed(line.far, all.clone(), 30_000, Arc::clone(&allowed));
+    let with_more = async |what: &str, condition: &dyn Fn() -> bool| {
+        until(what, || {
+            allowed.add_permits(1);
+            condition()
+        })
+        .await;
+    };
+    with_more("the reader stops", &|| session.held() == 1).await;
+    let other = Line::new(&mut session, &relayer).await;
+    with_more("what comes meanwhile goes to a file", &|| relayer.disk.used() > 0).await;
+    with_more("the session is marked", &|| session.slow_readers() == 1).await;
+    other.finish().await;
     for _ in 0..3 {
-        until("the reader stops", || session.held() == 1).await;
+        with_more("the reader stops", &|| session.held() == 1).await;
         soon(echoes(&mut session, &relayer)).await;
     }
-    assert!(relayer.disk.used() > 0, "what came meanwhile went to a file");
-    assert_eq!(session.slow_readers(), 1, "the session is marked");
+    allowed.add_permits(all.len() / 30_000 + 1);
     let (bytes, ended) = read_all(&mut line.client).await;
     ended.expect("a clean end");
     assert!(bytes == all, "{} bytes", bytes.len());
