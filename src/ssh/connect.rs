@@ -12,6 +12,7 @@ use tracing::debug;
 
 use super::auth::{self, AuthError, Authenticated, Credentials};
 use super::client_config::ClientConfig;
+use super::distance::Distance;
 use super::handler::{HandlerError, Observed, SessionHandler};
 use super::host_key::HostKeyPolicy;
 use super::monitor::Liveness;
@@ -28,6 +29,7 @@ pub struct Connector {
     policy: Arc<HostKeyPolicy>,
     credentials: Credentials,
     prompter: Prompter,
+    distance: Distance,
 }
 
 /// Why there is no session.
@@ -89,7 +91,13 @@ impl Connector {
     /// Prepares to connect as `config` says; `prompter` asks where a person is needed.
     pub fn new(config: ClientConfig, prompter: Prompter) -> Self {
         let policy = Arc::new(HostKeyPolicy::new(&config, &prompter));
-        Self { config, policy, credentials: Credentials::default(), prompter }
+        Self {
+            config,
+            policy,
+            credentials: Credentials::default(),
+            prompter,
+            distance: Distance::default(),
+        }
     }
 
     /// The server's name, as the user gave it.
@@ -110,6 +118,7 @@ impl Connector {
         let socket = tokio::time::timeout(limit, reached)
             .await
             .map_err(|_| ConnectError::NoAnswer { limit })??;
+        let window = self.distance.window(&socket, begun.elapsed()).await;
         let socket = SshSocket::new(socket, UNACKNOWLEDGED)
             .map_err(|error| ConnectError::Handshake(error.to_string()))?;
 
@@ -120,7 +129,8 @@ impl Connector {
         let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
         let socket = BufReader::with_capacity(READ_BUFFER, socket);
         let transport = Transport::new(socket, &cut, Arc::clone(&observed.received));
-        let handshake = client::connect_stream(self.library_config().await, transport, handler);
+        let handshake =
+            client::connect_stream(self.library_config(window).await, transport, handler);
         let mut handle =
             self.within("handshake", handshake).await?.map_err(|error| handler_error(&error))?;
         let nobody = Prompter::nobody();
@@ -164,7 +174,7 @@ impl Connector {
         self.prompter.can_ask()
     }
 
-    async fn library_config(&self) -> Arc<client::Config> {
+    async fn library_config(&self, window_size: u32) -> Arc<client::Config> {
         Arc::new(client::Config {
             client_id: russh::SshId::Standard(Cow::Borrowed(concat!(
                 "SSH-2.0-sockeye_",
@@ -177,7 +187,7 @@ impl Connector {
                 rekey_read_limit: usize::MAX,
                 rekey_time_limit: Duration::from_secs(365 * 24 * 3600),
             },
-            window_size: WINDOW,
+            window_size,
             maximum_packet_size: MAX_PACKET,
             channel_buffer_size: CHANNEL_QUEUE,
             preferred: self.preferred().await,
@@ -235,8 +245,6 @@ const MIN_HANDSHAKE: Duration = Duration::from_secs(5);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
 /// How often an idle session is pinged, where `ServerAliveInterval` does not say.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
-/// A download's speed is at most this, divided by the round-trip time. In bytes.
-const WINDOW: u32 = 64 * 1024 * 1024;
 /// The largest packet that the library can take, in bytes.
 const MAX_PACKET: u32 = 65535;
 /// How many messages a channel's queue holds before the session waits for its reader.

@@ -5,6 +5,7 @@ mod channel;
 mod client_config;
 mod connect;
 pub mod demo_server;
+mod distance;
 mod handler;
 mod host_key;
 mod known_hosts;
