@@ -42,4 +42,5 @@ pub mod observe;
 mod printable;
 pub mod relay;
 pub mod request;
+pub mod route;
 pub mod ssh;
