@@ -59,6 +59,11 @@ impl Destination {
         Ok(Self { host, port })
     }
 
+    /// Reads a host (an IPv6 address may lack its brackets) and a decimal port, 1 to 65535.
+    pub fn from_parts(host: &str, port: &str) -> Result<Self, InvalidDestination> {
+        Self::new(host.parse()?, parse_port(port)?)
+    }
+
     /// Reads `host:port` or `[v6]:port`; `default_port` stands in where the port is left out.
     pub fn parse(authority: &str, default_port: Option<u16>) -> Result<Self, InvalidDestination> {
         let (host, port) = match authority.strip_prefix('[') {

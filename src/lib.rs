@@ -37,6 +37,7 @@ pub mod app;
 pub mod cli;
 pub mod destination;
 pub mod dial;
+pub mod forward;
 pub mod listen;
 pub mod observe;
 mod printable;

@@ -25,8 +25,8 @@ mod wake;
 pub use auth::{AuthError, Credentials, Tried};
 pub use channel::{Channel, ChannelGone, ChannelReader, ChannelWriter, Incoming};
 pub use client_config::{
-    AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfigSource, IdentityAgent,
-    IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
+    AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfigSource, ConfiguredForwards,
+    IdentityAgent, IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
 };
 pub use connect::{ConnectError, Connector};
 pub use host_key::{HostKeyError, RefusedKey};

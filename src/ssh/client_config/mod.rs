@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use super::server_name::ServerName;
 
+mod forwards;
 mod local;
 mod parse;
 mod query;
 #[cfg(test)]
 mod tests;
+
+pub use forwards::ConfiguredForwards;
 
 /// The flags of a command line that change what `ssh` would do. They are handed on to `ssh -G`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,6 +86,8 @@ pub struct ClientConfig {
     pub preferred_authentications: Vec<AuthMethod>,
     /// How often a password is asked for, 3 by default (`NumberOfPasswordPrompts`).
     pub number_of_password_prompts: u32,
+    /// The forwards that the configuration sets (`LocalForward` and its like).
+    pub forwards: ConfiguredForwards,
 }
 
 /// Where a [`ClientConfig`] comes from.
@@ -197,6 +202,19 @@ pub enum ConfigError {
         keyword: &'static str,
         /// Its value, escaped.
         value: String,
+    },
+    /// A forward of the configuration that cannot be read.
+    #[error(
+        "{keyword} '{value}': {why} (-o ClearAllForwardings=yes leaves out the forwards of the \
+         configuration)"
+    )]
+    Forward {
+        /// The keyword of `ssh_config`.
+        keyword: &'static str,
+        /// Its value, escaped.
+        value: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// A configuration file was named, and only `ssh` can read it.
     #[error("-F needs the program ssh, which is not installed")]

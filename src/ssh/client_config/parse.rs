@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::forwards::{self, Wording};
 use super::local::Local;
 use super::{
-    AddressFamily, AuthMethod, ClientConfig, ConfigError, IdentityAgent, IdentityFile,
-    IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
+    AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfiguredForwards, IdentityAgent,
+    IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
 };
 use crate::printable::{Lines, printable};
 use crate::ssh::server_name::ServerName;
@@ -24,7 +25,9 @@ pub(super) fn parse(
     let user = settings.first("user").ok_or(missing("User"))?.to_owned();
     let port = settings.number("port", "Port", 0)?;
     let port = u16::try_from(port).ok().filter(|p| *p != 0).ok_or(missing("Port"))?;
-    build(&settings, Place { host_name, port, user }, name, options, local)
+    let forwards = forwards::read(&settings, Wording::Printed)?;
+    let config = build(&settings, Place { host_name, port, user }, name, options, local)?;
+    Ok(ClientConfig { forwards, ..config })
 }
 
 /// Takes the flags and OpenSSH's defaults, where there is no `ssh` to ask.
@@ -54,7 +57,9 @@ pub(super) fn defaults(
     let user = user.or(local.user.as_deref()).ok_or(ConfigError::NoUser)?.to_owned();
     let host = settings.first("hostname").map(|h| h.replace("%h", &name.host));
     let host_name = host.unwrap_or_else(|| name.host.clone()).to_lowercase();
-    build(&settings, Place { host_name, port, user }, name, options, local)
+    let forwards = forwards::read(&settings, Wording::Written)?;
+    let config = build(&settings, Place { host_name, port, user }, name, options, local)?;
+    Ok(ClientConfig { forwards, ..config })
 }
 
 /// Where to connect, and as whom.
@@ -100,6 +105,7 @@ fn build(
             "NumberOfPasswordPrompts",
             3,
         )?,
+        forwards: ConfiguredForwards::default(),
     };
     config.identity_files = identity_files(settings, &options.identities, local, &config);
     Ok(config)
@@ -206,10 +212,10 @@ fn invalid(keyword: &'static str, value: &str) -> ConfigError {
 
 /// Keywords in lower case with their values; of several values the first counts.
 #[derive(Debug)]
-struct Settings(Vec<(String, String)>);
+pub(super) struct Settings(Vec<(String, String)>);
 
 impl Settings {
-    fn from_lines(output: &str) -> Self {
+    pub(super) fn from_lines(output: &str) -> Self {
         let pair = |line: &str| {
             let (keyword, value) = line.split_once(' ')?;
             Some((keyword.to_ascii_lowercase(), value.trim_end_matches('\r').to_owned()))
@@ -218,7 +224,7 @@ impl Settings {
     }
 
     /// Reads `Key=Value` and `Key Value`; one pair of quotes around the value goes.
-    fn from_options(options: &[String]) -> Self {
+    pub(super) fn from_options(options: &[String]) -> Self {
         let pair = |option: &String| {
             let option = option.trim();
             let end = option.find(|c: char| c == '=' || c.is_whitespace())?;
@@ -239,7 +245,7 @@ impl Settings {
         self.0.insert(0, (keyword.to_owned(), value.to_owned()));
     }
 
-    fn all(&self, keyword: &str) -> impl Iterator<Item = &str> {
+    pub(super) fn all(&self, keyword: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(k, _)| k == keyword).map(|(_, value)| value.as_str())
     }
 
@@ -247,7 +253,7 @@ impl Settings {
         self.all(keyword).next()
     }
 
-    fn switch(&self, keyword: &str, default: Switch) -> Switch {
+    pub(super) fn switch(&self, keyword: &str, default: Switch) -> Switch {
         match self.first(keyword) {
             None => default,
             // `pubkeyauthentication unbound` and its like are ways of saying yes.

@@ -1,0 +1,44 @@
+//! Why a text is no forward.
+
+use crate::destination::InvalidDestination;
+
+/// Why a text is no forward, or no part of one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidForward {
+    /// Too many or too few fields for a local forward.
+    #[error("not of the form [bind:]port:host:hostport, with a socket's path for either side")]
+    LocalForm,
+    /// Too many or too few fields for a remote forward.
+    #[error(
+        "not of the form [bind:]port:host:hostport or [bind:]port, with a socket's path for either \
+         side"
+    )]
+    RemoteForm,
+    /// A listener alone, which needs a target here.
+    #[error("there is no target: write [bind:]port:host:hostport, or -D for a proxy")]
+    NoTarget,
+    /// Too many or too few fields for a place to listen.
+    #[error("not of the form [bind:]port, nor the path of a socket")]
+    ListenForm,
+    /// Too many or too few fields for a target.
+    #[error("not of the form host:port, nor the path of a socket")]
+    TargetForm,
+    /// A bracket that is not closed at the end of its field, or a backslash at the end.
+    #[error("a bracket is not closed at the end of its field, or a backslash stands at the end")]
+    Quoting,
+    /// The port to listen on is not a number from 0 to 65535.
+    #[error("the port to listen on is not a number from 0 to 65535")]
+    ListenPort,
+    /// The local bind address names no interface.
+    #[error("the bind address is not an IP address (IPv6 in brackets), `localhost` or `*`")]
+    Bind,
+    /// The remote bind address cannot be one.
+    #[error("the bind address is longer than 255 bytes, or has spaces, slashes or brackets")]
+    RemoteBind,
+    /// A host or port to connect to that cannot be one.
+    #[error("the target: {0}")]
+    Target(#[from] InvalidDestination),
+    /// The path of a unix socket is longer than the system can take.
+    #[error("the path of a socket is longer than 107 bytes, or has a NUL")]
+    Path,
+}

@@ -1,0 +1,95 @@
+//! The fields of a specification, cut as ssh(1) cuts them, and put back together.
+
+use super::InvalidForward;
+
+/// One field, without its brackets and backslashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    /// It has a slash: the path of a unix socket.
+    Path(String),
+    /// A port, a host or a bind address.
+    Word(String),
+}
+
+use Field::{Path, Word};
+
+/// Cuts at the colons that stand neither in brackets nor behind a backslash. A colon at the very end
+/// begins no field.
+pub(super) fn split(spec: &str) -> Result<Vec<Field>, InvalidForward> {
+    let mut rest = spec.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    let mut fields = Vec::new();
+    while !rest.is_empty() {
+        let (field, after) = match rest.strip_prefix('[') {
+            Some(inner) => bracketed(inner)?,
+            None => plain(rest)?,
+        };
+        fields.push(field);
+        rest = after;
+    }
+    Ok(fields)
+}
+
+/// A field in brackets is taken as it is.
+fn bracketed(inner: &str) -> Result<(Field, &str), InvalidForward> {
+    let (text, after) = inner.split_once(']').ok_or(InvalidForward::Quoting)?;
+    let after = match after {
+        "" => "",
+        _ => after.strip_prefix(':').ok_or(InvalidForward::Quoting)?,
+    };
+    let text = text.to_owned();
+    Ok((if text.contains('/') { Path(text) } else { Word(text) }, after))
+}
+
+fn plain(text: &str) -> Result<(Field, &str), InvalidForward> {
+    let mut field = String::new();
+    let mut is_path = false;
+    let mut chars = text.chars();
+    loop {
+        match chars.next() {
+            None | Some(':') => break,
+            Some('\\') => field.push(chars.next().ok_or(InvalidForward::Quoting)?),
+            Some(c) => {
+                is_path |= c == '/';
+                field.push(c);
+            }
+        }
+    }
+    Ok((if is_path { Path(field) } else { Word(field) }, chars.as_str()))
+}
+
+/// A word as a field: in brackets where it has a colon.
+pub(super) fn word(text: &str) -> String {
+    if text.contains(':') { format!("[{text}]") } else { text.to_owned() }
+}
+
+/// A path as a field: a backslash goes before what would end it or begin a bracket.
+pub(super) fn path(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (index, c) in text.chars().enumerate() {
+        let begins = index == 0 && (c == '[' || c.is_ascii_whitespace() || c == '\x0b');
+        if c == '\\' || c == ':' || begins {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Reads the path of a unix socket: what `sun_path` of unix(7) holds, with its end.
+pub(super) fn checked_path(text: String) -> Result<String, InvalidForward> {
+    if text.len() > MAX_PATH || text.contains('\0') {
+        return Err(InvalidForward::Path);
+    }
+    Ok(text)
+}
+
+/// Reads a port to listen on: digits only, 0 to 65535.
+pub(super) fn listen_port(text: &str) -> Result<u16, InvalidForward> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(InvalidForward::ListenPort);
+    }
+    text.parse().map_err(|_| InvalidForward::ListenPort)
+}
+
+/// The longest path of a unix socket, in bytes.
+const MAX_PATH: usize = 107;

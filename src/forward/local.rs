@@ -1,0 +1,126 @@
+//! `-L`: a listener here, and a fixed target on the far side.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::fields::{self, Field};
+use super::{InvalidForward, Target};
+use crate::listen::address::{Bind, ListenAddress};
+
+/// The argument of `-L`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalForward {
+    /// Where to listen on this machine.
+    pub listen: LocalListen,
+    /// Where the server connects to. A socket's path is one on the server.
+    pub to: Target,
+}
+
+/// A place to listen on this machine, as ssh writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalListen {
+    /// A TCP port. Port 0 lets the system choose, which ssh itself does not take.
+    Tcp {
+        /// The interfaces; none where nothing stands before the port, and `GatewayPorts` decides.
+        bind: Option<Bind>,
+        /// 0 to 65535.
+        port: u16,
+    },
+    /// A unix socket at this path, which contains a slash; at most 107 bytes.
+    Unix(PathBuf),
+}
+
+impl LocalListen {
+    /// The address to listen on, where `bare` is what a port by itself stands for: the loopback
+    /// interface, or every interface with `-g` or `GatewayPorts yes`.
+    pub fn address(&self, bare: Bind) -> ListenAddress {
+        match self {
+            Self::Tcp { bind, port } => {
+                ListenAddress::Tcp { bind: bind.unwrap_or(bare), port: *port }
+            }
+            Self::Unix(path) => ListenAddress::Unix(path.clone()),
+        }
+    }
+
+    fn tcp(bind: Option<&str>, port: &str) -> Result<Self, InvalidForward> {
+        let bind = bind.map(parse_bind).transpose()?;
+        Ok(Self::Tcp { bind, port: fields::listen_port(port)? })
+    }
+
+    fn unix(path: String) -> Result<Self, InvalidForward> {
+        Ok(Self::Unix(fields::checked_path(path)?.into()))
+    }
+}
+
+impl FromStr for LocalForward {
+    type Err = InvalidForward;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        use Field::{Path, Word};
+        let (listen, to) = match fields::split(text)?.as_slice() {
+            [Path(here), Path(there)] => {
+                (LocalListen::unix(here.clone())?, Target::unix(there.clone())?)
+            }
+            [Path(here), Word(host), Word(port)] => {
+                (LocalListen::unix(here.clone())?, Target::tcp(host, port)?)
+            }
+            [Word(port), Path(there)] => {
+                (LocalListen::tcp(None, port)?, Target::unix(there.clone())?)
+            }
+            [Word(bind), Word(port), Path(there)] => {
+                (LocalListen::tcp(Some(bind), port)?, Target::unix(there.clone())?)
+            }
+            [Word(port), Word(host), Word(host_port)] => {
+                (LocalListen::tcp(None, port)?, Target::tcp(host, host_port)?)
+            }
+            [Word(bind), Word(port), Word(host), Word(host_port)] => {
+                (LocalListen::tcp(Some(bind), port)?, Target::tcp(host, host_port)?)
+            }
+            [_] | [Word(_), Word(_)] => return Err(InvalidForward::NoTarget),
+            _ => return Err(InvalidForward::LocalForm),
+        };
+        Ok(Self { listen, to })
+    }
+}
+
+impl fmt::Display for LocalForward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.listen, self.to)
+    }
+}
+
+impl FromStr for LocalListen {
+    type Err = InvalidForward;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        use Field::{Path, Word};
+        match fields::split(text)?.as_slice() {
+            [Word(port)] => Self::tcp(None, port),
+            [Word(bind), Word(port)] => Self::tcp(Some(bind), port),
+            [Path(path)] => Self::unix(path.clone()),
+            _ => Err(InvalidForward::ListenForm),
+        }
+    }
+}
+
+impl fmt::Display for LocalListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { bind: None, port } => port.fmt(f),
+            Self::Tcp { bind: Some(Bind::Loopback), port } => write!(f, "localhost:{port}"),
+            Self::Tcp { bind: Some(Bind::All), port } => write!(f, "*:{port}"),
+            Self::Tcp { bind: Some(Bind::Address(ip)), port } => SocketAddr::new(*ip, *port).fmt(f),
+            Self::Unix(path) => f.write_str(&fields::path(&path.to_string_lossy())),
+        }
+    }
+}
+
+fn parse_bind(text: &str) -> Result<Bind, InvalidForward> {
+    match text {
+        "" | "*" => Ok(Bind::All),
+        _ if text.eq_ignore_ascii_case("localhost") => Ok(Bind::Loopback),
+        _ => text.parse().map(Bind::Address).map_err(|_| InvalidForward::Bind),
+    }
+}

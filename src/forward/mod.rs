@@ -1,0 +1,26 @@
+//! Fixed-destination routes as ssh writes them: `-L`, `-R` and `-W`. Pure: nothing here opens a
+//! socket or looks a name up.
+//!
+//! ```text
+//! -L [bind:]port:host:hostport      listen here, connect from the server      LocalForward
+//! -R [bind:]port:host:hostport      listen on the server, connect from here   RemoteForward
+//! -R [bind:]port                    the same, and its clients say where to    RemoteForward
+//! -W host:port                      standard input and output                 Target
+//! ```
+//!
+//! On either side the path of a unix socket may stand for an address and its port. The fields are cut
+//! as ssh(1) cuts them: an IPv6 address stands in brackets, a backslash takes the next character as
+//! it is, and a field with a slash is a path. Every type prints what it parses.
+
+mod error;
+mod fields;
+mod local;
+mod remote;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use error::InvalidForward;
+pub use local::{LocalForward, LocalListen};
+pub use remote::{RemoteBind, RemoteForward, RemoteListen, RemoteTo};
+pub use target::Target;

@@ -1,0 +1,153 @@
+//! `-R`: a listener on the server, and a target on this side.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::fields::{self, Field};
+use super::{InvalidForward, Target};
+
+/// The argument of `-R`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteForward {
+    /// Where the server listens.
+    pub listen: RemoteListen,
+    /// Where its clients are led to.
+    pub to: RemoteTo,
+}
+
+/// A place to listen on the server, as ssh writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RemoteListen {
+    /// A TCP port. Port 0 lets the server choose.
+    Tcp {
+        /// The interfaces, as the user names them.
+        bind: RemoteBind,
+        /// 0 to 65535.
+        port: u16,
+    },
+    /// A unix socket at this path on the server, which contains a slash; at most 107 bytes.
+    Unix(Arc<str>),
+}
+
+/// The interfaces of the server on which it listens, in the user's words: `GatewayPorts` of the
+/// server decides what becomes of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RemoteBind {
+    /// Nothing stands before the port: the server's loopback.
+    Unsaid,
+    /// The text before the port: empty or `*` for every interface, `localhost`, an address, a name.
+    As(Arc<str>),
+}
+
+/// Where the clients of a remote forward are led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RemoteTo {
+    /// To one place, reached from this side. A socket's path is one on this machine.
+    Fixed(Target),
+    /// Wherever they ask for: they find a SOCKS and HTTP proxy.
+    Proxy,
+}
+
+impl RemoteBind {
+    /// The address to ask the server for (RFC 4254 section 7.1), as ssh words it: `localhost` where
+    /// nothing was said, and the empty address for every interface.
+    pub fn on_the_wire(&self) -> &str {
+        match self {
+            Self::Unsaid => "localhost",
+            Self::As(text) if &**text == "*" => "",
+            Self::As(text) => text,
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, InvalidForward> {
+        let foreign = |c: char| c.is_whitespace() || c.is_control() || "/[]\\".contains(c);
+        if text.len() > MAX_BIND || text.contains(foreign) {
+            return Err(InvalidForward::RemoteBind);
+        }
+        Ok(Self::As(text.into()))
+    }
+}
+
+impl RemoteListen {
+    fn tcp(bind: Option<&str>, port: &str) -> Result<Self, InvalidForward> {
+        let bind = bind.map_or(Ok(RemoteBind::Unsaid), RemoteBind::parse)?;
+        Ok(Self::Tcp { bind, port: fields::listen_port(port)? })
+    }
+
+    fn unix(path: String) -> Result<Self, InvalidForward> {
+        Ok(Self::Unix(fields::checked_path(path)?.into()))
+    }
+}
+
+impl FromStr for RemoteForward {
+    type Err = InvalidForward;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        use Field::{Path, Word};
+        let to = |target| RemoteTo::Fixed(target);
+        let (listen, to) = match fields::split(text)?.as_slice() {
+            [Path(there)] => (RemoteListen::unix(there.clone())?, RemoteTo::Proxy),
+            [Word(port)] => (RemoteListen::tcp(None, port)?, RemoteTo::Proxy),
+            [Word(bind), Word(port)] => (RemoteListen::tcp(Some(bind), port)?, RemoteTo::Proxy),
+            [Path(there), Path(here)] => {
+                (RemoteListen::unix(there.clone())?, to(Target::unix(here.clone())?))
+            }
+            [Path(there), Word(host), Word(port)] => {
+                (RemoteListen::unix(there.clone())?, to(Target::tcp(host, port)?))
+            }
+            [Word(port), Path(here)] => {
+                (RemoteListen::tcp(None, port)?, to(Target::unix(here.clone())?))
+            }
+            [Word(bind), Word(port), Path(here)] => {
+                (RemoteListen::tcp(Some(bind), port)?, to(Target::unix(here.clone())?))
+            }
+            [Word(port), Word(host), Word(host_port)] => {
+                (RemoteListen::tcp(None, port)?, to(Target::tcp(host, host_port)?))
+            }
+            [Word(bind), Word(port), Word(host), Word(host_port)] => {
+                (RemoteListen::tcp(Some(bind), port)?, to(Target::tcp(host, host_port)?))
+            }
+            _ => return Err(InvalidForward::RemoteForm),
+        };
+        Ok(Self { listen, to })
+    }
+}
+
+impl fmt::Display for RemoteForward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.to {
+            RemoteTo::Fixed(target) => write!(f, "{}:{target}", self.listen),
+            RemoteTo::Proxy => self.listen.fmt(f),
+        }
+    }
+}
+
+impl FromStr for RemoteListen {
+    type Err = InvalidForward;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        use Field::{Path, Word};
+        match fields::split(text)?.as_slice() {
+            [Word(port)] => Self::tcp(None, port),
+            [Word(bind), Word(port)] => Self::tcp(Some(bind), port),
+            [Path(path)] => Self::unix(path.clone()),
+            _ => Err(InvalidForward::ListenForm),
+        }
+    }
+}
+
+impl fmt::Display for RemoteListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { bind: RemoteBind::Unsaid, port } => port.fmt(f),
+            Self::Tcp { bind: RemoteBind::As(text), port } => {
+                write!(f, "{}:{port}", fields::word(text))
+            }
+            Self::Unix(path) => f.write_str(&fields::path(path)),
+        }
+    }
+}
+
+/// The longest bind address, in bytes: that of a name (RFC 1035), with room.
+const MAX_BIND: usize = 255;

@@ -1,0 +1,153 @@
+//! The forwards that the configuration sets for a host, as `ssh -G` prints them or as `-o` has them.
+
+use super::parse::Settings;
+use super::{ConfigError, Switch};
+use crate::forward::{
+    InvalidForward, LocalForward, LocalListen, RemoteForward, RemoteListen, RemoteTo, Target,
+};
+use crate::printable::{Lines, printable};
+
+/// The forwards of a host's configuration, in its order, and what it says about forwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfiguredForwards {
+    /// `LocalForward`.
+    pub local: Vec<LocalForward>,
+    /// `RemoteForward`.
+    pub remote: Vec<RemoteForward>,
+    /// `DynamicForward`.
+    pub dynamic: Vec<LocalListen>,
+    /// Whether a local port without a bind address is open to other machines (`GatewayPorts`).
+    pub gateway_ports: Switch,
+    /// Whether a forward that cannot be had at start is the end (`ExitOnForwardFailure`).
+    pub exit_on_forward_failure: Switch,
+}
+
+/// Who wrote the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wording {
+    /// `ssh -G`: hosts in brackets, paths as they are.
+    Printed,
+    /// The user, as in `ssh_config(5)`: the two halves of an argument of `-L`.
+    Written,
+}
+
+impl Default for ConfiguredForwards {
+    fn default() -> Self {
+        Self {
+            local: Vec::new(),
+            remote: Vec::new(),
+            dynamic: Vec::new(),
+            gateway_ports: Switch::Off,
+            exit_on_forward_failure: Switch::Off,
+        }
+    }
+}
+
+/// Reads the forwards. `ssh -G` has left out what `ClearAllForwardings` clears.
+pub(super) fn read(
+    settings: &Settings,
+    wording: Wording,
+) -> Result<ConfiguredForwards, ConfigError> {
+    let mut forwards = ConfiguredForwards {
+        gateway_ports: settings.switch("gatewayports", Switch::Off),
+        exit_on_forward_failure: settings.switch("exitonforwardfailure", Switch::Off),
+        ..ConfiguredForwards::default()
+    };
+    if settings.switch("clearallforwardings", Switch::Off).is_on() {
+        return Ok(forwards);
+    }
+    let mut to_sockets = Vec::new();
+    for line in settings.all("localforward") {
+        let forward = local(line, wording).map_err(|why| invalid("LocalForward", line, &why))?;
+        if let Target::Unix(_) = forward.to {
+            to_sockets.push(forward.listen.clone());
+        }
+        forwards.local.push(forward);
+    }
+    for line in settings.all("remoteforward") {
+        let forward = remote(line, wording).map_err(|why| invalid("RemoteForward", line, &why))?;
+        forwards.remote.push(forward);
+    }
+    for line in settings.all("dynamicforward") {
+        let listen = listen(line, wording).map_err(|why| invalid("DynamicForward", line, &why))?;
+        // `ssh -G` prints a local forward to a socket a second time, as this.
+        match to_sockets.iter().position(|twice| *twice == listen) {
+            Some(index) if wording == Wording::Printed => drop(to_sockets.swap_remove(index)),
+            _ => forwards.dynamic.push(listen),
+        }
+    }
+    Ok(forwards)
+}
+
+fn local(line: &str, wording: Wording) -> Result<LocalForward, InvalidForward> {
+    if wording == Wording::Written {
+        return joined(line).parse();
+    }
+    let (near, far) = halves(line).ok_or(InvalidForward::LocalForm)?;
+    Ok(LocalForward { listen: listen(near, wording)?, to: target(far)? })
+}
+
+fn remote(line: &str, wording: Wording) -> Result<RemoteForward, InvalidForward> {
+    if wording == Wording::Written {
+        return joined(line).parse();
+    }
+    let (far, near) = halves(line).unwrap_or((line, PROXY));
+    let listen = if is_address(far) { far.parse()? } else { RemoteListen::Unix(far.into()) };
+    let to = match near {
+        PROXY => RemoteTo::Proxy,
+        _ => RemoteTo::Fixed(target(near)?),
+    };
+    Ok(RemoteForward { listen, to })
+}
+
+fn listen(line: &str, wording: Wording) -> Result<LocalListen, InvalidForward> {
+    if wording == Wording::Written || is_address(line) {
+        return line.parse();
+    }
+    Ok(LocalListen::Unix(line.into()))
+}
+
+fn target(text: &str) -> Result<Target, InvalidForward> {
+    if is_address(text) { text.parse() } else { Ok(Target::Unix(text.into())) }
+}
+
+/// Where to listen, and the target. Only a path has spaces, and where it ends is not certain then: an
+/// address is looked for behind it, then a slash.
+fn halves(line: &str) -> Option<(&str, &str)> {
+    let (first, rest) = line.split_once(' ')?;
+    if is_address(first) {
+        return Some((first, rest));
+    }
+    let address = line.rfind(" [").filter(|at| is_address(&line[at + 1..]));
+    let at = address.or_else(|| line.find(" /")).or_else(|| line.rfind(' '))?;
+    Some((&line[..at], &line[at + 1..]))
+}
+
+/// Whether it is a port, or an address in brackets and a port.
+fn is_address(text: &str) -> bool {
+    let inner = text.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:"));
+    is_number(inner.map_or(text, |(_, port)| port))
+}
+
+/// The two words of `ssh_config(5)` as one argument of `-L` or `-R`.
+fn joined(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(":")
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn invalid(keyword: &'static str, line: &str, why: &InvalidForward) -> ConfigError {
+    ConfigError::Forward {
+        keyword,
+        value: printable(line, 200, Lines::One),
+        why: printable(&why.to_string(), 200, Lines::One),
+    }
+}
+
+/// What `ssh -G` prints as the target of a remote forward that has none.
+const PROXY: &str = "[socks]:0";
+
+#[cfg(test)]
+mod tests;
