@@ -120,7 +120,7 @@ async fn download(dialer: &Dialer, relayer: &Relayer) {
         protocol: Protocol::Socks5,
         source: Source::Unix,
         user: None,
-        destination: destination.expect("a port"),
+        target: destination.expect("a port").into(),
     };
     let (mut client, served) = UnixStream::pair().expect("a pair of sockets");
     let send = async {

@@ -63,7 +63,7 @@ impl Dialer {
         self.pool.server()
     }
 
-    /// Opens a channel to the request's destination. A session that is lost before the channel is
+    /// Opens a channel to the request's target. A session that is lost before the channel is
     /// confirmed is our fault and is made up for; what the target does is told at once.
     ///
     /// # Cancel safety
@@ -73,10 +73,10 @@ impl Dialer {
         let deadline = Instant::now() + self.deadline;
         let origin = origin(request.source);
         loop {
-            let placed = timeout_at(deadline, self.pool.place(&request.destination))
+            let placed = timeout_at(deadline, self.pool.place(&request.target))
                 .await
                 .map_err(|_| self.no_session())?;
-            match timeout_at(deadline, placed.open(&request.destination, origin)).await {
+            match timeout_at(deadline, placed.open(&request.target, origin)).await {
                 Ok(Ok(channel)) => return Ok(channel),
                 Ok(Err(OpenError::SessionLost)) => {}
                 Ok(Err(OpenError::Target(fault))) => return Err(self.target_error(fault)),

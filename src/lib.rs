@@ -45,3 +45,4 @@ pub mod relay;
 pub mod request;
 pub mod route;
 pub mod ssh;
+pub mod target;

@@ -1,10 +1,10 @@
-//! The one value that travels down the road: who asks for which destination, through which listener.
+//! The one value that travels down the road: who asks for which target, through which listener.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::destination::Destination;
+use crate::target::Target;
 
 /// One client's wish to be connected.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Request {
     /// The proxy user, where the listener asks for one.
     pub user: Option<Arc<str>>,
     /// Where it wants to go.
-    pub destination: Destination,
+    pub target: Target,
 }
 
 /// The protocol a client speaks to a listener.
@@ -34,6 +34,8 @@ pub enum Protocol {
     HttpConnect,
     /// A plain HTTP request in absolute form (RFC 9112 section 3.2.2).
     Http,
+    /// None: the target is fixed, whatever the client says (`-L`, `-R`, `-W`).
+    Forward,
 }
 
 /// The client's end of an accepted connection.
@@ -53,6 +55,7 @@ impl fmt::Display for Protocol {
             Self::Socks5 => "socks5",
             Self::HttpConnect => "connect",
             Self::Http => "http",
+            Self::Forward => "forward",
         })
     }
 }

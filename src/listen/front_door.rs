@@ -123,14 +123,14 @@ impl<R: Road> FrontDoor<R> {
 
     /// Dials, with one line in the log for what came of it.
     pub(crate) async fn dial(&self, request: &Request) -> Result<R::Channel, DialError> {
-        let Request { protocol, destination, .. } = request;
+        let Request { protocol, target, .. } = request;
         let result = self.road.dial(request).await;
         match &result {
-            Ok(_) => debug!(%protocol, %destination, "connected"),
+            Ok(_) => debug!(%protocol, %target, "connected"),
             Err(error) => {
                 // The text of an error may be the server's.
                 let error = || printable(&error.to_string(), MAX_LOGGED, Lines::One);
-                debug!(%protocol, %destination, error = error(), "not connected");
+                debug!(%protocol, %target, error = error(), "not connected");
             }
         }
         result

@@ -20,7 +20,7 @@ pub trait Road: Send + Sync + 'static {
     /// A channel as a byte stream.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Opens a channel to the request's destination.
+    /// Opens a channel to the request's target.
     ///
     /// # Cancel safety
     ///

@@ -95,12 +95,12 @@ impl Greeting {
         source: Source,
     ) -> Option<Tunnel<R::Channel>> {
         let Self { version, protocol, user, destination } = self;
-        let request = Request { listener, protocol, source, user, destination };
+        let request = Request { listener, protocol, source, user, target: destination.into() };
         let dialled = tokio::select! {
             biased;
             dialled = door.dial(&request) => dialled,
             () = client.get_ref().gone() => {
-                debug!(destination = %request.destination, "the client left while dialling");
+                debug!(target = %request.target, "the client left while dialling");
                 return None;
             }
         };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use russh::client::Handle;
+use russh::client::{Handle, Msg};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use super::handler::{Facts, Observed, SessionHandler};
 use super::load::Load;
 use super::open_failure::{Settled, TargetFault};
 use super::pool::placement::Wish;
-use crate::destination::Destination;
+use crate::target::Target;
 
 /// An authenticated session. Cutting or dropping it ends all its channels.
 pub(super) struct Session {
@@ -78,7 +78,7 @@ impl Session {
         }
     }
 
-    /// Opens a channel to `destination` for a client at `origin`.
+    /// Opens a channel to `target` for a client at `origin`.
     ///
     /// # Cancel safety
     ///
@@ -86,24 +86,16 @@ impl Session {
     /// otherwise the server would keep its connection to the target.
     pub(super) fn open(
         self: &Arc<Self>,
-        destination: &Destination,
+        target: &Target,
         origin: SocketAddr,
         wish: Wish,
     ) -> Opening {
         let session = Arc::clone(self);
-        let (host, port) = (destination.host().to_string(), destination.port());
+        let target = target.clone();
         let lease = self.load.lease(wish);
         Opening(Some(Box::pin(async move {
             let outstanding = session.observed.failures.begin();
-            let opened = session
-                .handle
-                .channel_open_direct_tcpip(
-                    host,
-                    port.into(),
-                    origin.ip().to_string(),
-                    origin.port().into(),
-                )
-                .await;
+            let opened = session.ask(&target, origin).await;
             session.answered.fetch_add(1, Relaxed);
             match opened {
                 Ok(channel) => {
@@ -117,6 +109,24 @@ impl Session {
                 Err(_) => Err(OpenError::SessionLost),
             }
         })))
+    }
+
+    /// Asks for a channel: `direct-tcpip` (RFC 4254 section 7.2), or OpenSSH's own kind for a socket.
+    async fn ask(
+        &self,
+        target: &Target,
+        origin: SocketAddr,
+    ) -> Result<russh::Channel<Msg>, russh::Error> {
+        match target {
+            Target::Host(destination) => {
+                let (host, port) = (destination.host().to_string(), destination.port());
+                let (from, from_port) = (origin.ip().to_string(), origin.port());
+                self.handle
+                    .channel_open_direct_tcpip(host, port.into(), from, from_port.into())
+                    .await
+            }
+            Target::Socket(path) => self.handle.channel_open_direct_streamlocal(&**path).await,
+        }
     }
 
     /// Completes when the server has answered; it answers in the order in which it was asked, and

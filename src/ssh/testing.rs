@@ -61,10 +61,9 @@ impl TestSession {
 
     /// Opens a channel.
     pub(crate) async fn open(&mut self) -> (Channel, Far) {
-        let destination = Destination::parse("target.example:80", None).expect("a destination");
+        let target = Destination::parse("target.example:80", None).expect("a destination").into();
         let origin = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let channel =
-            self.session.open(&destination, origin, Wish::Plain).await.expect("confirmed");
+        let channel = self.session.open(&target, origin, Wish::Plain).await.expect("confirmed");
         (channel, self.opened.recv().await.expect("the server is there"))
     }
 

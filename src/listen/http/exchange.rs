@@ -121,10 +121,11 @@ impl<R: Road> Exchange<R> {
             Form::Absolute => Protocol::Http,
         };
         let (listener, source) = (self.listener.clone(), self.source);
-        let wish = request::Request { listener, protocol, source, user, destination };
+        let target = destination.clone().into();
+        let wish = request::Request { listener, protocol, source, user, target };
         match form {
-            Form::Connect => self.connect(request, &wish).await,
-            Form::Absolute => self.forward(request, &wish).await,
+            Form::Connect => self.connect(request, &wish, &destination).await,
+            Form::Absolute => self.forward(request, &wish, &destination).await,
         }
     }
 
@@ -145,8 +146,9 @@ impl<R: Road> Exchange<R> {
         &self,
         mut request: Request<Incoming>,
         wish: &request::Request,
+        destination: &Destination,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let channel = self.dial(wish).await?;
+        let channel = self.dial(wish, destination).await?;
         self.next.put(Next::Tunnel { client: hyper::upgrade::on(&mut request), channel });
         let mut response = Response::new(Either::Right(Full::default()));
         response.extensions_mut().insert(ReasonPhrase::from_static(b"Connection established"));
@@ -158,12 +160,13 @@ impl<R: Road> Exchange<R> {
         &self,
         mut request: Request<Incoming>,
         wish: &request::Request,
+        destination: &Destination,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let destination = &wish.destination;
         prepare_request(&mut request, destination).map_err(|_| Failure::TransferCoding)?;
         let client = hyper::upgrade::on(&mut request);
         let offered = request.headers().contains_key(hyper::header::UPGRADE);
-        let open = async { self.dial(wish).await.map(|channel| self.door.stream(channel)) };
+        let open =
+            async { self.dial(wish, destination).await.map(|channel| self.door.stream(channel)) };
         let request = request.map(Either::Left);
         let mut response = self.upstream.send(request, destination, open).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -177,9 +180,13 @@ impl<R: Road> Exchange<R> {
         Ok(response.map(Either::Left))
     }
 
-    async fn dial(&self, wish: &request::Request) -> Result<R::Channel, Failure> {
+    async fn dial(
+        &self,
+        wish: &request::Request,
+        destination: &Destination,
+    ) -> Result<R::Channel, Failure> {
         let dialled = self.door.dial(wish).await;
-        dialled.map_err(|error| Failure::Dial { destination: wish.destination.clone(), error })
+        dialled.map_err(|error| Failure::Dial { destination: destination.clone(), error })
     }
 }
 

@@ -35,7 +35,7 @@ async fn one_connection_serves_one_destination_after_another() {
     let (mut client, _task) = house.client().await;
     say(&mut client, GET).await;
     let dialled = house.dialled().await;
-    assert_eq!(dialled.request.destination.to_string(), "example.com:80");
+    assert_eq!(dialled.request.target.to_string(), "example.com:80");
     let mut far = dialled.far();
     for round in 0..3 {
         if round > 0 {

@@ -27,7 +27,7 @@ use self::placement::{Growth, View, Wish};
 use super::channel::Channel;
 use super::connect::{Asking, ConnectError, Connector};
 use super::session::{OpenError, Session};
-use crate::destination::Destination;
+use crate::target::Target;
 
 mod driver;
 mod names;
@@ -125,17 +125,17 @@ impl Pool {
         self.0.connector.name()
     }
 
-    /// A session for a channel to `destination`; waits while there is none.
+    /// A session for a channel to `target`; waits while there is none.
     ///
     /// # Cancel safety
     ///
     /// May be dropped at any time.
-    pub async fn place(&self, destination: &Destination) -> Placed {
+    pub async fn place(&self, target: &Target) -> Placed {
         let shared = &self.0;
         let mut waiting = None;
         loop {
             let changed = shared.changed.notified();
-            let wish = shared.names.wish(destination.host());
+            let wish = shared.names.wish(target);
             if let Some(session) = shared.choose(wish) {
                 return Placed { session, wish, pool: Arc::clone(shared) };
             }
@@ -163,19 +163,15 @@ impl Pool {
 }
 
 impl Placed {
-    /// Opens a channel to `destination` for a client at `origin`. Gives up where the server has
+    /// Opens a channel to `target` for a client at `origin`. Gives up where the server has
     /// stopped answering and there is another session; but not with a name that may be the reason,
     /// which would stop the next session, too.
     ///
     /// # Cancel safety
     ///
     /// Dropped in mid-open, a late success is closed.
-    pub async fn open(
-        &self,
-        destination: &Destination,
-        origin: SocketAddr,
-    ) -> Result<Channel, OpenError> {
-        let mut opening = self.session.open(destination, origin, self.wish);
+    pub async fn open(&self, target: &Target, origin: SocketAddr) -> Result<Channel, OpenError> {
+        let mut opening = self.session.open(target, origin, self.wish);
         let opened = loop {
             tokio::select! {
                 biased;
@@ -188,7 +184,7 @@ impl Placed {
             }
         };
         if opened.is_ok() {
-            self.pool.names.add(destination.host());
+            self.pool.names.add(target);
         }
         opened
     }

@@ -6,26 +6,27 @@ use std::time::{Duration, Instant};
 
 use super::placement::Wish;
 use crate::destination::Host;
+use crate::target::Target;
 
 /// Names that led to a channel, and when. A server that has just resolved a name has it at hand.
 #[derive(Debug, Default)]
 pub(super) struct ResolvedNames(Mutex<HashMap<Arc<str>, Instant>>);
 
 impl ResolvedNames {
-    /// Whether `host` may take the server a while.
-    pub(super) fn wish(&self, host: &Host) -> Wish {
-        match host {
-            Host::Ip(_) => Wish::Plain,
-            Host::Name(name) => match self.lock().get(name) {
+    /// Whether `target` may take the server a while.
+    pub(super) fn wish(&self, target: &Target) -> Wish {
+        match target.host() {
+            None | Some(Host::Ip(_)) => Wish::Plain,
+            Some(Host::Name(name)) => match self.lock().get(name) {
                 Some(when) if when.elapsed() < FRESH => Wish::Plain,
                 _ => Wish::Scout,
             },
         }
     }
 
-    /// The server has connected to `host`.
-    pub(super) fn add(&self, host: &Host) {
-        let Host::Name(name) = host else { return };
+    /// The server has connected to `target`.
+    pub(super) fn add(&self, target: &Target) {
+        let Some(Host::Name(name)) = target.host() else { return };
         let mut names = self.lock();
         if names.len() >= MOST && !names.contains_key(name) {
             names.retain(|_, when| when.elapsed() < FRESH);
@@ -49,9 +50,10 @@ const MOST: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::destination::Destination;
 
-    fn name(text: &str) -> Host {
-        text.parse().expect(text)
+    fn name(text: &str) -> Target {
+        Destination::parse(text, Some(80)).expect(text).into()
     }
 
     #[test]
@@ -62,6 +64,7 @@ mod tests {
         names.add(&name("a.example"));
         assert_eq!(names.wish(&name("A.example.")), Wish::Plain);
         assert_eq!(names.wish(&name("b.example")), Wish::Scout);
+        assert_eq!(names.wish(&Target::Socket("/run/x".into())), Wish::Plain);
     }
 
     #[test]
