@@ -1,6 +1,6 @@
 //! The forwards that the configuration sets for a host, as `ssh -G` prints them or as `-o` has them.
 
-use super::parse::Settings;
+use super::settings::Settings;
 use super::{ConfigError, Switch};
 use crate::forward::{
     InvalidForward, LocalForward, LocalListen, RemoteForward, RemoteListen, RemoteTo, Target,

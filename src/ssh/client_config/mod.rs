@@ -12,6 +12,7 @@ mod forwards;
 mod local;
 mod parse;
 mod query;
+mod settings;
 #[cfg(test)]
 mod tests;
 

@@ -1,10 +1,10 @@
 //! From what `ssh -G` prints, or from flags alone, to a [`ClientConfig`].
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::forwards::{self, Wording};
 use super::local::Local;
+use super::settings::{Settings, invalid};
 use super::{
     AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfiguredForwards, IdentityAgent,
     IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
@@ -204,130 +204,6 @@ fn methods(value: Option<&str>) -> Vec<AuthMethod> {
     let names = value.unwrap_or("publickey,keyboard-interactive,password");
     let known = [AuthMethod::PublicKey, AuthMethod::KeyboardInteractive, AuthMethod::Password];
     names.split(',').filter_map(|n| known.into_iter().find(|m| m.as_str() == n.trim())).collect()
-}
-
-fn invalid(keyword: &'static str, value: &str) -> ConfigError {
-    ConfigError::Invalid { keyword, value: printable(value, 80, Lines::One) }
-}
-
-/// Keywords in lower case with their values; of several values the first counts.
-#[derive(Debug)]
-pub(super) struct Settings(Vec<(String, String)>);
-
-impl Settings {
-    pub(super) fn from_lines(output: &str) -> Self {
-        let pair = |line: &str| {
-            let (keyword, value) = line.split_once(' ')?;
-            Some((keyword.to_ascii_lowercase(), value.trim_end_matches('\r').to_owned()))
-        };
-        Self(output.lines().filter_map(pair).collect())
-    }
-
-    /// Reads `Key=Value` and `Key Value`; one pair of quotes around the value goes.
-    pub(super) fn from_options(options: &[String]) -> Self {
-        let pair = |option: &String| {
-            let option = option.trim();
-            let end = option.find(|c: char| c == '=' || c.is_whitespace())?;
-            let (keyword, value) = option.split_at(end);
-            let value = value.trim_start();
-            let value = value.strip_prefix('=').unwrap_or(value).trim();
-            let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
-            Some((keyword.to_ascii_lowercase(), inner.unwrap_or(value).to_owned()))
-        };
-        Self(options.iter().filter_map(pair).collect())
-    }
-
-    fn fill_in(&mut self, pairs: &[(&str, &str)]) {
-        self.0.extend(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-    }
-
-    fn overrule(&mut self, keyword: &str, value: &str) {
-        self.0.insert(0, (keyword.to_owned(), value.to_owned()));
-    }
-
-    pub(super) fn all(&self, keyword: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(k, _)| k == keyword).map(|(_, value)| value.as_str())
-    }
-
-    fn first(&self, keyword: &str) -> Option<&str> {
-        self.all(keyword).next()
-    }
-
-    pub(super) fn switch(&self, keyword: &str, default: Switch) -> Switch {
-        match self.first(keyword) {
-            None => default,
-            // `pubkeyauthentication unbound` and its like are ways of saying yes.
-            Some(v) if ["no", "false", "off"].iter().any(|no| v.eq_ignore_ascii_case(no)) => {
-                Switch::Off
-            }
-            Some(_) => Switch::On,
-        }
-    }
-
-    fn number(&self, lower: &str, keyword: &'static str, default: u32) -> Result<u32, ConfigError> {
-        match self.first(lower) {
-            None => Ok(default),
-            Some(value) => value.parse().map_err(|_| invalid(keyword, value)),
-        }
-    }
-
-    /// A time in the formats of `sshd_config(5)`; 0 and `none` are `None`.
-    fn time(&self, lower: &str, keyword: &'static str) -> Result<Option<Duration>, ConfigError> {
-        let value = self.first(lower).unwrap_or("none");
-        if value == "none" {
-            return Ok(None);
-        }
-        let seconds = parse_time(value).ok_or_else(|| invalid(keyword, value))?;
-        Ok((seconds != 0).then(|| Duration::from_secs(seconds)))
-    }
-
-    fn files(&self, keyword: &str, local: &Local) -> Vec<PathBuf> {
-        let paths = split_paths(self.first(keyword).unwrap_or_default());
-        paths.iter().filter(|p| *p != "none").map(|p| local.expand_tilde(p)).collect()
-    }
-}
-
-/// Takes a list of paths apart. `ssh -G` prints paths with spaces without quotes, so a word that
-/// does not begin as the first one does (with `/` or `~`) belongs to the path before it.
-fn split_paths(value: &str) -> Vec<String> {
-    let rooted = |word: &str| word.starts_with(['/', '~']);
-    let mut paths: Vec<String> = Vec::new();
-    for word in value.split(' ') {
-        match paths.last_mut() {
-            Some(last) if rooted(last) && !rooted(word) => {
-                last.push(' ');
-                last.push_str(word);
-            }
-            _ => paths.push(word.to_owned()),
-        }
-    }
-    paths.retain(|path| !path.trim().is_empty());
-    paths
-}
-
-/// `90`, `2m`, `1h30m`: seconds (`sshd_config(5)`, TIME FORMATS).
-fn parse_time(text: &str) -> Option<u64> {
-    let (mut total, mut number) = (0_u64, None::<u64>);
-    for c in text.chars() {
-        if let Some(digit) = c.to_digit(10) {
-            number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add(digit.into())?);
-            continue;
-        }
-        let unit = match c.to_ascii_lowercase() {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        total = total.checked_add(number.take()?.checked_mul(unit)?)?;
-    }
-    match number {
-        Some(seconds) => total.checked_add(seconds),
-        None if text.is_empty() => None,
-        None => Some(total),
-    }
 }
 
 /// What we would have to do and cannot: the keyword as `ssh -G` prints it, as users write it, and
