@@ -13,6 +13,7 @@ mod local;
 mod parse;
 mod query;
 mod settings;
+mod signatures;
 #[cfg(test)]
 mod tests;
 
@@ -48,9 +49,17 @@ pub struct ClientConfig {
     pub user: String,
     /// Private keys to try, in their order (`IdentityFile`, `-i`).
     pub identity_files: Vec<IdentityFile>,
+    /// User certificates to try (`CertificateFile`). When there are none, those beside the identity
+    /// files (`-cert.pub`) are.
+    pub certificate_files: Vec<PathBuf>,
     /// Whether the agent's keys are tried only when they belong to an identity file
     /// (`IdentitiesOnly`).
     pub identities_only: Switch,
+    /// The signature algorithms that keys are tried with, by their names and in the order of
+    /// preference (`PubkeyAcceptedAlgorithms`).
+    pub pubkey_accepted_algorithms: Vec<String>,
+    /// RSA keys with fewer bits are not tried, 1024 by default (`RequiredRSASize`).
+    pub required_rsa_size: u32,
     /// The agent to ask (`IdentityAgent`).
     pub identity_agent: IdentityAgent,
     /// Where host keys are on record; new ones go to the first (`UserKnownHostsFile`).

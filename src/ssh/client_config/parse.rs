@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::forwards::{self, Wording};
 use super::local::Local;
 use super::settings::{Settings, invalid};
+use super::signatures;
 use super::{
     AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfiguredForwards, IdentityAgent,
     IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
@@ -84,7 +85,10 @@ fn build(
         port: place.port,
         user: place.user,
         identity_files: Vec::new(),
+        certificate_files: Vec::new(),
         identities_only: settings.switch("identitiesonly", Switch::Off),
+        pubkey_accepted_algorithms: signatures::accepted(settings)?,
+        required_rsa_size: settings.number("requiredrsasize", "RequiredRSASize", 1024)?,
         identity_agent: identity_agent(settings.first("identityagent"), local),
         user_known_hosts_files: settings.files("userknownhostsfile", local),
         global_known_hosts_files: settings.files("globalknownhostsfile", local),
@@ -108,6 +112,7 @@ fn build(
         forwards: ConfiguredForwards::default(),
     };
     config.identity_files = identity_files(settings, &options.identities, local, &config);
+    config.certificate_files = certificate_files(settings, local, &config);
     Ok(config)
 }
 
@@ -151,11 +156,7 @@ fn identity_files(
     let by_default = configured.iter().filter(|f| is_default(f)).count() >= 3;
     let mut out: Vec<IdentityFile> = Vec::new();
     let mut push = |text: &str, origin| {
-        let Some(path) = local.expand(text, config) else {
-            tracing::warn!(file = %printable(text, 200, Lines::One),
-                "identity file left out: it has a token or a variable that is not known here");
-            return;
-        };
+        let Some(path) = expand("identity", text, local, config) else { return };
         if !out.iter().any(|file| file.path == path) {
             out.push(IdentityFile { path, origin });
         }
@@ -171,6 +172,21 @@ fn identity_files(
         }
     }
     out
+}
+
+fn certificate_files(settings: &Settings, local: &Local, config: &ClientConfig) -> Vec<PathBuf> {
+    let named = settings.all("certificatefile").filter(|f| *f != "none");
+    named.filter_map(|text| expand("certificate", text, local, config)).collect()
+}
+
+/// The path that a value stands for; nothing, and a warning, where that cannot be told.
+fn expand(kind: &str, text: &str, local: &Local, config: &ClientConfig) -> Option<PathBuf> {
+    let path = local.expand(text, config);
+    if path.is_none() {
+        tracing::warn!(file = %printable(text, 200, Lines::One),
+            "{kind} file left out: it has a token or a variable that is not known here");
+    }
+    path
 }
 
 fn strict(value: Option<&str>) -> Result<StrictHostKeyChecking, ConfigError> {

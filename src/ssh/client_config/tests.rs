@@ -62,6 +62,10 @@ identityfile /tmp/with space/id
 identityfile %d/x_%u_%L_%%_${TEAM}
 identityfile %C/no
 identityfile none
+certificatefile %d/my cert.pub
+certificatefile /tmp/%C-cert.pub
+pubkeyacceptedalgorithms rsa-sha2-256,ssh-ed25519
+requiredrsasize 3072
 globalknownhostsfile /etc/x /etc/y z
 userknownhostsfile /home/me/.ssh/kh /tmp/a b/kh ~/z
 connecttimeout 7
@@ -126,6 +130,8 @@ fn a_plain_host() {
         [AuthMethod::PublicKey, AuthMethod::KeyboardInteractive, AuthMethod::Password]
     );
     assert!(config.pubkey_authentication.is_on() && !config.batch_mode.is_on());
+    assert_eq!((config.certificate_files.len(), config.required_rsa_size), (0, 1024));
+    assert_eq!(config.pubkey_accepted_algorithms.len(), 16);
 }
 
 #[test]
@@ -139,6 +145,9 @@ fn a_host_with_much_of_its_own() {
         ["/home/me/.ssh/id_bob_foo.example.real", "/tmp/with space/id", "/home/me/x_me_box_%_blue"]
     );
     assert!(config.identity_files.iter().all(|f| f.origin == IdentityOrigin::Named));
+    assert_eq!(config.certificate_files, [Path::new("/home/me/my cert.pub")]);
+    assert_eq!(config.pubkey_accepted_algorithms, ["rsa-sha2-256", "ssh-ed25519"]);
+    assert_eq!(config.required_rsa_size, 3072);
     assert_eq!(config.identities_only, Switch::On);
     assert_eq!(config.identity_agent, IdentityAgent::Socket("/home/me/agent".into()));
     let known: Vec<_> = config.user_known_hosts_files.iter().map(|p| p.to_str()).collect();
