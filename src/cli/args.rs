@@ -28,6 +28,22 @@ pub(super) struct Args {
     #[arg(short = 'D', value_name = "[bind:]port|/path", help_heading = PROXY)]
     pub(super) listen: Vec<String>,
 
+    /// Carry what connects here to a host on the far side
+    #[arg(short = 'L', value_name = "[bind:]port:host:hostport", help_heading = FORWARDS)]
+    pub(super) local_forward: Vec<String>,
+
+    /// Carry what connects there to a host here, or as a proxy
+    #[arg(short = 'R', value_name = "[bind:]port[:host:hostport]", help_heading = FORWARDS)]
+    pub(super) remote_forward: Vec<String>,
+
+    /// Connect standard input and output to a host on the far side
+    #[arg(short = 'W', value_name = "host:port", help_heading = FORWARDS)]
+    pub(super) stdio_forward: Vec<String>,
+
+    /// Let other machines use local ports that name no bind address
+    #[arg(short = 'g', help_heading = FORWARDS)]
+    pub(super) gateway_ports: bool,
+
     /// Ask clients for a user:password of FILE, for its owner's eyes only
     #[arg(long, value_name = "FILE", help_heading = PROXY)]
     pub(super) proxy_auth: Option<PathBuf>,
@@ -166,6 +182,12 @@ impl Args {
         Ok((args, refused(&matches)))
     }
 
+    /// Whether something is to be forwarded without a proxy.
+    pub(super) fn names_a_forward(&self) -> bool {
+        let named = [&self.local_forward, &self.remote_forward, &self.stdio_forward];
+        named.iter().any(|values| !values.is_empty())
+    }
+
     /// The flags above, with those of ssh that are taken and do nothing, and those refused by name.
     fn full_command() -> clap::Command {
         let ignored = IGNORED
@@ -219,6 +241,7 @@ const IGNORED: [(&str, char); 5] = [
 ];
 
 const PROXY: &str = "Proxy options";
+const FORWARDS: &str = "Forwards, as in ssh(1); a path may stand for an address and its port";
 const SSH: &str = "SSH options, as in ssh(1)";
 const OTHER: &str = "Other options";
 
@@ -266,6 +289,15 @@ mod tests {
     }
 
     #[test]
+    fn forwards_are_taken_as_they_are_written() {
+        let (args, _) = read("-gL 80:a:81 -L81:/r -R 0 -NR :82:a:83 -W [::1]:84 host");
+        assert!(args.gateway_ports);
+        assert_eq!(args.local_forward, ["80:a:81", "81:/r"]);
+        assert_eq!(args.remote_forward, ["0", ":82:a:83"]);
+        assert_eq!(args.stdio_forward, ["[::1]:84"]);
+    }
+
+    #[test]
     fn a_flag_may_stand_twice() {
         let (args, _) = read("-f -f -N -N -4 -4 -F a -F b -p 1 -p 2 host");
         assert!(args.background && args.inet);
@@ -293,9 +325,9 @@ mod tests {
 
     #[test]
     fn refused_flags_are_seen_in_a_cluster_and_with_values() {
-        let (_, refused) = read("-fNX -tt -L 80:a:80 -L81:a:80 -e - -S none host -J jump");
+        let (_, refused) = read("-fNX -tt -m a -mb -e - -S none host -J jump");
         assert_eq!(refused.len(), 6, "{refused:?}");
-        for flag in ['X', 't', 'L', 'e', 'S', 'J'] {
+        for flag in ['X', 't', 'm', 'e', 'S', 'J'] {
             assert!(refused.contains(&flag), "-{flag} in {refused:?}");
         }
     }
@@ -333,9 +365,9 @@ mod tests {
     #[test]
     fn the_help_is_one_screen_and_grouped() {
         let help = Args::read(&words("-h")).expect_err("help").to_string();
-        assert!(help.lines().count() <= 40, "{help}");
+        assert!(help.lines().count() <= 45, "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
-        for heading in ["Usage: sockeye [options]", "sockeye demo", PROXY, SSH, OTHER] {
+        for heading in ["Usage: sockeye [options]", "sockeye demo", PROXY, FORWARDS, SSH, OTHER] {
             assert!(help.contains(heading), "{heading} is not in\n{help}");
         }
         assert!(!help.contains("no-command") && !help.contains("-X"), "{help}");

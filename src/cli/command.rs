@@ -4,10 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::listen::ListenAddress;
+use crate::listen::address::Bind;
 use crate::observe::logs::{Format, LogOptions, Verbosity};
 use crate::relay::BacklogLimits;
 use crate::ssh::{AddressFamily, PoolSize, ServerName, SshOptions};
+use crate::target::Target;
 
 use super::args::{Args, DemoArgs, LogArgs, LogFormat};
 use super::exit::Exit;
@@ -29,8 +32,17 @@ pub struct ProxyCommand {
     pub server: ServerName,
     /// How to reach it, from the flags of ssh.
     pub ssh: SshOptions,
-    /// Where to listen (`-D`), in order; at least one.
+    /// Where to listen (`-D`), in order; the default where no forward is named.
     pub listeners: Vec<ListenAddress>,
+    /// Listeners here with a fixed target there (`-L`), in order.
+    pub local_forwards: Vec<LocalForward>,
+    /// Listeners there (`-R`), in order.
+    pub remote_forwards: Vec<RemoteForward>,
+    /// What standard input and output are connected to (`-W`).
+    pub stdio_forward: Option<Target>,
+    /// What a local port without a bind address stands for: every interface with `-g`, or else what
+    /// the server's configuration says.
+    pub gateway_ports: GatewayPorts,
     /// The file with `user:password` that clients must know (`--proxy-auth`).
     pub proxy_auth: Option<PathBuf>,
     /// How many sessions (`--sessions`); by default as the server's login allows.
@@ -62,6 +74,15 @@ pub enum Ground {
     Fore,
     /// Behind it, once the first session is up (ssh's `-f`).
     Back,
+}
+
+/// Who may use a local port without a bind address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GatewayPorts {
+    /// Every machine (`-g`).
+    Yes,
+    /// As the configuration of the server says.
+    Configured,
 }
 
 /// When the demo ends.
@@ -112,12 +133,23 @@ impl ProxyCommand {
             .parse::<ServerName>()
             .map_err(|why| problems.push(Problem::server(&args.server, &why)));
 
-        let mut listeners = read_listeners(&args.listen, &mut problems);
+        let gateway_ports =
+            if args.gateway_ports { GatewayPorts::Yes } else { GatewayPorts::Configured };
+        let bare = match gateway_ports {
+            GatewayPorts::Yes => Bind::All,
+            GatewayPorts::Configured => Bind::Loopback,
+        };
+        let listens: Vec<LocalListen> = read_all(&args.listen, Problem::listener, &mut problems);
+        let mut listeners: Vec<_> = listens.iter().map(|listen| listen.address(bare)).collect();
         if args.proxy_auth.is_none() && !args.allow_remote {
             let open = listeners.iter().filter(|listener| !listener.is_loopback());
             problems.extend(open.map(|listener| Problem::OpenToAll(listener.to_string())));
         }
-        if args.listen.is_empty() {
+        let local_forwards = read_all(&args.local_forward, Problem::local_forward, &mut problems);
+        let remote_forwards =
+            read_all(&args.remote_forward, Problem::remote_forward, &mut problems);
+        let stdio_forward = read_stdio_forward(&args, &mut problems);
+        if args.listen.is_empty() && !args.names_a_forward() {
             listeners = vec![default_listener()];
         }
 
@@ -146,6 +178,10 @@ impl ProxyCommand {
                     address_family,
                 },
                 listeners,
+                local_forwards,
+                remote_forwards,
+                stdio_forward,
+                gateway_ports,
                 proxy_auth: args.proxy_auth,
                 sessions,
                 backlog: backlog.unwrap_or_default(),
@@ -160,7 +196,8 @@ impl ProxyCommand {
 impl DemoCommand {
     fn judge(args: &DemoArgs) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let listeners = read_listeners(&args.listen, &mut problems);
+        let listeners: Vec<ListenAddress> =
+            read_all(&args.listen, Problem::listener, &mut problems);
         let open = listeners.iter().filter(|listener| !listener.is_loopback());
         problems.extend(open.map(|listener| Problem::DemoOpenToAll(listener.to_string())));
         if !problems.is_empty() {
@@ -197,16 +234,26 @@ fn read<T: FromStr>(
     text.parse().map_err(|why| problems.push(problem(text, &why))).ok()
 }
 
-/// Reads the values of `-D`.
-fn read_listeners(texts: &[String], problems: &mut Vec<Problem>) -> Vec<ListenAddress> {
-    let mut listeners = Vec::with_capacity(texts.len());
-    for text in texts {
-        match text.parse() {
-            Ok(listener) => listeners.push(listener),
-            Err(why) => problems.push(Problem::listener(text, &why)),
-        }
+/// Reads the values of an option that may be repeated.
+fn read_all<T: FromStr>(
+    texts: &[String],
+    problem: impl Fn(&str, &T::Err) -> Problem,
+    problems: &mut Vec<Problem>,
+) -> Vec<T> {
+    texts.iter().filter_map(|text| read(Some(text), &problem, problems)).collect()
+}
+
+/// Reads the value of `-W`, which may stand once, and needs a standard input.
+fn read_stdio_forward(args: &Args, problems: &mut Vec<Problem>) -> Option<Target> {
+    if args.stdio_forward.len() > 1 {
+        problems.push(Problem::TwoStdioForwards);
     }
-    listeners
+    let target =
+        read(args.stdio_forward.first().map(String::as_str), Problem::stdio_forward, problems)?;
+    if args.background {
+        problems.push(Problem::StdioInBackground);
+    }
+    Some(target)
 }
 
 /// Where to listen when nobody says.
@@ -315,11 +362,49 @@ mod tests {
     }
 
     #[test]
+    fn forwards_stand_alone_or_beside_a_proxy() {
+        let forwards = proxy("-L 80:a:81 -L /l:/r -R 0 -R *:82:b:83 host");
+        assert_eq!(forwards.listeners, [], "with a forward and no -D there is no proxy");
+        let texts: Vec<_> = forwards.local_forwards.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["80:a:81", "/l:/r"]);
+        let texts: Vec<_> = forwards.remote_forwards.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["0", "*:82:b:83"]);
+        assert_eq!(proxy("-L 80:a:81 -D 1 host").listeners.len(), 1);
+        let stdio = proxy("-W a:80 host");
+        assert_eq!(stdio.stdio_forward, "a:80".parse().ok());
+        assert_eq!(stdio.listeners, []);
+    }
+
+    #[test]
+    fn a_forward_that_is_none_says_why() {
+        let told = |line| problems(line).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let forms = told("-L 80 -R a -W a -L 80:a:0 host");
+        assert_eq!(forms.len(), 4, "{forms:?}");
+        for (text, start) in
+            forms.iter().zip(["-L '80': ", "-L '80:a:0': ", "-R 'a': ", "-W 'a': "])
+        {
+            assert!(text.starts_with(start), "{text}");
+        }
+        assert_eq!(problems("-W a:80 -W b:80 host"), [Problem::TwoStdioForwards]);
+        assert_eq!(problems("-fW a:80 host"), [Problem::StdioInBackground]);
+    }
+
+    #[test]
+    fn gateway_ports_open_what_has_no_bind_address() {
+        let open = proxy("-g -L 80:a:81 host");
+        assert_eq!(open.gateway_ports, GatewayPorts::Yes);
+        assert_eq!(proxy("-L 80:a:81 host").gateway_ports, GatewayPorts::Configured);
+        assert_eq!(problems("-g -D 1 host"), [Problem::OpenToAll("*:1".into())]);
+        assert_eq!(proxy("-g -D localhost:1 host").listeners.len(), 1);
+        assert_eq!(proxy("-g host").listeners, [default_listener()]);
+    }
+
+    #[test]
     fn every_problem_is_told_at_once() {
-        let problems = problems("-X -L 1:a:1 -D x -D *:1 -p 0 -4 -6 @ ls -la");
+        let problems = problems("-X -M -D x -D *:1 -p 0 -4 -6 @ ls -la");
         let tells = |test: fn(&Problem) -> bool| problems.iter().filter(|p| test(p)).count();
         assert_eq!(problems.len(), 8, "{problems:?}");
-        assert_eq!(tells(|p| matches!(p, Problem::Refused('X' | 'L'))), 2);
+        assert_eq!(tells(|p| matches!(p, Problem::Refused('X' | 'M'))), 2);
         assert_eq!(tells(|p| matches!(p, Problem::Listener { .. })), 1);
         assert_eq!(tells(|p| matches!(p, Problem::OpenToAll(_))), 1);
         assert_eq!(tells(|p| matches!(p, Problem::Port(_))), 1);

@@ -20,6 +20,19 @@ pub enum Problem {
         /// What is wrong with it.
         why: String,
     },
+    /// A `-L`, `-R` or `-W` that is no forward.
+    Forward {
+        /// The flag's letter.
+        flag: char,
+        /// The value.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// More than one `-W`.
+    TwoStdioForwards,
+    /// `-W` with `-f`, which leaves no standard input.
+    StdioInBackground,
     /// A `-D` that other machines could use without a password.
     OpenToAll(String),
     /// The same, in the demo, where nothing allows it.
@@ -57,6 +70,21 @@ impl Problem {
         Self::Listener { text: text.to_owned(), why: why.to_string() }
     }
 
+    /// A `-L` that is no forward, and why.
+    pub(super) fn local_forward(text: &str, why: &impl fmt::Display) -> Self {
+        Self::Forward { flag: 'L', text: text.to_owned(), why: why.to_string() }
+    }
+
+    /// A `-R` that is no forward, and why.
+    pub(super) fn remote_forward(text: &str, why: &impl fmt::Display) -> Self {
+        Self::Forward { flag: 'R', text: text.to_owned(), why: why.to_string() }
+    }
+
+    /// A `-W` that is no target, and why.
+    pub(super) fn stdio_forward(text: &str, why: &impl fmt::Display) -> Self {
+        Self::Forward { flag: 'W', text: text.to_owned(), why: why.to_string() }
+    }
+
     /// A `--sessions` that is no size of a pool, and why.
     pub(super) fn sessions(text: &str, why: &impl fmt::Display) -> Self {
         Self::Sessions { text: text.to_owned(), why: why.to_string() }
@@ -88,6 +116,15 @@ impl fmt::Display for Problem {
             ),
             Self::Listener { text, why } => {
                 write!(f, "-D '{}': {}", shown(text), shown(why))
+            }
+            Self::Forward { flag, text, why } => {
+                write!(f, "-{flag} '{}': {}", shown(text), shown(why))
+            }
+            Self::TwoStdioForwards => {
+                f.write_str("-W twice: standard input goes to one place only; leave one out")
+            }
+            Self::StdioInBackground => {
+                f.write_str("-W with -f: there is no standard input in the background; use one")
             }
             Self::OpenToAll(listener) => write!(
                 f,

@@ -88,13 +88,6 @@ pub(super) const REFUSED: &[RefusedFlag] = &[
     flag('e', "escape-character", Value, NoMeaning, "no terminal is opened; leave it out"),
     flag('G', "print-config", Switch, NoMeaning, "run ssh -G to see the configuration of a host"),
     flag(
-        'g',
-        "gateway-ports",
-        Switch,
-        NoMeaning,
-        "write -D '*:port', with --proxy-auth FILE or --allow-remote",
-    ),
-    flag(
         'I',
         "pkcs11",
         Value,
@@ -104,13 +97,6 @@ pub(super) const REFUSED: &[RefusedFlag] = &[
     flag('J', "jump", Value, NotYet, "use ssh -J with -D for a server behind another"),
     flag('K', "gssapi", Switch, NoMeaning, "GSSAPI is not spoken; log in with a key or a password"),
     flag('k', "no-gssapi", Switch, NoMeaning, "GSSAPI is not spoken; leave it out"),
-    flag(
-        'L',
-        "local-forward",
-        Value,
-        NotYet,
-        "use ssh -L for a fixed destination, or let the client ask the -D port",
-    ),
     flag(
         'M',
         "control-master",
@@ -134,7 +120,6 @@ pub(super) const REFUSED: &[RefusedFlag] = &[
         NoMeaning,
         "run ssh -Q for what ssh supports; sockeye --version names the versions here",
     ),
-    flag('R', "remote-forward", Value, NotYet, "use ssh -R"),
     flag(
         'S',
         "control-path",
@@ -144,13 +129,6 @@ pub(super) const REFUSED: &[RefusedFlag] = &[
     ),
     flag('s', "subsystem", Switch, NoMeaning, "use ssh -s, or sftp"),
     flag('t', "terminal", Switch, NoMeaning, "no terminal is opened; use ssh for a shell"),
-    flag(
-        'W',
-        "stdio-forward",
-        Value,
-        NotYet,
-        "use nc -X 5 -x 127.0.0.1:1080 HOST PORT with sockeye running, or ssh -W",
-    ),
     flag('w', "tun", Value, NoMeaning, "no tunnel device is made; use ssh -w"),
     flag(
         'X',
@@ -180,8 +158,8 @@ mod tests {
             assert!(text.starts_with(&format!("-{} ", refused.flag)), "{text}");
             assert!(!refused.instead.is_empty(), "{text}");
         }
-        let text = RefusedFlag::find('L').expect("-L is refused").to_string();
-        assert!(text.contains("not supported yet") && text.contains("ssh -L"), "{text}");
+        let text = RefusedFlag::find('J').expect("-J is refused").to_string();
+        assert!(text.contains("not supported yet") && text.contains("ssh -J"), "{text}");
         assert!(RefusedFlag::find('D').is_none());
     }
 }

@@ -18,7 +18,7 @@ pub enum InvalidForward {
     #[error("there is no target: write [bind:]port:host:hostport, or -D for a proxy")]
     NoTarget,
     /// Too many or too few fields for a place to listen.
-    #[error("not of the form [bind:]port, nor the path of a socket")]
+    #[error("not of the form [bind:]port, nor the path of a socket (write a colon in it as \\:)")]
     ListenForm,
     /// Too many or too few fields for a target.
     #[error("not of the form host:port, nor the path of a socket")]

@@ -76,7 +76,7 @@ pub(super) fn path(text: &str) -> String {
 }
 
 /// Reads the path of a unix socket: what `sun_path` of unix(7) holds, with its end.
-pub(super) fn checked_path(text: String) -> Result<String, InvalidForward> {
+pub(super) fn checked_path(text: &str) -> Result<&str, InvalidForward> {
     if text.len() > MAX_PATH || text.contains('\0') {
         return Err(InvalidForward::Path);
     }

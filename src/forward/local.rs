@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::fields::{self, Field};
-use super::{InvalidForward, Target};
+use super::target::AsField;
+use super::{InvalidForward, target};
 use crate::listen::address::{Bind, ListenAddress};
+use crate::target::Target;
 
 /// The argument of `-L`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +51,7 @@ impl LocalListen {
         Ok(Self::Tcp { bind, port: fields::listen_port(port)? })
     }
 
-    fn unix(path: String) -> Result<Self, InvalidForward> {
+    fn unix(path: &str) -> Result<Self, InvalidForward> {
         Ok(Self::Unix(fields::checked_path(path)?.into()))
     }
 }
@@ -60,23 +62,19 @@ impl FromStr for LocalForward {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         use Field::{Path, Word};
         let (listen, to) = match fields::split(text)?.as_slice() {
-            [Path(here), Path(there)] => {
-                (LocalListen::unix(here.clone())?, Target::unix(there.clone())?)
-            }
+            [Path(here), Path(there)] => (LocalListen::unix(here)?, target::socket(there)?),
             [Path(here), Word(host), Word(port)] => {
-                (LocalListen::unix(here.clone())?, Target::tcp(host, port)?)
+                (LocalListen::unix(here)?, target::host(host, port)?)
             }
-            [Word(port), Path(there)] => {
-                (LocalListen::tcp(None, port)?, Target::unix(there.clone())?)
-            }
+            [Word(port), Path(there)] => (LocalListen::tcp(None, port)?, target::socket(there)?),
             [Word(bind), Word(port), Path(there)] => {
-                (LocalListen::tcp(Some(bind), port)?, Target::unix(there.clone())?)
+                (LocalListen::tcp(Some(bind), port)?, target::socket(there)?)
             }
             [Word(port), Word(host), Word(host_port)] => {
-                (LocalListen::tcp(None, port)?, Target::tcp(host, host_port)?)
+                (LocalListen::tcp(None, port)?, target::host(host, host_port)?)
             }
             [Word(bind), Word(port), Word(host), Word(host_port)] => {
-                (LocalListen::tcp(Some(bind), port)?, Target::tcp(host, host_port)?)
+                (LocalListen::tcp(Some(bind), port)?, target::host(host, host_port)?)
             }
             [_] | [Word(_), Word(_)] => return Err(InvalidForward::NoTarget),
             _ => return Err(InvalidForward::LocalForm),
@@ -87,7 +85,7 @@ impl FromStr for LocalForward {
 
 impl fmt::Display for LocalForward {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.listen, self.to)
+        write!(f, "{}:{}", self.listen, AsField(&self.to))
     }
 }
 
@@ -99,7 +97,7 @@ impl FromStr for LocalListen {
         match fields::split(text)?.as_slice() {
             [Word(port)] => Self::tcp(None, port),
             [Word(bind), Word(port)] => Self::tcp(Some(bind), port),
-            [Path(path)] => Self::unix(path.clone()),
+            [Path(path)] => Self::unix(path),
             _ => Err(InvalidForward::ListenForm),
         }
     }

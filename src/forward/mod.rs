@@ -23,4 +23,3 @@ mod tests;
 pub use error::InvalidForward;
 pub use local::{LocalForward, LocalListen};
 pub use remote::{RemoteBind, RemoteForward, RemoteListen, RemoteTo};
-pub use target::Target;

@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::fields::{self, Field};
-use super::{InvalidForward, Target};
+use super::target::AsField;
+use super::{InvalidForward, target};
+use crate::target::Target;
 
 /// The argument of `-R`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl RemoteListen {
         Ok(Self::Tcp { bind, port: fields::listen_port(port)? })
     }
 
-    fn unix(path: String) -> Result<Self, InvalidForward> {
+    fn unix(path: &str) -> Result<Self, InvalidForward> {
         Ok(Self::Unix(fields::checked_path(path)?.into()))
     }
 }
@@ -87,26 +89,22 @@ impl FromStr for RemoteForward {
         use Field::{Path, Word};
         let to = |target| RemoteTo::Fixed(target);
         let (listen, to) = match fields::split(text)?.as_slice() {
-            [Path(there)] => (RemoteListen::unix(there.clone())?, RemoteTo::Proxy),
+            [Path(there)] => (RemoteListen::unix(there)?, RemoteTo::Proxy),
             [Word(port)] => (RemoteListen::tcp(None, port)?, RemoteTo::Proxy),
             [Word(bind), Word(port)] => (RemoteListen::tcp(Some(bind), port)?, RemoteTo::Proxy),
-            [Path(there), Path(here)] => {
-                (RemoteListen::unix(there.clone())?, to(Target::unix(here.clone())?))
-            }
+            [Path(there), Path(here)] => (RemoteListen::unix(there)?, to(target::socket(here)?)),
             [Path(there), Word(host), Word(port)] => {
-                (RemoteListen::unix(there.clone())?, to(Target::tcp(host, port)?))
+                (RemoteListen::unix(there)?, to(target::host(host, port)?))
             }
-            [Word(port), Path(here)] => {
-                (RemoteListen::tcp(None, port)?, to(Target::unix(here.clone())?))
-            }
+            [Word(port), Path(here)] => (RemoteListen::tcp(None, port)?, to(target::socket(here)?)),
             [Word(bind), Word(port), Path(here)] => {
-                (RemoteListen::tcp(Some(bind), port)?, to(Target::unix(here.clone())?))
+                (RemoteListen::tcp(Some(bind), port)?, to(target::socket(here)?))
             }
             [Word(port), Word(host), Word(host_port)] => {
-                (RemoteListen::tcp(None, port)?, to(Target::tcp(host, host_port)?))
+                (RemoteListen::tcp(None, port)?, to(target::host(host, host_port)?))
             }
             [Word(bind), Word(port), Word(host), Word(host_port)] => {
-                (RemoteListen::tcp(Some(bind), port)?, to(Target::tcp(host, host_port)?))
+                (RemoteListen::tcp(Some(bind), port)?, to(target::host(host, host_port)?))
             }
             _ => return Err(InvalidForward::RemoteForm),
         };
@@ -117,7 +115,7 @@ impl FromStr for RemoteForward {
 impl fmt::Display for RemoteForward {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.to {
-            RemoteTo::Fixed(target) => write!(f, "{}:{target}", self.listen),
+            RemoteTo::Fixed(target) => write!(f, "{}:{}", self.listen, AsField(target)),
             RemoteTo::Proxy => self.listen.fmt(f),
         }
     }
@@ -131,7 +129,7 @@ impl FromStr for RemoteListen {
         match fields::split(text)?.as_slice() {
             [Word(port)] => Self::tcp(None, port),
             [Word(bind), Word(port)] => Self::tcp(Some(bind), port),
-            [Path(path)] => Self::unix(path.clone()),
+            [Path(path)] => Self::unix(path),
             _ => Err(InvalidForward::ListenForm),
         }
     }

@@ -1,49 +1,42 @@
-//! Where a forward leads to.
+//! A target as ssh writes it: `host:port`, or the path of a unix socket.
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use super::InvalidForward;
 use super::fields::{self, Field};
 use crate::destination::Destination;
+use crate::target::Target;
 
-/// Where a forward leads to: `host:port`, or the path of a unix socket on the side that connects.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// A host and a port.
-    Tcp(Destination),
-    /// A unix socket at this path, which contains a slash; at most 107 bytes.
-    Unix(Arc<str>),
+/// A target as a field of a specification, which its own words are not where a path has a colon.
+pub(super) struct AsField<'a>(pub(super) &'a Target);
+
+pub(super) fn host(host: &str, port: &str) -> Result<Target, InvalidForward> {
+    Ok(Target::Host(Destination::from_parts(host, port)?))
 }
 
-impl Target {
-    pub(super) fn tcp(host: &str, port: &str) -> Result<Self, InvalidForward> {
-        Ok(Self::Tcp(Destination::from_parts(host, port)?))
-    }
-
-    pub(super) fn unix(path: String) -> Result<Self, InvalidForward> {
-        Ok(Self::Unix(fields::checked_path(path)?.into()))
-    }
+pub(super) fn socket(path: &str) -> Result<Target, InvalidForward> {
+    Ok(Target::Socket(fields::checked_path(path)?.into()))
 }
 
 impl FromStr for Target {
     type Err = InvalidForward;
 
+    /// Reads `host:port`, an IPv6 address in brackets, or a path with a slash, as ssh would.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match fields::split(text)?.as_slice() {
-            [Field::Path(path)] => Self::unix(path.clone()),
-            [Field::Word(host), Field::Word(port)] => Self::tcp(host, port),
+            [Field::Path(path)] => socket(path),
+            [Field::Word(name), Field::Word(port)] => host(name, port),
             _ => Err(InvalidForward::TargetForm),
         }
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for AsField<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(destination) => destination.fmt(f),
-            Self::Unix(path) => f.write_str(&fields::path(path)),
+        match self.0 {
+            Target::Host(destination) => destination.fmt(f),
+            Target::Socket(path) => f.write_str(&fields::path(path)),
         }
     }
 }

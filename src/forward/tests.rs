@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::destination::InvalidDestination;
 use crate::listen::address::Bind;
+use crate::target::Target;
 
 fn local(text: &str) -> LocalForward {
     text.parse().unwrap_or_else(|why| panic!("{text}: {why}"))
@@ -165,9 +166,9 @@ fn host() -> impl Strategy<Value = String> {
 fn target() -> impl Strategy<Value = Target> {
     prop_oneof![
         (host(), 1..=u16::MAX).prop_map(|(host, port)| {
-            Target::tcp(&host, &port.to_string()).expect("a host and a port")
+            super::target::host(&host, &port.to_string()).expect("a host and a port")
         }),
-        path().prop_map(|path| Target::Unix(path.into())),
+        path().prop_map(|path| Target::Socket(path.into())),
     ]
 }
 
@@ -201,7 +202,7 @@ proptest! {
         let forward = LocalForward { listen, to };
         prop_assert_eq!(forward.to_string().parse(), Ok(forward.clone()));
         prop_assert_eq!(forward.listen.to_string().parse(), Ok(forward.listen));
-        prop_assert_eq!(forward.to.to_string().parse(), Ok(forward.to));
+        prop_assert_eq!(super::target::AsField(&forward.to).to_string().parse(), Ok(forward.to));
     }
 
     #[test]

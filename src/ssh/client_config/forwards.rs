@@ -3,9 +3,10 @@
 use super::settings::Settings;
 use super::{ConfigError, Switch};
 use crate::forward::{
-    InvalidForward, LocalForward, LocalListen, RemoteForward, RemoteListen, RemoteTo, Target,
+    InvalidForward, LocalForward, LocalListen, RemoteForward, RemoteListen, RemoteTo,
 };
 use crate::printable::{Lines, printable};
+use crate::target::Target;
 
 /// The forwards of a host's configuration, in its order, and what it says about forwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub(super) fn read(
     let mut to_sockets = Vec::new();
     for line in settings.all("localforward") {
         let forward = local(line, wording).map_err(|why| invalid("LocalForward", line, &why))?;
-        if let Target::Unix(_) = forward.to {
+        if let Target::Socket(_) = forward.to {
             to_sockets.push(forward.listen.clone());
         }
         forwards.local.push(forward);
@@ -108,7 +109,7 @@ fn listen(line: &str, wording: Wording) -> Result<LocalListen, InvalidForward> {
 }
 
 fn target(text: &str) -> Result<Target, InvalidForward> {
-    if is_address(text) { text.parse() } else { Ok(Target::Unix(text.into())) }
+    if is_address(text) { text.parse() } else { Ok(Target::Socket(text.into())) }
 }
 
 /// Where to listen, and the target. Only a path has spaces, and where it ends is not certain then: an
