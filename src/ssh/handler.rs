@@ -12,6 +12,7 @@ use tracing::{debug, info};
 
 use super::host_key::{HostKeyError, HostKeyPolicy};
 use super::open_failure::{OpenFailures, TargetFault};
+use super::remote_listener::{Arrival, At, Registry};
 use crate::printable::{Lines, printable};
 
 /// What the session's task and the rest of the program share.
@@ -23,6 +24,8 @@ pub(super) struct Observed {
     pub(super) closed: CancellationToken,
     /// Bytes that came from the server, whatever they say.
     pub(super) received: Arc<AtomicU64>,
+    /// Where the server listens for us.
+    pub(super) registry: Registry,
     facts: Mutex<Facts>,
 }
 
@@ -119,6 +122,18 @@ impl SessionHandler {
     fn refuse(kind: &'static str) {
         debug!(kind, "refused a channel that the server wanted to open");
     }
+
+    /// Hands a channel to the listener that it belongs to, or refuses it.
+    async fn forwarded(&self, arrival: Arrival) {
+        match self.observed.registry.seat(&arrival.at) {
+            Ok(seat) => seat.take(arrival),
+            Err(why) => {
+                let at = one_line(&arrival.at.to_string());
+                debug!(at, ?why, "refused a channel that the server wanted to open");
+                arrival.refuse(why).await;
+            }
+        }
+    }
 }
 
 impl Handler for SessionHandler {
@@ -181,26 +196,29 @@ impl Handler for SessionHandler {
 
     async fn server_channel_open_forwarded_tcpip(
         &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        _: ChannelOpenHandle,
+        channel: Channel<Msg>,
+        address: &str,
+        port: u32,
+        origin: &str,
+        origin_port: u32,
+        reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("forwarded-tcpip");
+        let at = At::Tcp { address: address.to_owned(), port };
+        let origin = Some((origin.to_owned(), origin_port));
+        self.forwarded(Arrival { at, origin, channel, reply }).await;
         Ok(())
     }
 
     async fn server_channel_open_forwarded_streamlocal(
         &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: ChannelOpenHandle,
+        channel: Channel<Msg>,
+        path: &str,
+        reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("forwarded-streamlocal");
+        let at = At::Socket(path.to_owned());
+        self.forwarded(Arrival { at, origin: None, channel, reply }).await;
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod open_failure;
 mod pool;
 mod prompt;
 mod reach;
+mod remote_listener;
 mod server_name;
 mod session;
 #[cfg(test)]
@@ -36,5 +37,6 @@ pub use open_failure::TargetFault;
 pub use pool::{FirstSession, InvalidPoolSize, Placed, Pool, PoolSize, placement};
 pub use prompt::{PromptError, Prompter};
 pub use reach::ReachError;
+pub use remote_listener::{Forwarded, ListenError, Place, Refusal, RemoteListener};
 pub use server_name::{InvalidServerName, ServerName};
 pub use session::OpenError;

@@ -17,6 +17,8 @@ use super::handler::{Facts, Observed, SessionHandler};
 use super::load::Load;
 use super::open_failure::{Settled, TargetFault};
 use super::pool::placement::Wish;
+use super::remote_listener::Registry;
+use crate::forward::RemoteListen;
 use crate::target::Target;
 
 /// An authenticated session. Cutting or dropping it ends all its channels.
@@ -27,7 +29,7 @@ pub(super) struct Session {
     cut: CancellationToken,
     barrier: Barrier,
     since: Instant,
-    draining: AtomicBool,
+    drained: CancellationToken,
     stuck: AtomicBool,
     answered: AtomicU64,
     probe: Notify,
@@ -70,7 +72,7 @@ impl Session {
             cut,
             barrier,
             since: Instant::now(),
-            draining: AtomicBool::new(false),
+            drained: CancellationToken::new(),
             stuck: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             probe: Notify::new(),
@@ -137,17 +139,57 @@ impl Session {
 
     /// Takes no new channels from now on.
     pub(super) fn drain(&self) {
-        self.draining.store(true, Relaxed);
+        self.drained.cancel();
     }
 
     /// Whether it takes new channels.
     pub(super) fn is_ready(&self) -> bool {
-        !self.draining.load(Relaxed) && !self.is_closed()
+        !self.is_draining() && !self.is_closed()
     }
 
     /// Whether it has been told to take no new channels.
     pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Relaxed)
+        self.drained.is_cancelled()
+    }
+
+    /// Completes when it is to take no new channels.
+    pub(super) async fn drained(&self) {
+        self.drained.cancelled().await;
+    }
+
+    /// Asks the server to listen (RFC 4254 section 7.1, and OpenSSH's own request for a socket).
+    /// Returns the place with the port that the server chose, where it was to choose one.
+    pub(super) async fn listen(&self, listen: &RemoteListen) -> Result<RemoteListen, russh::Error> {
+        match listen {
+            RemoteListen::Tcp { bind, port } => {
+                let asked = u32::from(*port);
+                let chosen = self.handle.tcpip_forward(bind.on_the_wire(), asked).await?;
+                let port = match port {
+                    0 => u16::try_from(chosen).map_err(|_| russh::Error::Inconsistent)?,
+                    port => *port,
+                };
+                Ok(RemoteListen::Tcp { bind: bind.clone(), port })
+            }
+            RemoteListen::Unix(path) => {
+                self.handle.streamlocal_forward(&**path).await?;
+                Ok(listen.clone())
+            }
+        }
+    }
+
+    /// Asks the server to listen there no more.
+    pub(super) async fn stop_listening(&self, listen: &RemoteListen) -> Result<(), russh::Error> {
+        match listen {
+            RemoteListen::Tcp { bind, port } => {
+                self.handle.cancel_tcpip_forward(bind.on_the_wire(), u32::from(*port)).await
+            }
+            RemoteListen::Unix(path) => self.handle.cancel_streamlocal_forward(&**path).await,
+        }
+    }
+
+    /// Where the server listens for us.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.observed.registry
     }
 
     /// Whether it has served long enough: the keys are not renewed from our side, and channels that
@@ -173,8 +215,11 @@ impl Session {
         self.since.elapsed()
     }
 
-    /// For how long it has carried no channel.
+    /// For how long it has been of no use: no channel, and nowhere to listen.
     pub(super) fn idle(&self) -> Duration {
+        if !self.registry().is_empty() {
+            return Duration::ZERO;
+        }
         match (self.load.channels(), self.load.empty_since()) {
             (0, Some(since)) => since.elapsed(),
             (0, None) => self.since.elapsed(),
@@ -237,8 +282,13 @@ impl Session {
         self.observed.facts()
     }
 
+    /// Whether there is nothing left for which it must stay.
+    pub(super) fn is_empty(&self) -> bool {
+        self.load.channels() == 0 && self.registry().is_empty()
+    }
+
     /// What it carries.
-    pub(super) fn load(&self) -> &Load {
+    pub(super) fn load(&self) -> &Arc<Load> {
         &self.load
     }
 

@@ -273,7 +273,7 @@ impl Driver {
                 session.drain();
                 ready -= 1;
             }
-            if session.is_draining() && session.load().channels() == 0 {
+            if session.is_draining() && session.is_empty() {
                 let session = Arc::clone(session);
                 tokio::spawn(async move { session.disconnect().await });
             }

@@ -35,7 +35,7 @@ mod pace;
 pub mod placement;
 mod size;
 
-pub(super) use pace::Offence;
+pub(super) use pace::{Backoff, Offence};
 pub use size::{InvalidPoolSize, PoolSize};
 
 /// A handle to the pool.
@@ -143,6 +143,18 @@ impl Pool {
                 waiting = Some(Waiting::new(shared));
             }
             shared.wanted.notify_one();
+            changed.await;
+        }
+    }
+
+    /// A session for a listener on the server; waits while there is none. It does not count as a
+    /// request that waits: the pool opens its sessions in its own time.
+    pub(super) async fn host(&self) -> Arc<Session> {
+        loop {
+            let changed = self.0.changed.notified();
+            if let Some(session) = self.0.choose(Wish::Plain) {
+                return session;
+            }
             changed.await;
         }
     }

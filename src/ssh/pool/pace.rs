@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Exponential back-off with full jitter: the first retry comes at once, the later ones after a
 /// random part of a time that doubles, up to a bound.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Backoff {
+pub(in crate::ssh) struct Backoff {
     failures: u32,
     last: Option<Offence>,
 }
@@ -34,6 +34,11 @@ impl Backoff {
     /// A session was had.
     pub(super) fn reset(&mut self) {
         *self = Self::default();
+    }
+
+    /// The wait before what nobody waits for is tried again.
+    pub(in crate::ssh) fn unasked(&mut self) -> Duration {
+        self.next(Offence::None, Demand::None)
     }
 
     /// Whether a request may have the wait cut short.
