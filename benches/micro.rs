@@ -8,12 +8,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sockeye::destination::Destination;
-use sockeye::dial::{DEADLINE, DialError, Dialer};
+use sockeye::dial::{
+    Connected, CurrentRoutes, DEADLINE, DialFailure, Dialer, Routes, Routing, Servers, Way,
+};
 use sockeye::listen::road::Road;
 use sockeye::listen::stream::ClientStream;
-use sockeye::listen::{Accepted, FrontDoor, GreetingLimits};
+use sockeye::listen::{Accepted, Door, FrontDoor, GreetingLimits};
 use sockeye::relay::{BacklogLimits, Relayer};
 use sockeye::request::{Protocol, Request, Source};
+use sockeye::route::Router;
 use sockeye::ssh::demo_server::DemoServer;
 use sockeye::ssh::placement::{View, Wish, choose};
 use sockeye::ssh::{ClientConfig, Connector, Pool, Prompter, SshOptions};
@@ -29,12 +32,8 @@ impl Road for Nowhere {
     type Channel = ();
     type Stream = DuplexStream;
 
-    fn server(&self) -> &'static str {
-        "nowhere"
-    }
-
-    fn dial(&self, _: &Request) -> impl Future<Output = Result<(), DialError>> + Send {
-        ready(Ok(()))
+    fn dial(&self, _: &Request) -> impl Future<Output = Result<Connected<()>, DialFailure>> + Send {
+        ready(Ok(Connected { channel: (), way: Way::default() }))
     }
 
     fn relay(&self, _: ClientStream, _: Bytes, (): ()) -> impl Future<Output = ()> + Send {
@@ -67,11 +66,8 @@ fn greetings(criterion: &mut Criterion) {
 /// One client: it sends all at once, and reads the first `answer` bytes.
 async fn greet(door: &Arc<FrontDoor<Nowhere>>, request: &[u8], answer: usize) {
     let (mut client, served) = UnixStream::pair().expect("a pair of sockets");
-    let accepted = Accepted {
-        stream: ClientStream::Unix(served),
-        source: Source::Unix,
-        listener: "bench".into(),
-    };
+    let accepted =
+        Accepted { stream: served.into(), source: Source::Unix, listener: "bench".into() };
     let client = async move {
         client.write_all(request).await.expect("an open socket");
         client.read_exact(&mut [0; 16][..answer]).await.expect("an answer");
@@ -83,7 +79,12 @@ fn relays(criterion: &mut Criterion) {
     let runtime = runtime();
     let server = runtime.block_on(DemoServer::start()).expect("the demo's SSH server");
     let pool = runtime.block_on(pool_to(&server));
-    let dialer = Dialer::new(pool.clone(), DEADLINE);
+    let name: Arc<str> = pool.server().into();
+    let routes = CurrentRoutes::new(Routes {
+        router: Router::via_one(Arc::clone(&name)),
+        servers: Servers::from_iter([(name, pool.clone())]),
+    });
+    let dialer = Dialer::new(routes, DEADLINE);
     let relayer = Relayer::new(BacklogLimits::default());
     let mut group = criterion.benchmark_group("relay");
     group.sample_size(10).throughput(Throughput::Bytes(DOWNLOAD as u64));
@@ -136,8 +137,8 @@ async fn download(dialer: &Dialer, relayer: &Relayer) {
         black_box(received)
     };
     let carry = async {
-        let channel = dialer.dial(&request).await.expect("a channel");
-        relayer.relay(ClientStream::Unix(served), Bytes::new(), channel).await
+        let connected = dialer.dial(&request, &Routing::Rules).await.expect("a channel");
+        relayer.relay(ClientStream::from(served), Bytes::new(), connected.channel).await
     };
     tokio::join!(send, receive, carry);
 }

@@ -9,12 +9,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
-use crate::dial::{DEADLINE, Dialer};
-use crate::listen::road::ThroughSsh;
+use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
+use crate::listen::road::RealRoad;
 use crate::listen::{
     CredentialsError, FrontDoor, GreetingLimits, ListenAddress, Listener, ProxyCredentials,
 };
 use crate::relay::{BacklogLimits, Relayer};
+use crate::route::Router;
 use crate::ssh::{
     ClientConfig, ConfigError, ConfigSource, ConnectError, Connector, Pool, PoolSize, Prompter,
     ServerName, SshOptions,
@@ -96,8 +97,14 @@ pub async fn run(
         () = &mut shutdown => return Ok(()),
     };
 
-    let road = ThroughSsh {
-        dialer: Dialer::new(pool.clone(), DEADLINE),
+    let server: Arc<str> = pool.server().into();
+    let routes = CurrentRoutes::new(Routes {
+        router: Router::via_one(Arc::clone(&server)),
+        servers: Servers::from_iter([(server, pool.clone())]),
+    });
+    let road = RealRoad {
+        dialer: Dialer::new(routes, DEADLINE),
+        routing: Routing::Rules,
         relayer: Relayer::new(options.backlog),
     };
     let door = Arc::new(FrontDoor::new(road, credentials, GreetingLimits::default()));

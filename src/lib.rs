@@ -34,15 +34,18 @@
 //!    Before a channel is confirmed a lost session is retried; a refused target is dialled once.
 
 pub mod app;
+pub mod channel;
 pub mod cli;
 pub mod destination;
 pub mod dial;
 pub mod forward;
+mod happy_eyeballs;
 pub mod listen;
 pub mod observe;
 mod printable;
 pub mod relay;
 pub mod request;
 pub mod route;
+pub mod socket;
 pub mod ssh;
 pub mod target;

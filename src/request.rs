@@ -1,7 +1,7 @@
 //! The one value that travels down the road: who asks for which target, through which listener.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::target::Target;
@@ -45,6 +45,16 @@ pub enum Source {
     Tcp(SocketAddr),
     /// A client of a unix socket, which has no address.
     Unix,
+}
+
+impl Source {
+    /// The address, where there is one.
+    pub fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip().to_canonical()),
+            Self::Unix => None,
+        }
+    }
 }
 
 impl fmt::Display for Protocol {

@@ -8,34 +8,23 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::detect::{Detected, detect};
+use super::door::{Accepted, Door};
 use super::greeting::{GreetingLimits, Greetings};
 use super::http::{self, Visitor};
 use super::linger::linger;
 use super::proxy_auth::ProxyCredentials;
-use super::road::{Road, ThroughSsh};
+use super::road::{self, RealRoad, Road};
 use super::socks::{self, SocksError};
 use super::stream::ClientStream;
-use crate::dial::DialError;
-use crate::printable::{Lines, printable};
-use crate::request::{Request, Source};
+use crate::dial::{Connected, DialFailure};
+use crate::request::Request;
 
 /// Where clients come in: every protocol on one socket. One door serves any number of listeners.
 #[derive(Debug)]
-pub struct FrontDoor<R = ThroughSsh> {
+pub struct FrontDoor<R = RealRoad> {
     road: R,
     credentials: Option<ProxyCredentials>,
     greetings: Greetings,
-}
-
-/// A connection that a listener has accepted.
-#[derive(Debug)]
-pub struct Accepted {
-    /// The client's socket.
-    pub stream: ClientStream,
-    /// Where it comes from.
-    pub source: Source,
-    /// The listener it came in by, as it is printed.
-    pub listener: Arc<str>,
 }
 
 /// A client that has been told that its channel is there, and the channel.
@@ -73,11 +62,7 @@ impl<R: Road> FrontDoor<R> {
         }
     }
 
-    /// Serves one client until its connection is over.
-    ///
-    /// After `shutdown` a connection in greeting is closed, an HTTP connection finishes the request
-    /// it is at, and a relay goes on. Dropping the future ends any of them.
-    pub async fn serve(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {
+    async fn serve_client(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {
         let Accepted { stream, source, listener } = accepted;
         let mut client = BufReader::with_capacity(GREETING_BUFFER, stream);
         let (seat, mut expiry) = self.greetings.enter();
@@ -112,32 +97,16 @@ impl<R: Road> FrontDoor<R> {
         }
     }
 
-    /// Ends the oldest connection in greeting, for the sake of its descriptor.
-    pub(crate) fn evict_oldest_greeting(&self) {
-        self.greetings.evict_oldest();
-    }
-
     pub(crate) fn credentials(&self) -> Option<&ProxyCredentials> {
         self.credentials.as_ref()
     }
 
     /// Dials, with one line in the log for what came of it.
-    pub(crate) async fn dial(&self, request: &Request) -> Result<R::Channel, DialError> {
-        let Request { protocol, target, .. } = request;
-        let result = self.road.dial(request).await;
-        match &result {
-            Ok(_) => debug!(%protocol, %target, "connected"),
-            Err(error) => {
-                // The text of an error may be the server's.
-                let error = || printable(&error.to_string(), MAX_LOGGED, Lines::One);
-                debug!(%protocol, %target, error = error(), "not connected");
-            }
-        }
-        result
-    }
-
-    pub(crate) fn server(&self) -> &str {
-        self.road.server()
+    pub(crate) async fn dial(
+        &self,
+        request: &Request,
+    ) -> Result<Connected<R::Channel>, DialFailure> {
+        road::dial(&self.road, request).await
     }
 
     pub(crate) fn stream(&self, channel: R::Channel) -> R::Stream {
@@ -170,10 +139,21 @@ impl<R: Road> FrontDoor<R> {
     }
 }
 
+impl<R: Road> Door for FrontDoor<R> {
+    /// After `shutdown` a connection in greeting is closed, an HTTP connection finishes the request
+    /// it is at, and a relay goes on.
+    async fn serve(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {
+        self.serve_client(accepted, shutdown).await;
+    }
+
+    /// The oldest connection in greeting goes.
+    fn make_room(&self) {
+        self.greetings.evict_oldest();
+    }
+}
+
 /// Holds any SOCKS greeting, and what an optimistic client sends along with it.
 const GREETING_BUFFER: usize = 1024;
-/// The longest error in a log line, in characters.
-const MAX_LOGGED: usize = 500;
 
 #[cfg(test)]
 mod tests;

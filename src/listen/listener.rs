@@ -14,8 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, debug_span, warn};
 
 use super::address::{Bind, ListenAddress};
-use super::front_door::{Accepted, FrontDoor};
-use super::road::Road;
+use super::door::{Accepted, Door};
 use super::socket_file::{self, SocketFile};
 use super::stream::ClientStream;
 use crate::request::Source;
@@ -90,9 +89,9 @@ impl Listener {
 
     /// Accepts until `shutdown`, and spawns a task on `tracker` for each connection. The tasks end
     /// by themselves: those still in greeting at once, the others with their connection.
-    pub async fn run<R: Road>(
+    pub async fn run<D: Door>(
         self,
-        door: Arc<FrontDoor<R>>,
+        door: Arc<D>,
         tracker: TaskTracker,
         shutdown: CancellationToken,
     ) {
@@ -120,7 +119,7 @@ impl Listener {
                             warn!(listener = %self.name, %error, "cannot accept connections for now");
                         }
                         // Its descriptor may be the one that is missing.
-                        door.evict_oldest_greeting();
+                        door.make_room();
                         tokio::select! {
                             () = shutdown.cancelled() => return,
                             () = sleep(trouble.pause()) => {}
@@ -136,11 +135,11 @@ impl Listener {
             Bound::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok((ClientStream::Tcp(stream), Source::Tcp(address)))
+                Ok((stream.into(), Source::Tcp(address)))
             }
             Bound::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
-                Ok((ClientStream::Unix(stream), Source::Unix))
+                Ok((stream.into(), Source::Unix))
             }
         }
     }
@@ -263,6 +262,7 @@ mod tests {
 
     use super::*;
     use crate::dial::DialError;
+    use crate::listen::front_door::FrontDoor;
     use crate::listen::greeting::GreetingLimits;
     use crate::listen::testing::{TestRoad, read_to_end};
 

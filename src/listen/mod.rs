@@ -7,14 +7,17 @@
 //! ```
 //!
 //! - [`address`]: what the user writes after `-D`; [`listener`]: the socket and its accept loop.
-//! - [`front_door`]: one client, from its first byte to the relay.
+//! - [`door`]: what a listener hands its clients to. [`front_door`]: one client of the proxy, from its
+//!   first byte to the relay. [`forward_door`]: one client of a forward, whose target is fixed.
 //! - `greeting`: how long a client may take to say what it wants, and how many may be at it.
 //! - `socks4`, `socks5`, `http`: the protocols; each has one total mapping of
 //!   [`DialError`](crate::dial::DialError).
-//! - [`road`]: what lies behind the door, as the door sees it.
+//! - [`road`]: what lies behind a door, as the door sees it.
 
 pub mod address;
 mod detect;
+pub mod door;
+pub mod forward_door;
 pub mod front_door;
 mod greeting;
 mod http;
@@ -31,7 +34,9 @@ pub mod stream;
 mod testing;
 
 pub use address::ListenAddress;
-pub use front_door::{Accepted, FrontDoor};
+pub use door::{Accepted, Door};
+pub use forward_door::ForwardDoor;
+pub use front_door::FrontDoor;
 pub use greeting::GreetingLimits;
 pub use listener::Listener;
 pub use proxy_auth::{CredentialsError, ProxyCredentials};

@@ -1,4 +1,4 @@
-//! What lies behind the front door, as the door sees it.
+//! What lies behind a door, as the door sees it.
 
 use std::future::Future;
 
@@ -7,15 +7,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use super::stream::ClientStream;
-use crate::dial::{DialError, Dialer};
+use crate::channel::Channel;
+use crate::dial::{Connected, DialFailure, Dialer, Routing};
+use crate::printable::{Lines, printable};
 use crate::relay::{Pipe, Relayer};
 use crate::request::Request;
-use crate::ssh;
 
-/// The way from a request to its destination. [`ThroughSsh`] is the one that leads somewhere; the tests
-/// of the protocols have their own.
+/// The way from a request to its target. [`RealRoad`] is the one that leads somewhere; the tests of the
+/// protocols have their own.
 pub trait Road: Send + Sync + 'static {
-    /// A confirmed connection to the destination. Dropping it closes it.
+    /// A confirmed connection to the target. Dropping it closes it.
     type Channel: Send + 'static;
     /// A channel as a byte stream.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
@@ -28,7 +29,7 @@ pub trait Road: Send + Sync + 'static {
     fn dial(
         &self,
         request: &Request,
-    ) -> impl Future<Output = Result<Self::Channel, DialError>> + Send;
+    ) -> impl Future<Output = Result<Connected<Self::Channel>, DialFailure>> + Send;
 
     /// Carries bytes both ways until both sides are done. `early` goes first.
     fn relay(
@@ -40,38 +41,57 @@ pub trait Road: Send + Sync + 'static {
 
     /// The channel as a byte stream. A cut reads as an error, never as the end.
     fn stream(&self, channel: Self::Channel) -> Self::Stream;
-
-    /// The SSH server that the road leads through, as the user named it.
-    fn server(&self) -> &str;
 }
 
-/// The road through SSH.
+/// The road by the rules, or by what a forward fixes: over SSH servers, or direct.
 #[derive(Clone, Debug)]
-pub struct ThroughSsh {
+pub struct RealRoad {
     /// Opens channels.
     pub dialer: Dialer,
+    /// Who says which way they go.
+    pub routing: Routing,
     /// Serves them.
     pub relayer: Relayer,
 }
 
-impl Road for ThroughSsh {
-    type Channel = ssh::Channel;
+impl Road for RealRoad {
+    type Channel = Channel;
     type Stream = Pipe;
 
-    async fn dial(&self, request: &Request) -> Result<Self::Channel, DialError> {
-        self.dialer.dial(request).await
+    async fn dial(&self, request: &Request) -> Result<Connected<Channel>, DialFailure> {
+        self.dialer.dial(request, &self.routing).await
     }
 
-    async fn relay(&self, client: ClientStream, early: Bytes, channel: Self::Channel) {
+    async fn relay(&self, client: ClientStream, early: Bytes, channel: Channel) {
         let ended = self.relayer.relay(client, early, channel).await;
         debug!(?ended, "relay over");
     }
 
-    fn stream(&self, channel: Self::Channel) -> Self::Stream {
+    fn stream(&self, channel: Channel) -> Pipe {
         self.relayer.pipe(channel)
     }
-
-    fn server(&self) -> &str {
-        self.dialer.server()
-    }
 }
+
+/// Dials, with one line in the log for what came of it.
+pub(super) async fn dial<R: Road>(
+    road: &R,
+    request: &Request,
+) -> Result<Connected<R::Channel>, DialFailure> {
+    let Request { protocol, target, .. } = request;
+    let result = road.dial(request).await;
+    match &result {
+        Ok(Connected { way, .. }) => debug!(%protocol, %target, %way, "connected"),
+        Err(DialFailure { error, way }) => {
+            debug!(%protocol, %target, %way, error = in_a_line(error), "not connected");
+        }
+    }
+    result
+}
+
+/// An error as one line of the log: its text may be the server's.
+pub(super) fn in_a_line(error: &dyn std::error::Error) -> String {
+    printable(&error.to_string(), MAX_LOGGED, Lines::One)
+}
+
+/// The longest error in a log line, in characters.
+const MAX_LOGGED: usize = 500;

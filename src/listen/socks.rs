@@ -14,7 +14,7 @@ use super::road::Road;
 use super::stream::ClientStream;
 use super::{socks4, socks5};
 use crate::destination::Destination;
-use crate::dial::DialError;
+use crate::dial::{Connected, DialError, DialFailure};
 use crate::relay::Client as _;
 use crate::request::{Protocol, Request, Source};
 
@@ -105,13 +105,13 @@ impl Greeting {
             }
         };
         match dialled {
-            Ok(channel) => {
+            Ok(Connected { channel, .. }) => {
                 // A client that left before it could hear this is no news: the channel is closed.
                 client.write_all(version.granted()).await.ok()?;
                 let early = Bytes::copy_from_slice(client.buffer());
                 Some(Tunnel { client: client.into_inner(), early, channel })
             }
-            Err(error) => {
+            Err(DialFailure { error, .. }) => {
                 client.write_all(&version.refused(&error)).await.ok()?;
                 linger(client).await;
                 None

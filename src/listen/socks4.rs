@@ -67,6 +67,7 @@ pub(crate) fn reply_to(error: &DialError) -> [u8; 8] {
         | DialError::TimedOut
         | DialError::Unreachable
         | DialError::Prohibited { .. }
+        | DialError::Rejected { .. }
         | DialError::NoSession { .. } => REJECTED,
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn reply_to(error: &DialError) -> [u8; 10] {
         // "X'01' general SOCKS server failure"
         DialError::Unreachable | DialError::NoSession { .. } => 1,
         // "X'02' connection not allowed by ruleset"
-        DialError::Prohibited { .. } => 2,
+        DialError::Prohibited { .. } | DialError::Rejected { .. } => 2,
     })
 }
 

@@ -1,34 +1,31 @@
-//! The client's socket, TCP or unix, as one type.
+//! The client's connection as one type, whichever way it came in.
 
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
-use std::net::Shutdown;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::relay::{Client, READ_SIZE};
+use crate::relay::{Client, Pipe};
+use crate::socket::Socket;
 
-/// An accepted client connection.
+/// A client's connection.
 #[derive(Debug)]
 pub enum ClientStream {
-    /// Over TCP.
-    Tcp(TcpStream),
-    /// Over a unix socket.
-    Unix(UnixStream),
+    /// A socket that a listener of ours has accepted.
+    Socket(Socket),
+    /// A channel that the SSH server has opened for a client of its own, by the pipe before it.
+    Channel(Pipe),
 }
 
-/// Calls the same method of whichever socket it is.
+/// Calls the same method of whichever connection it is.
 macro_rules! either {
-    ($self:expr, $socket:ident => $call:expr) => {
+    ($self:expr, $stream:ident => $call:expr) => {
         match $self {
-            ClientStream::Tcp($socket) => $call,
-            ClientStream::Unix($socket) => $call,
+            ClientStream::Socket($stream) => $call,
+            ClientStream::Channel($stream) => $call,
         }
     };
 }
@@ -36,7 +33,7 @@ macro_rules! either {
 impl ClientStream {
     /// Whether the peer has stopped sending and all that it sent has been read.
     pub(crate) fn at_end(&self) -> bool {
-        matches!(self.socket().peek(&mut [MaybeUninit::uninit()]), Ok(0))
+        either!(self, stream => stream.at_end())
     }
 
     /// Reads through a shared reference.
@@ -45,78 +42,46 @@ impl ClientStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.poll_readable(cx))?;
-            match either!(self, socket => socket.try_read_buf(buf)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(drop)),
-            }
-        }
+        either!(self, stream => stream.poll_read_shared(cx, buf))
     }
 
     /// Lets go of the connection so that the peer sees a fault and not a clean end.
     pub(crate) fn reset(self) {
         self.arm();
     }
+}
 
-    fn set_linger(&self, linger: Option<Duration>) {
-        if let Self::Tcp(socket) = self {
-            // It fails only where the socket is dead already.
-            let _ = SockRef::from(socket).set_linger(linger);
-        }
+impl From<TcpStream> for ClientStream {
+    fn from(stream: TcpStream) -> Self {
+        Self::Socket(Socket::Tcp(stream))
     }
+}
 
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, socket => socket.poll_read_ready(cx))
-    }
-
-    fn socket(&self) -> SockRef<'_> {
-        either!(self, socket => SockRef::from(socket))
+impl From<UnixStream> for ClientStream {
+    fn from(stream: UnixStream) -> Self {
+        Self::Socket(Socket::Unix(stream))
     }
 }
 
 impl Client for ClientStream {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        loop {
-            if self.poll_readable(cx)?.is_pending() {
-                if buf.is_empty() {
-                    *buf = BytesMut::new();
-                }
-                return Poll::Pending;
-            }
-            buf.reserve(READ_SIZE);
-            match either!(self, socket => socket.try_read_buf(buf)) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
-            }
-        }
+        either!(self, stream => Client::poll_read(stream, cx, buf))
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(either!(self, socket => socket.poll_write_ready(cx)))?;
-            match either!(self, socket => socket.try_write_vectored(bufs)) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
-        }
+        either!(self, stream => Client::poll_write(stream, cx, bufs))
     }
 
     fn arm(&self) {
-        // With a linger time of zero, close() sends a RST and throws away what is unsent. A unix
-        // socket knows no such thing: its peer sees the end of the stream, or ECONNRESET where we
-        // had not read all that it sent.
-        self.set_linger(Some(Duration::ZERO));
+        either!(self, stream => stream.arm());
     }
 
-    fn poll_shutdown(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.set_linger(None);
-        Poll::Ready(self.socket().shutdown(Shutdown::Write))
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => Client::poll_shutdown(stream, cx))
     }
 
     async fn gone(&self) {
-        // The kernel reports an error when the peer has reset the connection.
-        let _ = either!(self, socket => socket.ready(Interest::ERROR).await);
+        either!(self, stream => stream.gone().await);
     }
 }
 
@@ -126,7 +91,7 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), socket => Pin::new(socket).poll_read(cx, buf))
+        either!(self.get_mut(), stream => Pin::new(stream).poll_read(cx, buf))
     }
 }
 
@@ -136,7 +101,7 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        either!(self.get_mut(), socket => Pin::new(socket).poll_write(cx, buf))
+        either!(self.get_mut(), stream => Pin::new(stream).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -144,18 +109,18 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        either!(self.get_mut(), socket => Pin::new(socket).poll_write_vectored(cx, bufs))
+        either!(self.get_mut(), stream => Pin::new(stream).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self.get_mut(), stream => Pin::new(stream).poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), socket => Pin::new(socket).poll_shutdown(cx))
+        either!(self.get_mut(), stream => Pin::new(stream).poll_shutdown(cx))
     }
 }

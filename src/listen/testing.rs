@@ -18,12 +18,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::front_door::{Accepted, FrontDoor};
+use super::door::{Accepted, Door as _};
+use super::front_door::FrontDoor;
 use super::greeting::GreetingLimits;
 use super::proxy_auth::ProxyCredentials;
 use super::road::Road;
 use super::stream::ClientStream;
-use crate::dial::DialError;
+use crate::dial::{Carrier, Connected, DialError, DialFailure, Way};
 use crate::request::{Request, Source};
 
 /// What every dial comes to.
@@ -76,8 +77,7 @@ impl House {
         credentials: Option<ProxyCredentials>,
         limits: GreetingLimits,
     ) -> Self {
-        let (sender, dialled) = mpsc::unbounded_channel();
-        let road = TestRoad { outcome, dialled: sender };
+        let (road, dialled) = TestRoad::new(outcome);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let door = Arc::new(FrontDoor::new(road, credentials, limits));
         Self { listener, door, shutdown: CancellationToken::new(), dialled }
@@ -89,7 +89,7 @@ impl House {
         let client = TcpStream::connect(address).await.expect("room in the queue");
         let (stream, source) = self.listener.accept().await.expect("a client");
         let accepted = Accepted {
-            stream: ClientStream::Tcp(stream),
+            stream: stream.into(),
             source: Source::Tcp(source),
             listener: "test:1".into(),
         };
@@ -141,10 +141,15 @@ impl Far {
 }
 
 impl TestRoad {
+    /// A road, and what is dialled on it.
+    pub(crate) fn new(outcome: Outcome) -> (Self, mpsc::UnboundedReceiver<Dialled>) {
+        let (sender, dialled) = mpsc::unbounded_channel();
+        (Self { outcome, dialled: sender }, dialled)
+    }
+
     /// A road that leads nowhere.
     pub(crate) fn failing(error: DialError) -> Self {
-        let (dialled, _) = mpsc::unbounded_channel();
-        Self { outcome: Outcome::Fail(error), dialled }
+        Self::new(Outcome::Fail(error)).0
     }
 }
 
@@ -152,7 +157,7 @@ impl Road for TestRoad {
     type Channel = TestChannel;
     type Stream = TestChannel;
 
-    async fn dial(&self, request: &Request) -> Result<TestChannel, DialError> {
+    async fn dial(&self, request: &Request) -> Result<Connected<TestChannel>, DialFailure> {
         let request = request.clone();
         match &self.outcome {
             Outcome::Connect => {
@@ -160,11 +165,11 @@ impl Road for TestRoad {
                 let cut = Arc::<AtomicBool>::default();
                 let far = Some(Far { stream: far, cut: cut.clone() });
                 let _ = self.dialled.send(Dialled { request, far });
-                Ok(TestChannel { stream: near, cut })
+                Ok(Connected { channel: TestChannel { stream: near, cut }, way: way() })
             }
             Outcome::Fail(error) => {
                 let _ = self.dialled.send(Dialled { request, far: None });
-                Err(error.clone())
+                Err(DialFailure { error: error.clone(), way: way() })
             }
             Outcome::Hang(token) => {
                 let _held = token.clone();
@@ -183,10 +188,6 @@ impl Road for TestRoad {
 
     fn stream(&self, channel: TestChannel) -> TestChannel {
         channel
-    }
-
-    fn server(&self) -> &'static str {
-        "test<server>"
     }
 }
 
@@ -221,6 +222,11 @@ impl AsyncWrite for TestChannel {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+/// The way that every request takes.
+fn way() -> Way {
+    Way { rule: Some("test<rule>".into()), carrier: Carrier::Server("test<server>".into()) }
 }
 
 /// Reads to the end of the stream; a reset is a failed test.

@@ -16,7 +16,8 @@ use super::backlog::Backlog;
 use super::client::Client;
 use super::limits::Share;
 use super::spill::Spill;
-use crate::ssh::{ChannelReader, Incoming, Pace};
+use crate::channel::{Company, Incoming, Reader};
+use crate::ssh::Pace;
 
 /// How the downward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub(super) enum Drained {
 pub(super) async fn drain<C: Client>(
     relayer: &Relayer,
     client: &C,
-    reader: &mut ChannelReader,
+    reader: &mut Reader,
 ) -> Drained {
     let mut drain = Drain {
         relayer,
@@ -56,7 +57,7 @@ pub(super) async fn drain<C: Client>(
 struct Drain<'a, C> {
     relayer: &'a Relayer,
     client: &'a C,
-    reader: &'a mut ChannelReader,
+    reader: &'a mut Reader,
     backlog: Backlog,
     /// What follows after the backlog.
     spill: Option<Spill>,
@@ -119,7 +120,7 @@ impl<C: Client> Drain<'_, C> {
                 return Taken::Held;
             }
             if self.joined.take().is_some() {
-                self.reader.lease().set_held(false);
+                self.reader.set_held(false);
             }
             match self.reader.poll_recv(cx) {
                 Poll::Pending => return Taken::All,
@@ -142,7 +143,11 @@ impl<C: Client> Drain<'_, C> {
     /// Whether there is no room in memory and nobody who would suffer from waiting. What has been
     /// spilled while somebody was there goes first.
     fn must_hold(&self) -> bool {
-        (self.is_full() || self.spill.is_some()) && self.reader.lease().is_alone()
+        match self.reader.company() {
+            Company::Present => false,
+            Company::Absent => self.is_full() || self.spill.is_some(),
+            Company::Never => self.backlog.len() >= BATCH,
+        }
     }
 
     /// Whether memory has no more room for this connection.
@@ -157,11 +162,11 @@ impl<C: Client> Drain<'_, C> {
 
     /// Whether another channel has come to the session since taking was stopped.
     fn poll_joined(&mut self, cx: &mut Context<'_>) -> bool {
-        let lease = self.reader.lease();
-        let joined = self.joined.get_or_insert_with(|| Box::pin(lease.joined()));
+        let joined = self.joined.get_or_insert_with(|| self.reader.joined());
+        let joined = joined.as_mut().poll(cx).is_ready();
         // Somebody may have come before we began to wait.
-        let joined = joined.as_mut().poll(cx).is_ready() || !lease.is_alone();
-        lease.set_held(!joined);
+        let joined = joined || self.reader.company() == Company::Present;
+        self.reader.set_held(!joined);
         joined
     }
 
@@ -229,7 +234,7 @@ impl<C: Client> Drain<'_, C> {
         self.disk.set(self.spill.as_ref().map_or(0, Spill::on_disk));
         let waiting = self.memory.taken() + self.disk.taken();
         let pace = if waiting >= LARGE { Pace::Slow } else { Pace::Kept };
-        self.reader.lease().set_pace(pace);
+        self.reader.set_pace(pace);
     }
 }
 

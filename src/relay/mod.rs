@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use crate::ssh::{Channel, ChannelReader, Incoming};
+use crate::channel::{Channel, Incoming, Reader};
 
 mod backlog;
 mod client;
@@ -64,9 +64,14 @@ impl Relayer {
     /// # Cancel safety
     ///
     /// Dropped, it closes the channel and the client's connection.
-    pub async fn relay<C: Client>(&self, client: C, early: Bytes, channel: Channel) -> Ended {
+    pub async fn relay<C: Client>(
+        &self,
+        client: C,
+        early: Bytes,
+        channel: impl Into<Channel>,
+    ) -> Ended {
         client.arm();
-        let (mut reader, writer) = channel.split();
+        let (mut reader, writer) = channel.into().split();
         let closing = {
             let mut up = pin!(up::pump(&client, early, &writer));
             let mut sent = None;
@@ -83,7 +88,8 @@ impl Relayer {
 
     /// Starts a relay between `channel` and the pipe that it returns. The relay's task ends when
     /// the channel does, or soon after the pipe is dropped.
-    pub fn pipe(&self, channel: Channel) -> Pipe {
+    pub fn pipe(&self, channel: impl Into<Channel>) -> Pipe {
+        let channel = channel.into();
         let (near, far) = pipe::ends();
         let relayer = self.clone();
         tokio::spawn(async move { relayer.relay(far, Bytes::new(), channel).await });
@@ -94,7 +100,7 @@ impl Relayer {
     async fn until_drained<C: Client>(
         &self,
         client: &C,
-        reader: &mut ChannelReader,
+        reader: &mut Reader,
         mut up: Pin<&mut impl Future<Output = Sent>>,
         sent: &mut Option<Sent>,
     ) -> Drained {
@@ -135,7 +141,7 @@ enum Closing {
 }
 
 impl Closing {
-    async fn finish<C: Client>(self, client: C, reader: &mut ChannelReader) -> Ended {
+    async fn finish<C: Client>(self, client: C, reader: &mut Reader) -> Ended {
         match self {
             Self::Done => Ended::Clean,
             Self::ClientStillSends => {
@@ -164,7 +170,7 @@ impl Closing {
 
 /// After the server's EOF: the client may go on sending until it is done or the server closes.
 async fn until_closed(
-    reader: &mut ChannelReader,
+    reader: &mut Reader,
     up: Pin<&mut impl Future<Output = Sent>>,
     mut sent: Option<Sent>,
 ) -> Closing {
@@ -186,7 +192,7 @@ async fn until_closed(
 }
 
 /// Waits for the server's CLOSE and drops what comes before it. `None` is a cut.
-async fn closed(reader: &mut ChannelReader) -> Option<()> {
+async fn closed(reader: &mut Reader) -> Option<()> {
     loop {
         match reader.recv().await? {
             Incoming::Close => return Some(()),

@@ -1,4 +1,5 @@
-//! A channel as a byte stream in memory, for code that wants `AsyncRead` and `AsyncWrite` (hyper).
+//! A channel as a byte stream in memory, for whatever wants a stream and not a channel: hyper, and a
+//! front door whose client is a channel that the server opened.
 //!
 //! A relay of its own serves the other end, so that the promises about ends are kept in one place.
 
@@ -14,89 +15,80 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::client::{Client, READ_SIZE};
 
-/// The near end of a pipe. A cut reads as `ConnectionReset`, never as the end of the stream.
+/// One end of a pipe. A cut at the other reads as `ConnectionReset`, never as the end of the stream.
 #[derive(Debug)]
 pub struct Pipe {
-    stream: DuplexStream,
-    cut: Arc<AtomicBool>,
+    // Whatever reads and writes runs in one task: the lock is never waited for.
+    stream: Mutex<DuplexStream>,
+    /// Whether letting go of this end is a cut.
+    armed: Arc<AtomicBool>,
+    /// The same, of the other end.
+    other_armed: Arc<AtomicBool>,
+    /// All that the other end sent has been read.
+    at_end: AtomicBool,
+    /// Cancelled when the other end is gone.
+    other_gone: CancellationToken,
     _gone: DropGuard,
 }
 
 /// Both ends of a new pipe.
-pub(super) fn ends() -> (Pipe, FarEnd) {
+pub(super) fn ends() -> (Pipe, Pipe) {
     let (near, far) = duplex(READ_SIZE);
-    let cut = Arc::default();
-    let gone = CancellationToken::new();
-    let far = FarEnd { stream: Mutex::new(far), cut: Arc::clone(&cut), gone: gone.clone() };
-    (Pipe { stream: near, cut, _gone: gone.drop_guard() }, far)
+    let (near_armed, far_armed) = (Arc::default(), Arc::default());
+    let (near_gone, far_gone) = (CancellationToken::new(), CancellationToken::new());
+    let near_drop = near_gone.clone().drop_guard();
+    let far_drop = far_gone.clone().drop_guard();
+    (
+        Pipe::new(near, Arc::clone(&near_armed), Arc::clone(&far_armed), far_gone, near_drop),
+        Pipe::new(far, far_armed, near_armed, near_gone, far_drop),
+    )
 }
 
-impl AsyncRead for Pipe {
-    fn poll_read(
-        self: Pin<&mut Self>,
+impl Pipe {
+    fn new(
+        stream: DuplexStream,
+        armed: Arc<AtomicBool>,
+        other_armed: Arc<AtomicBool>,
+        other_gone: CancellationToken,
+        gone: DropGuard,
+    ) -> Self {
+        let (stream, at_end) = (Mutex::new(stream), AtomicBool::new(false));
+        Self { stream, armed, other_armed, at_end, other_gone, _gone: gone }
+    }
+
+    /// Whether the other end has stopped sending and all that it sent has been read.
+    pub(crate) fn at_end(&self) -> bool {
+        self.at_end.load(Ordering::Acquire)
+    }
+
+    /// Reads through a shared reference.
+    pub(crate) fn poll_read_shared(
+        &self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        if buf.filled().len() == before && buf.remaining() > 0 && this.cut.load(Ordering::Acquire) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        ready!(Pin::new(&mut *self.stream()).poll_read(cx, buf))?;
+        if buf.filled().len() == before && buf.remaining() > 0 {
+            if self.other_armed.load(Ordering::Acquire) {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+            self.at_end.store(true, Ordering::Release);
         }
         Poll::Ready(Ok(()))
     }
-}
 
-impl AsyncWrite for Pipe {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-}
-
-/// The end that a relay serves.
-pub(super) struct FarEnd {
-    // Both pumps run in one task: the lock is never waited for.
-    stream: Mutex<DuplexStream>,
-    cut: Arc<AtomicBool>,
-    gone: CancellationToken,
-}
-
-impl FarEnd {
     fn stream(&self) -> MutexGuard<'_, DuplexStream> {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Client for FarEnd {
+impl Client for Pipe {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         let start = buf.len();
         buf.resize(start + READ_SIZE, 0);
         let mut read = ReadBuf::new(&mut buf[start..]);
-        let polled = Pin::new(&mut *self.stream()).poll_read(cx, &mut read);
+        let polled = self.poll_read_shared(cx, &mut read);
         let end = start + read.filled().len();
         if polled.is_pending() && start == 0 {
             *buf = BytesMut::new();
@@ -111,16 +103,56 @@ impl Client for FarEnd {
     }
 
     fn arm(&self) {
-        self.cut.store(true, Ordering::Release);
+        self.armed.store(true, Ordering::Release);
     }
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.cut.store(false, Ordering::Release);
+        self.armed.store(false, Ordering::Release);
         Pin::new(&mut *self.stream()).poll_shutdown(cx)
     }
 
     async fn gone(&self) {
-        self.gone.cancelled().await;
+        self.other_gone.cancelled().await;
+    }
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_read_shared(cx, buf)
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Client::poll_write(&*self, cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Client::poll_write(&*self, cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Client::poll_shutdown(&*self, cx)
     }
 }
 
@@ -128,20 +160,15 @@ impl Client for FarEnd {
 mod tests {
     use std::future::poll_fn;
 
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
-    async fn write(far: &FarEnd, bytes: &[u8]) {
-        let written = poll_fn(|cx| far.poll_write(cx, &[IoSlice::new(bytes)])).await;
-        assert_eq!(written.expect("an open pipe"), bytes.len());
-    }
-
     #[tokio::test]
     async fn a_reset_reads_as_a_fault_after_what_was_sent() {
-        let (mut near, far) = ends();
+        let (mut near, mut far) = ends();
         far.arm();
-        write(&far, b"half").await;
+        far.write_all(b"half").await.expect("an open pipe");
         drop(far);
         let mut seen = Vec::new();
         let error = near.read_to_end(&mut seen).await.expect_err("a cut");
@@ -151,20 +178,32 @@ mod tests {
 
     #[tokio::test]
     async fn an_end_reads_as_an_end() {
-        let (mut near, far) = ends();
+        let (mut near, mut far) = ends();
         far.arm();
-        write(&far, b"whole").await;
-        poll_fn(|cx| far.poll_shutdown(cx)).await.expect("an open pipe");
+        far.write_all(b"whole").await.expect("an open pipe");
+        poll_fn(|cx| Client::poll_shutdown(&far, cx)).await.expect("an open pipe");
         drop(far);
         let mut seen = Vec::new();
+        assert!(!near.at_end());
         near.read_to_end(&mut seen).await.expect("a clean end");
         assert_eq!(seen, b"whole");
+        assert!(near.at_end());
     }
 
     #[tokio::test]
-    async fn the_relay_notices_that_the_pipe_was_dropped() {
+    async fn an_end_that_was_never_armed_ends_cleanly() {
+        let (near, mut far) = ends();
+        drop(near);
+        far.read_to_end(&mut Vec::new()).await.expect("a clean end");
+    }
+
+    #[tokio::test]
+    async fn each_notices_that_the_other_was_dropped() {
         let (near, far) = ends();
         drop(near);
         far.gone().await;
+        let (near, far) = ends();
+        drop(far);
+        near.gone().await;
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 
 use super::client::Client;
-use crate::ssh::ChannelWriter;
+use crate::channel::Writer;
 
 /// How the upward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) enum Sent {
 }
 
 /// Sends `early` and then all that the client sends.
-pub(super) async fn pump<C: Client>(client: &C, early: Bytes, writer: &ChannelWriter) -> Sent {
+pub(super) async fn pump<C: Client>(client: &C, early: Bytes, writer: &Writer) -> Sent {
     let mut chunk = early;
     let mut buffer = BytesMut::new();
     loop {

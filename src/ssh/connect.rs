@@ -44,9 +44,12 @@ pub enum ConnectError {
         /// The limit.
         limit: Duration,
     },
-    /// The handshake failed: no SSH server, no common algorithm, a host key that is not trusted.
+    /// The handshake failed: no SSH server, no common algorithm.
     #[error("{0}")]
     Handshake(String),
+    /// The host key is not to be trusted.
+    #[error("{0}")]
+    HostKey(String),
     /// Version, key exchange or login took longer than the limit.
     #[error("the server did not finish the {stage} within {limit:?}")]
     TimedOut {
@@ -58,15 +61,18 @@ pub enum ConnectError {
     /// The server does not accept us.
     #[error(transparent)]
     Login(#[from] AuthError),
+    /// Nobody wants a session any more.
+    #[error("stopped while connecting")]
+    Stopped,
 }
 
 impl ConnectError {
     /// How the server may take another attempt.
     pub(super) fn offence(&self) -> Offence {
         match self {
-            Self::Reach(_) | Self::NoAnswer { .. } => Offence::None,
+            Self::Reach(_) | Self::NoAnswer { .. } | Self::Stopped => Offence::None,
             Self::Handshake(_) | Self::TimedOut { .. } => Offence::TurnedAway,
-            Self::Login(_) => Offence::Refused,
+            Self::HostKey(_) | Self::Login(_) => Offence::Refused,
         }
     }
 }
@@ -232,7 +238,11 @@ async fn barrier(handle: &Handle<SessionHandler>) -> Barrier {
 }
 
 fn handler_error(error: &HandlerError) -> ConnectError {
-    ConnectError::Handshake(error.in_words())
+    let text = error.in_words();
+    match error {
+        HandlerError::HostKey(_) => ConnectError::HostKey(text),
+        HandlerError::Library(_) | HandlerError::KeyType { .. } => ConnectError::Handshake(text),
+    }
 }
 
 /// How long the TCP connection may take, where `ConnectTimeout` does not say.

@@ -34,7 +34,10 @@ pub use host_key::{HostKeyError, RefusedKey};
 pub use known_hosts::{KnownHostsError, RecordedKey};
 pub(crate) use load::Pace;
 pub use open_failure::TargetFault;
-pub use pool::{FirstSession, InvalidPoolSize, Placed, Pool, PoolSize, placement};
+pub use pool::{
+    Burden, FirstAttempt, FirstSession, InvalidPoolSize, Placed, Pool, PoolSize, Standing,
+    placement,
+};
 pub use prompt::{PromptError, Prompter};
 pub use reach::ReachError;
 pub use remote_listener::{Forwarded, ListenError, Place, Refusal, RemoteListener};

@@ -86,7 +86,9 @@ impl<'a> Monitor<'a> {
 
     fn answered(&mut self) {
         if let Some(ping) = self.ping.take() {
-            debug!(round_trip = ?ping.asked.elapsed(), "the server answers");
+            let round_trip = ping.asked.elapsed();
+            debug!(?round_trip, "the server answers");
+            self.session.set_round_trip(round_trip);
         }
         self.heard = Instant::now();
         self.session.set_stuck(false);

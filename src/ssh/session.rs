@@ -32,6 +32,8 @@ pub(super) struct Session {
     drained: CancellationToken,
     stuck: AtomicBool,
     answered: AtomicU64,
+    /// In microseconds; 0 before the first was measured.
+    round_trip: AtomicU64,
     probe: Notify,
     suspect: Notify,
 }
@@ -75,6 +77,7 @@ impl Session {
             drained: CancellationToken::new(),
             stuck: AtomicBool::new(false),
             answered: AtomicU64::new(0),
+            round_trip: AtomicU64::new(0),
             probe: Notify::new(),
             suspect: Notify::new(),
         }
@@ -239,6 +242,16 @@ impl Session {
     /// Bytes that came from the server so far, whatever they say.
     pub(super) fn received(&self) -> u64 {
         self.observed.received.load(Relaxed)
+    }
+
+    /// The last round trip to the server, where one was measured.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        Some(self.round_trip.load(Relaxed)).filter(|&micros| micros > 0).map(Duration::from_micros)
+    }
+
+    pub(super) fn set_round_trip(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.round_trip.store(micros.max(1), Relaxed);
     }
 
     /// Opens that the server has answered so far, either way.

@@ -52,9 +52,9 @@ impl Front {
             Self::Tcp(address) => {
                 let socket = TcpStream::connect(address).await?;
                 socket.set_nodelay(true)?;
-                Ok(ClientStream::Tcp(socket))
+                Ok(socket.into())
             }
-            Self::Unix(path) => UnixStream::connect(path).await.map(ClientStream::Unix),
+            Self::Unix(path) => UnixStream::connect(path).await.map(ClientStream::from),
         }
     }
 

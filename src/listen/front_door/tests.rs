@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::*;
+use crate::dial::DialError;
 use crate::listen::testing::{HANG, House, Outcome, credentials, read_to_end, take};
 
 const SOCKS4: &[u8] = b"\x04\x01\x00\x50\xc0\x00\x02\x07me\0";
@@ -86,7 +87,7 @@ async fn a_client_that_resets_while_dialling_ends_the_dial() {
         client.write_all(early.as_bytes()).await.expect("sent");
         house.dialled().await;
         assert_eq!(Arc::strong_count(&token), 3, "the dial is under way");
-        ClientStream::Tcp(client).reset();
+        ClientStream::from(client).reset();
         timeout(HANG, task).await.expect("over").expect("no panic");
         assert_eq!(Arc::strong_count(&token), 2, "the dial is over");
     }

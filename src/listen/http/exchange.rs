@@ -20,8 +20,9 @@ use super::failure::{Afterwards, Failure, Fault};
 use super::form::Form;
 use super::headers::{prepare_request, prepare_response};
 use super::slot::Slot;
-use super::upstream::Upstream;
+use super::upstream::{Opened, Upstream};
 use crate::destination::Destination;
+use crate::dial::Connected;
 use crate::listen::front_door::FrontDoor;
 use crate::listen::greeting::Seat;
 use crate::listen::road::Road;
@@ -104,7 +105,7 @@ impl<R: Road> Exchange<R> {
                 if !matches!(failure, Failure::Dial { .. }) {
                     debug!(error = %failure, "request refused");
                 }
-                failure.into_response(afterwards, self.door.server()).map(Either::Right)
+                failure.into_response(afterwards).map(Either::Right)
             }
         }
     }
@@ -148,7 +149,7 @@ impl<R: Road> Exchange<R> {
         wish: &request::Request,
         destination: &Destination,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let channel = self.dial(wish, destination).await?;
+        let Connected { channel, .. } = self.dial(wish, destination).await?;
         self.next.put(Next::Tunnel { client: hyper::upgrade::on(&mut request), channel });
         let mut response = Response::new(Either::Right(Full::default()));
         response.extensions_mut().insert(ReasonPhrase::from_static(b"Connection established"));
@@ -165,18 +166,24 @@ impl<R: Road> Exchange<R> {
         prepare_request(&mut request, destination).map_err(|_| Failure::TransferCoding)?;
         let client = hyper::upgrade::on(&mut request);
         let offered = request.headers().contains_key(hyper::header::UPGRADE);
-        let open =
-            async { self.dial(wish, destination).await.map(|channel| self.door.stream(channel)) };
+        let open = async {
+            let Connected { channel, way } = self.dial(wish, destination).await?;
+            Ok(Opened { stream: self.door.stream(channel), way })
+        };
         let request = request.map(Either::Left);
-        let mut response = self.upstream.send(request, destination, open).await?;
+        let (mut response, way) = self.upstream.send(request, destination, open).await?;
+        let fault = |fault| {
+            let (destination, way) = (destination.clone(), way.clone());
+            Failure::Upstream { destination, fault, way }
+        };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             if !offered {
-                return Err(fault(destination, Fault::Upgrade));
+                return Err(fault(Fault::Upgrade));
             }
             let server = hyper::upgrade::on(&mut response);
             self.next.put(Next::Upgrade { client, server });
         }
-        prepare_response(&mut response).map_err(|_| fault(destination, Fault::TransferCoding))?;
+        prepare_response(&mut response).map_err(|_| fault(Fault::TransferCoding))?;
         Ok(response.map(Either::Left))
     }
 
@@ -184,14 +191,10 @@ impl<R: Road> Exchange<R> {
         &self,
         wish: &request::Request,
         destination: &Destination,
-    ) -> Result<R::Channel, Failure> {
+    ) -> Result<Connected<R::Channel>, Failure> {
         let dialled = self.door.dial(wish).await;
-        dialled.map_err(|error| Failure::Dial { destination: destination.clone(), error })
+        dialled.map_err(|failure| Failure::Dial { destination: destination.clone(), failure })
     }
-}
-
-fn fault(destination: &Destination, fault: Fault) -> Failure {
-    Failure::Upstream { destination: destination.clone(), fault }
 }
 
 /// The decoded `user:password` of a Basic field value.

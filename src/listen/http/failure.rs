@@ -12,7 +12,7 @@ use hyper::{Response, StatusCode};
 use super::form::BadRequest;
 use super::page::page;
 use crate::destination::Destination;
-use crate::dial::DialError;
+use crate::dial::{Carrier, DialError, DialFailure, Way};
 
 /// Why a request got no response of a web server, and no tunnel.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +25,10 @@ pub(crate) enum Failure {
     AuthenticationRequired,
     #[error("the request's content has a transfer coding other than chunked")]
     TransferCoding,
-    #[error("{destination}: {error}")]
-    Dial { destination: Destination, error: DialError },
+    #[error("{destination}: {failure}")]
+    Dial { destination: Destination, failure: DialFailure },
     #[error("{destination}: {fault}")]
-    Upstream { destination: Destination, fault: Fault },
+    Upstream { destination: Destination, fault: Fault, way: Way },
 }
 
 /// What a web server did wrong once it was connected.
@@ -53,14 +53,9 @@ pub(crate) enum Afterwards {
 
 impl Failure {
     /// The response. The connection is closed when the request asks for it or was not understood.
-    /// `server` is the SSH server that the road leads through.
-    pub(crate) fn into_response(
-        self,
-        afterwards: Afterwards,
-        server: &str,
-    ) -> Response<Full<Bytes>> {
+    pub(crate) fn into_response(self, afterwards: Afterwards) -> Response<Full<Bytes>> {
         let (status, error) = self.kind();
-        let page = page(status, &self.to_string(), self.is_behind_the_server().then_some(server));
+        let page = page(status, &self.to_string(), self.way().as_ref());
         let mut response = Response::new(Full::from(page));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -90,7 +85,7 @@ impl Failure {
             }
             // RFC 9112 section 6.1 asks for 501.
             Self::TransferCoding => (StatusCode::NOT_IMPLEMENTED, "http_request_error"),
-            Self::Dial { error, .. } => dial_kind(error),
+            Self::Dial { failure, .. } => dial_kind(&failure.error),
             Self::Upstream { fault, .. } => (StatusCode::BAD_GATEWAY, fault.kind()),
         };
         (status, Some(error))
@@ -109,25 +104,54 @@ impl Failure {
 
     fn details(&self) -> String {
         match self {
-            Self::Dial { error, .. } => error.to_string(),
+            Self::Dial { failure, .. } => failure.to_string(),
             Self::Upstream { fault, .. } => fault.to_string(),
             other => other.to_string(),
         }
     }
 
-    /// Whether it happened on the far side of the SSH server, which the text itself does not name.
-    fn is_behind_the_server(&self) -> bool {
-        matches!(self, Self::Dial { .. } | Self::Upstream { .. }) && self.next_hop().is_none()
+    /// The way that the request took, but for what the text itself names.
+    fn way(&self) -> Option<Way> {
+        match self {
+            Self::Dial { failure: DialFailure { error, way }, .. } => {
+                let Way { mut rule, mut carrier } = way.clone();
+                match error {
+                    DialError::Prohibited { .. } => carrier = Carrier::None,
+                    DialError::Rejected { .. } => rule = None,
+                    DialError::ConnectionRefused
+                    | DialError::NameNotFound
+                    | DialError::NoRouteToHost
+                    | DialError::NetworkUnreachable
+                    | DialError::TimedOut
+                    | DialError::Unreachable
+                    | DialError::NoSession { .. } => {}
+                }
+                Some(Way { rule, carrier })
+            }
+            Self::Upstream { way, .. } => Some(way.clone()),
+            Self::NotForAProxy
+            | Self::BadRequest(_)
+            | Self::AuthenticationRequired
+            | Self::TransferCoding => None,
+        }
     }
 
     /// The SSH server, where it is the one to speak to (RFC 9209 section 2.1.2).
     fn next_hop(&self) -> Option<&str> {
-        match self {
-            Self::Dial {
-                error: DialError::Prohibited { server } | DialError::NoSession { server, .. },
-                ..
-            } => Some(server),
-            _ => None,
+        let Self::Dial { failure, .. } = self else { return None };
+        match &failure.error {
+            DialError::Prohibited { server } => Some(server),
+            DialError::NoSession { servers } => match servers.as_slice() {
+                [only] => Some(&only.server),
+                _ => None,
+            },
+            DialError::ConnectionRefused
+            | DialError::NameNotFound
+            | DialError::NoRouteToHost
+            | DialError::NetworkUnreachable
+            | DialError::TimedOut
+            | DialError::Unreachable
+            | DialError::Rejected { .. } => None,
         }
     }
 }
@@ -163,6 +187,8 @@ fn dial_kind(error: &DialError) -> (StatusCode, &'static str) {
         DialError::Unreachable => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
         // Section 2.3.5
         DialError::Prohibited { .. } => (StatusCode::FORBIDDEN, "destination_ip_prohibited"),
+        // Section 2.3.17
+        DialError::Rejected { .. } => (StatusCode::FORBIDDEN, "http_request_denied"),
         // Section 2.3.4
         DialError::NoSession { .. } => (StatusCode::SERVICE_UNAVAILABLE, "destination_unavailable"),
     }
@@ -216,6 +242,7 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     use super::*;
+    use crate::dial::MissingSession;
 
     #[test]
     fn strings_of_a_field_are_quoted() {
@@ -230,7 +257,8 @@ mod tests {
 
     #[tokio::test]
     async fn every_failure_of_a_dial_has_its_status() {
-        let server = || "me@host".to_owned();
+        let server = || "me@host".into();
+        let missing = || MissingSession { server: server(), reason: "x".into() };
         for (error, status, kind) in [
             (DialError::ConnectionRefused, 502, "connection_refused"),
             (DialError::NameNotFound, 502, "dns_error"),
@@ -239,23 +267,28 @@ mod tests {
             (DialError::TimedOut, 504, "connection_timeout"),
             (DialError::Unreachable, 502, "destination_unavailable"),
             (DialError::Prohibited { server: server() }, 403, "destination_ip_prohibited"),
-            (
-                DialError::NoSession { server: server(), reason: "x".into() },
-                503,
-                "destination_unavailable",
-            ),
+            (DialError::Rejected { rule: Some("ads".into()) }, 403, "http_request_denied"),
+            (DialError::NoSession { servers: vec![missing()] }, 503, "destination_unavailable"),
         ] {
             let destination = Destination::parse("example.com:443", None).expect("good");
-            let failure = Failure::Dial { destination, error };
-            let response = failure.into_response(Afterwards::KeepAlive, "me@host");
+            let carrier = match error {
+                DialError::NoSession { .. } | DialError::Rejected { .. } => Carrier::None,
+                _ => Carrier::Server(server()),
+            };
+            let named = usize::from(!matches!(error, DialError::Rejected { .. }));
+            let failure = DialFailure { error, way: Way { rule: Some("ads".into()), carrier } };
+            let failure = Failure::Dial { destination, failure };
+            let response = failure.into_response(Afterwards::KeepAlive);
             assert_eq!(response.status(), status, "{kind}");
             let field = response.headers()["proxy-status"].to_str().expect("ASCII");
             assert!(field.starts_with(&format!("sockeye; error={kind};")), "{field}");
-            assert_eq!(field.contains("next-hop=\"me@host\""), matches!(status, 403 | 503));
+            let is_the_server_s = kind == "destination_ip_prohibited" || status == 503;
+            assert_eq!(field.contains("next-hop=\"me@host\""), is_the_server_s, "{field}");
             assert!(!response.headers().contains_key(CONNECTION));
             let page = response.into_body().collect().await.expect("in memory").to_bytes();
             let page = String::from_utf8(page.into()).expect("UTF-8");
-            assert_eq!(page.matches("SSH server me@host").count(), 1, "{page}");
+            assert_eq!(page.matches("SSH server me@host").count(), named, "{page}");
+            assert_eq!(page.matches("rule ads").count(), 1, "{page}");
             assert!(page.contains("example.com:443"), "{page}");
         }
     }

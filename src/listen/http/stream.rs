@@ -131,7 +131,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_only_listens_is_given_up_when_nothing_is_said() {
         let (mut client, server) = UnixStream::pair().expect("sockets");
-        let socket = HttpSocket::new(ClientStream::Unix(server));
+        let socket = HttpSocket::new(server.into());
         let hour = Duration::from_secs(3600);
         assert!(timeout(hour, socket.abandoned()).await.is_err(), "it may still ask");
         client.shutdown().await.expect("open");
@@ -144,7 +144,7 @@ mod tests {
     async fn a_client_that_is_written_to_is_not_given_up() {
         let (mut client, server) = UnixStream::pair().expect("sockets");
         client.shutdown().await.expect("open");
-        let socket = Arc::new(HttpSocket::new(ClientStream::Unix(server)));
+        let socket = Arc::new(HttpSocket::new(server.into()));
         let mut stream = HttpStream::new(socket.clone(), Bytes::new());
         let talk = async {
             for _ in 0..100 {

@@ -2,7 +2,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::dial::DialError;
+use crate::dial::{DialError, MissingSession};
 use crate::listen::greeting::GreetingLimits;
 use crate::listen::testing::{HANG, House, Outcome, credentials, head, read_to_end, take};
 
@@ -310,7 +310,7 @@ async fn a_client_that_resets_takes_its_request_along() {
     say(&mut client, GET).await;
     let mut far = house.dialled().await.far();
     far.head().await;
-    crate::listen::stream::ClientStream::Tcp(client).reset();
+    crate::listen::stream::ClientStream::from(client).reset();
     timeout(HANG, task).await.expect("over").expect("no panic");
     assert_eq!(read_to_end(&mut far.stream).await, b"");
 }
@@ -373,10 +373,11 @@ async fn a_password_is_asked_for_and_kept() {
 
 #[tokio::test]
 async fn a_failure_is_told_with_its_reason() {
-    let error = DialError::NoSession {
+    let missing = MissingSession {
         server: "me@<b>host".into(),
         reason: "\u{1b}[31mno \"route\"\r\nX-Evil: 1".into(),
     };
+    let error = DialError::NoSession { servers: vec![missing] };
     let mut house = House::new(Outcome::Fail(error)).await;
     let (mut client, _task) = house.client().await;
     for request in [GET, "CONNECT example.com:80 HTTP/1.1\r\n\r\n", GET] {

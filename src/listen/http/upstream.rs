@@ -20,6 +20,7 @@ use tracing::debug;
 use super::failure::{Failure, Fault};
 use super::slot::Slot;
 use crate::destination::Destination;
+use crate::dial::Way;
 
 /// The content of a request on its way: the client's, or none where it is sent again.
 pub(crate) type RequestBody = Either<Incoming, Empty<Bytes>>;
@@ -30,8 +31,17 @@ pub(crate) struct Upstream {
     driver: Slot<Driver>,
 }
 
+/// A new connection to a web server.
+#[derive(Debug)]
+pub(crate) struct Opened<S> {
+    pub(crate) stream: S,
+    /// The way that it took.
+    pub(crate) way: Way,
+}
+
 struct Connected {
     destination: Destination,
+    way: Way,
     sender: SendRequest<RequestBody>,
 }
 
@@ -52,40 +62,48 @@ impl Upstream {
         }
     }
 
-    /// Sends a request and waits for the head of the response. `open` is used when no connection to
-    /// the destination is kept, or when that one turns out to be stale and the request can be sent
+    /// Sends a request and waits for the head of the response, which comes with the way that it took.
+    /// `open` is used when no connection to the destination is kept, or when that one turns out to be stale and the request can be sent
     /// again: nothing of it was sent, or it is idempotent and has no content (RFC 9110 section
     /// 9.2.2).
     pub(crate) async fn send<S>(
         &self,
         mut request: Request<RequestBody>,
         destination: &Destination,
-        open: impl Future<Output = Result<S, Failure>>,
-    ) -> Result<Response<Incoming>, Failure>
+        open: impl Future<Output = Result<Opened<S>, Failure>>,
+    ) -> Result<(Response<Incoming>, Way), Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let failed = |error: &hyper::Error| {
+        let failed = |error: &hyper::Error, way: &Way| {
             debug!(%error, "no response from the web server");
-            Failure::Upstream { destination: destination.clone(), fault: fault(error) }
+            let (destination, fault) = (destination.clone(), fault(error));
+            Failure::Upstream { destination, fault, way: way.clone() }
         };
         if let Some(mut kept) = self.kept(destination).await {
             let copy = repeatable(&request);
             match kept.sender.try_send_request(request).await {
                 Ok(response) => {
+                    let way = kept.way.clone();
                     self.connected.put(kept);
-                    return Ok(response);
+                    return Ok((response, way));
                 }
                 Err(mut error) => match error.take_message().or(copy) {
                     Some(again) => request = again,
-                    None => return Err(failed(error.error())),
+                    None => return Err(failed(error.error(), &kept.way)),
                 },
             }
         }
-        let mut fresh = self.connect(open.await?, destination).await.map_err(|e| failed(&e))?;
-        let response = fresh.sender.send_request(request).await.map_err(|e| failed(&e))?;
-        self.connected.put(fresh);
-        Ok(response)
+        let Opened { stream, way } = open.await?;
+        let sender = self.connect(stream).await;
+        let mut sender = sender.map_err(|error| failed(&error, &way))?;
+        let response = sender.send_request(request).await.map_err(|error| failed(&error, &way))?;
+        self.connected.put(Connected {
+            destination: destination.clone(),
+            way: way.clone(),
+            sender,
+        });
+        Ok((response, way))
     }
 
     /// The kept connection, when it leads there and is still good as far as one can know.
@@ -95,7 +113,7 @@ impl Upstream {
     }
 
     /// Speaks HTTP on a stream. The connection before it is dropped.
-    async fn connect<S>(&self, stream: S, destination: &Destination) -> hyper::Result<Connected>
+    async fn connect<S>(&self, stream: S) -> hyper::Result<SendRequest<RequestBody>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -107,7 +125,7 @@ impl Upstream {
                 debug!(%error, "the connection to the web server failed");
             }
         }));
-        Ok(Connected { destination: destination.clone(), sender })
+        Ok(sender)
     }
 }
 

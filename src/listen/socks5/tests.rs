@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use tokio::io::{BufReader, duplex};
 
 use super::*;
+use crate::dial::MissingSession;
 use crate::listen::testing::credentials;
 
 /// What `accept` makes of the bytes when the client then waits, what it answered, and what it left.
@@ -167,7 +168,7 @@ async fn a_client_that_leaves_gets_no_answer() {
 
 #[test]
 fn every_failure_of_a_dial_has_its_code() {
-    let server = || "me@host".to_owned();
+    let missing = || MissingSession { server: "me@host".into(), reason: String::new() };
     for (error, code) in [
         (DialError::ConnectionRefused, 5),
         (DialError::NameNotFound, 4),
@@ -175,8 +176,9 @@ fn every_failure_of_a_dial_has_its_code() {
         (DialError::NetworkUnreachable, 3),
         (DialError::TimedOut, 6),
         (DialError::Unreachable, 1),
-        (DialError::Prohibited { server: server() }, 2),
-        (DialError::NoSession { server: server(), reason: String::new() }, 1),
+        (DialError::Prohibited { server: "me@host".into() }, 2),
+        (DialError::Rejected { rule: None }, 2),
+        (DialError::NoSession { servers: vec![missing()] }, 1),
     ] {
         assert_eq!(reply_to(&error), [5, code, 0, 1, 0, 0, 0, 0, 0, 0], "{error:?}");
     }

@@ -11,6 +11,7 @@ use super::*;
 use crate::ssh::testing::{Far, TestSession};
 
 mod backlog;
+mod direct;
 mod ends;
 
 /// A relay, the client before it, and the server's end of its channel.

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
+use super::first::{FirstSession, Tell};
 use super::pace::{Backoff, Demand, Offence};
 use super::placement::Growth;
 use super::{PoolSize, Shared, lock};
@@ -19,8 +20,12 @@ use crate::ssh::wake::WakeDetector;
 /// What the driver keeps for itself.
 pub(super) struct Driver {
     shared: Arc<Shared>,
-    size: PoolSize,
-    attendance: Attendance,
+    /// As asked for, or as the first login allows.
+    size: Option<PoolSize>,
+    /// Until the first attempt is over.
+    first: Option<Tell>,
+    /// None before a login has succeeded.
+    attendance: Option<Attendance>,
     liveness: Liveness,
     /// Attempts to connect.
     attempts: JoinSet<Result<Connected, ConnectError>>,
@@ -46,20 +51,22 @@ struct Told {
     no_growth: Option<String>,
 }
 
+/// Whether a session may be had soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prospect {
+    Good,
+    Bad,
+}
+
 impl Driver {
-    /// Takes over the first session. Without a `size`, a server whose login needs a person gets one
-    /// session, and any other the default.
-    pub(super) fn new(shared: Arc<Shared>, size: Option<PoolSize>, first: Connected) -> Self {
-        let size = match (size, first.login.attendance) {
-            (Some(size), _) => size,
-            (None, Attendance::Unattended) => PoolSize::default(),
-            (None, Attendance::Person) => PoolSize::single(),
-        };
-        let mut driver = Self {
+    /// Begins without a session; what comes of the first attempt is told to `first`.
+    pub(super) fn new(shared: Arc<Shared>, size: Option<PoolSize>, first: Tell) -> Self {
+        Self {
             liveness: shared.connector.liveness(),
-            attendance: first.login.attendance,
+            attendance: None,
             shared,
             size,
+            first: Some(first),
             attempts: JoinSet::new(),
             settling: JoinSet::new(),
             watchers: JoinSet::new(),
@@ -68,9 +75,7 @@ impl Driver {
             growth_not_before: Instant::now(),
             growth_backoff: GROWTH_BACKOFF,
             told: Told::default(),
-        };
-        driver.adopt(first.session);
-        driver
+        }
     }
 
     /// Runs until the pool is shut down.
@@ -85,7 +90,7 @@ impl Driver {
                 () = shared.wanted.notified() => self.grow(),
                 Some(attempt) = self.attempts.join_next() => match attempt {
                     Ok(Ok(connected)) => self.connected(connected),
-                    Ok(Err(error)) => self.failed(&error),
+                    Ok(Err(error)) => self.failed(error),
                     Err(panicked) => warn!("an attempt to connect ended abruptly: {panicked}"),
                 },
                 Some(_) = self.settling.join_next() => {}
@@ -107,11 +112,8 @@ impl Driver {
 
     /// Opens what is missing, as soon as it may.
     fn connect_if_needed(&mut self) {
-        let missing = self.size.min().saturating_sub(self.ready() + self.attempts.len());
-        if missing == 0 || Instant::now() < self.not_before {
-            return;
-        }
-        if self.attendance == Attendance::Person && !self.may_ask() {
+        let missing = self.missing();
+        if missing == 0 || Instant::now() < self.not_before || !self.may_try() {
             return;
         }
         for _ in 0..missing.min(MAX_ATTEMPTS.saturating_sub(self.handshakes())) {
@@ -125,19 +127,36 @@ impl Driver {
         self.attempts.len() + self.settling.len()
     }
 
-    /// A login that needs a person is tried again when there is a request for it and somebody there.
-    fn may_ask(&self) -> bool {
-        self.demand() == Demand::Waiting && self.shared.connector.can_ask()
+    /// Sessions that should be there, and are not even on their way. The first comes alone.
+    fn missing(&self) -> usize {
+        let wanted = if self.attendance.is_some() { self.size().min() } else { 1 };
+        wanted.saturating_sub(self.ready() + self.attempts.len())
+    }
+
+    fn size(&self) -> PoolSize {
+        self.size.unwrap_or_default()
+    }
+
+    /// A login that needs a person is tried again when there is a request for it and somebody there;
+    /// one that has never succeeded and was refused, when there is a request.
+    fn may_try(&self) -> bool {
+        match self.attendance {
+            Some(Attendance::Unattended) => true,
+            Some(Attendance::Person) => {
+                self.demand() == Demand::Waiting && self.shared.connector.can_ask()
+            }
+            None => self.demand() == Demand::Waiting || !self.backoff.was_refused(),
+        }
     }
 
     fn is_waiting_to_retry(&self) -> bool {
-        self.ready() + self.attempts.len() < self.size.min() && Instant::now() < self.not_before
+        self.missing() > 0 && Instant::now() < self.not_before
     }
 
     /// Opens another session in the background, if there may be one more.
     fn grow(&mut self) {
         let ready = self.ready();
-        let room = ready + self.attempts.len() < self.size.max();
+        let room = ready + self.attempts.len() < self.size().max();
         // Without a session the request waits for what `connect_if_needed` does.
         if ready == 0 || !room || !self.attempts.is_empty() {
             if ready == 0 && self.demand() == Demand::Waiting {
@@ -161,32 +180,50 @@ impl Driver {
 
     fn attempt(&mut self) {
         let shared = Arc::clone(&self.shared);
-        let asking = match self.demand() {
-            Demand::Waiting => Asking::Allowed,
-            Demand::None => Asking::Never,
+        let asking = match (&self.first, self.demand()) {
+            (Some(_), _) | (None, Demand::Waiting) => Asking::Allowed,
+            (None, Demand::None) => Asking::Never,
         };
         self.attempts.spawn(async move { shared.connector.connect(asking).await });
     }
 
     fn connected(&mut self, connected: Connected) {
         debug!(took = ?connected.took, "another session is ready");
-        if self.ready() == 0 {
-            info!("connected to {} again", self.shared.connector.name());
-            self.told.no_session = None;
+        let first = self.first.take();
+        if first.is_none() && self.ready() == 0 {
+            let again = if self.attendance.is_some() { " again" } else { "" };
+            info!("connected to {}{again}", self.shared.connector.name());
         }
-        self.attendance = connected.login.attendance;
+        self.told.no_session = None;
+        self.attendance = Some(connected.login.attendance);
+        self.size.get_or_insert(match connected.login.attendance {
+            Attendance::Unattended => PoolSize::default(),
+            Attendance::Person => PoolSize::single(),
+        });
         self.growth_not_before = Instant::now();
         self.growth_backoff = GROWTH_BACKOFF;
+        let told = FirstSession::of(&connected);
         self.adopt(connected.session);
+        if let Some(first) = first {
+            // Nobody needs to wait for it.
+            let _ = first.send(Ok(told));
+        }
     }
 
     fn adopt(&mut self, session: Session) {
         let session = Arc::new(session);
         lock(&self.shared.sessions).push(Arc::clone(&session));
-        lock(&self.shared.status).reason.clear();
+        {
+            let mut status = lock(&self.shared.status);
+            status.reason.clear();
+            status.down = false;
+        }
         let settling = Arc::clone(&session);
         self.settling.spawn(async move {
-            let _ = timeout(SETTLED, settling.ping()).await;
+            let asked = Instant::now();
+            if timeout(SETTLED, settling.ping()).await.is_ok() {
+                settling.set_round_trip(asked.elapsed());
+            }
         });
         let liveness = self.liveness;
         self.watchers.spawn(async move {
@@ -196,14 +233,14 @@ impl Driver {
         self.shared.changed.notify_waiters();
     }
 
-    fn failed(&mut self, error: &ConnectError) {
+    fn failed(&mut self, error: ConnectError) {
         let ready = self.ready();
-        if ready >= self.size.min() && error.offence() == Offence::None {
+        if ready >= self.size().min() && error.offence() == Offence::None {
             // The network, rather than the server, did not want one more.
             self.growth_not_before = Instant::now() + UNREACHABLE;
             return;
         }
-        if ready >= self.size.min() {
+        if ready >= self.size().min() {
             // One more than it allows us, perhaps. What there is serves.
             let (server, error) = (self.shared.connector.name(), error.to_string());
             if is_news(&mut self.told.no_growth, &error) {
@@ -214,17 +251,32 @@ impl Driver {
             self.growth_backoff = (self.growth_backoff * 2).min(GROWTH_BACKOFF_MAX);
             return;
         }
-        let offence = error.offence();
-        let wait = self.backoff.next(offence, self.demand());
+        let wait = self.backoff.next(error.offence(), self.demand());
         self.not_before = Instant::now() + wait;
-        let (server, error) = (self.shared.connector.name(), error.to_string());
-        if is_news(&mut self.told.no_session, &error) {
-            warn!("cannot connect to {server}, will try again: {error}");
-        }
-        debug!(%error, "no session: next attempt in {:.1} s", wait.as_secs_f32());
+        let (server, text) = (self.shared.connector.name(), error.to_string());
+        let news = is_news(&mut self.told.no_session, &text);
+        debug!(error = %text, "no session: next attempt in {:.1} s", wait.as_secs_f32());
         // The first line says what is wrong; a client does not need the rest.
-        let reason = error.lines().next().unwrap_or_default().to_owned();
-        lock(&self.shared.status).reason = reason;
+        let reason = text.lines().next().unwrap_or_default().to_owned();
+        self.without_session(reason, Prospect::Bad);
+        match self.first.take() {
+            // Whoever waits for it tells it; where nobody does, the pool is about to end.
+            Some(first) => drop(first.send(Err(error))),
+            None if news => warn!("cannot connect to {server}, will try again: {text}"),
+            None => {}
+        }
+    }
+
+    /// Notes why there is no session, or one less.
+    fn without_session(&self, reason: String, prospect: Prospect) {
+        let down = self.ready() == 0 && prospect == Prospect::Bad;
+        {
+            let mut status = lock(&self.shared.status);
+            status.reason = reason;
+            status.down = down;
+        }
+        // Whoever has another server to go to need not wait for this one.
+        self.shared.changed.notify_waiters();
     }
 
     /// A session has ended: what it carried is cut, and it is replaced at once.
@@ -247,7 +299,9 @@ impl Driver {
             0 => warn!("lost a session to {server}: {end}"),
             cut => warn!("lost a session to {server}: {end}; connections cut: {cut}"),
         }
-        lock(&self.shared.status).reason = end;
+        let attended = self.attendance == Some(Attendance::Person);
+        let hopeless = attended && !self.shared.connector.can_ask();
+        self.without_session(end, if hopeless { Prospect::Bad } else { Prospect::Good });
     }
 
     fn probe_all(&self) {
@@ -260,15 +314,15 @@ impl Driver {
         let sessions = lock(&self.shared.sessions).clone();
         let mut ready = self.ready();
         for session in &sessions {
-            let worn = session.is_worn() && self.attendance == Attendance::Unattended;
-            if worn && session.is_ready() && ready > self.size.min() {
+            let worn = session.is_worn() && self.attendance == Some(Attendance::Unattended);
+            if worn && session.is_ready() && ready > self.size().min() {
                 debug!("a session has served long enough: it takes no more channels");
                 session.drain();
                 ready -= 1;
             } else if worn && session.is_ready() {
                 // Not before there is another one in its place.
                 self.replace();
-            } else if session.is_ready() && ready > self.size.min() && session.idle() >= IDLE {
+            } else if session.is_ready() && ready > self.size().min() && session.idle() >= IDLE {
                 debug!("closing a session that nobody needs");
                 session.drain();
                 ready -= 1;

@@ -25,18 +25,22 @@ use self::driver::Driver;
 use self::names::ResolvedNames;
 use self::placement::{Growth, View, Wish};
 use super::channel::Channel;
-use super::connect::{Asking, ConnectError, Connector};
+use super::connect::{ConnectError, Connector};
 use super::session::{OpenError, Session};
 use crate::target::Target;
 
 mod driver;
+mod first;
 mod names;
 mod pace;
 pub mod placement;
 mod size;
+mod standing;
 
+pub use first::{FirstAttempt, FirstSession};
 pub(super) use pace::{Backoff, Offence};
 pub use size::{InvalidPoolSize, PoolSize};
+pub use standing::{Burden, Standing};
 
 /// A handle to the pool.
 #[derive(Clone, Debug)]
@@ -48,23 +52,6 @@ pub struct Placed {
     session: Arc<Session>,
     wish: Wish,
     pool: Arc<Shared>,
-}
-
-/// What is known of the first session, for the line that tells it.
-#[derive(Clone, Debug)]
-pub struct FirstSession {
-    /// By what we logged in.
-    pub login: String,
-    /// The type of the host key.
-    pub host_key_type: String,
-    /// The fingerprint of the host key, as `SHA256:…`.
-    pub host_key_fingerprint: String,
-    /// The key exchange.
-    pub key_exchange: String,
-    /// The cipher.
-    pub cipher: String,
-    /// How long it took, from the first packet to the login.
-    pub took: std::time::Duration,
 }
 
 /// What the handles and the driver share.
@@ -87,24 +74,34 @@ struct Shared {
 struct Status {
     reason: String,
     waiting: usize,
+    /// There is none, and the last attempt to get one failed, or nobody may make one.
+    down: bool,
 }
 
 impl Pool {
     /// Opens the first session, so that what is wrong is known now, and keeps the pool from then on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-way, the connection is cut and nothing stays behind.
     pub async fn start(
         connector: Connector,
         size: Option<PoolSize>,
     ) -> Result<(Self, FirstSession), ConnectError> {
-        let connected = connector.connect(Asking::Allowed).await?;
-        let facts = connected.session.facts();
-        let first = FirstSession {
-            login: connected.login.method.clone(),
-            host_key_type: facts.host_key_type().to_owned(),
-            host_key_fingerprint: facts.host_key_fingerprint,
-            key_exchange: facts.key_exchange,
-            cipher: facts.cipher,
-            took: connected.took,
-        };
+        let (pool, first) = Self::begin(connector, size);
+        let ends_unless_up = pool.0.stop.clone().drop_guard();
+        let first = first.outcome().await?;
+        ends_unless_up.disarm();
+        Ok((pool, first))
+    }
+
+    /// Begins to open the first session, and keeps the pool from now on whatever comes of that. The
+    /// first attempt may ask a person. Where it fails, more follow: at once when there is a request,
+    /// and without one unless the server, or its host key, was the obstacle.
+    ///
+    /// Without a `size`, a server whose login needs a person gets one session, and any other the
+    /// default.
+    pub fn begin(connector: Connector, size: Option<PoolSize>) -> (Self, FirstAttempt) {
         let shared = Arc::new(Shared {
             connector,
             sessions: Mutex::default(),
@@ -115,14 +112,23 @@ impl Pool {
             stop: CancellationToken::new(),
             driver: Mutex::default(),
         });
-        let driver = Driver::new(Arc::clone(&shared), size, connected);
+        let (tell, first) = first::channel();
+        let driver = Driver::new(Arc::clone(&shared), size, tell);
         *lock(&shared.driver) = Some(tokio::spawn(driver.run()));
-        Ok((Self(shared), first))
+        (Self(shared), first)
     }
 
     /// The server's name, as the user gave it.
     pub fn server(&self) -> &str {
         self.0.connector.name()
+    }
+
+    /// A session for a channel to `target`, if there is one.
+    pub fn try_place(&self, target: &Target) -> Option<Placed> {
+        let shared = &self.0;
+        let wish = shared.names.wish(target);
+        let session = shared.choose(wish)?;
+        Some(Placed { session, wish, pool: Arc::clone(shared) })
     }
 
     /// A session for a channel to `target`; waits while there is none.
@@ -135,9 +141,8 @@ impl Pool {
         let mut waiting = None;
         loop {
             let changed = shared.changed.notified();
-            let wish = shared.names.wish(target);
-            if let Some(session) = shared.choose(wish) {
-                return Placed { session, wish, pool: Arc::clone(shared) };
+            if let Some(placed) = self.try_place(target) {
+                return placed;
             }
             if waiting.is_none() {
                 waiting = Some(Waiting::new(shared));

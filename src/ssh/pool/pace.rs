@@ -17,7 +17,8 @@ pub(in crate::ssh) enum Offence {
     None,
     /// The server turned us away before it knew who we are: it may be full.
     TurnedAway,
-    /// The server did not accept our login: servers keep count of those who ask again.
+    /// The server did not accept our login, or we its host key: servers keep count of those who ask
+    /// again, and people of who asks them.
     Refused,
 }
 
@@ -39,6 +40,11 @@ impl Backoff {
     /// The wait before what nobody waits for is tried again.
     pub(in crate::ssh) fn unasked(&mut self) -> Duration {
         self.next(Offence::None, Demand::None)
+    }
+
+    /// Whether the last attempt was refused.
+    pub(super) fn was_refused(&self) -> bool {
+        self.last == Some(Offence::Refused)
     }
 
     /// Whether a request may have the wait cut short.

@@ -1,0 +1,108 @@
+//! A target that is reached from here, with the ends of a channel.
+//!
+//! The target's FIN is an end, its RST a cut. Ours is a FIN only where the client said that it is
+//! done; letting go before that is a RST.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio_util::sync::CancellationToken;
+
+use super::{ChannelGone, Incoming};
+use crate::relay::Client as _;
+use crate::socket::Socket;
+
+/// A connection to a target from here.
+#[derive(Debug)]
+pub struct Direct(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    socket: Socket,
+    /// Cancelled when our EOF has been sent.
+    finished: CancellationToken,
+}
+
+/// The half that receives.
+pub(crate) struct DirectReader {
+    shared: Arc<Shared>,
+    buffer: BytesMut,
+    /// After the target's EOF: how the connection ends.
+    end: Option<Pin<Box<dyn Future<Output = Option<Incoming>> + Send>>>,
+}
+
+/// The half that sends.
+#[derive(Debug)]
+pub(crate) struct DirectWriter(Arc<Shared>);
+
+impl Direct {
+    /// Takes a connected socket.
+    pub(crate) fn new(socket: Socket) -> Self {
+        socket.arm();
+        Self(Arc::new(Shared { socket, finished: CancellationToken::new() }))
+    }
+
+    pub(super) fn split(self) -> (DirectReader, DirectWriter) {
+        let reader =
+            DirectReader { shared: Arc::clone(&self.0), buffer: BytesMut::new(), end: None };
+        (reader, DirectWriter(self.0))
+    }
+}
+
+impl Shared {
+    /// After the target's EOF: closed when ours has been sent, and cut when the target resets.
+    async fn end(self: Arc<Self>) -> Option<Incoming> {
+        tokio::select! {
+            biased;
+            () = self.finished.cancelled() => Some(Incoming::Close),
+            () = self.socket.gone() => None,
+        }
+    }
+}
+
+impl DirectReader {
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        if let Some(end) = &mut self.end {
+            return end.as_mut().poll(cx);
+        }
+        Poll::Ready(match ready!(self.shared.socket.poll_read(cx, &mut self.buffer)) {
+            Ok(0) => {
+                self.buffer = BytesMut::new();
+                self.end = Some(Box::pin(Arc::clone(&self.shared).end()));
+                Some(Incoming::Eof)
+            }
+            Ok(_) => Some(Incoming::Data(self.buffer.split().freeze())),
+            Err(_) => None,
+        })
+    }
+}
+
+impl DirectWriter {
+    pub(super) async fn send(&self, mut data: Bytes) -> Result<(), ChannelGone> {
+        while !data.is_empty() {
+            let written = poll_fn(|cx| self.0.socket.poll_write(cx, &[IoSlice::new(&data)])).await;
+            match written {
+                Ok(0) | Err(_) => return Err(ChannelGone),
+                Ok(written) => data.advance(written),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn send_eof(&self) -> Result<(), ChannelGone> {
+        let shut = poll_fn(|cx| self.0.socket.poll_shutdown(cx)).await;
+        self.0.finished.cancel();
+        shut.map_err(|_| ChannelGone)
+    }
+}
+
+impl fmt::Debug for DirectReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectReader").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,170 @@
+//! From here to the target, where a rule says so.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::net::UnixStream;
+use tracing::debug;
+
+use super::DialError;
+use crate::channel::Direct;
+use crate::destination::{Destination, Host};
+use crate::happy_eyeballs::{Tried, interleave, race};
+use crate::socket::Socket;
+use crate::target::Target;
+
+/// Connects to `target`. Where a rule has checked addresses, to one of these and to no other;
+/// otherwise a name is looked up here.
+///
+/// # Cancel safety
+///
+/// Dropping the future gives it up.
+pub(super) async fn connect(
+    target: &Target,
+    checked: Option<&[IpAddr]>,
+) -> Result<Direct, DialError> {
+    let socket = match target {
+        Target::Host(destination) => tcp(destination, checked).await?,
+        Target::Socket(path) => unix(path).await?,
+    };
+    Ok(Direct::new(socket))
+}
+
+/// What a name stands for, as this machine sees it; nothing where it does not resolve.
+pub(super) async fn look_up(name: &str) -> Vec<IpAddr> {
+    match tokio::net::lookup_host((name, 0)).await {
+        Ok(found) => {
+            let mut addresses: Vec<_> = found.map(|address| address.ip().to_canonical()).collect();
+            let mut seen = Vec::new();
+            addresses.retain(|ip| {
+                !seen.contains(ip) && {
+                    seen.push(*ip);
+                    true
+                }
+            });
+            addresses
+        }
+        Err(error) => {
+            debug!(name, %error, "the name does not resolve here");
+            Vec::new()
+        }
+    }
+}
+
+async fn tcp(destination: &Destination, checked: Option<&[IpAddr]>) -> Result<Socket, DialError> {
+    let addresses = match (checked, destination.host()) {
+        (Some(checked), _) => checked.to_vec(),
+        (None, Host::Ip(ip)) => vec![*ip],
+        (None, Host::Name(name)) => look_up(name).await,
+    };
+    if addresses.is_empty() {
+        return Err(DialError::NameNotFound);
+    }
+    let port = destination.port();
+    let addresses = interleave(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)));
+    race(addresses).await.map(Socket::Tcp).map_err(|tried| {
+        debug!(?tried, "no address took the connection");
+        most_telling(&tried)
+    })
+}
+
+async fn unix(path: &Arc<str>) -> Result<Socket, DialError> {
+    UnixStream::connect(&**path).await.map(Socket::Unix).map_err(|error| {
+        debug!(%path, %error, "the socket does not take the connection");
+        fault(&error)
+    })
+}
+
+/// Of several failures the one that came from nearest to the target: an address family that this
+/// machine does not have says nothing about the target.
+fn most_telling(tried: &Tried) -> DialError {
+    let faults: Vec<_> = tried.iter().map(|(_, error)| fault(error)).collect();
+    let order = [
+        DialError::ConnectionRefused,
+        DialError::TimedOut,
+        DialError::NoRouteToHost,
+        DialError::NetworkUnreachable,
+    ];
+    order.into_iter().find(|fault| faults.contains(fault)).unwrap_or(DialError::Unreachable)
+}
+
+fn fault(error: &io::Error) -> DialError {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => DialError::ConnectionRefused,
+        io::ErrorKind::HostUnreachable => DialError::NoRouteToHost,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+            DialError::NetworkUnreachable
+        }
+        io::ErrorKind::TimedOut => DialError::TimedOut,
+        // The system's list is open; what says nothing about the target is not certain.
+        _ => DialError::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use rustix::io::Errno;
+    use tokio::net::{TcpListener, UnixListener};
+
+    use super::*;
+
+    async fn failure(target: Target, checked: Option<&[IpAddr]>) -> DialError {
+        connect(&target, checked).await.expect_err("nobody is there")
+    }
+
+    fn host(text: &str) -> Target {
+        Destination::parse(text, None).expect(text).into()
+    }
+
+    #[test]
+    fn the_system_s_errors_are_told_as_what_they_are() {
+        for (errno, expected) in [
+            (Errno::CONNREFUSED, DialError::ConnectionRefused),
+            (Errno::HOSTUNREACH, DialError::NoRouteToHost),
+            (Errno::NETUNREACH, DialError::NetworkUnreachable),
+            (Errno::TIMEDOUT, DialError::TimedOut),
+            (Errno::PERM, DialError::Unreachable),
+        ] {
+            assert_eq!(fault(&errno.into()), expected, "{errno:?}");
+        }
+    }
+
+    #[test]
+    fn what_came_from_the_target_counts() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let tried = [Errno::NETUNREACH, Errno::CONNREFUSED, Errno::HOSTUNREACH];
+        let tried = tried.map(|errno| (address, io::Error::from(errno))).into();
+        assert_eq!(most_telling(&tried), DialError::ConnectionRefused);
+        assert_eq!(most_telling(&Vec::new()), DialError::Unreachable);
+    }
+
+    #[tokio::test]
+    async fn only_the_checked_addresses_are_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let port = listener.local_addr().expect("bound").port();
+        // The name would not resolve, and need not.
+        let target = host(&format!("name.invalid:{port}"));
+        let checked = [IpAddr::from(Ipv4Addr::LOCALHOST)];
+        connect(&target, Some(&checked)).await.expect("it listens");
+        // The name would lead there, but another address was checked, where nobody listens.
+        let elsewhere = [IpAddr::from([127, 0, 0, 2])];
+        let target = host(&format!("localhost:{port}"));
+        assert_eq!(failure(target, Some(&elsewhere)).await, DialError::ConnectionRefused);
+        assert_eq!(failure(host("name.invalid:80"), Some(&[])).await, DialError::NameNotFound);
+    }
+
+    #[tokio::test]
+    async fn a_socket_s_path_leads_to_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let target = || Target::Socket(path.to_str().expect("ASCII").into());
+        assert_eq!(failure(target(), None).await, DialError::Unreachable);
+        let listener = UnixListener::bind(&path).expect("a free path");
+        connect(&target(), None).await.expect("it listens");
+        drop(listener);
+        assert_eq!(failure(target(), None).await, DialError::ConnectionRefused);
+    }
+}

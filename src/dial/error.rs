@@ -1,0 +1,185 @@
+//! Why a request got no channel, and which way it was to go.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::ssh::TargetFault;
+
+/// Why a request got no channel. Each protocol has one total mapping of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// The target refused the connection.
+    #[error("the target refused the connection")]
+    ConnectionRefused,
+    /// There is no such name where it was looked up.
+    #[error("the name was not found")]
+    NameNotFound,
+    /// There is no route to the host.
+    #[error("there is no route to the host")]
+    NoRouteToHost,
+    /// The network cannot be reached.
+    #[error("the network is unreachable")]
+    NetworkUnreachable,
+    /// The target did not answer: whoever connected to it gave up, or our deadline passed.
+    #[error("the target did not answer in time")]
+    TimedOut,
+    /// There is no connection to the target, and the reason is not certain.
+    #[error("the target could not be connected to")]
+    Unreachable,
+    /// The server forbids it (administratively prohibited).
+    #[error("the SSH server {server} forbids this destination")]
+    Prohibited {
+        /// The server that forbade it.
+        server: Arc<str>,
+    },
+    /// A rule rejects it, or no rule allows it.
+    #[error("{}", Rejection(rule.as_deref()))]
+    Rejected {
+        /// The rule's name; none where no rule matched and nothing else is allowed.
+        rule: Option<Arc<str>>,
+    },
+    /// No session to any of the servers within the deadline.
+    #[error("no session to {}", Missing(servers))]
+    NoSession {
+        /// The servers that may carry it, each with what the last attempt to connect said.
+        servers: Vec<MissingSession>,
+    },
+}
+
+/// A server without a session, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingSession {
+    /// The server's name.
+    pub server: Arc<str>,
+    /// What the last attempt to connect said; empty where none is over yet.
+    pub reason: String,
+}
+
+/// A dial that came to nothing: why, and on which way.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct DialFailure {
+    /// Why.
+    pub error: DialError,
+    /// The way that it took.
+    pub way: Way,
+}
+
+/// The way that a request takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// The name of the rule that says so; none where the default applies.
+    pub rule: Option<Arc<str>>,
+    /// What carries it.
+    pub carrier: Carrier,
+}
+
+/// What carries a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Carrier {
+    /// Nothing does, or not yet.
+    #[default]
+    None,
+    /// The SSH server of this name.
+    Server(Arc<str>),
+    /// This machine itself.
+    Direct,
+}
+
+impl DialError {
+    /// What a server's answer means.
+    pub(super) fn of_target(fault: TargetFault, server: &Arc<str>) -> Self {
+        match fault {
+            TargetFault::Refused => Self::ConnectionRefused,
+            TargetFault::NameNotFound => Self::NameNotFound,
+            TargetFault::NoRoute => Self::NoRouteToHost,
+            TargetFault::NetworkUnreachable => Self::NetworkUnreachable,
+            TargetFault::TimedOut => Self::TimedOut,
+            TargetFault::Prohibited => Self::Prohibited { server: Arc::clone(server) },
+            TargetFault::Uncertain => Self::Unreachable,
+        }
+    }
+}
+
+impl Way {
+    /// The SSH server's name, where one carries it.
+    pub fn server(&self) -> Option<&str> {
+        match &self.carrier {
+            Carrier::Server(server) => Some(server),
+            Carrier::None | Carrier::Direct => None,
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.carrier {
+            Carrier::None => f.write_str("none")?,
+            Carrier::Server(server) => f.write_str(server)?,
+            Carrier::Direct => f.write_str("direct")?,
+        }
+        match &self.rule {
+            Some(rule) => write!(f, " by the rule {rule}"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Rejection<'a>(Option<&'a str>);
+
+impl fmt::Display for Rejection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(rule) => write!(f, "the rule {rule} rejects this destination"),
+            None => f.write_str("no rule allows this destination"),
+        }
+    }
+}
+
+struct Missing<'a>(&'a [MissingSession]);
+
+impl fmt::Display for Missing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [MissingSession { server, reason }] = self.0 {
+            write!(f, "the SSH server {server}")?;
+            return if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") };
+        }
+        f.write_str("the SSH servers ")?;
+        for (index, MissingSession { server, .. }) in self.0.iter().enumerate() {
+            write!(f, "{}{server}", if index == 0 { "" } else { ", " })?;
+        }
+        for MissingSession { server, reason } in self.0 {
+            if !reason.is_empty() {
+                write!(f, "; {server}: {reason}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(server: &str, reason: &str) -> MissingSession {
+        MissingSession { server: server.into(), reason: reason.into() }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let told = |servers| DialError::NoSession { servers }.to_string();
+        assert_eq!(told(vec![missing("a", "away")]), "no session to the SSH server a: away");
+        assert_eq!(told(vec![missing("a", "")]), "no session to the SSH server a");
+        assert_eq!(
+            told(vec![missing("a", "away"), missing("b", ""), missing("c", "full")]),
+            "no session to the SSH servers a, b, c; a: away; c: full"
+        );
+    }
+
+    #[test]
+    fn a_rejection_names_its_rule() {
+        let told = |rule: Option<&str>| DialError::Rejected { rule: rule.map(Into::into) };
+        assert_eq!(told(Some("ads")).to_string(), "the rule ads rejects this destination");
+        assert_eq!(told(None).to_string(), "no rule allows this destination");
+    }
+}

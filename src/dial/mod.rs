@@ -1,0 +1,207 @@
+//! Joins the request, the rules and the servers: one deadline for the whole dial, and what to say when
+//! it fails.
+//!
+//! - `servers`: the servers and the rules that are in force, swapped at once on a reload.
+//! - `select`, `via`: which of several servers carries a request.
+//! - `direct`: from here, where a rule says so. A request that no session can carry fails; it never
+//!   becomes direct.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::channel::Channel;
+use crate::destination::Host;
+use crate::request::{Request, Source};
+use crate::route::{Action, Decision, Outcome, Query, Router, Select, Via};
+use crate::ssh::{OpenError, Pool};
+use crate::target::Target;
+
+mod direct;
+mod error;
+mod select;
+mod servers;
+mod via;
+
+pub use error::{Carrier, DialError, DialFailure, MissingSession, Way};
+pub use servers::{CurrentRoutes, Routes, Servers};
+
+use select::View;
+
+/// Turns requests into channels.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    routes: CurrentRoutes,
+    deadline: Duration,
+}
+
+/// Who says which way a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// The rules and their default.
+    Rules,
+    /// The rules; what none of them names goes direct.
+    RulesOrDirect,
+    /// It is fixed: a forward says so itself.
+    Fixed(Action),
+}
+
+/// A confirmed channel, and the way that it took.
+#[derive(Debug)]
+pub struct Connected<C> {
+    /// The channel.
+    pub channel: C,
+    /// Its way.
+    pub way: Way,
+}
+
+impl Dialer {
+    /// Dials by the routes in force; one dial takes no longer than `deadline` (default [`DEADLINE`]).
+    pub fn new(routes: CurrentRoutes, deadline: Duration) -> Self {
+        Self { routes, deadline }
+    }
+
+    /// Opens a channel to the request's target. A session that is lost before the channel is
+    /// confirmed is our fault and is made up for; what the target does is told at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time; a late success is closed.
+    pub async fn dial(
+        &self,
+        request: &Request,
+        routing: &Routing,
+    ) -> Result<Connected<Channel>, DialFailure> {
+        let deadline = Instant::now() + self.deadline;
+        let routes = self.routes.load();
+        let Decision { rule, action } = match routing {
+            Routing::Fixed(action) => Decision { rule: None, action: action.clone() },
+            Routing::Rules => decide(&routes.router, request).await,
+            Routing::RulesOrDirect => match decide(&routes.router, request).await {
+                Decision { rule: None, .. } => {
+                    Decision { rule: None, action: Action::Direct { addresses: None } }
+                }
+                decision => decision,
+            },
+        };
+        let mut way = Way { rule, carrier: Carrier::None };
+        let dialled = match action {
+            Action::Via(via) => self.over(&routes.servers, &via, request, deadline, &mut way).await,
+            Action::Direct { addresses } => {
+                way.carrier = Carrier::Direct;
+                let connecting = direct::connect(&request.target, addresses.as_deref());
+                let connected = timeout_at(deadline, connecting).await;
+                connected.unwrap_or(Err(DialError::TimedOut)).map(Channel::from)
+            }
+            Action::Reject => Err(DialError::Rejected { rule: way.rule.clone() }),
+        };
+        match dialled {
+            Ok(channel) => Ok(Connected { channel, way }),
+            Err(error) => Err(DialFailure { error, way }),
+        }
+    }
+
+    /// Opens a channel on a session of one of the servers.
+    async fn over(
+        &self,
+        servers: &Servers,
+        via: &Via,
+        request: &Request,
+        deadline: Instant,
+        way: &mut Way,
+    ) -> Result<Channel, DialError> {
+        let target = &request.target;
+        let origin = origin(request.source);
+        loop {
+            let (names, pools) = self.in_order(servers, via);
+            let (index, placed) = timeout_at(deadline, via::place(&pools, target))
+                .await
+                .map_err(|_| no_session(servers, via))?;
+            let name = names[index];
+            if via.select == Select::Latency {
+                self.routes.memory.remember(&via.servers, name);
+            }
+            way.carrier = Carrier::Server(Arc::clone(name));
+            match timeout_at(deadline, placed.open(target, origin)).await {
+                Ok(Ok(channel)) => return Ok(channel.into()),
+                // Another session may serve it, or the next server.
+                Ok(Err(OpenError::SessionLost)) => way.carrier = Carrier::None,
+                Ok(Err(OpenError::Target(fault))) => return Err(DialError::of_target(fault, name)),
+                Err(_) => return Err(DialError::TimedOut),
+            }
+        }
+    }
+
+    /// The servers in the order in which they are asked. One that is not configured any more is left
+    /// out.
+    fn in_order<'a>(
+        &self,
+        servers: &'a Servers,
+        via: &'a Via,
+    ) -> (Vec<&'a Arc<str>>, Vec<&'a Pool>) {
+        let known: Vec<_> =
+            via.servers.iter().filter_map(|name| Some((name, servers.pool(name)?))).collect();
+        if known.len() < 2 || via.select == Select::Order {
+            return known.into_iter().unzip();
+        }
+        let views: Vec<_> = known.iter().map(|(_, pool)| view(pool)).collect();
+        let last = self.routes.memory.last(&via.servers);
+        let last = last.and_then(|last| known.iter().position(|(name, _)| **name == last));
+        let order = select::order(via.select, &views, last);
+        order.into_iter().map(|index| known[index]).unzip()
+    }
+}
+
+/// Asks the rules, and looks the name up here where one of them wants that.
+async fn decide(router: &Router, request: &Request) -> Decision {
+    let query = Query {
+        host: request.target.host(),
+        port: request.target.port(),
+        listener: &request.listener,
+        source: request.source.ip(),
+        user: request.user.as_deref(),
+    };
+    if let Outcome::Decided(decision) = router.decide(&query, None) {
+        return decision;
+    }
+    let found = match &request.target {
+        Target::Host(destination) => match destination.host() {
+            Host::Name(name) => timeout(LOOK_UP, direct::look_up(name)).await.unwrap_or_default(),
+            Host::Ip(ip) => vec![*ip],
+        },
+        Target::Socket(_) => Vec::new(),
+    };
+    match router.decide(&query, Some(&found)) {
+        Outcome::Decided(decision) => decision,
+        // It was looked up: whoever still cannot say allows nothing.
+        Outcome::Resolve => Decision { rule: None, action: Action::Reject },
+    }
+}
+
+fn view(pool: &Pool) -> View {
+    View { standing: pool.standing(), round_trip: pool.round_trip(), burden: pool.burden() }
+}
+
+fn no_session(servers: &Servers, via: &Via) -> DialError {
+    let missing = via.servers.iter().map(|server| MissingSession {
+        server: Arc::clone(server),
+        reason: servers.pool(server).map_or_else(|| "not configured".to_owned(), Pool::reason),
+    });
+    DialError::NoSession { servers: missing.collect() }
+}
+
+/// The originator that is told to the server: the client, or what `ssh` says where there is no
+/// address.
+fn origin(source: Source) -> SocketAddr {
+    match source {
+        Source::Tcp(address) => address,
+        Source::Unix => SocketAddr::from((Ipv4Addr::LOCALHOST, u16::MAX)),
+    }
+}
+
+/// How long a dial may take, unless the user says otherwise.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+/// How long a look-up on this side may take, for a rule that wants one: the server's turn comes after.
+const LOOK_UP: Duration = Duration::from_secs(5);

@@ -1,0 +1,137 @@
+//! Which of several servers is asked first: a pure function of what is known of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::route::Select;
+use crate::ssh::{Burden, Standing};
+
+/// What is known of one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) standing: Standing,
+    /// None where it was not measured yet.
+    pub(super) round_trip: Option<Duration>,
+    pub(super) burden: Burden,
+}
+
+/// The servers that were the nearest, by the list that they were chosen from.
+#[derive(Debug, Default)]
+pub(super) struct Memory(Mutex<HashMap<Vec<Arc<str>>, Arc<str>>>);
+
+impl Memory {
+    /// Which of `servers` was taken last.
+    pub(super) fn last(&self, servers: &[Arc<str>]) -> Option<Arc<str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(servers).cloned()
+    }
+
+    /// From now on that is the last one of `servers` that was taken.
+    pub(super) fn remember(&self, servers: &[Arc<str>], taken: &Arc<str>) {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.get(servers) == Some(taken) {
+            return;
+        }
+        // Lists come from rules; old ones stay behind when the rules change.
+        if memory.len() >= MOST {
+            memory.clear();
+        }
+        memory.insert(servers.to_vec(), Arc::clone(taken));
+    }
+}
+
+/// The places of the servers in the order in which they are asked. `last` is the one that was taken
+/// last, where that counts.
+pub(super) fn order(select: Select, views: &[View], last: Option<usize>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..views.len()).collect();
+    let is_late = |&index: &usize| views[index].standing != Standing::Ready;
+    // A sort keeps the order of the configuration among equals.
+    match select {
+        Select::Order => {}
+        Select::Latency => {
+            let far = |index: &usize| views[*index].round_trip.unwrap_or(Duration::MAX);
+            order.sort_by_key(|index| (is_late(index), far(index)));
+            if let (Some(last), Some(&best)) = (last, order.first())
+                && stays(&views[last], &views[best])
+            {
+                order.retain(|&index| index != last);
+                order.insert(0, last);
+            }
+        }
+        Select::Balance => order.sort_by_key(|index| (is_late(index), views[*index].burden)),
+    }
+    order
+}
+
+/// Whether `best` is not so much nearer than the `last` one that it is worth a change.
+fn stays(last: &View, best: &View) -> bool {
+    let (Some(before), Some(now)) = (last.round_trip, best.round_trip) else { return false };
+    let gain = before.saturating_sub(now);
+    last.standing == Standing::Ready && (gain < before / 5 || gain < WORTHWHILE)
+}
+
+/// A gain below this is noise.
+const WORTHWHILE: Duration = Duration::from_millis(2);
+/// More lists than any configuration has rules.
+const MOST: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(standing: Standing, round_trip: u64, active: usize) -> View {
+        let round_trip = Some(round_trip).filter(|&ms| ms > 0).map(Duration::from_millis);
+        View { standing, round_trip, burden: Burden { active, channels: active } }
+    }
+
+    #[test]
+    fn in_order_whatever_they_are() {
+        let views = [server(Standing::Down, 90, 9), server(Standing::Ready, 1, 0)];
+        assert_eq!(order(Select::Order, &views, Some(1)), [0, 1]);
+    }
+
+    #[test]
+    fn the_nearest_first_and_those_without_a_session_last() {
+        use Standing::{Down, Pending, Ready};
+        let views = [
+            server(Pending, 1, 0),
+            server(Ready, 50, 0),
+            server(Ready, 0, 0),
+            server(Ready, 20, 0),
+            server(Down, 2, 0),
+        ];
+        assert_eq!(order(Select::Latency, &views, None), [3, 1, 2, 0, 4]);
+    }
+
+    #[test]
+    fn a_little_nearer_is_not_worth_a_change() {
+        let change = |last, best| {
+            let views = [server(Standing::Ready, last, 0), server(Standing::Ready, best, 0)];
+            order(Select::Latency, &views, Some(0))[0] == 1
+        };
+        assert!(!change(100, 85), "less than a fifth");
+        assert!(change(100, 70));
+        assert!(!change(3, 2), "noise");
+        assert!(change(0, 2), "it was never measured");
+        let lost = [server(Standing::Pending, 10, 0), server(Standing::Ready, 12, 0)];
+        assert_eq!(order(Select::Latency, &lost, Some(0)), [1, 0], "it has no session");
+    }
+
+    #[test]
+    fn the_least_loaded_first() {
+        use Standing::{Pending, Ready};
+        let views = [server(Ready, 1, 7), server(Ready, 90, 2), server(Pending, 1, 0)];
+        assert_eq!(order(Select::Balance, &views, None), [1, 0, 2]);
+        let even = [server(Ready, 1, 2), server(Ready, 1, 2)];
+        assert_eq!(order(Select::Balance, &even, None), [0, 1]);
+    }
+
+    #[test]
+    fn the_last_one_is_remembered_for_each_list() {
+        let (memory, both) = (Memory::default(), [Arc::from("a"), "b".into()]);
+        assert_eq!(memory.last(&both), None);
+        memory.remember(&both, &both[1]);
+        assert_eq!(memory.last(&both).as_deref(), Some("b"));
+        assert_eq!(memory.last(&["b".into()]), None);
+    }
+}

@@ -1,0 +1,76 @@
+//! The SSH servers by their names, and the rules that choose between them: one value, swapped at
+//! once.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::select::Memory;
+use crate::route::Router;
+use crate::ssh::Pool;
+
+/// What a dial looks at. Immutable: a reload puts another in its place.
+#[derive(Debug)]
+pub struct Routes {
+    /// The rules.
+    pub router: Router,
+    /// The servers that they name.
+    pub servers: Servers,
+}
+
+/// The pools by the names of their servers.
+#[derive(Clone, Debug, Default)]
+pub struct Servers {
+    pools: HashMap<Arc<str>, Pool>,
+}
+
+/// The routes that are in force. Clones see the same.
+#[derive(Clone)]
+pub struct CurrentRoutes {
+    routes: Arc<ArcSwap<Routes>>,
+    /// Which server was taken last, where that counts.
+    pub(super) memory: Arc<Memory>,
+}
+
+impl Servers {
+    /// The pool of a server.
+    pub fn pool(&self, name: &str) -> Option<&Pool> {
+        self.pools.get(name)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Pool)> {
+        self.pools.iter()
+    }
+}
+
+impl FromIterator<(Arc<str>, Pool)> for Servers {
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, Pool)>>(pools: I) -> Self {
+        Self { pools: pools.into_iter().collect() }
+    }
+}
+
+impl CurrentRoutes {
+    /// Begins with these.
+    pub fn new(routes: Routes) -> Self {
+        Self { routes: Arc::new(ArcSwap::from_pointee(routes)), memory: Arc::default() }
+    }
+
+    /// Puts others in their place, all at once: no dial sees half of them.
+    pub fn replace(&self, routes: Routes) {
+        self.routes.store(Arc::new(routes));
+    }
+
+    /// Those in force now.
+    pub fn load(&self) -> Arc<Routes> {
+        self.routes.load_full()
+    }
+}
+
+impl fmt::Debug for CurrentRoutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CurrentRoutes").field(&self.load()).finish()
+    }
+}

@@ -1,0 +1,132 @@
+//! A session on one of several servers: the first in order that has one, and no long wait for those
+//! that have none.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::ssh::{Placed, Pool, Standing};
+use crate::target::Target;
+
+/// A server as the choice between several sees it.
+pub(super) trait Server: Sync {
+    /// A session that was given.
+    type Placed;
+
+    fn standing(&self) -> Standing;
+
+    /// Completes when the standing may have changed since this was called.
+    fn changed(&self) -> impl Future<Output = ()> + Send;
+
+    /// A session, if one is there.
+    fn try_place(&self, target: &Target) -> Option<Self::Placed>;
+
+    /// A session; waits for one, and has the server try harder meanwhile.
+    fn place(&self, target: &Target) -> impl Future<Output = Self::Placed> + Send;
+}
+
+impl Server for &Pool {
+    type Placed = Placed;
+
+    fn standing(&self) -> Standing {
+        Pool::standing(self)
+    }
+
+    fn changed(&self) -> impl Future<Output = ()> + Send {
+        Pool::changed(self)
+    }
+
+    fn try_place(&self, target: &Target) -> Option<Placed> {
+        Pool::try_place(self, target)
+    }
+
+    fn place(&self, target: &Target) -> impl Future<Output = Placed> + Send {
+        Pool::place(self, target)
+    }
+}
+
+/// A session on one of `servers`, and the place of that server. Each is asked in its turn: when the
+/// one before is down, or has left us waiting for [`PATIENCE`]. Where none has a session, the first
+/// to get one is taken, for as long as it takes.
+///
+/// # Cancel safety
+///
+/// May be dropped at any time.
+pub(super) async fn place<S: Server>(servers: &[S], target: &Target) -> (usize, S::Placed) {
+    for (index, server) in servers.iter().enumerate() {
+        if let Some(placed) = server.try_place(target) {
+            return (index, placed);
+        }
+        if server.standing() == Standing::Pending {
+            break;
+        }
+    }
+    // A server that is down is left in peace where there is another.
+    let is_down = |&index: &usize| servers[index].standing() == Standing::Down;
+    let (down, mut waiting): (VecDeque<usize>, VecDeque<usize>) =
+        (0..servers.len()).partition(is_down);
+    let mut asked = Asked { servers, target, pending: Vec::new() };
+    while let Some(next) = waiting.pop_front() {
+        asked.ask(next);
+        tokio::select! {
+            biased;
+            placed = asked.first() => return placed,
+            () = down_at(&servers[next]) => {}
+            () = sleep(PATIENCE) => {}
+        }
+    }
+    for index in down {
+        asked.ask(index);
+    }
+    asked.first().await
+}
+
+/// A session that is waited for.
+type Placing<'a, P> = Pin<Box<dyn Future<Output = P> + Send + 'a>>;
+
+/// The servers that were asked for a session, in order.
+struct Asked<'a, S: Server> {
+    servers: &'a [S],
+    target: &'a Target,
+    pending: Vec<(usize, Placing<'a, S::Placed>)>,
+}
+
+impl<S: Server> Asked<'_, S> {
+    fn ask(&mut self, index: usize) {
+        self.pending.push((index, Box::pin(self.servers[index].place(self.target))));
+    }
+
+    /// The first that has one.
+    async fn first(&mut self) -> (usize, S::Placed) {
+        poll_fn(|cx| {
+            for (index, place) in &mut self.pending {
+                if let Poll::Ready(placed) = place.as_mut().poll(cx) {
+                    return Poll::Ready((*index, placed));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Completes when the server is down.
+async fn down_at<S: Server>(server: &S) {
+    loop {
+        let changed = server.changed();
+        if server.standing() == Standing::Down {
+            return;
+        }
+        changed.await;
+    }
+}
+
+/// How long the next server is left alone while the one before has no session.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+
+use super::*;
+use crate::destination::Destination;
+
+/// A server whose standing the test sets. It gives its sessions numbers.
+struct Fake {
+    standing: Mutex<Standing>,
+    changed: Notify,
+    asked: AtomicUsize,
+}
+
+impl Fake {
+    fn new(standing: Standing) -> Self {
+        Self { standing: Mutex::new(standing), changed: Notify::new(), asked: AtomicUsize::new(0) }
+    }
+
+    fn set(&self, standing: Standing) {
+        *self.standing.lock().expect("no panic") = standing;
+        self.changed.notify_waiters();
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Relaxed)
+    }
+}
+
+impl Server for &Fake {
+    type Placed = ();
+
+    fn standing(&self) -> Standing {
+        *self.standing.lock().expect("no panic")
+    }
+
+    fn changed(&self) -> impl Future<Output = ()> + Send {
+        self.changed.notified()
+    }
+
+    fn try_place(&self, _: &Target) -> Option<()> {
+        (self.standing() == Standing::Ready).then_some(())
+    }
+
+    async fn place(&self, target: &Target) {
+        self.asked.fetch_add(1, Relaxed);
+        loop {
+            let changed = self.changed.notified();
+            if self.try_place(target).is_some() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+fn target() -> Target {
+    Destination::parse("web.example:80", None).expect("good").into()
+}
+
+/// Which server it is, and after how long.
+async fn placed(servers: &[&Fake]) -> (usize, Duration) {
+    let start = Instant::now();
+    let (index, ()) = place(servers, &target()).await;
+    (index, start.elapsed())
+}
+
+async fn later(after: Duration, server: &Fake, standing: Standing) {
+    sleep(after).await;
+    server.set(standing);
+}
+
+const SOON: Duration = Duration::from_millis(200);
+
+#[tokio::test(start_paused = true)]
+async fn the_first_that_has_a_session_is_taken_at_once() {
+    use Standing::{Down, Pending, Ready};
+    let (ready, down, pending) = (Fake::new(Ready), Fake::new(Down), Fake::new(Pending));
+    assert_eq!(placed(&[&ready, &down]).await, (0, Duration::ZERO));
+    assert_eq!(placed(&[&down, &ready, &pending]).await, (1, Duration::ZERO));
+    assert_eq!(down.asked(), 0, "what is down is left in peace");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_a_session_is_waited_for_but_not_for_long() {
+    let (first, second) = (Fake::new(Standing::Pending), Fake::new(Standing::Ready));
+    assert_eq!(placed(&[&first, &second]).await, (1, PATIENCE));
+    // It recovers in time.
+    let both = [&first, &second];
+    let (placed_at, ()) = tokio::join!(placed(&both), later(SOON, &first, Standing::Ready));
+    assert_eq!(placed_at, (0, SOON));
+    // And it is the first again from now on.
+    assert_eq!(placed(&[&first, &second]).await, (0, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_has_its_turn_when_the_one_before_goes_down() {
+    let (first, second) = (Fake::new(Standing::Pending), Fake::new(Standing::Ready));
+    let both = [&first, &second];
+    let (placed_at, ()) = tokio::join!(placed(&both), later(SOON, &first, Standing::Down));
+    assert_eq!(placed_at, (1, SOON));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_none_has_a_session_the_first_to_get_one_is_taken() {
+    let servers = [Standing::Down, Standing::Pending, Standing::Down].map(Fake::new);
+    let all: Vec<_> = servers.iter().collect();
+    let minute = Duration::from_secs(60);
+    let (placed_at, ()) = tokio::join!(placed(&all), later(minute, &servers[2], Standing::Ready));
+    assert_eq!(placed_at, (2, minute));
+    assert!(servers.iter().all(|server| server.asked() == 1), "each is asked, once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_one_is_waited_for() {
+    let only = Fake::new(Standing::Down);
+    let hour = Duration::from_secs(3600);
+    assert!(timeout(hour, placed(&[&only])).await.is_err());
+    assert_eq!(only.asked(), 1, "it is told that somebody waits");
+}

@@ -1,0 +1,145 @@
+//! A TCP connection to one of several addresses (Happy Eyeballs, RFC 8305).
+//!
+//! The crate for this on crates.io keeps only the first error.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+/// The addresses that failed, in the order of their failure, each with its reason.
+pub(crate) type Tried = Vec<(SocketAddr, io::Error)>;
+
+/// Starts an attempt every 250 ms, or at once when one has failed; the first success wins and the
+/// others are dropped (RFC 8305 section 5). The socket has `TCP_NODELAY` and `SO_KEEPALIVE`.
+///
+/// # Errors
+///
+/// Each address in the order of its failure, with its reason.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes every attempt.
+pub(crate) async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, Tried> {
+    race_every(STAGGER, addresses).await
+}
+
+async fn race_every(stagger: Duration, addresses: Vec<SocketAddr>) -> Result<TcpStream, Tried> {
+    let mut waiting = addresses.into_iter();
+    let mut running = JoinSet::new();
+    let mut tried = Vec::new();
+    let mut next_start = Instant::now();
+    loop {
+        tokio::select! {
+            Some(ended) = running.join_next() => match ended {
+                Ok((_, Ok(stream))) => return Ok(stream),
+                Ok((address, Err(error))) => {
+                    tried.push((address, error));
+                    next_start = Instant::now();
+                }
+                Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+            },
+            () = sleep_until(next_start), if waiting.len() > 0 => {
+                if let Some(address) = waiting.next() {
+                    running.spawn(async move { (address, attempt(address).await) });
+                }
+                next_start = Instant::now() + stagger;
+            },
+            else => return Err(tried),
+        }
+    }
+}
+
+async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_keepalive(true)?;
+    Ok(stream)
+}
+
+/// Takes turns between the families, beginning with that of the first address, which the system's
+/// resolver prefers (RFC 8305 section 4). An address given twice is tried once.
+pub(crate) fn interleave(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for address in found {
+        let same = first.first().is_none_or(|a: &SocketAddr| a.is_ipv4() == address.is_ipv4());
+        let list = if same { &mut first } else { &mut second };
+        if !list.contains(&address) {
+            list.push(address);
+        }
+    }
+    let mut second = second.into_iter();
+    let mut out = Vec::new();
+    for address in first {
+        out.push(address);
+        out.extend(second.next());
+    }
+    out.extend(second);
+    out
+}
+
+/// The Connection Attempt Delay that RFC 8305 section 8 recommends.
+const STAGGER: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// An address on loopback where nobody listens: bound and let go.
+    async fn refused() -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        listener.local_addr().expect("a bound socket")
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|t| t.parse().expect(t)).collect()
+    }
+
+    #[test]
+    fn families_take_turns_and_duplicates_go() {
+        let found = addresses(&["[::1]:1", "[::2]:1", "[::1]:1", "[::3]:1", "1.1.1.1:1"]);
+        let expected = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]);
+        assert_eq!(interleave(found.into_iter()), expected);
+        let found = addresses(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
+        assert_eq!(interleave(found.clone().into_iter()), found);
+        assert!(interleave(std::iter::empty()).is_empty());
+    }
+
+    /// With a stagger of an hour, only the failure of the first attempt can start the second.
+    #[tokio::test]
+    async fn a_failure_starts_the_next_attempt_at_once() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let good = listener.local_addr().expect("a bound socket");
+        let list = vec![refused().await, refused().await, good];
+        let stream =
+            race_every(Duration::from_secs(3600), list).await.expect("the last one listens");
+        assert_eq!(stream.peer_addr().expect("connected"), good);
+        assert!(stream.nodelay().expect("a socket option"));
+        assert!(SockRef::from(&stream).keepalive().expect("a socket option"));
+    }
+
+    /// A listener whose queue is full drops the SYN: the attempt hangs, as with a dead host.
+    #[tokio::test]
+    async fn an_attempt_that_hangs_does_not_hold_up_the_next() {
+        let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
+            .expect("a socket");
+        full.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
+        full.listen(0).expect("a listener");
+        let dead = full.local_addr().expect("bound").as_socket().expect("IPv4");
+        let _fills_the_queue = TcpStream::connect(dead).await.expect("the queue takes one");
+
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let good = listener.local_addr().expect("a bound socket");
+        let stream =
+            race_every(Duration::from_millis(1), vec![dead, good]).await.expect("one listens");
+        assert_eq!(stream.peer_addr().expect("connected"), good);
+    }
+}

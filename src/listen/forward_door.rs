@@ -1,0 +1,119 @@
+//! A forward: every client is led to the same target, whatever it says.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::door::{Accepted, Door};
+use super::road::{self, RealRoad, Road};
+use crate::relay::Client as _;
+use crate::request::{Protocol, Request};
+use crate::target::Target;
+
+/// Where the clients of a forward come in (`-L`, and `-R` with a target). One door serves any number
+/// of listeners.
+#[derive(Debug)]
+pub struct ForwardDoor<R = RealRoad> {
+    road: R,
+    target: Target,
+}
+
+impl<R: Road> ForwardDoor<R> {
+    /// A door that leads to `target` over `road`.
+    pub fn new(road: R, target: Target) -> Self {
+        Self { road, target }
+    }
+
+    /// Where it leads to.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    async fn serve_client(&self, accepted: Accepted) {
+        let Accepted { stream, source, listener } = accepted;
+        let target = self.target.clone();
+        let request = Request { listener, protocol: Protocol::Forward, source, user: None, target };
+        let dialled = tokio::select! {
+            biased;
+            dialled = road::dial(&self.road, &request) => dialled,
+            () = stream.gone() => {
+                debug!(target = %self.target, "the client left while dialling");
+                return;
+            }
+        };
+        match dialled {
+            Ok(connected) => self.road.relay(stream, Bytes::new(), connected.channel).await,
+            Err(failure) => {
+                let (listener, target) = (&request.listener, &self.target);
+                info!("{listener} to {target}: {}", road::in_a_line(&failure));
+                stream.reset();
+            }
+        }
+    }
+}
+
+impl<R: Road> Door for ForwardDoor<R> {
+    async fn serve(self: Arc<Self>, accepted: Accepted, _: CancellationToken) {
+        self.serve_client(accepted).await;
+    }
+
+    fn make_room(&self) {
+        // Each of its clients is at its target, or on the way there: none is worth less.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::destination::Destination;
+    use crate::dial::DialError;
+    use crate::listen::testing::{Outcome, TestRoad, read_to_end};
+    use crate::request::Source;
+
+    async fn client(road: TestRoad) -> (TcpStream, JoinHandle<()>) {
+        let target = Destination::parse("db.example:5432", None).expect("good").into();
+        let door = Arc::new(ForwardDoor::new(road, target));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        let client = TcpStream::connect(address).await.expect("it listens");
+        let (stream, source) = listener.accept().await.expect("a client");
+        let source = Source::Tcp(source);
+        let accepted = Accepted { stream: stream.into(), source, listener: "test:1".into() };
+        (client, tokio::spawn(door.serve(accepted, CancellationToken::new())))
+    }
+
+    #[tokio::test]
+    async fn its_clients_are_led_to_the_target_at_once() {
+        let (road, mut dialled) = TestRoad::new(Outcome::Connect);
+        let (mut client, task) = client(road).await;
+        let dialled = dialled.recv().await.expect("a dial");
+        assert_eq!(dialled.request.target.to_string(), "db.example:5432");
+        assert_eq!(dialled.request.protocol, Protocol::Forward);
+        let mut far = dialled.far();
+        // The server of a database may speak first.
+        far.send("hello").await;
+        client.read_exact(&mut [0; 5]).await.expect("it arrives");
+        client.write_all(b"\x05\x01\x00").await.expect("no greeting, but data");
+        client.shutdown().await.expect("open");
+        assert_eq!(read_to_end(&mut far.stream).await, b"\x05\x01\x00");
+        drop(far);
+        assert!(read_to_end(&mut client).await.is_empty());
+        task.await.expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn a_target_that_cannot_be_had_is_a_reset() {
+        let (mut client, task) = client(TestRoad::failing(DialError::ConnectionRefused)).await;
+        let error = client.read_u8().await.expect_err("no end");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        task.await.expect("no panic");
+    }
+}

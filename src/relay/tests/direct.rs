@@ -1,0 +1,129 @@
+//! A target that is reached from here has the ends of a channel, and pays with no backlog.
+
+use std::io::ErrorKind;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::channel::Direct;
+use crate::socket::Socket;
+
+/// A client, the target, and the relay between them.
+struct Short {
+    client: Pipe,
+    target: TcpStream,
+    relayer: Relayer,
+    relay: JoinHandle<Ended>,
+}
+
+async fn short() -> Short {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let address = listener.local_addr().expect("bound");
+    let near = TcpStream::connect(address).await.expect("it listens");
+    let (target, _) = listener.accept().await.expect("it comes");
+    let relayer = Relayer::new(BacklogLimits::default());
+    let (client, end) = pipe::ends();
+    let direct = Direct::new(Socket::Tcp(near));
+    let served = relayer.clone();
+    let relay = tokio::spawn(async move { served.relay(end, Bytes::new(), direct).await });
+    Short { client, target, relayer, relay }
+}
+
+fn reset(socket: TcpStream) {
+    socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("an open socket");
+    drop(socket);
+}
+
+#[tokio::test]
+async fn both_ends_may_go_first() {
+    for client_first in [true, false] {
+        let Short { mut client, mut target, relay, .. } = short().await;
+        let (up, down) = (content(300_000), content(500_000));
+        for client_s_turn in [client_first, !client_first] {
+            let mut seen = Vec::new();
+            if client_s_turn {
+                let sending = async {
+                    client.write_all(&up).await.expect("taken");
+                    client.shutdown().await.expect("half-closed");
+                };
+                let (read, ()) =
+                    soon(async { tokio::join!(target.read_to_end(&mut seen), sending) }).await;
+                read.expect("a clean end");
+                assert!(seen == up, "{} bytes", seen.len());
+            } else {
+                let sending = async {
+                    target.write_all(&down).await.expect("taken");
+                    target.shutdown().await.expect("half-closed");
+                };
+                let (read, ()) =
+                    soon(async { tokio::join!(client.read_to_end(&mut seen), sending) }).await;
+                read.expect("a clean end");
+                assert!(seen == down, "{} bytes", seen.len());
+            }
+        }
+        drop((client, target));
+        assert_eq!(soon(relay).await.expect("no panic"), Ended::Clean);
+    }
+}
+
+#[tokio::test]
+async fn a_reset_by_the_target_is_a_cut() {
+    let Short { mut client, mut target, relay, .. } = short().await;
+    target.write_all(b"half").await.expect("taken");
+    soon(client.read_exact(&mut [0; 4])).await.expect("it arrives");
+    reset(target);
+    let (rest, ended) = read_all(&mut client).await;
+    assert!(rest.is_empty());
+    assert_reset(&ended);
+    assert_eq!(soon(relay).await.expect("no panic"), Ended::Cut);
+}
+
+/// It said all that it had to say, and does not listen either.
+#[tokio::test]
+async fn a_reset_after_the_target_s_end_leaves_the_response_whole() {
+    let Short { mut client, mut target, relay, .. } = short().await;
+    target.write_all(b"whole").await.expect("taken");
+    target.shutdown().await.expect("half-closed");
+    let (bytes, ended) = read_all(&mut client).await;
+    ended.expect("a clean end");
+    assert_eq!(bytes, b"whole");
+    reset(target);
+    assert_eq!(soon(relay).await.expect("no panic"), Ended::Cut);
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_resets_the_target() {
+    let Short { mut client, mut target, relay, .. } = short().await;
+    client.write_all(b"half").await.expect("taken");
+    soon(target.read_exact(&mut [0; 4])).await.expect("it arrives");
+    client.arm();
+    drop(client);
+    let error = soon(target.read_to_end(&mut Vec::new())).await.expect_err("no end");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    assert_eq!(soon(relay).await.expect("no panic"), Ended::ClientGone);
+}
+
+#[tokio::test]
+async fn a_slow_client_holds_the_target_and_no_memory() {
+    let Short { mut client, mut target, relayer, relay } = short().await;
+    let all = content(32 << 20);
+    let sending = tokio::spawn({
+        let all = all.clone();
+        async move {
+            target.write_all(&all).await.expect("taken in the end");
+            target
+        }
+    });
+    until("something waits", || relayer.memory.used() > 0).await;
+    sleep(Duration::from_millis(300)).await;
+    assert!(!sending.is_finished(), "TCP pushes back");
+    assert!(relayer.memory.used() < 1 << 20, "{} bytes wait", relayer.memory.used());
+    assert_eq!(relayer.disk.used(), 0);
+    let mut seen = vec![0; all.len()];
+    soon(client.read_exact(&mut seen)).await.expect("all of it");
+    assert!(seen == all);
+    drop((client, sending.await.expect("no panic")));
+    soon(relay).await.expect("no panic");
+    assert_eq!(relayer.memory.used(), 0);
+}

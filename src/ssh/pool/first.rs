@@ -1,0 +1,61 @@
+//! What comes of the first attempt to connect to a server.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::ssh::connect::{ConnectError, Connected};
+
+/// What is known of the first session, for the line that tells it.
+#[derive(Clone, Debug)]
+pub struct FirstSession {
+    /// By what we logged in.
+    pub login: String,
+    /// The type of the host key.
+    pub host_key_type: String,
+    /// The fingerprint of the host key, as `SHA256:…`.
+    pub host_key_fingerprint: String,
+    /// The key exchange.
+    pub key_exchange: String,
+    /// The cipher.
+    pub cipher: String,
+    /// How long it took, from the first packet to the login.
+    pub took: Duration,
+}
+
+/// The first attempt to connect to a server, under way.
+#[derive(Debug)]
+pub struct FirstAttempt(oneshot::Receiver<Result<FirstSession, ConnectError>>);
+
+/// Where its outcome is told. Nobody may be listening any more.
+pub(super) type Tell = oneshot::Sender<Result<FirstSession, ConnectError>>;
+
+pub(super) fn channel() -> (Tell, FirstAttempt) {
+    let (tell, outcome) = oneshot::channel();
+    (tell, FirstAttempt(outcome))
+}
+
+impl FirstAttempt {
+    /// Waits for the outcome.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no session. [`ConnectError::Stopped`] where the pool was shut down meanwhile.
+    pub async fn outcome(self) -> Result<FirstSession, ConnectError> {
+        self.0.await.unwrap_or(Err(ConnectError::Stopped))
+    }
+}
+
+impl FirstSession {
+    pub(super) fn of(connected: &Connected) -> Self {
+        let facts = connected.session.facts();
+        Self {
+            login: connected.login.method.clone(),
+            host_key_type: facts.host_key_type().to_owned(),
+            host_key_fingerprint: facts.host_key_fingerprint,
+            key_exchange: facts.key_exchange,
+            cipher: facts.cipher,
+            took: connected.took,
+        }
+    }
+}
