@@ -139,13 +139,15 @@ impl Connector {
             client::connect_stream(self.library_config(window).await, transport, handler);
         let mut handle =
             self.within("handshake", handshake).await?.map_err(|error| handler_error(&error))?;
-        let nobody = Prompter::nobody();
         let prompter = match asking {
-            Asking::Allowed => &self.prompter,
-            Asking::Never => &nobody,
+            Asking::Allowed => self.prompter.clone(),
+            Asking::Never => self.prompter.silent(),
         };
-        let login = auth::authenticate(&mut handle, config, &self.credentials, prompter);
-        let login = self.within("login", login).await??;
+        let login = auth::authenticate(&mut handle, config, &self.credentials, &prompter);
+        let login = match self.within("login", login).await? {
+            Ok(login) => login,
+            Err(error) => return Err(with_last_words(error, &observed).await.into()),
+        };
         let barrier = self.within("login", barrier(&handle)).await?;
         let session = Session::new(handle, observed, guard.disarm(), barrier);
         Ok(Connected { session, login, took: begun.elapsed() })
@@ -237,6 +239,15 @@ async fn barrier(handle: &Handle<SessionHandler>) -> Barrier {
     }
 }
 
+/// Adds the server's own word to the end of a connection in mid-login.
+async fn with_last_words(error: AuthError, observed: &Observed) -> AuthError {
+    if matches!(error, AuthError::Disconnected { .. }) {
+        // The session's task ends right after the login has heard of it.
+        let _ = tokio::time::timeout(LAST_WORDS, observed.closed.cancelled()).await;
+    }
+    error.with_last_words(observed.facts().end)
+}
+
 fn handler_error(error: &HandlerError) -> ConnectError {
     let text = error.in_words();
     match error {
@@ -253,6 +264,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 const MIN_HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`): as long as three lost pings.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
+/// How long the end of a session may take to be known.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often an idle session is pinged, where `ServerAliveInterval` does not say.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// The largest packet that the library can take, in bytes.

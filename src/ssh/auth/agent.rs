@@ -9,9 +9,20 @@ use russh::keys::agent::{AgentIdentity, AgentSessionBinding};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use crate::ssh::prompt::Prompter;
+
 /// A connection to the agent.
 pub(super) struct Agent {
     client: AgentClient<UnixStream>,
+}
+
+/// One key of the agent, which signs for itself or for a certificate of it.
+pub(super) struct AgentSigner<'a> {
+    pub(super) agent: &'a mut Agent,
+    /// What the agent knows the key by.
+    pub(super) identity: &'a AgentIdentity,
+    /// Whoever waits for the login is told that the agent may be asking a person.
+    pub(super) prompter: &'a Prompter,
 }
 
 /// Why the agent did not do it.
@@ -32,34 +43,58 @@ impl Agent {
     /// Connects and asks for the keys, all within 5 s.
     ///
     /// The agent is told which session it signs for, so that it can use keys that are meant for
-    /// one server only; an agent that does not know of that is none the worse.
+    /// one server only. One that hangs up for that is asked again without.
     pub(super) async fn connect(
         socket: &Path,
         binding: Option<&AgentSessionBinding>,
     ) -> Result<(Self, Vec<AgentIdentity>), AgentError> {
         let ask = async {
-            let mut client = AgentClient::connect_uds(socket).await?;
             if let Some(binding) = binding {
+                let mut client = AgentClient::connect_uds(socket).await?;
                 let bound = client.bind_session(binding, NOT_FORWARDING).await;
                 tracing::trace!(bound = bound.is_ok(), "agent session binding");
+                if !matches!(bound, Err(russh::keys::Error::IO(_))) {
+                    return Self::list(client).await;
+                }
             }
-            let keys = client.request_identities().await?;
-            Ok((Self { client }, keys))
+            Self::list(AgentClient::connect_uds(socket).await?).await
         };
         timeout(LIST_LIMIT, ask).await.map_err(|_| AgentError::TimedOut(LIST_LIMIT))?
     }
+
+    async fn list(
+        mut client: AgentClient<UnixStream>,
+    ) -> Result<(Self, Vec<AgentIdentity>), AgentError> {
+        let keys = client.request_identities().await?;
+        Ok((Self { client }, keys))
+    }
 }
 
-impl russh::Signer for Agent {
+impl AgentError {
+    /// Whether there is simply no agent: no socket, or a dead one. That is common, and `ssh` says
+    /// nothing of it.
+    pub(super) fn is_absence(&self) -> bool {
+        use std::io::ErrorKind::{ConnectionRefused, NotFound};
+        match self {
+            Self::Key(russh::keys::Error::IO(error)) => {
+                matches!(error.kind(), NotFound | ConnectionRefused)
+            }
+            Self::Key(_) | Self::TimedOut(_) | Self::Send(_) => false,
+        }
+    }
+}
+
+impl russh::Signer for AgentSigner<'_> {
     type Error = AgentError;
 
     async fn auth_sign(
         &mut self,
-        key: &AgentIdentity,
-        hash_alg: Option<HashAlg>,
-        to_sign: Vec<u8>,
+        _key: &AgentIdentity,
+        hash: Option<HashAlg>,
+        request: Vec<u8>,
     ) -> Result<Vec<u8>, AgentError> {
-        let signed = self.client.sign_request(key, hash_alg, to_sign);
+        let _waiting = self.prompter.asked_elsewhere();
+        let signed = self.agent.client.sign_request(self.identity, hash, request);
         Ok(timeout(SIGN_LIMIT, signed).await.map_err(|_| AgentError::TimedOut(SIGN_LIMIT))??)
     }
 }

@@ -5,10 +5,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use russh::keys::{PrivateKey, PublicKey};
+use russh::CryptoVec;
+use russh::keys::PrivateKey;
+use russh::keys::ssh_key::public::KeyData;
 
 /// Keys whose passphrase was asked for, so that a new session does not ask again. Clones share
 /// them. Passwords are not kept.
+///
+/// Between logins they lie in memory that is locked, as far as the system's limit allows
+/// (`RLIMIT_MEMLOCK`), so that it does not reach a disk, and that is wiped in the end.
 #[derive(Clone, Default)]
 pub struct Credentials {
     shared: Arc<Mutex<Shared>>,
@@ -16,26 +21,34 @@ pub struct Credentials {
 
 #[derive(Default)]
 struct Shared {
-    unlocked: HashMap<PathBuf, Arc<PrivateKey>>,
+    unlocked: HashMap<PathBuf, Unlocked>,
     warned: HashSet<PathBuf>,
+}
+
+struct Unlocked {
+    public: KeyData,
+    /// The private key in OpenSSH's encoding.
+    secret: CryptoVec,
 }
 
 impl Credentials {
     /// The key of a file that was unlocked before, unless the file has another key by now.
-    pub(super) fn unlocked(
-        &self,
-        path: &Path,
-        public: Option<&PublicKey>,
-    ) -> Option<Arc<PrivateKey>> {
-        let key = self.lock().unlocked.get(path).cloned()?;
-        public.is_none_or(|p| p.key_data() == key.public_key().key_data()).then_some(key)
+    pub(super) fn unlocked(&self, path: &Path, public: Option<&KeyData>) -> Option<PrivateKey> {
+        let shared = self.lock();
+        let kept = shared.unlocked.get(path)?;
+        let same = public.is_none_or(|public| *public == kept.public);
+        same.then(|| PrivateKey::from_bytes(&kept.secret).ok()).flatten()
     }
 
-    pub(super) fn keep(&self, path: &Path, key: Arc<PrivateKey>) {
-        self.lock().unlocked.insert(path.to_owned(), key);
+    pub(super) fn keep(&self, path: &Path, key: &PrivateKey) {
+        let public = key.public_key().key_data().clone();
+        // Only a key of a kind that has no encoding fails; it is asked for again.
+        let Ok(bytes) = key.to_bytes() else { return };
+        let secret = CryptoVec::from(bytes.as_slice());
+        self.lock().unlocked.insert(path.to_owned(), Unlocked { public, secret });
     }
 
-    /// Whether this is the first time that a file is worth a warning.
+    /// Whether this is the first time that a file, or an agent's socket, is worth a warning.
     pub(super) fn first_warning(&self, path: &Path) -> bool {
         self.lock().warned.insert(path.to_owned())
     }

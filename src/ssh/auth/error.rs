@@ -17,18 +17,17 @@ pub struct Tried {
 pub enum AuthError {
     /// The server takes nothing that we have.
     #[error(
-        "the server refuses the login of '{user}'; it takes {}{}{}",
-        Methods(offered), Attempts(tried), Untried(*untried)
+        "the server refuses the login of '{user}'; it takes {}{}",
+        Methods(offered),
+        Attempts(tried)
     )]
     Refused {
         /// The user's name.
         user: String,
         /// The methods that the server takes, by their names.
         offered: Vec<String>,
-        /// What it refused, and what could not be used.
+        /// What it refused or accepted, and what could not be used.
         tried: Vec<Tried>,
-        /// How many keys are left that the server would not have listened to any more.
-        untried: usize,
     },
     /// A password, an answer or a passphrase is needed, and nobody can be asked.
     #[error(
@@ -41,17 +40,25 @@ pub enum AuthError {
         user: String,
         /// The methods that the server takes, by their names.
         offered: Vec<String>,
-        /// What it refused, and what could not be used.
+        /// What it refused or accepted, and what could not be used.
         tried: Vec<Tried>,
     },
     /// The person did not answer.
     #[error("the login was given up: {0}")]
     GivenUp(String),
     /// The server closed the connection during the login.
-    #[error("the server closed the connection during the login{}", Attempts(tried))]
+    #[error(
+        "during the login {}{}{}",
+        said.as_deref().unwrap_or("the server closed the connection"),
+        Attempts(tried), Untried(*untried)
+    )]
     Disconnected {
+        /// How the connection ended, in printable words.
+        said: Option<String>,
         /// What was tried until then.
         tried: Vec<Tried>,
+        /// How many keys are left that the server did not listen to any more.
+        untried: usize,
     },
     /// The server did not answer.
     #[error("the server did not answer within {} s during the login", .0.as_secs())]
@@ -59,6 +66,18 @@ pub enum AuthError {
     /// The server broke the protocol, or the library failed.
     #[error("the login failed: {0}")]
     Failed(String),
+}
+
+impl AuthError {
+    /// Adds how the connection ended, which the login itself does not hear of.
+    pub(in crate::ssh) fn with_last_words(self, words: Option<String>) -> Self {
+        match self {
+            Self::Disconnected { tried, untried, .. } => {
+                Self::Disconnected { said: words, tried, untried }
+            }
+            other => other,
+        }
+    }
 }
 
 struct Methods<'a>(&'a [String]);
@@ -92,7 +111,7 @@ impl fmt::Display for Untried {
             return Ok(());
         }
         let keys = if self.0 == 1 { "key was" } else { "keys were" };
-        write!(f, "\n  {} more {keys} not tried: servers stop listening after a few; ", self.0)?;
+        write!(f, "\n  {} more {keys} not tried: a server stops listening after a few; ", self.0)?;
         f.write_str("name the right one with -i and -o IdentitiesOnly=yes")
     }
 }

@@ -9,23 +9,33 @@ use std::sync::Arc;
 use russh::keys::{PrivateKey, PublicKey, decode_secret_key};
 use zeroize::Zeroizing;
 
+use super::legacy_pem;
+use super::offer::Offer;
+use crate::ssh::client_config::IdentityOrigin;
+
 /// What a file of `IdentityFile` has.
 #[derive(Debug)]
 pub(super) struct KeyFile {
     /// Where it is.
     pub(super) path: PathBuf,
-    /// The public key, where it can be known without the passphrase.
-    pub(super) public: Option<PublicKey>,
+    /// Whether somebody named it.
+    pub(super) origin: IdentityOrigin,
+    /// The public key, where it can be known without the passphrase. A certificate, where the file
+    /// itself is one.
+    pub(super) public: Option<Offer>,
+    /// The certificate beside it (`-cert.pub`).
+    pub(super) certificate: Option<Offer>,
     /// The private key.
     pub(super) secret: Secret,
 }
 
 /// The private half of a file.
+#[derive(Clone)]
 pub(super) enum Secret {
     /// Ready for use.
     Clear(Arc<PrivateKey>),
     /// Behind a passphrase; this is the file's text.
-    Locked(Zeroizing<String>),
+    Locked(Arc<Zeroizing<String>>),
     /// The file does not exist. The agent may still have the key.
     Missing,
     /// It cannot or must not be used, for this reason.
@@ -41,20 +51,19 @@ pub(super) enum KeyProblem {
     Unreadable(String),
 }
 
-/// Reads a key and its public half. It blocks for the file system.
-pub(super) fn load(path: &Path) -> KeyFile {
+/// Reads a key, its public half and the certificate beside it. It blocks for the file system.
+pub(super) fn load(path: &Path, origin: IdentityOrigin) -> KeyFile {
     let (secret, inside) = match read_private(path) {
         Ok(text) => match decode(&text, None) {
             Ok(key) => {
                 let public = key.public_key().clone();
-                (Secret::Clear(Arc::new(key)), Some(public))
+                (Secret::Clear(Arc::new(key)), Some(Offer::Key(public)))
             }
             Err(KeyProblem::Locked) => {
-                // OpenSSH's own format has the public key outside of what is encrypted.
-                let outside = PrivateKey::from_openssh(&*text).ok();
-                (Secret::Locked(text), outside.map(|key| key.public_key().clone()))
+                let outside = public_outside(&text).map(Offer::Key);
+                (Secret::Locked(Arc::new(text)), outside)
             }
-            Err(KeyProblem::Unreadable(why)) => match parse_public(&text) {
+            Err(KeyProblem::Unreadable(why)) => match Offer::parse(&text) {
                 // `IdentityFile key.pub` means: the agent has it.
                 Some(public) => (Secret::Missing, Some(public)),
                 None => (Secret::Unusable(why), None),
@@ -62,8 +71,29 @@ pub(super) fn load(path: &Path) -> KeyFile {
         },
         Err(secret) => (secret, None),
     };
-    let public = inside.or_else(|| read_public_beside(path));
-    KeyFile { path: path.to_owned(), public, secret }
+    let public = inside.or_else(|| load_public(&with_suffix(path, ".pub")).ok());
+    let certificate = load_public(&with_suffix(path, "-cert.pub")).ok();
+    let certificate = certificate.filter(Offer::is_user_certificate);
+    KeyFile { path: path.to_owned(), origin, public, certificate, secret }
+}
+
+/// Reads a `.pub` file. It blocks for the file system.
+///
+/// # Errors
+///
+/// What is wrong with the file, to be put behind its name.
+pub(super) fn load_public(path: &Path) -> Result<Offer, String> {
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "does not exist".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    let mut text = String::new();
+    file.take(MAX_SIZE as u64).read_to_string(&mut text).map_err(unreadable)?;
+    Offer::parse(&text).ok_or_else(|| "has no public key or certificate in it".to_owned())
 }
 
 /// Reads a private key's text, in any of the formats of OpenSSH, PEM, PKCS#8 and `PuTTY`.
@@ -77,14 +107,25 @@ pub(super) fn decode(text: &str, passphrase: Option<&str>) -> Result<PrivateKey,
             None => Err(KeyProblem::Locked),
         };
     }
-    let encrypted = ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED", "Encryption: aes"]
-        .iter()
-        .any(|mark| text.contains(mark));
-    match (encrypted, passphrase) {
+    if let Some(sealed) = legacy_pem::Sealed::find(text) {
+        let passphrase = passphrase.ok_or(KeyProblem::Locked)?;
+        let clear = sealed.map_err(|e| unreadable(&e))?.open(passphrase);
+        let clear = clear.ok_or(KeyProblem::Locked)?;
+        // What a wrong passphrase opens by chance is no key.
+        return decode_secret_key(&clear, None).map_err(|_| KeyProblem::Locked);
+    }
+    let encrypted = ["BEGIN ENCRYPTED PRIVATE KEY", "Encryption: aes"];
+    match (encrypted.iter().any(|mark| text.contains(mark)), passphrase) {
         (true, None) => Err(KeyProblem::Locked),
         (true, Some(_)) => decode_secret_key(text, passphrase).map_err(|_| KeyProblem::Locked),
         (false, _) => decode_secret_key(text, None).map_err(|e| unreadable(&e)),
     }
+}
+
+/// The public key of a key with a passphrase: OpenSSH's own format has it outside of what is
+/// encrypted.
+fn public_outside(text: &str) -> Option<PublicKey> {
+    PrivateKey::from_openssh(text.trim()).ok().map(|key| key.public_key().clone())
 }
 
 /// The text of a private key that nobody else may read, as OpenSSH demands of its owner's files.
@@ -99,11 +140,11 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, Secret> {
         return Err(Secret::Unusable("is not a file".to_owned()));
     }
     let ours = about.uid() == rustix::process::getuid().as_raw();
+    // The buffer never grows, so no copy of a secret is left behind.
     let mut text = Zeroizing::new(String::with_capacity(MAX_SIZE));
-    let limit = u64::try_from(MAX_SIZE).expect("64 Ki is a u64");
-    file.take(limit).read_to_string(&mut text).map_err(unusable)?;
+    file.take(MAX_SIZE as u64).read_to_string(&mut text).map_err(unusable)?;
     // Others may read a public key.
-    if ours && about.mode() & 0o077 != 0 && parse_public(&text).is_none() {
+    if ours && about.mode() & 0o077 != 0 && Offer::parse(&text).is_none() {
         let mode = about.mode() & 0o777;
         return Err(Secret::Unusable(format!(
             "its permissions {mode:04o} are too open: others may read it (chmod 600 mends it)"
@@ -112,18 +153,10 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, Secret> {
     Ok(text)
 }
 
-fn read_public_beside(path: &Path) -> Option<PublicKey> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".pub");
-    let mut text = String::new();
-    let limit = u64::try_from(MAX_SIZE).expect("64 Ki is a u64");
-    File::open(beside).ok()?.take(limit).read_to_string(&mut text).ok()?;
-    parse_public(&text)
-}
-
-fn parse_public(text: &str) -> Option<PublicKey> {
-    let line = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'))?;
-    PublicKey::from_openssh(line).ok()
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 impl std::fmt::Debug for Secret {

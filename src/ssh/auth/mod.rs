@@ -1,7 +1,6 @@
 //! Logs in, in the order and by the rules of OpenSSH's client: keys of the agent, keys of files,
 //! the server's questions, a password.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -16,22 +15,27 @@ pub use credentials::Credentials;
 pub use error::{AuthError, Tried};
 
 use agent::Agent;
-use candidates::Candidate;
+use candidates::Candidates;
 
 mod agent;
 mod candidates;
 mod credentials;
 mod error;
+mod find;
 mod key_file;
 mod keys;
+mod legacy_pem;
+mod offer;
 mod person;
+mod signers;
 #[cfg(test)]
 mod tests;
 
 /// How a login came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authenticated {
-    /// By what, as `publickey (ssh-ed25519 SHA256:… from the agent)`.
+    /// By what, as `publickey (ssh-ed25519 SHA256:… from the agent)`; each step, where the server
+    /// wanted several.
     pub(super) method: String,
     /// Whether the next login will need a person again.
     pub(super) attendance: Attendance,
@@ -51,18 +55,20 @@ pub(super) enum Attendance {
 /// What came of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// We are in, by this.
-    Success(String),
-    /// Not yet: the server said no, or wants one more method, or nothing was sent at all.
+    /// We are in.
+    Success,
+    /// This was right, and the server wants one more method.
+    Partial,
+    /// Not yet: the server said no, or nothing was sent at all.
     GoOn,
 }
 
 /// How RSA keys sign for a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RsaSignatures {
-    /// It has not been asked.
-    NotAsked,
-    /// With this hash (RFC 8332).
+    /// It did not say (RFC 8308).
+    Untold,
+    /// With this hash at best (RFC 8332).
     With(HashAlg),
     /// It knows SHA-1 only, which is not done.
     Sha1Only,
@@ -76,7 +82,9 @@ struct Login<'a, H: Handler> {
     prompter: &'a Prompter,
     /// What the server takes now.
     offered: MethodSet,
-    /// What the server refused and what could not be used, for the error.
+    /// The steps that the server has accepted.
+    accepted: Vec<String>,
+    /// What came of everything until now, for the error.
     tried: Vec<Tried>,
     /// How often the server refused us.
     failures: usize,
@@ -84,9 +92,10 @@ struct Login<'a, H: Handler> {
     /// Whether something would have been tried, had there been a person to ask.
     person_missing: bool,
     /// The keys that are left to try; `None` before they have been looked for.
-    candidates: Option<VecDeque<Candidate>>,
+    candidates: Option<Candidates>,
     agent: Option<Agent>,
-    rsa_signatures: RsaSignatures,
+    /// `None` before the server was asked.
+    rsa_signatures: Option<RsaSignatures>,
     passwords: u32,
     dialogues: u32,
 }
@@ -109,21 +118,22 @@ pub(super) async fn authenticate<H: Handler>(
     credentials: &Credentials,
     prompter: &Prompter,
 ) -> Result<Authenticated, AuthError> {
-    let nobody = Prompter::nobody();
-    let prompter = if config.batch_mode.is_on() { &nobody } else { prompter };
+    let silent = prompter.silent();
+    let prompter = if config.batch_mode.is_on() { &silent } else { prompter };
     let login = Login {
         handle,
         config,
         credentials,
         prompter,
         offered: MethodSet::empty(),
+        accepted: Vec::new(),
         tried: Vec::new(),
         failures: 0,
         attendance: Attendance::Unattended,
         person_missing: false,
         candidates: None,
         agent: None,
-        rsa_signatures: RsaSignatures::NotAsked,
+        rsa_signatures: None,
         passwords: 0,
         dialogues: 0,
     };
@@ -139,29 +149,25 @@ impl<H: Handler> Login<'_, H> {
         // The refusal of `none` is not counted by servers, and is no news to anybody.
         self.failures = 0;
         self.tried.clear();
-        loop {
-            outcome = match (outcome, self.next_method().await) {
-                (Outcome::Success(method), _) => {
-                    return Ok(Authenticated { method, attendance: self.attendance });
-                }
-                (Outcome::GoOn, Some(AuthMethod::PublicKey)) => self.try_next_key().await?,
-                (Outcome::GoOn, Some(AuthMethod::KeyboardInteractive)) => {
-                    self.try_dialogue().await?
-                }
-                (Outcome::GoOn, Some(AuthMethod::Password)) => self.try_password().await?,
-                (Outcome::GoOn, None) => return Err(self.refused()),
+        while outcome != Outcome::Success {
+            outcome = match self.next_method().await? {
+                Some(AuthMethod::PublicKey) => self.try_next_key().await?,
+                Some(AuthMethod::KeyboardInteractive) => self.try_dialogue().await?,
+                Some(AuthMethod::Password) => self.try_password().await?,
+                None => return Err(self.refused()),
             };
         }
+        Ok(Authenticated { method: self.accepted.join(" and "), attendance: self.attendance })
     }
 
     /// The first method in our order that the server takes and that we have something left for.
-    async fn next_method(&mut self) -> Option<AuthMethod> {
+    async fn next_method(&mut self) -> Result<Option<AuthMethod>, AuthError> {
         for method in self.config.preferred_authentications.clone() {
-            if self.takes(method) && self.has_something_for(method).await {
-                return Some(method);
+            if self.takes(method) && self.has_something_for(method).await? {
+                return Ok(Some(method));
             }
         }
-        None
+        Ok(None)
     }
 
     /// Whether the server takes the method, and the configuration lets us try it.
@@ -176,25 +182,35 @@ impl<H: Handler> Login<'_, H> {
         switch.is_on() && self.offered.contains(&kind)
     }
 
-    async fn has_something_for(&mut self, method: AuthMethod) -> bool {
+    async fn has_something_for(&mut self, method: AuthMethod) -> Result<bool, AuthError> {
+        if method == AuthMethod::PublicKey {
+            self.find_candidates().await?;
+            let left = self.candidates.as_ref().is_some_and(|c| c.left() > 0);
+            // One attempt is left for a person, where that may help.
+            let last = self.failures + 1 >= MAX_FAILURES;
+            return Ok(left && !(last && self.prompter.can_ask() && self.person_has_attempts()));
+        }
+        if !self.prompter.can_ask() {
+            self.person_missing = true;
+            return Ok(false);
+        }
+        Ok(self.has_attempts(method))
+    }
+
+    /// Whether a person who can be asked has not been asked often enough.
+    fn person_has_attempts(&self) -> bool {
+        let by_person = [AuthMethod::KeyboardInteractive, AuthMethod::Password];
+        let ours = &self.config.preferred_authentications;
+        by_person.into_iter().any(|m| ours.contains(&m) && self.takes(m) && self.has_attempts(m))
+    }
+
+    fn has_attempts(&self, method: AuthMethod) -> bool {
         let used = match method {
-            AuthMethod::PublicKey => {
-                // One attempt is left for a person, where that may help.
-                let by_person = [AuthMethod::KeyboardInteractive, AuthMethod::Password];
-                let person =
-                    by_person.into_iter().any(|m| self.takes(m)) && self.prompter.can_ask();
-                self.find_candidates().await;
-                let left = self.candidates.as_ref().is_some_and(|c| !c.is_empty());
-                return left && self.failures + usize::from(person) < MAX_FAILURES;
-            }
+            AuthMethod::PublicKey => return false,
             AuthMethod::KeyboardInteractive => self.dialogues,
             AuthMethod::Password => self.passwords,
         };
-        if !self.prompter.can_ask() {
-            self.person_missing = true;
-            return false;
-        }
-        used < self.config.number_of_password_prompts && self.failures < MAX_FAILURES
+        used < self.config.number_of_password_prompts
     }
 
     /// Takes note of the server's answer to an attempt by `method`.
@@ -204,7 +220,10 @@ impl<H: Handler> Login<'_, H> {
         answer: Result<AuthResult, russh::Error>,
     ) -> Result<Outcome, AuthError> {
         match answer {
-            Ok(AuthResult::Success) => Ok(Outcome::Success(method.to_owned())),
+            Ok(AuthResult::Success) => {
+                self.accepted.push(method.to_owned());
+                Ok(Outcome::Success)
+            }
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
                 self.take_refusal(method, remaining_methods, partial_success)
             }
@@ -224,11 +243,15 @@ impl<H: Handler> Login<'_, H> {
         }
         self.offered = remaining;
         if partial_success {
-            tracing::debug!(method, "accepted; the server wants one more method");
-        } else {
-            self.failures += 1;
-            self.note(method, "refused");
+            self.note(method, "accepted; the server wants one more");
+            self.accepted.push(method.to_owned());
+            if let Some(candidates) = &mut self.candidates {
+                candidates.begin_again();
+            }
+            return Ok(Outcome::Partial);
         }
+        self.failures += 1;
+        self.note(method, "refused");
         Ok(Outcome::GoOn)
     }
 
@@ -238,7 +261,11 @@ impl<H: Handler> Login<'_, H> {
     }
 
     fn disconnected(&mut self) -> AuthError {
-        AuthError::Disconnected { tried: std::mem::take(&mut self.tried) }
+        AuthError::Disconnected {
+            said: None,
+            tried: std::mem::take(&mut self.tried),
+            untried: self.untried(),
+        }
     }
 
     /// An error of the library: mostly that the connection is gone.
@@ -257,7 +284,6 @@ impl<H: Handler> Login<'_, H> {
         AuthError::Refused {
             user: self.config.user.clone(),
             offered: self.offered_names(),
-            untried: self.candidates.map_or(0, |left| left.len()),
             tried: self.tried,
         }
     }
@@ -268,6 +294,10 @@ impl<H: Handler> Login<'_, H> {
             offered: self.offered_names(),
             tried: std::mem::take(&mut self.tried),
         }
+    }
+
+    fn untried(&self) -> usize {
+        self.candidates.as_ref().map_or(0, Candidates::left)
     }
 
     fn offered_names(&self) -> Vec<String> {
@@ -289,6 +319,6 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T
 /// How long an answer of the server may take: sshd's `LoginGraceTime`, after which it would have
 /// closed the connection by itself. A second factor on a telephone takes its time.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);
-/// sshd's `MaxAuthTries`: at this many refusals it closes the connection, so that nothing can be
-/// said any more.
+/// sshd's default of `MaxAuthTries`: at this many refusals it closes the connection. Another server
+/// may listen to more, so nothing is given up for it; it only says what is tried first.
 const MAX_FAILURES: usize = 6;

@@ -25,10 +25,14 @@ impl<H: Handler> Login<'_, H> {
         let user = self.config.user.clone();
         let start = self.handle.authenticate_keyboard_interactive_start(user, None);
         let mut response = within(ANSWER_LIMIT, start).await?;
-        for _ in 0..MAX_ROUNDS {
+        for round in 0..MAX_ROUNDS {
             match response {
-                Ok(Response::Success) => return Ok(Outcome::Success(METHOD.to_owned())),
+                Ok(Response::Success) => return self.judge(METHOD, Ok(AuthResult::Success)),
                 Ok(Response::Failure { remaining_methods, partial_success }) => {
+                    if round == 0 {
+                        // It has no question for us, and will not have one next time.
+                        self.dialogues = self.config.number_of_password_prompts;
+                    }
                     let answer = AuthResult::Failure { remaining_methods, partial_success };
                     return self.judge(METHOD, Ok(answer));
                 }

@@ -22,13 +22,13 @@ fn change(value: &str) -> Option<Vec<String>> {
     if names.split(',').any(|name| name.trim().is_empty()) {
         return None;
     }
-    let named = || names.split(',').map(|name| name.trim().to_owned());
+    let listed = || names.split(',').map(|name| name.trim().to_owned());
     let default = || DEFAULT.into_iter().map(str::to_owned);
     let mut list: Vec<String> = match operator {
-        None => named().collect(),
-        Some('+') => default().chain(named()).collect(),
-        Some('^') => named().chain(default()).collect(),
-        Some(_) => default().filter(|name| !named().any(|p| matches(&p, name))).collect(),
+        None => listed().collect(),
+        Some('+') => default().chain(listed()).collect(),
+        Some('^') => listed().chain(default()).collect(),
+        Some(_) => default().filter(|name| !listed().any(|p| matches(&p, name))).collect(),
     };
     let mut seen = std::collections::HashSet::new();
     list.retain(|name| seen.insert(name.clone()));

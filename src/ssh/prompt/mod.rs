@@ -19,6 +19,7 @@ mod tests;
 #[derive(Clone, Debug)]
 pub struct Prompter {
     shared: Arc<Shared>,
+    asks: Asks,
 }
 
 /// Why there is no answer.
@@ -41,6 +42,15 @@ struct Shared {
     /// Held for as long as somebody is being asked.
     turn: Arc<tokio::sync::Mutex<()>>,
     waiting: AtomicUsize,
+}
+
+/// Whether one of the clones asks at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    /// As all of them.
+    AsShared,
+    /// Not this one.
+    Never,
 }
 
 #[derive(Clone, Debug)]
@@ -117,7 +127,7 @@ struct Script {
 }
 
 /// Counts a question while it is open.
-struct Waiting<'a>(&'a AtomicUsize);
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl Prompter {
     /// Asks as `ssh` would: on `/dev/tty`, or by the program in `SSH_ASKPASS` as
@@ -143,6 +153,11 @@ impl Prompter {
         Self::with(Way::Nobody)
     }
 
+    /// One that asks nobody, but knows of the questions of the others.
+    pub(super) fn silent(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), asks: Asks::Never }
+    }
+
     /// From now on nobody is asked: the program goes into the background. A question that is open
     /// stays open.
     pub fn detach(&self) {
@@ -163,6 +178,12 @@ impl Prompter {
     /// takes longer than a handshake.
     pub fn is_waiting(&self) -> bool {
         self.shared.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Counts as an open question until it is dropped: another program, such as an agent, may be
+    /// asking a person for us.
+    pub(super) fn asked_elsewhere(&self) -> Waiting<'_> {
+        Waiting::count(&self.shared.waiting)
     }
 
     /// Asks for a password or a passphrase, typed without an echo.
@@ -210,10 +231,14 @@ impl Prompter {
 
     fn with(way: Way) -> Self {
         let turn = Arc::default();
-        Self { shared: Arc::new(Shared { way: Mutex::new(way), turn, waiting: 0.into() }) }
+        let shared = Arc::new(Shared { way: Mutex::new(way), turn, waiting: 0.into() });
+        Self { shared, asks: Asks::AsShared }
     }
 
     fn way(&self) -> Way {
+        if self.asks == Asks::Never {
+            return Way::Nobody;
+        }
         self.shared.way.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

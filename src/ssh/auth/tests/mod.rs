@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::LineEnding;
-use russh::keys::{Algorithm, PrivateKey, PublicKey};
+use russh::keys::ssh_key::certificate::{self, CertType};
+use russh::keys::{Algorithm, Certificate, PrivateKey, PublicKey};
 
 use super::*;
 use crate::ssh::client_config::{IdentityAgent, IdentityFile, IdentityOrigin, SshOptions, Switch};
+use candidates::Candidate;
 use server::{Script, Step, connect};
 
 mod order;
@@ -69,7 +71,7 @@ fn tried(error: &AuthError) -> &[Tried] {
     match error {
         AuthError::Refused { tried, .. }
         | AuthError::PersonNeeded { tried, .. }
-        | AuthError::Disconnected { tried } => tried,
+        | AuthError::Disconnected { tried, .. } => tried,
         other => panic!("{other:?}"),
     }
 }
@@ -268,7 +270,8 @@ async fn a_server_may_want_two_methods_or_two_keys() {
     let script = Script::new([Step::Key(a.clone()), Step::Password("p")]);
     let prompter = Prompter::scripted(&["p"]);
     let told = place.login(&script, &Credentials::default(), &prompter).await.expect("both");
-    assert_eq!((told.method.as_str(), told.attendance), ("password", Attendance::Person));
+    assert_eq!(told.attendance, Attendance::Person);
+    assert!(told.method.contains("publickey") && told.method.ends_with(" and password"), "{told}");
 
     let script = Script::new([Step::Key(a), Step::Key(b)]);
     let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
@@ -276,26 +279,62 @@ async fn a_server_may_want_two_methods_or_two_keys() {
     assert_eq!(script.log().iter().filter(|m| m.starts_with("publickey")).count(), 2);
 }
 
+/// Where a server stops listening is not known: a person has their turn before its default, and
+/// what is left comes after them.
 #[tokio::test]
-async fn no_more_attempts_than_a_server_listens_to() {
+async fn a_person_has_a_turn_before_the_server_stops_listening() {
     let mut place = Place::new();
-    for i in 0..9 {
-        place.key(&format!("k{i}"), None);
-    }
-    let script = Script::new([Step::Key(any_key())]);
-    let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
-    match &told {
-        Err(AuthError::Refused { tried, untried: 3, .. }) => assert_eq!(tried.len(), 6),
-        other => panic!("{other:?}"),
-    }
-    assert!(told.expect_err("refused").to_string().contains("IdentitiesOnly"));
-
-    // One attempt is left for the password.
+    let keys: Vec<_> = (0..9).map(|i| place.key(&format!("k{i}"), None)).collect();
     let script = Script::new([Step::KeyOrPassword(any_key(), "p")]);
     let prompter = Prompter::scripted(&["p"]);
     let told = place.login(&script, &Credentials::default(), &prompter).await;
     assert_eq!(told.expect("the password").method, "password");
     assert_eq!(script.log().iter().filter(|m| *m == "offer").count(), 5);
+
+    let script = Script::new([Step::KeyOrPassword(keys[8].clone(), "p")]);
+    let prompter = Prompter::scripted(&["a", "b", "c"]);
+    let told = place.login(&script, &Credentials::default(), &prompter).await;
+    assert!(told.expect("the last key").method.contains("k8"));
+
+    let nobody = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
+    assert!(nobody.expect("the last key").method.contains("k8"));
+}
+
+#[tokio::test]
+async fn keys_that_a_server_did_not_listen_to_are_counted() {
+    let mut place = Place::new();
+    for i in 0..9 {
+        place.key(&format!("k{i}"), None);
+    }
+    let script = Script::new([Step::Key(any_key())]);
+    script.listen_to(6);
+    let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
+    match &told {
+        Err(AuthError::Disconnected { untried: 3, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(told.expect_err("refused").to_string().contains("IdentitiesOnly"));
+}
+
+/// A server that takes one step may then want what it refused before.
+#[tokio::test]
+async fn a_key_that_was_refused_is_tried_again_after_another_step() {
+    let mut place = Place::new();
+    let b = place.key("b", None);
+    let a = place.key("a", None);
+    let script = Script::new([Step::Key(a), Step::Key(b)]);
+    let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
+    let told = told.expect("both keys").method;
+    assert!(told.contains(" and publickey"), "{told}");
+}
+
+#[tokio::test]
+async fn a_dialogue_without_a_question_is_not_begun_again() {
+    let script = Script::new([Step::RefusedDialogue]);
+    let prompter = Prompter::scripted(&["x"]);
+    let told = Place::new().login(&script, &Credentials::default(), &prompter).await;
+    assert!(matches!(told, Err(AuthError::Refused { .. })), "{told:?}");
+    assert_eq!(script.log(), ["none", "questions"]);
 }
 
 #[tokio::test]
@@ -374,13 +413,33 @@ fn no_secret_shows_in_debug_output() {
     let mut place = Place::new();
     place.key("k", None);
     let credentials = Credentials::default();
-    let file = key_file::load(&place.path("k"));
+    let file = key_file::load(&place.path("k"), IdentityOrigin::Named);
     let key_file::Secret::Clear(key) = &file.secret else { panic!("{file:?}") };
-    credentials.keep(&place.path("k"), std::sync::Arc::clone(key));
+    credentials.keep(&place.path("k"), key);
     assert!(!format!("{file:?}{credentials:?}").to_lowercase().contains("private"), "{file:?}");
 }
 
 fn any_key() -> PublicKey {
     let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");
     key.public_key().clone()
+}
+
+/// A certificate by an authority of its own.
+fn certificate(
+    key: &PublicKey,
+    kind: CertType,
+    principals: &[&str],
+    valid: std::ops::Range<u64>,
+) -> Certificate {
+    let mut rng = safe_rng();
+    let authority = PrivateKey::random(&mut rng, Algorithm::Ed25519).expect("a key");
+    let (after, before) = (valid.start, valid.end.min(i64::MAX.unsigned_abs()));
+    let builder = certificate::Builder::new_with_random_nonce(&mut rng, key, after, before);
+    let mut builder = builder.expect("a key");
+    builder.cert_type(kind).expect("once");
+    builder.key_id("id").expect("once");
+    for principal in principals {
+        builder.valid_principal(*principal).expect("a name");
+    }
+    builder.sign(&authority).expect("signed")
 }

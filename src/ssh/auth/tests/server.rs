@@ -21,6 +21,8 @@ pub(super) enum Step {
     KeyOrPassword(PublicKey, &'static str),
     /// These answers to these questions.
     Questions(&'static [(&'static str, &'static str)]),
+    /// Questions, but it never has one.
+    RefusedDialogue,
     /// A key, and then the connection ends.
     HangUp,
 }
@@ -36,6 +38,8 @@ pub(super) struct Script {
 struct Shared {
     log: Vec<String>,
     second: Option<Misdeed>,
+    /// `None` is 20.
+    attempts: Option<usize>,
     rsa_signatures: Option<Algorithm>,
 }
 
@@ -73,6 +77,11 @@ impl Script {
         self.lock().second = Some(Misdeed::Silence);
     }
 
+    /// The server ends the connection at this many refusals.
+    pub(super) fn listen_to(&self, attempts: usize) {
+        self.lock().attempts = Some(attempts);
+    }
+
     /// The server says that it takes RSA signatures with this hash only; `None` is SHA-1.
     pub(super) fn take_rsa_signatures_with(&self, hash: Option<HashAlg>) {
         self.lock().rsa_signatures = Some(Algorithm::Rsa { hash });
@@ -91,7 +100,7 @@ pub(super) async fn connect(script: &Script) -> client::Handle<Trusting> {
         keys: vec![key],
         auth_rejection_time: std::time::Duration::ZERO,
         inactivity_timeout: None,
-        max_auth_attempts: 20,
+        max_auth_attempts: script.lock().attempts.unwrap_or(20),
         ..server::Config::default()
     };
     if let Some(rsa) = script.lock().rsa_signatures.clone() {
@@ -141,7 +150,7 @@ impl Player {
             Some(Step::Key(_) | Step::HangUp) => &[MethodKind::PublicKey],
             Some(Step::Password(_)) => &[MethodKind::Password],
             Some(Step::KeyOrPassword(..)) => &[MethodKind::PublicKey, MethodKind::Password],
-            Some(Step::Questions(_)) => &[MethodKind::KeyboardInteractive],
+            Some(Step::Questions(_) | Step::RefusedDialogue) => &[MethodKind::KeyboardInteractive],
             Some(Step::Open) | None => &[],
         };
         kinds.into()
@@ -215,6 +224,7 @@ impl server::Handler for Player {
         response: Option<Response<'a>>,
     ) -> Result<Auth, russh::Error> {
         let Some(Step::Questions(questions)) = self.steps.front().cloned() else {
+            self.take_note("questions").await?;
             return Ok(self.refuse());
         };
         let Some(response) = response else {

@@ -1,0 +1,147 @@
+//! The encryption of PEM files before PKCS#8 (`Proc-Type: 4,ENCRYPTED`), which `ssh-keygen -m PEM`
+//! still writes. The library's reader knows it for RSA keys only.
+
+use aes::{Aes128, Aes192, Aes256};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cbc::Decryptor;
+use cbc::cipher::block_padding::Pkcs7;
+use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
+use des::TdesEde3;
+use zeroize::Zeroizing;
+
+/// An encrypted key as it stands in its file.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    label: String,
+    cipher: Cipher,
+    iv: Vec<u8>,
+    data: Vec<u8>,
+}
+
+/// Why an encrypted key cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SealError {
+    /// Headers or base64 that are cut short or wrong.
+    #[error("the encrypted PEM file is damaged")]
+    Damaged,
+    /// A cipher that OpenSSH has not written in this century.
+    #[error("its cipher is not known; ssh-keygen -p -f on it writes a newer format")]
+    Cipher,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cipher {
+    Aes128,
+    Aes192,
+    Aes256,
+    TripleDes,
+}
+
+impl Sealed {
+    /// Takes a text apart, if it is such a file at all.
+    pub(super) fn find(text: &str) -> Option<Result<Self, SealError>> {
+        text.contains("Proc-Type: 4,ENCRYPTED").then(|| Self::parse(text))
+    }
+
+    fn parse(text: &str) -> Result<Self, SealError> {
+        let mut lines = text.lines().map(str::trim);
+        let label = lines
+            .find_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
+            .ok_or(SealError::Damaged)?;
+        let mut how = None;
+        let mut data = String::new();
+        for line in lines.take_while(|line| !line.starts_with("-----END ")) {
+            if let Some(value) = line.strip_prefix("DEK-Info:") {
+                how = value.trim().split_once(',');
+            } else if !line.contains(':') {
+                data.push_str(line);
+            }
+        }
+        let (name, iv) = how.ok_or(SealError::Damaged)?;
+        let cipher = match name.trim() {
+            "AES-128-CBC" => Cipher::Aes128,
+            "AES-192-CBC" => Cipher::Aes192,
+            "AES-256-CBC" => Cipher::Aes256,
+            "DES-EDE3-CBC" => Cipher::TripleDes,
+            _ => return Err(SealError::Cipher),
+        };
+        let iv = unhex(iv.trim()).filter(|iv| iv.len() == cipher.block());
+        let data = STANDARD.decode(data).map_err(|_| SealError::Damaged)?;
+        Ok(Self { label: label.to_owned(), cipher, iv: iv.ok_or(SealError::Damaged)?, data })
+    }
+
+    /// The same file without the encryption; nothing when the passphrase is wrong.
+    pub(super) fn open(&self, passphrase: &str) -> Option<Zeroizing<String>> {
+        let key = self.derive(passphrase);
+        let mut data = Zeroizing::new(self.data.clone());
+        let clear = match self.cipher {
+            Cipher::Aes128 => decrypt::<Decryptor<Aes128>>(&key, &self.iv, &mut data),
+            Cipher::Aes192 => decrypt::<Decryptor<Aes192>>(&key, &self.iv, &mut data),
+            Cipher::Aes256 => decrypt::<Decryptor<Aes256>>(&key, &self.iv, &mut data),
+            Cipher::TripleDes => decrypt::<Decryptor<TdesEde3>>(&key, &self.iv, &mut data),
+        }?;
+        let body = Zeroizing::new(STANDARD.encode(clear));
+        let label = &self.label;
+        let pem = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", *body);
+        Some(Zeroizing::new(pem))
+    }
+
+    /// `EVP_BytesToKey` of OpenSSL: MD5, one round, the first eight bytes of the IV as salt.
+    fn derive(&self, passphrase: &str) -> Zeroizing<Vec<u8>> {
+        let mut key = Zeroizing::new(Vec::with_capacity(64));
+        let mut last: Option<[u8; 16]> = None;
+        while key.len() < self.cipher.key() {
+            let mut context = md5::Context::new();
+            if let Some(last) = &last {
+                context.consume(last);
+            }
+            context.consume(passphrase.as_bytes());
+            context.consume(&self.iv[..SALT]);
+            let digest = context.finalize().0;
+            key.extend_from_slice(&digest);
+            last = Some(digest);
+        }
+        key.truncate(self.cipher.key());
+        key
+    }
+}
+
+impl Cipher {
+    /// Bytes of a key.
+    fn key(self) -> usize {
+        match self {
+            Self::Aes128 => 16,
+            Self::Aes192 | Self::TripleDes => 24,
+            Self::Aes256 => 32,
+        }
+    }
+
+    /// Bytes of a block, and so of an IV.
+    fn block(self) -> usize {
+        match self {
+            Self::Aes128 | Self::Aes192 | Self::Aes256 => 16,
+            Self::TripleDes => 8,
+        }
+    }
+}
+
+fn decrypt<'a, D: KeyIvInit + BlockModeDecrypt>(
+    key: &[u8],
+    iv: &[u8],
+    data: &'a mut [u8],
+) -> Option<&'a [u8]> {
+    D::new_from_slices(key, iv).ok()?.decrypt_padded::<Pkcs7>(data).ok()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let pair = |pair: &[u8]| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    };
+    text.as_bytes().chunks(2).map(pair).collect()
+}
+
+/// Bytes of an IV that salt the key.
+const SALT: usize = 8;

@@ -1,0 +1,77 @@
+//! Who signs for a key that is not in the agent.
+
+use std::sync::Arc;
+
+use russh::SendError;
+use russh::keys::agent::AgentIdentity;
+use russh::keys::signature::Signer as _;
+use russh::keys::ssh_encoding::{self, Encode};
+use russh::keys::ssh_key::private::KeypairData;
+use russh::keys::{HashAlg, PrivateKey, signature};
+
+/// Signs with a private key of a file, for the key itself or for a certificate of it.
+pub(super) struct FileSigner(pub(super) Arc<PrivateKey>);
+
+/// Why there is no signature.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileSignerError {
+    /// The key cannot sign.
+    #[error("it cannot sign: {0}")]
+    Key(#[from] signature::Error),
+    /// The signature is too long to be sent.
+    #[error("its signature cannot be sent: {0}")]
+    Encoding(#[from] ssh_encoding::Error),
+    /// The session is gone.
+    #[error("the connection is gone")]
+    Gone(#[from] SendError),
+}
+
+impl russh::Signer for FileSigner {
+    type Error = FileSignerError;
+
+    async fn auth_sign(
+        &mut self,
+        _key: &AgentIdentity,
+        hash: Option<HashAlg>,
+        mut request: Vec<u8>,
+    ) -> Result<Vec<u8>, FileSignerError> {
+        let signature = match self.0.key_data() {
+            KeypairData::Rsa(key) => (key, hash).try_sign(&request)?,
+            other => other.try_sign(&request)?,
+        };
+        // The request goes out with the signature at its end.
+        signature.encode_prefixed(&mut request)?;
+        Ok(request)
+    }
+}
+
+/// Signs nothing: it only finds out whether a signature is wanted.
+pub(super) struct OnlyAsking;
+
+/// What [`OnlyAsking`] found out.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// The server wants a signature.
+    Wanted,
+    /// The session is gone.
+    Gone,
+}
+
+impl From<SendError> for Asked {
+    fn from(_: SendError) -> Self {
+        Self::Gone
+    }
+}
+
+impl russh::Signer for OnlyAsking {
+    type Error = Asked;
+
+    async fn auth_sign(
+        &mut self,
+        _key: &AgentIdentity,
+        _hash: Option<HashAlg>,
+        _request: Vec<u8>,
+    ) -> Result<Vec<u8>, Asked> {
+        Err(Asked::Wanted)
+    }
+}
