@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use self::remote::{OnFailure, Remote};
 use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
+use crate::forward::RemoteForward;
 use crate::listen::road::RealRoad;
 use crate::listen::{
     CredentialsError, FrontDoor, GreetingLimits, ListenAddress, Listener, ProxyCredentials,
@@ -17,9 +19,11 @@ use crate::listen::{
 use crate::relay::{BacklogLimits, Relayer};
 use crate::route::Router;
 use crate::ssh::{
-    ClientConfig, ConfigError, ConfigSource, ConnectError, Connector, Pool, PoolSize, Prompter,
-    ServerName, SshOptions,
+    ClientConfig, ConfigError, ConfigSource, ConfiguredForwards, ConnectError, Connector,
+    ListenError, Pool, PoolSize, Prompter, ServerName, SshOptions,
 };
+
+mod remote;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -32,6 +36,8 @@ pub struct Options {
     pub listeners: Vec<ListenAddress>,
     /// The file with `user:password` that clients must know; without it everybody is served.
     pub proxy_auth: Option<PathBuf>,
+    /// Listeners on the server (`-R`), besides those of its configuration.
+    pub remote_forwards: Vec<RemoteForward>,
     /// How many sessions; by default as the server's login allows.
     pub sessions: Option<PoolSize>,
     /// Bounds on what waits for slow clients.
@@ -55,6 +61,14 @@ pub enum Error {
     /// `ssh -G` does not take the host or the options.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The server does not listen for us, and the user wants that to be the end.
+    #[error("cannot listen on {place}")]
+    RemoteListen {
+        /// Where, in words.
+        place: String,
+        /// What happened.
+        source: ListenError,
+    },
     /// There is no session to the server.
     #[error("cannot connect to {server}")]
     Connect {
@@ -70,7 +84,7 @@ impl Error {
     pub fn is_wrong_usage(&self) -> bool {
         match self {
             Self::Credentials(_) | Self::Config(_) => true,
-            Self::Listen { .. } | Self::Connect { .. } => false,
+            Self::Listen { .. } | Self::RemoteListen { .. } | Self::Connect { .. } => false,
         }
     }
 }
@@ -91,9 +105,9 @@ pub async fn run(
     tokio::pin!(shutdown);
     let credentials = options.proxy_auth.as_deref().map(ProxyCredentials::read).transpose()?;
     let listeners = bind(&options.listeners)?;
-    let pool = tokio::select! {
+    let (pool, configured) = tokio::select! {
         // The state of a login is large and short-lived.
-        pool = Box::pin(connect(&options, prompter)) => pool?,
+        connected = Box::pin(connect(&options, prompter)) => connected?,
         () = &mut shutdown => return Ok(()),
     };
 
@@ -107,7 +121,10 @@ pub async fn run(
         routing: Routing::Rules,
         relayer: Relayer::new(options.backlog),
     };
-    let door = Arc::new(FrontDoor::new(road, credentials, GreetingLimits::default()));
+    let back_road = RealRoad { routing: Routing::RulesOrDirect, ..road.clone() };
+    let limits = GreetingLimits::default();
+    let far_door = FrontDoor::new(back_road.clone(), credentials.clone(), limits);
+    let door = Arc::new(FrontDoor::new(road, credentials, limits));
     let stop = CancellationToken::new();
     let connections = TaskTracker::new();
     let accepting = TaskTracker::new();
@@ -115,6 +132,21 @@ pub async fn run(
         info!("listening on {} ({})", listener.name(), door.protocols());
         let (door, connections, stop) = (Arc::clone(&door), connections.clone(), stop.clone());
         accepting.spawn(async move { listener.run(door, connections, stop).await });
+    }
+    let service = remote::Service {
+        road: back_road,
+        proxy: Arc::new(far_door),
+        connections: connections.clone(),
+        stop: stop.clone(),
+    };
+    let remote_forwards = options.remote_forwards.into_iter().chain(configured.remote);
+    let on_failure = OnFailure::of(configured.exit_on_forward_failure);
+    for forward in remote_forwards {
+        let remote = tokio::select! {
+            remote = Remote::begin(&pool, forward, on_failure) => remote?,
+            () = &mut shutdown => break,
+        };
+        accepting.spawn(remote.run(service.clone()));
     }
     ready();
 
@@ -139,12 +171,15 @@ fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, Error> {
     Ok(listeners)
 }
 
-async fn connect(options: &Options, prompter: Prompter) -> Result<Pool, Error> {
+async fn connect(
+    options: &Options,
+    prompter: Prompter,
+) -> Result<(Pool, ConfiguredForwards), Error> {
     let (config, source) = ClientConfig::query(&options.server, &options.ssh).await?;
     if source == ConfigSource::Defaults {
         warn!("there is no ssh on the PATH: ssh_config is not read, the flags and defaults count");
     }
-    let server = config.name.clone();
+    let (server, forwards) = (config.name.clone(), config.forwards.clone());
     let connector = Connector::new(config, prompter);
     let (pool, first) = Pool::start(connector, options.sessions)
         .await
@@ -158,7 +193,7 @@ async fn connect(options: &Options, prompter: Prompter) -> Result<Pool, Error> {
         first.cipher,
     );
     debug!(by = first.login, host_key = first.host_key_fingerprint, "logged in");
-    Ok(pool)
+    Ok((pool, forwards))
 }
 
 /// Waits for the connections that run. What is left after the grace period ends with the runtime.

@@ -106,6 +106,7 @@ async fn proxy_to(
         ssh: command.ssh,
         listeners: command.listeners,
         proxy_auth: command.proxy_auth,
+        remote_forwards: command.remote_forwards,
         sessions: command.sessions,
         backlog: command.backlog,
     };

@@ -11,6 +11,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 /// The users of a proxy and their passwords. Never printed.
+#[derive(Clone)]
 pub struct ProxyCredentials {
     users: Vec<User>,
 }
@@ -64,6 +65,7 @@ pub enum CredentialsError {
     },
 }
 
+#[derive(Clone)]
 struct User {
     name: Arc<str>,
     padded_name: Padded,

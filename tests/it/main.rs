@@ -13,6 +13,7 @@ mod pings;
 mod plain_http;
 mod recovery;
 mod rekeying;
+mod remote_forwards;
 mod sessions;
 mod startup;
 mod support;

@@ -44,6 +44,7 @@ pub async fn run(
         ssh: ssh_options(&server),
         listeners,
         proxy_auth: None,
+        remote_forwards: Vec::new(),
         sessions: None,
         backlog: BacklogLimits::default(),
     };

@@ -40,6 +40,8 @@ pub struct RemoteListener {
     listen: RemoteListen,
     /// What the user asked for.
     asked: RemoteListen,
+    /// Where the server listened last.
+    last: Option<RemoteListen>,
     registration: Option<Registration>,
     sink: Sink,
     connections: UnboundedReceiver<Forwarded>,
@@ -58,7 +60,16 @@ impl RemoteListener {
     pub fn new(pool: Pool, listen: RemoteListen) -> Self {
         let (sink, connections) = Sink::new(WAITING);
         let asked = listen.clone();
-        Self { pool, listen, asked, registration: None, sink, connections, told: Told::Nothing }
+        Self {
+            pool,
+            listen,
+            asked,
+            last: None,
+            registration: None,
+            sink,
+            connections,
+            told: Told::Nothing,
+        }
     }
 
     /// Asks the server to listen, once; waits while there is no session.
@@ -70,6 +81,7 @@ impl RemoteListener {
         let session = self.pool.host().await;
         let registration = Registration::request(session, &self.listen, &self.sink).await?;
         self.listen = registration.listen().clone();
+        self.last = Some(self.listen.clone());
         self.registration = Some(registration);
         self.told = Told::Nothing;
         Ok(())
@@ -127,15 +139,12 @@ impl RemoteListener {
     /// Asks until the server listens, after growing pauses.
     async fn register_again(&mut self) {
         let mut backoff = Backoff::default();
-        let before = self.listen.clone();
         loop {
+            let last = self.last.clone();
             match self.register().await {
-                Ok(()) if self.listen == before => {
-                    info!("listening on {} again", self.place());
-                    return;
-                }
                 Ok(()) => {
-                    info!("listening on {} from now on", self.place());
+                    let again = if last.as_ref() == Some(&self.listen) { " again" } else { "" };
+                    info!("listening on {}{again}", self.place());
                     return;
                 }
                 Err(error) => self.refused(error),

@@ -63,6 +63,10 @@ pub(crate) struct Seen {
     pub(crate) accepted: Vec<&'static str>,
     /// Those that the client refused.
     pub(crate) refused: Vec<&'static str>,
+    /// Where it was asked to listen.
+    pub(crate) listens: Vec<(String, u32)>,
+    /// Where it was asked to listen no more.
+    pub(crate) cancelled: Vec<(String, u32)>,
 }
 
 /// Whether the server opens channels that nobody asked for.
@@ -70,6 +74,7 @@ pub(crate) struct Seen {
 enum Manners {
     Good,
     Intruding,
+    Forwarding,
 }
 
 impl Scripted {
@@ -81,6 +86,12 @@ impl Scripted {
     /// Starts it; after the login it opens a channel of each kind by itself.
     pub(crate) fn intruding(script: Script) -> Self {
         Self::with(script, Manners::Intruding)
+    }
+
+    /// Starts it; it says that it listens wherever it is asked to, and opens channels for that place
+    /// and for others.
+    pub(crate) fn forwarding(script: Script) -> Self {
+        Self::with(script, Manners::Forwarding)
     }
 
     fn with(script: Script, manners: Manners) -> Self {
@@ -163,6 +174,30 @@ impl Handler for Connection {
             tokio::spawn(intrude(session.handle(), Arc::clone(&self.seen)));
         }
         Ok(())
+    }
+
+    async fn tcpip_forward(
+        &mut self,
+        address: &str,
+        port: &mut u32,
+        session: &mut Session,
+    ) -> Result<bool, Self::Error> {
+        self.note(|seen| seen.listens.push((address.to_owned(), *port)));
+        if self.manners == Manners::Forwarding {
+            let (handle, seen) = (session.handle(), Arc::clone(&self.seen));
+            tokio::spawn(forward(handle, seen, address.to_owned(), *port));
+        }
+        Ok(self.manners == Manners::Forwarding)
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        _: &mut Session,
+    ) -> Result<bool, Self::Error> {
+        self.note(|seen| seen.cancelled.push((address.to_owned(), port)));
+        Ok(true)
     }
 
     async fn channel_open_direct_tcpip(
@@ -293,6 +328,33 @@ async fn intrude(handle: Handle, seen: Arc<Mutex<Seen>>) {
         );
     }
 }
+
+/// Opens a channel for the place where it listens, and for three where it does not.
+async fn forward(handle: Handle, seen: Arc<Mutex<Seen>>, address: String, port: u32) {
+    let open = async |port| {
+        handle.channel_open_forwarded_tcpip(address.clone(), port, "192.0.2.1", 1).await.is_ok()
+    };
+    let tried = [
+        (HERE, open(port).await),
+        (NEXT_PORT, open(port + 1).await),
+        (NO_PORT, open(0).await),
+        (
+            "forwarded-streamlocal",
+            handle.channel_open_forwarded_streamlocal("/run/socket").await.is_ok(),
+        ),
+    ];
+    for (kind, accepted) in tried {
+        note(
+            &seen,
+            |seen| if accepted { seen.accepted.push(kind) } else { seen.refused.push(kind) },
+        );
+    }
+}
+
+/// What a server that forwards has tried: the port where it listens, the next one, and none.
+pub(crate) const HERE: &str = "where it listens";
+pub(crate) const NEXT_PORT: &str = "the next port";
+pub(crate) const NO_PORT: &str = "port 0";
 
 fn note(seen: &Mutex<Seen>, what: impl FnOnce(&mut Seen)) {
     what(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));

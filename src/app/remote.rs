@@ -1,0 +1,106 @@
+//! The remote forwards: asked for once before the program is ready, and served until it ends.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, debug_span, info};
+
+use super::Error;
+use crate::forward::{RemoteForward, RemoteTo};
+use crate::listen::road::RealRoad;
+use crate::listen::{FrontDoor, RemoteDoor};
+use crate::printable::{Lines, printable};
+use crate::ssh::{Forwarded, Pool, RemoteListener, Switch};
+
+/// What becomes of a forward that the server does not grant at start (`ExitOnForwardFailure`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnFailure {
+    /// It is asked for again and again. ssh's default, but that ssh asks once.
+    GoOn,
+    /// The program ends.
+    Exit,
+}
+
+impl OnFailure {
+    /// As `ExitOnForwardFailure` says.
+    pub(super) fn of(exit: Switch) -> Self {
+        if exit.is_on() { Self::Exit } else { Self::GoOn }
+    }
+}
+
+/// A remote forward and its listener.
+#[derive(Debug)]
+pub(super) struct Remote {
+    forward: RemoteForward,
+    listener: RemoteListener,
+}
+
+/// Serves remote forwards.
+#[derive(Clone, Debug)]
+pub(super) struct Service {
+    /// The way to their targets: by the rules, or direct.
+    pub(super) road: RealRoad,
+    /// What those find that have no target.
+    pub(super) proxy: Arc<FrontDoor>,
+    /// The connections that run.
+    pub(super) connections: TaskTracker,
+    /// Told to stop.
+    pub(super) stop: CancellationToken,
+}
+
+impl Remote {
+    /// Asks the server for it.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses, and that is the end by `on_failure`.
+    pub(super) async fn begin(
+        pool: &Pool,
+        forward: RemoteForward,
+        on_failure: OnFailure,
+    ) -> Result<Self, Error> {
+        let mut listener = RemoteListener::new(pool.clone(), forward.listen.clone());
+        match (listener.register().await, on_failure) {
+            (Ok(()), _) => info!("listening on {} ({})", listener.place(), lead(&forward.to)),
+            (Err(source), OnFailure::Exit) => {
+                return Err(Error::RemoteListen { place: listener.place().to_string(), source });
+            }
+            // When it runs it asks again, and tells what comes of that.
+            (Err(error), OnFailure::GoOn) => {
+                debug!(%error, "not listening on {}", listener.place());
+            }
+        }
+        Ok(Self { forward, listener })
+    }
+
+    /// Serves it until the service is told to stop.
+    pub(super) async fn run(self, service: Service) {
+        let Service { road, proxy, connections, stop } = service;
+        let name: Arc<str> = self.forward.listen.to_string().into();
+        let door = match self.forward.to {
+            RemoteTo::Fixed(target) => RemoteDoor::Fixed { target, road },
+            RemoteTo::Proxy => RemoteDoor::Proxy { door: proxy, relayer: road.relayer },
+        };
+        let stopping = stop.clone();
+        let serve = move |forwarded: Forwarded| {
+            let span = debug_span!("remote client", listener = %name);
+            let serving = door.clone().serve(forwarded, Arc::clone(&name), stopping.clone());
+            connections.spawn(serving.instrument(span));
+        };
+        self.listener.run(serve, stop).await;
+    }
+}
+
+/// Where its connections are led to, in words.
+fn lead(to: &RemoteTo) -> String {
+    match to {
+        RemoteTo::Fixed(target) => {
+            format!("to {}", printable(&target.to_string(), MAX_SHOWN, Lines::One))
+        }
+        RemoteTo::Proxy => "a proxy".to_owned(),
+    }
+}
+
+/// Characters of a target that are shown.
+const MAX_SHOWN: usize = 300;

@@ -1,0 +1,90 @@
+//! Where the connections of a listener on the server come in (`-R`).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::door::{Accepted, Door};
+use super::front_door::FrontDoor;
+use super::road::{self, RealRoad, Road};
+use super::stream::ClientStream;
+use crate::dial::DialError;
+use crate::relay::Relayer;
+use crate::request::{Protocol, Request, Source};
+use crate::ssh::{Forwarded, Refusal};
+use crate::target::Target;
+
+/// What serves the connections of a listener on the server.
+#[derive(Clone, Debug)]
+pub enum RemoteDoor {
+    /// They are led to one target.
+    Fixed {
+        /// Where it leads.
+        target: Target,
+        /// The way there.
+        road: RealRoad,
+    },
+    /// They find a proxy, and say themselves where they want to go.
+    Proxy {
+        /// What serves them.
+        door: Arc<FrontDoor>,
+        /// Carries their bytes to it.
+        relayer: Relayer,
+    },
+}
+
+impl RemoteDoor {
+    /// Serves one connection until it is over; `listener` is where it came in, as the rules and the
+    /// log name it. `shutdown` as with [`Door::serve`].
+    pub async fn serve(
+        self,
+        forwarded: Forwarded,
+        listener: Arc<str>,
+        shutdown: CancellationToken,
+    ) {
+        let source = forwarded.origin().map_or(Source::Unix, Source::Tcp);
+        match self {
+            Self::Fixed { target, road } => {
+                let protocol = Protocol::Forward;
+                let request = Request { listener, protocol, source, user: None, target };
+                lead(&road, request, forwarded).await;
+            }
+            Self::Proxy { door, relayer } => {
+                let stream = ClientStream::Channel(relayer.pipe(forwarded.accept().await));
+                door.serve(Accepted { stream, source, listener }, shutdown).await;
+            }
+        }
+    }
+}
+
+/// Dials the target first: until the connection is taken, nothing arrives on it that somebody would
+/// have to keep, and the server tells its client of a failure by closing at once.
+async fn lead(road: &RealRoad, request: Request, forwarded: Forwarded) {
+    match road::dial(road, &request).await {
+        Ok(connected) => {
+            let client = ClientStream::Channel(road.relayer.pipe(forwarded.accept().await));
+            road.relay(client, Bytes::new(), connected.channel).await;
+        }
+        Err(failure) => {
+            let Request { listener, target, .. } = &request;
+            info!("{listener} to {target}: {}", road::in_a_line(&failure));
+            forwarded.refuse(refusal(&failure.error)).await;
+        }
+    }
+}
+
+/// What the server is told. It knows few words for it (RFC 4254 section 5.1).
+fn refusal(error: &DialError) -> Refusal {
+    match error {
+        DialError::Rejected { .. } | DialError::Prohibited { .. } => Refusal::Prohibited,
+        DialError::ConnectionRefused
+        | DialError::NameNotFound
+        | DialError::NoRouteToHost
+        | DialError::NetworkUnreachable
+        | DialError::TimedOut
+        | DialError::Unreachable
+        | DialError::NoSession { .. } => Refusal::ConnectFailed,
+    }
+}
