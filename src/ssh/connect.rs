@@ -1,6 +1,7 @@
 //! From a server's name to a session: reach it, shake hands, log in, all within a deadline.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -139,6 +140,10 @@ impl Connector {
             client::connect_stream(self.library_config(window).await, transport, handler);
         let mut handle =
             self.within("handshake", handshake).await?.map_err(|error| handler_error(&error))?;
+        let binding = handle.agent_session_binding();
+        observed
+            .check_signature(binding.map_or(&[], |binding| binding.signature()))
+            .map_err(|error| handler_error(&error))?;
         let prompter = match asking {
             Asking::Allowed => self.prompter.clone(),
             Asking::Never => self.prompter.silent(),
@@ -177,6 +182,18 @@ impl Connector {
         Liveness { interval, silence: interval * self.config.server_alive_count_max.max(1) }
     }
 
+    /// Keeps the record up with the host keys that the server announces on `session`, for as long
+    /// as it is polled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-way, the record is as before or as it should be.
+    pub(super) async fn follow_host_keys(&self, session: &Session) -> Infallible {
+        let announced = session.announced_host_keys().await;
+        self.policy.follow(announced, async |keys| session.prove_host_keys(keys).await).await;
+        std::future::pending().await
+    }
+
     /// Whether a person can be asked.
     pub(super) fn can_ask(&self) -> bool {
         self.prompter.can_ask()
@@ -207,7 +224,9 @@ impl Connector {
 
     async fn preferred(&self) -> Preferred {
         let mut preferred = Preferred::DEFAULT;
-        preferred.key = Cow::Owned(self.policy.preferred_key_algorithms().await);
+        let offer = self.policy.offer().await;
+        preferred.key = Cow::Owned(offer.keys);
+        preferred.host_key_certificates = Cow::Owned(offer.certificates);
         preferred.cipher = Cow::Owned(ciphers());
         preferred.compression = Cow::Borrowed(&[compression::NONE]);
         // The groups above 4096 bits would hold up the runtime's thread for long.
@@ -252,7 +271,9 @@ fn handler_error(error: &HandlerError) -> ConnectError {
     let text = error.in_words();
     match error {
         HandlerError::HostKey(_) => ConnectError::HostKey(text),
-        HandlerError::Library(_) | HandlerError::KeyType { .. } => ConnectError::Handshake(text),
+        HandlerError::Library(_)
+        | HandlerError::KeyType { .. }
+        | HandlerError::SignatureType { .. } => ConnectError::Handshake(text),
     }
 }
 

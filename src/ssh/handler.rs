@@ -5,12 +5,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
-use russh::keys::{Algorithm, HashAlg, PublicKeyOrCertificate};
+use russh::keys::ssh_encoding::Decode;
+use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId, ChannelOpenFailure};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, info};
 
-use super::host_key::{HostKeyError, HostKeyPolicy};
+use super::host_key::{HostKeyError, HostKeyPolicy, Updates, same_type};
 use super::open_failure::{OpenFailures, TargetFault};
 use super::remote_listener::{Arrival, At, Registry};
 use crate::printable::{Lines, printable};
@@ -26,6 +28,8 @@ pub(super) struct Observed {
     pub(super) received: Arc<AtomicU64>,
     /// Where the server listens for us.
     pub(super) registry: Registry,
+    /// The host keys that the server says it has; empty until it says so.
+    announced: watch::Sender<Vec<PublicKey>>,
     facts: Mutex<Facts>,
 }
 
@@ -36,6 +40,11 @@ pub(super) struct Facts {
     host_key_type: Option<Algorithm>,
     /// The host key's fingerprint.
     pub(super) host_key_fingerprint: String,
+    /// The algorithm that was agreed on for the host key's signature.
+    host_key_signature: Option<Algorithm>,
+    /// Whether the host key was trusted in a way that lets the record follow what the server
+    /// announces.
+    updates: Option<Updates>,
     /// The key exchange.
     pub(super) key_exchange: String,
     /// The cipher from the server to us.
@@ -68,6 +77,14 @@ pub(super) enum HandlerError {
         /// The type that was agreed on.
         negotiated: String,
     },
+    /// The server signed with another algorithm than was agreed on, which may be a weaker one.
+    #[error("the server signed the key exchange with {signed}, but {negotiated} was agreed on")]
+    SignatureType {
+        /// The algorithm that it signed with; escaped.
+        signed: String,
+        /// The one that was agreed on.
+        negotiated: String,
+    },
 }
 
 impl Observed {
@@ -79,6 +96,32 @@ impl Observed {
     /// Notes why the session ended. The first reason is the true one.
     pub(super) fn ended(&self, why: String) {
         self.lock().end.get_or_insert(why);
+    }
+
+    /// Holds the algorithm of the host key's signature against the one that was agreed on. The
+    /// library verifies the signature by whatever algorithm it names.
+    pub(super) fn check_signature(&self, mut signature: &[u8]) -> Result<(), HandlerError> {
+        let negotiated = self.lock().host_key_signature.clone();
+        let negotiated = negotiated.as_ref().map_or("none", Algorithm::as_str);
+        let signed = String::decode(&mut signature).unwrap_or_default();
+        if signed == negotiated {
+            return Ok(());
+        }
+        let signed = one_line(&signed);
+        Err(HandlerError::SignatureType { signed, negotiated: negotiated.to_owned() })
+    }
+
+    /// Completes with the host keys that the server announces, where they may be believed.
+    pub(super) async fn announced_host_keys(&self) -> Vec<PublicKey> {
+        let mut announced = self.announced.subscribe();
+        // The sender is here as well, so there is always an answer.
+        if let Ok(keys) = announced.wait_for(|keys| !keys.is_empty()).await {
+            if self.lock().updates == Some(Updates::Followed) {
+                return keys.clone();
+            }
+            debug!("the announced host keys do not count: this one was not trusted by the record");
+        }
+        std::future::pending().await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Facts> {
@@ -148,15 +191,15 @@ impl Handler for SessionHandler {
 
     async fn check_server_key(
         &mut self,
-        key: &PublicKeyOrCertificate,
+        shown: &PublicKeyOrCertificate,
     ) -> Result<bool, HandlerError> {
-        // Host certificates are never offered to the server, so it shows a plain key.
-        let PublicKeyOrCertificate::PublicKey { key, .. } = key else { return Ok(false) };
-        let verdict = self.policy.verify(key).await?;
-        debug!(?verdict, "the host key is accepted");
+        let accepted = self.policy.verify(shown).await?;
+        debug!(?accepted, "the host key is accepted");
+        let key = shown.public_key();
         let mut facts = self.observed.lock();
         facts.host_key_type = Some(key.algorithm());
         facts.host_key_fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        facts.updates = Some(accepted.updates);
         Ok(true)
     }
 
@@ -168,13 +211,14 @@ impl Handler for SessionHandler {
     ) -> Result<(), HandlerError> {
         let mut facts = self.observed.lock();
         if let Some(shown) = &facts.host_key_type
-            && !same_key_type(shown, &names.key)
+            && !same_type(shown, &names.key)
         {
             return Err(HandlerError::KeyType {
                 shown: shown.as_str().to_owned(),
                 negotiated: names.key.as_str().to_owned(),
             });
         }
+        facts.host_key_signature = Some(names.key.clone());
         names.kex.as_ref().clone_into(&mut facts.key_exchange);
         names.cipher.as_ref().clone_into(&mut facts.cipher);
         Ok(())
@@ -279,6 +323,24 @@ impl Handler for SessionHandler {
         Ok(())
     }
 
+    async fn openssh_ext_host_keys_announced(
+        &mut self,
+        keys: Vec<PublicKey>,
+        _: &mut Session,
+    ) -> Result<(), HandlerError> {
+        // Only the first announcement counts, and only what could be true.
+        if keys.len() <= MAX_HOST_KEYS {
+            self.observed.announced.send_if_modified(|announced| {
+                let first = announced.is_empty();
+                if first {
+                    *announced = keys;
+                }
+                first
+            });
+        }
+        Ok(())
+    }
+
     async fn disconnected(
         &mut self,
         reason: DisconnectReason<HandlerError>,
@@ -299,13 +361,10 @@ fn one_line(text: &str) -> String {
     printable(text, MAX_TEXT, Lines::One)
 }
 
-/// RSA keys are one type, whatever hash is signed with.
-fn same_key_type(a: &Algorithm, b: &Algorithm) -> bool {
-    matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })) || a == b
-}
-
 /// What it means when nothing more comes from the server.
 const CLOSED: &str = "the server closed the connection";
+/// A server that says it has more host keys is not believed.
+const MAX_HOST_KEYS: usize = 64;
 /// More lines of a banner than this are not shown.
 const MAX_BANNER_LINES: usize = 100;
 /// More of a text than this is not shown, in characters.
@@ -314,6 +373,8 @@ const MAX_TEXT: usize = 512;
 #[cfg(test)]
 mod tests {
     use std::io;
+
+    use russh::keys::ssh_encoding::Encode;
 
     use super::*;
 
@@ -325,6 +386,23 @@ mod tests {
         }
         let other = russh::Error::IO(io::Error::other("one\ntwo"));
         assert_eq!(HandlerError::from(other).in_words(), "one\\ntwo");
+    }
+
+    #[test]
+    fn a_signature_by_another_algorithm_than_agreed_on_is_refused() {
+        let observed = Observed::default();
+        let signature = |name: &str| {
+            let mut out = Vec::new();
+            name.encode(&mut out).expect("memory");
+            out
+        };
+        observed.lock().host_key_signature = Some(Algorithm::Rsa { hash: Some(HashAlg::Sha512) });
+        observed.check_signature(&signature("rsa-sha2-512")).expect("as agreed on");
+        for other in ["rsa-sha2-256", "ssh-rsa", "ssh-ed25519", ""] {
+            let told = observed.check_signature(&signature(other));
+            assert!(matches!(told, Err(HandlerError::SignatureType { .. })), "{other}: {told:?}");
+        }
+        assert!(observed.check_signature(&[0, 0]).is_err());
     }
 
     #[test]

@@ -28,9 +28,10 @@ pub use channel::{Channel, ChannelGone, ChannelReader, ChannelWriter, Incoming};
 pub use client_config::{
     AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfigSource, ConfiguredForwards,
     IdentityAgent, IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
+    UpdateHostKeys,
 };
 pub use connect::{ConnectError, Connector};
-pub use host_key::{HostKeyError, RefusedKey};
+pub use host_key::{CertificateFault, HostKeyError, RefusedKey, RevocationError};
 pub use known_hosts::{KnownHostsError, RecordedKey};
 pub(crate) use load::Pace;
 pub use open_failure::TargetFault;

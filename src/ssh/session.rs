@@ -8,12 +8,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use russh::client::{Handle, Msg};
+use russh::keys::PublicKey;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Channel;
 use super::handler::{Facts, Observed, SessionHandler};
+use super::host_key::proof::{self, ProofError};
 use super::load::Load;
 use super::open_failure::{Settled, TargetFault};
 use super::pool::placement::Wish;
@@ -138,6 +140,20 @@ impl Session {
     /// not while it looks a name up.
     pub(super) async fn ping(&self) {
         let _ = self.handle.send_ping().await;
+    }
+
+    /// Completes with the host keys that the server announces, where they may be believed.
+    pub(super) async fn announced_host_keys(&self) -> Vec<PublicKey> {
+        self.observed.announced_host_keys().await
+    }
+
+    /// Has the server prove that it has these host keys.
+    pub(super) async fn prove_host_keys(&self, keys: &[PublicKey]) -> Result<(), ProofError> {
+        let request = proof::request(keys)?;
+        let reply = self.handle.send_global_request(proof::REQUEST, &request, true).await?;
+        let binding = self.handle.agent_session_binding();
+        let session_id = binding.map_or(&[][..], |binding| binding.session_id());
+        proof::verify(session_id, keys, reply.as_deref().unwrap_or_default())
     }
 
     /// Takes no new channels from now on.

@@ -58,7 +58,8 @@ pub struct ClientConfig {
     /// The signature algorithms that keys are tried with, by their names and in the order of
     /// preference (`PubkeyAcceptedAlgorithms`).
     pub pubkey_accepted_algorithms: Vec<String>,
-    /// RSA keys with fewer bits are not tried, 1024 by default (`RequiredRSASize`).
+    /// RSA keys with fewer bits do not count, the server's or our own; 1024 by default
+    /// (`RequiredRSASize`).
     pub required_rsa_size: u32,
     /// The agent to ask (`IdentityAgent`).
     pub identity_agent: IdentityAgent,
@@ -72,6 +73,13 @@ pub struct ClientConfig {
     pub strict_host_key_checking: StrictHostKeyChecking,
     /// Whether names are hashed when they are put on record (`HashKnownHosts`).
     pub hash_known_hosts: Switch,
+    /// Whether the record follows the keys that a server announces (`UpdateHostKeys`).
+    pub update_host_keys: UpdateHostKeys,
+    /// Files of keys that no server may show (`RevokedHostKeys`).
+    pub revoked_host_keys: Vec<PathBuf>,
+    /// The signatures that count under a host certificate (`CASignatureAlgorithms`); `None` is
+    /// OpenSSH's default, which has no SHA-1.
+    pub ca_signature_algorithms: Option<Vec<String>>,
     /// How long connecting and the handshake may take; `None` is the caller's default
     /// (`ConnectTimeout`).
     pub connect_timeout: Option<Duration>,
@@ -148,6 +156,18 @@ pub enum StrictHostKeyChecking {
     /// Take it and put it on record.
     AcceptNew,
     /// As `AcceptNew`: where `ssh` would go on with a changed key, we do not.
+    No,
+}
+
+/// Whether the record of host keys follows what a server announces, once it has proved that it has
+/// the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateHostKeys {
+    /// Yes. OpenSSH's default, where `UserKnownHostsFile` is the default, too.
+    Yes,
+    /// When a person says so.
+    Ask,
+    /// No.
     No,
 }
 

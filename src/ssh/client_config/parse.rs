@@ -8,7 +8,7 @@ use super::settings::{Settings, invalid};
 use super::signatures;
 use super::{
     AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfiguredForwards, IdentityAgent,
-    IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
+    IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch, UpdateHostKeys,
 };
 use crate::printable::{Lines, printable};
 use crate::ssh::server_name::ServerName;
@@ -95,6 +95,9 @@ fn build(
         host_key_alias: settings.first("hostkeyalias").map(str::to_owned),
         strict_host_key_checking: strict(settings.first("stricthostkeychecking"))?,
         hash_known_hosts: settings.switch("hashknownhosts", Switch::Off),
+        update_host_keys: update_host_keys(settings)?,
+        revoked_host_keys: settings.files("revokedhostkeys", local),
+        ca_signature_algorithms: list(settings.first("casignaturealgorithms")),
         connect_timeout: settings.time("connecttimeout", "ConnectTimeout")?,
         server_alive_interval: alive,
         server_alive_count_max: settings.number("serveralivecountmax", "ServerAliveCountMax", 3)?,
@@ -216,6 +219,26 @@ fn family_keyword(family: AddressFamily) -> &'static str {
     }
 }
 
+/// As OpenSSH decides it: by default only where the files are its own.
+fn update_host_keys(settings: &Settings) -> Result<UpdateHostKeys, ConfigError> {
+    let value = settings.first("updatehostkeys");
+    match value.map(str::to_ascii_lowercase).as_deref() {
+        None if settings.first("userknownhostsfile") == Some(DEFAULTS[0].1) => {
+            Ok(UpdateHostKeys::Yes)
+        }
+        None | Some("no" | "false") => Ok(UpdateHostKeys::No),
+        Some("yes" | "true") => Ok(UpdateHostKeys::Yes),
+        Some("ask") => Ok(UpdateHostKeys::Ask),
+        Some(value) => Err(invalid("UpdateHostKeys", value)),
+    }
+}
+
+/// The names of a list; `None` where there is none, or one that only changes the default.
+fn list(value: Option<&str>) -> Option<Vec<String>> {
+    let value = value.filter(|v| !v.starts_with(['+', '-', '^']))?;
+    Some(value.split(',').map(|name| name.trim().to_owned()).collect())
+}
+
 fn methods(value: Option<&str>) -> Vec<AuthMethod> {
     let names = value.unwrap_or("publickey,keyboard-interactive,password");
     let known = [AuthMethod::PublicKey, AuthMethod::KeyboardInteractive, AuthMethod::Password];
@@ -227,7 +250,7 @@ fn methods(value: Option<&str>) -> Vec<AuthMethod> {
 const UNSUPPORTED: [(&str, &str, &str); 5] = [
     ("proxyjump", "ProxyJump", "-o ProxyJump=none connects directly"),
     ("proxycommand", "ProxyCommand", "-o ProxyCommand=none connects directly"),
-    ("revokedhostkeys", "RevokedHostKeys", "mark the keys with @revoked in known_hosts instead"),
+    ("knownhostscommand", "KnownHostsCommand", "put the keys into a file of UserKnownHostsFile"),
     ("bindaddress", "BindAddress", "take it out of the configuration of this host"),
     ("bindinterface", "BindInterface", "take it out of the configuration of this host"),
 ];

@@ -185,7 +185,7 @@ fn what_would_be_another_connection_is_refused() {
     for (line, word) in [
         ("proxyjump jump@h:22", "ProxyJump"),
         ("proxycommand nc %h %p", "ProxyCommand"),
-        ("revokedhostkeys /etc/ssh/revoked", "RevokedHostKeys"),
+        ("knownhostscommand /bin/keys %H", "KnownHostsCommand"),
         ("bindaddress 127.0.0.1", "BindAddress"),
         ("bindinterface lo", "BindInterface"),
     ] {
@@ -202,6 +202,27 @@ fn what_would_be_another_connection_is_refused() {
 }
 
 #[test]
+fn what_decides_about_host_keys() {
+    let of = |lines: &str| parse(&format!("{PLAIN}{lines}")).expect("readable");
+    let config = of("updatehostkeys ask\nrevokedhostkeys ~/revoked\nrequiredrsasize 3072\n\
+                     casignaturealgorithms ssh-ed25519,rsa-sha2-512\n");
+    assert_eq!(config.update_host_keys, UpdateHostKeys::Ask);
+    assert_eq!(config.revoked_host_keys, [Path::new("/home/me/revoked")]);
+    assert_eq!(config.required_rsa_size, 3072);
+    let names: Vec<String> = ["ssh-ed25519", "rsa-sha2-512"].map(Into::into).into();
+    assert_eq!(config.ca_signature_algorithms, Some(names));
+    assert_eq!(of("updatehostkeys true\n").update_host_keys, UpdateHostKeys::Yes);
+    assert_eq!(of("updatehostkeys false\n").update_host_keys, UpdateHostKeys::No);
+    assert!(of("revokedhostkeys none\n").revoked_host_keys.is_empty());
+
+    let config = defaults("foo", &SshOptions::default()).expect("plain");
+    assert_eq!(config.update_host_keys, UpdateHostKeys::Yes);
+    assert_eq!((config.required_rsa_size, config.ca_signature_algorithms), (1024, None));
+    let config = defaults("foo", &with_options(&["UserKnownHostsFile=/tmp/x"])).expect("plain");
+    assert_eq!(config.update_host_keys, UpdateHostKeys::No);
+}
+
+#[test]
 fn values_that_cannot_be_read_are_errors() {
     for (old, new) in [
         ("port 22", "port 0"),
@@ -212,6 +233,8 @@ fn values_that_cannot_be_read_are_errors() {
         ("addressfamily any", "addressfamily ipx"),
         ("connecttimeout none", "connecttimeout soon"),
         ("serveralivecountmax 3", "serveralivecountmax x"),
+        ("connecttimeout none", "updatehostkeys perhaps"),
+        ("connecttimeout none", "requiredrsasize large"),
     ] {
         let told = parse(&PLAIN.replace(&format!("\n{old}\n"), &format!("\n{new}\n")));
         assert!(matches!(told, Err(ConfigError::Invalid { .. })), "{new}: {told:?}");

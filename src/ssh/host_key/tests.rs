@@ -1,9 +1,10 @@
 use std::fs;
 use std::path::Path;
 
-use russh::keys::PrivateKey;
 use russh::keys::key::safe_rng;
+use russh::keys::{EcdsaCurve, HashAlg, PrivateKey};
 
+use super::offer::ALGORITHMS;
 use super::*;
 use crate::ssh::client_config::{ConfigSource, SshOptions};
 
@@ -56,6 +57,10 @@ impl Case {
     }
 }
 
+async fn verify(policy: &HostKeyPolicy, key: &PublicKey) -> Result<HostKeyVerdict, HostKeyError> {
+    policy.verify(&key.clone().into()).await.map(|accepted| accepted.verdict)
+}
+
 fn key(algorithm: Algorithm) -> PublicKey {
     PrivateKey::random(&mut safe_rng(), algorithm).expect("a key").public_key().clone()
 }
@@ -69,7 +74,7 @@ async fn a_recorded_key_is_known_with_each_setting() {
     for checking in ["yes", "ask", "accept-new", "no"] {
         case = Case { key: recorded.clone(), ..Case::recording("[host.example]:2222", &recorded) };
         let policy = case.policy(checking, &Prompter::nobody());
-        assert_eq!(policy.verify(&case.key).await.expect(checking), HostKeyVerdict::Known);
+        assert_eq!(verify(&policy, &case.key).await.expect(checking), HostKeyVerdict::Known);
     }
     assert_eq!(case.record().lines().count(), 1);
 }
@@ -82,7 +87,7 @@ async fn a_changed_key_is_refused_with_each_setting_and_nothing_is_written() {
             let before = case.record();
             let prompter = Prompter::scripted(&["yes"]);
             let policy = case.policy(checking, &prompter);
-            let error = policy.verify(&case.key).await.expect_err("another key is on record");
+            let error = verify(&policy, &case.key).await.expect_err("another key is on record");
             assert!(matches!(error, HostKeyError::Changed { .. }), "{error:?}");
             let text = error.to_string();
             let old = recorded.fingerprint(HashAlg::Sha256).to_string();
@@ -105,7 +110,7 @@ async fn a_revoked_key_is_refused_with_each_setting() {
         let line = format!("@revoked * {}", case.key.to_openssh().expect("a key"));
         fs::write(&case.file, line).expect("written");
         let policy = case.policy(checking, &Prompter::scripted(&["yes"]));
-        let error = policy.verify(&case.key).await.expect_err("revoked");
+        let error = verify(&policy, &case.key).await.expect_err("revoked");
         assert!(matches!(error, HostKeyError::Revoked { line: 1, .. }), "{error:?}");
     }
 }
@@ -114,11 +119,11 @@ async fn a_revoked_key_is_refused_with_each_setting() {
 async fn a_new_key_as_the_setting_says() {
     let case = Case::new();
     let policy = case.policy("yes", &Prompter::scripted(&["yes"]));
-    let error = policy.verify(&case.key).await.expect_err("strict");
+    let error = verify(&policy, &case.key).await.expect_err("strict");
     assert!(matches!(error, HostKeyError::UnknownAndStrict(_)), "{error:?}");
 
     let policy = case.policy("ask", &Prompter::nobody());
-    let error = policy.verify(&case.key).await.expect_err("nobody to ask");
+    let error = verify(&policy, &case.key).await.expect_err("nobody to ask");
     assert!(matches!(error, HostKeyError::UnknownAndNobodyToAsk(_)), "{error:?}");
     assert!(error.to_string().contains("ssh-keyscan"), "{error}");
     assert!(error.to_string().contains(&case.fingerprint()), "{error}");
@@ -127,11 +132,11 @@ async fn a_new_key_as_the_setting_says() {
     for checking in ["accept-new", "no"] {
         let case = Case::new();
         let policy = case.policy(checking, &Prompter::nobody());
-        assert_eq!(policy.verify(&case.key).await.expect("new"), HostKeyVerdict::Added);
-        assert_eq!(policy.verify(&case.key).await.expect("now known"), HostKeyVerdict::Known);
+        assert_eq!(verify(&policy, &case.key).await.expect("new"), HostKeyVerdict::Added);
+        assert_eq!(verify(&policy, &case.key).await.expect("now known"), HostKeyVerdict::Known);
         assert!(case.record().starts_with("[host.example]:2222 "), "{}", case.record());
         let other = key(Algorithm::Ed25519);
-        let error = policy.verify(&other).await.expect_err("changed by now");
+        let error = verify(&policy, &other).await.expect_err("changed by now");
         assert!(matches!(error, HostKeyError::Changed { .. }), "{error:?}");
     }
 }
@@ -147,7 +152,7 @@ async fn a_person_says_yes_or_the_fingerprint() {
         let answers: Vec<_> = answers.iter().map(String::as_str).collect();
         let prompter = Prompter::scripted(&answers);
         let policy = case.policy("ask", &prompter);
-        assert_eq!(policy.verify(&case.key).await.expect("accepted"), HostKeyVerdict::Added);
+        assert_eq!(verify(&policy, &case.key).await.expect("accepted"), HostKeyVerdict::Added);
         let asked = prompter.asked();
         assert_eq!(asked.len(), answers.len());
         assert!(asked[0].contains(&case.fingerprint()), "{asked:?}");
@@ -161,7 +166,7 @@ async fn a_person_does_not_say_yes() {
     for answers in [&["no"][..], &[], &["y", "ja", "", "x", "x", "yes"], &[&wrong, "no"]] {
         let case = Case::new();
         let policy = case.policy("ask", &Prompter::scripted(answers));
-        let error = policy.verify(&case.key).await.expect_err("not accepted");
+        let error = verify(&policy, &case.key).await.expect_err("not accepted");
         assert!(matches!(error, HostKeyError::Declined(_)), "{error:?}");
         assert_eq!(case.record(), "");
     }
@@ -172,8 +177,8 @@ async fn many_sessions_ask_once() {
     let case = Case::new();
     let prompter = Prompter::scripted(&["yes"]);
     let policy = case.policy("ask", &prompter);
-    let verify = || policy.verify(&case.key);
-    let (a, b, c) = tokio::join!(verify(), verify(), verify());
+    let ask = || verify(&policy, &case.key);
+    let (a, b, c) = tokio::join!(ask(), ask(), ask());
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
     assert_eq!(prompter.asked().len(), 1);
     assert_eq!(case.record().lines().count(), 1);
@@ -184,10 +189,10 @@ async fn what_a_person_accepted_counts_even_if_it_cannot_be_recorded() {
     let case = Case { file: "/dev/null".into(), ..Case::new() };
     let prompter = Prompter::scripted(&["yes"]);
     let policy = case.policy("ask", &prompter);
-    assert_eq!(policy.verify(&case.key).await.expect("accepted"), HostKeyVerdict::Unrecorded);
-    assert_eq!(policy.verify(&case.key).await.expect("accepted"), HostKeyVerdict::Known);
+    assert_eq!(verify(&policy, &case.key).await.expect("accepted"), HostKeyVerdict::Unrecorded);
+    assert_eq!(verify(&policy, &case.key).await.expect("accepted"), HostKeyVerdict::Known);
     let other = key(Algorithm::Ed25519);
-    let error = policy.verify(&other).await.expect_err("nobody accepted this one");
+    let error = verify(&policy, &other).await.expect_err("nobody accepted this one");
     assert!(matches!(error, HostKeyError::Declined(_)), "{error:?}");
 }
 
@@ -197,9 +202,9 @@ async fn an_unreadable_record_refuses_every_key() {
     let case = Case { file: dir.path().to_owned(), ..Case::new() };
     for checking in ["ask", "accept-new", "no"] {
         let policy = case.policy(checking, &Prompter::scripted(&["yes"]));
-        let error = policy.verify(&case.key).await.expect_err("a directory is no file");
+        let error = verify(&policy, &case.key).await.expect_err("a directory is no file");
         assert!(matches!(error, HostKeyError::Record(_)), "{error:?}");
-        assert_eq!(policy.preferred_key_algorithms().await, ALGORITHMS);
+        assert_eq!(policy.offer().await.keys, ALGORITHMS);
     }
 }
 
@@ -211,7 +216,7 @@ async fn an_alias_is_looked_up_in_place_of_the_host() {
     let mut config = config(&case.file, "yes");
     config.host_key_alias = Some("the-alias".into());
     let policy = HostKeyPolicy::new(&config, &Prompter::nobody());
-    assert_eq!(policy.verify(&case.key).await.expect("known"), HostKeyVerdict::Known);
+    assert_eq!(verify(&policy, &case.key).await.expect("known"), HostKeyVerdict::Known);
 }
 
 #[tokio::test]
@@ -220,7 +225,7 @@ async fn batch_mode_asks_nobody() {
     let mut config = config(&case.file, "ask");
     config.batch_mode = Switch::On;
     let policy = HostKeyPolicy::new(&config, &Prompter::scripted(&["yes"]));
-    let error = policy.verify(&case.key).await.expect_err("nobody to ask");
+    let error = verify(&policy, &case.key).await.expect_err("nobody to ask");
     assert!(matches!(error, HostKeyError::UnknownAndNobodyToAsk(_)), "{error:?}");
 }
 
@@ -232,14 +237,14 @@ async fn recorded_types_are_offered_first_and_weak_ones_never() {
     let policy = case.policy("yes", &Prompter::nobody());
     let names =
         |list: Vec<Algorithm>| -> Vec<String> { list.iter().map(ToString::to_string).collect() };
-    let offered = names(policy.preferred_key_algorithms().await);
+    let offered = names(policy.offer().await.keys);
     assert_eq!(offered[..3], ["rsa-sha2-512", "rsa-sha2-256", "ssh-ed25519"]);
     assert_eq!(offered.len(), 6);
     assert!(!offered.iter().any(|name| name == "ssh-rsa" || name == "ssh-dss"));
 
     let case = Case::recording("[host.example]:2222", &key(P256));
     let policy = case.policy("yes", &Prompter::nobody());
-    let offered = names(policy.preferred_key_algorithms().await);
+    let offered = names(policy.offer().await.keys);
     assert_eq!(offered[..2], ["ecdsa-sha2-nistp256", "ssh-ed25519"]);
 }
 

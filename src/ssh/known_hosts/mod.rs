@@ -9,15 +9,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use russh::keys::ssh_key::known_hosts::{Entry, Marker};
-use russh::keys::{Algorithm, HashAlg, PublicKey};
+use russh::keys::ssh_key::known_hosts::Marker;
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, PublicKey};
+
+use line::Line;
 
 pub(super) use add::add;
+pub(super) use update::{Changes, Obstacle, Plan, update};
 
 mod add;
+mod line;
+mod locked;
 mod pattern;
 #[cfg(test)]
 mod tests;
+mod update;
 
 /// The name that a host is on record under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +77,28 @@ pub(super) enum Verdict {
     },
 }
 
+/// What the record says about a host certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CertificateVerdict {
+    /// Its authority is on record for the host, in this line. The certificate itself is to be
+    /// checked.
+    Authority {
+        /// Its file.
+        file: PathBuf,
+        /// Its number, from 1.
+        line: usize,
+    },
+    /// Its authority is not on record for the host.
+    NoAuthority,
+    /// Its authority, or the key in it, is marked as revoked, in this line.
+    Revoked {
+        /// Its file.
+        file: PathBuf,
+        /// Its number, from 1.
+        line: usize,
+    },
+}
+
 /// A key on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedKey {
@@ -105,6 +134,9 @@ pub enum KnownHostsError {
     /// Another program holds the lock on the file.
     #[error("{} is locked by another program", .0.display())]
     Locked(PathBuf),
+    /// The file is changed by others again and again.
+    #[error("{} is changed by another program again and again", .0.display())]
+    Busy(PathBuf),
     /// The name would mean something else in a line of the file.
     #[error("the host name cannot be written into known_hosts")]
     Unwritable,
@@ -114,14 +146,6 @@ pub enum KnownHostsError {
     /// The program is ending, and nothing is read any more.
     #[error("the program is ending")]
     ShuttingDown,
-}
-
-/// One line that could be read.
-#[derive(Debug)]
-struct Line {
-    file: Arc<Path>,
-    number: usize,
-    entry: Entry,
 }
 
 impl HostLabel {
@@ -138,6 +162,11 @@ impl HostLabel {
     /// For an alias (`HostKeyAlias`), which stands without a port.
     pub(super) fn of_alias(alias: &str) -> Self {
         Self { label: alias.to_lowercase(), bare: None }
+    }
+
+    /// The name, and then the bare one, which counts where the name is not on record.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.label.as_str()).chain(self.bare.as_deref())
     }
 
     /// The name as it stands in a file.
@@ -181,10 +210,15 @@ impl KnownHosts {
         }
     }
 
+    /// Whether `key` is on record for `host` with its port, where it has one.
+    pub(super) fn is_under_own_name(&self, host: &HostLabel, key: &PublicKey) -> bool {
+        self.find(&host.label, None, &[key.key_data()]).is_some()
+    }
+
     /// The types of the keys on record for `host`, in the order of the lines.
     pub(super) fn recorded_algorithms(&self, host: &HostLabel) -> Vec<Algorithm> {
         let of = |name: &str| -> Vec<Algorithm> {
-            self.keys_of(name, None).map(|line| line.entry.public_key().algorithm()).collect()
+            self.lines_of(name, None).map(|line| line.key().algorithm()).collect()
         };
         match (of(&host.label), &host.bare) {
             (none, Some(bare)) if none.is_empty() => of(bare),
@@ -192,66 +226,78 @@ impl KnownHosts {
         }
     }
 
+    /// What is on record about `certificate` for `host`. An authority of the bare name counts on
+    /// another port, too.
+    pub(super) fn certificate_verdict(
+        &self,
+        host: &HostLabel,
+        certificate: &Certificate,
+    ) -> CertificateVerdict {
+        let keys = [certificate.public_key(), certificate.signature_key()];
+        let revoked = host.names().find_map(|name| self.find(name, Some(Marker::Revoked), &keys));
+        if let Some(line) = revoked {
+            let (file, line) = line.place();
+            return CertificateVerdict::Revoked { file, line };
+        }
+        let authority =
+            host.names().find_map(|name| self.find(name, Some(Marker::CertAuthority), &keys[1..]));
+        match authority.map(Line::place) {
+            Some((file, line)) => CertificateVerdict::Authority { file, line },
+            None => CertificateVerdict::NoAuthority,
+        }
+    }
+
+    /// Whether an authority is on record for `host`.
+    pub(super) fn has_authority(&self, host: &HostLabel) -> bool {
+        self.has(host, Marker::CertAuthority)
+    }
+
+    /// Whether a key is marked as revoked for `host`: it may be that of an authority.
+    pub(super) fn has_revoked(&self, host: &HostLabel) -> bool {
+        self.has(host, Marker::Revoked)
+    }
+
+    fn has(&self, host: &HostLabel, marker: Marker) -> bool {
+        host.names().any(|name| self.lines_of(name, Some(marker)).next().is_some())
+    }
+
     fn verdict_by_name(&self, name: &str, key: &PublicKey) -> Verdict {
-        let same = |line: &&Line| line.entry.public_key().key_data() == key.key_data();
-        let place = |line: &Line| (line.file.to_path_buf(), line.number);
-        if let Some(line) = self.keys_of(name, Some(Marker::Revoked)).find(same) {
-            let (file, line) = place(line);
+        let key = [key.key_data()];
+        if let Some(line) = self.find(name, Some(Marker::Revoked), &key) {
+            let (file, line) = line.place();
             return Verdict::Revoked { file, line };
         }
-        if let Some(line) = self.keys_of(name, None).find(same) {
-            let (file, line) = place(line);
+        if let Some(line) = self.find(name, None, &key) {
+            let (file, line) = line.place();
             return Verdict::Known { file, line };
         }
-        let recorded: Vec<_> = self.keys_of(name, None).map(Line::recorded).collect();
+        let recorded: Vec<_> = self.lines_of(name, None).map(Line::recorded).collect();
         if recorded.is_empty() { Verdict::Unknown } else { Verdict::Changed { recorded } }
+    }
+
+    /// The first line with this marker that gives this name one of these keys.
+    fn find(&self, name: &str, marker: Option<Marker>, keys: &[&KeyData]) -> Option<&Line> {
+        self.lines_of(name, marker).find(|line| keys.contains(&line.key().key_data()))
     }
 
     /// The lines with this marker that speak of this name. A `@cert-authority` line says nothing
     /// about a plain key.
-    fn keys_of(&self, name: &str, marker: Option<Marker>) -> impl Iterator<Item = &Line> {
+    fn lines_of(&self, name: &str, marker: Option<Marker>) -> impl Iterator<Item = &Line> {
         self.lines
             .iter()
-            .filter(move |line| line.entry.marker() == marker.as_ref())
-            .filter(move |line| pattern::matches(line.entry.host_patterns(), name))
+            .filter(move |line| line.marker() == marker)
+            .filter(move |line| line.speaks_of(name))
     }
 
     /// Reads a file's lines. One that is not UTF-8 does not spoil the others.
     fn push(&mut self, file: &Path, content: &[u8]) {
         let file: Arc<Path> = file.into();
         for (i, bytes) in content.split(|b| *b == b'\n').enumerate() {
-            let (file, line) = (Arc::clone(&file), i + 1);
-            match parse_line(&String::from_utf8_lossy(bytes)) {
-                Some(Ok(entry)) => self.lines.push(Line { file, number: line, entry }),
-                Some(Err(_)) => self.broken.push(BrokenLine { file, line }),
+            match Line::read(&file, i + 1, bytes) {
+                Some(Ok(line)) => self.lines.push(line),
+                Some(Err(broken)) => self.broken.push(broken),
                 None => {}
             }
         }
     }
-}
-
-impl Line {
-    fn recorded(&self) -> RecordedKey {
-        let key = self.entry.public_key();
-        RecordedKey {
-            file: self.file.to_path_buf(),
-            line: self.number,
-            algorithm: key.algorithm().to_string(),
-            fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
-        }
-    }
-}
-
-/// Reads a line; `None` for an empty one and for a comment.
-///
-/// OpenSSH separates fields by any run of spaces and tabs, the crate by one space.
-fn parse_line(line: &str) -> Option<Result<Entry, russh::keys::ssh_key::Error>> {
-    let line = line.trim_matches([' ', '\t', '\r']);
-    if line.is_empty() || line.starts_with('#') {
-        return None;
-    }
-    // Behind the key there is only a comment.
-    let fields = if line.starts_with('@') { 4 } else { 3 };
-    let words: Vec<_> = line.split([' ', '\t']).filter(|w| !w.is_empty()).take(fields).collect();
-    Some(words.join(" ").parse())
 }

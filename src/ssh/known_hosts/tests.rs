@@ -3,9 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 
 use proptest::prelude::*;
-use russh::keys::PrivateKey;
 use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::{EcdsaCurve, LineEnding};
+use russh::keys::{HashAlg, PrivateKey};
 
 use super::add::Added;
 use super::*;

@@ -225,9 +225,12 @@ impl Driver {
                 settling.set_round_trip(asked.elapsed());
             }
         });
-        let liveness = self.liveness;
+        let (shared, liveness) = (Arc::clone(&self.shared), self.liveness);
         self.watchers.spawn(async move {
-            monitor::watch(&session, liveness).await;
+            tokio::select! {
+                () = monitor::watch(&session, liveness) => {}
+                never = shared.connector.follow_host_keys(&session) => match never {},
+            }
             session
         });
         self.shared.changed.notify_waiters();

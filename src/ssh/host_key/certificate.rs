@@ -1,0 +1,116 @@
+//! Whether a host certificate vouches for a host (OpenSSH's `PROTOCOL.certkeys`).
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use russh::keys::Certificate;
+use russh::keys::ssh_key::certificate::CertType;
+
+use crate::printable::{Lines, printable};
+
+/// What must hold for a certificate, beside its authority being on record.
+#[derive(Clone, Debug)]
+pub(super) struct CertificateRules {
+    /// The name that must be among its principals: `HostKeyAlias` or the host's name, in lower case
+    /// and without a port.
+    pub(super) principal: String,
+    /// The signatures of authorities that count, as `ssh-ed25519`.
+    pub(super) signatures: Vec<String>,
+}
+
+/// Why a certificate does not count. The plain key in it may still be on record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateFault {
+    /// It is a user's.
+    #[error("it is a user's certificate, not a host's")]
+    NotAHost,
+    /// It is not valid yet.
+    #[error("it is not valid before {} from now; is this machine's clock right?", span(*.seconds))]
+    NotYetValid {
+        /// How long until then.
+        seconds: u64,
+    },
+    /// It is not valid any more.
+    #[error("it expired {} ago", span(*.seconds))]
+    Expired {
+        /// How long since then.
+        seconds: u64,
+    },
+    /// It is another host's.
+    #[error("it is for {principals}, not for '{name}'")]
+    OtherPrincipal {
+        /// The name that it should have.
+        name: String,
+        /// The names that it has; escaped.
+        principals: String,
+    },
+    /// It has a critical option, and there is none that a host certificate may have.
+    #[error("it has the critical option '{0}', which is not known")]
+    CriticalOption(String),
+    /// Its authority signed it in a way that does not count, as with SHA-1.
+    #[error("its authority signed it with {0}, which CASignatureAlgorithms does not allow")]
+    Signature(String),
+}
+
+impl CertificateRules {
+    /// Checks a certificate in OpenSSH's order. That its signature is genuine, and its authority on
+    /// record, is the caller's to see to.
+    ///
+    /// One without principals is valid for every name, as with OpenSSH 9.
+    pub(super) fn check(
+        &self,
+        certificate: &Certificate,
+        now: SystemTime,
+    ) -> Result<(), CertificateFault> {
+        let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let (after, before) = (certificate.valid_after(), certificate.valid_before());
+        if certificate.cert_type() != CertType::Host {
+            return Err(CertificateFault::NotAHost);
+        }
+        if now < after {
+            return Err(CertificateFault::NotYetValid { seconds: after - now });
+        }
+        if now >= before {
+            return Err(CertificateFault::Expired { seconds: now - before });
+        }
+        let principals = certificate.valid_principals();
+        if !principals.is_empty() && !principals.contains(&self.principal) {
+            return Err(CertificateFault::OtherPrincipal {
+                name: printable(&self.principal, MAX_TEXT, Lines::One),
+                principals: printable(&principals.join(", "), MAX_TEXT, Lines::One),
+            });
+        }
+        if let Some(name) = certificate.critical_options().keys().next() {
+            return Err(CertificateFault::CriticalOption(printable(name, MAX_TEXT, Lines::One)));
+        }
+        let signature = certificate.signature().algorithm();
+        if !self.signatures.iter().any(|allowed| allowed == signature.as_str()) {
+            return Err(CertificateFault::Signature(signature.as_str().to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// A time in its largest unit, rounded down.
+fn span(seconds: u64) -> String {
+    let (count, unit) = match seconds {
+        0..120 => (seconds, "s"),
+        120..7200 => (seconds / 60, "minutes"),
+        7200..172_800 => (seconds / 3600, "hours"),
+        _ => (seconds / 86_400, "days"),
+    };
+    format!("{count} {unit}")
+}
+
+/// OpenSSH's `CASignatureAlgorithms`: all but those with SHA-1.
+pub(super) const SIGNATURES: [&str; 8] = [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+];
+/// More of a name than this is not shown, in characters.
+const MAX_TEXT: usize = 200;

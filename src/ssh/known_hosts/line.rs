@@ -1,0 +1,98 @@
+//! One line of a `known_hosts` file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
+use russh::keys::{Algorithm, HashAlg, PublicKey};
+
+use super::{BrokenLine, RecordedKey, pattern};
+
+/// A line that could be read.
+#[derive(Debug)]
+pub(super) struct Line {
+    file: Arc<Path>,
+    number: usize,
+    entry: Entry,
+}
+
+impl Line {
+    /// Reads a line; `None` for an empty one and for a comment. Only what stands behind the key may
+    /// be other than UTF-8.
+    pub(super) fn read(
+        file: &Arc<Path>,
+        number: usize,
+        bytes: &[u8],
+    ) -> Option<Result<Self, BrokenLine>> {
+        let text = String::from_utf8_lossy(bytes);
+        let text = text.trim_matches([' ', '\t', '\r']);
+        if text.is_empty() || text.starts_with('#') {
+            return None;
+        }
+        let file = Arc::clone(file);
+        Some(match entry(text) {
+            Some(entry) => Ok(Self { file, number, entry }),
+            None => Err(BrokenLine { file, line: number }),
+        })
+    }
+
+    /// `@cert-authority` or `@revoked`.
+    pub(super) fn marker(&self) -> Option<Marker> {
+        self.entry.marker().copied()
+    }
+
+    /// The key.
+    pub(super) fn key(&self) -> &PublicKey {
+        self.entry.public_key()
+    }
+
+    /// Whether its names mean `name`, which is in lower case.
+    pub(super) fn speaks_of(&self, name: &str) -> bool {
+        pattern::matches(self.entry.host_patterns(), name)
+    }
+
+    /// Whether a person wrote its names: patterns, or a longer list than a program writes, which is
+    /// a name and perhaps an address.
+    pub(super) fn is_hand_made(&self) -> bool {
+        match self.entry.host_patterns() {
+            HostPatterns::HashedName { .. } => false,
+            HostPatterns::Patterns(names) => {
+                names.len() > 2 || names.iter().any(|name| name.contains(['*', '?']))
+            }
+        }
+    }
+
+    /// Where it stands.
+    pub(super) fn place(&self) -> (PathBuf, usize) {
+        (self.file.to_path_buf(), self.number)
+    }
+
+    /// The key and where it stands.
+    pub(super) fn recorded(&self) -> RecordedKey {
+        let key = self.key();
+        RecordedKey {
+            file: self.file.to_path_buf(),
+            line: self.number,
+            algorithm: key.algorithm().to_string(),
+            fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
+        }
+    }
+}
+
+/// OpenSSH separates fields by any run of spaces and tabs, the crate by one space.
+///
+/// A key that OpenSSH does not take (of a type that it does not know, or an RSA key below 1024
+/// bits) makes the line unreadable, as there: it must not count as a recorded key.
+fn entry(text: &str) -> Option<Entry> {
+    // Behind the key there is only a comment.
+    let fields = if text.starts_with('@') { 4 } else { 3 };
+    let words: Vec<_> = text.split([' ', '\t']).filter(|w| !w.is_empty()).take(fields).collect();
+    let entry: Entry = words.join(" ").parse().ok()?;
+    let key = entry.public_key();
+    let unknown = matches!(key.algorithm(), Algorithm::Other(_));
+    let short = key.key_data().rsa().is_some_and(|rsa| rsa.key_size() < MIN_RSA);
+    (!unknown && !short).then_some(entry)
+}
+
+/// OpenSSH reads no RSA key with fewer bits.
+const MIN_RSA: u32 = 1024;

@@ -1,0 +1,167 @@
+//! A record that is locked, and written as a whole or not at all.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use tempfile::NamedTempFile;
+
+use super::KnownHostsError;
+
+/// A `known_hosts` file, locked and read. The lock ends with the value.
+#[derive(Debug)]
+pub(super) struct LockedRecord {
+    /// As it was named, for messages.
+    name: PathBuf,
+    /// The file itself, where the name is a symbolic link.
+    target: PathBuf,
+    file: File,
+    found: Metadata,
+    content: Vec<u8>,
+}
+
+/// What to do where there is no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Make it (0600, its folder 0700).
+    Create,
+    /// Leave it so.
+    Leave,
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is done.
+    Done,
+    /// The file was changed meanwhile, by a program that does not know the lock. Nothing is done.
+    Stale,
+}
+
+impl LockedRecord {
+    /// Waits for the lock, up to 5 s, and reads the file. `None` where there is none and it is left
+    /// so.
+    pub(super) fn open(path: &Path, missing: Missing) -> Result<Option<Self>, KnownHostsError> {
+        let failed = |source| KnownHostsError::Write { file: path.to_owned(), source };
+        let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
+        if let (Missing::Create, Some(folder)) = (missing, folder) {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        }
+        let Some(mut file) = lock(path, missing)? else { return Ok(None) };
+        let found = file.metadata().map_err(failed)?;
+        let target = fs::canonicalize(path).map_err(failed)?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).map_err(failed)?;
+        Ok(Some(Self { name: path.to_owned(), target, file, found, content }))
+    }
+
+    /// What it has in it.
+    pub(super) fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// Adds whole lines at the end. Where the file cannot be replaced (its folder is read-only, it
+    /// is mounted by itself or is no regular file), they are appended in one write, as `ssh` does.
+    pub(super) fn append(mut self, lines: &str) -> Result<Written, KnownHostsError> {
+        let mut added = self.content.clone();
+        if added.last().is_some_and(|b| *b != b'\n') {
+            added.push(b'\n');
+        }
+        added.extend(lines.bytes());
+        if self.found.is_file() {
+            match self.try_replace(&added) {
+                Ok(written) => return Ok(written),
+                Err(error) => tracing::debug!(%error, "known_hosts is appended to in its place"),
+            }
+        }
+        // A reader without the lock sees the lines as a whole or not at all.
+        let end = &added[self.content.len()..];
+        match self.file.write_all(end) {
+            Ok(()) => Ok(Written::Done),
+            Err(source) => Err(KnownHostsError::Write { file: self.name, source }),
+        }
+    }
+
+    /// Puts `content` in the place of what is there, which is kept beside it as `.old`, as `ssh`
+    /// does when it takes something out.
+    pub(super) fn replace(self, content: &[u8]) -> Result<Written, KnownHostsError> {
+        let replaced = self.keep_old().and_then(|()| self.try_replace(content));
+        replaced.map_err(|source| KnownHostsError::Write { file: self.name, source })
+    }
+
+    fn keep_old(&self) -> io::Result<()> {
+        let mut old = OsString::from(&self.target);
+        old.push(".old");
+        match fs::remove_file(&old) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        fs::hard_link(&self.target, &old)
+    }
+
+    /// A new file with the mode and the owner of the old one takes its name.
+    fn try_replace(&self, content: &[u8]) -> io::Result<Written> {
+        let folder = self.target.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut new = NamedTempFile::with_prefix_in(".known_hosts-", folder)?;
+        new.write_all(content)?;
+        let made = new.as_file().metadata()?;
+        if (made.uid(), made.gid()) != (self.found.uid(), self.found.gid()) {
+            std::os::unix::fs::fchown(&new, Some(self.found.uid()), Some(self.found.gid()))?;
+        }
+        new.as_file().set_permissions(self.found.permissions())?;
+        new.as_file().sync_all()?;
+        let now = self.file.metadata()?;
+        let same = (now.len(), now.modified()?) == (self.found.len(), self.found.modified()?);
+        if !same || !is_at(&self.target, &now)? {
+            return Ok(Written::Stale);
+        }
+        new.persist(&self.target)?;
+        Ok(Written::Done)
+    }
+}
+
+/// Opens and locks the file that is at `path` once the lock is held: whoever had it before may have
+/// put a new file in the place of the old one, as `ssh-keygen -R` does.
+fn lock(path: &Path, missing: Missing) -> Result<Option<File>, KnownHostsError> {
+    let failed = |source| KnownHostsError::Write { file: path.to_owned(), source };
+    let give_up = Instant::now() + LOCK_LIMIT;
+    loop {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(missing == Missing::Create).mode(0o600);
+        let file = match options.open(path) {
+            Err(e) if missing == Missing::Leave && e.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            opened => opened.map_err(failed)?,
+        };
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) if is_at(path, &file.metadata().map_err(failed)?).map_err(failed)? => {
+                return Ok(Some(file));
+            }
+            Ok(()) | Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(failed(e.into())),
+        }
+        if Instant::now() >= give_up {
+            return Err(KnownHostsError::Locked(path.to_owned()));
+        }
+        std::thread::sleep(LOCK_POLL);
+    }
+}
+
+/// Whether the file with this metadata is the one at `path`.
+fn is_at(path: &Path, file: &Metadata) -> io::Result<bool> {
+    match path.metadata() {
+        Ok(there) => Ok((there.dev(), there.ino()) == (file.dev(), file.ino())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// How long the lock is waited for. Whoever holds it writes one file.
+const LOCK_LIMIT: Duration = Duration::from_secs(5);
+/// How often the lock is tried.
+const LOCK_POLL: Duration = Duration::from_millis(10);
