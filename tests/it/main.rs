@@ -7,6 +7,7 @@ mod clients;
 mod ends;
 mod failures;
 mod front_doors;
+mod host_keys;
 mod keeping_apart;
 mod leaks;
 mod pings;

@@ -22,6 +22,7 @@ pub(crate) mod scripted;
 pub(crate) mod socks;
 pub(crate) mod sshd;
 pub(crate) mod target;
+pub(crate) mod verdict;
 pub(crate) mod wait;
 pub(crate) mod web;
 

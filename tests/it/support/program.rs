@@ -45,6 +45,11 @@ impl Sockeye {
 
     /// Starts a command and reads what it says. Waits for nothing.
     pub(crate) fn spawn(mut command: Command) -> Self {
+        Self::spawn_as_is(&mut command)
+    }
+
+    /// As [`Sockeye::spawn`], of a command that stays the caller's.
+    pub(crate) fn spawn_as_is(command: &mut Command) -> Self {
         let home = TempDir::with_prefix("sockeye-home-").expect("a temporary directory");
         let mut child = command
             .env("HOME", home.path())

@@ -29,16 +29,23 @@ impl Sshd {
 
     /// Starts with further lines of `sshd_config`; they come first, and so win.
     pub(crate) fn with(config: &[&str]) -> Self {
-        Self::build(config, None)
+        Self::build(Login::new(), config, None)
+    }
+
+    /// Starts with lines of `sshd_config` that name files beside the keys.
+    pub(crate) fn prepared(prepare: impl FnOnce(&Login) -> Vec<String>) -> Self {
+        let login = Login::new();
+        let lines = prepare(&login);
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        Self::build(login, &lines, None)
     }
 
     /// Starts it where names are looked up at `resolver`.
     pub(crate) fn asking(resolver: Resolver) -> Self {
-        Self::build(&[], Some(resolver))
+        Self::build(Login::new(), &[], Some(resolver))
     }
 
-    fn build(config: &[&str], resolver: Option<Resolver>) -> Self {
-        let login = Login::new();
+    fn build(login: Login, config: &[&str], resolver: Option<Resolver>) -> Self {
         let config = config.join("\n");
         // Of this one the last line wins.
         let startups = if config.contains("MaxStartups") { "" } else { "MaxStartups 1000" };
