@@ -22,24 +22,31 @@ use super::session::{Barrier, Session};
 use super::transport::Transport;
 use crate::destination::Destination;
 
-/// A session whose server confirms every channel.
+/// A session whose server confirms every channel, and listens wherever it is asked to: there, it has
+/// a connection to hand on at once.
 pub(crate) struct TestSession {
     session: Arc<Session>,
     opened: mpsc::UnboundedReceiver<Far>,
+    cancelled: mpsc::UnboundedReceiver<u32>,
 }
 
 /// The server's end of a channel.
 pub(crate) struct Far(russh::Channel<server::Msg>);
 
-struct Server(mpsc::UnboundedSender<Far>);
+struct Server {
+    opened: mpsc::UnboundedSender<Far>,
+    cancelled: mpsc::UnboundedSender<u32>,
+}
 
 impl TestSession {
     /// Shakes hands and logs in.
     pub(crate) async fn start() -> Self {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (sender, opened) = mpsc::unbounded_channel();
+        let (cancels, cancelled) = mpsc::unbounded_channel();
+        let server = Server { opened: sender, cancelled: cancels };
         tokio::spawn(async move {
-            let running = server::run_stream(server_config(), theirs, Server(sender)).await;
+            let running = server::run_stream(server_config(), theirs, server).await;
             let _ = running.expect("a handshake").await;
         });
         let cut = CancellationToken::new();
@@ -56,7 +63,7 @@ impl TestSession {
         let login = handle.authenticate_none("me").await.expect("an answer");
         assert!(login.success(), "everybody may log in");
         let session = Arc::new(Session::new(handle, observed, cut, Barrier::Missing));
-        Self { session, opened }
+        Self { session, opened, cancelled }
     }
 
     /// Opens a channel.
@@ -65,6 +72,21 @@ impl TestSession {
         let origin = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let channel = self.session.open(&target, origin, Wish::Plain).await.expect("confirmed");
         (channel, self.opened.recv().await.expect("the server is there"))
+    }
+
+    /// The session itself.
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// The server's end of a connection that was taken at one of its listeners.
+    pub(super) async fn forwarded(&mut self) -> Far {
+        self.opened.recv().await.expect("the server is there")
+    }
+
+    /// The port where the server was asked to listen no more.
+    pub(super) async fn cancelled(&mut self) -> u32 {
+        self.cancelled.recv().await.expect("the server is there")
     }
 
     /// Ends the session as a lost connection does.
@@ -144,10 +166,43 @@ impl server::Handler for Server {
         _: &mut server::Session,
     ) -> Result<(), russh::Error> {
         reply.accept().await;
-        let _ = self.0.send(Far(channel));
+        let _ = self.opened.send(Far(channel));
         Ok(())
     }
+
+    async fn tcpip_forward(
+        &mut self,
+        address: &str,
+        port: &mut u32,
+        session: &mut server::Session,
+    ) -> Result<bool, russh::Error> {
+        if *port == 0 {
+            *port = CHOSEN_PORT;
+        }
+        let (address, port, opened) = (address.to_owned(), *port, self.opened.clone());
+        let handle = session.handle();
+        tokio::spawn(async move {
+            let open = handle.channel_open_forwarded_tcpip(address, port, "192.0.2.1", 1234);
+            if let Ok(channel) = open.await {
+                let _ = opened.send(Far(channel));
+            }
+        });
+        Ok(true)
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        _: &str,
+        port: u32,
+        _: &mut server::Session,
+    ) -> Result<bool, russh::Error> {
+        let _ = self.cancelled.send(port);
+        Ok(true)
+    }
 }
+
+/// What the server listens on where it is to choose.
+pub(super) const CHOSEN_PORT: u32 = 40_000;
 
 fn server_config() -> Arc<server::Config> {
     let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");

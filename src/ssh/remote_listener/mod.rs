@@ -23,6 +23,8 @@ use crate::printable::{Lines, printable};
 mod forwarded;
 mod registration;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 pub(super) use forwarded::{Arrival, At};
 pub use forwarded::{Forwarded, Refusal};
