@@ -1,7 +1,9 @@
 //! `-R`: listeners on a real `sshd`, and what becomes of their connections.
 
+use std::fs::{self, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread;
@@ -11,9 +13,10 @@ use tempfile::TempDir;
 
 use crate::support::content::Content;
 use crate::support::curl::Curl;
+use crate::support::link::Link;
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
-use crate::support::scripted::{HERE, NEXT_PORT, NO_PORT, Script, Scripted};
+use crate::support::scripted::{HERE, NEXT_PORT, NO_PORT, PASSWORD, Script, Scripted};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::wait::{self, LONG};
@@ -340,4 +343,25 @@ fn channels_are_taken_for_what_was_asked_for_and_the_server_is_told_of_the_end()
     proxy.terminate();
     assert!(proxy.wait().success());
     assert_eq!(server.seen().cancelled, [("gate.example".to_owned(), 8080)]);
+}
+
+/// Nothing else asks for a session where there is only `-R`: so the person is asked again for it.
+#[test]
+#[ignore = "needs ssh"]
+fn it_is_there_again_where_a_login_needs_a_person() {
+    let server = Scripted::forwarding(Script::Close);
+    let link = Link::to(server.port());
+    let directory = TempDir::new().expect("a directory");
+    let askpass = directory.path().join("askpass");
+    fs::write(&askpass, format!("#!/bin/sh\necho '{PASSWORD}'\n")).expect("a program");
+    fs::set_permissions(&askpass, Permissions::from_mode(0o700)).expect("a mode");
+    let mut command = program();
+    command.env("SSH_ASKPASS", &askpass).env("SSH_ASKPASS_REQUIRE", "force");
+    command.arg("-F").arg(server.ssh_config_through(link.port()));
+    command.args(["-o", "PreferredAuthentications=password", "-R", "8080:127.0.0.1:1", HOST]);
+    let proxy = Sockeye::spawn(command);
+    proxy.wait_for_log("listening on port 8080 of testhost (");
+    link.cut();
+    proxy.wait_for_log("listening on port 8080 of testhost again");
+    assert_eq!(server.seen().listens.len(), 2);
 }

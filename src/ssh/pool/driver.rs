@@ -137,14 +137,12 @@ impl Driver {
         self.size.unwrap_or_default()
     }
 
-    /// A login that needs a person is tried again when there is a request for it and somebody there;
+    /// A login that needs a person is tried again when it is wanted and somebody is there;
     /// one that has never succeeded and was refused, when there is a request.
     fn may_try(&self) -> bool {
         match self.attendance {
             Some(Attendance::Unattended) => true,
-            Some(Attendance::Person) => {
-                self.demand() == Demand::Waiting && self.shared.connector.can_ask()
-            }
+            Some(Attendance::Person) => self.is_wanted() && self.shared.connector.can_ask(),
             None => self.demand() == Demand::Waiting || !self.backoff.was_refused(),
         }
     }
@@ -180,10 +178,8 @@ impl Driver {
 
     fn attempt(&mut self) {
         let shared = Arc::clone(&self.shared);
-        let asking = match (&self.first, self.demand()) {
-            (Some(_), _) | (None, Demand::Waiting) => Asking::Allowed,
-            (None, Demand::None) => Asking::Never,
-        };
+        let worth_asking = self.first.is_some() || self.is_wanted();
+        let asking = if worth_asking { Asking::Allowed } else { Asking::Never };
         self.attempts.spawn(async move { shared.connector.connect(asking).await });
     }
 
@@ -352,6 +348,12 @@ impl Driver {
             0 => Demand::None,
             _ => Demand::Waiting,
         }
+    }
+
+    /// Whether a session is worth a question to a person: a request waits, or there is none for a listener
+    /// on the server to be on.
+    fn is_wanted(&self) -> bool {
+        self.demand() == Demand::Waiting || lock(&self.shared.status).listeners > 0
     }
 
     async fn end(mut self) {

@@ -73,7 +73,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Status {
     reason: String,
+    /// Requests that wait for a session.
     waiting: usize,
+    /// Listeners that wait for a session to be on.
+    listeners: usize,
     /// There is none, and the last attempt to get one failed, or nobody may make one.
     down: bool,
 }
@@ -145,20 +148,26 @@ impl Pool {
                 return placed;
             }
             if waiting.is_none() {
-                waiting = Some(Waiting::new(shared));
+                waiting = Some(Waiting::new(shared, Waiter::Request));
             }
             shared.wanted.notify_one();
             changed.await;
         }
     }
 
-    /// A session for a listener on the server; waits while there is none. It does not count as a
-    /// request that waits: the pool opens its sessions in its own time.
+    /// A session for a listener on the server; waits while there is none. The pool opens its sessions
+    /// in its own time for it, but asks a person, as for a request.
     pub(super) async fn host(&self) -> Arc<Session> {
+        let shared = &self.0;
+        let mut waiting = None;
         loop {
-            let changed = self.0.changed.notified();
-            if let Some(session) = self.0.choose(Wish::Plain) {
+            let changed = shared.changed.notified();
+            if let Some(session) = shared.choose(Wish::Plain) {
                 return session;
+            }
+            if waiting.is_none() {
+                waiting = Some(Waiting::new(shared, Waiter::Listener));
+                shared.wanted.notify_one();
             }
             changed.await;
         }
@@ -250,19 +259,38 @@ fn view(session: &Session) -> View {
     }
 }
 
-/// A request that waits for a session.
-struct Waiting<'a>(&'a Shared);
+/// Who waits for a session.
+#[derive(Clone, Copy, Debug)]
+enum Waiter {
+    Request,
+    Listener,
+}
+
+/// Somebody waits for a session until this is dropped.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    who: Waiter,
+}
+
+impl Status {
+    fn count(&mut self, who: Waiter) -> &mut usize {
+        match who {
+            Waiter::Request => &mut self.waiting,
+            Waiter::Listener => &mut self.listeners,
+        }
+    }
+}
 
 impl<'a> Waiting<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        lock(&shared.status).waiting += 1;
-        Self(shared)
+    fn new(shared: &'a Shared, who: Waiter) -> Self {
+        *lock(&shared.status).count(who) += 1;
+        Self { shared, who }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        lock(&self.0.status).waiting -= 1;
+        *lock(&self.shared.status).count(self.who) -= 1;
     }
 }
 

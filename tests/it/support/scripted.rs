@@ -28,6 +28,9 @@ pub(crate) struct Scripted {
 /// The port to which each channel is an echo (RFC 862), whatever the script.
 pub(crate) const ECHO: u16 = 7;
 
+/// The password that lets the user in, besides the key.
+pub(crate) const PASSWORD: &str = "open sesame";
+
 /// What it does with a request for a channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Script {
@@ -129,6 +132,16 @@ impl Scripted {
         self.login.ssh_config(self.port, &[])
     }
 
+    /// The port it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// An `ssh_config` that leads to it by way of a link's port.
+    pub(crate) fn ssh_config_through(&self, port: u16) -> PathBuf {
+        self.login.ssh_config(port, &[])
+    }
+
     /// What it has seen so far.
     pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -166,6 +179,10 @@ impl Handler for Connection {
         _: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
         Ok(Auth::Accept)
+    }
+
+    async fn auth_password(&mut self, _: &str, password: &str) -> Result<Auth, Self::Error> {
+        Ok(if password == PASSWORD { Auth::Accept } else { Auth::reject() })
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
