@@ -48,4 +48,5 @@ pub mod request;
 pub mod route;
 pub mod socket;
 pub mod ssh;
+mod stdio;
 pub mod target;

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use sockeye::app;
 use sockeye::cli::background::{self, Background, Stderr};
 use sockeye::cli::command::{Command, DemoCommand, Ground, ProxyCommand};
-use sockeye::cli::demo;
 use sockeye::cli::signals::{Readiness, Signals, Stop, until_stopped};
 use sockeye::cli::terminal::Terminal;
+use sockeye::cli::{assemble, demo};
 use sockeye::observe::logs::{Logs, Verbosity};
 use sockeye::ssh::Prompter;
 use tokio_util::sync::CancellationToken;
@@ -68,7 +68,8 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
         let work = async {
             match command {
                 Command::Proxy(proxy) => {
-                    proxy_to(*proxy, half, &logs, &readiness, drain.clone()).await
+                    // Large: the state of every stage is in it.
+                    Box::pin(proxy_to(*proxy, half, &logs, &readiness, drain.clone())).await
                 }
                 Command::Demo(command) => demo_of(command, &readiness, drain.clone()).await,
             }
@@ -101,15 +102,7 @@ async fn proxy_to(
         Verbosity::Quiet | Verbosity::Normal => Stderr::Dropped,
         Verbosity::Debug | Verbosity::Trace => Stderr::Kept,
     };
-    let options = app::Options {
-        server: command.server,
-        ssh: command.ssh,
-        listeners: command.listeners,
-        proxy_auth: command.proxy_auth,
-        remote_forwards: command.remote_forwards,
-        sessions: command.sessions,
-        backlog: command.backlog,
-    };
+    let options = assemble::options(command).await?;
     let prompter = Prompter::from_environment();
     let asking = prompter.clone();
     let mut left = Ok(());
@@ -124,7 +117,8 @@ async fn proxy_to(
             drain.cancel();
         }
     };
-    app::run(options, prompter, ready, drain.clone().cancelled_owned()).await?;
+    let stop = drain.clone().cancelled_owned();
+    app::run(options, prompter, ready, std::future::pending, stop).await?;
     left.map_err(|error| anyhow::Error::new(error).context("cannot go to the background"))
 }
 

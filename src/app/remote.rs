@@ -6,28 +6,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, debug_span, info};
 
-use super::Error;
+use super::{Error, OnForwardFailure};
 use crate::forward::{RemoteForward, RemoteTo};
 use crate::listen::road::RealRoad;
 use crate::listen::{FrontDoor, RemoteDoor};
 use crate::printable::{Lines, printable};
-use crate::ssh::{Forwarded, Pool, RemoteListener, Switch};
-
-/// What becomes of a forward that the server does not grant at start (`ExitOnForwardFailure`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OnFailure {
-    /// It is asked for again and again. ssh's default, but that ssh asks once.
-    GoOn,
-    /// The program ends.
-    Exit,
-}
-
-impl OnFailure {
-    /// As `ExitOnForwardFailure` says.
-    pub(super) fn of(exit: Switch) -> Self {
-        if exit.is_on() { Self::Exit } else { Self::GoOn }
-    }
-}
+use crate::ssh::{Forwarded, Pool, RemoteListener};
 
 /// A remote forward and its listener.
 #[derive(Debug)]
@@ -39,6 +23,8 @@ pub(super) struct Remote {
 /// Serves remote forwards.
 #[derive(Clone, Debug)]
 pub(super) struct Service {
+    /// What the rules call the listener, where that is not where it listens.
+    pub(super) name: Option<Arc<str>>,
     /// The way to their targets: by the rules, or direct.
     pub(super) road: RealRoad,
     /// What those find that have no target.
@@ -58,26 +44,32 @@ impl Remote {
     pub(super) async fn begin(
         pool: &Pool,
         forward: RemoteForward,
-        on_failure: OnFailure,
+        on_failure: OnForwardFailure,
     ) -> Result<Self, Error> {
         let mut listener = RemoteListener::new(pool.clone(), forward.listen.clone());
         match (listener.register().await, on_failure) {
             (Ok(()), _) => info!("listening on {} ({})", listener.place(), lead(&forward.to)),
-            (Err(source), OnFailure::Exit) => {
+            (Err(source), OnForwardFailure::Exit) => {
                 return Err(Error::RemoteListen { place: listener.place().to_string(), source });
             }
             // When it runs it asks again, and tells what comes of that.
-            (Err(error), OnFailure::GoOn) => {
+            (Err(error), OnForwardFailure::GoOn) => {
                 debug!(%error, "not listening on {}", listener.place());
             }
         }
         Ok(Self { forward, listener })
     }
 
+    /// Leaves it to [`run`](Self::run) to ask the server for it, when there is a session.
+    pub(super) fn later(pool: &Pool, forward: RemoteForward) -> Self {
+        let listener = RemoteListener::new(pool.clone(), forward.listen.clone());
+        Self { forward, listener }
+    }
+
     /// Serves it until the service is told to stop.
     pub(super) async fn run(self, service: Service) {
-        let Service { road, proxy, connections, stop } = service;
-        let name: Arc<str> = self.forward.listen.to_string().into();
+        let Service { name, road, proxy, connections, stop } = service;
+        let name = name.unwrap_or_else(|| self.forward.listen.to_string().into());
         let door = match self.forward.to {
             RemoteTo::Fixed(target) => RemoteDoor::Fixed { target, road },
             RemoteTo::Proxy => RemoteDoor::Proxy { door: proxy, relayer: road.relayer },

@@ -9,6 +9,7 @@ pub mod signals;
 pub mod terminal;
 
 mod args;
+pub mod assemble;
 mod refused;
 mod version;
 

@@ -23,7 +23,7 @@ use crate::request::Request;
 #[derive(Debug)]
 pub struct FrontDoor<R = RealRoad> {
     road: R,
-    credentials: Option<ProxyCredentials>,
+    credentials: Option<Arc<ProxyCredentials>>,
     greetings: Greetings,
 }
 
@@ -50,7 +50,11 @@ enum Greeted {
 
 impl<R: Road> FrontDoor<R> {
     /// A door in front of `road`. With `credentials`, only those users are served.
-    pub fn new(road: R, credentials: Option<ProxyCredentials>, limits: GreetingLimits) -> Self {
+    pub fn new(
+        road: R,
+        credentials: Option<Arc<ProxyCredentials>>,
+        limits: GreetingLimits,
+    ) -> Self {
         Self { road, credentials, greetings: Greetings::new(limits) }
     }
 
@@ -98,7 +102,7 @@ impl<R: Road> FrontDoor<R> {
     }
 
     pub(crate) fn credentials(&self) -> Option<&ProxyCredentials> {
-        self.credentials.as_ref()
+        self.credentials.as_deref()
     }
 
     /// Dials, with one line in the log for what came of it.

@@ -11,7 +11,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 /// The users of a proxy and their passwords. Never printed.
-#[derive(Clone)]
+#[derive(PartialEq, Eq)]
 pub struct ProxyCredentials {
     users: Vec<User>,
 }
@@ -65,7 +65,7 @@ pub enum CredentialsError {
     },
 }
 
-#[derive(Clone)]
+#[derive(PartialEq, Eq)]
 struct User {
     name: Arc<str>,
     padded_name: Padded,

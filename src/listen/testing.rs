@@ -79,7 +79,7 @@ impl House {
     ) -> Self {
         let (road, dialled) = TestRoad::new(outcome);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
-        let door = Arc::new(FrontDoor::new(road, credentials, limits));
+        let door = Arc::new(FrontDoor::new(road, credentials.map(Arc::new), limits));
         Self { listener, door, shutdown: CancellationToken::new(), dialled }
     }
 

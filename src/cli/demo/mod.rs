@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use tokio::sync::oneshot;
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app;
 use crate::listen::ListenAddress;
 use crate::relay::BacklogLimits;
+use crate::route::Router;
 use crate::ssh::demo_server::DemoServer;
 use crate::ssh::{Prompter, SshOptions};
 
@@ -37,17 +39,7 @@ pub async fn run(
     let page = Page::start().await.context("the demo's web page cannot start")?;
     let listeners = listeners(command.listeners)?;
     let front = Front::from_str(&listeners[0].to_string())?;
-    let options = app::Options {
-        server: format!("ssh://{}@{}", server.user(), server.address())
-            .parse()
-            .map_err(|error| anyhow!("{error}"))?,
-        ssh: ssh_options(&server),
-        listeners,
-        proxy_auth: None,
-        remote_forwards: Vec::new(),
-        sessions: None,
-        backlog: BacklogLimits::default(),
-    };
+    let options = options(&server, listeners).await?;
 
     let (up, is_up) = oneshot::channel();
     let (end_proxy, proxy_over) = (CancellationToken::new(), CancellationToken::new());
@@ -57,7 +49,9 @@ pub async fn run(
             let _ = up.send(());
         };
         let stop = end_proxy.clone().cancelled_owned();
-        let ended = app::run(options, Prompter::nobody(), up, stop).await;
+        // Large: the state of every stage is in it.
+        let ended =
+            Box::pin(app::run(options, Prompter::nobody(), up, std::future::pending, stop)).await;
         proxy_over.cancel();
         ended
     };
@@ -74,6 +68,27 @@ pub async fn run(
     proxy.context("the proxy cannot run")?;
     shown.transpose()?;
     server.shutdown().await.context("the demo's files cannot be removed")
+}
+
+/// The proxy in front of the demo's server.
+async fn options(
+    server: &DemoServer,
+    listeners: Vec<ListenAddress>,
+) -> anyhow::Result<app::Options> {
+    let name = format!("ssh://{}@{}", server.user(), server.address());
+    let host = name.parse().map_err(|error| anyhow!("{error}"))?;
+    let name: Arc<str> = name.into();
+    let ssh = ssh_options(server);
+    let server = app::ServerOptions::query(Arc::clone(&name), &host, &ssh, None).await?;
+    Ok(app::Options {
+        servers: vec![server],
+        router: Router::via_one(name),
+        listeners: listeners.into_iter().map(app::ListenerOptions::proxy).collect(),
+        remote_forwards: Vec::new(),
+        stdio: None,
+        backlog: BacklogLimits::default(),
+        on_forward_failure: app::OnForwardFailure::default(),
+    })
 }
 
 /// Shows what runs where, checks it, and serves as long as it should.

@@ -40,6 +40,8 @@ pub(super) struct Driver {
     growth_not_before: Instant,
     growth_backoff: Duration,
     told: Told,
+    /// No more sessions, and those there are end with what they carry.
+    is_retired: bool,
 }
 
 /// What the user was told of failures, so that a server that is away for an hour is one line.
@@ -75,6 +77,7 @@ impl Driver {
             growth_not_before: Instant::now(),
             growth_backoff: GROWTH_BACKOFF,
             told: Told::default(),
+            is_retired: false,
         }
     }
 
@@ -84,13 +87,18 @@ impl Driver {
         let mut upkeep = interval(UPKEEP);
         let mut wake = WakeDetector::new();
         loop {
+            if self.is_retired && lock(&shared.sessions).is_empty() {
+                break;
+            }
             self.connect_if_needed();
             tokio::select! {
                 () = shared.stop.cancelled() => break,
+                () = shared.retired.cancelled(), if !self.is_retired => self.retire(),
                 () = shared.wanted.notified() => self.grow(),
                 Some(attempt) = self.attempts.join_next() => match attempt {
                     Ok(Ok(connected)) => self.connected(connected),
                     Ok(Err(error)) => self.failed(error),
+                    Err(aborted) if aborted.is_cancelled() => {}
                     Err(panicked) => warn!("an attempt to connect ended abruptly: {panicked}"),
                 },
                 Some(_) = self.settling.join_next() => {}
@@ -127,8 +135,23 @@ impl Driver {
         self.attempts.len() + self.settling.len()
     }
 
+    /// From now on the sessions end by themselves.
+    fn retire(&mut self) {
+        self.is_retired = true;
+        self.attempts.abort_all();
+        self.first = None;
+        for session in lock(&self.shared.sessions).iter() {
+            session.drain();
+        }
+        self.without_session("the server is not configured any more".to_owned(), Prospect::Bad);
+        self.upkeep();
+    }
+
     /// Sessions that should be there, and are not even on their way. The first comes alone.
     fn missing(&self) -> usize {
+        if self.is_retired {
+            return 0;
+        }
         let wanted = if self.attendance.is_some() { self.size().min() } else { 1 };
         wanted.saturating_sub(self.ready() + self.attempts.len())
     }
@@ -184,6 +207,10 @@ impl Driver {
     }
 
     fn connected(&mut self, connected: Connected) {
+        if self.is_retired {
+            // It was done just before it was given up.
+            return;
+        }
         debug!(took = ?connected.took, "another session is ready");
         let first = self.first.take();
         if first.is_none() && self.ready() == 0 {

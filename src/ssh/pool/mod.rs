@@ -65,6 +65,8 @@ struct Shared {
     changed: Notify,
     /// Told to the driver: another session is wanted.
     wanted: Notify,
+    /// No more channels.
+    retired: CancellationToken,
     stop: CancellationToken,
     driver: Mutex<Option<JoinHandle<()>>>,
 }
@@ -112,6 +114,7 @@ impl Pool {
             names: ResolvedNames::default(),
             changed: Notify::new(),
             wanted: Notify::new(),
+            retired: CancellationToken::new(),
             stop: CancellationToken::new(),
             driver: Mutex::default(),
         });
@@ -176,6 +179,21 @@ impl Pool {
     /// Why there is no session, as far as it is known.
     pub fn reason(&self) -> String {
         lock(&self.0.status).reason.clone()
+    }
+
+    /// Whether both are handles to the same pool.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Takes no more channels; each session ends with the last channel that it carries.
+    pub fn retire(&self) {
+        self.0.retired.cancel();
+    }
+
+    /// Whether it has ended, with all of its sessions.
+    pub fn is_over(&self) -> bool {
+        lock(&self.0.driver).as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Says goodbye to the server on every session, and ends them.

@@ -1,0 +1,103 @@
+//! Why it did not run, or not to the end.
+
+use crate::dial::DialFailure;
+use crate::listen::CredentialsError;
+use crate::ssh::{ConfigError, ConnectError, ListenError};
+
+/// Why it did not run, or not to the end. Each prints its own level; the cause is its source.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file of `--proxy-auth` cannot be used.
+    #[error("--proxy-auth")]
+    Credentials(#[from] CredentialsError),
+    /// A listener's address cannot be had.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address, as the user named it.
+        address: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// `ssh -G` does not take the host or the options.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There is no session to the only server.
+    #[error("cannot connect to {server}")]
+    Connect {
+        /// The server, as the user named it.
+        server: String,
+        /// What happened.
+        source: ConnectError,
+    },
+    /// There is no session to any of the servers. Why has been told of each.
+    #[error("none of the {0} servers can be reached")]
+    ConnectToAny(usize),
+    /// A server does not listen for us, and the user wants that to be the end.
+    #[error("cannot listen on {place}")]
+    RemoteListen {
+        /// Where, in words.
+        place: String,
+        /// What happened.
+        source: ListenError,
+    },
+    /// Standard input and output could not be connected (`-W`).
+    #[error("cannot connect to {target}")]
+    Stdio {
+        /// Where they were to lead.
+        target: String,
+        /// Why they do not.
+        source: DialFailure,
+    },
+    /// Standard input and output were connected, and the connection was cut.
+    #[error("the connection to {target} was cut")]
+    StdioCut {
+        /// Where they led.
+        target: String,
+    },
+}
+
+impl Error {
+    /// Whether the command line, or a file that it names, is at fault.
+    pub fn is_wrong_usage(&self) -> bool {
+        match self {
+            Self::Credentials(_) | Self::Config(_) => true,
+            Self::Listen { .. }
+            | Self::Connect { .. }
+            | Self::ConnectToAny(_)
+            | Self::RemoteListen { .. }
+            | Self::Stdio { .. }
+            | Self::StdioCut { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use crate::dial::{DialError, MissingSession, Way};
+    use crate::ssh::ReachError;
+
+    use super::*;
+
+    #[test]
+    fn no_level_of_an_error_repeats_another() {
+        let no = || io::Error::other("the reason");
+        let failure = || {
+            let server = MissingSession { server: "box".into(), reason: "the reason".into() };
+            let error = DialError::NoSession { servers: vec![server] };
+            DialFailure { error, way: Way::default() }
+        };
+        let reach = ReachError::Resolve { host: "host".into(), reason: no() };
+        for error in [
+            Error::Listen { address: "/s".into(), source: no() },
+            Error::Config(ConfigError::Run(no())),
+            Error::Credentials(CredentialsError::Read { path: "file".into(), source: no() }),
+            Error::Connect { server: "box".into(), source: reach.into() },
+            Error::Stdio { target: "a:1".into(), source: failure() },
+        ] {
+            let told = format!("{:#}", anyhow::Error::new(error));
+            assert_eq!(told.matches("the reason").count(), 1, "{told}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The listeners on this machine that run, each with what its clients find.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::{Error, ListenerOptions, OnForwardFailure, Service};
+use crate::dial::Routing;
+use crate::listen::road::RealRoad;
+use crate::listen::{Accepted, Door, ForwardDoor, FrontDoor, GreetingLimits, Listener};
+use crate::route::Action;
+
+/// The listeners that run.
+#[derive(Debug)]
+pub(super) struct ListenerSet {
+    road: RealRoad,
+    running: Vec<Running>,
+    /// The tasks that accept.
+    accepting: TaskTracker,
+    /// The connections that run.
+    connections: TaskTracker,
+    stop: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Running {
+    options: ListenerOptions,
+    entrance: Arc<Entrance>,
+    stop: CancellationToken,
+}
+
+/// Sockets that are bound, and nobody accepts there yet.
+#[derive(Debug)]
+pub(super) struct Bound {
+    options: ListenerOptions,
+    sockets: Vec<Listener>,
+}
+
+/// The door of a listener. A reload may put another in its place, while the socket stays.
+#[derive(Debug)]
+struct Entrance(ArcSwap<Behind>);
+
+/// What is behind an entrance.
+#[derive(Debug)]
+struct Behind {
+    /// What the rules call the listener, where it is not its address.
+    name: Option<Arc<str>>,
+    door: AnyDoor,
+}
+
+#[derive(Clone, Debug)]
+enum AnyDoor {
+    Proxy(Arc<FrontDoor>),
+    Forward(Arc<ForwardDoor>),
+}
+
+/// Binds the sockets of listeners.
+///
+/// # Errors
+///
+/// The first that cannot be had; a forward only where `on_failure` says so.
+pub(super) fn bind(
+    listeners: Vec<ListenerOptions>,
+    on_failure: OnForwardFailure,
+) -> Result<Vec<Bound>, Error> {
+    let mut bound = Vec::new();
+    for options in listeners {
+        let address = options.address.to_string();
+        match (Listener::bind(&options.address), &options.service, on_failure) {
+            (Ok(sockets), _, _) => bound.push(Bound { options, sockets }),
+            (Err(error), Service::Forward { .. }, OnForwardFailure::GoOn) => {
+                warn!("cannot listen on {address}: {error}");
+            }
+            (Err(source), _, _) => return Err(Error::Listen { address, source }),
+        }
+    }
+    Ok(bound)
+}
+
+impl ListenerSet {
+    /// No listeners. Their clients take `road`, and run on `connections`.
+    pub(super) fn new(road: RealRoad, connections: TaskTracker, stop: CancellationToken) -> Self {
+        let (running, accepting) = (Vec::new(), TaskTracker::new());
+        Self { road, running, accepting, connections, stop }
+    }
+
+    /// Lets clients in.
+    pub(super) fn open(&mut self, bound: Vec<Bound>) {
+        for Bound { options, sockets } in bound {
+            let behind = self.behind(&options);
+            for socket in &sockets {
+                info!("listening on {} ({})", socket.name(), behind.door.words());
+            }
+            let entrance = Arc::new(Entrance(ArcSwap::from_pointee(behind)));
+            let stop = self.stop.child_token();
+            for socket in sockets {
+                let (entrance, connections) = (Arc::clone(&entrance), self.connections.clone());
+                self.accepting.spawn(socket.run(entrance, connections, stop.clone()));
+            }
+            self.running.push(Running { options, entrance, stop });
+        }
+    }
+
+    /// Those of `listeners` whose address is not listened on yet.
+    pub(super) fn missing(&self, listeners: &[ListenerOptions]) -> Vec<ListenerOptions> {
+        let is_new = |options: &&ListenerOptions| {
+            self.running.iter().all(|running| running.options.address != options.address)
+        };
+        listeners.iter().filter(is_new).cloned().collect()
+    }
+
+    /// Changes over to these listeners. `bound` are those that were [missing](Self::missing). The
+    /// sockets of the others stay, and so do all connections.
+    pub(super) fn reload(&mut self, listeners: &[ListenerOptions], bound: Vec<Bound>) {
+        let mut kept = Vec::new();
+        for mut running in std::mem::take(&mut self.running) {
+            let same_address =
+                |options: &&ListenerOptions| options.address == running.options.address;
+            match listeners.iter().find(same_address) {
+                None => {
+                    info!("no longer listening on {}", running.options.address);
+                    running.stop.cancel();
+                }
+                Some(options) => {
+                    if *options != running.options {
+                        running.entrance.0.store(Arc::new(self.behind(options)));
+                        running.options = options.clone();
+                    }
+                    kept.push(running);
+                }
+            }
+        }
+        self.running = kept;
+        self.open(bound);
+    }
+
+    /// Waits until nobody accepts any more, after the stop.
+    pub(super) async fn closed(&self) {
+        self.accepting.close();
+        self.accepting.wait().await;
+    }
+
+    fn behind(&self, options: &ListenerOptions) -> Behind {
+        let road = |routing| RealRoad { routing, ..self.road.clone() };
+        let door = match &options.service {
+            Service::Proxy { credentials } => AnyDoor::Proxy(Arc::new(FrontDoor::new(
+                road(Routing::Rules),
+                credentials.clone(),
+                GreetingLimits::default(),
+            ))),
+            Service::Forward { to, via } => {
+                let routing = match via {
+                    Some(via) => Routing::Fixed(Action::Via(Arc::clone(via))),
+                    None => Routing::Rules,
+                };
+                AnyDoor::Forward(Arc::new(ForwardDoor::new(road(routing), to.clone())))
+            }
+        };
+        Behind { name: options.name.clone(), door }
+    }
+}
+
+impl AnyDoor {
+    /// What clients find, in words.
+    fn words(&self) -> String {
+        match self {
+            Self::Proxy(door) => door.protocols().to_owned(),
+            Self::Forward(door) => format!("to {}", door.target()),
+        }
+    }
+}
+
+impl Door for Entrance {
+    async fn serve(self: Arc<Self>, mut accepted: Accepted, shutdown: CancellationToken) {
+        let behind = self.0.load_full();
+        if let Some(name) = &behind.name {
+            accepted.listener = Arc::clone(name);
+        }
+        let door = behind.door.clone();
+        drop(behind);
+        match door {
+            AnyDoor::Proxy(door) => door.serve(accepted, shutdown).await,
+            AnyDoor::Forward(door) => door.serve(accepted, shutdown).await,
+        }
+    }
+
+    fn make_room(&self) {
+        match &self.0.load().door {
+            AnyDoor::Proxy(door) => door.make_room(),
+            AnyDoor::Forward(door) => door.make_room(),
+        }
+    }
+}

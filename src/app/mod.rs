@@ -1,0 +1,99 @@
+//! Binds, connects, runs, reloads, drains: the only place that knows every stage.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::ssh::Prompter;
+
+mod error;
+mod listeners;
+mod options;
+mod remote;
+mod remotes;
+mod running;
+mod servers;
+mod stdio;
+
+pub use error::Error;
+pub use options::{
+    ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions, Service,
+};
+pub use running::Running;
+
+/// Serves until `shutdown` completes, or what `-W` connects is over, and then until what runs is done,
+/// for 10 s at the most.
+///
+/// `ready` is called when every listener is bound, and each server has a session or a failure that
+/// was told. From then on `next` gives other options to run by, whenever there are some.
+///
+/// # Errors
+///
+/// All of them come before `ready` is called, but for those of `-W`.
+pub async fn run(
+    options: Options,
+    prompter: Prompter,
+    ready: impl FnOnce(),
+    mut next: impl AsyncFnMut() -> Options,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    tokio::pin!(shutdown);
+    let mut running = Running::bind(&options, prompter)?;
+    let stdio = options.stdio.clone();
+    let started = tokio::select! {
+        // The state of a login is large and short-lived.
+        started = Box::pin(running.start(options)) => started,
+        () = &mut shutdown => {
+            running.abandon().await;
+            return Ok(());
+        }
+    };
+    if let Err(error) = started {
+        running.abandon().await;
+        return Err(error);
+    }
+    ready();
+
+    let piped = stdio::connect(stdio, running.road());
+    tokio::pin!(piped);
+    let ended = loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break Ok(()),
+            ended = &mut piped => break ended,
+            options = next() => running.reload(options).await,
+        }
+    };
+    running.stop().await;
+    ended
+}
+
+/// Waits for the connections that run. What is left after the grace period ends with the runtime.
+async fn drain(connections: &TaskTracker) {
+    connections.close();
+    let deadline = Instant::now() + DRAIN;
+    // What ends of itself in a moment is not worth a word.
+    if timeout(UNTOLD, connections.wait()).await.is_ok() {
+        return;
+    }
+    let seconds = DRAIN.as_secs();
+    let open = counted(connections.len());
+    info!("waiting up to {seconds} s for {open} to end; a second signal ends at once");
+    if timeout_at(deadline, connections.wait()).await.is_err() {
+        warn!("cut {} that had not ended", counted(connections.len()));
+    }
+}
+
+fn counted(connections: usize) -> String {
+    match connections {
+        1 => "1 connection".to_owned(),
+        many => format!("{many} connections"),
+    }
+}
+
+/// How long connections may go on after the program was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How much of that passes before the user is told.
+const UNTOLD: Duration = Duration::from_millis(200);

@@ -1,0 +1,123 @@
+//! What to run, judged and complete.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::Error;
+use crate::forward::RemoteForward;
+use crate::listen::{ListenAddress, ProxyCredentials};
+use crate::relay::BacklogLimits;
+use crate::route::{Router, Via};
+use crate::ssh::{ClientConfig, ConfigSource, PoolSize, ServerName, SshOptions};
+use crate::target::Target;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The SSH servers; no two have the same name.
+    pub servers: Vec<ServerOptions>,
+    /// The rules, and what becomes of requests that none of them names.
+    pub router: Router,
+    /// Where clients come in; no two have the same address.
+    pub listeners: Vec<ListenerOptions>,
+    /// Where clients of the servers come in (`-R`).
+    pub remote_forwards: Vec<RemoteOptions>,
+    /// What standard input and output are connected to (`-W`). When that is over, so is the program.
+    pub stdio: Option<Target>,
+    /// Bounds on what waits for slow clients. A reload does not change them.
+    pub backlog: BacklogLimits,
+    /// What becomes of a forward that cannot be had at start.
+    pub on_forward_failure: OnForwardFailure,
+}
+
+/// An SSH server and how to reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// What the rules call it.
+    pub name: Arc<str>,
+    /// How to reach it.
+    pub config: ClientConfig,
+    /// How many sessions; by default as its login allows.
+    pub sessions: Option<PoolSize>,
+}
+
+/// A place on this machine where clients come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerOptions {
+    /// Where it is.
+    pub address: ListenAddress,
+    /// What the rules call it; without it its address, as it is printed.
+    pub name: Option<Arc<str>>,
+    /// What its clients find.
+    pub service: Service,
+}
+
+/// What the clients of a listener find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// A proxy.
+    Proxy {
+        /// Who may use it; without it everybody who reaches it.
+        credentials: Option<Arc<ProxyCredentials>>,
+    },
+    /// One target (`-L`).
+    Forward {
+        /// Where it leads.
+        to: Target,
+        /// Which servers carry it; without it the rules say.
+        via: Option<Arc<Via>>,
+    },
+}
+
+/// A place on a server where clients come in (`-R`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteOptions {
+    /// The server's name.
+    pub server: Arc<str>,
+    /// What the rules call it; without it where the server listens, as the user wrote it.
+    pub name: Option<Arc<str>>,
+    /// Where it listens, and where its clients are led to.
+    pub forward: RemoteForward,
+    /// Who may use it, where it is a proxy; without it everybody who reaches it.
+    pub credentials: Option<Arc<ProxyCredentials>>,
+}
+
+/// What becomes of a forward that cannot be had at start (`ExitOnForwardFailure`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnForwardFailure {
+    /// It is told, and the others go on. ssh's default.
+    #[default]
+    GoOn,
+    /// The program ends.
+    Exit,
+}
+
+impl ServerOptions {
+    /// Asks `ssh` how to reach `server`; nothing is sent to it.
+    ///
+    /// # Errors
+    ///
+    /// `ssh` does not take the host or the options.
+    pub async fn query(
+        name: Arc<str>,
+        server: &ServerName,
+        ssh: &SshOptions,
+        sessions: Option<PoolSize>,
+    ) -> Result<Self, Error> {
+        let (config, source) = ClientConfig::query(server, ssh).await?;
+        if source == ConfigSource::Defaults {
+            warn!(
+                "there is no ssh on the PATH: ssh_config is not read, the flags and defaults count"
+            );
+        }
+        Ok(Self { name, config, sessions })
+    }
+}
+
+impl ListenerOptions {
+    /// A proxy for everybody who reaches it, without a name of its own.
+    pub fn proxy(address: ListenAddress) -> Self {
+        Self { address, name: None, service: Service::Proxy { credentials: None } }
+    }
+}

@@ -1,0 +1,120 @@
+//! The remote forwards that run.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use super::remote::{Remote, Service};
+use super::{Error, OnForwardFailure, RemoteOptions};
+use crate::dial::{Routing, Servers};
+use crate::listen::road::RealRoad;
+use crate::listen::{FrontDoor, GreetingLimits};
+use crate::ssh::{Pool, Standing};
+
+/// The remote forwards that run.
+#[derive(Debug)]
+pub(super) struct RemoteSet {
+    road: RealRoad,
+    running: Vec<Running>,
+    /// The tasks that serve a listener each.
+    serving: TaskTracker,
+    /// The connections that run.
+    connections: TaskTracker,
+    stop: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Running {
+    options: RemoteOptions,
+    /// Of the server that listens.
+    pool: Pool,
+    stop: CancellationToken,
+    /// Cancelled when the server was asked to listen no more.
+    over: CancellationToken,
+}
+
+impl RemoteSet {
+    /// No forwards. Their clients take `road`, but for what no rule names, which goes direct.
+    pub(super) fn new(road: RealRoad, connections: TaskTracker, stop: CancellationToken) -> Self {
+        let road = RealRoad { routing: Routing::RulesOrDirect, ..road };
+        Self { road, running: Vec::new(), serving: TaskTracker::new(), connections, stop }
+    }
+
+    /// Asks the servers to listen, each once, and serves what comes. Those without a session are
+    /// asked when they have one.
+    ///
+    /// # Errors
+    ///
+    /// One refuses, and that is the end by `on_failure`.
+    pub(super) async fn start(
+        &mut self,
+        forwards: Vec<RemoteOptions>,
+        servers: &Servers,
+        on_failure: OnForwardFailure,
+    ) -> Result<(), Error> {
+        for options in forwards {
+            let Some(pool) = servers.pool(&options.server) else {
+                warn!("{}: there is no server {}", options.forward, options.server);
+                continue;
+            };
+            let forward = options.forward.clone();
+            let remote = match pool.standing() {
+                Standing::Ready => Remote::begin(pool, forward, on_failure).await?,
+                Standing::Pending | Standing::Down => Remote::later(pool, forward),
+            };
+            let (stop, over) = (self.stop.child_token(), CancellationToken::new());
+            let service = self.service(&options, stop.clone());
+            let ends = over.clone().drop_guard();
+            self.serving.spawn(async move {
+                remote.run(service).await;
+                drop(ends);
+            });
+            self.running.push(Running { options, pool: pool.clone(), stop, over });
+        }
+        Ok(())
+    }
+
+    /// Changes over to these forwards. Those that are the same, on a server that is the same, stay.
+    pub(super) async fn reload(&mut self, forwards: Vec<RemoteOptions>, servers: &Servers) {
+        let mut added = forwards;
+        let mut kept = Vec::new();
+        for running in std::mem::take(&mut self.running) {
+            let same_server =
+                servers.pool(&running.options.server).is_some_and(|pool| pool.is(&running.pool));
+            match added.iter().position(|options| *options == running.options) {
+                Some(same) if same_server => {
+                    added.remove(same);
+                    kept.push(running);
+                }
+                _ => {
+                    running.stop.cancel();
+                    // The server must have let go of the port before it is asked for again.
+                    running.over.cancelled().await;
+                }
+            }
+        }
+        self.running = kept;
+        // What is refused is asked for again.
+        let _ = self.start(added, servers, OnForwardFailure::GoOn).await;
+    }
+
+    /// Waits until no server listens any more, after the stop.
+    pub(super) async fn closed(&self) {
+        self.serving.close();
+        self.serving.wait().await;
+    }
+
+    fn service(&self, options: &RemoteOptions, stop: CancellationToken) -> Service {
+        let credentials = options.credentials.clone();
+        let door = FrontDoor::new(self.road.clone(), credentials, GreetingLimits::default());
+        Service {
+            name: options.name.clone(),
+            road: self.road.clone(),
+            proxy: Arc::new(door),
+            connections: self.connections.clone(),
+            stop,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The servers that run, each with its pool.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tracing::{debug, info, warn};
+
+use super::{Error, ServerOptions};
+use crate::dial::Servers;
+use crate::ssh::{ConnectError, Connector, FirstAttempt, FirstSession, Pool, Prompter};
+
+/// The servers that run.
+#[derive(Debug)]
+pub(super) struct ServerSet {
+    prompter: Prompter,
+    running: Vec<Server>,
+    /// Those that are not asked any more and end with what they still carry.
+    retired: Vec<Pool>,
+}
+
+#[derive(Clone, Debug)]
+struct Server {
+    options: ServerOptions,
+    pool: Pool,
+}
+
+/// How loud good news is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// The user hears of it.
+    Aloud,
+    /// Only who debugs does: the terminal belongs to another program.
+    Quietly,
+}
+
+/// A server's first attempt, under way.
+struct First {
+    name: Arc<str>,
+    attempt: FirstAttempt,
+}
+
+impl ServerSet {
+    /// No servers. `prompter` asks where a login needs a person.
+    pub(super) fn new(prompter: Prompter) -> Self {
+        Self { prompter, running: Vec::new(), retired: Vec::new() }
+    }
+
+    /// Connects to all of them at the same time, and waits until each has a session or has failed for
+    /// the first time.
+    ///
+    /// # Errors
+    ///
+    /// None could be reached, and there is one.
+    ///
+    /// # Cancel safety
+    ///
+    /// What has begun goes on; [`shutdown`](Self::shutdown) ends it.
+    pub(super) async fn connect(
+        &mut self,
+        servers: Vec<ServerOptions>,
+        telling: Telling,
+    ) -> Result<(), Error> {
+        let count = servers.len();
+        let mut attempts = JoinSet::new();
+        for options in servers {
+            let First { name, attempt } = self.begin(options);
+            attempts.spawn(async move { (name, attempt.outcome().await) });
+        }
+        let mut failures = Vec::new();
+        while let Some(attempt) = attempts.join_next().await {
+            let Ok((name, outcome)) = attempt else { continue };
+            match outcome {
+                Ok(first) => tell(&name, &first, telling),
+                Err(error) if count == 1 => {
+                    return Err(Error::Connect { server: name.to_string(), source: error });
+                }
+                Err(error) => {
+                    warn!("cannot connect to {name}: {error}");
+                    failures.push(name);
+                }
+            }
+        }
+        if count > 0 && failures.len() == count { Err(Error::ConnectToAny(count)) } else { Ok(()) }
+    }
+
+    /// Changes over to these servers. Those that are the same stay as they are, with their sessions;
+    /// of the new ones, what comes of the first attempt is told when it is there.
+    pub(super) fn reload(&mut self, servers: Vec<ServerOptions>) {
+        self.retired.retain(|pool| !pool.is_over());
+        let mut before = std::mem::take(&mut self.running);
+        for options in servers {
+            if let Some(same) = before.iter().position(|server| server.options == options) {
+                self.running.push(before.swap_remove(same));
+            } else {
+                let first = self.begin(options);
+                tokio::spawn(first.told());
+            }
+        }
+        for server in before {
+            server.pool.retire();
+            self.retired.push(server.pool);
+        }
+    }
+
+    /// The pools by their names.
+    pub(super) fn pools(&self) -> Servers {
+        let named = |server: &Server| (Arc::clone(&server.options.name), server.pool.clone());
+        self.running.iter().map(named).collect()
+    }
+
+    /// Ends every session.
+    pub(super) async fn shutdown(self) {
+        let mut ending = JoinSet::new();
+        for pool in self.running.into_iter().map(|server| server.pool).chain(self.retired) {
+            ending.spawn(async move { pool.shutdown().await });
+        }
+        ending.join_all().await;
+    }
+
+    fn begin(&mut self, options: ServerOptions) -> First {
+        let connector = Connector::new(options.config.clone(), self.prompter.clone());
+        let (pool, attempt) = Pool::begin(connector, options.sessions);
+        let name = Arc::clone(&options.name);
+        self.running.push(Server { options, pool });
+        First { name, attempt }
+    }
+}
+
+impl First {
+    /// Waits for it, and says what came of it.
+    async fn told(self) {
+        match self.attempt.outcome().await {
+            Ok(first) => tell(&self.name, &first, Telling::Aloud),
+            Err(ConnectError::Stopped) => {}
+            Err(error) => warn!("cannot connect to {}, will try again: {error}", self.name),
+        }
+    }
+}
+
+/// Says what the first session is like.
+fn tell(name: &str, first: &FirstSession, telling: Telling) {
+    let line = format!(
+        "connected to {name} in {} ms (host key {}, {}, {})",
+        first.took.as_millis(),
+        first.host_key_type,
+        first.key_exchange,
+        first.cipher,
+    );
+    match telling {
+        Telling::Aloud => info!("{line}"),
+        Telling::Quietly => debug!("{line}"),
+    }
+    debug!(by = first.login, host_key = first.host_key_fingerprint, "logged in");
+}

@@ -1,0 +1,37 @@
+//! Standard input and output through one channel (`-W`).
+
+use bytes::Bytes;
+
+use super::Error;
+use crate::listen::road::{RealRoad, Road as _};
+use crate::relay::Ended;
+use crate::request::{Protocol, Request, Source};
+use crate::stdio::Stdio;
+use crate::target::Target;
+
+/// Connects standard input and output to `target` until both are at their end. Without a target it
+/// never completes.
+///
+/// # Errors
+///
+/// There is no connection, or it was cut.
+pub(super) async fn connect(target: Option<Target>, road: RealRoad) -> Result<(), Error> {
+    let Some(target) = target else { return std::future::pending().await };
+    let request = Request {
+        listener: "stdio".into(),
+        protocol: Protocol::Forward,
+        source: Source::Unix,
+        user: None,
+        target,
+    };
+    let target = request.target.to_string();
+    let connected = match road.dial(&request).await {
+        Ok(connected) => connected,
+        Err(source) => return Err(Error::Stdio { target, source }),
+    };
+    match road.relayer.relay(Stdio::new(), Bytes::new(), connected.channel).await {
+        // Whoever reads our output has what it wanted, and has gone.
+        Ended::Clean | Ended::ClientGone => Ok(()),
+        Ended::Cut | Ended::NoRoom => Err(Error::StdioCut { target }),
+    }
+}

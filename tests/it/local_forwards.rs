@@ -1,0 +1,182 @@
+//! `-L`: listeners here that lead to one target behind a real `sshd`.
+
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::thread;
+
+use tempfile::TempDir;
+
+use crate::support::content::{Content, Sum};
+use crate::support::login::HOST;
+use crate::support::program::{Sockeye, program};
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+use crate::support::wait::LONG;
+use crate::support::{free_port, process};
+
+/// The program with these arguments, and no proxy.
+fn forwarding(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
+    let mut command = program();
+    command.arg("-F").arg(sshd.ssh_config()).args(arguments).arg(HOST);
+    let sockeye = Sockeye::spawn(command);
+    sockeye.wait_for_log("listening on ");
+    sockeye
+}
+
+/// What an echo sends back.
+fn echoed<S: Read + Write>(mut stream: S, end: impl Fn(&S)) -> Vec<u8> {
+    stream.write_all(WORDS).expect("a connection");
+    end(&stream);
+    let mut back = Vec::new();
+    stream.read_to_end(&mut back).expect("a clean end");
+    back
+}
+
+fn tcp(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(LONG)).expect("a socket");
+    stream
+}
+
+fn echoed_over_tcp(address: SocketAddr) -> Vec<u8> {
+    echoed(tcp(address), |stream| stream.shutdown(Shutdown::Write).expect("a socket"))
+}
+
+fn echoed_over_unix(path: &Path) -> Vec<u8> {
+    let stream = UnixStream::connect(path).expect("it listens");
+    stream.set_read_timeout(Some(LONG)).expect("a socket");
+    echoed(stream, |stream| stream.shutdown(Shutdown::Write).expect("a socket"))
+}
+
+/// An echo at a unix socket.
+fn unix_echo(path: &Path) {
+    let listener = UnixListener::bind(path).expect("a free path");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let _ = io::copy(&mut &stream, &mut &stream);
+                stream.shutdown(Shutdown::Write)
+            });
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn every_form_of_it() {
+    let (sshd, target, folder) = (Sshd::start(), Target::echo(), TempDir::new().expect("a folder"));
+    let there = folder.path().join("there");
+    unix_echo(&there);
+    let (to_port, there) = (target.port(), there.display());
+    let (ports, here) = ([free_port(), free_port(), free_port()], folder.path().join("here"));
+    let second = folder.path().join("second");
+    let forwards = [
+        format!("{}:127.0.0.1:{to_port}", ports[0]),
+        format!("127.0.0.1:{}:localhost:{to_port}", ports[1]),
+        format!("{}:{there}", ports[2]),
+        format!("{}:127.0.0.1:{to_port}", here.display()),
+        format!("{}:{there}", second.display()),
+    ];
+    let mut arguments = Vec::new();
+    for forward in &forwards {
+        arguments.extend(["-L", forward]);
+    }
+    let sockeye = forwarding(&sshd, &arguments);
+    for port in ports {
+        assert_eq!(echoed_over_tcp(([127, 0, 0, 1], port).into()), WORDS, "{port}");
+    }
+    for path in [&here, &second] {
+        assert_eq!(echoed_over_unix(path), WORDS, "{}", path.display());
+        let mode = fs::metadata(path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
+    let log = sockeye.log();
+    assert!(log.contains(&format!("(to localhost:{to_port})")), "{log}");
+    assert!(!log.contains("socks"), "with -L and no -D there is no proxy:\n{log}");
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_chosen_port_is_told_and_g_opens_it_to_others() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let to = format!("127.0.0.1:{}", target.port());
+    let sockeye = forwarding(&sshd, &["-L", &format!("0:{to}")]);
+    assert!(sockeye.address().ip().is_loopback());
+    assert_eq!(echoed_over_tcp(sockeye.address()), WORDS);
+    let sockeye = forwarding(&sshd, &["-g", "-L", &format!("0:{to}")]);
+    assert!(sockeye.address().ip().is_unspecified());
+    let port = sockeye.address().port();
+    assert_eq!(echoed_over_tcp(([127, 0, 0, 1], port).into()), WORDS);
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_target_that_speaks_first_and_both_half_closes() {
+    let (sshd, (after, sums)) = (Sshd::start(), Target::answer_after_end(LENGTH));
+    let (first, heard) = Target::read_after_end();
+    let sockeye = forwarding(&sshd, &["-L", &format!("0:127.0.0.1:{}", after.port())]);
+    let stream = tcp(sockeye.address());
+    io::copy(&mut Content::of(LENGTH), &mut &stream).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("open");
+    let sum = Sum::of(&stream).expect("a clean end");
+    assert_eq!(sum, Content::of(LENGTH).sum());
+    assert_eq!(sums.recv_timeout(LONG).expect("it came"), Content::of(LENGTH).sum());
+
+    let sockeye = forwarding(&sshd, &["-L", &format!("0:127.0.0.1:{}", first.port())]);
+    let mut stream = tcp(sockeye.address());
+    assert_eq!(stream.read(&mut [0]).expect("a clean end"), 0, "the target ended first");
+    io::copy(&mut Content::of(LENGTH), &mut &stream).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("open");
+    assert_eq!(heard.recv_timeout(LONG).expect("it came"), Content::of(LENGTH).sum());
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_target_that_refuses_resets_the_client_and_is_told() {
+    let sshd = Sshd::start();
+    let nobody = free_port();
+    let sockeye = forwarding(&sshd, &["-L", &format!("0:127.0.0.1:{nobody}")]);
+    let error = tcp(sockeye.address()).read(&mut [0]).expect_err("no end");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    sockeye.wait_for_log(&format!("to 127.0.0.1:{nobody}: the target refused the connection"));
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_cut_session_resets_the_client_and_the_next_is_served() {
+    let (sshd, target) = (Sshd::start(), Target::flood());
+    let sockeye = forwarding(&sshd, &["-L", &format!("0:127.0.0.1:{}", target.port())]);
+    let mut stream = tcp(sockeye.address());
+    stream.read_exact(&mut [0; 1000]).expect("it begins");
+    sshd.kill_children();
+    let error = io::copy(&mut stream, &mut io::sink()).expect_err("no end");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    tcp(sockeye.address()).read_exact(&mut [0; 1000]).expect("it is mended");
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_taken_port_is_told_and_the_others_go_on_unless_told_otherwise() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let taken = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let port = taken.local_addr().expect("bound").port();
+    let to = format!("127.0.0.1:{}", target.port());
+    let (first, second) = (format!("127.0.0.1:{port}:{to}"), format!("0:{to}"));
+    let sockeye = forwarding(&sshd, &["-L", &first, "-L", &second]);
+    sockeye.wait_for_log(&format!("cannot listen on 127.0.0.1:{port}: "));
+    assert_eq!(echoed_over_tcp(sockeye.address()), WORDS);
+
+    let mut command = program();
+    command.arg("-F").arg(sshd.ssh_config()).args(["-o", "ExitOnForwardFailure=yes"]);
+    command.args(["-L", &first, "-L", &second, HOST]);
+    let mut sockeye = Sockeye::spawn(command);
+    assert_eq!(sockeye.wait().code(), Some(1), "{}", sockeye.log());
+    assert!(!process::is_running(sockeye.pid()));
+}
+
+const WORDS: &[u8] = b"there and back again";
+const LENGTH: u64 = 10 << 20;
