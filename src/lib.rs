@@ -9,6 +9,9 @@
 //!     └──────────────────────── relay ◄──────────────────────┘
 //! ```
 //!
+//! A forward is a request with a fixed target ([`forward`]); `-R` enters as a listener on the server,
+//! whose connections the session hands on. From there it is the same road.
+//!
 //! Data goes one way. No stage knows the one before it. The modules below stand in the order of the
 //! flow; `app` is the only one that knows every stage.
 //!

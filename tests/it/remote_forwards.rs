@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream}
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::mpsc;
 use std::thread;
 
 use rustix::process::Signal;
@@ -224,6 +225,30 @@ fn a_target_that_refuses_closes_the_connection_and_is_told() {
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     proxy.wait_for_log(&format!("to 127.0.0.1:{nobody}: "));
     assert!(proxy.log().contains("refused"), "{}", proxy.log());
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_cut_is_a_reset_for_the_target_and_never_an_end() {
+    let (sshd, port) = (Sshd::start(), free_port());
+    let (ends, ended) = mpsc::channel();
+    let target = Target::start(move |mut stream| {
+        stream.read_exact(&mut [0; WORDS.len()])?;
+        let _ = ends.send(None);
+        let end = stream.read(&mut [0]);
+        let _ = ends.send(Some(end.map_err(|error| error.kind())));
+        Ok(())
+    });
+    let _proxy = listening(&sshd, &["-R", &format!("{port}:127.0.0.1:{}", target.port())]);
+    for _ in 0..3 {
+        let mut stream =
+            wait::until_some("the server listens", || TcpStream::connect(at(port)).ok());
+        stream.write_all(WORDS).expect("a connection");
+        assert_eq!(ended.recv_timeout(LONG).expect("it arrives"), None);
+        sshd.kill_children();
+        let end = ended.recv_timeout(LONG).expect("an end");
+        assert_eq!(end, Some(Err(io::ErrorKind::ConnectionReset)));
+    }
 }
 
 #[test]
