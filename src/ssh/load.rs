@@ -26,6 +26,7 @@ pub(super) struct Load {
     received: AtomicU64,
     sent: AtomicU64,
     closed_by_us: AtomicUsize,
+    listeners: AtomicUsize,
     joined: Arc<Notify>,
     /// When the last channel went.
     empty_since: Mutex<Option<Instant>>,
@@ -61,6 +62,10 @@ pub(crate) struct Lease {
     confirmed: AtomicBool,
     closed_by_server: AtomicBool,
 }
+
+/// The server listens for us on this session, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Listening(Arc<Load>);
 
 impl Load {
     /// Channels that are open or being opened.
@@ -122,6 +127,13 @@ impl Load {
         self.beat.fetch_add(1, Relaxed);
         self.active.turn();
         self.bulk.turn();
+    }
+
+    /// Counts a listener in, whose connections may come at any time: no channel is alone from now on.
+    pub(super) fn listen(self: &Arc<Self>) -> Listening {
+        self.listeners.fetch_add(1, Relaxed);
+        self.joined.notify_waiters();
+        Listening(Arc::clone(self))
     }
 
     /// Counts a channel in that is about to be opened.
@@ -239,14 +251,14 @@ impl Lease {
         }
     }
 
-    /// Completes when another channel comes to the session.
+    /// Completes when another channel comes to the session, or a listener.
     pub(crate) fn joined(&self) -> impl Future<Output = ()> + Send + use<> {
         Arc::clone(&self.load.joined).notified_owned()
     }
 
-    /// Whether no other channel shares the session.
+    /// Whether no other channel shares the session, nor may come without our doing.
     pub(crate) fn is_alone(&self) -> bool {
-        self.load.channels() <= 1
+        self.load.channels() <= 1 && self.load.listeners.load(Relaxed) == 0
     }
 
     pub(super) fn closed_by_server(&self) {
@@ -259,6 +271,12 @@ impl Lease {
 
     pub(super) fn closed_by_us(&self) {
         self.load.closed_by_us.fetch_add(1, Relaxed);
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.listeners.fetch_sub(1, Relaxed);
     }
 }
 
@@ -309,6 +327,19 @@ mod tests {
         drop(lease);
         drop(load.lease(Wish::Plain));
         assert_eq!((load.channels(), load.opening(), load.slow_readers()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_channel_is_not_alone_where_others_may_come_by_themselves() {
+        let load = Arc::new(Load::default());
+        let lease = load.lease(Wish::Plain);
+        assert!(lease.is_alone());
+        let listening = load.listen();
+        assert!(!lease.is_alone());
+        drop(listening);
+        assert!(lease.is_alone());
+        let _other = load.lease(Wish::Plain);
+        assert!(!lease.is_alone());
     }
 
     #[test]

@@ -215,6 +215,33 @@ fn much_arrives_whole_both_ways() {
     assert_eq!(got, Content::of(20_000_000).bytes());
 }
 
+/// A session stands still while the only channel's reader takes nothing; a listener on it may not.
+#[test]
+#[ignore = "needs sshd"]
+fn a_target_that_does_not_read_holds_up_no_other_connection() {
+    let (slow, word, sums) = Target::reluctant();
+    let (echo, sshd) = (Target::echo(), Sshd::start());
+    let ports = [free_port(), free_port()];
+    let forwards = [
+        format!("{}:127.0.0.1:{}", ports[0], slow.port()),
+        format!("{}:127.0.0.1:{}", ports[1], echo.port()),
+    ];
+    let arguments = ["--sessions", "1", "-R", &forwards[0], "-R", &forwards[1]];
+    let _proxy = listening(&sshd, &arguments);
+    let sending = thread::spawn(move || {
+        let mut stream = TcpStream::connect(at(ports[0])).expect("the server listens");
+        stream.set_write_timeout(Some(LONG)).expect("a socket");
+        io::copy(&mut Content::of(MUCH), &mut stream).expect("it is taken");
+    });
+    sending.join().expect("what the target does not take waits here");
+    assert_eq!(echoed_over_tcp(at(ports[1])), WORDS);
+    word.send(()).expect("it waits");
+    assert_eq!(sums.recv_timeout(LONG).expect("the end"), Content::of(MUCH).sum());
+}
+
+/// More than the window of a channel, and than what waits in memory.
+const MUCH: u64 = 120_000_000;
+
 #[test]
 #[ignore = "needs sshd"]
 fn a_target_that_refuses_closes_the_connection_and_is_told() {

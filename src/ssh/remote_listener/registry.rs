@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::forwarded::{Arrival, At, Forwarded, Refusal};
 use crate::forward::RemoteListen;
-use crate::ssh::load::Load;
+use crate::ssh::load::{Listening, Load};
 
 /// The listeners of one session. The handler asks it about every channel that the server opens.
 #[derive(Debug, Default)]
@@ -22,6 +22,7 @@ pub(in crate::ssh) struct Registry {
 pub(super) struct Entered {
     entries: Entries,
     id: u64,
+    _listening: Listening,
 }
 
 /// Where the connections of a listener go, a bounded number of them at a time.
@@ -52,10 +53,11 @@ struct Entry {
 impl Registry {
     /// Puts a listener on record, before the server is asked for it.
     pub(super) fn enter(&self, listen: RemoteListen, sink: Sink, load: Arc<Load>) -> Entered {
+        let listening = load.listen();
         let mut entries = lock(&self.entries);
         let id = entries.last().map_or(0, |entry| entry.id + 1);
         entries.push(Entry { id, listen, sink, load });
-        Entered { entries: Arc::clone(&self.entries), id }
+        Entered { entries: Arc::clone(&self.entries), id, _listening: listening }
     }
 
     /// Whether there is no listener.
