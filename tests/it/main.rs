@@ -11,6 +11,7 @@ mod host_keys;
 mod keeping_apart;
 mod leaks;
 mod local_forwards;
+mod logins;
 mod pings;
 mod plain_http;
 mod recovery;

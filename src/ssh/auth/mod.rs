@@ -239,6 +239,7 @@ impl<H: Handler> Login<'_, H> {
     ) -> Result<Outcome, AuthError> {
         // The library says "refused, nothing remains" also when the connection is gone.
         if remaining.is_empty() && self.handle.is_closed() {
+            self.note(method, "the connection ended");
             return Err(self.disconnected());
         }
         self.offered = remaining;

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub(crate) mod accounts;
 pub(crate) mod content;
 pub(crate) mod curl;
 pub(crate) mod http;
@@ -14,8 +15,10 @@ pub(crate) mod link;
 pub(crate) mod load;
 pub(crate) mod login;
 pub(crate) mod openssh;
+pub(crate) mod person;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod questions;
 pub(crate) mod resolver;
 pub(crate) mod rude;
 pub(crate) mod scripted;

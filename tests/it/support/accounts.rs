@@ -1,0 +1,185 @@
+//! A real `sshd` with users of its own: their names, passwords and PAM rules hold in its mount
+//! namespace alone.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use super::login::{HOST, Login};
+use super::{command, free_port, process, wait};
+
+/// The server. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    login: Login,
+    port: u16,
+    child: Child,
+}
+
+/// A user who may log in, with [`PASSWORD`].
+pub(crate) const USER: &str = "alice";
+/// A user whose account is locked; the password is the same.
+pub(crate) const LOCKED: &str = "mallory";
+/// What both of them type.
+pub(crate) const PASSWORD: &str = "pw-7Qh2vXk9";
+
+impl Accounts {
+    /// Starts it with further lines of `sshd_config`, which come first and win. Nothing, and a line
+    /// that says so, where it cannot be had: a mount namespace is for root.
+    pub(crate) fn start(config: &[&str]) -> Option<Self> {
+        if !rustix::process::getuid().is_root() {
+            eprintln!("SKIPPED: an sshd with accounts of its own takes root");
+            return None;
+        }
+        let login = Login::new();
+        // sshd reads the keys of a user with the user's rights.
+        let here = login.path("");
+        fs::set_permissions(&here, Permissions::from_mode(0o711)).expect("a mode");
+        fs::create_dir_all("/run/sshd").expect("/run/sshd");
+        write_accounts(&login);
+        for _ in 0..ATTEMPTS {
+            let port = free_port();
+            if let Some(child) = start(&login, port, config) {
+                return Some(Self { login, port, child });
+            }
+        }
+        panic!("sshd does not start:\n{}", log_of(&login));
+    }
+
+    /// A path in its directory, for keys and the like.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.login.path(name)
+    }
+
+    /// Makes a key that nobody knows.
+    pub(crate) fn key(&self, name: &str, arguments: &[&str]) -> PathBuf {
+        let path = self.path(name);
+        let mut keygen = command("ssh-keygen");
+        keygen.args(["-q", "-C", name, "-f"]).arg(&path);
+        let plain = ["-t", "ed25519", "-N", ""];
+        keygen.args(if arguments.is_empty() { &plain[..] } else { arguments });
+        run(&mut keygen);
+        path
+    }
+
+    /// Lets these keys in, and no others.
+    pub(crate) fn authorize(&self, keys: &[&Path]) {
+        let line = |key: &&Path| fs::read_to_string(key.with_extension("pub")).expect("a key");
+        let lines: String = keys.iter().map(line).collect();
+        fs::write(self.path("authorized_keys"), lines).expect("authorized_keys");
+    }
+
+    /// Certifies a key, by the authority `ca`, with further arguments of `ssh-keygen`.
+    pub(crate) fn certify(&self, ca: &Path, key: &Path, arguments: &[&str]) {
+        let mut keygen = command("ssh-keygen");
+        keygen.args(["-q", "-I", "id", "-s"]).arg(ca).args(arguments);
+        run(keygen.arg(key.with_extension("pub")));
+    }
+
+    /// An `ssh_config` of these lines, and of what leads to the server.
+    pub(crate) fn client(&self, lines: &[&str]) -> PathBuf {
+        let known = self.login.know_host(self.port, &self.login.host_key());
+        let lines = lines.join("\n    ");
+        let config = format!(
+            "Host {HOST}\n    {lines}\n    HostName 127.0.0.1\n    Port {port}\n    User {USER}\n    \
+             UserKnownHostsFile {known}\n    GlobalKnownHostsFile /dev/null\n    \
+             StrictHostKeyChecking yes\n    IdentityAgent none\n    IdentityFile none\n",
+            port = self.port,
+            known = known.display(),
+        );
+        let path = self.path("ssh_config");
+        fs::write(&path, config).expect("ssh_config");
+        path
+    }
+
+    /// The record of the server's host key.
+    pub(crate) fn known_hosts(&self) -> PathBuf {
+        self.login.know_host(self.port, &self.login.host_key())
+    }
+
+    /// The port it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        log_of(&self.login)
+    }
+}
+
+impl Drop for Accounts {
+    fn drop(&mut self) {
+        let children = process::descendants(self.child.id());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for child in children {
+            process::signal(child, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+fn write_accounts(login: &Login) {
+    let mut users = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
+    let mut secrets = fs::read_to_string("/etc/shadow").expect("/etc/shadow");
+    for (name, uid, lock) in [(USER, 64001, ""), (LOCKED, 64002, "!")] {
+        users.push_str(&format!("{name}:x:{uid}:65534::/:/bin/sh\n"));
+        secrets.push_str(&format!("{name}:{lock}{HASH}:20000:0:99999:7:::\n"));
+    }
+    fs::write(login.path("passwd"), users).expect("passwd");
+    fs::set_permissions(login.path("passwd"), Permissions::from_mode(0o644)).expect("a mode");
+    fs::write(login.path("shadow"), secrets).expect("shadow");
+    fs::set_permissions(login.path("shadow"), Permissions::from_mode(0o600)).expect("a mode");
+    fs::write(login.path("pam"), PAM).expect("a file");
+}
+
+fn start(login: &Login, port: u16, config: &[&str]) -> Option<Child> {
+    let config = format!(
+        "{config}\nListenAddress 127.0.0.1:{port}\nHostKey {host_key}\nAuthorizedKeysFile {keys}\n\
+         PidFile none\nStrictModes no\nUseDNS no\nMaxStartups 1000\nLogLevel VERBOSE\nUsePAM no\n\
+         KbdInteractiveAuthentication no\nPasswordAuthentication no\n",
+        config = config.join("\n"),
+        host_key = login.host_key().display(),
+        keys = login.path("authorized_keys").display(),
+    );
+    fs::write(login.path("sshd_config"), config).expect("sshd_config");
+    let log = File::create(login.path("sshd.log")).expect("a log");
+    let mut sshd = command("unshare");
+    sshd.args(["--mount", "--propagation", "private", "sh", "-c", IN_NAMESPACE, "sh"]);
+    sshd.args(["passwd", "shadow", "pam"].map(|file| login.path(file)));
+    sshd.args(["/usr/sbin/sshd", "-D", "-e", "-f"]).arg(login.path("sshd_config"));
+    let mut child =
+        sshd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("unshare");
+    let listens = wait::until_some("sshd listens or ends", || {
+        if log_of(login).contains("Server listening on ") {
+            return Some(true);
+        }
+        child.try_wait().expect("a child").is_some().then_some(false)
+    });
+    listens.then_some(child)
+}
+
+fn log_of(login: &Login) -> String {
+    String::from_utf8_lossy(&fs::read(login.path("sshd.log")).unwrap_or_default()).into_owned()
+}
+
+fn run(command: &mut std::process::Command) {
+    let output = command.output().expect("a tool of OpenSSH");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+const ATTEMPTS: usize = 10;
+/// [`PASSWORD`], as `openssl passwd -6` wrote it.
+const HASH: &str = "$6$sockeye$F2iWf78CArSe5/q7xzhy3xsWkoG0G0atXDivA7ZC3R1p1V0RL.\
+                    ZiwDFMMWUx8MmYaofjV3tK9IdvPOFmStGjT0";
+const PAM: &str = "auth required pam_unix.so nodelay\naccount required pam_unix.so\n\
+                   session required pam_permit.so\n";
+/// A name service cache, where one runs, knows nothing of the namespace: it is covered up.
+const IN_NAMESPACE: &str = r#"set -e
+mount --bind "$1" /etc/passwd
+mount --bind "$2" /etc/shadow
+mount --bind "$3" /etc/pam.d/sshd
+if [ -d /var/run/nscd ]; then mount -t tmpfs none /var/run/nscd; fi
+shift 3
+exec "$@""#;

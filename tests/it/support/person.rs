@@ -1,0 +1,106 @@
+//! A person who answers what is asked, by way of `SSH_ASKPASS`, and an agent with their keys.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::{command, wait};
+
+/// A person with answers in their order, who cancels when there are no more.
+#[derive(Debug)]
+pub(crate) struct Person {
+    directory: TempDir,
+}
+
+impl Person {
+    /// One with these answers.
+    pub(crate) fn with(answers: &[&str]) -> Self {
+        let directory = TempDir::with_prefix("sockeye-person-").expect("a directory");
+        let person = Self { directory };
+        let lines: String = answers.iter().map(|answer| format!("{answer}\n")).collect();
+        fs::write(person.path("answers"), lines).expect("answers");
+        fs::write(person.path("asked"), "").expect("a file");
+        // Written under another name and moved: a program that is open for writing does not start.
+        fs::write(person.path("draft"), ASKPASS).expect("a program");
+        fs::set_permissions(person.path("draft"), Permissions::from_mode(0o700)).expect("a mode");
+        fs::rename(person.path("draft"), person.path("askpass")).expect("renamed");
+        person
+    }
+
+    /// Has a program ask this person and nobody else.
+    pub(crate) fn answers(&self, program: &mut Command) {
+        program.env("SSH_ASKPASS", self.path("askpass")).env("SSH_ASKPASS_REQUIRE", "force");
+    }
+
+    /// What was asked so far.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let asked = fs::read_to_string(self.path("asked")).expect("the questions");
+        asked.split_terminator('\u{1}').map(str::to_owned).collect()
+    }
+
+    /// The command lines and environments of the programs that asked, and of those that ran them.
+    pub(crate) fn processes(&self) -> Vec<u8> {
+        fs::read(self.path("processes")).unwrap_or_default()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+/// A real `ssh-agent`. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    child: Child,
+    directory: TempDir,
+}
+
+impl Agent {
+    /// One with nothing in it.
+    pub(crate) fn start() -> Self {
+        let directory = TempDir::with_prefix("sockeye-agent-").expect("a directory");
+        let mut agent = command("ssh-agent");
+        agent.arg("-D").arg("-a").arg(directory.path().join("socket"));
+        let child = agent.stdout(Stdio::null()).spawn().expect("ssh-agent");
+        let agent = Self { child, directory };
+        wait::until("the agent listens", || agent.socket().exists());
+        agent
+    }
+
+    /// Adds a key, with further arguments of `ssh-add`.
+    pub(crate) fn add(&self, key: &Path, arguments: &[&str]) {
+        let mut add = command("ssh-add");
+        add.env("SSH_AUTH_SOCK", self.socket()).arg("-q").args(arguments).arg(key);
+        let output = add.output().expect("ssh-add");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("socket")
+    }
+
+    /// The line of an `ssh_config` that names it.
+    pub(crate) fn line(&self) -> String {
+        format!("IdentityAgent {}", self.socket().display())
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Takes the first answer off the list. What is secret reaches no argument of a program here.
+const ASKPASS: &str = r#"#!/bin/sh
+cd "$(dirname "$0")"
+cat /proc/$$/cmdline /proc/$$/environ /proc/$PPID/cmdline /proc/$PPID/environ >> processes
+printf '%s\001' "$1" >> asked
+IFS= read -r answer < answers || exit 1
+sed -i 1d answers
+printf '%s\n' "$answer"
+"#;
