@@ -68,6 +68,11 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether it takes a person, and there was none, or none who would answer.
+    pub(super) fn lacked_a_person(&self) -> bool {
+        matches!(self, Self::Login(AuthError::PersonNeeded { .. } | AuthError::GivenUp(_)))
+    }
+
     /// How the server may take another attempt.
     pub(super) fn offence(&self) -> Offence {
         match self {

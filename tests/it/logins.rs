@@ -9,6 +9,8 @@ use crate::support::login::HOST;
 use crate::support::person::{Agent, Person};
 use crate::support::program::{Sockeye, program};
 use crate::support::questions::{ANSWERS, Questions};
+use crate::support::socks::Protocol;
+use crate::support::target::Target;
 use crate::support::{command, process, wait};
 
 mod secrets;
@@ -124,6 +126,30 @@ fn several_questions_in_two_rounds() {
     let [login, pin, code] = ANSWERS;
     agree("mended", &config, &[login, "wrong", login, pin, code], In);
     agree("wrong", &config, &[login, pin, "1", login, pin, "2", login, pin, "3", "4"], Refused);
+}
+
+/// A login that takes a person is not repeated without one, and not before somebody wants it.
+#[test]
+#[ignore = "needs sshd, unshare"]
+fn a_lost_session_waits_for_a_request_and_a_person() {
+    let Some(server) = Accounts::start(&["PasswordAuthentication yes"]) else { return };
+    let target = Target::echo();
+    let person = Person::with(&[PASSWORD, PASSWORD]);
+    let mut command = program();
+    command.arg("-F").arg(server.client(&[])).args(["-D", "127.0.0.1:0", HOST]);
+    person.answers(&mut command);
+    let program = Sockeye::spawn(command);
+    let address = program.address();
+    drop(Protocol::Socks5.open(address, "127.0.0.1", target.port()));
+    server.kill_connections();
+    program.wait_for_log("the login needs a person, who is asked when the next request comes");
+    let connections = || server.log().matches("Connection from ").count();
+    // Long enough for an attempt of its own, if it made any.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert_eq!((person.asked().len(), connections()), (1, 1), "{}", server.log());
+    drop(Protocol::Socks5.open(address, "127.0.0.1", target.port()));
+    assert_eq!(person.asked().len(), 2);
+    program.wait_for_log("connected to testhost again");
 }
 
 #[test]
@@ -265,12 +291,12 @@ fn certificates() {
                 "refused",
             ),
         ] {
-            server.certify(&ca, &key, how);
+            Accounts::certify(&ca, &key, how);
             let told = agree(what, &config, &[], expected);
             assert!(told.said.contains(says), "{kind}, {what}: {}", told.said);
         }
         // Elsewhere, and named.
-        server.certify(&ca, &key, &["-n", "alice"]);
+        Accounts::certify(&ca, &key, &["-n", "alice"]);
         let beside = server.path(&format!("{kind}-cert.pub"));
         let named = server.path("named-cert.pub");
         fs::rename(&beside, &named).expect("renamed");
@@ -366,15 +392,17 @@ fn keys_are_offered_in_the_order_of_ssh() {
     let (a, b, c, e) = (key("a"), key("b"), key("c"), key("e"));
     let (ca, nobody) = (key("ca"), key("nobody"));
     server.authorize(&[&nobody]);
-    server.certify(&ca, &b, &["-n", "alice"]);
-    server.certify(&ca, &e, &["-n", "alice"]);
+    Accounts::certify(&ca, &b, &["-n", "alice"]);
+    Accounts::certify(&ca, &e, &["-n", "alice"]);
     let agent = Agent::start();
     // With its certificate, e makes two of them; all in all no more than a server listens to.
     for key in [&e, &c, &a] {
         agent.add(key, &[]);
     }
-    let files = |keys: &[&Path]| -> String {
-        keys.iter().map(|key| format!("IdentityFile {}\n    ", key.display())).collect()
+    let files = |keys: &[&Path]| {
+        let lines: Vec<_> =
+            keys.iter().map(|key| format!("IdentityFile {}", key.display())).collect();
+        lines.join("\n    ")
     };
     let line = agent.line();
     let only = "IdentitiesOnly yes";

@@ -62,7 +62,8 @@ impl Agent {
         timeout(LIST_LIMIT, ask).await.map_err(|_| AgentError::TimedOut(LIST_LIMIT))?
     }
 
-    async fn list(
+    /// Asks for the keys. It may wait for ever.
+    pub(super) async fn list(
         mut client: AgentClient<UnixStream>,
     ) -> Result<(Self, Vec<AgentIdentity>), AgentError> {
         let keys = client.request_identities().await?;

@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 use super::first::{FirstSession, Tell};
 use super::pace::{Backoff, Demand, Offence};
 use super::placement::Growth;
+use super::told::{Told, is_news};
 use super::{PoolSize, Shared, lock};
 use crate::ssh::auth::Attendance;
 use crate::ssh::connect::{Asking, ConnectError, Connected};
@@ -26,6 +27,8 @@ pub(super) struct Driver {
     first: Option<Tell>,
     /// None before a login has succeeded.
     attendance: Option<Attendance>,
+    /// Whether the last attempt failed because it needed a person.
+    lacked_a_person: bool,
     liveness: Liveness,
     /// Attempts to connect.
     attempts: JoinSet<Result<Connected, ConnectError>>,
@@ -44,15 +47,6 @@ pub(super) struct Driver {
     is_retired: bool,
 }
 
-/// What the user was told of failures, so that a server that is away for an hour is one line.
-#[derive(Default)]
-struct Told {
-    /// Why there is no session; nothing, when there is one again.
-    no_session: Option<String>,
-    /// Why there is no further session.
-    no_growth: Option<String>,
-}
-
 /// Whether a session may be had soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prospect {
@@ -66,6 +60,7 @@ impl Driver {
         Self {
             liveness: shared.connector.liveness(),
             attendance: None,
+            lacked_a_person: false,
             shared,
             size,
             first: Some(first),
@@ -121,8 +116,11 @@ impl Driver {
     /// Opens what is missing, as soon as it may.
     fn connect_if_needed(&mut self) {
         let missing = self.missing();
-        if missing == 0 || Instant::now() < self.not_before || !self.may_try() {
+        if missing == 0 || Instant::now() < self.not_before {
             return;
+        }
+        if !self.may_try() {
+            return self.wait_for_a_person();
         }
         for _ in 0..missing.min(MAX_ATTEMPTS.saturating_sub(self.handshakes())) {
             self.attempt();
@@ -164,9 +162,26 @@ impl Driver {
     /// one that has never succeeded and was refused, when there is a request.
     fn may_try(&self) -> bool {
         match self.attendance {
-            Some(Attendance::Unattended) => true,
+            // What an agent did before, it may do again when the next request comes.
+            Some(Attendance::Unattended) => !self.lacked_a_person || self.is_wanted(),
             Some(Attendance::Person) => self.is_wanted() && self.shared.connector.can_ask(),
             None => self.demand() == Demand::Waiting || !self.backoff.was_refused(),
+        }
+    }
+
+    /// Says, once, that there is no session because nobody has logged in.
+    fn wait_for_a_person(&mut self) {
+        if self.attendance != Some(Attendance::Person) || self.ready() > 0 {
+            return;
+        }
+        let (state, prospect) = if self.shared.connector.can_ask() {
+            (WAITS_FOR_A_PERSON, Prospect::Good)
+        } else {
+            (NOBODY_TO_ASK, Prospect::Bad)
+        };
+        if is_news(&mut self.told.person, state) {
+            warn!("no session to {}: {state}", self.shared.connector.name());
+            self.without_session(state.to_owned(), prospect);
         }
     }
 
@@ -177,7 +192,7 @@ impl Driver {
     /// Opens another session in the background, if there may be one more.
     fn grow(&mut self) {
         let ready = self.ready();
-        let room = ready + self.attempts.len() < self.size().max();
+        let room = ready + self.attempts.len() < self.size().max() && self.may_grow();
         // Without a session the request waits for what `connect_if_needed` does.
         if ready == 0 || !room || !self.attempts.is_empty() {
             if ready == 0 && self.demand() == Demand::Waiting {
@@ -191,6 +206,11 @@ impl Driver {
         }
     }
 
+    /// A login that needs a person is not tried where nobody can be asked.
+    fn may_grow(&self) -> bool {
+        self.attendance != Some(Attendance::Person) || self.shared.connector.can_ask()
+    }
+
     /// Somebody waits: the server that was merely out of reach is tried again soon.
     fn hurry(&mut self) {
         let soon = Instant::now() + SOON;
@@ -201,7 +221,9 @@ impl Driver {
 
     fn attempt(&mut self) {
         let shared = Arc::clone(&self.shared);
-        let worth_asking = self.first.is_some() || self.is_wanted();
+        // By a person only where more sessions were asked for than such a login gets by itself.
+        let by_person = self.attendance == Some(Attendance::Person);
+        let worth_asking = self.first.is_some() || self.is_wanted() || by_person;
         let asking = if worth_asking { Asking::Allowed } else { Asking::Never };
         self.attempts.spawn(async move { shared.connector.connect(asking).await });
     }
@@ -217,7 +239,9 @@ impl Driver {
             let again = if self.attendance.is_some() { " again" } else { "" };
             info!("connected to {}{again}", self.shared.connector.name());
         }
-        self.told.no_session = None;
+        self.told.session = None;
+        self.told.person = None;
+        self.lacked_a_person = false;
         self.attendance = Some(connected.login.attendance);
         self.size.get_or_insert(match connected.login.attendance {
             Attendance::Unattended => PoolSize::default(),
@@ -269,7 +293,7 @@ impl Driver {
         if ready >= self.size().min() {
             // One more than it allows us, perhaps. What there is serves.
             let (server, error) = (self.shared.connector.name(), error.to_string());
-            if is_news(&mut self.told.no_growth, &error) {
+            if is_news(&mut self.told.growth, &error) {
                 info!("{server} gives no further session, and those there are serve on: {error}");
             }
             debug!(%error, wait = ?self.growth_backoff, "no further session");
@@ -277,10 +301,11 @@ impl Driver {
             self.growth_backoff = (self.growth_backoff * 2).min(GROWTH_BACKOFF_MAX);
             return;
         }
+        self.lacked_a_person = error.lacked_a_person();
         let wait = self.backoff.next(error.offence(), self.demand());
         self.not_before = Instant::now() + wait;
         let (server, text) = (self.shared.connector.name(), error.to_string());
-        let news = is_news(&mut self.told.no_session, &text);
+        let news = is_news(&mut self.told.session, &text);
         debug!(error = %text, "no session: next attempt in {:.1} s", wait.as_secs_f32());
         // The first line says what is wrong; a client does not need the rest.
         let reason = text.lines().next().unwrap_or_default().to_owned();
@@ -396,15 +421,6 @@ impl Driver {
     }
 }
 
-/// Whether `text` is not what was told last; from now on it is.
-fn is_news(told: &mut Option<String>, text: &str) -> bool {
-    let news = told.as_deref() != Some(text);
-    if news {
-        *told = Some(text.to_owned());
-    }
-    news
-}
-
 /// How often the sessions are looked at.
 const UPKEEP: Duration = Duration::from_secs(1);
 /// A session above the minimum that has been empty for so long is closed.
@@ -423,17 +439,8 @@ const SOON: Duration = Duration::from_millis(500);
 const GROWTH_BACKOFF: Duration = Duration::from_secs(60);
 /// The longest that gets.
 const GROWTH_BACKOFF_MAX: Duration = Duration::from_secs(3600);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_is_news_until_it_was_told() {
-        let mut told = None;
-        let heard: Vec<_> = ["refused", "refused", "no route", "refused"]
-            .map(|text| is_news(&mut told, text))
-            .into();
-        assert_eq!(heard, [true, false, true, true]);
-    }
-}
+/// Of a server whose login is waited for.
+const WAITS_FOR_A_PERSON: &str =
+    "the login needs a person, who is asked when the next request comes";
+/// The same, where that would be in vain.
+const NOBODY_TO_ASK: &str = "the login needs a person, and nobody can be asked";

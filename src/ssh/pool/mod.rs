@@ -36,6 +36,7 @@ mod pace;
 pub mod placement;
 mod size;
 mod standing;
+mod told;
 
 pub use first::{FirstAttempt, FirstSession};
 pub(super) use pace::{Backoff, Offence};

@@ -70,6 +70,16 @@ struct Environment {
     require: Require,
     /// `DISPLAY` or `WAYLAND_DISPLAY`.
     display: Display,
+    ground: Ground,
+}
+
+/// Whether the terminal is still ours to ask on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ground {
+    #[default]
+    Fore,
+    /// The program has gone to the background.
+    Back,
 }
 
 /// `SSH_ASKPASS_REQUIRE`: when the program is asked in place of the terminal.
@@ -145,6 +155,7 @@ impl Prompter {
             program: set("SSH_ASKPASS").map(PathBuf::from),
             require,
             display: display.map_or(Display::Missing, |_| Display::Present),
+            ground: Ground::Fore,
         }))
     }
 
@@ -158,10 +169,13 @@ impl Prompter {
         Self { shared: Arc::clone(&self.shared), asks: Asks::Never }
     }
 
-    /// From now on nobody is asked: the program goes into the background. A question that is open
-    /// stays open.
+    /// From now on nobody is asked on the terminal: the program goes into the background. The program
+    /// in `SSH_ASKPASS` may still ask. A question that is open stays open.
     pub fn detach(&self) {
-        *self.shared.way.lock().unwrap_or_else(PoisonError::into_inner) = Way::Nobody;
+        let mut way = self.shared.way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Way::Person(environment) = &mut *way {
+            environment.ground = Ground::Back;
+        }
     }
 
     /// Whether somebody can be asked now.
@@ -264,7 +278,8 @@ impl Environment {
     fn means(&self, terminal: Terminal) -> Means {
         let program = self.program.clone().map(Means::Program);
         let with_display = program.clone().filter(|_| self.display == Display::Present);
-        let by_terminal = (terminal == Terminal::Present).then_some(Means::Terminal);
+        let usable = terminal == Terminal::Present && self.ground == Ground::Fore;
+        let by_terminal = usable.then_some(Means::Terminal);
         let choice = match self.require {
             Require::Force => program.or(by_terminal),
             Require::Prefer => with_display.or(by_terminal),

@@ -38,9 +38,10 @@ fn who_is_asked_as_ssh_chooses() {
         (Require::Force, Dark, Tty, program()),
         (Require::Force, Dark, NoTty, program()),
     ] {
-        let environment = Environment { program: Some("p".into()), require, display };
+        let ground = Ground::Fore;
+        let environment = Environment { program: Some("p".into()), require, display, ground };
         assert_eq!(environment.means(terminal), expected, "{require:?} {display:?} {terminal:?}");
-        let none = Environment { program: None, require, display };
+        let none = Environment { program: None, require, display, ground };
         let expected = if terminal == Tty { Means::Terminal } else { Means::Nobody };
         assert_eq!(none.means(terminal), expected, "{require:?} {display:?} {terminal:?}");
     }
@@ -52,11 +53,30 @@ async fn nobody_is_asked_nothing() {
     assert!(!prompter.can_ask());
     assert!(matches!(prompter.secret("?").await, Err(PromptError::Nobody)));
     let prompter = Prompter::scripted(&["x"]);
-    let clone = prompter.clone();
+    let silent = prompter.silent();
+    assert!(prompter.can_ask() && !silent.can_ask());
+    assert!(matches!(silent.line("?").await, Err(PromptError::Nobody)));
+    let _open = prompter.asked_elsewhere();
+    assert!(silent.is_waiting(), "it knows of what the others ask");
+}
+
+/// Who goes to the background leaves the terminal to others; a window can still ask.
+#[tokio::test]
+async fn in_the_background_the_program_asks_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let asking = by_program(dir.path(), "echo yes");
+    let clone = asking.clone();
+    asking.detach();
     assert!(clone.can_ask());
-    prompter.detach();
-    assert!(!clone.can_ask());
-    assert!(matches!(clone.line("?").await, Err(PromptError::Nobody)));
+    assert_eq!(*clone.line("?").await.expect("answered"), "yes");
+
+    let environment = Environment { ground: Ground::Back, ..Environment::default() };
+    assert_eq!(environment.means(Terminal::Present), Means::Nobody);
+    let program = Some(PathBuf::from("p"));
+    let with_display = Environment { program, display: Display::Present, ..environment };
+    assert_eq!(with_display.means(Terminal::Present), Means::Program("p".into()));
+    let never = Environment { require: Require::Never, ..with_display };
+    assert_eq!(never.means(Terminal::Present), Means::Nobody);
 }
 
 #[tokio::test]

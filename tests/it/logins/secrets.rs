@@ -53,7 +53,8 @@ impl Secrets {
 
 /// The ways in which bytes may be written.
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: Vec<String> = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex.concat();
     let list = |separator: &str| {
         let numbers: Vec<String> = secret.iter().map(u8::to_string).collect();
         numbers.join(separator)

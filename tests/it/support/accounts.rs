@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
+use rustix::process::Signal;
+
 use super::login::{HOST, Login};
 use super::{command, free_port, process, wait};
 
@@ -71,7 +73,7 @@ impl Accounts {
     }
 
     /// Certifies a key, by the authority `ca`, with further arguments of `ssh-keygen`.
-    pub(crate) fn certify(&self, ca: &Path, key: &Path, arguments: &[&str]) {
+    pub(crate) fn certify(ca: &Path, key: &Path, arguments: &[&str]) {
         let mut keygen = command("ssh-keygen");
         keygen.args(["-q", "-I", "id", "-s"]).arg(ca).args(arguments);
         run(keygen.arg(key.with_extension("pub")));
@@ -103,6 +105,13 @@ impl Accounts {
         self.port
     }
 
+    /// Ends every connection at once.
+    pub(crate) fn kill_connections(&self) {
+        for child in process::descendants(self.child.id()) {
+            process::signal(child, Signal::KILL);
+        }
+    }
+
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         log_of(&self.login)
@@ -115,7 +124,7 @@ impl Drop for Accounts {
         let _ = self.child.kill();
         let _ = self.child.wait();
         for child in children {
-            process::signal(child, rustix::process::Signal::KILL);
+            process::signal(child, Signal::KILL);
         }
     }
 }
@@ -123,9 +132,9 @@ impl Drop for Accounts {
 fn write_accounts(login: &Login) {
     let mut users = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
     let mut secrets = fs::read_to_string("/etc/shadow").expect("/etc/shadow");
-    for (name, uid, lock) in [(USER, 64001, ""), (LOCKED, 64002, "!")] {
-        users.push_str(&format!("{name}:x:{uid}:65534::/:/bin/sh\n"));
-        secrets.push_str(&format!("{name}:{lock}{HASH}:20000:0:99999:7:::\n"));
+    for (name, uid, lock) in [(USER, "64001", ""), (LOCKED, "64002", "!")] {
+        users.push_str(&[name, ":x:", uid, ":65534::/:/bin/sh\n"].concat());
+        secrets.push_str(&[name, ":", lock, HASH, ":20000:0:99999:7:::\n"].concat());
     }
     fs::write(login.path("passwd"), users).expect("passwd");
     fs::set_permissions(login.path("passwd"), Permissions::from_mode(0o644)).expect("a mode");

@@ -20,8 +20,8 @@ impl Person {
     pub(crate) fn with(answers: &[&str]) -> Self {
         let directory = TempDir::with_prefix("sockeye-person-").expect("a directory");
         let person = Self { directory };
-        let lines: String = answers.iter().map(|answer| format!("{answer}\n")).collect();
-        fs::write(person.path("answers"), lines).expect("answers");
+        let lines: Vec<_> = answers.iter().map(|answer| [answer, "\n"].concat()).collect();
+        fs::write(person.path("answers"), lines.concat()).expect("answers");
         fs::write(person.path("asked"), "").expect("a file");
         // Written under another name and moved: a program that is open for writing does not start.
         fs::write(person.path("draft"), ASKPASS).expect("a program");

@@ -14,6 +14,7 @@ use candidates::Candidate;
 use server::{Script, Step, connect};
 
 mod order;
+mod outside;
 mod real;
 mod server;
 
