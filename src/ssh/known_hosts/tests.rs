@@ -290,7 +290,34 @@ proptest! {
     fn no_file_makes_it_panic(content in proptest::collection::vec(any::<u8>(), 0..300)) {
         let k = PublicKey::from_openssh(ANY_KEY).expect("a key");
         let file = known(&content);
-        let _ = file.verdict(&HostLabel::new("host", 22), &k);
+        let host = HostLabel::new("host", 22);
+        let _ = file.verdict(&host, &k);
+        let _ = file.recorded_algorithms(&host);
+        let _ = file.plan(&host, &[k]);
+    }
+
+    /// What is written for any name is read again as that name and that key, and as no other.
+    #[test]
+    fn what_is_written_reads_the_same(
+        name in "[a-zA-Z0-9._:-]{1,20}",
+        port in 1_u16..,
+        other in "[a-z0-9.]{1,20}",
+        hashed in any::<bool>(),
+        before in proptest::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let k = PublicKey::from_openssh(ANY_KEY).expect("a key");
+        let host = HostLabel::new(&name, port);
+        let hashing = if hashed { Switch::On } else { Switch::Off };
+        let mut content = before;
+        content.push(b'\n');
+        let number = content.split(|b| *b == b'\n').count();
+        content.extend(add::new_line(&host, &k, hashing).expect("a plain name").bytes());
+        let file = known(&content);
+        prop_assert_eq!(file.verdict(&host, &k), at(number));
+        let other = HostLabel::new(&other, port);
+        if other != host {
+            prop_assert_eq!(file.verdict(&other, &k), Verdict::Unknown);
+        }
     }
 
     #[test]

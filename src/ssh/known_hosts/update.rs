@@ -15,6 +15,9 @@ use super::locked::{LockedRecord, Missing, Written};
 use super::{HostLabel, KnownHosts, KnownHostsError, RecordedKey};
 use crate::ssh::client_config::Switch;
 
+#[cfg(test)]
+mod tests;
+
 /// What the record lacks of a server's keys, and what it has beyond them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::ssh) struct Plan {
