@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use sockeye::app;
 use sockeye::cli::background::{self, Background, Stderr};
 use sockeye::cli::command::{Command, DemoCommand, Ground, ProxyCommand};
+use sockeye::cli::hardening;
 use sockeye::cli::signals::{Readiness, Signals, Stop, until_stopped};
 use sockeye::cli::terminal::Terminal;
 use sockeye::cli::{assemble, demo};
@@ -13,6 +14,7 @@ use sockeye::ssh::Prompter;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
+    hardening::seal();
     let words = || std::env::args_os().skip(1);
     let command = match Command::read(words()) {
         Ok(command) => command,

@@ -4,6 +4,7 @@ pub mod background;
 pub mod command;
 pub mod demo;
 pub mod exit;
+pub mod hardening;
 pub mod problem;
 pub mod signals;
 pub mod terminal;

@@ -195,6 +195,19 @@ fn a_new_host_key_is_recorded_on_request() {
 
 #[test]
 #[ignore = "needs sshd"]
+fn no_core_is_left_and_nobody_else_looks_in() {
+    let sshd = Sshd::start();
+    let proxy = Sockeye::start(&sshd.ssh_config());
+    let limits = fs::read_to_string(format!("/proc/{}/limits", proxy.pid())).expect("its limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a line");
+    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
+    // What a process that may not be traced has under /proc is root's, whoever runs it.
+    let owner = fs::metadata(format!("/proc/{}/environ", proxy.pid())).expect("its files");
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0);
+}
+
+#[test]
+#[ignore = "needs sshd"]
 fn quiet_is_quiet() {
     let (target, sshd) = (Target::echo(), Sshd::start());
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
