@@ -278,7 +278,8 @@ fn handler_error(error: &HandlerError) -> ConnectError {
         HandlerError::HostKey(_) => ConnectError::HostKey(text),
         HandlerError::Library(_)
         | HandlerError::KeyType { .. }
-        | HandlerError::SignatureType { .. } => ConnectError::Handshake(text),
+        | HandlerError::SignatureType { .. }
+        | HandlerError::Unasked(_) => ConnectError::Handshake(text),
     }
 }
 

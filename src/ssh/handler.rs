@@ -14,7 +14,8 @@ use tracing::{debug, info};
 
 use super::host_key::{HostKeyError, HostKeyPolicy, Updates, same_type};
 use super::open_failure::{OpenFailures, TargetFault};
-use super::remote_listener::{Arrival, At, Registry};
+use super::remote_listener::{Arrival, At, Refusal, Registry};
+use super::unasked::{TooMany, Unasked};
 use crate::printable::{Lines, printable};
 
 /// What the session's task and the rest of the program share.
@@ -57,6 +58,9 @@ pub(super) struct Facts {
 pub(super) struct SessionHandler {
     policy: Arc<HostKeyPolicy>,
     observed: Arc<Observed>,
+    unasked: Unasked,
+    /// How many lines of banners may still be shown.
+    banner_lines: usize,
     _closed: DropGuard,
 }
 
@@ -69,6 +73,9 @@ pub(super) enum HandlerError {
     /// The host key is not to be trusted.
     #[error(transparent)]
     HostKey(#[from] HostKeyError),
+    /// The server opens channels that nobody asked for, again and again.
+    #[error(transparent)]
+    Unasked(#[from] TooMany),
     /// The server showed another type of key than was agreed on.
     #[error("the server showed a host key of type {shown}, but {negotiated} was agreed on")]
     KeyType {
@@ -158,22 +165,27 @@ impl SessionHandler {
     /// A handler that checks host keys by `policy` and reports to `observed`.
     pub(super) fn new(policy: Arc<HostKeyPolicy>, observed: Arc<Observed>) -> Self {
         let closed = observed.closed.clone().drop_guard();
-        Self { policy, observed, _closed: closed }
+        let (unasked, banner_lines) = (Unasked::default(), MAX_BANNER_LINES);
+        Self { policy, observed, unasked, banner_lines, _closed: closed }
     }
 
     // Dropping the library's open handle, too, refuses as administratively prohibited.
-    fn refuse(kind: &'static str) {
-        debug!(kind, "refused a channel that the server wanted to open");
+    fn refuse(&mut self, kind: &'static str) -> Result<(), HandlerError> {
+        Ok(self.unasked.count(kind)?)
     }
 
     /// Hands a channel to the listener that it belongs to, or refuses it.
-    async fn forwarded(&self, arrival: Arrival) {
+    async fn forwarded(&mut self, arrival: Arrival) {
         match self.observed.registry.seat(&arrival.at) {
             Ok(seat) => seat.take(arrival),
             Err(why) => {
                 let at = one_line(&arrival.at.to_string());
                 debug!(at, ?why, "refused a channel that the server wanted to open");
                 arrival.refuse(why).await;
+                if why == Refusal::Prohibited {
+                    // However many: a listener that we have let go may still be one to the server.
+                    let _ = self.unasked.count("forwarded");
+                }
             }
         }
     }
@@ -183,7 +195,8 @@ impl Handler for SessionHandler {
     type Error = HandlerError;
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {
-        for line in banner.lines().take(MAX_BANNER_LINES) {
+        for line in banner.lines().take(self.banner_lines) {
+            self.banner_lines -= 1;
             info!("{}", one_line(line));
         }
         Ok(())
@@ -272,8 +285,7 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("auth-agent");
-        Ok(())
+        self.refuse("auth-agent")
     }
 
     async fn server_channel_open_session(
@@ -282,8 +294,7 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("session");
-        Ok(())
+        self.refuse("session")
     }
 
     async fn server_channel_open_direct_tcpip(
@@ -296,8 +307,7 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("direct-tcpip");
-        Ok(())
+        self.refuse("direct-tcpip")
     }
 
     async fn server_channel_open_direct_streamlocal(
@@ -307,8 +317,7 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("direct-streamlocal");
-        Ok(())
+        self.refuse("direct-streamlocal")
     }
 
     async fn server_channel_open_x11(
@@ -319,8 +328,7 @@ impl Handler for SessionHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        Self::refuse("x11");
-        Ok(())
+        self.refuse("x11")
     }
 
     async fn openssh_ext_host_keys_announced(
@@ -365,7 +373,7 @@ fn one_line(text: &str) -> String {
 const CLOSED: &str = "the server closed the connection";
 /// A server that says it has more host keys is not believed.
 const MAX_HOST_KEYS: usize = 64;
-/// More lines of a banner than this are not shown.
+/// More lines of banners than this are not shown, in a whole session.
 const MAX_BANNER_LINES: usize = 100;
 /// More of a text than this is not shown, in characters.
 const MAX_TEXT: usize = 512;

@@ -21,6 +21,7 @@ mod session;
 #[cfg(test)]
 pub(crate) mod testing;
 mod transport;
+mod unasked;
 mod wake;
 
 pub use auth::{AuthError, Credentials, Tried};

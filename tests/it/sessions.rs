@@ -143,4 +143,21 @@ fn channels_that_nobody_asked_for_are_refused() {
     ended.expect("the session goes on");
     assert_eq!(bytes, Content::of(1000).bytes());
     assert_eq!(server.seen().sessions, 1);
+    // One line for all of them, so soon one after the other.
+    assert_eq!(proxy.log().matches(UNASKED).count(), 1, "{}", proxy.log());
 }
+
+#[test]
+#[ignore = "needs ssh"]
+fn a_server_that_floods_us_with_channels_is_left() {
+    let server = Scripted::flooding(Script::Ignore);
+    let proxy = Sockeye::start(&server.ssh_config());
+    proxy.wait_for_log("channels that nobody asked for");
+    let (seen, log) = (server.seen(), proxy.log());
+    assert_eq!(seen.accepted, [""; 0]);
+    assert!(seen.refused.len() >= 999, "{}", seen.refused.len());
+    assert!(log.matches(UNASKED).count() <= 2 * seen.sessions, "{log}");
+}
+
+/// What is logged of channels that the server opens by itself.
+const UNASKED: &str = "refused a channel that the server opened unasked";

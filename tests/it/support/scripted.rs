@@ -77,6 +77,8 @@ pub(crate) struct Seen {
 enum Manners {
     Good,
     Intruding,
+    /// Without an end.
+    Flooding,
     Forwarding,
 }
 
@@ -95,6 +97,11 @@ impl Scripted {
     /// and for others.
     pub(crate) fn forwarding(script: Script) -> Self {
         Self::with(script, Manners::Forwarding)
+    }
+
+    /// Starts it; after the login it opens channels by itself for as long as the session lasts.
+    pub(crate) fn flooding(script: Script) -> Self {
+        Self::with(script, Manners::Flooding)
     }
 
     fn with(script: Script, manners: Manners) -> Self {
@@ -187,8 +194,14 @@ impl Handler for Connection {
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
         self.note(|seen| seen.sessions += 1);
-        if self.manners == Manners::Intruding {
-            tokio::spawn(intrude(session.handle(), Arc::clone(&self.seen)));
+        match self.manners {
+            Manners::Good | Manners::Forwarding => {}
+            Manners::Intruding => {
+                tokio::spawn(intrude(session.handle(), Arc::clone(&self.seen)));
+            }
+            Manners::Flooding => {
+                tokio::spawn(flood(session.handle(), Arc::clone(&self.seen)));
+            }
         }
         Ok(())
     }
@@ -372,6 +385,19 @@ async fn forward(handle: Handle, seen: Arc<Mutex<Seen>>, address: String, port: 
 pub(crate) const HERE: &str = "where it listens";
 pub(crate) const NEXT_PORT: &str = "the next port";
 pub(crate) const NO_PORT: &str = "port 0";
+
+/// Opens channels until the session ends.
+async fn flood(handle: Handle, seen: Arc<Mutex<Seen>>) {
+    loop {
+        match handle.channel_open_session().await {
+            Ok(_) => note(&seen, |seen| seen.accepted.push("session")),
+            Err(russh::Error::ChannelOpenFailure(_)) => {
+                note(&seen, |seen| seen.refused.push("session"));
+            }
+            Err(_) => return,
+        }
+    }
+}
 
 fn note(seen: &Mutex<Seen>, what: impl FnOnce(&mut Seen)) {
     what(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
