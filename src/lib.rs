@@ -4,9 +4,9 @@
 //! # The road
 //!
 //! ```text
-//! listener ──► request ──► dial ──► pool ──► session ──► channel
-//!     ▲                                                      │
-//!     └──────────────────────── relay ◄──────────────────────┘
+//! listener ──► request ──► route ──► dial ─┬─► pool ──► session ──► channel
+//!     ▲                                    └─► direct ────────────────┤
+//!     └───────────────────────────── relay ◄──────────────────────────┘
 //! ```
 //!
 //! A forward is a request with a fixed target ([`forward`]); `-R` enters as a listener on the server,
@@ -29,7 +29,8 @@
 //!    session waits: with a pool of one, that is everybody).
 //! 4. **Half-close works both ways**, byte for byte.
 //! 5. **Nothing leaks**: no channel, socket, task or memory outlives its connection.
-//! 6. **Names are resolved on the far side.** Nothing is looked up here but the SSH server itself.
+//! 6. **Names are resolved on the far side.** Nothing is looked up here but the SSH server itself,
+//!    unless a rule says so; and no request goes direct unless a rule says so.
 //! 7. **Host keys are verified, always.** Unknown keys are refused when nobody can be asked.
 //! 8. **Loopback by default.** A listener on another address needs authentication or an explicit
 //!    word for it.

@@ -17,6 +17,7 @@ mod plain_http;
 mod recovery;
 mod rekeying;
 mod remote_forwards;
+mod servers;
 mod sessions;
 mod startup;
 mod stdio;

@@ -242,7 +242,7 @@ impl Handler for Connection {
     ) -> Result<(), Self::Error> {
         self.note(|seen| seen.asked.push((host.to_owned(), port)));
         let script =
-            if port == ECHO.into() { Script::EchoAfter(Duration::ZERO) } else { self.script };
+            if port == u32::from(ECHO) { Script::EchoAfter(Duration::ZERO) } else { self.script };
         match script {
             Script::Refuse(code, text) => {
                 reply.reject(ChannelOpenFailure::Other { code, reason: text.to_owned() }).await;
