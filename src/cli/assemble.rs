@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use super::command::{GatewayPorts, ProxyCommand};
+use tracing::warn;
+
+use super::command::{GatewayPorts, ProxyCommand, Strangers};
 use crate::app::{
     Error, ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions, Service,
 };
@@ -37,7 +39,8 @@ pub async fn options(command: ProxyCommand) -> Result<Options, Error> {
         GatewayPorts::Configured => Bind::Loopback,
     };
     let local = command.local_forwards.into_iter().chain(configured.local);
-    let dynamic = configured.dynamic.iter().map(|listen| dynamic(listen, bare));
+    let strangers = if credentials.is_some() { Strangers::Allowed } else { command.strangers };
+    let dynamic = configured.dynamic.iter().filter_map(|listen| dynamic(listen, bare, strangers));
     let proxies = command.listeners.into_iter().chain(dynamic);
     let proxies = proxies.map(|address| ListenerOptions {
         service: Service::Proxy { credentials: credentials.clone() },
@@ -64,8 +67,21 @@ fn on_failure(exit: Switch) -> OnForwardFailure {
     if exit.is_on() { OnForwardFailure::Exit } else { OnForwardFailure::GoOn }
 }
 
-fn dynamic(listen: &LocalListen, bare: Bind) -> ListenAddress {
-    listen.address(bare)
+/// A proxy of `ssh_config`. It is open to other machines only where the user of this program says so:
+/// `GatewayPorts` was written for forwards, too, and `ssh` asks nobody for a password.
+fn dynamic(listen: &LocalListen, bare: Bind, strangers: Strangers) -> Option<ListenAddress> {
+    let address = match strangers {
+        Strangers::Allowed => return Some(listen.address(bare)),
+        Strangers::Refused => listen.address(Bind::Loopback),
+    };
+    if address.is_loopback() {
+        return Some(address);
+    }
+    warn!(
+        "DynamicForward {address} is left out: other machines could use this proxy; ask for a \
+         password with --proxy-auth FILE, or allow it with --allow-remote"
+    );
+    None
 }
 
 fn local_options(forward: LocalForward, bare: Bind) -> ListenerOptions {
@@ -93,4 +109,28 @@ fn once_each(all: impl Iterator<Item = ListenerOptions>) -> Vec<ListenerOptions>
         }
     }
     listeners
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_of_the_configuration_is_open_to_others_only_by_a_word() {
+        let shown = |text: &str, bare, strangers| {
+            let listen = text.parse().expect(text);
+            dynamic(&listen, bare, strangers).map(|address| address.to_string())
+        };
+        for (text, refused, allowed) in [
+            ("1080", Some("localhost:1080"), Some("*:1080")),
+            ("localhost:1080", Some("localhost:1080"), Some("localhost:1080")),
+            ("*:1080", None, Some("*:1080")),
+            ("192.0.2.1:1080", None, Some("192.0.2.1:1080")),
+        ] {
+            let told = shown(text, Bind::All, Strangers::Refused);
+            assert_eq!(told.as_deref(), refused, "{text}");
+            let told = shown(text, Bind::All, Strangers::Allowed);
+            assert_eq!(told.as_deref(), allowed, "{text}");
+        }
+    }
 }

@@ -45,6 +45,8 @@ pub struct ProxyCommand {
     pub gateway_ports: GatewayPorts,
     /// The file with `user:password` that clients must know (`--proxy-auth`).
     pub proxy_auth: Option<PathBuf>,
+    /// Whether other machines may use a proxy without a password (`--allow-remote`).
+    pub strangers: Strangers,
     /// How many sessions (`--sessions`); by default as the server's login allows.
     pub sessions: Option<PoolSize>,
     /// Bounds on what waits for slow clients (`--backlog`).
@@ -83,6 +85,15 @@ pub enum GatewayPorts {
     Yes,
     /// As the configuration of the server says.
     Configured,
+}
+
+/// Whether a proxy is there for other machines that know no password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strangers {
+    /// It is.
+    Allowed,
+    /// It is not.
+    Refused,
 }
 
 /// When the demo ends.
@@ -183,6 +194,7 @@ impl ProxyCommand {
                 stdio_forward,
                 gateway_ports,
                 proxy_auth: args.proxy_auth,
+                strangers: if args.allow_remote { Strangers::Allowed } else { Strangers::Refused },
                 sessions,
                 backlog: backlog.unwrap_or_default(),
                 log: args.log.judge(),
