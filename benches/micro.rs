@@ -19,7 +19,7 @@ use sockeye::request::{Protocol, Request, Source};
 use sockeye::route::Router;
 use sockeye::ssh::demo_server::DemoServer;
 use sockeye::ssh::placement::{View, Wish, choose};
-use sockeye::ssh::{ClientConfig, Connector, Pool, Prompter, SshOptions};
+use sockeye::ssh::{ClientConfig, Connector, JumpHosts, Pool, Prompter, SshOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::runtime::Runtime;
@@ -108,7 +108,9 @@ async fn pool_to(server: &DemoServer) -> Pool {
     };
     let name = name.parse().expect("an address");
     let (config, _) = ClientConfig::query(&name, &options).await.expect("good options");
-    let connector = Connector::new(config, Prompter::nobody());
+    // Nothing lies behind another server here.
+    let jumps = JumpHosts::new(Prompter::nobody(), Box::new(|_| Box::new(tokio::io::empty())));
+    let connector = Connector::new(config, Prompter::nobody(), &jumps);
     Pool::start(connector, Some("1".parse().expect("a size"))).await.expect("a session").0
 }
 

@@ -25,10 +25,28 @@ pub(crate) type Tried = Vec<(SocketAddr, io::Error)>;
 ///
 /// Dropping the future closes every attempt.
 pub(crate) async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, Tried> {
-    race_every(STAGGER, addresses).await
+    race_every(STAGGER, addresses, attempt).await
 }
 
-async fn race_every(stagger: Duration, addresses: Vec<SocketAddr>) -> Result<TcpStream, Tried> {
+/// As [`race`], with attempts of the caller's own.
+pub(crate) async fn race_by<A>(
+    addresses: Vec<SocketAddr>,
+    attempt: impl Fn(SocketAddr) -> A,
+) -> Result<TcpStream, Tried>
+where
+    A: Future<Output = io::Result<TcpStream>> + Send + 'static,
+{
+    race_every(STAGGER, addresses, attempt).await
+}
+
+async fn race_every<A>(
+    stagger: Duration,
+    addresses: Vec<SocketAddr>,
+    attempt: impl Fn(SocketAddr) -> A,
+) -> Result<TcpStream, Tried>
+where
+    A: Future<Output = io::Result<TcpStream>> + Send + 'static,
+{
     let mut waiting = addresses.into_iter();
     let mut running = JoinSet::new();
     let mut tried = Vec::new();
@@ -45,7 +63,8 @@ async fn race_every(stagger: Duration, addresses: Vec<SocketAddr>) -> Result<Tcp
             },
             () = sleep_until(next_start), if waiting.len() > 0 => {
                 if let Some(address) = waiting.next() {
-                    running.spawn(async move { (address, attempt(address).await) });
+                    let attempt = attempt(address);
+                    running.spawn(async move { (address, attempt.await) });
                 }
                 next_start = Instant::now() + stagger;
             },
@@ -119,8 +138,9 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let good = listener.local_addr().expect("a bound socket");
         let list = vec![refused().await, refused().await, good];
-        let stream =
-            race_every(Duration::from_secs(3600), list).await.expect("the last one listens");
+        let stream = race_every(Duration::from_secs(3600), list, attempt)
+            .await
+            .expect("the last one listens");
         assert_eq!(stream.peer_addr().expect("connected"), good);
         assert!(stream.nodelay().expect("a socket option"));
         assert!(SockRef::from(&stream).keepalive().expect("a socket option"));
@@ -138,8 +158,9 @@ mod tests {
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let good = listener.local_addr().expect("a bound socket");
-        let stream =
-            race_every(Duration::from_millis(1), vec![dead, good]).await.expect("one listens");
+        let stream = race_every(Duration::from_millis(1), vec![dead, good], attempt)
+            .await
+            .expect("one listens");
         assert_eq!(stream.peer_addr().expect("connected"), good);
     }
 }

@@ -44,10 +44,11 @@ impl Running {
         let dialer = Dialer::new(routes.clone(), DEADLINE);
         let relayer = Relayer::new(options.backlog);
         let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
+        let servers = ServerSet::new(prompter, relayer.clone());
         let road = RealRoad { dialer, routing: Routing::Rules, relayer };
         Ok(Self {
             routes,
-            servers: ServerSet::new(prompter),
+            servers,
             listeners: ListenerSet::new(road.clone(), connections.clone(), stop.clone()),
             remotes: RemoteSet::new(road.clone(), connections.clone(), stop.clone()),
             road,

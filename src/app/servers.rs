@@ -7,12 +7,16 @@ use tracing::{debug, info, warn};
 
 use super::{Error, ServerOptions};
 use crate::dial::Servers;
-use crate::ssh::{ConnectError, Connector, FirstAttempt, FirstSession, Pool, Prompter};
+use crate::relay::Relayer;
+use crate::ssh::{
+    ByteStream, ConnectError, Connector, FirstAttempt, FirstSession, JumpHosts, Pool, Prompter,
+};
 
 /// The servers that run.
 #[derive(Debug)]
 pub(super) struct ServerSet {
     prompter: Prompter,
+    jumps: JumpHosts,
     running: Vec<Server>,
     /// Those that are not asked any more and end with what they still carry.
     retired: Vec<Pool>,
@@ -40,9 +44,12 @@ struct First {
 }
 
 impl ServerSet {
-    /// No servers. `prompter` asks where a login needs a person.
-    pub(super) fn new(prompter: Prompter) -> Self {
-        Self { prompter, running: Vec::new(), retired: Vec::new() }
+    /// No servers. `prompter` asks where a login needs a person; `relayer` carries the sessions that
+    /// go over other servers.
+    pub(super) fn new(prompter: Prompter, relayer: Relayer) -> Self {
+        let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
+        let jumps = JumpHosts::new(prompter.clone(), carry);
+        Self { prompter, jumps, running: Vec::new(), retired: Vec::new() }
     }
 
     /// Connects to all of them at the same time, and waits until each has a session or has failed for
@@ -115,10 +122,11 @@ impl ServerSet {
             ending.spawn(async move { pool.shutdown().await });
         }
         ending.join_all().await;
+        self.jumps.shutdown().await;
     }
 
     fn begin(&mut self, options: ServerOptions) -> First {
-        let connector = Connector::new(options.config.clone(), self.prompter.clone());
+        let connector = Connector::new(options.config.clone(), self.prompter.clone(), &self.jumps);
         let (pool, attempt) = Pool::begin(connector, options.sessions);
         let name = Arc::clone(&options.name);
         self.running.push(Server { options, pool });
@@ -139,13 +147,7 @@ impl First {
 
 /// Says what the first session is like.
 fn tell(name: &str, first: &FirstSession, telling: Telling) {
-    let line = format!(
-        "connected to {name} in {} ms (host key {}, {}, {})",
-        first.took.as_millis(),
-        first.host_key_type,
-        first.key_exchange,
-        first.cipher,
-    );
+    let line = format!("connected to {}", first.describe(name));
     match telling {
         Telling::Aloud => info!("{line}"),
         Telling::Quietly => debug!("{line}"),

@@ -88,6 +88,30 @@ pub(super) struct Args {
     #[arg(short = '6', help_heading = SSH)]
     pub(super) inet6: bool,
 
+    /// Pass these servers on the way, with commas between
+    #[arg(short = 'J', value_name = "[user@]host[:port]", help_heading = SSH)]
+    pub(super) jumps: Vec<String>,
+
+    /// Connect from this address of this machine
+    #[arg(short = 'b', value_name = "address", help_heading = SSH)]
+    pub(super) bind_address: Vec<String>,
+
+    /// Connect from this network interface
+    #[arg(short = 'B', value_name = "interface", help_heading = SSH)]
+    pub(super) bind_interface: Vec<String>,
+
+    /// Compress what goes over the SSH connection
+    #[arg(short = 'C', help_heading = SSH)]
+    pub(super) compression: bool,
+
+    /// Ciphers to offer, best first, with commas between
+    #[arg(short = 'c', value_name = "list", help_heading = SSH)]
+    pub(super) ciphers: Vec<String>,
+
+    /// MACs to offer, best first, with commas between
+    #[arg(short = 'm', value_name = "list", help_heading = SSH)]
+    pub(super) macs: Vec<String>,
+
     /// Go to the background once the listeners and the first session are up
     #[arg(short = 'f', help_heading = OTHER)]
     pub(super) background: bool,
@@ -325,9 +349,9 @@ mod tests {
 
     #[test]
     fn refused_flags_are_seen_in_a_cluster_and_with_values() {
-        let (_, refused) = read("-fNX -tt -m a -mb -e - -S none host -J jump");
+        let (_, refused) = read("-fNX -tt -E a -Eb -e - -S none host -I lib");
         assert_eq!(refused.len(), 6, "{refused:?}");
-        for flag in ['X', 't', 'm', 'e', 'S', 'J'] {
+        for flag in ['X', 't', 'E', 'e', 'S', 'I'] {
             assert!(refused.contains(&flag), "-{flag} in {refused:?}");
         }
     }

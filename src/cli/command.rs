@@ -9,7 +9,7 @@ use crate::listen::ListenAddress;
 use crate::listen::address::Bind;
 use crate::observe::logs::{Format, LogOptions, Verbosity};
 use crate::relay::BacklogLimits;
-use crate::ssh::{AddressFamily, PoolSize, ServerName, SshOptions};
+use crate::ssh::{AddressFamily, PoolSize, ServerName, SshOptions, Switch};
 use crate::target::Target;
 
 use super::args::{Args, DemoArgs, LogArgs, LogFormat};
@@ -134,7 +134,7 @@ impl Command {
 }
 
 impl ProxyCommand {
-    fn judge(args: Args, refused: &[char]) -> Result<Self, Vec<Problem>> {
+    fn judge(mut args: Args, refused: &[char]) -> Result<Self, Vec<Problem>> {
         let mut problems: Vec<_> = refused.iter().map(|flag| Problem::Refused(*flag)).collect();
         if !args.command.is_empty() {
             problems.push(Problem::RemoteCommand(args.command.join(" ")));
@@ -167,6 +167,15 @@ impl ProxyCommand {
         let port = args.port.first().and_then(|text| read_port(text, &mut problems));
         let backlog = read(args.backlog.as_deref(), Problem::backlog, &mut problems);
         let sessions = read(args.sessions.as_deref(), Problem::sessions, &mut problems);
+        let jumps = match args.jumps.as_slice() {
+            [] => None,
+            [list] => read(Some(list), Problem::jumps, &mut problems),
+            // As ssh: which of them comes first would be a guess.
+            [_, ..] => {
+                problems.push(Problem::SeveralJumps);
+                None
+            }
+        };
         let address_family = match (args.inet, args.inet6) {
             (false, false) => None,
             (true, false) => Some(AddressFamily::Inet),
@@ -187,6 +196,12 @@ impl ProxyCommand {
                     user: args.login.into_iter().next(),
                     identities: args.identity,
                     address_family,
+                    jumps,
+                    bind_address: args.bind_address.pop(),
+                    bind_interface: args.bind_interface.pop(),
+                    compression: if args.compression { Switch::On } else { Switch::Off },
+                    ciphers: args.ciphers.pop(),
+                    macs: args.macs.pop(),
                 },
                 listeners,
                 local_forwards,
@@ -320,6 +335,7 @@ mod tests {
                 user: Some("me".into()),
                 identities: vec!["k".into()],
                 address_family: Some(AddressFamily::Inet),
+                ..SshOptions::default()
             }
         );
         assert_eq!(proxy.listeners, ["localhost:1090".parse().expect("an address")]);

@@ -53,6 +53,15 @@ pub enum Problem {
         /// What is wrong with it.
         why: String,
     },
+    /// A `-J` that is no list of servers.
+    Jumps {
+        /// The value.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// More than one `-J`.
+    SeveralJumps,
     /// `-4` and `-6`, which leave nothing.
     BothFamilies,
     /// A host that is none.
@@ -93,6 +102,11 @@ impl Problem {
     /// A `--backlog` that sets no bounds, and why.
     pub(super) fn backlog(text: &str, why: &impl fmt::Display) -> Self {
         Self::Backlog { text: text.to_owned(), why: why.to_string() }
+    }
+
+    /// A `-J` that is no list of servers, and why.
+    pub(super) fn jumps(text: &str, why: &impl fmt::Display) -> Self {
+        Self::Jumps { text: text.to_owned(), why: why.to_string() }
     }
 
     /// A host that is none, and why.
@@ -143,6 +157,17 @@ impl fmt::Display for Problem {
             }
             Self::Backlog { text, why } => {
                 write!(f, "--backlog '{}': {}", shown(text), shown(why))
+            }
+            Self::Jumps { text, why } => {
+                write!(
+                    f,
+                    "-J '{}': {}; a list looks like me@first:22,second",
+                    shown(text),
+                    shown(why)
+                )
+            }
+            Self::SeveralJumps => {
+                f.write_str("-J stands more than once; write several servers with commas between")
             }
             Self::BothFamilies => f.write_str("-4 and -6 together leave no address; use one"),
             Self::Server { text, why } => {

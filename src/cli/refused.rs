@@ -74,16 +74,6 @@ pub(super) const REFUSED: &[RefusedFlag] = &[
         NoMeaning,
         "no shell is opened that could use an agent; use ssh -A for one",
     ),
-    flag('B', "bind-interface", Value, NotYet, "the system chooses the interface; set a route"),
-    flag('b', "bind-address", Value, NotYet, "the system chooses the source address; set a route"),
-    flag('C', "compression", Switch, NotYet, "leave it out; data is sent uncompressed"),
-    flag(
-        'c',
-        "ciphers",
-        Value,
-        NotYet,
-        "leave it out; AES-GCM and ChaCha20-Poly1305 are offered first",
-    ),
     flag('E', "log-file", Value, NotYet, "logs go to standard error; write 2>>FILE"),
     flag('e', "escape-character", Value, NoMeaning, "no terminal is opened; leave it out"),
     flag('G', "print-config", Switch, NoMeaning, "run ssh -G to see the configuration of a host"),
@@ -94,7 +84,6 @@ pub(super) const REFUSED: &[RefusedFlag] = &[
         NotYet,
         "add the token to an agent (ssh-add -s), which is asked for keys",
     ),
-    flag('J', "jump", Value, NotYet, "use ssh -J with -D for a server behind another"),
     flag('K', "gssapi", Switch, NoMeaning, "GSSAPI is not spoken; log in with a key or a password"),
     flag('k', "no-gssapi", Switch, NoMeaning, "GSSAPI is not spoken; leave it out"),
     flag(
@@ -104,7 +93,6 @@ pub(super) const REFUSED: &[RefusedFlag] = &[
         NoMeaning,
         "start sockeye once, and let every client use its port",
     ),
-    flag('m', "macs", Value, NotYet, "leave it out; the ciphers offered first need no MAC"),
     flag(
         'O',
         "control-command",
@@ -158,8 +146,8 @@ mod tests {
             assert!(text.starts_with(&format!("-{} ", refused.flag)), "{text}");
             assert!(!refused.instead.is_empty(), "{text}");
         }
-        let text = RefusedFlag::find('J').expect("-J is refused").to_string();
-        assert!(text.contains("not supported yet") && text.contains("ssh -J"), "{text}");
+        let text = RefusedFlag::find('E').expect("-E is refused").to_string();
+        assert!(text.contains("not supported yet") && text.contains("2>>FILE"), "{text}");
         assert!(RefusedFlag::find('D').is_none());
     }
 }

@@ -2,26 +2,41 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use russh::client::{self, Handle};
-use russh::{Limits, Preferred, cipher, compression, kex};
+use russh::{Limits, Preferred, compression};
 use tokio::io::BufReader;
+use tokio::sync::OnceCell;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::auth::{self, AuthError, Authenticated, Credentials};
-use super::client_config::ClientConfig;
+use super::client_config::{ClientConfig, Jump, Switch, Way};
 use super::distance::Distance;
 use super::handler::{HandlerError, Observed, SessionHandler};
 use super::host_key::HostKeyPolicy;
+use super::jump::{JumpHosts, Trail, Wanted};
 use super::monitor::Liveness;
-use super::pool::Offence;
+use super::pool::{Pool, PoolSize};
 use super::prompt::Prompter;
-use super::reach::{self, ReachError};
-use super::session::{Barrier, Session};
+use super::proxy_command::{CommandEnd, ProxyCommand};
+use super::reach::{self, Reach};
+use super::session::{Barrier, Session, Wear};
 use super::transport::{SshSocket, Transport};
+use super::wire::Wire;
+use crate::destination::{Destination, Host};
+use crate::target::Target;
+
+pub use error::{ConnectError, NoCommonAlgorithm, Stage};
+
+use error::Circumstances;
+
+mod error;
+#[cfg(test)]
+mod tests;
 
 /// Everything that is needed to open sessions to one server, again and again.
 #[derive(Debug)]
@@ -31,56 +46,13 @@ pub struct Connector {
     credentials: Credentials,
     prompter: Prompter,
     distance: Distance,
-}
-
-/// Why there is no session.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// No TCP connection to the server.
-    #[error(transparent)]
-    Reach(#[from] ReachError),
-    /// Nothing came back from the server's address within the limit.
-    #[error("no answer within {limit:?}")]
-    NoAnswer {
-        /// The limit.
-        limit: Duration,
-    },
-    /// The handshake failed: no SSH server, no common algorithm.
-    #[error("{0}")]
-    Handshake(String),
-    /// The host key is not to be trusted.
-    #[error("{0}")]
-    HostKey(String),
-    /// Version, key exchange or login took longer than the limit.
-    #[error("the server did not finish the {stage} within {limit:?}")]
-    TimedOut {
-        /// What it was at.
-        stage: &'static str,
-        /// The limit.
-        limit: Duration,
-    },
-    /// The server does not accept us.
-    #[error(transparent)]
-    Login(#[from] AuthError),
-    /// Nobody wants a session any more.
-    #[error("stopped while connecting")]
-    Stopped,
-}
-
-impl ConnectError {
-    /// Whether it takes a person, and there was none, or none who would answer.
-    pub(super) fn lacked_a_person(&self) -> bool {
-        matches!(self, Self::Login(AuthError::PersonNeeded { .. } | AuthError::GivenUp(_)))
-    }
-
-    /// How the server may take another attempt.
-    pub(super) fn offence(&self) -> Offence {
-        match self {
-            Self::Reach(_) | Self::NoAnswer { .. } | Self::Stopped => Offence::None,
-            Self::Handshake(_) | Self::TimedOut { .. } => Offence::TurnedAway,
-            Self::HostKey(_) | Self::Login(_) => Offence::Refused,
-        }
-    }
+    jumps: JumpHosts,
+    /// What `ssh` would do with the last server on the way, once it was asked.
+    hop: OnceCell<ClientConfig>,
+    /// How many sessions a server on the way has; by default as its login allows.
+    hop_size: Option<PoolSize>,
+    /// Who wants to go through this server, and itself at the end.
+    trail: Trail,
 }
 
 /// Whether a login may ask a person.
@@ -100,8 +72,20 @@ pub(super) struct Connected {
 }
 
 impl Connector {
-    /// Prepares to connect as `config` says; `prompter` asks where a person is needed.
-    pub fn new(config: ClientConfig, prompter: Prompter) -> Self {
+    /// Prepares to connect as `config` says; `prompter` asks where a person is needed, and what lies
+    /// on the way is one of `jumps`.
+    pub fn new(config: ClientConfig, prompter: Prompter, jumps: &JumpHosts) -> Self {
+        let own = Arc::downgrade(&jumps.hop(&config));
+        Self::on_the_way(config, prompter, jumps, vec![own])
+    }
+
+    /// For a server that others wait for.
+    pub(super) fn on_the_way(
+        config: ClientConfig,
+        prompter: Prompter,
+        jumps: &JumpHosts,
+        trail: Trail,
+    ) -> Self {
         let policy = Arc::new(HostKeyPolicy::new(&config, &prompter));
         Self {
             config,
@@ -109,6 +93,10 @@ impl Connector {
             credentials: Credentials::default(),
             prompter,
             distance: Distance::default(),
+            jumps: jumps.clone(),
+            hop: OnceCell::new(),
+            hop_size: None,
+            trail,
         }
     }
 
@@ -124,42 +112,135 @@ impl Connector {
     /// Dropped in mid-way, the connection is cut and nothing of it stays behind.
     pub(super) async fn connect(&self, asking: Asking) -> Result<Connected, ConnectError> {
         let begun = Instant::now();
-        let config = &self.config;
-        let limit = config.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
-        let reached = reach::connect_tcp(&config.host_name, config.port, config.address_family);
-        let socket = tokio::time::timeout(limit, reached)
-            .await
-            .map_err(|_| ConnectError::NoAnswer { limit })??;
-        let window = self.distance.window(&socket, begun.elapsed()).await;
-        let socket = SshSocket::new(socket, UNACKNOWLEDGED)
-            .map_err(|error| ConnectError::Handshake(error.to_string()))?;
+        let (wire, command) = self.wire().await?;
+        // The state of a login is large and short-lived.
+        let connected = Box::pin(self.over(wire, asking, begun)).await;
+        match (connected, command) {
+            // What is told of the command explains the rest.
+            (Err(error), Some(end)) if error.is_end() => {
+                Err(self.command_failed(error, &end).await)
+            }
+            (connected, _) => connected,
+        }
+    }
 
+    /// What carries the bytes to the server.
+    async fn wire(&self) -> Result<(Wire, Option<CommandEnd>), ConnectError> {
+        match &self.config.way {
+            Way::Direct => Ok((Wire::Tcp(self.reach().await?), None)),
+            Way::Jump(jump) => Ok((self.jump(jump).await?, None)),
+            Way::Command(command) => {
+                let started = ProxyCommand::start(command);
+                let (command, end) = started.map_err(ConnectError::Shell)?;
+                Ok((Wire::Command(command), Some(end)))
+            }
+        }
+    }
+
+    async fn reach(&self) -> Result<SshSocket, ConnectError> {
+        let limit = self.connect_limit();
+        let mut left = self.config.connection_attempts.max(1);
+        loop {
+            let reached = timeout(limit, reach::connect_tcp(Reach::new(&self.config))).await;
+            let error = match reached {
+                Ok(Ok(socket)) => {
+                    return SshSocket::new(socket, UNACKNOWLEDGED).map_err(ConnectError::Socket);
+                }
+                Ok(Err(error)) => error.into(),
+                Err(_) => ConnectError::NoAnswer { address: self.address(), limit },
+            };
+            left -= 1;
+            if left == 0 {
+                return Err(error);
+            }
+            debug!(%error, "trying again in a second");
+            sleep(BETWEEN_ATTEMPTS).await;
+        }
+    }
+
+    async fn jump(&self, jump: &Jump) -> Result<Wire, ConnectError> {
+        let next = self.target()?;
+        let hop = self.hop.get_or_try_init(|| JumpHosts::last_of(jump)).await?;
+        let hop = self.jumps.hop(hop);
+        let wanted = Wanted { next: &next, limit: self.connect_limit(), size: self.hop_size };
+        let opened = hop.open(&self.jumps, self.trail.clone(), wanted).await?;
+        Ok(Wire::Channel(opened))
+    }
+
+    /// This server, for one on the way to connect to.
+    fn target(&self) -> Result<Target, ConnectError> {
+        let host = &self.config.host_name;
+        let parsed = host.parse::<Host>().and_then(|h| Destination::new(h, self.config.port));
+        parsed
+            .map(Target::Host)
+            .map_err(|why| ConnectError::Unnameable { host: error::name(host), why })
+    }
+
+    /// The server as a place, escaped.
+    fn address(&self) -> String {
+        match &self.config.way {
+            Way::Direct | Way::Jump(_) => {
+                let host = error::name(&self.config.host_name);
+                let port = self.config.port;
+                if host.contains(':') {
+                    format!("[{host}]:{port}")
+                } else {
+                    format!("{host}:{port}")
+                }
+            }
+            Way::Command(_) => format!("{} (by its ProxyCommand)", error::name(&self.config.name)),
+        }
+    }
+
+    fn connect_limit(&self) -> Duration {
+        self.config.connect_timeout.unwrap_or(CONNECT_TIMEOUT)
+    }
+
+    async fn command_failed(&self, error: ConnectError, end: &CommandEnd) -> ConnectError {
+        let Way::Command(command) = &self.config.way else { return error };
+        let Some((status, said)) = end.told().await else { return error };
+        ConnectError::Command { command: error::name(command), status, said }
+    }
+
+    /// Shakes hands and logs in.
+    async fn over(
+        &self,
+        wire: Wire,
+        asking: Asking,
+        begun: Instant,
+    ) -> Result<Connected, ConnectError> {
+        let mut stream = BufReader::with_capacity(READ_BUFFER, wire);
+        let window = self.distance.window(&mut stream, begun.elapsed()).await;
         let cut = CancellationToken::new();
         // Cuts the transport on every early return, so that the library's task ends.
         let guard = cut.clone().drop_guard();
         let observed = Arc::new(Observed::default());
         let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
-        let socket = BufReader::with_capacity(READ_BUFFER, socket);
-        let transport = Transport::new(socket, &cut, Arc::clone(&observed.received));
+        let transport = Transport::new(stream, &cut, &observed.traffic);
         let handshake =
             client::connect_stream(self.library_config(window).await, transport, handler);
-        let mut handle =
-            self.within("handshake", handshake).await?.map_err(|error| handler_error(&error))?;
+        let failed = |error: HandlerError| {
+            let said = observed.facts().end.filter(|_| error.is_end());
+            let (address, head) = (self.address(), observed.traffic.head());
+            ConnectError::handshake(error, Circumstances { address, head, said })
+        };
+        let mut handle = self.within("handshake", &observed, handshake).await?.map_err(failed)?;
         let binding = handle.agent_session_binding();
         observed
             .check_signature(binding.map_or(&[], |binding| binding.signature()))
-            .map_err(|error| handler_error(&error))?;
+            .map_err(failed)?;
         let prompter = match asking {
             Asking::Allowed => self.prompter.clone(),
             Asking::Never => self.prompter.silent(),
         };
-        let login = auth::authenticate(&mut handle, config, &self.credentials, &prompter);
-        let login = match self.within("login", login).await? {
+        let login = auth::authenticate(&mut handle, &self.config, &self.credentials, &prompter);
+        let login = match self.within("login", &observed, login).await? {
             Ok(login) => login,
             Err(error) => return Err(with_last_words(error, &observed).await.into()),
         };
-        let barrier = self.within("login", barrier(&handle)).await?;
-        let session = Session::new(handle, observed, guard.disarm(), barrier);
+        let barrier = self.within("login", &observed, barrier(&handle)).await?;
+        let wear = Wear::of(&self.config.rekey_limit);
+        let session = Session::new(handle, observed, guard.disarm(), barrier, wear);
         Ok(Connected { session, login, took: begun.elapsed() })
     }
 
@@ -168,15 +249,19 @@ impl Connector {
     async fn within<T>(
         &self,
         stage: &'static str,
+        observed: &Observed,
         work: impl Future<Output = T>,
     ) -> Result<T, ConnectError> {
         let mut work = std::pin::pin!(work);
         let limit = self.config.connect_timeout.unwrap_or(HANDSHAKE_TIMEOUT).max(MIN_HANDSHAKE);
         loop {
-            match tokio::time::timeout(limit, work.as_mut()).await {
+            match timeout(limit, work.as_mut()).await {
                 Ok(done) => return Ok(done),
                 Err(_) if self.prompter.is_waiting() => debug!(stage, "waiting for an answer"),
-                Err(_) => return Err(ConnectError::TimedOut { stage, limit }),
+                Err(_) => {
+                    let (address, head) = (self.address(), observed.traffic.head());
+                    return Err(ConnectError::late(stage, limit, address, &head));
+                }
             }
         }
     }
@@ -197,6 +282,18 @@ impl Connector {
         let announced = session.announced_host_keys().await;
         self.policy.follow(announced, async |keys| session.prove_host_keys(keys).await).await;
         std::future::pending().await
+    }
+
+    /// A server on the way has no more sessions than this one.
+    pub(super) fn size_hops(&mut self, size: Option<PoolSize>) {
+        self.hop_size = size.map(PoolSize::starting_at_one);
+    }
+
+    /// Lets what lies behind this server go over its pool.
+    pub(super) fn share(&self, pool: &Pool) {
+        if let Some(own) = self.trail.last().and_then(Weak::upgrade) {
+            own.share(pool);
+        }
     }
 
     /// Whether a person can be asked.
@@ -228,31 +325,33 @@ impl Connector {
     }
 
     async fn preferred(&self) -> Preferred {
-        let mut preferred = Preferred::DEFAULT;
-        let offer = self.policy.offer().await;
-        preferred.key = Cow::Owned(offer.keys);
-        preferred.host_key_certificates = Cow::Owned(offer.certificates);
-        preferred.cipher = Cow::Owned(ciphers());
-        preferred.compression = Cow::Borrowed(&[compression::NONE]);
-        // The groups above 4096 bits would hold up the runtime's thread for long.
-        let slow = [kex::DH_G17_SHA512, kex::DH_G18_SHA512, kex::DH_GEX_SHA256];
-        preferred.kex.to_mut().retain(|name| !slow.contains(name));
-        preferred
+        let algorithms = &self.config.algorithms;
+        let mut offer = self.policy.offer().await;
+        if let Some(names) = &algorithms.host_keys {
+            // In the order that was asked for.
+            let (keys, certificates) = (&offer.keys, &offer.certificates);
+            let key = |name: &String| keys.iter().find(|key| key.as_str() == name).cloned();
+            let certificate = |name: &String| {
+                certificates.iter().find(|key| key.to_certificate_type() == *name).cloned()
+            };
+            (offer.keys, offer.certificates) = (
+                names.iter().filter_map(key).collect(),
+                names.iter().filter_map(certificate).collect(),
+            );
+        }
+        Preferred {
+            kex: Cow::Owned(algorithms.key_exchanges.clone()),
+            key: Cow::Owned(offer.keys),
+            host_key_certificates: Cow::Owned(offer.certificates),
+            cipher: Cow::Owned(algorithms.ciphers.clone()),
+            mac: Cow::Owned(algorithms.macs.clone()),
+            compression: match self.config.compression {
+                // The other form begins before the login, with whoever is there.
+                Switch::On => Cow::Borrowed(&[compression::ZLIB_LEGACY, compression::NONE]),
+                Switch::Off => Cow::Borrowed(&[compression::NONE]),
+            },
+        }
     }
-}
-
-/// The fastest first: AES-GCM where the processor has instructions for it.
-fn ciphers() -> Vec<cipher::Name> {
-    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
-    let aes = std::arch::is_x86_feature_detected!("aes");
-    #[cfg(target_arch = "aarch64")]
-    let aes = std::arch::is_aarch64_feature_detected!("aes");
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
-    let aes = false;
-    let gcm = [cipher::AES_128_GCM, cipher::AES_256_GCM];
-    let chacha = [cipher::CHACHA20_POLY1305];
-    let ctr = [cipher::AES_128_CTR, cipher::AES_192_CTR, cipher::AES_256_CTR];
-    if aes { [&gcm[..], &chacha, &ctr].concat() } else { [&chacha[..], &gcm, &ctr].concat() }
 }
 
 /// Whether the server told its signature algorithms, which OpenSSH does since 7.2.
@@ -267,20 +366,9 @@ async fn barrier(handle: &Handle<SessionHandler>) -> Barrier {
 async fn with_last_words(error: AuthError, observed: &Observed) -> AuthError {
     if matches!(error, AuthError::Disconnected { .. }) {
         // The session's task ends right after the login has heard of it.
-        let _ = tokio::time::timeout(LAST_WORDS, observed.closed.cancelled()).await;
+        let _ = timeout(LAST_WORDS, observed.closed.cancelled()).await;
     }
     error.with_last_words(observed.facts().end)
-}
-
-fn handler_error(error: &HandlerError) -> ConnectError {
-    let text = error.in_words();
-    match error {
-        HandlerError::HostKey(_) => ConnectError::HostKey(text),
-        HandlerError::Library(_)
-        | HandlerError::KeyType { .. }
-        | HandlerError::SignatureType { .. }
-        | HandlerError::Unasked(_) => ConnectError::Handshake(text),
-    }
 }
 
 /// How long the TCP connection may take, where `ConnectTimeout` does not say.
@@ -293,6 +381,8 @@ const MIN_HANDSHAKE: Duration = Duration::from_secs(5);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
 /// How long the end of a session may take to be known.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// `ConnectionAttempts` are made one a second, as with `ssh`.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 /// How often an idle session is pinged, where `ServerAliveInterval` does not say.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// The largest packet that the library can take, in bytes.

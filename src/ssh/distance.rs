@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio::time::timeout;
 
 /// What the connections to one server have shown of its distance.
@@ -18,15 +18,20 @@ pub(super) struct Distance {
 }
 
 impl Distance {
-    /// The window for the channels of a session over `socket`, in bytes. The library fixes it before
+    /// The window for the channels of a session over `stream`, in bytes. The library fixes it before
     /// the handshake, and takes none after.
     ///
     /// A server is near when its first byte comes within [`NEAR`]. How long it took to connect tells
     /// less: what accepts may be a relay on this machine. It decides only where a server that was near
     /// is slow to answer, since it may be busy. A server that waits for the client's first word
     /// counts as far.
-    pub(super) async fn window(&self, socket: &TcpStream, connecting: Duration) -> u32 {
-        let near = match timeout(NEAR, socket.readable()).await {
+    pub(super) async fn window(
+        &self,
+        stream: &mut (impl AsyncBufRead + Unpin),
+        connecting: Duration,
+    ) -> u32 {
+        // What has come stays in the buffer. An end or a fault is the handshake's to tell.
+        let near = match timeout(NEAR, stream.fill_buf()).await {
             Ok(_) => true,
             Err(_) => self.was_near.load(Relaxed) && connecting < NEAR,
         };
@@ -44,28 +49,24 @@ const FAR_WINDOW: u32 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::io::{AsyncWriteExt, BufReader, duplex};
 
     use super::*;
 
     #[tokio::test]
     async fn who_speaks_at_once_is_near_and_who_waits_is_far() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let silent = TcpStream::connect(address).await.expect("it listens");
-        let (_server, _) = listener.accept().await.expect("it comes");
-        let speaks = TcpStream::connect(address).await.expect("it listens");
-        let (mut server, _) = listener.accept().await.expect("it comes");
+        let (silent, _server) = duplex(64);
+        let (speaks, mut server) = duplex(64);
         server.write_all(b"SSH-2.0-x\r\n").await.expect("room");
+        let (mut silent, mut speaks) = (BufReader::new(silent), BufReader::new(speaks));
 
         let (soon, late) = (Duration::ZERO, NEAR);
         let distance = Distance::default();
-        assert_eq!(distance.window(&silent, soon).await, FAR_WINDOW, "nothing is known of it");
-        speaks.readable().await.expect("it has arrived");
-        assert_eq!(distance.window(&speaks, late).await, NEAR_WINDOW);
-        assert_eq!(distance.window(&silent, soon).await, NEAR_WINDOW, "it may be busy");
-        assert_eq!(distance.window(&silent, late).await, FAR_WINDOW, "it may have moved");
-        assert_eq!(distance.window(&silent, soon).await, FAR_WINDOW);
+        assert_eq!(distance.window(&mut silent, soon).await, FAR_WINDOW, "nothing is known of it");
+        assert_eq!(distance.window(&mut speaks, late).await, NEAR_WINDOW);
+        assert_eq!(speaks.buffer(), b"SSH-2.0-x\r\n", "nothing is lost");
+        assert_eq!(distance.window(&mut silent, soon).await, NEAR_WINDOW, "it may be busy");
+        assert_eq!(distance.window(&mut silent, late).await, FAR_WINDOW, "it may have moved");
+        assert_eq!(distance.window(&mut silent, soon).await, FAR_WINDOW);
     }
 }

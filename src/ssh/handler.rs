@@ -1,10 +1,10 @@
 //! What the server tells us out of turn: its host key, its banner, failures of channels, and its
 //! wish to open channels, which is refused.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
+use russh::compression::Compression;
 use russh::keys::ssh_encoding::Decode;
 use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId, ChannelOpenFailure};
@@ -15,6 +15,7 @@ use tracing::{debug, info};
 use super::host_key::{HostKeyError, HostKeyPolicy, Updates, same_type};
 use super::open_failure::{OpenFailures, TargetFault};
 use super::remote_listener::{Arrival, At, Refusal, Registry};
+use super::transport::Traffic;
 use super::unasked::{TooMany, Unasked};
 use crate::printable::{Lines, printable};
 
@@ -25,8 +26,8 @@ pub(super) struct Observed {
     pub(super) failures: OpenFailures,
     /// Cancelled when the session's task has ended, for whatever reason.
     pub(super) closed: CancellationToken,
-    /// Bytes that came from the server, whatever they say.
-    pub(super) received: Arc<AtomicU64>,
+    /// What came from the server, whatever it says.
+    pub(super) traffic: Arc<Traffic>,
     /// Where the server listens for us.
     pub(super) registry: Registry,
     /// The host keys that the server says it has; empty until it says so.
@@ -144,16 +145,28 @@ impl Facts {
 }
 
 impl HandlerError {
-    /// What happened, fit for a terminal: one line, but for a host key that is refused.
-    pub(super) fn in_words(&self) -> String {
-        use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
+    /// Whether it is the end of the connection, and nothing else.
+    pub(super) fn is_end(&self) -> bool {
+        use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         match self {
             // The library has three ways to say so, and calls one of them "early eof".
-            Self::Library(russh::Error::Disconnect | russh::Error::HUP) => CLOSED.to_owned(),
-            Self::Library(russh::Error::IO(error)) => match error.kind() {
-                UnexpectedEof | ConnectionAborted | ConnectionReset => CLOSED.to_owned(),
-                _ => one_line(&error.to_string()),
-            },
+            Self::Library(russh::Error::Disconnect | russh::Error::HUP) => true,
+            Self::Library(russh::Error::IO(error)) => matches!(
+                error.kind(),
+                UnexpectedEof | ConnectionAborted | ConnectionReset | BrokenPipe
+            ),
+            Self::Library(_)
+            | Self::HostKey(_)
+            | Self::KeyType { .. }
+            | Self::SignatureType { .. }
+            | Self::Unasked(_) => false,
+        }
+    }
+
+    /// What happened, fit for a terminal: one line, but for a host key that is refused.
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            end if end.is_end() => CLOSED.to_owned(),
             // Written for the user, in lines; what is not ours in it is escaped and bounded.
             Self::HostKey(error) => error.to_string(),
             other => one_line(&other.to_string()),
@@ -233,7 +246,7 @@ impl Handler for SessionHandler {
         }
         facts.host_key_signature = Some(names.key.clone());
         names.kex.as_ref().clone_into(&mut facts.key_exchange);
-        names.cipher.as_ref().clone_into(&mut facts.cipher);
+        facts.cipher = protection(names);
         Ok(())
     }
 
@@ -361,6 +374,18 @@ impl Handler for SessionHandler {
         };
         self.observed.ended(end);
         Ok(())
+    }
+}
+
+/// The cipher, the MAC where it is another than the cipher's own, and the compression.
+fn protection(names: &russh::Names) -> String {
+    let mut text = names.cipher.as_ref().to_owned();
+    if !text.contains("gcm") && !text.contains("poly1305") {
+        text = format!("{text} with {}", names.server_mac.as_ref());
+    }
+    match names.server_compression {
+        Compression::None => text,
+        Compression::Zlib | Compression::ZlibOpenSSH => format!("{text}, compressed"),
     }
 }
 

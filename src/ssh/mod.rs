@@ -8,12 +8,14 @@ pub mod demo_server;
 mod distance;
 mod handler;
 mod host_key;
+mod jump;
 mod known_hosts;
 mod load;
 mod monitor;
 mod open_failure;
 mod pool;
 mod prompt;
+mod proxy_command;
 mod reach;
 mod remote_listener;
 mod server_name;
@@ -23,16 +25,19 @@ pub(crate) mod testing;
 mod transport;
 mod unasked;
 mod wake;
+mod wire;
 
 pub use auth::{AuthError, Credentials, Tried};
 pub use channel::{Channel, ChannelGone, ChannelReader, ChannelWriter, Incoming};
 pub use client_config::{
-    AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfigSource, ConfiguredForwards,
-    IdentityAgent, IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch,
-    UpdateHostKeys,
+    AddressFamily, Algorithms, AuthMethod, ClientConfig, ConfigError, ConfigSource,
+    ConfiguredForwards, IdentityAgent, IdentityFile, IdentityOrigin, InvalidJumpList, Jump,
+    JumpList, NoneAvailable, Origin, RekeyLimit, SshOptions, StrictHostKeyChecking, Switch,
+    UpdateHostKeys, Way,
 };
-pub use connect::{ConnectError, Connector};
+pub use connect::{ConnectError, Connector, NoCommonAlgorithm, Stage};
 pub use host_key::{CertificateFault, HostKeyError, RefusedKey, RevocationError};
+pub use jump::{Carry, JumpHosts};
 pub use known_hosts::{KnownHostsError, RecordedKey};
 pub(crate) use load::Pace;
 pub use open_failure::TargetFault;
@@ -45,3 +50,4 @@ pub use reach::ReachError;
 pub use remote_listener::{Forwarded, ListenError, Place, Refusal, RemoteListener};
 pub use server_name::{InvalidServerName, ServerName};
 pub use session::OpenError;
+pub use wire::ByteStream;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Channel;
+use super::client_config::RekeyLimit;
 use super::handler::{Facts, Observed, SessionHandler};
 use super::host_key::proof::{self, ProofError};
 use super::load::Load;
@@ -30,6 +31,7 @@ pub(super) struct Session {
     load: Arc<Load>,
     cut: CancellationToken,
     barrier: Barrier,
+    wear: Wear,
     since: Instant,
     drained: CancellationToken,
     stuck: AtomicBool,
@@ -38,6 +40,13 @@ pub(super) struct Session {
     round_trip: AtomicU64,
     probe: Notify,
     suspect: Notify,
+}
+
+/// How long a session serves: the keys are not renewed from our side, so it is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wear {
+    bytes: u64,
+    age: Duration,
 }
 
 /// Why a channel was not opened.
@@ -68,6 +77,7 @@ impl Session {
         observed: Arc<Observed>,
         cut: CancellationToken,
         barrier: Barrier,
+        wear: Wear,
     ) -> Self {
         Self {
             handle,
@@ -75,6 +85,7 @@ impl Session {
             load: Arc::default(),
             cut,
             barrier,
+            wear,
             since: Instant::now(),
             drained: CancellationToken::new(),
             stuck: AtomicBool::new(false),
@@ -214,8 +225,8 @@ impl Session {
     /// Whether it has served long enough: the keys are not renewed from our side, and channels that
     /// we had to close, or that failed to open, each leave something behind in the library.
     pub(super) fn is_worn(&self) -> bool {
-        self.since.elapsed() > MAX_AGE
-            || self.load.carried() > MAX_BYTES
+        self.since.elapsed() > self.wear.age
+            || self.load.carried() > self.wear.bytes
             || self.load.closed_by_us() + self.observed.failures.count() > MAX_LEFTOVERS
     }
 
@@ -257,7 +268,7 @@ impl Session {
 
     /// Bytes that came from the server so far, whatever they say.
     pub(super) fn received(&self) -> u64 {
-        self.observed.received.load(Relaxed)
+        self.observed.traffic.received()
     }
 
     /// The last round trip to the server, where one was measured.
@@ -357,6 +368,20 @@ impl std::fmt::Debug for Session {
     }
 }
 
+impl Wear {
+    /// As `RekeyLimit` says, within reason: a session costs a login.
+    pub(super) fn of(limit: &RekeyLimit) -> Self {
+        let bytes = limit.bytes.unwrap_or(MAX_BYTES).clamp(MIN_BYTES, MAX_BYTES);
+        Self { bytes, age: limit.age.unwrap_or(MAX_AGE).clamp(MIN_AGE, MAX_AGE) }
+    }
+}
+
+impl Default for Wear {
+    fn default() -> Self {
+        Self::of(&RekeyLimit::default())
+    }
+}
+
 type OpenFuture = Pin<Box<dyn Future<Output = Result<Channel, OpenError>> + Send>>;
 
 /// A channel that is being opened. See [`Session::open`].
@@ -390,5 +415,9 @@ const GOODBYE: Duration = Duration::from_millis(500);
 const MAX_AGE: Duration = Duration::from_secs(12 * 3600);
 /// A session that has carried so many bytes takes no new channels.
 const MAX_BYTES: u64 = 256 << 30;
+/// No `RekeyLimit` makes it less than this.
+const MIN_AGE: Duration = Duration::from_secs(600);
+/// No `RekeyLimit` makes it less than this.
+const MIN_BYTES: u64 = 1 << 30;
 /// So many channels with something left behind are enough (3.4 kB each).
 const MAX_LEFTOVERS: usize = 10_000;

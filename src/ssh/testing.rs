@@ -18,7 +18,7 @@ use super::host_key::HostKeyPolicy;
 use super::load::Load;
 use super::pool::placement::Wish;
 use super::prompt::Prompter;
-use super::session::{Barrier, Session};
+use super::session::{Barrier, Session, Wear};
 use super::transport::Transport;
 use crate::destination::Destination;
 
@@ -57,12 +57,13 @@ impl TestSession {
             channel_buffer_size: 1024,
             ..client::Config::default()
         };
-        let transport = Transport::new(ours, &cut, Arc::clone(&observed.received));
+        let transport = Transport::new(ours, &cut, &observed.traffic);
         let handshake = client::connect_stream(Arc::new(config), transport, handler);
         let mut handle = handshake.await.expect("a handshake");
         let login = handle.authenticate_none("me").await.expect("an answer");
         assert!(login.success(), "everybody may log in");
-        let session = Arc::new(Session::new(handle, observed, cut, Barrier::Missing));
+        let session =
+            Arc::new(Session::new(handle, observed, cut, Barrier::Missing, Wear::default()));
         Self { session, opened, cancelled }
     }
 

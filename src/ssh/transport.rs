@@ -10,8 +10,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,24 +20,50 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+/// What came through a transport, for those who look on.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    received: AtomicU64,
+    head: Mutex<Vec<u8>>,
+}
+
+impl Traffic {
+    /// How many bytes have come.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
+    /// The first of them: how the other side introduces itself.
+    pub(super) fn head(&self) -> Vec<u8> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A stream that fails once its token is cancelled.
 pub(super) struct Transport<S> {
     stream: S,
     /// Bytes until the next turn of the others.
     turn: usize,
-    received: Arc<AtomicU64>,
+    traffic: Arc<Traffic>,
+    /// What may still be kept of the beginning, in bytes.
+    head: usize,
     // One for each direction: a future remembers one waker only.
     cut_read: Pin<Box<WaitForCancellationFutureOwned>>,
     cut_write: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl<S> Transport<S> {
-    /// Wraps `stream`; cancelling `cut` ends it. `received` counts the bytes that it reads.
-    pub(super) fn new(stream: S, cut: &CancellationToken, received: Arc<AtomicU64>) -> Self {
+    /// Wraps `stream`; cancelling `cut` ends it. `traffic` tells what it reads.
+    pub(super) fn new(stream: S, cut: &CancellationToken, traffic: &Arc<Traffic>) -> Self {
         Self {
             stream,
             turn: TURN,
-            received,
+            traffic: Arc::clone(traffic),
+            head: HEAD,
             cut_read: Box::pin(cut.clone().cancelled_owned()),
             cut_write: Box::pin(cut.clone().cancelled_owned()),
         }
@@ -65,7 +91,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
             ready @ Poll::Ready(_) => {
                 let read = buf.filled().len() - before;
                 this.turn = this.turn.saturating_sub(read);
-                this.received.fetch_add(read as u64, Relaxed);
+                this.traffic.received.fetch_add(read as u64, Relaxed);
+                if this.head > 0 {
+                    let kept = read.min(this.head);
+                    this.traffic.lock().extend(&buf.filled()[before..before + kept]);
+                    this.head -= kept;
+                }
                 ready
             }
         }
@@ -178,6 +209,8 @@ impl AsyncWrite for SshSocket {
     }
 }
 
+/// What is kept of the beginning: a version and some lines before it (RFC 4253 section 4.2). In bytes.
+const HEAD: usize = 1024;
 /// What is read before the others have a turn, in bytes: about what the second-level cache holds.
 const TURN: usize = 256 * 1024;
 
@@ -191,7 +224,7 @@ mod tests {
     async fn a_cut_ends_a_read_and_a_write_that_wait() {
         let (near, _far) = duplex(1);
         let cut = CancellationToken::new();
-        let (mut read, mut write) = tokio::io::split(Transport::new(near, &cut, Arc::default()));
+        let (mut read, mut write) = tokio::io::split(Transport::new(near, &cut, &Arc::default()));
         let reading = tokio::spawn(async move { read.read_u8().await });
         let writing = tokio::spawn(async move { write.write_all(b"more than fits").await });
         tokio::task::yield_now().await;
@@ -205,14 +238,14 @@ mod tests {
     #[tokio::test]
     async fn bytes_pass_until_then() {
         let (near, mut far) = duplex(64);
-        let received = Arc::default();
-        let mut near = Transport::new(near, &CancellationToken::new(), Arc::clone(&received));
+        let traffic = Arc::default();
+        let mut near = Transport::new(near, &CancellationToken::new(), &traffic);
         near.write_all(b"hello").await.expect("room");
         let mut seen = [0; 5];
         far.read_exact(&mut seen).await.expect("what was written");
         assert_eq!(&seen, b"hello");
         far.write_all(b"bye").await.expect("room");
         near.read_exact(&mut [0; 3]).await.expect("what was written");
-        assert_eq!(received.load(Relaxed), 3);
+        assert_eq!((traffic.received(), traffic.head()), (3, b"bye".to_vec()));
     }
 }

@@ -22,3 +22,4 @@ mod sessions;
 mod startup;
 mod stdio;
 mod support;
+mod ways;

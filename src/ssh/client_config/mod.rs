@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use super::server_name::ServerName;
 
+mod algorithms;
+mod connection;
 mod forwards;
 mod local;
 mod parse;
@@ -16,7 +18,10 @@ mod settings;
 mod signatures;
 #[cfg(test)]
 mod tests;
+mod unhonoured;
 
+pub use algorithms::{Algorithms, NoneAvailable};
+pub use connection::{InvalidJumpList, Jump, JumpList, Origin, RekeyLimit, Way};
 pub use forwards::ConfiguredForwards;
 
 /// The flags of a command line that change what `ssh` would do. They are handed on to `ssh -G`.
@@ -34,6 +39,18 @@ pub struct SshOptions {
     pub identities: Vec<PathBuf>,
     /// `-4` or `-6`.
     pub address_family: Option<AddressFamily>,
+    /// `-J`.
+    pub jumps: Option<JumpList>,
+    /// `-b`.
+    pub bind_address: Option<String>,
+    /// `-B`.
+    pub bind_interface: Option<String>,
+    /// `-C`.
+    pub compression: Switch,
+    /// `-c`.
+    pub ciphers: Option<String>,
+    /// `-m`.
+    pub macs: Option<String>,
 }
 
 /// What `ssh` would do with one server.
@@ -89,6 +106,21 @@ pub struct ClientConfig {
     /// After how many probes without an answer the server is lost, 3 by default
     /// (`ServerAliveCountMax`).
     pub server_alive_count_max: u32,
+    /// How to get there (`ProxyJump`, `ProxyCommand`).
+    pub way: Way,
+    /// Where connections come from (`BindAddress`, `BindInterface`).
+    pub origin: Origin,
+    /// How often to try, a second apart, before it counts as a failure; 1 by default
+    /// (`ConnectionAttempts`).
+    pub connection_attempts: u32,
+    /// Whether the system looks after silent connections (`TCPKeepAlive`).
+    pub tcp_keep_alive: Switch,
+    /// What to offer in the key exchange (`KexAlgorithms`, `Ciphers`, `MACs`, `HostKeyAlgorithms`).
+    pub algorithms: Algorithms,
+    /// Whether data is compressed (`Compression`, `-C`).
+    pub compression: Switch,
+    /// How long the keys of a session serve (`RekeyLimit`).
+    pub rekey_limit: RekeyLimit,
     /// Which addresses of the server are tried (`AddressFamily`).
     pub address_family: AddressFamily,
     /// Whether nobody may be asked anything (`BatchMode`).
@@ -172,11 +204,12 @@ pub enum UpdateHostKeys {
 }
 
 /// A yes or no of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Switch {
     /// Yes.
     On,
     /// No.
+    #[default]
     Off,
 }
 
@@ -246,6 +279,26 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// The servers to pass cannot be read.
+    #[error("ProxyJump: {0}; a list looks like user@first:22,second")]
+    Jump(InvalidJumpList),
+    /// Of a configured list nothing is left.
+    #[error(transparent)]
+    NoAlgorithm(#[from] NoneAvailable),
+    /// A token that `ssh` has not in this place.
+    #[error("{keyword} has the token %{token}; those that it can have are %%, %h, %n, %p and %r")]
+    Token {
+        /// The keyword of `ssh_config`.
+        keyword: &'static str,
+        /// The character, escaped.
+        token: String,
+    },
+    /// A proxy command that would pass a descriptor.
+    #[error(
+        "ProxyUseFdpass is not supported: have the ProxyCommand carry the data itself, or use \
+         ProxyJump"
+    )]
+    DescriptorPassing,
     /// A configuration file was named, and only `ssh` can read it.
     #[error("-F needs the program ssh, which is not installed")]
     NeedsSsh,
@@ -259,8 +312,8 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Unsupported`] when the configuration has a jump host, a proxy command or
-    /// another thing without which a connection would not be the one that was asked for.
+    /// [`ConfigError::Unsupported`] when the configuration has something without which a connection
+    /// would not be the one that was asked for.
     ///
     /// # Cancel safety
     ///
@@ -271,8 +324,9 @@ impl ClientConfig {
     ) -> Result<(Self, ConfigSource), ConfigError> {
         match query::run_ssh("ssh", name, options).await? {
             Some(output) => {
+                let usual = query::usual("ssh").await?;
                 let local = local::Local::from_environment();
-                Ok((parse::parse(&output, name, options, &local)?, ConfigSource::Ssh))
+                Ok((parse::parse(&output, usual, name, options, &local)?, ConfigSource::Ssh))
             }
             None => Self::without_ssh(name, options),
         }

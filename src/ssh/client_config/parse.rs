@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::algorithms;
+use super::connection::{self, Tokens};
 use super::forwards::{self, Wording};
 use super::local::Local;
 use super::settings::{Settings, invalid};
 use super::signatures;
+use super::unhonoured;
 use super::{
     AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfiguredForwards, IdentityAgent,
     IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch, UpdateHostKeys,
@@ -13,14 +16,16 @@ use super::{
 use crate::printable::{Lines, printable};
 use crate::ssh::server_name::ServerName;
 
-/// Reads what `ssh -G` printed: a keyword and its value a line.
+/// Reads what `ssh -G` printed: a keyword and its value a line. `usual` is what it prints for an empty
+/// configuration.
 pub(super) fn parse(
     output: &str,
+    usual: &str,
     name: &ServerName,
     options: &SshOptions,
     local: &Local,
 ) -> Result<ClientConfig, ConfigError> {
-    let settings = Settings::from_lines(output);
+    let settings = Settings::from_lines(output).against(usual);
     let missing = |keyword| ConfigError::Invalid { keyword, value: String::new() };
     let host_name = settings.first("hostname").ok_or(missing("HostName"))?.to_owned();
     let user = settings.first("user").ok_or(missing("User"))?.to_owned();
@@ -28,6 +33,7 @@ pub(super) fn parse(
     let port = u16::try_from(port).ok().filter(|p| *p != 0).ok_or(missing("Port"))?;
     let forwards = forwards::read(&settings, Wording::Printed)?;
     let config = build(&settings, Place { host_name, port, user }, name, options, local)?;
+    unhonoured::tell(&settings, name);
     Ok(ClientConfig { forwards, ..config })
 }
 
@@ -41,12 +47,10 @@ pub(super) fn defaults(
         return Err(ConfigError::NeedsSsh);
     }
     let mut settings = Settings::from_options(&options.options);
+    overrule_by_flags(&mut settings, options);
     settings.fill_in(&DEFAULTS);
     if options.identities.is_empty() && settings.first("identityfile").is_none() {
         settings.fill_in(&DEFAULT_IDENTITIES);
-    }
-    if let Some(family) = options.address_family {
-        settings.overrule("addressfamily", family_keyword(family));
     }
     let port = match (options.port, settings.number("port", "Port", 0)?, name.port) {
         (Some(port), _, _) | (None, 0, Some(port)) => port,
@@ -61,6 +65,29 @@ pub(super) fn defaults(
     let forwards = forwards::read(&settings, Wording::Written)?;
     let config = build(&settings, Place { host_name, port, user }, name, options, local)?;
     Ok(ClientConfig { forwards, ..config })
+}
+
+/// What `ssh -G` does with the flags that stand for a keyword.
+fn overrule_by_flags(settings: &mut Settings, options: &SshOptions) {
+    let jumps = options.jumps.as_ref().map(ToString::to_string);
+    let texts = [
+        ("proxyjump", &jumps),
+        ("bindaddress", &options.bind_address),
+        ("bindinterface", &options.bind_interface),
+        ("ciphers", &options.ciphers),
+        ("macs", &options.macs),
+    ];
+    for (keyword, value) in texts {
+        if let Some(value) = value {
+            settings.overrule(keyword, value);
+        }
+    }
+    if options.compression.is_on() {
+        settings.overrule("compression", "yes");
+    }
+    if let Some(family) = options.address_family {
+        settings.overrule("addressfamily", family_keyword(family));
+    }
 }
 
 /// Where to connect, and as whom.
@@ -78,6 +105,14 @@ fn build(
     local: &Local,
 ) -> Result<ClientConfig, ConfigError> {
     refuse_unsupported(settings, name)?;
+    let tokens = Tokens {
+        host_name: &place.host_name,
+        name: &name.host,
+        port: place.port,
+        user: &place.user,
+    };
+    let way = connection::way(settings, options, &tokens)?;
+    connection::refuse_descriptors(settings, &way)?;
     let alive = settings.time("serveraliveinterval", "ServerAliveInterval")?;
     let mut config = ClientConfig {
         name: name.host.clone(),
@@ -101,6 +136,13 @@ fn build(
         connect_timeout: settings.time("connecttimeout", "ConnectTimeout")?,
         server_alive_interval: alive,
         server_alive_count_max: settings.number("serveralivecountmax", "ServerAliveCountMax", 3)?,
+        way,
+        origin: connection::origin(settings),
+        connection_attempts: settings.number("connectionattempts", "ConnectionAttempts", 1)?,
+        tcp_keep_alive: settings.switch("tcpkeepalive", Switch::On),
+        algorithms: algorithms::read(settings)?,
+        compression: settings.switch("compression", Switch::Off),
+        rekey_limit: connection::rekey_limit(settings)?,
         address_family: family(settings.first("addressfamily"))?,
         batch_mode: settings.switch("batchmode", Switch::Off),
         pubkey_authentication: settings.switch("pubkeyauthentication", Switch::On),
@@ -247,13 +289,8 @@ fn methods(value: Option<&str>) -> Vec<AuthMethod> {
 
 /// What we would have to do and cannot: the keyword as `ssh -G` prints it, as users write it, and
 /// the way out.
-const UNSUPPORTED: [(&str, &str, &str); 5] = [
-    ("proxyjump", "ProxyJump", "-o ProxyJump=none connects directly"),
-    ("proxycommand", "ProxyCommand", "-o ProxyCommand=none connects directly"),
-    ("knownhostscommand", "KnownHostsCommand", "put the keys into a file of UserKnownHostsFile"),
-    ("bindaddress", "BindAddress", "take it out of the configuration of this host"),
-    ("bindinterface", "BindInterface", "take it out of the configuration of this host"),
-];
+const UNSUPPORTED: [(&str, &str, &str); 1] =
+    [("knownhostscommand", "KnownHostsCommand", "put the keys into a file of UserKnownHostsFile")];
 
 /// OpenSSH's defaults that are not "no", "none" or the first of their kind (`ssh_config(5)`).
 const DEFAULTS: [(&str, &str); 2] = [

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 use super::{AddressFamily, ConfigError, SshOptions};
 use crate::printable::{Lines, printable};
@@ -44,6 +45,18 @@ pub(super) async fn run_ssh(
     Err(ConfigError::Refused(said))
 }
 
+/// What `ssh -G` prints where nobody has configured anything: what differs from it, somebody wanted.
+/// Asked once.
+pub(super) async fn usual(program: &str) -> Result<&'static str, ConfigError> {
+    static USUAL: OnceCell<String> = OnceCell::const_new();
+    let ask = async || {
+        let name = ServerName { user: None, host: "localhost".into(), port: None };
+        let nothing = SshOptions { config_file: Some("none".into()), ..SshOptions::default() };
+        Ok(run_ssh(program, &name, &nothing).await?.unwrap_or_default())
+    };
+    USUAL.get_or_try_init(ask).await.map(String::as_str)
+}
+
 /// The first of each option counts for `ssh`, so the flags stand before the name's user and port.
 fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     // No command and no terminal, so that `Match sessiontype` sees what we are.
@@ -61,6 +74,21 @@ fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     for file in &options.identities {
         push("-i", file.into());
     }
+    // Before the options: `ssh` takes no -J after an option that sets a way.
+    if let Some(jumps) = &options.jumps {
+        push("-J", jumps.to_string().into());
+    }
+    let texts = [
+        ("-b", &options.bind_address),
+        ("-B", &options.bind_interface),
+        ("-c", &options.ciphers),
+        ("-m", &options.macs),
+    ];
+    for (flag, value) in texts {
+        if let Some(value) = value {
+            push(flag, value.into());
+        }
+    }
     for option in &options.options {
         push("-o", option.into());
     }
@@ -69,6 +97,9 @@ fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     }
     if let Some(port) = name.port {
         push("-p", port.to_string().into());
+    }
+    if options.compression.is_on() {
+        out.push("-C".into());
     }
     match options.address_family {
         Some(AddressFamily::Inet) => out.push("-4".into()),
@@ -87,6 +118,7 @@ const MAX_MESSAGE: usize = 2000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ssh::client_config::Switch;
 
     fn texts(name: &str, options: &SshOptions) -> Vec<String> {
         let name = name.parse().expect(name);
@@ -104,9 +136,15 @@ mod tests {
             user: Some("-oProxyCommand=x".into()),
             identities: vec!["-i".into(), "b".into()],
             address_family: Some(AddressFamily::Inet6),
+            jumps: Some("u@a:1,ssh://[::1]:2".parse().expect("two hops")),
+            bind_address: Some("-x".into()),
+            compression: Switch::On,
+            macs: Some("m".into()),
+            ..SshOptions::default()
         };
-        let expected = "-G|-N|-T|-F|my config|-p|2|-l|-oProxyCommand=x|-i|-i|-i|b|-o|Port=1|-o|\
-                        User=; rm -rf /|-l|me|-p|3|-6|--|host";
+        let expected = "-G|-N|-T|-F|my config|-p|2|-l|-oProxyCommand=x|-i|-i|-i|b|\
+                        -J|u@a:1,ssh://[::1]:2|-b|-x|-m|m|-o|Port=1|-o|\
+                        User=; rm -rf /|-l|me|-p|3|-C|-6|--|host";
         assert_eq!(texts("me@host:3", &options).join("|"), expected);
     }
 

@@ -9,15 +9,23 @@ use crate::printable::{Lines, printable};
 
 /// Keywords in lower case with their values; of several values the first counts.
 #[derive(Debug)]
-pub(super) struct Settings(Vec<(String, String)>);
+pub(super) struct Settings {
+    pairs: Pairs,
+    /// What there is where nobody has configured anything.
+    usual: Pairs,
+}
+
+type Pairs = Vec<(String, String)>;
 
 impl Settings {
+    /// Reads what `ssh -G` prints.
     pub(super) fn from_lines(output: &str) -> Self {
-        let pair = |line: &str| {
-            let (keyword, value) = line.split_once(' ')?;
-            Some((keyword.to_ascii_lowercase(), value.trim_end_matches('\r').to_owned()))
-        };
-        Self(output.lines().filter_map(pair).collect())
+        Self { pairs: read_lines(output), usual: Vec::new() }
+    }
+
+    /// With what `ssh -G` prints for an empty configuration.
+    pub(super) fn against(self, usual: &str) -> Self {
+        Self { usual: read_lines(usual), ..self }
     }
 
     /// Reads `Key=Value` and `Key Value`; one pair of quotes around the value goes.
@@ -31,23 +39,40 @@ impl Settings {
             let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
             Some((keyword.to_ascii_lowercase(), inner.unwrap_or(value).to_owned()))
         };
-        Self(options.iter().filter_map(pair).collect())
+        Self { pairs: options.iter().filter_map(pair).collect(), usual: Vec::new() }
     }
 
     pub(super) fn fill_in(&mut self, pairs: &[(&str, &str)]) {
-        self.0.extend(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        self.pairs.extend(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
     }
 
     pub(super) fn overrule(&mut self, keyword: &str, value: &str) {
-        self.0.insert(0, (keyword.to_owned(), value.to_owned()));
+        self.pairs.insert(0, (keyword.to_owned(), value.to_owned()));
     }
 
     pub(super) fn all(&self, keyword: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(k, _)| k == keyword).map(|(_, value)| value.as_str())
+        self.pairs.iter().filter(move |(k, _)| k == keyword).map(|(_, value)| value.as_str())
     }
 
     pub(super) fn first(&self, keyword: &str) -> Option<&str> {
         self.all(keyword).next()
+    }
+
+    /// The first of all values of two keywords, and which one it is of.
+    pub(super) fn first_of(&self, keywords: [&str; 2]) -> Option<(&str, &str)> {
+        let pair = self.pairs.iter().find(|(k, _)| keywords.contains(&k.as_str()))?;
+        Some((&pair.0, &pair.1))
+    }
+
+    /// The value, where it is not the one that it has by itself.
+    pub(super) fn configured(&self, keyword: &str) -> Option<&str> {
+        self.first(keyword).filter(|_| self.is_configured(keyword))
+    }
+
+    /// Whether the values are not those that the keyword has by itself.
+    pub(super) fn is_configured(&self, keyword: &str) -> bool {
+        let usual = self.usual.iter().filter(|(k, _)| k == keyword).map(|(_, v)| v.as_str());
+        !self.all(keyword).eq(usual)
     }
 
     pub(super) fn switch(&self, keyword: &str, default: Switch) -> Switch {
@@ -93,6 +118,15 @@ impl Settings {
     }
 }
 
+/// A keyword and its value a line.
+fn read_lines(output: &str) -> Pairs {
+    let pair = |line: &str| {
+        let (keyword, value) = line.split_once(' ')?;
+        Some((keyword.to_ascii_lowercase(), value.trim_end_matches('\r').to_owned()))
+    };
+    output.lines().filter_map(pair).collect()
+}
+
 /// Takes a list of paths apart. `ssh -G` prints paths with spaces without quotes, so a word that
 /// does not begin as the first one does (with `/` or `~`) belongs to the path before it.
 fn split_paths(value: &str) -> Vec<String> {
@@ -112,7 +146,7 @@ fn split_paths(value: &str) -> Vec<String> {
 }
 
 /// `90`, `2m`, `1h30m`: seconds (`sshd_config(5)`, TIME FORMATS).
-fn parse_time(text: &str) -> Option<u64> {
+pub(super) fn parse_time(text: &str) -> Option<u64> {
     let (mut total, mut number) = (0_u64, None::<u64>);
     for c in text.chars() {
         if let Some(digit) = c.to_digit(10) {

@@ -87,7 +87,7 @@ fn name(text: &str) -> ServerName {
 }
 
 fn parse(output: &str) -> Result<ClientConfig, ConfigError> {
-    super::parse::parse(output, &name("FOO.Example"), &SshOptions::default(), &local())
+    super::parse::parse(output, "", &name("FOO.Example"), &SshOptions::default(), &local())
 }
 
 fn defaults(server: &str, options: &SshOptions) -> Result<ClientConfig, ConfigError> {
@@ -182,23 +182,18 @@ fn the_agent_of_each_spelling() {
 
 #[test]
 fn what_would_be_another_connection_is_refused() {
-    for (line, word) in [
-        ("proxyjump jump@h:22", "ProxyJump"),
-        ("proxycommand nc %h %p", "ProxyCommand"),
-        ("knownhostscommand /bin/keys %H", "KnownHostsCommand"),
-        ("bindaddress 127.0.0.1", "BindAddress"),
-        ("bindinterface lo", "BindInterface"),
-    ] {
-        match parse(&format!("{PLAIN}{line}\n")) {
-            Err(ConfigError::Unsupported { keyword, .. }) => assert_eq!(keyword, word),
-            other => panic!("{line}: {other:?}"),
-        }
-        let (keyword, value) = line.split_once(' ').expect("two words");
-        let told = defaults("foo", &with_options(&[&format!("{keyword}={value}")]));
-        assert!(matches!(told, Err(ConfigError::Unsupported { .. })), "{line}: {told:?}");
+    let (line, word) = ("knownhostscommand /bin/keys %H", "KnownHostsCommand");
+    match parse(&format!("{PLAIN}{line}\n")) {
+        Err(ConfigError::Unsupported { keyword, .. }) => assert_eq!(keyword, word),
+        other => panic!("{line}: {other:?}"),
     }
+    let (keyword, value) = line.split_once(' ').expect("two words");
+    let told = defaults("foo", &with_options(&[&format!("{keyword}={value}")]));
+    assert!(matches!(told, Err(ConfigError::Unsupported { .. })), "{line}: {told:?}");
     assert!(parse(&format!("{PLAIN}proxyjump none\n")).is_ok());
-    assert!(parse(&format!("{PLAIN}proxycommand none\nproxyusefdpass no\n")).is_ok());
+    assert!(parse(&format!("{PLAIN}proxycommand none\nproxyusefdpass yes\n")).is_ok());
+    let told = parse(&format!("{PLAIN}proxycommand x\nproxyusefdpass yes\n"));
+    assert!(matches!(told, Err(ConfigError::DescriptorPassing)), "{told:?}");
 }
 
 #[test]
@@ -247,7 +242,7 @@ fn keys_of_the_command_line_come_first_and_stay_when_missing() {
         identities: vec!["~/missing".into(), "/tmp/with space/id".into()],
         ..SshOptions::default()
     };
-    let config = super::parse::parse(RICH, &name("foo"), &options, &local()).expect("readable");
+    let config = super::parse::parse(RICH, "", &name("foo"), &options, &local()).expect("readable");
     assert_eq!(
         paths(&config),
         [
@@ -347,8 +342,26 @@ async fn the_ssh_of_this_machine() {
     assert_eq!(config.connect_timeout, Some(Duration::from_secs(9)));
     assert_eq!(config.address_family, AddressFamily::Inet);
 
-    let told = ClientConfig::query(&name("jump"), &options).await;
-    assert!(matches!(told, Err(ConfigError::Unsupported { keyword: "ProxyJump", .. })), "{told:?}");
+    let (config, _) = ClientConfig::query(&name("jump"), &options).await.expect("ssh -G");
+    let Way::Jump(jump) = config.way else { panic!("no jump: {:?}", config.way) };
+    assert_eq!(jump.last().0.host, "other");
+    let flags = SshOptions {
+        jumps: Some("a,b".parse().expect("two")),
+        ciphers: Some("aes256-ctr".into()),
+        bind_address: Some("::1".into()),
+        compression: Switch::On,
+        ..with_options(&["ProxyCommand=x", "RekeyLimit=2G 1h", "TCPKeepAlive=no"])
+    };
+    let (config, _) = ClientConfig::query(&name("jump"), &flags).await.expect("ssh -G");
+    let Way::Jump(jump) = &config.way else { panic!("no jump: {:?}", config.way) };
+    assert_eq!((jump.last().0.host.as_str(), config.compression), ("b", Switch::On));
+    assert_eq!(config.algorithms.ciphers, [russh::cipher::AES_256_CTR]);
+    assert_eq!(config.algorithms.macs.len(), 4, "nobody configured any");
+    assert_eq!(
+        (config.origin, config.tcp_keep_alive),
+        (Origin::Address("::1".into()), Switch::Off)
+    );
+    assert_eq!(config.rekey_limit.bytes, Some(2 << 30));
 
     let bad = with_options(&["NoSuchOption=1"]);
     let told = ClientConfig::query(&name("alias"), &bad).await;

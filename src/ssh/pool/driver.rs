@@ -325,6 +325,9 @@ impl Driver {
             let mut status = lock(&self.shared.status);
             status.reason = reason;
             status.down = down;
+            if prospect == Prospect::Bad {
+                status.failures += 1;
+            }
         }
         // Whoever has another server to go to need not wait for this one.
         self.shared.changed.notify_waiters();

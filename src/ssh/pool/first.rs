@@ -23,6 +23,19 @@ pub struct FirstSession {
     pub took: Duration,
 }
 
+impl FirstSession {
+    /// What is known of it, in a line.
+    pub fn describe(&self, server: &str) -> String {
+        format!(
+            "{server} in {} ms (host key {}, {}, {})",
+            self.took.as_millis(),
+            self.host_key_type,
+            self.key_exchange,
+            self.cipher,
+        )
+    }
+}
+
 /// The first attempt to connect to a server, under way.
 #[derive(Debug)]
 pub struct FirstAttempt(oneshot::Receiver<Result<FirstSession, ConnectError>>);

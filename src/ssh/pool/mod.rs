@@ -72,10 +72,16 @@ struct Shared {
     driver: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// There is no session, and another attempt to have one has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoSession;
+
 /// Why there is no session, and who waits for one.
 #[derive(Debug, Default)]
 struct Status {
     reason: String,
+    /// Attempts that failed while no session was there.
+    failures: usize,
     /// Requests that wait for a session.
     waiting: usize,
     /// Listeners that wait for a session to be on.
@@ -107,7 +113,8 @@ impl Pool {
     ///
     /// Without a `size`, a server whose login needs a person gets one session, and any other the
     /// default.
-    pub fn begin(connector: Connector, size: Option<PoolSize>) -> (Self, FirstAttempt) {
+    pub fn begin(mut connector: Connector, size: Option<PoolSize>) -> (Self, FirstAttempt) {
+        connector.size_hops(size);
         let shared = Arc::new(Shared {
             connector,
             sessions: Mutex::default(),
@@ -122,7 +129,9 @@ impl Pool {
         let (tell, first) = first::channel();
         let driver = Driver::new(Arc::clone(&shared), size, tell);
         *lock(&shared.driver) = Some(tokio::spawn(driver.run()));
-        (Self(shared), first)
+        let pool = Self(shared);
+        pool.0.connector.share(&pool);
+        (pool, first)
     }
 
     /// The server's name, as the user gave it.
@@ -177,6 +186,24 @@ impl Pool {
         }
     }
 
+    /// As [`Self::place`], but waits no longer than until an attempt to connect has failed.
+    pub(super) async fn place_or_fail(&self, target: &Target) -> Result<Placed, NoSession> {
+        let failures = || lock(&self.0.status).failures;
+        let before = failures();
+        let mut place = std::pin::pin!(self.place(target));
+        loop {
+            let changed = self.0.changed.notified();
+            tokio::select! {
+                biased;
+                placed = &mut place => return Ok(placed),
+                () = changed => {}
+            }
+            if failures() != before {
+                return Err(NoSession);
+            }
+        }
+    }
+
     /// Why there is no session, as far as it is known.
     pub fn reason(&self) -> String {
         lock(&self.0.status).reason.clone()
@@ -195,6 +222,11 @@ impl Pool {
     /// Whether it has ended, with all of its sessions.
     pub fn is_over(&self) -> bool {
         lock(&self.0.driver).as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Whether it has been told to end, or to take no more channels.
+    pub(super) fn is_shut_down(&self) -> bool {
+        self.0.stop.is_cancelled() || self.0.retired.is_cancelled()
     }
 
     /// Says goodbye to the server on every session, and ends them.

@@ -31,6 +31,11 @@ impl PoolSize {
         }
     }
 
+    /// From one on, with the same most.
+    pub(in crate::ssh) fn starting_at_one(self) -> Self {
+        Self { min: 1, ..self }
+    }
+
     /// One session, and never another.
     pub(super) fn single() -> Self {
         Self { min: 1, max: 1 }

@@ -1,0 +1,381 @@
+//! Why there is no session: what happened, at which server, and what to do.
+
+use std::fmt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use russh::AlgorithmKind;
+
+use super::super::auth::AuthError;
+use super::super::client_config::ConfigError;
+use super::super::handler::HandlerError;
+use super::super::host_key::HostKeyError;
+use super::super::open_failure::TargetFault;
+use super::super::pool::Offence;
+use super::super::reach::ReachError;
+use crate::destination::InvalidDestination;
+use crate::printable::{Lines, printable};
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No TCP connection to the server.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
+    /// Nothing came back from the server's address within the limit.
+    #[error(
+        "no answer from {address} within {} s; a firewall may be in between, or the host is down \
+         (ConnectTimeout sets the limit)",
+        limit.as_secs()
+    )]
+    NoAnswer {
+        /// The host and the port.
+        address: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The socket cannot be set up.
+    #[error("the connection cannot be set up: {0}")]
+    Socket(std::io::Error),
+    /// What answers does not speak as an SSH server.
+    #[error("{} is no SSH server that can be spoken to: it says '{said}'; check the host and the port", .address)]
+    NotSsh {
+        /// The host and the port.
+        address: String,
+        /// Its first line, escaped and bounded.
+        said: String,
+    },
+    /// The server turns clients away before it greets them.
+    #[error(
+        "{address} turns us away: '{said}'; it has too many clients, or has had too many failures"
+    )]
+    TurnedAway {
+        /// The host and the port.
+        address: String,
+        /// Its words, escaped and bounded.
+        said: String,
+    },
+    /// The connection ended in the handshake.
+    #[error("{address} {}{}", .stage, Said(said.as_deref()))]
+    Closed {
+        /// The host and the port.
+        address: String,
+        /// When.
+        stage: Stage,
+        /// The server's words, escaped and bounded.
+        said: Option<String>,
+    },
+    /// We and the server have nothing in common.
+    #[error("{0}")]
+    NoCommonAlgorithm(Box<NoCommonAlgorithm>),
+    /// The host key is not to be trusted.
+    #[error(transparent)]
+    HostKey(Box<HostKeyError>),
+    /// The server broke the protocol.
+    #[error("the handshake failed: {0}")]
+    Protocol(String),
+    /// Version, key exchange or login took longer than the limit.
+    #[error("{address} did not finish the {stage} within {} s", limit.as_secs())]
+    TimedOut {
+        /// The host and the port.
+        address: String,
+        /// What it was at.
+        stage: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The server does not accept us.
+    #[error(transparent)]
+    Login(#[from] AuthError),
+    /// The proxy command did not bring us to a server.
+    #[error("the ProxyCommand '{command}' {}{}", CommandEnded(*status), Said(Some(said)))]
+    Command {
+        /// The command, escaped and bounded.
+        command: String,
+        /// How it ended, where it did.
+        status: Option<ExitStatus>,
+        /// The last line that it wrote to its standard error, escaped and bounded.
+        said: String,
+    },
+    /// The shell for the proxy command cannot be run.
+    #[error("the shell for the ProxyCommand cannot be run (SHELL): {0}")]
+    Shell(std::io::Error),
+    /// A server on the way failed us.
+    #[error("at the jump host {hop}: {failure}")]
+    Hop {
+        /// Its name, as the user gave it.
+        hop: String,
+        /// What happened there. Not the source: the text is complete.
+        failure: Box<ConnectError>,
+    },
+    /// A server on the way has no session, and its attempts are told on their own.
+    #[error("the jump host {hop} has no session: {reason}")]
+    HopLost {
+        /// Its name, as the user gave it.
+        hop: String,
+        /// What the last attempt said.
+        reason: String,
+    },
+    /// A server on the way did not connect to the next.
+    #[error("the jump host {hop} could not connect to {next}: {}", Far(*fault))]
+    HopTarget {
+        /// Its name, as the user gave it.
+        hop: String,
+        /// The host and the port that it was asked for.
+        next: String,
+        /// Why not.
+        fault: TargetFault,
+    },
+    /// A jump host cannot be asked for this name.
+    #[error("a jump host cannot be asked for {host}: {why}")]
+    Unnameable {
+        /// The host, escaped.
+        host: String,
+        /// What is wrong with it.
+        why: InvalidDestination,
+    },
+    /// A server would be passed on the way to itself.
+    #[error("the jump hosts lead in a circle: {0}; set ProxyJump none for one of them")]
+    Circle(String),
+    /// Nobody wants a session any more.
+    #[error("stopped while connecting")]
+    Stopped,
+    /// It is not known what `ssh` would do at a server on the way.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// When a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Before the server said anything.
+    Greeting,
+    /// After that, before the keys were agreed on.
+    KeyExchange,
+}
+
+/// We and a server have nothing in common.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no common {what} with {address}: offered from here: {ours}; by the server: {theirs}; \
+     {keyword} in ssh_config says what is offered"
+)]
+pub struct NoCommonAlgorithm {
+    address: String,
+    what: &'static str,
+    keyword: &'static str,
+    ours: String,
+    theirs: String,
+}
+
+/// What is known of a handshake that failed, besides the error.
+pub(super) struct Circumstances {
+    /// The host and the port.
+    pub(super) address: String,
+    /// The first bytes from the server.
+    pub(super) head: Vec<u8>,
+    /// The server's reason to disconnect.
+    pub(super) said: Option<String>,
+}
+
+impl ConnectError {
+    /// Whether it takes a person, and there was none, or none who would answer.
+    pub(in crate::ssh) fn lacked_a_person(&self) -> bool {
+        if let Self::Hop { failure, .. } = self {
+            return failure.lacked_a_person();
+        }
+        matches!(self, Self::Login(AuthError::PersonNeeded { .. } | AuthError::GivenUp(_)))
+    }
+
+    /// How the server may take another attempt.
+    pub(in crate::ssh) fn offence(&self) -> Offence {
+        match self {
+            Self::Reach(_)
+            | Self::NoAnswer { .. }
+            | Self::Socket(_)
+            | Self::Command { .. }
+            | Self::Shell(_)
+            | Self::HopLost { .. }
+            | Self::HopTarget { .. }
+            | Self::Unnameable { .. }
+            | Self::Circle(_)
+            | Self::Config(_)
+            | Self::Stopped => Offence::None,
+            Self::NotSsh { .. }
+            | Self::TurnedAway { .. }
+            | Self::Closed { .. }
+            | Self::NoCommonAlgorithm(_)
+            | Self::Protocol(_)
+            | Self::TimedOut { .. } => Offence::TurnedAway,
+            Self::HostKey(_) | Self::Login(_) => Offence::Refused,
+            Self::Hop { failure, .. } => failure.offence(),
+        }
+    }
+
+    /// What happened at a server on the way. Where that was not the fault of this one, but of one
+    /// before it, that one alone is named.
+    pub(in crate::ssh) fn at_hop(self, hop: &str) -> Self {
+        match self {
+            error @ (Self::Hop { .. }
+            | Self::HopLost { .. }
+            | Self::HopTarget { .. }
+            | Self::Circle(_)) => error,
+            error => Self::Hop { hop: name(hop), failure: Box::new(error) },
+        }
+    }
+
+    /// Whether all that is known is that nothing more came.
+    pub(super) fn is_end(&self) -> bool {
+        matches!(self, Self::Closed { .. } | Self::Login(AuthError::Disconnected { .. }))
+    }
+
+    /// A handshake that failed.
+    pub(super) fn handshake(error: HandlerError, circumstances: Circumstances) -> Self {
+        let Circumstances { address, head, said } = circumstances;
+        match error {
+            HandlerError::HostKey(error) => Self::HostKey(Box::new(error)),
+            HandlerError::Library(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {
+                let (what, keyword) = kind_in_words(&kind);
+                let (ours, theirs) = (list(&ours), list(&theirs));
+                Self::NoCommonAlgorithm(Box::new(NoCommonAlgorithm {
+                    address,
+                    what,
+                    keyword,
+                    ours,
+                    theirs,
+                }))
+            }
+            error => match greeting(&head) {
+                Greeting::Foreign(said) => Self::foreign(address, said),
+                Greeting::None if error.is_end() => {
+                    Self::Closed { address, stage: Stage::Greeting, said }
+                }
+                Greeting::Ssh if error.is_end() => {
+                    Self::Closed { address, stage: Stage::KeyExchange, said }
+                }
+                Greeting::None | Greeting::Ssh => Self::Protocol(error.in_words()),
+            },
+        }
+    }
+
+    /// A server that does not begin as SSH servers do.
+    fn foreign(address: String, said: String) -> Self {
+        // What `sshd` says in place of a greeting, with `MaxStartups` and `PerSourcePenalties`.
+        let full = ["Exceeded MaxStartups", "Not allowed at this time"];
+        if full.iter().any(|words| said.starts_with(words)) {
+            return Self::TurnedAway { address, said };
+        }
+        Self::NotSsh { address, said }
+    }
+
+    /// A handshake that did not end within its limit.
+    pub(super) fn late(stage: &'static str, limit: Duration, address: String, head: &[u8]) -> Self {
+        match greeting(head) {
+            Greeting::Foreign(said) => Self::foreign(address, said),
+            Greeting::None | Greeting::Ssh => Self::TimedOut { address, stage, limit },
+        }
+    }
+}
+
+/// How a server begins.
+enum Greeting {
+    /// It has said nothing.
+    None,
+    /// As SSH servers do, perhaps after some lines of text.
+    Ssh,
+    /// Otherwise: its first line.
+    Foreign(String),
+}
+
+fn greeting(head: &[u8]) -> Greeting {
+    let mut lines = head.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let Some(first) = lines.next() else { return Greeting::None };
+    let speaks = |line: &[u8]| line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-");
+    if speaks(first) || lines.any(speaks) {
+        return Greeting::Ssh;
+    }
+    let text = String::from_utf8_lossy(first);
+    Greeting::Foreign(printable(text.trim_end(), MAX_SAID, Lines::One))
+}
+
+fn list(names: &[String]) -> String {
+    printable(&names.join(", "), MAX_LIST, Lines::One)
+}
+
+pub(super) fn name(text: &str) -> String {
+    printable(text, MAX_NAME, Lines::One)
+}
+
+fn kind_in_words(kind: &AlgorithmKind) -> (&'static str, &'static str) {
+    match kind {
+        AlgorithmKind::Kex => ("key exchange", "KexAlgorithms"),
+        AlgorithmKind::Key => ("type of host key", "HostKeyAlgorithms"),
+        AlgorithmKind::Cipher => ("cipher", "Ciphers"),
+        AlgorithmKind::Compression => ("compression", "Compression"),
+        AlgorithmKind::Mac => ("MAC", "MACs"),
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeting => {
+                "closed the connection before it said anything; it may be overloaded, or not let this \
+                 machine in"
+            }
+            Self::KeyExchange => "closed the connection during the key exchange",
+        })
+    }
+}
+
+struct Said<'a>(Option<&'a str>);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None | Some("") => Ok(()),
+            Some(said) => write!(f, ": {said}"),
+        }
+    }
+}
+
+struct CommandEnded(Option<ExitStatus>);
+
+impl fmt::Display for CommandEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            // `exit status: 1`, `signal: 9 (SIGKILL)`.
+            Some(status) => write!(f, "ended with {status} before there was a session"),
+            None => f.write_str("closed the connection before there was a session"),
+        }
+    }
+}
+
+struct Far(TargetFault);
+
+impl fmt::Display for Far {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            TargetFault::Refused => {
+                "the connection was refused; check the port, and that the server runs"
+            }
+            TargetFault::NameNotFound => {
+                "the name is not known there; check HostName in ssh_config"
+            }
+            TargetFault::NoRoute => "there is no route to it from there",
+            TargetFault::NetworkUnreachable => "the network cannot be reached from there",
+            TargetFault::TimedOut => "it did not answer in time",
+            TargetFault::Prohibited => {
+                "it is forbidden there (AllowTcpForwarding and PermitOpen in its sshd_config)"
+            }
+            TargetFault::Uncertain => "it does not say why",
+        })
+    }
+}
+
+/// Characters of a server's first line that are shown.
+const MAX_SAID: usize = 200;
+/// Characters of a list of algorithms that are shown.
+const MAX_LIST: usize = 600;
+/// Characters of a name that are shown.
+const MAX_NAME: usize = 200;

@@ -1,0 +1,51 @@
+//! What is said of a handshake that fails.
+
+use super::super::handler::HandlerError;
+use super::error::Circumstances;
+use super::*;
+
+fn told(error: russh::Error, head: &[u8]) -> String {
+    let circumstances =
+        Circumstances { address: "host:22".into(), head: head.to_vec(), said: None };
+    ConnectError::handshake(HandlerError::from(error), circumstances).to_string()
+}
+
+#[test]
+fn what_a_server_says_first_tells_what_it_is() {
+    let cases: [(&[u8], &str); 6] = [
+        (b"", "host:22 closed the connection before it said anything"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "host:22 closed the connection during the key exchange"),
+        (b"hello\nSSH-2.0-x\r\n", "host:22 closed the connection during the key exchange"),
+        (b"HTTP/1.1 400 Bad\x1b[2J\r\nx", "it says 'HTTP/1.1 400 Bad\\u{1b}[2J'; check the host"),
+        (b"SSH-1.5-old\n", "it says 'SSH-1.5-old'"),
+        (b"Exceeded MaxStartups\r\n", "host:22 turns us away: 'Exceeded MaxStartups'"),
+    ];
+    for (head, words) in cases {
+        let told = told(russh::Error::Disconnect, head);
+        assert!(told.contains(words), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    let endless = told(russh::Error::Version, &[b'x'; 1024]);
+    assert!(endless.len() < 400, "{endless}");
+}
+
+#[test]
+fn both_lists_are_told_where_there_is_nothing_in_common() {
+    let error = russh::Error::NoCommonAlgo {
+        kind: russh::AlgorithmKind::Cipher,
+        ours: vec!["a".into(), "b".into()],
+        theirs: vec!["c\x1b".into()],
+    };
+    let told = told(error, b"SSH-2.0-x\r\n");
+    let words = "no common cipher with host:22: offered from here: a, b; by the server: c\\u{1b}; \
+                 Ciphers in ssh_config says what is offered";
+    assert_eq!(told, words);
+}
+
+#[test]
+fn the_hop_that_failed_is_named_and_no_other() {
+    let error = ConnectError::Protocol("nonsense".into());
+    let error = error.at_hop("inner\n").at_hop("outer");
+    assert_eq!(error.to_string(), "at the jump host inner\\n: the handshake failed: nonsense");
+    assert_eq!(error.offence(), super::super::pool::Offence::TurnedAway);
+}
