@@ -1,13 +1,14 @@
 //! The parts on their own: greetings at the front door, a relay through an SSH server in this
-//! process, and placement.
+//! process, placement, and the rules.
 
+use std::fmt::Write as _;
 use std::future::ready;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use sockeye::destination::Destination;
+use sockeye::destination::{Destination, Host};
 use sockeye::dial::{
     Connected, CurrentRoutes, DEADLINE, DialFailure, Dialer, Routes, Routing, Servers, Way,
 };
@@ -16,7 +17,7 @@ use sockeye::listen::stream::ClientStream;
 use sockeye::listen::{Accepted, Door, FrontDoor, GreetingLimits};
 use sockeye::relay::{BacklogLimits, Relayer};
 use sockeye::request::{Protocol, Request, Source};
-use sockeye::route::Router;
+use sockeye::route::{Action, ConditionsBuilder, List, Query, Router, Rule};
 use sockeye::ssh::demo_server::DemoServer;
 use sockeye::ssh::placement::{View, Wish, choose};
 use sockeye::ssh::{ClientConfig, Connector, JumpHosts, Pool, Prompter, SshOptions};
@@ -158,6 +159,70 @@ fn placement(criterion: &mut Criterion) {
     });
 }
 
+fn rules(criterion: &mut Criterion) {
+    for entries in [10, 10_000, 1_000_000] {
+        let list = list_of(entries);
+        eprintln!("a list of {}: {} bytes", list.len(), list.heap_bytes());
+        let mut builder = ConditionsBuilder::new();
+        builder.list(Arc::new(list));
+        let conditions = builder.build().expect("conditions");
+        let rule = Rule { name: "list".into(), conditions, action: Action::Reject };
+        let router = Router::new(vec![rule], Action::Direct { addresses: None });
+        let mut group = criterion.benchmark_group(format!("rules, a list of {entries}"));
+        for (what, host) in [
+            ("a name that is there", name_of(entries / 2)),
+            ("a name below one that is there", format!("a.b.{}", name_of(0))),
+            ("a name that is not there", "www.example.com".to_owned()),
+            ("an address that is there", "10.0.0.7".to_owned()),
+            ("an IPv6 address that is not there", "2001:db8::1".to_owned()),
+        ] {
+            let host: Host = host.parse().expect("a host");
+            let query = Query {
+                host: Some(&host),
+                port: Some(443),
+                listener: "bench",
+                source: None,
+                user: None,
+            };
+            group.bench_function(what, |bencher| {
+                bencher.iter(|| router.decide(black_box(&query), None));
+            });
+        }
+    }
+}
+
+/// So many names, every tenth of them as a suffix, and a prefix for every ten of them.
+fn list_of(entries: usize) -> List {
+    let mut text = String::new();
+    for n in 0..entries {
+        if n % 10 == 0 {
+            let (mixed, length) = (mix(n), 24 + n / 10 % 9);
+            let [_, _, _, _, a, b, c, d] = mixed.to_be_bytes();
+            let (a, b) = if n == 0 { (10, 0) } else { (a, b) };
+            writeln!(text, "{a}.{b}.{c}.{d}/{}", if n == 0 { 8 } else { length })
+                .expect("memory takes everything");
+            text.push_str("*.");
+        }
+        writeln!(text, "{}", name_of(n)).expect("memory takes everything");
+    }
+    List::read(text.as_bytes(), "bench", &mut ()).expect("entries")
+}
+
+/// Names that have as little in common as names have.
+fn name_of(n: usize) -> String {
+    let letters = mix(n).to_be_bytes().map(|byte| char::from(b'a' + byte % 26));
+    let top = ["com", "net", "org", "co.uk"][n % 4];
+    format!("{}{n}.{top}", String::from_iter(letters))
+}
+
+/// Spreads numbers over all bits (the last step of the `SplitMix64` generator).
+fn mix(n: usize) -> u64 {
+    let n = (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let n = (n ^ n >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ n >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ n >> 31
+}
+
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
 }
@@ -165,5 +230,5 @@ fn runtime() -> Runtime {
 /// How much one round of the relay moves, in bytes.
 const DOWNLOAD: usize = 32 << 20;
 
-criterion_group!(benches, greetings, relays, placement);
+criterion_group!(benches, greetings, relays, placement, rules);
 criterion_main!(benches);

@@ -1,9 +1,34 @@
 //! Which way a request goes: pure and synchronous, from a [`Query`] to a [`Decision`].
+//!
+//! A [`Router`] holds the [`Rule`]s, each of them with [`Conditions`] and an [`Action`]; the first
+//! whose conditions hold decides. The same walk over the rules decides a request and explains the
+//! decision. Nothing here looks a name up: a rule that needs it says so ([`Outcome::Resolve`]), and
+//! is asked again with what was found.
 
+mod addresses;
+mod conditions;
+mod conditions_builder;
 mod decision;
+mod destinations;
+mod explanation;
+mod keys;
+mod list;
+mod names;
+mod port_range;
 mod query;
 mod router;
+mod rule;
+#[cfg(test)]
+mod tests;
+mod trace;
 
+pub use conditions::{Conditions, Resolve};
+pub use conditions_builder::{ConditionError, ConditionsBuilder};
 pub use decision::{Action, Decision, Outcome, Select, Via};
+pub use explanation::{Explanation, Resolver};
+pub use list::{InvalidEntry, List, ListError, Mistake, Mistakes, Progress};
+pub use port_range::{InvalidPortRange, PortRange};
 pub use query::Query;
 pub use router::Router;
+pub use rule::Rule;
+pub use trace::{Finding, Kind, Reason, Step, Verdict};

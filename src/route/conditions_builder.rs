@@ -1,0 +1,250 @@
+//! From what is written in a configuration file to [`Conditions`].
+
+use std::sync::Arc;
+
+use aho_corasick::AhoCorasick;
+use regex::bytes::{RegexBuilder, RegexSetBuilder};
+
+use super::addresses::{AddressSetBuilder, parse_prefix};
+use super::conditions::{Conditions, Resolve};
+use super::destinations::{Destinations, Expressions, Keywords};
+use super::list::List;
+use super::names::NameSetBuilder;
+use super::port_range::PortRange;
+use super::trace::Kind;
+use crate::destination::{Host, InvalidDestination};
+
+/// Collects the conditions of one rule, one at a time, so that whoever reads them from a file can
+/// say of each mistake where it stands. A condition that is refused leaves the builder as it was.
+#[derive(Debug, Default)]
+pub struct ConditionsBuilder {
+    names: NameSetBuilder,
+    keywords: Vec<Box<str>>,
+    expressions: Vec<Box<str>>,
+    prefixes: AddressSetBuilder,
+    sources: AddressSetBuilder,
+    lists: Vec<Arc<List>>,
+    resolve: Resolve,
+    kinds: Vec<Kind>,
+    others: Conditions,
+}
+
+/// Why something is no condition.
+#[derive(Debug, thiserror::Error)]
+pub enum ConditionError {
+    /// Not a name.
+    #[error(transparent)]
+    Name(#[from] InvalidDestination),
+    /// An address where a name is asked for.
+    #[error("this is an address: addresses are matched by `cidr`")]
+    Address,
+    /// A `*` where it stands for nothing.
+    #[error("`*` is no part of a name: for a name and all below it use `domain_suffix`")]
+    Wildcard,
+    /// No name can contain it.
+    #[error("no host name contains this in its ASCII form (xn--...)")]
+    Keyword,
+    /// Not a regular expression, or too large a one.
+    #[error("not a regular expression that can be used: {0}")]
+    Expression(#[source] Box<regex::Error>),
+    /// Not an address or a prefix of addresses.
+    #[error("not an address or a range of addresses, as 10.0.0.0/8 or fd00::/8")]
+    Prefix,
+    /// Nothing where a name is asked for.
+    #[error("it is empty")]
+    Empty,
+    /// The keywords of the rule are too many.
+    #[error("the keywords are too many for one rule")]
+    Keywords(#[source] aho_corasick::BuildError),
+    /// The names or addresses of the rule are too many.
+    #[error("the names or addresses are too many for one rule")]
+    TooLarge(#[source] fst::Error),
+    /// A rule that asks for look-ups without a condition that looks at an address.
+    #[error("`resolve` has no effect without `cidr` or `list`")]
+    NothingToResolve,
+}
+
+impl ConditionsBuilder {
+    /// No conditions yet: what matches everything.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `domain`: this name only.
+    pub fn domain(&mut self, name: &str) -> Result<(), ConditionError> {
+        let name = parse_name(name)?;
+        self.names.exact(&name);
+        self.note(Kind::Domain);
+        Ok(())
+    }
+
+    /// `domain_suffix`: this name and all below it. `*.` or `.` before it changes nothing.
+    pub fn domain_suffix(&mut self, name: &str) -> Result<(), ConditionError> {
+        let name = parse_name(strip_suffix_mark(name).unwrap_or(name))?;
+        self.names.suffix(&name);
+        self.note(Kind::DomainSuffix);
+        Ok(())
+    }
+
+    /// `domain_keyword`: this somewhere in the name. Case does not matter.
+    pub fn domain_keyword(&mut self, keyword: &str) -> Result<(), ConditionError> {
+        if keyword.is_empty() {
+            return Err(ConditionError::Empty);
+        }
+        // A name that contains it is a name, and its normal spelling still does.
+        let lower = keyword.to_ascii_lowercase();
+        let around = format!("a{lower}a");
+        match around.parse() {
+            Ok(Host::Name(name)) if *name == *around && !lower.contains('*') => {}
+            _ => return Err(ConditionError::Keyword),
+        }
+        self.keywords.push(lower.into());
+        self.note(Kind::DomainKeyword);
+        Ok(())
+    }
+
+    /// `domain_regex`: the `regex` crate's syntax, for ASCII and whatever the case; found anywhere
+    /// in the name unless it is anchored.
+    pub fn domain_regex(&mut self, expression: &str) -> Result<(), ConditionError> {
+        RegexBuilder::new(expression)
+            .unicode(false)
+            .case_insensitive(true)
+            .size_limit(REGEX_BYTES)
+            .dfa_size_limit(REGEX_CACHE_BYTES)
+            .nest_limit(REGEX_NESTING)
+            .build()
+            .map_err(expression_error)?;
+        self.expressions.push(expression.into());
+        self.note(Kind::DomainRegex);
+        Ok(())
+    }
+
+    /// `cidr`: an address or a prefix of addresses. Bits behind the prefix count for nothing.
+    pub fn cidr(&mut self, prefix: &str) -> Result<(), ConditionError> {
+        self.prefixes.insert(parse_prefix(prefix).ok_or(ConditionError::Prefix)?);
+        self.note(Kind::Cidr);
+        Ok(())
+    }
+
+    /// `list`: what stands in a file. Rules may share it.
+    pub fn list(&mut self, list: Arc<List>) {
+        self.lists.push(list);
+        self.note(Kind::List);
+    }
+
+    /// `port`: one of these.
+    pub fn port(&mut self, range: PortRange) {
+        self.others.ports.push(range);
+    }
+
+    /// `source`: the client's address, or a prefix of addresses.
+    pub fn source(&mut self, prefix: &str) -> Result<(), ConditionError> {
+        self.sources.insert(parse_prefix(prefix).ok_or(ConditionError::Prefix)?);
+        Ok(())
+    }
+
+    /// `listener`: the name of the one that the request came in by.
+    pub fn listener(&mut self, name: &str) -> Result<(), ConditionError> {
+        add_text(&mut self.others.listeners, name)
+    }
+
+    /// `user`: the proxy user, as written.
+    pub fn user(&mut self, name: &str) -> Result<(), ConditionError> {
+        add_text(&mut self.others.users, name)
+    }
+
+    /// `resolve`: whether a name is looked up here for this rule's `cidr` and lists.
+    pub fn resolve(&mut self, resolve: Resolve) {
+        self.resolve = resolve;
+    }
+
+    /// Puts the conditions together.
+    ///
+    /// # Errors
+    /// What no single condition is to blame for: `resolve` without a condition on addresses,
+    /// expressions or keywords that are too large together.
+    pub fn build(self) -> Result<Conditions, ConditionError> {
+        let destinations = Destinations {
+            names: self.names.build().map_err(ConditionError::TooLarge)?,
+            keywords: keywords(self.keywords)?,
+            expressions: expressions(&self.expressions)?,
+            prefixes: self.prefixes.build().map_err(ConditionError::TooLarge)?,
+            lists: self.lists,
+            resolve: self.resolve,
+            kinds: self.kinds,
+        };
+        if self.resolve == Resolve::Local && !destinations.may_have_addresses() {
+            return Err(ConditionError::NothingToResolve);
+        }
+        let sources = if self.sources.is_empty() {
+            None
+        } else {
+            Some(self.sources.build().map_err(ConditionError::TooLarge)?)
+        };
+        let destinations = (!destinations.kinds.is_empty()).then_some(destinations);
+        Ok(Conditions { sources, destinations, ..self.others })
+    }
+
+    fn note(&mut self, kind: Kind) {
+        if !self.kinds.contains(&kind) {
+            self.kinds.push(kind);
+        }
+    }
+}
+
+/// What stands behind the mark of a suffix, `*.` or `.`; none where there is no mark.
+pub(super) fn strip_suffix_mark(text: &str) -> Option<&str> {
+    text.strip_prefix("*.").or_else(|| text.strip_prefix('.'))
+}
+
+/// A name in its normal spelling.
+fn parse_name(text: &str) -> Result<Arc<str>, ConditionError> {
+    match text.parse()? {
+        Host::Name(name) if name.contains('*') => Err(ConditionError::Wildcard),
+        Host::Name(name) => Ok(name),
+        Host::Ip(_) => Err(ConditionError::Address),
+    }
+}
+
+fn add_text(texts: &mut Vec<Arc<str>>, text: &str) -> Result<(), ConditionError> {
+    if text.is_empty() {
+        return Err(ConditionError::Empty);
+    }
+    texts.push(text.into());
+    Ok(())
+}
+
+fn keywords(texts: Vec<Box<str>>) -> Result<Option<Keywords>, ConditionError> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let patterns = texts.iter().map(|text| text.as_bytes());
+    let automaton = AhoCorasick::new(patterns).map_err(ConditionError::Keywords)?;
+    Ok(Some(Keywords { automaton, texts }))
+}
+
+fn expressions(texts: &[Box<str>]) -> Result<Option<Expressions>, ConditionError> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let set = RegexSetBuilder::new(texts)
+        .unicode(false)
+        .case_insensitive(true)
+        .size_limit(REGEX_BYTES)
+        .dfa_size_limit(REGEX_CACHE_BYTES)
+        .nest_limit(REGEX_NESTING)
+        .build()
+        .map_err(expression_error)?;
+    Ok(Some(Expressions { set }))
+}
+
+fn expression_error(error: regex::Error) -> ConditionError {
+    ConditionError::Expression(Box::new(error))
+}
+
+/// How much memory the expressions of one rule may take.
+const REGEX_BYTES: usize = 8 << 20;
+/// How much memory a thread may take to run them fast.
+const REGEX_CACHE_BYTES: usize = 2 << 20;
+/// How deep their brackets may be nested.
+const REGEX_NESTING: u32 = 50;

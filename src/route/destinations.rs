@@ -1,0 +1,187 @@
+//! The conditions on where a request goes: names, parts of names, addresses, lists.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use aho_corasick::AhoCorasick;
+use ipnet::IpNet;
+use regex::bytes::RegexSet;
+
+use super::addresses::AddressSet;
+use super::conditions::{Judgement, Resolve};
+use super::list::List;
+use super::names::{NameMatch, NameSet};
+use super::trace::{Finding, Kind, Tracer};
+use crate::destination::Host;
+
+/// Alternatives: one that holds is enough.
+#[derive(Clone, Debug)]
+pub(super) struct Destinations {
+    pub(super) names: NameSet,
+    pub(super) keywords: Option<Keywords>,
+    pub(super) expressions: Option<Expressions>,
+    pub(super) prefixes: AddressSet,
+    pub(super) lists: Vec<Arc<List>>,
+    pub(super) resolve: Resolve,
+    /// The kinds that there are, for whoever wants to know why nothing matched.
+    pub(super) kinds: Vec<Kind>,
+}
+
+/// Parts of names, all looked for in one pass.
+#[derive(Clone, Debug)]
+pub(super) struct Keywords {
+    pub(super) automaton: AhoCorasick,
+    /// As configured, in the automaton's order.
+    pub(super) texts: Vec<Box<str>>,
+}
+
+/// Regular expressions, all tried in one pass.
+#[derive(Clone, Debug)]
+pub(super) struct Expressions {
+    pub(super) set: RegexSet,
+}
+
+impl Destinations {
+    /// `resolved` is what a look-up of the name on this side has found, if there was one.
+    pub(super) fn judge<T: Tracer>(
+        &self,
+        host: Option<&Host>,
+        resolved: Option<&[IpAddr]>,
+        tracer: &mut T,
+    ) -> Judgement {
+        match host {
+            Some(Host::Name(name)) => {
+                if self.name_matches(name, tracer) {
+                    Judgement::Matched { addresses: None }
+                } else {
+                    self.judge_addresses_of(name, resolved, tracer)
+                }
+            }
+            Some(Host::Ip(ip)) => {
+                if self.address_matches(*ip, tracer) {
+                    return Judgement::Matched { addresses: None };
+                }
+                self.all_failed(tracer, |_| format!("{ip} is not there"));
+                Judgement::Passed
+            }
+            None => {
+                self.all_failed(tracer, |_| "a unix socket has no host".to_owned());
+                Judgement::Passed
+            }
+        }
+    }
+
+    /// Whether some condition compares addresses, or would if its list had some.
+    pub(super) fn may_have_addresses(&self) -> bool {
+        !self.prefixes.is_empty() || !self.lists.is_empty()
+    }
+
+    /// Whether some condition compares addresses.
+    pub(super) fn has_addresses(&self) -> bool {
+        !self.prefixes.is_empty() || self.lists.iter().any(|list| list.has_addresses())
+    }
+
+    fn name_matches<T: Tracer>(&self, name: &str, tracer: &mut T) -> bool {
+        if let Some(found) = self.names.find(name) {
+            let kind = match found {
+                NameMatch::Exact => Kind::Domain,
+                NameMatch::Suffix(_) => Kind::DomainSuffix,
+            };
+            tracer.condition(kind, Finding::Held, || found.spell(name));
+            return true;
+        }
+        if let Some(keywords) = &self.keywords
+            && let Some(found) = keywords.automaton.find(name)
+        {
+            let text = || keywords.texts[found.pattern().as_usize()].to_string();
+            tracer.condition(Kind::DomainKeyword, Finding::Held, text);
+            return true;
+        }
+        if let Some(Expressions { set }) = &self.expressions
+            && set.is_match(name.as_bytes())
+        {
+            let first = || set.matches(name.as_bytes()).iter().next().map(|n| &set.patterns()[n]);
+            let text = || first().cloned().unwrap_or_default();
+            tracer.condition(Kind::DomainRegex, Finding::Held, text);
+            return true;
+        }
+        for list in &self.lists {
+            if let Some(found) = list.find_name(name) {
+                let text = || format!("{} in {}", found.spell(name), list.name());
+                tracer.condition(Kind::List, Finding::Held, text);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The conditions on addresses, for a name that none of the others has matched.
+    fn judge_addresses_of<T: Tracer>(
+        &self,
+        name: &str,
+        resolved: Option<&[IpAddr]>,
+        tracer: &mut T,
+    ) -> Judgement {
+        let missed = |tracer: &mut T| {
+            self.all_failed(tracer, |kind| match kind {
+                Kind::Cidr if resolved.is_none() => ONLY_LITERALS.to_owned(),
+                _ => format!("{name} is not there"),
+            });
+        };
+        if self.resolve == Resolve::Remote || !self.has_addresses() {
+            missed(tracer);
+            return Judgement::Passed;
+        }
+        let Some(resolved) = resolved else {
+            let kind = if self.prefixes.is_empty() { Kind::List } else { Kind::Cidr };
+            let text = || format!("{name} has to be looked up here first");
+            tracer.condition(kind, Finding::Unknown, text);
+            return Judgement::Resolve;
+        };
+        let addresses = resolved.iter().map(IpAddr::to_canonical);
+        let matched: Vec<_> = addresses.filter(|ip| self.address_matches(*ip, tracer)).collect();
+        if matched.is_empty() {
+            missed(tracer);
+            Judgement::Passed
+        } else {
+            Judgement::Matched { addresses: Some(matched) }
+        }
+    }
+
+    fn address_matches<T: Tracer>(&self, ip: IpAddr, tracer: &mut T) -> bool {
+        if let Some(prefix) = self.prefixes.find(ip) {
+            tracer.condition(Kind::Cidr, Finding::Held, || spell(ip, prefix));
+            return true;
+        }
+        for list in &self.lists {
+            if let Some(prefix) = list.find_address(ip) {
+                let text = || format!("{} in {}", spell(ip, prefix), list.name());
+                tracer.condition(Kind::List, Finding::Held, text);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn all_failed<T: Tracer>(&self, tracer: &mut T, why: impl Fn(Kind) -> String) {
+        for kind in &self.kinds {
+            tracer.condition(*kind, Finding::Failed, || match kind {
+                Kind::List => {
+                    let names: Vec<_> = self.lists.iter().map(|list| list.name()).collect();
+                    format!("{} ({})", why(*kind), names.join(", "))
+                }
+                _ => why(*kind),
+            });
+        }
+    }
+}
+
+fn spell(ip: IpAddr, prefix: IpNet) -> String {
+    if prefix.prefix_len() == prefix.max_prefix_len() {
+        ip.to_string()
+    } else {
+        format!("{ip} in {prefix}")
+    }
+}
+
+const ONLY_LITERALS: &str = "only literal addresses are compared";

@@ -1,0 +1,209 @@
+//! Why a request goes where it goes.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+use super::decision::{Action, Decision, Outcome, Select};
+use super::query::Query;
+use super::trace::{Finding, Step, Verdict};
+use crate::destination::Host;
+use crate::printable::{Escaper, Lines};
+
+/// What becomes of a request, and why. As JSON it has the fields `destination`, `action`, `rule`,
+/// `servers`, `resolve` and `trace`; printed, it is a paragraph for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Where the request wants to go.
+    pub destination: String,
+    /// What becomes of it.
+    pub outcome: Outcome,
+    /// Where its name is looked up; none where there is no name, or nobody looks it up.
+    pub resolve: Option<Resolver>,
+    /// The rules that were asked, in order, up to the one that decides.
+    pub trace: Vec<Step>,
+}
+
+/// Where a name is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Resolver {
+    /// By the SSH server.
+    #[serde(rename = "far side")]
+    FarSide,
+    /// On this machine.
+    #[serde(rename = "here")]
+    Here,
+}
+
+impl Explanation {
+    pub(super) fn new(
+        query: &Query<'_>,
+        resolved: Option<&[IpAddr]>,
+        outcome: Outcome,
+        trace: Vec<Step>,
+    ) -> Self {
+        let destination = match (query.host, query.port) {
+            (Some(Host::Ip(IpAddr::V6(ip))), Some(port)) => format!("[{ip}]:{port}"),
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (Some(host), None) => host.to_string(),
+            (None, _) => "a unix socket".to_owned(),
+        };
+        let resolve = match (query.host, &outcome) {
+            (Some(Host::Name(_)), outcome) => resolver(outcome, resolved),
+            _ => None,
+        };
+        Self { destination, outcome, resolve, trace }
+    }
+
+    /// `via`, `direct` or `reject`; none where the name has to be looked up here first.
+    pub fn action(&self) -> Option<&'static str> {
+        self.decision().map(|decision| match decision.action {
+            Action::Via(_) => "via",
+            Action::Direct { .. } => "direct",
+            Action::Reject => "reject",
+        })
+    }
+
+    /// The name of the rule that decides; none where it is the default.
+    pub fn rule(&self) -> Option<&Arc<str>> {
+        self.decision()?.rule.as_ref()
+    }
+
+    /// The servers that may carry it, in the order of the configuration.
+    pub fn servers(&self) -> &[Arc<str>] {
+        match self.decision().map(|decision| &decision.action) {
+            Some(Action::Via(via)) => &via.servers,
+            Some(Action::Direct { .. } | Action::Reject) | None => &[],
+        }
+    }
+
+    fn decision(&self) -> Option<&Decision> {
+        match &self.outcome {
+            Outcome::Decided(decision) => Some(decision),
+            Outcome::Resolve => None,
+        }
+    }
+}
+
+fn resolver(outcome: &Outcome, resolved: Option<&[IpAddr]>) -> Option<Resolver> {
+    match outcome {
+        Outcome::Resolve => Some(Resolver::Here),
+        Outcome::Decided(_) if resolved.is_some() => Some(Resolver::Here),
+        Outcome::Decided(decision) => match decision.action {
+            Action::Via(_) => Some(Resolver::FarSide),
+            Action::Direct { .. } => Some(Resolver::Here),
+            Action::Reject => None,
+        },
+    }
+}
+
+impl Serialize for Explanation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Explanation", 6)?;
+        fields.serialize_field("destination", &self.destination)?;
+        fields.serialize_field("action", &self.action())?;
+        fields.serialize_field("rule", &self.rule().map(|rule| &**rule))?;
+        let servers: Vec<&str> = self.servers().iter().map(|server| &**server).collect();
+        fields.serialize_field("servers", &servers)?;
+        fields.serialize_field("resolve", &self.resolve)?;
+        fields.serialize_field("trace", &self.trace)?;
+        fields.end()
+    }
+}
+
+impl fmt::Display for Explanation {
+    /// What is configured may hold anything, so all of it is escaped; line feeds are ours alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_line(f, format_args!("{}", self.destination))?;
+        for step in &self.trace {
+            write_line(f, format_args!("  rule {}: {}", step.rule, step.verdict))?;
+            for reason in &step.conditions {
+                let key = reason.condition.key();
+                write_line(f, format_args!("    {key}: {} ({})", reason.finding, reason.text))?;
+            }
+        }
+        let mut line = Escaper::new(&mut *f, Lines::One);
+        fmt::Write::write_fmt(&mut line, format_args!("  => {}", self.outcome))?;
+        match (self.resolve, &self.outcome) {
+            (Some(Resolver::Here), Outcome::Decided(_)) => {
+                f.write_str("; its name is looked up here")
+            }
+            (Some(Resolver::FarSide), _) => f.write_str("; its name is looked up on the far side"),
+            (Some(Resolver::Here), Outcome::Resolve) | (None, _) => Ok(()),
+        }
+    }
+}
+
+fn write_line(f: &mut fmt::Formatter<'_>, line: fmt::Arguments<'_>) -> fmt::Result {
+    fmt::Write::write_fmt(&mut Escaper::new(&mut *f, Lines::One), line)?;
+    f.write_str("\n")
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decided(decision) => decision.fmt(f),
+            Self::Resolve => f.write_str("not known before its name is looked up here"),
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.action.fmt(f)?;
+        match &self.rule {
+            Some(rule) => write!(f, ", by rule {rule}"),
+            None => f.write_str(", by default"),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Via(via) => {
+                write!(f, "via {}", via.servers.join(", "))?;
+                if via.servers.len() > 1 { write!(f, " ({})", via.select) } else { Ok(()) }
+            }
+            Self::Direct { addresses: None } => f.write_str("direct"),
+            Self::Direct { addresses: Some(addresses) } => {
+                let addresses: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
+                write!(f, "direct to {}", addresses.join(" or "))
+            }
+            Self::Reject => f.write_str("reject"),
+        }
+    }
+}
+
+impl fmt::Display for Select {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Order => "order",
+            Self::Latency => "latency",
+            Self::Balance => "balance",
+        })
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Matched => "matches",
+            Self::Passed => "does not match",
+            Self::Resolve => "depends on the addresses of the name",
+        })
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Held => "yes",
+            Self::Failed => "no",
+            Self::Unknown => "not known yet",
+        })
+    }
+}

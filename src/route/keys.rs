@@ -1,0 +1,102 @@
+//! Sets of short keys that are walked byte by byte: what names and addresses are kept in.
+
+use fst::raw::{CompiledAddr, Fst};
+use fst::{Set, Streamer};
+
+/// An ordered set of byte strings in one piece of memory, some bytes an entry.
+#[derive(Clone, Debug)]
+pub(super) struct KeySet {
+    set: Set<Box<[u8]>>,
+}
+
+/// A place in a walk along the keys of a set: what was read so far is the start of some key.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    fst: &'a Fst<Box<[u8]>>,
+    node: CompiledAddr,
+}
+
+/// Collects keys, in any order and as often as they come.
+#[derive(Debug, Default)]
+pub(super) struct KeySetBuilder {
+    /// The keys, each behind a byte that holds its length.
+    bytes: Vec<u8>,
+    /// Where each key's length stands.
+    keys: Vec<usize>,
+}
+
+impl KeySet {
+    /// Before the first byte.
+    pub(super) fn start(&self) -> Place<'_> {
+        let fst = self.set.as_fst();
+        Place { fst, node: fst.root().addr() }
+    }
+
+    /// Shows all keys, in their order.
+    pub(super) fn for_each(&self, mut show: impl FnMut(&[u8])) {
+        let mut keys = self.set.stream();
+        while let Some(key) = keys.next() {
+            show(key);
+        }
+    }
+
+    /// How many different keys it has.
+    pub(super) fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    /// The memory it takes, in bytes.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.set.as_fst().size()
+    }
+}
+
+impl Place<'_> {
+    /// One byte further; none where no key goes on with it.
+    pub(super) fn step(self, byte: u8) -> Option<Self> {
+        let node = self.fst.node(self.node);
+        let transition = node.find_input(byte)?;
+        Some(Self { node: node.transition_addr(transition), ..self })
+    }
+
+    /// Whether a key ends here.
+    pub(super) fn is_key(self) -> bool {
+        self.fst.node(self.node).is_final()
+    }
+
+    /// Whether a key ends after this one byte more.
+    pub(super) fn ends_with(self, byte: u8) -> bool {
+        self.step(byte).is_some_and(Self::is_key)
+    }
+}
+
+impl KeySetBuilder {
+    /// Adds a key of at most 255 bytes.
+    pub(super) fn push(&mut self, key: impl Iterator<Item = u8>) {
+        let start = self.bytes.len();
+        self.bytes.push(0);
+        self.bytes.extend(key);
+        let length = self.bytes.len() - start - 1;
+        self.bytes[start] = u8::try_from(length).expect("names and addresses are short");
+        self.keys.push(start);
+    }
+
+    /// Whether there is no key yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Puts the set together.
+    pub(super) fn build(self) -> Result<KeySet, fst::Error> {
+        let Self { bytes, mut keys } = self;
+        let key = |at: usize| &bytes[at + 1..][..usize::from(bytes[at])];
+        keys.sort_unstable_by(|a, b| key(*a).cmp(key(*b)));
+        keys.dedup_by(|a, b| key(*a) == key(*b));
+        let mut builder = fst::SetBuilder::memory();
+        for at in keys {
+            builder.insert(key(at))?;
+        }
+        let set = builder.into_set().map_data(Vec::into_boxed_slice)?;
+        Ok(KeySet { set })
+    }
+}

@@ -1,0 +1,110 @@
+//! What can be wrong with a list file.
+
+use std::fmt;
+use std::io;
+
+use crate::destination::InvalidDestination;
+
+/// Why a list cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The file is not there, or must not be read.
+    #[error("cannot be opened")]
+    Open(#[source] io::Error),
+    /// Reading broke off.
+    #[error("cannot be read from line {line} on")]
+    Read {
+        /// The line, from 1.
+        line: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// Lines that are no entries.
+    #[error(transparent)]
+    Mistakes(Mistakes),
+    /// The entries cannot be put together.
+    #[error("the entries are too many")]
+    TooLarge(#[source] fst::Error),
+}
+
+/// All lines that are no entries: the first of them, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+pub struct Mistakes {
+    /// The first 20, in their order.
+    pub first: Vec<Mistake>,
+    /// All of them.
+    pub count: u64,
+}
+
+/// One line that is no entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The line, from 1.
+    pub line: u64,
+    /// What stands there, fit for a terminal and cut to 80 characters.
+    pub text: String,
+    /// What is wrong with it.
+    pub why: InvalidEntry,
+}
+
+/// Why a text is no entry of a list.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEntry {
+    /// Neither a name nor an address.
+    #[error(transparent)]
+    Name(#[from] InvalidDestination),
+    /// An address with the mark of a suffix.
+    #[error("an address has no suffixes: a prefix is written as 10.0.0.0/8")]
+    Address,
+    /// A `*` that is not the first label.
+    #[error("`*` can only stand at the start, as in *.example.com")]
+    Wildcard,
+    /// Something with a slash that is no prefix.
+    #[error("not a range of addresses, as 10.0.0.0/8 or fd00::/8")]
+    Prefix,
+    /// Several words, of which the first is no address.
+    #[error("one entry a line, or an address and names as in a hosts file")]
+    Words,
+    /// A line longer than any entry.
+    #[error("the line is longer than 64 KiB")]
+    TooLong,
+    /// Not text.
+    #[error("not UTF-8")]
+    Encoding,
+}
+
+impl Mistakes {
+    pub(super) fn add(&mut self, line: u64, text: &[u8], why: InvalidEntry) {
+        self.count += 1;
+        if self.first.len() < REPORTED {
+            // Four bytes make a character at most, and one more tells that the text goes on.
+            let text = String::from_utf8_lossy(&text[..text.len().min(4 * (SHOWN + 1))]);
+            let text = crate::printable::printable(&text, SHOWN, crate::printable::Lines::One);
+            self.first.push(Mistake { line, text, why });
+        }
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, mistake) in self.first.iter().enumerate() {
+            let end = if n == 0 { "" } else { "\n" };
+            write!(f, "{end}{mistake}")?;
+        }
+        match self.count.saturating_sub(self.first.len() as u64) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: `{}`: {}", self.line, self.text, self.why)
+    }
+}
+
+/// How many mistakes of a file are kept.
+const REPORTED: usize = 20;
+/// How many characters of a line are shown.
+const SHOWN: usize = 80;

@@ -1,0 +1,135 @@
+//! Reading a list file, in pieces.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::IpAddr;
+
+use super::super::addresses::{AddressSet, AddressSetBuilder, parse_prefix};
+use super::super::conditions_builder::strip_suffix_mark;
+use super::super::names::{NameSet, NameSetBuilder};
+use super::{InvalidEntry, ListError, Mistakes, Progress};
+use crate::destination::Host;
+
+/// Reads all entries. Goes on after a mistake, to report them all.
+pub(super) fn read(
+    from: impl Read,
+    progress: &mut dyn Progress,
+) -> Result<(NameSet, AddressSet), ListError> {
+    let mut lines = BufReader::with_capacity(BUFFER, from);
+    let mut entries = Entries::default();
+    let mut mistakes = Mistakes::default();
+    let mut line = Vec::new();
+    for number in 1.. {
+        let length = read_line(&mut lines, &mut line)
+            .map_err(|source| ListError::Read { line: number, source })?;
+        if length == 0 {
+            break;
+        }
+        progress.advance(length);
+        let text = if number == 1 { line.strip_prefix(BOM).unwrap_or(&line) } else { &line };
+        if let Err(why) = entries.add_line(text) {
+            mistakes.add(number, text.trim_ascii(), why);
+        }
+    }
+    if mistakes.count > 0 {
+        return Err(ListError::Mistakes(mistakes));
+    }
+    let names = entries.names.build().map_err(ListError::TooLarge)?;
+    Ok((names, entries.addresses.build().map_err(ListError::TooLarge)?))
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Entries {
+    names: NameSetBuilder,
+    addresses: AddressSetBuilder,
+}
+
+impl Entries {
+    fn add_line(&mut self, line: &[u8]) -> Result<(), InvalidEntry> {
+        let end = line.iter().position(|b| *b == b'#').unwrap_or(line.len());
+        if line.len() > MAX_LINE && end == line.len() {
+            return Err(InvalidEntry::TooLong);
+        }
+        let text = str::from_utf8(&line[..end]).map_err(|_| InvalidEntry::Encoding)?;
+        let mut words = text.split_whitespace();
+        match (words.next(), words.next()) {
+            (None, _) => Ok(()),
+            (Some(entry), None) => self.add_entry(entry),
+            (Some(address), Some(name)) => self.add_hosts(address, [name].into_iter().chain(words)),
+        }
+    }
+
+    fn add_entry(&mut self, entry: &str) -> Result<(), InvalidEntry> {
+        if entry.contains('/') {
+            self.addresses.insert(parse_prefix(entry).ok_or(InvalidEntry::Prefix)?);
+            return Ok(());
+        }
+        let suffix = strip_suffix_mark(entry);
+        match (parse_host(suffix.unwrap_or(entry))?, suffix) {
+            (Host::Name(name), Some(_)) => self.names.suffix(&name),
+            (Host::Name(name), None) => self.names.exact(&name),
+            (Host::Ip(_), Some(_)) => return Err(InvalidEntry::Address),
+            (Host::Ip(ip), None) => self.addresses.insert(ip.into()),
+        }
+        Ok(())
+    }
+
+    /// `0.0.0.0 name name`: the address says where a resolver should send those who ask, which is of
+    /// no interest here.
+    fn add_hosts<'a>(
+        &mut self,
+        address: &str,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Result<(), InvalidEntry> {
+        // macOS's own has a line for fe80::1%lo0.
+        let address = address.split_once('%').map_or(address, |(address, _)| address);
+        address.parse::<IpAddr>().map_err(|_| InvalidEntry::Words)?;
+        for name in names {
+            match parse_host(name)? {
+                Host::Name(name) if OWN_NAMES.contains(&&*name) => {}
+                Host::Name(name) => self.names.exact(&name),
+                // `0.0.0.0 0.0.0.0`, as some have it.
+                Host::Ip(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse_host(text: &str) -> Result<Host, InvalidEntry> {
+    match text.parse()? {
+        Host::Name(name) if name.contains('*') => Err(InvalidEntry::Wildcard),
+        host => Ok(host),
+    }
+}
+
+/// Reads one line with its end, of which no more than [`MAX_LINE`] and one byte are kept. The number
+/// of bytes that it had; 0 at the end.
+fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
+    line.clear();
+    let kept = from.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', line)?;
+    let skipped =
+        if kept > MAX_LINE && !line.ends_with(b"\n") { from.skip_until(b'\n')? } else { 0 };
+    Ok((kept + skipped) as u64)
+}
+
+/// How much is read at once, in bytes.
+const BUFFER: usize = 64 << 10;
+/// No line of sense is longer.
+const MAX_LINE: usize = 64 << 10;
+/// What some editors put before the text.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+/// What hosts files say of the machine they are on.
+const OWN_NAMES: [&str; 11] = [
+    "localhost",
+    "localhost.localdomain",
+    "local",
+    "broadcasthost",
+    "ip6-localhost",
+    "ip6-loopback",
+    "ip6-localnet",
+    "ip6-mcastprefix",
+    "ip6-allnodes",
+    "ip6-allrouters",
+    "ip6-allhosts",
+];

@@ -1,0 +1,185 @@
+use std::io::Write;
+
+use super::*;
+use crate::destination::InvalidDestination;
+
+fn read(text: impl AsRef<[u8]>) -> Result<List, ListError> {
+    List::read(text.as_ref(), "test.txt", &mut ())
+}
+
+fn holds(list: &List, host: &str) -> bool {
+    match host.parse().expect(host) {
+        crate::destination::Host::Name(name) => list.find_name(&name).is_some(),
+        crate::destination::Host::Ip(ip) => list.find_address(ip).is_some(),
+    }
+}
+
+fn mistakes(text: impl AsRef<[u8]>) -> Mistakes {
+    match read(text) {
+        Err(ListError::Mistakes(mistakes)) => mistakes,
+        other => panic!("no mistakes: {other:?}"),
+    }
+}
+
+#[test]
+fn every_form_of_an_entry() {
+    let text = "\u{feff}# a comment\r\n\
+        Plain.Example.  # behind an entry\r\n\
+        *.suffix.example\n\
+        .dotted.example\n\
+        \t bücher.example\n\n\
+        192.0.2.7\n\
+        10.0.0.0/8\n\
+        2001:db8::/32\n\
+        ::1\n\
+        0.0.0.0 ads.example Tracker.example#both\n\
+        127.0.0.1 localhost\n\
+        fe80::1%lo0 localhost\n\
+        0.0.0.0 0.0.0.0\n\
+        last.example";
+    let list = read(text).expect("entries");
+    for host in [
+        "plain.example",
+        "suffix.example",
+        "a.suffix.example",
+        "a.b.dotted.example",
+        "xn--bcher-kva.example",
+        "192.0.2.7",
+        "10.1.2.3",
+        "2001:db8::1",
+        "::1",
+        "ads.example",
+        "tracker.example",
+        "last.example",
+    ] {
+        assert!(holds(&list, host), "{host}");
+    }
+    for host in ["a.plain.example", "a.ads.example", "localhost", "0.0.0.0", "127.0.0.1", "fe80::1"]
+    {
+        assert!(!holds(&list, host), "{host}");
+    }
+    assert_eq!(list.len(), 11);
+}
+
+#[test]
+fn an_empty_file_is_an_empty_list() {
+    for text in ["", "\n", "# nothing", "\u{feff}"] {
+        assert!(read(text).expect("no entries").is_empty(), "{text:?}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_with_their_lines() {
+    let text = b"good.example\na b\n10.0.0.0/33\na*.example\n*.1.2.3.4\na..b\n\
+        \xff\xfe.example\nbad\x1b[2J.example\ngood.example # \xff\n\n";
+    let mistakes = mistakes(text);
+    let told: Vec<_> = mistakes.first.iter().map(|m| (m.line, m.why.clone())).collect();
+    let invalid = InvalidEntry::Name(InvalidDestination::InvalidHost);
+    assert_eq!(
+        told,
+        [
+            (2, InvalidEntry::Words),
+            (3, InvalidEntry::Prefix),
+            (4, InvalidEntry::Wildcard),
+            (5, InvalidEntry::Address),
+            (6, invalid.clone()),
+            (7, InvalidEntry::Encoding),
+            (8, invalid),
+        ]
+    );
+    assert_eq!(mistakes.count, 7);
+    let text = mistakes.to_string();
+    assert!(text.contains("line 2: `a b`: one entry a line"), "{text}");
+    assert!(text.contains("line 8: `bad\\u{1b}[2J.example`"), "{text}");
+}
+
+#[test]
+fn what_is_told_of_many_mistakes_is_bounded() {
+    let line = format!("{}\n", "a b ".repeat(100));
+    let mistakes = mistakes(line.repeat(1000));
+    assert_eq!((mistakes.first.len(), mistakes.count), (20, 1000));
+    let text = mistakes.to_string();
+    assert!(text.ends_with("and 980 more"), "{text}");
+    assert!(text.len() < 20 * 300, "{} bytes", text.len());
+}
+
+#[test]
+fn a_line_without_end_is_one_mistake_and_a_long_comment_none() {
+    let long = "a".repeat(1 << 20);
+    let mistakes = mistakes(format!("{long}\nb b\n"));
+    let told: Vec<_> = mistakes.first.iter().map(|m| (m.line, m.why.clone())).collect();
+    assert_eq!(told, [(1, InvalidEntry::TooLong), (2, InvalidEntry::Words)]);
+    let list = read(format!("# {long}\nb.example\n")).expect("entries");
+    assert!(holds(&list, "b.example"));
+}
+
+/// What was told of the reading: the size, and the bytes so far.
+#[derive(Default)]
+struct Told(Option<u64>, u64);
+
+impl Progress for Told {
+    fn start(&mut self, _: &str, bytes: Option<u64>) {
+        self.0 = bytes;
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        self.1 += bytes;
+    }
+}
+
+#[test]
+fn progress_ends_at_the_size_of_the_file() {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    let text = format!("a.example\n# {}\n10.0.0.0/8", "x".repeat(100_000));
+    file.write_all(text.as_bytes()).expect("room");
+    let mut told = Told::default();
+    let list = List::load(file.path(), "a list", &mut told).expect("entries");
+    assert_eq!((list.len(), list.name()), (2, "a list"));
+    assert_eq!((told.0, told.1), (Some(text.len() as u64), text.len() as u64));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error() {
+    let missing = List::load(Path::new("/nonexistent/list"), "missing", &mut ());
+    assert!(matches!(missing, Err(ListError::Open(_))), "{missing:?}");
+    let directory = List::load(Path::new("/"), "directory", &mut ());
+    assert!(matches!(directory, Err(ListError::Read { line: 1, .. })), "{directory:?}");
+}
+
+/// Names and addresses without a pattern that would make them small, the worst case.
+#[test]
+fn an_entry_takes_less_than_forty_bytes() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut kinds: [(&str, String); 6] = [
+        ("names", String::new()),
+        ("suffixes", String::new()),
+        ("IPv4 addresses", String::new()),
+        ("IPv4 prefixes", String::new()),
+        ("IPv6 addresses", String::new()),
+        ("IPv6 prefixes", String::new()),
+    ];
+    for _ in 0..100_000 {
+        let labels = [random.usize(3..10), random.usize(5..15)];
+        let [host, site] = labels.map(|n| (0..n).map(|_| random.lowercase()).collect::<String>());
+        let top = random.choice(["com", "net", "org", "de", "co.uk"]).expect("some");
+        let (v4, v6) = (std::net::Ipv4Addr::from(random.u32(..)), random.u128(..));
+        let v6 = std::net::Ipv6Addr::from(v6 >> 3 | 1 << 125);
+        for ((_, text), line) in kinds.iter_mut().zip([
+            format!("{host}.{site}.{top}"),
+            format!("*.{site}.{top}"),
+            v4.to_string(),
+            format!("{v4}/{}", random.u8(16..=32)),
+            v6.to_string(),
+            format!("{v6}/{}", random.u8(32..=64)),
+        ]) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    for (kind, text) in kinds {
+        let list = read(text).expect("entries");
+        let bytes = list.heap_bytes().div_ceil(list.len());
+        println!("{kind}: {}, {bytes} bytes each", list.len());
+        assert!(bytes < 40, "{kind}: {bytes} bytes an entry");
+    }
+}
