@@ -27,6 +27,7 @@ curl curl
 nc netcat-openbsd
 proxychains4 proxychains4
 git git
+node nodejs
 unshare util-linux
 mount mount
 cc build-essential

@@ -12,6 +12,7 @@ mod keeping_apart;
 mod leaks;
 mod local_forwards;
 mod logins;
+mod pac;
 mod pings;
 mod plain_http;
 mod recovery;

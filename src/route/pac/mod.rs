@@ -1,0 +1,141 @@
+//! Rules as a proxy auto-configuration file: the JavaScript by which a browser learns what it need
+//! not bring to the proxy.
+//!
+//! All that a browser can decide for itself is what goes `direct`. Everything else is sent to the
+//! proxy, which carries or refuses it, and so is whatever the file cannot know: the proxy user, the
+//! source, the listener, the addresses of a name, an expression that JavaScript may read
+//! differently, a list too long for a browser.
+
+mod expression;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::conditions::{Conditions, Resolve};
+use super::decision::Action;
+use super::destinations::Destinations;
+use super::router::Router;
+use super::rule::Rule;
+use crate::destination::Destination;
+
+/// A file that defines `FindProxyForURL` for these rules. `proxies` are our listeners as a browser
+/// reaches them, the first choice first; without any the file sends everything nowhere.
+pub fn pac(router: &Router, proxies: &[Destination]) -> String {
+    let proxies: Vec<_> =
+        proxies.iter().map(|proxy| format!("PROXY {proxy}; SOCKS5 {proxy}")).collect();
+    let default = if is_direct(router.default()) { "\"DIRECT\"" } else { "PROXY" };
+    let rules: Vec<_> =
+        decisive(router).iter().map(|rule| format!("  {}", literal(&PacRule::new(rule)))).collect();
+    format!(
+        "// Made by `sockeye pac`. What is not certain to be direct goes to the proxy, which decides.\n\
+         var PROXY = {};\nvar DEFAULT = {default};\nvar RULES = [\n{}\n];\n{FIND_PROXY}",
+        literal(&proxies.join("; ")),
+        rules.join(",\n"),
+    )
+}
+
+/// One rule as the script reads it.
+#[derive(Serialize)]
+struct PacRule<'a> {
+    name: &'a str,
+    ports: Vec<(u16, u16)>,
+    /// Names behind `=`, suffixes behind `*`, prefixes as bits behind `4` or `6`; none where there are
+    /// no conditions on the destination.
+    entries: Option<BTreeMap<String, u8>>,
+    keywords: Vec<&'a str>,
+    expressions: Vec<&'a str>,
+    /// Whether names (or addresses) that are not found may match all the same.
+    perhaps_names: bool,
+    perhaps_addresses: bool,
+    /// Whether what it matches with certainty is direct.
+    direct: bool,
+}
+
+impl<'a> PacRule<'a> {
+    fn new(rule: &'a Rule) -> Self {
+        let conditions = &rule.conditions;
+        let mut pac = Self {
+            name: &rule.name,
+            ports: conditions.ports.iter().map(|p| p.ports().into_inner()).collect(),
+            entries: None,
+            keywords: Vec::new(),
+            expressions: Vec::new(),
+            perhaps_names: false,
+            perhaps_addresses: false,
+            direct: is_direct(&rule.action) && !is_beyond(conditions),
+        };
+        if let Some(destinations) = &conditions.destinations {
+            pac.add(destinations);
+        }
+        pac
+    }
+
+    fn add(&mut self, destinations: &'a Destinations) {
+        let entries = self.entries.get_or_insert_default();
+        let sets = [(&destinations.names, &destinations.prefixes)].into_iter();
+        let (short, long): (Vec<_>, Vec<_>) =
+            destinations.lists.iter().partition(|list| list.len() <= LONGEST_LIST);
+        for (names, prefixes) in sets.chain(short.iter().map(|list| list.sets())) {
+            names.for_each(|mark, name| _ = entries.insert(format!("{mark}{name}"), 1));
+            prefixes.for_each(|bits| _ = entries.insert(bits, 1));
+        }
+        if let Some(keywords) = &destinations.keywords {
+            self.keywords.extend(keywords.texts.iter().map(|text| &**text));
+        }
+        let expressions = destinations.expressions.iter().flat_map(|e| e.set.patterns());
+        let (same, other): (Vec<&String>, _) =
+            expressions.partition(|text| expression::is_the_same_in_javascript(text));
+        self.expressions.extend(same.iter().map(|text| text.as_str()));
+        self.perhaps_names = !other.is_empty()
+            || !long.is_empty()
+            || (destinations.resolve == Resolve::Local && destinations.has_addresses());
+        self.perhaps_addresses = !long.is_empty();
+    }
+}
+
+/// The rules that matter: after the last that can say `direct`, everything goes to the proxy anyway.
+fn decisive(router: &Router) -> &[Rule] {
+    let rules = router.rules();
+    if is_direct(router.default()) {
+        return rules;
+    }
+    let last = rules.iter().rposition(|rule| is_direct(&rule.action));
+    &rules[..last.map_or(0, |last| last + 1)]
+}
+
+/// Whether there are conditions of which a browser knows nothing.
+fn is_beyond(conditions: &Conditions) -> bool {
+    conditions.sources.is_some() || !conditions.listeners.is_empty() || !conditions.users.is_empty()
+}
+
+fn is_direct(action: &Action) -> bool {
+    match action {
+        Action::Direct { .. } => true,
+        Action::Via(_) | Action::Reject => false,
+    }
+}
+
+/// A value as JavaScript of any age reads it: JSON, in ASCII.
+fn literal(value: &impl Serialize) -> String {
+    let json = serde_json::to_string(value).expect("texts, numbers and maps of them");
+    let mut ascii = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() && c != '\x7f' {
+            ascii.push(c);
+        } else {
+            // In JSON only strings hold such characters.
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(ascii, "\\u{unit:04x}").expect("memory takes everything");
+            }
+        }
+    }
+    ascii
+}
+
+/// More entries of a list than this are left to the proxy.
+const LONGEST_LIST: usize = 10_000;
+
+/// The script behind the rules.
+const FIND_PROXY: &str = include_str!("find_proxy.js");
