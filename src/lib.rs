@@ -40,6 +40,7 @@
 pub mod app;
 pub mod channel;
 pub mod cli;
+pub mod config;
 pub mod destination;
 pub mod dial;
 pub mod forward;

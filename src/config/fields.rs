@@ -1,0 +1,230 @@
+//! One table of the file, key by key: whatever is not what it should be is reported, and the rest
+//! is read all the same.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::source::Source;
+use super::suggest;
+
+/// A text and where it stands.
+pub(super) type Text<'a> = Spanned<&'a str>;
+
+/// One table, and which of its keys have been asked for.
+#[derive(Debug)]
+pub(super) struct Fields<'a> {
+    source: &'a Source<'a>,
+    /// What the user calls it: `[[rule]]`.
+    name: String,
+    table: &'a DeTable<'a>,
+    span: Range<usize>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a table that the user calls `name`.
+    pub(super) fn new(
+        source: &'a Source<'a>,
+        name: impl Into<String>,
+        table: &'a DeTable<'a>,
+        span: Range<usize>,
+    ) -> Self {
+        Self { source, name: name.into(), table, span, known: Vec::new() }
+    }
+
+    /// The fields of a value, if it is a table.
+    pub(super) fn of(
+        source: &'a Source<'a>,
+        name: impl Into<String>,
+        value: &'a Spanned<DeValue<'a>>,
+    ) -> Option<Self> {
+        let name = name.into();
+        match value.get_ref() {
+            DeValue::Table(table) => Some(Self::new(source, name, table, value.span())),
+            other => {
+                source.error(&value.span(), wrong_type(&name, "a table", other), ());
+                None
+            }
+        }
+    }
+
+    /// What the user calls the table.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the table stands.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// Whether the key is there, whatever its value is.
+    pub(super) fn span_of(&self, key: &str) -> Option<Range<usize>> {
+        let (name, _) = self.table.get_key_value(key)?;
+        Some(name.span())
+    }
+
+    /// A value as it stands.
+    pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.known.push(key);
+        self.table.get(key)
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<Text<'a>> {
+        let value = self.value(key)?;
+        let text = as_text(value);
+        if text.is_none() {
+            self.wrong(key, "a string", value);
+        }
+        text
+    }
+
+    /// A text that must be there.
+    pub(super) fn required(&mut self, key: &'static str, example: &str) -> Option<Text<'a>> {
+        if self.table.get(key).is_none() {
+            self.known.push(key);
+            let what = format!("{} has no '{key}'", self.name);
+            self.source.error(&self.span, what, format!("write {key} = {example}"));
+            return None;
+        }
+        self.text(key)
+    }
+
+    /// A list of texts; one text is a list of one. What is not a text is left out.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<Text<'a>>> {
+        let values = self.values(key)?;
+        let texts = values.into_iter().filter_map(|value| {
+            let text = as_text(value);
+            if text.is_none() {
+                self.wrong(key, "a list of strings", value);
+            }
+            text
+        });
+        Some(texts.collect())
+    }
+
+    /// The values of a list; a value that is no list is a list of one.
+    pub(super) fn values(&mut self, key: &'static str) -> Option<Vec<&'a Spanned<DeValue<'a>>>> {
+        let value = self.value(key)?;
+        let values: Vec<_> = match value.get_ref() {
+            DeValue::Array(values) => values.iter().collect(),
+            _ => vec![value],
+        };
+        if values.is_empty() {
+            let what = format!("'{key}' in {} is an empty list", self.name);
+            self.source.error(&value.span(), what, "leave it out, or name something");
+        }
+        Some(values)
+    }
+
+    /// A yes or no.
+    pub(super) fn switch(&mut self, key: &'static str) -> Option<Spanned<bool>> {
+        let value = self.value(key)?;
+        let switch = value.get_ref().as_bool().map(|on| Spanned::new(value.span(), on));
+        if switch.is_none() {
+            self.wrong(key, "true or false", value);
+        }
+        switch
+    }
+
+    /// A whole number from `range`.
+    pub(super) fn number(
+        &mut self,
+        key: &'static str,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Option<Spanned<u64>> {
+        let value = self.value(key)?;
+        let number = as_number(value.get_ref()).filter(|number| range.contains(number));
+        if number.is_none() {
+            let expected = format!("a number from {} to {}", range.start(), range.end());
+            self.wrong(key, &expected, value);
+        }
+        Some(Spanned::new(value.span(), number?))
+    }
+
+    /// A table inside this one.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<Fields<'a>> {
+        let value = self.value(key)?;
+        Fields::of(self.source, format!("[{key}]"), value)
+    }
+
+    /// The tables of `[[key]]`, in the order of the file.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Fields<'a>> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let DeValue::Array(values) = value.get_ref() else {
+            let what = wrong_type(&format!("[[{key}]]"), "a list of tables", value.get_ref());
+            self.source.error(&value.span(), what, format!("write [[{key}]]"));
+            return Vec::new();
+        };
+        let name = format!("[[{key}]]");
+        values.iter().filter_map(|value| Fields::of(self.source, name.as_str(), value)).collect()
+    }
+
+    /// The tables of `[key.NAME]` with their names, in the order of the file.
+    pub(super) fn named(&mut self, key: &'static str) -> Vec<(Text<'a>, Fields<'a>)> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let DeValue::Table(table) = value.get_ref() else {
+            let what = wrong_type(&format!("[{key}.NAME]"), "a table", value.get_ref());
+            self.source.error(&value.span(), what, format!("write [{key}.NAME]"));
+            return Vec::new();
+        };
+        let mut named: Vec<_> = table
+            .iter()
+            .filter_map(|(name, value)| {
+                let text = Spanned::new(name.span(), &**name.get_ref());
+                let label = format!("[{key}.{}]", name.get_ref());
+                Some((text, Fields::of(self.source, label, value)?))
+            })
+            .collect();
+        named.sort_by_key(|(name, _)| name.span().start);
+        named
+    }
+
+    /// A value is not what it should be.
+    pub(super) fn wrong(&self, key: &str, expected: &str, value: &Spanned<DeValue<'_>>) {
+        let subject = format!("'{key}' in {}", self.name);
+        let what = wrong_type(&subject, expected, value.get_ref());
+        self.source.error(&value.span(), what, ());
+    }
+
+    /// Reports the keys that nobody has asked for.
+    pub(super) fn finish(self) {
+        for name in self.table.keys() {
+            let key = &**name.get_ref();
+            if !self.known.contains(&key) {
+                let place =
+                    if self.name.is_empty() { String::new() } else { format!(" in {}", self.name) };
+                let hint = suggest::hint(key, self.known.iter().copied(), "the keys are");
+                self.source.error(&name.span(), format!("unknown key '{key}'{place}"), hint);
+            }
+        }
+    }
+}
+
+/// A whole number that is not negative.
+pub(super) fn as_number(value: &DeValue<'_>) -> Option<u64> {
+    let integer = value.as_integer()?;
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+/// A text, if it is one.
+pub(super) fn as_text<'a>(value: &'a Spanned<DeValue<'a>>) -> Option<Text<'a>> {
+    value.get_ref().as_str().map(|text| Spanned::new(value.span(), text))
+}
+
+/// What was expected and what is there instead.
+fn wrong_type(subject: &str, expected: &str, found: &DeValue<'_>) -> String {
+    let found = match found {
+        DeValue::String(text) => format!("the string '{text}'"),
+        DeValue::Integer(number) => format!("the number {number}"),
+        DeValue::Float(number) => format!("the number {number}"),
+        DeValue::Boolean(on) => format!("{on}"),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    };
+    format!("{subject} should be {expected}, not {found}")
+}

@@ -1,0 +1,110 @@
+//! The files of a configuration: its own, and those that it names.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::listen::ProxyCredentials;
+
+use super::fields::Text;
+use super::mistake::{Mistake, Report, Severity};
+use super::source::Source;
+
+/// A file of `user:password` lines, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    pub credentials: Arc<ProxyCredentials>,
+}
+
+/// What changes when a file is written or replaced: device, inode, length, and the times of its
+/// content and of its inode. Symbolic links are followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stamp([i128; 5]);
+
+impl Stamp {
+    /// That of a file; none where there is no file.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let file = std::fs::metadata(path).ok()?;
+        let time =
+            |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        Some(Self([
+            file.dev().into(),
+            file.ino().into(),
+            file.len().into(),
+            time(file.mtime(), file.mtime_nsec()),
+            time(file.ctime(), file.ctime_nsec()),
+        ]))
+    }
+}
+
+/// Reads the text of a configuration file; `None` after reporting why it cannot be had.
+pub(super) fn text(path: &Path, report: &Report) -> Option<String> {
+    report.note_file(path);
+    let of_file = |severity, what: String| Mistake::of_file(path.to_owned(), severity, what);
+    let fail = |what: String| {
+        report.add(of_file(Severity::Error, what));
+        None
+    };
+    let (bytes, others) = match read(path) {
+        Ok(read) => read,
+        Err(error) => return fail(format!("cannot be read: {error}")),
+    };
+    if bytes.len() > MAX_FILE {
+        return fail(format!("is longer than {} MiB", MAX_FILE >> 20));
+    }
+    if let Some(who) = others {
+        let hint = "whoever writes it decides where your connections go; make it 0600 and yours";
+        report.add(of_file(Severity::Warning, who).hint(hint));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = good.split(|byte| *byte == b'\n').count();
+            report.add(of_file(Severity::Error, "is not UTF-8".into()).at_line(line));
+            None
+        }
+    }
+}
+
+/// The bytes of a file, one more than [`MAX_FILE`] at the most, and what others may do to it.
+fn read(path: &Path) -> io::Result<(Vec<u8>, Option<String>)> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
+    let others = if mode & 0o022 != 0 {
+        Some(format!("may be written by others (mode {mode:04o})"))
+    } else if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        Some(format!("belongs to user id {owner}, neither you nor root"))
+    } else {
+        None
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((bytes, others))
+}
+
+/// Reads the file of `auth`; `None` after reporting why it cannot be used.
+pub(super) fn auth(source: &Source<'_>, file: &Text<'_>) -> Option<AuthFile> {
+    let path = source.resolve(file.get_ref());
+    source.report().note_file(&path);
+    match ProxyCredentials::read(&path) {
+        Ok(credentials) => Some(AuthFile { path, credentials: credentials.into() }),
+        Err(error) => {
+            let told = format!("{:#}", anyhow::Error::new(error));
+            source.error(&file.span(), format!("auth: {told}"), ());
+            None
+        }
+    }
+}
+
+/// More than that is no configuration that somebody wrote, in bytes. Lists are files of their own.
+const MAX_FILE: usize = 16 << 20;

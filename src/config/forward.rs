@@ -1,0 +1,209 @@
+//! `[[forward]]`: routes with a fixed destination, as `-L` and `-R`.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::forward::{
+    InvalidForward, LocalForward, LocalListen, RemoteForward, RemoteListen, RemoteTo,
+};
+use crate::listen::address::Bind;
+use crate::route::Via;
+use crate::target::Target;
+
+use super::fields::{Fields, Text};
+use super::listen::{ListenerConfig, also};
+use super::source::Source;
+use super::way::{self, Names};
+
+/// A forward of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForwardConfig {
+    /// `local`, `to`, `via`: listen here, connect from a server.
+    Local {
+        /// What rules call it: its `name`, or else the address as it was written.
+        name: Arc<str>,
+        /// Where to listen, and where to.
+        forward: LocalForward,
+        /// Which servers carry it; none where the rules decide.
+        via: Option<Via>,
+    },
+    /// `remote`, `on`, `to`: listen on a server, connect from here.
+    Remote {
+        /// What rules call it: its `name`, or else the address as it was written.
+        name: Arc<str>,
+        /// The server that listens.
+        on: Arc<str>,
+        /// Where it listens, and where to.
+        forward: RemoteForward,
+    },
+}
+
+impl ForwardConfig {
+    /// What rules call it.
+    pub fn name(&self) -> &Arc<str> {
+        match self {
+            Self::Local { name, .. } | Self::Remote { name, .. } => name,
+        }
+    }
+
+    /// What no two forwards have in common: the side and the address.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Local { forward, .. } => forward.listen.address(Bind::Loopback).to_string(),
+            Self::Remote { on, forward, .. } => format!("{} on {on}", forward.listen),
+        }
+    }
+}
+
+/// Reads all of them, in the order of the file.
+pub(super) fn read(
+    source: &Source<'_>,
+    sections: Vec<Fields<'_>>,
+    names: &Names,
+    listeners: &[ListenerConfig],
+) -> Vec<ForwardConfig> {
+    let mut places = HashMap::new();
+    let mut forwards = Vec::with_capacity(sections.len());
+    for section in sections {
+        let Some((forward, at)) = read_one(source, section, names) else { continue };
+        let place = forward.place();
+        if let Some(first) = places.insert(place.clone(), at.clone()) {
+            source.error(&at, format!("two forwards listen on {place}"), also(source, &first));
+        } else if listeners.iter().any(|listener| listener.address.to_string() == place) {
+            source.error(&at, format!("a listener has the address {place} already"), ());
+        }
+        forwards.push(forward);
+    }
+    forwards
+}
+
+/// What stands in one `[[forward]]`, beside its side.
+struct Raw<'a> {
+    span: Range<usize>,
+    name: Option<Text<'a>>,
+    to: Option<Text<'a>>,
+    on: Option<Text<'a>>,
+    via_at: Option<Range<usize>>,
+    via: Option<Via>,
+}
+
+fn read_one(
+    source: &Source<'_>,
+    mut section: Fields<'_>,
+    names: &Names,
+) -> Option<(ForwardConfig, Range<usize>)> {
+    let (local, remote) = (section.text("local"), section.text("remote"));
+    let sideless = section.span_of("local").or(section.span_of("remote")).is_none();
+    let raw = Raw {
+        span: section.span(),
+        name: section.text("name").filter(|name| !name.get_ref().is_empty()),
+        to: section.text("to"),
+        on: section.text("on"),
+        via_at: section.span_of("via"),
+        via: way::via(source, &mut section, names),
+    };
+    section.finish();
+    let (text, forward) = match (local, remote) {
+        (Some(text), None) => (text.clone(), read_local(source, &text, raw)?),
+        (None, Some(text)) => (text.clone(), read_remote(source, &text, &raw, names)?),
+        (Some(_), Some(text)) => {
+            let what = "[[forward]] has both 'local' and 'remote'";
+            source.error(&text.span(), what, "write two of them");
+            return None;
+        }
+        (None, None) => {
+            if sideless {
+                let hint =
+                    "write local = \"127.0.0.1:PORT\", or remote = \"PORT\" and on = \"SERVER\"";
+                source.error(&raw.span, "[[forward]] says nowhere to listen", hint);
+            }
+            return None;
+        }
+    };
+    Some((forward, text.span()))
+}
+
+/// `local`, as `-L`.
+fn read_local(source: &Source<'_>, text: &Text<'_>, raw: Raw<'_>) -> Option<ForwardConfig> {
+    let listen = parse::<LocalListen>(source, "local", text).map(|listen| match listen {
+        LocalListen::Unix(path) => LocalListen::Unix(source.resolve(&path.to_string_lossy())),
+        tcp @ LocalListen::Tcp { .. } => tcp,
+    });
+    if let Some(on) = &raw.on {
+        let what = "[[forward]] with 'local' has 'on'";
+        source.error(&on.span(), what, "write via = [\"SERVER\"]");
+    }
+    let Some(to) = &raw.to else {
+        let hint = "write to = \"host:port\", or use [[listen]] for a proxy";
+        source.error(&raw.span, "[[forward]] with 'local' has no 'to'", hint);
+        return None;
+    };
+    let to = parse::<Target>(source, "to", to);
+    if raw.via_at.is_some() && raw.via.is_none() {
+        return None;
+    }
+    let name = raw.called(text);
+    Some(ForwardConfig::Local {
+        name,
+        forward: LocalForward { listen: listen?, to: to? },
+        via: raw.via,
+    })
+}
+
+/// `remote`, as `-R`.
+fn read_remote(
+    source: &Source<'_>,
+    text: &Text<'_>,
+    raw: &Raw<'_>,
+    names: &Names,
+) -> Option<ForwardConfig> {
+    let listen = parse::<RemoteListen>(source, "remote", text);
+    if let Some(at) = &raw.via_at {
+        let hint = "write on = \"SERVER\"; what its clients may reach is up to the rules";
+        source.error(at, "[[forward]] with 'remote' has 'via'", hint);
+    }
+    let Some(on) = &raw.on else {
+        let hint = "write on = \"SERVER\"";
+        source.error(&raw.span, "[[forward]] with 'remote' has no 'on'", hint);
+        return None;
+    };
+    let on = way::server(source, on, names);
+    let to = match &raw.to {
+        Some(to) => parse::<Target>(source, "to", to)
+            .map(|to| match to {
+                Target::Socket(path) => {
+                    Target::Socket(source.resolve(&path).to_string_lossy().into_owned().into())
+                }
+                host @ Target::Host(_) => host,
+            })
+            .map(RemoteTo::Fixed),
+        None => Some(RemoteTo::Proxy),
+    };
+    let name = raw.called(text);
+    Some(ForwardConfig::Remote {
+        name,
+        on: on?,
+        forward: RemoteForward { listen: listen?, to: to? },
+    })
+}
+
+impl Raw<'_> {
+    /// Its name, or else its address as it was written.
+    fn called(&self, text: &Text<'_>) -> Arc<str> {
+        Arc::from(*self.name.as_ref().unwrap_or(text).get_ref())
+    }
+}
+
+/// Reads a text; `None` after reporting what is wrong with it.
+fn parse<T: FromStr<Err = InvalidForward>>(
+    source: &Source<'_>,
+    key: &str,
+    text: &Text<'_>,
+) -> Option<T> {
+    text.get_ref()
+        .parse()
+        .map_err(|why| source.error(&text.span(), format!("{key} '{}': {why}", text.get_ref()), ()))
+        .ok()
+}

@@ -1,0 +1,95 @@
+//! `[[listen]]`: where clients connect to.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::listen::ListenAddress;
+
+use super::fields::Fields;
+use super::files::{self, AuthFile};
+use super::source::Source;
+
+/// A listener of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerConfig {
+    /// What rules call it: its `name`, or else its address as it was written.
+    pub name: Arc<str>,
+    /// Where it listens.
+    pub address: ListenAddress,
+    /// Who may use it; without it everybody who reaches it.
+    pub auth: Option<AuthFile>,
+}
+
+/// Reads all of them. Names and addresses are told apart, and a listener that other machines reach
+/// has a password or a word that allows it.
+pub(super) fn read(source: &Source<'_>, sections: Vec<Fields<'_>>) -> Vec<ListenerConfig> {
+    let mut names = HashMap::new();
+    let mut addresses = HashMap::new();
+    let mut listeners = Vec::with_capacity(sections.len());
+    for section in sections {
+        let Some((listener, place)) = read_one(source, section) else { continue };
+        let first = names.insert(Arc::clone(&listener.name), place.clone());
+        let twice = addresses.insert(listener.address.to_string(), place.clone());
+        if let Some(first) = twice {
+            let what = format!("two listeners have the address {}", listener.address);
+            source.error(&place, what, also(source, &first));
+        } else if let Some(first) = first {
+            let what = format!("two listeners have the name '{}'", listener.name);
+            source.error(&place, what, also(source, &first));
+        }
+        listeners.push(listener);
+    }
+    listeners
+}
+
+fn read_one(
+    source: &Source<'_>,
+    mut section: Fields<'_>,
+) -> Option<(ListenerConfig, Range<usize>)> {
+    let text = section.required("address", "\"127.0.0.1:1080\"");
+    let name = section.text("name");
+    let auth = section.text("auth");
+    let allow_remote = section.switch("allow_remote").is_some_and(|on| *on.get_ref());
+    section.finish();
+
+    let asks = auth.is_some();
+    let auth = auth.and_then(|file| files::auth(source, &file));
+    let text = text?;
+    let address = match text.get_ref().parse::<ListenAddress>() {
+        Ok(address) => inside(source, address),
+        Err(why) => {
+            let what = format!("address '{}': {why}", text.get_ref());
+            source.error(&text.span(), what, ());
+            return None;
+        }
+    };
+    if !asks && !allow_remote && !address.is_loopback() {
+        let what = format!("other machines could use the listener {}", text.get_ref());
+        let hint = "ask for a password with auth = \"FILE\", or allow it with allow_remote = true";
+        source.error(&text.span(), what, hint);
+    }
+    let name: Arc<str> = match name {
+        Some(name) if name.get_ref().is_empty() => {
+            source.error(&name.span(), "the name of a listener is empty", "leave it out");
+            return None;
+        }
+        Some(name) => (*name.get_ref()).into(),
+        None => (*text.get_ref()).into(),
+    };
+    // A listener whose file of passwords is of no use must not serve everybody.
+    (auth.is_some() == asks).then(|| (ListenerConfig { name, address, auth }, text.span()))
+}
+
+/// The path of a unix socket is relative to the file, as every path is.
+fn inside(source: &Source<'_>, address: ListenAddress) -> ListenAddress {
+    match address {
+        ListenAddress::Unix(path) => ListenAddress::Unix(source.resolve(&path.to_string_lossy())),
+        tcp @ ListenAddress::Tcp { .. } => tcp,
+    }
+}
+
+/// Where the other one of two is.
+pub(super) fn also(source: &Source<'_>, first: &Range<usize>) -> String {
+    format!("the other is in line {}", source.place(first).line)
+}

@@ -1,0 +1,179 @@
+//! What is wrong with a configuration, where, and what to do about it.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::printable::{Lines, printable};
+
+/// One thing that is wrong, or looks wrong. Text of the file is escaped and bounded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The file that has it.
+    pub file: Arc<Path>,
+    /// Where in the file; none where it is about the file as a whole.
+    pub place: Option<Place>,
+    /// Whether the file can be used all the same.
+    pub severity: Severity,
+    /// What is wrong, in one line.
+    pub what: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// A place in a text file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters; none where the line as a whole is meant.
+    pub column: Option<usize>,
+}
+
+/// What a mistake means for the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// It can, but hardly as it was meant.
+    Warning,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} in the configuration", errors(.mistakes))]
+pub struct Mistakes {
+    /// All of them, warnings included; at least one error.
+    pub mistakes: Vec<Mistake>,
+    /// The files that were read, or would have been.
+    pub files: BTreeSet<PathBuf>,
+}
+
+/// Collects the mistakes of one configuration while it is read.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    mistakes: RefCell<Vec<Mistake>>,
+    files: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl Mistake {
+    /// A mistake about a file as a whole.
+    pub(super) fn of_file(file: PathBuf, severity: Severity, what: impl fmt::Display) -> Self {
+        Self { file: file.into(), place: None, severity, what: shown(&what), hint: None }
+    }
+
+    /// The same with a hint.
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same at a line.
+    pub(super) fn at_line(self, line: usize) -> Self {
+        Self { place: Some(Place { line, column: None }), ..self }
+    }
+}
+
+impl Report {
+    /// Adds one.
+    pub(super) fn add(&self, mistake: Mistake) {
+        self.mistakes.borrow_mut().push(mistake);
+    }
+
+    /// A file that the configuration depends on, whether it can be read or not.
+    pub(super) fn note_file(&self, path: &Path) {
+        self.files.borrow_mut().insert(path.to_owned());
+    }
+
+    /// How many of them make the configuration unusable.
+    pub(super) fn errors(&self) -> usize {
+        let mistakes = self.mistakes.borrow();
+        mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count()
+    }
+
+    /// All of them, file by file in the order they were first spoken of, and in a file from its
+    /// top to its end. What is about a file as a whole comes last. Beside them the files.
+    pub(super) fn into_parts(self) -> Mistakes {
+        let mut mistakes = self.mistakes.into_inner();
+        let mut files: Vec<Arc<Path>> = Vec::new();
+        for mistake in &mistakes {
+            if !files.contains(&mistake.file) {
+                files.push(Arc::clone(&mistake.file));
+            }
+        }
+        mistakes.sort_by_key(|mistake| {
+            let file = files.iter().position(|file| *file == mistake.file);
+            (file, mistake.place.is_none(), mistake.place)
+        });
+        Mistakes { mistakes, files: self.files.into_inner() }
+    }
+}
+
+impl fmt::Display for Mistake {
+    /// `FILE:LINE:COLUMN: what is wrong; what to do about it`, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.file.to_string_lossy(), MAX_PATH, Lines::One))?;
+        if let Some(Place { line, column }) = self.place {
+            write!(f, ":{line}")?;
+            if let Some(column) = column {
+                write!(f, ":{column}")?;
+            }
+        }
+        write!(f, ": {}", self.what)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// What may hold text of a file, in a form that a terminal can take.
+pub(super) fn shown(text: &impl fmt::Display) -> String {
+    printable(&text.to_string(), MAX_SHOWN, Lines::One)
+}
+
+fn errors(mistakes: &[Mistake]) -> String {
+    match mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count() {
+        1 => "1 mistake".to_owned(),
+        many => format!("{many} mistakes"),
+    }
+}
+
+/// Characters of a text of the file that are shown.
+const MAX_SHOWN: usize = 300;
+/// Characters of a path that are shown.
+const MAX_PATH: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_one_line() {
+        let mistake = Mistake::of_file("a\n/b".into(), Severity::Error, "x\x1b[2J").hint("do y");
+        assert_eq!(mistake.to_string(), "a\\n/b: x\\u{1b}[2J; do y");
+        assert_eq!(mistake.at_line(7).to_string(), "a\\n/b:7: x\\u{1b}[2J; do y");
+    }
+
+    #[test]
+    fn a_report_goes_file_by_file_and_line_by_line() {
+        let report = Report::default();
+        for (file, line) in [("b", 9), ("a", 1), ("b", 2), ("a", 5)] {
+            report.add(Mistake::of_file(file.into(), Severity::Error, "x").at_line(line));
+        }
+        assert_eq!(report.errors(), 4);
+        let told = report.into_parts().mistakes;
+        let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["b:2: x", "b:9: x", "a:1: x", "a:5: x"]);
+    }
+}

@@ -1,0 +1,179 @@
+//! The configuration file: read once, judged once, and used as one value.
+//!
+//! ```text
+//! text ─► toml table with places ─► section by section ─► Config
+//!              every mistake, with its place ─► report
+//! ```
+//!
+//! - [`mistake`]: what is wrong, where, and what to do about it.
+//! - `source`, `fields`: the text and its places; one table, key by key.
+//! - `listen`, `server`, `rule`, `forward`, `way`, `backlog`: a section each.
+//! - `files`: the files that the configuration is read from.
+//! - `lists`: the files of names and addresses, read once.
+//! - [`locate`]: where the file is, when nobody says.
+//! - [`watch`], [`reload`], [`changes`]: when it is read again, and what is different then.
+
+mod backlog;
+pub mod changes;
+mod fields;
+mod files;
+mod forward;
+mod listen;
+mod lists;
+pub mod locate;
+pub mod mistake;
+pub mod reload;
+mod rule;
+mod server;
+mod source;
+mod suggest;
+pub mod watch;
+mod way;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+pub use changes::Changes;
+pub use files::AuthFile;
+pub use forward::ForwardConfig;
+pub use listen::ListenerConfig;
+pub use mistake::{Mistake, Mistakes, Place, Severity};
+pub use reload::{Reloaded, Reloader};
+pub use server::ServerConfig;
+pub use watch::Watch;
+
+use crate::relay::BacklogLimits;
+use crate::route::{Action, Progress, Router};
+
+use fields::Fields;
+use lists::{Lists, Loaded};
+use mistake::Report;
+use source::Source;
+use way::Names;
+
+/// Everything that a configuration file says, judged.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file.
+    pub file: PathBuf,
+    /// `[[listen]]`, in order.
+    pub listeners: Vec<ListenerConfig>,
+    /// `[server.NAME]`, in order.
+    pub servers: Vec<ServerConfig>,
+    /// `[[rule]]` and `[default]`, in order, with their lists.
+    pub router: Router,
+    /// `[[forward]]`, in order.
+    pub forwards: Vec<ForwardConfig>,
+    /// `[backlog]`, where it is there.
+    pub backlog: Option<BacklogLimits>,
+    /// How many rules there are.
+    pub rules: usize,
+    /// Every file that this was read from.
+    pub files: BTreeSet<PathBuf>,
+    lists: Loaded,
+    server_places: Vec<(Arc<str>, Place)>,
+}
+
+impl Config {
+    /// Reads a file and everything that it names. Beside the configuration come its warnings. What
+    /// has not changed since `before` is not read again; `progress` hears of the lists that are.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake of the file, of its lists and of its other files. Where the text is no TOML,
+    /// only that is told: what else stands in it is not certain.
+    pub fn load(
+        path: &Path,
+        before: Option<&Self>,
+        progress: &mut dyn Progress,
+    ) -> Result<(Self, Vec<Mistake>), Mistakes> {
+        let report = Report::default();
+        let mut lists = Lists::new(before.map(|before| &before.lists), progress);
+        let text = files::text(path, &report);
+        let config = text.and_then(|text| Self::read(path, &text, &report, &mut lists));
+        let errors = report.errors();
+        let told = report.into_parts();
+        match config {
+            Some(config) if errors == 0 => {
+                let Mistakes { mistakes, files } = told;
+                Ok((Self { files, lists: lists.into_loaded(), ..config }, mistakes))
+            }
+            _ => Err(told),
+        }
+    }
+
+    /// What rules call the listeners and forwards, in order.
+    pub fn names_of_listeners(&self) -> impl Iterator<Item = &str> {
+        let listeners = self.listeners.iter().map(|listener| &*listener.name);
+        listeners.chain(self.forwards.iter().map(|forward| &**forward.name()))
+    }
+
+    /// What is wrong with a server, at its place in the file.
+    pub fn mistake_of(&self, server: &ServerConfig, severity: Severity, what: &str) -> Mistake {
+        let place = self.server_places.iter().find(|(name, _)| *name == server.name);
+        let what = format!("[server.{}]: {what}", server.name);
+        let place = place.map(|(_, place)| *place);
+        Mistake { place, ..Mistake::of_file(self.file.clone(), severity, what) }
+    }
+
+    /// How many entries its lists have.
+    pub fn entries(&self) -> usize {
+        self.lists.values().map(|loaded| loaded.list.len()).sum()
+    }
+
+    fn read(path: &Path, text: &str, report: &Report, lists: &mut Lists<'_>) -> Option<Self> {
+        let source = Source::new(path, text, report);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            source.error(&error.span().unwrap_or_default(), error.message(), ());
+        }
+        if !errors.is_empty() {
+            return None;
+        }
+        let mut top = Fields::new(&source, "", table.get_ref(), table.span());
+        let config = Self::judge(&source, &mut top, path, lists);
+        top.finish();
+        Some(config)
+    }
+
+    fn judge(
+        source: &Source<'_>,
+        top: &mut Fields<'_>,
+        path: &Path,
+        lists: &mut Lists<'_>,
+    ) -> Self {
+        let (servers, server_places) = server::read(source, top.named("server"));
+        let listeners = listen::read(source, top.tables("listen"));
+        let mut names = Names {
+            servers: server_places.iter().map(|(name, _)| Arc::clone(name)).collect(),
+            listeners: listeners.iter().map(|listener| Arc::clone(&listener.name)).collect(),
+        };
+        let forwards = forward::read(source, top.tables("forward"), &names, &listeners);
+        names.listeners.extend(forwards.iter().map(|forward| Arc::clone(forward.name())));
+        let rules = rule::read(source, top.tables("rule"), &names, lists);
+        let default = top.table("default").and_then(|mut section| {
+            let action = way::action(source, &mut section, &names);
+            section.finish();
+            action
+        });
+        let backlog = top.table("backlog").and_then(|section| backlog::read(source, section));
+        Self {
+            file: path.to_owned(),
+            listeners,
+            servers,
+            rules: rules.len(),
+            router: Router::new(rules, default.unwrap_or(Action::Reject)),
+            forwards,
+            backlog,
+            files: BTreeSet::new(),
+            server_places,
+            lists: Loaded::new(),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Reads the configuration again when it has changed or when somebody asks for it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+use super::changes::counted;
+use super::{Changes, Config, Mistake, Mistakes, Severity, Watch};
+
+/// Follows a configuration file.
+#[derive(Debug)]
+pub struct Reloader {
+    current: Arc<Config>,
+    watch: Watch,
+    asked: Arc<Notify>,
+}
+
+/// Another configuration to run by.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// The configuration, without a mistake.
+    pub config: Arc<Config>,
+    /// What is different from the one before.
+    pub changes: Changes,
+}
+
+impl Reloader {
+    /// Follows the file of `current`, and all that it names. `asked` is notified when somebody asks
+    /// for a reload (SIGHUP).
+    pub fn start(current: Arc<Config>, asked: Arc<Notify>) -> Self {
+        let watch = Watch::start(&current.files);
+        Self { current, watch, asked }
+    }
+
+    /// Waits for the next configuration that can be used. One with mistakes is told in the log and
+    /// changes nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// A reload that has begun is lost when this is dropped.
+    pub async fn next(&mut self) -> Reloaded {
+        loop {
+            tokio::select! {
+                () = self.asked.notified() => self.watch.mark(),
+                () = self.watch.changed() => {}
+            }
+            let current = Arc::clone(&self.current);
+            // Lists may be large.
+            let load = move || Config::load(&current.file, Some(&current), &mut ());
+            match tokio::task::spawn_blocking(load).await {
+                Ok(Ok((config, warnings))) => {
+                    self.watch.follow(&config.files);
+                    tell(&warnings);
+                    let changes = Changes::between(&self.current, &config);
+                    return Reloaded { config: Arc::new(config), changes };
+                }
+                Ok(Err(mistakes)) => self.refuse(&mistakes),
+                Err(error) => error!(%error, "the configuration could not be read again"),
+            }
+        }
+    }
+
+    /// This is in force now: it is told in the log, and the next one is held against it.
+    pub fn accept(&mut self, reloaded: Reloaded) {
+        let Reloaded { config, changes } = reloaded;
+        let rules = counted(config.rules, "rule");
+        let entries = match config.entries() {
+            0 => String::new(),
+            entries => format!(", {entries} entries of lists"),
+        };
+        info!("configuration reloaded: {changes}, {rules}{entries}");
+        self.current = config;
+    }
+
+    /// Goes on with the old one. What is mended next may be any file of either.
+    fn refuse(&mut self, Mistakes { mistakes, files }: &Mistakes) {
+        tell(mistakes);
+        let errors = mistakes.iter().filter(|m| m.severity == Severity::Error).count();
+        let counted = counted(errors, "mistake");
+        error!("configuration not reloaded: {counted}; the old one stays in force");
+        let all: BTreeSet<PathBuf> = self.current.files.union(files).cloned().collect();
+        self.watch.follow(&all);
+    }
+}
+
+/// Puts mistakes into the log, a line each.
+fn tell(mistakes: &[Mistake]) {
+    for mistake in mistakes {
+        match mistake.severity {
+            Severity::Error => error!("{mistake}"),
+            Severity::Warning => warn!("{mistake}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn reloader(folder: &tempfile::TempDir, text: &str) -> (Reloader, Arc<Notify>) {
+        let path = folder.path().join("config.toml");
+        fs::write(&path, text).expect("a file");
+        let (config, _) = Config::load(&path, None, &mut ()).expect("good");
+        let asked = Arc::new(Notify::new());
+        (Reloader::start(Arc::new(config), Arc::clone(&asked)), asked)
+    }
+
+    async fn next(reloader: &mut Reloader) -> Reloaded {
+        timeout(Duration::from_secs(60), reloader.next()).await.expect("reloaded")
+    }
+
+    #[tokio::test]
+    async fn by_a_change_or_because_somebody_asks() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let (mut reloader, asked) = reloader(&folder, "[server.a]\n");
+        fs::write(folder.path().join("config.toml"), "[server.b]\n[server.c]\n").expect("a file");
+        let next_one = next(&mut reloader).await;
+        assert_eq!(next_one.changes.to_string(), "+2 servers, -1 server");
+        reloader.accept(next_one);
+        asked.notify_one();
+        let next_one = next(&mut reloader).await;
+        assert_eq!(next_one.config.servers.len(), 2);
+        assert_eq!(next_one.changes.to_string(), "the same listeners, servers and forwards");
+    }
+
+    #[tokio::test]
+    async fn a_file_with_a_mistake_changes_nothing_and_can_be_mended() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let (mut reloader, asked) = reloader(&folder, "[server.a]\n");
+        let broken = "[[rule]]\nlist = \"names\"\naction = \"reject\"\n";
+        fs::write(folder.path().join("config.toml"), broken).expect("a file");
+        asked.notify_one();
+        let waiting = timeout(Duration::from_secs(2), reloader.next()).await;
+        assert!(waiting.is_err(), "it has a mistake");
+        // The list that it names is what was missing.
+        fs::write(folder.path().join("names"), "a.example\n").expect("a file");
+        let next_one = next(&mut reloader).await;
+        assert_eq!((next_one.config.rules, next_one.config.entries()), (1, 1));
+        assert_eq!(next_one.changes.to_string(), "-1 server");
+    }
+}

@@ -1,0 +1,199 @@
+//! `[[rule]]`: which request goes where, one rule after the other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use toml::Spanned;
+use toml::de::DeValue;
+
+use crate::listen::ListenAddress;
+use crate::route::{ConditionError, ConditionsBuilder, InvalidPortRange, PortRange, Resolve, Rule};
+
+use super::fields::{Fields, Text, as_number, as_text};
+use super::listen::also;
+use super::lists::Lists;
+use super::source::Source;
+use super::suggest;
+use super::way::{self, Names};
+
+/// Reads all of them, in the order of the file. Those that have a mistake are left out.
+pub(super) fn read(
+    source: &Source<'_>,
+    sections: Vec<Fields<'_>>,
+    names: &Names,
+    lists: &mut Lists<'_>,
+) -> Vec<Rule> {
+    let mut seen = HashMap::new();
+    let mut catch_all: Option<Arc<str>> = None;
+    let mut rules = Vec::with_capacity(sections.len());
+    for (number, mut section) in (1_usize..).zip(sections) {
+        let place = section.span();
+        let name = read_name(&mut section, number);
+        if let Some(first) = seen.insert(Arc::clone(&name), place.clone()) {
+            source.error(&place, format!("two rules have the name '{name}'"), also(source, &first));
+        }
+        if let Some(first) = &catch_all {
+            let what = format!("the rule '{name}' is never reached");
+            let hint = format!("the rule '{first}' before it matches everything");
+            source.warning(&place, what, hint);
+        } else if CONDITIONS.iter().all(|key| section.span_of(key).is_none()) {
+            catch_all = Some(Arc::clone(&name));
+        }
+        rules.extend(read_one(source, section, name, names, lists));
+    }
+    rules
+}
+
+fn read_name(section: &mut Fields<'_>, number: usize) -> Arc<str> {
+    match section.text("name") {
+        Some(name) if !name.get_ref().is_empty() => (*name.get_ref()).into(),
+        _ => number.to_string().into(),
+    }
+}
+
+fn read_one(
+    source: &Source<'_>,
+    mut section: Fields<'_>,
+    name: Arc<str>,
+    names: &Names,
+    lists: &mut Lists<'_>,
+) -> Option<Rule> {
+    let mut conditions = ConditionsBuilder::new();
+    let mut each = |key, add: fn(&mut ConditionsBuilder, &str) -> Result<(), ConditionError>| {
+        for text in section.texts(key).unwrap_or_default() {
+            if let Err(error) = add(&mut conditions, text.get_ref()) {
+                refuse(source, key, &text, &error);
+            }
+        }
+    };
+    each("domain", ConditionsBuilder::domain);
+    each("domain_suffix", ConditionsBuilder::domain_suffix);
+    each("domain_keyword", ConditionsBuilder::domain_keyword);
+    each("domain_regex", ConditionsBuilder::domain_regex);
+    each("user", ConditionsBuilder::user);
+    for (key, add) in PREFIXES {
+        for text in section.texts(key).unwrap_or_default() {
+            check_prefix(source, key, &text);
+            if let Err(error) = add(&mut conditions, text.get_ref()) {
+                refuse(source, key, &text, &error);
+            }
+        }
+    }
+    for text in section.texts("listener").unwrap_or_default() {
+        check_listener(source, &text, names);
+        if let Err(error) = conditions.listener(text.get_ref()) {
+            refuse(source, "listener", &text, &error);
+        }
+    }
+    for text in section.texts("list").unwrap_or_default() {
+        if let Some(list) = lists.load(source, &text) {
+            conditions.list(list);
+        }
+    }
+    for value in section.values("port").unwrap_or_default() {
+        match port_range(value) {
+            Some(Ok(range)) => conditions.port(range),
+            Some(Err(why)) => source.error(&value.span(), format!("port: {why}"), ()),
+            None => section.wrong("port", "ports, as 443 or \"8000-8999\"", value),
+        }
+    }
+    let resolve_at = section.span_of("resolve").unwrap_or(section.span());
+    conditions.resolve(read_resolve(source, &mut section));
+    let action = way::action(source, &mut section, names);
+    section.finish();
+    // A rule whose lists or blocks have mistakes is not blamed for having none.
+    let errors = source.report().errors();
+    let conditions = conditions.build().map_err(|error| {
+        if errors == 0 {
+            source.error(&resolve_at, format!("the rule '{name}': {error}"), ());
+        }
+    });
+    Some(Rule { name, conditions: conditions.ok()?, action: action? })
+}
+
+/// Reports why a text is no condition.
+fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionError) {
+    let hint = match error {
+        ConditionError::Address => Some(format!("write cidr = [\"{}\"]", text.get_ref())),
+        ConditionError::Expression(_) if text.get_ref().contains('\\') => {
+            Some("in single quotes TOML leaves backslashes alone".to_owned())
+        }
+        ConditionError::Empty => Some("leave it out".to_owned()),
+        _ => None,
+    };
+    let why = match error {
+        // It draws the place below the expression; the last line says what is wrong.
+        ConditionError::Expression(error) => {
+            let drawn = error.to_string();
+            let last = drawn.lines().last().unwrap_or_default();
+            format!("no regular expression: {}", last.trim_start_matches("error: "))
+        }
+        other => other.to_string(),
+    };
+    source.error(&text.span(), format!("{key} '{}': {why}", text.get_ref()), hint);
+}
+
+/// A block with bits behind its prefix is a slip: which addresses are meant is not certain.
+fn check_prefix(source: &Source<'_>, key: &str, text: &Text<'_>) {
+    if let Ok(block) = text.get_ref().parse::<IpNet>()
+        && block.trunc() != block
+    {
+        let what = format!("{key} '{block}' has bits behind its prefix");
+        let hint = format!("write {}, or {} for the one address", block.trunc(), block.addr());
+        source.error(&text.span(), what, hint);
+    }
+}
+
+/// A listener is one of the file, or an address: that of a `-D`.
+fn check_listener(source: &Source<'_>, text: &Text<'_>, names: &Names) {
+    let name = *text.get_ref();
+    let known = names.listeners.iter().map(|listener| &**listener);
+    if known.clone().any(|known| known == name) || name.parse::<ListenAddress>().is_ok() {
+        return;
+    }
+    let hint = suggest::hint(name, known, "the listeners are");
+    source.error(&text.span(), format!("there is no listener '{name}'"), hint);
+}
+
+/// A number, or a text as `8000-8999`; none where it is neither.
+fn port_range(value: &Spanned<DeValue<'_>>) -> Option<Result<PortRange, InvalidPortRange>> {
+    if let Some(number) = as_number(value.get_ref()) {
+        let port = u16::try_from(number).map_err(|_| InvalidPortRange::Port);
+        return Some(port.and_then(PortRange::try_from));
+    }
+    as_text(value).map(|text| text.get_ref().parse())
+}
+
+fn read_resolve(source: &Source<'_>, section: &mut Fields<'_>) -> Resolve {
+    let Some(text) = section.text("resolve") else { return Resolve::default() };
+    match *text.get_ref() {
+        "local" => Resolve::Local,
+        "remote" => Resolve::Remote,
+        other => {
+            let hint = suggest::hint(other, ["local", "remote"], "it may be");
+            source.error(&text.span(), format!("unknown resolve '{other}'"), hint);
+            Resolve::default()
+        }
+    }
+}
+
+/// Adds a block of addresses to the conditions.
+type AddPrefix = fn(&mut ConditionsBuilder, &str) -> Result<(), ConditionError>;
+
+/// The conditions on addresses.
+const PREFIXES: [(&str, AddPrefix); 2] =
+    [("cidr", ConditionsBuilder::cidr), ("source", ConditionsBuilder::source)];
+/// A rule without any of these matches everything.
+const CONDITIONS: [&str; 10] = [
+    "domain",
+    "domain_suffix",
+    "domain_keyword",
+    "domain_regex",
+    "cidr",
+    "list",
+    "port",
+    "source",
+    "listener",
+    "user",
+];

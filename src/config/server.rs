@@ -1,0 +1,132 @@
+//! `[server.NAME]`: an SSH server and how to reach it.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use crate::ssh::{PoolSize, ServerName, SshOptions};
+
+use super::fields::{Fields, Text, as_number};
+use super::mistake::Place;
+use super::source::Source;
+
+/// A server of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// What rules call it.
+    pub name: Arc<str>,
+    /// The server as `ssh` would take it (`host`); by default the name, which `ssh_config` may know.
+    pub server: ServerName,
+    /// How to reach it (`port`, `user`, `identity`, `ssh_config`, `options`,
+    /// `jump`).
+    pub ssh: SshOptions,
+    /// How many sessions (`sessions`); by default as its login allows.
+    pub sessions: Option<PoolSize>,
+}
+
+/// Reads all of them, in the order of the file. Beside them come the names and places of all, those
+/// with mistakes included: whoever names one of these is not to blame.
+pub(super) fn read(
+    source: &Source<'_>,
+    sections: Vec<(Text<'_>, Fields<'_>)>,
+) -> (Vec<ServerConfig>, Vec<(Arc<str>, Place)>) {
+    let place = |name: &Text<'_>| (Arc::from(*name.get_ref()), source.place(&name.span()));
+    let names = sections.iter().map(|(name, _)| place(name)).collect();
+    let read = |(name, section)| read_one(source, &name, section);
+    (sections.into_iter().filter_map(read).collect(), names)
+}
+
+fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Option<ServerConfig> {
+    let host = section.text("host");
+    let sessions = section.value("sessions").map(|value| (section.name().to_owned(), value));
+    let port = section.number("port", PORTS);
+    let user = section.text("user");
+    let identities = section.texts("identity").unwrap_or_default();
+    let config_file = section.text("ssh_config");
+    let options = section.texts("options").unwrap_or_default();
+    let jump = section.text("jump");
+    section.finish();
+
+    let sessions = sessions.and_then(|(place, value)| read_sessions(source, &place, value));
+    for option in &options {
+        if !option.get_ref().trim_start().contains(['=', ' ']) {
+            let what = format!("the option '{}' has no value", option.get_ref());
+            source.error(&option.span(), what, "write options = [\"Key=Value\"]");
+        }
+    }
+    let jumps = jump.and_then(|jump| {
+        let why = |why| {
+            let what = format!("jump '{}': {why}", jump.get_ref());
+            source.error(&jump.span(), what, "write jump = \"me@first:22,second\"");
+        };
+        jump.get_ref().parse().map_err(why).ok()
+    });
+    let host = host.unwrap_or_else(|| name.clone());
+    let server = match host.get_ref().parse::<ServerName>() {
+        Ok(server) => server,
+        Err(why) => {
+            let what = format!("host '{}': {why}", host.get_ref());
+            source.error(&host.span(), what, "write host = \"[user@]host[:port]\"");
+            return None;
+        }
+    };
+    Some(ServerConfig {
+        name: (*name.get_ref()).into(),
+        server,
+        ssh: SshOptions {
+            // To ssh, `none` is no file.
+            config_file: config_file.map(|file| match *file.get_ref() {
+                "none" => "none".into(),
+                path => source.resolve(path),
+            }),
+            options: options.iter().map(|option| (*option.get_ref()).to_owned()).collect(),
+            port: port.and_then(|port| u16::try_from(*port.get_ref()).ok()),
+            user: user.map(|user| (*user.get_ref()).to_owned()),
+            identities: identities.iter().map(|file| source.resolve(file.get_ref())).collect(),
+            jumps,
+            ..SshOptions::default()
+        },
+        sessions,
+    })
+}
+
+/// `{ min = 1, max = 8 }`, `"1..8"`, or a number for both.
+fn read_sessions<'a>(
+    source: &'a Source<'a>,
+    server: &str,
+    value: &'a Spanned<DeValue<'a>>,
+) -> Option<PoolSize> {
+    let size = match value.get_ref() {
+        DeValue::Table(_) => {
+            let mut table = Fields::of(source, format!("sessions of {server}"), value)?;
+            let errors = source.report().errors();
+            let min = table.number("min", ANY).map(|min| *min.get_ref());
+            let max = table.number("max", ANY).map(|max| *max.get_ref());
+            table.finish();
+            if source.report().errors() > errors {
+                return None;
+            }
+            let default = PoolSize::default();
+            let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+            let min = min.map_or(default.min(), count);
+            // A larger minimum alone is no mistake.
+            PoolSize::new(min, max.map_or(default.max().max(min), count))
+        }
+        DeValue::String(text) => text.parse(),
+        other => match as_number(other) {
+            Some(number) => number.to_string().parse(),
+            None => "".parse(),
+        },
+    };
+    size.map_err(|why| {
+        let what = format!("sessions of {server}: {why}");
+        source.error(&value.span(), what, "write sessions = { min = 1, max = 8 }");
+    })
+    .ok()
+}
+
+const PORTS: RangeInclusive<u64> = 1..=65535;
+/// [`PoolSize`] says what is too much.
+const ANY: RangeInclusive<u64> = 0..=1_000_000;

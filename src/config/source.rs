@@ -1,0 +1,127 @@
+//! The text of a file, and where in it a byte is.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::mistake::{Mistake, Place, Report, Severity, shown};
+
+/// The text of a configuration file and the report that its mistakes go to.
+#[derive(Debug)]
+pub(super) struct Source<'a> {
+    path: Arc<Path>,
+    text: &'a str,
+    /// The first byte of each line.
+    lines: Vec<usize>,
+    report: &'a Report,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(path: &Path, text: &'a str, report: &'a Report) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+        Self { path: path.into(), text, lines, report }
+    }
+
+    /// A path that the file names: `~/` is the user's home, and what is relative is relative to the
+    /// file.
+    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+        let home = || std::env::var_os("HOME").map(PathBuf::from);
+        match path.strip_prefix("~/").zip(home()) {
+            Some((below, home)) => home.join(below),
+            None => self.path.parent().unwrap_or(Path::new("")).join(path),
+        }
+    }
+
+    /// Where mistakes of other files go.
+    pub(super) fn report(&self) -> &'a Report {
+        self.report
+    }
+
+    /// The place where a span begins.
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        let at = span.start.min(self.text.len());
+        let line = self.lines.partition_point(|start| *start <= at);
+        let before = self.text.get(self.lines[line - 1]..at).unwrap_or_default();
+        Place { line, column: Some(before.chars().count() + 1) }
+    }
+
+    /// Reports an error.
+    pub(super) fn error(&self, span: &Range<usize>, what: impl fmt::Display, hint: impl Hint) {
+        self.mistake(span, Severity::Error, &what, hint.hint());
+    }
+
+    /// Reports a warning.
+    pub(super) fn warning(&self, span: &Range<usize>, what: impl fmt::Display, hint: impl Hint) {
+        self.mistake(span, Severity::Warning, &what, hint.hint());
+    }
+
+    fn mistake(
+        &self,
+        span: &Range<usize>,
+        severity: Severity,
+        what: &impl fmt::Display,
+        hint: Option<String>,
+    ) {
+        self.report.add(Mistake {
+            file: Arc::clone(&self.path),
+            place: Some(self.place(span)),
+            severity,
+            what: shown(what),
+            hint: hint.map(|hint| shown(&hint)),
+        });
+    }
+}
+
+/// What to do about a mistake, where there is something to say.
+pub(super) trait Hint {
+    fn hint(self) -> Option<String>;
+}
+
+impl Hint for &str {
+    fn hint(self) -> Option<String> {
+        Some(self.to_owned())
+    }
+}
+
+impl Hint for String {
+    fn hint(self) -> Option<String> {
+        Some(self)
+    }
+}
+
+impl Hint for Option<String> {
+    fn hint(self) -> Option<String> {
+        self
+    }
+}
+
+impl Hint for () {
+    fn hint(self) -> Option<String> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_lines_and_characters() {
+        let report = Report::default();
+        let text = "a = 1\ngrüße = 2\n";
+        let source = Source::new(Path::new("dir/file"), text, &report);
+        let at = |needle: &str| {
+            let start = text.find(needle).expect(needle);
+            source.place(&(start..start + 1))
+        };
+        assert_eq!(at("a"), Place { line: 1, column: Some(1) });
+        assert_eq!(at("= 2"), Place { line: 2, column: Some(7) });
+        let end = source.place(&(text.len()..text.len()));
+        assert_eq!(end, Place { line: 3, column: Some(1) });
+        assert_eq!(source.place(&(1000..1001)).line, 3);
+        assert_eq!(source.resolve("x"), Path::new("dir/x"));
+        assert_eq!(source.resolve("/x"), Path::new("/x"));
+    }
+}

@@ -1,0 +1,314 @@
+//! Texts with mistakes, and what is told of them, word for word.
+
+/// Texts that cannot be used, and what is told of them: `LINE:COLUMN: what; hint`.
+pub(super) const MISTAKES: &[(&str, &[&str])] = &[
+    // The text.
+    ("x = ", &["1:5: string values must be quoted, expected literal string"]),
+    ("[server.a]\nhost = \"a\"\nhost = \"b\"\n", &["3:1: duplicate key"]),
+    ("[[rule]\n", &["1:8: unclosed array table, expected `]`"]),
+    // Keys.
+    (
+        "colour = 1\n",
+        &[
+            "1:1: unknown key 'colour'; the keys are server, listen, forward, rule, default, backlog",
+        ],
+    ),
+    ("[[rules]]\n", &["1:3: unknown key 'rules'; did you mean 'rule'?"]),
+    (
+        "[[rule]]\ndomian = [\"a\"]\nvia = \"a\"\n[server.a]\n",
+        &["2:1: unknown key 'domian' in [[rule]]; did you mean 'domain'?"],
+    ),
+    (
+        "[server.a]\nhots = \"a\"\n",
+        &["2:1: unknown key 'hots' in [server.a]; did you mean 'host'?"],
+    ),
+    (
+        "[server.a]\nsessions = { min = 1, mx = 2 }\n",
+        &["2:23: unknown key 'mx' in sessions of [server.a]; did you mean 'max'?"],
+    ),
+    // Types.
+    (
+        "server = 1\n",
+        &["1:10: [server.NAME] should be a table, not the number 1; write [server.NAME]"],
+    ),
+    (
+        "listen = { address = \"1080\" }\n",
+        &["1:10: [[listen]] should be a list of tables, not a table; write [[listen]]"],
+    ),
+    ("rule = [1]\n", &["1:9: [[rule]] should be a table, not the number 1"]),
+    (
+        "[[listen]]\naddress = 1080\n",
+        &["2:11: 'address' in [[listen]] should be a string, not the number 1080"],
+    ),
+    (
+        "[[listen]]\naddress = \"*:1\"\nallow_remote = \"yes\"\n",
+        &[
+            "2:11: other machines could use the listener *:1; ask for a password with auth = \"FILE\", or allow it with allow_remote = true",
+            "3:16: 'allow_remote' in [[listen]] should be true or false, not the string 'yes'",
+        ],
+    ),
+    (
+        "[server.a]\nport = \"22\"\nidentity = [1, \"k\", {}]\n",
+        &[
+            "2:8: 'port' in [server.a] should be a number from 1 to 65535, not the string '22'",
+            "3:13: 'identity' in [server.a] should be a list of strings, not the number 1",
+            "3:21: 'identity' in [server.a] should be a list of strings, not a table",
+        ],
+    ),
+    // Listeners.
+    (
+        "[[listen]]\nname = \"main\"\n",
+        &["1:1: [[listen]] has no 'address'; write address = \"127.0.0.1:1080\""],
+    ),
+    (
+        "[[listen]]\naddress = \"example.com:1080\"\n",
+        &[
+            "2:11: address 'example.com:1080': the bind address is not an IP address, `localhost` or `*`",
+        ],
+    ),
+    (
+        "[[listen]]\naddress = \"127.0.0.1:65536\"\n",
+        &["2:11: address '127.0.0.1:65536': the port is not a number from 0 to 65535"],
+    ),
+    (
+        "[[listen]]\naddress = \"0.0.0.0:1080\"\n",
+        &[
+            "2:11: other machines could use the listener 0.0.0.0:1080; ask for a password with auth = \"FILE\", or allow it with allow_remote = true",
+        ],
+    ),
+    (
+        "[[listen]]\naddress = \"1\"\nname = \"a\"\n[[listen]]\naddress = \"2\"\nname = \"a\"\n",
+        &["5:11: two listeners have the name 'a'; the other is in line 2"],
+    ),
+    (
+        "[[listen]]\naddress = \"1\"\n[[listen]]\naddress = \"localhost:1\"\n",
+        &["4:11: two listeners have the address localhost:1; the other is in line 2"],
+    ),
+    (
+        "[[listen]]\naddress = \"1\"\nauth = \"/nowhere/users\"\n",
+        &["3:8: auth: cannot read /nowhere/users: No such file or directory (os error 2)"],
+    ),
+    // Servers.
+    (
+        "[server.a]\nhost = \"-oProxyCommand=x\"\n",
+        &[
+            "2:8: host '-oProxyCommand=x': a host name cannot start with '-': '-oProxyCommand=x'; write host = \"[user@]host[:port]\"",
+        ],
+    ),
+    (
+        "[server.\"a b\"]\n",
+        &["1:9: host 'a b': not a host name: 'a b'; write host = \"[user@]host[:port]\""],
+    ),
+    (
+        "[server.a]\nport = 0\n[server.b]\nport = 65536\n",
+        &[
+            "2:8: 'port' in [server.a] should be a number from 1 to 65535, not the number 0",
+            "4:8: 'port' in [server.b] should be a number from 1 to 65535, not the number 65536",
+        ],
+    ),
+    (
+        "[server.a]\nsessions = { min = 9, max = 8 }\n[server.b]\nsessions = 0\n",
+        &[
+            "2:12: sessions of [server.a]: expected 1 <= MIN <= MAX <= 64; write sessions = { min = 1, max = 8 }",
+            "4:12: sessions of [server.b]: expected 1 <= MIN <= MAX <= 64; write sessions = { min = 1, max = 8 }",
+        ],
+    ),
+    (
+        "[server.a]\noptions = [\"Compression\"]\n",
+        &["2:12: the option 'Compression' has no value; write options = [\"Key=Value\"]"],
+    ),
+    // Rules: where to.
+    (
+        "[[rule]]\n",
+        &[
+            "1:1: [[rule]] says nowhere to go; write via = [\"SERVER\"], or action = \"reject\" or \"direct\"",
+        ],
+    ),
+    (
+        "[[rule]]\ndomain = \"a\"\n",
+        &[
+            "1:1: [[rule]] says nowhere to go; write via = [\"SERVER\"], or action = \"reject\" or \"direct\"",
+        ],
+    ),
+    (
+        "[server.a]\n[[rule]]\nvia = \"a\"\naction = \"reject\"\n",
+        &["4:10: [[rule]] has both 'via' and 'action'; leave one of them out"],
+    ),
+    (
+        "[[rule]]\nvia = \"a\"\n",
+        &["2:7: there is no server 'a'; there is no server at all: write [server.a]"],
+    ),
+    (
+        "[server.bastion]\n[[rule]]\nvia = [\"bastoin\", \"xyz\"]\n",
+        &[
+            "3:8: there is no server 'bastoin'; did you mean 'bastion'?",
+            "3:19: there is no server 'xyz'; the servers are bastion",
+        ],
+    ),
+    ("[server.a]\n[[rule]]\nvia = [\"a\", \"a\"]\n", &["3:13: the server 'a' is named twice"]),
+    (
+        "[server.a]\n[[rule]]\nvia = []\n",
+        &["3:7: 'via' in [[rule]] is an empty list; leave it out, or name something"],
+    ),
+    (
+        "[server.a]\n[[rule]]\nvia = \"a\"\nselect = \"fastest\"\n",
+        &["4:10: unknown select 'fastest' in [[rule]]; it may be order, latency, balance"],
+    ),
+    (
+        "[[rule]]\naction = \"drop\"\n[[rule]]\naction = \"rejected\"\n",
+        &[
+            "2:10: unknown action 'drop' in [[rule]]; it may be reject, direct",
+            "warning: config.toml:3:1: the rule '2' is never reached; the rule '1' before it matches everything",
+            "4:10: unknown action 'rejected' in [[rule]]; did you mean 'reject'?",
+        ],
+    ),
+    (
+        "[[rule]]\naction = \"reject\"\nselect = \"order\"\n",
+        &["3:1: [[rule]] has 'select' without 'via'; leave it out"],
+    ),
+    (
+        "[default]\n",
+        &[
+            "1:1: [default] says nowhere to go; write via = [\"SERVER\"], or action = \"reject\" or \"direct\"",
+        ],
+    ),
+    // Rules: conditions.
+    (
+        "[[rule]]\ndomain = [\"*.a.example\", \"10.0.0.1\", \"a b\"]\naction = \"reject\"\n",
+        &[
+            "2:11: domain '*.a.example': `*` is no part of a name: for a name and all below it use `domain_suffix`",
+            "2:26: domain '10.0.0.1': this is an address: addresses are matched by `cidr`; write cidr = [\"10.0.0.1\"]",
+            "2:38: domain 'a b': not a host name or an address",
+        ],
+    ),
+    (
+        "[[rule]]\ndomain_suffix = \"a.*\"\naction = \"reject\"\n",
+        &[
+            "2:17: domain_suffix 'a.*': `*` is no part of a name: for a name and all below it use `domain_suffix`",
+        ],
+    ),
+    (
+        "[[rule]]\ndomain_keyword = [\"\", \"é\"]\naction = \"reject\"\n",
+        &[
+            "2:19: domain_keyword '': it is empty; leave it out",
+            "2:23: domain_keyword 'é': no host name contains this in its ASCII form (xn--...)",
+        ],
+    ),
+    (
+        "[[rule]]\ndomain_regex = ['(', \"\\\\p{\"]\naction = \"reject\"\n",
+        &[
+            "2:17: domain_regex '(': no regular expression: unclosed group",
+            "2:22: domain_regex '\\p{': no regular expression: incomplete escape sequence, reached end of pattern prematurely; in single quotes TOML leaves backslashes alone",
+        ],
+    ),
+    (
+        "[[rule]]\ncidr = [\"10.0.0.1/8\", \"10.0.0.0/33\", \"fd00::1/8\"]\naction = \"reject\"\n",
+        &[
+            "2:9: cidr '10.0.0.1/8' has bits behind its prefix; write 10.0.0.0/8, or 10.0.0.1 for the one address",
+            "2:23: cidr '10.0.0.0/33': not an address or a range of addresses, as 10.0.0.0/8 or fd00::/8",
+            "2:38: cidr 'fd00::1/8' has bits behind its prefix; write fd00::/8, or fd00::1 for the one address",
+        ],
+    ),
+    (
+        "[[rule]]\nsource = \"localhost\"\naction = \"reject\"\n",
+        &[
+            "2:10: source 'localhost': not an address or a range of addresses, as 10.0.0.0/8 or fd00::/8",
+        ],
+    ),
+    (
+        "[[rule]]\nport = [0, 65536, \"9-1\", \"a\", \"1-\", -1, \"+1\"]\naction = \"reject\"\n",
+        &[
+            "2:9: port: a port is a number from 1 to 65535, and a range two of them, as 8000-8999",
+            "2:12: port: a port is a number from 1 to 65535, and a range two of them, as 8000-8999",
+            "2:19: port: the range ends before it starts",
+            "2:26: port: a port is a number from 1 to 65535, and a range two of them, as 8000-8999",
+            "2:31: port: a port is a number from 1 to 65535, and a range two of them, as 8000-8999",
+            "2:37: 'port' in [[rule]] should be ports, as 443 or \"8000-8999\", not the number -1",
+            "2:41: port: a port is a number from 1 to 65535, and a range two of them, as 8000-8999",
+        ],
+    ),
+    (
+        "[[listen]]\naddress = \"1\"\nname = \"main\"\n[[rule]]\nlistener = [\"mian\", \"other\"]\naction = \"reject\"\n",
+        &[
+            "5:13: there is no listener 'mian'; did you mean 'main'?",
+            "5:21: there is no listener 'other'; the listeners are main",
+        ],
+    ),
+    (
+        "[[rule]]\ncidr = \"::/0\"\nresolve = \"here\"\naction = \"reject\"\n",
+        &["3:11: unknown resolve 'here'; it may be local, remote"],
+    ),
+    (
+        "[[rule]]\nport = 1\nresolve = \"local\"\naction = \"reject\"\n",
+        &["3:1: the rule '1': `resolve` has no effect without `cidr` or `list`"],
+    ),
+    (
+        "[[rule]]\nname = \"a\"\nport = 1\naction = \"reject\"\n[[rule]]\nname = \"a\"\naction = \"reject\"\n",
+        &["5:1: two rules have the name 'a'; the other is in line 1"],
+    ),
+    (
+        "[[rule]]\ndomain = []\naction = \"reject\"\n",
+        &["2:10: 'domain' in [[rule]] is an empty list; leave it out, or name something"],
+    ),
+    // Forwards.
+    (
+        "[[forward]]\n",
+        &[
+            "1:1: [[forward]] says nowhere to listen; write local = \"127.0.0.1:PORT\", or remote = \"PORT\" and on = \"SERVER\"",
+        ],
+    ),
+    (
+        "[[forward]]\nlocal = \"1\"\n",
+        &[
+            "1:1: [[forward]] with 'local' has no 'to'; write to = \"host:port\", or use [[listen]] for a proxy",
+        ],
+    ),
+    (
+        "[[forward]]\nlocal = \"1\"\nremote = \"2\"\nto = \"a:1\"\n",
+        &["3:10: [[forward]] has both 'local' and 'remote'; write two of them"],
+    ),
+    (
+        "[[forward]]\nlocal = \"a:b:c\"\nto = \"a\"\n",
+        &[
+            "2:9: local 'a:b:c': not of the form [bind:]port, nor the path of a socket (write a colon in it as \\:)",
+            "3:6: to 'a': not of the form host:port, nor the path of a socket",
+        ],
+    ),
+    (
+        "[server.a]\n[[forward]]\nremote = \"1\"\nvia = \"a\"\n",
+        &[
+            "2:1: [[forward]] with 'remote' has no 'on'; write on = \"SERVER\"",
+            "4:1: [[forward]] with 'remote' has 'via'; write on = \"SERVER\"; what its clients may reach is up to the rules",
+        ],
+    ),
+    (
+        "[server.a]\n[[forward]]\nlocal = \"1\"\nto = \"b:1\"\non = \"a\"\n",
+        &["5:6: [[forward]] with 'local' has 'on'; write via = [\"SERVER\"]"],
+    ),
+    (
+        "[[forward]]\nremote = \"1\"\non = \"a\"\n",
+        &["3:6: there is no server 'a'; there is no server at all: write [server.a]"],
+    ),
+    (
+        "[[listen]]\naddress = \"1\"\n[[forward]]\nlocal = \"1\"\nto = \"a:1\"\n[[forward]]\nlocal = \"localhost:1\"\nto = \"a:1\"\n",
+        &[
+            "4:9: a listener has the address localhost:1 already",
+            "7:9: two forwards listen on localhost:1; the other is in line 4",
+        ],
+    ),
+    // Bounds.
+    (
+        "[backlog]\nconnection = \"much\"\n",
+        &["2:14: 'connection' in [backlog] should be a size, as \"16MiB\", not the string 'much'"],
+    ),
+    (
+        "[backlog]\nconnection = 1\n",
+        &["1:1: [backlog]: a connection needs at least 1MiB, and no more than all together"],
+    ),
+];
+
+/// Texts that can be used, and what is told of them.
+pub(super) const WARNINGS: &[(&str, &[&str])] = &[(
+    "[[rule]]\naction = \"reject\"\n[[rule]]\nport = 1\naction = \"direct\"\n",
+    &["3:1: the rule '2' is never reached; the rule '1' before it matches everything"],
+)];

@@ -1,0 +1,469 @@
+//! The configuration file as a whole: what is right is read, and what is wrong is told with its
+//! place.
+
+mod mistakes;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use crate::destination::Destination;
+use crate::route::{Outcome, Query, Select};
+use crate::ssh::PoolSize;
+
+use super::*;
+use mistakes::{MISTAKES, WARNINGS};
+
+/// A directory with `config.toml` in it.
+struct Folder(TempDir);
+
+impl Folder {
+    fn with(text: &str) -> Self {
+        let folder = Self(TempDir::new().expect("a directory"));
+        folder.write("config.toml", text);
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("a file");
+        fs::set_permissions(self.path(name), Permissions::from_mode(0o600)).expect("ours");
+    }
+
+    fn load(&self) -> Result<(Config, Vec<Mistake>), Mistakes> {
+        Config::load(&self.path("config.toml"), None, &mut ())
+    }
+
+    /// What is told, without the directory.
+    fn told(&self, mistakes: &[Mistake]) -> Vec<String> {
+        let folder = format!("{}/", self.0.path().display());
+        let line = |m: &Mistake| format!("{}: {m}", m.severity).replace(&folder, "");
+        mistakes.iter().map(line).collect()
+    }
+}
+
+fn good(text: &str) -> Config {
+    let folder = Folder::with(text);
+    match folder.load() {
+        Ok((config, warnings)) if warnings.is_empty() => config,
+        Ok((_, warnings)) => panic!("{text}\n{:#?}", folder.told(&warnings)),
+        Err(Mistakes { mistakes, .. }) => panic!("{text}\n{:#?}", folder.told(&mistakes)),
+    }
+}
+
+/// What is told of a text that has mistakes, without the file's name.
+fn wrong(text: &str) -> Vec<String> {
+    let folder = Folder::with(text);
+    let Mistakes { mistakes, .. } = folder.load().expect_err(text);
+    let told = folder.told(&mistakes);
+    told.iter().map(|line| line.replacen("error: config.toml:", "", 1)).collect()
+}
+
+/// What is told of a text that can be used.
+fn warned(text: &str) -> Vec<String> {
+    let folder = Folder::with(text);
+    let (_, warnings) = folder.load().expect(text);
+    let told = folder.told(&warnings);
+    told.iter().map(|line| line.replacen("warning: config.toml:", "", 1)).collect()
+}
+
+#[test]
+fn a_file_with_everything() {
+    let config = good(EVERYTHING);
+    assert_eq!(config.listeners.len(), 2);
+    assert_eq!(&*config.listeners[0].name, "main");
+    assert_eq!(&*config.listeners[1].name, "[::1]:1080");
+    let servers: Vec<_> = config.servers.iter().map(|server| &*server.name).collect();
+    assert_eq!(servers, ["bastion", "backup", "alias"]);
+    let bastion = &config.servers[0];
+    assert_eq!(bastion.server.to_string(), "ops@bastion.example.com");
+    assert_eq!(bastion.sessions, PoolSize::new(1, 4).ok());
+    assert_eq!(bastion.ssh.port, Some(2222));
+    assert_eq!(bastion.ssh.options, ["Compression=no"]);
+    assert_eq!(config.servers[2].server.to_string(), "alias");
+
+    assert_eq!(config.rules, 2);
+    let ForwardConfig::Local { name, forward, via } = &config.forwards[0] else { panic!() };
+    assert_eq!(
+        (&**name, forward.to_string()),
+        ("db", "127.0.0.1:5432:db.corp.example:5432".into())
+    );
+    assert_eq!(via.as_ref().map(|via| via.servers.len()), Some(1));
+    let told: Vec<_> = config.forwards[1..].iter().map(ForwardConfig::place).collect();
+    assert_eq!(told, ["0.0.0.0:8080 on bastion", "9090 on bastion"]);
+    let backlog = BacklogLimits { connection: 1 << 20, memory: 64 << 20, spill: 0 };
+    assert_eq!(config.backlog, Some(backlog));
+}
+
+#[test]
+fn the_rules_decide_as_they_are_written() {
+    let config = good(EVERYTHING);
+    for (destination, rule) in [
+        ("git.corp.example:443", Some("corporate")),
+        ("a.bücher.example:8500", Some("corporate")),
+        ("db7.other:443", Some("corporate")),
+        ("the-INTRAnet.example:443", Some("corporate")),
+        ("10.9.9.9:443", Some("corporate")),
+        ("198.51.100.9:443", Some("corporate")),
+        ("198.51.101.9:443", None),
+        ("git.corp.example:80", None),
+        ("ads.example:80", Some("2")),
+    ] {
+        let (found, action) = decide(&config, destination);
+        assert_eq!(found.as_deref(), rule, "{destination}");
+        match (rule, action) {
+            (Some("corporate"), Action::Via(via)) => {
+                assert_eq!(via.servers, ["bastion".into(), "backup".into()]);
+                assert_eq!(via.select, Select::Latency);
+            }
+            (Some("2"), Action::Reject) | (None, Action::Direct { addresses: None }) => {}
+            other => panic!("{destination}: {other:?}"),
+        }
+    }
+}
+
+/// What becomes of alice's request through the listener `main`, for a name that has no address.
+fn decide(config: &Config, destination: &str) -> (Option<Arc<str>>, Action) {
+    let destination = Destination::parse(destination, None).expect(destination);
+    let query = Query {
+        host: Some(destination.host()),
+        port: Some(destination.port()),
+        listener: "main",
+        source: Some([127, 0, 0, 1].into()),
+        user: Some("alice"),
+    };
+    match config.router.decide(&query, Some(&[])) {
+        Outcome::Decided(decision) => (decision.rule, decision.action),
+        Outcome::Resolve => panic!("{destination} was looked up"),
+    }
+}
+
+#[test]
+fn a_list_is_read_once_and_again_when_it_has_changed() {
+    let rules = "[[rule]]\nlist = \"names\"\naction = \"direct\"\n";
+    let folder = Folder::with(&rules.repeat(3));
+    folder.write("names", "a.example\n");
+    let mut reads = Reads(0);
+    let path = folder.path("config.toml");
+    let (first, _) = Config::load(&path, None, &mut reads).expect("good");
+    let (second, _) = Config::load(&path, Some(&first), &mut reads).expect("good");
+    assert_eq!((reads.0, second.entries()), (1, 1));
+    folder.write("names", "a.example\nb.example\n");
+    let (third, _) = Config::load(&path, Some(&second), &mut reads).expect("good");
+    assert_eq!((reads.0, third.entries()), (2, 2));
+    // Once more: the second reload takes what the first took.
+    Config::load(&path, Some(&third), &mut reads).expect("good");
+    assert_eq!(reads.0, 2);
+}
+
+/// Counts the lists that are read.
+struct Reads(usize);
+
+impl Progress for Reads {
+    fn start(&mut self, _: &str, _: Option<u64>) {
+        self.0 += 1;
+    }
+
+    fn advance(&mut self, _: u64) {}
+}
+
+#[test]
+fn mistakes_of_lists_have_their_own_lines() {
+    let folder = Folder::with("[[rule]]\nlist = [\"names\", \"none\"]\naction = \"reject\"\n");
+    folder.write("names", "a.example\na b\n10.0.0.0/33\n");
+    let Mistakes { mistakes, files } = folder.load().expect_err("mistakes");
+    let told = folder.told(&mistakes);
+    assert_eq!(
+        told,
+        [
+            "error: names:2: 'a b': one entry a line, or an address and names as in a hosts file",
+            "error: names:3: '10.0.0.0/33': not a range of addresses, as 10.0.0.0/8 or fd00::/8",
+            "error: config.toml:2:18: list 'none': cannot be opened: No such file or directory \
+             (os error 2)",
+        ]
+    );
+    // Whoever waits for a better version has to look at all of them.
+    assert_eq!(files, ["config.toml", "names", "none"].map(|name| folder.path(name)).into());
+}
+
+#[test]
+fn an_empty_file_rejects() {
+    let config = good("");
+    assert_eq!(config.rules, 0);
+    assert_eq!(decide(&config, "example.com:443"), (None, Action::Reject));
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let folder = Folder::with(
+        "[[listen]]\naddress = \"./s.sock\"\nauth = \"users\"\n\
+         [server.a]\nidentity = [\"key\", \"/k\"]\nssh_config = \"conf\"\n\
+         [[rule]]\nlist = \"names\"\nvia = \"a\"\n",
+    );
+    folder.write("users", "ada:secret\n");
+    folder.write("names", "example.com\n");
+    let (config, _) = folder.load().expect("good");
+    let server = &config.servers[0];
+    assert_eq!(server.ssh.identities, [folder.path("key"), PathBuf::from("/k")]);
+    assert_eq!(server.ssh.config_file, Some(folder.path("conf")));
+    assert_eq!(config.entries(), 1);
+    let files = ["config.toml", "names", "users"].map(|name| folder.path(name));
+    assert_eq!(config.files, files.into());
+    let listener = &config.listeners[0];
+    assert_eq!(listener.address.to_string(), folder.path("./s.sock").display().to_string());
+    assert_eq!(listener.auth.as_ref().map(|auth| &auth.path), Some(&folder.path("users")));
+    assert!(!format!("{config:?}").contains("secret"));
+}
+
+#[test]
+fn every_mistake_has_its_place_and_a_hint() {
+    for (text, told) in MISTAKES {
+        assert_eq!(wrong(text), *told, "{text}");
+    }
+}
+
+#[test]
+fn what_looks_wrong_is_a_warning() {
+    for (text, told) in WARNINGS {
+        assert_eq!(warned(text), *told, "{text}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_together_in_their_order() {
+    let told = wrong(
+        "[[rule]]\nvia = \"nobody\"\ncidr = \"10.0.0.1/8\"\n[default]\nvia = []\n\
+         [[listen]]\naddress = \"x\"\n[server.a]\nport = 0\n[other]\n",
+    );
+    let lines: Vec<_> = told.iter().map(|line| line.split(':').next().unwrap_or("")).collect();
+    assert_eq!(lines, ["2", "3", "5", "7", "9", "10"], "{told:#?}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let folder = Folder::with("");
+    let Mistakes { mistakes, .. } =
+        Config::load(&folder.path("none"), None, &mut ()).expect_err("missing");
+    let told = "error: none: cannot be read: No such file or directory (os error 2)";
+    assert_eq!(folder.told(&mistakes), [told]);
+    let Mistakes { mistakes, .. } =
+        Config::load(folder.0.path(), None, &mut ()).expect_err("a directory");
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+}
+
+#[test]
+fn a_file_that_is_not_text_is_refused_at_its_line() {
+    let folder = Folder::with("");
+    fs::write(folder.path("config.toml"), b"# one\n# \xff\n").expect("a file");
+    let Mistakes { mistakes, .. } = folder.load().expect_err("not text");
+    assert_eq!(folder.told(&mistakes), ["error: config.toml:2: is not UTF-8"]);
+}
+
+#[test]
+fn a_file_that_others_may_write_is_a_warning() {
+    for (mode, told) in [(0o644, 0), (0o600, 0), (0o664, 1), (0o666, 1)] {
+        let folder = Folder::with("");
+        let path = folder.path("config.toml");
+        fs::set_permissions(&path, Permissions::from_mode(mode)).expect("ours");
+        let (_, warnings) = folder.load().expect("good");
+        assert_eq!(warnings.len(), told, "{mode:o} {:?}", folder.told(&warnings));
+    }
+}
+
+#[test]
+fn a_password_file_that_others_may_read_is_refused() {
+    let folder = Folder::with("[[listen]]\naddress = \"1080\"\nauth = \"users\"\n");
+    folder.write("users", "ada:secret\n");
+    fs::set_permissions(folder.path("users"), Permissions::from_mode(0o644)).expect("ours");
+    let Mistakes { mistakes, .. } = folder.load().expect_err("not private");
+    let told = folder.told(&mistakes);
+    assert_eq!(
+        told,
+        ["error: config.toml:3:8: auth: users may be read by others (mode 0644); make it 0600"]
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_a_panic(text in "\\PC{0,200}") {
+        let _ = judge(&text);
+    }
+
+    #[test]
+    fn no_toml_is_a_panic(lines in prop::collection::vec(line(), 0..30)) {
+        let text = lines.concat();
+        for mistake in judge(&text) {
+            // A place is a place of the text, and a mistake one line.
+            let line = mistake.place.map_or(1, |place| place.line);
+            prop_assert!(1 <= line && line <= text.lines().count() + 1, "{mistake}");
+            prop_assert!(!mistake.to_string().contains('\n'), "{mistake}");
+        }
+    }
+}
+
+/// The mistakes of a text, without a file.
+fn judge(text: &str) -> Vec<Mistake> {
+    let report = Report::default();
+    let mut nobody = ();
+    let mut lists = Lists::new(None, &mut nobody);
+    Config::read(Path::new("/nowhere/config.toml"), text, &report, &mut lists);
+    report.into_parts().mistakes
+}
+
+/// A line that is likely to get past the parser.
+fn line() -> impl Strategy<Value = String> {
+    let header = prop::sample::select(vec![
+        "[[listen]]",
+        "[[rule]]",
+        "[server.a]",
+        "[server.b]",
+        "[default]",
+        "[[forward]]",
+        "[backlog]",
+        "[server]",
+        "[listen]",
+        "[rule.x]",
+        "[[default]]",
+    ]);
+    let key = prop::sample::select(vec![
+        "address",
+        "name",
+        "auth",
+        "allow_remote",
+        "host",
+        "sessions",
+        "port",
+        "user",
+        "identity",
+        "options",
+        "domain",
+        "domain_suffix",
+        "domain_keyword",
+        "domain_regex",
+        "cidr",
+        "list",
+        "source",
+        "listener",
+        "via",
+        "action",
+        "select",
+        "resolve",
+        "local",
+        "remote",
+        "on",
+        "to",
+        "connection",
+        "memory",
+        "files",
+        "server",
+        "rule",
+        "domian",
+    ]);
+    let value = prop::sample::select(vec![
+        "\"a\"",
+        "\"*\"",
+        "\"10.0.0.1/8\"",
+        "\"::/0\"",
+        "[]",
+        "[1, \"a\", []]",
+        "{}",
+        "{ min = 1 }",
+        "0",
+        "-1",
+        "0x10",
+        "99999999999999999999",
+        "1.5",
+        "nan",
+        "true",
+        "1979-05-27",
+        "\"\"",
+        "\"0.0.0.0:1\"",
+        "'('",
+        "\"\\u0000\"",
+        "\"\\u202e\"",
+        "[\"a\", \"a\"]",
+        "\"direct\"",
+        "\"order\"",
+        "\"local\"",
+        "\"1-0\"",
+        "\"é\"",
+        "\"/s\"",
+        "\"h:1\"",
+    ]);
+    prop_oneof![
+        1 => header.prop_map(|header| format!("{header}\n")),
+        3 => (key, value).prop_map(|(key, value)| format!("{key} = {value}\n")),
+        1 => ("[a-z.]{1,9}", "\\PC{0,20}").prop_map(|(key, value)| format!("{key} = '{value}'\n")),
+    ]
+}
+
+const EVERYTHING: &str = r#"
+[[listen]]
+address = "127.0.0.1:1080"
+name = "main"
+
+[[listen]]
+address = "[::1]:1080"
+
+[server.bastion]
+host = "ops@bastion.example.com"
+sessions = { min = 1, max = 4 }
+port = 2222
+user = "me"
+options = ["Compression=no"]
+
+[server.backup]
+host = "backup"
+sessions = "2..3"
+
+[server.alias]
+sessions = 3
+
+[[rule]]
+name = "corporate"
+domain = ["GIT.corp.example."]
+domain_suffix = ["Bücher.example", ".corp.example"]
+domain_keyword = ["Intra"]
+domain_regex = ['^db\d+\.']
+cidr = ["10.0.0.0/8", "fd00::/8", "192.0.2.7", "::ffff:198.51.100.0/120"]
+port = [443, "8000-8999"]
+source = ["127.0.0.0/8"]
+listener = ["main", "[::1]:1080"]
+user = ["alice"]
+resolve = "local"
+via = ["bastion", "backup"]
+select = "latency"
+
+[[rule]]
+domain_keyword = "ads"
+action = "reject"
+
+[[forward]]
+name = "db"
+local = "127.0.0.1:5432"
+to = "db.corp.example:5432"
+via = "bastion"
+
+[[forward]]
+remote = "0.0.0.0:8080"
+on = "bastion"
+to = "127.0.0.1:3000"
+
+[[forward]]
+remote = "9090"
+on = "bastion"
+
+[default]
+action = "direct"
+
+[backlog]
+connection = "1MiB"
+memory = 67108864
+files = 0
+"#;

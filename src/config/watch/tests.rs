@@ -1,0 +1,120 @@
+//! Every way in which a file becomes another one.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use super::*;
+
+struct Bed {
+    folder: TempDir,
+}
+
+impl Bed {
+    fn new() -> Self {
+        Self { folder: TempDir::new().expect("a directory") }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("a file");
+    }
+
+    fn watch(&self, name: &str) -> Watch {
+        let watch = Watch::start(&BTreeSet::from([self.path(name)]));
+        assert!(watch.watcher.is_some(), "this system can watch");
+        watch
+    }
+}
+
+async fn sees(watch: &mut Watch) {
+    timeout(Duration::from_secs(60), watch.changed()).await.expect("the change is seen");
+}
+
+#[tokio::test]
+async fn a_file_that_is_written_and_one_that_is_replaced() {
+    let bed = Bed::new();
+    bed.write("config", "1");
+    let mut watch = bed.watch("config");
+    bed.write("config", "22");
+    sees(&mut watch).await;
+    for round in 0..3 {
+        bed.write("new", &format!("as an editor does, {round}"));
+        fs::rename(bed.path("new"), bed.path("config")).expect("renamed");
+        sees(&mut watch).await;
+    }
+    fs::remove_file(bed.path("config")).expect("removed");
+    sees(&mut watch).await;
+    bed.write("config", "back");
+    sees(&mut watch).await;
+}
+
+#[tokio::test]
+async fn a_link_that_is_swapped_as_kubernetes_does() {
+    let bed = Bed::new();
+    let version = |number: u32| {
+        let folder = format!("..{number}");
+        fs::create_dir(bed.path(&folder)).expect("a directory");
+        bed.write(&format!("{folder}/config"), "the same length");
+        symlink(&folder, bed.path("..tmp")).expect("a link");
+        fs::rename(bed.path("..tmp"), bed.path("..data")).expect("swapped");
+    };
+    version(0);
+    symlink("..data/config", bed.path("config")).expect("a link");
+    let mut watch = bed.watch("config");
+    for number in 1..4 {
+        version(number);
+        fs::remove_dir_all(bed.path(&format!("..{}", number - 1))).expect("removed");
+        sees(&mut watch).await;
+    }
+    // The file itself, where the links lead now.
+    bed.write("..3/config", "written in its place");
+    sees(&mut watch).await;
+}
+
+#[tokio::test]
+async fn what_happens_beside_the_file_is_no_change() {
+    let bed = Bed::new();
+    bed.write("config", "1");
+    let mut watch = bed.watch("config");
+    bed.write("other", "1");
+    fs::read(bed.path("config")).expect("read");
+    let seen = timeout(5 * QUIET, watch.changed()).await;
+    assert!(seen.is_err(), "nothing has changed");
+    // What happens while nobody waits is not lost.
+    bed.write("config", "22");
+    sees(&mut watch).await;
+}
+
+#[tokio::test]
+async fn other_files_are_followed_from_then_on() {
+    let bed = Bed::new();
+    bed.write("config", "1");
+    fs::create_dir(bed.path("lists")).expect("a directory");
+    bed.write("lists/names", "1");
+    let mut watch = bed.watch("config");
+    watch.follow(&BTreeSet::from([bed.path("config"), bed.path("lists/names")]));
+    bed.write("lists/names", "22");
+    sees(&mut watch).await;
+}
+
+#[test]
+fn directories_of_links() {
+    let bed = Bed::new();
+    // The system may keep its temporary files behind a link of its own.
+    let root = bed.folder.path().canonicalize().expect("a directory");
+    fs::create_dir_all(root.join("a/b")).expect("directories");
+    fs::write(root.join("a/b/file"), "").expect("a file");
+    symlink("a/b", root.join("c")).expect("a link");
+    symlink("../c/file", root.join("a/link")).expect("a link");
+    symlink("loop", root.join("loop")).expect("a link");
+    let found = directories(&root.join("a/link"));
+    assert_eq!(found, ["a", "", "a/b"].map(|name| root.join(name).components().collect()).into());
+    assert_eq!(directories(&root.join("loop")), [root.clone()].into());
+    assert_eq!(directories(&root.join("none/file")), [root.join("none")].into());
+}

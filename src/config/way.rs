@@ -1,0 +1,125 @@
+//! `via`, `select` and `action`: where a request goes, in `[[rule]]`, `[default]` and `[[forward]]`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::route::{Action, Select, Via};
+
+use super::fields::{Fields, Text};
+use super::source::Source;
+use super::suggest;
+
+/// The names that rules may use.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// Of `[server.NAME]`, those with mistakes included.
+    pub(super) servers: Vec<Arc<str>>,
+    /// Of `[[listen]]`, and of `[[forward]]` where these are known.
+    pub(super) listeners: Vec<Arc<str>>,
+}
+
+/// Reads what a rule or the default does; `None` after reporting why it does nothing.
+pub(super) fn action(
+    source: &Source<'_>,
+    section: &mut Fields<'_>,
+    names: &Names,
+) -> Option<Action> {
+    let name = section.name().to_owned();
+    let via_at = section.span_of("via");
+    let via = via(source, section, names);
+    let action = section.text("action");
+    match (via_at, action) {
+        (Some(_), Some(action)) => {
+            let what = format!("{name} has both 'via' and 'action'");
+            source.error(&action.span(), what, "leave one of them out");
+            None
+        }
+        (Some(_), None) => via.map(|via| Action::Via(Arc::new(via))),
+        (None, Some(action)) => named(source, &action, &name),
+        // An action of a wrong type was reported already.
+        (None, None) if section.span_of("action").is_some() => None,
+        (None, None) => {
+            let what = format!("{name} says nowhere to go");
+            let hint = "write via = [\"SERVER\"], or action = \"reject\" or \"direct\"";
+            source.error(&section.span(), what, hint);
+            None
+        }
+    }
+}
+
+/// Reads `via` and `select`; `None` where there is no `via`, or after reporting what is wrong.
+pub(super) fn via(source: &Source<'_>, section: &mut Fields<'_>, names: &Names) -> Option<Via> {
+    let name = section.name().to_owned();
+    let servers = section.texts("via");
+    let select_at = section.span_of("select");
+    let select = section.text("select").map(|select| read_select(source, &select, &name));
+    if let (None, Some(at)) = (&servers, select_at) {
+        source.error(&at, format!("{name} has 'select' without 'via'"), "leave it out");
+    }
+    let mut known: Vec<Arc<str>> = Vec::new();
+    for server in servers? {
+        if let Some(server) = find(source, &server, &known, names) {
+            known.push(server);
+        }
+    }
+    let select = select.unwrap_or(Some(Select::default()))?;
+    (!known.is_empty()).then_some(Via { servers: known, select })
+}
+
+/// The server that `via` or `on` names; `None` after reporting that there is none.
+pub(super) fn server(source: &Source<'_>, text: &Text<'_>, names: &Names) -> Option<Arc<str>> {
+    let found = names.servers.iter().find(|server| ***server == **text.get_ref());
+    if found.is_none() {
+        unknown_server(source, &text.span(), text.get_ref(), names);
+    }
+    found.cloned()
+}
+
+fn find(
+    source: &Source<'_>,
+    text: &Text<'_>,
+    before: &[Arc<str>],
+    names: &Names,
+) -> Option<Arc<str>> {
+    let server = server(source, text, names)?;
+    if before.contains(&server) {
+        source.error(&text.span(), format!("the server '{server}' is named twice"), ());
+        return None;
+    }
+    Some(server)
+}
+
+fn unknown_server(source: &Source<'_>, at: &Range<usize>, name: &str, names: &Names) {
+    let servers = names.servers.iter().map(|server| &**server);
+    let hint = match names.servers.as_slice() {
+        [] => format!("there is no server at all: write [server.{name}]"),
+        _ => suggest::hint(name, servers, "the servers are"),
+    };
+    source.error(at, format!("there is no server '{name}'"), hint);
+}
+
+fn read_select(source: &Source<'_>, text: &Text<'_>, name: &str) -> Option<Select> {
+    let select = match *text.get_ref() {
+        "order" => Select::Order,
+        "latency" => Select::Latency,
+        "balance" => Select::Balance,
+        other => {
+            let hint = suggest::hint(other, ["order", "latency", "balance"], "it may be");
+            source.error(&text.span(), format!("unknown select '{other}' in {name}"), hint);
+            return None;
+        }
+    };
+    Some(select)
+}
+
+fn named(source: &Source<'_>, action: &Text<'_>, name: &str) -> Option<Action> {
+    match *action.get_ref() {
+        "reject" => Some(Action::Reject),
+        "direct" => Some(Action::Direct { addresses: None }),
+        other => {
+            let hint = suggest::hint(other, ["reject", "direct"], "it may be");
+            source.error(&action.span(), format!("unknown action '{other}' in {name}"), hint);
+            None
+        }
+    }
+}
