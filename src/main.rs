@@ -1,16 +1,19 @@
 //! The program: arguments, logs, the background, signals, and the exit status.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use sockeye::app;
 use sockeye::cli::background::{self, Background, Stderr};
 use sockeye::cli::command::{Command, DemoCommand, Ground, ProxyCommand};
+use sockeye::cli::from_file::{FileCommand, Following};
 use sockeye::cli::hardening;
-use sockeye::cli::signals::{Readiness, Signals, Stop, until_stopped};
+use sockeye::cli::signals::{HangUp, Readiness, Signals, Started, Stop, until_stopped};
 use sockeye::cli::terminal::Terminal;
-use sockeye::cli::{assemble, demo};
-use sockeye::observe::logs::{Logs, Verbosity};
+use sockeye::cli::{FileError, assemble, check, demo, explain, pac};
+use sockeye::observe::logs::{LogOptions, Logs, Verbosity};
 use sockeye::ssh::Prompter;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -37,6 +40,16 @@ fn main() -> ExitCode {
     status
 }
 
+/// What SIGHUP means for a command.
+fn hang_up(command: &Command, asked: &Arc<Notify>) -> HangUp {
+    match command {
+        Command::File(command) => {
+            HangUp::Reload { asked: Arc::clone(asked), started: Started::now(command.ground) }
+        }
+        _ => HangUp::Stop,
+    }
+}
+
 /// Which half of `-f` this process is.
 enum Half {
     /// There are no halves: it stays in the foreground.
@@ -49,11 +62,14 @@ enum Half {
 
 fn background_half(command: &Command) -> anyhow::Result<Half> {
     match command {
-        Command::Proxy(proxy) if proxy.ground == Ground::Back => {
-            Ok(Background::detect()?.map_or(Half::Fore, Half::Back))
-        }
+        Command::Proxy(proxy) if proxy.ground == Ground::Back => both_halves(),
+        Command::File(command) if command.ground == Ground::Back => both_halves(),
         _ => Ok(Half::Only),
     }
+}
+
+fn both_halves() -> anyhow::Result<Half> {
+    Ok(Background::detect()?.map_or(Half::Fore, Half::Back))
 }
 
 fn launch(words: impl Iterator<Item = std::ffi::OsString>) -> anyhow::Result<u8> {
@@ -65,7 +81,8 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
     let logs = Logs::start(command.log())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
-        let mut signals = Signals::listen()?;
+        let asked = Arc::new(Notify::new());
+        let mut signals = Signals::listen(hang_up(&command, &asked))?;
         let (readiness, drain) = (Readiness::default(), CancellationToken::new());
         let work = async {
             match command {
@@ -73,6 +90,15 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
                     // Large: the state of every stage is in it.
                     Box::pin(proxy_to(*proxy, half, &logs, &readiness, drain.clone())).await
                 }
+                Command::File(command) => {
+                    // Its state is large, and is made once.
+                    let readiness = &readiness;
+                    Box::pin(proxy_by_file(command, asked, half, &logs, readiness, drain.clone()))
+                        .await
+                }
+                Command::Check(command) => Ok(check::run(&command).await?),
+                Command::Explain(command) => Ok(explain::run(&command).await?),
+                Command::Pac(command) => Ok(pac::run(&command)?),
                 Command::Demo(command) => demo_of(command, &readiness, drain.clone()).await,
             }
         };
@@ -84,10 +110,7 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             tracing::error!("{error:#}");
-            match error.downcast_ref::<app::Error>() {
-                Some(error) if error.is_wrong_usage() => ExitCode::from(WRONG_USAGE),
-                _ => ExitCode::FAILURE,
-            }
+            if is_wrong_usage(&error) { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
         }
         Err(stop) => ExitCode::from(Stop::status(stop)),
     })
@@ -100,11 +123,41 @@ async fn proxy_to(
     readiness: &Readiness,
     drain: CancellationToken,
 ) -> anyhow::Result<()> {
-    let stderr = match command.log.verbosity {
-        Verbosity::Quiet | Verbosity::Normal => Stderr::Dropped,
-        Verbosity::Debug | Verbosity::Trace => Stderr::Kept,
-    };
+    let stderr = stderr_behind(command.log);
     let options = assemble::options(command).await?;
+    let up = Up { half, stderr, logs, readiness, drain };
+    serve(options, std::future::pending, up).await
+}
+
+async fn proxy_by_file(
+    command: FileCommand,
+    asked: Arc<Notify>,
+    half: Option<Background>,
+    logs: &Logs,
+    readiness: &Readiness,
+    drain: CancellationToken,
+) -> anyhow::Result<()> {
+    let stderr = stderr_behind(command.log);
+    let (options, mut following) = Following::start(command, asked).await?;
+    let up = Up { half, stderr, logs, readiness, drain };
+    serve(options, async || following.next().await, up).await
+}
+
+/// What is to be done when the proxy is up, and what it takes.
+struct Up<'a> {
+    half: Option<Background>,
+    stderr: Stderr,
+    logs: &'a Logs,
+    readiness: &'a Readiness,
+    drain: CancellationToken,
+}
+
+async fn serve(
+    options: app::Options,
+    next: impl AsyncFnMut() -> app::Options,
+    up: Up<'_>,
+) -> anyhow::Result<()> {
+    let Up { half, stderr, logs, readiness, drain } = up;
     let prompter = Prompter::from_environment();
     let asking = prompter.clone();
     let mut left = Ok(());
@@ -120,8 +173,16 @@ async fn proxy_to(
         }
     };
     let stop = drain.clone().cancelled_owned();
-    app::run(options, prompter, ready, std::future::pending, stop).await?;
+    app::run(options, prompter, ready, next, stop).await?;
     left.map_err(|error| anyhow::Error::new(error).context("cannot go to the background"))
+}
+
+/// What becomes of standard error in the background.
+fn stderr_behind(log: LogOptions) -> Stderr {
+    match log.verbosity {
+        Verbosity::Quiet | Verbosity::Normal => Stderr::Dropped,
+        Verbosity::Debug | Verbosity::Trace => Stderr::Kept,
+    }
 }
 
 async fn demo_of(
@@ -130,6 +191,12 @@ async fn demo_of(
     drain: CancellationToken,
 ) -> anyhow::Result<()> {
     demo::run(command, || readiness.reached(), drain).await
+}
+
+/// Whether the command line, or a file that it names, is at fault.
+fn is_wrong_usage(error: &anyhow::Error) -> bool {
+    let app = error.downcast_ref::<app::Error>().is_some_and(app::Error::is_wrong_usage);
+    app || error.is::<FileError>()
 }
 
 /// Says what went wrong before there was a log.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::ContextKind;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use super::refused::REFUSED;
@@ -15,7 +15,8 @@ use super::refused::REFUSED;
     version,
     about = "One local port that speaks SOCKS and HTTP and carries every request over SSH.",
     override_usage = "sockeye [options] [user@]host[:port] | ssh://[user@]host[:port]\n       \
-                      sockeye demo [-D [bind:]port] [--once]",
+                      sockeye [options] [--config FILE]\n       \
+                      sockeye check | explain DESTINATION... | pac | demo   (each has --help)",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
     after_help = AFTER_HELP,
     disable_help_flag = true,
@@ -43,6 +44,10 @@ pub(super) struct Args {
     /// Let other machines use local ports that name no bind address
     #[arg(short = 'g', help_heading = FORWARDS)]
     pub(super) gateway_ports: bool,
+
+    /// Take everything from FILE [default: ~/.config/sockeye/config.toml]
+    #[arg(long, value_name = "FILE", help_heading = PROXY)]
+    pub(super) config: Option<PathBuf>,
 
     /// Ask clients for a user:password of FILE, for its owner's eyes only
     #[arg(long, value_name = "FILE", help_heading = PROXY)]
@@ -121,8 +126,8 @@ pub(super) struct Args {
     pub(super) log: LogArgs,
 
     /// The server as `ssh` takes it.
-    #[arg(value_name = "[user@]host[:port]", required = true, hide = true)]
-    pub(super) server: String,
+    #[arg(value_name = "[user@]host[:port]", hide = true)]
+    pub(super) server: Option<String>,
 
     /// The remote command of `ssh`, which has no place here.
     #[arg(trailing_var_arg = true, hide = true)]
@@ -195,9 +200,6 @@ impl Args {
         let mut command = Self::full_command();
         let words = std::iter::once(&program).chain(words);
         let matches = command.try_get_matches_from_mut(words).map_err(|mut error| {
-            if error.kind() == ErrorKind::MissingRequiredArgument {
-                return command.error(error.kind(), "no SSH server is named");
-            }
             // It would advise to write an unknown flag where ssh has its remote command.
             error.remove(ContextKind::Suggested);
             error
@@ -277,6 +279,8 @@ taken, 2 for a wrong command line.
 
 #[cfg(test)]
 mod tests {
+    use clap::error::ErrorKind;
+
     use super::*;
 
     fn words(line: &str) -> Vec<std::ffi::OsString> {
@@ -291,7 +295,7 @@ mod tests {
     fn flags_cluster_as_in_ssh() {
         let (args, refused) = read("-fND 1080 host");
         assert!(args.background);
-        assert_eq!((args.listen, args.server.as_str()), (vec!["1080".into()], "host"));
+        assert_eq!((args.listen, args.server.as_deref()), (vec!["1080".into()], Some("host")));
         assert_eq!(refused, Vec::<char>::new());
 
         let (args, _) =
@@ -306,7 +310,7 @@ mod tests {
     #[test]
     fn options_may_follow_the_host() {
         let (args, _) = read("host -p 22 -vv -D [::1]:1 -D /s -F none");
-        assert_eq!((args.server.as_str(), args.log.verbose), ("host", 2));
+        assert_eq!((args.server.as_deref(), args.log.verbose), (Some("host"), 2));
         assert_eq!(args.listen, ["[::1]:1", "/s"]);
         assert_eq!(args.config_file, Some("none".into()));
         assert_eq!(args.command, Vec::<String>::new());
@@ -357,11 +361,10 @@ mod tests {
     }
 
     #[test]
-    fn unknown_flags_and_missing_hosts_are_errors() {
+    fn unknown_flags_are_errors() {
         let kind = |line| Args::read(&words(line)).expect_err(line).kind();
         assert_eq!(kind("-Z host"), ErrorKind::UnknownArgument);
         assert_eq!(kind("--nonsense host"), ErrorKind::UnknownArgument);
-        assert_eq!(kind("-D 1080"), ErrorKind::MissingRequiredArgument);
         assert_eq!(kind("-h"), ErrorKind::DisplayHelp);
         assert_eq!(kind("--help"), ErrorKind::DisplayHelp);
         assert_eq!(kind("-V"), ErrorKind::DisplayVersion);
@@ -372,11 +375,6 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_without_bad_advice() {
         let told = |line| Args::read(&words(line)).expect_err(line).to_string();
-        assert!(
-            told("-D 1080").starts_with("error: no SSH server is named\n"),
-            "{}",
-            told("-D 1080")
-        );
         assert!(
             told("-Z host").starts_with("error: unexpected argument '-Z'"),
             "{}",
@@ -389,9 +387,10 @@ mod tests {
     #[test]
     fn the_help_is_one_screen_and_grouped() {
         let help = Args::read(&words("-h")).expect_err("help").to_string();
-        assert!(help.lines().count() <= 45, "{help}");
+        assert!(help.lines().count() <= 48, "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
-        for heading in ["Usage: sockeye [options]", "sockeye demo", PROXY, FORWARDS, SSH, OTHER] {
+        for heading in ["Usage: sockeye [options]", "check | explain", PROXY, FORWARDS, SSH, OTHER]
+        {
             assert!(help.contains(heading), "{heading} is not in\n{help}");
         }
         assert!(!help.contains("no-command") && !help.contains("-X"), "{help}");

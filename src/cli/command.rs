@@ -13,7 +13,11 @@ use crate::ssh::{AddressFamily, PoolSize, ServerName, SshOptions, Switch};
 use crate::target::Target;
 
 use super::args::{Args, DemoArgs, LogArgs, LogFormat};
+use super::check::CheckCommand;
 use super::exit::Exit;
+use super::explain::ExplainCommand;
+use super::from_file::FileCommand;
+use super::pac::PacCommand;
 use super::problem::Problem;
 
 /// What the user asked for.
@@ -21,6 +25,14 @@ use super::problem::Problem;
 pub enum Command {
     /// `sockeye [options] host`: the proxy.
     Proxy(Box<ProxyCommand>),
+    /// `sockeye [--config FILE]`: the proxy as a file says.
+    File(FileCommand),
+    /// `sockeye check`.
+    Check(CheckCommand),
+    /// `sockeye explain`.
+    Explain(ExplainCommand),
+    /// `sockeye pac`.
+    Pac(PacCommand),
     /// `sockeye demo`.
     Demo(DemoCommand),
 }
@@ -115,34 +127,55 @@ impl Command {
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
         let words: Vec<_> = words.into_iter().collect();
         // Only the first word: a host may be called `demo` too, and is then `ssh://demo`.
-        if words.first().is_some_and(|word| word == "demo") {
-            let args = DemoArgs::read(&words[1..])?;
-            return DemoCommand::judge(&args).map(Self::Demo).map_err(Exit::from);
+        let rest = words.get(1..).unwrap_or_default();
+        match words.first().and_then(|word| word.to_str()) {
+            Some("check") => return Ok(Self::Check(CheckCommand::read(rest)?)),
+            Some("explain") => return Ok(Self::Explain(ExplainCommand::read(rest)?)),
+            Some("pac") => return Ok(Self::Pac(PacCommand::read(rest)?)),
+            Some("demo") => {
+                let args = DemoArgs::read(rest)?;
+                return DemoCommand::judge(&args).map(Self::Demo).map_err(Exit::from);
+            }
+            _ => {}
         }
         let (args, refused) = Args::read(&words)?;
-        let proxy = ProxyCommand::judge(args, &refused)?;
-        Ok(Self::Proxy(Box::new(proxy)))
+        let mut problems: Vec<_> = refused.iter().map(|flag| Problem::Refused(*flag)).collect();
+        if !args.command.is_empty() {
+            problems.push(Problem::RemoteCommand(args.command.join(" ")));
+        }
+        match args.server.clone() {
+            Some(server) => {
+                let proxy = ProxyCommand::judge(args, &server, problems)?;
+                Ok(Self::Proxy(Box::new(proxy)))
+            }
+            None => Ok(Self::File(FileCommand::judge(&args, problems)?)),
+        }
     }
 
     /// How much to log, and in which form.
     pub fn log(&self) -> LogOptions {
         match self {
             Self::Proxy(proxy) => proxy.log,
+            Self::File(command) => command.log,
             Self::Demo(demo) => demo.log,
+            // They answer on standard output.
+            Self::Check(_) | Self::Explain(_) | Self::Pac(_) => LogOptions::default(),
         }
     }
 }
 
 impl ProxyCommand {
-    fn judge(mut args: Args, refused: &[char]) -> Result<Self, Vec<Problem>> {
-        let mut problems: Vec<_> = refused.iter().map(|flag| Problem::Refused(*flag)).collect();
-        if !args.command.is_empty() {
-            problems.push(Problem::RemoteCommand(args.command.join(" ")));
+    fn judge(
+        mut args: Args,
+        server: &str,
+        mut problems: Vec<Problem>,
+    ) -> Result<Self, Vec<Problem>> {
+        if args.config.is_some() {
+            problems.push(Problem::HostAndFile);
         }
-        let server = args
-            .server
+        let server = server
             .parse::<ServerName>()
-            .map_err(|why| problems.push(Problem::server(&args.server, &why)));
+            .map_err(|why| problems.push(Problem::server(server, &why)));
 
         let gateway_ports =
             if args.gateway_ports { GatewayPorts::Yes } else { GatewayPorts::Configured };
@@ -236,7 +269,7 @@ impl DemoCommand {
 }
 
 impl LogArgs {
-    fn judge(&self) -> LogOptions {
+    pub(super) fn judge(&self) -> LogOptions {
         let verbosity = match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
             (false, 0) => Verbosity::Normal,
@@ -252,7 +285,7 @@ impl LogArgs {
 }
 
 /// Reads the value of an option, where there is one.
-fn read<T: FromStr>(
+pub(super) fn read<T: FromStr>(
     text: Option<&str>,
     problem: impl FnOnce(&str, &T::Err) -> Problem,
     problems: &mut Vec<Problem>,
@@ -262,7 +295,7 @@ fn read<T: FromStr>(
 }
 
 /// Reads the values of an option that may be repeated.
-fn read_all<T: FromStr>(
+pub(super) fn read_all<T: FromStr>(
     texts: &[String],
     problem: impl Fn(&str, &T::Err) -> Problem,
     problems: &mut Vec<Problem>,
@@ -456,6 +489,48 @@ mod tests {
         assert!(matches!(read_line("demo host"), Err(Exit::Unreadable(_))));
         assert_eq!(proxy("ssh://demo").server.to_string(), "demo");
         assert_eq!(proxy("-v demo").server.to_string(), "demo");
+    }
+
+    #[test]
+    fn commands_that_read_the_file() {
+        let file = |line| match read_line(line) {
+            Ok(Command::Check(check)) => check.file.0,
+            Ok(Command::Explain(explain)) => explain.file.0,
+            Ok(Command::Pac(pac)) => pac.file.0,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(file("check"), None);
+        for line in ["check --config f", "explain --config f a.example", "pac --config f"] {
+            assert_eq!(file(line), Some("f".into()), "{line}");
+        }
+        for line in ["check host", "explain", "explain --from x a", "explain a:0", "pac -D 1"] {
+            assert!(matches!(read_line(line), Err(Exit::Unreadable(_))), "{line}");
+        }
+        for word in ["check", "explain", "pac"] {
+            assert_eq!(proxy(&format!("ssh://{word}")).server.to_string(), word);
+            let help = read_line(&format!("{word} --help")).expect_err("help");
+            assert_eq!(help.status(), 0);
+        }
+    }
+
+    #[test]
+    fn a_file_and_what_goes_with_it() {
+        let file = |line| match read_line(line) {
+            Ok(Command::File(file)) => file,
+            other => panic!("{line}: {other:?}"),
+        };
+        let command = file("--config c -fvD 1090 --backlog 1MiB,2MiB,0");
+        assert_eq!(command.file, PathBuf::from("c"));
+        assert_eq!(command.listeners, ["localhost:1090".parse().expect("an address")]);
+        assert_eq!((command.ground, command.log.verbosity), (Ground::Back, Verbosity::Debug));
+        assert_eq!(command.backlog.map(|backlog| backlog.spill), Some(0));
+        assert_eq!(file("--config c").listeners, []);
+        assert_eq!(problems("--config c host"), [Problem::HostAndFile]);
+        assert_eq!(problems("--config c -D *:1"), [Problem::OpenToAll("*:1".into())]);
+        let flags = "-p 1 -l u -i k -F f -o A=b -4 -6 --sessions 1 -L 1:a:1 -R 1 -W a:1 -J a -b h -B i -C -c x -m y";
+        let wrong = problems(&format!("--config c {flags}"));
+        let belongs = |problem: &&Problem| matches!(problem, Problem::BelongsToFile { .. });
+        assert_eq!(wrong.iter().filter(belongs).count(), 17, "{wrong:?}");
     }
 
     #[test]

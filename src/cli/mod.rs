@@ -1,18 +1,25 @@
 //! The command line of `sockeye`, and what it does beside the proxy itself.
 
+pub mod assemble;
 pub mod background;
+pub mod check;
 pub mod command;
 pub mod demo;
 pub mod exit;
+pub mod explain;
+pub mod from_file;
 pub mod hardening;
+pub mod pac;
 pub mod problem;
 pub mod signals;
 pub mod terminal;
 
 mod args;
-pub mod assemble;
+mod configured;
+mod progress;
 mod refused;
 mod version;
 
 pub use command::Command;
+pub use configured::FileError;
 pub use exit::Exit;

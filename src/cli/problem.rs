@@ -1,6 +1,7 @@
 //! What can be wrong with a command line that `clap` could read.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::printable::{Lines, printable};
 
@@ -64,6 +65,20 @@ pub enum Problem {
     SeveralJumps,
     /// `-4` and `-6`, which leave nothing.
     BothFamilies,
+    /// Neither a host nor a configuration file.
+    NoServer {
+        /// Where the file was looked for; none without a home directory.
+        looked: Option<PathBuf>,
+    },
+    /// A host and `--config`.
+    HostAndFile,
+    /// A flag for one server, with a configuration file.
+    BelongsToFile {
+        /// The flag.
+        flag: &'static str,
+        /// What to write in the file.
+        instead: &'static str,
+    },
     /// A host that is none.
     Server {
         /// The word.
@@ -168,6 +183,19 @@ impl fmt::Display for Problem {
             }
             Self::SeveralJumps => {
                 f.write_str("-J stands more than once; write several servers with commas between")
+            }
+            Self::NoServer { looked: None } => f.write_str("no SSH server is named"),
+            Self::NoServer { looked: Some(path) } => write!(
+                f,
+                "no SSH server is named, and there is no configuration file ({} is not there)",
+                shown(&path.to_string_lossy())
+            ),
+            Self::HostAndFile => f.write_str(
+                "a host and --config exclude each other: write [server.NAME] with the host into the \
+                 file",
+            ),
+            Self::BelongsToFile { flag, instead } => {
+                write!(f, "{flag} says nothing where a configuration file is used: write {instead}")
             }
             Self::BothFamilies => f.write_str("-4 and -6 together leave no address; use one"),
             Self::Server { text, why } => {

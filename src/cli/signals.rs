@@ -1,12 +1,18 @@
-//! Signals: the first asks for a clean stop, the second ends at once.
+//! Signals: the first asks for a clean stop, the second ends at once. With a configuration file,
+//! SIGHUP asks for it to be read again.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+use super::command::Ground;
+use super::terminal;
 
 /// The signals that end the program.
 #[derive(Debug)]
@@ -14,6 +20,30 @@ pub struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
     hang_up: Option<Signal>,
+    meaning: HangUp,
+}
+
+/// What SIGHUP means.
+#[derive(Clone, Debug)]
+pub enum HangUp {
+    /// The terminal is gone: stop.
+    Stop,
+    /// Read the configuration again. But where there was a terminal and it is gone, stop.
+    Reload {
+        /// Notified for each.
+        asked: Arc<Notify>,
+        /// Whether there was one.
+        started: Started,
+    },
+}
+
+/// Where the program was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// On a terminal, which it does not leave by itself.
+    OnTerminal,
+    /// Elsewhere, or on its way to the background.
+    Elsewhere,
 }
 
 /// A signal that ended the program.
@@ -38,7 +68,7 @@ impl Signals {
     /// # Errors
     ///
     /// The system refuses a handler. To be called inside a tokio runtime.
-    pub fn listen() -> io::Result<Self> {
+    pub fn listen(meaning: HangUp) -> io::Result<Self> {
         let ignored = ignored_signals();
         let listen = |kind: SignalKind| {
             let bit = 1 << (kind.as_raw_value() - 1);
@@ -48,20 +78,42 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
             hang_up: listen(SignalKind::hangup())?,
+            meaning,
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next one that asks for a stop.
     ///
     /// # Cancel safety
     ///
     /// No signal is lost when this is dropped.
     pub async fn next(&mut self) -> Stop {
-        tokio::select! {
-            () = receive(&mut self.interrupt) => Stop::Interrupt,
-            () = receive(&mut self.terminate) => Stop::Terminate,
-            () = receive(&mut self.hang_up) => Stop::HangUp,
+        loop {
+            tokio::select! {
+                () = receive(&mut self.interrupt) => return Stop::Interrupt,
+                () = receive(&mut self.terminate) => return Stop::Terminate,
+                () = receive(&mut self.hang_up) => match &self.meaning {
+                    HangUp::Reload { asked, started } if !started.is_terminal_gone() => {
+                        asked.notify_one();
+                    }
+                    HangUp::Reload { .. } | HangUp::Stop => return Stop::HangUp,
+                }
+            }
         }
+    }
+}
+
+impl Started {
+    /// Where this process is now; `ground` is where it is meant to run.
+    pub fn now(ground: Ground) -> Self {
+        match ground {
+            Ground::Fore if terminal::is_there() => Self::OnTerminal,
+            Ground::Fore | Ground::Back => Self::Elsewhere,
+        }
+    }
+
+    fn is_terminal_gone(self) -> bool {
+        self == Self::OnTerminal && !terminal::is_there()
     }
 }
 

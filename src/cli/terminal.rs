@@ -14,6 +14,11 @@ pub struct Terminal {
     before: Termios,
 }
 
+/// Whether this process has a terminal. One that was closed is none.
+pub(super) fn is_there() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
 impl Terminal {
     /// Remembers how the terminal is; `None` when there is none.
     pub fn remember() -> Option<Self> {

@@ -6,7 +6,7 @@
 //! - `direct`: from here, where a rule says so. A request that no session can carry fails; it never
 //!   becomes direct.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -168,7 +168,7 @@ async fn decide(router: &Router, request: &Request) -> Decision {
     }
     let found = match &request.target {
         Target::Host(destination) => match destination.host() {
-            Host::Name(name) => timeout(LOOK_UP, direct::look_up(name)).await.unwrap_or_default(),
+            Host::Name(name) => look_up(name).await,
             Host::Ip(ip) => vec![*ip],
         },
         Target::Socket(_) => Vec::new(),
@@ -178,6 +178,12 @@ async fn decide(router: &Router, request: &Request) -> Decision {
         // It was looked up: whoever still cannot say allows nothing.
         Outcome::Resolve => Decision { rule: None, action: Action::Reject },
     }
+}
+
+/// What a name stands for, as this machine sees it, for a rule that wants to know; nothing where it
+/// does not resolve in time.
+pub(crate) async fn look_up(name: &str) -> Vec<IpAddr> {
+    timeout(LOOK_UP, direct::look_up(name)).await.unwrap_or_default()
 }
 
 fn view(pool: &Pool) -> View {

@@ -1,0 +1,106 @@
+//! What the commands that read the configuration file have in common.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+
+use crate::config::{Config, Mistake, Mistakes, locate};
+use crate::printable::{Lines, printable};
+
+use super::progress::Bar;
+
+/// Which file: the one that `--config` names, or else the user's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigFile(pub Option<PathBuf>);
+
+/// Why a configuration cannot be used. The command line or a file is at fault: exit status 2.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// None was named, and there is no home directory to look for one.
+    #[error("no configuration: name one with --config FILE")]
+    Homeless,
+    /// None was named, and the user has none.
+    #[error("no configuration: {} is not there; name one with --config FILE", shown(.0))]
+    Missing(PathBuf),
+    /// It has mistakes, which were told.
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
+    /// It has no listener that a browser could be told of.
+    #[error("no listener has a TCP port of its own, which is all that a browser can use")]
+    NoProxy,
+    /// It has no such listener.
+    #[error("there is no listener {wanted}; the listeners are {known}")]
+    NoListener {
+        /// The one that was asked for, in quotes.
+        wanted: String,
+        /// Those that there are.
+        known: String,
+    },
+}
+
+impl ConfigFile {
+    /// The file to read.
+    ///
+    /// # Errors
+    ///
+    /// None was named, and the user has none.
+    pub fn path(&self) -> Result<PathBuf, FileError> {
+        if let Some(named) = &self.0 {
+            return Ok(named.clone());
+        }
+        let default = locate::default_path().ok_or(FileError::Homeless)?;
+        if default.exists() { Ok(default) } else { Err(FileError::Missing(default)) }
+    }
+
+    /// Reads the file. What is wrong with it goes to standard error.
+    ///
+    /// # Errors
+    ///
+    /// There is no file, or it has mistakes.
+    pub fn load(&self) -> Result<Config, FileError> {
+        let loaded = Config::load(&self.path()?, None, &mut Bar::default());
+        let told = match &loaded {
+            Ok((_, warnings)) => warnings,
+            Err(error) => &error.mistakes,
+        };
+        tell(told);
+        Ok(loaded?.0)
+    }
+}
+
+/// Reads the words after a subcommand.
+pub(super) fn parse<A: Parser>(program: &str, words: &[OsString]) -> Result<A, clap::Error> {
+    A::try_parse_from(std::iter::once(&OsString::from(program)).chain(words))
+}
+
+/// Writes mistakes to standard error, a line each.
+pub(super) fn tell(mistakes: &[Mistake]) {
+    let mut out = io::stderr().lock();
+    for mistake in mistakes {
+        // An output that is gone is not an error.
+        let _ = writeln!(out, "{}: {mistake}", mistake.severity);
+    }
+}
+
+/// Writes to standard output.
+pub(super) fn say(text: &str) {
+    // An output that is gone is not an error.
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// A path in a form that a terminal can take.
+pub(super) fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy(), MAX_PATH, Lines::One)
+}
+
+/// A word in quotes, in a form that a terminal can take.
+pub(super) fn quoted(word: &str) -> String {
+    format!("'{}'", printable(word, MAX_WORD, Lines::One))
+}
+
+/// Characters of a word that are shown.
+const MAX_WORD: usize = 100;
+/// Characters of a path that are shown.
+const MAX_PATH: usize = 1000;

@@ -1,0 +1,218 @@
+//! `sockeye explain`: which way a request would go, and why.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser};
+
+use crate::config::Config;
+use crate::destination::{Destination, Host};
+use crate::dial::look_up;
+use crate::listen::ListenAddress;
+use crate::route::{Explanation, Outcome, Query};
+
+use super::configured::{self, ConfigFile, FileError, parse};
+
+/// What `sockeye explain` is asked.
+#[derive(Clone, Debug)]
+pub struct ExplainCommand {
+    /// The configuration.
+    pub file: ConfigFile,
+    /// The requests' destinations, in order; at least one.
+    pub destinations: Vec<Destination>,
+    /// The proxy user (`--user`).
+    pub user: Option<String>,
+    /// The client's address (`--from`); 127.0.0.1 unless told otherwise.
+    pub from: IpAddr,
+    /// The listener (`--listener`); the first one of the file unless told otherwise.
+    pub listener: Option<String>,
+    /// Whether names may be looked up here, as a rule with `resolve = "local"` does.
+    pub look_up: LookUp,
+    /// How it is told.
+    pub form: Form,
+}
+
+/// Whether names may be looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookUp {
+    /// Where a rule would do so for a request.
+    AsRequests,
+    /// They are not (`--no-resolve`).
+    Never,
+}
+
+/// The form of an explanation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A paragraph for people.
+    Text,
+    /// One JSON object a line (`--json`).
+    Json,
+}
+
+/// The flags of `sockeye explain`, as they were written.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sockeye explain",
+    bin_name = "sockeye explain",
+    about = "Tells for each destination which way a request would go by the rules, and why.",
+    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
+    after_help = "A server whose name is `explain` is `sockeye ssh://explain`.\n",
+    disable_help_flag = true,
+    args_override_self = true
+)]
+struct ExplainArgs {
+    /// Where requests want to go; the port is 443 where none is named
+    #[arg(value_name = "DESTINATION", required = true, value_parser = destination)]
+    destinations: Vec<Destination>,
+
+    /// The configuration [default: ~/.config/sockeye/config.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// The proxy user who asks [default: nobody]
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+
+    /// The address of the client [default: 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    from: Option<IpAddr>,
+
+    /// The name or address of the listener that is asked [default: the first one]
+    #[arg(long, value_name = "LISTENER")]
+    listener: Option<String>,
+
+    /// Look no name up, where a rule with resolve = "local" would
+    #[arg(long)]
+    no_resolve: bool,
+
+    /// One JSON object a line: destination, action, rule, servers, resolve, trace
+    #[arg(long)]
+    json: bool,
+
+    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
+    help: (),
+}
+
+impl ExplainCommand {
+    /// Reads the command line after `sockeye explain`.
+    ///
+    /// # Errors
+    ///
+    /// What `clap` cannot read, and `--help`.
+    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        let args: ExplainArgs = parse("sockeye explain", words)?;
+        Ok(Self {
+            file: ConfigFile(args.config),
+            destinations: args.destinations,
+            user: args.user,
+            from: args.from.unwrap_or(Ipv4Addr::LOCALHOST.into()).to_canonical(),
+            listener: args.listener,
+            look_up: if args.no_resolve { LookUp::Never } else { LookUp::AsRequests },
+            form: if args.json { Form::Json } else { Form::Text },
+        })
+    }
+}
+
+/// Explains each destination on standard output.
+///
+/// # Errors
+///
+/// There is no configuration, it has mistakes, or it has no such listener.
+pub async fn run(command: &ExplainCommand) -> Result<(), FileError> {
+    let config = command.file.load()?;
+    let listener = listener(command, &config)?;
+    for destination in &command.destinations {
+        let explanation = explain(command, &config, &listener, destination).await;
+        configured::say(&match command.form {
+            Form::Text => format!("{explanation}\n"),
+            Form::Json => format!("{}\n", serde_json::json!(explanation)),
+        });
+    }
+    Ok(())
+}
+
+/// The walk over the rules that decides a request, written down.
+async fn explain(
+    command: &ExplainCommand,
+    config: &Config,
+    listener: &str,
+    destination: &Destination,
+) -> Explanation {
+    let query = Query {
+        host: Some(destination.host()),
+        port: Some(destination.port()),
+        listener,
+        source: Some(command.from),
+        user: command.user.as_deref(),
+    };
+    let explanation = config.router.explain(&query, None);
+    match (&explanation.outcome, destination.host(), command.look_up) {
+        (Outcome::Resolve, Host::Name(name), LookUp::AsRequests) => {
+            config.router.explain(&query, Some(&look_up(name).await))
+        }
+        _ => explanation,
+    }
+}
+
+/// The name that rules know the listener by.
+fn listener(command: &ExplainCommand, config: &Config) -> Result<String, FileError> {
+    let mut known = config.names_of_listeners();
+    let Some(wanted) = &command.listener else {
+        return Ok(known.next().unwrap_or(DEFAULT_LISTENER).to_owned());
+    };
+    // An address may be that of a -D.
+    if known.any(|name| name == wanted) || wanted.parse::<ListenAddress>().is_ok() {
+        return Ok(wanted.clone());
+    }
+    let known: Vec<_> = config.names_of_listeners().map(configured::quoted).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(FileError::NoListener { wanted: configured::quoted(wanted), known })
+}
+
+/// Reads `host:port`, `host`, or a URL, whose path says nothing.
+fn destination(text: &str) -> Result<Destination, String> {
+    let parsed = match text.split_once("://") {
+        Some((scheme, rest)) => {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            let authority = authority.rsplit('@').next().unwrap_or_default();
+            let port = if scheme.eq_ignore_ascii_case("http") { 80 } else { HTTPS };
+            Destination::parse(authority, Some(port))
+        }
+        None => Destination::parse(text, Some(HTTPS)).or_else(|why| match text.parse() {
+            // An IPv6 address without brackets has no port.
+            Ok(host @ Host::Ip(_)) => Destination::new(host, HTTPS),
+            _ => Err(why),
+        }),
+    };
+    parsed.map_err(|why| why.to_string())
+}
+
+/// The port of a destination that names none (RFC 9110 section 4.2.2).
+const HTTPS: u16 = 443;
+/// What is listened on when nobody says.
+const DEFAULT_LISTENER: &str = "127.0.0.1:1080";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_as_people_write_them() {
+        for (text, read) in [
+            ("example.com", "example.com:443"),
+            ("Example.com:8080", "example.com:8080"),
+            ("https://example.com/a:b?c#d", "example.com:443"),
+            ("http://user@example.com", "example.com:80"),
+            ("http://[::1]:8080/", "[::1]:8080"),
+            ("::1", "[::1]:443"),
+            ("10.0.0.1", "10.0.0.1:443"),
+        ] {
+            assert_eq!(destination(text).expect(text).to_string(), read);
+        }
+        for text in ["", "a b", "a:0", "http://", ":80"] {
+            assert!(destination(text).is_err(), "{text:?}");
+        }
+    }
+}

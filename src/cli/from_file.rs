@@ -1,0 +1,228 @@
+//! `sockeye [--config FILE]`: the proxy as a configuration file says.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tracing::error;
+
+use crate::app::{self, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions, Service};
+use crate::config::{
+    Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, ServerConfig, locate,
+};
+use crate::forward::LocalListen;
+use crate::listen::address::Bind;
+use crate::listen::{ListenAddress, ProxyCredentials};
+use crate::observe::logs::LogOptions;
+use crate::relay::BacklogLimits;
+
+use super::args::Args;
+use super::command::{Ground, default_listener, read, read_all};
+use super::configured::ConfigFile;
+use super::problem::Problem;
+
+/// The proxy as a configuration file says, and what the command line adds to it.
+#[derive(Clone, Debug)]
+pub struct FileCommand {
+    /// The file.
+    pub file: PathBuf,
+    /// Where to listen besides (`-D`), in order.
+    pub listeners: Vec<ListenAddress>,
+    /// The file with `user:password` that clients of these must know (`--proxy-auth`).
+    pub proxy_auth: Option<PathBuf>,
+    /// Bounds on what waits for slow clients (`--backlog`), in place of those of the file.
+    pub backlog: Option<BacklogLimits>,
+    /// How much to log, and in which form.
+    pub log: LogOptions,
+    /// Where to run once it is up (`-f`).
+    pub ground: Ground,
+}
+
+/// The configuration that the proxy runs by, and those that come after it.
+#[derive(Debug)]
+pub struct Following {
+    command: FileCommand,
+    credentials: Option<Arc<ProxyCredentials>>,
+    reloader: Reloader,
+    /// Handed out, and in force when the next one is asked for.
+    handed: Option<Reloaded>,
+}
+
+impl Following {
+    /// Reads the file, and gives what to run. What is wrong with it goes to standard error. `asked` is
+    /// notified when somebody asks for a reload.
+    ///
+    /// # Errors
+    ///
+    /// The file, a file that it names or the one of `--proxy-auth` has a mistake, or `ssh` does not
+    /// take a server.
+    pub async fn start(
+        command: FileCommand,
+        asked: Arc<Notify>,
+    ) -> anyhow::Result<(app::Options, Self)> {
+        let credentials = command.proxy_auth.as_deref().map(ProxyCredentials::read).transpose();
+        let credentials = credentials.map_err(app::Error::from)?.map(Arc::new);
+        let config = Arc::new(ConfigFile(Some(command.file.clone())).load()?);
+        let options = options(&command, credentials.as_ref(), &config).await?;
+        let reloader = Reloader::start(config, asked);
+        Ok((options, Self { command, credentials, reloader, handed: None }))
+    }
+
+    /// Waits for the next configuration and gives what to run by it. Whoever calls this again has
+    /// changed over to it.
+    pub async fn next(&mut self) -> app::Options {
+        if let Some(handed) = self.handed.take() {
+            self.reloader.accept(handed);
+        }
+        loop {
+            let reloaded = self.reloader.next().await;
+            match options(&self.command, self.credentials.as_ref(), &reloaded.config).await {
+                Ok(options) => {
+                    self.handed = Some(reloaded);
+                    return options;
+                }
+                Err(error) => {
+                    let error = anyhow::Error::new(error);
+                    error!("configuration not reloaded: {error:#}; the old one stays in force");
+                }
+            }
+        }
+    }
+}
+
+/// What to run by a configuration and what the command line adds to it.
+async fn options(
+    command: &FileCommand,
+    credentials: Option<&Arc<ProxyCredentials>>,
+    config: &Config,
+) -> Result<app::Options, app::Error> {
+    let mut servers = Vec::with_capacity(config.servers.len());
+    for ServerConfig { name, server, ssh, sessions } in &config.servers {
+        servers.push(ServerOptions::query(Arc::clone(name), server, ssh, *sessions).await?);
+    }
+    let (mut listeners, mut remote_forwards) = (proxies(config), Vec::new());
+    for forward in &config.forwards {
+        match forward.clone() {
+            ForwardConfig::Local { name, forward, via } => listeners.push(ListenerOptions {
+                address: forward.listen.address(Bind::Loopback),
+                name: Some(name),
+                service: Service::Forward { to: forward.to, via: via.map(Arc::new) },
+            }),
+            ForwardConfig::Remote { name, on, forward } => remote_forwards.push(RemoteOptions {
+                server: on,
+                name: Some(name),
+                forward,
+                credentials: None,
+            }),
+        }
+    }
+    for address in &command.listeners {
+        // One that the file has too is as the file says.
+        if listeners.iter().all(|listener| listener.address != *address) {
+            let service = Service::Proxy { credentials: credentials.cloned() };
+            listeners.push(ListenerOptions { address: address.clone(), name: None, service });
+        }
+    }
+    if listeners.is_empty() && remote_forwards.is_empty() {
+        listeners.push(ListenerOptions::proxy(default_listener()));
+    }
+    Ok(app::Options {
+        servers,
+        router: config.router.clone(),
+        listeners,
+        remote_forwards,
+        stdio: None,
+        backlog: command.backlog.or(config.backlog).unwrap_or_default(),
+        on_forward_failure: OnForwardFailure::default(),
+    })
+}
+
+/// `[[listen]]`.
+fn proxies(config: &Config) -> Vec<ListenerOptions> {
+    let proxy = |listener: &ListenerConfig| ListenerOptions {
+        address: listener.address.clone(),
+        name: Some(Arc::clone(&listener.name)),
+        service: Service::Proxy {
+            credentials: listener.auth.as_ref().map(|auth| Arc::clone(&auth.credentials)),
+        },
+    };
+    config.listeners.iter().map(proxy).collect()
+}
+
+impl FileCommand {
+    /// Judges a command line that names no host.
+    pub(super) fn judge(args: &Args, mut problems: Vec<Problem>) -> Result<Self, Vec<Problem>> {
+        let file = file(args).map_err(|problem| problems.push(problem)).ok();
+        if file.is_some() {
+            problems.extend(elsewhere(args));
+        }
+        let listens: Vec<LocalListen> = read_all(&args.listen, Problem::listener, &mut problems);
+        let bare = if args.gateway_ports { Bind::All } else { Bind::Loopback };
+        let listeners: Vec<_> = listens.iter().map(|listen| listen.address(bare)).collect();
+        if args.proxy_auth.is_none() && !args.allow_remote {
+            let open = listeners.iter().filter(|listener| !listener.is_loopback());
+            problems.extend(open.map(|listener| Problem::OpenToAll(listener.to_string())));
+        }
+        let backlog = read(args.backlog.as_deref(), Problem::backlog, &mut problems);
+        match file {
+            Some(file) if problems.is_empty() => Ok(Self {
+                file,
+                listeners,
+                proxy_auth: args.proxy_auth.clone(),
+                backlog,
+                log: args.log.judge(),
+                ground: if args.background { Ground::Back } else { Ground::Fore },
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// The file that was named, or else the user's own.
+fn file(args: &Args) -> Result<PathBuf, Problem> {
+    if let Some(named) = &args.config {
+        return Ok(named.clone());
+    }
+    let default = locate::default_path();
+    match default {
+        Some(path) if path.exists() => Ok(path),
+        looked => Err(Problem::NoServer { looked }),
+    }
+}
+
+/// The flags that belong to one server, of which a file may have several.
+fn elsewhere(args: &Args) -> impl Iterator<Item = Problem> {
+    let flags = [
+        ("-p", !args.port.is_empty(), "port = PORT under [server.NAME]"),
+        ("-l", !args.login.is_empty(), "user = \"USER\" under [server.NAME]"),
+        ("-i", !args.identity.is_empty(), "identity = [\"FILE\"] under [server.NAME]"),
+        ("-F", args.config_file.is_some(), "ssh_config = \"FILE\" under [server.NAME]"),
+        ("-o", !args.option.is_empty(), "options = [\"Key=Value\"] under [server.NAME]"),
+        ("-J", !args.jumps.is_empty(), "jump = \"[user@]host[:port]\" under [server.NAME]"),
+        ("-4", args.inet, "options = [\"AddressFamily=inet\"] under [server.NAME]"),
+        ("-6", args.inet6, "options = [\"AddressFamily=inet6\"] under [server.NAME]"),
+        (
+            "-b",
+            !args.bind_address.is_empty(),
+            "options = [\"BindAddress=ADDRESS\"] under [server.NAME]",
+        ),
+        (
+            "-B",
+            !args.bind_interface.is_empty(),
+            "options = [\"BindInterface=NAME\"] under [server.NAME]",
+        ),
+        ("-C", args.compression, "options = [\"Compression=yes\"] under [server.NAME]"),
+        ("-c", !args.ciphers.is_empty(), "options = [\"Ciphers=LIST\"] under [server.NAME]"),
+        ("-m", !args.macs.is_empty(), "options = [\"MACs=LIST\"] under [server.NAME]"),
+        (
+            "--sessions",
+            args.sessions.is_some(),
+            "sessions = { min = 1, max = 8 } under [server.NAME]",
+        ),
+        ("-L", !args.local_forward.is_empty(), "[[forward]] with local and to"),
+        ("-R", !args.remote_forward.is_empty(), "[[forward]] with remote, on and to"),
+        ("-W", !args.stdio_forward.is_empty(), "the host on the command line, without the file"),
+    ];
+    let written = flags.into_iter().filter(|(_, written, _)| *written);
+    written.map(|(flag, _, instead)| Problem::BelongsToFile { flag, instead })
+}

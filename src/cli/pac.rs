@@ -1,0 +1,111 @@
+//! `sockeye pac`: the rules as a proxy auto-configuration file.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser};
+
+use crate::config::Config;
+use crate::destination::Destination;
+use crate::listen::ListenAddress;
+use crate::route;
+
+use super::command::default_listener;
+use super::configured::{self, ConfigFile, FileError, parse};
+
+/// `sockeye pac`, judged.
+#[derive(Clone, Debug)]
+pub struct PacCommand {
+    /// The configuration.
+    pub file: ConfigFile,
+}
+
+/// The flags of `sockeye pac`, as they were written.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sockeye pac",
+    bin_name = "sockeye pac",
+    about = "Prints the rules as a proxy auto-configuration file, for a browser.",
+    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
+    after_help = "A server whose name is `pac` is `sockeye ssh://pac`.\n",
+    disable_help_flag = true,
+    args_override_self = true
+)]
+struct PacArgs {
+    /// The configuration [default: ~/.config/sockeye/config.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
+    help: (),
+}
+
+impl PacCommand {
+    /// Reads the command line after `sockeye pac`.
+    ///
+    /// # Errors
+    ///
+    /// What `clap` cannot read, and `--help`.
+    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        let args: PacArgs = parse("sockeye pac", words)?;
+        Ok(Self { file: ConfigFile(args.config) })
+    }
+}
+
+/// Prints the file on standard output.
+///
+/// # Errors
+///
+/// There is no configuration, it has mistakes, or no listener that a browser could be told of.
+pub fn run(command: &PacCommand) -> Result<(), FileError> {
+    let config = command.file.load()?;
+    let proxies = proxies(&config);
+    if proxies.is_empty() {
+        return Err(FileError::NoProxy);
+    }
+    configured::say(&route::pac(&config.router, &proxies));
+    Ok(())
+}
+
+/// The listeners as a browser on this machine reaches them, in order.
+fn proxies(config: &Config) -> Vec<Destination> {
+    if config.listeners.is_empty() && config.forwards.is_empty() {
+        return reach(&default_listener()).into_iter().collect();
+    }
+    config.listeners.iter().filter_map(|listener| reach(&listener.address)).collect()
+}
+
+/// Where a TCP listener is found; none where its port is chosen anew at each start, and for a unix
+/// socket, which a browser cannot use.
+fn reach(address: &ListenAddress) -> Option<Destination> {
+    let ListenAddress::Tcp { bind, port } = address else { return None };
+    let ip = bind.addresses().into_iter().next()?;
+    let ip = match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    Destination::new(ip.into(), *port).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_on_this_machine_reaches_a_listener() {
+        for (address, reached) in [
+            ("1080", Some("127.0.0.1:1080")),
+            ("*:1080", Some("127.0.0.1:1080")),
+            ("[::]:1080", Some("[::1]:1080")),
+            ("[::1]:1080", Some("[::1]:1080")),
+            ("192.0.2.1:1080", Some("192.0.2.1:1080")),
+            ("0", None),
+            ("/s", None),
+        ] {
+            let found = reach(&address.parse().expect(address)).map(|found| found.to_string());
+            assert_eq!(found.as_deref(), reached, "{address}");
+        }
+    }
+}

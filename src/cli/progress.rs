@@ -1,0 +1,61 @@
+//! A bar of progress while lists are loaded, on a terminal only.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::printable::{Lines, printable};
+use crate::route::Progress;
+
+/// The bar of the list that is read right now. Nothing is drawn where standard error is no terminal,
+/// nor for a list that is read at once. It goes away when it is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Bar {
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Progress for Bar {
+    fn start(&mut self, list: &str, bytes: Option<u64>) {
+        self.clear();
+        if bytes.is_some_and(|bytes| bytes < WORTH_IT) {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(bytes, ProgressDrawTarget::stderr());
+        let style = match bytes {
+            Some(_) => "{msg} [{bar:40}] {bytes}/{total_bytes}",
+            None => "{msg} {spinner} {bytes}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        bar.set_message(printable(list, MAX_NAME, Lines::One));
+        bar.enable_steady_tick(TICK);
+        self.bar = Some(bar);
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(bytes);
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// A list of fewer bytes is there before a bar could be read.
+const WORTH_IT: u64 = 1 << 20;
+/// Characters of a list's name that are shown.
+const MAX_NAME: usize = 40;
+const TICK: Duration = Duration::from_millis(100);
