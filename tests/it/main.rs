@@ -4,6 +4,7 @@
 //! sees to it that everything is there. `SOCKEYE_FULL=1` asks for the full counts.
 
 mod clients;
+mod configured;
 mod ends;
 mod failures;
 mod front_doors;

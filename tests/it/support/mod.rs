@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) mod accounts;
+pub(crate) mod configured;
 pub(crate) mod content;
 pub(crate) mod curl;
 pub(crate) mod http;

@@ -1,0 +1,364 @@
+//! The configuration file: its commands, the rules live, and reloads.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::configured::{Configuration, reload, reloads, server};
+use crate::support::content::{Content, Sum};
+use crate::support::program::program;
+use crate::support::socks::{Answer, Protocol};
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+use crate::support::{free_port, process, scaled, wait};
+
+#[test]
+fn check_tells_every_mistake_and_status_2() {
+    let configuration = Configuration::with(
+        "[[rule]]\ndomian = \"a\"\nvia = \"bastion\"\n[[listen]]\naddress = \"0.0.0.0:1\"\n",
+    );
+    let output = configuration.run("check", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).expect("text");
+    for part in [
+        "config.toml:2:1: unknown key 'domian' in [[rule]]; did you mean 'domain'?",
+        "config.toml:3:7: there is no server 'bastion'",
+        "config.toml:5:11: other machines could use the listener 0.0.0.0:1",
+        "3 mistakes",
+    ] {
+        assert_eq!(told.matches(part).count(), 1, "{part} is not once in\n{told}");
+    }
+    // The proxy says the same and does not start.
+    let output = program()
+        .arg("--config")
+        .arg(configuration.path("config.toml"))
+        .output()
+        .expect("the program under test");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("did you mean 'domain'?"));
+}
+
+#[test]
+#[ignore = "needs ssh"]
+fn check_asks_ssh_about_each_server() {
+    let configuration = Configuration::with(
+        "[server.good]\nhost = \"example.com\"\nssh_config = \"none\"\n\n\
+         [server.bad]\nhost = \"example.com\"\noptions = [\"NoSuchThing=1\"]\nssh_config = \"none\"\n",
+    );
+    let output = configuration.run("check", &[]);
+    let told = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("config.toml:5:9: [server.bad]: "), "{told}");
+    assert!(told.to_lowercase().contains("nosuchthing"), "{told}");
+    assert!(!told.contains("[server.good]"), "{told}");
+
+    configuration.write("config.toml", "[server.good]\nssh_config = \"none\"\n");
+    let output = configuration.run("check", &[]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let summary = String::from_utf8(output.stdout).expect("text");
+    assert!(summary.contains("0 listeners, 1 server, 0 rules"), "{summary}");
+}
+
+#[test]
+fn without_a_host_and_a_file_it_says_where_it_looked() {
+    let home = tempfile::tempdir().expect("a directory");
+    let wanted = home.path().join("sockeye/config.toml");
+    for arguments in [&[][..], &["check"], &["explain", "a"], &["pac"]] {
+        let mut command = program();
+        let output = command.env("XDG_CONFIG_HOME", home.path()).args(arguments).output();
+        let output = output.expect("the program under test");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        assert!(told.contains(&wanted.display().to_string()), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn flags_of_one_server_do_not_go_with_a_file() {
+    let configuration = Configuration::with("");
+    for (arguments, told) in [
+        (&["-p", "22"][..], "-p says nothing where a configuration file is used"),
+        (&["-i", "key"], "identity = "),
+        (&["--sessions", "2"], "sessions = "),
+        (&["host"], "a host and --config exclude each other"),
+    ] {
+        let mut command = program();
+        command.arg("--config").arg(configuration.path("config.toml")).args(arguments);
+        let output = command.output().expect("the program under test");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(told), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn explain_says_why() {
+    let configuration = Configuration::with(
+        "[[listen]]\naddress = \"1080\"\nname = \"main\"\n[server.a]\n[server.b]\n\
+         [[rule]]\nname = \"ads\"\nlist = \"ads.txt\"\naction = \"reject\"\n\
+         [[rule]]\nname = \"alice\"\nuser = \"alice\"\nlistener = \"main\"\nvia = [\"b\", \"a\"]\n\
+         [[rule]]\nname = \"near\"\ncidr = \"127.0.0.0/8\"\nresolve = \"local\"\naction = \"direct\"\n\
+         [default]\nvia = \"a\"\n",
+    );
+    configuration.write("ads.txt", "*.ads.example\n");
+    let explain = |arguments: &[&str]| {
+        let output = configuration.run("explain", arguments);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {told}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let told = explain(&["x.ads.example"]);
+    for part in ["x.ads.example:443", "ads.txt", "reject, by rule ads"] {
+        assert!(told.contains(part), "{part} is not in\n{told}");
+    }
+    let told = explain(&["--json", "--user", "alice", "a.example:80", "x.ads.example"]);
+    let objects: Vec<serde_json::Value> =
+        told.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    assert_eq!(objects.len(), 2, "{told}");
+    assert_eq!(objects[0]["destination"], "a.example:80");
+    assert_eq!(objects[0]["action"], "via");
+    assert_eq!(objects[0]["rule"], "alice");
+    assert_eq!(objects[0]["servers"], serde_json::json!(["b", "a"]));
+    assert_eq!(objects[1]["action"], "reject");
+    assert_eq!(objects[0]["trace"].as_array().map(Vec::len), Some(2), "{told}");
+    // It is looked up here, but not where that is not wanted.
+    let told = explain(&["--json", "localhost:80"]);
+    assert!(told.contains("\"rule\":\"near\"") && told.contains("\"action\":\"direct\""), "{told}");
+    let told = explain(&["--json", "--no-resolve", "localhost:80"]);
+    assert!(told.contains("\"action\":null"), "{told}");
+    // No such listener.
+    let output = configuration.run("explain", &["--listener", "mian", "a.example"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("'main'"));
+}
+
+/// What became of a request.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    Via(&'static str),
+    Direct,
+    Reject,
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn explain_agrees_with_what_happens() {
+    let servers = BTreeMap::from(["one", "two"].map(|name| (name, talkative())));
+    let target = Target::echo();
+    let port = free_port();
+    let direct = target.port();
+    let configuration = Configuration::with(&format!(
+        "[[listen]]\naddress = \"127.0.0.1:{port}\"\nname = \"main\"\n\
+         [[listen]]\naddress = \"127.0.0.1:{other}\"\nname = \"other\"\n{one}{two}\
+         [[rule]]\nname = \"here\"\ncidr = \"127.0.0.0/8\"\nport = {direct}\naction = \"direct\"\n\
+         [[rule]]\nname = \"ads\"\ndomain_suffix = \"ads.test\"\ndomain_keyword = \"track\"\n\
+         list = \"blocked.txt\"\naction = \"reject\"\n\
+         [[rule]]\nname = \"corp\"\ndomain = \"git.corp.test\"\ndomain_regex = '^db\\d+\\.'\n\
+         cidr = [\"10.0.0.0/8\", \"fd00::/8\"]\nport = [443, \"8000-8999\"]\nvia = \"two\"\n\
+         [[rule]]\nname = \"door\"\nlistener = \"other\"\naction = \"reject\"\n\
+         [default]\nvia = [\"one\", \"two\"]\n",
+        other = free_port(),
+        one = server("one", &servers["one"]),
+        two = server("two", &servers["two"]),
+    ));
+    configuration.write("blocked.txt", "bad.test\n0.0.0.0 worse.test\n192.0.2.0/24\n");
+    let proxy = configuration.start();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    proxy.wait_for_log(&format!("listening on {address}"));
+
+    let corpus = [
+        format!("127.0.0.1:{direct}"),
+        "x.ads.test:80".into(),
+        "ads.test.:81".into(),
+        "noads.test:82".into(),
+        "my-tracker.test:83".into(),
+        "BAD.test:84".into(),
+        "below.bad.test:85".into(),
+        "worse.test:86".into(),
+        "192.0.2.9:87".into(),
+        "git.corp.test:443".into(),
+        "git.corp.test:80".into(),
+        "db12.test:8500".into(),
+        "db.test:8501".into(),
+        "10.255.255.1:8502".into(),
+        "10.255.255.1:90".into(),
+        "[fd00::1]:8503".into(),
+        "other.test:8504".into(),
+    ];
+    let texts: Vec<&str> = corpus.iter().map(String::as_str).collect();
+    let output =
+        configuration.run("explain", &[&["--json", "--listener", "main"], &*texts].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let explained = String::from_utf8(output.stdout).expect("text");
+    let mut seen = BTreeMap::from([("via", 0), ("direct", 0), ("reject", 0)]);
+    for (text, line) in corpus.iter().zip(explained.lines()) {
+        let told: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let action = told["action"].as_str().expect("an action");
+        *seen.get_mut(action).expect("an action that there is") += 1;
+        match happens(address, text, &servers) {
+            Way::Via(server) => {
+                assert_eq!((action, told["servers"][0].as_str()), ("via", Some(server)), "{text}");
+            }
+            Way::Direct => assert_eq!(action, "direct", "{text}"),
+            Way::Reject => assert_eq!(action, "reject", "{text}"),
+        }
+    }
+    assert!(seen.values().all(|count| *count > 0), "{seen:?}");
+}
+
+/// An sshd that logs each destination it is asked for.
+fn talkative() -> Sshd {
+    Sshd::with(&["LogLevel DEBUG1"])
+}
+
+/// Asks for a destination and finds out which way the request went.
+fn happens(proxy: SocketAddr, text: &str, servers: &BTreeMap<&'static str, Sshd>) -> Way {
+    let (host, port) = text.rsplit_once(':').expect("host:port");
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port: u16 = port.parse().expect("a port");
+    // As sshd's server_request_direct_tcpip logs it.
+    let end = format!(" port {port}");
+    let asked = |log: &str| {
+        log.lines().any(|line| line.contains(", target ") && line.trim_end().ends_with(&end))
+    };
+    match Protocol::Socks5.ask(proxy, host, port).expect("an answer") {
+        Answer::Refused(answer) if answer[1] == NOT_ALLOWED => {
+            assert!(servers.values().all(|sshd| !asked(&sshd.log())), "{text} was refused here");
+            Way::Reject
+        }
+        answer => {
+            let carrier = servers.iter().find(|(_, sshd)| asked(&sshd.log()));
+            match (carrier, answer) {
+                (Some((name, _)), _) => Way::Via(name),
+                (None, Answer::Open(_)) => Way::Direct,
+                (None, refused) => panic!("{text}: {refused:?}, and no server was asked"),
+            }
+        }
+    }
+}
+
+/// SOCKS5 "connection not allowed by ruleset" (RFC 1928 section 6).
+const NOT_ALLOWED: u8 = 2;
+
+#[test]
+#[ignore = "needs sshd"]
+fn reloads_during_a_download_touch_nothing() {
+    let sshd = Sshd::start();
+    let spare = Sshd::start();
+    let length: u64 = scaled(64 << 20, 1 << 30);
+    let rounds = scaled(20, 100);
+    let target = Target::source(length);
+    let port = free_port();
+    let second = free_port();
+    let kept = format!(
+        "[[listen]]\naddress = \"127.0.0.1:{port}\"\n{}[default]\nvia = \"kept\"\n",
+        server("kept", &sshd)
+    );
+    let more = format!(
+        "{kept}[[listen]]\naddress = \"127.0.0.1:{second}\"\n{}\
+         [[rule]]\nlist = \"names.txt\"\naction = \"reject\"\n",
+        server("spare", &spare)
+    );
+    let configuration = Configuration::with(&kept);
+    configuration.write("names.txt", "a.test\n");
+    let proxy = configuration.start();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    proxy.wait_for_log(&format!("listening on {address}"));
+
+    let mut download = Protocol::Socks5.open(address, "127.0.0.1", target.port());
+    download.write_all(&[0]).expect("the word to begin");
+    let knocking = Knocking::at(address);
+    let mut content = Vec::new();
+    let piece = length / rounds;
+    for round in 0..rounds {
+        let text = if round % 2 == 0 { &more } else { &kept };
+        let before = reloads(&proxy);
+        match round % 4 {
+            // The file alone, a list alone, and SIGHUP.
+            0 | 1 => configuration.write("config.toml", text),
+            _ => {
+                configuration.write("names.txt", &format!("a{round}.test\n"));
+                configuration.write("config.toml", text);
+                process::signal(proxy.pid(), Signal::HUP);
+            }
+        }
+        wait::until("the configuration is read again", || reloads(&proxy) > before);
+        (&mut download).take(piece).read_to_end(&mut content).expect("a part");
+    }
+    download.read_to_end(&mut content).expect("the rest");
+    assert_eq!(Sum::of(content.as_slice()).expect("memory"), Content::of(length).sum());
+    let (knocks, failures) = knocking.stop();
+    assert!(knocks > usize::try_from(rounds).expect("few"), "{knocks} connections were tried");
+    assert_eq!(failures, 0, "of {knocks} connections");
+    assert!(!proxy.log().contains("panicked"));
+}
+
+/// Connections to a listener, one after the other.
+struct Knocking {
+    stop: Arc<AtomicBool>,
+    knocks: Arc<AtomicUsize>,
+    thread: thread::JoinHandle<usize>,
+}
+
+impl Knocking {
+    fn at(address: SocketAddr) -> Self {
+        let (stop, knocks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&knocks));
+        let thread = thread::spawn(move || {
+            let mut failures = 0;
+            while !stopped.load(Ordering::SeqCst) {
+                failures += usize::from(TcpStream::connect(address).is_err());
+                counted.fetch_add(1, Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(2));
+            }
+            failures
+        });
+        Self { stop, knocks, thread }
+    }
+
+    /// How many there were, and how many failed.
+    fn stop(self) -> (usize, usize) {
+        self.stop.store(true, Ordering::SeqCst);
+        let failures = self.thread.join().expect("the thread that knocks");
+        (self.knocks.load(Ordering::SeqCst), failures)
+    }
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_broken_file_keeps_the_old_rules() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let port = free_port();
+    let good = |action: &str| {
+        format!(
+            "[[listen]]\naddress = \"127.0.0.1:{port}\"\n{}[[rule]]\nport = {}\n{action}\n\
+             [default]\nvia = \"a\"\n",
+            server("a", &sshd),
+            target.port()
+        )
+    };
+    let configuration = Configuration::with(&good("action = \"reject\""));
+    let proxy = configuration.start();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    proxy.wait_for_log(&format!("listening on {address}"));
+    let refused = || {
+        let answer = Protocol::Socks5.ask(address, "127.0.0.1", target.port()).expect("an answer");
+        matches!(answer, Answer::Refused(answer) if answer[1] == NOT_ALLOWED)
+    };
+    assert!(refused());
+    configuration.write("config.toml", &good("acton = \"direct\""));
+    proxy.wait_for_log("did you mean 'action'?");
+    proxy.wait_for_log("configuration not reloaded");
+    assert!(refused(), "the old rule is in force");
+    configuration.write("config.toml", &good("via = \"a\""));
+    wait::until("the mended file is in force", || !refused());
+    reload(&proxy);
+    assert!(!refused());
+}

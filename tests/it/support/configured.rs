@@ -1,0 +1,79 @@
+//! A configuration file, and the program that runs by it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::login::HOST;
+use super::process;
+use super::program::{Sockeye, program};
+use super::sshd::Sshd;
+use super::wait;
+
+/// A directory with `config.toml` in it.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    directory: TempDir,
+}
+
+impl Configuration {
+    /// With this text.
+    pub(crate) fn with(text: &str) -> Self {
+        let directory = TempDir::with_prefix("sockeye-config-").expect("a temporary directory");
+        let configuration = Self { directory };
+        configuration.write("config.toml", text);
+        configuration
+    }
+
+    /// A path in the directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Puts a file in the place of an older one at once, as an editor does.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let new = self.path(&format!(".{name}.new"));
+        fs::write(&new, text).expect("a file");
+        fs::rename(&new, self.path(name)).expect("renamed");
+    }
+
+    /// A subcommand of the program with this file.
+    pub(crate) fn command(&self, subcommand: &str) -> Command {
+        let mut command = program();
+        command.arg(subcommand).arg("--config").arg(self.path("config.toml"));
+        command
+    }
+
+    /// What a subcommand says.
+    pub(crate) fn run(&self, subcommand: &str, arguments: &[&str]) -> Output {
+        self.command(subcommand).args(arguments).output().expect("the program under test")
+    }
+
+    /// Starts the proxy.
+    pub(crate) fn start(&self) -> Sockeye {
+        let mut command = program();
+        command.arg("-v").arg("--config").arg(self.path("config.toml"));
+        Sockeye::spawn(command)
+    }
+}
+
+/// `[server.NAME]` for a server of the test's.
+pub(crate) fn server(name: &str, sshd: &Sshd) -> String {
+    let config = sshd.ssh_config();
+    format!("[server.{name}]\nhost = \"{HOST}\"\nssh_config = \"{}\"\n", config.display())
+}
+
+/// How often the program has taken up a configuration again.
+pub(crate) fn reloads(proxy: &Sockeye) -> usize {
+    proxy.log().matches("configuration reloaded").count()
+}
+
+/// Asks for a reload and waits until it is done.
+pub(crate) fn reload(proxy: &Sockeye) {
+    let before = reloads(proxy);
+    process::signal(proxy.pid(), Signal::HUP);
+    wait::until("the configuration is read again", || reloads(proxy) > before);
+}
