@@ -60,7 +60,8 @@ fn plain_rules() -> Vec<Rule> {
 
 /// What a browser cannot know, each before a rule that says `direct` to everything.
 fn rules_beyond() -> Vec<(&'static str, Rule)> {
-    let long: String = (0..20_000).map(|n| format!("n{n}.example\n")).collect();
+    let long: Vec<_> = (0..20_000).map(|n| format!("n{n}.example")).collect();
+    let long = long.join("\n");
     vec![
         ("user", rule("user", via(), |c| c.user("alice").expect("a name"))),
         ("source", rule("source", via(), |c| c.source("127.0.0.1").expect("an address"))),

@@ -111,7 +111,7 @@ impl KnownHosts {
 /// missing is added to the first. Files that do not exist are not made. Lines with a marker, and
 /// those that cannot be read, stay.
 ///
-/// It blocks, as [`super::add`] does.
+/// It blocks, as [`super::add()`] does.
 pub(in crate::ssh) fn update(
     files: &[PathBuf],
     host: &HostLabel,
