@@ -193,9 +193,8 @@ fn a_browser_goes_direct_exactly_where_the_rules_say_so() {
         let mut direct = 0;
         for ((url, host), answer) in corpus.iter().zip(&answers) {
             let action = action(&router, url, host);
-            // Spellings that no browser hands on are left to the proxy.
-            let odd = ["127.1", "0x0a000001", "167772161", "010.0.0.1"].contains(&&**host);
-            let expected = if action == "direct" && !odd { "DIRECT" } else { TO_PROXY };
+            let direct_here = action == "direct" && !ODD.contains(&&**host);
+            let expected = if direct_here { "DIRECT" } else { TO_PROXY };
             assert_eq!(answer, expected, "{url} {host}: {action}");
             direct += usize::from(answer == "DIRECT");
         }
@@ -211,19 +210,12 @@ fn what_a_browser_cannot_know_goes_to_the_proxy() {
         let router = Router::new(vec![beyond, rule("rest", direct(), |_| {})], via());
         let answers = ask_node(&script(&router), &corpus);
         for ((url, host), answer) in corpus.iter().zip(answers) {
-            let literal = host.parse::<std::net::IpAddr>().is_ok();
-            // Only conditions on names leave literal addresses alone, and only those of one family.
-            let known = match what {
-                "regex" | "list" => literal,
-                "resolve" => host.contains("::") && action(&router, url, host) == "direct",
-                _ => false,
-            };
-            if !known {
-                assert_eq!(answer, TO_PROXY, "{what}: {url} {host}");
-            }
-            if answer == "DIRECT" {
-                assert_eq!(action(&router, url, host), "direct", "{what}: {url} {host}");
-            }
+            // Conditions on names leave literal addresses alone, and those on IPv4 leave IPv6.
+            let names_only = ["regex", "list", "resolve"].contains(&what);
+            let literal = matches!(host.parse(), Ok(Host::Ip(_)));
+            let known = names_only && literal && action(&router, url, host) == "direct";
+            let direct = known && !ODD.contains(&&**host);
+            assert_eq!(answer, if direct { "DIRECT" } else { TO_PROXY }, "{what}: {url} {host}");
         }
     }
 }
@@ -259,6 +251,9 @@ vm.runInContext(fs.readFileSync(process.argv[1], 'latin1'), context);
 const asked = JSON.parse(fs.readFileSync(0, 'utf8'));
 process.stdout.write(JSON.stringify(asked.map(([url, host]) => context.FindProxyForURL(url, host))));
 ";
+
+/// Spellings of addresses that no browser hands on. They are left to the proxy.
+const ODD: [&str; 4] = ["127.1", "0x0a000001", "167772161", "010.0.0.1"];
 
 /// Both of our listeners, and nothing else.
 const TO_PROXY: &str =

@@ -99,6 +99,10 @@ impl List {
         (&self.names, &self.addresses)
     }
 
+    pub(super) fn has_names(&self) -> bool {
+        self.names.len() > 0
+    }
+
     pub(super) fn has_addresses(&self) -> bool {
         !self.addresses.is_empty()
     }

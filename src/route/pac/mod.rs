@@ -89,9 +89,9 @@ impl<'a> PacRule<'a> {
             expressions.partition(|text| expression::is_the_same_in_javascript(text));
         self.expressions.extend(same.iter().map(|text| text.as_str()));
         self.perhaps_names = !other.is_empty()
-            || !long.is_empty()
+            || long.iter().any(|list| list.has_names())
             || (destinations.resolve == Resolve::Local && destinations.has_addresses());
-        self.perhaps_addresses = !long.is_empty();
+        self.perhaps_addresses = long.iter().any(|list| list.has_addresses());
     }
 }
 
