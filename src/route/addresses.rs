@@ -35,7 +35,9 @@ impl AddressSet {
             if place.is_key() {
                 return prefix(4 * at);
             }
-            for bits in 1..4 {
+            // Most places have no letters, which is known at once.
+            let letters = if place.reaches(FIRST_LETTER) { 1..4 } else { 0..0 };
+            for bits in letters {
                 if place.ends_with(letter(digits.at(at), bits)) {
                     return prefix(4 * at + bits);
                 }
@@ -52,7 +54,7 @@ impl AddressSet {
             let bits = key.iter().map(|byte| match char::from(*byte).to_digit(16) {
                 Some(digit) => format!("{digit:04b}"),
                 // Numbered from two on, the letters are their bits behind a one.
-                None => format!("{:b}", byte - b'g' + 2)[1..].to_owned(),
+                None => format!("{:b}", byte - FIRST_LETTER + 2)[1..].to_owned(),
             });
             show(iter::once(char::from(*family).to_string()).chain(bits).collect());
         });
@@ -123,7 +125,7 @@ fn hexadecimal(digit: u8) -> u8 {
 
 /// The first 1 to 3 bits of a digit in a key: `g` or `h`, `i` to `l`, `m` to `t`.
 fn letter(digit: u8, bits: u8) -> u8 {
-    b'g' + (1 << bits) - 2 + (digit >> (4 - bits))
+    FIRST_LETTER + (1 << bits) - 2 + (digit >> (4 - bits))
 }
 
 /// Reads an address, or a prefix of addresses as `10.0.0.0/8`; what stands behind the prefix counts
@@ -147,6 +149,9 @@ fn unmapped(prefix: Ipv6Net) -> Option<Ipv4Net> {
     let length = prefix.prefix_len().checked_sub(96)?;
     Ipv4Net::new(prefix.addr().to_ipv4_mapped()?, length).ok()
 }
+
+/// Behind the hexadecimal digits.
+const FIRST_LETTER: u8 = b'g';
 
 #[cfg(test)]
 mod tests {

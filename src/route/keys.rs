@@ -1,6 +1,6 @@
 //! Sets of short keys that are walked byte by byte: what names and addresses are kept in.
 
-use fst::raw::{CompiledAddr, Fst};
+use fst::raw::{Fst, Node};
 use fst::{Set, Streamer};
 
 /// An ordered set of byte strings in one piece of memory, some bytes an entry.
@@ -13,7 +13,7 @@ pub(super) struct KeySet {
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     fst: &'a Fst<Box<[u8]>>,
-    node: CompiledAddr,
+    node: Node<'a>,
 }
 
 /// Collects keys, in any order and as often as they come.
@@ -29,7 +29,7 @@ impl KeySet {
     /// Before the first byte.
     pub(super) fn start(&self) -> Place<'_> {
         let fst = self.set.as_fst();
-        Place { fst, node: fst.root().addr() }
+        Place { fst, node: fst.root() }
     }
 
     /// Shows all keys, in their order.
@@ -54,14 +54,18 @@ impl KeySet {
 impl Place<'_> {
     /// One byte further; none where no key goes on with it.
     pub(super) fn step(self, byte: u8) -> Option<Self> {
-        let node = self.fst.node(self.node);
-        let transition = node.find_input(byte)?;
-        Some(Self { node: node.transition_addr(transition), ..self })
+        let transition = self.node.find_input(byte)?;
+        Some(Self { node: self.fst.node(self.node.transition_addr(transition)), ..self })
     }
 
     /// Whether a key ends here.
     pub(super) fn is_key(self) -> bool {
-        self.fst.node(self.node).is_final()
+        self.node.is_final()
+    }
+
+    /// Whether some key goes on with this byte or a higher one.
+    pub(super) fn reaches(self, byte: u8) -> bool {
+        self.node.len().checked_sub(1).is_some_and(|last| self.node.transition(last).inp >= byte)
     }
 
     /// Whether a key ends after this one byte more.
