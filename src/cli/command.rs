@@ -197,45 +197,13 @@ impl ProxyCommand {
             listeners = vec![default_listener()];
         }
 
-        let port = args.port.first().and_then(|text| read_port(text, &mut problems));
+        let ssh = read_ssh_options(&mut args, &mut problems);
         let backlog = read(args.backlog.as_deref(), Problem::backlog, &mut problems);
         let sessions = read(args.sessions.as_deref(), Problem::sessions, &mut problems);
-        let jumps = match args.jumps.as_slice() {
-            [] => None,
-            [list] => read(Some(list), Problem::jumps, &mut problems),
-            // As ssh: which of them comes first would be a guess.
-            [_, ..] => {
-                problems.push(Problem::SeveralJumps);
-                None
-            }
-        };
-        let address_family = match (args.inet, args.inet6) {
-            (false, false) => None,
-            (true, false) => Some(AddressFamily::Inet),
-            (false, true) => Some(AddressFamily::Inet6),
-            (true, true) => {
-                problems.push(Problem::BothFamilies);
-                None
-            }
-        };
         match server {
             Ok(server) if problems.is_empty() => Ok(Self {
                 server,
-                ssh: SshOptions {
-                    config_file: args.config_file,
-                    options: args.option,
-                    port,
-                    // The first of them counts, as in ssh.
-                    user: args.login.into_iter().next(),
-                    identities: args.identity,
-                    address_family,
-                    jumps,
-                    bind_address: args.bind_address.pop(),
-                    bind_interface: args.bind_interface.pop(),
-                    compression: if args.compression { Switch::On } else { Switch::Off },
-                    ciphers: args.ciphers.pop(),
-                    macs: args.macs.pop(),
-                },
+                ssh,
                 listeners,
                 local_forwards,
                 remote_forwards,
@@ -281,6 +249,44 @@ impl LogArgs {
             Some(LogFormat::Json) => Format::Json,
         };
         LogOptions { verbosity, format }
+    }
+}
+
+/// Reads the flags that say how to reach the server, as ssh has them.
+fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> SshOptions {
+    let port = args.port.first().and_then(|text| read_port(text, problems));
+    let jumps = match args.jumps.as_slice() {
+        [] => None,
+        [list] => read(Some(list), Problem::jumps, problems),
+        // As ssh: which of them comes first would be a guess.
+        [_, ..] => {
+            problems.push(Problem::SeveralJumps);
+            None
+        }
+    };
+    let address_family = match (args.inet, args.inet6) {
+        (false, false) => None,
+        (true, false) => Some(AddressFamily::Inet),
+        (false, true) => Some(AddressFamily::Inet6),
+        (true, true) => {
+            problems.push(Problem::BothFamilies);
+            None
+        }
+    };
+    SshOptions {
+        config_file: args.config_file.take(),
+        options: std::mem::take(&mut args.option),
+        port,
+        // The first of them counts, as in ssh.
+        user: std::mem::take(&mut args.login).into_iter().next(),
+        identities: std::mem::take(&mut args.identity),
+        address_family,
+        jumps,
+        bind_address: args.bind_address.pop(),
+        bind_interface: args.bind_interface.pop(),
+        compression: if args.compression { Switch::On } else { Switch::Off },
+        ciphers: args.ciphers.pop(),
+        macs: args.macs.pop(),
     }
 }
 

@@ -115,8 +115,8 @@ impl Hop {
         printable(&self.config.name, 200, Lines::One)
     }
 
-    /// A stream to a server behind it. `trail` is who
-    /// wants it: whoever connects to this one in turn must not want any of them.
+    /// A stream to a server behind it. `trail` is who wants it: whoever connects to this one in turn
+    /// must not want any of them.
     pub(super) fn open<'a>(
         self: &'a Arc<Self>,
         jumps: &'a JumpHosts,
