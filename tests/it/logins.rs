@@ -14,6 +14,7 @@ use crate::support::target::Target;
 use crate::support::{command, process, wait};
 
 mod secrets;
+mod security_keys;
 
 /// What came of a login.
 #[derive(Debug)]

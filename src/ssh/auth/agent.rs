@@ -31,7 +31,10 @@ pub(super) enum AgentError {
     /// It did not answer. Its connection is of no more use: the answer may still come.
     #[error("the agent did not answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// It refused, or its answer made no sense.
+    /// It has the key and does not sign with it: a person said no, or a security key was not touched.
+    #[error("the agent refused to sign")]
+    Refused,
+    /// It cannot be reached, or its answer made no sense.
     #[error("the agent: {0}")]
     Key(#[from] russh::keys::Error),
     /// The SSH session is gone.
@@ -80,7 +83,7 @@ impl AgentError {
             Self::Key(russh::keys::Error::IO(error)) => {
                 matches!(error.kind(), NotFound | ConnectionRefused)
             }
-            Self::Key(_) | Self::TimedOut(_) | Self::Send(_) => false,
+            Self::Key(_) | Self::Refused | Self::TimedOut(_) | Self::Send(_) => false,
         }
     }
 }
@@ -96,7 +99,11 @@ impl russh::Signer for AgentSigner<'_> {
     ) -> Result<Vec<u8>, AgentError> {
         let _waiting = self.prompter.asked_elsewhere();
         let signed = self.agent.client.sign_request(self.identity, hash, request);
-        Ok(timeout(SIGN_LIMIT, signed).await.map_err(|_| AgentError::TimedOut(SIGN_LIMIT))??)
+        match timeout(SIGN_LIMIT, signed).await {
+            Ok(Err(russh::keys::Error::AgentFailure)) => Err(AgentError::Refused),
+            Ok(signed) => Ok(signed?),
+            Err(_) => Err(AgentError::TimedOut(SIGN_LIMIT)),
+        }
     }
 }
 

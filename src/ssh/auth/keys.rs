@@ -70,6 +70,10 @@ impl<H: Handler> Login<'_, H> {
             }
             Err(AgentError::Send(_)) => Err(self.disconnected()),
             Err(_) if self.handle.is_closed() => Err(self.disconnected()),
+            Err(error @ AgentError::Refused) if offer.is_security_key() => {
+                let why = format!("{error}; was the security key there and touched?");
+                Ok(self.leave_out(&what, &why))
+            }
             Err(error) => {
                 if hangs {
                     self.agent_failed(&error);

@@ -23,6 +23,7 @@ pub(crate) mod questions;
 pub(crate) mod resolver;
 pub(crate) mod rude;
 pub(crate) mod scripted;
+pub(crate) mod security_key;
 pub(crate) mod socks;
 pub(crate) mod sshd;
 pub(crate) mod target;
