@@ -327,17 +327,8 @@ impl Connector {
     async fn preferred(&self) -> Preferred {
         let algorithms = &self.config.algorithms;
         let mut offer = self.policy.offer().await;
-        if let Some(names) = &algorithms.host_keys {
-            // In the order that was asked for.
-            let (keys, certificates) = (&offer.keys, &offer.certificates);
-            let key = |name: &String| keys.iter().find(|key| key.as_str() == name).cloned();
-            let certificate = |name: &String| {
-                certificates.iter().find(|key| key.to_certificate_type() == *name).cloned()
-            };
-            (offer.keys, offer.certificates) = (
-                names.iter().filter_map(key).collect(),
-                names.iter().filter_map(certificate).collect(),
-            );
+        if let Some(types) = &algorithms.host_keys {
+            offer = offer.limited_to(types);
         }
         Preferred {
             kex: Cow::Owned(algorithms.key_exchanges.clone()),

@@ -20,8 +20,28 @@ pub struct Algorithms {
     pub(in crate::ssh) key_exchanges: Vec<kex::Name>,
     pub(in crate::ssh) ciphers: Vec<cipher::Name>,
     pub(in crate::ssh) macs: Vec<mac::Name>,
-    /// The names of types of host keys and certificates, where somebody configured them.
-    pub(in crate::ssh) host_keys: Option<Vec<String>>,
+    /// The types of host keys and certificates, where somebody configured them.
+    pub(in crate::ssh) host_keys: Option<HostKeyTypes>,
+}
+
+/// Which types of host keys are taken, by their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::ssh) struct HostKeyTypes {
+    /// In the order that was configured.
+    pub(in crate::ssh) names: Vec<String>,
+    /// Whether that order counts.
+    pub(in crate::ssh) order: HostKeyOrder,
+}
+
+/// Which type of host key is asked for first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ssh) enum HostKeyOrder {
+    /// As listed.
+    AsListed,
+    /// What is on record for the server. So `ssh` does where types were only added to its own list,
+    /// or taken from it. `ssh -G` tells the result alone: a list that keeps the usual order counts
+    /// as such.
+    RecordedFirst,
 }
 
 /// A configured list that has nothing for us.
@@ -46,18 +66,30 @@ pub(super) fn read(settings: &Settings) -> Result<Algorithms, ConfigError> {
     // Not algorithms: what else a key exchange may agree on.
     key_exchanges
         .extend([kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT]);
-    let host_keys = settings.configured("hostkeyalgorithms");
     Ok(Algorithms {
         key_exchanges,
         ciphers: list(settings, "Ciphers", &ciphers(), &[])?,
         macs: list(settings, "MACs", &MACS, &OLD_MACS)?,
-        // Without `ssh`, what is added to our list or taken from it is not worked out.
-        host_keys: host_keys.filter(|list| !list.starts_with(['+', '-', '^'])).map(names),
+        host_keys: host_keys(settings),
     })
 }
 
-fn names(list: &str) -> Vec<String> {
-    list.split(',').map(|name| name.trim().to_owned()).collect()
+fn host_keys(settings: &Settings) -> Option<HostKeyTypes> {
+    let names = |list: &str| -> Vec<String> {
+        list.split(',').map(|name| name.trim().to_owned()).collect()
+    };
+    // Without `ssh`, what is added to our list or taken from it is not worked out.
+    let configured = settings.configured("hostkeyalgorithms");
+    let listed = configured.filter(|list| !list.starts_with(['+', '-', '^'])).map(names)?;
+    let usual = settings.usual("hostkeyalgorithms").map(names).unwrap_or_default();
+    let added = !usual.is_empty() && listed.starts_with(&usual);
+    let mut rest = usual.iter();
+    let taken = listed.iter().all(|name| rest.any(|usual| usual == name));
+    let order = match added || taken {
+        true => HostKeyOrder::RecordedFirst,
+        false => HostKeyOrder::AsListed,
+    };
+    Some(HostKeyTypes { names: listed, order })
 }
 
 /// What is configured, of `ours` and of what is used `on_request` only; or else ours.
@@ -187,7 +219,27 @@ mod tests {
         assert_eq!(text(&own.macs), "hmac-sha1,hmac-sha2-512");
         let kex = "diffie-hellman-group18-sha512,ext-info-c,kex-strict-c-v00@openssh.com";
         assert_eq!(text(&own.key_exchanges), kex);
-        assert_eq!(own.host_keys, Some(vec!["ssh-rsa".into(), "ssh-ed25519".into()]));
+        let host_keys = own.host_keys.expect("configured");
+        assert_eq!(host_keys.names, ["ssh-rsa", "ssh-ed25519"]);
+    }
+
+    #[test]
+    fn types_of_host_keys_that_keep_the_usual_order_only_change_the_list() {
+        let usual = "hostkeyalgorithms a,b,c\n";
+        for (list, order) in [
+            ("a,b,c,d", HostKeyOrder::RecordedFirst),
+            ("a,c", HostKeyOrder::RecordedFirst),
+            ("c,a,b", HostKeyOrder::AsListed),
+            ("c,a", HostKeyOrder::AsListed),
+            ("a,d", HostKeyOrder::AsListed),
+        ] {
+            let lines = format!("hostkeyalgorithms {list}\n");
+            let read = host_keys(&Settings::from_lines(&lines).against(usual));
+            assert_eq!(read.map(|types| types.order), Some(order), "{list}");
+        }
+        assert_eq!(host_keys(&Settings::from_lines(usual).against(usual)), None);
+        let option = Settings::from_options(&["HostKeyAlgorithms=c,a".to_owned()]);
+        assert_eq!(host_keys(&option).map(|types| types.order), Some(HostKeyOrder::AsListed));
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub use algorithms::{Algorithms, NoneAvailable};
 pub use connection::{InvalidJumpList, Jump, JumpList, Origin, RekeyLimit, Way};
 pub use forwards::ConfiguredForwards;
 
+pub(super) use algorithms::{HostKeyOrder, HostKeyTypes};
+pub(super) use signatures::SIGNATURES;
+
 /// The flags of a command line that change what `ssh` would do. They are handed on to `ssh -G`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SshOptions {

@@ -69,6 +69,11 @@ impl Settings {
         self.first(keyword).filter(|_| self.is_configured(keyword))
     }
 
+    /// The first value that the keyword has by itself, where that is known.
+    pub(super) fn usual(&self, keyword: &str) -> Option<&str> {
+        self.usual.iter().find(|(k, _)| k == keyword).map(|(_, value)| value.as_str())
+    }
+
     /// Whether the values are not those that the keyword has by itself.
     pub(super) fn is_configured(&self, keyword: &str) -> bool {
         let usual = self.usual.iter().filter(|(k, _)| k == keyword).map(|(_, v)| v.as_str());

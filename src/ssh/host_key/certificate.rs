@@ -101,16 +101,5 @@ fn span(seconds: u64) -> String {
     format!("{count} {unit}")
 }
 
-/// OpenSSH's `CASignatureAlgorithms`: all but those with SHA-1.
-pub(super) const SIGNATURES: [&str; 8] = [
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
-];
 /// More of a name than this is not shown, in characters.
 const MAX_TEXT: usize = 200;

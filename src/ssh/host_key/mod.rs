@@ -9,12 +9,14 @@ use russh::keys::{Algorithm, Certificate, PublicKey, PublicKeyOrCertificate};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use super::client_config::{ClientConfig, StrictHostKeyChecking, Switch, UpdateHostKeys};
+use super::client_config::{
+    ClientConfig, SIGNATURES, StrictHostKeyChecking, Switch, UpdateHostKeys,
+};
 use super::known_hosts::{
     self, CertificateVerdict, HostLabel, KnownHosts, KnownHostsError, Verdict,
 };
 use super::prompt::{PromptError, Prompter};
-use certificate::{CertificateRules, SIGNATURES};
+use certificate::CertificateRules;
 use offer::Certificates;
 
 pub use certificate::CertificateFault;

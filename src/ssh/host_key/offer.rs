@@ -2,6 +2,7 @@
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 
+use crate::ssh::client_config::{HostKeyOrder, HostKeyTypes};
 use crate::ssh::known_hosts::{HostLabel, KnownHosts};
 
 /// What is offered, best first. Certificates are negotiated before plain keys.
@@ -45,6 +46,28 @@ impl Offer {
         };
         Self { keys, certificates }
     }
+
+    /// What is left of it where only these types are taken. A certificate that could tell nothing
+    /// is asked for where the plain key in it cannot be.
+    pub(in crate::ssh) fn limited_to(self, types: &HostKeyTypes) -> Self {
+        let place = |name: &str| types.names.iter().position(|listed| listed == name);
+        let is_listed = |name: &str| place(name).is_some();
+        let matter = !self.certificates.is_empty();
+        let (mut keys, mut certificates) = (self.keys.clone(), self.keys);
+        certificates.retain(|key| {
+            let is_wanted = matter || !is_listed(key.as_str());
+            is_wanted && is_listed(&key.to_certificate_type())
+        });
+        keys.retain(|key| is_listed(key.as_str()));
+        match types.order {
+            HostKeyOrder::AsListed => {
+                keys.sort_by_key(|key| place(key.as_str()));
+                certificates.sort_by_key(|key| place(&key.to_certificate_type()));
+            }
+            HostKeyOrder::RecordedFirst => {}
+        }
+        Self { keys, certificates }
+    }
 }
 
 /// The types of host keys that we take, best first.
@@ -56,3 +79,36 @@ pub(super) const ALGORITHMS: [Algorithm; 6] = [
     Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
     Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RSA: Algorithm = Algorithm::Rsa { hash: Some(HashAlg::Sha512) };
+    const ECDSA: Algorithm = Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 };
+
+    fn limited(certificates: Certificates, order: HostKeyOrder, names: &[&str]) -> Offer {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        Offer::new(&[ECDSA], certificates).limited_to(&HostKeyTypes { names, order })
+    }
+
+    #[test]
+    fn a_list_counts_in_its_order_or_what_is_on_record_comes_first() {
+        let names = ["rsa-sha2-512", "ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-dss"];
+        let keys = |order| limited(Certificates::Matter, order, &names).keys;
+        assert_eq!(keys(HostKeyOrder::AsListed), [RSA, Algorithm::Ed25519, ECDSA]);
+        assert_eq!(keys(HostKeyOrder::RecordedFirst), [ECDSA, Algorithm::Ed25519, RSA]);
+    }
+
+    #[test]
+    fn certificates_that_tell_nothing_stand_in_for_plain_keys_that_are_not_listed() {
+        let names = [
+            "ssh-ed25519-cert-v01@openssh.com",
+            "rsa-sha2-512-cert-v01@openssh.com",
+            "ssh-ed25519",
+        ];
+        let of = |certificates| limited(certificates, HostKeyOrder::AsListed, &names).certificates;
+        assert_eq!(of(Certificates::Matter), [Algorithm::Ed25519, RSA]);
+        assert_eq!(of(Certificates::Idle), [RSA]);
+    }
+}

@@ -2,6 +2,8 @@
 
 use super::stage::{CA, ECDSA, OTHER, Shows, Stage, hashed};
 
+mod algorithms;
+
 /// A case.
 pub(super) struct Case {
     pub(super) name: &'static str,
@@ -49,6 +51,7 @@ pub(super) fn all() -> Vec<Case> {
     cases.extend(names());
     cases.extend(files());
     cases.extend(types());
+    cases.extend(algorithms::all());
     cases.extend(certificates());
     cases.extend(authorities());
     cases.extend(revocations());

@@ -18,6 +18,8 @@ pub(super) enum Shows {
     TwoTypes,
     /// An RSA key of 2048 bits.
     Rsa,
+    /// An Ed25519 key and an RSA key of 2048 bits, [`RSA`].
+    RsaToo,
     /// An Ed25519 key with a certificate of the authority [`CA`], made with these further arguments
     /// of `ssh-keygen -s`.
     Certificate(&'static [&'static str]),
@@ -45,6 +47,10 @@ impl Stage {
             match shows {
                 Shows::Ed25519 => Vec::new(),
                 Shows::TwoTypes => vec![format!("HostKey {}", login.path(ECDSA).display())],
+                Shows::RsaToo => {
+                    make_key(login, RSA, "rsa");
+                    vec![format!("HostKey {}", login.path(RSA).display())]
+                }
                 Shows::Rsa => {
                     // In the place of the one that every server has.
                     make_key(login, "host", "rsa");
@@ -162,3 +168,5 @@ pub(super) const CA: &str = "ca";
 pub(super) const OTHER: &str = "other";
 /// An ECDSA key, which the server of [`Shows::TwoTypes`] has.
 pub(super) const ECDSA: &str = "ecdsa";
+/// An RSA key, which the server of [`Shows::RsaToo`] has.
+pub(super) const RSA: &str = "rsa";
