@@ -63,6 +63,14 @@ pub enum AuthError {
     /// The server did not answer.
     #[error("the server did not answer within {} s during the login", .0.as_secs())]
     TimedOut(Duration),
+    /// The server did not say yes or no to a password. It may have asked for a new one (RFC 4252
+    /// section 8), which the library passes over in silence.
+    #[error(
+        "the server did not answer the password within {} s; one that wants it changed first looks \
+         like that: log in with ssh once, and change it there",
+        .0.as_secs()
+    )]
+    PasswordUnanswered(Duration),
     /// The server broke the protocol, or the library failed.
     #[error("the login failed: {0}")]
     Failed(String),

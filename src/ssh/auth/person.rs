@@ -2,6 +2,8 @@
 
 use russh::client::{AuthResult, Handler, KeyboardInteractiveAuthResponse as Response, Prompt};
 
+use tokio::time::timeout;
+
 use super::{ANSWER_LIMIT, Attendance, AuthError, Login, Outcome, within};
 use crate::printable::{Lines, printable};
 use crate::ssh::prompt::PromptError;
@@ -15,7 +17,10 @@ impl<H: Handler> Login<'_, H> {
         let password = answer.map_err(|e| self.given_up(&e))?;
         self.attendance = Attendance::Person;
         let request = self.handle.authenticate_password(&self.config.user, password.as_str());
-        let answer = within(ANSWER_LIMIT, request).await?;
+        // The server may ask for a second factor on a telephone meanwhile.
+        let _waiting = self.prompter.asked_elsewhere();
+        let answer = timeout(ANSWER_LIMIT, request).await;
+        let answer = answer.map_err(|_| AuthError::PasswordUnanswered(ANSWER_LIMIT))?;
         self.judge("password", answer)
     }
 

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::LineEnding;
@@ -15,6 +16,7 @@ use server::{Script, Step, connect};
 
 mod order;
 mod outside;
+mod password_change;
 mod real;
 mod server;
 
@@ -378,7 +380,7 @@ async fn a_server_that_never_answers_is_given_up() {
     script.never_answer_the_second_request();
     let prompter = Prompter::scripted(&["y"]);
     let told = Place::new().login(&script, &Credentials::default(), &prompter).await;
-    assert_eq!(told, Err(AuthError::TimedOut(ANSWER_LIMIT)));
+    assert_eq!(told, Err(AuthError::PasswordUnanswered(ANSWER_LIMIT)));
 }
 
 /// An agent that takes the connection and says nothing.

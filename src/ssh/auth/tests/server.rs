@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use russh::keys::key::safe_rng;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey, PublicKeyOrCertificate};
 use russh::server::{Auth, PublicKeyOffer, Response, VerifiedPublicKey};
-use russh::{MethodKind, MethodSet, client, server};
+use russh::{MethodKind, MethodSet, Preferred, client, server};
+use tokio::io::DuplexStream;
 
 /// What the server wants next. After the last step the client is in.
 #[derive(Clone, Debug)]
@@ -94,6 +95,14 @@ impl Script {
 
 /// A session with a server that plays the script, before the login.
 pub(super) async fn connect(script: &Script) -> client::Handle<Trusting> {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    serve(script, theirs, Preferred::default());
+    let config = Arc::new(client::Config::default());
+    client::connect_stream(config, ours, Trusting).await.expect("a handshake")
+}
+
+/// Plays the script from its start, on one connection.
+pub(super) fn serve(script: &Script, stream: DuplexStream, preferred: Preferred) {
     script.lock().log.clear();
     let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");
     let mut config = server::Config {
@@ -101,6 +110,7 @@ pub(super) async fn connect(script: &Script) -> client::Handle<Trusting> {
         auth_rejection_time: std::time::Duration::ZERO,
         inactivity_timeout: None,
         max_auth_attempts: script.lock().attempts.unwrap_or(20),
+        preferred,
         ..server::Config::default()
     };
     if let Some(rsa) = script.lock().rsa_signatures.clone() {
@@ -111,14 +121,11 @@ pub(super) async fn connect(script: &Script) -> client::Handle<Trusting> {
         requests: 0,
         shared: Arc::clone(&script.shared),
     };
-    let (ours, theirs) = tokio::io::duplex(64 * 1024);
     tokio::spawn(async move {
-        if let Ok(session) = server::run_stream(Arc::new(config), theirs, player).await {
+        if let Ok(session) = server::run_stream(Arc::new(config), stream, player).await {
             let _ = session.await;
         }
     });
-    let config = Arc::new(client::Config::default());
-    client::connect_stream(config, ours, Trusting).await.expect("a handshake")
 }
 
 impl client::Handler for Trusting {
