@@ -85,10 +85,7 @@ fn host_keys(settings: &Settings) -> Option<HostKeyTypes> {
     let added = !usual.is_empty() && listed.starts_with(&usual);
     let mut rest = usual.iter();
     let taken = listed.iter().all(|name| rest.any(|usual| usual == name));
-    let order = match added || taken {
-        true => HostKeyOrder::RecordedFirst,
-        false => HostKeyOrder::AsListed,
-    };
+    let order = if added || taken { HostKeyOrder::RecordedFirst } else { HostKeyOrder::AsListed };
     Some(HostKeyTypes { names: listed, order })
 }
 
