@@ -3,6 +3,7 @@
 //! A test that needs more than this crate is ignored unless `tests/run.sh` runs it, which first
 //! sees to it that everything is there. `SOCKEYE_FULL=1` asks for the full counts.
 
+mod choices;
 mod clients;
 mod configured;
 mod ends;

@@ -52,7 +52,7 @@ pub(crate) struct Quality {
 struct Road {
     to: AtomicU16,
     connections: AtomicUsize,
-    quality: Quality,
+    quality: Mutex<Quality>,
     held: watch::Sender<Holding>,
     cuts: watch::Sender<u64>,
     plan: Mutex<Option<Plan>>,
@@ -91,7 +91,7 @@ impl Link {
         let road = Arc::new(Road {
             to: AtomicU16::new(port),
             connections: AtomicUsize::new(0),
-            quality,
+            quality: Mutex::new(quality),
             held: watch::Sender::new(Holding::Passing),
             cuts: watch::Sender::new(0),
             plan: Mutex::new(None),
@@ -119,6 +119,12 @@ impl Link {
     /// Takes the connections that follow to another port.
     pub(crate) fn lead_to(&self, port: u16) {
         self.road.to.store(port, Ordering::SeqCst);
+    }
+
+    /// Changes how long the bytes that follow are under way.
+    pub(crate) fn delay(&self, delay: Duration) {
+        let mut quality = self.road.quality.lock().unwrap_or_else(PoisonError::into_inner);
+        quality.delay = delay;
     }
 
     /// Resets every connection at both ends.
@@ -151,6 +157,10 @@ impl Drop for Link {
 }
 
 impl Road {
+    fn quality(&self) -> Quality {
+        *self.quality.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn plan(&self) -> std::sync::MutexGuard<'_, Option<Plan>> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -234,7 +244,7 @@ async fn carry(
             road.passable().await;
             let bytes = &mut buffer[..count];
             road.harm(direction, bytes)?;
-            let at = Instant::now() + road.quality.delay;
+            let at = Instant::now() + road.quality().delay;
             if stamped.send((at, bytes.to_vec())).await.is_err() {
                 return Ok(());
             }
@@ -245,9 +255,10 @@ async fn carry(
             sleep_until(at).await;
             road.passable().await;
             to.write_all(&bytes).await?;
-            if road.quality.rate > 0 {
+            let rate = road.quality().rate;
+            if rate > 0 {
                 let bytes = u32::try_from(bytes.len()).expect("a packet");
-                sleep(Duration::from_secs(1) * bytes / road.quality.rate).await;
+                sleep(Duration::from_secs(1) * bytes / rate).await;
             }
         }
         to.shutdown().await

@@ -1,0 +1,161 @@
+//! Which of several servers carries a request, by a configuration file and real servers.
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::support::configured::Configuration;
+use crate::support::link::{Link, Quality};
+use crate::support::login::HOST;
+use crate::support::program::Sockeye;
+use crate::support::resolver::Resolver;
+use crate::support::socks::{Answer, Protocol};
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+use crate::support::{free_port, wait};
+
+/// A server that logs each destination it is asked for.
+fn talkative() -> Sshd {
+    Sshd::with(&["LogLevel DEBUG1"])
+}
+
+fn server(name: &str, ssh_config: &Path, sessions: usize) -> String {
+    format!(
+        "[server.{name}]\nhost = \"{HOST}\"\nssh_config = \"{}\"\nsessions = {sessions}\n",
+        ssh_config.display()
+    )
+}
+
+/// What it was asked for, as its `server_request_direct_tcpip` logs it.
+fn targets(sshd: &Sshd) -> Vec<String> {
+    let log = sshd.log();
+    let target = |line: &str| Some(line.split_once(", target ")?.1.trim().to_owned());
+    log.lines().filter_map(target).collect()
+}
+
+/// A connection to an echo, and the place of the server that carries it.
+fn open(proxy: SocketAddr, host: &str, port: u16, servers: &[&Sshd]) -> (TcpStream, usize) {
+    let before: Vec<_> = servers.iter().map(|sshd| targets(sshd).len()).collect();
+    let stream = Protocol::Socks5.open(proxy, host, port);
+    let asked = || servers.iter().zip(&before).position(|(sshd, n)| targets(sshd).len() > *n);
+    (stream, wait::until_some("a server was asked", asked))
+}
+
+fn both_connected(proxy: &Sockeye) {
+    wait::until("both are there", || proxy.log().matches("connected to ").count() == 2);
+}
+
+fn start(rest: &str) -> (Configuration, Sockeye, SocketAddr) {
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let configuration =
+        Configuration::with(&format!("[[listen]]\naddress = \"{address}\"\n{rest}"));
+    let proxy = configuration.start();
+    proxy.wait_for_log(&format!("listening on {address}"));
+    (configuration, proxy, address)
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn the_nearest_carries_it_until_another_is_much_nearer() {
+    let (one, two, target) = (talkative(), talkative(), Target::echo());
+    let far = |delay| Quality { delay: Duration::from_millis(delay), rate: 0 };
+    let links = [Link::with(one.port(), far(40)), Link::with(two.port(), far(80))];
+    // How far they are is known anew each second.
+    let config = |sshd: &Sshd, link: &Link| {
+        let lines = ["ServerAliveInterval 1", "ServerAliveCountMax 30"];
+        sshd.login().ssh_config(link.port(), &lines)
+    };
+    let (configuration, proxy, address) = start(&format!(
+        "{}{}[default]\nvia = [\"two\", \"one\"]\nselect = \"latency\"\n",
+        server("one", &config(&one, &links[0]), 1),
+        server("two", &config(&two, &links[1]), 1),
+    ));
+    let carrier = || open(address, "127.0.0.1", target.port(), &[&one, &two]).1;
+    both_connected(&proxy);
+    wait::until("the nearer one carries it", || carrier() == 0);
+    // A little farther than the other, which is not worth a change.
+    links[0].delay(Duration::from_millis(85));
+    thread::sleep(SEVERAL_PINGS);
+    assert_eq!((carrier(), carrier()), (0, 0));
+    links[0].delay(Duration::from_millis(300));
+    wait::until("the other one is much nearer", || carrier() == 1);
+    links[0].delay(Duration::from_millis(75));
+    thread::sleep(SEVERAL_PINGS);
+    assert_eq!((carrier(), carrier()), (1, 1));
+    links[0].delay(Duration::from_millis(10));
+    wait::until("the first is much nearer again", || carrier() == 0);
+    drop(configuration);
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn the_least_loaded_carries_it() {
+    let (one, two, target) = (talkative(), talkative(), Target::echo());
+    let (_configuration, proxy, address) = start(&format!(
+        "{}{}[default]\nvia = [\"one\", \"two\"]\nselect = \"balance\"\n",
+        server("one", &one.ssh_config(), 1),
+        server("two", &two.ssh_config(), 1),
+    ));
+    both_connected(&proxy);
+    let servers = [&one, &two];
+    let held = |count| -> Vec<_> {
+        (0..count).map(|_| open(address, "127.0.0.1", target.port(), &servers)).collect()
+    };
+    let first = held(8);
+    let of = |held: &[(TcpStream, usize)], at| held.iter().filter(|(_, s)| *s == at).count();
+    assert_eq!((of(&first, 0), of(&first, 1)), (4, 4));
+    // Those of the first are over, and so it is its turn until both have four again.
+    let before = one.sockets();
+    let _kept: Vec<_> = first.into_iter().filter(|(_, server)| *server == 1).collect();
+    wait::until("its connections are over", || one.sockets() + 4 <= before);
+    thread::sleep(Duration::from_millis(500));
+    let second = held(4);
+    assert_eq!(of(&second, 0), 4);
+}
+
+/// The rule needs the address and the server gets the name. A name that no rule wants looked up is
+/// not looked up here.
+#[test]
+#[ignore = "needs sshd, unshare"]
+fn a_name_is_looked_up_for_the_rule_that_wants_it_and_for_no_other() {
+    let (one, two, target) = (talkative(), talkative(), Target::echo());
+    let rules = |resolve: &str| {
+        format!(
+            "{}{}[[rule]]\nname = \"near\"\ncidr = \"127.0.0.0/8\"\n{resolve}via = \"one\"\n\
+             [default]\nvia = \"two\"\n",
+            server("one", &one.ssh_config(), 1),
+            server("two", &two.ssh_config(), 1),
+        )
+    };
+    let servers = [&one, &two];
+    for (resolve, expected) in [("resolve = \"local\"\n", 0), ("", 1)] {
+        let (_configuration, _proxy, address) = start(&rules(resolve));
+        let (_stream, carrier) = open(address, "localhost", target.port(), &servers);
+        assert_eq!(carrier, expected, "{resolve:?}");
+        let asked = targets(servers[carrier]);
+        assert_eq!(asked.last(), Some(&format!("localhost port {}", target.port())));
+    }
+
+    for (resolve, looked_up) in [("resolve = \"local\"\n", true), ("", false)] {
+        let Some(resolver) = Resolver::start() else { return };
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let configuration = Configuration::with(&format!(
+            "[[listen]]\naddress = \"{address}\"\n{}",
+            rules(resolve)
+        ));
+        let mut command = resolver.command(env!("CARGO_BIN_EXE_sockeye"));
+        command.arg("--config").arg(configuration.path("config.toml"));
+        let proxy = Sockeye::spawn(command);
+        proxy.wait_for_log(&format!("listening on {address}"));
+        // There is no such name here, and so the rule does not match; nor is there one over there.
+        let answer = Protocol::Socks5.ask(address, "nowhere.test", target.port());
+        assert!(matches!(answer, Ok(Answer::Refused(_))), "{answer:?}");
+        assert_eq!(targets(&two).last(), Some(&format!("nowhere.test port {}", target.port())));
+        let asked = resolver.asked();
+        assert_eq!(asked.iter().any(|name| name == "nowhere.test"), looked_up, "{asked:?}");
+    }
+}
+
+/// Long enough for a change of the distance to be known.
+const SEVERAL_PINGS: Duration = Duration::from_secs(4);
