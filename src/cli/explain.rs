@@ -149,9 +149,10 @@ async fn explain(
     };
     let explanation = config.router.explain(&query, None);
     match (&explanation.outcome, destination.host(), command.look_up) {
-        (Outcome::Resolve, Host::Name(name), LookUp::AsRequests) => {
-            config.router.explain(&query, Some(&look_up(name).await))
-        }
+        (Outcome::Resolve, Host::Name(name), LookUp::AsRequests) => match look_up(name).await {
+            Some(found) => config.router.explain(&query, Some(&found)),
+            None => explanation.unresolved(),
+        },
         _ => explanation,
     }
 }

@@ -31,8 +31,12 @@ pub(super) async fn connect(
     Ok(Direct::new(socket))
 }
 
-/// What a name stands for, as this machine sees it; nothing where it does not resolve.
-pub(super) async fn look_up(name: &str) -> Vec<IpAddr> {
+/// What a name stands for, as this machine sees it; nothing where there is no such name.
+///
+/// # Errors
+///
+/// Nobody could tell: no name service answered, or it failed.
+pub(super) async fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
     match tokio::net::lookup_host((name, 0)).await {
         Ok(found) => {
             let mut addresses: Vec<_> = found.map(|address| address.ip().to_canonical()).collect();
@@ -43,20 +47,28 @@ pub(super) async fn look_up(name: &str) -> Vec<IpAddr> {
                     true
                 }
             });
-            addresses
+            Ok(addresses)
         }
         Err(error) => {
             debug!(name, %error, "the name does not resolve here");
-            Vec::new()
+            if is_absence(&error) { Ok(Vec::new()) } else { Err(error) }
         }
     }
+}
+
+/// Whether a look-up failed because there is no such name, or no address of it. The C library's words
+/// are all that the standard library hands on (glibc, musl, macOS).
+fn is_absence(error: &io::Error) -> bool {
+    let text = error.to_string();
+    let words = ["not known", "does not resolve", "no usable address", "No address associated"];
+    words.iter().any(|words| text.contains(words))
 }
 
 async fn tcp(destination: &Destination, checked: Option<&[IpAddr]>) -> Result<Socket, DialError> {
     let addresses = match (checked, destination.host()) {
         (Some(checked), _) => checked.to_vec(),
         (None, Host::Ip(ip)) => vec![*ip],
-        (None, Host::Name(name)) => look_up(name).await,
+        (None, Host::Name(name)) => look_up(name).await.map_err(|_| DialError::LookUpFailed)?,
     };
     if addresses.is_empty() {
         return Err(DialError::NameNotFound);
@@ -129,6 +141,30 @@ mod tests {
             (Errno::PERM, DialError::Unreachable),
         ] {
             assert_eq!(fault(&errno.into()), expected, "{errno:?}");
+        }
+    }
+
+    #[test]
+    fn no_such_name_is_an_answer_and_no_answer_is_none() {
+        let absence = |text: &str| {
+            is_absence(&io::Error::other(format!("failed to lookup address information: {text}")))
+        };
+        for text in [
+            "Name or service not known",
+            "No address associated with hostname",
+            "Name does not resolve",
+            "Name has no usable address",
+            "nodename nor servname provided, or not known",
+        ] {
+            assert!(absence(text), "{text}");
+        }
+        for text in [
+            "Temporary failure in name resolution",
+            "Non-recoverable failure in name resolution",
+            "Try again",
+            "Memory allocation failure",
+        ] {
+            assert!(!absence(text), "{text}");
         }
     }
 

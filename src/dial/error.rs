@@ -14,6 +14,10 @@ pub enum DialError {
     /// There is no such name where it was looked up.
     #[error("the name was not found")]
     NameNotFound,
+    /// Whether there is such a name cannot be told: the look-up on this side failed, or was not
+    /// answered in time.
+    #[error("the name could not be looked up here")]
+    LookUpFailed,
     /// There is no route to the host.
     #[error("there is no route to the host")]
     NoRouteToHost,

@@ -78,8 +78,8 @@ impl Dialer {
         let routes = self.routes.load();
         let Decision { rule, action } = match routing {
             Routing::Fixed(action) => Decision { rule: None, action: action.clone() },
-            Routing::Rules => decide(&routes.router, request).await,
-            Routing::RulesOrDirect => match decide(&routes.router, request).await {
+            Routing::Rules => decide(&routes.router, request).await?,
+            Routing::RulesOrDirect => match decide(&routes.router, request).await? {
                 Decision { rule: None, .. } => {
                     Decision { rule: None, action: Action::Direct { addresses: None } }
                 }
@@ -154,8 +154,9 @@ impl Dialer {
     }
 }
 
-/// Asks the rules, and looks the name up here where one of them wants that.
-async fn decide(router: &Router, request: &Request) -> Decision {
+/// Asks the rules, and looks the name up here where one of them wants that. A rule that cannot be
+/// judged lets nothing pass: it may be the one that forbids it.
+async fn decide(router: &Router, request: &Request) -> Result<Decision, DialFailure> {
     let query = Query {
         host: request.target.host(),
         port: request.target.port(),
@@ -164,26 +165,30 @@ async fn decide(router: &Router, request: &Request) -> Decision {
         user: request.user.as_deref(),
     };
     if let Outcome::Decided(decision) = router.decide(&query, None) {
-        return decision;
+        return Ok(decision);
     }
     let found = match &request.target {
         Target::Host(destination) => match destination.host() {
-            Host::Name(name) => look_up(name).await,
+            Host::Name(name) => look_up(name).await.ok_or_else(|| {
+                let rule = router.explain(&query, None).unresolved().rule().cloned();
+                let way = Way { rule, carrier: Carrier::None };
+                DialFailure { error: DialError::LookUpFailed, way }
+            })?,
             Host::Ip(ip) => vec![*ip],
         },
         Target::Socket(_) => Vec::new(),
     };
-    match router.decide(&query, Some(&found)) {
+    Ok(match router.decide(&query, Some(&found)) {
         Outcome::Decided(decision) => decision,
         // It was looked up: whoever still cannot say allows nothing.
         Outcome::Resolve => Decision { rule: None, action: Action::Reject },
-    }
+    })
 }
 
-/// What a name stands for, as this machine sees it, for a rule that wants to know; nothing where it
-/// does not resolve in time.
-pub(crate) async fn look_up(name: &str) -> Vec<IpAddr> {
-    timeout(LOOK_UP, direct::look_up(name)).await.unwrap_or_default()
+/// What a name stands for, as this machine sees it, for a rule that wants to know: nothing where there
+/// is no such name, and `None` where nobody could tell in time.
+pub(crate) async fn look_up(name: &str) -> Option<Vec<IpAddr>> {
+    timeout(LOOK_UP, direct::look_up(name)).await.ok()?.ok()
 }
 
 fn view(pool: &Pool) -> View {

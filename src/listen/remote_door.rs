@@ -81,6 +81,7 @@ fn refusal(error: &DialError) -> Refusal {
         DialError::Rejected { .. } | DialError::Prohibited { .. } => Refusal::Prohibited,
         DialError::ConnectionRefused
         | DialError::NameNotFound
+        | DialError::LookUpFailed
         | DialError::NoRouteToHost
         | DialError::NetworkUnreachable
         | DialError::TimedOut

@@ -62,6 +62,7 @@ pub(crate) fn reply_to(error: &DialError) -> [u8; 8] {
     match error {
         DialError::ConnectionRefused
         | DialError::NameNotFound
+        | DialError::LookUpFailed
         | DialError::NoRouteToHost
         | DialError::NetworkUnreachable
         | DialError::TimedOut

@@ -74,7 +74,7 @@ pub(crate) fn reply_to(error: &DialError) -> [u8; 10] {
         // "X'05' Connection refused"
         DialError::ConnectionRefused => 5,
         // "X'04' Host unreachable"; RFC 1928 has no code of its own for names.
-        DialError::NameNotFound | DialError::NoRouteToHost => 4,
+        DialError::NameNotFound | DialError::LookUpFailed | DialError::NoRouteToHost => 4,
         // "X'03' Network unreachable"
         DialError::NetworkUnreachable => 3,
         // "X'06' TTL expired", the code in use for time-outs.

@@ -58,6 +58,20 @@ impl Explanation {
         Self { destination, outcome, resolve, trace }
     }
 
+    /// As it is where the name could not be looked up: the rule that wants its addresses may be the one
+    /// that forbids it, and so nothing passes that rule.
+    #[must_use]
+    pub fn unresolved(mut self) -> Self {
+        if let (Outcome::Resolve, Some(step)) = (&self.outcome, self.trace.last_mut()) {
+            if let Some(reason) = step.conditions.last_mut() {
+                "the name could not be looked up here".clone_into(&mut reason.text);
+            }
+            let rule = Some(Arc::clone(&step.rule));
+            self.outcome = Outcome::Decided(Decision { rule, action: Action::Reject });
+        }
+        self
+    }
+
     /// `via`, `direct` or `reject`; none where the name has to be looked up here first.
     pub fn action(&self) -> Option<&'static str> {
         self.decision().map(|decision| match decision.action {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::support::configured::Configuration;
 use crate::support::link::{Link, Quality};
 use crate::support::login::HOST;
-use crate::support::program::Sockeye;
-use crate::support::resolver::Resolver;
+use crate::support::program::{Sockeye, program};
+use crate::support::resolver::{BROKEN, Resolver};
 use crate::support::socks::{Answer, Protocol};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
@@ -63,8 +63,8 @@ fn the_nearest_carries_it_until_another_is_much_nearer() {
     let links = [Link::with(one.port(), far(40)), Link::with(two.port(), far(80))];
     // How far they are is known anew each second.
     let config = |sshd: &Sshd, link: &Link| {
-        let lines = ["ServerAliveInterval 1", "ServerAliveCountMax 30"];
-        sshd.login().ssh_config(link.port(), &lines)
+        let options = ["ServerAliveInterval 1", "ServerAliveCountMax 30"];
+        sshd.login().ssh_config(link.port(), &options)
     };
     let (configuration, proxy, address) = start(&format!(
         "{}{}[default]\nvia = [\"two\", \"one\"]\nselect = \"latency\"\n",
@@ -144,7 +144,7 @@ fn a_name_is_looked_up_for_the_rule_that_wants_it_and_for_no_other() {
             "[[listen]]\naddress = \"{address}\"\n{}",
             rules(resolve)
         ));
-        let mut command = resolver.command(env!("CARGO_BIN_EXE_sockeye"));
+        let mut command = resolver.command(&program().get_program().to_string_lossy());
         command.arg("--config").arg(configuration.path("config.toml"));
         let proxy = Sockeye::spawn(command);
         proxy.wait_for_log(&format!("listening on {address}"));
@@ -154,6 +154,40 @@ fn a_name_is_looked_up_for_the_rule_that_wants_it_and_for_no_other() {
         assert_eq!(targets(&two).last(), Some(&format!("nowhere.test port {}", target.port())));
         let asked = resolver.asked();
         assert_eq!(asked.iter().any(|name| name == "nowhere.test"), looked_up, "{asked:?}");
+    }
+}
+
+/// The rule that forbids it cannot be judged: nothing passes it.
+#[test]
+#[ignore = "needs sshd, unshare"]
+fn a_look_up_that_fails_lets_nothing_pass_the_rule() {
+    let (sshd, target) = (talkative(), Target::echo());
+    let Some(resolver) = Resolver::start() else { return };
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let configuration = Configuration::with(&format!(
+        "[[listen]]\naddress = \"{address}\"\n{}[[rule]]\nname = \"inside\"\n\
+         cidr = \"127.0.0.0/8\"\nresolve = \"local\"\naction = \"reject\"\n\
+         [default]\nvia = \"one\"\n",
+        server("one", &sshd.ssh_config(), 1),
+    ));
+    let here = || resolver.command(&program().get_program().to_string_lossy());
+    let mut command = here();
+    command.arg("-v").arg("--config").arg(configuration.path("config.toml"));
+    let proxy = Sockeye::spawn(command);
+    proxy.wait_for_log(&format!("listening on {address}"));
+    let answer = Protocol::Socks5.ask(address, BROKEN, target.port());
+    assert!(matches!(&answer, Ok(Answer::Refused(bytes)) if bytes[1] == 4), "{answer:?}");
+    proxy.wait_for_log("the name could not be looked up here");
+    assert_eq!(targets(&sshd), [""; 0]);
+
+    let mut command = here();
+    command.args(["explain", "--json", BROKEN, "--config"]).arg(configuration.path("config.toml"));
+    let output = command.output().expect("the program under test");
+    let told = String::from_utf8_lossy(&output.stdout);
+    for part in
+        ["\"action\":\"reject\"", "\"rule\":\"inside\"", "the name could not be looked up here"]
+    {
+        assert!(told.contains(part), "{part} is not in {told}");
     }
 }
 

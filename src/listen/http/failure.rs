@@ -120,6 +120,7 @@ impl Failure {
                     DialError::Rejected { .. } => rule = None,
                     DialError::ConnectionRefused
                     | DialError::NameNotFound
+                    | DialError::LookUpFailed
                     | DialError::NoRouteToHost
                     | DialError::NetworkUnreachable
                     | DialError::TimedOut
@@ -147,6 +148,7 @@ impl Failure {
             },
             DialError::ConnectionRefused
             | DialError::NameNotFound
+            | DialError::LookUpFailed
             | DialError::NoRouteToHost
             | DialError::NetworkUnreachable
             | DialError::TimedOut
@@ -176,7 +178,7 @@ fn dial_kind(error: &DialError) -> (StatusCode, &'static str) {
         // Section 2.3.7
         DialError::ConnectionRefused => (StatusCode::BAD_GATEWAY, "connection_refused"),
         // Section 2.3.2
-        DialError::NameNotFound => (StatusCode::BAD_GATEWAY, "dns_error"),
+        DialError::NameNotFound | DialError::LookUpFailed => (StatusCode::BAD_GATEWAY, "dns_error"),
         // Section 2.3.6
         DialError::NoRouteToHost | DialError::NetworkUnreachable => {
             (StatusCode::BAD_GATEWAY, "destination_ip_unroutable")
@@ -262,6 +264,7 @@ mod tests {
         for (error, status, kind) in [
             (DialError::ConnectionRefused, 502, "connection_refused"),
             (DialError::NameNotFound, 502, "dns_error"),
+            (DialError::LookUpFailed, 502, "dns_error"),
             (DialError::NoRouteToHost, 502, "destination_ip_unroutable"),
             (DialError::NetworkUnreachable, 502, "destination_ip_unroutable"),
             (DialError::TimedOut, 504, "connection_timeout"),

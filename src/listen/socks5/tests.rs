@@ -172,6 +172,7 @@ fn every_failure_of_a_dial_has_its_code() {
     for (error, code) in [
         (DialError::ConnectionRefused, 5),
         (DialError::NameNotFound, 4),
+        (DialError::LookUpFailed, 4),
         (DialError::NoRouteToHost, 4),
         (DialError::NetworkUnreachable, 3),
         (DialError::TimedOut, 6),

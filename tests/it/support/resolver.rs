@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 use super::command;
 
-/// A name server on a loopback address. It knows [`SLOW`], and no other name exists.
+/// A name server on a loopback address. It knows [`SLOW`], fails for [`BROKEN`], and no other name
+/// exists.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     /// `resolv.conf` and `nsswitch.conf`.
@@ -24,7 +25,9 @@ pub(crate) struct Resolver {
 
 /// The name of 127.0.0.1 that takes [`SLOWNESS`] to look up.
 pub(crate) const SLOW: &str = "slow.test";
-/// How long that is.
+/// The name that it cannot look up.
+pub(crate) const BROKEN: &str = "broken.test";
+/// How long the slow one takes.
 pub(crate) const SLOWNESS: Duration = Duration::from_secs(5);
 
 impl Resolver {
@@ -132,8 +135,13 @@ fn answer(question: &[u8], name: &str, kind: u16) -> Vec<u8> {
     let known = name == SLOW;
     let addresses = u8::from(known && kind == TYPE_A);
     let mut answer = question.to_vec();
-    // A response, recursion desired and available; code 3 says that there is no such name.
-    answer[2..4].copy_from_slice(&[0x81, if known { 0x80 } else { 0x83 }]);
+    let code = match name {
+        SLOW => NO_ERROR,
+        BROKEN => SERVER_FAILURE,
+        _ => NO_SUCH_NAME,
+    };
+    // A response, recursion desired and available.
+    answer[2..4].copy_from_slice(&[0x81, 0x80 | code]);
     answer[4..HEADER].copy_from_slice(&[0, 1, 0, addresses, 0, 0, 0, 0]);
     if addresses > 0 {
         // The name in the question, type A, class IN, 60 seconds, four bytes.
@@ -144,6 +152,10 @@ fn answer(question: &[u8], name: &str, kind: u16) -> Vec<u8> {
 
 const HEADER: usize = 12;
 const TYPE_A: u16 = 1;
+// The codes of RFC 1035 section 4.1.1.
+const NO_ERROR: u8 = 0;
+const SERVER_FAILURE: u8 = 2;
+const NO_SUCH_NAME: u8 = 3;
 const RESOLV: &str = "resolv.conf";
 const NSSWITCH: &str = "nsswitch.conf";
 /// A name service cache, where one runs, knows nothing of the namespace: it is covered up.
