@@ -151,7 +151,18 @@ fn unless_cut<T>(
 }
 
 /// A TCP connection to an SSH server, tuned for many small packets.
-pub(super) struct SshSocket(TcpStream);
+pub(super) struct SshSocket {
+    socket: TcpStream,
+    acknowledgement: Acknowledgement,
+}
+
+/// Whether the peer waits for the kernel to acknowledge what has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Acknowledgement {
+    Asked,
+    /// The last read filled its buffer: while there is more, the kernel acknowledges by itself.
+    Owed,
+}
 
 impl SshSocket {
     /// Takes a connected socket: no delay for small packets, and an end to a peer that has not
@@ -159,7 +170,18 @@ impl SshSocket {
     pub(super) fn new(socket: TcpStream, unacknowledged: Duration) -> io::Result<Self> {
         socket.set_nodelay(true)?;
         SockRef::from(&socket).set_tcp_user_timeout(Some(unacknowledged))?;
-        Ok(Self(socket))
+        Ok(Self { socket, acknowledgement: Acknowledgement::Asked })
+    }
+
+    /// Has the kernel acknowledge at once what has been read.
+    ///
+    /// A forward-only sshd never sets `TCP_NODELAY`, so its second small packet waits for our
+    /// acknowledgement, which Linux would delay by 40 ms. The kernel forgets the option by itself,
+    /// hence after each burst.
+    fn acknowledge(&mut self) {
+        self.acknowledgement = Acknowledgement::Asked;
+        // It is advice: failing to give it is no fault.
+        let _ = SockRef::from(&self.socket).set_tcp_quickack(true);
     }
 }
 
@@ -170,12 +192,13 @@ impl AsyncRead for SshSocket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(Pin::new(&mut this.0).poll_read(cx, buf))?;
-        // A forward-only sshd never sets TCP_NODELAY, so its second small packet waits for our
-        // acknowledgement, which Linux would delay by 40 ms. The kernel forgets the option by
-        // itself, hence after each read. It is advice: failing to give it is no fault.
-        let _ = SockRef::from(&this.0).set_tcp_quickack(true);
-        Poll::Ready(Ok(()))
+        let polled = Pin::new(&mut this.socket).poll_read(cx, buf)?;
+        if polled.is_ready() && buf.remaining() == 0 {
+            this.acknowledgement = Acknowledgement::Owed;
+        } else if polled.is_ready() || this.acknowledgement == Acknowledgement::Owed {
+            this.acknowledge();
+        }
+        polled.map(Ok)
     }
 }
 
@@ -185,7 +208,7 @@ impl AsyncWrite for SshSocket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().0).poll_write(cx, buf)
+        Pin::new(&mut self.get_mut().socket).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -193,7 +216,7 @@ impl AsyncWrite for SshSocket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().0).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.get_mut().socket).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -205,7 +228,7 @@ impl AsyncWrite for SshSocket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_shutdown(cx)
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
     }
 }
 
