@@ -1,0 +1,205 @@
+use super::*;
+
+fn read_line(line: &str) -> Result<Command, Exit> {
+    Command::read(line.split_whitespace().map(Into::into))
+}
+
+fn proxy(line: &str) -> ProxyCommand {
+    match read_line(line) {
+        Ok(Command::Proxy(proxy)) => *proxy,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn problems(line: &str) -> Vec<Problem> {
+    match read_line(line) {
+        Err(Exit::Wrong(problems)) => problems,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_line_of_ssh() {
+    let proxy = proxy("-fND 1090 -p 2222 -l me -i k -F none -oA=b -4 you@host");
+    assert_eq!(proxy.server.to_string(), "you@host");
+    assert_eq!(
+        proxy.ssh,
+        SshOptions {
+            config_file: Some("none".into()),
+            options: vec!["A=b".into()],
+            port: Some(2222),
+            user: Some("me".into()),
+            identities: vec!["k".into()],
+            address_family: Some(AddressFamily::Inet),
+            ..SshOptions::default()
+        }
+    );
+    assert_eq!(proxy.listeners, ["localhost:1090".parse().expect("an address")]);
+    assert_eq!(proxy.ground, Ground::Back);
+}
+
+#[test]
+fn defaults() {
+    let proxy = proxy("host");
+    assert_eq!(proxy.ssh, SshOptions::default());
+    assert_eq!(proxy.listeners, [default_listener()]);
+    assert!(proxy.listeners[0].is_loopback());
+    assert_eq!((proxy.ground, proxy.proxy_auth), (Ground::Fore, None));
+    let plain = LogOptions { verbosity: Verbosity::Normal, format: Format::Text };
+    assert_eq!(proxy.log, plain);
+}
+
+#[test]
+fn the_first_port_and_user_count() {
+    let proxy = proxy("-p 1 -p 2 -l a -l b host");
+    assert_eq!((proxy.ssh.port, proxy.ssh.user), (Some(1), Some("a".into())));
+}
+
+#[test]
+fn bounds() {
+    let bounds = proxy("--sessions 2..3 --backlog 1MiB,2MiB,0 host");
+    assert_eq!(bounds.sessions, PoolSize::new(2, 3).ok());
+    let expected = BacklogLimits { connection: 1 << 20, memory: 2 << 20, spill: 0 };
+    assert_eq!(bounds.backlog, expected);
+    assert_eq!(proxy("host").backlog, BacklogLimits::default());
+    let wrong = problems("--sessions 0 --backlog 1 host");
+    assert!(matches!(wrong.as_slice(), [Problem::Backlog { .. }, Problem::Sessions { .. }]));
+}
+
+#[test]
+fn levels() {
+    let verbosity = |line| proxy(line).log.verbosity;
+    assert_eq!(verbosity("-q host"), Verbosity::Quiet);
+    assert_eq!(verbosity("-v host"), Verbosity::Debug);
+    assert_eq!(verbosity("-vv host"), Verbosity::Trace);
+    assert_eq!(verbosity("-vvvv host"), Verbosity::Trace);
+    assert_eq!(proxy("--log-format json host").log.format, Format::Json);
+}
+
+#[test]
+fn a_listener_off_loopback_needs_a_password_or_a_word() {
+    assert_eq!(problems("-D *:1 host"), [Problem::OpenToAll("*:1".into())]);
+    assert_eq!(problems("-D [::]:1 host"), [Problem::OpenToAll("[::]:1".into())]);
+    assert_eq!(proxy("-D *:1 --allow-remote host").listeners.len(), 1);
+    assert_eq!(proxy("-D *:1 --proxy-auth f host").proxy_auth, Some("f".into()));
+    assert_eq!(proxy("-D 127.0.0.2:1 -D [::1]:1 -D /s host").listeners.len(), 3);
+}
+
+#[test]
+fn forwards_stand_alone_or_beside_a_proxy() {
+    let forwards = proxy("-L 80:a:81 -L /l:/r -R 0 -R *:82:b:83 host");
+    assert_eq!(forwards.listeners, [], "with a forward and no -D there is no proxy");
+    let texts: Vec<_> = forwards.local_forwards.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["80:a:81", "/l:/r"]);
+    let texts: Vec<_> = forwards.remote_forwards.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["0", "*:82:b:83"]);
+    assert_eq!(proxy("-L 80:a:81 -D 1 host").listeners.len(), 1);
+    let stdio = proxy("-W a:80 host");
+    assert_eq!(stdio.stdio_forward, "a:80".parse().ok());
+    assert_eq!(stdio.listeners, []);
+}
+
+#[test]
+fn a_forward_that_is_none_says_why() {
+    let told = |line| problems(line).iter().map(ToString::to_string).collect::<Vec<_>>();
+    let forms = told("-L 80 -R a -W a -L 80:a:0 host");
+    assert_eq!(forms.len(), 4, "{forms:?}");
+    for (text, start) in forms.iter().zip(["-L '80': ", "-L '80:a:0': ", "-R 'a': ", "-W 'a': "]) {
+        assert!(text.starts_with(start), "{text}");
+    }
+    assert_eq!(problems("-W a:80 -W b:80 host"), [Problem::TwoStdioForwards]);
+    assert_eq!(problems("-fW a:80 host"), [Problem::StdioInBackground]);
+}
+
+#[test]
+fn gateway_ports_open_what_has_no_bind_address() {
+    let open = proxy("-g -L 80:a:81 host");
+    assert_eq!(open.gateway_ports, GatewayPorts::Yes);
+    assert_eq!(proxy("-L 80:a:81 host").gateway_ports, GatewayPorts::Configured);
+    assert_eq!(problems("-g -D 1 host"), [Problem::OpenToAll("*:1".into())]);
+    assert_eq!(proxy("-g -D localhost:1 host").listeners.len(), 1);
+    assert_eq!(proxy("-g host").listeners, [default_listener()]);
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let problems = problems("-X -M -D x -D *:1 -p 0 -4 -6 @ ls -la");
+    let tells = |test: fn(&Problem) -> bool| problems.iter().filter(|p| test(p)).count();
+    assert_eq!(problems.len(), 8, "{problems:?}");
+    assert_eq!(tells(|p| matches!(p, Problem::Refused('X' | 'M'))), 2);
+    assert_eq!(tells(|p| matches!(p, Problem::Listener { .. })), 1);
+    assert_eq!(tells(|p| matches!(p, Problem::OpenToAll(_))), 1);
+    assert_eq!(tells(|p| matches!(p, Problem::Port(_))), 1);
+    assert_eq!(tells(|p| matches!(p, Problem::BothFamilies)), 1);
+    assert_eq!(tells(|p| matches!(p, Problem::Server { .. })), 1);
+    assert_eq!(tells(|p| matches!(p, Problem::RemoteCommand(c) if c == "ls -la")), 1);
+}
+
+#[test]
+fn the_demo() {
+    let demo = |line| match read_line(line) {
+        Ok(Command::Demo(demo)) => demo,
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(demo("demo").until, DemoUntil::Stopped);
+    assert_eq!(demo("demo").listeners, []);
+    let once = demo("demo --once -D 1090 -v");
+    assert_eq!(once.until, DemoUntil::Checked);
+    assert_eq!(once.log.verbosity, Verbosity::Debug);
+    assert_eq!(problems("demo -D *:1"), [Problem::DemoOpenToAll("*:1".into())]);
+    assert!(matches!(read_line("demo host"), Err(Exit::Unreadable(_))));
+    assert_eq!(proxy("ssh://demo").server.to_string(), "demo");
+    assert_eq!(proxy("-v demo").server.to_string(), "demo");
+}
+
+#[test]
+fn commands_that_read_the_file() {
+    let file = |line| match read_line(line) {
+        Ok(Command::Check(check)) => check.file.0,
+        Ok(Command::Explain(explain)) => explain.file.0,
+        Ok(Command::Pac(pac)) => pac.file.0,
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(file("check"), None);
+    for line in ["check --config f", "explain --config f a.example", "pac --config f"] {
+        assert_eq!(file(line), Some("f".into()), "{line}");
+    }
+    for line in ["check host", "explain", "explain --from x a", "explain a:0", "pac -D 1"] {
+        assert!(matches!(read_line(line), Err(Exit::Unreadable(_))), "{line}");
+    }
+    for word in ["check", "explain", "pac"] {
+        assert_eq!(proxy(&format!("ssh://{word}")).server.to_string(), word);
+        let help = read_line(&format!("{word} --help")).expect_err("help");
+        assert_eq!(help.status(), 0);
+    }
+}
+
+#[test]
+fn a_file_and_what_goes_with_it() {
+    let file = |line| match read_line(line) {
+        Ok(Command::File(file)) => file,
+        other => panic!("{line}: {other:?}"),
+    };
+    let command = file("--config c -fvD 1090 --backlog 1MiB,2MiB,0");
+    assert_eq!(command.file, PathBuf::from("c"));
+    assert_eq!(command.listeners, ["localhost:1090".parse().expect("an address")]);
+    assert_eq!((command.ground, command.log.verbosity), (Ground::Back, Verbosity::Debug));
+    assert_eq!(command.backlog.map(|backlog| backlog.spill), Some(0));
+    assert_eq!(file("--config c").listeners, []);
+    assert_eq!(problems("--config c host"), [Problem::HostAndFile]);
+    assert_eq!(problems("--config c -D *:1"), [Problem::OpenToAll("*:1".into())]);
+    let flags = "-p 1 -l u -i k -F f -o A=b -4 -6 --sessions 1 -L 1:a:1 -R 1 -W a:1 -J a -b h -B i -C -c x -m y";
+    let wrong = problems(&format!("--config c {flags}"));
+    let belongs = |problem: &&Problem| matches!(problem, Problem::BelongsToFile { .. });
+    assert_eq!(wrong.iter().filter(belongs).count(), 17, "{wrong:?}");
+}
+
+#[test]
+fn exit_statuses() {
+    let status = |line| read_line(line).expect_err(line).status();
+    assert_eq!(status("--help"), 0);
+    assert_eq!(status("-V"), 0);
+    assert_eq!(status("-Z"), 2);
+    assert_eq!(status("-X host"), 2);
+    assert_eq!(status("demo -Z"), 2);
+}
