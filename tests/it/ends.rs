@@ -161,7 +161,7 @@ fn a_close_ends_the_connection_with_or_without_an_end() {
 #[test]
 #[ignore = "needs ssh"]
 fn a_disconnect_by_the_server_is_a_cut() {
-    let server = Scripted::start(Script::SendAndDisconnect(100_000));
+    let server = Scripted::start(Script::SendAndDisconnect(100_000, "going down"));
     let proxy = Sockeye::single(&server.ssh_config());
     for protocol in Protocol::ALL {
         let mut client = protocol.open(proxy.address(), "target.example", 80);

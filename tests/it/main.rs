@@ -10,6 +10,7 @@ mod ends;
 mod failures;
 mod front_doors;
 mod host_keys;
+mod hostile_server;
 mod keeping_apart;
 mod leaks;
 mod local_forwards;

@@ -18,6 +18,7 @@ use crate::support::target::Target;
 use crate::support::{free_port, process, scaled, wait};
 
 mod errors;
+mod hops;
 
 /// Writes an `ssh_config` in the directory of the first server, with a block for each: its name, the
 /// server, and lines of its own, which come first and so win.

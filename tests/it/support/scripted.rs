@@ -48,9 +48,9 @@ pub(crate) enum Script {
     SendAndEof(u64),
     /// Waits for the client's first word, and sends this many bytes, sixteen in a packet, and an EOF.
     SendTiny(u64),
-    /// Waits for the client's first word, sends this many bytes, and disconnects the session
-    /// (RFC 4253 section 11.1).
-    SendAndDisconnect(u64),
+    /// Waits for the client's first word, sends this many bytes, and disconnects the session with a
+    /// text (RFC 4253 section 11.1).
+    SendAndDisconnect(u64, &'static str),
 }
 
 /// What a scripted server has seen so far.
@@ -297,10 +297,10 @@ async fn perform(
             let _ = channel.eof().await;
             until_closed(channel).await;
         }
-        Script::SendAndDisconnect(length) => {
+        Script::SendAndDisconnect(length, text) => {
             first_word(&mut channel).await;
             send(&channel, length).await;
-            let (reason, text) = (Disconnect::ByApplication, String::from("going down"));
+            let (reason, text) = (Disconnect::ByApplication, text.to_owned());
             let _ = handle.disconnect(reason, text, String::from("en")).await;
             until_closed(channel).await;
         }

@@ -1,0 +1,171 @@
+//! What a server says is for reading: escaped and bounded, and never the terminal's to obey.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+
+use tempfile::TempDir;
+
+use crate::support::free_port;
+use crate::support::login::{HOST, Login};
+use crate::support::program::{Sockeye, program};
+use crate::support::scripted::{ECHO, Script, Scripted};
+use crate::support::socks::{Protocol, connect};
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+use crate::support::wait;
+
+/// A title, a bell, a cleared screen, a C1 sequence, a change of direction, a return, a delete.
+const NASTY: &str = "\x1b]0;title\x07\x1b[2J\u{9b}31m\u{202e}evil\r\x7f";
+
+/// How its beginning is shown.
+const ESCAPED: &str = "u{1b}]0;title";
+
+/// How much is logged, and how.
+const LOGS: [&[&str]; 4] = [&[], &["-v"], &["-vvv"], &["-vvv", "--log-format", "json"]];
+
+/// More than this is not bounded, in bytes: what is logged at its fullest is a few hundred lines.
+const BOUND: usize = 256 * 1024;
+
+#[track_caller]
+fn assert_harmless(said: &str) {
+    let raw = |c: &char| {
+        (c.is_control() && *c != '\n')
+            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+    };
+    if let Some(at) = said.find(|c: char| raw(&c)) {
+        let around: String = said[at..].chars().take(40).collect();
+        panic!("raw text in the log: {around:?}");
+    }
+    assert!(said.len() < BOUND, "{} bytes are said, beginning with {:.2000}", said.len(), said);
+}
+
+/// Starts where it must fail, and returns what it says.
+fn fails(config: &Path, arguments: &[&str]) -> String {
+    let output = program()
+        .arg("-F")
+        .arg(config)
+        .args(["-D", &format!("127.0.0.1:{}", free_port())])
+        .args(arguments)
+        .arg(HOST)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot connect to "), "{said}");
+    said
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn banners() {
+    let folder = TempDir::new().expect("a directory");
+    for (banner, connects) in [
+        (format!("Welcome, {NASTY}\n").into_bytes(), true),
+        (format!("{NASTY}\n").repeat(8_000).into_bytes(), true),
+        (vec![b'x'; 200_000], true),
+        // The library ends the session on text that is not UTF-8, and on a packet of this size.
+        (b"Welcome \xff\xfe\x9b31m\n".to_vec(), false),
+        (vec![b'x'; 1 << 20], false),
+    ] {
+        let path = folder.path().join("banner");
+        fs::write(&path, &banner).expect("written");
+        let sshd = Sshd::with(&[&format!("Banner {}", path.display())]);
+        for log in LOGS {
+            if !connects {
+                assert_harmless(&fails(&sshd.ssh_config(), log));
+                continue;
+            }
+            let proxy = Sockeye::with(&sshd.ssh_config(), log);
+            drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", Target::echo().port()));
+            let said = proxy.log();
+            assert_harmless(&said);
+            assert_eq!(said.contains(ESCAPED), banner.contains(&0x1b), "{said:.2000}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs ssh"]
+fn the_text_of_a_failure() {
+    let long: &'static str = Box::leak(NASTY.repeat(4_000).into_boxed_str());
+    for text in [NASTY, long] {
+        for log in LOGS {
+            let server = Scripted::start(Script::Refuse(2, text));
+            let proxy = Sockeye::with(&server.ssh_config(), &[&["--sessions", "1"], log].concat());
+            let answer = Protocol::Socks5.refusal(proxy.address(), "target.example", 80);
+            assert_eq!(answer[1], 1, "{answer:?}");
+            let mut client = connect(proxy.address());
+            client
+                .write_all(b"GET http://target.example/ HTTP/1.1\r\nHost: target.example\r\nConnection: close\r\n\r\n")
+                .expect("sent");
+            let mut page = String::new();
+            client.read_to_string(&mut page).expect("a page");
+            assert!(page.starts_with("HTTP/1.1 502 "), "{page}");
+            assert_harmless(&page.replace('\r', ""));
+            drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", ECHO));
+            assert_eq!(server.seen().sessions, 1, "the session goes on");
+            assert_harmless(&proxy.log());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs ssh"]
+fn the_last_words_of_a_session() {
+    let long: &'static str = Box::leak(NASTY.repeat(4_000).into_boxed_str());
+    for text in [NASTY, long] {
+        for log in LOGS {
+            let server = Scripted::start(Script::SendAndDisconnect(1, text));
+            let proxy = Sockeye::with(&server.ssh_config(), &[&["--sessions", "1"], log].concat());
+            let mut client = Protocol::Socks5.open(proxy.address(), "target.example", 80);
+            client.write_all(b"!").expect("sent");
+            wait::until("it is back", || server.seen().sessions >= 2);
+            drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", ECHO));
+            proxy.wait_for_log(ESCAPED);
+            assert_harmless(&proxy.log());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs ssh"]
+fn what_it_says_before_anything_else() {
+    let endless = |mut stream: TcpStream| loop {
+        stream.write_all(format!("{NASTY}\r\n").repeat(100).as_bytes())?;
+        thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let servers = [
+        says(format!("SSH-2.0-{NASTY}\r\n").into_bytes()),
+        says(format!("SSH-2.0-{}\r\n", "x".repeat(100_000)).into_bytes()),
+        says([b"SSH-2.0-\xff\xfe\r\n".as_slice(), &[0; 64]].concat()),
+        says(format!("{NASTY}\r\nSSH-2.0-good\r\n").into_bytes()),
+        says(format!("SSH-1.5-{NASTY}\r\n").into_bytes()),
+        Target::start(endless),
+    ];
+    // Some of them are waited for until the deadline of the handshake.
+    thread::scope(|scope| {
+        for server in &servers {
+            scope.spawn(|| {
+                let login = Login::new();
+                let config = login.ssh_config(server.port(), &["ConnectTimeout 1"]);
+                for log in &LOGS[2..] {
+                    assert_harmless(&fails(&config, log));
+                }
+            });
+        }
+    });
+}
+
+/// A server that says this to everybody, and waits.
+fn says(words: Vec<u8>) -> Target {
+    Target::start(move |mut stream: TcpStream| {
+        stream.write_all(&words)?;
+        while stream.read(&mut [0; 64])? > 0 {}
+        Ok(())
+    })
+}
