@@ -1,59 +1,21 @@
 //! What the server tells us out of turn: its host key, its banner, failures of channels, and its
 //! wish to open channels, which is refused.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::compression::Compression;
-use russh::keys::ssh_encoding::Decode;
-use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId, ChannelOpenFailure};
-use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 use tracing::{debug, info};
 
-use super::host_key::{HostKeyError, HostKeyPolicy, Updates, same_type};
-use super::open_failure::{OpenFailures, TargetFault};
-use super::remote_listener::{Arrival, At, Refusal, Registry};
-use super::transport::Traffic;
+use super::host_key::{HostKeyError, HostKeyPolicy, same_type};
+use super::observed::Observed;
+use super::open_failure::TargetFault;
+use super::remote_listener::{Arrival, At, Refusal};
 use super::unasked::{TooMany, Unasked};
 use crate::printable::{Lines, printable};
-
-/// What the session's task and the rest of the program share.
-#[derive(Debug, Default)]
-pub(super) struct Observed {
-    /// Failed opens, to be taken by their openers.
-    pub(super) failures: OpenFailures,
-    /// Cancelled when the session's task has ended, for whatever reason.
-    pub(super) closed: CancellationToken,
-    /// What came from the server, whatever it says.
-    pub(super) traffic: Arc<Traffic>,
-    /// Where the server listens for us.
-    pub(super) registry: Registry,
-    /// The host keys that the server says it has; empty until it says so.
-    announced: watch::Sender<Vec<PublicKey>>,
-    facts: Mutex<Facts>,
-}
-
-/// What was agreed on in the handshake, and how the session ended.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
-    /// The host key's type.
-    host_key_type: Option<Algorithm>,
-    /// The host key's fingerprint.
-    pub(super) host_key_fingerprint: String,
-    /// The algorithm that was agreed on for the host key's signature.
-    host_key_signature: Option<Algorithm>,
-    /// Whether the host key was trusted in a way that lets the record follow what the server
-    /// announces.
-    updates: Option<Updates>,
-    /// The key exchange.
-    pub(super) key_exchange: String,
-    /// The cipher from the server to us.
-    pub(super) cipher: String,
-    /// Why the session ended, in printable words.
-    pub(super) end: Option<String>,
-}
 
 /// The library's handler for one session. It lives as long as the session's task.
 pub(super) struct SessionHandler {
@@ -93,55 +55,6 @@ pub(super) enum HandlerError {
         /// The one that was agreed on.
         negotiated: String,
     },
-}
-
-impl Observed {
-    /// A copy of what is known.
-    pub(super) fn facts(&self) -> Facts {
-        self.lock().clone()
-    }
-
-    /// Notes why the session ended. The first reason is the true one.
-    pub(super) fn ended(&self, why: String) {
-        self.lock().end.get_or_insert(why);
-    }
-
-    /// Holds the algorithm of the host key's signature against the one that was agreed on. The
-    /// library verifies the signature by whatever algorithm it names.
-    pub(super) fn check_signature(&self, mut signature: &[u8]) -> Result<(), HandlerError> {
-        let negotiated = self.lock().host_key_signature.clone();
-        let negotiated = negotiated.as_ref().map_or("none", Algorithm::as_str);
-        let signed = String::decode(&mut signature).unwrap_or_default();
-        if signed == negotiated {
-            return Ok(());
-        }
-        let signed = one_line(&signed);
-        Err(HandlerError::SignatureType { signed, negotiated: negotiated.to_owned() })
-    }
-
-    /// Completes with the host keys that the server announces, where they may be believed.
-    pub(super) async fn announced_host_keys(&self) -> Vec<PublicKey> {
-        let mut announced = self.announced.subscribe();
-        // The sender is here as well, so there is always an answer.
-        if let Ok(keys) = announced.wait_for(|keys| !keys.is_empty()).await {
-            if self.lock().updates == Some(Updates::Followed) {
-                return keys.clone();
-            }
-            debug!("the announced host keys do not count: this one was not trusted by the record");
-        }
-        std::future::pending().await
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Facts {
-    /// The host key's type, as `ssh-ed25519`.
-    pub(super) fn host_key_type(&self) -> &str {
-        self.host_key_type.as_ref().map_or("none", Algorithm::as_str)
-    }
 }
 
 impl HandlerError {
@@ -349,16 +262,7 @@ impl Handler for SessionHandler {
         keys: Vec<PublicKey>,
         _: &mut Session,
     ) -> Result<(), HandlerError> {
-        // Only the first announcement counts, and only what could be true.
-        if keys.len() <= MAX_HOST_KEYS {
-            self.observed.announced.send_if_modified(|announced| {
-                let first = announced.is_empty();
-                if first {
-                    *announced = keys;
-                }
-                first
-            });
-        }
+        self.observed.announce(keys);
         Ok(())
     }
 
@@ -390,14 +294,12 @@ fn protection(names: &russh::Names) -> String {
 }
 
 /// The server's words on one line, bounded.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     printable(text, MAX_TEXT, Lines::One)
 }
 
 /// What it means when nothing more comes from the server.
 const CLOSED: &str = "the server closed the connection";
-/// A server that says it has more host keys is not believed.
-const MAX_HOST_KEYS: usize = 64;
 /// More lines of banners than this are not shown, in a whole session.
 const MAX_BANNER_LINES: usize = 100;
 /// More of a text than this is not shown, in characters.
@@ -406,8 +308,6 @@ const MAX_TEXT: usize = 512;
 #[cfg(test)]
 mod tests {
     use std::io;
-
-    use russh::keys::ssh_encoding::Encode;
 
     use super::*;
 
@@ -419,30 +319,5 @@ mod tests {
         }
         let other = russh::Error::IO(io::Error::other("one\ntwo"));
         assert_eq!(HandlerError::from(other).in_words(), "one\\ntwo");
-    }
-
-    #[test]
-    fn a_signature_by_another_algorithm_than_agreed_on_is_refused() {
-        let observed = Observed::default();
-        let signature = |name: &str| {
-            let mut out = Vec::new();
-            name.encode(&mut out).expect("memory");
-            out
-        };
-        observed.lock().host_key_signature = Some(Algorithm::Rsa { hash: Some(HashAlg::Sha512) });
-        observed.check_signature(&signature("rsa-sha2-512")).expect("as agreed on");
-        for other in ["rsa-sha2-256", "ssh-rsa", "ssh-ed25519", ""] {
-            let told = observed.check_signature(&signature(other));
-            assert!(matches!(told, Err(HandlerError::SignatureType { .. })), "{other}: {told:?}");
-        }
-        assert!(observed.check_signature(&[0, 0]).is_err());
-    }
-
-    #[test]
-    fn the_first_reason_for_an_end_stays() {
-        let observed = Observed::default();
-        observed.ended("given up".into());
-        observed.ended("the transport was cut".into());
-        assert_eq!(observed.facts().end.as_deref(), Some("given up"));
     }
 }

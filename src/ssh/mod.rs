@@ -12,6 +12,7 @@ mod jump;
 mod known_hosts;
 mod load;
 mod monitor;
+mod observed;
 mod open_failure;
 mod pool;
 mod prompt;

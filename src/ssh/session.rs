@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::Channel;
 use super::client_config::RekeyLimit;
-use super::handler::{Facts, Observed, SessionHandler};
+use super::handler::SessionHandler;
 use super::host_key::proof::{self, ProofError};
 use super::load::Load;
+use super::observed::{Facts, Observed};
 use super::open_failure::{Settled, TargetFault};
 use super::pool::placement::Wish;
 use super::remote_listener::Registry;

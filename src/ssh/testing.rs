@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::{Channel, Incoming};
 use super::client_config::{ClientConfig, SshOptions, StrictHostKeyChecking};
-use super::handler::{Observed, SessionHandler};
+use super::handler::SessionHandler;
 use super::host_key::HostKeyPolicy;
 use super::load::Load;
+use super::observed::Observed;
 use super::pool::placement::Wish;
 use super::prompt::Prompter;
 use super::session::{Barrier, Session, Wear};
