@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::compression::Compression;
-use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
+
+use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate, ssh_encoding};
 use russh::{Channel, ChannelId, ChannelOpenFailure};
 use tokio_util::sync::DropGuard;
 use tracing::{debug, info};
@@ -82,6 +83,9 @@ impl HandlerError {
             end if end.is_end() => CLOSED.to_owned(),
             // Written for the user, in lines; what is not ours in it is escaped and bounded.
             Self::HostKey(error) => error.to_string(),
+            Self::Library(russh::Error::SshEncoding(ssh_encoding::Error::CharacterEncoding)) => {
+                NOT_UTF8.to_owned()
+            }
             other => one_line(&other.to_string()),
         }
     }
@@ -300,6 +304,9 @@ pub(super) fn one_line(text: &str) -> String {
 
 /// What it means when nothing more comes from the server.
 const CLOSED: &str = "the server closed the connection";
+/// The library ends a session on such a text, whatever the text is for.
+const NOT_UTF8: &str = "the server sent a text that is not UTF-8, which ends the session (its banner, \
+                        perhaps: Banner in its sshd_config)";
 /// More lines of banners than this are not shown, in a whole session.
 const MAX_BANNER_LINES: usize = 100;
 /// More of a text than this is not shown, in characters.
@@ -319,5 +326,7 @@ mod tests {
         }
         let other = russh::Error::IO(io::Error::other("one\ntwo"));
         assert_eq!(HandlerError::from(other).in_words(), "one\\ntwo");
+        let latin = ssh_encoding::Error::CharacterEncoding;
+        assert_eq!(HandlerError::from(russh::Error::from(latin)).in_words(), NOT_UTF8);
     }
 }

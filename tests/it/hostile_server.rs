@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::free_port;
@@ -41,6 +42,13 @@ fn assert_harmless(said: &str) {
         panic!("raw text in the log: {around:?}");
     }
     assert!(said.len() < BOUND, "{} bytes are said, beginning with {:.2000}", said.len(), said);
+    // A log of objects is nothing else.
+    if said.starts_with('{') {
+        for line in said.lines() {
+            let object = serde_json::from_str::<serde_json::Map<String, Value>>(line);
+            assert!(object.is_ok(), "{object:?}: {line:.2000}");
+        }
+    }
 }
 
 /// Starts where it must fail, and returns what it says.
@@ -64,20 +72,22 @@ fn fails(config: &Path, arguments: &[&str]) -> String {
 #[ignore = "needs sshd"]
 fn banners() {
     let folder = TempDir::new().expect("a directory");
-    for (banner, connects) in [
-        (format!("Welcome, {NASTY}\n").into_bytes(), true),
-        (format!("{NASTY}\n").repeat(8_000).into_bytes(), true),
-        (vec![b'x'; 200_000], true),
-        // The library ends the session on text that is not UTF-8, and on a packet of this size.
-        (b"Welcome \xff\xfe\x9b31m\n".to_vec(), false),
-        (vec![b'x'; 1 << 20], false),
+    for (banner, ended_by) in [
+        (format!("Welcome, {NASTY}\n").into_bytes(), None),
+        (format!("{NASTY}\n").repeat(8_000).into_bytes(), None),
+        (vec![b'x'; 200_000], None),
+        // The library ends the session on text that is not UTF-8, and sshd on a packet of this size.
+        (b"Welcome \xff\xfe\x9b31m\n".to_vec(), Some("a text that is not UTF-8")),
+        (vec![b'x'; 1 << 20], Some("the server closed the connection")),
     ] {
         let path = folder.path().join("banner");
         fs::write(&path, &banner).expect("written");
         let sshd = Sshd::with(&[&format!("Banner {}", path.display())]);
         for log in LOGS {
-            if !connects {
-                assert_harmless(&fails(&sshd.ssh_config(), log));
+            if let Some(why) = ended_by {
+                let said = fails(&sshd.ssh_config(), log);
+                assert_harmless(&said);
+                assert!(said.contains(why), "{said}");
                 continue;
             }
             let proxy = Sockeye::with(&sshd.ssh_config(), log);
