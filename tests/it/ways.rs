@@ -271,6 +271,34 @@ fn what_is_not_honoured_is_named_once() {
     assert_eq!(log.matches("is not honoured").count(), 1, "{log}");
 }
 
+/// Where ignoring a setting is the safe side, it is ignored, but not in silence.
+#[test]
+#[ignore = "needs sshd"]
+fn settings_that_would_trust_a_host_key_unseen_do_not_count() {
+    let sshd = Sshd::start();
+    let trusting = ["NoHostAuthenticationForLocalhost yes", "VerifyHostKeyDNS yes"];
+    let config = config(&[(HOST, &sshd, &trusting)]);
+    let named = |log: &str| {
+        for (keyword, why) in [
+            ("NoHostAuthenticationForLocalhost", "host keys are verified, always"),
+            ("VerifyHostKeyDNS", "host keys are looked up in files"),
+        ] {
+            let words = format!("{keyword} is not honoured: {why}");
+            assert_eq!(log.matches(&words).count(), 1, "{words}: {log}");
+        }
+        assert_eq!(log.matches("is not honoured").count(), 2, "{log}");
+    };
+    named(&Sockeye::with(&config, &["-v"]).log());
+    assert!(!Sockeye::with(&config, &[]).log().contains("is not honoured"));
+    let login = sshd.login();
+    login.know_host(sshd.port(), &login.make_key("other"));
+    let output = start_in_vain(&config, &["-v"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("THE HOST KEY OF") && said.contains("HAS CHANGED"), "{said}");
+    named(&said);
+}
+
 /// Starts the program where it must fail, and returns what it says.
 pub(crate) fn start_in_vain(config: &PathBuf, arguments: &[&str]) -> Output {
     let port = free_port();

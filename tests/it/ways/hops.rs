@@ -1,16 +1,19 @@
-//! Three servers on the way, and this program itself as the way.
+//! Three servers on the way, this program itself as the way, and a server of the file on the way.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 
+use rustix::process::Signal;
+
 use super::{assert_download, config, logins, start_in_vain};
-use crate::support::content::{Content, Sum};
+use crate::support::configured::Configuration;
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
 use crate::support::socks::Protocol;
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
-use crate::support::{process, wait};
+use crate::support::{free_port, process, wait};
 
 /// The server and three on the way to it, each of them a real one.
 struct Chain {
@@ -76,7 +79,8 @@ fn the_key_of_the_hop_in_the_middle_has_changed() {
     assert_eq!(logins(&chain.hops[1]) + logins(&chain.hops[2]) + logins(&chain.far), 0);
 }
 
-/// What carries a session is this program again, with its standard input and output.
+/// What carries a session is this program again, with its standard input and output. It ends with
+/// the one that started it, however that ends.
 #[test]
 #[ignore = "needs sshd"]
 fn through_this_program() {
@@ -85,15 +89,56 @@ fn through_this_program() {
     let ourselves = program();
     let ourselves = ourselves.get_program().display();
     let command = format!("ProxyCommand {ourselves} -q -F {} -W %h:%p near", inner.display());
-    let mut proxy = Sockeye::single(&config(&[(HOST, &far, &[&command])]));
-    let source = Target::source(8 << 20);
-    let mut client = Protocol::Socks5.open(proxy.address(), "127.0.0.1", source.port());
-    io::Write::write_all(&mut client, b"!").expect("sent");
-    assert_eq!(Sum::of(client).expect("a clean end"), Content::of(8 << 20).sum());
-    assert_eq!((logins(&near), logins(&far)), (1, 1));
-    let ours = process::descendants(proxy.pid());
-    assert!(!ours.is_empty(), "the way is a program");
-    proxy.terminate();
-    assert_eq!(proxy.wait().code(), Some(0));
-    wait::until("it has ended with us", || ours.iter().all(|&pid| !process::is_running(pid)));
+    let outer = config(&[(HOST, &far, &[&command])]);
+    for (count, ending) in [(1, Signal::TERM), (2, Signal::KILL)] {
+        let mut proxy = Sockeye::single(&outer);
+        assert_download(&proxy, 8 << 20);
+        assert_eq!((logins(&near), logins(&far)), (count, count));
+        let ours = process::descendants(proxy.pid());
+        assert!(!ours.is_empty(), "the way is a program");
+        process::signal(proxy.pid(), ending);
+        let status = proxy.wait();
+        assert_eq!(status.code(), (ending == Signal::TERM).then_some(0), "{status}");
+        wait::until("it has ended with us", || ours.iter().all(|&pid| !process::is_running(pid)));
+    }
+}
+
+/// Two servers of a configuration file, one of them on the way to the other: there is one pool to it.
+#[test]
+#[ignore = "needs sshd"]
+fn a_hop_that_is_a_server_of_the_file_has_one_pool() {
+    for order in [["far", "near"], ["near", "far"]] {
+        let (far, near) = (Sshd::start(), Sshd::start());
+        let ssh_config = config(&[("far", &far, &["ProxyJump near"]), ("near", &near, &[])]);
+        let ssh_config = ssh_config.display();
+        let section =
+            |name| format!("[server.{name}]\nssh_config = \"{ssh_config}\"\nsessions = \"1\"\n");
+        let (over, beside) = (free_port(), free_port());
+        let echo = Target::echo();
+        let forward = |port, via| {
+            let to = format!("127.0.0.1:{}", echo.port());
+            format!("[[forward]]\nlocal = \"127.0.0.1:{port}\"\nto = \"{to}\"\nvia = \"{via}\"\n")
+        };
+        let file = order.map(section).concat() + &forward(over, "far") + &forward(beside, "near");
+        let configuration = Configuration::with(&file);
+        let _proxy = configuration.start();
+        for port in [over, beside] {
+            wait::until("it carries", || echoes(port));
+        }
+        assert_eq!((logins(&near), logins(&far)), (1, 1), "{order:?}");
+        // What is lost comes back over the same one.
+        near.kill_children();
+        for port in [over, beside] {
+            wait::until("it carries again", || echoes(port));
+        }
+        assert_eq!((logins(&near), logins(&far)), (2, 2), "{order:?}");
+    }
+}
+
+/// Whether an echo lies behind a local port.
+fn echoes(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return false };
+    stream.set_read_timeout(Some(wait::LONG)).expect("a socket");
+    let answered = stream.write_all(b"x").and_then(|()| stream.read_exact(&mut [0]));
+    answered.is_ok()
 }
