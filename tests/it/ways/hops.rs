@@ -1,13 +1,15 @@
 //! Three servers on the way, this program itself as the way, and a server of the file on the way.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
 use std::thread;
 
 use rustix::process::Signal;
 
 use super::{assert_download, config, logins, start_in_vain};
-use crate::support::configured::Configuration;
+use crate::support::configured::{Configuration, reload};
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
 use crate::support::socks::Protocol;
@@ -26,7 +28,7 @@ impl Chain {
         Self { far: Sshd::start(), hops: [(); 3].map(|()| Sshd::start()) }
     }
 
-    fn config(&self) -> std::path::PathBuf {
+    fn config(&self) -> PathBuf {
         let [first, second, third] = &self.hops;
         config(&[
             (HOST, &self.far, &[]),
@@ -103,36 +105,75 @@ fn through_this_program() {
     }
 }
 
-/// Two servers of a configuration file, one of them on the way to the other: there is one pool to it.
+/// Two servers of a configuration file, one of them on the way to the other, and a forward over each.
+struct OnTheWay {
+    far: Sshd,
+    near: Sshd,
+    ssh_config: PathBuf,
+    echo: Target,
+    ports: BTreeMap<&'static str, u16>,
+}
+
+impl OnTheWay {
+    fn start() -> Self {
+        let (far, near) = (Sshd::start(), Sshd::start());
+        let ssh_config = config(&[("far", &far, &["ProxyJump near"]), ("near", &near, &[])]);
+        let ports = BTreeMap::from([("far", free_port()), ("near", free_port())]);
+        Self { far, near, ssh_config, echo: Target::echo(), ports }
+    }
+
+    /// A server of the file with its forward.
+    fn section(&self, name: &str) -> String {
+        format!(
+            "[server.{name}]\nssh_config = \"{}\"\nsessions = \"1\"\n\
+             [[forward]]\nlocal = \"127.0.0.1:{}\"\nto = \"127.0.0.1:{}\"\nvia = \"{name}\"\n",
+            self.ssh_config.display(),
+            self.ports[name],
+            self.echo.port(),
+        )
+    }
+
+    /// Waits until their forwards lead there.
+    fn wait_for(&self, names: &[&str]) {
+        for name in names {
+            wait::until(&format!("{name} carries"), || echoes(self.ports[name]));
+        }
+    }
+
+    fn logins(&self) -> (usize, usize) {
+        (logins(&self.near), logins(&self.far))
+    }
+}
+
 #[test]
 #[ignore = "needs sshd"]
 fn a_hop_that_is_a_server_of_the_file_has_one_pool() {
     for order in [["far", "near"], ["near", "far"]] {
-        let (far, near) = (Sshd::start(), Sshd::start());
-        let ssh_config = config(&[("far", &far, &["ProxyJump near"]), ("near", &near, &[])]);
-        let ssh_config = ssh_config.display();
-        let section =
-            |name| format!("[server.{name}]\nssh_config = \"{ssh_config}\"\nsessions = \"1\"\n");
-        let (over, beside) = (free_port(), free_port());
-        let echo = Target::echo();
-        let forward = |port, via| {
-            let to = format!("127.0.0.1:{}", echo.port());
-            format!("[[forward]]\nlocal = \"127.0.0.1:{port}\"\nto = \"{to}\"\nvia = \"{via}\"\n")
-        };
-        let file = order.map(section).concat() + &forward(over, "far") + &forward(beside, "near");
-        let configuration = Configuration::with(&file);
+        let servers = OnTheWay::start();
+        let configuration = Configuration::with(&order.map(|name| servers.section(name)).concat());
         let _proxy = configuration.start();
-        for port in [over, beside] {
-            wait::until("it carries", || echoes(port));
-        }
-        assert_eq!((logins(&near), logins(&far)), (1, 1), "{order:?}");
+        servers.wait_for(&order);
+        assert_eq!(servers.logins(), (1, 1), "{order:?}");
         // What is lost comes back over the same one.
-        near.kill_children();
-        for port in [over, beside] {
-            wait::until("it carries again", || echoes(port));
-        }
-        assert_eq!((logins(&near), logins(&far)), (2, 2), "{order:?}");
+        servers.near.kill_children();
+        servers.wait_for(&order);
+        assert_eq!(servers.logins(), (2, 2), "{order:?}");
     }
+}
+
+/// The sessions that go over it already stay where they are.
+#[test]
+#[ignore = "needs sshd"]
+fn a_hop_that_becomes_a_server_of_the_file_has_a_second_pool() {
+    let servers = OnTheWay::start();
+    let configuration = Configuration::with(&servers.section("far"));
+    let proxy = configuration.start();
+    servers.wait_for(&["far"]);
+    assert_eq!(servers.logins(), (1, 1));
+    configuration.write("config.toml", &(servers.section("far") + &servers.section("near")));
+    reload(&proxy);
+    servers.wait_for(&["far", "near"]);
+    assert_eq!(servers.logins(), (2, 1));
 }
 
 /// Whether an echo lies behind a local port.
