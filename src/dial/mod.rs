@@ -114,6 +114,7 @@ impl Dialer {
     ) -> Result<Channel, DialError> {
         let target = &request.target;
         let origin = origin(request.source);
+        let mut unreadable = 0;
         loop {
             let (names, pools) = self.in_order(servers, via);
             let (index, placed) = timeout_at(deadline, via::place(&pools, target))
@@ -128,6 +129,15 @@ impl Dialer {
                 Ok(Ok(channel)) => return Ok(channel.into()),
                 // Another session may serve it, or the next server.
                 Ok(Err(OpenError::SessionLost)) => way.carrier = Carrier::None,
+                // Whoever was twice there when an answer ended a session is likely the one who asked
+                // for it, and must not end session after session.
+                Ok(Err(OpenError::Unreadable)) => {
+                    unreadable += 1;
+                    if unreadable == MAX_UNREADABLE {
+                        return Err(DialError::Unreachable);
+                    }
+                    way.carrier = Carrier::None;
+                }
                 Ok(Err(OpenError::Target(fault))) => return Err(DialError::of_target(fault, name)),
                 Err(_) => return Err(DialError::TimedOut),
             }
@@ -214,5 +224,7 @@ fn origin(source: Source) -> SocketAddr {
 
 /// How long a dial may take, unless the user says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+/// So many sessions may end at an answer that cannot be read and was perhaps not ours.
+const MAX_UNREADABLE: usize = 2;
 /// How long a look-up on this side may take, for a rule that wants one: the server's turn comes after.
 const LOOK_UP: Duration = Duration::from_secs(5);

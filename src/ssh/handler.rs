@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::compression::Compression;
-
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate, ssh_encoding};
 use russh::{Channel, ChannelId, ChannelOpenFailure};
 use tokio_util::sync::DropGuard;
@@ -77,15 +76,19 @@ impl HandlerError {
         }
     }
 
+    /// Whether it is a text of the server's that is not UTF-8.
+    fn is_unreadable(&self) -> bool {
+        use ssh_encoding::Error::CharacterEncoding;
+        matches!(self, Self::Library(russh::Error::SshEncoding(CharacterEncoding)))
+    }
+
     /// What happened, fit for a terminal: one line, but for a host key that is refused.
     pub(super) fn in_words(&self) -> String {
         match self {
             end if end.is_end() => CLOSED.to_owned(),
             // Written for the user, in lines; what is not ours in it is escaped and bounded.
             Self::HostKey(error) => error.to_string(),
-            Self::Library(russh::Error::SshEncoding(ssh_encoding::Error::CharacterEncoding)) => {
-                NOT_UTF8.to_owned()
-            }
+            text if text.is_unreadable() => NOT_UTF8.to_owned(),
             other => one_line(&other.to_string()),
         }
     }
@@ -278,7 +281,12 @@ impl Handler for SessionHandler {
             DisconnectReason::ReceivedDisconnect(info) => {
                 format!("the server disconnected: {}", one_line(&info.message))
             }
-            DisconnectReason::Error(error) => error.in_words(),
+            DisconnectReason::Error(error) => {
+                if error.is_unreadable() {
+                    self.observed.failures.end_unreadable();
+                }
+                error.in_words()
+            }
         };
         self.observed.ended(end);
         Ok(())
@@ -305,8 +313,8 @@ pub(super) fn one_line(text: &str) -> String {
 /// What it means when nothing more comes from the server.
 const CLOSED: &str = "the server closed the connection";
 /// The library ends a session on such a text, whatever the text is for.
-const NOT_UTF8: &str = "the server sent a text that is not UTF-8, which ends the session (its banner, \
-                        perhaps: Banner in its sshd_config)";
+const NOT_UTF8: &str = "the server sent a text that is not UTF-8, which ends the session (its Banner, or \
+                        its words for an error, in another encoding)";
 /// More lines of banners than this are not shown, in a whole session.
 const MAX_BANNER_LINES: usize = 100;
 /// More of a text than this is not shown, in characters.

@@ -164,6 +164,11 @@ impl Hop {
             match timeout_at(deadline, placed.open(next, ORIGIN)).await {
                 Ok(Ok(channel)) => return Ok(channel),
                 Ok(Err(OpenError::SessionLost)) => {}
+                Ok(Err(OpenError::Unreadable)) => {
+                    let (hop, next) = (self.name(), next.to_string());
+                    let fault = TargetFault::Uncertain;
+                    return Err(ConnectError::HopTarget { hop, next, fault });
+                }
                 Ok(Err(OpenError::Target(fault))) => {
                     let (hop, next) = (self.name(), next.to_string());
                     return Err(ConnectError::HopTarget { hop, next, fault });

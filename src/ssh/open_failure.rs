@@ -46,6 +46,18 @@ struct State {
     /// of those waits any more, nothing is certain.
     doubt: bool,
     count: usize,
+    /// The session ended at a text that cannot be read.
+    unreadable: Option<Unreadable>,
+}
+
+/// Whose failure a text that cannot be read may have been. The library ends the session at one, and
+/// would again and again if each opener simply tried another session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// One open was outstanding.
+    OnlyOpen,
+    /// Several were.
+    OneOfSeveral,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +69,11 @@ struct Untaken {
 
 /// An open that has been asked for. It counts until it is dropped.
 #[derive(Debug)]
-pub(super) struct Outstanding<'a>(&'a OpenFailures);
+pub(super) struct Outstanding<'a> {
+    failures: &'a OpenFailures,
+    /// The session had ended before it was asked for.
+    late: bool,
+}
 
 impl TargetFault {
     /// Reads the code of a failure; `text` is what its words say, as far as it is known whose they
@@ -105,8 +121,9 @@ impl TargetFault {
 impl OpenFailures {
     /// An open is about to be asked for.
     pub(super) fn begin(&self) -> Outstanding<'_> {
-        self.lock().outstanding += 1;
-        Outstanding(self)
+        let mut state = self.lock();
+        state.outstanding += 1;
+        Outstanding { failures: self, late: state.unreadable.is_some() }
     }
 
     /// The handler saw a failure.
@@ -117,6 +134,16 @@ impl OpenFailures {
             state.count += 1;
         }
         self.arrived.notify_waiters();
+    }
+
+    /// The session ends at a text that cannot be read.
+    pub(super) fn end_unreadable(&self) {
+        let mut state = self.lock();
+        state.unreadable = match state.outstanding {
+            0 => None,
+            1 => Some(Unreadable::OnlyOpen),
+            _ => Some(Unreadable::OneOfSeveral),
+        };
     }
 
     /// How many failures the handler has seen.
@@ -149,9 +176,14 @@ impl Outstanding<'_> {
         }
     }
 
+    /// Whether what ended the session may have been this open's failure.
+    pub(super) fn unreadable(&self) -> Option<Unreadable> {
+        self.failures.lock().unreadable.filter(|_| !self.late)
+    }
+
     /// As the only one who waits, what there is must be ours.
     fn take_if_alone(&self) -> Option<TargetFault> {
-        let mut state = self.0.lock();
+        let mut state = self.failures.lock();
         if state.outstanding != 1 || state.untaken.len() != 1 {
             return None;
         }
@@ -161,7 +193,7 @@ impl Outstanding<'_> {
 
     /// Where all that is there says the same, it does not matter whose is whose.
     fn take_if_unambiguous(&self) -> TargetFault {
-        let mut state = self.0.lock();
+        let mut state = self.failures.lock();
         let Some(taken) = state.untaken.pop() else { return TargetFault::Uncertain };
         let same = state.untaken.iter().all(|u| u.fault == taken.fault && !u.doubtful);
         if same && !taken.doubtful {
@@ -175,9 +207,9 @@ impl Outstanding<'_> {
     /// Gives up on knowing, but takes one away, so that the numbers stay right.
     async fn forfeit(&self) -> TargetFault {
         loop {
-            let arrived = self.0.arrived.notified();
+            let arrived = self.failures.arrived.notified();
             {
-                let mut state = self.0.lock();
+                let mut state = self.failures.lock();
                 if state.untaken.pop().is_some() {
                     state.doubt = state.outstanding > 1;
                     state.untaken.iter_mut().for_each(|u| u.doubtful = true);
@@ -191,7 +223,7 @@ impl Outstanding<'_> {
 
 impl Drop for Outstanding<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.failures.lock();
         state.outstanding -= 1;
         if state.outstanding == 0 {
             state.doubt = false;
@@ -243,6 +275,24 @@ mod tests {
         failures.add(TargetFault::Refused);
         assert_eq!(open.take(async { Settled::Unknown }).await, TargetFault::Refused);
         assert_eq!(failures.untaken(), 0);
+    }
+
+    #[test]
+    fn an_unreadable_text_may_have_been_for_any_open_that_was_outstanding() {
+        let one = OpenFailures::default();
+        let open = one.begin();
+        assert_eq!(open.unreadable(), None);
+        one.end_unreadable();
+        let late = one.begin();
+        assert_eq!((open.unreadable(), late.unreadable()), (Some(Unreadable::OnlyOpen), None));
+        let several = OpenFailures::default();
+        let (a, b) = (several.begin(), several.begin());
+        several.end_unreadable();
+        drop(a);
+        assert_eq!(b.unreadable(), Some(Unreadable::OneOfSeveral));
+        let none = OpenFailures::default();
+        none.end_unreadable();
+        assert_eq!(none.begin().unreadable(), None);
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use super::handler::SessionHandler;
 use super::host_key::proof::{self, ProofError};
 use super::load::Load;
 use super::observed::{Facts, Observed};
-use super::open_failure::{Settled, TargetFault};
+use super::open_failure::{Settled, TargetFault, Unreadable};
 use super::pool::placement::Wish;
 use super::remote_listener::Registry;
 use crate::forward::RemoteListen;
@@ -57,6 +57,10 @@ pub enum OpenError {
     /// session may serve the request.
     #[error("the session ended")]
     SessionLost,
+    /// The session ended at a text of the server's that cannot be read, which may have been the answer
+    /// to this open or to another: the same may happen to the next session.
+    #[error("the session ended at an answer that cannot be read")]
+    Unreadable,
     /// The server answered that it could not or would not: the answer is the client's to hear.
     #[error("the target: {0:?}")]
     Target(TargetFault),
@@ -125,7 +129,11 @@ impl Session {
                     let text = outstanding.take(session.settled()).await;
                     Err(OpenError::Target(TargetFault::from_code(&code, text)))
                 }
-                Err(_) => Err(OpenError::SessionLost),
+                Err(_) => Err(match outstanding.unreadable() {
+                    None => OpenError::SessionLost,
+                    Some(Unreadable::OnlyOpen) => OpenError::Target(TargetFault::Uncertain),
+                    Some(Unreadable::OneOfSeveral) => OpenError::Unreadable,
+                }),
             }
         })))
     }

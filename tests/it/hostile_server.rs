@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::support::free_port;
 use crate::support::login::{HOST, Login};
 use crate::support::program::{Sockeye, program};
+use crate::support::rude::{disconnect, says};
 use crate::support::scripted::{ECHO, Script, Scripted};
 use crate::support::socks::{Protocol, connect};
 use crate::support::sshd::Sshd;
@@ -28,20 +29,29 @@ const ESCAPED: &str = "u{1b}]0;title";
 /// How much is logged, and how.
 const LOGS: [&[&str]; 4] = [&[], &["-v"], &["-vvv"], &["-vvv", "--log-format", "json"]];
 
+/// What is said of a server that begins and does not go on.
+const LATE: &str = "did not finish the handshake within ";
+
 /// More than this is not bounded, in bytes: what is logged at its fullest is a few hundred lines.
 const BOUND: usize = 256 * 1024;
+
+/// Nor is a line of more than this, in bytes: a text of 512 characters, escaped twice, and the rest.
+const LINE: usize = 8 * 1024;
 
 #[track_caller]
 fn assert_harmless(said: &str) {
     let raw = |c: &char| {
-        (c.is_control() && *c != '\n')
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        let bidi = matches!(c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        bidi || (c.is_control() && !matches!(c, '\n' | '\t'))
     };
     if let Some(at) = said.find(|c: char| raw(&c)) {
         let around: String = said[at..].chars().take(40).collect();
         panic!("raw text in the log: {around:?}");
     }
     assert!(said.len() < BOUND, "{} bytes are said, beginning with {:.2000}", said.len(), said);
+    let longest = said.lines().max_by_key(|line| line.len()).unwrap_or_default();
+    assert!(longest.len() < LINE, "a line of {} bytes: {longest:.2000}", longest.len());
     // A log of objects is nothing else.
     if said.starts_with('{') {
         for line in said.lines() {
@@ -51,8 +61,8 @@ fn assert_harmless(said: &str) {
     }
 }
 
-/// Starts where it must fail, and returns what it says.
-fn fails(config: &Path, arguments: &[&str]) -> String {
+/// Starts where it must fail, for a reason that it gives without harm.
+fn fails(config: &Path, arguments: &[&str], why: &str) {
     let output = program()
         .arg("-F")
         .arg(config)
@@ -64,8 +74,8 @@ fn fails(config: &Path, arguments: &[&str]) -> String {
         .expect("the program");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("cannot connect to "), "{said}");
-    said
+    assert_harmless(&said);
+    assert!(said.contains("cannot connect to ") && said.contains(why), "no {why:?}: {said}");
 }
 
 #[test]
@@ -85,9 +95,7 @@ fn banners() {
         let sshd = Sshd::with(&[&format!("Banner {}", path.display())]);
         for log in LOGS {
             if let Some(why) = ended_by {
-                let said = fails(&sshd.ssh_config(), log);
-                assert_harmless(&said);
-                assert!(said.contains(why), "{said}");
+                fails(&sshd.ssh_config(), log, why);
                 continue;
             }
             let proxy = Sockeye::with(&sshd.ssh_config(), log);
@@ -124,6 +132,43 @@ fn the_text_of_a_failure() {
     }
 }
 
+/// The library ends the session at each of them. They must not end session after session.
+#[test]
+#[ignore = "needs sshd, curl"]
+fn the_text_of_a_failure_in_another_encoding() {
+    let echo = Target::echo();
+    for log in LOGS {
+        let sshd = Sshd::with_word_for_errors("connexion refus\\351e \\233");
+        let proxy = Sockeye::with(&sshd.ssh_config(), &[&["--sessions", "1"], log].concat());
+        let address = proxy.address();
+        let asked = 3;
+        for _ in 0..asked {
+            let answer = Protocol::Socks5.refusal(address, "127.0.0.1", free_port());
+            assert_eq!(answer[1], 1, "general failure, which is all that is certain: {answer:?}");
+            drop(Protocol::Socks5.open(address, "127.0.0.1", echo.port()));
+        }
+        assert_eq!(logins(&sshd), 1 + asked, "each of them ends one session");
+        // Whose answer it was is not certain now, so each of them has one more attempt.
+        let several = 4;
+        thread::scope(|scope| {
+            for _ in 0..several {
+                scope.spawn(|| {
+                    let answer = Protocol::Socks5.refusal(address, "127.0.0.1", free_port());
+                    assert_eq!(answer[1], 1, "{answer:?}");
+                });
+            }
+        });
+        drop(Protocol::Socks5.open(address, "127.0.0.1", echo.port()));
+        assert!(logins(&sshd) <= 1 + asked + 2 * several, "{} sessions", logins(&sshd));
+        proxy.wait_for_log("lost a session to testhost: the server sent a text that is not UTF-8");
+        assert_harmless(&proxy.log());
+    }
+}
+
+fn logins(sshd: &Sshd) -> usize {
+    sshd.log().matches("Accepted publickey for ").count()
+}
+
 #[test]
 #[ignore = "needs ssh"]
 fn the_last_words_of_a_session() {
@@ -150,32 +195,26 @@ fn what_it_says_before_anything_else() {
         thread::sleep(std::time::Duration::from_millis(20));
     };
     let servers = [
-        says(format!("SSH-2.0-{NASTY}\r\n").into_bytes()),
-        says(format!("SSH-2.0-{}\r\n", "x".repeat(100_000)).into_bytes()),
-        says([b"SSH-2.0-\xff\xfe\r\n".as_slice(), &[0; 64]].concat()),
-        says(format!("{NASTY}\r\nSSH-2.0-good\r\n").into_bytes()),
-        says(format!("SSH-1.5-{NASTY}\r\n").into_bytes()),
-        Target::start(endless),
+        (says(format!("SSH-2.0-{NASTY}\r\n").into_bytes()), LATE),
+        (says(format!("SSH-2.0-{}\r\n", "x".repeat(100_000)).into_bytes()), "invalid SSH version"),
+        (says([b"SSH-2.0-\xff\xfe\r\n".as_slice(), &[0; 64]].concat()), LATE),
+        (says(format!("{NASTY}\r\nSSH-2.0-good\r\n").into_bytes()), LATE),
+        (says(format!("SSH-1.5-{NASTY}\r\n").into_bytes()), "is no SSH server"),
+        (Target::start(endless), "is no SSH server"),
+        (says(disconnect(NASTY.as_bytes())), "the server disconnected: "),
+        (says(disconnect(NASTY.repeat(4_000).as_bytes())), "the server disconnected: "),
+        (says(disconnect(b"au revoir, \xe9t\xe9 \x9b31m")), "a text that is not UTF-8"),
     ];
     // Some of them are waited for until the deadline of the handshake.
     thread::scope(|scope| {
-        for server in &servers {
-            scope.spawn(|| {
+        for (server, why) in &servers {
+            scope.spawn(move || {
                 let login = Login::new();
                 let config = login.ssh_config(server.port(), &["ConnectTimeout 1"]);
-                for log in &LOGS[2..] {
-                    assert_harmless(&fails(&config, log));
+                for log in &LOGS[1..] {
+                    fails(&config, log, why);
                 }
             });
         }
     });
-}
-
-/// A server that says this to everybody, and waits.
-fn says(words: Vec<u8>) -> Target {
-    Target::start(move |mut stream: TcpStream| {
-        stream.write_all(&words)?;
-        while stream.read(&mut [0; 64])? > 0 {}
-        Ok(())
-    })
 }

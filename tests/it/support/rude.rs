@@ -56,7 +56,27 @@ impl Rude {
     }
 }
 
-/// A packet (RFC 4253 section 6) with a KEXINIT (section 7.1) that any client can agree to.
+/// A server that says this to everybody, and then listens until the client leaves.
+pub(crate) fn says(words: Vec<u8>) -> Target {
+    Target::start(move |mut stream| {
+        stream.write_all(&words)?;
+        while stream.read(&mut [0; 4096])? > 0 {}
+        Ok(())
+    })
+}
+
+/// A version and a wish to disconnect (RFC 4253 section 11.1), before there are keys.
+pub(crate) fn disconnect(text: &[u8]) -> Vec<u8> {
+    let mut payload = vec![1];
+    payload.extend(length(11));
+    for text in [text, b"en"] {
+        payload.extend(length(text.len()));
+        payload.extend(text);
+    }
+    [VERSION, &packet(&payload)].concat()
+}
+
+/// A packet with a KEXINIT (RFC 4253 section 7.1) that any client can agree to.
 fn offer() -> Vec<u8> {
     let mut payload = vec![20];
     payload.extend([7; 16]);
@@ -69,6 +89,11 @@ fn offer() -> Vec<u8> {
         payload.extend(list.bytes());
     }
     payload.extend([0; 5]);
+    packet(&payload)
+}
+
+/// A packet as it is before there are keys (RFC 4253 section 6).
+fn packet(payload: &[u8]) -> Vec<u8> {
     // The packet is a multiple of eight bytes long, four or more of them padding.
     let padding = 4 + (8 - (4 + 1 + payload.len() + 4) % 8) % 8;
     let mut packet = Vec::new();

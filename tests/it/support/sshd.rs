@@ -19,6 +19,8 @@ pub(crate) struct Sshd {
     listener: Option<Child>,
     /// Where it looks up names, if not where the machine does.
     resolver: Option<Resolver>,
+    /// What is put before its own libraries (`LD_PRELOAD`).
+    library: Option<PathBuf>,
 }
 
 impl Sshd {
@@ -29,7 +31,7 @@ impl Sshd {
 
     /// Starts with further lines of `sshd_config`; they come first, and so win.
     pub(crate) fn with(config: &[&str]) -> Self {
-        Self::build(Login::new(), config, None)
+        Self::build(Login::new(), config, None, None)
     }
 
     /// Starts with lines of `sshd_config` that name files beside the keys.
@@ -37,15 +39,33 @@ impl Sshd {
         let login = Login::new();
         let lines = prepare(&login);
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        Self::build(login, &lines, None)
+        Self::build(login, &lines, None, None)
     }
 
     /// Starts it where names are looked up at `resolver`.
     pub(crate) fn asking(resolver: Resolver) -> Self {
-        Self::build(Login::new(), &[], Some(resolver))
+        Self::build(Login::new(), &[], Some(resolver), None)
     }
 
-    fn build(login: Login, config: &[&str], resolver: Option<Resolver>) -> Self {
+    /// Starts one that has another word for every error of the system: what a server says whose
+    /// language is not in UTF-8. The word is the inside of a literal of C.
+    pub(crate) fn with_word_for_errors(word: &str) -> Self {
+        let login = Login::new();
+        let (source, library) = (login.path("words.c"), login.path("words.so"));
+        let code = format!("char *strerror(int error) {{ (void)error; return \"{word}\"; }}\n");
+        fs::write(&source, code).expect("written");
+        let mut compiler = command("cc");
+        compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+        assert!(compiler.status().expect("cc, which links this test, too").success());
+        Self::build(login, &[], None, Some(library))
+    }
+
+    fn build(
+        login: Login,
+        config: &[&str],
+        resolver: Option<Resolver>,
+        library: Option<PathBuf>,
+    ) -> Self {
         let config = config.join("\n");
         // Of this one the last line wins.
         let startups = if config.contains("MaxStartups") { "" } else { "MaxStartups 1000" };
@@ -63,7 +83,7 @@ impl Sshd {
             // starts, which on a test machine it may never have.
             fs::create_dir_all("/run/sshd").expect("/run/sshd");
         }
-        let mut sshd = Self { login, port: 0, listener: None, resolver };
+        let mut sshd = Self { login, port: 0, listener: None, resolver, library };
         for _ in 0..ATTEMPTS {
             sshd.port = free_port();
             if sshd.try_start_again() {
@@ -147,6 +167,9 @@ impl Sshd {
             Some(resolver) => resolver.command(SSHD),
             None => command(SSHD),
         };
+        if let Some(library) = &self.library {
+            sshd.env("LD_PRELOAD", library);
+        }
         let mut child = sshd
             .args(["-D", "-e", "-p", &self.port.to_string(), "-f"])
             .arg(self.login.path("sshd_config"))
