@@ -105,27 +105,39 @@ fn through_this_program() {
     }
 }
 
+/// Who says that the one server is on the way to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// `ssh_config`, by `ProxyJump`.
+    SshConfig,
+    /// The configuration file, by `jump`.
+    File,
+}
+
 /// Two servers of a configuration file, one of them on the way to the other, and a forward over each.
 struct OnTheWay {
     far: Sshd,
     near: Sshd,
     ssh_config: PathBuf,
+    says: Says,
     echo: Target,
     ports: BTreeMap<&'static str, u16>,
 }
 
 impl OnTheWay {
-    fn start() -> Self {
+    fn start(says: Says) -> Self {
         let (far, near) = (Sshd::start(), Sshd::start());
-        let ssh_config = config(&[("far", &far, &["ProxyJump near"]), ("near", &near, &[])]);
+        let lines: &[&str] = if says == Says::SshConfig { &["ProxyJump near"] } else { &[] };
+        let ssh_config = config(&[("far", &far, lines), ("near", &near, &[])]);
         let ports = BTreeMap::from([("far", free_port()), ("near", free_port())]);
-        Self { far, near, ssh_config, echo: Target::echo(), ports }
+        Self { far, near, ssh_config, says, echo: Target::echo(), ports }
     }
 
     /// A server of the file with its forward.
     fn section(&self, name: &str) -> String {
+        let jump = if self.says == Says::File && name == "far" { "jump = \"near\"\n" } else { "" };
         format!(
-            "[server.{name}]\nssh_config = \"{}\"\nsessions = \"1\"\n\
+            "[server.{name}]\nssh_config = \"{}\"\nsessions = \"1\"\n{jump}\
              [[forward]]\nlocal = \"127.0.0.1:{}\"\nto = \"127.0.0.1:{}\"\nvia = \"{name}\"\n",
             self.ssh_config.display(),
             self.ports[name],
@@ -148,16 +160,21 @@ impl OnTheWay {
 #[test]
 #[ignore = "needs sshd"]
 fn a_hop_that_is_a_server_of_the_file_has_one_pool() {
-    for order in [["far", "near"], ["near", "far"]] {
-        let servers = OnTheWay::start();
+    for (order, says) in [
+        (["far", "near"], Says::SshConfig),
+        (["near", "far"], Says::SshConfig),
+        (["far", "near"], Says::File),
+        (["near", "far"], Says::File),
+    ] {
+        let servers = OnTheWay::start(says);
         let configuration = Configuration::with(&order.map(|name| servers.section(name)).concat());
         let _proxy = configuration.start();
         servers.wait_for(&order);
-        assert_eq!(servers.logins(), (1, 1), "{order:?}");
+        assert_eq!(servers.logins(), (1, 1), "{order:?}, {says:?}");
         // What is lost comes back over the same one.
         servers.near.kill_children();
         servers.wait_for(&order);
-        assert_eq!(servers.logins(), (2, 2), "{order:?}");
+        assert_eq!(servers.logins(), (2, 2), "{order:?}, {says:?}");
     }
 }
 
@@ -165,7 +182,7 @@ fn a_hop_that_is_a_server_of_the_file_has_one_pool() {
 #[test]
 #[ignore = "needs sshd"]
 fn a_hop_that_becomes_a_server_of_the_file_has_a_second_pool() {
-    let servers = OnTheWay::start();
+    let servers = OnTheWay::start(Says::SshConfig);
     let configuration = Configuration::with(&servers.section("far"));
     let proxy = configuration.start();
     servers.wait_for(&["far"]);
@@ -176,10 +193,35 @@ fn a_hop_that_becomes_a_server_of_the_file_has_a_second_pool() {
     assert_eq!(servers.logins(), (2, 1));
 }
 
+/// What goes over it is not cut, and finds the way without it afterwards.
+#[test]
+#[ignore = "needs sshd"]
+fn a_hop_that_leaves_the_file_is_passed_all_the_same() {
+    let servers = OnTheWay::start(Says::SshConfig);
+    let configuration = Configuration::with(&(servers.section("far") + &servers.section("near")));
+    let proxy = configuration.start();
+    servers.wait_for(&["far", "near"]);
+    let mut kept = TcpStream::connect((Ipv4Addr::LOCALHOST, servers.ports["far"])).expect("it");
+    echo(&mut kept).expect("it carries");
+    configuration.write("config.toml", &servers.section("far"));
+    reload(&proxy);
+    echo(&mut kept).expect("it goes on");
+    servers.wait_for(&["far"]);
+    assert_eq!(servers.logins(), (1, 1));
+    servers.far.kill_children();
+    servers.wait_for(&["far"]);
+    assert_eq!(servers.logins(), (2, 2), "{}", proxy.log());
+}
+
 /// Whether an echo lies behind a local port.
 fn echoes(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return false };
-    stream.set_read_timeout(Some(wait::LONG)).expect("a socket");
-    let answered = stream.write_all(b"x").and_then(|()| stream.read_exact(&mut [0]));
-    answered.is_ok()
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+    stream.and_then(|mut stream| echo(&mut stream)).is_ok()
+}
+
+/// Sends a byte, and waits for it to come back.
+fn echo(stream: &mut TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(wait::LONG))?;
+    stream.write_all(b"x")?;
+    stream.read_exact(&mut [0])
 }
