@@ -1,9 +1,7 @@
 //! `-R`: listeners on a real `sshd`, and what becomes of their connections.
 
-use std::fs::{self, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc;
@@ -22,7 +20,7 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::wait::{self, LONG};
 use crate::support::web::Web;
-use crate::support::{free_port, process};
+use crate::support::{free_port, process, write_program};
 
 /// The program with these arguments and no proxy; all its listeners are on the server.
 fn forwarding(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
@@ -405,8 +403,7 @@ fn it_is_there_again_where_a_login_needs_a_person() {
     let link = Link::to(server.port());
     let directory = TempDir::new().expect("a directory");
     let askpass = directory.path().join("askpass");
-    fs::write(&askpass, format!("#!/bin/sh\necho '{PASSWORD}'\n")).expect("a program");
-    fs::set_permissions(&askpass, Permissions::from_mode(0o700)).expect("a mode");
+    write_program(&askpass, &format!("#!/bin/sh\necho '{PASSWORD}'\n"));
     let mut command = program();
     command.env("SSH_ASKPASS", &askpass).env("SSH_ASKPASS_REQUIRE", "force");
     command.arg("-F").arg(server.ssh_config_through(link.port()));

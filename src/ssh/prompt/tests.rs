@@ -1,16 +1,20 @@
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Stdio;
 
 use super::*;
 
-/// A program that answers as `script` says.
+/// A program that answers as `script` says. Another process writes it: a child that a test beside this
+/// one forks at the wrong moment would keep the file open, and then it does not start (ETXTBSY).
 fn program(dir: &Path, script: &str) -> PathBuf {
     let path = dir.join("askpass");
-    // Written under another name and moved: a program that is open for writing does not start.
-    let draft = dir.join("draft");
-    std::fs::write(&draft, format!("#!/bin/sh\n{script}\n")).expect("written");
-    std::fs::set_permissions(&draft, PermissionsExt::from_mode(0o700)).expect("executable");
-    std::fs::rename(&draft, &path).expect("renamed");
+    let mut install = std::process::Command::new("install");
+    install.args(["-m", "700", "/dev/stdin"]).arg(&path).stdin(Stdio::piped());
+    let mut install = install.spawn().expect("install, of coreutils");
+    let mut input = install.stdin.take().expect("a pipe");
+    write!(input, "#!/bin/sh\n{script}\n").expect("sent");
+    drop(input);
+    assert!(install.wait().expect("a child").success());
     path
 }
 

@@ -3,8 +3,10 @@
 //! Everything listens on loopback, in a directory of its own, and ends when it is dropped. A read
 //! that would hang for ever ends after [`wait::LONG`], so that a hang is a failure with a name.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) mod accounts;
@@ -42,6 +44,19 @@ pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", SYSTEM_PATH).env("HOME", "/nonexistent");
     command
+}
+
+/// Writes a program that can be started at once. Another process writes it: where this one did, a child
+/// that a test beside us forks at that moment would keep the file open, and a file that is open for
+/// writing does not start (ETXTBSY).
+pub(crate) fn write_program(path: &Path, text: &str) {
+    let mut install = command("install");
+    install.args(["-m", "700", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
+    let mut install = install.spawn().expect("install, of coreutils");
+    let mut input = install.stdin.take().expect("a pipe");
+    input.write_all(text.as_bytes()).expect("sent");
+    drop(input);
+    assert!(install.wait().expect("a child").success(), "{}", path.display());
 }
 
 /// A loopback port on which nobody listens. It lies below the kernel's own choices, and no two

@@ -1,13 +1,12 @@
 //! A person who answers what is asked, by way of `SSH_ASKPASS`, and an agent with their keys.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{command, wait};
+use super::{command, wait, write_program};
 
 /// A person with answers in their order, who cancels when there are no more.
 #[derive(Debug)]
@@ -23,10 +22,7 @@ impl Person {
         let lines: Vec<_> = answers.iter().map(|answer| [answer, "\n"].concat()).collect();
         fs::write(person.path("answers"), lines.concat()).expect("answers");
         fs::write(person.path("asked"), "").expect("a file");
-        // Written under another name and moved: a program that is open for writing does not start.
-        fs::write(person.path("draft"), ASKPASS).expect("a program");
-        fs::set_permissions(person.path("draft"), Permissions::from_mode(0o700)).expect("a mode");
-        fs::rename(person.path("draft"), person.path("askpass")).expect("renamed");
+        write_program(&person.path("askpass"), ASKPASS);
         person
     }
 

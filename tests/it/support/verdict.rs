@@ -1,7 +1,6 @@
 //! What `ssh`, and the program under test, make of a server's host key.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -9,7 +8,7 @@ use tempfile::TempDir;
 
 use super::login::HOST;
 use super::program::{Sockeye, program};
-use super::{command, process, wait};
+use super::{command, process, wait, write_program};
 
 /// What becomes of a connection as far as the host key decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +33,7 @@ impl Naysayer {
         let naysayer = Self { directory };
         let script =
             format!("#!/bin/sh\necho \"$1\" >>'{}'\necho no\n", naysayer.asked_path().display());
-        fs::write(naysayer.script(), script).expect("a script");
-        let mode = fs::Permissions::from_mode(0o700);
-        fs::set_permissions(naysayer.script(), mode).expect("a mode");
+        write_program(&naysayer.script(), &script);
         naysayer
     }
 
