@@ -107,30 +107,42 @@ fn banners() {
     }
 }
 
-#[test]
-#[ignore = "needs ssh"]
-fn the_text_of_a_failure() {
+/// A server that says a text in its script, and the program with one session to it, for a short text
+/// and a long one, at each level of the log. What was said is harmless in the end.
+fn at_each_level(script: fn(&'static str) -> Script, check: impl Fn(&Scripted, &Sockeye)) {
     let long: &'static str = Box::leak(NASTY.repeat(4_000).into_boxed_str());
     for text in [NASTY, long] {
         for log in LOGS {
-            let server = Scripted::start(Script::Refuse(2, text));
+            let server = Scripted::start(script(text));
             let proxy = Sockeye::with(&server.ssh_config(), &[&["--sessions", "1"], log].concat());
-            let answer = Protocol::Socks5.refusal(proxy.address(), "target.example", 80);
-            assert_eq!(answer[1], 1, "{answer:?}");
-            let mut client = connect(proxy.address());
-            client
-                .write_all(b"GET http://target.example/ HTTP/1.1\r\nHost: target.example\r\nConnection: close\r\n\r\n")
-                .expect("sent");
-            let mut page = String::new();
-            client.read_to_string(&mut page).expect("a page");
-            assert!(page.starts_with("HTTP/1.1 502 "), "{page}");
-            assert_harmless(&page.replace('\r', ""));
+            check(&server, &proxy);
             drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", ECHO));
-            assert_eq!(server.seen().sessions, 1, "the session goes on");
             assert_harmless(&proxy.log());
         }
     }
 }
+
+#[test]
+#[ignore = "needs ssh"]
+fn the_text_of_a_failure() {
+    at_each_level(
+        |text| Script::Refuse(2, text),
+        |server, proxy| {
+            let answer = Protocol::Socks5.refusal(proxy.address(), "target.example", 80);
+            assert_eq!(answer[1], 1, "{answer:?}");
+            let mut client = connect(proxy.address());
+            client.write_all(REQUEST).expect("sent");
+            let mut page = String::new();
+            client.read_to_string(&mut page).expect("a page");
+            assert!(page.starts_with("HTTP/1.1 502 "), "{page}");
+            assert_harmless(&page.replace('\r', ""));
+            assert_eq!(server.seen().sessions, 1, "the session goes on");
+        },
+    );
+}
+
+const REQUEST: &[u8] =
+    b"GET http://target.example/ HTTP/1.1\r\nHost: target.example\r\nConnection: close\r\n\r\n";
 
 /// The library ends the session at each of them. They must not end session after session.
 #[test]
@@ -172,19 +184,15 @@ fn logins(sshd: &Sshd) -> usize {
 #[test]
 #[ignore = "needs ssh"]
 fn the_last_words_of_a_session() {
-    let long: &'static str = Box::leak(NASTY.repeat(4_000).into_boxed_str());
-    for text in [NASTY, long] {
-        for log in LOGS {
-            let server = Scripted::start(Script::SendAndDisconnect(1, text));
-            let proxy = Sockeye::with(&server.ssh_config(), &[&["--sessions", "1"], log].concat());
+    at_each_level(
+        |text| Script::SendAndDisconnect(1, text),
+        |server, proxy| {
             let mut client = Protocol::Socks5.open(proxy.address(), "target.example", 80);
             client.write_all(b"!").expect("sent");
             wait::until("it is back", || server.seen().sessions >= 2);
-            drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", ECHO));
             proxy.wait_for_log(ESCAPED);
-            assert_harmless(&proxy.log());
-        }
-    }
+        },
+    );
 }
 
 #[test]
