@@ -14,6 +14,7 @@ mod load;
 mod monitor;
 mod observed;
 mod open_failure;
+mod opening;
 mod pool;
 mod prompt;
 mod proxy_command;
@@ -26,6 +27,7 @@ pub(crate) mod testing;
 mod transport;
 mod unasked;
 mod wake;
+mod wear;
 mod wire;
 
 pub use auth::{AuthError, Credentials, Tried};
@@ -42,6 +44,7 @@ pub use jump::{Carry, JumpHosts};
 pub use known_hosts::{KnownHostsError, RecordedKey};
 pub(crate) use load::Pace;
 pub use open_failure::TargetFault;
+pub use opening::OpenError;
 pub use pool::{
     Burden, FirstAttempt, FirstSession, InvalidPoolSize, Placed, Pool, PoolSize, Standing,
     placement,
@@ -50,5 +53,4 @@ pub use prompt::{PromptError, Prompter};
 pub use reach::ReachError;
 pub use remote_listener::{Forwarded, ListenError, Place, Refusal, RemoteListener};
 pub use server_name::{InvalidServerName, ServerName};
-pub use session::OpenError;
 pub use wire::ByteStream;

@@ -1,10 +1,8 @@
 //! One SSH connection to a server, ready to carry channels.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use russh::client::{Handle, Msg};
@@ -14,14 +12,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Channel;
-use super::client_config::RekeyLimit;
 use super::handler::SessionHandler;
 use super::host_key::proof::{self, ProofError};
 use super::load::Load;
 use super::observed::{Facts, Observed};
 use super::open_failure::{Settled, TargetFault, Unreadable};
+use super::opening::{OpenError, Opening};
 use super::pool::placement::Wish;
 use super::remote_listener::Registry;
+use super::wear::Wear;
 use crate::forward::RemoteListen;
 use crate::target::Target;
 
@@ -41,29 +40,6 @@ pub(super) struct Session {
     round_trip: AtomicU64,
     probe: Notify,
     suspect: Notify,
-}
-
-/// How long a session serves: the keys are not renewed from our side, so it is replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wear {
-    bytes: u64,
-    age: Duration,
-}
-
-/// Why a channel was not opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// The session ended before the server answered, or the server does not answer at all: another
-    /// session may serve the request.
-    #[error("the session ended")]
-    SessionLost,
-    /// The session ended at a text of the server's that cannot be read, which may have been the answer
-    /// to this open or to another: the same may happen to the next session.
-    #[error("the session ended at an answer that cannot be read")]
-    Unreadable,
-    /// The server answered that it could not or would not: the answer is the client's to hear.
-    #[error("the target: {0:?}")]
-    Target(TargetFault),
 }
 
 /// Whether the session's task can be asked to answer when it has seen all that came before.
@@ -116,7 +92,7 @@ impl Session {
         let session = Arc::clone(self);
         let target = target.clone();
         let lease = self.load.lease(wish);
-        Opening(Some(Box::pin(async move {
+        Opening::new(async move {
             let outstanding = session.observed.failures.begin();
             let opened = session.ask(&target, origin).await;
             session.answered.fetch_add(1, Relaxed);
@@ -135,7 +111,7 @@ impl Session {
                     Some(Unreadable::OneOfSeveral) => OpenError::Unreadable,
                 }),
             }
-        })))
+        })
     }
 
     /// Asks for a channel: `direct-tcpip` (RFC 4254 section 7.2), or OpenSSH's own kind for a socket.
@@ -377,56 +353,7 @@ impl std::fmt::Debug for Session {
     }
 }
 
-impl Wear {
-    /// As `RekeyLimit` says, within reason: a session costs a login.
-    pub(super) fn of(limit: &RekeyLimit) -> Self {
-        let bytes = limit.bytes.unwrap_or(MAX_BYTES).clamp(MIN_BYTES, MAX_BYTES);
-        Self { bytes, age: limit.age.unwrap_or(MAX_AGE).clamp(MIN_AGE, MAX_AGE) }
-    }
-}
-
-impl Default for Wear {
-    fn default() -> Self {
-        Self::of(&RekeyLimit::default())
-    }
-}
-
-type OpenFuture = Pin<Box<dyn Future<Output = Result<Channel, OpenError>> + Send>>;
-
-/// A channel that is being opened. See [`Session::open`].
-pub(super) struct Opening(Option<OpenFuture>);
-
-impl Future for Opening {
-    type Output = Result<Channel, OpenError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.0.as_mut().expect("an opening is not polled after it is done");
-        let result = std::task::ready!(future.as_mut().poll(cx));
-        self.0 = None;
-        Poll::Ready(result)
-    }
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        if let Some(future) = self.0.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            // A channel that is dropped is closed.
-            runtime.spawn(async move { drop(future.await) });
-        }
-    }
-}
-
 /// How long a server may take to close after we said goodbye.
 const GOODBYE: Duration = Duration::from_millis(500);
-/// A session that has been there for so long takes no new channels.
-const MAX_AGE: Duration = Duration::from_secs(12 * 3600);
-/// A session that has carried so many bytes takes no new channels.
-const MAX_BYTES: u64 = 256 << 30;
-/// No `RekeyLimit` makes it less than this.
-const MIN_AGE: Duration = Duration::from_secs(600);
-/// No `RekeyLimit` makes it less than this.
-const MIN_BYTES: u64 = 1 << 30;
 /// So many channels with something left behind are enough (3.4 kB each).
 const MAX_LEFTOVERS: usize = 10_000;

@@ -19,8 +19,9 @@ use super::load::Load;
 use super::observed::Observed;
 use super::pool::placement::Wish;
 use super::prompt::Prompter;
-use super::session::{Barrier, Session, Wear};
+use super::session::{Barrier, Session};
 use super::transport::Transport;
+use super::wear::Wear;
 use crate::destination::Destination;
 
 /// A session whose server confirms every channel, and listens wherever it is asked to: there, it has

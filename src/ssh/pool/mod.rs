@@ -26,7 +26,8 @@ use self::names::ResolvedNames;
 use self::placement::{Growth, View, Wish};
 use super::channel::Channel;
 use super::connect::{ConnectError, Connector};
-use super::session::{OpenError, Session};
+use super::opening::OpenError;
+use super::session::Session;
 use crate::target::Target;
 
 mod driver;
