@@ -18,6 +18,8 @@ use crate::ssh::monitor::{self, Liveness};
 use crate::ssh::session::Session;
 use crate::ssh::wake::WakeDetector;
 
+mod upkeep;
+
 /// What the driver keeps for itself.
 pub(super) struct Driver {
     shared: Arc<Shared>,
@@ -131,18 +133,6 @@ impl Driver {
     /// off its list.
     fn handshakes(&self) -> usize {
         self.attempts.len() + self.settling.len()
-    }
-
-    /// From now on the sessions end by themselves.
-    fn retire(&mut self) {
-        self.is_retired = true;
-        self.attempts.abort_all();
-        self.first = None;
-        for session in lock(&self.shared.sessions).iter() {
-            session.drain();
-        }
-        self.without_session("the server is not configured any more".to_owned(), Prospect::Bad);
-        self.upkeep();
     }
 
     /// Sessions that should be there, and are not even on their way. The first comes alone.
@@ -358,42 +348,6 @@ impl Driver {
         self.without_session(end, if hopeless { Prospect::Bad } else { Prospect::Good });
     }
 
-    fn probe_all(&self) {
-        info!("the machine was asleep or the network has changed: checking every session");
-        lock(&self.shared.sessions).iter().for_each(|session| session.request_probe());
-    }
-
-    /// Retires what is old, and closes what is empty and not needed.
-    fn upkeep(&mut self) {
-        let sessions = lock(&self.shared.sessions).clone();
-        let mut ready = self.ready();
-        for session in &sessions {
-            let worn = session.is_worn() && self.attendance == Some(Attendance::Unattended);
-            if worn && session.is_ready() && ready > self.size().min() {
-                debug!("a session has served long enough: it takes no more channels");
-                session.drain();
-                ready -= 1;
-            } else if worn && session.is_ready() {
-                // Not before there is another one in its place.
-                self.replace();
-            } else if session.is_ready() && ready > self.size().min() && session.idle() >= IDLE {
-                debug!("closing a session that nobody needs");
-                session.drain();
-                ready -= 1;
-            }
-            if session.is_draining() && session.is_empty() {
-                let session = Arc::clone(session);
-                tokio::spawn(async move { session.disconnect().await });
-            }
-        }
-    }
-
-    fn replace(&mut self) {
-        if self.attempts.is_empty() && Instant::now() >= self.growth_not_before {
-            self.attempt();
-        }
-    }
-
     fn ready(&self) -> usize {
         lock(&self.shared.sessions).iter().filter(|s| s.is_ready()).count()
     }
@@ -426,8 +380,6 @@ impl Driver {
 
 /// How often the sessions are looked at.
 const UPKEEP: Duration = Duration::from_secs(1);
-/// A session above the minimum that has been empty for so long is closed.
-const IDLE: Duration = Duration::from_secs(60);
 /// Handshakes to one server at the same time: sshd's MaxStartups and PerSourcePenalties punish more.
 const MAX_ATTEMPTS: usize = 2;
 /// How long to leave growth alone when the server cannot be reached.
