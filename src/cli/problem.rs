@@ -1,20 +1,26 @@
 //! What can be wrong with a command line that `clap` could read.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::printable::{Lines, printable};
 
 use super::refused::RefusedFlag;
 
 /// One thing that is wrong. What the user wrote is escaped and in quotes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A flag of ssh that is not taken here.
+    #[error("{}", refused(*.0))]
     Refused(char),
     /// Words after the host, which ssh would run there.
+    #[error(
+        "a command to run on the server ('{}') has no meaning here: sockeye only forwards; use ssh for it",
+        shown(.0)
+    )]
     RemoteCommand(String),
     /// A `-D` that is no address to listen on.
+    #[error("-D '{}': {}", shown(.text), shown(.why))]
     Listener {
         /// The value.
         text: String,
@@ -22,6 +28,7 @@ pub enum Problem {
         why: String,
     },
     /// A `-L`, `-R` or `-W` that is no forward.
+    #[error("-{flag} '{}': {}", shown(.text), shown(.why))]
     Forward {
         /// The flag's letter.
         flag: char,
@@ -31,16 +38,26 @@ pub enum Problem {
         why: String,
     },
     /// More than one `-W`.
+    #[error("-W twice: standard input goes to one place only; leave one out")]
     TwoStdioForwards,
     /// `-W` with `-f`, which leaves no standard input.
+    #[error("-W with -f: there is no standard input in the background; use one")]
     StdioInBackground,
     /// A `-D` that other machines could use without a password.
+    #[error(
+        "-D '{}': other machines could use this listener; ask for a password with --proxy-auth FILE, or \
+         allow it with --allow-remote",
+        shown(.0)
+    )]
     OpenToAll(String),
     /// The same, in the demo, where nothing allows it.
+    #[error("-D '{}': the demo listens on loopback only", shown(.0))]
     DemoOpenToAll(String),
     /// A `-p` that is no port.
+    #[error("-p '{}': not a number from 1 to 65535", shown(.0))]
     Port(String),
     /// A `--sessions` that is no size of a pool.
+    #[error("--sessions '{}': {}", shown(.text), shown(.why))]
     Sessions {
         /// The value.
         text: String,
@@ -48,6 +65,7 @@ pub enum Problem {
         why: String,
     },
     /// A `--backlog` that sets no bounds.
+    #[error("--backlog '{}': {}", shown(.text), shown(.why))]
     Backlog {
         /// The value.
         text: String,
@@ -55,6 +73,7 @@ pub enum Problem {
         why: String,
     },
     /// A `-J` that is no list of servers.
+    #[error("-J '{}': {}; a list looks like me@first:22,second", shown(.text), shown(.why))]
     Jumps {
         /// The value.
         text: String,
@@ -62,17 +81,24 @@ pub enum Problem {
         why: String,
     },
     /// More than one `-J`.
+    #[error("-J stands more than once; write several servers with commas between")]
     SeveralJumps,
     /// `-4` and `-6`, which leave nothing.
+    #[error("-4 and -6 together leave no address; use one")]
     BothFamilies,
     /// Neither a host nor a configuration file.
+    #[error("{}", no_server(.looked.as_deref()))]
     NoServer {
         /// Where the file was looked for; none without a home directory.
         looked: Option<PathBuf>,
     },
     /// A host and `--config`.
+    #[error(
+        "a host and --config exclude each other: write [server.NAME] with the host into the file"
+    )]
     HostAndFile,
     /// A flag for one server, with a configuration file.
+    #[error("{flag} says nothing where a configuration file is used: write {instead}")]
     BelongsToFile {
         /// The flag.
         flag: &'static str,
@@ -80,6 +106,7 @@ pub enum Problem {
         instead: &'static str,
     },
     /// A host that is none.
+    #[error("host '{}': {}", shown(.text), shown(.why))]
     Server {
         /// The word.
         text: String,
@@ -130,78 +157,20 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(flag) => match RefusedFlag::find(*flag) {
-                Some(refused) => refused.fmt(f),
-                None => write!(f, "-{flag} is not supported"),
-            },
-            Self::RemoteCommand(command) => write!(
-                f,
-                "a command to run on the server ('{}') has no meaning here: sockeye only forwards; \
-                 use ssh for it",
-                shown(command)
-            ),
-            Self::Listener { text, why } => {
-                write!(f, "-D '{}': {}", shown(text), shown(why))
-            }
-            Self::Forward { flag, text, why } => {
-                write!(f, "-{flag} '{}': {}", shown(text), shown(why))
-            }
-            Self::TwoStdioForwards => {
-                f.write_str("-W twice: standard input goes to one place only; leave one out")
-            }
-            Self::StdioInBackground => {
-                f.write_str("-W with -f: there is no standard input in the background; use one")
-            }
-            Self::OpenToAll(listener) => write!(
-                f,
-                "-D '{}': other machines could use this listener; ask for a password with \
-                 --proxy-auth FILE, or allow it with --allow-remote",
-                shown(listener)
-            ),
-            Self::DemoOpenToAll(listener) => {
-                write!(f, "-D '{}': the demo listens on loopback only", shown(listener))
-            }
-            Self::Port(text) => {
-                write!(f, "-p '{}': not a number from 1 to 65535", shown(text))
-            }
-            Self::Sessions { text, why } => {
-                write!(f, "--sessions '{}': {}", shown(text), shown(why))
-            }
-            Self::Backlog { text, why } => {
-                write!(f, "--backlog '{}': {}", shown(text), shown(why))
-            }
-            Self::Jumps { text, why } => {
-                write!(
-                    f,
-                    "-J '{}': {}; a list looks like me@first:22,second",
-                    shown(text),
-                    shown(why)
-                )
-            }
-            Self::SeveralJumps => {
-                f.write_str("-J stands more than once; write several servers with commas between")
-            }
-            Self::NoServer { looked: None } => f.write_str("no SSH server is named"),
-            Self::NoServer { looked: Some(path) } => write!(
-                f,
-                "no SSH server is named, and there is no configuration file ({} is not there)",
-                shown(&path.to_string_lossy())
-            ),
-            Self::HostAndFile => f.write_str(
-                "a host and --config exclude each other: write [server.NAME] with the host into the \
-                 file",
-            ),
-            Self::BelongsToFile { flag, instead } => {
-                write!(f, "{flag} says nothing where a configuration file is used: write {instead}")
-            }
-            Self::BothFamilies => f.write_str("-4 and -6 together leave no address; use one"),
-            Self::Server { text, why } => {
-                write!(f, "host '{}': {}", shown(text), shown(why))
-            }
-        }
+fn refused(flag: char) -> String {
+    match RefusedFlag::find(flag) {
+        Some(refused) => refused.to_string(),
+        None => format!("-{flag} is not supported"),
+    }
+}
+
+fn no_server(looked: Option<&Path>) -> String {
+    match looked {
+        None => "no SSH server is named".to_owned(),
+        Some(path) => format!(
+            "no SSH server is named, and there is no configuration file ({} is not there)",
+            shown(&path.to_string_lossy())
+        ),
     }
 }
 
