@@ -1,7 +1,6 @@
 //! What a person answers: the server's questions (RFC 4256) and a password (RFC 4252 section 8).
 
 use russh::client::{AuthResult, Handler, KeyboardInteractiveAuthResponse as Response, Prompt};
-
 use tokio::time::timeout;
 
 use super::{ANSWER_LIMIT, Attendance, AuthError, Login, Outcome, within};

@@ -97,6 +97,13 @@ struct Place {
     user: String,
 }
 
+impl Place {
+    fn tokens<'a>(&'a self, name: &'a ServerName) -> Tokens<'a> {
+        let Self { host_name, port, user } = self;
+        Tokens { host_name, name: &name.host, port: *port, user }
+    }
+}
+
 fn build(
     settings: &Settings,
     place: Place,
@@ -105,15 +112,9 @@ fn build(
     local: &Local,
 ) -> Result<ClientConfig, ConfigError> {
     refuse_unsupported(settings, name)?;
-    let tokens = Tokens {
-        host_name: &place.host_name,
-        name: &name.host,
-        port: place.port,
-        user: &place.user,
-    };
+    let tokens = place.tokens(name);
     let way = connection::way(settings, options, &tokens)?;
     connection::refuse_descriptors(settings, &way)?;
-    let alive = settings.time("serveraliveinterval", "ServerAliveInterval")?;
     let mut config = ClientConfig {
         name: name.host.clone(),
         host_name: place.host_name,
@@ -134,7 +135,7 @@ fn build(
         revoked_host_keys: settings.files("revokedhostkeys", local),
         ca_signature_algorithms: list(settings.first("casignaturealgorithms")),
         connect_timeout: settings.time("connecttimeout", "ConnectTimeout")?,
-        server_alive_interval: alive,
+        server_alive_interval: settings.time("serveraliveinterval", "ServerAliveInterval")?,
         server_alive_count_max: settings.number("serveralivecountmax", "ServerAliveCountMax", 3)?,
         way,
         origin: connection::origin(settings),
