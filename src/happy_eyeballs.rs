@@ -29,23 +29,25 @@ pub(crate) async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, Tried>
 }
 
 /// As [`race`], with attempts of the caller's own.
-pub(crate) async fn race_by<A>(
+pub(crate) async fn race_by<A, T>(
     addresses: Vec<SocketAddr>,
     attempt: impl Fn(SocketAddr) -> A,
-) -> Result<TcpStream, Tried>
+) -> Result<T, Tried>
 where
-    A: Future<Output = io::Result<TcpStream>> + Send + 'static,
+    A: Future<Output = io::Result<T>> + Send + 'static,
+    T: Send + 'static,
 {
     race_every(STAGGER, addresses, attempt).await
 }
 
-async fn race_every<A>(
+async fn race_every<A, T>(
     stagger: Duration,
     addresses: Vec<SocketAddr>,
     attempt: impl Fn(SocketAddr) -> A,
-) -> Result<TcpStream, Tried>
+) -> Result<T, Tried>
 where
-    A: Future<Output = io::Result<TcpStream>> + Send + 'static,
+    A: Future<Output = io::Result<T>> + Send + 'static,
+    T: Send + 'static,
 {
     let mut waiting = addresses.into_iter();
     let mut running = JoinSet::new();
@@ -54,7 +56,7 @@ where
     loop {
         tokio::select! {
             Some(ended) = running.join_next() => match ended {
-                Ok((_, Ok(stream))) => return Ok(stream),
+                Ok((_, Ok(connected))) => return Ok(connected),
                 Ok((address, Err(error))) => {
                     tried.push((address, error));
                     next_start = Instant::now();

@@ -145,8 +145,8 @@ impl Connector {
         loop {
             let reached = timeout(limit, reach::connect_tcp(Reach::new(&self.config))).await;
             let error = match reached {
-                Ok(Ok(socket)) => {
-                    return SshSocket::new(socket, UNACKNOWLEDGED).map_err(ConnectError::Socket);
+                Ok(Ok(reached)) => {
+                    return SshSocket::new(reached, UNACKNOWLEDGED).map_err(ConnectError::Socket);
                 }
                 Ok(Err(error)) => error.into(),
                 Err(_) => ConnectError::NoAnswer { address: self.address(), limit },
@@ -211,8 +211,15 @@ impl Connector {
         asking: Asking,
         begun: Instant,
     ) -> Result<Connected, ConnectError> {
+        let connecting = match &wire {
+            Wire::Tcp(socket) => Some(socket.connecting()),
+            Wire::Channel(_) => Some(begun.elapsed()),
+            // What it does is its own affair.
+            Wire::Command(_) => None,
+        };
         let mut stream = BufReader::with_capacity(READ_BUFFER, wire);
-        let window = self.distance.window(&mut stream, begun.elapsed()).await;
+        let window = self.distance.window(&mut stream, connecting).await;
+        debug!(window, ?connecting, "so much may be sent ahead on a channel");
         let cut = CancellationToken::new();
         // Cuts the transport on every early return, so that the library's task ends.
         let guard = cut.clone().drop_guard();
@@ -242,7 +249,7 @@ impl Connector {
         };
         let barrier = self.within("login", &observed, barrier(&handle)).await?;
         let wear = Wear::of(&self.config.rekey_limit);
-        let session = Session::new(handle, observed, guard.disarm(), barrier, wear);
+        let session = Session::new(handle, observed, guard.disarm(), barrier, wear, window);
         Ok(Connected { session, login, took: begun.elapsed() })
     }
 
@@ -272,6 +279,22 @@ impl Connector {
     pub(super) fn liveness(&self) -> Liveness {
         let interval = self.config.server_alive_interval.unwrap_or(ALIVE_INTERVAL);
         Liveness { interval, silence: interval * self.config.server_alive_count_max.max(1) }
+    }
+
+    /// Takes note of the round trip of a session.
+    pub(super) fn measured(&self, round_trip: Duration) {
+        self.distance.measured(round_trip);
+    }
+
+    /// The network may be another one.
+    pub(super) fn moved(&self) {
+        self.distance.forget();
+    }
+
+    /// Whether a new session would be better than this one: it has served long enough, or the server
+    /// has turned out to be farther away than its window is made for.
+    pub(super) fn would_replace(&self, session: &Session) -> bool {
+        session.is_worn() || self.distance.is_too_far_for(session.window())
     }
 
     /// Keeps the record up with the host keys that the server announces on `session`, for as long

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -88,6 +89,14 @@ pub(super) struct Reach<'a> {
     keep_alive: Switch,
 }
 
+/// A connection to the server.
+#[derive(Debug)]
+pub(super) struct Reached {
+    pub(super) socket: TcpStream,
+    /// How long it took to connect, without the look-up.
+    pub(super) took: Duration,
+}
+
 /// An [`Origin`] whose name is resolved.
 #[derive(Clone, Debug)]
 enum LocalEnd {
@@ -118,7 +127,7 @@ impl<'a> Reach<'a> {
 ///
 /// Dropping the future closes every attempt. A look-up that has begun goes on in a thread of the
 /// runtime until the system's resolver gives up; its answer is dropped.
-pub(super) async fn connect_tcp(reach: Reach<'_>) -> Result<TcpStream, ReachError> {
+pub(super) async fn connect_tcp(reach: Reach<'_>) -> Result<Reached, ReachError> {
     let Reach { host, port, family, origin, keep_alive } = reach;
     let found = tokio::net::lookup_host((host, port))
         .await
@@ -145,12 +154,14 @@ async fn resolve(origin: &Origin) -> Result<LocalEnd, ReachError> {
     }
 }
 
-async fn attempt(address: SocketAddr, from: LocalEnd, keep_alive: Switch) -> io::Result<TcpStream> {
+async fn attempt(address: SocketAddr, from: LocalEnd, keep_alive: Switch) -> io::Result<Reached> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     from.apply(&socket, address)?;
     socket.set_nodelay(true)?;
     socket.set_keepalive(keep_alive.is_on())?;
-    socket.connect(address).await
+    let begun = Instant::now();
+    let socket = socket.connect(address).await?;
+    Ok(Reached { socket, took: begun.elapsed() })
 }
 
 impl LocalEnd {
@@ -227,8 +238,8 @@ mod tests {
             keep_alive: Switch::Off,
         };
         connect_tcp(reach(AddressFamily::Inet)).await.expect("it listens");
-        let stream = connect_tcp(reach(AddressFamily::Any)).await.expect("it listens");
-        assert!(!socket2::SockRef::from(&stream).keepalive().expect("a socket option"));
+        let reached = connect_tcp(reach(AddressFamily::Any)).await.expect("it listens");
+        assert!(!socket2::SockRef::from(&reached.socket).keepalive().expect("a socket option"));
         let error = connect_tcp(reach(AddressFamily::Inet6)).await.expect_err("IPv4");
         assert!(error.to_string().starts_with("127.0.0.1 has no IPv6 address"), "{error}");
     }
@@ -241,8 +252,8 @@ mod tests {
             let (host, family) = ("127.0.0.1", AddressFamily::Any);
             connect_tcp(Reach { host, port, family, origin: &origin, keep_alive: Switch::On }).await
         };
-        let stream = connect(Origin::Address("127.0.0.2".into())).await.expect("it listens");
-        let own = stream.local_addr().expect("connected");
+        let reached = connect(Origin::Address("127.0.0.2".into())).await.expect("it listens");
+        let own = reached.socket.local_addr().expect("connected");
         assert_eq!(own.ip().to_string(), "127.0.0.2");
         for (origin, told) in [
             (Origin::Address("192.0.2.1".into()), "BindAddress 192.0.2.1: "),

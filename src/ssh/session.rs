@@ -32,6 +32,8 @@ pub(super) struct Session {
     cut: CancellationToken,
     barrier: Barrier,
     wear: Wear,
+    /// In bytes.
+    window: u32,
     since: Instant,
     drained: CancellationToken,
     stuck: AtomicBool,
@@ -52,13 +54,15 @@ pub(super) enum Barrier {
 }
 
 impl Session {
-    /// Takes over an authenticated connection; `cut` ends its transport.
+    /// Takes over an authenticated connection, whose channels have a `window` in bytes; `cut` ends its
+    /// transport.
     pub(super) fn new(
         handle: Handle<SessionHandler>,
         observed: Arc<Observed>,
         cut: CancellationToken,
         barrier: Barrier,
         wear: Wear,
+        window: u32,
     ) -> Self {
         Self {
             handle,
@@ -67,6 +71,7 @@ impl Session {
             cut,
             barrier,
             wear,
+            window,
             since: Instant::now(),
             drained: CancellationToken::new(),
             stuck: AtomicBool::new(false),
@@ -136,6 +141,16 @@ impl Session {
     /// not while it looks a name up.
     pub(super) async fn ping(&self) {
         let _ = self.handle.send_ping().await;
+    }
+
+    /// Completes when the server is done with the login, with the time of a round trip.
+    pub(super) async fn settle(&self) -> Duration {
+        self.ping().await;
+        let asked = Instant::now();
+        self.ping().await;
+        let round_trip = asked.elapsed();
+        self.set_round_trip(round_trip);
+        round_trip
     }
 
     /// Completes with the host keys that the server announces, where they may be believed.
@@ -223,6 +238,11 @@ impl Session {
     /// Completes when the server has not answered for long.
     pub(super) async fn suspected(&self) {
         self.suspect.notified().await;
+    }
+
+    /// How much the server may send ahead on a channel, in bytes.
+    pub(super) fn window(&self) -> u32 {
+        self.window
     }
 
     /// How long it has been there.

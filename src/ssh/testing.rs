@@ -55,7 +55,7 @@ impl TestSession {
         let observed = Arc::new(Observed::default());
         let handler = SessionHandler::new(Arc::new(any_host_key()), Arc::clone(&observed));
         let config = client::Config {
-            window_size: 64 << 20,
+            window_size: WINDOW,
             channel_buffer_size: 1024,
             ..client::Config::default()
         };
@@ -65,8 +65,8 @@ impl TestSession {
         let login = handle.authenticate_none("me").await.expect("an answer");
         assert!(login.success(), "everybody may log in");
         let session =
-            Arc::new(Session::new(handle, observed, cut, Barrier::Missing, Wear::default()));
-        Self { session, opened, cancelled }
+            Session::new(handle, observed, cut, Barrier::Missing, Wear::default(), WINDOW);
+        Self { session: Arc::new(session), opened, cancelled }
     }
 
     /// Opens a channel.
@@ -226,3 +226,6 @@ fn any_host_key() -> HostKeyPolicy {
     config.global_known_hosts_files.clear();
     HostKeyPolicy::new(&config, &Prompter::nobody())
 }
+
+/// As of a far server, in bytes.
+const WINDOW: u32 = 64 << 20;

@@ -20,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::reach::Reached;
+
 /// What came through a transport, for those who look on.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
@@ -153,6 +155,7 @@ fn unless_cut<T>(
 /// A TCP connection to an SSH server, tuned for many small packets.
 pub(super) struct SshSocket {
     socket: TcpStream,
+    connecting: Duration,
     acknowledgement: Acknowledgement,
 }
 
@@ -167,10 +170,16 @@ enum Acknowledgement {
 impl SshSocket {
     /// Takes a connected socket: no delay for small packets, and an end to a peer that has not
     /// acknowledged anything for `unacknowledged` (`TCP_USER_TIMEOUT`).
-    pub(super) fn new(socket: TcpStream, unacknowledged: Duration) -> io::Result<Self> {
+    pub(super) fn new(reached: Reached, unacknowledged: Duration) -> io::Result<Self> {
+        let Reached { socket, took } = reached;
         socket.set_nodelay(true)?;
         SockRef::from(&socket).set_tcp_user_timeout(Some(unacknowledged))?;
-        Ok(Self { socket, acknowledgement: Acknowledgement::Asked })
+        Ok(Self { socket, connecting: took, acknowledgement: Acknowledgement::Asked })
+    }
+
+    /// How long it took to connect.
+    pub(super) fn connecting(&self) -> Duration {
+        self.connecting
     }
 
     /// Has the kernel acknowledge at once what has been read.

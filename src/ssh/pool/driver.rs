@@ -255,11 +255,10 @@ impl Driver {
             status.reason.clear();
             status.down = false;
         }
-        let settling = Arc::clone(&session);
+        let (shared, settling) = (Arc::clone(&self.shared), Arc::clone(&session));
         self.settling.spawn(async move {
-            let asked = Instant::now();
-            if timeout(SETTLED, settling.ping()).await.is_ok() {
-                settling.set_round_trip(asked.elapsed());
+            if let Ok(round_trip) = timeout(SETTLED, settling.settle()).await {
+                shared.connector.measured(round_trip);
             }
         });
         let (shared, liveness) = (Arc::clone(&self.shared), self.liveness);

@@ -25,6 +25,7 @@ impl Driver {
     /// After a sleep, or a change of the network.
     pub(super) fn probe_all(&self) {
         info!("the machine was asleep or the network has changed: checking every session");
+        self.shared.connector.moved();
         lock(&self.shared.sessions).iter().for_each(|session| session.request_probe());
     }
 
@@ -33,9 +34,10 @@ impl Driver {
         let sessions = lock(&self.shared.sessions).clone();
         let mut ready = self.ready();
         for session in &sessions {
-            let worn = session.is_worn() && self.attendance == Some(Attendance::Unattended);
+            let worn = self.shared.connector.would_replace(session)
+                && self.attendance == Some(Attendance::Unattended);
             if worn && session.is_ready() && ready > self.size().min() {
-                debug!("a session has served long enough: it takes no more channels");
+                debug!("a session is replaced by a newer one: it takes no more channels");
                 session.drain();
                 ready -= 1;
             } else if worn && session.is_ready() {
