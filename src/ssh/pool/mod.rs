@@ -10,8 +10,9 @@
 //!
 //! - **connecting**: at most two at a time to one server. Only the driver connects.
 //! - **ready**: takes new channels, as [`placement`] says.
-//! - **draining**: too old, or has carried too much: takes none, and is closed when the last channel
-//!   is. A session above the minimum that has been empty for a minute goes the same way.
+//! - **draining**: too old, has carried too much, or has a window made for a nearer server: takes none,
+//!   and is closed when the last channel is. A session above the minimum that has been empty for a
+//!   minute goes the same way.
 //! - **closed**: by us, by the server, or because it did not answer ([`monitor`](super::monitor)).
 
 use std::net::SocketAddr;
