@@ -1,12 +1,11 @@
 //! From a server's name to a session: reach it, shake hands, log in, all within a deadline.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use russh::client::{self, Handle};
-use russh::{Limits, Preferred, compression};
+
 use tokio::io::BufReader;
 use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
@@ -14,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::auth::{self, AuthError, Authenticated, Credentials};
-use super::client_config::{ClientConfig, Jump, Switch, Way};
+use super::client_config::{ClientConfig, Jump, Way};
 use super::distance::Distance;
 use super::handler::{HandlerError, SessionHandler};
 use super::host_key::HostKeyPolicy;
@@ -37,6 +36,7 @@ pub use error::{ConnectError, NoCommonAlgorithm, Stage};
 use error::Circumstances;
 
 mod error;
+mod library;
 #[cfg(test)]
 mod tests;
 
@@ -281,9 +281,16 @@ impl Connector {
         Liveness { interval, silence: interval * self.config.server_alive_count_max.max(1) }
     }
 
-    /// Takes note of the round trip of a session.
-    pub(super) fn measured(&self, round_trip: Duration) {
-        self.distance.measured(round_trip);
+    /// Finds out how far away the server is, for as long as it is polled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-way, nothing is known of it.
+    pub(super) async fn measure(&self, session: &Session) -> Infallible {
+        if let Some(round_trip) = session.measure().await {
+            self.distance.measured(round_trip);
+        }
+        std::future::pending().await
     }
 
     /// The network may be another one.
@@ -325,49 +332,6 @@ impl Connector {
     pub(super) fn can_ask(&self) -> bool {
         self.prompter.can_ask()
     }
-
-    async fn library_config(&self, window_size: u32) -> Arc<client::Config> {
-        Arc::new(client::Config {
-            client_id: russh::SshId::Standard(Cow::Borrowed(concat!(
-                "SSH-2.0-sockeye_",
-                env!("CARGO_PKG_VERSION")
-            ))),
-            // A re-keying that we start can kill a busy session; those that the server starts are
-            // safe. Sessions are retired instead.
-            limits: Limits {
-                rekey_write_limit: usize::MAX,
-                rekey_read_limit: usize::MAX,
-                rekey_time_limit: Duration::from_secs(365 * 24 * 3600),
-            },
-            window_size,
-            maximum_packet_size: MAX_PACKET,
-            channel_buffer_size: CHANNEL_QUEUE,
-            preferred: self.preferred().await,
-            // The pool's monitor pings, since it wants to know how long the answer takes.
-            keepalive_interval: None,
-            ..client::Config::default()
-        })
-    }
-
-    async fn preferred(&self) -> Preferred {
-        let algorithms = &self.config.algorithms;
-        let mut offer = self.policy.offer().await;
-        if let Some(types) = &algorithms.host_keys {
-            offer = offer.limited_to(types);
-        }
-        Preferred {
-            kex: Cow::Owned(algorithms.key_exchanges.clone()),
-            key: Cow::Owned(offer.keys),
-            host_key_certificates: Cow::Owned(offer.certificates),
-            cipher: Cow::Owned(algorithms.ciphers.clone()),
-            mac: Cow::Owned(algorithms.macs.clone()),
-            compression: match self.config.compression {
-                // The other form begins before the login, with whoever is there.
-                Switch::On => Cow::Borrowed(&[compression::ZLIB_LEGACY, compression::NONE]),
-                Switch::Off => Cow::Borrowed(&[compression::NONE]),
-            },
-        }
-    }
 }
 
 /// Whether the server told its signature algorithms, which OpenSSH does since 7.2.
@@ -401,9 +365,5 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 /// How often an idle session is pinged, where `ServerAliveInterval` does not say.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
-/// The largest packet that the library can take, in bytes.
-const MAX_PACKET: u32 = 65535;
-/// How many messages a channel's queue holds before the session waits for its reader.
-const CHANNEL_QUEUE: usize = 1024;
 /// Saves system calls: the library reads a packet's head and body on their own. In bytes.
 const READ_BUFFER: usize = 64 * 1024;

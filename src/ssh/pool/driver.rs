@@ -255,16 +255,15 @@ impl Driver {
             status.reason.clear();
             status.down = false;
         }
-        let (shared, settling) = (Arc::clone(&self.shared), Arc::clone(&session));
+        let settling = Arc::clone(&session);
         self.settling.spawn(async move {
-            if let Ok(round_trip) = timeout(SETTLED, settling.settle()).await {
-                shared.connector.measured(round_trip);
-            }
+            let _ = timeout(SETTLED, settling.ping()).await;
         });
         let (shared, liveness) = (Arc::clone(&self.shared), self.liveness);
         self.watchers.spawn(async move {
             tokio::select! {
                 () = monitor::watch(&session, liveness) => {}
+                never = shared.connector.measure(&session) => match never {},
                 never = shared.connector.follow_host_keys(&session) => match never {},
             }
             session

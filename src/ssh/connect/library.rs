@@ -1,0 +1,61 @@
+//! What the library is told of a session before it shakes hands.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::{Limits, Preferred, client, compression};
+
+use super::Connector;
+use crate::ssh::client_config::Switch;
+
+impl Connector {
+    /// What the library is told for a session whose channels have a `window_size` in bytes.
+    pub(super) async fn library_config(&self, window_size: u32) -> Arc<client::Config> {
+        Arc::new(client::Config {
+            client_id: russh::SshId::Standard(Cow::Borrowed(concat!(
+                "SSH-2.0-sockeye_",
+                env!("CARGO_PKG_VERSION")
+            ))),
+            // A re-keying that we start can kill a busy session; those that the server starts are
+            // safe. Sessions are retired instead.
+            limits: Limits {
+                rekey_write_limit: usize::MAX,
+                rekey_read_limit: usize::MAX,
+                rekey_time_limit: Duration::from_secs(365 * 24 * 3600),
+            },
+            window_size,
+            maximum_packet_size: MAX_PACKET,
+            channel_buffer_size: CHANNEL_QUEUE,
+            preferred: self.preferred().await,
+            // The pool's monitor pings, since it wants to know how long the answer takes.
+            keepalive_interval: None,
+            ..client::Config::default()
+        })
+    }
+
+    async fn preferred(&self) -> Preferred {
+        let algorithms = &self.config.algorithms;
+        let mut offer = self.policy.offer().await;
+        if let Some(types) = &algorithms.host_keys {
+            offer = offer.limited_to(types);
+        }
+        Preferred {
+            kex: Cow::Owned(algorithms.key_exchanges.clone()),
+            key: Cow::Owned(offer.keys),
+            host_key_certificates: Cow::Owned(offer.certificates),
+            cipher: Cow::Owned(algorithms.ciphers.clone()),
+            mac: Cow::Owned(algorithms.macs.clone()),
+            compression: match self.config.compression {
+                // The other form begins before the login, with whoever is there.
+                Switch::On => Cow::Borrowed(&[compression::ZLIB_LEGACY, compression::NONE]),
+                Switch::Off => Cow::Borrowed(&[compression::NONE]),
+            },
+        }
+    }
+}
+
+/// The largest packet that the library can take, in bytes.
+const MAX_PACKET: u32 = 65535;
+/// How many messages a channel's queue holds before the session waits for its reader.
+const CHANNEL_QUEUE: usize = 1024;
