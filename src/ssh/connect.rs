@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use russh::client::{self, Handle};
-
 use tokio::io::BufReader;
 use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};

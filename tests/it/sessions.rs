@@ -1,12 +1,12 @@
 //! The session to the server: lost, stalled, and come back.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::thread;
 use std::time::Duration;
 
 use crate::support::content::{Content, is_prefix};
 use crate::support::curl::Curl;
-use crate::support::link::Link;
+use crate::support::link::{Link, Quality};
 use crate::support::program::Sockeye;
 use crate::support::rude::Rude;
 use crate::support::scripted::{Script, Scripted};
@@ -161,3 +161,31 @@ fn a_server_that_floods_us_with_channels_is_left() {
 
 /// What is logged of channels that the server opens by itself.
 const UNASKED: &str = "refused a channel that the server opened unasked";
+
+/// What accepts at once tells nothing of the server behind it, and the window that the first session has
+/// would make a download slow.
+#[test]
+#[ignore = "needs sshd"]
+fn a_session_with_a_window_for_a_nearer_server_is_replaced() {
+    let (target, sshd) = (Target::source(1 << 20), Sshd::start());
+    let link = Link::with(sshd.port(), Quality { delay: Duration::from_millis(4), rate: 0 });
+    let config = sshd.ssh_config_through(link.port());
+    // A busy machine may take the server for a far one.
+    let proxy = wait::until_some("the server is taken for a near one", || {
+        let proxy = Sockeye::with(&config, &["--sessions", "1", "-v"]);
+        (windows(&proxy.log()).first() == Some(&(256 << 10))).then_some(proxy)
+    });
+    proxy.wait_for_log("a session is replaced by a newer one");
+    assert!(windows(&proxy.log())[1] >= 8 * 512_000, "{}", proxy.log());
+    let mut client = Protocol::Socks5.open(proxy.address(), "127.0.0.1", target.port());
+    client.write_all(b"!").expect("sent");
+    let (bytes, ended) = read_to_any_end(&mut client);
+    ended.expect("a clean end");
+    assert_eq!(bytes.len(), 1 << 20);
+}
+
+/// The windows of the sessions so far, in bytes.
+fn windows(log: &str) -> Vec<u32> {
+    let window = |line: &str| line.split_once(" window=")?.1.split(' ').next()?.parse().ok();
+    log.lines().filter_map(window).collect()
+}
