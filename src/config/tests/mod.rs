@@ -2,12 +2,12 @@
 //! place.
 
 mod mistakes;
+mod properties;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::destination::Destination;
@@ -287,120 +287,6 @@ fn a_password_file_that_others_may_read_is_refused() {
         told,
         ["error: config.toml:3:8: auth: users may be read by others (mode 0644); make it 0600"]
     );
-}
-
-proptest! {
-    #[test]
-    fn no_text_is_a_panic(text in "\\PC{0,200}") {
-        let _ = judge(&text);
-    }
-
-    #[test]
-    fn no_toml_is_a_panic(lines in prop::collection::vec(line(), 0..30)) {
-        let text = lines.concat();
-        for mistake in judge(&text) {
-            // A place is a place of the text, and a mistake one line.
-            let line = mistake.place.map_or(1, |place| place.line);
-            prop_assert!(1 <= line && line <= text.lines().count() + 1, "{mistake}");
-            prop_assert!(!mistake.to_string().contains('\n'), "{mistake}");
-        }
-    }
-}
-
-/// The mistakes of a text, without a file.
-fn judge(text: &str) -> Vec<Mistake> {
-    let report = Report::default();
-    let mut nobody = ();
-    let mut lists = Lists::new(None, &mut nobody);
-    Config::read(Path::new("/nowhere/config.toml"), text, &report, &mut lists);
-    report.into_parts().mistakes
-}
-
-/// A line that is likely to get past the parser.
-fn line() -> impl Strategy<Value = String> {
-    let header = prop::sample::select(vec![
-        "[[listen]]",
-        "[[rule]]",
-        "[server.a]",
-        "[server.b]",
-        "[default]",
-        "[[forward]]",
-        "[backlog]",
-        "[server]",
-        "[listen]",
-        "[rule.x]",
-        "[[default]]",
-    ]);
-    let key = prop::sample::select(vec![
-        "address",
-        "name",
-        "auth",
-        "allow_remote",
-        "host",
-        "sessions",
-        "port",
-        "user",
-        "identity",
-        "options",
-        "domain",
-        "domain_suffix",
-        "domain_keyword",
-        "domain_regex",
-        "cidr",
-        "list",
-        "source",
-        "listener",
-        "via",
-        "action",
-        "select",
-        "resolve",
-        "local",
-        "remote",
-        "on",
-        "to",
-        "connection",
-        "memory",
-        "files",
-        "server",
-        "rule",
-        "domian",
-    ]);
-    let value = prop::sample::select(vec![
-        "\"a\"",
-        "\"*\"",
-        "\"10.0.0.1/8\"",
-        "\"::/0\"",
-        "[]",
-        "[1, \"a\", []]",
-        "{}",
-        "{ min = 1 }",
-        "0",
-        "-1",
-        "0x10",
-        "99999999999999999999",
-        "1.5",
-        "nan",
-        "true",
-        "1979-05-27",
-        "\"\"",
-        "\"0.0.0.0:1\"",
-        "'('",
-        "\"\\u0000\"",
-        "\"\\u202e\"",
-        "[\"a\", \"a\"]",
-        "\"direct\"",
-        "\"order\"",
-        "\"local\"",
-        "\"1-0\"",
-        "\"é\"",
-        "\"/s\"",
-        "\"h:1\"",
-    ]);
-    prop_oneof![
-        1 => header.prop_map(|header| format!("{header}\n")),
-        3 => (key, value).prop_map(|(key, value)| format!("{key} = {value}\n")),
-        1 => ("[a-z.]{1,9}", "\\PC{0,20}").prop_map(|(key, value)| format!("{key} = '{value}'\n")),
-    ]
 }
 
 const EVERYTHING: &str = r#"

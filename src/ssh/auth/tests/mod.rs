@@ -14,6 +14,7 @@ use crate::ssh::client_config::{IdentityAgent, IdentityFile, IdentityOrigin, Ssh
 use candidates::Candidate;
 use server::{Script, Step, connect};
 
+mod keys;
 mod order;
 mod outside;
 mod password_change;
@@ -85,110 +86,6 @@ async fn a_server_may_let_everybody_in() {
     let told = Place::new().login(&script, &Credentials::default(), &Prompter::nobody()).await;
     assert_eq!(told.expect("open").attendance, Attendance::Unattended);
     assert_eq!(script.log(), ["none"]);
-}
-
-#[tokio::test]
-async fn keys_are_tried_in_their_order_and_none_twice() {
-    let mut place = Place::new();
-    place.key("a", None);
-    let b = place.key("b", None);
-    place.name(&place.path("a"));
-    std::fs::copy(place.path("a"), place.path("copy of a")).expect("copied");
-    std::fs::set_permissions(place.path("copy of a"), PermissionsExt::from_mode(0o600))
-        .expect("0600");
-    place
-        .config
-        .identity_files
-        .insert(1, IdentityFile { path: place.path("copy of a"), origin: IdentityOrigin::Named });
-    let script = Script::new([Step::Key(b.clone())]);
-    let done = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
-    let done = done.expect("b is accepted");
-    assert_eq!(done.attendance, Attendance::Unattended);
-    assert!(done.method.contains(&b.fingerprint(HashAlg::Sha256).to_string()), "{done}");
-    assert_eq!(script.log(), ["none", "offer", "offer", "publickey ssh-ed25519"]);
-}
-
-#[tokio::test]
-async fn a_passphrase_is_asked_for_once_and_only_for_a_key_that_is_wanted() {
-    let mut place = Place::new();
-    place.key("unwanted", Some("x"));
-    let wanted = place.key("wanted", Some("open sesame"));
-    let script = Script::new([Step::Key(wanted)]);
-    let credentials = Credentials::default();
-    let prompter = Prompter::scripted(&["wrong", "open sesame"]);
-    let done = place.login(&script, &credentials, &prompter).await.expect("unlocked");
-    assert_eq!(done.attendance, Attendance::Unattended);
-    let asked = prompter.asked();
-    assert_eq!(asked.len(), 2, "{asked:?}");
-    assert!(asked.iter().all(|q| q.contains("wanted") && !q.contains("unwanted")), "{asked:?}");
-
-    let again = place.login(&script, &credentials, &Prompter::nobody()).await;
-    assert_eq!(again.expect("kept"), done);
-}
-
-#[tokio::test]
-async fn a_passphrase_that_nobody_gives() {
-    let mut place = Place::new();
-    let wanted = place.key("wanted", Some("x"));
-    let script = Script::new([Step::Key(wanted)]);
-    let login = |prompter| {
-        let place = &place;
-        let script = &script;
-        async move { place.login(script, &Credentials::default(), &prompter).await }
-    };
-    let error = login(Prompter::nobody()).await.expect_err("locked");
-    assert!(matches!(error, AuthError::PersonNeeded { .. }), "{error:?}");
-    assert!(error.to_string().contains("passphrase"), "{error}");
-
-    for answers in [&["a", "b", "c", "x"][..], &[""], &[]] {
-        let error = login(Prompter::scripted(answers)).await.expect_err("locked");
-        assert!(matches!(error, AuthError::Refused { .. }), "{error:?}");
-        assert!(error.to_string().contains("passphrase was not given"), "{error}");
-    }
-}
-
-#[tokio::test]
-async fn files_that_cannot_be_used_are_told_and_missing_defaults_are_not() {
-    let mut place = Place::new();
-    place.key("open", None);
-    let open = place.path("open");
-    std::fs::set_permissions(&open, PermissionsExt::from_mode(0o644)).expect("0644");
-    place.name(&place.path("missing"));
-    std::fs::write(place.path("broken"), "no key").expect("written");
-    std::fs::set_permissions(place.path("broken"), PermissionsExt::from_mode(0o600)).expect("0600");
-    place.name(&place.path("broken"));
-    let default = IdentityFile { path: place.path("id_rsa"), origin: IdentityOrigin::Default };
-    place.config.identity_files.push(default);
-
-    let script = Script::new([Step::Key(any_key())]);
-    let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
-    let error = told.expect_err("no key is left");
-    let text = error.to_string();
-    assert_eq!(tried(&error).len(), 3, "{text}");
-    assert!(text.contains("0644") && text.contains("open"), "{text}");
-    assert!(text.contains("missing): does not exist"), "{text}");
-    assert!(!text.contains("id_rsa"), "{text}");
-    assert_eq!(script.log(), ["none"], "nothing was offered");
-}
-
-#[tokio::test]
-async fn rsa_keys_sign_with_what_the_server_takes_and_never_with_sha1() {
-    let mut place = Place::new();
-    let algorithm = Algorithm::Rsa { hash: None };
-    let key = PrivateKey::random(&mut safe_rng(), algorithm).expect("a key");
-    key.write_openssh_file(place.path("rsa"), LineEnding::LF).expect("written");
-    place.name(&place.path("rsa"));
-    let script = Script::new([Step::Key(key.public_key().clone())]);
-    let (credentials, nobody) = (Credentials::default(), Prompter::nobody());
-    for (hash, name) in [(HashAlg::Sha256, "rsa-sha2-256"), (HashAlg::Sha512, "rsa-sha2-512")] {
-        script.take_rsa_signatures_with(Some(hash));
-        place.login(&script, &credentials, &nobody).await.expect(name);
-        assert_eq!(script.log().last(), Some(&format!("publickey {name}")));
-    }
-    script.take_rsa_signatures_with(None);
-    let error = place.login(&script, &credentials, &nobody).await.expect_err("only SHA-1");
-    assert!(error.to_string().contains("SHA-1"), "{error}");
-    assert_eq!(script.log(), ["none"], "nothing was offered");
 }
 
 #[tokio::test]
