@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use sockeye::cli::demo::server::DemoServer;
 use sockeye::destination::{Destination, Host};
 use sockeye::dial::{
     Connected, CurrentRoutes, DEADLINE, DialFailure, Dialer, Routes, Routing, Servers, Way,
@@ -15,12 +16,13 @@ use sockeye::dial::{
 use sockeye::listen::road::Road;
 use sockeye::listen::stream::ClientStream;
 use sockeye::listen::{Accepted, Door, FrontDoor, GreetingLimits};
+use sockeye::openssh::{ClientConfig, Prompter, SshOptions};
+use sockeye::pool::placement::{View, Wish, choose};
+use sockeye::pool::{JumpHosts, Pool};
 use sockeye::relay::{BacklogLimits, Relayer};
 use sockeye::request::{Protocol, Request, Source};
 use sockeye::route::{Action, ConditionsBuilder, List, Query, Router, Rule};
-use sockeye::ssh::demo_server::DemoServer;
-use sockeye::ssh::placement::{View, Wish, choose};
-use sockeye::ssh::{ClientConfig, Connector, JumpHosts, Pool, Prompter, SshOptions};
+use sockeye::ssh::Connector;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::runtime::Runtime;

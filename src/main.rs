@@ -12,7 +12,7 @@ use sockeye::cli::signals::{HangUp, Readiness, Signals, Started, Stop, until_sto
 use sockeye::cli::terminal::Terminal;
 use sockeye::cli::{FileError, assemble, check, demo, explain, pac};
 use sockeye::observe::logs::{LogOptions, Logs, Verbosity};
-use sockeye::ssh::Prompter;
+use sockeye::openssh::Prompter;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 

@@ -2,7 +2,9 @@
 
 use crate::dial::DialFailure;
 use crate::listen::CredentialsError;
-use crate::ssh::{ConfigError, ConnectError, ListenError};
+use crate::openssh::ConfigError;
+use crate::remote_listener::ListenError;
+use crate::ssh::ConnectError;
 
 /// Why it did not run, or not to the end. Each prints its own level; the cause is its source.
 #[derive(Debug, thiserror::Error)]

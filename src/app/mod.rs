@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::ssh::Prompter;
+use crate::openssh::Prompter;
 
 mod error;
 mod listeners;

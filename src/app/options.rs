@@ -5,11 +5,13 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::Error;
+use crate::forward::ListenAddress;
 use crate::forward::RemoteForward;
-use crate::listen::{ListenAddress, ProxyCredentials};
+use crate::listen::ProxyCredentials;
+use crate::openssh::{ClientConfig, ConfigSource, ServerName, SshOptions};
+use crate::pool::PoolSize;
 use crate::relay::BacklogLimits;
 use crate::route::{Router, Via};
-use crate::ssh::{ClientConfig, ConfigSource, PoolSize, ServerName, SshOptions};
 use crate::target::Target;
 
 /// What to run.

@@ -10,8 +10,10 @@ use super::{Error, OnForwardFailure};
 use crate::forward::{RemoteForward, RemoteTo};
 use crate::listen::road::RealRoad;
 use crate::listen::{FrontDoor, RemoteDoor};
+use crate::pool::Pool;
 use crate::printable::{Lines, printable};
-use crate::ssh::{Forwarded, Pool, RemoteListener};
+use crate::remote_listener::RemoteListener;
+use crate::ssh::Forwarded;
 
 /// A remote forward and its listener.
 #[derive(Debug)]

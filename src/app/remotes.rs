@@ -11,7 +11,7 @@ use super::{Error, OnForwardFailure, RemoteOptions};
 use crate::dial::{Routing, Servers};
 use crate::listen::road::RealRoad;
 use crate::listen::{FrontDoor, GreetingLimits};
-use crate::ssh::{Pool, Standing};
+use crate::pool::{Pool, Standing};
 
 /// The remote forwards that run.
 #[derive(Debug)]

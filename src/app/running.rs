@@ -14,8 +14,8 @@ use super::servers::{ServerSet, Telling};
 use super::{Error, drain};
 use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
 use crate::listen::road::RealRoad;
+use crate::openssh::Prompter;
 use crate::relay::Relayer;
-use crate::ssh::Prompter;
 
 /// The program while it runs.
 #[derive(Debug)]

@@ -7,10 +7,11 @@ use tracing::{debug, info, warn};
 
 use super::{Error, ServerOptions};
 use crate::dial::Servers;
+use crate::openssh::Prompter;
+use crate::pool::{FirstAttempt, FirstSession, JumpHosts, Pool};
 use crate::relay::Relayer;
-use crate::ssh::{
-    ByteStream, ConnectError, Connector, FirstAttempt, FirstSession, JumpHosts, Pool, Prompter,
-};
+use crate::ssh::{ConnectError, Connector};
+use crate::stream::ByteStream;
 
 /// The servers that run.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use super::Error;
 use crate::listen::road::{RealRoad, Road as _};
 use crate::relay::Ended;
 use crate::request::{Protocol, Request, Source};
-use crate::stdio::Stdio;
+use crate::stream::Stdio;
 use crate::target::Target;
 
 /// Connects standard input and output to `target` until both are at their end. Without a target it

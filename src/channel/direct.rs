@@ -14,8 +14,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::sync::CancellationToken;
 
 use super::{ChannelGone, Incoming};
-use crate::relay::Client as _;
-use crate::socket::Socket;
+use crate::stream::Client as _;
+use crate::stream::Socket;
 
 /// A connection to a target from here.
 #[derive(Debug)]

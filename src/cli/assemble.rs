@@ -9,11 +9,12 @@ use super::command::{GatewayPorts, ProxyCommand, Strangers};
 use crate::app::{
     Error, ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions, Service,
 };
+use crate::forward::ListenAddress;
+use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
-use crate::listen::address::Bind;
-use crate::listen::{ListenAddress, ProxyCredentials};
+use crate::listen::ProxyCredentials;
+use crate::openssh::{ConfiguredForwards, Switch};
 use crate::route::Router;
-use crate::ssh::{ConfiguredForwards, Switch};
 
 /// What a proxy in front of one server runs.
 ///

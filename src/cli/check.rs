@@ -7,7 +7,7 @@ use clap::{ArgAction, Parser};
 
 use crate::config::changes::counted;
 use crate::config::{Config, Mistake, Mistakes, Severity};
-use crate::ssh::{ClientConfig, ConfigSource};
+use crate::openssh::{ClientConfig, ConfigSource};
 
 use super::configured::{self, ConfigFile, FileError, parse};
 

@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::forward::ListenAddress;
+use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
-use crate::listen::ListenAddress;
-use crate::listen::address::Bind;
 use crate::observe::logs::{Format, LogOptions, Verbosity};
+use crate::openssh::{AddressFamily, ServerName, SshOptions, Switch};
+use crate::pool::PoolSize;
 use crate::relay::BacklogLimits;
-use crate::ssh::{AddressFamily, PoolSize, ServerName, SshOptions, Switch};
 use crate::target::Target;
 
 use super::args::{Args, DemoArgs, LogArgs, LogFormat};

@@ -9,7 +9,7 @@ use clap::{ArgAction, Parser};
 use crate::config::Config;
 use crate::destination::{Destination, Host};
 use crate::dial::look_up;
-use crate::listen::ListenAddress;
+use crate::forward::ListenAddress;
 use crate::route::{Explanation, Outcome, Query};
 
 use super::configured::{self, ConfigFile, FileError, parse};

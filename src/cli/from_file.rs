@@ -10,9 +10,10 @@ use crate::app::{self, ListenerOptions, OnForwardFailure, RemoteOptions, ServerO
 use crate::config::{
     Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, ServerConfig, locate,
 };
+use crate::forward::ListenAddress;
 use crate::forward::LocalListen;
-use crate::listen::address::Bind;
-use crate::listen::{ListenAddress, ProxyCredentials};
+use crate::forward::listen_address::Bind;
+use crate::listen::ProxyCredentials;
 use crate::observe::logs::LogOptions;
 use crate::relay::BacklogLimits;
 

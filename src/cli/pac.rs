@@ -8,7 +8,7 @@ use clap::{ArgAction, Parser};
 
 use crate::config::Config;
 use crate::destination::Destination;
-use crate::listen::ListenAddress;
+use crate::forward::ListenAddress;
 use crate::route;
 
 use super::command::default_listener;

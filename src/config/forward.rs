@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::forward::listen_address::Bind;
 use crate::forward::{
     InvalidForward, LocalForward, LocalListen, RemoteForward, RemoteListen, RemoteTo,
 };
-use crate::listen::address::Bind;
 use crate::route::Via;
 use crate::target::Target;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::listen::ListenAddress;
+use crate::forward::ListenAddress;
 
 use super::fields::Fields;
 use super::files::{self, AuthFile};

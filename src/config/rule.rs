@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::listen::ListenAddress;
+use crate::forward::ListenAddress;
 use crate::route::{ConditionError, ConditionsBuilder, InvalidPortRange, PortRange, Resolve, Rule};
 
 use super::fields::{Fields, Text, as_number, as_text};

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::ssh::{PoolSize, ServerName, SshOptions};
+use crate::openssh::{ServerName, SshOptions};
+
+use crate::pool::PoolSize;
 
 use super::fields::{Fields, Text, as_number};
 use super::mistake::Place;

@@ -10,8 +10,8 @@ use tracing::debug;
 use super::DialError;
 use crate::channel::Direct;
 use crate::destination::{Destination, Host};
-use crate::happy_eyeballs::{Tried, interleave, race};
-use crate::socket::Socket;
+use crate::stream::Socket;
+use crate::stream::happy_eyeballs::{Tried, interleave, race};
 use crate::target::Target;
 
 /// Connects to `target`. Where a rule has checked addresses, to one of these and to no other;

@@ -14,9 +14,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::channel::Channel;
 use crate::destination::Host;
+use crate::pool::Pool;
 use crate::request::{Request, Source};
 use crate::route::{Action, Decision, Outcome, Query, Router, Select, Via};
-use crate::ssh::{OpenError, Pool};
+use crate::ssh::OpenError;
 use crate::target::Target;
 
 mod direct;

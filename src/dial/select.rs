@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::pool::{Burden, Standing};
 use crate::route::Select;
-use crate::ssh::{Burden, Standing};
 
 /// What is known of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

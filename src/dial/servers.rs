@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::select::Memory;
+use crate::pool::Pool;
 use crate::route::Router;
-use crate::ssh::Pool;
 
 /// What a dial looks at. Immutable: a reload puts another in its place.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::ssh::{Placed, Pool, Standing};
+use crate::pool::{Placed, Pool, Standing};
 use crate::target::Target;
 
 /// A server as the choice between several sees it.

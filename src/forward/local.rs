@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::fields::{self, Field};
+use super::listen_address::{Bind, ListenAddress};
 use super::target::AsField;
 use super::{InvalidForward, target};
-use crate::listen::address::{Bind, ListenAddress};
 use crate::target::Target;
 
 /// The argument of `-L`.

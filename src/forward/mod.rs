@@ -14,6 +14,7 @@
 
 mod error;
 mod fields;
+pub(crate) mod listen_address;
 mod local;
 mod remote;
 mod target;
@@ -21,5 +22,6 @@ mod target;
 mod tests;
 
 pub use error::InvalidForward;
+pub use listen_address::ListenAddress;
 pub use local::{LocalForward, LocalListen};
 pub use remote::{RemoteBind, RemoteForward, RemoteListen, RemoteTo};

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::listen_address::Bind;
 use super::*;
 use crate::destination::InvalidDestination;
-use crate::listen::address::Bind;
 use crate::target::Target;
 
 fn local(text: &str) -> LocalForward {

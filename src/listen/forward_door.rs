@@ -8,8 +8,8 @@ use tracing::{debug, info};
 
 use super::door::{Accepted, Door};
 use super::road::{self, RealRoad, Road};
-use crate::relay::Client as _;
 use crate::request::{Protocol, Request};
+use crate::stream::Client as _;
 use crate::target::Target;
 
 /// Where the clients of a forward come in (`-L`, and `-R` with a target). One door serves any number

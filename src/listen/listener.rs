@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, debug_span, warn};
 
-use super::address::{Bind, ListenAddress};
 use super::door::{Accepted, Door};
 use super::socket_file::{self, SocketFile};
 use super::stream::ClientStream;
+use crate::forward::listen_address::{Bind, ListenAddress};
 use crate::request::Source;
 
 /// A socket that clients connect to.

@@ -14,7 +14,6 @@
 //!   [`DialError`](crate::dial::DialError).
 //! - [`road`]: what lies behind a door, as the door sees it.
 
-pub mod address;
 mod detect;
 pub mod door;
 pub mod forward_door;
@@ -34,7 +33,6 @@ pub mod stream;
 #[cfg(test)]
 mod testing;
 
-pub use address::ListenAddress;
 pub use door::{Accepted, Door};
 pub use forward_door::ForwardDoor;
 pub use front_door::FrontDoor;

@@ -15,8 +15,8 @@ use super::stream::ClientStream;
 use super::{socks4, socks5};
 use crate::destination::Destination;
 use crate::dial::{Connected, DialError, DialFailure};
-use crate::relay::Client as _;
 use crate::request::{Protocol, Request, Source};
+use crate::stream::Client as _;
 
 /// The versions, and so the shapes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

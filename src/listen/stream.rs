@@ -8,8 +8,9 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::relay::{Client, Pipe};
-use crate::socket::Socket;
+use crate::relay::Pipe;
+use crate::stream::Client;
+use crate::stream::Socket;
 
 /// A client's connection.
 #[derive(Debug)]

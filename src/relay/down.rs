@@ -13,11 +13,11 @@ use tracing::warn;
 
 use super::Relayer;
 use super::backlog::Backlog;
-use super::client::Client;
 use super::limits::Share;
 use super::spill::Spill;
 use crate::channel::{Company, Incoming, Reader};
 use crate::ssh::Pace;
+use crate::stream::Client;
 
 /// How the downward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use crate::channel::{Channel, Incoming, Reader};
+use crate::stream::Client;
 
 mod backlog;
-mod client;
 mod down;
 mod limits;
 mod pipe;
@@ -22,8 +22,6 @@ mod spill;
 mod tests;
 mod up;
 
-pub use client::Client;
-pub(crate) use client::READ_SIZE;
 pub use limits::{BacklogLimits, InvalidBacklogLimits};
 pub use pipe::Pipe;
 

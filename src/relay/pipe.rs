@@ -13,7 +13,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::client::{Client, READ_SIZE};
+use crate::stream::{Client, READ_SIZE};
 
 /// One end of a pipe. A cut at the other reads as `ConnectionReset`, never as the end of the stream.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 
-use super::client::Client;
 use crate::channel::Writer;
+use crate::stream::Client;
 
 /// How the upward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,18 +11,18 @@ use russh::{ChannelMsg, client, server};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::channel::{Channel, Incoming};
-use super::client_config::{ClientConfig, SshOptions, StrictHostKeyChecking};
-use super::handler::SessionHandler;
-use super::host_key::HostKeyPolicy;
-use super::load::Load;
-use super::observed::Observed;
-use super::pool::placement::Wish;
-use super::prompt::Prompter;
+use super::connect::transport::Transport;
+use super::session::handler::SessionHandler;
+use super::session::load::Load;
+use super::session::observed::Observed;
+use super::session::wear::Wear;
 use super::session::{Barrier, Session};
-use super::transport::Transport;
-use super::wear::Wear;
+use super::session::{Channel, Incoming};
+use super::trust::host_key::HostKeyPolicy;
 use crate::destination::Destination;
+use crate::openssh::client_config::{ClientConfig, SshOptions, StrictHostKeyChecking};
+use crate::openssh::prompt::Prompter;
+use crate::pool::placement::Wish;
 
 /// A session whose server confirms every channel, and listens wherever it is asked to: there, it has
 /// a connection to hand on at once.
@@ -78,17 +78,17 @@ impl TestSession {
     }
 
     /// The session itself.
-    pub(super) fn session(&self) -> &Arc<Session> {
+    pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
     }
 
     /// The server's end of a connection that was taken at one of its listeners.
-    pub(super) async fn forwarded(&mut self) -> Far {
+    pub(crate) async fn forwarded(&mut self) -> Far {
         self.opened.recv().await.expect("the server is there")
     }
 
     /// The port where the server was asked to listen no more.
-    pub(super) async fn cancelled(&mut self) -> u32 {
+    pub(crate) async fn cancelled(&mut self) -> u32 {
         self.cancelled.recv().await.expect("the server is there")
     }
 
@@ -205,7 +205,7 @@ impl server::Handler for Server {
 }
 
 /// What the server listens on where it is to choose.
-pub(super) const CHOSEN_PORT: u32 = 40_000;
+pub(crate) const CHOSEN_PORT: u32 = 40_000;
 
 fn server_config() -> Arc<server::Config> {
     let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");

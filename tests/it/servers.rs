@@ -6,9 +6,9 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use sockeye::app::{self, ListenerOptions, OnForwardFailure, Options, ServerOptions, Service};
+use sockeye::openssh::{Prompter, SshOptions};
 use sockeye::relay::BacklogLimits;
 use sockeye::route::{Router, Select, Via};
-use sockeye::ssh::{Prompter, SshOptions};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;

@@ -153,8 +153,8 @@ mod tests {
     use tokio::io::copy_bidirectional;
     use tokio::net::TcpListener;
 
-    use super::super::page::{self, Page};
     use super::*;
+    use crate::cli::demo::page::{self, Page};
 
     /// A proxy for one client that speaks no more than what is tested, and answers CONNECT with
     /// `status`.

@@ -9,17 +9,18 @@ use anyhow::{Context, anyhow};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use self::server::DemoServer;
 use crate::app;
-use crate::listen::ListenAddress;
+use crate::forward::ListenAddress;
+use crate::openssh::{Prompter, SshOptions};
 use crate::relay::BacklogLimits;
 use crate::route::Router;
-use crate::ssh::demo_server::DemoServer;
-use crate::ssh::{Prompter, SshOptions};
 
 use super::command::{DemoCommand, DemoUntil, default_listener};
 
 mod check;
 mod page;
+pub mod server;
 
 use check::{Front, Way};
 use page::Page;

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::destination::Destination;
+use crate::pool::PoolSize;
 use crate::route::{Outcome, Query, Select};
-use crate::ssh::PoolSize;
 
 use super::*;
 use mistakes::{MISTAKES, WARNINGS};

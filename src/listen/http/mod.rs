@@ -44,8 +44,8 @@ use super::greeting::{Expiry, Seat};
 use super::linger::linger;
 use super::road::Road;
 use super::stream::ClientStream;
-use crate::relay::Client as _;
 use crate::request::Source;
+use crate::stream::Client as _;
 
 /// A client whose first byte began an HTTP request, and its place in the house.
 pub(crate) struct Visitor {

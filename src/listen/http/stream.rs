@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::sleep;
 
 use crate::listen::stream::ClientStream;
-use crate::relay::Client;
+use crate::stream::Client;
 
 /// The socket, and whether the client took something lately.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::channel::Direct;
-use crate::socket::Socket;
+use crate::stream::Socket;
 
 /// A client, the target, and the relay between them.
 struct Short {

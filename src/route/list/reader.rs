@@ -3,11 +3,11 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::IpAddr;
 
-use super::super::addresses::{AddressSet, AddressSetBuilder, parse_prefix};
-use super::super::conditions_builder::strip_suffix_mark;
-use super::super::names::{NameSet, NameSetBuilder};
 use super::{InvalidEntry, ListError, Mistakes, Progress};
 use crate::destination::Host;
+use crate::route::addresses::{AddressSet, AddressSetBuilder, parse_prefix};
+use crate::route::conditions_builder::strip_suffix_mark;
+use crate::route::names::{NameSet, NameSetBuilder};
 
 /// Reads all entries. Goes on after a mistake, to report them all.
 pub(super) fn read(

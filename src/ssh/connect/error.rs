@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use russh::AlgorithmKind;
 
-use super::super::auth::AuthError;
-use super::super::client_config::ConfigError;
-use super::super::handler::HandlerError;
-use super::super::host_key::HostKeyError;
-use super::super::open_failure::TargetFault;
-use super::super::pool::Offence;
-use super::super::reach::ReachError;
+use super::reach::ReachError;
 use crate::destination::InvalidDestination;
+use crate::openssh::client_config::ConfigError;
+use crate::pool::Offence;
 use crate::printable::{Lines, printable};
+use crate::ssh::session::TargetFault;
+use crate::ssh::session::handler::HandlerError;
+use crate::ssh::trust::auth::AuthError;
+use crate::ssh::trust::host_key::HostKeyError;
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
@@ -180,7 +180,7 @@ pub(super) struct Circumstances {
 
 impl ConnectError {
     /// Whether it takes a person, and there was none, or none who would answer.
-    pub(in crate::ssh) fn lacked_a_person(&self) -> bool {
+    pub(crate) fn lacked_a_person(&self) -> bool {
         if let Self::Hop { failure, .. } = self {
             return failure.lacked_a_person();
         }
@@ -188,7 +188,7 @@ impl ConnectError {
     }
 
     /// How the server may take another attempt.
-    pub(in crate::ssh) fn offence(&self) -> Offence {
+    pub(crate) fn offence(&self) -> Offence {
         match self {
             Self::Reach(_)
             | Self::NoAnswer { .. }
@@ -214,7 +214,7 @@ impl ConnectError {
 
     /// What happened at a server on the way. Where that was not the fault of this one, but of one
     /// before it, that one alone is named.
-    pub(in crate::ssh) fn at_hop(self, hop: &str) -> Self {
+    pub(crate) fn at_hop(self, hop: &str) -> Self {
         match self {
             error @ (Self::Hop { .. }
             | Self::HopLost { .. }

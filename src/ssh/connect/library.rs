@@ -7,7 +7,7 @@ use std::time::Duration;
 use russh::{Limits, Preferred, client, compression};
 
 use super::Connector;
-use crate::ssh::client_config::Switch;
+use crate::openssh::client_config::Switch;
 
 impl Connector {
     /// What the library is told for a session whose channels have a `window_size` in bytes.

@@ -1,0 +1,340 @@
+//! The way to a server, and what to agree on with it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::settings::{Settings, invalid, parse_time};
+use super::{ConfigError, SshOptions, Switch};
+use crate::openssh::server_name::{InvalidServerName, ServerName};
+use crate::printable::{Lines, printable};
+
+/// How the bytes of a session get to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Over a TCP connection of our own.
+    Direct,
+    /// Over a channel of another session (`ProxyJump`, `-J`).
+    Jump(Jump),
+    /// Over the standard input and output of a program (`ProxyCommand`): what the user's shell is
+    /// to run, its tokens expanded.
+    Command(String),
+}
+
+/// The servers between here and there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jump {
+    /// In the order in which they are passed; at least one.
+    hops: JumpList,
+    /// `-F`, which `ssh` hands on to the hops. Other flags are the last server's alone.
+    config_file: Option<PathBuf>,
+}
+
+/// Servers to pass, in their order, as `-J` takes them: `[user@]host[:port]` or
+/// `ssh://[user@]host[:port]`, with commas between; `none` is the empty list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JumpList(Vec<JumpHost>);
+
+/// A server to pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct JumpHost {
+    /// As the user wrote it: `ssh` is told that.
+    text: String,
+    name: ServerName,
+}
+
+/// Why a text is no list of servers to pass.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidJumpList {
+    /// One of them is no server.
+    #[error("'{text}': {why}")]
+    Host {
+        /// What was written, escaped.
+        text: String,
+        /// What is wrong with it.
+        why: InvalidServerName,
+    },
+    /// There are more than any network needs.
+    #[error("more than {MAX_HOPS} servers to pass")]
+    TooMany,
+}
+
+/// Where a TCP connection comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Where the system thinks best.
+    Any,
+    /// An address of this machine, or its name (`BindAddress`, `-b`).
+    Address(String),
+    /// A network interface (`BindInterface`, `-B`).
+    Interface(String),
+}
+
+/// How long the keys of a session serve (`RekeyLimit`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RekeyLimit {
+    /// So many bytes; by default what suits the cipher.
+    pub bytes: Option<u64>,
+    /// So long; by default for ever.
+    pub age: Option<Duration>,
+}
+
+/// What the tokens of `ProxyCommand` and `ProxyJump` stand for.
+pub(super) struct Tokens<'a> {
+    /// `%h`.
+    pub(super) host_name: &'a str,
+    /// `%n`.
+    pub(super) name: &'a str,
+    /// `%p`.
+    pub(super) port: u16,
+    /// `%r`.
+    pub(super) user: &'a str,
+}
+
+impl Jump {
+    /// The server next to the last one, and the flags that `ssh` gives to the `ssh` that goes there:
+    /// the servers before it and the configuration file.
+    pub(crate) fn last(&self) -> (&ServerName, SshOptions) {
+        let (last, before) = self.hops.0.split_last().expect("there is one at least");
+        let jumps = (!before.is_empty()).then(|| JumpList(before.to_vec()));
+        let config_file = self.config_file.clone();
+        (&last.name, SshOptions { config_file, jumps, ..SshOptions::default() })
+    }
+}
+
+impl FromStr for JumpList {
+    type Err = InvalidJumpList;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self::default());
+        }
+        let read = |text: &str| match text.parse() {
+            Ok(name) => Ok(JumpHost { text: text.to_owned(), name }),
+            Err(why) => Err(InvalidJumpList::Host { text: printable(text, 80, Lines::One), why }),
+        };
+        let hops = text.split(',').map(read).collect::<Result<Vec<_>, _>>()?;
+        if hops.len() > MAX_HOPS {
+            return Err(InvalidJumpList::TooMany);
+        }
+        Ok(Self(hops))
+    }
+}
+
+impl fmt::Display for JumpList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (i, hop) in self.0.iter().enumerate() {
+            write!(f, "{}{}", if i == 0 { "" } else { "," }, hop.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl Tokens<'_> {
+    /// Puts them in (`ssh_config(5)`, TOKENS).
+    fn expand(&self, keyword: &'static str, text: &str) -> Result<String, ConfigError> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('%') {
+            out.push_str(before);
+            let token = after.chars().next().unwrap_or('%');
+            match token {
+                '%' if !after.is_empty() => out.push('%'),
+                'h' => out.push_str(harmless(keyword, self.host_name)?),
+                'n' => out.push_str(harmless(keyword, self.name)?),
+                'r' => out.push_str(harmless(keyword, self.user)?),
+                'p' => out.push_str(&self.port.to_string()),
+                _ => {
+                    return Err(ConfigError::Token {
+                        keyword,
+                        token: token.escape_default().to_string(),
+                    });
+                }
+            }
+            rest = after.get(token.len_utf8()..).unwrap_or_default();
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+/// A shell reads what is put in for a token, and names may come from a link that somebody clicked on:
+/// what a shell would take for more than a word is refused, as newer versions of `ssh` do.
+fn harmless<'a>(keyword: &'static str, value: &'a str) -> Result<&'a str, ConfigError> {
+    if value
+        .contains(|c: char| c.is_control() || c.is_whitespace() || "'`\"$\\;&<>|(){}".contains(c))
+    {
+        return Err(invalid(keyword, value));
+    }
+    Ok(value)
+}
+
+/// Of `ProxyJump` and `ProxyCommand` the one that was set first counts.
+pub(super) fn way(
+    settings: &Settings,
+    options: &SshOptions,
+    tokens: &Tokens<'_>,
+) -> Result<Way, ConfigError> {
+    let Some((keyword, value)) = settings.first_of(["proxyjump", "proxycommand"]) else {
+        return Ok(Way::Direct);
+    };
+    if value.is_empty() || value.eq_ignore_ascii_case("none") {
+        return Ok(Way::Direct);
+    }
+    if keyword == "proxycommand" {
+        return Ok(Way::Command(tokens.expand("ProxyCommand", value)?));
+    }
+    let hops = tokens.expand("ProxyJump", value)?.parse().map_err(ConfigError::Jump)?;
+    Ok(Way::Jump(Jump { hops, config_file: options.config_file.clone() }))
+}
+
+/// An address counts before an interface, as with `ssh`.
+pub(super) fn origin(settings: &Settings) -> Origin {
+    let set = |keyword| settings.first(keyword).filter(|v| !v.is_empty() && *v != "none");
+    match (set("bindaddress"), set("bindinterface")) {
+        (Some(address), _) => Origin::Address(address.to_owned()),
+        (None, Some(interface)) => Origin::Interface(interface.to_owned()),
+        (None, None) => Origin::Any,
+    }
+}
+
+/// Two values: bytes, perhaps with a unit, and a time; `default`, `none` or 0 for neither.
+pub(super) fn rekey_limit(settings: &Settings) -> Result<RekeyLimit, ConfigError> {
+    let value = settings.first("rekeylimit").unwrap_or("default none");
+    let unreadable = || invalid("RekeyLimit", value);
+    let mut words = value.split_whitespace();
+    let bytes = match words.next() {
+        None | Some("default" | "none") => 0,
+        Some(text) => parse_bytes(text).ok_or_else(unreadable)?,
+    };
+    let seconds = match words.next() {
+        None | Some("none") => 0,
+        Some(text) => parse_time(text).ok_or_else(unreadable)?,
+    };
+    Ok(RekeyLimit {
+        bytes: (bytes != 0).then_some(bytes),
+        age: (seconds != 0).then(|| Duration::from_secs(seconds)),
+    })
+}
+
+/// `500`, `64K`, `1G`.
+fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// Descriptors, or who shall be at the other end, passed instead of bytes.
+pub(super) fn refuse_descriptors(settings: &Settings, way: &Way) -> Result<(), ConfigError> {
+    match way {
+        Way::Command(_) if settings.switch("proxyusefdpass", Switch::Off).is_on() => {
+            Err(ConfigError::DescriptorPassing)
+        }
+        Way::Command(_) | Way::Direct | Way::Jump(_) => Ok(()),
+    }
+}
+
+/// Each hop costs a login and a round trip.
+const MAX_HOPS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKENS: Tokens<'_> =
+        Tokens { host_name: "real.host", name: "alias", port: 7, user: "me" };
+
+    fn way_of(lines: &str) -> Result<Way, ConfigError> {
+        let options = SshOptions { config_file: Some("f".into()), ..SshOptions::default() };
+        way(&Settings::from_lines(lines), &options, &TOKENS)
+    }
+
+    #[test]
+    fn the_first_of_jump_and_command_counts() {
+        for direct in
+            ["", "proxyjump none\n", "proxycommand NONE\n", "proxyjump none\nproxycommand x\n"]
+        {
+            assert_eq!(way_of(direct).expect(direct), Way::Direct, "{direct}");
+        }
+        let command =
+            way_of("proxycommand nc -q %% %h:%p %n %r\nproxyjump a\n").expect("a command");
+        assert_eq!(command, Way::Command("nc -q % real.host:7 alias me".into()));
+        let jump = way_of("proxyjump u@%n-jump:22,ssh://[::1]:24\nproxycommand x\n");
+        let Way::Jump(jump) = jump.expect("a jump") else { panic!("no jump") };
+        let (last, options) = jump.last();
+        assert_eq!((last.host.as_str(), last.port), ("::1", Some(24)));
+        assert_eq!(options.jumps.expect("one before").to_string(), "u@alias-jump:22");
+        assert_eq!(options.config_file, Some("f".into()));
+    }
+
+    #[test]
+    fn one_hop_is_reached_as_its_own_configuration_says() {
+        let Way::Jump(jump) = way_of("proxyjump a\n").expect("a jump") else { panic!("no jump") };
+        assert_eq!(jump.last().1.jumps, None);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let told = |lines: &str| way_of(lines).expect_err(lines).to_string();
+        assert!(told("proxycommand nc %d\n").contains("the token %d"));
+        assert!(told("proxycommand nc %").contains("the token %%"));
+        assert!(told("proxyjump a,,b\n").contains("is empty"));
+        assert!(told("proxyjump a:0\n").contains("from 1 to 65535"));
+        let evil = Tokens { user: "x;reboot", ..TOKENS };
+        let lines = Settings::from_lines("proxycommand nc %r\n");
+        way(&lines, &SshOptions::default(), &evil).expect_err("a shell would run it");
+        let lines = Settings::from_lines("proxycommand nc %h\n");
+        way(&lines, &SshOptions::default(), &evil).expect("it is not put in");
+    }
+
+    #[test]
+    fn lists_of_servers() {
+        let read = |text: &str| text.parse::<JumpList>();
+        assert_eq!(read("none"), Ok(JumpList::default()));
+        assert_eq!(JumpList::default().to_string(), "none");
+        assert_eq!(read("a,b:1,c@d").expect("three").to_string(), "a,b:1,c@d");
+        assert!(matches!(read(""), Err(InvalidJumpList::Host { .. })));
+        assert!(matches!(read("-x"), Err(InvalidJumpList::Host { .. })));
+        assert_eq!(read(&vec!["a"; 17].join(",")), Err(InvalidJumpList::TooMany));
+    }
+
+    #[test]
+    fn limits_of_keys() {
+        let read =
+            |value: &str| rekey_limit(&Settings::from_lines(&format!("rekeylimit {value}\n")));
+        let limit = |bytes, seconds: Option<u64>| RekeyLimit {
+            bytes,
+            age: seconds.map(Duration::from_secs),
+        };
+        for (value, expected) in [
+            ("0 0", limit(None, None)),
+            ("default none", limit(None, None)),
+            ("1073741824 3600", limit(Some(1 << 30), Some(3600))),
+            ("64M 1h", limit(Some(64 << 20), Some(3600))),
+            ("500k", limit(Some(500 << 10), None)),
+        ] {
+            assert_eq!(read(value).expect(value), expected);
+        }
+        for value in ["x", "1T", "1G x", "99999999999G"] {
+            assert!(matches!(read(value), Err(ConfigError::Invalid { .. })), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_address_counts_before_an_interface() {
+        let read = |lines: &str| origin(&Settings::from_lines(lines));
+        assert_eq!(read(""), Origin::Any);
+        assert_eq!(read("bindinterface lo\n"), Origin::Interface("lo".into()));
+        assert_eq!(read("bindinterface lo\nbindaddress ::1\n"), Origin::Address("::1".into()));
+    }
+}

@@ -1,0 +1,391 @@
+//! What `ssh` itself would do with a server: its configuration as `ssh -G` prints it, or OpenSSH's
+//! defaults where no `ssh` is installed.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::server_name::ServerName;
+
+mod algorithms;
+mod connection;
+mod forwards;
+mod local;
+mod parse;
+mod query;
+mod settings;
+mod signatures;
+#[cfg(test)]
+mod tests;
+mod unhonoured;
+
+pub use algorithms::{Algorithms, NoneAvailable};
+pub use connection::{InvalidJumpList, Jump, JumpList, Origin, RekeyLimit, Way};
+pub use forwards::ConfiguredForwards;
+
+pub(crate) use algorithms::{HostKeyOrder, HostKeyTypes};
+pub(crate) use signatures::SIGNATURES;
+
+/// The flags of a command line that change what `ssh` would do. They are handed on to `ssh -G`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SshOptions {
+    /// `-F`: the configuration file instead of the user's and the system's.
+    pub config_file: Option<PathBuf>,
+    /// `-o`, each `Key=Value` or `Key Value`, in their order; the first of a key counts.
+    pub options: Vec<String>,
+    /// `-p`. It counts before the port of the server's name, as with `ssh`.
+    pub port: Option<u16>,
+    /// `-l`. It counts before the user of the server's name, as with `ssh`.
+    pub user: Option<String>,
+    /// `-i`, in their order. They are tried before those of the configuration.
+    pub identities: Vec<PathBuf>,
+    /// `-4` or `-6`.
+    pub address_family: Option<AddressFamily>,
+    /// `-J`.
+    pub jumps: Option<JumpList>,
+    /// `-b`.
+    pub bind_address: Option<String>,
+    /// `-B`.
+    pub bind_interface: Option<String>,
+    /// `-C`.
+    pub compression: Switch,
+    /// `-c`.
+    pub ciphers: Option<String>,
+    /// `-m`.
+    pub macs: Option<String>,
+}
+
+/// What `ssh` would do with one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// The host as the user typed it, perhaps an alias.
+    pub name: String,
+    /// The host to connect to (`HostName`), in lower case.
+    pub host_name: String,
+    /// The port to connect to, 1 to 65535, 22 by default (`Port`).
+    pub port: u16,
+    /// The user to log in as (`User`).
+    pub user: String,
+    /// Private keys to try, in their order (`IdentityFile`, `-i`).
+    pub identity_files: Vec<IdentityFile>,
+    /// User certificates to try (`CertificateFile`). When there are none, those beside the identity
+    /// files (`-cert.pub`) are.
+    pub certificate_files: Vec<PathBuf>,
+    /// Whether the agent's keys are tried only when they belong to an identity file
+    /// (`IdentitiesOnly`).
+    pub identities_only: Switch,
+    /// The signature algorithms that keys are tried with, by their names and in the order of
+    /// preference (`PubkeyAcceptedAlgorithms`).
+    pub pubkey_accepted_algorithms: Vec<String>,
+    /// RSA keys with fewer bits do not count, the server's or our own; 1024 by default
+    /// (`RequiredRSASize`).
+    pub required_rsa_size: u32,
+    /// The agent to ask (`IdentityAgent`).
+    pub identity_agent: IdentityAgent,
+    /// Where host keys are on record; new ones go to the first (`UserKnownHostsFile`).
+    pub user_known_hosts_files: Vec<PathBuf>,
+    /// Where the system keeps host keys; never written (`GlobalKnownHostsFile`).
+    pub global_known_hosts_files: Vec<PathBuf>,
+    /// The name to look up in those files instead of the host's (`HostKeyAlias`).
+    pub host_key_alias: Option<String>,
+    /// What to do about a host key that is not on record (`StrictHostKeyChecking`).
+    pub strict_host_key_checking: StrictHostKeyChecking,
+    /// Whether names are hashed when they are put on record (`HashKnownHosts`).
+    pub hash_known_hosts: Switch,
+    /// Whether the record follows the keys that a server announces (`UpdateHostKeys`).
+    pub update_host_keys: UpdateHostKeys,
+    /// Files of keys that no server may show (`RevokedHostKeys`).
+    pub revoked_host_keys: Vec<PathBuf>,
+    /// The signatures that count under a host certificate (`CASignatureAlgorithms`); `None` is
+    /// OpenSSH's default, which has no SHA-1.
+    pub ca_signature_algorithms: Option<Vec<String>>,
+    /// How long connecting and the handshake may take; `None` is the caller's default
+    /// (`ConnectTimeout`).
+    pub connect_timeout: Option<Duration>,
+    /// How often a silent server is probed; `None` is the caller's default
+    /// (`ServerAliveInterval`, whose 0 is "never" to `ssh`).
+    pub server_alive_interval: Option<Duration>,
+    /// After how many probes without an answer the server is lost, 3 by default
+    /// (`ServerAliveCountMax`).
+    pub server_alive_count_max: u32,
+    /// How to get there (`ProxyJump`, `ProxyCommand`).
+    pub way: Way,
+    /// Where connections come from (`BindAddress`, `BindInterface`).
+    pub origin: Origin,
+    /// How often to try, a second apart, before it counts as a failure; 1 by default
+    /// (`ConnectionAttempts`).
+    pub connection_attempts: u32,
+    /// Whether the system looks after silent connections (`TCPKeepAlive`).
+    pub tcp_keep_alive: Switch,
+    /// What to offer in the key exchange (`KexAlgorithms`, `Ciphers`, `MACs`, `HostKeyAlgorithms`).
+    pub algorithms: Algorithms,
+    /// Whether data is compressed (`Compression`, `-C`).
+    pub compression: Switch,
+    /// How long the keys of a session serve (`RekeyLimit`).
+    pub rekey_limit: RekeyLimit,
+    /// Which addresses of the server are tried (`AddressFamily`).
+    pub address_family: AddressFamily,
+    /// Whether nobody may be asked anything (`BatchMode`).
+    pub batch_mode: Switch,
+    /// Whether keys are tried (`PubkeyAuthentication`).
+    pub pubkey_authentication: Switch,
+    /// Whether questions of the server are answered (`KbdInteractiveAuthentication`).
+    pub kbd_interactive_authentication: Switch,
+    /// Whether a password is tried (`PasswordAuthentication`).
+    pub password_authentication: Switch,
+    /// The methods in the order to try them (`PreferredAuthentications`); those that we do not
+    /// know are left out.
+    pub preferred_authentications: Vec<AuthMethod>,
+    /// How often a password is asked for, 3 by default (`NumberOfPasswordPrompts`).
+    pub number_of_password_prompts: u32,
+    /// The forwards that the configuration sets (`LocalForward` and its like).
+    pub forwards: ConfiguredForwards,
+}
+
+/// Where a [`ClientConfig`] comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigSource {
+    /// `ssh -G` told it.
+    Ssh,
+    /// There is no `ssh`: the flags and OpenSSH's defaults, without any configuration file. Worth
+    /// a word to the user, once.
+    Defaults,
+}
+
+/// A private key to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityFile {
+    /// Where the private key is; its public half may be beside it with `.pub`.
+    pub path: PathBuf,
+    /// Whether somebody named it.
+    pub origin: IdentityOrigin,
+}
+
+/// Whether somebody named a key file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityOrigin {
+    /// By `-i` or `IdentityFile`: worth a warning when it is missing.
+    Named,
+    /// One of the names that OpenSSH tries by itself: most of them are missing on any machine.
+    Default,
+}
+
+/// Which agent is asked for keys and signatures (`IdentityAgent`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityAgent {
+    /// None.
+    None,
+    /// The one at this socket.
+    Socket(PathBuf),
+}
+
+/// What to do about a host key that is not on record. A key that differs from the recorded one is
+/// refused with each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrictHostKeyChecking {
+    /// Refuse it.
+    Yes,
+    /// Ask a person; refuse it when nobody can be asked. OpenSSH's default.
+    Ask,
+    /// Take it and put it on record.
+    AcceptNew,
+    /// As `AcceptNew`: where `ssh` would go on with a changed key, we do not.
+    No,
+}
+
+/// Whether the record of host keys follows what a server announces, once it has proved that it has
+/// the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateHostKeys {
+    /// Yes. OpenSSH's default, where `UserKnownHostsFile` is the default, too.
+    Yes,
+    /// When a person says so.
+    Ask,
+    /// No.
+    No,
+}
+
+/// A yes or no of the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// Yes.
+    On,
+    /// No.
+    #[default]
+    Off,
+}
+
+/// Which addresses of a server are tried (`AddressFamily`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressFamily {
+    /// Both. OpenSSH's default.
+    Any,
+    /// IPv4 only.
+    Inet,
+    /// IPv6 only.
+    Inet6,
+}
+
+/// A way to log in that we know (RFC 4252, RFC 4256).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AuthMethod {
+    /// A key, of a file or an agent.
+    PublicKey,
+    /// Questions of the server, answered by a person.
+    KeyboardInteractive,
+    /// A password.
+    Password,
+}
+
+/// Why it is not known what `ssh` would do, or cannot be done here.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// `ssh -G` refused the flags or a configuration file, in its own words.
+    #[error("{0}")]
+    Refused(String),
+    /// `ssh` is there, but did not run.
+    #[error("running 'ssh -G' failed")]
+    Run(#[source] std::io::Error),
+    /// `ssh -G` did not end in time; a `Match exec` of the configuration may hang.
+    #[error("'ssh -G' did not answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The configuration asks for what is not done here. Connecting without it would be something
+    /// else than was asked for.
+    #[error("{keyword} is set for {host}, but not supported here; {remedy}")]
+    Unsupported {
+        /// The server, as the user typed it.
+        host: String,
+        /// The keyword of `ssh_config`.
+        keyword: &'static str,
+        /// What the user can do.
+        remedy: &'static str,
+    },
+    /// A value that cannot be read.
+    #[error("{keyword} has a value that cannot be read: '{value}'")]
+    Invalid {
+        /// The keyword of `ssh_config`.
+        keyword: &'static str,
+        /// Its value, escaped.
+        value: String,
+    },
+    /// A forward of the configuration that cannot be read.
+    #[error(
+        "{keyword} '{value}': {why} (-o ClearAllForwardings=yes leaves out the forwards of the \
+         configuration)"
+    )]
+    Forward {
+        /// The keyword of `ssh_config`.
+        keyword: &'static str,
+        /// Its value, escaped.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The servers to pass cannot be read.
+    #[error("ProxyJump: {0}; a list looks like user@first:22,second")]
+    Jump(InvalidJumpList),
+    /// Of a configured list nothing is left.
+    #[error(transparent)]
+    NoAlgorithm(#[from] NoneAvailable),
+    /// A token that `ssh` has not in this place.
+    #[error("{keyword} has the token %{token}; those that it can have are %%, %h, %n, %p and %r")]
+    Token {
+        /// The keyword of `ssh_config`.
+        keyword: &'static str,
+        /// The character, escaped.
+        token: String,
+    },
+    /// A proxy command that would pass a descriptor.
+    #[error(
+        "ProxyUseFdpass is not supported: have the ProxyCommand carry the data itself, or use \
+         ProxyJump"
+    )]
+    DescriptorPassing,
+    /// A configuration file was named, and only `ssh` can read it.
+    #[error("-F needs the program ssh, which is not installed")]
+    NeedsSsh,
+    /// Neither the flags nor the environment (USER, LOGNAME) tell a user name.
+    #[error("no user name: give one as user@host or with -l")]
+    NoUser,
+}
+
+impl ClientConfig {
+    /// Finds out what `ssh` would do with `name`: runs `ssh -G`, never through a shell.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Unsupported`] when the configuration has something without which a connection
+    /// would not be the one that was asked for.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends `ssh`.
+    pub async fn query(
+        name: &ServerName,
+        options: &SshOptions,
+    ) -> Result<(Self, ConfigSource), ConfigError> {
+        match query::run_ssh("ssh", name, options).await? {
+            Some(output) => {
+                let usual = query::usual("ssh").await?;
+                let local = local::Local::from_environment();
+                Ok((parse::parse(&output, usual, name, options, &local)?, ConfigSource::Ssh))
+            }
+            None => Self::without_ssh(name, options),
+        }
+    }
+
+    /// What the flags and OpenSSH's defaults alone say, without any configuration file.
+    pub(crate) fn without_ssh(
+        name: &ServerName,
+        options: &SshOptions,
+    ) -> Result<(Self, ConfigSource), ConfigError> {
+        let local = local::Local::from_environment();
+        Ok((parse::defaults(name, options, &local)?, ConfigSource::Defaults))
+    }
+}
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+impl AddressFamily {
+    /// Whether an address is of this family.
+    pub(crate) fn admits(self, address: &SocketAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Inet => address.is_ipv4(),
+            Self::Inet6 => address.is_ipv6(),
+        }
+    }
+}
+
+impl fmt::Display for AddressFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "IP",
+            Self::Inet => "IPv4",
+            Self::Inet6 => "IPv6",
+        })
+    }
+}
+
+impl AuthMethod {
+    /// Its name on the wire and in `PreferredAuthentications`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PublicKey => "publickey",
+            Self::KeyboardInteractive => "keyboard-interactive",
+            Self::Password => "password",
+        }
+    }
+}
+
+impl fmt::Display for AuthMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,164 @@
+//! Asks `ssh` itself.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use super::{AddressFamily, ConfigError, SshOptions};
+use crate::openssh::server_name::ServerName;
+use crate::printable::{Lines, printable};
+
+/// What `ssh -G` prints, or `None` where there is no such program.
+pub(super) async fn run_ssh(
+    program: &str,
+    name: &ServerName,
+    options: &SshOptions,
+) -> Result<Option<String>, ConfigError> {
+    let mut command = Command::new(program);
+    command
+        .args(arguments(name, options))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let output = match tokio::time::timeout(LIMIT, command.output()).await {
+        Err(_) => return Err(ConfigError::TimedOut(LIMIT)),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Ok(Err(error)) => return Err(ConfigError::Run(error)),
+        Ok(Ok(output)) => output,
+    };
+    let said = String::from_utf8_lossy(&output.stderr).replace("\r\n", "\n");
+    let said = printable(said.trim_end(), MAX_MESSAGE, Lines::Many);
+    if output.status.success() {
+        if !said.is_empty() {
+            tracing::debug!(said, "ssh -G");
+        }
+        return Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()));
+    }
+    if said.is_empty() {
+        return Err(ConfigError::Refused(format!("'ssh -G' failed: {}", output.status)));
+    }
+    Err(ConfigError::Refused(said))
+}
+
+/// What `ssh -G` prints where nobody has configured anything: what differs from it, somebody wanted.
+/// Asked once.
+pub(super) async fn usual(program: &str) -> Result<&'static str, ConfigError> {
+    static USUAL: OnceCell<String> = OnceCell::const_new();
+    let ask = async || {
+        let name = ServerName { user: None, host: "localhost".into(), port: None };
+        let nothing = SshOptions { config_file: Some("none".into()), ..SshOptions::default() };
+        Ok(run_ssh(program, &name, &nothing).await?.unwrap_or_default())
+    };
+    USUAL.get_or_try_init(ask).await.map(String::as_str)
+}
+
+/// The first of each option counts for `ssh`, so the flags stand before the name's user and port.
+fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
+    // No command and no terminal, so that `Match sessiontype` sees what we are.
+    let mut out: Vec<OsString> = ["-G", "-N", "-T"].map(Into::into).into();
+    let mut push = |flag: &str, value: OsString| out.extend([flag.into(), value]);
+    if let Some(file) = &options.config_file {
+        push("-F", file.into());
+    }
+    if let Some(port) = options.port {
+        push("-p", port.to_string().into());
+    }
+    if let Some(user) = &options.user {
+        push("-l", user.into());
+    }
+    for file in &options.identities {
+        push("-i", file.into());
+    }
+    // Before the options: `ssh` takes no -J after an option that sets a way.
+    if let Some(jumps) = &options.jumps {
+        push("-J", jumps.to_string().into());
+    }
+    let texts = [
+        ("-b", &options.bind_address),
+        ("-B", &options.bind_interface),
+        ("-c", &options.ciphers),
+        ("-m", &options.macs),
+    ];
+    for (flag, value) in texts {
+        if let Some(value) = value {
+            push(flag, value.into());
+        }
+    }
+    for option in &options.options {
+        push("-o", option.into());
+    }
+    if let Some(user) = &name.user {
+        push("-l", user.into());
+    }
+    if let Some(port) = name.port {
+        push("-p", port.to_string().into());
+    }
+    if options.compression.is_on() {
+        out.push("-C".into());
+    }
+    match options.address_family {
+        Some(AddressFamily::Inet) => out.push("-4".into()),
+        Some(AddressFamily::Inet6) => out.push("-6".into()),
+        Some(AddressFamily::Any) | None => {}
+    }
+    out.extend(["--".into(), name.host.clone().into()]);
+    out
+}
+
+/// `ssh -G` takes milliseconds; a `Match exec` or a canonical name may take a while.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Characters of an error of `ssh` that are shown.
+const MAX_MESSAGE: usize = 2000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openssh::client_config::Switch;
+
+    fn texts(name: &str, options: &SshOptions) -> Vec<String> {
+        let name = name.parse().expect(name);
+        let texts = arguments(&name, options).into_iter();
+        texts.map(|a| a.into_string().expect("UTF-8")).collect()
+    }
+
+    #[test]
+    fn the_host_stands_behind_the_flags_and_a_double_dash() {
+        assert_eq!(texts("host", &SshOptions::default()), ["-G", "-N", "-T", "--", "host"]);
+        let options = SshOptions {
+            config_file: Some("my config".into()),
+            options: vec!["Port=1".into(), "User=; rm -rf /".into()],
+            port: Some(2),
+            user: Some("-oProxyCommand=x".into()),
+            identities: vec!["-i".into(), "b".into()],
+            address_family: Some(AddressFamily::Inet6),
+            jumps: Some("u@a:1,ssh://[::1]:2".parse().expect("two hops")),
+            bind_address: Some("-x".into()),
+            compression: Switch::On,
+            macs: Some("m".into()),
+            ..SshOptions::default()
+        };
+        let expected = "-G|-N|-T|-F|my config|-p|2|-l|-oProxyCommand=x|-i|-i|-i|b|\
+                        -J|u@a:1,ssh://[::1]:2|-b|-x|-m|m|-o|Port=1|-o|\
+                        User=; rm -rf /|-l|me|-p|3|-C|-6|--|host";
+        assert_eq!(texts("me@host:3", &options).join("|"), expected);
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_not_an_error() {
+        let name = "host".parse().expect("a name");
+        let told = run_ssh("no-such-program-here", &name, &SshOptions::default()).await;
+        assert!(matches!(told, Ok(None)), "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn a_failure_without_a_word_still_says_something() {
+        let name = "host".parse().expect("a name");
+        let told = run_ssh("false", &name, &SshOptions::default()).await;
+        assert!(matches!(&told, Err(ConfigError::Refused(e)) if e.contains("ssh -G")), "{told:?}");
+    }
+}

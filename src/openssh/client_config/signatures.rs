@@ -1,0 +1,132 @@
+//! `PubkeyAcceptedAlgorithms`: which signatures keys are tried with.
+
+use super::ConfigError;
+use super::settings::{Settings, invalid};
+
+/// The algorithms in the order of preference. `ssh -G` prints them one by one; on a command line
+/// they may also change the default list.
+pub(super) fn accepted(settings: &Settings) -> Result<Vec<String>, ConfigError> {
+    // The second is the name that OpenSSH before 8.5 has for it.
+    let keywords = ["pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes"];
+    match keywords.into_iter().find_map(|keyword| settings.first(keyword)) {
+        None => Ok(default().map(str::to_owned).collect()),
+        Some(value) => change(value).ok_or_else(|| invalid("PubkeyAcceptedAlgorithms", value)),
+    }
+}
+
+/// What a value makes of the default list (`ssh_config(5)`): `+` adds at the end, `-` takes out, `^`
+/// puts in front, and anything else stands alone.
+fn change(value: &str) -> Option<Vec<String>> {
+    let operator = value.chars().next().filter(|c| "+-^".contains(*c));
+    let names = value.strip_prefix(['+', '-', '^']).unwrap_or(value);
+    if names.split(',').any(|name| name.trim().is_empty()) {
+        return None;
+    }
+    let listed = || names.split(',').map(|name| name.trim().to_owned());
+    let default = || default().map(str::to_owned);
+    let mut list: Vec<String> = match operator {
+        None => listed().collect(),
+        Some('+') => default().chain(listed()).collect(),
+        Some('^') => listed().chain(default()).collect(),
+        Some(_) => default().filter(|name| !listed().any(|p| matches(&p, name))).collect(),
+    };
+    let mut seen = std::collections::HashSet::new();
+    list.retain(|name| seen.insert(name.clone()));
+    Some(list)
+}
+
+/// Whether `name` is what `pattern` says, in which `*` stands for anything and `?` for one character.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut rest = pattern.chars();
+    match rest.next() {
+        None => name.is_empty(),
+        Some('*') => {
+            let tails = name.char_indices().map(|(at, _)| at).chain([name.len()]);
+            tails.into_iter().any(|at| matches(rest.as_str(), &name[at..]))
+        }
+        Some(wanted) => {
+            let mut of_name = name.chars();
+            let first = of_name.next();
+            first.is_some_and(|c| wanted == '?' || wanted == c)
+                && matches(rest.as_str(), of_name.as_str())
+        }
+    }
+}
+
+/// OpenSSH's default (`ssh_config(5)`): certificates first.
+fn default() -> impl Iterator<Item = &'static str> {
+    CERTIFICATES.into_iter().chain(SIGNATURES)
+}
+
+const CERTIFICATES: [&str; 8] = [
+    "ssh-ed25519-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+    "sk-ssh-ed25519-cert-v01@openssh.com",
+    "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "rsa-sha2-512-cert-v01@openssh.com",
+    "rsa-sha2-256-cert-v01@openssh.com",
+];
+
+/// The signatures of plain keys: none with SHA-1. OpenSSH's default of `CASignatureAlgorithms` is
+/// the same.
+pub(crate) const SIGNATURES: [&str; 8] = [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(options: &[&str]) -> Result<Vec<String>, ConfigError> {
+        let options: Vec<String> = options.iter().map(|o| (*o).to_owned()).collect();
+        accepted(&Settings::from_options(&options))
+    }
+
+    #[test]
+    fn a_list_stands_alone_and_the_operators_change_the_default() {
+        assert!(of(&[]).expect("the default").into_iter().eq(default()));
+        let only = of(&["PubkeyAcceptedAlgorithms=rsa-sha2-256,ssh-ed25519"]);
+        assert_eq!(only.expect("a list"), ["rsa-sha2-256", "ssh-ed25519"]);
+        let old = of(&["PubkeyAcceptedKeyTypes ssh-ed25519"]);
+        assert_eq!(old.expect("the old name"), ["ssh-ed25519"]);
+
+        let more = of(&["PubkeyAcceptedAlgorithms=+ssh-rsa,ssh-ed25519"]).expect("added");
+        assert_eq!((more.len(), more.last().map(String::as_str)), (17, Some("ssh-rsa")));
+        let first = of(&["PubkeyAcceptedAlgorithms=^rsa-sha2-256"]).expect("in front");
+        assert_eq!((first.len(), first[0].as_str()), (16, "rsa-sha2-256"));
+        let less = of(&["PubkeyAcceptedAlgorithms=-*-cert-v01@openssh.com,rsa-sha2-???"]);
+        let left = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384"];
+        assert_eq!(less.expect("taken out")[..3], left);
+    }
+
+    #[test]
+    fn an_empty_name_is_refused() {
+        for value in ["", "a,,b", "+", "-,"] {
+            let told = of(&[&format!("PubkeyAcceptedAlgorithms={value}")]);
+            assert!(matches!(told, Err(ConfigError::Invalid { .. })), "{value:?}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, expected) in [
+            ("*", "", true),
+            ("a*c", "abbc", true),
+            ("a*c", "ac", true),
+            ("a*c", "ab", false),
+            ("a?", "ab", true),
+            ("a?", "a", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

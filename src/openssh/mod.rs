@@ -1,0 +1,15 @@
+//! What is taken from OpenSSH's client and needs no session: how a server is named, what `ssh_config`
+//! says of it, and how a person is asked.
+
+pub(crate) mod client_config;
+pub(crate) mod prompt;
+pub(crate) mod server_name;
+
+pub use client_config::{
+    AddressFamily, Algorithms, AuthMethod, ClientConfig, ConfigError, ConfigSource,
+    ConfiguredForwards, IdentityAgent, IdentityFile, IdentityOrigin, InvalidJumpList, Jump,
+    JumpList, NoneAvailable, Origin, RekeyLimit, SshOptions, StrictHostKeyChecking, Switch,
+    UpdateHostKeys, Way,
+};
+pub use prompt::{PromptError, Prompter};
+pub use server_name::{InvalidServerName, ServerName};

@@ -1,0 +1,309 @@
+//! Asks a person: on the terminal, by the program in `SSH_ASKPASS`, or nobody.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zeroize::Zeroizing;
+
+use crate::printable::{Lines, printable};
+
+mod askpass;
+mod terminal;
+#[cfg(test)]
+mod tests;
+
+/// Who is asked for passwords, passphrases and about host keys. Clones ask the same person, one
+/// question at a time.
+#[derive(Clone, Debug)]
+pub struct Prompter {
+    shared: Arc<Shared>,
+    asks: Asks,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// There is no terminal and no `SSH_ASKPASS`, or nobody may be asked (`BatchMode`).
+    #[error("nobody can be asked")]
+    Nobody,
+    /// The person did not answer: end of input, Ctrl-C, or Cancel.
+    #[error("the question was not answered")]
+    Cancelled,
+    /// Asking failed.
+    #[error("asking failed: {0}")]
+    Failed(#[from] io::Error),
+}
+
+#[derive(Debug)]
+struct Shared {
+    way: Mutex<Way>,
+    /// Held for as long as somebody is being asked.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    waiting: AtomicUsize,
+}
+
+/// Whether one of the clones asks at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    /// As all of them.
+    AsShared,
+    /// Not this one.
+    Never,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    Person(Environment),
+    Nobody,
+    #[cfg(test)]
+    Script(Arc<Mutex<Script>>),
+}
+
+/// The variables that say how a person is asked (`ssh(1)`, ENVIRONMENT).
+#[derive(Clone, Debug, Default)]
+struct Environment {
+    /// `SSH_ASKPASS`.
+    program: Option<PathBuf>,
+    /// `SSH_ASKPASS_REQUIRE`.
+    require: Require,
+    /// `DISPLAY` or `WAYLAND_DISPLAY`.
+    display: Display,
+    ground: Ground,
+}
+
+/// Whether the terminal is still ours to ask on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ground {
+    #[default]
+    Fore,
+    /// The program has gone to the background.
+    Back,
+}
+
+/// `SSH_ASKPASS_REQUIRE`: when the program is asked in place of the terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Require {
+    /// Unset: when there is no terminal, and there is a display.
+    #[default]
+    Unset,
+    /// Not at all.
+    Never,
+    /// When there is a display.
+    Prefer,
+    /// Always.
+    Force,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Display {
+    #[default]
+    Missing,
+    Present,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Terminal {
+    Missing,
+    Present,
+}
+
+/// Where a question goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Means {
+    Terminal,
+    Program(PathBuf),
+    Nobody,
+}
+
+/// What kind of answer is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    /// Typed without an echo.
+    Secret,
+    /// Typed visibly.
+    Line,
+    /// A yes or a no, or something typed visibly.
+    Confirm,
+}
+
+/// The answers of a test, and what was asked.
+#[cfg(test)]
+#[derive(Debug, Default)]
+struct Script {
+    answers: std::collections::VecDeque<String>,
+    asked: Vec<String>,
+}
+
+/// Counts a question while it is open.
+pub(crate) struct Waiting<'a>(&'a AtomicUsize);
+
+impl Prompter {
+    /// Asks as `ssh` would: on `/dev/tty`, or by the program in `SSH_ASKPASS` as
+    /// `SSH_ASKPASS_REQUIRE`, `DISPLAY` and `WAYLAND_DISPLAY` say.
+    pub fn from_environment() -> Self {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let display = set("DISPLAY").or_else(|| set("WAYLAND_DISPLAY"));
+        let require = match set("SSH_ASKPASS_REQUIRE").as_ref().and_then(|v| v.to_str()) {
+            Some("never") => Require::Never,
+            Some("prefer") => Require::Prefer,
+            Some("force") => Require::Force,
+            _ => Require::Unset,
+        };
+        Self::with(Way::Person(Environment {
+            program: set("SSH_ASKPASS").map(PathBuf::from),
+            require,
+            display: display.map_or(Display::Missing, |_| Display::Present),
+            ground: Ground::Fore,
+        }))
+    }
+
+    /// Asks nobody: every question is [`PromptError::Nobody`].
+    pub fn nobody() -> Self {
+        Self::with(Way::Nobody)
+    }
+
+    /// One that asks nobody, but knows of the questions of the others.
+    pub(crate) fn silent(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), asks: Asks::Never }
+    }
+
+    /// From now on nobody is asked on the terminal: the program goes into the background. The program
+    /// in `SSH_ASKPASS` may still ask. A question that is open stays open.
+    pub fn detach(&self) {
+        let mut way = self.shared.way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Way::Person(environment) = &mut *way {
+            environment.ground = Ground::Back;
+        }
+    }
+
+    /// Whether somebody can be asked now.
+    pub fn can_ask(&self) -> bool {
+        match self.way() {
+            Way::Nobody => false,
+            Way::Person(environment) => environment.means(terminal::presence()) != Means::Nobody,
+            #[cfg(test)]
+            Way::Script(_) => true,
+        }
+    }
+
+    /// Whether a question is open. A deadline for the server must not run out meanwhile: a person
+    /// takes longer than a handshake.
+    pub fn is_waiting(&self) -> bool {
+        self.shared.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Counts as an open question until it is dropped: another program, such as an agent, may be
+    /// asking a person for us.
+    pub(crate) fn asked_elsewhere(&self) -> Waiting<'_> {
+        Waiting::count(&self.shared.waiting)
+    }
+
+    /// Asks for a password or a passphrase, typed without an echo.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the terminal its echo back and ends an `SSH_ASKPASS` program. A
+    /// thread that reads the terminal stays until a line is typed, which is lost; the next
+    /// question waits for that. It does not keep the process alive.
+    pub(crate) async fn secret(&self, text: &str) -> Result<Zeroizing<String>, PromptError> {
+        self.ask(Question::Secret, text).await
+    }
+
+    /// Asks for something that may be seen, such as the answer to a server's question.
+    pub(crate) async fn line(&self, text: &str) -> Result<Zeroizing<String>, PromptError> {
+        self.ask(Question::Line, text).await
+    }
+
+    /// Asks for a yes or a no, or for something typed in its place. `SSH_ASKPASS` is told by
+    /// `SSH_ASKPASS_PROMPT=confirm`; its OK is an answer of "yes".
+    pub(crate) async fn confirm(&self, text: &str) -> Result<Zeroizing<String>, PromptError> {
+        self.ask(Question::Confirm, text).await
+    }
+
+    async fn ask(&self, question: Question, text: &str) -> Result<Zeroizing<String>, PromptError> {
+        let _waiting = Waiting::count(&self.shared.waiting);
+        let text = printable(text, MAX_QUESTION, Lines::Many);
+        let turn = Arc::clone(&self.shared.turn).lock_owned().await;
+        // Only now: `detach` may have been called while another question was open.
+        match self.way() {
+            Way::Nobody => Err(PromptError::Nobody),
+            Way::Person(environment) => match environment.means(terminal::presence()) {
+                Means::Terminal => terminal::ask(question, text, turn).await,
+                Means::Program(program) => askpass::ask(&program, question, &text).await,
+                Means::Nobody => Err(PromptError::Nobody),
+            },
+            #[cfg(test)]
+            Way::Script(script) => {
+                let mut script = script.lock().expect("no panic in tests");
+                script.asked.push(text);
+                script.answers.pop_front().map(Zeroizing::new).ok_or(PromptError::Cancelled)
+            }
+        }
+    }
+
+    fn with(way: Way) -> Self {
+        let turn = Arc::default();
+        let shared = Arc::new(Shared { way: Mutex::new(way), turn, waiting: 0.into() });
+        Self { shared, asks: Asks::AsShared }
+    }
+
+    fn way(&self) -> Way {
+        if self.asks == Asks::Never {
+            return Way::Nobody;
+        }
+        self.shared.way.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers by itself, for tests; then every question is [`PromptError::Cancelled`].
+    #[cfg(test)]
+    pub(crate) fn scripted(answers: &[&str]) -> Self {
+        let answers = answers.iter().map(|a| (*a).to_owned()).collect();
+        Self::with(Way::Script(Arc::new(Mutex::new(Script { answers, asked: Vec::new() }))))
+    }
+
+    /// What was asked so far.
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> Vec<String> {
+        match self.way() {
+            Way::Script(script) => script.lock().expect("no panic in tests").asked.clone(),
+            way => panic!("only a script knows: {way:?}"),
+        }
+    }
+}
+
+impl Environment {
+    /// As `ssh` chooses (`ssh(1)`, `SSH_ASKPASS_REQUIRE`).
+    fn means(&self, terminal: Terminal) -> Means {
+        let program = self.program.clone().map(Means::Program);
+        let with_display = program.clone().filter(|_| self.display == Display::Present);
+        let usable = terminal == Terminal::Present && self.ground == Ground::Fore;
+        let by_terminal = usable.then_some(Means::Terminal);
+        let choice = match self.require {
+            Require::Force => program.or(by_terminal),
+            Require::Prefer => with_display.or(by_terminal),
+            Require::Unset => by_terminal.or(with_display),
+            Require::Never => by_terminal,
+        };
+        choice.unwrap_or(Means::Nobody)
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn count(open: &'a AtomicUsize) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(open)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Characters of a question that are shown.
+const MAX_QUESTION: usize = 4000;
+/// Bytes of an answer that are read.
+const MAX_ANSWER: usize = 4096;

@@ -1,0 +1,357 @@
+//! The sessions to one server.
+//!
+//! A session's life:
+//!
+//! ```text
+//! connecting ──► ready ──► draining ──► closed
+//!      │           └─────────────────────▲
+//!      └── failed (back-off, then again)
+//! ```
+//!
+//! - **connecting**: at most two at a time to one server. Only the driver connects.
+//! - **ready**: takes new channels, as [`placement`] says.
+//! - **draining**: too old, has carried too much, or has a window made for a nearer server: takes none,
+//!   and is closed when the last channel is. A session above the minimum that has been empty for a
+//!   minute goes the same way.
+//! - **closed**: by us, by the server, or because it did not answer ([`monitor`](super::monitor)).
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::driver::Driver;
+use self::names::ResolvedNames;
+use self::placement::{Growth, View, Wish};
+use crate::ssh::connect::{ConnectError, Connector};
+use crate::ssh::session::Channel;
+use crate::ssh::session::OpenError;
+use crate::ssh::session::Session;
+use crate::target::Target;
+
+mod driver;
+mod first;
+pub(crate) mod jump;
+pub(crate) mod monitor;
+mod names;
+mod pace;
+pub mod placement;
+mod size;
+mod standing;
+mod told;
+mod wake;
+
+pub use first::{FirstAttempt, FirstSession};
+pub use jump::{Carry, JumpHosts};
+pub(crate) use pace::{Backoff, Offence};
+pub use size::{InvalidPoolSize, PoolSize};
+pub use standing::{Burden, Standing};
+
+/// A handle to the pool.
+#[derive(Clone, Debug)]
+pub struct Pool(Arc<Shared>);
+
+/// A session that a request was given.
+#[derive(Debug)]
+pub struct Placed {
+    session: Arc<Session>,
+    wish: Wish,
+    pool: Arc<Shared>,
+}
+
+/// What the handles and the driver share.
+#[derive(Debug)]
+struct Shared {
+    connector: Connector,
+    sessions: Mutex<Vec<Arc<Session>>>,
+    status: Mutex<Status>,
+    names: ResolvedNames,
+    /// Told to requests that wait: there is another session, or none can be had.
+    changed: Notify,
+    /// Told to the driver: another session is wanted.
+    wanted: Notify,
+    /// No more channels.
+    retired: CancellationToken,
+    stop: CancellationToken,
+    driver: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// There is no session, and another attempt to have one has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoSession;
+
+/// Why there is no session, and who waits for one.
+#[derive(Debug, Default)]
+struct Status {
+    reason: String,
+    /// Attempts that failed while no session was there.
+    failures: usize,
+    /// Requests that wait for a session.
+    waiting: usize,
+    /// Listeners that wait for a session to be on.
+    listeners: usize,
+    /// There is none, and the last attempt to get one failed, or nobody may make one.
+    down: bool,
+}
+
+impl Pool {
+    /// Opens the first session, so that what is wrong is known now, and keeps the pool from then on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-way, the connection is cut and nothing stays behind.
+    pub async fn start(
+        connector: Connector,
+        size: Option<PoolSize>,
+    ) -> Result<(Self, FirstSession), ConnectError> {
+        let (pool, first) = Self::begin(connector, size);
+        let ends_unless_up = pool.0.stop.clone().drop_guard();
+        let first = first.outcome().await?;
+        ends_unless_up.disarm();
+        Ok((pool, first))
+    }
+
+    /// Begins to open the first session, and keeps the pool from now on whatever comes of that. The
+    /// first attempt may ask a person. Where it fails, more follow: at once when there is a request,
+    /// and without one unless the server, or its host key, was the obstacle.
+    ///
+    /// Without a `size`, a server whose login needs a person gets one session, and any other the
+    /// default.
+    pub fn begin(mut connector: Connector, size: Option<PoolSize>) -> (Self, FirstAttempt) {
+        connector.size_hops(size);
+        let shared = Arc::new(Shared {
+            connector,
+            sessions: Mutex::default(),
+            status: Mutex::default(),
+            names: ResolvedNames::default(),
+            changed: Notify::new(),
+            wanted: Notify::new(),
+            retired: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            driver: Mutex::default(),
+        });
+        let (tell, first) = first::channel();
+        let driver = Driver::new(Arc::clone(&shared), size, tell);
+        *lock(&shared.driver) = Some(tokio::spawn(driver.run()));
+        let pool = Self(shared);
+        pool.0.connector.share(&pool);
+        (pool, first)
+    }
+
+    /// The server's name, as the user gave it.
+    pub fn server(&self) -> &str {
+        self.0.connector.name()
+    }
+
+    /// A session for a channel to `target`, if there is one.
+    pub fn try_place(&self, target: &Target) -> Option<Placed> {
+        let shared = &self.0;
+        let wish = shared.names.wish(target);
+        let session = shared.choose(wish)?;
+        Some(Placed { session, wish, pool: Arc::clone(shared) })
+    }
+
+    /// A session for a channel to `target`; waits while there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time.
+    pub async fn place(&self, target: &Target) -> Placed {
+        let shared = &self.0;
+        let mut waiting = None;
+        loop {
+            let changed = shared.changed.notified();
+            if let Some(placed) = self.try_place(target) {
+                return placed;
+            }
+            if waiting.is_none() {
+                waiting = Some(Waiting::new(shared, Waiter::Request));
+            }
+            shared.wanted.notify_one();
+            changed.await;
+        }
+    }
+
+    /// A session for a listener on the server; waits while there is none. The pool opens its sessions
+    /// in its own time for it, but asks a person, as for a request.
+    pub(crate) async fn host(&self) -> Arc<Session> {
+        let shared = &self.0;
+        let mut waiting = None;
+        loop {
+            let changed = shared.changed.notified();
+            if let Some(session) = shared.choose(Wish::Plain) {
+                return session;
+            }
+            if waiting.is_none() {
+                waiting = Some(Waiting::new(shared, Waiter::Listener));
+                shared.wanted.notify_one();
+            }
+            changed.await;
+        }
+    }
+
+    /// As [`Self::place`], but waits no longer than until an attempt to connect has failed.
+    pub(crate) async fn place_or_fail(&self, target: &Target) -> Result<Placed, NoSession> {
+        let failures = || lock(&self.0.status).failures;
+        let before = failures();
+        let mut place = std::pin::pin!(self.place(target));
+        loop {
+            let changed = self.0.changed.notified();
+            tokio::select! {
+                biased;
+                placed = &mut place => return Ok(placed),
+                () = changed => {}
+            }
+            if failures() != before {
+                return Err(NoSession);
+            }
+        }
+    }
+
+    /// Why there is no session, as far as it is known.
+    pub fn reason(&self) -> String {
+        lock(&self.0.status).reason.clone()
+    }
+
+    /// Whether both are handles to the same pool.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Takes no more channels; each session ends with the last channel that it carries.
+    pub fn retire(&self) {
+        self.0.retired.cancel();
+    }
+
+    /// Whether it has ended, with all of its sessions.
+    pub fn is_over(&self) -> bool {
+        lock(&self.0.driver).as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Whether it has been told to end, or to take no more channels.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.0.stop.is_cancelled() || self.0.retired.is_cancelled()
+    }
+
+    /// Says goodbye to the server on every session, and ends them.
+    pub async fn shutdown(&self) {
+        self.0.stop.cancel();
+        let driver = lock(&self.0.driver).take();
+        if let Some(driver) = driver {
+            let _ = driver.await;
+        }
+    }
+}
+
+impl Placed {
+    /// Opens a channel to `target` for a client at `origin`. Gives up where the server has
+    /// stopped answering and there is another session; but not with a name that may be the reason,
+    /// which would stop the next session, too.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-open, a late success is closed.
+    pub async fn open(&self, target: &Target, origin: SocketAddr) -> Result<Channel, OpenError> {
+        let mut opening = self.session.open(target, origin, self.wish);
+        let opened = loop {
+            tokio::select! {
+                biased;
+                opened = &mut opening => break opened,
+                () = self.session.suspected(), if self.wish == Wish::Plain => {
+                    if self.pool.has_better(&self.session) {
+                        break Err(OpenError::SessionLost);
+                    }
+                }
+            }
+        };
+        if opened.is_ok() {
+            self.pool.names.add(target);
+        }
+        opened
+    }
+}
+
+impl Shared {
+    /// Whether there is another session whose server answers.
+    fn has_better(&self, than: &Arc<Session>) -> bool {
+        let sessions = lock(&self.sessions);
+        sessions.iter().any(|s| !Arc::ptr_eq(s, than) && s.is_ready() && !s.is_stuck())
+    }
+
+    /// The sessions that take channels.
+    fn ready(&self) -> Vec<Arc<Session>> {
+        lock(&self.sessions).iter().filter(|s| s.is_ready()).map(Arc::clone).collect()
+    }
+
+    /// Whether there should be another session before anybody asks.
+    fn reserve(&self) -> Growth {
+        let views: Vec<View> = self.ready().iter().map(|s| view(s)).collect();
+        placement::reserve(&views)
+    }
+
+    /// The best session there is, and a word to the driver where another one would be better.
+    fn choose(&self, wish: Wish) -> Option<Arc<Session>> {
+        let ready = self.ready();
+        let views: Vec<View> = ready.iter().map(|s| view(s)).collect();
+        let choice = placement::choose(&views, wish);
+        if choice.growth == Growth::Wanted {
+            self.wanted.notify_one();
+        }
+        choice.session.map(|index| Arc::clone(&ready[index]))
+    }
+}
+
+fn view(session: &Session) -> View {
+    let load = session.load();
+    View {
+        slow_readers: load.slow_readers(),
+        stuck: session.is_stuck(),
+        bulk: load.bulk(),
+        active: load.active(),
+        opening: load.opening(),
+        scouts: load.scouts(),
+        channels: load.channels(),
+    }
+}
+
+/// Who waits for a session.
+#[derive(Clone, Copy, Debug)]
+enum Waiter {
+    Request,
+    Listener,
+}
+
+/// Somebody waits for a session until this is dropped.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    who: Waiter,
+}
+
+impl Status {
+    fn count(&mut self, who: Waiter) -> &mut usize {
+        match who {
+            Waiter::Request => &mut self.waiting,
+            Waiter::Listener => &mut self.listeners,
+        }
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared, who: Waiter) -> Self {
+        *lock(&shared.status).count(who) += 1;
+        Self { shared, who }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *lock(&self.shared.status).count(self.who) -= 1;
+    }
+}
+
+/// What is behind these locks is whole whoever panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

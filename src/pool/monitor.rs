@@ -1,0 +1,140 @@
+//! Watches one session: whether the server still answers, and what the session carries.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::{Instant, interval, sleep_until};
+use tracing::debug;
+
+use crate::ssh::session::Session;
+
+/// When a session counts as dead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Liveness {
+    /// How often an idle server is asked (`ServerAliveInterval`).
+    pub(crate) interval: Duration,
+    /// How long it may be silent while it is being asked.
+    pub(crate) silence: Duration,
+}
+
+/// Watches `session` until it ends. Ends it when the server is silent for too long.
+pub(crate) async fn watch(session: &Session, liveness: Liveness) {
+    let mut monitor = Monitor::new(session, liveness);
+    let mut beat = interval(BEAT);
+    loop {
+        let dead_at = monitor.dead_at();
+        tokio::select! {
+            () = session.closed() => return,
+            () = session.probe_requested() => monitor.probe(),
+            () = answer(&mut monitor.ping) => monitor.answered(),
+            _ = beat.tick() => monitor.beat(),
+            () = sleep_until(dead_at) => {
+                session.give_up("the server does not answer any more");
+                return;
+            }
+        }
+    }
+}
+
+/// Completes when what was asked is answered; never where nothing was asked.
+async fn answer(ping: &mut Option<Ping<'_>>) {
+    match ping {
+        Some(ping) => ping.answer.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Monitor<'a> {
+    session: &'a Session,
+    liveness: Liveness,
+    /// When the server was last heard of, and what had been received by then.
+    heard: Instant,
+    received: u64,
+    /// What had been answered at the last beat.
+    answered: u64,
+    ping: Option<Ping<'a>>,
+}
+
+/// A question that the server has not answered.
+struct Ping<'a> {
+    asked: Instant,
+    /// How long it may be silent after it.
+    patience: Duration,
+    answer: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+}
+
+impl<'a> Monitor<'a> {
+    fn new(session: &'a Session, liveness: Liveness) -> Self {
+        let heard = Instant::now();
+        Self { session, liveness, heard, received: 0, answered: 0, ping: None }
+    }
+
+    fn ask(&mut self, patience: Duration) {
+        let session = self.session;
+        let answer = Box::pin(async move { session.ping().await });
+        self.ping = Some(Ping { asked: Instant::now(), patience, answer });
+    }
+
+    /// Something happened that may have cut the network: the answer must come soon.
+    fn probe(&mut self) {
+        self.heard = Instant::now();
+        match &mut self.ping {
+            Some(ping) => (ping.asked, ping.patience) = (Instant::now(), PROBE_PATIENCE),
+            None => self.ask(PROBE_PATIENCE),
+        }
+    }
+
+    fn answered(&mut self) {
+        if let Some(ping) = self.ping.take() {
+            let round_trip = ping.asked.elapsed();
+            debug!(?round_trip, "the server answers");
+            self.session.set_round_trip(round_trip);
+        }
+        self.heard = Instant::now();
+        self.session.set_stuck(false);
+    }
+
+    fn beat(&mut self) {
+        let load = self.session.load();
+        load.beat();
+        let received = self.session.received();
+        let answered = self.session.answered();
+        // Whatever comes is as good as an answer; and where a reader holds the session up, its silence is ours.
+        if received != self.received || answered != self.answered || load.held() > 0 {
+            self.heard = Instant::now();
+        }
+        let opens_wait = load.opening() > 0 && answered == self.answered;
+        (self.received, self.answered) = (received, answered);
+        match &self.ping {
+            Some(ping) => {
+                let late = ping.asked.elapsed() > STUCK && self.heard.elapsed() > STUCK;
+                self.session.set_stuck(late);
+                if late && ping.asked.elapsed() > SUSPECT {
+                    self.session.suspect();
+                }
+            }
+            None if opens_wait || self.heard.elapsed() >= self.liveness.interval => {
+                self.ask(self.liveness.silence);
+            }
+            None => {}
+        }
+    }
+
+    fn dead_at(&self) -> Instant {
+        match &self.ping {
+            Some(ping) => self.heard.max(ping.asked) + ping.patience,
+            None => Instant::now() + FAR,
+        }
+    }
+}
+
+/// How often the load is looked at.
+const BEAT: Duration = Duration::from_millis(500);
+/// A server that has not answered for so long is avoided.
+const STUCK: Duration = Duration::from_secs(1);
+/// After so long what waits for it had better go elsewhere.
+const SUSPECT: Duration = Duration::from_secs(3);
+/// How long the answer to a probe may take.
+const PROBE_PATIENCE: Duration = Duration::from_secs(5);
+/// Never, for a timer.
+const FAR: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,105 @@
+//! How soon to try again.
+
+use std::time::Duration;
+
+/// Exponential back-off with full jitter: the first retry comes at once, the later ones after a
+/// random part of a time that doubles, up to a bound.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+    last: Option<Offence>,
+}
+
+/// How much of an offence another attempt would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offence {
+    /// The server could not be reached: nobody was bothered.
+    None,
+    /// The server turned us away before it knew who we are: it may be full.
+    TurnedAway,
+    /// The server did not accept our login, or we its host key: servers keep count of those who ask
+    /// again, and people of who asks them.
+    Refused,
+}
+
+/// Whether somebody waits for the next session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// Requests wait.
+    Waiting,
+    /// Nobody does.
+    None,
+}
+
+impl Backoff {
+    /// A session was had.
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The wait before what nobody waits for is tried again.
+    pub(crate) fn unasked(&mut self) -> Duration {
+        self.next(Offence::None, Demand::None)
+    }
+
+    /// Whether the last attempt was refused.
+    pub(super) fn was_refused(&self) -> bool {
+        self.last == Some(Offence::Refused)
+    }
+
+    /// Whether a request may have the wait cut short.
+    pub(super) fn may_hurry(&self) -> bool {
+        self.last == Some(Offence::None)
+    }
+
+    /// The wait after another failure.
+    pub(super) fn next(&mut self, offence: Offence, demand: Demand) -> Duration {
+        let longest = match (offence, demand) {
+            (Offence::None, Demand::Waiting) => LONGEST_WANTED,
+            (Offence::TurnedAway, Demand::Waiting) => LONGEST_TURNED_AWAY,
+            (Offence::Refused, Demand::Waiting) | (_, Demand::None) => LONGEST,
+        };
+        let doubled = FIRST.saturating_mul(1 << self.failures.min(16)).min(longest);
+        self.failures += 1;
+        self.last = Some(offence);
+        let least = match offence {
+            Offence::None => FIRST,
+            Offence::TurnedAway | Offence::Refused => LEAST_REFUSED,
+        };
+        least + doubled.saturating_sub(least).mul_f64(fastrand::f64())
+    }
+}
+
+/// The shortest wait.
+const FIRST: Duration = Duration::from_millis(200);
+/// The longest wait.
+const LONGEST: Duration = Duration::from_secs(30);
+/// The longest wait while requests wait and the server is merely out of reach.
+const LONGEST_WANTED: Duration = Duration::from_secs(2);
+/// The longest wait while requests wait and the server may be full.
+const LONGEST_TURNED_AWAY: Duration = Duration::from_secs(4);
+/// The shortest wait after the server refused us.
+const LEAST_REFUSED: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_within_their_bounds() {
+        for _ in 0..50 {
+            let mut backoff = Backoff::default();
+            for failure in 0..40 {
+                let wait = backoff.next(Offence::None, Demand::None);
+                let bound = FIRST.saturating_mul(1 << failure.min(16)).min(LONGEST);
+                assert!((FIRST..=bound.max(FIRST)).contains(&wait), "{failure}: {wait:?}");
+            }
+            let wait = backoff.next(Offence::None, Demand::Waiting);
+            assert!(wait <= LONGEST_WANTED);
+            assert!(backoff.next(Offence::TurnedAway, Demand::Waiting) <= LONGEST_TURNED_AWAY);
+            backoff.reset();
+            assert_eq!(backoff.next(Offence::None, Demand::None), FIRST);
+            assert!(backoff.next(Offence::Refused, Demand::Waiting) >= LEAST_REFUSED);
+        }
+    }
+}

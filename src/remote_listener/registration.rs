@@ -1,0 +1,95 @@
+//! One request to listen, granted by the server of one session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::debug;
+
+use crate::forward::RemoteListen;
+use crate::ssh::session::Session;
+use crate::ssh::session::registry::{Entered, Sink};
+
+/// The server of this session listens for us, until this is cancelled or the session ends.
+#[derive(Debug)]
+pub(super) struct Registration {
+    session: Arc<Session>,
+    listen: RemoteListen,
+    _entered: Entered,
+}
+
+/// Why the server does not listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListenError {
+    /// It refuses. The protocol has no room for a reason (RFC 4254 section 4).
+    #[error(
+        "the server refuses: the port or path may be in use there, perhaps still by a lost \
+         connection of ours, or the server's AllowTcpForwarding, AllowStreamLocalForwarding or \
+         PermitListen forbid it"
+    )]
+    Refused,
+    /// The session ended before it answered.
+    #[error("the session ended")]
+    SessionLost,
+}
+
+/// Why a registration is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// The session has ended, and with it the listener.
+    Lost,
+    /// The session is to take nothing new: the listener had better be on another.
+    Retired,
+}
+
+impl Registration {
+    /// Asks the server of `session` to listen. What it accepts goes to `sink`.
+    pub(super) async fn request(
+        session: Arc<Session>,
+        listen: &RemoteListen,
+        sink: &Sink,
+    ) -> Result<Self, ListenError> {
+        let registry = session.registry();
+        let turn = registry.turn.lock().await;
+        // On record before the answer: the first connection may come right behind it.
+        let entered = registry.enter(listen.clone(), sink.clone(), Arc::clone(session.load()));
+        let listen = session.listen(listen).await.map_err(|error| match error {
+            russh::Error::RequestDenied => ListenError::Refused,
+            _ => ListenError::SessionLost,
+        })?;
+        entered.settle(&listen);
+        drop(turn);
+        Ok(Self { session, listen, _entered: entered })
+    }
+
+    /// Where the server listens; a port of its choice is known.
+    pub(super) fn listen(&self) -> &RemoteListen {
+        &self.listen
+    }
+
+    /// Completes when it is over, or should be.
+    pub(super) async fn over(&self) -> Over {
+        tokio::select! {
+            biased;
+            () = self.session.closed() => Over::Lost,
+            () = self.session.drained() => Over::Retired,
+        }
+    }
+
+    /// Why the session ended, as far as it is known.
+    pub(super) fn end(&self) -> String {
+        self.session.facts().end.unwrap_or_else(|| "the connection ended".to_owned())
+    }
+
+    /// Asks the server to listen no more, and waits for its answer for a moment.
+    pub(super) async fn cancel(self) {
+        match timeout(ANSWER, self.session.stop_listening(&self.listen)).await {
+            Ok(Ok(())) => debug!(listen = %self.listen, "the server has stopped listening"),
+            Ok(Err(error)) => debug!(listen = %self.listen, %error, "it did not stop listening"),
+            Err(_) => debug!(listen = %self.listen, "no answer to the wish to stop listening"),
+        }
+    }
+}
+
+/// How long a server may take to stop listening.
+const ANSWER: Duration = Duration::from_secs(2);

@@ -1,0 +1,82 @@
+//! One registration, against a server in the same process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::registration::{Over, Registration};
+use super::*;
+use crate::ssh::session::registry::Sink;
+use crate::ssh::session::{Incoming, Refusal};
+use crate::ssh::testing::{CHOSEN_PORT, TestSession};
+
+async fn register(test: &TestSession, listen: &str, sink: &Sink) -> Registration {
+    let session = Arc::clone(test.session());
+    let listen = listen.parse().expect(listen);
+    Registration::request(session, &listen, sink).await.expect("the server grants everything")
+}
+
+#[tokio::test]
+async fn a_connection_that_comes_before_the_port_is_known_is_not_lost() {
+    let mut test = TestSession::start().await;
+    let (sink, mut connections) = Sink::new(1);
+    let registration = register(&test, "*:0", &sink).await;
+    assert_eq!(registration.listen().to_string(), format!("*:{CHOSEN_PORT}"));
+
+    let forwarded = connections.recv().await.expect("it is handed on");
+    assert_eq!(forwarded.origin(), Some(SocketAddr::from(([192, 0, 2, 1], 1234))));
+    assert_eq!(test.channels(), 0, "it does not count before it is taken");
+    let (mut reader, writer) = forwarded.accept().await.split();
+    let mut far = test.forwarded().await;
+    far.send(&b"there"[..]).await.expect("an open channel");
+    assert_eq!(reader.recv().await, Some(Incoming::Data("there".into())));
+    writer.send("back".into()).await.expect("an open channel");
+    assert_eq!(far.recv().await, Some(Incoming::Data("back".into())));
+    assert_eq!(test.channels(), 1);
+}
+
+#[tokio::test]
+async fn more_than_may_wait_are_refused_and_a_place_comes_free_with_the_answer() {
+    let test = TestSession::start().await;
+    let (sink, mut connections) = Sink::new(1);
+    let _first = register(&test, "80", &sink).await;
+    let waiting = connections.recv().await.expect("it is handed on");
+    // Its connection finds no place, and is refused before anybody hears of it.
+    let second = register(&test, "81", &sink).await;
+    test.session().ping().await;
+    assert!(connections.try_recv().is_err());
+    waiting.refuse(Refusal::ConnectFailed).await;
+    drop(second);
+    let _third = register(&test, "82", &sink).await;
+    assert!(connections.recv().await.is_some());
+}
+
+#[tokio::test]
+async fn a_retired_session_stays_until_its_listener_has_gone() {
+    let mut test = TestSession::start().await;
+    let (sink, _connections) = Sink::new(1);
+    let registration = register(&test, "80", &sink).await;
+    let session = Arc::clone(test.session());
+    assert_eq!(session.idle(), Duration::ZERO, "a session that listens is of use");
+    assert!(!session.is_empty());
+    session.drain();
+    assert_eq!(registration.over().await, Over::Retired);
+    assert!(!session.is_empty(), "it may not be closed yet");
+    registration.cancel().await;
+    assert_eq!(test.cancelled().await, 80);
+    assert!(session.is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_session_is_told_from_a_retired_one() {
+    let test = TestSession::start().await;
+    let (sink, _connections) = Sink::new(1);
+    let registration = register(&test, "80", &sink).await;
+    test.session().drain();
+    test.cut();
+    test.session().closed().await;
+    assert_eq!(registration.over().await, Over::Lost);
+    let (session, listen) = (Arc::clone(test.session()), "81".parse().expect("a port"));
+    let error = Registration::request(session, &listen, &sink).await.expect_err("no server");
+    assert_eq!(error, ListenError::SessionLost);
+}

@@ -1,0 +1,175 @@
+//! How far away a server is, and so how much it may send ahead on a channel.
+//!
+//! A download moves at most one window in a round trip, so a far server needs a large one. A near
+//! one is better off without: what a channel may send ahead lies in the buffers before everything
+//! else that comes on its session, and OpenSSH's server moves what it cannot send yet about in its
+//! memory. Over loopback, on two busy cores, from 4 MiB to 256 KiB: beside four downloads the 99th
+//! percentile of a ping went from 24 to 7 ms, and beside a download on the same session that nobody
+//! reads that of short connections from 30 to 13 ms, for up to a tenth of a single download's speed.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+use tokio::time::timeout;
+
+/// What the connections to one server have shown of its distance.
+#[derive(Debug, Default)]
+pub(crate) struct Distance {
+    was_near: AtomicBool,
+    connecting: Shortest,
+    round_trip: Shortest,
+}
+
+/// The shortest of the times that were noted: the others were as long because somebody was busy.
+#[derive(Debug)]
+struct Shortest {
+    /// [`u64::MAX`] before there was one.
+    micros: AtomicU64,
+}
+
+impl Distance {
+    /// The window for the channels of a session over `stream`, in bytes. The library fixes it before
+    /// the handshake, and takes none after.
+    ///
+    /// A server is near when its first byte comes within [`NEAR`]. How near tells the time that it
+    /// took to connect, where we did so ourselves; unless what accepted was a relay on this machine:
+    /// then the sessions before this one know better. A server that was near and is slow to answer may
+    /// be busy. One that waits for the client's first word counts as far.
+    pub(crate) async fn window(
+        &self,
+        stream: &mut (impl AsyncBufRead + Unpin),
+        connecting: Option<Duration>,
+    ) -> u32 {
+        // What has come stays in the buffer. An end or a fault is the handshake's to tell.
+        let spoke = timeout(NEAR, stream.fill_buf()).await.is_ok();
+        let near_by_then =
+            || self.was_near.load(Relaxed) && connecting.is_none_or(|took| took < NEAR);
+        if !spoke && !near_by_then() {
+            self.forget();
+            return FAR_WINDOW;
+        }
+        self.was_near.store(true, Relaxed);
+        if let Some(connecting) = connecting {
+            self.connecting.note(connecting);
+        }
+        self.connecting.get().max(self.round_trip.get()).map_or(NEAR_WINDOW, near_window)
+    }
+
+    /// Takes note of the round trip of a session.
+    pub(crate) fn measured(&self, round_trip: Duration) {
+        self.round_trip.note(round_trip);
+    }
+
+    /// Whether a session with this window, in bytes, is much slower than a new one would be.
+    pub(crate) fn is_too_far_for(&self, window: u32) -> bool {
+        self.round_trip.get().is_some_and(|round_trip| window < near_window(round_trip) / 4)
+    }
+
+    /// The network may be another one: what was known of it counts no more.
+    pub(crate) fn forget(&self) {
+        self.was_near.store(false, Relaxed);
+        self.connecting.forget();
+        self.round_trip.forget();
+    }
+}
+
+impl Shortest {
+    fn note(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.micros.fetch_min(micros, Relaxed);
+    }
+
+    fn get(&self) -> Option<Duration> {
+        Some(self.micros.load(Relaxed)).filter(|&it| it != u64::MAX).map(Duration::from_micros)
+    }
+
+    fn forget(&self) {
+        self.micros.store(u64::MAX, Relaxed);
+    }
+}
+
+impl Default for Shortest {
+    fn default() -> Self {
+        Self { micros: AtomicU64::new(u64::MAX) }
+    }
+}
+
+/// Enough for 512 MB/s, as far as the bounds allow.
+fn near_window(round_trip: Duration) -> u32 {
+    let window = round_trip.as_micros().saturating_mul(512);
+    u32::try_from(window).unwrap_or(u32::MAX).clamp(LEAST_WINDOW, NEAR_WINDOW)
+}
+
+/// The longest time to a near server's first byte: a round trip, and `sshd` starting a process.
+const NEAR: Duration = Duration::from_millis(25);
+/// Four of the largest packets. With half of that, eight downloads on one session came to 455 MB/s over
+/// loopback, with this to 506. In bytes.
+const LEAST_WINDOW: u32 = 256 << 10;
+/// Enough for 160 MB/s at a round trip of 25 ms. With 64 MiB, eight downloads on eight sessions over
+/// loopback came to 250 MB/s, with this to 1 000. In bytes.
+const NEAR_WINDOW: u32 = 4 << 20;
+/// Enough for 640 MB/s at a round trip of 100 ms. In bytes.
+const FAR_WINDOW: u32 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, BufReader, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_speaks_at_once_is_near_and_who_waits_is_far() {
+        let (silent, _server) = duplex(64);
+        let (speaks, mut server) = duplex(64);
+        server.write_all(b"SSH-2.0-x\r\n").await.expect("room");
+        let (mut silent, mut speaks) = (BufReader::new(silent), BufReader::new(speaks));
+
+        let (soon, late) = (Some(Duration::ZERO), Some(NEAR));
+        let distance = Distance::default();
+        assert_eq!(distance.window(&mut silent, soon).await, FAR_WINDOW, "nothing is known of it");
+        assert_eq!(distance.window(&mut speaks, late).await, NEAR_WINDOW, "as near as it gets");
+        assert_eq!(speaks.buffer(), b"SSH-2.0-x\r\n", "nothing is lost");
+        assert_eq!(distance.window(&mut silent, soon).await, LEAST_WINDOW, "it may be busy");
+        assert_eq!(distance.window(&mut silent, late).await, FAR_WINDOW, "it may have moved");
+        assert_eq!(distance.window(&mut silent, soon).await, FAR_WINDOW);
+    }
+
+    #[tokio::test]
+    async fn a_relay_on_this_machine_is_found_out_by_the_first_session() {
+        let (client, mut server) = duplex(64);
+        server.write_all(b"SSH-2.0-x\r\n").await.expect("room");
+        let mut client = BufReader::new(client);
+        let soon = Some(Duration::from_micros(100));
+        let distance = Distance::default();
+        let window = distance.window(&mut client, soon).await;
+        assert_eq!(window, LEAST_WINDOW);
+        assert!(!distance.is_too_far_for(window), "nothing is known of it");
+
+        distance.measured(Duration::from_millis(4));
+        assert!(distance.is_too_far_for(window));
+        let window = distance.window(&mut client, soon).await;
+        assert_eq!(window, 4000 * 512);
+        assert!(!distance.is_too_far_for(window));
+        distance.measured(Duration::from_millis(9));
+        assert!(!distance.is_too_far_for(window), "it was busy");
+
+        let by_a_program = distance.window(&mut client, None).await;
+        assert_eq!(by_a_program, window);
+        assert_eq!(Distance::default().window(&mut client, None).await, NEAR_WINDOW);
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_is_busy_makes_no_server_farther_and_another_network_may() {
+        let (client, mut server) = duplex(64);
+        server.write_all(b"SSH-2.0-x\r\n").await.expect("room");
+        let mut client = BufReader::new(client);
+        let (quiet, busy) = (Some(Duration::from_millis(1)), Some(Duration::from_millis(5)));
+        let distance = Distance::default();
+        assert_eq!(distance.window(&mut client, quiet).await, 1000 * 512);
+        distance.measured(Duration::from_micros(700));
+        assert_eq!(distance.window(&mut client, busy).await, 1000 * 512);
+        distance.forget();
+        assert_eq!(distance.window(&mut client, busy).await, 5000 * 512);
+    }
+}

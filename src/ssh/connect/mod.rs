@@ -1,0 +1,374 @@
+//! From a server's name to a session: reach it, shake hands, log in, all within a deadline.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use russh::client::{self, Handle};
+use tokio::io::BufReader;
+use tokio::sync::OnceCell;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use self::distance::Distance;
+use self::proxy_command::{CommandEnd, ProxyCommand};
+use self::reach::Reach;
+use self::transport::{SshSocket, Transport};
+use self::wire::Wire;
+use super::session::handler::{HandlerError, SessionHandler};
+use super::session::observed::Observed;
+use super::session::wear::Wear;
+use super::session::{Barrier, Session};
+use super::trust::auth::{self, AuthError, Authenticated, Credentials};
+use super::trust::host_key::HostKeyPolicy;
+use crate::destination::{Destination, Host};
+use crate::openssh::client_config::{ClientConfig, Jump, Way};
+use crate::openssh::prompt::Prompter;
+use crate::pool::jump::{JumpHosts, Trail, Wanted};
+use crate::pool::monitor::Liveness;
+use crate::pool::{Pool, PoolSize};
+use crate::target::Target;
+
+pub use error::{ConnectError, NoCommonAlgorithm, Stage};
+pub use reach::ReachError;
+
+use error::Circumstances;
+
+pub(crate) mod distance;
+mod error;
+mod library;
+mod proxy_command;
+mod reach;
+#[cfg(test)]
+mod tests;
+pub(crate) mod transport;
+mod wire;
+
+/// Everything that is needed to open sessions to one server, again and again.
+#[derive(Debug)]
+pub struct Connector {
+    config: ClientConfig,
+    policy: Arc<HostKeyPolicy>,
+    credentials: Credentials,
+    prompter: Prompter,
+    distance: Distance,
+    jumps: JumpHosts,
+    /// What `ssh` would do with the last server on the way, once it was asked.
+    hop: OnceCell<ClientConfig>,
+    /// How many sessions a server on the way has; by default as its login allows.
+    hop_size: Option<PoolSize>,
+    /// Who wants to go through this server, and itself at the end.
+    trail: Trail,
+}
+
+/// Whether a login may ask a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asking {
+    /// Somebody wants the session now.
+    Allowed,
+    /// It is not worth a question.
+    Never,
+}
+
+/// A new session, and what it took.
+pub(crate) struct Connected {
+    pub(crate) session: Session,
+    pub(crate) login: Authenticated,
+    pub(crate) took: Duration,
+}
+
+impl Connector {
+    /// Prepares to connect as `config` says; `prompter` asks where a person is needed, and what lies
+    /// on the way is one of `jumps`.
+    pub fn new(config: ClientConfig, prompter: Prompter, jumps: &JumpHosts) -> Self {
+        let own = Arc::downgrade(&jumps.hop(&config));
+        Self::on_the_way(config, prompter, jumps, vec![own])
+    }
+
+    /// For a server that others wait for.
+    pub(crate) fn on_the_way(
+        config: ClientConfig,
+        prompter: Prompter,
+        jumps: &JumpHosts,
+        trail: Trail,
+    ) -> Self {
+        let policy = Arc::new(HostKeyPolicy::new(&config, &prompter));
+        Self {
+            config,
+            policy,
+            credentials: Credentials::default(),
+            prompter,
+            distance: Distance::default(),
+            jumps: jumps.clone(),
+            hop: OnceCell::new(),
+            hop_size: None,
+            trail,
+        }
+    }
+
+    /// The server's name, as the user gave it.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Opens a session.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-way, the connection is cut and nothing of it stays behind.
+    pub(crate) async fn connect(&self, asking: Asking) -> Result<Connected, ConnectError> {
+        let begun = Instant::now();
+        let (wire, command) = self.wire().await?;
+        // The state of a login is large and short-lived.
+        let connected = Box::pin(self.over(wire, asking, begun)).await;
+        match (connected, command) {
+            // What is told of the command explains the rest.
+            (Err(error), Some(end)) if error.is_end() => {
+                Err(self.command_failed(error, &end).await)
+            }
+            (connected, _) => connected,
+        }
+    }
+
+    /// What carries the bytes to the server.
+    async fn wire(&self) -> Result<(Wire, Option<CommandEnd>), ConnectError> {
+        match &self.config.way {
+            Way::Direct => Ok((Wire::Tcp(self.reach().await?), None)),
+            Way::Jump(jump) => Ok((self.jump(jump).await?, None)),
+            Way::Command(command) => {
+                let started = ProxyCommand::start(command);
+                let (command, end) = started.map_err(ConnectError::Shell)?;
+                Ok((Wire::Command(command), Some(end)))
+            }
+        }
+    }
+
+    async fn reach(&self) -> Result<SshSocket, ConnectError> {
+        let limit = self.connect_limit();
+        let mut left = self.config.connection_attempts.max(1);
+        loop {
+            let reached = timeout(limit, reach::connect_tcp(Reach::new(&self.config))).await;
+            let error = match reached {
+                Ok(Ok(reached)) => {
+                    return SshSocket::new(reached, UNACKNOWLEDGED).map_err(ConnectError::Socket);
+                }
+                Ok(Err(error)) => error.into(),
+                Err(_) => ConnectError::NoAnswer { address: self.address(), limit },
+            };
+            left -= 1;
+            if left == 0 {
+                return Err(error);
+            }
+            debug!(%error, "trying again in a second");
+            sleep(BETWEEN_ATTEMPTS).await;
+        }
+    }
+
+    async fn jump(&self, jump: &Jump) -> Result<Wire, ConnectError> {
+        let next = self.target()?;
+        let hop = self.hop.get_or_try_init(|| JumpHosts::last_of(jump)).await?;
+        let hop = self.jumps.hop(hop);
+        let wanted = Wanted { next: &next, limit: self.connect_limit(), size: self.hop_size };
+        let opened = hop.open(&self.jumps, self.trail.clone(), wanted).await?;
+        Ok(Wire::Channel(opened))
+    }
+
+    /// This server, for one on the way to connect to.
+    fn target(&self) -> Result<Target, ConnectError> {
+        let host = &self.config.host_name;
+        let parsed = host.parse::<Host>().and_then(|h| Destination::new(h, self.config.port));
+        parsed
+            .map(Target::Host)
+            .map_err(|why| ConnectError::Unnameable { host: error::name(host), why })
+    }
+
+    /// The server as a place, escaped.
+    fn address(&self) -> String {
+        match &self.config.way {
+            Way::Direct | Way::Jump(_) => {
+                let host = error::name(&self.config.host_name);
+                let port = self.config.port;
+                if host.contains(':') {
+                    format!("[{host}]:{port}")
+                } else {
+                    format!("{host}:{port}")
+                }
+            }
+            Way::Command(_) => format!("{} (by its ProxyCommand)", error::name(&self.config.name)),
+        }
+    }
+
+    fn connect_limit(&self) -> Duration {
+        self.config.connect_timeout.unwrap_or(CONNECT_TIMEOUT)
+    }
+
+    async fn command_failed(&self, error: ConnectError, end: &CommandEnd) -> ConnectError {
+        let Way::Command(command) = &self.config.way else { return error };
+        let Some((status, said)) = end.told().await else { return error };
+        ConnectError::Command { command: error::name(command), status, said }
+    }
+
+    /// Shakes hands and logs in.
+    async fn over(
+        &self,
+        wire: Wire,
+        asking: Asking,
+        begun: Instant,
+    ) -> Result<Connected, ConnectError> {
+        let connecting = match &wire {
+            Wire::Tcp(socket) => Some(socket.connecting()),
+            Wire::Channel(_) => Some(begun.elapsed()),
+            // What it does is its own affair.
+            Wire::Command(_) => None,
+        };
+        let mut stream = BufReader::with_capacity(READ_BUFFER, wire);
+        let window = self.distance.window(&mut stream, connecting).await;
+        debug!(window, ?connecting, "so much may be sent ahead on a channel");
+        let cut = CancellationToken::new();
+        // Cuts the transport on every early return, so that the library's task ends.
+        let guard = cut.clone().drop_guard();
+        let observed = Arc::new(Observed::default());
+        let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
+        let transport = Transport::new(stream, &cut, &observed.traffic);
+        let handshake =
+            client::connect_stream(self.library_config(window).await, transport, handler);
+        let failed = |error: HandlerError| {
+            let said = observed.facts().end.filter(|_| error.is_end());
+            let (address, head) = (self.address(), observed.traffic.head());
+            ConnectError::handshake(error, Circumstances { address, head, said })
+        };
+        let mut handle = self.within("handshake", &observed, handshake).await?.map_err(failed)?;
+        let binding = handle.agent_session_binding();
+        observed
+            .check_signature(binding.map_or(&[], |binding| binding.signature()))
+            .map_err(failed)?;
+        let prompter = match asking {
+            Asking::Allowed => self.prompter.clone(),
+            Asking::Never => self.prompter.silent(),
+        };
+        let login = auth::authenticate(&mut handle, &self.config, &self.credentials, &prompter);
+        let login = match self.within("login", &observed, login).await? {
+            Ok(login) => login,
+            Err(error) => return Err(with_last_words(error, &observed).await.into()),
+        };
+        let barrier = self.within("login", &observed, barrier(&handle)).await?;
+        let wear = Wear::of(&self.config.rekey_limit);
+        let session = Session::new(handle, observed, guard.disarm(), barrier, wear, window);
+        Ok(Connected { session, login, took: begun.elapsed() })
+    }
+
+    /// Runs a stage of the handshake within its limit; the time in which a person is asked does not
+    /// count.
+    async fn within<T>(
+        &self,
+        stage: &'static str,
+        observed: &Observed,
+        work: impl Future<Output = T>,
+    ) -> Result<T, ConnectError> {
+        let mut work = std::pin::pin!(work);
+        let limit = self.config.connect_timeout.unwrap_or(HANDSHAKE_TIMEOUT).max(MIN_HANDSHAKE);
+        loop {
+            match timeout(limit, work.as_mut()).await {
+                Ok(done) => return Ok(done),
+                Err(_) if self.prompter.is_waiting() => debug!(stage, "waiting for an answer"),
+                Err(_) => {
+                    let (address, head) = (self.address(), observed.traffic.head());
+                    return Err(ConnectError::late(stage, limit, address, &head));
+                }
+            }
+        }
+    }
+
+    /// When a session to this server counts as dead.
+    pub(crate) fn liveness(&self) -> Liveness {
+        let interval = self.config.server_alive_interval.unwrap_or(ALIVE_INTERVAL);
+        Liveness { interval, silence: interval * self.config.server_alive_count_max.max(1) }
+    }
+
+    /// Finds out how far away the server is, for as long as it is polled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-way, nothing is known of it.
+    pub(crate) async fn measure(&self, session: &Session) -> Infallible {
+        if let Some(round_trip) = session.measure().await {
+            self.distance.measured(round_trip);
+        }
+        std::future::pending().await
+    }
+
+    /// The network may be another one.
+    pub(crate) fn moved(&self) {
+        self.distance.forget();
+    }
+
+    /// Whether a new session would be better than this one: it has served long enough, or the server
+    /// has turned out to be farther away than its window is made for.
+    pub(crate) fn would_replace(&self, session: &Session) -> bool {
+        session.is_worn() || self.distance.is_too_far_for(session.window())
+    }
+
+    /// Keeps the record up with the host keys that the server announces on `session`, for as long
+    /// as it is polled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-way, the record is as before or as it should be.
+    pub(crate) async fn follow_host_keys(&self, session: &Session) -> Infallible {
+        let announced = session.announced_host_keys().await;
+        self.policy.follow(announced, async |keys| session.prove_host_keys(keys).await).await;
+        std::future::pending().await
+    }
+
+    /// A server on the way has no more sessions than this one.
+    pub(crate) fn size_hops(&mut self, size: Option<PoolSize>) {
+        self.hop_size = size.map(PoolSize::starting_at_one);
+    }
+
+    /// Lets what lies behind this server go over its pool.
+    pub(crate) fn share(&self, pool: &Pool) {
+        if let Some(own) = self.trail.last().and_then(Weak::upgrade) {
+            own.share(pool);
+        }
+    }
+
+    /// Whether a person can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.prompter.can_ask()
+    }
+}
+
+/// Whether the server told its signature algorithms, which OpenSSH does since 7.2.
+async fn barrier(handle: &Handle<SessionHandler>) -> Barrier {
+    match handle.best_supported_rsa_hash().await {
+        Ok(Some(_)) => Barrier::Available,
+        Ok(None) | Err(_) => Barrier::Missing,
+    }
+}
+
+/// Adds the server's own word to the end of a connection in mid-login.
+async fn with_last_words(error: AuthError, observed: &Observed) -> AuthError {
+    if matches!(error, AuthError::Disconnected { .. }) {
+        // The session's task ends right after the login has heard of it.
+        let _ = timeout(LAST_WORDS, observed.closed.cancelled()).await;
+    }
+    error.with_last_words(observed.facts().end)
+}
+
+/// How long the TCP connection may take, where `ConnectTimeout` does not say.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the key exchange, and then the login, may take, where `ConnectTimeout` does not say.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
+/// `ConnectTimeout` covers the TCP connection of `ssh`; a busy server deserves this much after it.
+const MIN_HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`): as long as three lost pings.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
+/// How long the end of a session may take to be known.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// `ConnectionAttempts` are made one a second, as with `ssh`.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
+/// How often an idle session is pinged, where `ServerAliveInterval` does not say.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Saves system calls: the library reads a packet's head and body on their own. In bytes.
+const READ_BUFFER: usize = 64 * 1024;

@@ -1,0 +1,146 @@
+//! One forwarded connection on a session.
+//!
+//! The library's own stream types read the end of a session as the end of the stream. Here the two
+//! are told apart: [`Incoming::Eof`] and [`Incoming::Close`] are what the server said, and their
+//! absence is a cut.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+
+use super::load::Lease;
+
+/// A confirmed channel. Dropped before the server has closed it, it is closed from here.
+#[derive(Debug)]
+pub struct Channel {
+    reader: ChannelReader,
+    writer: ChannelWriter,
+}
+
+/// The half that receives.
+#[derive(Debug)]
+pub struct ChannelReader {
+    half: ChannelReadHalf,
+    lease: Arc<Lease>,
+}
+
+/// The half that sends.
+#[derive(Debug)]
+pub struct ChannelWriter {
+    /// Taken when the channel is closed by us or by the server.
+    half: Option<ChannelWriteHalf<Msg>>,
+    lease: Arc<Lease>,
+}
+
+/// What the server sent on a channel.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// Bytes, at least one.
+    Data(Bytes),
+    /// The far side has nothing more to say, but may still listen.
+    Eof,
+    /// The channel is over.
+    Close,
+}
+
+/// The session ended, or the channel was closed.
+#[derive(Debug, thiserror::Error)]
+#[error("the channel is gone")]
+pub struct ChannelGone;
+
+impl Channel {
+    pub(crate) fn new(channel: russh::Channel<Msg>, lease: Lease) -> Self {
+        let (reader, writer) = channel.split();
+        let lease = Arc::new(lease);
+        Self {
+            reader: ChannelReader { half: reader, lease: Arc::clone(&lease) },
+            writer: ChannelWriter { half: Some(writer), lease },
+        }
+    }
+
+    /// Its two halves, which may be used at the same time.
+    pub fn split(self) -> (ChannelReader, ChannelWriter) {
+        (self.reader, self.writer)
+    }
+}
+
+impl ChannelReader {
+    /// The next thing that the server sent; `None` is a cut.
+    ///
+    /// The session stands still while a channel's queue is full (1 024 messages), so whoever holds
+    /// a reader polls it whenever it is ready.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        loop {
+            // The future keeps no state of its own: a message stays in the queue until it is ready.
+            let message = std::task::ready!(pin!(self.half.wait()).poll(cx));
+            return Poll::Ready(match message {
+                Some(ChannelMsg::Data { data }) if !data.is_empty() => {
+                    self.lease.received(data.len());
+                    Some(Incoming::Data(data))
+                }
+                Some(ChannelMsg::Eof) => Some(Incoming::Eof),
+                Some(ChannelMsg::Close) => {
+                    self.lease.closed_by_server();
+                    Some(Incoming::Close)
+                }
+                None => None,
+                // Empty data, window notices, extended data: nothing for a forwarded connection.
+                Some(_) => continue,
+            });
+        }
+    }
+
+    /// The next thing that the server sent; `None` is a cut.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn recv(&mut self) -> Option<Incoming> {
+        std::future::poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// How this connection weighs on its session.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+}
+
+impl ChannelWriter {
+    /// Sends `data`, waiting for the server's window.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-way, a part of `data` may have been sent; nothing may be sent after that.
+    pub async fn send(&self, data: Bytes) -> Result<(), ChannelGone> {
+        let half = self.half.as_ref().ok_or(ChannelGone)?;
+        self.lease.sent(data.len());
+        half.data_bytes(data).await.map_err(|_| ChannelGone)
+    }
+
+    /// Says that nothing more will be sent.
+    pub async fn send_eof(&self) -> Result<(), ChannelGone> {
+        let half = self.half.as_ref().ok_or(ChannelGone)?;
+        half.eof().await.map_err(|_| ChannelGone)
+    }
+}
+
+impl Drop for ChannelWriter {
+    fn drop(&mut self) {
+        let Some(half) = self.half.take() else { return };
+        if self.lease.is_closed_by_server() {
+            return;
+        }
+        self.lease.closed_by_us();
+        // A task of its own, since the session may take its time to accept the message. Without a
+        // runtime there is no session left to tell.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let _ = half.close().await;
+            });
+        }
+    }
+}

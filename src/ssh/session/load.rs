@@ -1,0 +1,367 @@
+//! What a session carries: counted by its channels, read by whoever chooses between sessions.
+//!
+//! Time is cut into beats (see [`Load::beat`]): a channel is active in a beat in which it carried
+//! anything, and bulk in one in which it carried much. So an idle keep-alive connection weighs
+//! nothing, a download weighs from its first megabyte on, and neither weighs when it is over.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::pool::placement::Wish;
+
+/// The load of one session.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    beat: AtomicU64,
+    channels: AtomicUsize,
+    opening: AtomicUsize,
+    scouts: AtomicUsize,
+    slow_readers: AtomicUsize,
+    held: AtomicUsize,
+    active: Counter,
+    bulk: Counter,
+    received: AtomicU64,
+    sent: AtomicU64,
+    closed_by_us: AtomicUsize,
+    listeners: AtomicUsize,
+    joined: Arc<Notify>,
+    /// When the last channel went.
+    empty_since: Mutex<Option<Instant>>,
+}
+
+/// Counts anew in every beat, and remembers the beat before.
+#[derive(Debug, Default)]
+struct Counter {
+    now: AtomicUsize,
+    before: AtomicUsize,
+}
+
+/// The beats in which one channel was counted in a [`Counter`].
+#[derive(Debug, Default)]
+struct Mark {
+    /// The last one, plus one; 0 is never.
+    last: AtomicU64,
+    /// Whether it was counted in the one before that, too.
+    twice: AtomicBool,
+}
+
+/// One channel's share of its session's load, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    load: Arc<Load>,
+    /// How much it carried in the beat in which it last carried anything.
+    carried: AtomicU64,
+    active: Mark,
+    bulk: Mark,
+    slow: AtomicBool,
+    held: AtomicBool,
+    wish: Wish,
+    confirmed: AtomicBool,
+    closed_by_server: AtomicBool,
+}
+
+/// The server listens for us on this session, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Listening(Arc<Load>);
+
+impl Load {
+    /// Channels that are open or being opened.
+    pub(crate) fn channels(&self) -> usize {
+        self.channels.load(Relaxed)
+    }
+
+    /// Channels that the server has not confirmed yet.
+    pub(crate) fn opening(&self) -> usize {
+        self.opening.load(Relaxed)
+    }
+
+    /// Channels that are being opened to a name that may take the server a while.
+    pub(crate) fn scouts(&self) -> usize {
+        self.scouts.load(Relaxed)
+    }
+
+    /// Channels whose client does not keep up.
+    pub(crate) fn slow_readers(&self) -> usize {
+        self.slow_readers.load(Relaxed)
+    }
+
+    /// Channels whose reader has stopped taking anything, and with it the session.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Relaxed)
+    }
+
+    /// Channels that carried something in this beat or the one before.
+    pub(crate) fn active(&self) -> usize {
+        self.active.read()
+    }
+
+    /// Channels that carried much in this beat or the one before.
+    pub(crate) fn bulk(&self) -> usize {
+        self.bulk.read()
+    }
+
+    /// Bytes carried so far, both ways.
+    pub(crate) fn carried(&self) -> u64 {
+        self.received.load(Relaxed) + self.sent.load(Relaxed)
+    }
+
+    /// Channels that we had to close first. Each costs the session some memory for good.
+    pub(crate) fn closed_by_us(&self) -> usize {
+        self.closed_by_us.load(Relaxed)
+    }
+
+    /// When the last channel went, if one ever did.
+    pub(crate) fn empty_since(&self) -> Option<Instant> {
+        *self.emptied()
+    }
+
+    fn emptied(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.empty_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends a beat.
+    pub(crate) fn beat(&self) {
+        self.beat.fetch_add(1, Relaxed);
+        self.active.turn();
+        self.bulk.turn();
+    }
+
+    /// Counts a listener in, whose connections may come at any time: no channel is alone from now on.
+    pub(crate) fn listen(self: &Arc<Self>) -> Listening {
+        self.listeners.fetch_add(1, Relaxed);
+        self.joined.notify_waiters();
+        Listening(Arc::clone(self))
+    }
+
+    /// Counts a channel in that is about to be opened.
+    pub(crate) fn lease(self: &Arc<Self>, wish: Wish) -> Lease {
+        self.channels.fetch_add(1, Relaxed);
+        self.opening.fetch_add(1, Relaxed);
+        if wish == Wish::Scout {
+            self.scouts.fetch_add(1, Relaxed);
+        }
+        self.joined.notify_waiters();
+        Lease {
+            load: Arc::clone(self),
+            carried: AtomicU64::new(0),
+            active: Mark::default(),
+            bulk: Mark::default(),
+            slow: AtomicBool::new(false),
+            held: AtomicBool::new(false),
+            wish,
+            confirmed: AtomicBool::new(false),
+            closed_by_server: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Counter {
+    fn read(&self) -> usize {
+        self.now.load(Relaxed).max(self.before.load(Relaxed))
+    }
+
+    fn turn(&self) {
+        self.before.store(self.now.swap(0, Relaxed), Relaxed);
+    }
+
+    /// Counts a channel in this beat, once.
+    fn enter(&self, mark: &Mark, beat: u64) {
+        let last = mark.last.swap(beat + 1, Relaxed);
+        if last != beat + 1 {
+            mark.twice.store(last == beat, Relaxed);
+            self.now.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Takes back what a channel that is over has been counted for.
+    fn leave(&self, mark: &Mark, beat: u64) {
+        let last = mark.last.load(Relaxed);
+        if last == beat + 1 {
+            take_one(&self.now);
+            if mark.twice.load(Relaxed) {
+                take_one(&self.before);
+            }
+        } else if last == beat && last > 0 {
+            take_one(&self.before);
+        }
+    }
+}
+
+// The beat may turn between two of these steps. What is counted wrongly then is gone two beats later.
+fn take_one(count: &AtomicUsize) {
+    let _ = count.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1));
+}
+
+impl Lease {
+    /// The server has confirmed the channel.
+    pub(crate) fn confirmed(&self) {
+        if !self.confirmed.swap(true, Relaxed) {
+            self.load.opening.fetch_sub(1, Relaxed);
+            if self.wish == Wish::Scout {
+                self.load.scouts.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+
+    pub(crate) fn received(&self, bytes: usize) {
+        self.load.received.fetch_add(bytes as u64, Relaxed);
+        self.carry(bytes as u64);
+    }
+
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.load.sent.fetch_add(bytes as u64, Relaxed);
+        self.carry(bytes as u64);
+    }
+
+    // Both directions may come here at once. What is counted wrongly then is gone two beats later.
+    fn carry(&self, bytes: u64) {
+        let beat = self.load.beat.load(Relaxed);
+        if self.active.last.load(Relaxed) != beat + 1 {
+            self.carried.store(0, Relaxed);
+            self.load.active.enter(&self.active, beat);
+        }
+        if self.carried.fetch_add(bytes, Relaxed) + bytes >= BULK {
+            self.load.bulk.enter(&self.bulk, beat);
+        }
+    }
+
+    /// Whether the client keeps up with what arrives for it.
+    pub(crate) fn set_pace(&self, pace: Pace) {
+        let slow = pace == Pace::Slow;
+        if self.slow.swap(slow, Relaxed) != slow {
+            if slow {
+                self.load.slow_readers.fetch_add(1, Relaxed);
+            } else {
+                self.load.slow_readers.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+
+    /// Whether the reader has stopped taking anything, and with it the session.
+    pub(crate) fn set_held(&self, held: bool) {
+        if self.held.swap(held, Relaxed) != held {
+            if held {
+                self.load.held.fetch_add(1, Relaxed);
+            } else {
+                self.load.held.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+
+    /// Completes when another channel comes to the session, or a listener.
+    pub(crate) fn joined(&self) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(&self.load.joined).notified_owned()
+    }
+
+    /// Whether no other channel shares the session, nor may come without our doing.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.load.channels() <= 1 && self.load.listeners.load(Relaxed) == 0
+    }
+
+    pub(crate) fn closed_by_server(&self) {
+        self.closed_by_server.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_closed_by_server(&self) -> bool {
+        self.closed_by_server.load(Relaxed)
+    }
+
+    pub(crate) fn closed_by_us(&self) {
+        self.load.closed_by_us.fetch_add(1, Relaxed);
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.listeners.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.confirmed();
+        self.set_pace(Pace::Kept);
+        self.set_held(false);
+        let beat = self.load.beat.load(Relaxed);
+        self.load.active.leave(&self.active, beat);
+        self.load.bulk.leave(&self.bulk, beat);
+        if self.load.channels.fetch_sub(1, Relaxed) == 1 {
+            *self.load.emptied() = Some(Instant::now());
+        }
+    }
+}
+
+/// How a client takes what arrives for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It keeps up.
+    Kept,
+    /// Much waits for it.
+    Slow,
+}
+
+/// What a channel carries in one beat, in bytes, to count as bulk.
+const BULK: u64 = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_in_is_counted_out() {
+        let load = Arc::new(Load::default());
+        let lease = load.lease(Wish::Plain);
+        assert_eq!((load.channels(), load.opening()), (1, 1));
+        let scout = load.lease(Wish::Scout);
+        assert_eq!((load.opening(), load.scouts()), (2, 1));
+        drop(scout);
+        assert_eq!((load.opening(), load.scouts()), (1, 0));
+        lease.confirmed();
+        assert_eq!((load.channels(), load.opening()), (1, 0));
+        lease.set_pace(Pace::Slow);
+        lease.set_pace(Pace::Slow);
+        assert_eq!(load.slow_readers(), 1);
+        drop(lease);
+        drop(load.lease(Wish::Plain));
+        assert_eq!((load.channels(), load.opening(), load.slow_readers()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_channel_is_not_alone_where_others_may_come_by_themselves() {
+        let load = Arc::new(Load::default());
+        let lease = load.lease(Wish::Plain);
+        assert!(lease.is_alone());
+        let listening = load.listen();
+        assert!(!lease.is_alone());
+        drop(listening);
+        assert!(lease.is_alone());
+        let _other = load.lease(Wish::Plain);
+        assert!(!lease.is_alone());
+    }
+
+    #[test]
+    fn a_transfer_is_bulk_while_it_runs_and_an_idle_connection_is_nothing() {
+        let load = Arc::new(Load::default());
+        let (small, large) = (load.lease(Wish::Plain), load.lease(Wish::Plain));
+        small.sent(100);
+        large.received(300 * 1024);
+        assert_eq!((load.active(), load.bulk()), (2, 0));
+        large.received(300 * 1024);
+        large.received(300 * 1024);
+        assert_eq!((load.active(), load.bulk()), (2, 1));
+        load.beat();
+        assert_eq!((load.active(), load.bulk()), (2, 1), "it was so a moment ago");
+        load.beat();
+        assert_eq!((load.active(), load.bulk()), (0, 0));
+        large.received(900 * 1024);
+        load.beat();
+        large.received(900 * 1024);
+        assert_eq!((load.active(), load.bulk()), (1, 1));
+        drop(large);
+        assert_eq!((load.active(), load.bulk()), (0, 0), "what is over does not weigh");
+        assert_eq!(load.carried(), 100 + 2700 * 1024);
+    }
+}

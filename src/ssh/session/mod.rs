@@ -1,0 +1,420 @@
+//! One SSH connection to a server, ready to carry channels.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use russh::client::{Handle, Msg};
+use russh::keys::PublicKey;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::handler::SessionHandler;
+use self::load::Load;
+use self::observed::{Facts, Observed};
+use self::open_failure::{Settled, Unreadable};
+use self::opening::Opening;
+use self::wear::Wear;
+use super::trust::host_key::proof::{self, ProofError};
+use crate::forward::RemoteListen;
+use crate::pool::placement::Wish;
+use crate::ssh::session::registry::Registry;
+use crate::target::Target;
+
+mod channel;
+mod forwarded;
+pub(crate) mod handler;
+pub(crate) mod load;
+pub(crate) mod observed;
+mod open_failure;
+mod opening;
+pub(crate) mod registry;
+mod unasked;
+pub(crate) mod wear;
+
+pub use self::channel::Channel;
+pub use channel::{ChannelGone, ChannelReader, ChannelWriter, Incoming};
+pub(crate) use forwarded::{Arrival, At};
+pub use forwarded::{Forwarded, Refusal};
+pub(crate) use load::Pace;
+pub use open_failure::TargetFault;
+pub use opening::OpenError;
+
+/// An authenticated session. Cutting or dropping it ends all its channels.
+pub(crate) struct Session {
+    handle: Handle<SessionHandler>,
+    observed: Arc<Observed>,
+    load: Arc<Load>,
+    cut: CancellationToken,
+    barrier: Barrier,
+    wear: Wear,
+    /// In bytes.
+    window: u32,
+    since: Instant,
+    drained: CancellationToken,
+    stuck: AtomicBool,
+    answered: AtomicU64,
+    /// In microseconds; 0 before the first was measured.
+    round_trip: AtomicU64,
+    probe: Notify,
+    suspect: Notify,
+}
+
+/// Whether the session's task can be asked to answer when it has seen all that came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Barrier {
+    /// The server told its signature algorithms, so asking for them answers at once.
+    Available,
+    /// Asking would wait for something that the server does not send.
+    Missing,
+}
+
+impl Session {
+    /// Takes over an authenticated connection, whose channels have a `window` in bytes; `cut` ends its
+    /// transport.
+    pub(crate) fn new(
+        handle: Handle<SessionHandler>,
+        observed: Arc<Observed>,
+        cut: CancellationToken,
+        barrier: Barrier,
+        wear: Wear,
+        window: u32,
+    ) -> Self {
+        Self {
+            handle,
+            observed,
+            load: Arc::default(),
+            cut,
+            barrier,
+            wear,
+            window,
+            since: Instant::now(),
+            drained: CancellationToken::new(),
+            stuck: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            round_trip: AtomicU64::new(0),
+            probe: Notify::new(),
+            suspect: Notify::new(),
+        }
+    }
+
+    /// Opens a channel to `target` for a client at `origin`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-open, the open goes on in a task of its own, and a late success is closed:
+    /// otherwise the server would keep its connection to the target.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        target: &Target,
+        origin: SocketAddr,
+        wish: Wish,
+    ) -> Opening {
+        let session = Arc::clone(self);
+        let target = target.clone();
+        let lease = self.load.lease(wish);
+        Opening::new(async move {
+            let outstanding = session.observed.failures.begin();
+            let opened = session.ask(&target, origin).await;
+            session.answered.fetch_add(1, Relaxed);
+            match opened {
+                Ok(channel) => {
+                    lease.confirmed();
+                    Ok(Channel::new(channel, lease))
+                }
+                Err(russh::Error::ChannelOpenFailure(code)) => {
+                    let text = outstanding.take(session.settled()).await;
+                    Err(OpenError::Target(TargetFault::from_code(&code, text)))
+                }
+                Err(_) => Err(match outstanding.unreadable() {
+                    None => OpenError::SessionLost,
+                    Some(Unreadable::OnlyOpen) => OpenError::Target(TargetFault::Uncertain),
+                    Some(Unreadable::OneOfSeveral) => OpenError::Unreadable,
+                }),
+            }
+        })
+    }
+
+    /// Asks for a channel: `direct-tcpip` (RFC 4254 section 7.2), or OpenSSH's own kind for a socket.
+    async fn ask(
+        &self,
+        target: &Target,
+        origin: SocketAddr,
+    ) -> Result<russh::Channel<Msg>, russh::Error> {
+        match target {
+            Target::Host(destination) => {
+                let (host, port) = (destination.host().to_string(), destination.port());
+                let (from, from_port) = (origin.ip().to_string(), origin.port());
+                self.handle
+                    .channel_open_direct_tcpip(host, port.into(), from, from_port.into())
+                    .await
+            }
+            Target::Socket(path) => self.handle.channel_open_direct_streamlocal(&**path).await,
+        }
+    }
+
+    /// Completes when the server has answered; it answers in the order in which it was asked, and
+    /// not while it looks a name up.
+    pub(crate) async fn ping(&self) {
+        let _ = self.handle.send_ping().await;
+    }
+
+    /// Measures the round trip: the shortest of some, since this machine or the server may be busy.
+    /// `None` where the session ends meanwhile.
+    pub(crate) async fn measure(&self) -> Option<Duration> {
+        let mut times = [Duration::ZERO; 5];
+        for time in &mut times {
+            let asked = Instant::now();
+            self.handle.send_ping().await.ok()?;
+            *time = asked.elapsed();
+        }
+        // The first waits until the server is done with the login. A ping at which the session ends
+        // looks as if it were answered, but none can be sent after it: the last one does not count.
+        let [_, counted @ .., _] = times;
+        let round_trip = counted.into_iter().min()?;
+        self.set_round_trip(round_trip);
+        Some(round_trip)
+    }
+
+    /// Completes with the host keys that the server announces, where they may be believed.
+    pub(crate) async fn announced_host_keys(&self) -> Vec<PublicKey> {
+        self.observed.announced_host_keys().await
+    }
+
+    /// Has the server prove that it has these host keys.
+    pub(crate) async fn prove_host_keys(&self, keys: &[PublicKey]) -> Result<(), ProofError> {
+        let request = proof::request(keys)?;
+        let reply = self.handle.send_global_request(proof::REQUEST, &request, true).await?;
+        let binding = self.handle.agent_session_binding();
+        let session_id = binding.map_or(&[][..], |binding| binding.session_id());
+        proof::verify(session_id, keys, reply.as_deref().unwrap_or_default())
+    }
+
+    /// Takes no new channels from now on.
+    pub(crate) fn drain(&self) {
+        self.drained.cancel();
+    }
+
+    /// Whether it takes new channels.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_draining() && !self.is_closed()
+    }
+
+    /// Whether it has been told to take no new channels.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drained.is_cancelled()
+    }
+
+    /// Completes when it is to take no new channels.
+    pub(crate) async fn drained(&self) {
+        self.drained.cancelled().await;
+    }
+
+    /// Asks the server to listen (RFC 4254 section 7.1, and OpenSSH's own request for a socket).
+    /// Returns the place with the port that the server chose, where it was to choose one.
+    pub(crate) async fn listen(&self, listen: &RemoteListen) -> Result<RemoteListen, russh::Error> {
+        match listen {
+            RemoteListen::Tcp { bind, port } => {
+                let asked = u32::from(*port);
+                let chosen = self.handle.tcpip_forward(bind.on_the_wire(), asked).await?;
+                let port = match port {
+                    0 => u16::try_from(chosen).map_err(|_| russh::Error::Inconsistent)?,
+                    port => *port,
+                };
+                Ok(RemoteListen::Tcp { bind: bind.clone(), port })
+            }
+            RemoteListen::Unix(path) => {
+                self.handle.streamlocal_forward(&**path).await?;
+                Ok(listen.clone())
+            }
+        }
+    }
+
+    /// Asks the server to listen there no more.
+    pub(crate) async fn stop_listening(&self, listen: &RemoteListen) -> Result<(), russh::Error> {
+        match listen {
+            RemoteListen::Tcp { bind, port } => {
+                self.handle.cancel_tcpip_forward(bind.on_the_wire(), u32::from(*port)).await
+            }
+            RemoteListen::Unix(path) => self.handle.cancel_streamlocal_forward(&**path).await,
+        }
+    }
+
+    /// Where the server listens for us.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.observed.registry
+    }
+
+    /// Whether it has served long enough: the keys are not renewed from our side, and channels that
+    /// we had to close, or that failed to open, each leave something behind in the library.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.since.elapsed() > self.wear.age
+            || self.load.carried() > self.wear.bytes
+            || self.load.closed_by_us() + self.observed.failures.count() > MAX_LEFTOVERS
+    }
+
+    /// Says again and again that the server has not answered for long.
+    pub(crate) fn suspect(&self) {
+        self.suspect.notify_waiters();
+    }
+
+    /// Completes when the server has not answered for long.
+    pub(crate) async fn suspected(&self) {
+        self.suspect.notified().await;
+    }
+
+    /// How much the server may send ahead on a channel, in bytes.
+    pub(crate) fn window(&self) -> u32 {
+        self.window
+    }
+
+    /// How long it has been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// For how long it has been of no use: no channel, and nowhere to listen.
+    pub(crate) fn idle(&self) -> Duration {
+        if !self.registry().is_empty() {
+            return Duration::ZERO;
+        }
+        match (self.load.channels(), self.load.empty_since()) {
+            (0, Some(since)) => since.elapsed(),
+            (0, None) => self.since.elapsed(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Whether the server has not answered for a while.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Relaxed)
+    }
+
+    pub(crate) fn set_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Relaxed);
+    }
+
+    /// Bytes that came from the server so far, whatever they say.
+    pub(crate) fn received(&self) -> u64 {
+        self.observed.traffic.received()
+    }
+
+    /// The last round trip to the server, where one was measured.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        Some(self.round_trip.load(Relaxed)).filter(|&micros| micros > 0).map(Duration::from_micros)
+    }
+
+    pub(crate) fn set_round_trip(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.round_trip.store(micros.max(1), Relaxed);
+    }
+
+    /// Opens that the server has answered so far, either way.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Relaxed)
+    }
+
+    /// Asks whoever watches the session to find out at once whether the server still answers.
+    pub(crate) fn request_probe(&self) {
+        self.probe.notify_one();
+    }
+
+    /// Completes when a probe was requested.
+    pub(crate) async fn probe_requested(&self) {
+        self.probe.notified().await;
+    }
+
+    /// Ends the session and with it all its channels. Their clients are reset.
+    pub(crate) fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    /// As [`Self::cut`], and says why the session ended.
+    pub(crate) fn give_up(&self, why: &str) {
+        self.observed.ended(why.to_owned());
+        self.cut();
+    }
+
+    /// Completes when the session has ended.
+    pub(crate) async fn closed(&self) {
+        self.observed.closed.cancelled().await;
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.observed.closed.is_cancelled()
+    }
+
+    /// What was agreed on, and why it ended.
+    pub(crate) fn facts(&self) -> Facts {
+        self.observed.facts()
+    }
+
+    /// Whether there is nothing left for which it must stay.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.load.channels() == 0 && self.registry().is_empty()
+    }
+
+    /// What it carries.
+    pub(crate) fn load(&self) -> &Arc<Load> {
+        &self.load
+    }
+
+    /// Waits until the session's task has gone past the failure that an opener has just heard of.
+    async fn settled(&self) -> Settled {
+        match self.barrier {
+            Barrier::Available => {
+                // A question that the session's task answers from what it knows, in order.
+                let _ = self.handle.best_supported_rsa_hash().await;
+                Settled::Yes
+            }
+            Barrier::Missing => Settled::Unknown,
+        }
+    }
+
+    /// Says goodbye, and cuts the transport when the server had a moment to hear it.
+    pub(crate) async fn disconnect(&self) {
+        let goodbye = self.handle.disconnect(russh::Disconnect::ByApplication, "", "");
+        let _ = tokio::time::timeout(GOODBYE, async {
+            let _ = goodbye.await;
+            self.closed().await;
+        })
+        .await;
+        self.cut.cancel();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.cut.cancel();
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("load", &self.load).finish_non_exhaustive()
+    }
+}
+
+/// How long a server may take to close after we said goodbye.
+const GOODBYE: Duration = Duration::from_millis(500);
+/// So many channels with something left behind are enough (3.4 kB each).
+const MAX_LEFTOVERS: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use crate::ssh::testing::TestSession;
+
+    #[tokio::test]
+    async fn a_session_that_ends_tells_no_round_trip() {
+        let test = TestSession::start().await;
+        let round_trip = test.session().measure().await.expect("it answers");
+        assert!(!round_trip.is_zero());
+        assert!(test.session().round_trip().is_some());
+        test.cut();
+        test.session().closed().await;
+        assert_eq!(test.session().measure().await, None);
+    }
+}

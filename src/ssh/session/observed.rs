@@ -1,0 +1,151 @@
+//! What is seen of a session while it lasts, and what was agreed on when it began.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use russh::keys::ssh_encoding::Decode;
+use russh::keys::{Algorithm, PublicKey};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::handler::{HandlerError, one_line};
+use super::open_failure::OpenFailures;
+use crate::ssh::connect::transport::Traffic;
+use crate::ssh::session::registry::Registry;
+use crate::ssh::trust::host_key::Updates;
+
+/// What the session's task and the rest of the program share.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    /// Failed opens, to be taken by their openers.
+    pub(crate) failures: OpenFailures,
+    /// Cancelled when the session's task has ended, for whatever reason.
+    pub(crate) closed: CancellationToken,
+    /// What came from the server, whatever it says.
+    pub(crate) traffic: Arc<Traffic>,
+    /// Where the server listens for us.
+    pub(crate) registry: Registry,
+    /// The host keys that the server says it has; empty until it says so.
+    announced: watch::Sender<Vec<PublicKey>>,
+    facts: Mutex<Facts>,
+}
+
+/// What was agreed on in the handshake, and how the session ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    /// The host key's type.
+    pub(crate) host_key_type: Option<Algorithm>,
+    /// The host key's fingerprint.
+    pub(crate) host_key_fingerprint: String,
+    /// The algorithm that was agreed on for the host key's signature.
+    pub(crate) host_key_signature: Option<Algorithm>,
+    /// Whether the host key was trusted in a way that lets the record follow what the server
+    /// announces.
+    pub(crate) updates: Option<Updates>,
+    /// The key exchange.
+    pub(crate) key_exchange: String,
+    /// The cipher from the server to us.
+    pub(crate) cipher: String,
+    /// Why the session ended, in printable words.
+    pub(crate) end: Option<String>,
+}
+
+impl Observed {
+    /// A copy of what is known.
+    pub(crate) fn facts(&self) -> Facts {
+        self.lock().clone()
+    }
+
+    /// Notes why the session ended. The first reason is the true one.
+    pub(crate) fn ended(&self, why: String) {
+        self.lock().end.get_or_insert(why);
+    }
+
+    /// Holds the algorithm of the host key's signature against the one that was agreed on. The
+    /// library verifies the signature by whatever algorithm it names.
+    pub(crate) fn check_signature(&self, mut signature: &[u8]) -> Result<(), HandlerError> {
+        let negotiated = self.lock().host_key_signature.clone();
+        let negotiated = negotiated.as_ref().map_or("none", Algorithm::as_str);
+        let signed = String::decode(&mut signature).unwrap_or_default();
+        if signed == negotiated {
+            return Ok(());
+        }
+        let signed = one_line(&signed);
+        Err(HandlerError::SignatureType { signed, negotiated: negotiated.to_owned() })
+    }
+
+    /// Completes with the host keys that the server announces, where they may be believed.
+    pub(crate) async fn announced_host_keys(&self) -> Vec<PublicKey> {
+        let mut announced = self.announced.subscribe();
+        // The sender is here as well, so there is always an answer.
+        if let Ok(keys) = announced.wait_for(|keys| !keys.is_empty()).await {
+            if self.lock().updates == Some(Updates::Followed) {
+                return keys.clone();
+            }
+            debug!("the announced host keys do not count: this one was not trusted by the record");
+        }
+        std::future::pending().await
+    }
+
+    /// Takes the host keys that the server announces. Only the first announcement counts, and only
+    /// what could be true.
+    pub(crate) fn announce(&self, keys: Vec<PublicKey>) {
+        if keys.len() <= MAX_HOST_KEYS {
+            self.announced.send_if_modified(|announced| {
+                let first = announced.is_empty();
+                if first {
+                    *announced = keys;
+                }
+                first
+            });
+        }
+    }
+
+    /// The facts, to be changed.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Facts {
+    /// The host key's type, as `ssh-ed25519`.
+    pub(crate) fn host_key_type(&self) -> &str {
+        self.host_key_type.as_ref().map_or("none", Algorithm::as_str)
+    }
+}
+
+/// A server that says it has more host keys is not believed.
+const MAX_HOST_KEYS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use russh::keys::HashAlg;
+    use russh::keys::ssh_encoding::Encode;
+
+    use super::*;
+
+    #[test]
+    fn a_signature_by_another_algorithm_than_agreed_on_is_refused() {
+        let observed = Observed::default();
+        let signature = |name: &str| {
+            let mut out = Vec::new();
+            name.encode(&mut out).expect("memory");
+            out
+        };
+        observed.lock().host_key_signature = Some(Algorithm::Rsa { hash: Some(HashAlg::Sha512) });
+        observed.check_signature(&signature("rsa-sha2-512")).expect("as agreed on");
+        for other in ["rsa-sha2-256", "ssh-rsa", "ssh-ed25519", ""] {
+            let told = observed.check_signature(&signature(other));
+            assert!(matches!(told, Err(HandlerError::SignatureType { .. })), "{other}: {told:?}");
+        }
+        assert!(observed.check_signature(&[0, 0]).is_err());
+    }
+
+    #[test]
+    fn the_first_reason_for_an_end_stays() {
+        let observed = Observed::default();
+        observed.ended("given up".into());
+        observed.ended("the transport was cut".into());
+        assert_eq!(observed.facts().end.as_deref(), Some("given up"));
+    }
+}

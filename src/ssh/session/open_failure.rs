@@ -1,0 +1,330 @@
+//! Why a channel was not opened, and whose failure a text belongs to.
+//!
+//! The opener of a channel learns the failure's code alone, and sshd has one code for refused,
+//! unreachable and not found. The text that tells them apart reaches the session's handler, under a
+//! channel number that the opener never learns. So the texts are collected, and an opener takes
+//! one only where it is certain: where it is the only opener that waits, or where all the texts
+//! that nobody took say the same. Otherwise the code has to do. Nothing is guessed.
+
+use std::sync::{Mutex, PoisonError};
+
+use russh::ChannelOpenFailure;
+use tokio::sync::Notify;
+
+/// What the target, or the server on its behalf, did to our wish to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetFault {
+    /// It refused the connection.
+    Refused,
+    /// The server knows no such name.
+    NameNotFound,
+    /// The server has no route to the host.
+    NoRoute,
+    /// The server cannot reach the network.
+    NetworkUnreachable,
+    /// It did not answer the server.
+    TimedOut,
+    /// The server does not allow the destination (`SSH_OPEN_ADMINISTRATIVELY_PROHIBITED`).
+    Prohibited,
+    /// It cannot be reached, and why is not certain.
+    Uncertain,
+}
+
+/// The failures of one session that have not been taken by their openers yet.
+#[derive(Debug, Default)]
+pub(crate) struct OpenFailures {
+    state: Mutex<State>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Opens that have been asked for and not resolved.
+    outstanding: usize,
+    untaken: Vec<Untaken>,
+    /// Somebody has taken a failure without knowing whose it was, while others waited: until none
+    /// of those waits any more, nothing is certain.
+    doubt: bool,
+    count: usize,
+    /// The session ended at a text that cannot be read.
+    unreadable: Option<Unreadable>,
+}
+
+/// Whose failure a text that cannot be read may have been. The library ends the session at one, and
+/// would again and again if each opener simply tried another session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// One open was outstanding.
+    OnlyOpen,
+    /// Several were.
+    OneOfSeveral,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Untaken {
+    fault: TargetFault,
+    /// Somebody had to answer without knowing whether this one was theirs.
+    doubtful: bool,
+}
+
+/// An open that has been asked for. It counts until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Outstanding<'a> {
+    failures: &'a OpenFailures,
+    /// The session had ended before it was asked for.
+    late: bool,
+}
+
+impl TargetFault {
+    /// Reads the code of a failure; `text` is what its words say, as far as it is known whose they
+    /// are.
+    pub(crate) fn from_code(code: &ChannelOpenFailure, text: Self) -> Self {
+        match code {
+            ChannelOpenFailure::AdministrativelyProhibited => Self::Prohibited,
+            ChannelOpenFailure::ConnectFailed if text != Self::Prohibited => text,
+            ChannelOpenFailure::ConnectFailed
+            | ChannelOpenFailure::UnknownChannelType
+            | ChannelOpenFailure::ResourceShortage
+            | ChannelOpenFailure::Other { .. } => Self::Uncertain,
+        }
+    }
+
+    /// Reads the words of an `SSH_OPEN_CONNECT_FAILED`: those of the C library (OpenSSH passes
+    /// `strerror` and `gai_strerror` on) and of Go's net package.
+    pub(crate) fn from_text(text: &str) -> Self {
+        let text = text.to_ascii_lowercase();
+        let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
+        if says(&["connection refused"]) {
+            Self::Refused
+        } else if says(&["no route to host", "host is unreachable", "host is down"]) {
+            Self::NoRoute
+        } else if says(&["network is unreachable", "network is down"]) {
+            Self::NetworkUnreachable
+        } else if says(&["timed out", "i/o timeout"]) {
+            Self::TimedOut
+        } else if says(&[
+            "name or service not known",
+            "name resolution",
+            "no address associated",
+            "no such host",
+            "unknown host",
+            "nodename nor servname",
+            "name does not resolve",
+        ]) {
+            Self::NameNotFound
+        } else {
+            Self::Uncertain
+        }
+    }
+}
+
+impl OpenFailures {
+    /// An open is about to be asked for.
+    pub(crate) fn begin(&self) -> Outstanding<'_> {
+        let mut state = self.lock();
+        state.outstanding += 1;
+        Outstanding { failures: self, late: state.unreadable.is_some() }
+    }
+
+    /// The handler saw a failure.
+    pub(crate) fn add(&self, fault: TargetFault) {
+        {
+            let mut state = self.lock();
+            state.untaken.push(Untaken { fault, doubtful: false });
+            state.count += 1;
+        }
+        self.arrived.notify_waiters();
+    }
+
+    /// The session ends at a text that cannot be read.
+    pub(crate) fn end_unreadable(&self) {
+        let mut state = self.lock();
+        state.unreadable = match state.outstanding {
+            0 => None,
+            1 => Some(Unreadable::OnlyOpen),
+            _ => Some(Unreadable::OneOfSeveral),
+        };
+    }
+
+    /// How many failures the handler has seen.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().count
+    }
+
+    /// How many failures the handler saw that no opener has taken.
+    #[cfg(test)]
+    fn untaken(&self) -> usize {
+        self.lock().untaken.len()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outstanding<'_> {
+    /// Takes this open's failure. `settled` completes when the handler has certainly seen it.
+    ///
+    /// Cancel safe until it returns.
+    pub(crate) async fn take(self, settled: impl Future<Output = Settled>) -> TargetFault {
+        if let Some(fault) = self.take_if_alone() {
+            return fault;
+        }
+        match settled.await {
+            Settled::Yes => self.take_if_unambiguous(),
+            Settled::Unknown => self.forfeit().await,
+        }
+    }
+
+    /// Whether what ended the session may have been this open's failure.
+    pub(crate) fn unreadable(&self) -> Option<Unreadable> {
+        self.failures.lock().unreadable.filter(|_| !self.late)
+    }
+
+    /// As the only one who waits, what there is must be ours.
+    fn take_if_alone(&self) -> Option<TargetFault> {
+        let mut state = self.failures.lock();
+        if state.outstanding != 1 || state.untaken.len() != 1 {
+            return None;
+        }
+        let ours = state.untaken.pop()?;
+        Some(if ours.doubtful || state.doubt { TargetFault::Uncertain } else { ours.fault })
+    }
+
+    /// Where all that is there says the same, it does not matter whose is whose.
+    fn take_if_unambiguous(&self) -> TargetFault {
+        let mut state = self.failures.lock();
+        let Some(taken) = state.untaken.pop() else { return TargetFault::Uncertain };
+        let same = state.untaken.iter().all(|u| u.fault == taken.fault && !u.doubtful);
+        if same && !taken.doubtful {
+            return taken.fault;
+        }
+        // The one we removed may not be ours, so none of the others is certain any more.
+        state.untaken.iter_mut().for_each(|u| u.doubtful = true);
+        TargetFault::Uncertain
+    }
+
+    /// Gives up on knowing, but takes one away, so that the numbers stay right.
+    async fn forfeit(&self) -> TargetFault {
+        loop {
+            let arrived = self.failures.arrived.notified();
+            {
+                let mut state = self.failures.lock();
+                if state.untaken.pop().is_some() {
+                    state.doubt = state.outstanding > 1;
+                    state.untaken.iter_mut().for_each(|u| u.doubtful = true);
+                    return TargetFault::Uncertain;
+                }
+            }
+            arrived.await;
+        }
+    }
+}
+
+impl Drop for Outstanding<'_> {
+    fn drop(&mut self) {
+        let mut state = self.failures.lock();
+        state.outstanding -= 1;
+        if state.outstanding == 0 {
+            state.doubt = false;
+        }
+    }
+}
+
+/// Whether the handler has certainly seen a failure that its opener knows of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// It has.
+    Yes,
+    /// There is no way to tell.
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn yes() -> impl Future<Output = Settled> {
+        std::future::ready(Settled::Yes)
+    }
+
+    #[test]
+    fn texts() {
+        use TargetFault::*;
+        for (text, fault) in [
+            ("Connection refused", Refused),
+            ("dial tcp 127.0.0.1:1: connect: connection refused", Refused),
+            ("No route to host", NoRoute),
+            ("Network is unreachable", NetworkUnreachable),
+            ("Connection timed out", TimedOut),
+            ("Name or service not known", NameNotFound),
+            ("Temporary failure in name resolution", NameNotFound),
+            ("No address associated with hostname", NameNotFound),
+            ("lookup nowhere.invalid: no such host", NameNotFound),
+            ("open failed", Uncertain),
+            ("", Uncertain),
+        ] {
+            assert_eq!(TargetFault::from_text(text), fault, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_only_opener_takes_its_own() {
+        let failures = OpenFailures::default();
+        let open = failures.begin();
+        failures.add(TargetFault::Refused);
+        assert_eq!(open.take(async { Settled::Unknown }).await, TargetFault::Refused);
+        assert_eq!(failures.untaken(), 0);
+    }
+
+    #[test]
+    fn an_unreadable_text_may_have_been_for_any_open_that_was_outstanding() {
+        let one = OpenFailures::default();
+        let open = one.begin();
+        assert_eq!(open.unreadable(), None);
+        one.end_unreadable();
+        let late = one.begin();
+        assert_eq!((open.unreadable(), late.unreadable()), (Some(Unreadable::OnlyOpen), None));
+        let several = OpenFailures::default();
+        let (a, b) = (several.begin(), several.begin());
+        several.end_unreadable();
+        drop(a);
+        assert_eq!(b.unreadable(), Some(Unreadable::OneOfSeveral));
+        let none = OpenFailures::default();
+        none.end_unreadable();
+        assert_eq!(none.begin().unreadable(), None);
+    }
+
+    #[tokio::test]
+    async fn two_of_the_same_are_certain() {
+        let failures = OpenFailures::default();
+        let (a, b) = (failures.begin(), failures.begin());
+        failures.add(TargetFault::Refused);
+        failures.add(TargetFault::Refused);
+        assert_eq!(a.take(yes()).await, TargetFault::Refused);
+        assert_eq!(b.take(yes()).await, TargetFault::Refused);
+    }
+
+    #[tokio::test]
+    async fn two_that_differ_are_never_guessed() {
+        let failures = OpenFailures::default();
+        let (a, b) = (failures.begin(), failures.begin());
+        failures.add(TargetFault::Refused);
+        failures.add(TargetFault::NameNotFound);
+        assert_eq!(a.take(yes()).await, TargetFault::Uncertain);
+        assert_eq!(b.take(yes()).await, TargetFault::Uncertain);
+        let c = failures.begin();
+        failures.add(TargetFault::TimedOut);
+        assert_eq!(c.take(yes()).await, TargetFault::TimedOut, "the doubt does not last");
+    }
+
+    #[tokio::test]
+    async fn without_a_way_to_tell_two_openers_get_the_code_alone() {
+        let failures = OpenFailures::default();
+        let (a, b) = (failures.begin(), failures.begin());
+        failures.add(TargetFault::Refused);
+        failures.add(TargetFault::Refused);
+        assert_eq!(a.take(async { Settled::Unknown }).await, TargetFault::Uncertain);
+        assert_eq!(b.take(async { Settled::Unknown }).await, TargetFault::Uncertain);
+    }
+}

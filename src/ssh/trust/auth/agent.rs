@@ -1,0 +1,115 @@
+//! The agent (`ssh-agent` and its kin), which may hang or ask a person.
+
+use std::path::Path;
+use std::time::Duration;
+
+use russh::keys::HashAlg;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::agent::{AgentIdentity, AgentSessionBinding};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::openssh::prompt::Prompter;
+
+/// A connection to the agent.
+pub(super) struct Agent {
+    client: AgentClient<UnixStream>,
+}
+
+/// One key of the agent, which signs for itself or for a certificate of it.
+pub(super) struct AgentSigner<'a> {
+    pub(super) agent: &'a mut Agent,
+    /// What the agent knows the key by.
+    pub(super) identity: &'a AgentIdentity,
+    /// Whoever waits for the login is told that the agent may be asking a person.
+    pub(super) prompter: &'a Prompter,
+}
+
+/// Why the agent did not do it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AgentError {
+    /// It did not answer. Its connection is of no more use: the answer may still come.
+    #[error("the agent did not answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// It has the key and does not sign with it: a person said no, or a security key was not touched.
+    #[error("the agent refused to sign")]
+    Refused,
+    /// It cannot be reached, or its answer made no sense.
+    #[error("the agent: {0}")]
+    Key(#[from] russh::keys::Error),
+    /// The SSH session is gone.
+    #[error("the connection is gone")]
+    Send(#[from] russh::SendError),
+}
+
+impl Agent {
+    /// Connects and asks for the keys, all within 5 s.
+    ///
+    /// The agent is told which session it signs for, so that it can use keys that are meant for
+    /// one server only. One that hangs up for that is asked again without.
+    pub(super) async fn connect(
+        socket: &Path,
+        binding: Option<&AgentSessionBinding>,
+    ) -> Result<(Self, Vec<AgentIdentity>), AgentError> {
+        let ask = async {
+            if let Some(binding) = binding {
+                let mut client = AgentClient::connect_uds(socket).await?;
+                let bound = client.bind_session(binding, NOT_FORWARDING).await;
+                tracing::trace!(bound = bound.is_ok(), "agent session binding");
+                if !matches!(bound, Err(russh::keys::Error::IO(_))) {
+                    return Self::list(client).await;
+                }
+            }
+            Self::list(AgentClient::connect_uds(socket).await?).await
+        };
+        timeout(LIST_LIMIT, ask).await.map_err(|_| AgentError::TimedOut(LIST_LIMIT))?
+    }
+
+    /// Asks for the keys. It may wait for ever.
+    pub(super) async fn list(
+        mut client: AgentClient<UnixStream>,
+    ) -> Result<(Self, Vec<AgentIdentity>), AgentError> {
+        let keys = client.request_identities().await?;
+        Ok((Self { client }, keys))
+    }
+}
+
+impl AgentError {
+    /// Whether there is simply no agent: no socket, or a dead one. That is common, and `ssh` says
+    /// nothing of it.
+    pub(super) fn is_absence(&self) -> bool {
+        use std::io::ErrorKind::{ConnectionRefused, NotFound};
+        match self {
+            Self::Key(russh::keys::Error::IO(error)) => {
+                matches!(error.kind(), NotFound | ConnectionRefused)
+            }
+            Self::Key(_) | Self::Refused | Self::TimedOut(_) | Self::Send(_) => false,
+        }
+    }
+}
+
+impl russh::Signer for AgentSigner<'_> {
+    type Error = AgentError;
+
+    async fn auth_sign(
+        &mut self,
+        _key: &AgentIdentity,
+        hash: Option<HashAlg>,
+        request: Vec<u8>,
+    ) -> Result<Vec<u8>, AgentError> {
+        let _waiting = self.prompter.asked_elsewhere();
+        let signed = self.agent.client.sign_request(self.identity, hash, request);
+        match timeout(SIGN_LIMIT, signed).await {
+            Ok(Err(russh::keys::Error::AgentFailure)) => Err(AgentError::Refused),
+            Ok(signed) => Ok(signed?),
+            Err(_) => Err(AgentError::TimedOut(SIGN_LIMIT)),
+        }
+    }
+}
+
+/// How long the agent may take to tell its keys.
+const LIST_LIMIT: Duration = Duration::from_secs(5);
+/// How long the agent may take to sign: it may ask a person, or wait for a touch.
+const SIGN_LIMIT: Duration = Duration::from_secs(60);
+/// The agent signs for us, not for a host behind the server.
+const NOT_FORWARDING: bool = false;

@@ -1,0 +1,235 @@
+//! Which keys are tried, and in which order.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use russh::keys::agent::AgentIdentity;
+
+use super::key_file::{KeyFile, Secret};
+use super::offer::Offer;
+use crate::openssh::client_config::{IdentityOrigin, Switch};
+use crate::printable::{Lines, printable};
+
+/// A key or a certificate to try.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    /// What the server is shown. A PEM file with a passphrase and without a `.pub` beside it does
+    /// not tell.
+    pub(super) offer: Option<Offer>,
+    pub(super) source: Source,
+    pub(super) signer: SignedBy,
+}
+
+/// Where a candidate comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// The agent has it; nobody named it.
+    Agent {
+        /// The agent's comment.
+        comment: String,
+    },
+    /// The agent has it, and an identity file names it.
+    AgentFor(PathBuf),
+    /// An identity file, or the certificate beside it.
+    File(PathBuf, IdentityOrigin),
+    /// A file of `CertificateFile`.
+    CertificateFile(PathBuf),
+}
+
+/// Who has the private half.
+#[derive(Clone, Debug)]
+pub(super) enum SignedBy {
+    /// The agent, which knows it by this.
+    Agent(Box<AgentIdentity>),
+    /// An identity file.
+    File(Arc<KeyFile>),
+    /// Nobody here.
+    Nobody,
+}
+
+/// The candidates of one login.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    left: VecDeque<Candidate>,
+    refused: Vec<Candidate>,
+}
+
+impl Candidates {
+    pub(super) fn new(candidates: Vec<Candidate>) -> Self {
+        Self { left: candidates.into(), refused: Vec::new() }
+    }
+
+    /// How many are left to try.
+    pub(super) fn left(&self) -> usize {
+        self.left.len()
+    }
+
+    pub(super) fn next(&mut self) -> Option<Candidate> {
+        self.left.pop_front()
+    }
+
+    /// Keeps one that the server did not want, for the case that it wants it later.
+    pub(super) fn keep_refused(&mut self, candidate: Candidate) {
+        self.refused.push(candidate);
+    }
+
+    /// The server has taken one step of several: what it refused before may be what it wants now.
+    pub(super) fn begin_again(&mut self) {
+        for candidate in self.refused.drain(..).rev() {
+            self.left.push_front(candidate);
+        }
+    }
+}
+
+/// Puts what there is in OpenSSH's order: the certificates of `CertificateFile`; what the agent has
+/// for an identity file, in the agent's order; the agent's others, unless `identities_only`; the
+/// identity files, each with the certificate beside it. Nothing comes twice.
+pub(super) fn in_order(
+    agent: &[AgentIdentity],
+    files: &[Arc<KeyFile>],
+    certificates: &[(PathBuf, Offer)],
+    identities_only: Switch,
+) -> Vec<Candidate> {
+    let mut own = of_files(files, certificates.is_empty());
+    let mut named = Vec::new();
+    let mut others = Vec::new();
+    for identity in agent {
+        let offer = Offer::from(identity);
+        if offer.is_certificate() && !offer.is_user_certificate() {
+            continue;
+        }
+        let signer = SignedBy::Agent(Box::new(identity.clone()));
+        let is_this = |c: &Candidate| c.offer.as_ref().is_some_and(|o| o.is_same(&offer));
+        if let Some(at) = own.iter().position(is_this) {
+            let source = Source::AgentFor(own.remove(at).source.path().to_owned());
+            named.push(Candidate { offer: Some(offer), source, signer });
+        } else if !identities_only.is_on() {
+            let source = Source::Agent { comment: identity.comment().to_owned() };
+            others.push(Candidate { offer: Some(offer), source, signer });
+        }
+    }
+    let certificates = certificates.iter().map(|(path, offer)| Candidate {
+        offer: Some(offer.clone()),
+        source: Source::CertificateFile(path.clone()),
+        signer: SignedBy::Nobody,
+    });
+    let all: Vec<_> = certificates.chain(named).chain(others).chain(own).collect();
+    without_doubles(find_signers(all))
+}
+
+/// What the identity files have.
+fn of_files(files: &[Arc<KeyFile>], beside: bool) -> Vec<Candidate> {
+    let mut out = Vec::new();
+    for file in files {
+        let source = Source::File(file.path.clone(), file.origin);
+        let signer = match &file.secret {
+            Secret::Clear(_) | Secret::Locked(_) => SignedBy::File(Arc::clone(file)),
+            Secret::Missing | Secret::Unusable(_) => SignedBy::Nobody,
+        };
+        let is_known = file.public.is_some();
+        if is_known || matches!(signer, SignedBy::File(_)) {
+            let plain = Candidate { offer: file.public.clone(), source, signer };
+            out.push(plain);
+        }
+        let source = Source::File(file.path.clone(), file.origin);
+        if let Some(certificate) = file.certificate.clone().filter(|_| beside) {
+            out.push(Candidate { offer: Some(certificate), source, signer: SignedBy::Nobody });
+        }
+    }
+    out
+}
+
+/// Finds who signs for the certificates of files: whoever has their plain key, or the certificate
+/// itself; or else the private key that they lie beside, if it does not tell its public half.
+fn find_signers(mut all: Vec<Candidate>) -> Vec<Candidate> {
+    let signing: Vec<Candidate> =
+        all.iter().filter(|c| !matches!(c.signer, SignedBy::Nobody)).cloned().collect();
+    for candidate in &mut all {
+        let (SignedBy::Nobody, Some(offer)) = (&candidate.signer, &candidate.offer) else {
+            continue;
+        };
+        if !offer.is_certificate() {
+            continue;
+        }
+        let has_it = |c: &&Candidate| {
+            let known = c.offer.as_ref();
+            known.is_some_and(|o| {
+                o.is_same(offer) || (!o.is_certificate() && o.key() == offer.key())
+            })
+        };
+        let beside =
+            |c: &&Candidate| c.offer.is_none() && c.source.path() == candidate.source.path();
+        let signer = signing.iter().find(has_it).or_else(|| signing.iter().find(beside));
+        if let Some(signer) = signer {
+            candidate.signer = signer.signer.clone();
+        }
+    }
+    all
+}
+
+fn without_doubles(all: Vec<Candidate>) -> Vec<Candidate> {
+    let mut out: Vec<Candidate> = Vec::new();
+    for candidate in all {
+        let is_new = candidate.offer.as_ref().is_none_or(|offer| {
+            !out.iter().any(|c| c.offer.as_ref().is_some_and(|o| o.is_same(offer)))
+        });
+        if is_new {
+            out.push(candidate);
+        }
+    }
+    out
+}
+
+/// Puts what somebody named in front, where a server would not listen to all of them: it closes the
+/// connection after `limit` refusals. `ssh` keeps to its order there, and fails.
+pub(super) fn named_first(candidates: &mut [Candidate], limit: usize) {
+    if candidates.len() > limit {
+        // A stable sort.
+        candidates.sort_by_key(|candidate| !candidate.source.is_named());
+    }
+}
+
+impl Candidate {
+    /// What it is and where it comes from, for a person.
+    pub(super) fn describe(&self) -> String {
+        let key = match &self.offer {
+            Some(offer) => offer.describe() + " ",
+            None => String::new(),
+        };
+        let source = &self.source;
+        format!("publickey ({key}{source})")
+    }
+}
+
+impl Source {
+    /// The file that names it.
+    fn path(&self) -> &Path {
+        match self {
+            Self::Agent { .. } => Path::new(""),
+            Self::AgentFor(path) | Self::File(path, _) | Self::CertificateFile(path) => path,
+        }
+    }
+
+    /// Whether somebody asked for just this key.
+    fn is_named(&self) -> bool {
+        match self {
+            Self::Agent { .. } => false,
+            Self::File(_, origin) => *origin == IdentityOrigin::Named,
+            Self::AgentFor(_) | Self::CertificateFile(_) => true,
+        }
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = |path: &Path| printable(&path.to_string_lossy(), 200, Lines::One);
+        match self {
+            Self::Agent { comment } => {
+                write!(f, "from the agent, \"{}\"", printable(comment, 80, Lines::One))
+            }
+            Self::AgentFor(file) => write!(f, "from the agent, {}", path(file)),
+            Self::File(file, _) | Self::CertificateFile(file) => write!(f, "from {}", path(file)),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A private key in a file: whether it may be used, and what is in it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use russh::keys::{PrivateKey, PublicKey, decode_secret_key};
+use zeroize::Zeroizing;
+
+use super::legacy_pem;
+use super::offer::Offer;
+use crate::openssh::client_config::IdentityOrigin;
+
+/// What a file of `IdentityFile` has.
+#[derive(Debug)]
+pub(super) struct KeyFile {
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// Whether somebody named it.
+    pub(super) origin: IdentityOrigin,
+    /// The public key, where it can be known without the passphrase. A certificate, where the file
+    /// itself is one.
+    pub(super) public: Option<Offer>,
+    /// The certificate beside it (`-cert.pub`).
+    pub(super) certificate: Option<Offer>,
+    /// The private key.
+    pub(super) secret: Secret,
+}
+
+/// The private half of a file.
+#[derive(Clone)]
+pub(super) enum Secret {
+    /// Ready for use.
+    Clear(Arc<PrivateKey>),
+    /// Behind a passphrase; this is the file's text.
+    Locked(Arc<Zeroizing<String>>),
+    /// The file does not exist. The agent may still have the key.
+    Missing,
+    /// It cannot or must not be used, for this reason.
+    Unusable(String),
+}
+
+/// Why a text is not a private key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum KeyProblem {
+    /// It has a passphrase, and none or a wrong one was given.
+    Locked,
+    /// It is no private key, or one of a kind that is not known.
+    Unreadable(String),
+}
+
+/// Reads a key, its public half and the certificate beside it. It blocks for the file system.
+pub(super) fn load(path: &Path, origin: IdentityOrigin) -> KeyFile {
+    let (secret, inside) = match read_private(path) {
+        Ok(text) => match decode(&text, None) {
+            Ok(key) => {
+                let public = key.public_key().clone();
+                (Secret::Clear(Arc::new(key)), Some(Offer::Key(public)))
+            }
+            Err(KeyProblem::Locked) => {
+                let outside = public_outside(&text).map(Offer::Key);
+                (Secret::Locked(Arc::new(text)), outside)
+            }
+            Err(KeyProblem::Unreadable(why)) => match Offer::parse(&text) {
+                // `IdentityFile key.pub` means: the agent has it.
+                Some(public) => (Secret::Missing, Some(public)),
+                None => (Secret::Unusable(why), None),
+            },
+        },
+        Err(secret) => (secret, None),
+    };
+    let public = inside.or_else(|| load_public(&with_suffix(path, ".pub")).ok());
+    let certificate = load_public(&with_suffix(path, "-cert.pub")).ok();
+    let certificate = certificate.filter(Offer::is_user_certificate);
+    KeyFile { path: path.to_owned(), origin, public, certificate, secret }
+}
+
+/// Reads a `.pub` file. It blocks for the file system.
+///
+/// # Errors
+///
+/// What is wrong with the file, to be put behind its name.
+pub(super) fn load_public(path: &Path) -> Result<Offer, String> {
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "does not exist".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    let mut text = String::new();
+    file.take(MAX_SIZE as u64).read_to_string(&mut text).map_err(unreadable)?;
+    Offer::parse(&text).ok_or_else(|| "has no public key or certificate in it".to_owned())
+}
+
+/// Reads a private key's text, in any of the formats of OpenSSH, PEM, PKCS#8 and `PuTTY`.
+pub(super) fn decode(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyProblem> {
+    let unreadable = |error: &dyn std::fmt::Display| KeyProblem::Unreadable(error.to_string());
+    if text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
+        let key = PrivateKey::from_openssh(text.trim()).map_err(|e| unreadable(&e))?;
+        return match passphrase {
+            _ if !key.is_encrypted() => Ok(key),
+            Some(passphrase) => key.decrypt(passphrase).map_err(|_| KeyProblem::Locked),
+            None => Err(KeyProblem::Locked),
+        };
+    }
+    if let Some(sealed) = legacy_pem::Sealed::find(text) {
+        let passphrase = passphrase.ok_or(KeyProblem::Locked)?;
+        let clear = sealed.map_err(|e| unreadable(&e))?.open(passphrase);
+        let clear = clear.ok_or(KeyProblem::Locked)?;
+        // What a wrong passphrase opens by chance is no key.
+        return decode_secret_key(&clear, None).map_err(|_| KeyProblem::Locked);
+    }
+    let encrypted = ["BEGIN ENCRYPTED PRIVATE KEY", "Encryption: aes"];
+    match (encrypted.iter().any(|mark| text.contains(mark)), passphrase) {
+        (true, None) => Err(KeyProblem::Locked),
+        (true, Some(_)) => decode_secret_key(text, passphrase).map_err(|_| KeyProblem::Locked),
+        (false, _) => decode_secret_key(text, None).map_err(|e| unreadable(&e)),
+    }
+}
+
+/// The public key of a key with a passphrase: OpenSSH's own format has it outside of what is
+/// encrypted.
+fn public_outside(text: &str) -> Option<PublicKey> {
+    PrivateKey::from_openssh(text.trim()).ok().map(|key| key.public_key().clone())
+}
+
+/// The text of a private key that nobody else may read, as OpenSSH demands of its owner's files.
+fn read_private(path: &Path) -> Result<Zeroizing<String>, Secret> {
+    let unusable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Secret::Missing,
+        _ => Secret::Unusable(format!("cannot be read: {error}")),
+    };
+    let file = File::open(path).map_err(unusable)?;
+    let about = file.metadata().map_err(unusable)?;
+    if !about.is_file() {
+        return Err(Secret::Unusable("is not a file".to_owned()));
+    }
+    let ours = about.uid() == rustix::process::getuid().as_raw();
+    // The buffer never grows, so no copy of a secret is left behind.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_SIZE));
+    file.take(MAX_SIZE as u64).read_to_string(&mut text).map_err(unusable)?;
+    // Others may read a public key.
+    if ours && about.mode() & 0o077 != 0 && Offer::parse(&text).is_none() {
+        let mode = about.mode() & 0o777;
+        return Err(Secret::Unusable(format!(
+            "its permissions {mode:04o} are too open: others may read it (chmod 600 mends it)"
+        )));
+    }
+    Ok(text)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Clear(_) => f.write_str("Clear(…)"),
+            Self::Locked(_) => f.write_str("Locked(…)"),
+            Self::Missing => f.write_str("Missing"),
+            Self::Unusable(why) => f.debug_tuple("Unusable").field(why).finish(),
+        }
+    }
+}
+
+/// Bytes of a key file that are read. The largest RSA keys take 13 KB.
+const MAX_SIZE: usize = 64 * 1024;

@@ -1,0 +1,259 @@
+//! Tries keys, one after another.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use russh::client::{AuthResult, Handler};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::{HashAlg, PrivateKey};
+use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
+
+use super::agent::{AgentError, AgentSigner};
+use super::candidates::{Candidate, SignedBy};
+use super::key_file::{self, KeyFile, KeyProblem, Secret};
+use super::offer::Offer;
+use super::signers::{Asked, FileSigner, FileSignerError, OnlyAsking};
+use super::{ANSWER_LIMIT, Attendance, AuthError, Login, Outcome, within};
+use crate::openssh::prompt::PromptError;
+use crate::printable::{Lines, printable};
+
+impl<H: Handler> Login<'_, H> {
+    /// Tries the next key; without any left it does nothing.
+    pub(super) async fn try_next_key(&mut self) -> Result<Outcome, AuthError> {
+        let next = self.candidates.as_mut().and_then(super::candidates::Candidates::next);
+        let Some(candidate) = next else { return Ok(Outcome::GoOn) };
+        let outcome = match candidate.signer.clone() {
+            SignedBy::Agent(identity) => self.try_agent_key(&candidate, &identity).await,
+            SignedBy::File(file) => self.try_file(&candidate, &file).await,
+            SignedBy::Nobody => Ok(Outcome::GoOn),
+        }?;
+        if let (Outcome::GoOn, Some(candidates)) = (&outcome, &mut self.candidates) {
+            candidates.keep_refused(candidate);
+        }
+        Ok(outcome)
+    }
+
+    async fn try_agent_key(
+        &mut self,
+        candidate: &Candidate,
+        identity: &AgentIdentity,
+    ) -> Result<Outcome, AuthError> {
+        let what = candidate.describe();
+        let offer = candidate.offer.clone().unwrap_or_else(|| identity.into());
+        let hash = match self.hash_for(&offer).await? {
+            Ok(hash) => hash,
+            Err(why) => return Ok(self.leave_out(&what, &why)),
+        };
+        let Some(mut agent) = self.agent.take() else {
+            return Ok(self.leave_out(&what, "the agent has stopped answering"));
+        };
+        if offer.is_security_key() {
+            tracing::info!("the security key may have to be touched: {what}");
+        }
+        let prompter = self.prompter.clone();
+        let mut signer = AgentSigner { agent: &mut agent, identity, prompter: &prompter };
+        // The agent keeps to a limit of its own; the server's comes before and after it.
+        let answer = within(ANSWER_LIMIT * 2, self.show(&offer, hash, &mut signer)).await?;
+        let hangs = matches!(answer, Err(AgentError::TimedOut(_)));
+        if !hangs {
+            self.agent = Some(agent);
+        }
+        match answer {
+            Ok(answer) => {
+                let outcome = self.judge_key(&what, &offer, answer)?;
+                if offer.is_security_key() && !matches!(outcome, Outcome::GoOn) {
+                    self.attendance = Attendance::Person;
+                }
+                Ok(outcome)
+            }
+            Err(AgentError::Send(_)) => Err(self.disconnected()),
+            Err(_) if self.handle.is_closed() => Err(self.disconnected()),
+            Err(error @ AgentError::Refused) if offer.is_security_key() => {
+                let why = format!("{error}; was the security key there and touched?");
+                Ok(self.leave_out(&what, &why))
+            }
+            Err(error) => {
+                if hangs {
+                    self.agent_failed(&error);
+                }
+                Ok(self.leave_out(&what, &error.to_string()))
+            }
+        }
+    }
+
+    async fn try_file(
+        &mut self,
+        candidate: &Candidate,
+        file: &KeyFile,
+    ) -> Result<Outcome, AuthError> {
+        let what = candidate.describe();
+        let key = match self.private_key(&what, candidate.offer.as_ref(), file).await? {
+            Ok(key) => key,
+            Err(outcome) => return Ok(outcome),
+        };
+        // Only after unlocking is an old PEM key known.
+        let offer = match &candidate.offer {
+            Some(offer) => offer.clone(),
+            None => Offer::Key(key.public_key().clone()),
+        };
+        if *offer.key() != *key.public_key().key_data() {
+            return Ok(self.leave_out(&what, "the public key beside it belongs to another key"));
+        }
+        let hash = match self.hash_for(&offer).await? {
+            Ok(hash) => hash,
+            Err(why) => return Ok(self.leave_out(&what, &why)),
+        };
+        let mut signer = FileSigner(key);
+        match within(ANSWER_LIMIT, self.show(&offer, hash, &mut signer)).await? {
+            Ok(answer) => self.judge_key(&what, &offer, answer),
+            Err(FileSignerError::Gone(_)) => Err(self.disconnected()),
+            Err(error) => Ok(self.leave_out(&what, &error.to_string())),
+        }
+    }
+
+    /// The private key of a file, unlocked; the inner error is what comes of trying without it.
+    async fn private_key(
+        &mut self,
+        what: &str,
+        offer: Option<&Offer>,
+        file: &KeyFile,
+    ) -> Result<Result<Arc<PrivateKey>, Outcome>, AuthError> {
+        let text = match &file.secret {
+            Secret::Clear(key) => return Ok(Ok(Arc::clone(key))),
+            Secret::Missing | Secret::Unusable(_) => return Ok(Err(Outcome::GoOn)),
+            Secret::Locked(text) => Arc::clone(text),
+        };
+        // A certificate of the same key may have had it unlocked a moment ago.
+        if let Some(key) = self.credentials.unlocked(&file.path, offer.map(Offer::key)) {
+            return Ok(Ok(Arc::new(key)));
+        }
+        // Nobody types a passphrase for a key that the server does not want.
+        if let Some(offer) = offer {
+            let hash = self.hash_for(offer).await?.ok().flatten();
+            if !self.is_wanted(what, offer, hash).await? {
+                return Ok(Err(Outcome::GoOn));
+            }
+        }
+        Ok(self.unlock(what, &file.path, text).await.ok_or(Outcome::GoOn))
+    }
+
+    /// Shows the server a key; if it wants a signature, `signer` makes it.
+    async fn show<S: russh::Signer>(
+        &mut self,
+        offer: &Offer,
+        hash: Option<HashAlg>,
+        signer: &mut S,
+    ) -> Result<AuthResult, S::Error> {
+        let user = &self.config.user;
+        match offer {
+            Offer::Key(key) => {
+                self.handle.authenticate_publickey_with(user, key.clone(), hash, signer).await
+            }
+            Offer::Certificate(certificate) => {
+                let certificate = (**certificate).clone();
+                self.handle.authenticate_certificate_with(user, certificate, hash, signer).await
+            }
+        }
+    }
+
+    /// Whether the server would take a signature of this key (RFC 4252 section 7).
+    async fn is_wanted(
+        &mut self,
+        what: &str,
+        offer: &Offer,
+        hash: Option<HashAlg>,
+    ) -> Result<bool, AuthError> {
+        match within(ANSWER_LIMIT, self.show(offer, hash, &mut OnlyAsking)).await? {
+            Err(Asked::Wanted) => Ok(true),
+            Err(Asked::Gone) => Err(self.disconnected()),
+            // Without a signature there is no success, whatever the server says.
+            Ok(AuthResult::Success) => {
+                Err(AuthError::Failed("the server accepted an unsigned key".to_owned()))
+            }
+            Ok(refusal) => {
+                self.judge_key(what, offer, refusal)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Takes note of the server's answer, and of what may be wrong with a certificate.
+    fn judge_key(
+        &mut self,
+        what: &str,
+        offer: &Offer,
+        answer: AuthResult,
+    ) -> Result<Outcome, AuthError> {
+        let before = self.tried.len();
+        let outcome = self.judge(what, Ok(answer))?;
+        let refusal = self.tried.get_mut(before..).and_then(<[_]>::last_mut);
+        if let Some(last) = refusal
+            && let Some(doubts) = offer.doubts(&self.config.user, SystemTime::now())
+        {
+            last.why = format!("{} ({doubts})", last.why);
+        }
+        Ok(outcome)
+    }
+
+    async fn hash_for(
+        &mut self,
+        offer: &Offer,
+    ) -> Result<Result<Option<HashAlg>, String>, AuthError> {
+        let server = self.rsa_signatures_for(offer).await?;
+        Ok(offer.signature(self.config, server))
+    }
+
+    fn leave_out(&mut self, what: &str, why: &str) -> Outcome {
+        self.note(what, why);
+        Outcome::GoOn
+    }
+
+    /// Asks for the passphrase, as often as for a password; an empty one means: not this key.
+    async fn unlock(
+        &mut self,
+        what: &str,
+        path: &Path,
+        text: Arc<Zeroizing<String>>,
+    ) -> Option<Arc<PrivateKey>> {
+        let shown = printable(&path.to_string_lossy(), 200, Lines::One);
+        let mut question = format!("Passphrase of the key {shown}: ");
+        for _ in 0..self.config.number_of_password_prompts {
+            let passphrase = match self.prompter.secret(&question).await {
+                Ok(passphrase) if passphrase.is_empty() => break,
+                Ok(passphrase) => passphrase,
+                Err(PromptError::Nobody) => {
+                    self.person_missing = true;
+                    self.note(what, "has a passphrase, and nobody can be asked for it");
+                    return None;
+                }
+                Err(PromptError::Cancelled) => break,
+                Err(PromptError::Failed(error)) => {
+                    self.note(what, &format!("asking for its passphrase failed: {error}"));
+                    return None;
+                }
+            };
+            let text = Arc::clone(&text);
+            // Deriving the key takes a good part of a second, on purpose.
+            let decoded = spawn_blocking(move || key_file::decode(&text, Some(&passphrase))).await;
+            match decoded {
+                Ok(Ok(key)) => {
+                    self.credentials.keep(path, &key);
+                    return Some(Arc::new(key));
+                }
+                Ok(Err(KeyProblem::Locked)) => {
+                    question = format!("That was not it. Passphrase of the key {shown}: ");
+                }
+                Ok(Err(KeyProblem::Unreadable(why))) => {
+                    self.note(what, &printable(&why, 200, Lines::One));
+                    return None;
+                }
+                // Only when the program ends.
+                Err(_) => return None,
+            }
+        }
+        self.note(what, "its passphrase was not given");
+        None
+    }
+}

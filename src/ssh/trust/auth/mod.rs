@@ -1,0 +1,325 @@
+//! Logs in, in the order and by the rules of OpenSSH's client: keys of the agent, keys of files,
+//! the server's questions, a password.
+
+use std::fmt;
+use std::time::Duration;
+
+use russh::client::{AuthResult, Handle, Handler};
+use russh::keys::HashAlg;
+use russh::{MethodKind, MethodSet};
+
+use crate::openssh::client_config::{AuthMethod, ClientConfig};
+use crate::openssh::prompt::Prompter;
+
+pub use credentials::Credentials;
+pub use error::{AuthError, Tried};
+
+use agent::Agent;
+use candidates::Candidates;
+
+mod agent;
+mod candidates;
+mod credentials;
+mod error;
+mod find;
+mod key_file;
+mod keys;
+mod legacy_pem;
+mod offer;
+mod person;
+mod signers;
+#[cfg(test)]
+mod tests;
+
+/// How a login came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Authenticated {
+    /// By what, as `publickey (ssh-ed25519 SHA256:… from the agent)`; each step, where the server
+    /// wanted several.
+    pub(crate) method: String,
+    /// Whether the next login will need a person again.
+    pub(crate) attendance: Attendance,
+}
+
+/// Whether a person had to take part in a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attendance {
+    /// Nobody, or only for a passphrase, which is not needed again: the next session can log in by
+    /// itself.
+    Unattended,
+    /// Somebody typed a password or an answer, or touched a security key. The next login needs
+    /// them again and must not be tried without them.
+    Person,
+}
+
+/// What came of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// We are in.
+    Success,
+    /// This was right, and the server wants one more method.
+    Partial,
+    /// Not yet: the server said no, or nothing was sent at all.
+    GoOn,
+}
+
+/// How RSA keys sign for a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RsaSignatures {
+    /// It did not say (RFC 8308).
+    Untold,
+    /// With this hash at best (RFC 8332).
+    With(HashAlg),
+    /// It knows SHA-1 only, which is not done.
+    Sha1Only,
+}
+
+/// One login on its way.
+struct Login<'a, H: Handler> {
+    handle: &'a mut Handle<H>,
+    config: &'a ClientConfig,
+    credentials: &'a Credentials,
+    prompter: &'a Prompter,
+    /// What the server takes now.
+    offered: MethodSet,
+    /// The steps that the server has accepted.
+    accepted: Vec<String>,
+    /// What came of everything until now, for the error.
+    tried: Vec<Tried>,
+    /// How often the server refused us.
+    failures: usize,
+    attendance: Attendance,
+    /// Whether something would have been tried, had there been a person to ask.
+    person_missing: bool,
+    /// The keys that are left to try; `None` before they have been looked for.
+    candidates: Option<Candidates>,
+    agent: Option<Agent>,
+    /// `None` before the server was asked.
+    rsa_signatures: Option<RsaSignatures>,
+    passwords: u32,
+    dialogues: u32,
+}
+
+/// Logs in on a session whose host key has been accepted.
+///
+/// Each answer of the server, and the agent, are waited for within limits of their own; a person
+/// is waited for without one.
+///
+/// # Errors
+///
+/// After any error the session is of no more use.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: the session must be dropped.
+pub(crate) async fn authenticate<H: Handler>(
+    handle: &mut Handle<H>,
+    config: &ClientConfig,
+    credentials: &Credentials,
+    prompter: &Prompter,
+) -> Result<Authenticated, AuthError> {
+    let silent = prompter.silent();
+    let prompter = if config.batch_mode.is_on() { &silent } else { prompter };
+    let login = Login {
+        handle,
+        config,
+        credentials,
+        prompter,
+        offered: MethodSet::empty(),
+        accepted: Vec::new(),
+        tried: Vec::new(),
+        failures: 0,
+        attendance: Attendance::Unattended,
+        person_missing: false,
+        candidates: None,
+        agent: None,
+        rsa_signatures: None,
+        passwords: 0,
+        dialogues: 0,
+    };
+    login.run().await
+}
+
+impl<H: Handler> Login<'_, H> {
+    async fn run(mut self) -> Result<Authenticated, AuthError> {
+        // A server may let everybody in; every other tells what it takes.
+        let request = self.handle.authenticate_none(&self.config.user);
+        let answer = within(ANSWER_LIMIT, request).await?;
+        let mut outcome = self.judge("none", answer)?;
+        // The refusal of `none` is not counted by servers, and is no news to anybody.
+        self.failures = 0;
+        self.tried.clear();
+        while outcome != Outcome::Success {
+            outcome = match self.next_method().await? {
+                Some(AuthMethod::PublicKey) => self.try_next_key().await?,
+                Some(AuthMethod::KeyboardInteractive) => self.try_dialogue().await?,
+                Some(AuthMethod::Password) => self.try_password().await?,
+                None => return Err(self.refused()),
+            };
+        }
+        Ok(Authenticated { method: self.accepted.join(" and "), attendance: self.attendance })
+    }
+
+    /// The first method in our order that the server takes and that we have something left for.
+    async fn next_method(&mut self) -> Result<Option<AuthMethod>, AuthError> {
+        for method in self.config.preferred_authentications.clone() {
+            if self.takes(method) && self.has_something_for(method).await? {
+                return Ok(Some(method));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the server takes the method, and the configuration lets us try it.
+    fn takes(&self, method: AuthMethod) -> bool {
+        let (kind, switch) = match method {
+            AuthMethod::PublicKey => (MethodKind::PublicKey, self.config.pubkey_authentication),
+            AuthMethod::KeyboardInteractive => {
+                (MethodKind::KeyboardInteractive, self.config.kbd_interactive_authentication)
+            }
+            AuthMethod::Password => (MethodKind::Password, self.config.password_authentication),
+        };
+        switch.is_on() && self.offered.contains(&kind)
+    }
+
+    async fn has_something_for(&mut self, method: AuthMethod) -> Result<bool, AuthError> {
+        if method == AuthMethod::PublicKey {
+            self.find_candidates().await?;
+            let left = self.candidates.as_ref().is_some_and(|c| c.left() > 0);
+            // One attempt is left for a person, where that may help.
+            let last = self.failures + 1 >= MAX_FAILURES;
+            return Ok(left && !(last && self.prompter.can_ask() && self.person_has_attempts()));
+        }
+        if !self.prompter.can_ask() {
+            self.person_missing = true;
+            return Ok(false);
+        }
+        Ok(self.has_attempts(method))
+    }
+
+    /// Whether a person who can be asked has not been asked often enough.
+    fn person_has_attempts(&self) -> bool {
+        let by_person = [AuthMethod::KeyboardInteractive, AuthMethod::Password];
+        let ours = &self.config.preferred_authentications;
+        by_person.into_iter().any(|m| ours.contains(&m) && self.takes(m) && self.has_attempts(m))
+    }
+
+    fn has_attempts(&self, method: AuthMethod) -> bool {
+        let used = match method {
+            AuthMethod::PublicKey => return false,
+            AuthMethod::KeyboardInteractive => self.dialogues,
+            AuthMethod::Password => self.passwords,
+        };
+        used < self.config.number_of_password_prompts
+    }
+
+    /// Takes note of the server's answer to an attempt by `method`.
+    fn judge(
+        &mut self,
+        method: &str,
+        answer: Result<AuthResult, russh::Error>,
+    ) -> Result<Outcome, AuthError> {
+        match answer {
+            Ok(AuthResult::Success) => {
+                self.accepted.push(method.to_owned());
+                Ok(Outcome::Success)
+            }
+            Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
+                self.take_refusal(method, remaining_methods, partial_success)
+            }
+            Err(error) => Err(self.broken(&error)),
+        }
+    }
+
+    fn take_refusal(
+        &mut self,
+        method: &str,
+        remaining: MethodSet,
+        partial_success: bool,
+    ) -> Result<Outcome, AuthError> {
+        // The library says "refused, nothing remains" also when the connection is gone.
+        if remaining.is_empty() && self.handle.is_closed() {
+            self.note(method, "the connection ended");
+            return Err(self.disconnected());
+        }
+        self.offered = remaining;
+        if partial_success {
+            self.note(method, "accepted; the server wants one more");
+            self.accepted.push(method.to_owned());
+            if let Some(candidates) = &mut self.candidates {
+                candidates.begin_again();
+            }
+            return Ok(Outcome::Partial);
+        }
+        self.failures += 1;
+        self.note(method, "refused");
+        Ok(Outcome::GoOn)
+    }
+
+    fn note(&mut self, what: &str, why: &str) {
+        tracing::debug!(what, why, "login");
+        self.tried.push(Tried { what: what.to_owned(), why: why.to_owned() });
+    }
+
+    fn disconnected(&mut self) -> AuthError {
+        AuthError::Disconnected {
+            said: None,
+            tried: std::mem::take(&mut self.tried),
+            untried: self.untried(),
+        }
+    }
+
+    /// An error of the library: mostly that the connection is gone.
+    fn broken(&mut self, error: &russh::Error) -> AuthError {
+        match error {
+            russh::Error::SendError | russh::Error::RecvError => self.disconnected(),
+            _ if self.handle.is_closed() => self.disconnected(),
+            other => AuthError::Failed(other.to_string()),
+        }
+    }
+
+    fn refused(mut self) -> AuthError {
+        if self.person_missing {
+            return self.person_needed();
+        }
+        AuthError::Refused {
+            user: self.config.user.clone(),
+            offered: self.offered_names(),
+            tried: self.tried,
+        }
+    }
+
+    fn person_needed(&mut self) -> AuthError {
+        AuthError::PersonNeeded {
+            user: self.config.user.clone(),
+            offered: self.offered_names(),
+            tried: std::mem::take(&mut self.tried),
+        }
+    }
+
+    fn untried(&self) -> usize {
+        self.candidates.as_ref().map_or(0, Candidates::left)
+    }
+
+    fn offered_names(&self) -> Vec<String> {
+        self.offered.iter().map(|kind| <&str>::from(kind).to_owned()).collect()
+    }
+}
+
+impl fmt::Display for Authenticated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.method)
+    }
+}
+
+/// Waits for an answer of the server, or of the agent and the server.
+async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T, AuthError> {
+    tokio::time::timeout(limit, answer).await.map_err(|_| AuthError::TimedOut(limit))
+}
+
+/// How long an answer of the server may take: sshd's `LoginGraceTime`, after which it would have
+/// closed the connection by itself. A second factor on a telephone takes its time.
+const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+/// sshd's default of `MaxAuthTries`: at this many refusals it closes the connection. Another server
+/// may listen to more, so nothing is given up for it; it only says what is tried first.
+const MAX_FAILURES: usize = 6;

@@ -1,0 +1,108 @@
+//! What a person answers: the server's questions (RFC 4256) and a password (RFC 4252 section 8).
+
+use russh::client::{AuthResult, Handler, KeyboardInteractiveAuthResponse as Response, Prompt};
+use tokio::time::timeout;
+
+use super::{ANSWER_LIMIT, Attendance, AuthError, Login, Outcome, within};
+use crate::openssh::prompt::PromptError;
+use crate::printable::{Lines, printable};
+
+impl<H: Handler> Login<'_, H> {
+    pub(super) async fn try_password(&mut self) -> Result<Outcome, AuthError> {
+        let again = if self.passwords > 0 { "That was not it. " } else { "" };
+        self.passwords += 1;
+        let question = format!("{again}{}'s password: ", self.account());
+        let answer = self.prompter.secret(&question).await;
+        let password = answer.map_err(|e| self.given_up(&e))?;
+        self.attendance = Attendance::Person;
+        let request = self.handle.authenticate_password(&self.config.user, password.as_str());
+        // The server may ask for a second factor on a telephone meanwhile.
+        let _waiting = self.prompter.asked_elsewhere();
+        let answer = timeout(ANSWER_LIMIT, request).await;
+        let answer = answer.map_err(|_| AuthError::PasswordUnanswered(ANSWER_LIMIT))?;
+        self.judge("password", answer)
+    }
+
+    pub(super) async fn try_dialogue(&mut self) -> Result<Outcome, AuthError> {
+        const METHOD: &str = "keyboard-interactive";
+        self.dialogues += 1;
+        let user = self.config.user.clone();
+        let start = self.handle.authenticate_keyboard_interactive_start(user, None);
+        let mut response = within(ANSWER_LIMIT, start).await?;
+        for round in 0..MAX_ROUNDS {
+            match response {
+                Ok(Response::Success) => return self.judge(METHOD, Ok(AuthResult::Success)),
+                Ok(Response::Failure { remaining_methods, partial_success }) => {
+                    if round == 0 {
+                        // It has no question for us, and will not have one next time.
+                        self.dialogues = self.config.number_of_password_prompts;
+                    }
+                    let answer = AuthResult::Failure { remaining_methods, partial_success };
+                    return self.judge(METHOD, Ok(answer));
+                }
+                Ok(Response::InfoRequest { name, instructions, prompts }) => {
+                    let answers = self.answer(&name, &instructions, &prompts).await?;
+                    let send = self.handle.authenticate_keyboard_interactive_respond(answers);
+                    response = within(ANSWER_LIMIT, send).await?;
+                }
+                Err(error) => return Err(self.broken(&error)),
+            }
+        }
+        Err(AuthError::Failed("the server asks without an end".to_owned()))
+    }
+
+    /// Asks a person what the server asks. Who asks stands before each of the server's own words,
+    /// so that no server can pass for another program.
+    async fn answer(
+        &mut self,
+        name: &str,
+        instructions: &str,
+        prompts: &[Prompt],
+    ) -> Result<Vec<String>, AuthError> {
+        let account = self.account();
+        let mut heading = String::new();
+        for text in [name, instructions].into_iter().map(str::trim).filter(|t| !t.is_empty()) {
+            for line in printable(text, MAX_INSTRUCTIONS, Lines::Many).lines() {
+                heading.extend(["(", &account, ") ", line, "\n"]);
+            }
+        }
+        if prompts.is_empty() && !heading.is_empty() {
+            tracing::info!("{}", heading.trim_end());
+        }
+        let mut answers = Vec::with_capacity(prompts.len());
+        for Prompt { prompt, echo } in prompts {
+            let prompt = printable(prompt, MAX_PROMPT, Lines::One);
+            let question = format!("{}({account}) {prompt}", std::mem::take(&mut heading));
+            let answer = match echo {
+                true => self.prompter.line(&question).await,
+                false => self.prompter.secret(&question).await,
+            };
+            let answer = answer.map_err(|e| self.given_up(&e))?;
+            answers.push(answer.as_str().to_owned());
+            self.attendance = Attendance::Person;
+        }
+        Ok(answers)
+    }
+
+    /// `user@host`, for a question.
+    fn account(&self) -> String {
+        let account = format!("{}@{}", self.config.user, self.config.host_name);
+        printable(&account, 200, Lines::One)
+    }
+
+    fn given_up(&mut self, error: &PromptError) -> AuthError {
+        match error {
+            PromptError::Nobody => self.person_needed(),
+            PromptError::Cancelled | PromptError::Failed(_) => {
+                AuthError::GivenUp(error.to_string())
+            }
+        }
+    }
+}
+
+/// Rounds of questions in one attempt. Two are common: a password and a code.
+const MAX_ROUNDS: usize = 32;
+/// Characters of a server's instructions that are shown.
+const MAX_INSTRUCTIONS: usize = 2000;
+/// Characters of a server's question that are shown.
+const MAX_PROMPT: usize = 300;

@@ -1,0 +1,175 @@
+//! Why a host key is refused, in words that say what to do.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use russh::keys::{HashAlg, PublicKey};
+
+use super::certificate::CertificateFault;
+use super::revoked::RevocationError;
+use crate::printable::{Lines, printable};
+use crate::ssh::trust::known_hosts::{KnownHostsError, RecordedKey};
+
+/// A host key that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// The server as `known_hosts` names it: `host`, `[host]:port` or its alias; escaped.
+    pub host: String,
+    /// The type of the key that the server showed.
+    pub algorithm: String,
+    /// Its fingerprint, as `SHA256:…`.
+    pub fingerprint: String,
+    /// What is wrong with the certificate that came with it, where there was one of an authority
+    /// on record.
+    pub certificate: Option<Box<CertificateFault>>,
+}
+
+/// Why a host key is refused. The text is complete and meant for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum HostKeyError {
+    /// The server has other keys on record. It is refused whatever `StrictHostKeyChecking` says.
+    #[error("{}", Changed { key, recorded })]
+    Changed {
+        /// The key that was shown.
+        key: RefusedKey,
+        /// The keys on record.
+        recorded: Vec<RecordedKey>,
+    },
+    /// The key is marked as revoked.
+    #[error(
+        "the host key of '{}' is revoked: {key}, or the authority that vouches for it, is revoked \
+         in {}:{line}; somebody may have stolen it. Ask whoever runs the server",
+        key.host, printable_path(file)
+    )]
+    Revoked {
+        /// The key that was shown.
+        key: RefusedKey,
+        /// The file that has the mark.
+        file: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+    },
+    /// The key is new, and nobody can be asked about it.
+    #[error(
+        "the host key of '{}' is not on record, and nobody can be asked about it ({}). Connect \
+         once with ssh on a terminal, or check the fingerprint and add the output of ssh-keyscan \
+         to known_hosts",
+        .0.host, .0
+    )]
+    UnknownAndNobodyToAsk(RefusedKey),
+    /// The key is new, and `StrictHostKeyChecking` is `yes`.
+    #[error(
+        "the host key of '{}' is not on record, and StrictHostKeyChecking is yes ({}). Check \
+         the fingerprint and add the key to known_hosts, or set StrictHostKeyChecking to ask",
+        .0.host, .0
+    )]
+    UnknownAndStrict(RefusedKey),
+    /// The key is new, and `UserKnownHostsFile` is `none`.
+    #[error(
+        "the host key of '{}' is not on record, and UserKnownHostsFile is none, so that it cannot \
+         be accepted either ({}). Name a file there",
+        .0.host, .0
+    )]
+    UnknownAndNoFile(RefusedKey),
+    /// The key is new, and the person who was asked did not accept it.
+    #[error("the host key of '{}' was not accepted ({})", .0.host, .0)]
+    Declined(RefusedKey),
+    /// The key is new, and asking about it failed.
+    #[error(
+        "the host key of '{}' is not on record, and asking about it failed: {source} ({key})",
+        key.host
+    )]
+    Prompt {
+        /// The key that was shown.
+        key: RefusedKey,
+        /// What failed.
+        source: io::Error,
+    },
+    /// An RSA key that is too small.
+    #[error(
+        "the host key of '{}' is an RSA key of fewer than {required} bits (RequiredRSASize): \
+         {key}. Whoever runs the server should make a new one",
+        key.host
+    )]
+    TooSmall {
+        /// The key that was shown.
+        key: RefusedKey,
+        /// How many bits it should have.
+        required: u32,
+    },
+    /// The certificate's signature is not that of the authority it names.
+    #[error("the certificate of '{}' is forged: its signature is wrong ({})", .0.host, .0)]
+    ForgedCertificate(RefusedKey),
+    /// A file of revoked keys does not tell, so no key can be trusted.
+    #[error("the host key cannot be checked: {0}")]
+    Revocation(#[from] RevocationError),
+    /// The record cannot be read, so no key can be trusted.
+    #[error("the host key cannot be checked: {0}")]
+    Record(#[from] KnownHostsError),
+}
+
+impl RefusedKey {
+    pub(super) fn new(host: &str, key: &PublicKey) -> Self {
+        Self {
+            host: printable_host(host),
+            algorithm: key.algorithm().to_string(),
+            fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
+            certificate: None,
+        }
+    }
+}
+
+/// Type and fingerprint, and what is wrong with the certificate.
+impl fmt::Display for RefusedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.algorithm, self.fingerprint)?;
+        match &self.certificate {
+            Some(fault) => write!(f, "; its certificate does not count: {fault}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The one message that must stop a person.
+struct Changed<'a> {
+    key: &'a RefusedKey,
+    recorded: &'a [RecordedKey],
+}
+
+impl fmt::Display for Changed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = &self.key.host;
+        writeln!(
+            f,
+            "THE HOST KEY OF '{host}' HAS CHANGED. Somebody may be standing between you and the \
+             server, or the server was set up anew."
+        )?;
+        writeln!(f, "  it showed:  {}", self.key)?;
+        for RecordedKey { file, line, algorithm, fingerprint } in self.recorded {
+            let file = printable_path(file);
+            writeln!(f, "  on record:  {algorithm} {fingerprint}  ({file}:{line})")?;
+        }
+        write!(f, "It is refused, also with StrictHostKeyChecking=no. ")?;
+        write!(f, "If whoever runs the server confirms the new key, remove the old one:")?;
+        let mut files: Vec<_> = self.recorded.iter().map(|r| printable_path(&r.file)).collect();
+        files.dedup();
+        for file in files {
+            write!(f, "\n  ssh-keygen -f {} -R {}", quoted(&file), quoted(host))?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn printable_host(host: &str) -> String {
+    printable(host, 200, Lines::One)
+}
+
+fn printable_path(path: &std::path::Path) -> String {
+    printable(&path.to_string_lossy(), 1000, Lines::One)
+}
+
+/// In single quotes for a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}

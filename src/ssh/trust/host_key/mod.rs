@@ -1,0 +1,376 @@
+//! Whether a server is who it says it is.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, PublicKey, PublicKeyOrCertificate};
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+
+use super::known_hosts::{
+    self, CertificateVerdict, HostLabel, KnownHosts, KnownHostsError, Verdict,
+};
+use crate::openssh::client_config::{
+    ClientConfig, SIGNATURES, StrictHostKeyChecking, Switch, UpdateHostKeys,
+};
+use crate::openssh::prompt::{PromptError, Prompter};
+use certificate::CertificateRules;
+use offer::Certificates;
+
+pub use certificate::CertificateFault;
+pub use error::{HostKeyError, RefusedKey};
+pub(crate) use offer::Offer;
+pub use revoked::RevocationError;
+
+mod certificate;
+mod error;
+mod offer;
+pub(crate) mod proof;
+mod revoked;
+#[cfg(test)]
+mod tests;
+mod update;
+
+/// Decides about the host keys of one server. One value serves all its sessions, so that a person
+/// is asked once.
+#[derive(Debug)]
+pub(crate) struct HostKeyPolicy {
+    host: HostLabel,
+    user_files: Vec<PathBuf>,
+    global_files: Vec<PathBuf>,
+    revoked_files: Vec<PathBuf>,
+    checking: StrictHostKeyChecking,
+    hashing: Switch,
+    min_rsa_bits: u32,
+    certificates: CertificateRules,
+    updates: UpdateHostKeys,
+    prompter: Prompter,
+    /// Keys that a person accepted and that could not be put on record. Held while a person is
+    /// asked.
+    accepted: Mutex<Vec<KeyData>>,
+    told_broken_lines: AtomicBool,
+    /// A person did not want the record to follow the server.
+    update_declined: AtomicBool,
+}
+
+/// A host key that is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// Why.
+    pub(crate) verdict: HostKeyVerdict,
+    /// Whether the server is believed when it announces further keys.
+    pub(crate) updates: Updates,
+}
+
+/// Why a host key is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostKeyVerdict {
+    /// It is on record.
+    Known,
+    /// An authority on record vouches for it.
+    Certified,
+    /// It was new and is on record now.
+    Added,
+    /// It was new and accepted, and could not be put on record; for this run it counts as known
+    /// when a person accepted it.
+    Unrecorded,
+}
+
+/// Whether the record follows the keys that the server announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Updates {
+    /// The key stands in the user's own files under the server's name, or a person has just
+    /// accepted it.
+    Followed,
+    /// It was trusted in some other way.
+    Ignored,
+}
+
+impl HostKeyPolicy {
+    /// For the server of `config`, looked up under `HostKeyAlias` where there is one.
+    pub(crate) fn new(config: &ClientConfig, prompter: &Prompter) -> Self {
+        let (host, principal) = if let Some(alias) = &config.host_key_alias {
+            (HostLabel::of_alias(alias), alias.to_lowercase())
+        } else {
+            (HostLabel::new(&config.host_name, config.port), config.host_name.to_lowercase())
+        };
+        let signatures = match &config.ca_signature_algorithms {
+            Some(names) => names.clone(),
+            None => SIGNATURES.map(str::to_owned).into(),
+        };
+        let prompter =
+            if config.batch_mode.is_on() { Prompter::nobody() } else { prompter.clone() };
+        Self {
+            host,
+            user_files: config.user_known_hosts_files.clone(),
+            global_files: config.global_known_hosts_files.clone(),
+            revoked_files: config.revoked_host_keys.clone(),
+            checking: config.strict_host_key_checking,
+            hashing: config.hash_known_hosts,
+            min_rsa_bits: config.required_rsa_size,
+            certificates: CertificateRules { principal, signatures },
+            updates: config.update_host_keys,
+            prompter,
+            accepted: Mutex::default(),
+            told_broken_lines: AtomicBool::new(false),
+            update_declined: AtomicBool::new(false),
+        }
+    }
+
+    /// Accepts what the server showed or says why not. A new key may be asked about and put on
+    /// record. The files are read each time, so that a correction counts for the next session.
+    ///
+    /// # Errors
+    ///
+    /// Every error is a refusal; its text is meant for the user as it stands.
+    pub(crate) async fn verify(
+        &self,
+        shown: &PublicKeyOrCertificate,
+    ) -> Result<Accepted, HostKeyError> {
+        let key = shown.public_key();
+        let mut refused = RefusedKey::new(self.host.as_str(), &key);
+        if !self.is_large_enough(&key) {
+            return Err(HostKeyError::TooSmall { key: refused, required: self.min_rsa_bits });
+        }
+        let authority = shown.certificate().map(|c| c.signature_key().clone());
+        self.refuse_revoked(&refused, &key, authority).await?;
+        if let Some(certificate) = shown.certificate() {
+            match self.verify_certificate(&refused, certificate).await? {
+                Ok(true) => {
+                    let (verdict, updates) = (HostKeyVerdict::Certified, Updates::Ignored);
+                    return Ok(Accepted { verdict, updates });
+                }
+                Ok(false) => {}
+                Err(fault) => refused.certificate = Some(Box::new(fault)),
+            }
+        }
+        self.verify_key(refused, &key).await
+    }
+
+    /// The types of keys and certificates to offer, best first: those on record for the server,
+    /// then the rest.
+    pub(crate) async fn offer(&self) -> Offer {
+        match self.read().await {
+            Ok(known) if self.revoked_files.is_empty() => Offer::new(
+                &known.recorded_algorithms(&self.host),
+                Certificates::of(&known, &self.host),
+            ),
+            Ok(known) => Offer::new(&known.recorded_algorithms(&self.host), Certificates::Matter),
+            // What cannot be read is told by `verify`, which refuses then.
+            Err(_) => Offer::new(&[], Certificates::Idle),
+        }
+    }
+
+    async fn verify_key(
+        &self,
+        refused: RefusedKey,
+        key: &PublicKey,
+    ) -> Result<Accepted, HostKeyError> {
+        let known = |updates| Accepted { verdict: HostKeyVerdict::Known, updates };
+        if let Some(updates) = self.on_record(&refused, key).await? {
+            return Ok(known(updates));
+        }
+        let mut accepted = self.accepted.lock().await;
+        // Another session may have asked meanwhile.
+        if accepted.contains(key.key_data()) {
+            return Ok(known(Updates::Ignored));
+        }
+        if let Some(updates) = self.on_record(&refused, key).await? {
+            return Ok(known(updates));
+        }
+        if self.user_files.is_empty() {
+            return Err(HostKeyError::UnknownAndNoFile(refused));
+        }
+        let updates = match self.checking {
+            StrictHostKeyChecking::Yes => return Err(HostKeyError::UnknownAndStrict(refused)),
+            StrictHostKeyChecking::Ask => {
+                self.ask(&refused).await?;
+                Updates::Followed
+            }
+            StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => Updates::Ignored,
+        };
+        if self.record(&refused, key).await? {
+            return Ok(Accepted { verdict: HostKeyVerdict::Added, updates });
+        }
+        if self.checking == StrictHostKeyChecking::Ask {
+            accepted.push(key.key_data().clone());
+        }
+        Ok(Accepted { verdict: HostKeyVerdict::Unrecorded, updates: Updates::Ignored })
+    }
+
+    /// Whether an authority on record vouches for the host; a fault leaves the plain key to be
+    /// looked at, as with `ssh`.
+    async fn verify_certificate(
+        &self,
+        refused: &RefusedKey,
+        certificate: &Certificate,
+    ) -> Result<Result<bool, CertificateFault>, HostKeyError> {
+        // The library leaves this to us, and so does its check of everything at once, which would
+        // not tell what is wrong.
+        if certificate.verify_signature().is_err() {
+            return Err(HostKeyError::ForgedCertificate(refused.clone()));
+        }
+        match self.read().await?.certificate_verdict(&self.host, certificate) {
+            CertificateVerdict::Revoked { file, line } => {
+                Err(HostKeyError::Revoked { key: refused.clone(), file, line })
+            }
+            CertificateVerdict::NoAuthority => Ok(Ok(false)),
+            CertificateVerdict::Authority { file, line } => {
+                tracing::debug!(file = %file.display(), line, "the host's authority is on record");
+                let checked = self.certificates.check(certificate, SystemTime::now());
+                if let Err(fault) = &checked {
+                    tracing::warn!("the host certificate does not count: {fault}");
+                }
+                Ok(checked.map(|()| true))
+            }
+        }
+    }
+
+    async fn refuse_revoked(
+        &self,
+        refused: &RefusedKey,
+        key: &PublicKey,
+        authority: Option<KeyData>,
+    ) -> Result<(), HostKeyError> {
+        if self.revoked_files.is_empty() {
+            return Ok(());
+        }
+        let (files, key) = (self.revoked_files.clone(), key.key_data().clone());
+        let found = spawn_blocking(move || {
+            let keys: Vec<&KeyData> = std::iter::once(&key).chain(&authority).collect();
+            revoked::find(&files, &keys)
+        });
+        let found = found.await.map_err(|_| KnownHostsError::ShuttingDown)?;
+        match found? {
+            Some((file, line)) => Err(HostKeyError::Revoked { key: refused.clone(), file, line }),
+            None => Ok(()),
+        }
+    }
+
+    fn is_large_enough(&self, key: &PublicKey) -> bool {
+        key.key_data().rsa().is_none_or(|rsa| rsa.key_size() >= self.min_rsa_bits.max(MIN_RSA))
+    }
+
+    /// Whether the key is on record, and then whether the server is believed about further keys.
+    async fn on_record(
+        &self,
+        refused: &RefusedKey,
+        key: &PublicKey,
+    ) -> Result<Option<Updates>, HostKeyError> {
+        let known = self.read().await?;
+        if !known.broken().is_empty() && !self.told_broken_lines.swap(true, Ordering::Relaxed) {
+            for line in known.broken() {
+                tracing::warn!(file = %line.file.display(), line = line.line,
+                    "a line of known_hosts cannot be read and does not count");
+            }
+        }
+        match known.verdict(&self.host, key) {
+            Verdict::Known { file, line } => {
+                tracing::debug!(file = %file.display(), line, "the host key is on record");
+                let of_user = self.user_files.contains(&file) && !self.global_files.contains(&file);
+                let explicit = of_user && known.is_under_own_name(&self.host, key);
+                Ok(Some(if explicit { Updates::Followed } else { Updates::Ignored }))
+            }
+            Verdict::Unknown => Ok(None),
+            Verdict::Changed { recorded } => {
+                Err(HostKeyError::Changed { key: refused.clone(), recorded })
+            }
+            Verdict::Revoked { file, line } => {
+                Err(HostKeyError::Revoked { key: refused.clone(), file, line })
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<KnownHosts, HostKeyError> {
+        let files: Vec<_> = self.user_files.iter().chain(&self.global_files).cloned().collect();
+        Ok(blocking(move || KnownHosts::read(&files)).await?)
+    }
+
+    async fn ask(&self, shown: &RefusedKey) -> Result<(), HostKeyError> {
+        let refused = || shown.clone();
+        let RefusedKey { host, algorithm, fingerprint, certificate } = shown;
+        let fault = match certificate {
+            Some(fault) => format!("Its certificate does not count: {fault}.\n"),
+            None => String::new(),
+        };
+        let mut question = format!(
+            "There is no host key on record for '{host}'.\n{fault}Its {algorithm} key has the \
+             fingerprint {fingerprint}.\nIs this the right server (yes, no, or the fingerprint)? ",
+        );
+        for _ in 0..MAX_QUESTIONS {
+            let answer = match self.prompter.confirm(&question).await {
+                Ok(answer) => answer,
+                Err(PromptError::Nobody) => {
+                    return Err(HostKeyError::UnknownAndNobodyToAsk(refused()));
+                }
+                Err(PromptError::Cancelled) => return Err(HostKeyError::Declined(refused())),
+                Err(PromptError::Failed(error)) => {
+                    return Err(HostKeyError::Prompt { key: refused(), source: error });
+                }
+            };
+            let answer = answer.trim();
+            if answer.eq_ignore_ascii_case("yes") || answer == fingerprint.as_str() {
+                return Ok(());
+            }
+            if answer.eq_ignore_ascii_case("no") {
+                break;
+            }
+            "Please type 'yes', 'no' or the fingerprint: ".clone_into(&mut question);
+        }
+        Err(HostKeyError::Declined(refused()))
+    }
+
+    /// Puts the key on record; `false` when that is not possible, which does not make it wrong.
+    async fn record(&self, refused: &RefusedKey, key: &PublicKey) -> Result<bool, HostKeyError> {
+        let Some(file) = self.user_files.first().cloned() else { return Ok(false) };
+        let (host, hashing) = (self.host.clone(), self.hashing);
+        let (new_key, path) = (key.clone(), file.clone());
+        match blocking(move || known_hosts::add(&path, &host, &new_key, hashing)).await {
+            Ok(_) => {
+                // As with `ssh`, a file that keeps nothing (/dev/null) is no record.
+                let kept = file.metadata().is_ok_and(|m| m.is_file());
+                if kept {
+                    tracing::info!(host = refused.host, file = %file.display(), "host key put on record");
+                }
+                Ok(kept)
+            }
+            // Another process recorded another key between our look and now.
+            Err(KnownHostsError::Conflict(_)) => Ok(self.on_record(refused, key).await?.is_some()),
+            Err(error) => {
+                tracing::warn!(%error, "the host key is not put on record");
+                Ok(false)
+            }
+        }
+    }
+
+    /// The server's name as it may be shown.
+    fn shown_host(&self) -> String {
+        error::printable_host(self.host.as_str())
+    }
+}
+
+/// RSA keys are one type, whatever hash is signed with.
+pub(crate) fn same_type(a: &Algorithm, b: &Algorithm) -> bool {
+    matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })) || a == b
+}
+
+/// Does what waits for the file system outside of the runtime's own threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, KnownHostsError> + Send + 'static,
+) -> Result<T, KnownHostsError> {
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(KnownHostsError::ShuttingDown),
+        },
+    }
+}
+
+/// How often an answer that is neither yes nor no nor the fingerprint is asked for again.
+const MAX_QUESTIONS: usize = 5;
+
+/// OpenSSH takes no RSA key with fewer bits, whatever `RequiredRSASize` says.
+const MIN_RSA: u32 = 1024;

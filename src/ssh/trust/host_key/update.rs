@@ -1,0 +1,148 @@
+//! Keeps the record up with the keys that a server announces (`UpdateHostKeys`).
+
+use std::sync::atomic::Ordering;
+
+use russh::keys::{HashAlg, PublicKey};
+use tracing::{debug, info, warn};
+
+use super::offer::ALGORITHMS;
+use super::proof::ProofError;
+use super::{HostKeyPolicy, blocking};
+use crate::openssh::client_config::UpdateHostKeys;
+use crate::ssh::trust::known_hosts::{self, Changes, KnownHosts, KnownHostsError, Obstacle, Plan};
+
+/// Why the record does not follow.
+#[derive(Debug, thiserror::Error)]
+enum Unfollowed {
+    /// The record is such that a change could spoil it.
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
+    /// The server did not prove that it has the keys.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// The record cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] KnownHostsError),
+    /// A key was announced twice, which no honest server does.
+    #[error("one of them is there twice")]
+    Twice,
+    /// None of the keys is of a type that is taken: not a reason to take out those on record.
+    #[error("none of them is of a type that is taken here")]
+    Nothing,
+}
+
+impl HostKeyPolicy {
+    /// Takes note of what a server announced on a session whose own host key was trusted
+    /// explicitly: adds what is new once `prove` says that the server has it, and takes out what
+    /// the server has no more. Whatever stands in the way leaves the record as it is.
+    pub(crate) async fn follow(
+        &self,
+        announced: Vec<PublicKey>,
+        prove: impl AsyncFnOnce(&[PublicKey]) -> Result<(), ProofError>,
+    ) {
+        match self.try_follow(announced, prove).await {
+            Ok(changes) if changes == Changes::default() => {
+                debug!("the announced host keys leave the record as it is");
+            }
+            Ok(changes) => {
+                let (host, Changes { added, removed }) = (self.shown_host(), changes);
+                info!(host, added, removed, "the record follows the announced host keys");
+            }
+            Err(Unfollowed::Obstacle(obstacle)) => {
+                debug!(%obstacle, "the announced host keys are not recorded");
+            }
+            Err(error) => warn!(%error, "the announced host keys are not recorded"),
+        }
+    }
+
+    async fn try_follow(
+        &self,
+        announced: Vec<PublicKey>,
+        prove: impl AsyncFnOnce(&[PublicKey]) -> Result<(), ProofError>,
+    ) -> Result<Changes, Unfollowed> {
+        let wanted = match self.updates {
+            UpdateHostKeys::Yes => true,
+            UpdateHostKeys::No => false,
+            UpdateHostKeys::Ask => self.prompter.can_ask(),
+        };
+        if !wanted || self.user_files.is_empty() || self.update_declined.load(Ordering::Relaxed) {
+            return Ok(Changes::default());
+        }
+        let keys = self.usable(announced)?;
+        // One session at a time: the others find nothing to do, or the same answer.
+        let _turn = self.accepted.lock().await;
+        let plan = self.plan(&keys).await?;
+        if plan == Plan::default() {
+            return Ok(Changes::default());
+        }
+        if !plan.new.is_empty() {
+            prove(&plan.new).await?;
+        }
+        if self.updates == UpdateHostKeys::Ask && !self.is_update_wanted(&plan).await {
+            self.update_declined.store(true, Ordering::Relaxed);
+            return Ok(Changes::default());
+        }
+        tell(&plan);
+        let (files, host, hashing) = (self.user_files.clone(), self.host.clone(), self.hashing);
+        Ok(blocking(move || known_hosts::update(&files, &host, &keys, hashing)).await?)
+    }
+
+    /// The announced keys that could serve as host keys here.
+    fn usable(&self, announced: Vec<PublicKey>) -> Result<Vec<PublicKey>, Unfollowed> {
+        let mut keys: Vec<PublicKey> = Vec::new();
+        for key in announced {
+            let offered = ALGORITHMS.iter().any(|a| super::same_type(a, &key.algorithm()));
+            if !offered || !self.is_large_enough(&key) {
+                continue;
+            }
+            if keys.iter().any(|k| k.key_data() == key.key_data()) {
+                return Err(Unfollowed::Twice);
+            }
+            keys.push(key);
+        }
+        if keys.is_empty() { Err(Unfollowed::Nothing) } else { Ok(keys) }
+    }
+
+    /// What would change.
+    async fn plan(&self, keys: &[PublicKey]) -> Result<Plan, Unfollowed> {
+        let (files, host, announced) = (self.user_files.clone(), self.host.clone(), keys.to_vec());
+        let plan = blocking(move || Ok(KnownHosts::read(&files)?.plan(&host, &announced))).await?;
+        Ok(plan?)
+    }
+
+    async fn is_update_wanted(&self, plan: &Plan) -> bool {
+        let new = plan.new.iter().map(|key| format!("  new:  {}\n", in_words(key)));
+        let gone = plan.obsolete.iter();
+        let gone = gone.map(|key| format!("  gone: {} {}\n", key.algorithm, key.fingerprint));
+        let keys: String = new.chain(gone).collect();
+        let mut question = format!(
+            "The server '{}' has changed its host keys.\n{keys}Update known_hosts (yes or no)? ",
+            self.shown_host()
+        );
+        for _ in 0..MAX_QUESTIONS {
+            let Ok(answer) = self.prompter.confirm(&question).await else { return false };
+            match answer.trim() {
+                yes if yes.eq_ignore_ascii_case("yes") => return true,
+                no if no.eq_ignore_ascii_case("no") => return false,
+                _ => "Please type 'yes' or 'no': ".clone_into(&mut question),
+            }
+        }
+        false
+    }
+}
+
+fn tell(plan: &Plan) {
+    for key in &plan.new {
+        debug!("learned the host key {}", in_words(key));
+    }
+    for key in &plan.obsolete {
+        debug!("took out the host key {} {}", key.algorithm, key.fingerprint);
+    }
+}
+
+fn in_words(key: &PublicKey) -> String {
+    format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256))
+}
+
+/// How often an answer that is neither yes nor no is asked for again, as with `ssh`.
+const MAX_QUESTIONS: usize = 3;

@@ -1,0 +1,83 @@
+//! Puts a new host key on record.
+
+use std::path::Path;
+
+use russh::keys::PublicKey;
+use russh::keys::ssh_key::known_hosts::HostPatterns;
+
+use super::locked::{LockedRecord, Missing, Written};
+use super::pattern::hash_name;
+use super::{HostLabel, KnownHosts, KnownHostsError, Verdict};
+use crate::openssh::client_config::Switch;
+
+/// Whether a line was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It was.
+    Written,
+    /// The key was there by then: another process was first.
+    AlreadyThere,
+}
+
+/// Appends a line for `host` and `key` to `file`, which is made (0600, its folder 0700) if need be.
+///
+/// The file is locked meanwhile and read again under the lock, so that of many processes one
+/// writes. It blocks: for the file system, and up to 5 s for the lock.
+///
+/// # Errors
+///
+/// [`KnownHostsError::Conflict`] when the file has another key for the host by now, or has this
+/// one revoked.
+pub(crate) fn add(
+    file: &Path,
+    host: &HostLabel,
+    key: &PublicKey,
+    hashing: Switch,
+) -> Result<Added, KnownHostsError> {
+    let line = new_line(host, key, hashing)?;
+    for _ in 0..ATTEMPTS {
+        let Some(record) = LockedRecord::open(file, Missing::Create)? else { continue };
+        let mut known = KnownHosts::default();
+        known.push(file, record.content());
+        match known.verdict(host, key) {
+            Verdict::Known { .. } => return Ok(Added::AlreadyThere),
+            Verdict::Unknown => {}
+            Verdict::Changed { .. } | Verdict::Revoked { .. } => {
+                return Err(KnownHostsError::Conflict(file.to_owned()));
+            }
+        }
+        if record.append(&line)? == Written::Done {
+            return Ok(Added::Written);
+        }
+    }
+    Err(KnownHostsError::Busy(file.to_owned()))
+}
+
+/// A line for a key, with its end.
+pub(super) fn new_line(
+    host: &HostLabel,
+    key: &PublicKey,
+    hashing: Switch,
+) -> Result<String, KnownHostsError> {
+    let name = host.as_str();
+    // These would make a pattern, a list or a comment of it.
+    let meaning = |c: char| c.is_control() || c.is_whitespace() || "*?!,|#@".contains(c);
+    if name.is_empty() || name.contains(meaning) {
+        return Err(KnownHostsError::Unwritable);
+    }
+    let names = match hashing {
+        Switch::Off => name.to_owned(),
+        Switch::On => {
+            let mut salt = vec![0; 20];
+            getrandom::fill(&mut salt).map_err(|_| KnownHostsError::Unwritable)?;
+            let hash = hash_name(&salt, name);
+            HostPatterns::HashedName { salt, hash }.to_string()
+        }
+    };
+    let bare = PublicKey::from(key.key_data().clone());
+    let key = bare.to_openssh().map_err(|_| KnownHostsError::Unwritable)?;
+    Ok(format!("{names} {}\n", key.trim_end()))
+}
+
+/// How often a file is read again that others change in mid-way.
+pub(super) const ATTEMPTS: usize = 10;

@@ -1,0 +1,18 @@
+//! Byte streams, and what the system offers for them. Nothing here knows what they carry.
+
+mod duplex;
+pub(crate) mod happy_eyeballs;
+mod socket;
+mod stdio;
+
+pub use duplex::Client;
+pub(crate) use duplex::READ_SIZE;
+pub use socket::Socket;
+pub(crate) use stdio::Stdio;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A byte stream whose kind does not matter. A cut reads as an error, never as an end.
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}

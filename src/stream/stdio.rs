@@ -1,0 +1,85 @@
+//! Standard input and output as the client of a relay (`-W`).
+
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd as _;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::fs::File;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Stdin, stdin};
+
+use crate::stream::{Client, READ_SIZE};
+
+/// Standard input and output. Nothing else may read or write them meanwhile.
+#[derive(Debug)]
+pub(crate) struct Stdio {
+    // Both are read and written in one task: the locks are never waited for.
+    input: Mutex<Stdin>,
+    // Not the one of the library, which keeps back what does not end in a line. Taken at the end.
+    output: Mutex<Option<File>>,
+}
+
+impl Stdio {
+    /// Takes them over.
+    pub(crate) fn new() -> Self {
+        let output = io::stdout().as_fd().try_clone_to_owned().ok();
+        let output = output.map(|output| File::from_std(std::fs::File::from(output)));
+        Self { input: Mutex::new(stdin()), output: Mutex::new(output) }
+    }
+}
+
+impl Client for Stdio {
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let start = buf.len();
+        buf.resize(start + READ_SIZE, 0);
+        let mut read = ReadBuf::new(&mut buf[start..]);
+        let polled = Pin::new(&mut *lock(&self.input)).poll_read(cx, &mut read);
+        let end = start + read.filled().len();
+        if polled.is_pending() && start == 0 {
+            *buf = BytesMut::new();
+        } else {
+            buf.truncate(end);
+        }
+        polled.map_ok(|()| end - start)
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut output = lock(&self.output);
+        let Some(output) = output.as_mut() else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+        // What is taken is on its way in a thread of the runtime; the next write waits for it.
+        Pin::new(output).poll_write(cx, first)
+    }
+
+    fn arm(&self) {
+        // A pipe knows no reset. The exit status tells a cut from an end.
+    }
+
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut output = lock(&self.output);
+        let Some(file) = output.as_mut() else { return Poll::Ready(Ok(())) };
+        let flushed = ready!(Pin::new(file).poll_flush(cx));
+        *output = None;
+        Poll::Ready(flushed.and_then(|()| close_output()))
+    }
+
+    async fn gone(&self) {
+        // As with ssh: that nobody reads the output any more shows when there is something to write.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Whoever reads our output sees its end, while our input may go on. The descriptor itself stays
+/// taken, so that nothing else becomes standard output.
+fn close_output() -> io::Result<()> {
+    let nothing = std::fs::File::options().write(true).open("/dev/null")?;
+    Ok(rustix::stdio::dup2_stdout(nothing)?)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
