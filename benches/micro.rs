@@ -17,12 +17,12 @@ use sockeye::listen::road::Road;
 use sockeye::listen::stream::ClientStream;
 use sockeye::listen::{Accepted, Door, FrontDoor, GreetingLimits};
 use sockeye::openssh::{ClientConfig, Prompter, SshOptions};
-use sockeye::pool::placement::{View, Wish, choose};
+use sockeye::pool::placement::{View, choose};
 use sockeye::pool::{JumpHosts, Pool};
 use sockeye::relay::{BacklogLimits, Relayer};
 use sockeye::request::{Protocol, Request, Source};
 use sockeye::route::{Action, ConditionsBuilder, List, Query, Router, Rule};
-use sockeye::ssh::Connector;
+use sockeye::ssh::OpenKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::runtime::Runtime;
@@ -113,8 +113,7 @@ async fn pool_to(server: &DemoServer) -> Pool {
     let (config, _) = ClientConfig::query(&name, &options).await.expect("good options");
     // Nothing lies behind another server here.
     let jumps = JumpHosts::new(Prompter::nobody(), Box::new(|_| Box::new(tokio::io::empty())));
-    let connector = Connector::new(config, Prompter::nobody(), &jumps);
-    Pool::start(connector, Some("1".parse().expect("a size"))).await.expect("a session").0
+    Pool::start(config, &jumps, Some("1".parse().expect("a size"))).await.expect("a session").0
 }
 
 /// One download through the server to a socket in this process.
@@ -155,7 +154,7 @@ fn placement(criterion: &mut Criterion) {
     criterion.bench_function("placement of 8", |bencher| {
         bencher.iter_batched(
             || views.clone(),
-            |views| choose(black_box(&views), Wish::Plain),
+            |views| choose(black_box(&views), OpenKind::Plain),
             BatchSize::SmallInput,
         );
     });

@@ -12,8 +12,37 @@
 //! A forward is a request with a fixed target ([`forward`]); `-R` enters as a listener on the server,
 //! whose connections the session hands on. From there it is the same road.
 //!
-//! Data goes one way. No stage knows the one before it. The modules below stand in the order of the
-//! flow; `app` is the only one that knows every stage.
+//! Data goes one way. No stage knows the one before it.
+//!
+//! # The house
+//!
+//! Each folder knows only those that stand above it here; `app` is the only one that knows every stage.
+//! A test reads this list and the imports of the tree.
+//!
+//! ```text
+//! printable         text from outside, made safe to show
+//! destination       a host and a port; target: that, or a socket's path
+//! target
+//! stream            sockets and other byte streams, and what the system offers for them
+//! observe           logs
+//! forward           what -L, -R and -D say
+//! route             rules: which way a request goes, and why
+//! request           who asks for what: the value that travels down the road
+//! openssh           what is taken from ssh and needs no session: ssh_config, names, questions
+//! ssh::trust        host keys, the record of them, the login
+//! ssh::session      one connection to a server, and the channels on it
+//! ssh::connect      from a server's name to a session
+//! ssh
+//! pool              the sessions to one server, and which of them takes a channel
+//! remote_listener   what a server listens on for us
+//! channel           a connection to a target, by a session or direct
+//! relay             bytes both ways
+//! dial              joins rules and pools: the deadline, the retries, what went wrong
+//! listen            how a connection comes in: SOCKS, HTTP, forwards
+//! config            the file: read, judged, compared
+//! app               binds, wires, runs, drains
+//! cli               the command line
+//! ```
 //!
 //! # The promises
 //!

@@ -10,13 +10,12 @@ use crate::dial::Servers;
 use crate::openssh::Prompter;
 use crate::pool::{FirstAttempt, FirstSession, JumpHosts, Pool};
 use crate::relay::Relayer;
-use crate::ssh::{ConnectError, Connector};
+use crate::ssh::ConnectError;
 use crate::stream::ByteStream;
 
 /// The servers that run.
 #[derive(Debug)]
 pub(super) struct ServerSet {
-    prompter: Prompter,
     jumps: JumpHosts,
     running: Vec<Server>,
     /// Those that are not asked any more and end with what they still carry.
@@ -49,8 +48,8 @@ impl ServerSet {
     /// go over other servers.
     pub(super) fn new(prompter: Prompter, relayer: Relayer) -> Self {
         let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
-        let jumps = JumpHosts::new(prompter.clone(), carry);
-        Self { prompter, jumps, running: Vec::new(), retired: Vec::new() }
+        let jumps = JumpHosts::new(prompter, carry);
+        Self { jumps, running: Vec::new(), retired: Vec::new() }
     }
 
     /// Connects to all of them at the same time, and waits until each has a session or has failed for
@@ -127,8 +126,7 @@ impl ServerSet {
     }
 
     fn begin(&mut self, options: ServerOptions) -> First {
-        let connector = Connector::new(options.config.clone(), self.prompter.clone(), &self.jumps);
-        let (pool, attempt) = Pool::begin(connector, options.sessions);
+        let (pool, attempt) = Pool::begin(options.config.clone(), &self.jumps, options.sessions);
         let name = Arc::clone(&options.name);
         self.running.push(Server { options, pool });
         First { name, attempt }

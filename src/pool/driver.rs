@@ -8,12 +8,14 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::first::{FirstSession, Tell};
-use super::monitor::{self, Liveness};
-use super::pace::{Backoff, Demand, Offence};
+use super::monitor;
+use super::pace::{Backoff, Demand};
 use super::placement::Growth;
 use super::told::{Told, is_news};
 use super::wake::WakeDetector;
 use super::{PoolSize, Shared, lock};
+use crate::ssh::connect::FailureClass;
+use crate::ssh::connect::Liveness;
 use crate::ssh::connect::{Asking, ConnectError, Connected};
 use crate::ssh::session::Session;
 use crate::ssh::trust::auth::Attendance;
@@ -273,7 +275,7 @@ impl Driver {
 
     fn failed(&mut self, error: ConnectError) {
         let ready = self.ready();
-        if ready >= self.size().min() && error.offence() == Offence::None {
+        if ready >= self.size().min() && error.class() == FailureClass::Unreachable {
             // The network, rather than the server, did not want one more.
             self.growth_not_before = Instant::now() + UNREACHABLE;
             return;
@@ -290,7 +292,7 @@ impl Driver {
             return;
         }
         self.lacked_a_person = error.lacked_a_person();
-        let wait = self.backoff.next(error.offence(), self.demand());
+        let wait = self.backoff.next(error.class(), self.demand());
         self.not_before = Instant::now() + wait;
         let (server, text) = (self.shared.connector.name(), error.to_string());
         let news = is_news(&mut self.told.session, &text);
@@ -331,7 +333,8 @@ impl Driver {
         }
         if session.age() < SHORT_LIVED {
             // A server that takes us in only to drop us is not asked again at once.
-            self.not_before = Instant::now() + self.backoff.next(Offence::None, self.demand());
+            self.not_before =
+                Instant::now() + self.backoff.next(FailureClass::Unreachable, self.demand());
         } else {
             self.backoff.reset();
             self.not_before = Instant::now();

@@ -7,7 +7,6 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use super::{Pool, PoolSize};
 use crate::openssh::client_config::{ClientConfig, Jump};
 use crate::openssh::prompt::Prompter;
 use crate::printable::{Lines, printable};
-use crate::ssh::connect::{ConnectError, Connector};
+use crate::ssh::connect::{ConnectError, Hops, OpeningStream};
 use crate::ssh::session::Channel;
 use crate::ssh::session::OpenError;
 use crate::ssh::session::TargetFault;
@@ -40,30 +39,26 @@ struct Shared {
 }
 
 /// A server on the way.
-pub(crate) struct Hop {
+struct Hop {
     config: ClientConfig,
     pool: OnceCell<Pool>,
 }
 
-/// A stream that is being opened.
-type Opening<'a> = Pin<Box<dyn Future<Output = Opened> + Send + 'a>>;
-
-type Opened = Result<Box<dyn ByteStream>, ConnectError>;
-
-/// What is wanted of a server on the way.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'a> {
-    /// Where the stream is to lead.
-    pub(crate) next: &'a Target,
-    /// How long that may take, once there is a session.
-    pub(crate) limit: Duration,
-    /// How many sessions there may be, where none is yet.
-    pub(crate) size: Option<PoolSize>,
+/// The way to one server through those before it.
+#[derive(Debug)]
+pub(super) struct JumpRoute {
+    jumps: JumpHosts,
+    /// What `ssh` would do with the last server on the way, once it was asked.
+    last: OnceCell<ClientConfig>,
+    /// How many sessions a server on the way has; by default as its login allows.
+    size: Option<PoolSize>,
+    /// Who wants to go through this server, and itself at the end.
+    trail: Trail,
 }
 
 /// The servers that are being connected to, each on the way to the one before it. They keep their
 /// connectors, not the other way round.
-pub(crate) type Trail = Vec<Weak<Hop>>;
+type Trail = Vec<Weak<Hop>>;
 
 impl JumpHosts {
     /// None yet. `prompter` asks where a login needs a person.
@@ -72,7 +67,7 @@ impl JumpHosts {
     }
 
     /// What `ssh` would do with the last server on the way.
-    pub(crate) async fn last_of(jump: &Jump) -> Result<ClientConfig, ConnectError> {
+    async fn last_of(jump: &Jump) -> Result<ClientConfig, ConnectError> {
         let (name, options) = jump.last();
         match ClientConfig::query(name, &options).await {
             Ok((config, _)) => Ok(config),
@@ -81,7 +76,7 @@ impl JumpHosts {
     }
 
     /// The server of a configuration. One that is asked for again is the same.
-    pub(crate) fn hop(&self, config: &ClientConfig) -> Arc<Hop> {
+    fn hop(&self, config: &ClientConfig) -> Arc<Hop> {
         let mut hops = self.hops();
         // A pool that was shared may have been shut down meanwhile.
         hops.retain(|hop| !hop.pool.get().is_some_and(Pool::is_shut_down));
@@ -109,32 +104,57 @@ impl JumpHosts {
     }
 }
 
-impl Hop {
-    /// Its name, as the user gave it, escaped.
-    pub(crate) fn name(&self) -> String {
-        printable(&self.config.name, 200, Lines::One)
+impl JumpRoute {
+    /// Asks where a login needs a person.
+    pub(super) fn prompter(&self) -> Prompter {
+        self.jumps.0.prompter.clone()
     }
 
-    /// A stream to a server behind it. `trail` is who wants it: whoever connects to this one in turn
-    /// must not want any of them.
-    pub(crate) fn open<'a>(
-        self: &'a Arc<Self>,
-        jumps: &'a JumpHosts,
-        mut trail: Trail,
-        wanted: Wanted<'a>,
-    ) -> Opening<'a> {
+    /// To the server of `config`, which has `size` sessions; one before it has no more.
+    pub(super) fn new(jumps: &JumpHosts, config: &ClientConfig, size: Option<PoolSize>) -> Self {
+        let own = Arc::downgrade(&jumps.hop(config));
+        Self::on_the_way(jumps, size, vec![own])
+    }
+
+    /// To the last server of `trail`, which the others wait for.
+    fn on_the_way(jumps: &JumpHosts, size: Option<PoolSize>, trail: Trail) -> Self {
+        let size = size.map(PoolSize::starting_at_one);
+        Self { jumps: jumps.clone(), last: OnceCell::new(), size, trail }
+    }
+
+    /// Lets what lies behind the server go over `pool`.
+    pub(super) fn share(&self, pool: &Pool) {
+        if let Some(own) = self.trail.last().and_then(Weak::upgrade) {
+            own.share(pool);
+        }
+    }
+}
+
+impl Hops for JumpRoute {
+    fn open<'a>(&'a self, jump: &'a Jump, next: &'a Target, limit: Duration) -> OpeningStream<'a> {
         // A box, since this leads to itself where one hop lies behind another.
         Box::pin(async move {
-            let own = Arc::downgrade(self);
+            let last = self.last.get_or_try_init(|| JumpHosts::last_of(jump)).await?;
+            let hop = self.jumps.hop(last);
+            let mut trail = self.trail.clone();
+            let own = Arc::downgrade(&hop);
             let circle = trail.iter().any(|hop| Weak::ptr_eq(hop, &own));
             trail.push(own);
             if circle {
                 return Err(ConnectError::Circle(names(&trail)));
             }
-            let pool = self.pool.get_or_try_init(|| self.start(jumps, trail, wanted.size)).await?;
-            let channel = self.open_on(pool, wanted.next, Instant::now() + wanted.limit).await?;
-            Ok((jumps.0.carry)(channel))
+            let start = || hop.start(&self.jumps, trail, self.size);
+            let pool = hop.pool.get_or_try_init(start).await?;
+            let channel = hop.open_on(pool, next, Instant::now() + limit).await?;
+            Ok((self.jumps.0.carry)(channel))
         })
+    }
+}
+
+impl Hop {
+    /// Its name, as the user gave it, escaped.
+    fn name(&self) -> String {
+        printable(&self.config.name, 200, Lines::One)
     }
 
     async fn start(
@@ -143,9 +163,8 @@ impl Hop {
         trail: Trail,
         size: Option<PoolSize>,
     ) -> Result<Pool, ConnectError> {
-        let prompter = jumps.0.prompter.clone();
-        let connector = Connector::on_the_way(self.config.clone(), prompter, jumps, trail);
-        let started = Pool::start(connector, size).await;
+        let route = JumpRoute::on_the_way(jumps, size, trail);
+        let started = Pool::start_on(self.config.clone(), route, size).await;
         let (pool, first) = started.map_err(|error| error.at_hop(&self.config.name))?;
         tracing::info!("passing {}", first.describe(pool.server()));
         Ok(pool)
@@ -183,7 +202,7 @@ impl Hop {
     }
 
     /// Lets what lies behind go over `pool`. One that is there already stays.
-    pub(crate) fn share(&self, pool: &Pool) {
+    fn share(&self, pool: &Pool) {
         let _ = self.pool.set(pool.clone());
     }
 }

@@ -23,8 +23,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::driver::Driver;
+use self::jump::JumpRoute;
 use self::names::ResolvedNames;
-use self::placement::{Growth, View, Wish};
+use self::placement::{Growth, View};
+use crate::openssh::ClientConfig;
+use crate::ssh::OpenKind;
 use crate::ssh::connect::{ConnectError, Connector};
 use crate::ssh::session::Channel;
 use crate::ssh::session::OpenError;
@@ -45,7 +48,7 @@ mod wake;
 
 pub use first::{FirstAttempt, FirstSession};
 pub use jump::{Carry, JumpHosts};
-pub(crate) use pace::{Backoff, Offence};
+pub(crate) use pace::Backoff;
 pub use size::{InvalidPoolSize, PoolSize};
 pub use standing::{Burden, Standing};
 
@@ -57,7 +60,7 @@ pub struct Pool(Arc<Shared>);
 #[derive(Debug)]
 pub struct Placed {
     session: Arc<Session>,
-    wish: Wish,
+    kind: OpenKind,
     pool: Arc<Shared>,
 }
 
@@ -103,10 +106,20 @@ impl Pool {
     ///
     /// Dropped in mid-way, the connection is cut and nothing stays behind.
     pub async fn start(
-        connector: Connector,
+        config: ClientConfig,
+        jumps: &JumpHosts,
         size: Option<PoolSize>,
     ) -> Result<(Self, FirstSession), ConnectError> {
-        let (pool, first) = Self::begin(connector, size);
+        let route = JumpRoute::new(jumps, &config, size);
+        Self::start_on(config, route, size).await
+    }
+
+    async fn start_on(
+        config: ClientConfig,
+        route: JumpRoute,
+        size: Option<PoolSize>,
+    ) -> Result<(Self, FirstSession), ConnectError> {
+        let (pool, first) = Self::begin_on(config, route, size);
         let ends_unless_up = pool.0.stop.clone().drop_guard();
         let first = first.outcome().await?;
         ends_unless_up.disarm();
@@ -119,8 +132,23 @@ impl Pool {
     ///
     /// Without a `size`, a server whose login needs a person gets one session, and any other the
     /// default.
-    pub fn begin(mut connector: Connector, size: Option<PoolSize>) -> (Self, FirstAttempt) {
-        connector.size_hops(size);
+    pub fn begin(
+        config: ClientConfig,
+        jumps: &JumpHosts,
+        size: Option<PoolSize>,
+    ) -> (Self, FirstAttempt) {
+        let route = JumpRoute::new(jumps, &config, size);
+        Self::begin_on(config, route, size)
+    }
+
+    fn begin_on(
+        config: ClientConfig,
+        route: JumpRoute,
+        size: Option<PoolSize>,
+    ) -> (Self, FirstAttempt) {
+        let route = Arc::new(route);
+        let hops = Arc::clone(&route);
+        let connector = Connector::new(config, route.prompter(), hops);
         let shared = Arc::new(Shared {
             connector,
             sessions: Mutex::default(),
@@ -136,7 +164,7 @@ impl Pool {
         let driver = Driver::new(Arc::clone(&shared), size, tell);
         *lock(&shared.driver) = Some(tokio::spawn(driver.run()));
         let pool = Self(shared);
-        pool.0.connector.share(&pool);
+        route.share(&pool);
         (pool, first)
     }
 
@@ -148,9 +176,9 @@ impl Pool {
     /// A session for a channel to `target`, if there is one.
     pub fn try_place(&self, target: &Target) -> Option<Placed> {
         let shared = &self.0;
-        let wish = shared.names.wish(target);
-        let session = shared.choose(wish)?;
-        Some(Placed { session, wish, pool: Arc::clone(shared) })
+        let kind = shared.names.kind(target);
+        let session = shared.choose(kind)?;
+        Some(Placed { session, kind, pool: Arc::clone(shared) })
     }
 
     /// A session for a channel to `target`; waits while there is none.
@@ -181,7 +209,7 @@ impl Pool {
         let mut waiting = None;
         loop {
             let changed = shared.changed.notified();
-            if let Some(session) = shared.choose(Wish::Plain) {
+            if let Some(session) = shared.choose(OpenKind::Plain) {
                 return session;
             }
             if waiting.is_none() {
@@ -254,12 +282,12 @@ impl Placed {
     ///
     /// Dropped in mid-open, a late success is closed.
     pub async fn open(&self, target: &Target, origin: SocketAddr) -> Result<Channel, OpenError> {
-        let mut opening = self.session.open(target, origin, self.wish);
+        let mut opening = self.session.open(target, origin, self.kind);
         let opened = loop {
             tokio::select! {
                 biased;
                 opened = &mut opening => break opened,
-                () = self.session.suspected(), if self.wish == Wish::Plain => {
+                () = self.session.suspected(), if self.kind == OpenKind::Plain => {
                     if self.pool.has_better(&self.session) {
                         break Err(OpenError::SessionLost);
                     }
@@ -292,10 +320,10 @@ impl Shared {
     }
 
     /// The best session there is, and a word to the driver where another one would be better.
-    fn choose(&self, wish: Wish) -> Option<Arc<Session>> {
+    fn choose(&self, kind: OpenKind) -> Option<Arc<Session>> {
         let ready = self.ready();
         let views: Vec<View> = ready.iter().map(|s| view(s)).collect();
-        let choice = placement::choose(&views, wish);
+        let choice = placement::choose(&views, kind);
         if choice.growth == Growth::Wanted {
             self.wanted.notify_one();
         }

@@ -6,16 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, interval, sleep_until};
 use tracing::debug;
 
+use crate::ssh::connect::Liveness;
 use crate::ssh::session::Session;
-
-/// When a session counts as dead.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Liveness {
-    /// How often an idle server is asked (`ServerAliveInterval`).
-    pub(crate) interval: Duration,
-    /// How long it may be silent while it is being asked.
-    pub(crate) silence: Duration,
-}
 
 /// Watches `session` until it ends. Ends it when the server is silent for too long.
 pub(crate) async fn watch(session: &Session, liveness: Liveness) {

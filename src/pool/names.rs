@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::placement::Wish;
 use crate::destination::Host;
+use crate::ssh::OpenKind;
 use crate::target::Target;
 
 /// Names that led to a channel, and when. A server that has just resolved a name has it at hand.
@@ -14,12 +14,12 @@ pub(super) struct ResolvedNames(Mutex<HashMap<Arc<str>, Instant>>);
 
 impl ResolvedNames {
     /// Whether `target` may take the server a while.
-    pub(super) fn wish(&self, target: &Target) -> Wish {
+    pub(super) fn kind(&self, target: &Target) -> OpenKind {
         match target.host() {
-            None | Some(Host::Ip(_)) => Wish::Plain,
+            None | Some(Host::Ip(_)) => OpenKind::Plain,
             Some(Host::Name(name)) => match self.lock().get(name) {
-                Some(when) if when.elapsed() < FRESH => Wish::Plain,
-                _ => Wish::Scout,
+                Some(when) if when.elapsed() < FRESH => OpenKind::Plain,
+                _ => OpenKind::Scout,
             },
         }
     }
@@ -59,12 +59,12 @@ mod tests {
     #[test]
     fn a_name_is_scouted_once() {
         let names = ResolvedNames::default();
-        assert_eq!(names.wish(&name("127.0.0.1")), Wish::Plain);
-        assert_eq!(names.wish(&name("a.example")), Wish::Scout);
+        assert_eq!(names.kind(&name("127.0.0.1")), OpenKind::Plain);
+        assert_eq!(names.kind(&name("a.example")), OpenKind::Scout);
         names.add(&name("a.example"));
-        assert_eq!(names.wish(&name("A.example.")), Wish::Plain);
-        assert_eq!(names.wish(&name("b.example")), Wish::Scout);
-        assert_eq!(names.wish(&Target::Socket("/run/x".into())), Wish::Plain);
+        assert_eq!(names.kind(&name("A.example.")), OpenKind::Plain);
+        assert_eq!(names.kind(&name("b.example")), OpenKind::Scout);
+        assert_eq!(names.kind(&Target::Socket("/run/x".into())), OpenKind::Plain);
     }
 
     #[test]

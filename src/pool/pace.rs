@@ -2,24 +2,14 @@
 
 use std::time::Duration;
 
+use crate::ssh::connect::FailureClass;
+
 /// Exponential back-off with full jitter: the first retry comes at once, the later ones after a
 /// random part of a time that doubles, up to a bound.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
-    last: Option<Offence>,
-}
-
-/// How much of an offence another attempt would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Offence {
-    /// The server could not be reached: nobody was bothered.
-    None,
-    /// The server turned us away before it knew who we are: it may be full.
-    TurnedAway,
-    /// The server did not accept our login, or we its host key: servers keep count of those who ask
-    /// again, and people of who asks them.
-    Refused,
+    last: Option<FailureClass>,
 }
 
 /// Whether somebody waits for the next session.
@@ -39,32 +29,32 @@ impl Backoff {
 
     /// The wait before what nobody waits for is tried again.
     pub(crate) fn unasked(&mut self) -> Duration {
-        self.next(Offence::None, Demand::None)
+        self.next(FailureClass::Unreachable, Demand::None)
     }
 
     /// Whether the last attempt was refused.
     pub(super) fn was_refused(&self) -> bool {
-        self.last == Some(Offence::Refused)
+        self.last == Some(FailureClass::Refused)
     }
 
     /// Whether a request may have the wait cut short.
     pub(super) fn may_hurry(&self) -> bool {
-        self.last == Some(Offence::None)
+        self.last == Some(FailureClass::Unreachable)
     }
 
     /// The wait after another failure.
-    pub(super) fn next(&mut self, offence: Offence, demand: Demand) -> Duration {
-        let longest = match (offence, demand) {
-            (Offence::None, Demand::Waiting) => LONGEST_WANTED,
-            (Offence::TurnedAway, Demand::Waiting) => LONGEST_TURNED_AWAY,
-            (Offence::Refused, Demand::Waiting) | (_, Demand::None) => LONGEST,
+    pub(super) fn next(&mut self, class: FailureClass, demand: Demand) -> Duration {
+        let longest = match (class, demand) {
+            (FailureClass::Unreachable, Demand::Waiting) => LONGEST_WANTED,
+            (FailureClass::TurnedAway, Demand::Waiting) => LONGEST_TURNED_AWAY,
+            (FailureClass::Refused, Demand::Waiting) | (_, Demand::None) => LONGEST,
         };
         let doubled = FIRST.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures += 1;
-        self.last = Some(offence);
-        let least = match offence {
-            Offence::None => FIRST,
-            Offence::TurnedAway | Offence::Refused => LEAST_REFUSED,
+        self.last = Some(class);
+        let least = match class {
+            FailureClass::Unreachable => FIRST,
+            FailureClass::TurnedAway | FailureClass::Refused => LEAST_REFUSED,
         };
         least + doubled.saturating_sub(least).mul_f64(fastrand::f64())
     }
@@ -90,16 +80,16 @@ mod tests {
         for _ in 0..50 {
             let mut backoff = Backoff::default();
             for failure in 0..40 {
-                let wait = backoff.next(Offence::None, Demand::None);
+                let wait = backoff.next(FailureClass::Unreachable, Demand::None);
                 let bound = FIRST.saturating_mul(1 << failure.min(16)).min(LONGEST);
                 assert!((FIRST..=bound.max(FIRST)).contains(&wait), "{failure}: {wait:?}");
             }
-            let wait = backoff.next(Offence::None, Demand::Waiting);
+            let wait = backoff.next(FailureClass::Unreachable, Demand::Waiting);
             assert!(wait <= LONGEST_WANTED);
-            assert!(backoff.next(Offence::TurnedAway, Demand::Waiting) <= LONGEST_TURNED_AWAY);
+            assert!(backoff.next(FailureClass::TurnedAway, Demand::Waiting) <= LONGEST_TURNED_AWAY);
             backoff.reset();
-            assert_eq!(backoff.next(Offence::None, Demand::None), FIRST);
-            assert!(backoff.next(Offence::Refused, Demand::Waiting) >= LEAST_REFUSED);
+            assert_eq!(backoff.next(FailureClass::Unreachable, Demand::None), FIRST);
+            assert!(backoff.next(FailureClass::Refused, Demand::Waiting) >= LEAST_REFUSED);
         }
     }
 }

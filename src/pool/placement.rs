@@ -1,6 +1,8 @@
 //! Which session takes a new channel, and whether the pool should grow: a pure function of what is
 //! known of the sessions.
 
+use crate::ssh::OpenKind;
+
 /// What placement knows of one session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct View {
@@ -19,15 +21,6 @@ pub struct View {
     pub scouts: usize,
     /// All channels.
     pub channels: usize,
-}
-
-/// What is known of the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// An address, or a name that this server has resolved lately.
-    Plain,
-    /// A name that may take the server a while, during which the whole session stands still.
-    Scout,
 }
 
 /// What to do with a request.
@@ -50,10 +43,10 @@ pub enum Growth {
 
 /// Chooses the session that is least likely to be disturbed, or, for a scout, the one with the least
 /// to lose.
-pub fn choose(sessions: &[View], wish: Wish) -> Choice {
-    let best = sessions.iter().enumerate().min_by_key(|(_, view)| cost(view, wish));
+pub fn choose(sessions: &[View], kind: OpenKind) -> Choice {
+    let best = sessions.iter().enumerate().min_by_key(|(_, view)| cost(view, kind));
     match best {
-        Some((index, view)) => Choice { session: Some(index), growth: growth(view, wish) },
+        Some((index, view)) => Choice { session: Some(index), growth: growth(view, kind) },
         None => Choice { session: None, growth: Growth::Wanted },
     }
 }
@@ -61,15 +54,15 @@ pub fn choose(sessions: &[View], wish: Wish) -> Choice {
 /// The lower the better; compared from left to right.
 type Cost = (bool, bool, usize, usize, usize, usize, usize);
 
-fn cost(view: &View, wish: Wish) -> Cost {
+fn cost(view: &View, kind: OpenKind) -> Cost {
     let View { slow_readers, stuck, bulk, active, opening, scouts, channels } = *view;
     let slow = slow_readers > 0;
-    match wish {
+    match kind {
         // What begins together stays together, and away from what runs already: a burst of
         // downloads does not spread over the sessions of those who wait for a keystroke.
-        Wish::Plain => (slow, stuck, bulk, scouts, active, opening, channels),
+        OpenKind::Plain => (slow, stuck, bulk, scouts, active, opening, channels),
         // An open that waits may be a scout's: better not to wait with it.
-        Wish::Scout => (stuck, slow, bulk, active + opening, channels, 0, 0),
+        OpenKind::Scout => (stuck, slow, bulk, active + opening, channels, 0, 0),
     }
 }
 
@@ -81,10 +74,10 @@ pub fn reserve(sessions: &[View]) -> Growth {
     if sessions.iter().any(quiet) { Growth::Enough } else { Growth::Wanted }
 }
 
-fn growth(best: &View, wish: Wish) -> Growth {
-    let crowded = match wish {
-        Wish::Plain => CROWDED,
-        Wish::Scout => CROWDED_FOR_SCOUT,
+fn growth(best: &View, kind: OpenKind) -> Growth {
+    let crowded = match kind {
+        OpenKind::Plain => CROWDED,
+        OpenKind::Scout => CROWDED_FOR_SCOUT,
     };
     let disturbed = best.slow_readers > 0 || best.stuck || best.bulk > 0 || best.scouts > 0;
     if disturbed || best.active + best.opening >= crowded { Growth::Wanted } else { Growth::Enough }
@@ -107,7 +100,7 @@ mod tests {
 
     #[test]
     fn without_a_session_one_is_wanted() {
-        let choice = choose(&[], Wish::Plain);
+        let choice = choose(&[], OpenKind::Plain);
         assert_eq!(choice, Choice { session: None, growth: Growth::Wanted });
     }
 
@@ -117,7 +110,7 @@ mod tests {
         let stuck = View { stuck: true, ..quiet() };
         let bulk = View { bulk: 1, active: 1, channels: 1, ..quiet() };
         let busy = View { active: 5, channels: 5, ..quiet() };
-        let take = |views: &[View]| choose(views, Wish::Plain).session;
+        let take = |views: &[View]| choose(views, OpenKind::Plain).session;
         assert_eq!(take(&[slow, stuck, bulk, busy]), Some(3));
         assert_eq!(take(&[slow, stuck, bulk]), Some(2));
         assert_eq!(take(&[slow, stuck]), Some(1));
@@ -128,19 +121,19 @@ mod tests {
     fn idle_connections_weigh_less_than_one_that_is_active() {
         let idle = View { channels: 100, ..quiet() };
         let active = View { active: 1, channels: 1, ..quiet() };
-        assert_eq!(choose(&[active, idle], Wish::Plain).session, Some(1));
+        assert_eq!(choose(&[active, idle], OpenKind::Plain).session, Some(1));
     }
 
     #[test]
     fn the_pool_grows_only_when_the_best_is_disturbed_or_crowded() {
-        let grows = |view: View, wish| choose(&[view], wish).growth == Growth::Wanted;
-        assert!(!grows(quiet(), Wish::Plain));
-        assert!(!grows(View { active: 10, ..quiet() }, Wish::Plain));
-        assert!(grows(View { active: 10, ..quiet() }, Wish::Scout));
-        assert!(grows(View { active: 32, ..quiet() }, Wish::Plain));
-        assert!(grows(View { bulk: 1, ..quiet() }, Wish::Plain));
-        assert!(grows(View { stuck: true, ..quiet() }, Wish::Plain));
-        let beside_quiet = choose(&[View { bulk: 1, ..quiet() }, quiet()], Wish::Plain);
+        let grows = |view: View, kind| choose(&[view], kind).growth == Growth::Wanted;
+        assert!(!grows(quiet(), OpenKind::Plain));
+        assert!(!grows(View { active: 10, ..quiet() }, OpenKind::Plain));
+        assert!(grows(View { active: 10, ..quiet() }, OpenKind::Scout));
+        assert!(grows(View { active: 32, ..quiet() }, OpenKind::Plain));
+        assert!(grows(View { bulk: 1, ..quiet() }, OpenKind::Plain));
+        assert!(grows(View { stuck: true, ..quiet() }, OpenKind::Plain));
+        let beside_quiet = choose(&[View { bulk: 1, ..quiet() }, quiet()], OpenKind::Plain);
         assert_eq!(beside_quiet.growth, Growth::Enough);
     }
 
@@ -148,16 +141,16 @@ mod tests {
     fn a_name_that_is_looked_up_is_not_waited_for() {
         let scouted = View { opening: 1, scouts: 1, channels: 1, ..quiet() };
         let busy = View { active: 5, channels: 5, ..quiet() };
-        assert_eq!(choose(&[scouted, busy], Wish::Plain).session, Some(1));
-        assert_eq!(choose(&[scouted], Wish::Plain).growth, Growth::Wanted);
+        assert_eq!(choose(&[scouted, busy], OpenKind::Plain).session, Some(1));
+        assert_eq!(choose(&[scouted], OpenKind::Plain).growth, Growth::Wanted);
     }
 
     #[test]
     fn what_begins_together_stays_together_away_from_what_runs() {
         let runs = View { active: 1, channels: 1, ..quiet() };
         let burst = View { opening: 3, channels: 3, ..quiet() };
-        assert_eq!(choose(&[runs, burst], Wish::Plain).session, Some(1));
-        assert_eq!(choose(&[runs, burst], Wish::Scout).session, Some(0));
+        assert_eq!(choose(&[runs, burst], OpenKind::Plain).session, Some(1));
+        assert_eq!(choose(&[runs, burst], OpenKind::Scout).session, Some(0));
     }
 
     #[test]
@@ -189,10 +182,10 @@ mod tests {
         fn no_session_is_better_than_the_chosen_one(
             views in prop::collection::vec(any_view(), 1..9), scout in any::<bool>(),
         ) {
-            let wish = if scout { Wish::Scout } else { Wish::Plain };
-            let chosen = choose(&views, wish).session.expect("there are sessions");
+            let kind = if scout { OpenKind::Scout } else { OpenKind::Plain };
+            let chosen = choose(&views, kind).session.expect("there are sessions");
             for view in &views {
-                prop_assert!(cost(&views[chosen], wish) <= cost(view, wish));
+                prop_assert!(cost(&views[chosen], kind) <= cost(view, kind));
             }
         }
     }

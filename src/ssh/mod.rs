@@ -6,11 +6,11 @@ pub(crate) mod session;
 pub(crate) mod testing;
 pub(crate) mod trust;
 
-pub use connect::{ConnectError, Connector, NoCommonAlgorithm, ReachError, Stage};
+pub use connect::{ConnectError, NoCommonAlgorithm, ReachError, Stage};
 pub(crate) use session::Pace;
 pub use session::{
-    Channel, ChannelGone, ChannelReader, ChannelWriter, Forwarded, Incoming, OpenError, Refusal,
-    TargetFault,
+    Channel, ChannelGone, ChannelReader, ChannelWriter, Forwarded, Incoming, OpenError, OpenKind,
+    Refusal, TargetFault,
 };
 pub use trust::{
     AuthError, CertificateFault, Credentials, HostKeyError, KnownHostsError, RecordedKey,

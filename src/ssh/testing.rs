@@ -11,6 +11,7 @@ use russh::{ChannelMsg, client, server};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::OpenKind;
 use super::connect::transport::Transport;
 use super::session::handler::SessionHandler;
 use super::session::load::Load;
@@ -22,7 +23,6 @@ use super::trust::host_key::HostKeyPolicy;
 use crate::destination::Destination;
 use crate::openssh::client_config::{ClientConfig, SshOptions, StrictHostKeyChecking};
 use crate::openssh::prompt::Prompter;
-use crate::pool::placement::Wish;
 
 /// A session whose server confirms every channel, and listens wherever it is asked to: there, it has
 /// a connection to hand on at once.
@@ -73,7 +73,7 @@ impl TestSession {
     pub(crate) async fn open(&mut self) -> (Channel, Far) {
         let target = Destination::parse("target.example:80", None).expect("a destination").into();
         let origin = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let channel = self.session.open(&target, origin, Wish::Plain).await.expect("confirmed");
+        let channel = self.session.open(&target, origin, OpenKind::Plain).await.expect("confirmed");
         (channel, self.opened.recv().await.expect("the server is there"))
     }
 

@@ -12,6 +12,7 @@ mod front_doors;
 mod host_keys;
 mod hostile_server;
 mod keeping_apart;
+mod layers;
 mod leaks;
 mod local_forwards;
 mod logins;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use russh::AlgorithmKind;
 
+use super::failure_class::FailureClass;
 use super::reach::ReachError;
 use crate::destination::InvalidDestination;
 use crate::openssh::client_config::ConfigError;
-use crate::pool::Offence;
 use crate::printable::{Lines, printable};
 use crate::ssh::session::TargetFault;
 use crate::ssh::session::handler::HandlerError;
@@ -188,7 +188,7 @@ impl ConnectError {
     }
 
     /// How the server may take another attempt.
-    pub(crate) fn offence(&self) -> Offence {
+    pub(crate) fn class(&self) -> FailureClass {
         match self {
             Self::Reach(_)
             | Self::NoAnswer { .. }
@@ -200,15 +200,15 @@ impl ConnectError {
             | Self::Unnameable { .. }
             | Self::Circle(_)
             | Self::Config(_)
-            | Self::Stopped => Offence::None,
+            | Self::Stopped => FailureClass::Unreachable,
             Self::NotSsh { .. }
             | Self::TurnedAway { .. }
             | Self::Closed { .. }
             | Self::NoCommonAlgorithm(_)
             | Self::Protocol(_)
-            | Self::TimedOut { .. } => Offence::TurnedAway,
-            Self::HostKey(_) | Self::Login(_) => Offence::Refused,
-            Self::Hop { failure, .. } => failure.offence(),
+            | Self::TimedOut { .. } => FailureClass::TurnedAway,
+            Self::HostKey(_) | Self::Login(_) => FailureClass::Refused,
+            Self::Hop { failure, .. } => failure.class(),
         }
     }
 

@@ -1,12 +1,11 @@
 //! From a server's name to a session: reach it, shake hands, log in, all within a deadline.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russh::client::{self, Handle};
 use tokio::io::BufReader;
-use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -25,19 +24,22 @@ use super::trust::host_key::HostKeyPolicy;
 use crate::destination::{Destination, Host};
 use crate::openssh::client_config::{ClientConfig, Jump, Way};
 use crate::openssh::prompt::Prompter;
-use crate::pool::jump::{JumpHosts, Trail, Wanted};
-use crate::pool::monitor::Liveness;
-use crate::pool::{Pool, PoolSize};
 use crate::target::Target;
 
 pub use error::{ConnectError, NoCommonAlgorithm, Stage};
+pub(crate) use failure_class::FailureClass;
+pub(crate) use hops::{Hops, OpeningStream};
+pub(crate) use liveness::Liveness;
 pub use reach::ReachError;
 
 use error::Circumstances;
 
 pub(crate) mod distance;
 mod error;
+mod failure_class;
+mod hops;
 mod library;
+mod liveness;
 mod proxy_command;
 mod reach;
 #[cfg(test)]
@@ -47,19 +49,13 @@ mod wire;
 
 /// Everything that is needed to open sessions to one server, again and again.
 #[derive(Debug)]
-pub struct Connector {
+pub(crate) struct Connector {
     config: ClientConfig,
     policy: Arc<HostKeyPolicy>,
     credentials: Credentials,
     prompter: Prompter,
     distance: Distance,
-    jumps: JumpHosts,
-    /// What `ssh` would do with the last server on the way, once it was asked.
-    hop: OnceCell<ClientConfig>,
-    /// How many sessions a server on the way has; by default as its login allows.
-    hop_size: Option<PoolSize>,
-    /// Who wants to go through this server, and itself at the end.
-    trail: Trail,
+    hops: Arc<dyn Hops>,
 }
 
 /// Whether a login may ask a person.
@@ -79,20 +75,9 @@ pub(crate) struct Connected {
 }
 
 impl Connector {
-    /// Prepares to connect as `config` says; `prompter` asks where a person is needed, and what lies
-    /// on the way is one of `jumps`.
-    pub fn new(config: ClientConfig, prompter: Prompter, jumps: &JumpHosts) -> Self {
-        let own = Arc::downgrade(&jumps.hop(&config));
-        Self::on_the_way(config, prompter, jumps, vec![own])
-    }
-
-    /// For a server that others wait for.
-    pub(crate) fn on_the_way(
-        config: ClientConfig,
-        prompter: Prompter,
-        jumps: &JumpHosts,
-        trail: Trail,
-    ) -> Self {
+    /// Prepares to connect as `config` says; `prompter` asks where a person is needed, and `hops` lead
+    /// through the servers on the way.
+    pub(crate) fn new(config: ClientConfig, prompter: Prompter, hops: Arc<dyn Hops>) -> Self {
         let policy = Arc::new(HostKeyPolicy::new(&config, &prompter));
         Self {
             config,
@@ -100,15 +85,12 @@ impl Connector {
             credentials: Credentials::default(),
             prompter,
             distance: Distance::default(),
-            jumps: jumps.clone(),
-            hop: OnceCell::new(),
-            hop_size: None,
-            trail,
+            hops,
         }
     }
 
     /// The server's name, as the user gave it.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.config.name
     }
 
@@ -167,11 +149,7 @@ impl Connector {
 
     async fn jump(&self, jump: &Jump) -> Result<Wire, ConnectError> {
         let next = self.target()?;
-        let hop = self.hop.get_or_try_init(|| JumpHosts::last_of(jump)).await?;
-        let hop = self.jumps.hop(hop);
-        let wanted = Wanted { next: &next, limit: self.connect_limit(), size: self.hop_size };
-        let opened = hop.open(&self.jumps, self.trail.clone(), wanted).await?;
-        Ok(Wire::Channel(opened))
+        Ok(Wire::Channel(self.hops.open(jump, &next, self.connect_limit()).await?))
     }
 
     /// This server, for one on the way to connect to.
@@ -319,18 +297,6 @@ impl Connector {
         let announced = session.announced_host_keys().await;
         self.policy.follow(announced, async |keys| session.prove_host_keys(keys).await).await;
         std::future::pending().await
-    }
-
-    /// A server on the way has no more sessions than this one.
-    pub(crate) fn size_hops(&mut self, size: Option<PoolSize>) {
-        self.hop_size = size.map(PoolSize::starting_at_one);
-    }
-
-    /// Lets what lies behind this server go over its pool.
-    pub(crate) fn share(&self, pool: &Pool) {
-        if let Some(own) = self.trail.last().and_then(Weak::upgrade) {
-            own.share(pool);
-        }
     }
 
     /// Whether a person can be asked.

@@ -47,5 +47,5 @@ fn the_hop_that_failed_is_named_and_no_other() {
     let error = ConnectError::Protocol("nonsense".into());
     let error = error.at_hop("inner\n").at_hop("outer");
     assert_eq!(error.to_string(), "at the jump host inner\\n: the handshake failed: nonsense");
-    assert_eq!(error.offence(), crate::pool::Offence::TurnedAway);
+    assert_eq!(error.class(), FailureClass::TurnedAway);
 }

@@ -10,8 +10,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -21,29 +20,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::reach::Reached;
-
-/// What came through a transport, for those who look on.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    received: AtomicU64,
-    head: Mutex<Vec<u8>>,
-}
-
-impl Traffic {
-    /// How many bytes have come.
-    pub(crate) fn received(&self) -> u64 {
-        self.received.load(Relaxed)
-    }
-
-    /// The first of them: how the other side introduces itself.
-    pub(crate) fn head(&self) -> Vec<u8> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.head.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use crate::ssh::session::Traffic;
 
 /// A stream that fails once its token is cancelled.
 pub(crate) struct Transport<S> {
@@ -51,8 +28,6 @@ pub(crate) struct Transport<S> {
     /// Bytes until the next turn of the others.
     turn: usize,
     traffic: Arc<Traffic>,
-    /// What may still be kept of the beginning, in bytes.
-    head: usize,
     // One for each direction: a future remembers one waker only.
     cut_read: Pin<Box<WaitForCancellationFutureOwned>>,
     cut_write: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -65,7 +40,6 @@ impl<S> Transport<S> {
             stream,
             turn: TURN,
             traffic: Arc::clone(traffic),
-            head: HEAD,
             cut_read: Box::pin(cut.clone().cancelled_owned()),
             cut_write: Box::pin(cut.clone().cancelled_owned()),
         }
@@ -93,12 +67,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
             ready @ Poll::Ready(_) => {
                 let read = buf.filled().len() - before;
                 this.turn = this.turn.saturating_sub(read);
-                this.traffic.received.fetch_add(read as u64, Relaxed);
-                if this.head > 0 {
-                    let kept = read.min(this.head);
-                    this.traffic.lock().extend(&buf.filled()[before..before + kept]);
-                    this.head -= kept;
-                }
+                this.traffic.add(&buf.filled()[before..]);
                 ready
             }
         }
@@ -241,8 +210,6 @@ impl AsyncWrite for SshSocket {
     }
 }
 
-/// What is kept of the beginning: a version and some lines before it (RFC 4253 section 4.2). In bytes.
-const HEAD: usize = 1024;
 /// What is read before the others have a turn, in bytes: about what the second-level cache holds.
 const TURN: usize = 256 * 1024;
 

@@ -8,9 +8,9 @@ use russh::ChannelOpenFailure;
 use russh::client::{ChannelOpenHandle, Msg};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::OpenKind;
 use super::channel::Channel;
 use super::load::Load;
-use crate::pool::placement::Wish;
 
 /// A connection to a [`RemoteListener`](super::RemoteListener), which the server wants to hand on.
 /// Nothing arrives on it before it is accepted; dropped, it is refused.
@@ -71,7 +71,7 @@ impl Forwarded {
 
     /// Takes it. What arrives must be read from now on, or its session stands still.
     pub async fn accept(self) -> Channel {
-        let lease = self.load.lease(Wish::Plain);
+        let lease = self.load.lease(OpenKind::Plain);
         lease.confirmed();
         self.arrival.reply.accept().await;
         Channel::new(self.arrival.channel, lease)

@@ -1,5 +1,5 @@
 //! What the server tells us out of turn: its host key, its banner, failures of channels, and its
-//! wish to open channels, which is refused.
+//! kind to open channels, which is refused.
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use crate::pool::placement::Wish;
+use super::OpenKind;
 
 /// The load of one session.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ pub(crate) struct Lease {
     bulk: Mark,
     slow: AtomicBool,
     held: AtomicBool,
-    wish: Wish,
+    kind: OpenKind,
     confirmed: AtomicBool,
     closed_by_server: AtomicBool,
 }
@@ -137,10 +137,10 @@ impl Load {
     }
 
     /// Counts a channel in that is about to be opened.
-    pub(crate) fn lease(self: &Arc<Self>, wish: Wish) -> Lease {
+    pub(crate) fn lease(self: &Arc<Self>, kind: OpenKind) -> Lease {
         self.channels.fetch_add(1, Relaxed);
         self.opening.fetch_add(1, Relaxed);
-        if wish == Wish::Scout {
+        if kind == OpenKind::Scout {
             self.scouts.fetch_add(1, Relaxed);
         }
         self.joined.notify_waiters();
@@ -151,7 +151,7 @@ impl Load {
             bulk: Mark::default(),
             slow: AtomicBool::new(false),
             held: AtomicBool::new(false),
-            wish,
+            kind,
             confirmed: AtomicBool::new(false),
             closed_by_server: AtomicBool::new(false),
         }
@@ -200,7 +200,7 @@ impl Lease {
     pub(crate) fn confirmed(&self) {
         if !self.confirmed.swap(true, Relaxed) {
             self.load.opening.fetch_sub(1, Relaxed);
-            if self.wish == Wish::Scout {
+            if self.kind == OpenKind::Scout {
                 self.load.scouts.fetch_sub(1, Relaxed);
             }
         }
@@ -313,9 +313,9 @@ mod tests {
     #[test]
     fn what_is_counted_in_is_counted_out() {
         let load = Arc::new(Load::default());
-        let lease = load.lease(Wish::Plain);
+        let lease = load.lease(OpenKind::Plain);
         assert_eq!((load.channels(), load.opening()), (1, 1));
-        let scout = load.lease(Wish::Scout);
+        let scout = load.lease(OpenKind::Scout);
         assert_eq!((load.opening(), load.scouts()), (2, 1));
         drop(scout);
         assert_eq!((load.opening(), load.scouts()), (1, 0));
@@ -325,27 +325,27 @@ mod tests {
         lease.set_pace(Pace::Slow);
         assert_eq!(load.slow_readers(), 1);
         drop(lease);
-        drop(load.lease(Wish::Plain));
+        drop(load.lease(OpenKind::Plain));
         assert_eq!((load.channels(), load.opening(), load.slow_readers()), (0, 0, 0));
     }
 
     #[test]
     fn a_channel_is_not_alone_where_others_may_come_by_themselves() {
         let load = Arc::new(Load::default());
-        let lease = load.lease(Wish::Plain);
+        let lease = load.lease(OpenKind::Plain);
         assert!(lease.is_alone());
         let listening = load.listen();
         assert!(!lease.is_alone());
         drop(listening);
         assert!(lease.is_alone());
-        let _other = load.lease(Wish::Plain);
+        let _other = load.lease(OpenKind::Plain);
         assert!(!lease.is_alone());
     }
 
     #[test]
     fn a_transfer_is_bulk_while_it_runs_and_an_idle_connection_is_nothing() {
         let load = Arc::new(Load::default());
-        let (small, large) = (load.lease(Wish::Plain), load.lease(Wish::Plain));
+        let (small, large) = (load.lease(OpenKind::Plain), load.lease(OpenKind::Plain));
         small.sent(100);
         large.received(300 * 1024);
         assert_eq!((load.active(), load.bulk()), (2, 0));

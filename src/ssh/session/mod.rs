@@ -19,7 +19,6 @@ use self::opening::Opening;
 use self::wear::Wear;
 use super::trust::host_key::proof::{self, ProofError};
 use crate::forward::RemoteListen;
-use crate::pool::placement::Wish;
 use crate::ssh::session::registry::Registry;
 use crate::target::Target;
 
@@ -29,8 +28,10 @@ pub(crate) mod handler;
 pub(crate) mod load;
 pub(crate) mod observed;
 mod open_failure;
+mod open_kind;
 mod opening;
 pub(crate) mod registry;
+mod traffic;
 mod unasked;
 pub(crate) mod wear;
 
@@ -40,7 +41,9 @@ pub(crate) use forwarded::{Arrival, At};
 pub use forwarded::{Forwarded, Refusal};
 pub(crate) use load::Pace;
 pub use open_failure::TargetFault;
+pub use open_kind::OpenKind;
 pub use opening::OpenError;
+pub(crate) use traffic::Traffic;
 
 /// An authenticated session. Cutting or dropping it ends all its channels.
 pub(crate) struct Session {
@@ -110,11 +113,11 @@ impl Session {
         self: &Arc<Self>,
         target: &Target,
         origin: SocketAddr,
-        wish: Wish,
+        kind: OpenKind,
     ) -> Opening {
         let session = Arc::clone(self);
         let target = target.clone();
-        let lease = self.load.lease(wish);
+        let lease = self.load.lease(kind);
         Opening::new(async move {
             let outstanding = session.observed.failures.begin();
             let opened = session.ask(&target, origin).await;

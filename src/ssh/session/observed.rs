@@ -10,7 +10,7 @@ use tracing::debug;
 
 use super::handler::{HandlerError, one_line};
 use super::open_failure::OpenFailures;
-use crate::ssh::connect::transport::Traffic;
+use super::traffic::Traffic;
 use crate::ssh::session::registry::Registry;
 use crate::ssh::trust::host_key::Updates;
 

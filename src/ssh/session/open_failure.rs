@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use russh::ChannelOpenFailure;
 use tokio::sync::Notify;
 
-/// What the target, or the server on its behalf, did to our wish to connect.
+/// What the target, or the server on its behalf, did to our kind to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetFault {
     /// It refused the connection.
