@@ -8,8 +8,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
+mod disguise;
 #[cfg(test)]
 mod spellings;
+
+pub(crate) use disguise::leads_to;
 
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

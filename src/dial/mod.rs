@@ -80,12 +80,10 @@ impl Dialer {
         let Decision { rule, action } = match routing {
             Routing::Fixed(action) => Decision { rule: None, action: action.clone() },
             Routing::Rules => decide(&routes.router, request).await?,
-            Routing::RulesOrDirect => match decide(&routes.router, request).await? {
-                Decision { rule: None, .. } => {
-                    Decision { rule: None, action: Action::Direct { addresses: None } }
-                }
-                decision => decision,
-            },
+            Routing::RulesOrDirect => {
+                let direct = Action::Direct { addresses: None };
+                decide(&routes.router.with_default(direct), request).await?
+            }
         };
         let mut way = Way { rule, carrier: Carrier::None };
         let dialled = match action {

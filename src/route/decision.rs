@@ -29,8 +29,8 @@ pub enum Action {
     Via(Arc<Via>),
     /// Connect from here.
     Direct {
-        /// The addresses that the rule has checked, where it looked the name up: only these may be
-        /// connected to. None where the rule looked at no address.
+        /// The addresses that were judged, where the name was looked up for that: only these may be
+        /// connected to. None where it was not.
         addresses: Option<Vec<IpAddr>>,
     },
     /// Refuse it.

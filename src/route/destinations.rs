@@ -12,7 +12,7 @@ use super::conditions::{Judgement, Resolve};
 use super::list::List;
 use super::names::{NameMatch, NameSet};
 use super::trace::{Finding, Kind, Tracer};
-use crate::destination::Host;
+use crate::destination::{Host, leads_to};
 
 /// Alternatives: one that holds is enough.
 #[derive(Clone, Debug)]
@@ -148,7 +148,12 @@ impl Destinations {
         }
     }
 
+    /// Whether it, or an address that it leads to, is there.
     fn address_matches<T: Tracer>(&self, ip: IpAddr, tracer: &mut T) -> bool {
+        leads_to(ip).any(|ip| self.is_among(ip, tracer))
+    }
+
+    fn is_among<T: Tracer>(&self, ip: IpAddr, tracer: &mut T) -> bool {
         if let Some(prefix) = self.prefixes.find(ip) {
             tracer.condition(Kind::Cidr, Finding::Held, || spell(ip, prefix));
             return true;

@@ -9,6 +9,7 @@ use super::explanation::Explanation;
 use super::query::Query;
 use super::rule::Rule;
 use super::trace::{Blind, Recorder, Tracer};
+use crate::destination::Host;
 
 /// All rules and the default. Immutable: a reload makes a new one. A clone shares the rules.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ impl Router {
     }
 
     /// What becomes of a request. `resolved` is what a look-up on this side has found; none where
-    /// there was no look-up yet.
+    /// there was no look-up yet. Where there was one, what goes direct goes to what it found.
     pub fn decide(&self, query: &Query<'_>, resolved: Option<&[IpAddr]>) -> Outcome {
         self.walk(query, resolved, &mut Blind)
     }
@@ -64,17 +65,32 @@ impl Router {
         resolved: Option<&[IpAddr]>,
         tracer: &mut T,
     ) -> Outcome {
+        let looked_up = match query.host {
+            Some(Host::Name(_)) => resolved,
+            Some(Host::Ip(_)) | None => None,
+        };
         for rule in &*self.rules {
             let action = match rule.judge(query, resolved, tracer) {
                 Judgement::Passed => continue,
                 Judgement::Resolve => return Outcome::Resolve,
-                Judgement::Matched { addresses } => match &rule.action {
-                    Action::Direct { .. } => Action::Direct { addresses },
-                    other => other.clone(),
-                },
+                Judgement::Matched { addresses } => judged(&rule.action, addresses, looked_up),
             };
             return Outcome::Decided(Decision { rule: Some(Arc::clone(&rule.name)), action });
         }
-        Outcome::Decided(Decision { rule: None, action: self.default.clone() })
+        let action = judged(&self.default, None, looked_up);
+        Outcome::Decided(Decision { rule: None, action })
+    }
+}
+
+/// The action with the addresses that may be connected to: those that the rule has matched, or else
+/// all that were looked up and that no rule has held against the request. A second look-up could
+/// find others, which nobody has judged.
+fn judged(action: &Action, matched: Option<Vec<IpAddr>>, looked_up: Option<&[IpAddr]>) -> Action {
+    match action {
+        Action::Direct { .. } => {
+            let all = || looked_up.map(|all| all.iter().map(IpAddr::to_canonical).collect());
+            Action::Direct { addresses: matched.or_else(all) }
+        }
+        other @ (Action::Via(_) | Action::Reject) => other.clone(),
     }
 }

@@ -122,7 +122,11 @@ fn the_rules_decide_as_they_are_written() {
                 assert_eq!(via.servers, ["bastion".into(), "backup".into()]);
                 assert_eq!(via.select, Select::Latency);
             }
-            (Some("2"), Action::Reject) | (None, Action::Direct { addresses: None }) => {}
+            (Some("2"), Action::Reject) => {}
+            // What was looked up, though in vain, is all that may be connected to.
+            (None, Action::Direct { addresses }) => {
+                assert_eq!(addresses.is_none(), destination.starts_with("198."), "{destination}");
+            }
             other => panic!("{destination}: {other:?}"),
         }
     }
@@ -287,6 +291,22 @@ fn a_password_file_that_others_may_read_is_refused() {
         told,
         ["error: config.toml:3:8: auth: users may be read by others (mode 0644); make it 0600"]
     );
+}
+
+#[test]
+fn a_proxy_on_a_server_may_ask_for_a_password() {
+    let folder =
+        Folder::with("[server.a]\n[[forward]]\nremote = \"*:0\"\non = \"a\"\nauth = \"users\"\n");
+    folder.write("users", "ada:secret\n");
+    fs::set_permissions(folder.path("users"), Permissions::from_mode(0o600)).expect("ours");
+    let (config, _) = folder.load().expect("good");
+    let [ForwardConfig::Remote { auth: Some(auth), .. }] = config.forwards.as_slice() else {
+        panic!("{:?}", config.forwards);
+    };
+    assert!(auth.credentials.verify(b"ada", b"secret").is_some());
+    // Without the file it must not become everybody's.
+    fs::remove_file(folder.path("users")).expect("there");
+    folder.load().expect_err("no password");
 }
 
 const EVERYTHING: &str = r#"

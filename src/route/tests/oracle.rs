@@ -86,8 +86,42 @@ impl Written {
     }
 
     fn address_holds(&self, ip: IpAddr) -> bool {
-        any_contains(&self.cidr, ip) || self.lists.iter().any(|list| any_contains(list, ip))
+        naive_leads_to(ip).into_iter().any(|ip| {
+            any_contains(&self.cidr, ip) || self.lists.iter().any(|list| any_contains(list, ip))
+        })
     }
+
+    /// What it does, where these addresses were looked up for the name.
+    fn does(&self, looked_up: Option<&[IpAddr]>) -> Action {
+        naive_action(&self.action, looked_up)
+    }
+}
+
+fn naive_action(action: &Action, looked_up: Option<&[IpAddr]>) -> Action {
+    match action {
+        Action::Direct { .. } => {
+            let addresses = looked_up.map(|all| all.iter().map(IpAddr::to_canonical).collect());
+            Action::Direct { addresses }
+        }
+        other => other.clone(),
+    }
+}
+
+/// An address and those that it leads to, for the disguises that are generated.
+fn naive_leads_to(ip: IpAddr) -> Vec<IpAddr> {
+    let ip = ip.to_canonical();
+    let mut all = vec![ip];
+    if let IpAddr::V6(v6) = ip {
+        let (front, last) = (v6.to_bits() >> 32, v6.to_bits() as u32);
+        let is_compatible = front == 0 && last > 1;
+        if is_compatible || front == 0xffff_0000 || front == 0x0064_ff9b << 64 {
+            all.push(IpAddr::V4(last.into()));
+        }
+    }
+    if all.iter().any(|ip| ip.to_string().starts_with("0.") || ip.to_string() == "::") {
+        all.extend(["127.0.0.1", "::1"].map(|ip| ip.parse::<IpAddr>().expect(ip)));
+    }
+    all
 }
 
 fn below(name: &str, suffix: &str) -> bool {
@@ -125,11 +159,13 @@ fn oracle(
     asked: &Asked,
     looked_up: bool,
 ) -> Option<(Option<usize>, Action)> {
+    let is_name = asked.host.as_ref().is_some_and(|host| host.ends_with(".x"));
+    let found = (looked_up && is_name).then_some(&*asked.resolved);
     for (index, rule) in rules.iter().enumerate() {
         if !rule.others_hold(asked) {
             continue;
         }
-        let decided = Some((Some(index), rule.action.clone()));
+        let decided = Some((Some(index), rule.does(found)));
         let Some(host) = &asked.host else {
             if rule.has_destination() {
                 continue;
@@ -149,18 +185,14 @@ fn oracle(
                     let good = asked.resolved.iter().copied().filter(|ip| rule.address_holds(*ip));
                     let good: Vec<_> = good.collect();
                     if !good.is_empty() {
-                        let action = match &rule.action {
-                            Action::Direct { .. } => Action::Direct { addresses: Some(good) },
-                            other => other.clone(),
-                        };
-                        return Some((Some(index), action));
+                        return Some((Some(index), rule.does(Some(&good))));
                     }
                 }
             }
             Host::Ip(_) | Host::Name(_) => {}
         }
     }
-    Some((None, default.clone()))
+    Some((None, naive_action(default, found)))
 }
 
 /// Names from so few labels that they meet often.
@@ -172,7 +204,18 @@ fn name() -> impl Strategy<Value = String> {
 fn address() -> impl Strategy<Value = IpAddr> {
     let v4 = (0_u32..4, 0_u32..4).prop_map(|(a, b)| IpAddr::V4((a << 30 | b).into()));
     let v6 = (1_u128..4, 0_u128..4).prop_map(|(a, b)| IpAddr::V6((a << 125 | b).into()));
-    prop_oneof![v4, v6]
+    let disguised = (0_u32..5, 0_u128..3, 0_u128..3).prop_map(|(form, a, b)| {
+        let inside = a << 30 | b;
+        IpAddr::V6(match form {
+            0 => inside.into(),
+            1 => (0xffff << 32 | inside).into(),
+            2 => (0xffff << 48 | inside).into(),
+            3 => (0x0064_ff9b << 96 | inside).into(),
+            _ => (0x7f00_0001).into(),
+        })
+        .to_canonical()
+    });
+    prop_oneof![4 => v4, 4 => v6, 2 => disguised]
 }
 
 fn prefix() -> impl Strategy<Value = String> {
