@@ -7,6 +7,7 @@ use clap::error::ContextKind;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use super::refused::REFUSED;
+use crate::forward::exposure::Guard;
 
 /// The flags of `sockeye [options] host`, as they were written.
 #[derive(Debug, Parser)]
@@ -206,6 +207,11 @@ impl Args {
         })?;
         let args = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
         Ok((args, refused(&matches)))
+    }
+
+    /// What stands between a proxy and other machines.
+    pub(super) fn guard(&self) -> Guard {
+        Guard::new(self.proxy_auth.as_ref(), self.allow_remote.into())
     }
 
     /// Whether something is to be forwarded without a proxy.

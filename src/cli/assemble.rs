@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::command::{GatewayPorts, ProxyCommand, Strangers};
+use super::command::{GatewayPorts, ProxyCommand};
 use crate::app::{
     Error, ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions, Service,
 };
 use crate::forward::ListenAddress;
+use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::listen::ProxyCredentials;
@@ -40,14 +41,15 @@ pub async fn options(command: ProxyCommand) -> Result<Options, Error> {
         GatewayPorts::Configured => Bind::Loopback,
     };
     let local = command.local_forwards.into_iter().chain(configured.local);
-    let strangers = if credentials.is_some() { Strangers::Allowed } else { command.strangers };
-    let dynamic = configured.dynamic.iter().filter_map(|listen| dynamic(listen, bare, strangers));
+    let guard = command.guard;
+    let dynamic = configured.dynamic.iter().filter_map(|listen| dynamic(listen, bare, guard));
     let proxies = command.listeners.into_iter().chain(dynamic);
     let proxies = proxies.map(|address| ListenerOptions {
         service: Service::Proxy { credentials: credentials.clone() },
         ..ListenerOptions::proxy(address)
     });
-    let remote = command.remote_forwards.into_iter().chain(configured.remote);
+    let configured_remote = configured.remote.into_iter().filter(|forward| remote(forward, guard));
+    let remote = command.remote_forwards.into_iter().chain(configured_remote);
     let remote = remote.map(|forward| remote_options(&name, forward, credentials.clone()));
     Ok(Options {
         listeners: once_each(proxies.chain(local.map(|forward| local_options(forward, bare)))),
@@ -70,19 +72,34 @@ fn on_failure(exit: Switch) -> OnForwardFailure {
 
 /// A proxy of `ssh_config`. It is open to other machines only where the user of this program says so:
 /// `GatewayPorts` was written for forwards, too, and `ssh` asks nobody for a password.
-fn dynamic(listen: &LocalListen, bare: Bind, strangers: Strangers) -> Option<ListenAddress> {
-    let address = match strangers {
-        Strangers::Allowed => return Some(listen.address(bare)),
-        Strangers::Refused => listen.address(Bind::Loopback),
+fn dynamic(listen: &LocalListen, bare: Bind, guard: Guard) -> Option<ListenAddress> {
+    let address = match guard {
+        Guard::Password | Guard::Welcome => listen.address(bare),
+        Guard::None => listen.address(Bind::Loopback),
     };
-    if address.is_loopback() {
-        return Some(address);
+    let admitted = exposure::admit(Reach::of(&address), Offer::Anything, guard);
+    if admitted.is_err() {
+        leave_out(&format!("DynamicForward {address}"));
     }
+    admitted.is_ok().then_some(address)
+}
+
+/// Whether a forward of `ssh_config` on the server may be asked for. One without a target is a proxy
+/// into this side, for whoever reaches it there.
+fn remote(forward: &RemoteForward, guard: Guard) -> bool {
+    let reach = Reach::of_remote(&forward.listen);
+    let admitted = exposure::admit(reach, Offer::of_remote(forward), guard);
+    if admitted.is_err() {
+        leave_out(&format!("RemoteForward {forward}"));
+    }
+    admitted.is_ok()
+}
+
+fn leave_out(what: &str) {
     warn!(
-        "DynamicForward {address} is left out: other machines could use this proxy; ask for a \
-         password with --proxy-auth FILE, or allow it with --allow-remote"
+        "{what} is left out: other machines could use this proxy; ask for a password with \
+         --proxy-auth FILE, or allow it with --allow-remote"
     );
-    None
 }
 
 fn local_options(forward: LocalForward, bare: Bind) -> ListenerOptions {
@@ -118,9 +135,9 @@ mod tests {
 
     #[test]
     fn a_proxy_of_the_configuration_is_open_to_others_only_by_a_word() {
-        let shown = |text: &str, bare, strangers| {
+        let shown = |text: &str, bare, guard| {
             let listen = text.parse().expect(text);
-            dynamic(&listen, bare, strangers).map(|address| address.to_string())
+            dynamic(&listen, bare, guard).map(|address| address.to_string())
         };
         for (text, refused, allowed) in [
             ("1080", Some("localhost:1080"), Some("*:1080")),
@@ -128,10 +145,31 @@ mod tests {
             ("*:1080", None, Some("*:1080")),
             ("192.0.2.1:1080", None, Some("192.0.2.1:1080")),
         ] {
-            let told = shown(text, Bind::All, Strangers::Refused);
+            let told = shown(text, Bind::All, Guard::None);
             assert_eq!(told.as_deref(), refused, "{text}");
-            let told = shown(text, Bind::All, Strangers::Allowed);
+            let told = shown(text, Bind::All, Guard::Welcome);
             assert_eq!(told.as_deref(), allowed, "{text}");
+        }
+    }
+
+    #[test]
+    fn so_is_one_on_the_server_and_a_target_is_what_the_user_wants() {
+        for (text, alone) in [
+            ("0", true),
+            ("localhost:0", true),
+            ("/s", true),
+            ("*:0", false),
+            (":0", false),
+            ("0.0.0.0:0", false),
+            ("name:0", false),
+            ("*:0:a:80", true),
+        ] {
+            let forward = text.parse().expect(text);
+            assert_eq!(remote(&forward, Guard::None), alone, "{text}");
+            assert!(
+                remote(&forward, Guard::Welcome) && remote(&forward, Guard::Password),
+                "{text}"
+            );
         }
     }
 }

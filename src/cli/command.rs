@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::forward::ListenAddress;
+use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::observe::logs::{Format, LogOptions, Verbosity};
@@ -58,8 +59,8 @@ pub struct ProxyCommand {
     pub gateway_ports: GatewayPorts,
     /// The file with `user:password` that clients must know (`--proxy-auth`).
     pub proxy_auth: Option<PathBuf>,
-    /// Whether other machines may use a proxy without a password (`--allow-remote`).
-    pub strangers: Strangers,
+    /// What stands between a proxy and other machines (`--proxy-auth`, `--allow-remote`).
+    pub guard: Guard,
     /// How many sessions (`--sessions`); by default as the server's login allows.
     pub sessions: Option<PoolSize>,
     /// Bounds on what waits for slow clients (`--backlog`).
@@ -98,15 +99,6 @@ pub enum GatewayPorts {
     Yes,
     /// As the configuration of the server says.
     Configured,
-}
-
-/// Whether a proxy is there for other machines that know no password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strangers {
-    /// It is.
-    Allowed,
-    /// It is not.
-    Refused,
 }
 
 /// When the demo ends.
@@ -186,13 +178,12 @@ impl ProxyCommand {
         };
         let listens: Vec<LocalListen> = read_all(&args.listen, Problem::listener, &mut problems);
         let mut listeners: Vec<_> = listens.iter().map(|listen| listen.address(bare)).collect();
-        if args.proxy_auth.is_none() && !args.allow_remote {
-            let open = listeners.iter().filter(|listener| !listener.is_loopback());
-            problems.extend(open.map(|listener| Problem::OpenToAll(listener.to_string())));
-        }
+        let guard = args.guard();
+        problems.extend(open_listeners(&listeners, guard));
         let local_forwards = read_all(&args.local_forward, Problem::local_forward, &mut problems);
-        let remote_forwards =
+        let remote_forwards: Vec<RemoteForward> =
             read_all(&args.remote_forward, Problem::remote_forward, &mut problems);
+        problems.extend(open_remote_forwards(&remote_forwards, guard));
         let stdio_forward = read_stdio_forward(&args, &mut problems);
         if args.listen.is_empty() && !args.names_a_forward() {
             listeners = vec![default_listener()];
@@ -211,7 +202,7 @@ impl ProxyCommand {
                 stdio_forward,
                 gateway_ports,
                 proxy_auth: args.proxy_auth,
-                strangers: if args.allow_remote { Strangers::Allowed } else { Strangers::Refused },
+                guard,
                 sessions,
                 backlog: backlog.unwrap_or_default(),
                 log: args.log.judge(),
@@ -227,7 +218,10 @@ impl DemoCommand {
         let mut problems = Vec::new();
         let listeners: Vec<ListenAddress> =
             read_all(&args.listen, Problem::listener, &mut problems);
-        let open = listeners.iter().filter(|listener| !listener.is_loopback());
+        // Nothing guards it, and nothing can.
+        let open = listeners.iter().filter(|listener| {
+            exposure::admit(Reach::of(listener), Offer::Anything, Guard::None).is_err()
+        });
         problems.extend(open.map(|listener| Problem::DemoOpenToAll(listener.to_string())));
         if !problems.is_empty() {
             return Err(problems);
@@ -321,6 +315,28 @@ fn read_stdio_forward(args: &Args, problems: &mut Vec<Problem>) -> Option<Target
         problems.push(Problem::StdioInBackground);
     }
     Some(target)
+}
+
+/// What is wrong with those of `-D` that the gate does not admit.
+pub(super) fn open_listeners(
+    listeners: &[ListenAddress],
+    guard: Guard,
+) -> impl Iterator<Item = Problem> {
+    let is_open = move |listener: &&ListenAddress| {
+        exposure::admit(Reach::of(listener), Offer::Anything, guard).is_err()
+    };
+    let open = listeners.iter().filter(is_open);
+    open.map(|listener| Problem::OpenToAll { flag: 'D', text: listener.to_string() })
+}
+
+/// What is wrong with those of `-R` that the gate does not admit.
+fn open_remote_forwards(forwards: &[RemoteForward], guard: Guard) -> impl Iterator<Item = Problem> {
+    let is_open = move |forward: &&RemoteForward| {
+        exposure::admit(Reach::of_remote(&forward.listen), Offer::of_remote(forward), guard)
+            .is_err()
+    };
+    let open = forwards.iter().filter(is_open);
+    open.map(|forward| Problem::OpenToAll { flag: 'R', text: forward.to_string() })
 }
 
 /// Where to listen when nobody says.

@@ -18,7 +18,7 @@ use crate::observe::logs::LogOptions;
 use crate::relay::BacklogLimits;
 
 use super::args::Args;
-use super::command::{Ground, default_listener, read, read_all};
+use super::command::{Ground, default_listener, open_listeners, read, read_all};
 use super::configured::ConfigFile;
 use super::problem::Problem;
 
@@ -109,12 +109,14 @@ async fn options(
                 name: Some(name),
                 service: Service::Forward { to: forward.to, via: via.map(Arc::new) },
             }),
-            ForwardConfig::Remote { name, on, forward } => remote_forwards.push(RemoteOptions {
-                server: on,
-                name: Some(name),
-                forward,
-                credentials: None,
-            }),
+            ForwardConfig::Remote { name, on, forward, auth } => {
+                remote_forwards.push(RemoteOptions {
+                    server: on,
+                    name: Some(name),
+                    forward,
+                    credentials: auth.map(|auth| auth.credentials),
+                });
+            }
         }
     }
     for address in &command.listeners {
@@ -160,10 +162,7 @@ impl FileCommand {
         let listens: Vec<LocalListen> = read_all(&args.listen, Problem::listener, &mut problems);
         let bare = if args.gateway_ports { Bind::All } else { Bind::Loopback };
         let listeners: Vec<_> = listens.iter().map(|listen| listen.address(bare)).collect();
-        if args.proxy_auth.is_none() && !args.allow_remote {
-            let open = listeners.iter().filter(|listener| !listener.is_loopback());
-            problems.extend(open.map(|listener| Problem::OpenToAll(listener.to_string())));
-        }
+        problems.extend(open_listeners(&listeners, args.guard()));
         let backlog = read(args.backlog.as_deref(), Problem::backlog, &mut problems);
         match file {
             Some(file) if problems.is_empty() => Ok(Self {

@@ -43,13 +43,18 @@ pub enum Problem {
     /// `-W` with `-f`, which leaves no standard input.
     #[error("-W with -f: there is no standard input in the background; use one")]
     StdioInBackground,
-    /// A `-D` that other machines could use without a password.
+    /// A proxy (`-D`, or `-R` without a target) that other machines could use without a password.
     #[error(
-        "-D '{}': other machines could use this listener; ask for a password with --proxy-auth FILE, or \
-         allow it with --allow-remote",
-        shown(.0)
+        "-{flag} '{}': other machines could use this proxy; ask for a password with --proxy-auth FILE, \
+         or allow it with --allow-remote",
+        shown(.text)
     )]
-    OpenToAll(String),
+    OpenToAll {
+        /// The flag's letter.
+        flag: char,
+        /// Where it would listen.
+        text: String,
+    },
     /// The same, in the demo, where nothing allows it.
     #[error("-D '{}': the demo listens on loopback only", shown(.0))]
     DemoOpenToAll(String),
@@ -188,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_listener_off_loopback_is_told_both_ways_out() {
-        let text = Problem::OpenToAll("*:1080".into()).to_string();
+        let text = Problem::OpenToAll { flag: 'D', text: "*:1080".into() }.to_string();
         for part in ["'*:1080'", "other machines", "--proxy-auth FILE", "--allow-remote"] {
             assert!(text.contains(part), "{part} is not in {text}");
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::forward::exposure::{Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
 use crate::forward::{
     InvalidForward, LocalForward, LocalListen, RemoteForward, RemoteListen, RemoteTo,
@@ -13,7 +14,8 @@ use crate::route::Via;
 use crate::target::Target;
 
 use super::fields::{Fields, Text};
-use super::listen::{ListenerConfig, also};
+use super::files::{self, AuthFile};
+use super::listen::{self, ListenerConfig, also};
 use super::source::Source;
 use super::way::{self, Names};
 
@@ -37,6 +39,8 @@ pub enum ForwardConfig {
         on: Arc<str>,
         /// Where it listens, and where to.
         forward: RemoteForward,
+        /// Who may use it, where it is a proxy; without it everybody who reaches it.
+        auth: Option<AuthFile>,
     },
 }
 
@@ -87,6 +91,9 @@ struct Raw<'a> {
     on: Option<Text<'a>>,
     via_at: Option<Range<usize>>,
     via: Option<Via>,
+    auth: Option<Text<'a>>,
+    allow_remote_at: Option<Range<usize>>,
+    guard: Guard,
 }
 
 fn read_one(
@@ -96,7 +103,11 @@ fn read_one(
 ) -> Option<(ForwardConfig, Range<usize>)> {
     let (local, remote) = (section.text("local"), section.text("remote"));
     let sideless = section.span_of("local").or(section.span_of("remote")).is_none();
+    let auth = section.text("auth");
     let raw = Raw {
+        allow_remote_at: section.span_of("allow_remote"),
+        guard: listen::guard(&mut section, auth.as_ref()),
+        auth,
         span: section.span(),
         name: section.text("name").filter(|name| !name.get_ref().is_empty()),
         to: section.text("to"),
@@ -135,6 +146,7 @@ fn read_local(source: &Source<'_>, text: &Text<'_>, raw: Raw<'_>) -> Option<Forw
         let what = "[[forward]] with 'local' has 'on'";
         source.error(&on.span(), what, "write via = [\"SERVER\"]");
     }
+    raw.has_no_guard(source);
     let Some(to) = &raw.to else {
         let hint = "write to = \"host:port\", or use [[listen]] for a proxy";
         source.error(&raw.span, "[[forward]] with 'local' has no 'to'", hint);
@@ -181,15 +193,32 @@ fn read_remote(
             .map(RemoteTo::Fixed),
         None => Some(RemoteTo::Proxy),
     };
-    let name = raw.called(text);
-    Some(ForwardConfig::Remote {
-        name,
-        on: on?,
-        forward: RemoteForward { listen: listen?, to: to? },
-    })
+    let auth = match (&raw.to, &raw.auth) {
+        (Some(_), _) => {
+            raw.has_no_guard(source);
+            None
+        }
+        (None, Some(file)) => Some(files::auth(source, file)?),
+        (None, None) => None,
+    };
+    let (name, forward) = (raw.called(text), RemoteForward { listen: listen?, to: to? });
+    let reach = Reach::of_remote(&forward.listen);
+    listen::admit(source, text, reach, Offer::of_remote(&forward), raw.guard);
+    Some(ForwardConfig::Remote { name, on: on?, forward, auth })
 }
 
 impl Raw<'_> {
+    /// Reports what would guard a proxy, where there is a target.
+    fn has_no_guard(&self, source: &Source<'_>) {
+        let auth_at = self.auth.as_ref().map(Text::span);
+        for (key, at) in [("auth", &auth_at), ("allow_remote", &self.allow_remote_at)] {
+            if let Some(at) = at {
+                let what = format!("[[forward]] with a target has '{key}'");
+                source.error(at, what, "leave it out: only a proxy knows users and strangers");
+            }
+        }
+    }
+
     /// Its name, or else its address as it was written.
     fn called(&self, text: &Text<'_>) -> Arc<str> {
         Arc::from(*self.name.as_ref().unwrap_or(text).get_ref())

@@ -5,8 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::forward::ListenAddress;
+use crate::forward::exposure::{self, Guard, Offer, OpenToAll, Reach};
 
-use super::fields::Fields;
+use super::fields::{Fields, Text};
 use super::files::{self, AuthFile};
 use super::source::Source;
 
@@ -50,7 +51,7 @@ fn read_one(
     let text = section.required("address", "\"127.0.0.1:1080\"");
     let name = section.text("name");
     let auth = section.text("auth");
-    let allow_remote = section.switch("allow_remote").is_some_and(|on| *on.get_ref());
+    let guard = guard(&mut section, auth.as_ref());
     section.finish();
 
     let asks = auth.is_some();
@@ -64,11 +65,7 @@ fn read_one(
             return None;
         }
     };
-    if !asks && !allow_remote && !address.is_loopback() {
-        let what = format!("other machines could use the listener {}", text.get_ref());
-        let hint = "ask for a password with auth = \"FILE\", or allow it with allow_remote = true";
-        source.error(&text.span(), what, hint);
-    }
+    admit(source, &text, Reach::of(&address), Offer::Anything, guard);
     let name: Arc<str> = match name {
         Some(name) if name.get_ref().is_empty() => {
             source.error(&name.span(), "the name of a listener is empty", "leave it out");
@@ -86,6 +83,27 @@ fn inside(source: &Source<'_>, address: ListenAddress) -> ListenAddress {
     match address {
         ListenAddress::Unix(path) => ListenAddress::Unix(source.resolve(&path.to_string_lossy())),
         tcp @ ListenAddress::Tcp { .. } => tcp,
+    }
+}
+
+/// What stands before a listener by its `auth` and its `allow_remote`.
+pub(super) fn guard(section: &mut Fields<'_>, auth: Option<&Text<'_>>) -> Guard {
+    let welcome = section.switch("allow_remote").is_some_and(|on| *on.get_ref());
+    Guard::new(auth, welcome.into())
+}
+
+/// Reports a listener that the gate does not admit.
+pub(super) fn admit(
+    source: &Source<'_>,
+    address: &Text<'_>,
+    reach: Reach,
+    offer: Offer,
+    guard: Guard,
+) {
+    if let Err(OpenToAll) = exposure::admit(reach, offer, guard) {
+        let what = format!("other machines could use the proxy {}", address.get_ref());
+        let hint = "ask for a password with auth = \"FILE\", or allow it with allow_remote = true";
+        source.error(&address.span(), what, hint);
     }
 }
 

@@ -39,17 +39,19 @@ fn is_this_machine(ip: IpAddr) -> bool {
 
 /// The IPv4 addresses that may be inside: the second where an identifier of ISATAP has one as well.
 fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
-    let last = Ipv4Addr::from_bits(low_32(ip));
+    let last = low_32(ip);
     let first = match ip.segments() {
         // `::` and `::1` are no compatible addresses.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => Some(last),
-        [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 1, ..] => Some(last),
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..]
+        | [0, 0, 0, 0, 0xffff, 0, ..]
+        | [0x64, 0xff9b, 0, 0, 0, 0, ..]
+        | [0x64, 0xff9b, 1, ..] => Some(last),
         [0x2002, high, low, ..] => {
             Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
         }
         // The client's address is written with every bit turned.
-        [0x2001, 0, ..] => Some(Ipv4Addr::from_bits(!low_32(ip))),
+        [0x2001, 0, ..] => Some(Ipv4Addr::from_bits(!last.to_bits())),
         _ => None,
     };
     let isatap = match ip.segments() {
@@ -60,8 +62,9 @@ fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
 }
 
 /// The last 32 bits.
-fn low_32(ip: Ipv6Addr) -> u32 {
-    (ip.to_bits() & u128::from(u32::MAX)) as u32
+fn low_32(ip: Ipv6Addr) -> Ipv4Addr {
+    let [.., a, b, c, d] = ip.octets();
+    Ipv4Addr::new(a, b, c, d)
 }
 
 #[cfg(test)]
@@ -114,7 +117,8 @@ mod tests {
     /// The forms as their RFCs write them, with bits.
     fn naive(ip: u128) -> Vec<u32> {
         let prefix = |length: u32| ip >> (128 - length);
-        let last = ip as u32;
+        let word = |bits: u128| u32::try_from(bits & 0xffff_ffff).expect("32 bits");
+        let last = word(ip);
         let mut found = Vec::new();
         if prefix(96) == 0 && ip > 1 || prefix(96) == 0xffff || prefix(96) == 0xffff_0000 {
             found.push(last);
@@ -123,12 +127,12 @@ mod tests {
             found.push(last);
         }
         if prefix(16) == 0x2002 {
-            found.push((ip >> 80) as u32);
+            found.push(word(ip >> 80));
         }
         if prefix(32) == 0x2001_0000 {
             found.push(!last);
         }
-        if (ip >> 32) as u32 & 0xfdff_ffff == 0x5efe {
+        if word(ip >> 32) & 0xfdff_ffff == 0x5efe {
             found.push(last);
         }
         found

@@ -1,7 +1,7 @@
 //! `-L`: a listener here, and a fixed target on the far side.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -119,6 +119,10 @@ fn parse_bind(text: &str) -> Result<Bind, InvalidForward> {
     match text {
         "" | "*" => Ok(Bind::All),
         _ if text.eq_ignore_ascii_case("localhost") => Ok(Bind::Loopback),
-        _ => text.parse().map(Bind::Address).map_err(|_| InvalidForward::Bind),
+        // A mapped address is that of an IPv4 interface.
+        _ => match text.parse::<IpAddr>() {
+            Ok(ip) => Ok(Bind::Address(ip.to_canonical())),
+            Err(_) => Err(InvalidForward::Bind),
+        },
     }
 }

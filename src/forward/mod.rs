@@ -11,8 +11,11 @@
 //! On either side the path of a unix socket may stand for an address and its port. The fields are cut
 //! as ssh(1) cuts them: an IPv6 address stands in brackets, a backslash takes the next character as
 //! it is, and a field with a slash is a path. Every type prints what it parses.
+//!
+//! [`exposure`] is the gate that every listener passes: who can reach it, and what stands before it.
 
 mod error;
+pub mod exposure;
 mod fields;
 pub(crate) mod listen_address;
 mod local;

@@ -177,7 +177,7 @@ fn local_listen() -> impl Strategy<Value = LocalListen> {
         Just(None),
         Just(Some(Bind::Loopback)),
         Just(Some(Bind::All)),
-        any::<std::net::IpAddr>().prop_map(|ip| Some(Bind::Address(ip))),
+        any::<std::net::IpAddr>().prop_map(|ip| Some(Bind::Address(ip.to_canonical()))),
     ];
     prop_oneof![
         (bind, any::<u16>()).prop_map(|(bind, port)| LocalListen::Tcp { bind, port }),

@@ -29,7 +29,7 @@ fn check_tells_every_mistake_and_status_2() {
     for part in [
         "config.toml:2:1: unknown key 'domian' in [[rule]]; did you mean 'domain'?",
         "config.toml:3:7: there is no server 'bastion'",
-        "config.toml:5:11: other machines could use the listener 0.0.0.0:1",
+        "config.toml:5:11: other machines could use the proxy 0.0.0.0:1",
         "3 mistakes",
     ] {
         assert_eq!(told.matches(part).count(), 1, "{part} is not once in\n{told}");

@@ -43,7 +43,7 @@ fn defaults() {
     let proxy = proxy("host");
     assert_eq!(proxy.ssh, SshOptions::default());
     assert_eq!(proxy.listeners, [default_listener()]);
-    assert!(proxy.listeners[0].is_loopback());
+    assert_eq!(Reach::of(&proxy.listeners[0]), Reach::Machine);
     assert_eq!((proxy.ground, proxy.proxy_auth), (Ground::Fore, None));
     let plain = LogOptions { verbosity: Verbosity::Normal, format: Format::Text };
     assert_eq!(proxy.log, plain);
@@ -78,11 +78,62 @@ fn levels() {
 
 #[test]
 fn a_listener_off_loopback_needs_a_password_or_a_word() {
-    assert_eq!(problems("-D *:1 host"), [Problem::OpenToAll("*:1".into())]);
-    assert_eq!(problems("-D [::]:1 host"), [Problem::OpenToAll("[::]:1".into())]);
+    assert_eq!(problems("-D *:1 host"), [Problem::OpenToAll { flag: 'D', text: "*:1".into() }]);
+    assert_eq!(
+        problems("-D [::]:1 host"),
+        [Problem::OpenToAll { flag: 'D', text: "[::]:1".into() }]
+    );
     assert_eq!(proxy("-D *:1 --allow-remote host").listeners.len(), 1);
     assert_eq!(proxy("-D *:1 --proxy-auth f host").proxy_auth, Some("f".into()));
     assert_eq!(proxy("-D 127.0.0.2:1 -D [::1]:1 -D /s host").listeners.len(), 3);
+}
+
+/// Every form of a flag that lets clients in, and whether it is a proxy for other machines.
+#[test]
+fn every_form_passes_the_gate() {
+    for (line, open) in [
+        ("-D 1", None),
+        ("-D localhost:1", None),
+        ("-D [::ffff:127.0.0.1]:1", None),
+        ("-D /s", None),
+        ("-D :1", Some(('D', "*:1"))),
+        ("-D 0.0.0.0:1", Some(('D', "0.0.0.0:1"))),
+        ("-D [::ffff:0.0.0.0]:1", Some(('D', "0.0.0.0:1"))),
+        ("-D 192.0.2.1:1", Some(('D', "192.0.2.1:1"))),
+        ("-g -D 1", Some(('D', "*:1"))),
+        ("-R 0", None),
+        ("-R localhost:0", None),
+        ("-R 127.0.0.1:0", None),
+        ("-R [::1]:0", None),
+        ("-R /s", None),
+        ("-R *:0", Some(('R', "*:0"))),
+        ("-R :0", Some(('R', ":0"))),
+        ("-R 0.0.0.0:0", Some(('R', "0.0.0.0:0"))),
+        ("-R [::]:0", Some(('R', "[::]:0"))),
+        ("-R 192.0.2.1:0", Some(('R', "192.0.2.1:0"))),
+        ("-R name:0", Some(('R', "name:0"))),
+        // -g is about this machine.
+        ("-g -R 0", None),
+        // The one target is what the user wants them to reach.
+        ("-R *:0:a:80", None),
+        ("-R *:0:/s", None),
+        ("-L *:1:a:80", None),
+        ("-L *:1:/s", None),
+        ("-g -L 1:a:80", None),
+    ] {
+        let open: Vec<_> = open
+            .map(|(flag, text)| Problem::OpenToAll { flag, text: text.to_owned() })
+            .into_iter()
+            .collect();
+        let line = format!("{line} host");
+        let told = match read_line(&line) {
+            Ok(_) => Vec::new(),
+            Err(_) => problems(&line),
+        };
+        assert_eq!(told, open, "{line}");
+        proxy(&format!("--allow-remote {line}"));
+        proxy(&format!("--proxy-auth f {line}"));
+    }
 }
 
 #[test]
@@ -116,7 +167,7 @@ fn gateway_ports_open_what_has_no_bind_address() {
     let open = proxy("-g -L 80:a:81 host");
     assert_eq!(open.gateway_ports, GatewayPorts::Yes);
     assert_eq!(proxy("-L 80:a:81 host").gateway_ports, GatewayPorts::Configured);
-    assert_eq!(problems("-g -D 1 host"), [Problem::OpenToAll("*:1".into())]);
+    assert_eq!(problems("-g -D 1 host"), [Problem::OpenToAll { flag: 'D', text: "*:1".into() }]);
     assert_eq!(proxy("-g -D localhost:1 host").listeners.len(), 1);
     assert_eq!(proxy("-g host").listeners, [default_listener()]);
 }
@@ -128,7 +179,7 @@ fn every_problem_is_told_at_once() {
     assert_eq!(problems.len(), 8, "{problems:?}");
     assert_eq!(tells(|p| matches!(p, Problem::Refused('X' | 'M'))), 2);
     assert_eq!(tells(|p| matches!(p, Problem::Listener { .. })), 1);
-    assert_eq!(tells(|p| matches!(p, Problem::OpenToAll(_))), 1);
+    assert_eq!(tells(|p| matches!(p, Problem::OpenToAll { .. })), 1);
     assert_eq!(tells(|p| matches!(p, Problem::Port(_))), 1);
     assert_eq!(tells(|p| matches!(p, Problem::BothFamilies)), 1);
     assert_eq!(tells(|p| matches!(p, Problem::Server { .. })), 1);
@@ -187,7 +238,10 @@ fn a_file_and_what_goes_with_it() {
     assert_eq!(command.backlog.map(|backlog| backlog.spill), Some(0));
     assert_eq!(file("--config c").listeners, []);
     assert_eq!(problems("--config c host"), [Problem::HostAndFile]);
-    assert_eq!(problems("--config c -D *:1"), [Problem::OpenToAll("*:1".into())]);
+    assert_eq!(
+        problems("--config c -D *:1"),
+        [Problem::OpenToAll { flag: 'D', text: "*:1".into() }]
+    );
     let flags = "-p 1 -l u -i k -F f -o A=b -4 -6 --sessions 1 -L 1:a:1 -R 1 -W a:1 -J a -b h -B i -C -c x -m y";
     let wrong = problems(&format!("--config c {flags}"));
     let belongs = |problem: &&Problem| matches!(problem, Problem::BelongsToFile { .. });

@@ -43,7 +43,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     (
         "[[listen]]\naddress = \"*:1\"\nallow_remote = \"yes\"\n",
         &[
-            "2:11: other machines could use the listener *:1; ask for a password with auth = \"FILE\", or allow it with allow_remote = true",
+            "2:11: other machines could use the proxy *:1; ask for a password with auth = \"FILE\", or allow it with allow_remote = true",
             "3:16: 'allow_remote' in [[listen]] should be true or false, not the string 'yes'",
         ],
     ),
@@ -73,7 +73,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     (
         "[[listen]]\naddress = \"0.0.0.0:1080\"\n",
         &[
-            "2:11: other machines could use the listener 0.0.0.0:1080; ask for a password with auth = \"FILE\", or allow it with allow_remote = true",
+            "2:11: other machines could use the proxy 0.0.0.0:1080; ask for a password with auth = \"FILE\", or allow it with allow_remote = true",
         ],
     ),
     (
@@ -284,6 +284,20 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     (
         "[server.a]\n[[forward]]\nlocal = \"1\"\nto = \"b:1\"\non = \"a\"\n",
         &["5:6: [[forward]] with 'local' has 'on'; write via = [\"SERVER\"]"],
+    ),
+    (
+        "[server.a]\n[[forward]]\nremote = \"*:0\"\non = \"a\"\n[[forward]]\nremote = \"0.0.0.0:0\"\non = \"a\"\nallow_remote = true\n[[forward]]\nremote = \"name:0\"\non = \"a\"\nallow_remote = false\n",
+        &[
+            "3:10: other machines could use the proxy *:0; ask for a password with auth = \"FILE\", or allow it with allow_remote = true",
+            "10:10: other machines could use the proxy name:0; ask for a password with auth = \"FILE\", or allow it with allow_remote = true",
+        ],
+    ),
+    (
+        "[server.a]\n[[forward]]\nremote = \"*:1\"\non = \"a\"\nto = \"b:1\"\nauth = \"f\"\n[[forward]]\nlocal = \"*:1\"\nto = \"b:1\"\nallow_remote = true\n",
+        &[
+            "6:8: [[forward]] with a target has 'auth'; leave it out: only a proxy knows users and strangers",
+            "10:1: [[forward]] with a target has 'allow_remote'; leave it out: only a proxy knows users and strangers",
+        ],
     ),
     (
         "[[forward]]\nremote = \"1\"\non = \"a\"\n",

@@ -112,10 +112,11 @@ fn naive_leads_to(ip: IpAddr) -> Vec<IpAddr> {
     let ip = ip.to_canonical();
     let mut all = vec![ip];
     if let IpAddr::V6(v6) = ip {
-        let (front, last) = (v6.to_bits() >> 32, v6.to_bits() as u32);
-        let is_compatible = front == 0 && last > 1;
+        let (bits, [.., a, b, c, d]) = (v6.to_bits(), v6.octets());
+        let front = bits >> 32;
+        let is_compatible = front == 0 && bits > 1;
         if is_compatible || front == 0xffff_0000 || front == 0x0064_ff9b << 64 {
-            all.push(IpAddr::V4(last.into()));
+            all.push([a, b, c, d].into());
         }
     }
     if all.iter().any(|ip| ip.to_string().starts_with("0.") || ip.to_string() == "::") {
@@ -159,7 +160,7 @@ fn oracle(
     asked: &Asked,
     looked_up: bool,
 ) -> Option<(Option<usize>, Action)> {
-    let is_name = asked.host.as_ref().is_some_and(|host| host.ends_with(".x"));
+    let is_name = asked.host.as_ref().is_some_and(|host| host.contains(".x"));
     let found = (looked_up && is_name).then_some(&*asked.resolved);
     for (index, rule) in rules.iter().enumerate() {
         if !rule.others_hold(asked) {
