@@ -13,9 +13,9 @@ use sockeye::destination::{Destination, Host};
 use sockeye::dial::{
     Connected, CurrentRoutes, DEADLINE, DialFailure, Dialer, Routes, Routing, Servers, Way,
 };
-use sockeye::listen::road::Road;
+use sockeye::listen::connect::Connect;
 use sockeye::listen::stream::ClientStream;
-use sockeye::listen::{Accepted, Door, FrontDoor, GreetingLimits};
+use sockeye::listen::{Accepted, GreetingLimits, Handler, ProxyHandler};
 use sockeye::openssh::{ClientConfig, Prompter, SshOptions};
 use sockeye::pool::placement::{View, choose};
 use sockeye::pool::{JumpHosts, Pool};
@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 /// A road that leads nowhere, at once.
 struct Nowhere;
 
-impl Road for Nowhere {
+impl Connect for Nowhere {
     type Channel = ();
     type Stream = DuplexStream;
 
@@ -50,7 +50,7 @@ impl Road for Nowhere {
 
 fn greetings(criterion: &mut Criterion) {
     let runtime = runtime();
-    let door = Arc::new(FrontDoor::new(Nowhere, None, GreetingLimits::default()));
+    let door = Arc::new(ProxyHandler::new(Nowhere, None, GreetingLimits::default()));
     let connect = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n";
     let kinds: [(&str, &[u8], usize); 4] = [
         ("socks4", b"\x04\x01\x01\xbb\x7f\0\0\x01me\0", 8),
@@ -67,7 +67,7 @@ fn greetings(criterion: &mut Criterion) {
 }
 
 /// One client: it sends all at once, and reads the first `answer` bytes.
-async fn greet(door: &Arc<FrontDoor<Nowhere>>, request: &[u8], answer: usize) {
+async fn greet(door: &Arc<ProxyHandler<Nowhere>>, request: &[u8], answer: usize) {
     let (mut client, served) = UnixStream::pair().expect("a pair of sockets");
     let accepted =
         Accepted { stream: served.into(), source: Source::Unix, listener: "bench".into() };

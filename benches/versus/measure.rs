@@ -115,7 +115,7 @@ impl Turn<'_> {
 
 impl Measure {
     /// The instance that must run for it; none where it starts one of its own.
-    pub(crate) fn standing(&self) -> Option<Way> {
+    pub(crate) fn availability(&self) -> Option<Way> {
         match self.kind {
             Kind::Short { way, .. } | Kind::Bulk { way, .. } => Some(way),
             Kind::Ping { .. } => Some(Way::Near),

@@ -65,7 +65,7 @@ impl<'a> Rounds<'a> {
     /// Starts every instance that will be needed; a failure shows again when its turn comes.
     async fn start_all(&mut self, bar: &ProgressBar, taken: &mut Vec<Taken>) {
         for measure in 0..self.measures.len() {
-            let Some(way) = self.measures[measure].standing() else { continue };
+            let Some(way) = self.measures[measure].availability() else { continue };
             for peer in self.of(&self.measures[measure]) {
                 bar.set_message(format!("starting {}", self.peers[peer].name));
                 if let Err(error) = self.stand(peer, way).await {
@@ -77,7 +77,7 @@ impl<'a> Rounds<'a> {
 
     async fn turn(&mut self, measure: usize, peer: usize) -> Result<Figures> {
         self.quiet().await;
-        let way = self.measures[measure].standing();
+        let way = self.measures[measure].availability();
         if let Some(way) = way {
             self.stand(peer, way).await?;
         }

@@ -9,14 +9,14 @@ use tracing::{info, warn};
 
 use super::{Error, ListenerOptions, OnForwardFailure, Service};
 use crate::dial::Routing;
-use crate::listen::road::RealRoad;
-use crate::listen::{Accepted, Door, ForwardDoor, FrontDoor, GreetingLimits, Listener};
+use crate::listen::connect::Outbound;
+use crate::listen::{Accepted, ForwardHandler, GreetingLimits, Handler, Listener, ProxyHandler};
 use crate::route::Action;
 
 /// The listeners that run.
 #[derive(Debug)]
 pub(super) struct ListenerSet {
-    road: RealRoad,
+    connect: Outbound,
     running: Vec<Running>,
     /// The tasks that accept.
     accepting: TaskTracker,
@@ -48,13 +48,13 @@ struct Entrance(ArcSwap<Behind>);
 struct Behind {
     /// What the rules call the listener, where it is not its address.
     name: Option<Arc<str>>,
-    door: AnyDoor,
+    handler: AnyDoor,
 }
 
 #[derive(Clone, Debug)]
 enum AnyDoor {
-    Proxy(Arc<FrontDoor>),
-    Forward(Arc<ForwardDoor>),
+    Proxy(Arc<ProxyHandler>),
+    Forward(Arc<ForwardHandler>),
 }
 
 /// Binds the sockets of listeners.
@@ -82,9 +82,13 @@ pub(super) fn bind(
 
 impl ListenerSet {
     /// No listeners. Their clients take `road`, and run on `connections`.
-    pub(super) fn new(road: RealRoad, connections: TaskTracker, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        connect: Outbound,
+        connections: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
         let (running, accepting) = (Vec::new(), TaskTracker::new());
-        Self { road, running, accepting, connections, stop }
+        Self { connect, running, accepting, connections, stop }
     }
 
     /// Lets clients in.
@@ -92,7 +96,7 @@ impl ListenerSet {
         for Bound { options, sockets } in bound {
             let behind = self.behind(&options);
             for socket in &sockets {
-                info!("listening on {} ({})", socket.name(), behind.door.words());
+                info!("listening on {} ({})", socket.name(), behind.handler.words());
             }
             let entrance = Arc::new(Entrance(ArcSwap::from_pointee(behind)));
             let stop = self.stop.child_token();
@@ -144,10 +148,10 @@ impl ListenerSet {
     }
 
     fn behind(&self, options: &ListenerOptions) -> Behind {
-        let road = |routing| RealRoad { routing, ..self.road.clone() };
-        let door = match &options.service {
-            Service::Proxy { credentials } => AnyDoor::Proxy(Arc::new(FrontDoor::new(
-                road(Routing::Rules),
+        let connect = |routing| Outbound { routing, ..self.connect.clone() };
+        let handler = match &options.service {
+            Service::Proxy { credentials } => AnyDoor::Proxy(Arc::new(ProxyHandler::new(
+                connect(Routing::Rules),
                 credentials.clone(),
                 GreetingLimits::default(),
             ))),
@@ -156,10 +160,10 @@ impl ListenerSet {
                     Some(via) => Routing::Fixed(Action::Via(Arc::clone(via))),
                     None => Routing::Rules,
                 };
-                AnyDoor::Forward(Arc::new(ForwardDoor::new(road(routing), to.clone())))
+                AnyDoor::Forward(Arc::new(ForwardHandler::new(connect(routing), to.clone())))
             }
         };
-        Behind { name: options.name.clone(), door }
+        Behind { name: options.name.clone(), handler }
     }
 }
 
@@ -167,30 +171,30 @@ impl AnyDoor {
     /// What clients find, in words.
     fn words(&self) -> String {
         match self {
-            Self::Proxy(door) => door.protocols().to_owned(),
-            Self::Forward(door) => format!("to {}", door.target()),
+            Self::Proxy(handler) => handler.protocols().to_owned(),
+            Self::Forward(handler) => format!("to {}", handler.target()),
         }
     }
 }
 
-impl Door for Entrance {
+impl Handler for Entrance {
     async fn serve(self: Arc<Self>, mut accepted: Accepted, shutdown: CancellationToken) {
         let behind = self.0.load_full();
         if let Some(name) = &behind.name {
             accepted.listener = Arc::clone(name);
         }
-        let door = behind.door.clone();
+        let handler = behind.handler.clone();
         drop(behind);
-        match door {
-            AnyDoor::Proxy(door) => door.serve(accepted, shutdown).await,
-            AnyDoor::Forward(door) => door.serve(accepted, shutdown).await,
+        match handler {
+            AnyDoor::Proxy(handler) => handler.serve(accepted, shutdown).await,
+            AnyDoor::Forward(handler) => handler.serve(accepted, shutdown).await,
         }
     }
 
     fn make_room(&self) {
-        match &self.0.load().door {
-            AnyDoor::Proxy(door) => door.make_room(),
-            AnyDoor::Forward(door) => door.make_room(),
+        match &self.0.load().handler {
+            AnyDoor::Proxy(handler) => handler.make_room(),
+            AnyDoor::Forward(handler) => handler.make_room(),
         }
     }
 }

@@ -56,7 +56,7 @@ pub async fn run(
     }
     ready();
 
-    let piped = stdio::connect(stdio, running.road());
+    let piped = stdio::connect(stdio, running.connect());
     tokio::pin!(piped);
     let ended = loop {
         tokio::select! {

@@ -8,8 +8,8 @@ use tracing::{Instrument, debug, debug_span, info};
 
 use super::{Error, OnForwardFailure};
 use crate::forward::{RemoteForward, RemoteTo};
-use crate::listen::road::RealRoad;
-use crate::listen::{FrontDoor, RemoteDoor};
+use crate::listen::connect::Outbound;
+use crate::listen::{ProxyHandler, RemoteHandler};
 use crate::pool::Pool;
 use crate::printable::{Lines, printable};
 use crate::remote_listener::RemoteListener;
@@ -28,9 +28,9 @@ pub(super) struct Service {
     /// What the rules call the listener, where that is not where it listens.
     pub(super) name: Option<Arc<str>>,
     /// The way to their targets: by the rules, or direct.
-    pub(super) road: RealRoad,
+    pub(super) connect: Outbound,
     /// What those find that have no target.
-    pub(super) proxy: Arc<FrontDoor>,
+    pub(super) proxy: Arc<ProxyHandler>,
     /// The connections that run.
     pub(super) connections: TaskTracker,
     /// Told to stop.
@@ -70,16 +70,16 @@ impl Remote {
 
     /// Serves it until the service is told to stop.
     pub(super) async fn run(self, service: Service) {
-        let Service { name, road, proxy, connections, stop } = service;
+        let Service { name, connect, proxy, connections, stop } = service;
         let name = name.unwrap_or_else(|| self.forward.listen.to_string().into());
-        let door = match self.forward.to {
-            RemoteTo::Fixed(target) => RemoteDoor::Fixed { target, road },
-            RemoteTo::Proxy => RemoteDoor::Proxy { door: proxy, relayer: road.relayer },
+        let handler = match self.forward.to {
+            RemoteTo::Fixed(target) => RemoteHandler::Fixed { target, connect },
+            RemoteTo::Proxy => RemoteHandler::Proxy { handler: proxy, relayer: connect.relayer },
         };
         let stopping = stop.clone();
         let serve = move |forwarded: Forwarded| {
             let span = debug_span!("remote client", listener = %name);
-            let serving = door.clone().serve(forwarded, Arc::clone(&name), stopping.clone());
+            let serving = handler.clone().serve(forwarded, Arc::clone(&name), stopping.clone());
             connections.spawn(serving.instrument(span));
         };
         self.listener.run(serve, stop).await;

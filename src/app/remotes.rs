@@ -9,14 +9,14 @@ use tracing::warn;
 use super::remote::{Remote, Service};
 use super::{Error, OnForwardFailure, RemoteOptions};
 use crate::dial::{Routing, Servers};
-use crate::listen::road::RealRoad;
-use crate::listen::{FrontDoor, GreetingLimits};
-use crate::pool::{Pool, Standing};
+use crate::listen::connect::Outbound;
+use crate::listen::{GreetingLimits, ProxyHandler};
+use crate::pool::{Availability, Pool};
 
 /// The remote forwards that run.
 #[derive(Debug)]
 pub(super) struct RemoteSet {
-    road: RealRoad,
+    connect: Outbound,
     running: Vec<Running>,
     /// The tasks that serve a listener each.
     serving: TaskTracker,
@@ -37,9 +37,13 @@ struct Running {
 
 impl RemoteSet {
     /// No forwards. Their clients take `road`, but for what no rule names, which goes direct.
-    pub(super) fn new(road: RealRoad, connections: TaskTracker, stop: CancellationToken) -> Self {
-        let road = RealRoad { routing: Routing::RulesOrDirect, ..road };
-        Self { road, running: Vec::new(), serving: TaskTracker::new(), connections, stop }
+    pub(super) fn new(
+        connect: Outbound,
+        connections: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        let connect = Outbound { routing: Routing::RulesOrDirect, ..connect };
+        Self { connect, running: Vec::new(), serving: TaskTracker::new(), connections, stop }
     }
 
     /// Asks the servers to listen, each once, and serves what comes. Those without a session are
@@ -60,9 +64,9 @@ impl RemoteSet {
                 continue;
             };
             let forward = options.forward.clone();
-            let remote = match pool.standing() {
-                Standing::Ready => Remote::begin(pool, forward, on_failure).await?,
-                Standing::Pending | Standing::Down => Remote::later(pool, forward),
+            let remote = match pool.availability() {
+                Availability::Ready => Remote::begin(pool, forward, on_failure).await?,
+                Availability::Pending | Availability::Down => Remote::later(pool, forward),
             };
             let (stop, over) = (self.stop.child_token(), CancellationToken::new());
             let service = self.service(&options, stop.clone());
@@ -108,11 +112,12 @@ impl RemoteSet {
 
     fn service(&self, options: &RemoteOptions, stop: CancellationToken) -> Service {
         let credentials = options.credentials.clone();
-        let door = FrontDoor::new(self.road.clone(), credentials, GreetingLimits::default());
+        let handler =
+            ProxyHandler::new(self.connect.clone(), credentials, GreetingLimits::default());
         Service {
             name: options.name.clone(),
-            road: self.road.clone(),
-            proxy: Arc::new(door),
+            connect: self.connect.clone(),
+            proxy: Arc::new(handler),
             connections: self.connections.clone(),
             stop,
         }

@@ -13,7 +13,7 @@ use super::remotes::RemoteSet;
 use super::servers::{ServerSet, Telling};
 use super::{Error, drain};
 use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
-use crate::listen::road::RealRoad;
+use crate::listen::connect::Outbound;
 use crate::openssh::Prompter;
 use crate::relay::Relayer;
 
@@ -21,7 +21,7 @@ use crate::relay::Relayer;
 #[derive(Debug)]
 pub struct Running {
     routes: CurrentRoutes,
-    road: RealRoad,
+    connect: Outbound,
     servers: ServerSet,
     listeners: ListenerSet,
     remotes: RemoteSet,
@@ -45,13 +45,13 @@ impl Running {
         let relayer = Relayer::new(options.backlog);
         let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
         let servers = ServerSet::new(prompter, relayer.clone());
-        let road = RealRoad { dialer, routing: Routing::Rules, relayer };
+        let connect = Outbound { dialer, routing: Routing::Rules, relayer };
         Ok(Self {
             routes,
             servers,
-            listeners: ListenerSet::new(road.clone(), connections.clone(), stop.clone()),
-            remotes: RemoteSet::new(road.clone(), connections.clone(), stop.clone()),
-            road,
+            listeners: ListenerSet::new(connect.clone(), connections.clone(), stop.clone()),
+            remotes: RemoteSet::new(connect.clone(), connections.clone(), stop.clone()),
+            connect,
             bound,
             connections,
             stop,
@@ -73,8 +73,8 @@ impl Running {
     }
 
     /// The way that the rules say.
-    pub(super) fn road(&self) -> RealRoad {
-        self.road.clone()
+    pub(super) fn connect(&self) -> Outbound {
+        self.connect.clone()
     }
 
     /// Changes over to other options. What is the same in both stays as it is: listeners, sessions,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Error;
-use crate::listen::road::{RealRoad, Road as _};
+use crate::listen::connect::{Connect as _, Outbound};
 use crate::relay::Ended;
 use crate::request::{Protocol, Request, Source};
 use crate::stream::Stdio;
@@ -15,7 +15,7 @@ use crate::target::Target;
 /// # Errors
 ///
 /// There is no connection, or it was cut.
-pub(super) async fn connect(target: Option<Target>, road: RealRoad) -> Result<(), Error> {
+pub(super) async fn connect(target: Option<Target>, connect: Outbound) -> Result<(), Error> {
     let Some(target) = target else { return std::future::pending().await };
     let request = Request {
         listener: "stdio".into(),
@@ -25,11 +25,11 @@ pub(super) async fn connect(target: Option<Target>, road: RealRoad) -> Result<()
         target,
     };
     let target = request.target.to_string();
-    let connected = match road.dial(&request).await {
+    let connected = match connect.dial(&request).await {
         Ok(connected) => connected,
         Err(source) => return Err(Error::Stdio { target, source }),
     };
-    match road.relayer.relay(Stdio::new(), Bytes::new(), connected.channel).await {
+    match connect.relayer.relay(Stdio::new(), Bytes::new(), connected.channel).await {
         // Whoever reads our output has what it wanted, and has gone.
         Ended::Clean | Ended::ClientGone => Ok(()),
         Ended::Cut | Ended::NoRoom => Err(Error::StdioCut { target }),

@@ -40,13 +40,13 @@ pub(crate) enum Writer {
 
 /// Who else has to wait when a reader stops taking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Company {
+pub(crate) enum Sharing {
     /// Nobody ever: the connection is its own, and TCP pushes back to the target.
     Never,
     /// Nobody now: no other channel shares the session.
-    Absent,
+    Alone,
     /// Those that share the session.
-    Present,
+    Shared,
 }
 
 impl Channel {
@@ -96,11 +96,11 @@ impl Reader {
     }
 
     /// Who else has to wait when this reader stops taking.
-    pub(crate) fn company(&self) -> Company {
+    pub(crate) fn sharing(&self) -> Sharing {
         match self {
-            Self::Ssh(reader) if reader.lease().is_alone() => Company::Absent,
-            Self::Ssh(_) => Company::Present,
-            Self::Direct(_) => Company::Never,
+            Self::Ssh(reader) if reader.lease().is_alone() => Sharing::Alone,
+            Self::Ssh(_) => Sharing::Shared,
+            Self::Direct(_) => Sharing::Never,
         }
     }
 

@@ -10,7 +10,7 @@ pub(super) struct RefusedFlag {
     /// A name for it that no other flag has.
     pub(super) id: &'static str,
     form: Form,
-    standing: Standing,
+    standing: Availability,
     instead: &'static str,
 }
 
@@ -23,7 +23,7 @@ enum Form {
 
 /// Why it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum Availability {
     /// It has no meaning in a program that only forwards.
     NoMeaning,
     /// It would have one, and is not there.
@@ -44,8 +44,8 @@ impl RefusedFlag {
 impl fmt::Display for RefusedFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let standing = match self.standing {
-            Standing::NoMeaning => "has no meaning here",
-            Standing::NotYet => "is not supported yet",
+            Availability::NoMeaning => "has no meaning here",
+            Availability::NotYet => "is not supported yet",
         };
         write!(f, "-{} {standing}: {}", self.flag, self.instead)
     }
@@ -56,14 +56,14 @@ const fn flag(
     flag: char,
     id: &'static str,
     form: Form,
-    standing: Standing,
+    standing: Availability,
     instead: &'static str,
 ) -> RefusedFlag {
     RefusedFlag { flag, id, form, standing, instead }
 }
 
+use Availability::{NoMeaning, NotYet};
 use Form::{Switch, Value};
-use Standing::{NoMeaning, NotYet};
 
 /// Every flag of ssh 9.9 that is neither taken nor ignored.
 pub(super) const REFUSED: &[RefusedFlag] = &[

@@ -201,7 +201,7 @@ pub(crate) async fn look_up(name: &str) -> Option<Vec<IpAddr>> {
 }
 
 fn view(pool: &Pool) -> View {
-    View { standing: pool.standing(), round_trip: pool.round_trip(), burden: pool.burden() }
+    View { standing: pool.availability(), round_trip: pool.round_trip(), burden: pool.load() }
 }
 
 fn no_session(servers: &Servers, via: &Via) -> DialError {

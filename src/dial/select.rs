@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::pool::{Burden, Standing};
+use crate::pool::{Availability, PoolLoad};
 use crate::route::Select;
 
 /// What is known of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct View {
-    pub(super) standing: Standing,
+    pub(super) standing: Availability,
     /// None where it was not measured yet.
     pub(super) round_trip: Option<Duration>,
-    pub(super) burden: Burden,
+    pub(super) burden: PoolLoad,
 }
 
 /// The servers that were the nearest, by the list that they were chosen from.
@@ -44,7 +44,7 @@ impl Memory {
 /// last, where that counts.
 pub(super) fn order(select: Select, views: &[View], last: Option<usize>) -> Vec<usize> {
     let mut order: Vec<usize> = (0..views.len()).collect();
-    let is_late = |&index: &usize| views[index].standing != Standing::Ready;
+    let is_late = |&index: &usize| views[index].standing != Availability::Ready;
     // A sort keeps the order of the configuration among equals.
     match select {
         Select::Order => {}
@@ -67,7 +67,7 @@ pub(super) fn order(select: Select, views: &[View], last: Option<usize>) -> Vec<
 fn stays(last: &View, best: &View) -> bool {
     let (Some(before), Some(now)) = (last.round_trip, best.round_trip) else { return false };
     let gain = before.saturating_sub(now);
-    last.standing == Standing::Ready && (gain < before / 5 || gain < WORTHWHILE)
+    last.standing == Availability::Ready && (gain < before / 5 || gain < WORTHWHILE)
 }
 
 /// A gain below this is noise.
@@ -79,20 +79,20 @@ const MOST: usize = 4096;
 mod tests {
     use super::*;
 
-    fn server(standing: Standing, round_trip: u64, active: usize) -> View {
+    fn server(standing: Availability, round_trip: u64, active: usize) -> View {
         let round_trip = Some(round_trip).filter(|&ms| ms > 0).map(Duration::from_millis);
-        View { standing, round_trip, burden: Burden { active, channels: active } }
+        View { standing, round_trip, burden: PoolLoad { active, channels: active } }
     }
 
     #[test]
     fn in_order_whatever_they_are() {
-        let views = [server(Standing::Down, 90, 9), server(Standing::Ready, 1, 0)];
+        let views = [server(Availability::Down, 90, 9), server(Availability::Ready, 1, 0)];
         assert_eq!(order(Select::Order, &views, Some(1)), [0, 1]);
     }
 
     #[test]
     fn the_nearest_first_and_those_without_a_session_last() {
-        use Standing::{Down, Pending, Ready};
+        use Availability::{Down, Pending, Ready};
         let views = [
             server(Pending, 1, 0),
             server(Ready, 50, 0),
@@ -106,20 +106,21 @@ mod tests {
     #[test]
     fn a_little_nearer_is_not_worth_a_change() {
         let change = |last, best| {
-            let views = [server(Standing::Ready, last, 0), server(Standing::Ready, best, 0)];
+            let views =
+                [server(Availability::Ready, last, 0), server(Availability::Ready, best, 0)];
             order(Select::Latency, &views, Some(0))[0] == 1
         };
         assert!(!change(100, 85), "less than a fifth");
         assert!(change(100, 70));
         assert!(!change(3, 2), "noise");
         assert!(change(0, 2), "it was never measured");
-        let lost = [server(Standing::Pending, 10, 0), server(Standing::Ready, 12, 0)];
+        let lost = [server(Availability::Pending, 10, 0), server(Availability::Ready, 12, 0)];
         assert_eq!(order(Select::Latency, &lost, Some(0)), [1, 0], "it has no session");
     }
 
     #[test]
     fn the_least_loaded_first() {
-        use Standing::{Pending, Ready};
+        use Availability::{Pending, Ready};
         let views = [server(Ready, 1, 7), server(Ready, 90, 2), server(Pending, 1, 0)];
         assert_eq!(order(Select::Balance, &views, None), [1, 0, 2]);
         let even = [server(Ready, 1, 2), server(Ready, 1, 2)];

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::pool::{Placed, Pool, Standing};
+use crate::pool::{Availability, Placed, Pool};
 use crate::target::Target;
 
 /// A server as the choice between several sees it.
@@ -17,7 +17,7 @@ pub(super) trait Server: Sync {
     /// A session that was given.
     type Placed;
 
-    fn standing(&self) -> Standing;
+    fn availability(&self) -> Availability;
 
     /// Completes when the standing may have changed since this was called.
     fn changed(&self) -> impl Future<Output = ()> + Send;
@@ -32,8 +32,8 @@ pub(super) trait Server: Sync {
 impl Server for &Pool {
     type Placed = Placed;
 
-    fn standing(&self) -> Standing {
-        Pool::standing(self)
+    fn availability(&self) -> Availability {
+        Pool::availability(self)
     }
 
     fn changed(&self) -> impl Future<Output = ()> + Send {
@@ -61,12 +61,12 @@ pub(super) async fn place<S: Server>(servers: &[S], target: &Target) -> (usize, 
         if let Some(placed) = server.try_place(target) {
             return (index, placed);
         }
-        if server.standing() == Standing::Pending {
+        if server.availability() == Availability::Pending {
             break;
         }
     }
     // A server that is down is left in peace where there is another.
-    let is_down = |&index: &usize| servers[index].standing() == Standing::Down;
+    let is_down = |&index: &usize| servers[index].availability() == Availability::Down;
     let (down, mut waiting): (VecDeque<usize>, VecDeque<usize>) =
         (0..servers.len()).partition(is_down);
     let mut asked = Asked { servers, target, pending: Vec::new() };
@@ -118,7 +118,7 @@ impl<S: Server> Asked<'_, S> {
 async fn down_at<S: Server>(server: &S) {
     loop {
         let changed = server.changed();
-        if server.standing() == Standing::Down {
+        if server.availability() == Availability::Down {
             return;
         }
         changed.await;

@@ -38,7 +38,7 @@ pub(crate) struct Greetings {
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
-    seats: BTreeMap<u64, oneshot::Sender<Evicted>>,
+    slots: BTreeMap<u64, oneshot::Sender<Evicted>>,
 }
 
 /// The word to a connection that must give way.
@@ -47,12 +47,12 @@ struct Evicted;
 
 /// A place among the connections in greeting. It is given back when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct GreetingSlot {
     id: u64,
     table: Arc<Mutex<Table>>,
 }
 
-/// The other end of a [`Seat`]: tells when its time is over.
+/// The other end of a [`GreetingSlot`]: tells when its time is over.
 #[derive(Debug)]
 pub(crate) struct Expiry {
     deadline: Instant,
@@ -73,19 +73,22 @@ impl Greetings {
         Self { limits, table: Arc::default() }
     }
 
-    /// Takes a seat, from the oldest connection when there is none left.
-    pub(crate) fn enter(&self) -> (Seat, Expiry) {
+    /// Takes a slot, from the oldest connection when there is none left.
+    pub(crate) fn enter(&self) -> (GreetingSlot, Expiry) {
         let (sender, receiver) = oneshot::channel();
         let mut table = lock(&self.table);
-        while table.seats.len() >= self.limits.most.max(1) {
+        while table.slots.len() >= self.limits.most.max(1) {
             table.evict_oldest();
         }
         let id = table.next;
         table.next += 1;
-        table.seats.insert(id, sender);
+        table.slots.insert(id, sender);
         drop(table);
         let deadline = Instant::now() + self.limits.deadline;
-        (Seat { id, table: self.table.clone() }, Expiry { deadline, evicted: Some(receiver) })
+        (
+            GreetingSlot { id, table: self.table.clone() },
+            Expiry { deadline, evicted: Some(receiver) },
+        )
     }
 
     /// Ends the oldest greeting, to free its descriptor when there are no others.
@@ -96,21 +99,21 @@ impl Greetings {
 
 impl Table {
     fn evict_oldest(&mut self) {
-        if let Some((_, seat)) = self.seats.pop_first() {
+        if let Some((_, slot)) = self.slots.pop_first() {
             // It may have finished just now: then nobody needs to give way.
-            let _ = seat.send(Evicted);
+            let _ = slot.send(Evicted);
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for GreetingSlot {
     fn drop(&mut self) {
-        lock(&self.table).seats.remove(&self.id);
+        lock(&self.table).slots.remove(&self.id);
     }
 }
 
 impl Expiry {
-    /// Waits until the greeting must end; for ever once the seat has been given back.
+    /// Waits until the greeting must end; for ever once the slot has been given back.
     ///
     /// # Cancel safety
     ///
@@ -165,7 +168,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_deadline_counts_from_the_accept() {
-        let (_seat, mut expiry) = greetings(1).enter();
+        let (_slot, mut expiry) = greetings(1).enter();
         let start = Instant::now();
         assert_eq!(expiry.wait().await, Expired::Deadline);
         assert_eq!(start.elapsed(), Duration::from_secs(10));
@@ -179,7 +182,7 @@ mod tests {
         let (_third_seat, mut third) = greetings.enter();
         assert_eq!(first.wait().await, Expired::Crowded);
         assert!(is_waiting(&mut second).await);
-        // A seat that was given back is free: nobody must go for the fourth.
+        // A slot that was given back is free: nobody must go for the fourth.
         drop(second_seat);
         let (_fourth_seat, _fourth) = greetings.enter();
         assert!(is_waiting(&mut third).await);
@@ -189,9 +192,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_finished_greeting_has_no_deadline() {
-        let (seat, mut expiry) = greetings(1).enter();
+        let (slot, mut expiry) = greetings(1).enter();
         assert!(is_waiting(&mut expiry).await);
-        drop(seat);
+        drop(slot);
         let hour = Duration::from_secs(3600);
         assert!(tokio::time::timeout(hour, expiry.wait()).await.is_err());
     }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, debug_span, warn};
 
-use super::door::{Accepted, Door};
+use super::handler::{Accepted, Handler};
 use super::socket_file::{self, SocketFile};
 use super::stream::ClientStream;
 use crate::forward::listen_address::{Bind, ListenAddress};
@@ -89,9 +89,9 @@ impl Listener {
 
     /// Accepts until `shutdown`, and spawns a task on `tracker` for each connection. The tasks end
     /// by themselves: those still in greeting at once, the others with their connection.
-    pub async fn run<D: Door>(
+    pub async fn run<D: Handler>(
         self,
-        door: Arc<D>,
+        handler: Arc<D>,
         tracker: TaskTracker,
         shutdown: CancellationToken,
     ) {
@@ -107,7 +107,7 @@ impl Listener {
                     trouble.ease();
                     let span = debug_span!("client", listener = %self.name, %source);
                     let accepted = Accepted { stream, source, listener: self.name.clone() };
-                    let serve = door.clone().serve(accepted, shutdown.clone());
+                    let serve = handler.clone().serve(accepted, shutdown.clone());
                     tracker.spawn(serve.instrument(span));
                 }
                 Err(error) => match failure(&error) {
@@ -119,7 +119,7 @@ impl Listener {
                             warn!(listener = %self.name, %error, "cannot accept connections for now");
                         }
                         // Its descriptor may be the one that is missing.
-                        door.make_room();
+                        handler.make_room();
                         tokio::select! {
                             () = shutdown.cancelled() => return,
                             () = sleep(trouble.pause()) => {}
@@ -262,9 +262,9 @@ mod tests {
 
     use super::*;
     use crate::dial::DialError;
-    use crate::listen::front_door::FrontDoor;
     use crate::listen::greeting::GreetingLimits;
-    use crate::listen::testing::{TestRoad, read_to_end};
+    use crate::listen::proxy_handler::ProxyHandler;
+    use crate::listen::testing::{TestConnect, read_to_end};
 
     fn bind(text: &str) -> io::Result<Vec<Listener>> {
         Listener::bind(&text.parse().expect(text))
@@ -325,11 +325,11 @@ mod tests {
         listeners.extend(bind(path.to_str().expect("ASCII")).expect("a free path"));
         let address = listeners[0].local_address().expect("tcp");
 
-        let road = TestRoad::failing(DialError::TimedOut);
-        let door = Arc::new(FrontDoor::new(road, None, GreetingLimits::default()));
+        let connect = TestConnect::failing(DialError::TimedOut);
+        let handler = Arc::new(ProxyHandler::new(connect, None, GreetingLimits::default()));
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let run = |listener: Listener| {
-            tokio::spawn(listener.run(door.clone(), tracker.clone(), shutdown.clone()))
+            tokio::spawn(listener.run(handler.clone(), tracker.clone(), shutdown.clone()))
         };
         let running: Vec<_> = listeners.into_iter().map(run).collect();
 

@@ -1,30 +1,30 @@
 //! How a connection comes in.
 //!
 //! ```text
-//! Listener ─► FrontDoor ─► first byte ─┬─► SOCKS4, 4a ─┐
-//!                                      ├─► SOCKS5 ─────┼─► Request ─► Road
+//! Listener ─► ProxyHandler ─► first byte ─┬─► SOCKS4, 4a ─┐
+//!                                      ├─► SOCKS5 ─────┼─► Request ─► Connect
 //!                                      └─► HTTP ───────┘
 //! ```
 //!
 //! - [`address`]: what the user writes after `-D`; [`listener`]: the socket and its accept loop.
-//! - [`door`]: what a listener hands its clients to. [`front_door`]: one client of the proxy, from its
-//!   first byte to the relay. [`forward_door`]: one client of a forward, whose target is fixed.
+//! - [`door`]: what a listener hands its clients to. [`proxy_handler`]: one client of the proxy, from its
+//!   first byte to the relay. [`forward_handler`]: one client of a forward, whose target is fixed.
 //! - `greeting`: how long a client may take to say what it wants, and how many may be at it.
 //! - `socks4`, `socks5`, `http`: the protocols; each has one total mapping of
 //!   [`DialError`](crate::dial::DialError).
 //! - [`road`]: what lies behind a door, as the door sees it.
 
+pub mod connect;
 mod detect;
-pub mod door;
-pub mod forward_door;
-pub mod front_door;
+pub mod forward_handler;
 mod greeting;
+pub mod handler;
 mod http;
 mod linger;
 pub mod listener;
 pub mod proxy_auth;
-pub mod remote_door;
-pub mod road;
+pub mod proxy_handler;
+pub mod remote_handler;
 mod socket_file;
 mod socks;
 mod socks4;
@@ -33,10 +33,10 @@ pub mod stream;
 #[cfg(test)]
 mod testing;
 
-pub use door::{Accepted, Door};
-pub use forward_door::ForwardDoor;
-pub use front_door::FrontDoor;
+pub use forward_handler::ForwardHandler;
 pub use greeting::GreetingLimits;
+pub use handler::{Accepted, Handler};
 pub use listener::Listener;
 pub use proxy_auth::{CredentialsError, ProxyCredentials};
-pub use remote_door::RemoteDoor;
+pub use proxy_handler::ProxyHandler;
+pub use remote_handler::RemoteHandler;

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tracing::debug;
 
-use super::front_door::{FrontDoor, Tunnel};
+use super::connect::Connect;
 use super::linger::linger;
 use super::proxy_auth::ProxyCredentials;
-use super::road::Road;
+use super::proxy_handler::{ProxyHandler, Tunnel};
 use super::stream::ClientStream;
 use super::{socks4, socks5};
 use crate::destination::Destination;
@@ -87,9 +87,9 @@ impl Version {
 
 impl Greeting {
     /// Dials for the client and tells it the outcome.
-    pub(crate) async fn serve<R: Road>(
+    pub(crate) async fn serve<R: Connect>(
         self,
-        door: &FrontDoor<R>,
+        handler: &ProxyHandler<R>,
         mut client: BufReader<ClientStream>,
         listener: Arc<str>,
         source: Source,
@@ -98,7 +98,7 @@ impl Greeting {
         let request = Request { listener, protocol, source, user, target: destination.into() };
         let dialled = tokio::select! {
             biased;
-            dialled = door.dial(&request) => dialled,
+            dialled = handler.dial(&request) => dialled,
             () = client.get_ref().gone() => {
                 debug!(target = %request.target, "the client left while dialling");
                 return None;

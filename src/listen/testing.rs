@@ -18,11 +18,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::door::{Accepted, Door as _};
-use super::front_door::FrontDoor;
+use super::connect::Connect;
 use super::greeting::GreetingLimits;
+use super::handler::{Accepted, Handler as _};
 use super::proxy_auth::ProxyCredentials;
-use super::road::Road;
+use super::proxy_handler::ProxyHandler;
 use super::stream::ClientStream;
 use crate::dial::{Carrier, Connected, DialError, DialFailure, Way};
 use crate::request::{Request, Source};
@@ -36,7 +36,7 @@ pub(crate) enum Outcome {
     Hang(Arc<()>),
 }
 
-pub(crate) struct TestRoad {
+pub(crate) struct TestConnect {
     outcome: Outcome,
     dialled: mpsc::UnboundedSender<Dialled>,
 }
@@ -62,7 +62,7 @@ pub(crate) struct TestChannel {
 /// A front door with a socket before it and the test behind it.
 pub(crate) struct House {
     listener: TcpListener,
-    pub(crate) door: Arc<FrontDoor<TestRoad>>,
+    pub(crate) handler: Arc<ProxyHandler<TestConnect>>,
     pub(crate) shutdown: CancellationToken,
     dialled: mpsc::UnboundedReceiver<Dialled>,
 }
@@ -77,10 +77,10 @@ impl House {
         credentials: Option<ProxyCredentials>,
         limits: GreetingLimits,
     ) -> Self {
-        let (road, dialled) = TestRoad::new(outcome);
+        let (connect, dialled) = TestConnect::new(outcome);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
-        let door = Arc::new(FrontDoor::new(road, credentials.map(Arc::new), limits));
-        Self { listener, door, shutdown: CancellationToken::new(), dialled }
+        let handler = Arc::new(ProxyHandler::new(connect, credentials.map(Arc::new), limits));
+        Self { listener, handler, shutdown: CancellationToken::new(), dialled }
     }
 
     /// A client at the door, and the task that serves it.
@@ -93,7 +93,7 @@ impl House {
             source: Source::Tcp(source),
             listener: "test:1".into(),
         };
-        let task = tokio::spawn(self.door.clone().serve(accepted, self.shutdown.clone()));
+        let task = tokio::spawn(self.handler.clone().serve(accepted, self.shutdown.clone()));
         (client, task)
     }
 
@@ -110,7 +110,7 @@ impl House {
     /// Waits for the next dial.
     pub(crate) async fn dialled(&mut self) -> Dialled {
         let dialled = timeout(HANG, self.dialled.recv()).await;
-        dialled.expect("a dial in time").expect("the door is open")
+        dialled.expect("a dial in time").expect("the handler is open")
     }
 
     /// A dial that has been made.
@@ -119,7 +119,7 @@ impl House {
     }
 
     pub(crate) fn no_dial(&mut self) {
-        assert!(self.dialled.try_recv().is_err(), "something reached the road");
+        assert!(self.dialled.try_recv().is_err(), "something reached the connect");
     }
 }
 
@@ -145,7 +145,7 @@ impl Far {
     }
 }
 
-impl TestRoad {
+impl TestConnect {
     /// A road, and what is dialled on it.
     pub(crate) fn new(outcome: Outcome) -> (Self, mpsc::UnboundedReceiver<Dialled>) {
         let (sender, dialled) = mpsc::unbounded_channel();
@@ -158,7 +158,7 @@ impl TestRoad {
     }
 }
 
-impl Road for TestRoad {
+impl Connect for TestConnect {
     type Channel = TestChannel;
     type Stream = TestChannel;
 

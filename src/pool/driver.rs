@@ -18,7 +18,7 @@ use crate::ssh::connect::FailureClass;
 use crate::ssh::connect::Liveness;
 use crate::ssh::connect::{Asking, ConnectError, Connected};
 use crate::ssh::session::Session;
-use crate::ssh::trust::auth::Attendance;
+use crate::ssh::trust::auth::LoginKind;
 
 mod upkeep;
 
@@ -30,7 +30,7 @@ pub(super) struct Driver {
     /// Until the first attempt is over.
     first: Option<Tell>,
     /// None before a login has succeeded.
-    attendance: Option<Attendance>,
+    login_kind: Option<LoginKind>,
     /// Whether the last attempt failed because it needed a person.
     lacked_a_person: bool,
     liveness: Liveness,
@@ -63,7 +63,7 @@ impl Driver {
     pub(super) fn new(shared: Arc<Shared>, size: Option<PoolSize>, first: Tell) -> Self {
         Self {
             liveness: shared.connector.liveness(),
-            attendance: None,
+            login_kind: None,
             lacked_a_person: false,
             shared,
             size,
@@ -142,7 +142,7 @@ impl Driver {
         if self.is_retired {
             return 0;
         }
-        let wanted = if self.attendance.is_some() { self.size().min() } else { 1 };
+        let wanted = if self.login_kind.is_some() { self.size().min() } else { 1 };
         wanted.saturating_sub(self.ready() + self.attempts.len())
     }
 
@@ -153,17 +153,17 @@ impl Driver {
     /// A login that needs a person is tried again when it is wanted and somebody is there;
     /// one that has never succeeded and was refused, when there is a request.
     fn may_try(&self) -> bool {
-        match self.attendance {
+        match self.login_kind {
             // What an agent did before, it may do again when the next request comes.
-            Some(Attendance::Unattended) => !self.lacked_a_person || self.is_wanted(),
-            Some(Attendance::Person) => self.is_wanted() && self.shared.connector.can_ask(),
+            Some(LoginKind::Unattended) => !self.lacked_a_person || self.is_wanted(),
+            Some(LoginKind::Interactive) => self.is_wanted() && self.shared.connector.can_ask(),
             None => self.demand() == Demand::Waiting || !self.backoff.was_refused(),
         }
     }
 
     /// Says, once, that there is no session because nobody has logged in.
     fn wait_for_a_person(&mut self) {
-        if self.attendance != Some(Attendance::Person) || self.ready() > 0 {
+        if self.login_kind != Some(LoginKind::Interactive) || self.ready() > 0 {
             return;
         }
         let (state, prospect) = if self.shared.connector.can_ask() {
@@ -200,7 +200,7 @@ impl Driver {
 
     /// A login that needs a person is not tried where nobody can be asked.
     fn may_grow(&self) -> bool {
-        self.attendance != Some(Attendance::Person) || self.shared.connector.can_ask()
+        self.login_kind != Some(LoginKind::Interactive) || self.shared.connector.can_ask()
     }
 
     /// Somebody waits: the server that was merely out of reach is tried again soon.
@@ -214,7 +214,7 @@ impl Driver {
     fn attempt(&mut self) {
         let shared = Arc::clone(&self.shared);
         // By a person only where more sessions were asked for than such a login gets by itself.
-        let by_person = self.attendance == Some(Attendance::Person);
+        let by_person = self.login_kind == Some(LoginKind::Interactive);
         let worth_asking = self.first.is_some() || self.is_wanted() || by_person;
         let asking = if worth_asking { Asking::Allowed } else { Asking::Never };
         self.attempts.spawn(async move { shared.connector.connect(asking).await });
@@ -228,16 +228,16 @@ impl Driver {
         debug!(took = ?connected.took, "another session is ready");
         let first = self.first.take();
         if first.is_none() && self.ready() == 0 {
-            let again = if self.attendance.is_some() { " again" } else { "" };
+            let again = if self.login_kind.is_some() { " again" } else { "" };
             info!("connected to {}{again}", self.shared.connector.name());
         }
         self.told.session = None;
         self.told.person = None;
         self.lacked_a_person = false;
-        self.attendance = Some(connected.login.attendance);
-        self.size.get_or_insert(match connected.login.attendance {
-            Attendance::Unattended => PoolSize::default(),
-            Attendance::Person => PoolSize::single(),
+        self.login_kind = Some(connected.login.kind);
+        self.size.get_or_insert(match connected.login.kind {
+            LoginKind::Unattended => PoolSize::default(),
+            LoginKind::Interactive => PoolSize::single(),
         });
         self.growth_not_before = Instant::now();
         self.growth_backoff = GROWTH_BACKOFF;
@@ -344,7 +344,7 @@ impl Driver {
             0 => warn!("lost a session to {server}: {end}"),
             cut => warn!("lost a session to {server}: {end}; connections cut: {cut}"),
         }
-        let attended = self.attendance == Some(Attendance::Person);
+        let attended = self.login_kind == Some(LoginKind::Interactive);
         let hopeless = attended && !self.shared.connector.can_ask();
         self.without_session(end, if hopeless { Prospect::Bad } else { Prospect::Good });
     }

@@ -34,6 +34,7 @@ use crate::ssh::session::OpenError;
 use crate::ssh::session::Session;
 use crate::target::Target;
 
+mod availability;
 mod driver;
 mod first;
 pub(crate) mod jump;
@@ -42,15 +43,14 @@ mod names;
 mod pace;
 pub mod placement;
 mod size;
-mod standing;
 mod told;
 mod wake;
 
+pub use availability::{Availability, PoolLoad};
 pub use first::{FirstAttempt, FirstSession};
 pub use jump::{Carry, JumpHosts};
 pub(crate) use pace::Backoff;
 pub use size::{InvalidPoolSize, PoolSize};
-pub use standing::{Burden, Standing};
 
 /// A handle to the pool.
 #[derive(Clone, Debug)]

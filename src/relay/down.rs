@@ -15,7 +15,7 @@ use super::Relayer;
 use super::backlog::Backlog;
 use super::limits::Share;
 use super::spill::Spill;
-use crate::channel::{Company, Incoming, Reader};
+use crate::channel::{Incoming, Reader, Sharing};
 use crate::ssh::Pace;
 use crate::stream::Client;
 
@@ -143,10 +143,10 @@ impl<C: Client> Drain<'_, C> {
     /// Whether there is no room in memory and nobody who would suffer from waiting. What has been
     /// spilled while somebody was there goes first.
     fn must_hold(&self) -> bool {
-        match self.reader.company() {
-            Company::Present => false,
-            Company::Absent => self.is_full() || self.spill.is_some(),
-            Company::Never => self.backlog.len() >= BATCH,
+        match self.reader.sharing() {
+            Sharing::Shared => false,
+            Sharing::Alone => self.is_full() || self.spill.is_some(),
+            Sharing::Never => self.backlog.len() >= BATCH,
         }
     }
 
@@ -165,7 +165,7 @@ impl<C: Client> Drain<'_, C> {
         let joined = self.joined.get_or_insert_with(|| self.reader.joined());
         let joined = joined.as_mut().poll(cx).is_ready();
         // Somebody may have come before we began to wait.
-        let joined = joined || self.reader.company() == Company::Present;
+        let joined = joined || self.reader.sharing() == Sharing::Shared;
         self.reader.set_held(!joined);
         joined
     }

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::OpenKind;
 use super::connect::transport::Transport;
 use super::session::handler::SessionHandler;
+use super::session::lifespan::Lifespan;
 use super::session::load::Load;
 use super::session::observed::Observed;
-use super::session::wear::Wear;
 use super::session::{Barrier, Session};
 use super::session::{Channel, Incoming};
 use super::trust::host_key::HostKeyPolicy;
@@ -65,7 +65,7 @@ impl TestSession {
         let login = handle.authenticate_none("me").await.expect("an answer");
         assert!(login.success(), "everybody may log in");
         let session =
-            Session::new(handle, observed, cut, Barrier::Missing, Wear::default(), WINDOW);
+            Session::new(handle, observed, cut, Barrier::Missing, Lifespan::default(), WINDOW);
         Self { session: Arc::new(session), opened, cancelled }
     }
 

@@ -9,17 +9,17 @@ use crate::destination::Destination;
 
 /// A server whose standing the test sets. It gives its sessions numbers.
 struct Fake {
-    standing: Mutex<Standing>,
+    standing: Mutex<Availability>,
     changed: Notify,
     asked: AtomicUsize,
 }
 
 impl Fake {
-    fn new(standing: Standing) -> Self {
+    fn new(standing: Availability) -> Self {
         Self { standing: Mutex::new(standing), changed: Notify::new(), asked: AtomicUsize::new(0) }
     }
 
-    fn set(&self, standing: Standing) {
+    fn set(&self, standing: Availability) {
         *self.standing.lock().expect("no panic") = standing;
         self.changed.notify_waiters();
     }
@@ -32,7 +32,7 @@ impl Fake {
 impl Server for &Fake {
     type Placed = ();
 
-    fn standing(&self) -> Standing {
+    fn availability(&self) -> Availability {
         *self.standing.lock().expect("no panic")
     }
 
@@ -41,7 +41,7 @@ impl Server for &Fake {
     }
 
     fn try_place(&self, _: &Target) -> Option<()> {
-        (self.standing() == Standing::Ready).then_some(())
+        (self.availability() == Availability::Ready).then_some(())
     }
 
     async fn place(&self, target: &Target) {
@@ -67,7 +67,7 @@ async fn placed(servers: &[&Fake]) -> (usize, Duration) {
     (index, start.elapsed())
 }
 
-async fn later(after: Duration, server: &Fake, standing: Standing) {
+async fn later(after: Duration, server: &Fake, standing: Availability) {
     sleep(after).await;
     server.set(standing);
 }
@@ -76,7 +76,7 @@ const SOON: Duration = Duration::from_millis(200);
 
 #[tokio::test(start_paused = true)]
 async fn the_first_that_has_a_session_is_taken_at_once() {
-    use Standing::{Down, Pending, Ready};
+    use Availability::{Down, Pending, Ready};
     let (ready, down, pending) = (Fake::new(Ready), Fake::new(Down), Fake::new(Pending));
     assert_eq!(placed(&[&ready, &down]).await, (0, Duration::ZERO));
     assert_eq!(placed(&[&down, &ready, &pending]).await, (1, Duration::ZERO));
@@ -85,11 +85,11 @@ async fn the_first_that_has_a_session_is_taken_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_without_a_session_is_waited_for_but_not_for_long() {
-    let (first, second) = (Fake::new(Standing::Pending), Fake::new(Standing::Ready));
+    let (first, second) = (Fake::new(Availability::Pending), Fake::new(Availability::Ready));
     assert_eq!(placed(&[&first, &second]).await, (1, PATIENCE));
     // It recovers in time.
     let both = [&first, &second];
-    let (placed_at, ()) = tokio::join!(placed(&both), later(SOON, &first, Standing::Ready));
+    let (placed_at, ()) = tokio::join!(placed(&both), later(SOON, &first, Availability::Ready));
     assert_eq!(placed_at, (0, SOON));
     // And it is the first again from now on.
     assert_eq!(placed(&[&first, &second]).await, (0, Duration::ZERO));
@@ -97,25 +97,26 @@ async fn a_server_without_a_session_is_waited_for_but_not_for_long() {
 
 #[tokio::test(start_paused = true)]
 async fn the_next_has_its_turn_when_the_one_before_goes_down() {
-    let (first, second) = (Fake::new(Standing::Pending), Fake::new(Standing::Ready));
+    let (first, second) = (Fake::new(Availability::Pending), Fake::new(Availability::Ready));
     let both = [&first, &second];
-    let (placed_at, ()) = tokio::join!(placed(&both), later(SOON, &first, Standing::Down));
+    let (placed_at, ()) = tokio::join!(placed(&both), later(SOON, &first, Availability::Down));
     assert_eq!(placed_at, (1, SOON));
 }
 
 #[tokio::test(start_paused = true)]
 async fn where_none_has_a_session_the_first_to_get_one_is_taken() {
-    let servers = [Standing::Down, Standing::Pending, Standing::Down].map(Fake::new);
+    let servers = [Availability::Down, Availability::Pending, Availability::Down].map(Fake::new);
     let all: Vec<_> = servers.iter().collect();
     let minute = Duration::from_secs(60);
-    let (placed_at, ()) = tokio::join!(placed(&all), later(minute, &servers[2], Standing::Ready));
+    let (placed_at, ()) =
+        tokio::join!(placed(&all), later(minute, &servers[2], Availability::Ready));
     assert_eq!(placed_at, (2, minute));
     assert!(servers.iter().all(|server| server.asked() == 1), "each is asked, once");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_only_one_is_waited_for() {
-    let only = Fake::new(Standing::Down);
+    let only = Fake::new(Availability::Down);
     let hour = Duration::from_secs(3600);
     assert!(timeout(hour, placed(&[&only])).await.is_err());
     assert_eq!(only.asked(), 1, "it is told that somebody waits");

@@ -23,9 +23,9 @@ use super::slot::Slot;
 use super::upstream::{Opened, Upstream};
 use crate::destination::Destination;
 use crate::dial::Connected;
-use crate::listen::front_door::FrontDoor;
-use crate::listen::greeting::Seat;
-use crate::listen::road::Road;
+use crate::listen::connect::Connect;
+use crate::listen::greeting::GreetingSlot;
+use crate::listen::proxy_handler::ProxyHandler;
 use crate::request::{self, Protocol, Source};
 
 /// The content of a response: a web server's, or a page of ours.
@@ -33,12 +33,12 @@ pub(crate) type ResponseBody = Either<Incoming, Full<Bytes>>;
 
 /// What the requests of one client share.
 #[derive(Debug)]
-pub(crate) struct Exchange<R: Road> {
-    door: Arc<FrontDoor<R>>,
+pub(crate) struct Exchange<R: Connect> {
+    handler: Arc<ProxyHandler<R>>,
     listener: Arc<str>,
     source: Source,
     /// Given back when the first request is complete.
-    seat: Slot<Seat>,
+    slot: Slot<GreetingSlot>,
     upstream: Upstream,
     next: Slot<Next<R::Channel>>,
 }
@@ -52,19 +52,19 @@ pub(crate) enum Next<C> {
     Upgrade { client: OnUpgrade, server: OnUpgrade },
 }
 
-impl<R: Road> Exchange<R> {
+impl<R: Connect> Exchange<R> {
     pub(crate) fn new(
-        door: Arc<FrontDoor<R>>,
+        handler: Arc<ProxyHandler<R>>,
         listener: Arc<str>,
         source: Source,
-        seat: Seat,
+        slot: GreetingSlot,
     ) -> Self {
         let upstream = Upstream::new();
         Self {
-            door,
+            handler,
             listener,
             source,
-            seat: Slot::new(Some(seat)),
+            slot: Slot::new(Some(slot)),
             upstream,
             next: Slot::new(None),
         }
@@ -72,7 +72,7 @@ impl<R: Road> Exchange<R> {
 
     /// Whether the first request is not complete yet.
     pub(crate) fn in_greeting(&self) -> bool {
-        self.seat.is_some()
+        self.slot.is_some()
     }
 
     /// What follows on the HTTP part of the connection.
@@ -94,7 +94,7 @@ impl<R: Road> Exchange<R> {
 
     /// Answers a request, one way or the other.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
-        drop(self.seat.take());
+        drop(self.slot.take());
         // What is left of a refused request's content is not worth reading.
         let afterwards =
             if request.body().is_end_stream() { Afterwards::KeepAlive } else { Afterwards::Close };
@@ -132,7 +132,7 @@ impl<R: Road> Exchange<R> {
 
     /// Checks the Basic credentials of RFC 7617, where the door asks for them.
     fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Failure> {
-        let Some(credentials) = self.door.credentials() else { return Ok(None) };
+        let Some(credentials) = self.handler.credentials() else { return Ok(None) };
         let pair = headers.get(PROXY_AUTHORIZATION).and_then(|value| basic(value.as_bytes()));
         // No pair at all is compared like a wrong one.
         let pair = pair.unwrap_or_default();
@@ -168,7 +168,7 @@ impl<R: Road> Exchange<R> {
         let offered = request.headers().contains_key(hyper::header::UPGRADE);
         let open = async {
             let Connected { channel, way } = self.dial(wish, destination).await?;
-            Ok(Opened { stream: self.door.stream(channel), way })
+            Ok(Opened { stream: self.handler.stream(channel), way })
         };
         let request = request.map(Either::Left);
         let (mut response, way) = self.upstream.send(request, destination, open).await?;
@@ -192,7 +192,7 @@ impl<R: Road> Exchange<R> {
         wish: &request::Request,
         destination: &Destination,
     ) -> Result<Connected<R::Channel>, Failure> {
-        let dialled = self.door.dial(wish).await;
+        let dialled = self.handler.dial(wish).await;
         dialled.map_err(|failure| Failure::Dial { destination: destination.clone(), failure })
     }
 }

@@ -39,10 +39,10 @@ use tracing::debug;
 
 use self::exchange::{Exchange, Next};
 use self::stream::{HttpSocket, HttpStream};
-use super::front_door::{FrontDoor, Tunnel};
-use super::greeting::{Expiry, Seat};
+use super::connect::Connect;
+use super::greeting::{Expiry, GreetingSlot};
 use super::linger::linger;
-use super::road::Road;
+use super::proxy_handler::{ProxyHandler, Tunnel};
 use super::stream::ClientStream;
 use crate::request::Source;
 use crate::stream::Client as _;
@@ -52,7 +52,7 @@ pub(crate) struct Visitor {
     pub(crate) client: BufReader<ClientStream>,
     pub(crate) listener: Arc<str>,
     pub(crate) source: Source,
-    pub(crate) seat: Seat,
+    pub(crate) slot: GreetingSlot,
     pub(crate) expiry: Expiry,
 }
 
@@ -65,15 +65,15 @@ enum End {
 }
 
 /// Serves requests until the connection ends or becomes a tunnel.
-pub(crate) async fn serve<R: Road>(
-    door: Arc<FrontDoor<R>>,
+pub(crate) async fn serve<R: Connect>(
+    handler: Arc<ProxyHandler<R>>,
     visitor: Visitor,
     shutdown: CancellationToken,
 ) -> Option<Tunnel<R::Channel>> {
-    let Visitor { client, listener, source, seat, expiry } = visitor;
+    let Visitor { client, listener, source, slot, expiry } = visitor;
     let ahead = Bytes::copy_from_slice(client.buffer());
     let socket = Arc::new(HttpSocket::new(client.into_inner()));
-    let exchange = Arc::new(Exchange::new(door, listener, source, seat));
+    let exchange = Arc::new(Exchange::new(handler, listener, source, slot));
     let stream = HttpStream::new(socket.clone(), ahead);
     match drive(&exchange, stream, &socket, expiry, shutdown).await {
         End::Done(result) => finish(exchange, result, socket).await,
@@ -86,7 +86,7 @@ pub(crate) async fn serve<R: Road>(
 }
 
 /// Runs hyper on the stream, until it is done or the client is no longer worth it.
-async fn drive<R: Road>(
+async fn drive<R: Connect>(
     exchange: &Arc<Exchange<R>>,
     stream: HttpStream,
     socket: &HttpSocket,
@@ -124,7 +124,7 @@ async fn drive<R: Road>(
 }
 
 /// What follows when hyper is done: a tunnel, another protocol, or the end.
-async fn finish<R: Road>(
+async fn finish<R: Connect>(
     exchange: Arc<Exchange<R>>,
     result: hyper::Result<()>,
     socket: Arc<HttpSocket>,
@@ -175,7 +175,7 @@ async fn reclaim(client: OnUpgrade) -> Option<(ClientStream, Bytes)> {
 }
 
 /// Carries another protocol (WebSocket) after a 101, both ways until both sides are done.
-async fn switch_protocols<R: Road>(
+async fn switch_protocols<R: Connect>(
     exchange: &Exchange<R>,
     client: OnUpgrade,
     server: OnUpgrade,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::{Driver, Prospect, lock};
-use crate::ssh::trust::auth::Attendance;
+use crate::ssh::trust::auth::LoginKind;
 
 impl Driver {
     /// From now on the sessions end by themselves.
@@ -35,7 +35,7 @@ impl Driver {
         let mut ready = self.ready();
         for session in &sessions {
             let worn = self.shared.connector.would_replace(session)
-                && self.attendance == Some(Attendance::Unattended);
+                && self.login_kind == Some(LoginKind::Unattended);
             if worn && session.is_ready() && ready > self.size().min() {
                 debug!("a session is replaced by a newer one: it takes no more channels");
                 session.drain();

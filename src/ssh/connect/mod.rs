@@ -16,8 +16,8 @@ use self::reach::Reach;
 use self::transport::{SshSocket, Transport};
 use self::wire::Wire;
 use super::session::handler::{HandlerError, SessionHandler};
+use super::session::lifespan::Lifespan;
 use super::session::observed::Observed;
-use super::session::wear::Wear;
 use super::session::{Barrier, Session};
 use super::trust::auth::{self, AuthError, Authenticated, Credentials};
 use super::trust::host_key::HostKeyPolicy;
@@ -231,8 +231,8 @@ impl Connector {
             Err(error) => return Err(with_last_words(error, &observed).await.into()),
         };
         let barrier = self.within("login", &observed, barrier(&handle)).await?;
-        let wear = Wear::of(&self.config.rekey_limit);
-        let session = Session::new(handle, observed, guard.disarm(), barrier, wear, window);
+        let lifespan = Lifespan::of(&self.config.rekey_limit);
+        let session = Session::new(handle, observed, guard.disarm(), barrier, lifespan, window);
         Ok(Connected { session, login, took: begun.elapsed() })
     }
 

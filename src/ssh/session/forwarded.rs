@@ -18,7 +18,7 @@ pub struct Forwarded {
     pub(crate) arrival: Arrival,
     pub(crate) load: Arc<Load>,
     /// Its place among those that wait for an answer.
-    pub(crate) _seat: OwnedSemaphorePermit,
+    pub(crate) _slot: OwnedSemaphorePermit,
 }
 
 /// What the server says of a channel that it wants to open, and the means to answer.

@@ -109,8 +109,8 @@ impl SessionHandler {
 
     /// Hands a channel to the listener that it belongs to, or refuses it.
     async fn forwarded(&mut self, arrival: Arrival) {
-        match self.observed.registry.seat(&arrival.at) {
-            Ok(seat) => seat.take(arrival),
+        match self.observed.registry.slot(&arrival.at) {
+            Ok(slot) => slot.take(arrival),
             Err(why) => {
                 let at = one_line(&arrival.at.to_string());
                 debug!(at, ?why, "refused a channel that the server wanted to open");

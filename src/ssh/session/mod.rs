@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::handler::SessionHandler;
+use self::lifespan::Lifespan;
 use self::load::Load;
 use self::observed::{Facts, Observed};
 use self::open_failure::{Settled, Unreadable};
 use self::opening::Opening;
-use self::wear::Wear;
 use super::trust::host_key::proof::{self, ProofError};
 use crate::forward::RemoteListen;
 use crate::ssh::session::registry::Registry;
@@ -25,6 +25,7 @@ use crate::target::Target;
 mod channel;
 mod forwarded;
 pub(crate) mod handler;
+pub(crate) mod lifespan;
 pub(crate) mod load;
 pub(crate) mod observed;
 mod open_failure;
@@ -33,7 +34,6 @@ mod opening;
 pub(crate) mod registry;
 mod traffic;
 mod unasked;
-pub(crate) mod wear;
 
 pub use self::channel::Channel;
 pub use channel::{ChannelGone, ChannelReader, ChannelWriter, Incoming};
@@ -52,7 +52,7 @@ pub(crate) struct Session {
     load: Arc<Load>,
     cut: CancellationToken,
     barrier: Barrier,
-    wear: Wear,
+    lifespan: Lifespan,
     /// In bytes.
     window: u32,
     since: Instant,
@@ -82,7 +82,7 @@ impl Session {
         observed: Arc<Observed>,
         cut: CancellationToken,
         barrier: Barrier,
-        wear: Wear,
+        lifespan: Lifespan,
         window: u32,
     ) -> Self {
         Self {
@@ -91,7 +91,7 @@ impl Session {
             load: Arc::default(),
             cut,
             barrier,
-            wear,
+            lifespan,
             window,
             since: Instant::now(),
             drained: CancellationToken::new(),
@@ -253,8 +253,8 @@ impl Session {
     /// Whether it has served long enough: the keys are not renewed from our side, and channels that
     /// we had to close, or that failed to open, each leave something behind in the library.
     pub(crate) fn is_worn(&self) -> bool {
-        self.since.elapsed() > self.wear.age
-            || self.load.carried() > self.wear.bytes
+        self.since.elapsed() > self.lifespan.age
+            || self.load.carried() > self.lifespan.bytes
             || self.load.closed_by_us() + self.observed.failures.count() > MAX_LEFTOVERS
     }
 

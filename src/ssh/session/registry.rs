@@ -29,12 +29,12 @@ pub(crate) struct Entered {
 #[derive(Clone, Debug)]
 pub(crate) struct Sink {
     queue: mpsc::UnboundedSender<Forwarded>,
-    seats: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
 /// A place among the connections that wait for an answer.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct Slot {
     queue: mpsc::UnboundedSender<Forwarded>,
     load: Arc<Load>,
     permit: OwnedSemaphorePermit,
@@ -65,25 +65,25 @@ impl Registry {
         lock(&self.entries).is_empty()
     }
 
-    /// A seat for a channel at the listener that it belongs to.
+    /// A slot for a channel at the listener that it belongs to.
     ///
     /// # Errors
     ///
     /// It belongs to none, or too many wait there.
-    pub(crate) fn seat(&self, at: &At) -> Result<Seat, Refusal> {
+    pub(crate) fn slot(&self, at: &At) -> Result<Slot, Refusal> {
         let entry = find(&lock(&self.entries), at).ok_or(Refusal::Prohibited)?;
-        let Sink { queue, seats } = entry.sink;
-        let permit = seats.try_acquire_owned().map_err(|_| Refusal::Full)?;
-        Ok(Seat { queue, load: entry.load, permit })
+        let Sink { queue, slots } = entry.sink;
+        let permit = slots.try_acquire_owned().map_err(|_| Refusal::Full)?;
+        Ok(Slot { queue, load: entry.load, permit })
     }
 }
 
-impl Seat {
+impl Slot {
     /// Has the channel wait for its answer.
     pub(crate) fn take(self, arrival: Arrival) {
         let Self { queue, load, permit } = self;
         // Where nobody listens any more, dropping it refuses it.
-        let _ = queue.send(Forwarded { arrival, load, _seat: permit });
+        let _ = queue.send(Forwarded { arrival, load, _slot: permit });
     }
 }
 
@@ -127,7 +127,7 @@ impl Sink {
     /// A sink in which `bound` connections may wait for an answer, and what comes out of it.
     pub(crate) fn new(bound: usize) -> (Self, mpsc::UnboundedReceiver<Forwarded>) {
         let (queue, connections) = mpsc::unbounded_channel();
-        (Self { queue, seats: Arc::new(Semaphore::new(bound)) }, connections)
+        (Self { queue, slots: Arc::new(Semaphore::new(bound)) }, connections)
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 #[derive(Debug)]
 pub(crate) struct Link {
     port: u16,
-    road: Arc<Road>,
+    road: Arc<Connect>,
     runtime: Option<Runtime>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Quality {
 }
 
 #[derive(Debug)]
-struct Road {
+struct Connect {
     to: AtomicU16,
     connections: AtomicUsize,
     quality: Mutex<Quality>,
@@ -88,7 +88,7 @@ impl Link {
         let listener =
             runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a loopback port");
         let own_port = listener.local_addr().expect("an address").port();
-        let road = Arc::new(Road {
+        let road = Arc::new(Connect {
             to: AtomicU16::new(port),
             connections: AtomicUsize::new(0),
             quality: Mutex::new(quality),
@@ -156,7 +156,7 @@ impl Drop for Link {
     }
 }
 
-impl Road {
+impl Connect {
     fn quality(&self) -> Quality {
         *self.quality.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -197,7 +197,7 @@ impl Road {
     }
 }
 
-async fn connection(mut client: TcpStream, road: Arc<Road>) {
+async fn connection(mut client: TcpStream, road: Arc<Connect>) {
     let mut cuts = road.cuts.subscribe();
     let to = road.to.load(Ordering::SeqCst);
     let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await else {
@@ -230,7 +230,7 @@ async fn carry(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     direction: Direction,
-    road: &Road,
+    road: &Connect,
 ) -> io::Result<()> {
     let (stamped, mut due) = mpsc::channel::<(Instant, Vec<u8>)>(IN_FLIGHT);
     let reader = async move {

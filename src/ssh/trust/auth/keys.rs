@@ -15,7 +15,7 @@ use super::candidates::{Candidate, SignedBy};
 use super::key_file::{self, KeyFile, KeyProblem, Secret};
 use super::offer::Offer;
 use super::signers::{Asked, FileSigner, FileSignerError, OnlyAsking};
-use super::{ANSWER_LIMIT, Attendance, AuthError, Login, Outcome, within};
+use super::{ANSWER_LIMIT, AuthError, Login, LoginKind, Outcome, within};
 use crate::openssh::prompt::PromptError;
 use crate::printable::{Lines, printable};
 
@@ -64,7 +64,7 @@ impl<H: Handler> Login<'_, H> {
             Ok(answer) => {
                 let outcome = self.judge_key(&what, &offer, answer)?;
                 if offer.is_security_key() && !matches!(outcome, Outcome::GoOn) {
-                    self.attendance = Attendance::Person;
+                    self.kind = LoginKind::Interactive;
                 }
                 Ok(outcome)
             }

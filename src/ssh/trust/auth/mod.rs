@@ -38,18 +38,18 @@ pub(crate) struct Authenticated {
     /// wanted several.
     pub(crate) method: String,
     /// Whether the next login will need a person again.
-    pub(crate) attendance: Attendance,
+    pub(crate) kind: LoginKind,
 }
 
 /// Whether a person had to take part in a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attendance {
+pub(crate) enum LoginKind {
     /// Nobody, or only for a passphrase, which is not needed again: the next session can log in by
     /// itself.
     Unattended,
     /// Somebody typed a password or an answer, or touched a security key. The next login needs
     /// them again and must not be tried without them.
-    Person,
+    Interactive,
 }
 
 /// What came of one attempt.
@@ -88,7 +88,7 @@ struct Login<'a, H: Handler> {
     tried: Vec<Tried>,
     /// How often the server refused us.
     failures: usize,
-    attendance: Attendance,
+    kind: LoginKind,
     /// Whether something would have been tried, had there been a person to ask.
     person_missing: bool,
     /// The keys that are left to try; `None` before they have been looked for.
@@ -129,7 +129,7 @@ pub(crate) async fn authenticate<H: Handler>(
         accepted: Vec::new(),
         tried: Vec::new(),
         failures: 0,
-        attendance: Attendance::Unattended,
+        kind: LoginKind::Unattended,
         person_missing: false,
         candidates: None,
         agent: None,
@@ -157,7 +157,7 @@ impl<H: Handler> Login<'_, H> {
                 None => return Err(self.refused()),
             };
         }
-        Ok(Authenticated { method: self.accepted.join(" and "), attendance: self.attendance })
+        Ok(Authenticated { method: self.accepted.join(" and "), kind: self.kind })
     }
 
     /// The first method in our order that the server takes and that we have something left for.

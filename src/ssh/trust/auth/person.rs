@@ -3,7 +3,7 @@
 use russh::client::{AuthResult, Handler, KeyboardInteractiveAuthResponse as Response, Prompt};
 use tokio::time::timeout;
 
-use super::{ANSWER_LIMIT, Attendance, AuthError, Login, Outcome, within};
+use super::{ANSWER_LIMIT, AuthError, Login, LoginKind, Outcome, within};
 use crate::openssh::prompt::PromptError;
 use crate::printable::{Lines, printable};
 
@@ -14,7 +14,7 @@ impl<H: Handler> Login<'_, H> {
         let question = format!("{again}{}'s password: ", self.account());
         let answer = self.prompter.secret(&question).await;
         let password = answer.map_err(|e| self.given_up(&e))?;
-        self.attendance = Attendance::Person;
+        self.kind = LoginKind::Interactive;
         let request = self.handle.authenticate_password(&self.config.user, password.as_str());
         // The server may ask for a second factor on a telephone meanwhile.
         let _waiting = self.prompter.asked_elsewhere();
@@ -79,7 +79,7 @@ impl<H: Handler> Login<'_, H> {
             };
             let answer = answer.map_err(|e| self.given_up(&e))?;
             answers.push(answer.as_str().to_owned());
-            self.attendance = Attendance::Person;
+            self.kind = LoginKind::Interactive;
         }
         Ok(answers)
     }

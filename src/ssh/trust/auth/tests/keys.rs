@@ -18,7 +18,7 @@ async fn keys_are_tried_in_their_order_and_none_twice() {
     let script = Script::new([Step::Key(b.clone())]);
     let done = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
     let done = done.expect("b is accepted");
-    assert_eq!(done.attendance, Attendance::Unattended);
+    assert_eq!(done.kind, LoginKind::Unattended);
     assert!(done.method.contains(&b.fingerprint(HashAlg::Sha256).to_string()), "{done}");
     assert_eq!(script.log(), ["none", "offer", "offer", "publickey ssh-ed25519"]);
 }
@@ -32,7 +32,7 @@ async fn a_passphrase_is_asked_for_once_and_only_for_a_key_that_is_wanted() {
     let credentials = Credentials::default();
     let prompter = Prompter::scripted(&["wrong", "open sesame"]);
     let done = place.login(&script, &credentials, &prompter).await.expect("unlocked");
-    assert_eq!(done.attendance, Attendance::Unattended);
+    assert_eq!(done.kind, LoginKind::Unattended);
     let asked = prompter.asked();
     assert_eq!(asked.len(), 2, "{asked:?}");
     assert!(asked.iter().all(|q| q.contains("wanted") && !q.contains("unwanted")), "{asked:?}");

@@ -86,7 +86,7 @@ fn tried(error: &AuthError) -> &[Tried] {
 async fn a_server_may_let_everybody_in() {
     let script = Script::new([Step::Open]);
     let told = Place::new().login(&script, &Credentials::default(), &Prompter::nobody()).await;
-    assert_eq!(told.expect("open").attendance, Attendance::Unattended);
+    assert_eq!(told.expect("open").kind, LoginKind::Unattended);
     assert_eq!(script.log(), ["none"]);
 }
 
@@ -97,7 +97,7 @@ async fn a_password_is_asked_for_three_times() {
     let prompter = Prompter::scripted(&["a", "b", "right"]);
     let told = place.login(&script, &Credentials::default(), &prompter).await;
     let done = told.expect("the third was right");
-    assert_eq!((done.method.as_str(), done.attendance), ("password", Attendance::Person));
+    assert_eq!((done.method.as_str(), done.kind), ("password", LoginKind::Interactive));
     assert!(prompter.asked()[0].contains("me@host.example"), "{:?}", prompter.asked());
 
     let prompter = Prompter::scripted(&["a", "b", "c", "right"]);
@@ -130,7 +130,7 @@ async fn the_servers_questions_are_shown_as_its_own_and_escaped() {
     let script = Script::new([Step::Questions(&[("Code\x1b[2J: ", "123"), ("PIN: ", "9")])]);
     let prompter = Prompter::scripted(&["123", "9"]);
     let told = place.login(&script, &Credentials::default(), &prompter).await;
-    assert_eq!(told.expect("answered").attendance, Attendance::Person);
+    assert_eq!(told.expect("answered").kind, LoginKind::Interactive);
     let asked = prompter.asked();
     assert_eq!(asked.len(), 2);
     assert!(
@@ -161,7 +161,7 @@ async fn questions_without_a_prompt_need_an_attended_login_but_no_answer() {
     let script = Script::new([Step::Questions(&[])]);
     let prompter = Prompter::scripted(&[]);
     let told = Place::new().login(&script, &Credentials::default(), &prompter).await;
-    assert_eq!(told.expect("nothing to answer").attendance, Attendance::Unattended);
+    assert_eq!(told.expect("nothing to answer").kind, LoginKind::Unattended);
 }
 
 #[tokio::test]
@@ -172,12 +172,12 @@ async fn a_server_may_want_two_methods_or_two_keys() {
     let script = Script::new([Step::Key(a.clone()), Step::Password("p")]);
     let prompter = Prompter::scripted(&["p"]);
     let told = place.login(&script, &Credentials::default(), &prompter).await.expect("both");
-    assert_eq!(told.attendance, Attendance::Person);
+    assert_eq!(told.kind, LoginKind::Interactive);
     assert!(told.method.contains("publickey") && told.method.ends_with(" and password"), "{told}");
 
     let script = Script::new([Step::Key(a), Step::Key(b)]);
     let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
-    assert_eq!(told.expect("both keys").attendance, Attendance::Unattended);
+    assert_eq!(told.expect("both keys").kind, LoginKind::Unattended);
     assert_eq!(script.log().iter().filter(|m| m.starts_with("publickey")).count(), 2);
 }
 

@@ -151,7 +151,7 @@ async fn keys_of_each_type_and_format() {
         let prompter = Prompter::scripted(&["open sesame"]);
         let credentials = Credentials::default();
         let done = sshd.login(&place, &credentials, &prompter).await.expect(name);
-        assert_eq!(done.attendance, Attendance::Unattended);
+        assert_eq!(done.kind, LoginKind::Unattended);
         let asked = usize::from(args.contains(&"open sesame"));
         assert_eq!(prompter.asked().len(), asked, "{name}");
         sshd.login(&place, &credentials, &Prompter::nobody()).await.expect("kept");

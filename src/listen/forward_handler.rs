@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
-use super::door::{Accepted, Door};
-use super::road::{self, RealRoad, Road};
+use super::connect::{self, Connect, Outbound};
+use super::handler::{Accepted, Handler};
 use crate::request::{Protocol, Request};
 use crate::stream::Client as _;
 use crate::target::Target;
@@ -15,15 +15,15 @@ use crate::target::Target;
 /// Where the clients of a forward come in (`-L`, and `-R` with a target). One door serves any number
 /// of listeners.
 #[derive(Debug)]
-pub struct ForwardDoor<R = RealRoad> {
-    road: R,
+pub struct ForwardHandler<R = Outbound> {
+    connect: R,
     target: Target,
 }
 
-impl<R: Road> ForwardDoor<R> {
+impl<R: Connect> ForwardHandler<R> {
     /// A door that leads to `target` over `road`.
-    pub fn new(road: R, target: Target) -> Self {
-        Self { road, target }
+    pub fn new(connect: R, target: Target) -> Self {
+        Self { connect, target }
     }
 
     /// Where it leads to.
@@ -37,24 +37,24 @@ impl<R: Road> ForwardDoor<R> {
         let request = Request { listener, protocol: Protocol::Forward, source, user: None, target };
         let dialled = tokio::select! {
             biased;
-            dialled = road::dial(&self.road, &request) => dialled,
+            dialled = connect::dial(&self.connect, &request) => dialled,
             () = stream.gone() => {
                 debug!(target = %self.target, "the client left while dialling");
                 return;
             }
         };
         match dialled {
-            Ok(connected) => self.road.relay(stream, Bytes::new(), connected.channel).await,
+            Ok(connected) => self.connect.relay(stream, Bytes::new(), connected.channel).await,
             Err(failure) => {
                 let (listener, target) = (&request.listener, &self.target);
-                info!("{listener} to {target}: {}", road::in_a_line(&failure));
+                info!("{listener} to {target}: {}", connect::in_a_line(&failure));
                 stream.reset();
             }
         }
     }
 }
 
-impl<R: Road> Door for ForwardDoor<R> {
+impl<R: Connect> Handler for ForwardHandler<R> {
     async fn serve(self: Arc<Self>, accepted: Accepted, _: CancellationToken) {
         self.serve_client(accepted).await;
     }
@@ -75,25 +75,25 @@ mod tests {
     use super::*;
     use crate::destination::Destination;
     use crate::dial::DialError;
-    use crate::listen::testing::{Outcome, TestRoad, read_to_end};
+    use crate::listen::testing::{Outcome, TestConnect, read_to_end};
     use crate::request::Source;
 
-    async fn client(road: TestRoad) -> (TcpStream, JoinHandle<()>) {
+    async fn client(connect: TestConnect) -> (TcpStream, JoinHandle<()>) {
         let target = Destination::parse("db.example:5432", None).expect("good").into();
-        let door = Arc::new(ForwardDoor::new(road, target));
+        let handler = Arc::new(ForwardHandler::new(connect, target));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let address = listener.local_addr().expect("bound");
         let client = TcpStream::connect(address).await.expect("it listens");
         let (stream, source) = listener.accept().await.expect("a client");
         let source = Source::Tcp(source);
         let accepted = Accepted { stream: stream.into(), source, listener: "test:1".into() };
-        (client, tokio::spawn(door.serve(accepted, CancellationToken::new())))
+        (client, tokio::spawn(handler.serve(accepted, CancellationToken::new())))
     }
 
     #[tokio::test]
     async fn its_clients_are_led_to_the_target_at_once() {
-        let (road, mut dialled) = TestRoad::new(Outcome::Connect);
-        let (mut client, task) = client(road).await;
+        let (connect, mut dialled) = TestConnect::new(Outcome::Connect);
+        let (mut client, task) = client(connect).await;
         let dialled = dialled.recv().await.expect("a dial");
         assert_eq!(dialled.request.target.to_string(), "db.example:5432");
         assert_eq!(dialled.request.protocol, Protocol::Forward);
@@ -111,7 +111,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_target_that_cannot_be_had_is_a_reset() {
-        let (mut client, task) = client(TestRoad::failing(DialError::ConnectionRefused)).await;
+        let (mut client, task) = client(TestConnect::failing(DialError::ConnectionRefused)).await;
         let error = client.read_u8().await.expect_err("no end");
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         task.await.expect("no panic");

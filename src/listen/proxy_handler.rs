@@ -7,13 +7,13 @@ use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::connect::{self, Connect, Outbound};
 use super::detect::{Detected, detect};
-use super::door::{Accepted, Door};
 use super::greeting::{GreetingLimits, Greetings};
+use super::handler::{Accepted, Handler};
 use super::http::{self, Visitor};
 use super::linger::linger;
 use super::proxy_auth::ProxyCredentials;
-use super::road::{self, RealRoad, Road};
 use super::socks::{self, SocksError};
 use super::stream::ClientStream;
 use crate::dial::{Connected, DialFailure};
@@ -21,8 +21,8 @@ use crate::request::Request;
 
 /// Where clients come in: every protocol on one socket. One door serves any number of listeners.
 #[derive(Debug)]
-pub struct FrontDoor<R = RealRoad> {
-    road: R,
+pub struct ProxyHandler<R = Outbound> {
+    connect: R,
     credentials: Option<Arc<ProxyCredentials>>,
     greetings: Greetings,
 }
@@ -48,14 +48,14 @@ enum Greeted {
     Over,
 }
 
-impl<R: Road> FrontDoor<R> {
+impl<R: Connect> ProxyHandler<R> {
     /// A door in front of `road`. With `credentials`, only those users are served.
     pub fn new(
-        road: R,
+        connect: R,
         credentials: Option<Arc<ProxyCredentials>>,
         limits: GreetingLimits,
     ) -> Self {
-        Self { road, credentials, greetings: Greetings::new(limits) }
+        Self { connect, credentials, greetings: Greetings::new(limits) }
     }
 
     /// The protocols that are spoken, as they are printed at start. SOCKS4 cannot carry a password.
@@ -69,7 +69,7 @@ impl<R: Road> FrontDoor<R> {
     async fn serve_client(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {
         let Accepted { stream, source, listener } = accepted;
         let mut client = BufReader::with_capacity(GREETING_BUFFER, stream);
-        let (seat, mut expiry) = self.greetings.enter();
+        let (slot, mut expiry) = self.greetings.enter();
         let greeted = tokio::select! {
             biased;
             greeted = self.greet(&mut client) => greeted,
@@ -81,23 +81,23 @@ impl<R: Road> FrontDoor<R> {
         };
         let tunnel = match greeted {
             Greeted::Socks(greeting) => {
-                drop(seat);
+                drop(slot);
                 greeting.serve(&self, client, listener, source).await
             }
             Greeted::Http => {
-                let visitor = Visitor { client, listener, source, seat, expiry };
+                let visitor = Visitor { client, listener, source, slot, expiry };
                 // Boxed, so that the state of HTTP does not weigh on every relay.
                 Box::pin(http::serve(self.clone(), visitor, shutdown)).await
             }
             Greeted::Refused => {
-                drop(seat);
+                drop(slot);
                 linger(client).await;
                 None
             }
             Greeted::Over => None,
         };
         if let Some(Tunnel { client, early, channel }) = tunnel {
-            self.road.relay(client, early, channel).await;
+            self.connect.relay(client, early, channel).await;
         }
     }
 
@@ -110,11 +110,11 @@ impl<R: Road> FrontDoor<R> {
         &self,
         request: &Request,
     ) -> Result<Connected<R::Channel>, DialFailure> {
-        road::dial(&self.road, request).await
+        connect::dial(&self.connect, request).await
     }
 
     pub(crate) fn stream(&self, channel: R::Channel) -> R::Stream {
-        self.road.stream(channel)
+        self.connect.stream(channel)
     }
 
     /// Reads what the client wants, up to the first byte of an HTTP request. A refusal has been
@@ -143,7 +143,7 @@ impl<R: Road> FrontDoor<R> {
     }
 }
 
-impl<R: Road> Door for FrontDoor<R> {
+impl<R: Connect> Handler for ProxyHandler<R> {
     /// After `shutdown` a connection in greeting is closed, an HTTP connection finishes the request
     /// it is at, and a relay goes on.
     async fn serve(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {

@@ -6,7 +6,7 @@ use super::{Pool, lock};
 
 /// How soon a server can carry a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Availability {
     /// At once: it has a session that takes channels.
     Ready,
     /// It has none, and one may be had soon.
@@ -18,7 +18,7 @@ pub enum Standing {
 /// What the sessions to a server carry together. The fewer the better, first of all those that move
 /// something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Burden {
+pub struct PoolLoad {
     /// Channels that moved anything lately, or that are being opened.
     pub active: usize,
     /// All channels.
@@ -27,12 +27,12 @@ pub struct Burden {
 
 impl Pool {
     /// How soon it can carry a request.
-    pub fn standing(&self) -> Standing {
+    pub fn availability(&self) -> Availability {
         let ready = lock(&self.0.sessions).iter().any(|session| session.is_ready());
         match (ready, lock(&self.0.status).down) {
-            (true, _) => Standing::Ready,
-            (false, false) => Standing::Pending,
-            (false, true) => Standing::Down,
+            (true, _) => Availability::Ready,
+            (false, false) => Availability::Pending,
+            (false, true) => Availability::Down,
         }
     }
 
@@ -49,11 +49,11 @@ impl Pool {
     }
 
     /// What its sessions carry.
-    pub fn burden(&self) -> Burden {
+    pub fn load(&self) -> PoolLoad {
         let sessions = lock(&self.0.sessions);
-        sessions.iter().fold(Burden::default(), |sum, session| {
+        sessions.iter().fold(PoolLoad::default(), |sum, session| {
             let load = session.load();
-            Burden {
+            PoolLoad {
                 active: sum.active + load.active() + load.opening(),
                 channels: sum.channels + load.channels(),
             }

@@ -170,7 +170,7 @@ async fn a_flood_of_greetings_ends_the_oldest() {
         let (mut client, task) = house.client().await;
         client.write_all(start).await.expect("sent");
         flood.push((client, task));
-        // A task takes its seat when it first runs.
+        // A task takes its slot when it first runs.
         tokio::task::yield_now().await;
     }
     for (_, task) in flood.drain(..2) {
@@ -212,7 +212,7 @@ async fn shutdown_ends_greetings_and_leaves_relays() {
 async fn with_a_password_only_its_users_come_in() {
     let limits = GreetingLimits::default();
     let mut house = House::with(Outcome::Connect, Some(credentials()), limits).await;
-    assert_eq!(house.door.protocols(), "socks5 http");
+    assert_eq!(house.handler.protocols(), "socks5 http");
     assert_eq!(house.ask(SOCKS4).await, b"\0\x5b\0\0\0\0\0\0");
     assert_eq!(house.ask(SOCKS5).await, b"\x05\xff");
     let wrong = b"\x05\x01\x02\x01\x03ada\x05wrong";

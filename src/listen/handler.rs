@@ -9,7 +9,7 @@ use super::stream::ClientStream;
 use crate::request::Source;
 
 /// Serves the clients of a listener: a proxy, or a forward.
-pub trait Door: Send + Sync + 'static {
+pub trait Handler: Send + Sync + 'static {
     /// Serves one client until its connection is over. After `shutdown` it comes to an end that loses
     /// nothing. Dropping the future ends it where it is.
     fn serve(

@@ -6,12 +6,12 @@ use crate::openssh::client_config::RekeyLimit;
 
 /// How long a session serves: the keys are not renewed from our side, so it is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wear {
+pub(crate) struct Lifespan {
     pub(crate) bytes: u64,
     pub(crate) age: Duration,
 }
 
-impl Wear {
+impl Lifespan {
     /// As `RekeyLimit` says, within reason: a session costs a login.
     pub(crate) fn of(limit: &RekeyLimit) -> Self {
         let bytes = limit.bytes.unwrap_or(MAX_BYTES).clamp(MIN_BYTES, MAX_BYTES);
@@ -19,7 +19,7 @@ impl Wear {
     }
 }
 
-impl Default for Wear {
+impl Default for Lifespan {
     fn default() -> Self {
         Self::of(&RekeyLimit::default())
     }

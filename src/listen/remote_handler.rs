@@ -6,9 +6,9 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::door::{Accepted, Door};
-use super::front_door::FrontDoor;
-use super::road::{self, RealRoad, Road};
+use super::connect::{self, Connect, Outbound};
+use super::handler::{Accepted, Handler};
+use super::proxy_handler::ProxyHandler;
 use super::stream::ClientStream;
 use crate::dial::DialError;
 use crate::relay::Relayer;
@@ -18,26 +18,26 @@ use crate::target::Target;
 
 /// What serves the connections of a listener on the server.
 #[derive(Clone, Debug)]
-pub enum RemoteDoor {
+pub enum RemoteHandler {
     /// They are led to one target.
     Fixed {
         /// Where it leads.
         target: Target,
         /// The way there.
-        road: RealRoad,
+        connect: Outbound,
     },
     /// They find a proxy, and say themselves where they want to go.
     Proxy {
         /// What serves them.
-        door: Arc<FrontDoor>,
+        handler: Arc<ProxyHandler>,
         /// Carries their bytes to it.
         relayer: Relayer,
     },
 }
 
-impl RemoteDoor {
+impl RemoteHandler {
     /// Serves one connection until it is over; `listener` is where it came in, as the rules and the
-    /// log name it. `shutdown` as with [`Door::serve`].
+    /// log name it. `shutdown` as with [`Handler::serve`].
     pub async fn serve(
         self,
         forwarded: Forwarded,
@@ -46,14 +46,14 @@ impl RemoteDoor {
     ) {
         let source = forwarded.origin().map_or(Source::Unix, Source::Tcp);
         match self {
-            Self::Fixed { target, road } => {
+            Self::Fixed { target, connect } => {
                 let protocol = Protocol::Forward;
                 let request = Request { listener, protocol, source, user: None, target };
-                lead(&road, request, forwarded).await;
+                lead(&connect, request, forwarded).await;
             }
-            Self::Proxy { door, relayer } => {
+            Self::Proxy { handler, relayer } => {
                 let stream = ClientStream::Channel(relayer.pipe(forwarded.accept().await));
-                door.serve(Accepted { stream, source, listener }, shutdown).await;
+                handler.serve(Accepted { stream, source, listener }, shutdown).await;
             }
         }
     }
@@ -61,15 +61,15 @@ impl RemoteDoor {
 
 /// Dials the target first: until the connection is taken, nothing arrives on it that somebody would
 /// have to keep, and the server tells its client of a failure by closing at once.
-async fn lead(road: &RealRoad, request: Request, forwarded: Forwarded) {
-    match road::dial(road, &request).await {
+async fn lead(connect: &Outbound, request: Request, forwarded: Forwarded) {
+    match connect::dial(connect, &request).await {
         Ok(connected) => {
-            let client = ClientStream::Channel(road.relayer.pipe(forwarded.accept().await));
-            road.relay(client, Bytes::new(), connected.channel).await;
+            let client = ClientStream::Channel(connect.relayer.pipe(forwarded.accept().await));
+            connect.relay(client, Bytes::new(), connected.channel).await;
         }
         Err(failure) => {
             let Request { listener, target, .. } = &request;
-            info!("{listener} to {target}: {}", road::in_a_line(&failure));
+            info!("{listener} to {target}: {}", connect::in_a_line(&failure));
             forwarded.refuse(refusal(&failure.error)).await;
         }
     }

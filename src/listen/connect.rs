@@ -13,9 +13,9 @@ use crate::printable::{Lines, printable};
 use crate::relay::{Pipe, Relayer};
 use crate::request::Request;
 
-/// The way from a request to its target. [`RealRoad`] is the one that leads somewhere; the tests of the
+/// The way from a request to its target. [`Outbound`] is the one that leads somewhere; the tests of the
 /// protocols have their own.
-pub trait Road: Send + Sync + 'static {
+pub trait Connect: Send + Sync + 'static {
     /// A confirmed connection to the target. Dropping it closes it.
     type Channel: Send + 'static;
     /// A channel as a byte stream.
@@ -45,7 +45,7 @@ pub trait Road: Send + Sync + 'static {
 
 /// The road by the rules, or by what a forward fixes: over SSH servers, or direct.
 #[derive(Clone, Debug)]
-pub struct RealRoad {
+pub struct Outbound {
     /// Opens channels.
     pub dialer: Dialer,
     /// Who says which way they go.
@@ -54,7 +54,7 @@ pub struct RealRoad {
     pub relayer: Relayer,
 }
 
-impl Road for RealRoad {
+impl Connect for Outbound {
     type Channel = Channel;
     type Stream = Pipe;
 
@@ -73,12 +73,12 @@ impl Road for RealRoad {
 }
 
 /// Dials, with one line in the log for what came of it.
-pub(super) async fn dial<R: Road>(
-    road: &R,
+pub(super) async fn dial<R: Connect>(
+    connect: &R,
     request: &Request,
 ) -> Result<Connected<R::Channel>, DialFailure> {
     let Request { protocol, target, .. } = request;
-    let result = road.dial(request).await;
+    let result = connect.dial(request).await;
     match &result {
         Ok(Connected { way, .. }) => debug!(%protocol, %target, %way, "connected"),
         Err(DialFailure { error, way }) => {
