@@ -6,10 +6,10 @@ pub(crate) mod prompt;
 pub(crate) mod server_name;
 
 pub use client_config::{
-    AddressFamily, Algorithms, AuthMethod, ClientConfig, ConfigError, ConfigSource,
-    ConfiguredForwards, IdentityAgent, IdentityFile, IdentityOrigin, InvalidJumpList, Jump,
-    JumpList, NoneAvailable, Origin, RekeyLimit, SshOptions, StrictHostKeyChecking, Switch,
-    UpdateHostKeys, Way,
+    AddressFamily, Algorithms, AuthConfig, AuthMethod, ClientConfig, ConfigError, ConfigSource,
+    ConfiguredForwards, HostKeyConfig, IdentityAgent, IdentityFile, IdentityOrigin,
+    InvalidJumpList, Jump, JumpList, NoneAvailable, Origin, ReachConfig, RekeyLimit, SessionConfig,
+    SshOptions, StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
 };
 pub use prompt::{PromptError, Prompter};
 pub use server_name::{InvalidServerName, ServerName};

@@ -221,9 +221,9 @@ fn server_config() -> Arc<server::Config> {
 fn any_host_key() -> HostKeyPolicy {
     let name = "me@host.example".parse().expect("a name");
     let (mut config, _) = ClientConfig::without_ssh(&name, &SshOptions::default()).expect("plain");
-    config.strict_host_key_checking = StrictHostKeyChecking::No;
-    config.user_known_hosts_files = vec!["/dev/null".into()];
-    config.global_known_hosts_files.clear();
+    config.host_keys.strict_host_key_checking = StrictHostKeyChecking::No;
+    config.host_keys.user_known_hosts_files = vec!["/dev/null".into()];
+    config.host_keys.global_known_hosts_files.clear();
     HostKeyPolicy::new(&config, &Prompter::nobody())
 }
 

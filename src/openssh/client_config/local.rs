@@ -79,7 +79,7 @@ impl Local {
             'd' => self.home.as_ref()?.to_str()?.into(),
             'h' => config.host_name.clone(),
             'i' => self.uid.to_string(),
-            'k' => config.host_key_alias.clone().unwrap_or_else(|| config.name.clone()),
+            'k' => config.host_keys.host_key_alias.clone().unwrap_or_else(|| config.name.clone()),
             'L' => self.host.split('.').next().unwrap_or_default().into(),
             'l' => self.host.clone(),
             'n' => config.name.clone(),

@@ -11,6 +11,7 @@ use super::server_name::ServerName;
 mod algorithms;
 mod connection;
 mod forwards;
+mod groups;
 mod local;
 mod parse;
 mod query;
@@ -23,6 +24,7 @@ mod unhonoured;
 pub use algorithms::{Algorithms, NoneAvailable};
 pub use connection::{InvalidJumpList, Jump, JumpList, Origin, RekeyLimit, Way};
 pub use forwards::ConfiguredForwards;
+pub use groups::{AuthConfig, HostKeyConfig, ReachConfig, SessionConfig};
 
 pub(crate) use algorithms::{HostKeyOrder, HostKeyTypes};
 pub(crate) use signatures::SIGNATURES;
@@ -67,78 +69,19 @@ pub struct ClientConfig {
     pub port: u16,
     /// The user to log in as (`User`).
     pub user: String,
-    /// Private keys to try, in their order (`IdentityFile`, `-i`).
-    pub identity_files: Vec<IdentityFile>,
-    /// User certificates to try (`CertificateFile`). When there are none, those beside the identity
-    /// files (`-cert.pub`) are.
-    pub certificate_files: Vec<PathBuf>,
-    /// Whether the agent's keys are tried only when they belong to an identity file
-    /// (`IdentitiesOnly`).
-    pub identities_only: Switch,
-    /// The signature algorithms that keys are tried with, by their names and in the order of
-    /// preference (`PubkeyAcceptedAlgorithms`).
-    pub pubkey_accepted_algorithms: Vec<String>,
     /// RSA keys with fewer bits do not count, the server's or our own; 1024 by default
     /// (`RequiredRSASize`).
     pub required_rsa_size: u32,
-    /// The agent to ask (`IdentityAgent`).
-    pub identity_agent: IdentityAgent,
-    /// Where host keys are on record; new ones go to the first (`UserKnownHostsFile`).
-    pub user_known_hosts_files: Vec<PathBuf>,
-    /// Where the system keeps host keys; never written (`GlobalKnownHostsFile`).
-    pub global_known_hosts_files: Vec<PathBuf>,
-    /// The name to look up in those files instead of the host's (`HostKeyAlias`).
-    pub host_key_alias: Option<String>,
-    /// What to do about a host key that is not on record (`StrictHostKeyChecking`).
-    pub strict_host_key_checking: StrictHostKeyChecking,
-    /// Whether names are hashed when they are put on record (`HashKnownHosts`).
-    pub hash_known_hosts: Switch,
-    /// Whether the record follows the keys that a server announces (`UpdateHostKeys`).
-    pub update_host_keys: UpdateHostKeys,
-    /// Files of keys that no server may show (`RevokedHostKeys`).
-    pub revoked_host_keys: Vec<PathBuf>,
-    /// The signatures that count under a host certificate (`CASignatureAlgorithms`); `None` is
-    /// OpenSSH's default, which has no SHA-1.
-    pub ca_signature_algorithms: Option<Vec<String>>,
-    /// How long connecting and the handshake may take; `None` is the caller's default
-    /// (`ConnectTimeout`).
-    pub connect_timeout: Option<Duration>,
-    /// How often a silent server is probed; `None` is the caller's default
-    /// (`ServerAliveInterval`, whose 0 is "never" to `ssh`).
-    pub server_alive_interval: Option<Duration>,
-    /// After how many probes without an answer the server is lost, 3 by default
-    /// (`ServerAliveCountMax`).
-    pub server_alive_count_max: u32,
-    /// How to get there (`ProxyJump`, `ProxyCommand`).
-    pub way: Way,
-    /// Where connections come from (`BindAddress`, `BindInterface`).
-    pub origin: Origin,
-    /// How often to try, a second apart, before it counts as a failure; 1 by default
-    /// (`ConnectionAttempts`).
-    pub connection_attempts: u32,
-    /// Whether the system looks after silent connections (`TCPKeepAlive`).
-    pub tcp_keep_alive: Switch,
+    /// How to get there.
+    pub reach: ReachConfig,
+    /// How to prove who we are.
+    pub auth: AuthConfig,
+    /// How the server proves who it is.
+    pub host_keys: HostKeyConfig,
     /// What to offer in the key exchange (`KexAlgorithms`, `Ciphers`, `MACs`, `HostKeyAlgorithms`).
     pub algorithms: Algorithms,
-    /// Whether data is compressed (`Compression`, `-C`).
-    pub compression: Switch,
-    /// How long the keys of a session serve (`RekeyLimit`).
-    pub rekey_limit: RekeyLimit,
-    /// Which addresses of the server are tried (`AddressFamily`).
-    pub address_family: AddressFamily,
-    /// Whether nobody may be asked anything (`BatchMode`).
-    pub batch_mode: Switch,
-    /// Whether keys are tried (`PubkeyAuthentication`).
-    pub pubkey_authentication: Switch,
-    /// Whether questions of the server are answered (`KbdInteractiveAuthentication`).
-    pub kbd_interactive_authentication: Switch,
-    /// Whether a password is tried (`PasswordAuthentication`).
-    pub password_authentication: Switch,
-    /// The methods in the order to try them (`PreferredAuthentications`); those that we do not
-    /// know are left out.
-    pub preferred_authentications: Vec<AuthMethod>,
-    /// How often a password is asked for, 3 by default (`NumberOfPasswordPrompts`).
-    pub number_of_password_prompts: u32,
+    /// What a session is like.
+    pub session: SessionConfig,
     /// The forwards that the configuration sets (`LocalForward` and its like).
     pub forwards: ConfiguredForwards,
 }

@@ -10,8 +10,9 @@ use super::settings::{Settings, invalid};
 use super::signatures;
 use super::unhonoured;
 use super::{
-    AddressFamily, AuthMethod, ClientConfig, ConfigError, ConfiguredForwards, IdentityAgent,
-    IdentityFile, IdentityOrigin, SshOptions, StrictHostKeyChecking, Switch, UpdateHostKeys,
+    AddressFamily, AuthConfig, AuthMethod, ClientConfig, ConfigError, ConfiguredForwards,
+    HostKeyConfig, IdentityAgent, IdentityFile, IdentityOrigin, ReachConfig, SessionConfig,
+    SshOptions, StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
 };
 use crate::openssh::server_name::ServerName;
 use crate::printable::{Lines, printable};
@@ -120,31 +121,38 @@ fn build(
         host_name: place.host_name,
         port: place.port,
         user: place.user,
-        identity_files: Vec::new(),
-        certificate_files: Vec::new(),
-        identities_only: settings.switch("identitiesonly", Switch::Off),
-        pubkey_accepted_algorithms: signatures::accepted(settings)?,
         required_rsa_size: settings.number("requiredrsasize", "RequiredRSASize", 1024)?,
-        identity_agent: identity_agent(settings.first("identityagent"), local),
-        user_known_hosts_files: settings.files("userknownhostsfile", local),
-        global_known_hosts_files: settings.files("globalknownhostsfile", local),
-        host_key_alias: settings.first("hostkeyalias").map(str::to_owned),
-        strict_host_key_checking: strict(settings.first("stricthostkeychecking"))?,
-        hash_known_hosts: settings.switch("hashknownhosts", Switch::Off),
-        update_host_keys: update_host_keys(settings)?,
-        revoked_host_keys: settings.files("revokedhostkeys", local),
-        ca_signature_algorithms: list(settings.first("casignaturealgorithms")),
+        reach: reach_config(settings, way)?,
+        auth: auth_config(settings, local)?,
+        host_keys: host_key_config(settings, local)?,
+        algorithms: algorithms::read(settings)?,
+        session: session_config(settings)?,
+        forwards: ConfiguredForwards::default(),
+    };
+    config.auth.identity_files = identity_files(settings, &options.identities, local, &config);
+    config.auth.certificate_files = certificate_files(settings, local, &config);
+    Ok(config)
+}
+
+fn reach_config(settings: &Settings, way: Way) -> Result<ReachConfig, ConfigError> {
+    Ok(ReachConfig {
         connect_timeout: settings.time("connecttimeout", "ConnectTimeout")?,
-        server_alive_interval: settings.time("serveraliveinterval", "ServerAliveInterval")?,
-        server_alive_count_max: settings.number("serveralivecountmax", "ServerAliveCountMax", 3)?,
         way,
         origin: connection::origin(settings),
         connection_attempts: settings.number("connectionattempts", "ConnectionAttempts", 1)?,
         tcp_keep_alive: settings.switch("tcpkeepalive", Switch::On),
-        algorithms: algorithms::read(settings)?,
-        compression: settings.switch("compression", Switch::Off),
-        rekey_limit: connection::rekey_limit(settings)?,
         address_family: family(settings.first("addressfamily"))?,
+    })
+}
+
+/// The key files follow, since their names have tokens of the rest.
+fn auth_config(settings: &Settings, local: &Local) -> Result<AuthConfig, ConfigError> {
+    Ok(AuthConfig {
+        identity_files: Vec::new(),
+        certificate_files: Vec::new(),
+        identities_only: settings.switch("identitiesonly", Switch::Off),
+        pubkey_accepted_algorithms: signatures::accepted(settings)?,
+        identity_agent: identity_agent(settings.first("identityagent"), local),
         batch_mode: settings.switch("batchmode", Switch::Off),
         pubkey_authentication: settings.switch("pubkeyauthentication", Switch::On),
         kbd_interactive_authentication: settings.switch("kbdinteractiveauthentication", Switch::On),
@@ -155,11 +163,29 @@ fn build(
             "NumberOfPasswordPrompts",
             3,
         )?,
-        forwards: ConfiguredForwards::default(),
-    };
-    config.identity_files = identity_files(settings, &options.identities, local, &config);
-    config.certificate_files = certificate_files(settings, local, &config);
-    Ok(config)
+    })
+}
+
+fn host_key_config(settings: &Settings, local: &Local) -> Result<HostKeyConfig, ConfigError> {
+    Ok(HostKeyConfig {
+        user_known_hosts_files: settings.files("userknownhostsfile", local),
+        global_known_hosts_files: settings.files("globalknownhostsfile", local),
+        host_key_alias: settings.first("hostkeyalias").map(str::to_owned),
+        strict_host_key_checking: strict(settings.first("stricthostkeychecking"))?,
+        hash_known_hosts: settings.switch("hashknownhosts", Switch::Off),
+        update_host_keys: update_host_keys(settings)?,
+        revoked_host_keys: settings.files("revokedhostkeys", local),
+        ca_signature_algorithms: list(settings.first("casignaturealgorithms")),
+    })
+}
+
+fn session_config(settings: &Settings) -> Result<SessionConfig, ConfigError> {
+    Ok(SessionConfig {
+        server_alive_interval: settings.time("serveraliveinterval", "ServerAliveInterval")?,
+        server_alive_count_max: settings.number("serveralivecountmax", "ServerAliveCountMax", 3)?,
+        compression: settings.switch("compression", Switch::Off),
+        rekey_limit: connection::rekey_limit(settings)?,
+    })
 }
 
 /// A connection without these would not be the one that was asked for.

@@ -99,7 +99,7 @@ fn with_options(options: &[&str]) -> SshOptions {
 }
 
 fn paths(config: &ClientConfig) -> Vec<&str> {
-    config.identity_files.iter().map(|f| f.path.to_str().expect("UTF-8")).collect()
+    config.auth.identity_files.iter().map(|f| f.path.to_str().expect("UTF-8")).collect()
 }
 
 #[test]
@@ -116,22 +116,22 @@ fn a_plain_host() {
             "/home/me/.ssh/id_ed25519_sk"
         ]
     );
-    assert!(config.identity_files.iter().all(|f| f.origin == IdentityOrigin::Default));
-    assert_eq!(config.identity_agent, IdentityAgent::Socket("/run/agent".into()));
-    assert_eq!(config.strict_host_key_checking, StrictHostKeyChecking::Ask);
-    assert_eq!(config.hash_known_hosts, Switch::On);
-    assert_eq!(config.connect_timeout, None);
-    assert_eq!(config.server_alive_interval, None);
-    assert_eq!(config.server_alive_count_max, 3);
-    assert_eq!(config.address_family, AddressFamily::Any);
-    assert_eq!(config.user_known_hosts_files.len(), 2);
+    assert!(config.auth.identity_files.iter().all(|f| f.origin == IdentityOrigin::Default));
+    assert_eq!(config.auth.identity_agent, IdentityAgent::Socket("/run/agent".into()));
+    assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::Ask);
+    assert_eq!(config.host_keys.hash_known_hosts, Switch::On);
+    assert_eq!(config.reach.connect_timeout, None);
+    assert_eq!(config.session.server_alive_interval, None);
+    assert_eq!(config.session.server_alive_count_max, 3);
+    assert_eq!(config.reach.address_family, AddressFamily::Any);
+    assert_eq!(config.host_keys.user_known_hosts_files.len(), 2);
     assert_eq!(
-        config.preferred_authentications,
+        config.auth.preferred_authentications,
         [AuthMethod::PublicKey, AuthMethod::KeyboardInteractive, AuthMethod::Password]
     );
-    assert!(config.pubkey_authentication.is_on() && !config.batch_mode.is_on());
-    assert_eq!((config.certificate_files.len(), config.required_rsa_size), (0, 1024));
-    assert_eq!(config.pubkey_accepted_algorithms.len(), 16);
+    assert!(config.auth.pubkey_authentication.is_on() && !config.auth.batch_mode.is_on());
+    assert_eq!((config.auth.certificate_files.len(), config.required_rsa_size), (0, 1024));
+    assert_eq!(config.auth.pubkey_accepted_algorithms.len(), 16);
 }
 
 #[test]
@@ -144,33 +144,40 @@ fn a_host_with_much_of_its_own() {
         paths(&config),
         ["/home/me/.ssh/id_bob_foo.example.real", "/tmp/with space/id", "/home/me/x_me_box_%_blue"]
     );
-    assert!(config.identity_files.iter().all(|f| f.origin == IdentityOrigin::Named));
-    assert_eq!(config.certificate_files, [Path::new("/home/me/my cert.pub")]);
-    assert_eq!(config.pubkey_accepted_algorithms, ["rsa-sha2-256", "ssh-ed25519"]);
+    assert!(config.auth.identity_files.iter().all(|f| f.origin == IdentityOrigin::Named));
+    assert_eq!(config.auth.certificate_files, [Path::new("/home/me/my cert.pub")]);
+    assert_eq!(config.auth.pubkey_accepted_algorithms, ["rsa-sha2-256", "ssh-ed25519"]);
     assert_eq!(config.required_rsa_size, 3072);
-    assert_eq!(config.identities_only, Switch::On);
-    assert_eq!(config.identity_agent, IdentityAgent::Socket("/home/me/agent".into()));
-    let known: Vec<_> = config.user_known_hosts_files.iter().map(|p| p.to_str()).collect();
+    assert_eq!(config.auth.identities_only, Switch::On);
+    assert_eq!(config.auth.identity_agent, IdentityAgent::Socket("/home/me/agent".into()));
+    let known: Vec<_> =
+        config.host_keys.user_known_hosts_files.iter().map(|p| p.to_str()).collect();
     assert_eq!(known, [Some("/home/me/.ssh/kh"), Some("/tmp/a b/kh"), Some("/home/me/z")]);
-    assert_eq!(config.global_known_hosts_files, [Path::new("/etc/x"), Path::new("/etc/y z")]);
-    assert_eq!(config.host_key_alias.as_deref(), Some("alias"));
-    assert_eq!(config.strict_host_key_checking, StrictHostKeyChecking::AcceptNew);
-    assert_eq!(config.hash_known_hosts, Switch::Off);
-    assert_eq!(config.connect_timeout, Some(Duration::from_secs(7)));
-    assert_eq!(config.server_alive_interval, Some(Duration::from_secs(120)));
-    assert_eq!(config.server_alive_count_max, 5);
-    assert_eq!(config.address_family, AddressFamily::Inet6);
-    assert!(config.batch_mode.is_on() && config.pubkey_authentication.is_on());
-    assert!(!config.password_authentication.is_on());
-    assert!(!config.kbd_interactive_authentication.is_on());
-    assert_eq!(config.preferred_authentications, [AuthMethod::Password, AuthMethod::PublicKey]);
-    assert_eq!(config.number_of_password_prompts, 1);
+    assert_eq!(
+        config.host_keys.global_known_hosts_files,
+        [Path::new("/etc/x"), Path::new("/etc/y z")]
+    );
+    assert_eq!(config.host_keys.host_key_alias.as_deref(), Some("alias"));
+    assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::AcceptNew);
+    assert_eq!(config.host_keys.hash_known_hosts, Switch::Off);
+    assert_eq!(config.reach.connect_timeout, Some(Duration::from_secs(7)));
+    assert_eq!(config.session.server_alive_interval, Some(Duration::from_secs(120)));
+    assert_eq!(config.session.server_alive_count_max, 5);
+    assert_eq!(config.reach.address_family, AddressFamily::Inet6);
+    assert!(config.auth.batch_mode.is_on() && config.auth.pubkey_authentication.is_on());
+    assert!(!config.auth.password_authentication.is_on());
+    assert!(!config.auth.kbd_interactive_authentication.is_on());
+    assert_eq!(
+        config.auth.preferred_authentications,
+        [AuthMethod::Password, AuthMethod::PublicKey]
+    );
+    assert_eq!(config.auth.number_of_password_prompts, 1);
 }
 
 #[test]
 fn the_agent_of_each_spelling() {
     let agent = |value: &str| {
-        parse(&format!("{PLAIN}identityagent {value}\n")).expect("readable").identity_agent
+        parse(&format!("{PLAIN}identityagent {value}\n")).expect("readable").auth.identity_agent
     };
     let socket = |path: &str| IdentityAgent::Socket(path.into());
     assert_eq!(agent("none"), IdentityAgent::None);
@@ -201,20 +208,20 @@ fn what_decides_about_host_keys() {
     let of = |lines: &str| parse(&format!("{PLAIN}{lines}")).expect("readable");
     let config = of("updatehostkeys ask\nrevokedhostkeys ~/revoked\nrequiredrsasize 3072\n\
                      casignaturealgorithms ssh-ed25519,rsa-sha2-512\n");
-    assert_eq!(config.update_host_keys, UpdateHostKeys::Ask);
-    assert_eq!(config.revoked_host_keys, [Path::new("/home/me/revoked")]);
+    assert_eq!(config.host_keys.update_host_keys, UpdateHostKeys::Ask);
+    assert_eq!(config.host_keys.revoked_host_keys, [Path::new("/home/me/revoked")]);
     assert_eq!(config.required_rsa_size, 3072);
     let names: Vec<String> = ["ssh-ed25519", "rsa-sha2-512"].map(Into::into).into();
-    assert_eq!(config.ca_signature_algorithms, Some(names));
-    assert_eq!(of("updatehostkeys true\n").update_host_keys, UpdateHostKeys::Yes);
-    assert_eq!(of("updatehostkeys false\n").update_host_keys, UpdateHostKeys::No);
-    assert!(of("revokedhostkeys none\n").revoked_host_keys.is_empty());
+    assert_eq!(config.host_keys.ca_signature_algorithms, Some(names));
+    assert_eq!(of("updatehostkeys true\n").host_keys.update_host_keys, UpdateHostKeys::Yes);
+    assert_eq!(of("updatehostkeys false\n").host_keys.update_host_keys, UpdateHostKeys::No);
+    assert!(of("revokedhostkeys none\n").host_keys.revoked_host_keys.is_empty());
 
     let config = defaults("foo", &SshOptions::default()).expect("plain");
-    assert_eq!(config.update_host_keys, UpdateHostKeys::Yes);
-    assert_eq!((config.required_rsa_size, config.ca_signature_algorithms), (1024, None));
+    assert_eq!(config.host_keys.update_host_keys, UpdateHostKeys::Yes);
+    assert_eq!((config.required_rsa_size, config.host_keys.ca_signature_algorithms), (1024, None));
     let config = defaults("foo", &with_options(&["UserKnownHostsFile=/tmp/x"])).expect("plain");
-    assert_eq!(config.update_host_keys, UpdateHostKeys::No);
+    assert_eq!(config.host_keys.update_host_keys, UpdateHostKeys::No);
 }
 
 #[test]
@@ -261,8 +268,8 @@ fn one_default_name_in_a_configuration_is_a_named_file() {
         .filter(|l| !l.starts_with("identityfile"))
         .fold(String::new(), |s, l| s + l + "\n");
     let config = parse(&(output + "identityfile ~/.ssh/id_rsa\n")).expect("readable");
-    assert_eq!(config.identity_files.len(), 1);
-    assert_eq!(config.identity_files[0].origin, IdentityOrigin::Named);
+    assert_eq!(config.auth.identity_files.len(), 1);
+    assert_eq!(config.auth.identity_files[0].origin, IdentityOrigin::Named);
 }
 
 #[test]
@@ -270,12 +277,12 @@ fn without_ssh_the_flags_and_the_defaults_count() {
     let config = defaults("Host.Example", &SshOptions::default()).expect("plain");
     assert_eq!((config.host_name.as_str(), config.port), ("host.example", 22));
     assert_eq!(config.user, "me");
-    assert_eq!(config.user_known_hosts_files[0], Path::new("/home/me/.ssh/known_hosts"));
-    assert_eq!(config.global_known_hosts_files[0], Path::new("/etc/ssh/ssh_known_hosts"));
-    assert_eq!(config.identity_files.len(), 5);
-    assert_eq!(config.identity_files[0].origin, IdentityOrigin::Default);
-    assert_eq!(config.strict_host_key_checking, StrictHostKeyChecking::Ask);
-    assert_eq!(config.hash_known_hosts, Switch::Off);
+    assert_eq!(config.host_keys.user_known_hosts_files[0], Path::new("/home/me/.ssh/known_hosts"));
+    assert_eq!(config.host_keys.global_known_hosts_files[0], Path::new("/etc/ssh/ssh_known_hosts"));
+    assert_eq!(config.auth.identity_files.len(), 5);
+    assert_eq!(config.auth.identity_files[0].origin, IdentityOrigin::Default);
+    assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::Ask);
+    assert_eq!(config.host_keys.hash_known_hosts, Switch::Off);
 
     let options = SshOptions {
         identities: vec!["k".into()],
@@ -292,10 +299,10 @@ fn without_ssh_the_flags_and_the_defaults_count() {
         ])
     };
     let config = defaults("them@host:1", &options).expect("readable");
-    assert_eq!(config.strict_host_key_checking, StrictHostKeyChecking::No);
-    assert_eq!(config.connect_timeout, Some(Duration::from_secs(90)));
-    assert_eq!(config.address_family, AddressFamily::Inet);
-    assert_eq!(config.user_known_hosts_files, [Path::new("/tmp/a b")]);
+    assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::No);
+    assert_eq!(config.reach.connect_timeout, Some(Duration::from_secs(90)));
+    assert_eq!(config.reach.address_family, AddressFamily::Inet);
+    assert_eq!(config.host_keys.user_known_hosts_files, [Path::new("/tmp/a b")]);
     assert_eq!((config.host_name.as_str(), config.port), ("host.lan", 2200));
     assert_eq!(config.user, "you");
     assert_eq!(paths(&config), ["k"]);
@@ -337,13 +344,16 @@ async fn the_ssh_of_this_machine() {
     assert_eq!((config.host_name.as_str(), config.user.as_str()), ("real.example", "ali"));
     assert_eq!(config.port, 1, "-o counts before the name, as with ssh");
     assert_eq!(paths(&config), ["/tmp/does not exist", "/tmp/a key"]);
-    assert_eq!(config.user_known_hosts_files, [Path::new("/tmp/a b"), Path::new("/tmp/c")]);
-    assert_eq!(config.strict_host_key_checking, StrictHostKeyChecking::AcceptNew);
-    assert_eq!(config.connect_timeout, Some(Duration::from_secs(9)));
-    assert_eq!(config.address_family, AddressFamily::Inet);
+    assert_eq!(
+        config.host_keys.user_known_hosts_files,
+        [Path::new("/tmp/a b"), Path::new("/tmp/c")]
+    );
+    assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::AcceptNew);
+    assert_eq!(config.reach.connect_timeout, Some(Duration::from_secs(9)));
+    assert_eq!(config.reach.address_family, AddressFamily::Inet);
 
     let (config, _) = ClientConfig::query(&name("jump"), &options).await.expect("ssh -G");
-    let Way::Jump(jump) = config.way else { panic!("no jump: {:?}", config.way) };
+    let Way::Jump(jump) = config.reach.way else { panic!("no jump: {:?}", config.reach.way) };
     assert_eq!(jump.last().0.host, "other");
     let flags = SshOptions {
         jumps: Some("a,b".parse().expect("two")),
@@ -353,15 +363,15 @@ async fn the_ssh_of_this_machine() {
         ..with_options(&["ProxyCommand=x", "RekeyLimit=2G 1h", "TCPKeepAlive=no"])
     };
     let (config, _) = ClientConfig::query(&name("jump"), &flags).await.expect("ssh -G");
-    let Way::Jump(jump) = &config.way else { panic!("no jump: {:?}", config.way) };
-    assert_eq!((jump.last().0.host.as_str(), config.compression), ("b", Switch::On));
+    let Way::Jump(jump) = &config.reach.way else { panic!("no jump: {:?}", config.reach.way) };
+    assert_eq!((jump.last().0.host.as_str(), config.session.compression), ("b", Switch::On));
     assert_eq!(config.algorithms.ciphers, [russh::cipher::AES_256_CTR]);
     assert_eq!(config.algorithms.macs.len(), 4, "nobody configured any");
     assert_eq!(
-        (config.origin, config.tcp_keep_alive),
+        (config.reach.origin, config.reach.tcp_keep_alive),
         (Origin::Address("::1".into()), Switch::Off)
     );
-    assert_eq!(config.rekey_limit.bytes, Some(2 << 30));
+    assert_eq!(config.session.rekey_limit.bytes, Some(2 << 30));
 
     let bad = with_options(&["NoSuchOption=1"]);
     let told = ClientConfig::query(&name("alias"), &bad).await;

@@ -46,7 +46,7 @@ impl Connector {
             host_key_certificates: Cow::Owned(offer.certificates),
             cipher: Cow::Owned(algorithms.ciphers.clone()),
             mac: Cow::Owned(algorithms.macs.clone()),
-            compression: match self.config.compression {
+            compression: match self.config.session.compression {
                 // The other form begins before the login, with whoever is there.
                 Switch::On => Cow::Borrowed(&[compression::ZLIB_LEGACY, compression::NONE]),
                 Switch::Off => Cow::Borrowed(&[compression::NONE]),

@@ -115,7 +115,7 @@ impl Connector {
 
     /// What carries the bytes to the server.
     async fn wire(&self) -> Result<(Wire, Option<CommandEnd>), ConnectError> {
-        match &self.config.way {
+        match &self.config.reach.way {
             Way::Direct => Ok((Wire::Tcp(self.reach().await?), None)),
             Way::Jump(jump) => Ok((self.jump(jump).await?, None)),
             Way::Command(command) => {
@@ -128,7 +128,7 @@ impl Connector {
 
     async fn reach(&self) -> Result<SshSocket, ConnectError> {
         let limit = self.connect_limit();
-        let mut left = self.config.connection_attempts.max(1);
+        let mut left = self.config.reach.connection_attempts.max(1);
         loop {
             let reached = timeout(limit, reach::connect_tcp(Reach::new(&self.config))).await;
             let error = match reached {
@@ -163,7 +163,7 @@ impl Connector {
 
     /// The server as a place, escaped.
     fn address(&self) -> String {
-        match &self.config.way {
+        match &self.config.reach.way {
             Way::Direct | Way::Jump(_) => {
                 let host = error::name(&self.config.host_name);
                 let port = self.config.port;
@@ -178,11 +178,11 @@ impl Connector {
     }
 
     fn connect_limit(&self) -> Duration {
-        self.config.connect_timeout.unwrap_or(CONNECT_TIMEOUT)
+        self.config.reach.connect_timeout.unwrap_or(CONNECT_TIMEOUT)
     }
 
     async fn command_failed(&self, error: ConnectError, end: &CommandEnd) -> ConnectError {
-        let Way::Command(command) = &self.config.way else { return error };
+        let Way::Command(command) = &self.config.reach.way else { return error };
         let Some((status, said)) = end.told().await else { return error };
         ConnectError::Command { command: error::name(command), status, said }
     }
@@ -231,7 +231,7 @@ impl Connector {
             Err(error) => return Err(with_last_words(error, &observed).await.into()),
         };
         let barrier = self.within("login", &observed, barrier(&handle)).await?;
-        let lifespan = Lifespan::of(&self.config.rekey_limit);
+        let lifespan = Lifespan::of(&self.config.session.rekey_limit);
         let session = Session::new(handle, observed, guard.disarm(), barrier, lifespan, window);
         Ok(Connected { session, login, took: begun.elapsed() })
     }
@@ -245,7 +245,8 @@ impl Connector {
         work: impl Future<Output = T>,
     ) -> Result<T, ConnectError> {
         let mut work = std::pin::pin!(work);
-        let limit = self.config.connect_timeout.unwrap_or(HANDSHAKE_TIMEOUT).max(MIN_HANDSHAKE);
+        let limit =
+            self.config.reach.connect_timeout.unwrap_or(HANDSHAKE_TIMEOUT).max(MIN_HANDSHAKE);
         loop {
             match timeout(limit, work.as_mut()).await {
                 Ok(done) => return Ok(done),
@@ -260,8 +261,8 @@ impl Connector {
 
     /// When a session to this server counts as dead.
     pub(crate) fn liveness(&self) -> Liveness {
-        let interval = self.config.server_alive_interval.unwrap_or(ALIVE_INTERVAL);
-        Liveness { interval, silence: interval * self.config.server_alive_count_max.max(1) }
+        let interval = self.config.session.server_alive_interval.unwrap_or(ALIVE_INTERVAL);
+        Liveness { interval, silence: interval * self.config.session.server_alive_count_max.max(1) }
     }
 
     /// Finds out how far away the server is, for as long as it is polled.

@@ -111,9 +111,9 @@ impl<'a> Reach<'a> {
         Self {
             host: &config.host_name,
             port: config.port,
-            family: config.address_family,
-            origin: &config.origin,
-            keep_alive: config.tcp_keep_alive,
+            family: config.reach.address_family,
+            origin: &config.reach.origin,
+            keep_alive: config.reach.tcp_keep_alive,
         }
     }
 }

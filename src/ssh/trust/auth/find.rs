@@ -23,7 +23,7 @@ impl<H: Handler> Login<'_, H> {
         }
         let (files, certificates) = self.load_files().await;
         let keys = self.ask_agent().await;
-        let only = self.config.identities_only;
+        let only = self.config.auth.identities_only;
         let found = candidates::in_order(&keys, &files, &certificates, only);
         let mut usable = Vec::with_capacity(found.len());
         for candidate in found {
@@ -81,7 +81,7 @@ impl<H: Handler> Login<'_, H> {
 
     async fn load_files(&mut self) -> (Vec<Arc<KeyFile>>, Vec<(PathBuf, Offer)>) {
         let (named, certificates) =
-            (self.config.identity_files.clone(), self.config.certificate_files.clone());
+            (self.config.auth.identity_files.clone(), self.config.auth.certificate_files.clone());
         let load = move || {
             let files: Vec<_> =
                 named.into_iter().map(|file| key_file::load(&file.path, file.origin)).collect();
@@ -122,7 +122,9 @@ impl<H: Handler> Login<'_, H> {
     }
 
     async fn ask_agent(&mut self) -> Vec<AgentIdentity> {
-        let IdentityAgent::Socket(socket) = &self.config.identity_agent else { return Vec::new() };
+        let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else {
+            return Vec::new();
+        };
         match Agent::connect(socket, self.handle.agent_session_binding()).await {
             Ok((agent, keys)) => {
                 self.agent = Some(agent);
@@ -137,7 +139,7 @@ impl<H: Handler> Login<'_, H> {
 
     /// Takes note of an agent that does not do its work; one that hangs is worth a warning.
     pub(super) fn agent_failed(&mut self, error: &AgentError) {
-        let IdentityAgent::Socket(socket) = &self.config.identity_agent else { return };
+        let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return };
         let shown = printable(&socket.to_string_lossy(), 200, Lines::One);
         if !error.is_absence() && self.credentials.first_warning(socket) {
             tracing::warn!("the agent at {shown} is passed over: {error}");

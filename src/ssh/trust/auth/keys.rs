@@ -219,7 +219,7 @@ impl<H: Handler> Login<'_, H> {
     ) -> Option<Arc<PrivateKey>> {
         let shown = printable(&path.to_string_lossy(), 200, Lines::One);
         let mut question = format!("Passphrase of the key {shown}: ");
-        for _ in 0..self.config.number_of_password_prompts {
+        for _ in 0..self.config.auth.number_of_password_prompts {
             let passphrase = match self.prompter.secret(&question).await {
                 Ok(passphrase) if passphrase.is_empty() => break,
                 Ok(passphrase) => passphrase,

@@ -119,7 +119,7 @@ pub(crate) async fn authenticate<H: Handler>(
     prompter: &Prompter,
 ) -> Result<Authenticated, AuthError> {
     let silent = prompter.silent();
-    let prompter = if config.batch_mode.is_on() { &silent } else { prompter };
+    let prompter = if config.auth.batch_mode.is_on() { &silent } else { prompter };
     let login = Login {
         handle,
         config,
@@ -162,7 +162,7 @@ impl<H: Handler> Login<'_, H> {
 
     /// The first method in our order that the server takes and that we have something left for.
     async fn next_method(&mut self) -> Result<Option<AuthMethod>, AuthError> {
-        for method in self.config.preferred_authentications.clone() {
+        for method in self.config.auth.preferred_authentications.clone() {
             if self.takes(method) && self.has_something_for(method).await? {
                 return Ok(Some(method));
             }
@@ -173,11 +173,15 @@ impl<H: Handler> Login<'_, H> {
     /// Whether the server takes the method, and the configuration lets us try it.
     fn takes(&self, method: AuthMethod) -> bool {
         let (kind, switch) = match method {
-            AuthMethod::PublicKey => (MethodKind::PublicKey, self.config.pubkey_authentication),
-            AuthMethod::KeyboardInteractive => {
-                (MethodKind::KeyboardInteractive, self.config.kbd_interactive_authentication)
+            AuthMethod::PublicKey => {
+                (MethodKind::PublicKey, self.config.auth.pubkey_authentication)
             }
-            AuthMethod::Password => (MethodKind::Password, self.config.password_authentication),
+            AuthMethod::KeyboardInteractive => {
+                (MethodKind::KeyboardInteractive, self.config.auth.kbd_interactive_authentication)
+            }
+            AuthMethod::Password => {
+                (MethodKind::Password, self.config.auth.password_authentication)
+            }
         };
         switch.is_on() && self.offered.contains(&kind)
     }
@@ -200,7 +204,7 @@ impl<H: Handler> Login<'_, H> {
     /// Whether a person who can be asked has not been asked often enough.
     fn person_has_attempts(&self) -> bool {
         let by_person = [AuthMethod::KeyboardInteractive, AuthMethod::Password];
-        let ours = &self.config.preferred_authentications;
+        let ours = &self.config.auth.preferred_authentications;
         by_person.into_iter().any(|m| ours.contains(&m) && self.takes(m) && self.has_attempts(m))
     }
 
@@ -210,7 +214,7 @@ impl<H: Handler> Login<'_, H> {
             AuthMethod::KeyboardInteractive => self.dialogues,
             AuthMethod::Password => self.passwords,
         };
-        used < self.config.number_of_password_prompts
+        used < self.config.auth.number_of_password_prompts
     }
 
     /// Takes note of the server's answer to an attempt by `method`.

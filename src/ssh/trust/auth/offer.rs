@@ -89,7 +89,7 @@ impl Offer {
         config: &ClientConfig,
         server: RsaSignatures,
     ) -> Result<Option<HashAlg>, String> {
-        let accepted = &config.pubkey_accepted_algorithms;
+        let accepted = &config.auth.pubkey_accepted_algorithms;
         match self.key() {
             KeyData::Rsa(key) => {
                 let (bits, least) = (key.key_size(), config.required_rsa_size);

@@ -35,7 +35,7 @@ impl<H: Handler> Login<'_, H> {
                 Ok(Response::Failure { remaining_methods, partial_success }) => {
                     if round == 0 {
                         // It has no question for us, and will not have one next time.
-                        self.dialogues = self.config.number_of_password_prompts;
+                        self.dialogues = self.config.auth.number_of_password_prompts;
                     }
                     let answer = AuthResult::Failure { remaining_methods, partial_success };
                     return self.judge(METHOD, Ok(answer));

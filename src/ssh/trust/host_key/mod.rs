@@ -91,27 +91,27 @@ pub(crate) enum Updates {
 impl HostKeyPolicy {
     /// For the server of `config`, looked up under `HostKeyAlias` where there is one.
     pub(crate) fn new(config: &ClientConfig, prompter: &Prompter) -> Self {
-        let (host, principal) = if let Some(alias) = &config.host_key_alias {
+        let (host, principal) = if let Some(alias) = &config.host_keys.host_key_alias {
             (HostLabel::of_alias(alias), alias.to_lowercase())
         } else {
             (HostLabel::new(&config.host_name, config.port), config.host_name.to_lowercase())
         };
-        let signatures = match &config.ca_signature_algorithms {
+        let signatures = match &config.host_keys.ca_signature_algorithms {
             Some(names) => names.clone(),
             None => SIGNATURES.map(str::to_owned).into(),
         };
         let prompter =
-            if config.batch_mode.is_on() { Prompter::nobody() } else { prompter.clone() };
+            if config.auth.batch_mode.is_on() { Prompter::nobody() } else { prompter.clone() };
         Self {
             host,
-            user_files: config.user_known_hosts_files.clone(),
-            global_files: config.global_known_hosts_files.clone(),
-            revoked_files: config.revoked_host_keys.clone(),
-            checking: config.strict_host_key_checking,
-            hashing: config.hash_known_hosts,
+            user_files: config.host_keys.user_known_hosts_files.clone(),
+            global_files: config.host_keys.global_known_hosts_files.clone(),
+            revoked_files: config.host_keys.revoked_host_keys.clone(),
+            checking: config.host_keys.strict_host_key_checking,
+            hashing: config.host_keys.hash_known_hosts,
             min_rsa_bits: config.required_rsa_size,
             certificates: CertificateRules { principal, signatures },
-            updates: config.update_host_keys,
+            updates: config.host_keys.update_host_keys,
             prompter,
             accepted: Mutex::default(),
             told_broken_lines: AtomicBool::new(false),

@@ -214,7 +214,7 @@ async fn an_alias_is_looked_up_in_place_of_the_host() {
     let line = format!("the-alias {}", case.key.to_openssh().expect("a key"));
     fs::write(&case.file, line).expect("written");
     let mut config = config(&case.file, "yes");
-    config.host_key_alias = Some("the-alias".into());
+    config.host_keys.host_key_alias = Some("the-alias".into());
     let policy = HostKeyPolicy::new(&config, &Prompter::nobody());
     assert_eq!(verify(&policy, &case.key).await.expect("known"), HostKeyVerdict::Known);
 }
@@ -223,7 +223,7 @@ async fn an_alias_is_looked_up_in_place_of_the_host() {
 async fn batch_mode_asks_nobody() {
     let case = Case::new();
     let mut config = config(&case.file, "ask");
-    config.batch_mode = Switch::On;
+    config.auth.batch_mode = Switch::On;
     let policy = HostKeyPolicy::new(&config, &Prompter::scripted(&["yes"]));
     let error = verify(&policy, &case.key).await.expect_err("nobody to ask");
     assert!(matches!(error, HostKeyError::UnknownAndNobodyToAsk(_)), "{error:?}");

@@ -13,6 +13,7 @@ async fn keys_are_tried_in_their_order_and_none_twice() {
         .expect("0600");
     place
         .config
+        .auth
         .identity_files
         .insert(1, IdentityFile { path: place.path("copy of a"), origin: IdentityOrigin::Named });
     let script = Script::new([Step::Key(b.clone())]);
@@ -73,7 +74,7 @@ async fn files_that_cannot_be_used_are_told_and_missing_defaults_are_not() {
     std::fs::set_permissions(place.path("broken"), PermissionsExt::from_mode(0o600)).expect("0600");
     place.name(&place.path("broken"));
     let default = IdentityFile { path: place.path("id_rsa"), origin: IdentityOrigin::Default };
-    place.config.identity_files.push(default);
+    place.config.auth.identity_files.push(default);
 
     let script = Script::new([Step::Key(any_key())]);
     let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;

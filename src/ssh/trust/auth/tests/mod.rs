@@ -34,8 +34,8 @@ impl Place {
         let name = "me@host.example".parse().expect("a name");
         let (mut config, _) =
             ClientConfig::without_ssh(&name, &SshOptions::default()).expect("plain");
-        config.identity_files.clear();
-        config.identity_agent = IdentityAgent::None;
+        config.auth.identity_files.clear();
+        config.auth.identity_agent = IdentityAgent::None;
         Self { dir: tempfile::tempdir().expect("a directory"), config }
     }
 
@@ -59,7 +59,7 @@ impl Place {
 
     fn name(&mut self, path: &Path) {
         let file = IdentityFile { path: path.to_owned(), origin: IdentityOrigin::Named };
-        self.config.identity_files.push(file);
+        self.config.auth.identity_files.push(file);
     }
 
     async fn login(
@@ -116,7 +116,7 @@ async fn nobody_to_ask_is_told_and_nothing_is_tried() {
         assert_eq!(script.log(), ["none"]);
 
         let mut place = Place::new();
-        place.config.batch_mode = Switch::On;
+        place.config.auth.batch_mode = Switch::On;
         let prompter = Prompter::scripted(&["x"]);
         let told = place.login(&script, &Credentials::default(), &prompter).await;
         assert!(matches!(told, Err(AuthError::PersonNeeded { .. })), "{told:?}");
@@ -243,8 +243,8 @@ async fn a_dialogue_without_a_question_is_not_begun_again() {
 async fn what_the_configuration_forbids_is_not_tried() {
     let mut place = Place::new();
     let key = place.key("k", None);
-    place.config.pubkey_authentication = Switch::Off;
-    place.config.password_authentication = Switch::Off;
+    place.config.auth.pubkey_authentication = Switch::Off;
+    place.config.auth.password_authentication = Switch::Off;
     let script = Script::new([Step::KeyOrPassword(key.clone(), "p")]);
     let prompter = Prompter::scripted(&["p"]);
     let told = place.login(&script, &Credentials::default(), &prompter).await;
@@ -252,9 +252,9 @@ async fn what_the_configuration_forbids_is_not_tried() {
     assert_eq!(script.log(), ["none"]);
 
     let mut place = Place { config: place.config.clone(), ..place };
-    place.config.pubkey_authentication = Switch::On;
-    place.config.password_authentication = Switch::On;
-    place.config.preferred_authentications = vec![AuthMethod::Password];
+    place.config.auth.pubkey_authentication = Switch::On;
+    place.config.auth.password_authentication = Switch::On;
+    place.config.auth.preferred_authentications = vec![AuthMethod::Password];
     let told = place.login(&script, &Credentials::default(), &prompter).await;
     assert_eq!(told.expect("the password").method, "password");
 }
@@ -289,7 +289,7 @@ async fn an_agent_that_hangs_is_left_alone() {
     let key = place.key("k", None);
     let socket = place.path("agent");
     let _agent = tokio::net::UnixListener::bind(&socket).expect("a socket");
-    place.config.identity_agent = IdentityAgent::Socket(socket);
+    place.config.auth.identity_agent = IdentityAgent::Socket(socket);
     let script = Script::new([Step::Key(key)]);
     let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
     assert!(told.expect("by the file").method.contains("from"), "the file");

@@ -92,7 +92,7 @@ impl RealAgent {
                 .status();
             assert!(added.expect("ssh-add is installed").success(), "{key}");
         }
-        place.config.identity_agent = IdentityAgent::Socket(socket);
+        place.config.auth.identity_agent = IdentityAgent::Socket(socket);
         agent
     }
 }
@@ -167,7 +167,7 @@ async fn the_agent_and_identities_only() {
     let rsa = made_by_ssh(&mut place, "agent_rsa", &["-t", "rsa", "-b", "2048"]);
     let sshd = Sshd::start(&place, &[&in_agent, &rsa], "").await;
     let _agent = RealAgent::start(&mut place, &["agent_key", "agent_rsa"]);
-    place.config.identity_files.clear();
+    place.config.auth.identity_files.clear();
     for name in ["agent_key", "agent_rsa"] {
         std::fs::remove_file(place.path(name)).expect("there");
     }
@@ -176,7 +176,7 @@ async fn the_agent_and_identities_only() {
     let done = sshd.login(&place, &credentials, &nobody).await.expect("by the agent");
     assert!(done.method.contains("from the agent"), "{done}");
 
-    place.config.identities_only = Switch::On;
+    place.config.auth.identities_only = Switch::On;
     let told = sshd.login(&place, &credentials, &nobody).await;
     assert!(matches!(told, Err(AuthError::Refused { .. })), "{told:?}");
 
@@ -224,7 +224,7 @@ async fn too_many_keys() {
     assert!(is_told, "{error:?}");
     assert!(error.to_string().contains("refused"), "{error}");
 
-    place.config.identity_files.drain(..2);
+    place.config.auth.identity_files.drain(..2);
     let told = sshd.login(&place, &Credentials::default(), &Prompter::nobody()).await;
     told.expect("the sixth key is the right one");
 }
