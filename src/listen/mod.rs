@@ -15,6 +15,7 @@
 //! - [`road`]: what lies behind a door, as the door sees it.
 
 pub mod connect;
+mod context;
 mod detect;
 pub mod forward_handler;
 mod greeting;
@@ -32,6 +33,7 @@ mod socks5;
 pub mod stream;
 #[cfg(test)]
 mod testing;
+mod tunnel;
 
 pub use forward_handler::ForwardHandler;
 pub use greeting::GreetingLimits;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::connect::{self, Connect, Outbound};
+use super::connect::{Connect, Outbound};
+use super::context::ProxyContext;
 use super::detect::{Detected, detect};
 use super::greeting::{GreetingLimits, Greetings};
 use super::handler::{Accepted, Handler};
@@ -16,24 +16,12 @@ use super::linger::linger;
 use super::proxy_auth::ProxyCredentials;
 use super::socks::{self, SocksError};
 use super::stream::ClientStream;
-use crate::dial::{Connected, DialFailure};
-use crate::request::Request;
 
-/// Where clients come in: every protocol on one socket. One door serves any number of listeners.
+/// Where clients come in: every protocol on one socket. One handler serves any number of listeners.
 #[derive(Debug)]
 pub struct ProxyHandler<R = Outbound> {
-    connect: R,
-    credentials: Option<Arc<ProxyCredentials>>,
+    context: Arc<ProxyContext<R>>,
     greetings: Greetings,
-}
-
-/// A client that has been told that its channel is there, and the channel.
-#[derive(Debug)]
-pub(crate) struct Tunnel<C> {
-    pub(crate) client: ClientStream,
-    /// What the client sent along with its request.
-    pub(crate) early: Bytes,
-    pub(crate) channel: C,
 }
 
 /// What a greeting came to.
@@ -49,18 +37,19 @@ enum Greeted {
 }
 
 impl<R: Connect> ProxyHandler<R> {
-    /// A door in front of `road`. With `credentials`, only those users are served.
+    /// A proxy in front of `connect`. With `credentials`, only those users are served.
     pub fn new(
         connect: R,
         credentials: Option<Arc<ProxyCredentials>>,
         limits: GreetingLimits,
     ) -> Self {
-        Self { connect, credentials, greetings: Greetings::new(limits) }
+        let context = Arc::new(ProxyContext::new(connect, credentials));
+        Self { context, greetings: Greetings::new(limits) }
     }
 
     /// The protocols that are spoken, as they are printed at start. SOCKS4 cannot carry a password.
     pub fn protocols(&self) -> &'static str {
-        match self.credentials {
+        match self.context.credentials() {
             None => "socks4 socks4a socks5 http",
             Some(_) => "socks5 http",
         }
@@ -82,12 +71,12 @@ impl<R: Connect> ProxyHandler<R> {
         let tunnel = match greeted {
             Greeted::Socks(greeting) => {
                 drop(slot);
-                greeting.serve(&self, client, listener, source).await
+                greeting.serve(&self.context, client, listener, source).await
             }
             Greeted::Http => {
                 let visitor = Visitor { client, listener, source, slot, expiry };
                 // Boxed, so that the state of HTTP does not weigh on every relay.
-                Box::pin(http::serve(self.clone(), visitor, shutdown)).await
+                Box::pin(http::serve(self.context.clone(), visitor, shutdown)).await
             }
             Greeted::Refused => {
                 drop(slot);
@@ -96,25 +85,9 @@ impl<R: Connect> ProxyHandler<R> {
             }
             Greeted::Over => None,
         };
-        if let Some(Tunnel { client, early, channel }) = tunnel {
-            self.connect.relay(client, early, channel).await;
+        if let Some(tunnel) = tunnel {
+            self.context.relay(tunnel).await;
         }
-    }
-
-    pub(crate) fn credentials(&self) -> Option<&ProxyCredentials> {
-        self.credentials.as_deref()
-    }
-
-    /// Dials, with one line in the log for what came of it.
-    pub(crate) async fn dial(
-        &self,
-        request: &Request,
-    ) -> Result<Connected<R::Channel>, DialFailure> {
-        connect::dial(&self.connect, request).await
-    }
-
-    pub(crate) fn stream(&self, channel: R::Channel) -> R::Stream {
-        self.connect.stream(channel)
     }
 
     /// Reads what the client wants, up to the first byte of an HTTP request. A refusal has been
@@ -130,7 +103,7 @@ impl<R: Connect> ProxyHandler<R> {
             }
             Ok(Detected::Nothing) | Err(_) => return Greeted::Over,
         };
-        match version.greet(client, self.credentials()).await {
+        match version.greet(client, self.context.credentials()).await {
             Ok(greeting) => Greeted::Socks(greeting),
             Err(error) => {
                 debug!(?version, %error, "no request");

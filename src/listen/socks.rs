@@ -8,10 +8,11 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tracing::debug;
 
 use super::connect::Connect;
+use super::context::ProxyContext;
 use super::linger::linger;
 use super::proxy_auth::ProxyCredentials;
-use super::proxy_handler::{ProxyHandler, Tunnel};
 use super::stream::ClientStream;
+use super::tunnel::Tunnel;
 use super::{socks4, socks5};
 use crate::destination::Destination;
 use crate::dial::{Connected, DialError, DialFailure};
@@ -89,7 +90,7 @@ impl Greeting {
     /// Dials for the client and tells it the outcome.
     pub(crate) async fn serve<R: Connect>(
         self,
-        handler: &ProxyHandler<R>,
+        context: &ProxyContext<R>,
         mut client: BufReader<ClientStream>,
         listener: Arc<str>,
         source: Source,
@@ -98,7 +99,7 @@ impl Greeting {
         let request = Request { listener, protocol, source, user, target: destination.into() };
         let dialled = tokio::select! {
             biased;
-            dialled = handler.dial(&request) => dialled,
+            dialled = context.dial(&request) => dialled,
             () = client.get_ref().gone() => {
                 debug!(target = %request.target, "the client left while dialling");
                 return None;

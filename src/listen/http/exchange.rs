@@ -24,8 +24,8 @@ use super::upstream::{Opened, Upstream};
 use crate::destination::Destination;
 use crate::dial::Connected;
 use crate::listen::connect::Connect;
+use crate::listen::context::ProxyContext;
 use crate::listen::greeting::GreetingSlot;
-use crate::listen::proxy_handler::ProxyHandler;
 use crate::request::{self, Protocol, Source};
 
 /// The content of a response: a web server's, or a page of ours.
@@ -34,7 +34,7 @@ pub(crate) type ResponseBody = Either<Incoming, Full<Bytes>>;
 /// What the requests of one client share.
 #[derive(Debug)]
 pub(crate) struct Exchange<R: Connect> {
-    handler: Arc<ProxyHandler<R>>,
+    context: Arc<ProxyContext<R>>,
     listener: Arc<str>,
     source: Source,
     /// Given back when the first request is complete.
@@ -54,14 +54,14 @@ pub(crate) enum Next<C> {
 
 impl<R: Connect> Exchange<R> {
     pub(crate) fn new(
-        handler: Arc<ProxyHandler<R>>,
+        context: Arc<ProxyContext<R>>,
         listener: Arc<str>,
         source: Source,
         slot: GreetingSlot,
     ) -> Self {
         let upstream = Upstream::new();
         Self {
-            handler,
+            context,
             listener,
             source,
             slot: Slot::new(Some(slot)),
@@ -132,7 +132,7 @@ impl<R: Connect> Exchange<R> {
 
     /// Checks the Basic credentials of RFC 7617, where the door asks for them.
     fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Failure> {
-        let Some(credentials) = self.handler.credentials() else { return Ok(None) };
+        let Some(credentials) = self.context.credentials() else { return Ok(None) };
         let pair = headers.get(PROXY_AUTHORIZATION).and_then(|value| basic(value.as_bytes()));
         // No pair at all is compared like a wrong one.
         let pair = pair.unwrap_or_default();
@@ -168,7 +168,7 @@ impl<R: Connect> Exchange<R> {
         let offered = request.headers().contains_key(hyper::header::UPGRADE);
         let open = async {
             let Connected { channel, way } = self.dial(wish, destination).await?;
-            Ok(Opened { stream: self.handler.stream(channel), way })
+            Ok(Opened { stream: self.context.stream(channel), way })
         };
         let request = request.map(Either::Left);
         let (mut response, way) = self.upstream.send(request, destination, open).await?;
@@ -192,7 +192,7 @@ impl<R: Connect> Exchange<R> {
         wish: &request::Request,
         destination: &Destination,
     ) -> Result<Connected<R::Channel>, Failure> {
-        let dialled = self.handler.dial(wish).await;
+        let dialled = self.context.dial(wish).await;
         dialled.map_err(|failure| Failure::Dial { destination: destination.clone(), failure })
     }
 }

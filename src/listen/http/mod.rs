@@ -40,10 +40,11 @@ use tracing::debug;
 use self::exchange::{Exchange, Next};
 use self::stream::{HttpSocket, HttpStream};
 use super::connect::Connect;
+use super::context::ProxyContext;
 use super::greeting::{Expiry, GreetingSlot};
 use super::linger::linger;
-use super::proxy_handler::{ProxyHandler, Tunnel};
 use super::stream::ClientStream;
+use super::tunnel::Tunnel;
 use crate::request::Source;
 use crate::stream::Client as _;
 
@@ -66,14 +67,14 @@ enum End {
 
 /// Serves requests until the connection ends or becomes a tunnel.
 pub(crate) async fn serve<R: Connect>(
-    handler: Arc<ProxyHandler<R>>,
+    context: Arc<ProxyContext<R>>,
     visitor: Visitor,
     shutdown: CancellationToken,
 ) -> Option<Tunnel<R::Channel>> {
     let Visitor { client, listener, source, slot, expiry } = visitor;
     let ahead = Bytes::copy_from_slice(client.buffer());
     let socket = Arc::new(HttpSocket::new(client.into_inner()));
-    let exchange = Arc::new(Exchange::new(handler, listener, source, slot));
+    let exchange = Arc::new(Exchange::new(context, listener, source, slot));
     let stream = HttpStream::new(socket.clone(), ahead);
     match drive(&exchange, stream, &socket, expiry, shutdown).await {
         End::Done(result) => finish(exchange, result, socket).await,
