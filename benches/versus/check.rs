@@ -7,9 +7,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::client::ping;
+use crate::line::{Quality, Stalls};
 use crate::link::Link;
 use crate::stats::{median, median_ratio, percentile_ms};
 use crate::target::{Role, Target, drain};
@@ -17,7 +19,7 @@ use crate::target::{Role, Target, drain};
 /// How many MB/s the link lets through when it adds no delay. It must be more than any peer reaches.
 pub(crate) async fn link_speed(span: Duration) -> Result<f64> {
     let target = Target::start().await?;
-    let link = Link::start(target.address(), Duration::ZERO)?;
+    let link = Link::start(target.address(), unlimited(Duration::ZERO), unlimited(Duration::ZERO))?;
     let mut stream = TcpStream::connect(link.address()).await?;
     stream.write_all(&Role::Download.request()).await?;
     let received = Arc::new(AtomicU64::new(0));
@@ -32,7 +34,8 @@ pub(crate) async fn link_speed(span: Duration) -> Result<f64> {
 /// The link delays, bytes pass it unharmed, and the arithmetic is right.
 pub(crate) async fn instruments() -> Result<()> {
     let target = Target::start().await?;
-    let link = Link::start(target.address(), Duration::from_millis(20))?;
+    let half = unlimited(Duration::from_millis(20));
+    let link = Link::start(target.address(), half, half)?;
     let mut stream = TcpStream::connect(link.address()).await?;
     stream.write_all(&Role::Echo.request()).await?;
     let mut fastest = Duration::MAX;
@@ -41,7 +44,37 @@ pub(crate) async fn instruments() -> Result<()> {
     }
     // The link aims one tick of the timer below the delay, each way.
     ensure!(fastest >= Duration::from_millis(38), "the link took only {fastest:?} for 40 ms");
+    rate().await?;
     arithmetic()
+}
+
+/// A line carries what its rate says, and two connections have half of it each.
+async fn rate() -> Result<()> {
+    let target = Target::start().await?;
+    let quality = Quality { rate: 1 << 20, ..unlimited(Duration::from_millis(5)) };
+    let link = Link::start(target.address(), quality, quality)?;
+    let counts: [Arc<AtomicU64>; 2] = Default::default();
+    let mut readers = JoinSet::new();
+    for count in &counts {
+        let mut stream = TcpStream::connect(link.address()).await?;
+        stream.write_all(&Role::Download.request()).await?;
+        let count = Arc::clone(count);
+        readers.spawn(async move { drain(&mut stream, &count).await });
+    }
+    sleep(Duration::from_millis(300)).await;
+    let read = || counts.each_ref().map(|count| count.load(Ordering::Relaxed) as f64);
+    let (start, before) = (Instant::now(), read());
+    sleep(Duration::from_millis(500)).await;
+    let seconds = start.elapsed().as_secs_f64();
+    for (before, after) in before.into_iter().zip(read()) {
+        let part = (after - before) / seconds / f64::from(quality.rate);
+        ensure!((0.35..0.65).contains(&part), "one of two connections had {part:.2} of the line");
+    }
+    Ok(())
+}
+
+fn unlimited(delay: Duration) -> Quality {
+    Quality { delay, rate: 0, stalls: Stalls::Never }
 }
 
 fn arithmetic() -> Result<()> {

@@ -29,7 +29,7 @@ impl Effort {
     pub(crate) fn timing(self, way: Way) -> Timing {
         let (warm_up, span) = match way {
             Way::Near => (250, 1000),
-            Way::Far => (800, 1500),
+            Way::Over(_) => (800, 1500),
         };
         let part = match self {
             Self::Full => 1.0,
@@ -38,6 +38,16 @@ impl Effort {
         };
         let part_of = |whole| Duration::from_millis(whole).mul_f64(part);
         Timing { warm_up: part_of(warm_up), span: part_of(span) }
+    }
+
+    /// The same beside a load on a line, whose queues take their time to fill.
+    pub(crate) fn on_a_line(self) -> Timing {
+        match self {
+            Self::Full | Self::Quick => {
+                Timing { warm_up: Duration::from_secs(2), span: Duration::from_secs(2) }
+            }
+            Self::Smoke => self.timing(Way::Near),
+        }
     }
 
     /// How many idle connections the memory is shared by.

@@ -93,6 +93,8 @@ fn command(peer: &Peer, bed: &Bed, way: Way, port: u16) -> Result<Command> {
         }
     }
     command.env_remove("SSH_AUTH_SOCK");
+    // What a peer remembers of a line is its own, and gone with the bed.
+    command.env("XDG_STATE_HOME", bed.file(&format!("state of {}", peer.name)));
     Ok(command)
 }
 

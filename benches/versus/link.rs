@@ -1,48 +1,70 @@
-//! A delay line: what goes in at one end comes out at the other a while later, however much it is.
+//! A port that leads to another over a line.
 
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// A port that leads to another after a delay, as long as it is kept. It runs on a thread of its
-/// own, so that the load does not stretch the delay.
+use crate::line::{Lane, Quality};
+
+/// A port that leads to another over a line, as long as it is kept. It runs on a thread of its own, so
+/// that the load does not stretch the delay.
 #[derive(Debug)]
 pub(crate) struct Link {
     address: SocketAddr,
+    line: Arc<Line>,
     end: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
 
+/// Both directions, which all connections share.
+#[derive(Debug)]
+struct Line {
+    up: Arc<Lane>,
+    down: Arc<Lane>,
+}
+
 impl Link {
-    /// Leads to `upstream`, with `delay` each way and no limit on what is on the way but
-    /// [`IN_FLIGHT`].
-    pub(crate) fn start(upstream: SocketAddr, delay: Duration) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
+    /// Leads to `upstream`, `up` from here to there and `down` back.
+    pub(crate) fn start(upstream: SocketAddr, up: Quality, down: Quality) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (line, listener) = {
+            let _inside = runtime.enter();
+            let line = Arc::new(Line { up: Lane::open(up), down: Lane::open(down) });
+            let socket = TcpSocket::new_v4()?;
+            // An accepted socket inherits what its listener is set to.
+            line.up.tune(&socket)?;
+            socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+            (line, socket.listen(1024)?)
+        };
+        let carried = Arc::clone(&line);
         let address = listener.local_addr()?;
         let end = CancellationToken::new();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ended = end.clone();
         let thread = thread::Builder::new().name("link".into()).spawn(move || {
             // Dropping the runtime ends the tasks of the connections.
-            runtime.block_on(ended.run_until_cancelled(accept(listener, upstream, delay)));
+            let accepting = accept(listener, upstream, carried);
+            runtime.block_on(ended.run_until_cancelled(accepting));
         })?;
-        Ok(Self { address, end, thread: Some(thread) })
+        Ok(Self { address, line, end, thread: Some(thread) })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether nothing waits to pass.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.line.up.is_empty() && self.line.down.is_empty()
     }
 }
 
@@ -55,65 +77,71 @@ impl Drop for Link {
     }
 }
 
-async fn accept(listener: std::net::TcpListener, upstream: SocketAddr, delay: Duration) {
-    let Ok(listener) = TcpListener::from_std(listener) else { return pending().await };
+async fn accept(listener: TcpListener, upstream: SocketAddr, line: Arc<Line>) {
     loop {
         let Ok((client, _)) = listener.accept().await else { continue };
+        let line = Arc::clone(&line);
         tokio::spawn(async move {
-            let Ok(server) = TcpStream::connect(upstream).await else { return };
+            let Ok(server) = connect(upstream, &line).await else { return };
             let _ = client.set_nodelay(true);
             let _ = server.set_nodelay(true);
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
             tokio::join!(
-                carry(from_client, to_server, delay),
-                carry(from_server, to_client, delay)
+                carry(from_client, to_server, &line.up),
+                carry(from_server, to_client, &line.down)
             );
         });
     }
 }
 
-/// One direction, until either end is gone.
-async fn carry(from: OwnedReadHalf, to: OwnedWriteHalf, delay: Duration) {
-    let (entrance, exit) = mpsc::unbounded_channel();
-    let room = Arc::new(Semaphore::new(IN_FLIGHT));
-    tokio::join!(take(from, entrance, &room, delay), release(exit, to, &room));
+async fn connect(upstream: SocketAddr, line: &Line) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    line.down.tune(&socket)?;
+    socket.connect(upstream).await
+}
+
+/// One direction of a connection, until either end is gone.
+async fn carry(from: OwnedReadHalf, to: OwnedWriteHalf, lane: &Lane) {
+    let (exit, due) = mpsc::unbounded_channel();
+    let room = Arc::new(Semaphore::new(lane.in_flight()));
+    // Whoever ends first takes the other along: a receiver that is gone ends its sender.
+    tokio::select! {
+        () = async {
+            take(from, exit, &room, lane).await;
+            pending::<()>().await;
+        } => {}
+        () = release(due, to, &room) => {}
+    }
 }
 
 async fn take(
     mut from: OwnedReadHalf,
-    entrance: mpsc::UnboundedSender<(Instant, Bytes)>,
+    exit: mpsc::UnboundedSender<(Instant, Bytes)>,
     room: &Semaphore,
-    delay: Duration,
+    lane: &Lane,
 ) {
-    // The timer and the wait beneath it both round up to whole milliseconds: one less meets the mean.
-    let delay = delay.saturating_sub(Duration::from_millis(1));
-    let mut buffer = BytesMut::new();
+    let packet = lane.packet();
     loop {
-        if buffer.capacity() < CHUNK {
-            buffer = BytesMut::with_capacity(4 * CHUNK);
-        }
+        let mut buffer = BytesMut::with_capacity(packet);
         let read = match from.read_buf(&mut buffer).await {
             Ok(0) | Err(_) => return,
-            Ok(read) => u32::try_from(read).expect("a read is smaller than the buffer"),
+            Ok(read) => u32::try_from(read).expect("a read is no larger than the buffer"),
         };
-        let due = Instant::now() + delay;
         let Ok(permit) = room.acquire_many(read).await else { return };
         permit.forget();
-        if entrance.send((due, buffer.split().freeze())).is_err() {
-            return;
-        }
+        lane.send(buffer.freeze(), &exit).await;
     }
 }
 
 async fn release(
-    mut exit: mpsc::UnboundedReceiver<(Instant, Bytes)>,
+    mut due: mpsc::UnboundedReceiver<(Instant, Bytes)>,
     mut to: OwnedWriteHalf,
     room: &Semaphore,
 ) {
-    while let Some((due, chunk)) = exit.recv().await {
-        if due > Instant::now() {
-            sleep_until(due).await;
+    while let Some((at, chunk)) = due.recv().await {
+        if at > Instant::now() {
+            sleep_until(at).await;
         }
         if to.write_all(&chunk).await.is_err() {
             return;
@@ -122,8 +150,3 @@ async fn release(
     }
     let _ = to.shutdown().await;
 }
-
-/// The most that is on the way in one direction of one connection, in bytes.
-const IN_FLIGHT: usize = 256 * 1024 * 1024;
-/// The most that one read takes, in bytes.
-const CHUNK: usize = 256 * 1024;

@@ -17,6 +17,7 @@ mod check;
 mod client;
 mod effort;
 mod instance;
+mod line;
 mod link;
 mod machine;
 mod measure;

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod fresh;
+mod line;
 mod ping;
 mod short;
 mod unread;
@@ -10,13 +11,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::bed::{Bed, Way};
+use crate::bed::{Bed, Profile, Way};
 use crate::client::ClosesFirst;
 use crate::effort::Effort;
 use crate::instance::Instance;
 use crate::peer::{Peer, Scope};
 
 pub(crate) use bulk::Direction;
+
+use line::Beside;
 
 /// One thing that is done with a peer; it yields a figure for each of its rows.
 #[derive(Debug)]
@@ -49,14 +52,15 @@ pub(crate) enum Group {
     Short,
     Bulk,
     Far,
+    Line,
     Ping,
     Unread,
     Cost,
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Short, Self::Bulk, Self::Far, Self::Ping, Self::Unread, Self::Cost];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Short, Self::Bulk, Self::Far, Self::Line, Self::Ping, Self::Unread, Self::Cost];
 
     /// A word for the name of its picture, and a title.
     pub(crate) fn names(self) -> (&'static str, &'static str) {
@@ -64,6 +68,7 @@ impl Group {
             Self::Short => ("short", "Short connections"),
             Self::Bulk => ("bulk", "Downloads and uploads"),
             Self::Far => ("far", "Over a link with a 100 ms round trip"),
+            Self::Line => ("line", "Over the lines that people have"),
             Self::Ping => ("ping", "64 byte pings"),
             Self::Unread => ("unread", "Beside a download that nobody reads"),
             Self::Cost => ("cost", "Memory, start, recovery"),
@@ -76,6 +81,7 @@ enum Kind {
     Short { way: Way, at_once: usize, first: ClosesFirst },
     Bulk { way: Way, direction: Direction, connections: usize },
     Ping { downloads: usize },
+    Line { profile: Profile, beside: Beside },
     Unread,
     Idle,
     FirstByte,
@@ -119,6 +125,7 @@ impl Measure {
         match self.kind {
             Kind::Short { way, .. } | Kind::Bulk { way, .. } => Some(way),
             Kind::Ping { .. } => Some(Way::Near),
+            Kind::Line { profile, .. } => Some(Way::Over(profile)),
             Kind::Unread | Kind::Idle | Kind::FirstByte | Kind::Cut => None,
         }
     }
@@ -129,7 +136,7 @@ impl Measure {
             Kind::Bulk { way: Way::Near, direction: Direction::Down, connections } => {
                 connections > 1
             }
-            Kind::Unread => true,
+            Kind::Unread | Kind::Line { .. } => true,
             _ => false,
         };
         peer.scope == Scope::All || sessions_matter
@@ -149,11 +156,18 @@ impl Measure {
                 Ok(short::figures(turn.instance()?.road(), at_once, first, timing).await)
             }
             Kind::Bulk { way, direction, connections } => {
-                bulk::figures(turn, direction, connections, turn.effort.timing(way)).await
+                let timing = match way {
+                    Way::Near | Way::Over(Profile::Far) => turn.effort.timing(way),
+                    Way::Over(_) => turn.effort.on_a_line(),
+                };
+                bulk::figures(turn, direction, connections, timing).await
             }
             Kind::Ping { downloads } => {
                 let timing = turn.effort.timing(Way::Near);
                 ping::figures(turn.instance()?.road(), downloads, timing).await
+            }
+            Kind::Line { beside, .. } => {
+                line::figures(turn.instance()?.road(), beside, turn.effort.on_a_line()).await
             }
             Kind::Unread => unread::figures(turn).await,
             Kind::Idle => fresh::memory_idle(turn).await,
@@ -166,7 +180,7 @@ impl Measure {
 /// Every measure, in the order of the table.
 pub(crate) fn all() -> Vec<Measure> {
     use Direction::{Down, Up};
-    use Group::{Bulk, Cost, Far, Ping, Short, Unread};
+    use Group::{Bulk, Cost, Far, Line, Ping, Short, Unread};
     let new = |name: &str, group, kind, rows: &[Row]| {
         let (name, rows) = (name.to_owned(), rows.to_vec());
         Measure { name, group, rows, kind }
@@ -175,8 +189,8 @@ pub(crate) fn all() -> Vec<Measure> {
     let short = |way, at_once| Kind::Short { way, at_once, first };
     let cut_short = Kind::Short { way: Way::Near, at_once: 16, first: ClosesFirst::Client };
     let bulk = |way, direction, connections| Kind::Bulk { way, direction, connections };
-    let (near, far) = (Way::Near, Way::Far);
-    vec![
+    let (near, far) = (Way::Near, Way::Over(Profile::Far));
+    let mut all = vec![
         new("short connections, 1 at a time", Short, short(near, 1), &SHORT),
         new("short connections, 16 at a time", Short, short(near, 16), &SHORT),
         new("short connections, 64 at a time", Short, short(near, 64), &SHORT),
@@ -195,7 +209,21 @@ pub(crate) fn all() -> Vec<Measure> {
         new("1 000 idle connections", Cost, Kind::Idle, &[lower("memory each", "kB")]),
         new("start to the first byte", Cost, Kind::FirstByte, &[lower("time", "ms")]),
         new("cut to the next served request", Cost, Kind::Cut, &[lower("time", "ms")]),
-    ]
+    ];
+    for profile in Profile::ALL {
+        let line = profile.name();
+        for beside in Beside::ALL {
+            let name = format!("{line}, {}", beside.name());
+            let rows = if beside == Beside::Aborted { &LINE[..1] } else { &LINE };
+            all.push(new(&name, Line, Kind::Line { profile, beside }, rows));
+        }
+        if profile != Profile::Far {
+            let way = Way::Over(profile);
+            all.push(new(&format!("{line}, one download"), Line, bulk(way, Down, 1), &[SPEED]));
+            all.push(new(&format!("{line}, one upload"), Line, bulk(way, Up, 1), &[SPEED]));
+        }
+    }
+    all
 }
 
 const fn lower(what: &'static str, unit: &'static str) -> Row {
@@ -210,6 +238,7 @@ const SHORT: [Row; 3] = [
 const SPEED: Row = Row { what: "speed", unit: "MB/s", better: Better::Higher };
 const CPU: Row = lower("CPU a GB", "s");
 const PING: [Row; 2] = [lower("p50", "ms"), lower("p99", "ms")];
+const LINE: [Row; 2] = [lower("a page", "ms"), lower("ping, p99", "ms")];
 const UNREAD: [Row; 3] = [
     lower("p99 of others, before", "ms"),
     lower("p99 of others, beside it", "ms"),
@@ -217,4 +246,4 @@ const UNREAD: [Row; 3] = [
 ];
 
 /// The longest that one turn may take, whatever the peer does.
-const TURN_LIMIT: Duration = Duration::from_secs(40);
+const TURN_LIMIT: Duration = Duration::from_secs(120);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::measure::{Better, Group, Measure, Row};
 use crate::peer::{BASE, Peer};
 use crate::rounds::Taken;
-use crate::stats::{median, median_ratio};
+use crate::stats::{median, median_ratio, worst};
 
 /// All figures of a run.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub(crate) struct Cell {
     /// The figure of each round; not a number where the turn failed, infinite for "never".
     pub(crate) rounds: Vec<f64>,
     pub(crate) median: f64,
+    /// The largest of them, or the smallest where more is better.
+    pub(crate) worst: f64,
     /// The median of the ratios to [`BASE`], round by round; not a number for that peer itself.
     pub(crate) ratio: f64,
 }
@@ -55,7 +57,8 @@ impl Results {
                     } else {
                         median_ratio(&rounds, &base_figures)
                     };
-                    Cell { median: median(&rounds), ratio, rounds }
+                    let worst = worst(&rounds, row.better);
+                    Cell { median: median(&rounds), worst, ratio, rounds }
                 };
                 let cells = (0..peers.len()).map(cell).collect();
                 let (group, measure, row) = (measure.group, measure.name.clone(), row.clone());
@@ -81,8 +84,10 @@ impl Results {
                 self.peers.iter().zip(&line.cells).filter(|(_, cell)| !cell.rounds.is_empty());
             let cells: serde_json::Map<String, Value> = cells
                 .map(|(peer, cell)| {
-                    let Cell { rounds, median, ratio } = cell;
-                    let cell = json!({ "rounds": rounds, "median": median, "ratio": ratio });
+                    let Cell { rounds, median, worst, ratio } = cell;
+                    let cell = json!({
+                        "rounds": rounds, "median": median, "worst": worst, "ratio": ratio,
+                    });
                     (peer.name.clone(), cell)
                 })
                 .collect();

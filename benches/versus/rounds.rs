@@ -110,13 +110,15 @@ impl<'a> Rounds<'a> {
         Ok(())
     }
 
-    /// Waits until the connections of the turn before are gone.
+    /// Waits until the connections of the turn before are gone, and what they left on the lines.
     async fn quiet(&self) {
-        let limit = Instant::now() + Duration::from_secs(3);
-        while self.bed.target().open() > 0 && Instant::now() < limit {
-            sleep(Duration::from_millis(5)).await;
+        let limit = Instant::now() + Duration::from_secs(30);
+        let mut quiet = 0;
+        while quiet < 3 && Instant::now() < limit {
+            let busy = self.bed.target().open() > 0 || !self.bed.lines_are_empty();
+            quiet = if busy { 0 } else { quiet + 1 };
+            sleep(Duration::from_millis(25)).await;
         }
-        sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::measure::Better;
+
 /// The smallest time that at least `part` (0 to 1) of the sorted `times` do not exceed, in
 /// milliseconds: "never" where there is none.
 pub(crate) fn percentile_ms(times: &[Duration], part: f64) -> f64 {
@@ -21,6 +23,16 @@ pub(crate) fn median(values: &[f64]) -> f64 {
         odd if odd % 2 == 1 => sorted[odd / 2],
         even => f64::midpoint(sorted[even / 2 - 1], sorted[even / 2]),
     }
+}
+
+/// The worst of the values that were measured.
+pub(crate) fn worst(values: &[f64], better: Better) -> f64 {
+    let measured = values.iter().copied().filter(|value| !value.is_nan());
+    let worst = match better {
+        Better::Lower => measured.max_by(f64::total_cmp),
+        Better::Higher => measured.min_by(f64::total_cmp),
+    };
+    worst.unwrap_or(f64::NAN)
 }
 
 /// The median of the ratios of each round; rounds in which one of the two has no finite figure do

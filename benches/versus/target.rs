@@ -13,6 +13,8 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) const REQUEST: usize = 16;
 /// How long an answer is, in bytes.
 pub(crate) const RESPONSE: usize = 64;
+/// How long a file of a page is, in bytes.
+pub(crate) const FILE: usize = 30_000;
 /// How long a ping is, in bytes.
 pub(crate) const PING: usize = 64;
 
@@ -21,6 +23,8 @@ pub(crate) const PING: usize = 64;
 pub(crate) enum Role {
     /// [`RESPONSE`] bytes and the end, as a web server with `Connection: close`.
     AnswerAndClose,
+    /// [`FILE`] bytes and the end: a picture of a page.
+    File,
     /// [`RESPONSE`] bytes, and the end when the client is done, as a web server with keep-alive.
     AnswerAndWait,
     /// Bytes without end.
@@ -36,6 +40,7 @@ impl Role {
     pub(crate) fn request(self) -> [u8; REQUEST] {
         let letter = match self {
             Self::AnswerAndClose => b'c',
+            Self::File => b'f',
             Self::AnswerAndWait => b'w',
             Self::Download => b'd',
             Self::Upload => b'u',
@@ -45,8 +50,8 @@ impl Role {
     }
 
     fn from_request(request: [u8; REQUEST]) -> Option<Self> {
-        use Role::{AnswerAndClose, AnswerAndWait, Download, Echo, Upload};
-        [AnswerAndClose, AnswerAndWait, Download, Upload, Echo]
+        use Role::{AnswerAndClose, AnswerAndWait, Download, Echo, File, Upload};
+        [AnswerAndClose, File, AnswerAndWait, Download, Upload, Echo]
             .into_iter()
             .find(|role| role.request() == request)
     }
@@ -111,6 +116,7 @@ async fn serve(mut stream: TcpStream, counters: &Counters) -> io::Result<()> {
     stream.read_exact(&mut request).await?;
     match Role::from_request(request) {
         Some(Role::AnswerAndClose) => stream.write_all(&[b'r'; RESPONSE]).await,
+        Some(Role::File) => stream.write_all(&BLOCK[..FILE]).await,
         Some(Role::AnswerAndWait) => {
             stream.write_all(&[b'r'; RESPONSE]).await?;
             stream.read(&mut request).await.map(drop)

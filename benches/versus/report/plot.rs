@@ -56,7 +56,7 @@ fn block_of_medians(results: &Results, line: &Line) -> Block {
             Bar {
                 name: peer.name.clone(),
                 colour: *colour,
-                figure: figure(cell),
+                figure: figure(line, cell),
                 from: 0.0,
                 to: if cell.median.is_finite() && largest > 0.0 {
                     cell.median / largest

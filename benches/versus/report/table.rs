@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::measure::Better;
+use crate::measure::{Better, Group};
 use crate::peer::BASE;
 use crate::results::{Cell, Line, Results};
 
@@ -27,7 +27,7 @@ fn filled(mut table: Table, results: &Results) -> Table {
         ["measure".to_owned()].into_iter().chain(peers).chain(ratios).collect();
     table.set_header(header);
     for line in &results.lines {
-        let figures = line.cells.iter().map(figure);
+        let figures = line.cells.iter().map(|cell| figure(line, cell));
         let ratios = results.others().map(|(peer, _)| ratio(&line.cells[peer]));
         table.add_row([label(line)].into_iter().chain(figures).chain(ratios));
     }
@@ -44,12 +44,17 @@ pub(super) fn label(line: &Line) -> String {
     format!("{}: {}{unit}{} {better}", line.measure, line.row.what, line.row.unit)
 }
 
-/// The median as it is shown.
-pub(super) fn figure(cell: &Cell) -> String {
-    if cell.rounds.is_empty() {
-        return String::new();
+/// The median as it is shown; where it is the worst that people feel, with the worst in brackets.
+pub(super) fn figure(line: &Line, cell: &Cell) -> String {
+    match line.group {
+        _ if cell.rounds.is_empty() => String::new(),
+        Group::Line => format!("{} ({})", value(cell.median), value(cell.worst)),
+        _ => value(cell.median),
     }
-    match cell.median {
+}
+
+fn value(value: f64) -> String {
+    match value {
         value if value.is_nan() => "failed".to_owned(),
         value if value.is_infinite() => "never".to_owned(),
         value => three_digits(value),

@@ -6,18 +6,25 @@ use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::sleep_until;
+
+use line::{Lane, Stalls};
+
+#[path = "../../../benches/versus/line.rs"]
+#[expect(dead_code, reason = "the comparison uses more of it")]
+mod line;
 
 /// Forwards connections to a loopback port.
 #[derive(Debug)]
 pub(crate) struct Link {
     port: u16,
-    road: Arc<Connect>,
+    road: Arc<Road>,
     runtime: Option<Runtime>,
 }
 
@@ -44,15 +51,22 @@ pub(crate) enum Fault {
 pub(crate) struct Quality {
     /// The time each byte takes, one way. It does not lower the throughput.
     pub(crate) delay: Duration,
-    /// Bytes a second, each way; 0 for as many as there are.
+    /// Bytes a second, each way, which all connections share; 0 for as many as there are.
     pub(crate) rate: u32,
 }
 
+impl From<Quality> for line::Quality {
+    fn from(Quality { delay, rate }: Quality) -> Self {
+        Self { delay, rate, stalls: Stalls::Never }
+    }
+}
+
 #[derive(Debug)]
-struct Connect {
+struct Road {
     to: AtomicU16,
     connections: AtomicUsize,
-    quality: Mutex<Quality>,
+    up: Arc<Lane>,
+    down: Arc<Lane>,
     held: watch::Sender<Holding>,
     cuts: watch::Sender<u64>,
     plan: Mutex<Option<Plan>>,
@@ -78,20 +92,29 @@ impl Link {
         Self::with(port, Quality { delay: Duration::ZERO, rate: 0 })
     }
 
-    /// A link of some quality.
+    /// A link of some quality, the same each way.
     pub(crate) fn with(port: u16, quality: Quality) -> Self {
+        Self::over(port, quality, quality)
+    }
+
+    /// A link that is another one upwards than downwards.
+    pub(crate) fn over(port: u16, up: Quality, down: Quality) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
-        let listener =
-            runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a loopback port");
+        let (up, down, listener) = runtime.block_on(async {
+            let (up, down) = (Lane::open(up.into()), Lane::open(down.into()));
+            let listener = listen(&up).expect("a loopback port");
+            (up, down, listener)
+        });
         let own_port = listener.local_addr().expect("an address").port();
-        let road = Arc::new(Connect {
+        let road = Arc::new(Road {
             to: AtomicU16::new(port),
             connections: AtomicUsize::new(0),
-            quality: Mutex::new(quality),
+            up,
+            down,
             held: watch::Sender::new(Holding::Passing),
             cuts: watch::Sender::new(0),
             plan: Mutex::new(None),
@@ -123,8 +146,8 @@ impl Link {
 
     /// Changes how long the bytes that follow are under way.
     pub(crate) fn delay(&self, delay: Duration) {
-        let mut quality = self.road.quality.lock().unwrap_or_else(PoisonError::into_inner);
-        quality.delay = delay;
+        self.road.up.set_delay(delay);
+        self.road.down.set_delay(delay);
     }
 
     /// Resets every connection at both ends.
@@ -156,9 +179,12 @@ impl Drop for Link {
     }
 }
 
-impl Connect {
-    fn quality(&self) -> Quality {
-        *self.quality.lock().unwrap_or_else(PoisonError::into_inner)
+impl Road {
+    fn lane(&self, direction: Direction) -> &Lane {
+        match direction {
+            Direction::Up => &self.up,
+            Direction::Down => &self.down,
+        }
     }
 
     fn plan(&self) -> std::sync::MutexGuard<'_, Option<Plan>> {
@@ -197,10 +223,23 @@ impl Connect {
     }
 }
 
-async fn connection(mut client: TcpStream, road: Arc<Connect>) {
+fn listen(up: &Lane) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    up.tune(&socket)?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    socket.listen(1024)
+}
+
+async fn connect(port: u16, down: &Lane) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    down.tune(&socket)?;
+    socket.connect((Ipv4Addr::LOCALHOST, port).into()).await
+}
+
+async fn connection(mut client: TcpStream, road: Arc<Road>) {
     let mut cuts = road.cuts.subscribe();
     let to = road.to.load(Ordering::SeqCst);
-    let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await else {
+    let Ok(mut server) = connect(to, &road.down).await else {
         return reset(&client);
     };
     let _ = client.set_nodelay(true);
@@ -225,16 +264,19 @@ async fn connection(mut client: TcpStream, road: Arc<Connect>) {
     }
 }
 
-/// Carries bytes one way: one half stamps what it reads, the other writes it when its time has come.
+/// Carries bytes one way: one half hands what it reads to the lane, the other writes what comes out of it.
 async fn carry(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     direction: Direction,
-    road: &Connect,
+    road: &Road,
 ) -> io::Result<()> {
-    let (stamped, mut due) = mpsc::channel::<(Instant, Vec<u8>)>(IN_FLIGHT);
-    let reader = async move {
-        let mut buffer = vec![0; PACKET];
+    let lane = road.lane(direction);
+    let (exit, mut due) = mpsc::unbounded_channel::<(_, Bytes)>();
+    let room = Semaphore::new(lane.in_flight());
+    let reader = async {
+        let exit = exit;
+        let mut buffer = vec![0; lane.packet()];
         loop {
             let count = from.read(&mut buffer).await?;
             if count == 0 {
@@ -244,22 +286,17 @@ async fn carry(
             road.passable().await;
             let bytes = &mut buffer[..count];
             road.harm(direction, bytes)?;
-            let at = Instant::now() + road.quality().delay;
-            if stamped.send((at, bytes.to_vec())).await.is_err() {
-                return Ok(());
-            }
+            let count = u32::try_from(count).expect("a packet");
+            room.acquire_many(count).await.expect("it is never closed").forget();
+            lane.send(Bytes::copy_from_slice(bytes), &exit).await;
         }
     };
-    let writer = async move {
+    let writer = async {
         while let Some((at, bytes)) = due.recv().await {
             sleep_until(at).await;
             road.passable().await;
             to.write_all(&bytes).await?;
-            let rate = road.quality().rate;
-            if rate > 0 {
-                let bytes = u32::try_from(bytes.len()).expect("a packet");
-                sleep(Duration::from_secs(1) * bytes / rate).await;
-            }
+            room.add_permits(bytes.len());
         }
         to.shutdown().await
     };
@@ -270,7 +307,3 @@ async fn carry(
 fn reset(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
-
-const PACKET: usize = 32 * 1024;
-/// How many packets may be under way in one direction: 64 MiB, beyond any window.
-const IN_FLIGHT: usize = 2048;

@@ -1,0 +1,171 @@
+//! A line as people have it at home, in user space: a rate, a delay and one bounded queue each way,
+//! which all connections over it share, packet by packet.
+//!
+//! What the queue has no room for stays with its sender, as with a congestion control that loses
+//! nothing: so a sender sees a line by its time and its rate alone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::TcpSocket;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+/// One direction of a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quality {
+    /// The time each byte takes besides the queue, one way.
+    pub(crate) delay: Duration,
+    /// Bytes a second; 0 for as many as there are.
+    pub(crate) rate: u32,
+    /// When nothing passes.
+    pub(crate) stalls: Stalls,
+}
+
+/// How often a line stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stalls {
+    /// Never.
+    Never,
+    /// For [`STALL`], at random, one part in a hundred of the time: a handover of a mobile network.
+    Mobile,
+}
+
+/// One direction of a line, for as long as its runtime lives.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    rate: u32,
+    delay: AtomicU64,
+    /// How long the queue may be, in bytes, and what room it has now.
+    queue_size: usize,
+    room: Arc<Semaphore>,
+    queue: mpsc::UnboundedSender<Packet>,
+}
+
+/// Where what a connection sent comes out, and when.
+pub(crate) type Exit = mpsc::UnboundedSender<(Instant, Bytes)>;
+
+#[derive(Debug)]
+struct Packet {
+    entered: Instant,
+    bytes: Bytes,
+    exit: Exit,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Lane {
+    /// Opens a lane. Its transmitter is a task of the runtime that this is called in.
+    pub(crate) fn open(quality: Quality) -> Arc<Self> {
+        let (queue, packets) = mpsc::unbounded_channel();
+        let Quality { delay, rate, stalls } = quality;
+        let queue_size = (rate as usize * QUEUE.subsec_millis() as usize / 1000).max(2 * MTU);
+        let room = Arc::new(Semaphore::new(queue_size));
+        let lane = Arc::new(Self { rate, delay: AtomicU64::new(0), queue_size, room, queue });
+        lane.set_delay(delay);
+        if rate > 0 {
+            tokio::spawn(transmit(Arc::downgrade(&lane), packets, rate, stalls));
+        }
+        lane
+    }
+
+    /// Changes the time that the bytes that follow take.
+    pub(crate) fn set_delay(&self, delay: Duration) {
+        self.delay.store(u64::try_from(delay.as_micros()).expect("a short time"), Relaxed);
+    }
+
+    /// Whether nothing waits to pass.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.room.available_permits() == self.queue_size
+    }
+
+    /// How much one packet takes, in bytes.
+    pub(crate) fn packet(&self) -> usize {
+        match self.rate {
+            0 => 256 << 10,
+            // As large as it may be without being noticed, since each costs us time.
+            rate => (rate as usize / 5000).max(MTU),
+        }
+    }
+
+    /// The most of one connection that may be on its way, in bytes.
+    pub(crate) fn in_flight(&self) -> usize {
+        match self.rate {
+            0 => 256 << 20,
+            rate => (rate as usize).max(256 << 10),
+        }
+    }
+
+    /// Sends one packet, when its turn has come to enter the queue: first come, first served, so that
+    /// connections that all have much to send take turns.
+    pub(crate) async fn send(&self, bytes: Bytes, exit: &Exit) {
+        if self.rate == 0 {
+            let _ = exit.send((self.due(Instant::now()), bytes));
+            return;
+        }
+        let len = u32::try_from(bytes.len()).expect("a packet");
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(len).await else { return };
+        let entered = Instant::now();
+        let _ = self.queue.send(Packet { entered, bytes, exit: exit.clone(), _room: room });
+    }
+
+    /// Makes a socket's buffer as small as it can be without losing speed: what lies in it is in no
+    /// queue that others share. The segments are those of a real line, since loopback's would have the
+    /// sender take megabytes in advance.
+    pub(crate) fn tune(&self, socket: &TcpSocket) -> std::io::Result<()> {
+        if self.rate > 0 {
+            socket2::SockRef::from(socket).set_tcp_mss(SEGMENT)?;
+            socket.set_recv_buffer_size((self.rate / 100).max(LEAST_BUFFER))?;
+        }
+        Ok(())
+    }
+
+    /// When what leaves the queue now comes out.
+    fn due(&self, sent: Instant) -> Instant {
+        let delay = Duration::from_micros(self.delay.load(Relaxed));
+        // The timer and the wait beneath it both round up to whole milliseconds: one less meets the
+        // mean.
+        sent + delay.saturating_sub(Duration::from_millis(1))
+    }
+}
+
+/// Empties the queue of a lane at its rate.
+async fn transmit(
+    lane: std::sync::Weak<Lane>,
+    mut packets: mpsc::UnboundedReceiver<Packet>,
+    rate: u32,
+    stalls: Stalls,
+) {
+    let mut free_at = Instant::now();
+    let mut stall = free_at + until_stall();
+    while let Some(packet) = packets.recv().await {
+        free_at = free_at.max(packet.entered);
+        if stalls == Stalls::Mobile && free_at > stall {
+            free_at += STALL;
+            stall = free_at + until_stall();
+        }
+        free_at += Duration::from_secs(1).mul_f64(packet.bytes.len() as f64 / f64::from(rate));
+        if free_at > Instant::now() + Duration::from_millis(1) {
+            sleep_until(free_at).await;
+        }
+        let Some(lane) = lane.upgrade() else { return };
+        let _ = packet.exit.send((lane.due(free_at), packet.bytes));
+    }
+}
+
+/// Of an exponential distribution, so that they come at any time.
+fn until_stall() -> Duration {
+    STALL.mul_f64(-99.0 * (1.0 - fastrand::f64()).ln())
+}
+
+/// How much may wait at the entrance of a lane, as time at its rate.
+pub(crate) const QUEUE: Duration = Duration::from_millis(100);
+/// How long one stall takes.
+pub(crate) const STALL: Duration = Duration::from_millis(300);
+/// What an Ethernet packet carries of a TCP stream, in bytes.
+const MTU: usize = 1448;
+/// The same, for a socket.
+const SEGMENT: u32 = 1448;
+/// Of a socket, in bytes.
+const LEAST_BUFFER: u32 = 6 << 10;
