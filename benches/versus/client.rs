@@ -12,14 +12,14 @@ use crate::target::{PING, RESPONSE, Role};
 
 /// A proxy and what is asked for through it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Connect {
+pub(crate) struct Road {
     /// Where the peer's SOCKS5 port is.
     pub(crate) proxy: SocketAddr,
     /// Where the target is, as the SSH server sees it.
     pub(crate) target: SocketAddr,
 }
 
-impl Connect {
+impl Road {
     /// A connection through the proxy, with its role asked for. Greeting, request and role go one
     /// after the other, as an ordinary client sends them.
     pub(crate) async fn open(self, role: Role) -> io::Result<TcpStream> {

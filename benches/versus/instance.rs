@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::bed::{Bed, Way, user};
-use crate::client::{ClosesFirst, Connect, free_port};
+use crate::client::{ClosesFirst, Road, free_port};
 use crate::peer::{Peer, Program};
 use crate::process::Process;
 
@@ -19,7 +19,7 @@ use crate::process::Process;
 #[derive(Debug)]
 pub(crate) struct Instance {
     process: Process,
-    road: Connect,
+    road: Road,
 }
 
 impl Instance {
@@ -30,7 +30,7 @@ impl Instance {
         let command = command(peer, bed, way, port)?;
         let process = Process::start(command, bed.file(&format!("{port}.log")))?;
         let proxy = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Ok(Self { process, road: Connect { proxy, target: bed.target().address() } })
+        Ok(Self { process, road: Road { proxy, target: bed.target().address() } })
     }
 
     /// [`launch`](Self::launch), and a first request served.
@@ -57,7 +57,7 @@ impl Instance {
         bail!("no request was served: {last}; {}", self.process.last_words());
     }
 
-    pub(crate) fn road(&self) -> Connect {
+    pub(crate) fn road(&self) -> Road {
         self.road
     }
 

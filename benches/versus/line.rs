@@ -145,7 +145,8 @@ async fn transmit(
             free_at += STALL;
             stall = free_at + until_stall();
         }
-        free_at += Duration::from_secs(1).mul_f64(packet.bytes.len() as f64 / f64::from(rate));
+        let bytes = u32::try_from(packet.bytes.len()).expect("a packet");
+        free_at += Duration::from_secs(1) * bytes / rate;
         if free_at > Instant::now() + Duration::from_millis(1) {
             sleep_until(free_at).await;
         }

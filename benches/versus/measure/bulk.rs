@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::{Figures, Turn};
-use crate::client::Connect;
+use crate::client::Road;
 use crate::effort::Timing;
 use crate::process::cpu_seconds;
 use crate::target::{Role, drain, pour};
@@ -49,7 +49,7 @@ pub(super) async fn figures(
 
 /// Starts transfers that run until the set is dropped. Those that end by themselves are failures.
 pub(super) async fn start(
-    road: Connect,
+    road: Road,
     direction: Direction,
     connections: usize,
     received: &Arc<AtomicU64>,

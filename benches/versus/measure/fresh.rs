@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Figures, Turn};
 use crate::bed::Way;
-use crate::client::{ClosesFirst, Connect, ping};
+use crate::client::{ClosesFirst, Road, ping};
 use crate::instance::Instance;
 use crate::process::{kill, resident_kb, runs};
 use crate::target::Role;
@@ -28,7 +28,7 @@ pub(super) async fn memory_idle(turn: &Turn<'_>) -> Result<Figures> {
 }
 
 /// Opens connections, a few at a time, each used once and then idle.
-async fn hold(road: Connect, count: usize) -> Result<Vec<TcpStream>> {
+async fn hold(road: Road, count: usize) -> Result<Vec<TcpStream>> {
     let mut openers = JoinSet::new();
     for opener in 0..OPENERS {
         openers.spawn(async move {

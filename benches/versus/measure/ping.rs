@@ -8,13 +8,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Figures;
 use super::bulk::{self, Direction};
-use crate::client::{Connect, ping};
+use crate::client::{Road, ping};
 use crate::effort::Timing;
 use crate::stats::percentile_ms;
 use crate::target::Role;
 
 /// p50 and p99.
-pub(super) async fn figures(road: Connect, downloads: usize, timing: Timing) -> Result<Figures> {
+pub(super) async fn figures(road: Road, downloads: usize, timing: Timing) -> Result<Figures> {
     let mut stream = road.open(Role::Echo).await.context("open the connection for pings")?;
     ping(&mut stream).await?;
     let _load = bulk::start(road, Direction::Down, downloads, &Arc::default()).await?;

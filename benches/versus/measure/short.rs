@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::Figures;
-use crate::client::{ClosesFirst, Connect};
+use crate::client::{ClosesFirst, Road};
 use crate::effort::Timing;
 use crate::stats::percentile_ms;
 
@@ -23,7 +23,7 @@ pub(crate) struct Served {
 
 /// Rate, p50 and p99.
 pub(super) async fn figures(
-    road: Connect,
+    road: Road,
     at_once: usize,
     first: ClosesFirst,
     timing: Timing,
@@ -40,7 +40,7 @@ pub(super) async fn figures(
 /// Short connections one after the other, some at a time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
-    pub(super) road: Connect,
+    pub(super) road: Road,
     pub(super) at_once: usize,
     pub(super) first: ClosesFirst,
     /// How long one may take before it counts as failed.
