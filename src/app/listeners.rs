@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{Error, ListenerOptions, OnForwardFailure, Service};
-use crate::dial::Routing;
+use crate::dial::{Kind, Routing};
 use crate::listen::connect::Outbound;
 use crate::listen::{Accepted, ForwardHandler, GreetingLimits, Handler, Listener, ProxyHandler};
 use crate::route::Action;
@@ -102,7 +102,12 @@ impl ListenerSet {
             let stop = self.stop.child_token();
             for socket in sockets {
                 let (entrance, connections) = (Arc::clone(&entrance), self.connections.clone());
-                self.accepting.spawn(socket.run(entrance, connections, stop.clone()));
+                let ours = self.connect.dialer.own().register(socket.place(), Kind::Listener);
+                let accepting = socket.run(entrance, connections, stop.clone());
+                self.accepting.spawn(async move {
+                    let _ours = ours;
+                    accepting.await;
+                });
             }
             self.running.push(Running { options, entrance, stop });
         }

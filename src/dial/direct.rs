@@ -2,20 +2,32 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use tokio::net::UnixStream;
 use tracing::debug;
 
 use super::DialError;
+use super::own::{Kind, OwnPlaces};
 use crate::channel::Direct;
 use crate::destination::{Destination, Host};
+use crate::request::Protocol;
 use crate::stream::Socket;
 use crate::stream::happy_eyeballs::{Tried, interleave, race};
 use crate::target::Target;
 
+/// What of this program's own is not connected to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Avoided<'a> {
+    pub(super) places: &'a OwnPlaces,
+    /// The target of a forward is the user's own wish.
+    pub(super) unless_named: Protocol,
+}
+
 /// Connects to `target`. Where a rule has checked addresses, to one of these and to no other;
-/// otherwise a name is looked up here.
+/// otherwise a name is looked up here. Never to what is to be avoided.
 ///
 /// # Cancel safety
 ///
@@ -23,12 +35,25 @@ use crate::target::Target;
 pub(super) async fn connect(
     target: &Target,
     checked: Option<&[IpAddr]>,
+    avoided: Avoided<'_>,
 ) -> Result<Direct, DialError> {
     let socket = match target {
-        Target::Host(destination) => tcp(destination, checked).await?,
+        Target::Host(destination) => tcp(destination, checked, avoided).await?,
+        Target::Socket(path) if avoided.has(avoided.places.at_path(Path::new(&**path))) => {
+            return Err(DialError::Loop);
+        }
         Target::Socket(path) => unix(path).await?,
     };
     Ok(Direct::new(socket))
+}
+
+impl Avoided<'_> {
+    fn has(&self, own: Option<Kind>) -> bool {
+        match (own, self.unless_named) {
+            (None, _) | (Some(Kind::Listener), Protocol::Forward) => false,
+            (Some(Kind::Control | Kind::Listener), _) => true,
+        }
+    }
 }
 
 /// What a name stands for, as this machine sees it; nothing where there is no such name.
@@ -64,7 +89,11 @@ fn is_absence(error: &io::Error) -> bool {
     words.iter().any(|words| text.contains(words))
 }
 
-async fn tcp(destination: &Destination, checked: Option<&[IpAddr]>) -> Result<Socket, DialError> {
+async fn tcp(
+    destination: &Destination,
+    checked: Option<&[IpAddr]>,
+    avoided: Avoided<'_>,
+) -> Result<Socket, DialError> {
     let addresses = match (checked, destination.host()) {
         (Some(checked), _) => checked.to_vec(),
         (None, Host::Ip(ip)) => vec![*ip],
@@ -74,7 +103,12 @@ async fn tcp(destination: &Destination, checked: Option<&[IpAddr]>) -> Result<So
         return Err(DialError::NameNotFound);
     }
     let port = destination.port();
-    let addresses = interleave(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)));
+    let mut addresses: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+    addresses.retain(|address| !avoided.has(avoided.places.at(*address)));
+    if addresses.is_empty() {
+        return Err(DialError::Loop);
+    }
+    let addresses = interleave(addresses.into_iter());
     race(addresses).await.map(Socket::Tcp).map_err(|tried| {
         debug!(?tried, "no address took the connection");
         most_telling(&tried)
@@ -97,11 +131,15 @@ fn most_telling(tried: &Tried) -> DialError {
         DialError::TimedOut,
         DialError::NoRouteToHost,
         DialError::NetworkUnreachable,
+        DialError::Exhausted,
     ];
     order.into_iter().find(|fault| faults.contains(fault)).unwrap_or(DialError::Unreachable)
 }
 
 fn fault(error: &io::Error) -> DialError {
+    if is_exhausted(error) {
+        return DialError::Exhausted;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => DialError::ConnectionRefused,
         io::ErrorKind::HostUnreachable => DialError::NoRouteToHost,
@@ -114,17 +152,28 @@ fn fault(error: &io::Error) -> DialError {
     }
 }
 
+/// Whether this machine had nothing left to connect with: connect(2) has `EADDRNOTAVAIL` for its ports.
+fn is_exhausted(error: &io::Error) -> bool {
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
-    use rustix::io::Errno;
     use tokio::net::{TcpListener, UnixListener};
 
     use super::*;
 
     async fn failure(target: Target, checked: Option<&[IpAddr]>) -> DialError {
-        connect(&target, checked).await.expect_err("nobody is there")
+        connect(&target, checked, nothing(&OwnPlaces::default()))
+            .await
+            .expect_err("nobody is there")
+    }
+
+    fn nothing(places: &OwnPlaces) -> Avoided<'_> {
+        Avoided { places, unless_named: Protocol::Socks5 }
     }
 
     fn host(text: &str) -> Target {
@@ -139,6 +188,8 @@ mod tests {
             (Errno::NETUNREACH, DialError::NetworkUnreachable),
             (Errno::TIMEDOUT, DialError::TimedOut),
             (Errno::PERM, DialError::Unreachable),
+            (Errno::MFILE, DialError::Exhausted),
+            (Errno::ADDRNOTAVAIL, DialError::Exhausted),
         ] {
             assert_eq!(fault(&errno.into()), expected, "{errno:?}");
         }
@@ -184,7 +235,7 @@ mod tests {
         // The name would not resolve, and need not.
         let target = host(&format!("name.invalid:{port}"));
         let checked = [IpAddr::from(Ipv4Addr::LOCALHOST)];
-        connect(&target, Some(&checked)).await.expect("it listens");
+        connect(&target, Some(&checked), nothing(&OwnPlaces::default())).await.expect("it listens");
         // The name would lead there, but another address was checked, where nobody listens.
         let elsewhere = [IpAddr::from([127, 0, 0, 2])];
         let target = host(&format!("localhost:{port}"));
@@ -199,8 +250,32 @@ mod tests {
         let target = || Target::Socket(path.to_str().expect("ASCII").into());
         assert_eq!(failure(target(), None).await, DialError::Unreachable);
         let listener = UnixListener::bind(&path).expect("a free path");
-        connect(&target(), None).await.expect("it listens");
+        connect(&target(), None, nothing(&OwnPlaces::default())).await.expect("it listens");
         drop(listener);
         assert_eq!(failure(target(), None).await, DialError::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn what_is_ours_is_no_target_of_a_client() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        let places = OwnPlaces::default();
+        let by = |protocol| Avoided { places: &places, unless_named: protocol };
+        let hosts = ["127.0.0.1", "0.0.0.0", "localhost", "[::ffff:127.0.0.1]"];
+        let targets: Vec<_> =
+            hosts.iter().map(|text| host(&format!("{text}:{}", address.port()))).collect();
+        let ours = places.register(super::super::Place::Tcp(address), Kind::Listener);
+        // Nobody listens on ::1, which `localhost` may be, too.
+        for target in &targets {
+            let refused = connect(target, None, by(Protocol::Socks5)).await.expect_err("ours");
+            assert!(matches!(refused, DialError::Loop | DialError::ConnectionRefused), "{refused}");
+            connect(target, None, by(Protocol::Forward)).await.expect("the user named it");
+        }
+        drop(ours);
+        let _control = places.register(super::super::Place::Tcp(address), Kind::Control);
+        for target in &targets {
+            let refused = connect(target, None, by(Protocol::Forward)).await.expect_err("control");
+            assert!(matches!(refused, DialError::Loop | DialError::ConnectionRefused), "{refused}");
+        }
     }
 }

@@ -30,6 +30,19 @@ pub enum DialError {
     /// There is no connection to the target, and the reason is not certain.
     #[error("the target could not be connected to")]
     Unreachable,
+    /// The server did not answer before our deadline passed, and whether it ever came to our wish is
+    /// not known: nothing that was asked later has been answered either.
+    #[error("the SSH server {server} did not answer in time")]
+    NoAnswer {
+        /// The server that was asked.
+        server: Arc<str>,
+    },
+    /// This machine has no more of what a connection takes.
+    #[error("this machine has run out of descriptors, memory or ports for another connection")]
+    Exhausted,
+    /// It leads to a listener of this program.
+    #[error("the destination is this proxy itself")]
+    Loop,
     /// The server forbids it (administratively prohibited).
     #[error("the SSH server {server} forbids this destination")]
     Prohibited {

@@ -3,6 +3,8 @@
 //!
 //! - `servers`: the servers and the rules that are in force, swapped at once on a reload.
 //! - `select`, `via`: which of several servers carries a request.
+//! - `own`: where this program itself listens, which is nowhere to go.
+//! - `blame`: whose fault a failure is, and what each protocol says of it.
 //! - `direct`: from here, where a rule says so. A request that no session can carry fails; it never
 //!   becomes direct.
 
@@ -20,21 +22,27 @@ use crate::route::{Action, Decision, Outcome, Query, Router, Select, Via};
 use crate::ssh::OpenError;
 use crate::target::Target;
 
+mod blame;
 mod direct;
 mod error;
+mod own;
 mod select;
 mod servers;
 mod via;
 
+pub use blame::Blame;
 pub use error::{Carrier, DialError, DialFailure, MissingSession, Way};
+pub use own::{Kind, OwnPlaces, Place, Registered};
 pub use servers::{CurrentRoutes, Routes, Servers};
 
+use direct::Avoided;
 use select::View;
 
 /// Turns requests into channels.
 #[derive(Clone, Debug)]
 pub struct Dialer {
     routes: CurrentRoutes,
+    own: OwnPlaces,
     deadline: Duration,
 }
 
@@ -61,7 +69,12 @@ pub struct Connected<C> {
 impl Dialer {
     /// Dials by the routes in force; one dial takes no longer than `deadline` (default [`DEADLINE`]).
     pub fn new(routes: CurrentRoutes, deadline: Duration) -> Self {
-        Self { routes, deadline }
+        Self { routes, own: OwnPlaces::default(), deadline }
+    }
+
+    /// Where this program listens: whatever does so is registered here, so that nobody is led to it.
+    pub fn own(&self) -> &OwnPlaces {
+        &self.own
     }
 
     /// Opens a channel to the request's target. A session that is lost before the channel is
@@ -90,7 +103,8 @@ impl Dialer {
             Action::Via(via) => self.over(&routes.servers, &via, request, deadline, &mut way).await,
             Action::Direct { addresses } => {
                 way.carrier = Carrier::Direct;
-                let connecting = direct::connect(&request.target, addresses.as_deref());
+                let own = Avoided { places: &self.own, unless_named: request.protocol };
+                let connecting = direct::connect(&request.target, addresses.as_deref(), own);
                 let connected = timeout_at(deadline, connecting).await;
                 connected.unwrap_or(Err(DialError::TimedOut)).map(Channel::from)
             }
@@ -124,6 +138,7 @@ impl Dialer {
                 self.routes.memory.remember(&via.servers, name);
             }
             way.carrier = Carrier::Server(Arc::clone(name));
+            let asked = Instant::now();
             match timeout_at(deadline, placed.open(target, origin)).await {
                 Ok(Ok(channel)) => return Ok(channel.into()),
                 // Another session may serve it, or the next server.
@@ -138,7 +153,9 @@ impl Dialer {
                     way.carrier = Carrier::None;
                 }
                 Ok(Err(OpenError::Target(fault))) => return Err(DialError::of_target(fault, name)),
-                Err(_) => return Err(DialError::TimedOut),
+                // The target's fault only where the server is known to have gone to it.
+                Err(_) if placed.has_come_to(asked) => return Err(DialError::TimedOut),
+                Err(_) => return Err(DialError::NoAnswer { server: Arc::clone(name) }),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{self, IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tracing::{Instrument, debug, debug_span, warn};
 use super::handler::{Accepted, Handler};
 use super::socket_file::{self, SocketFile};
 use super::stream::ClientStream;
+use crate::dial::Place;
 use crate::forward::listen_address::{Bind, ListenAddress};
 use crate::request::Source;
 
@@ -77,6 +79,14 @@ impl Listener {
     /// that was asked for as 0 is the one that was chosen.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Where it is bound.
+    pub fn place(&self) -> Place {
+        match self.local_address() {
+            Some(address) => Place::Tcp(address),
+            None => Place::Unix(PathBuf::from(&*self.name)),
+        }
     }
 
     /// The address to connect to, where there is one.

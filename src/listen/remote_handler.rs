@@ -10,10 +10,9 @@ use super::connect::{self, Connect, Outbound};
 use super::handler::{Accepted, Handler};
 use super::proxy_handler::ProxyHandler;
 use super::stream::ClientStream;
-use crate::dial::DialError;
 use crate::relay::Relayer;
 use crate::request::{Protocol, Request, Source};
-use crate::ssh::{Forwarded, Refusal};
+use crate::ssh::Forwarded;
 use crate::target::Target;
 
 /// What serves the connections of a listener on the server.
@@ -70,22 +69,7 @@ async fn lead(connect: &Outbound, request: Request, forwarded: Forwarded) {
         Err(failure) => {
             let Request { listener, target, .. } = &request;
             info!("{listener} to {target}: {}", connect::in_a_line(&failure));
-            forwarded.refuse(refusal(&failure.error)).await;
+            forwarded.refuse(failure.error.verdict().ssh).await;
         }
-    }
-}
-
-/// What the server is told. It knows few words for it (RFC 4254 section 5.1).
-fn refusal(error: &DialError) -> Refusal {
-    match error {
-        DialError::Rejected { .. } | DialError::Prohibited { .. } => Refusal::Prohibited,
-        DialError::ConnectionRefused
-        | DialError::NameNotFound
-        | DialError::LookUpFailed
-        | DialError::NoRouteToHost
-        | DialError::NetworkUnreachable
-        | DialError::TimedOut
-        | DialError::Unreachable
-        | DialError::NoSession { .. } => Refusal::ConnectFailed,
     }
 }

@@ -70,20 +70,7 @@ where
 
 /// The answer to a client whose request failed: the REP codes of RFC 1928 section 6.
 pub(crate) fn reply_to(error: &DialError) -> [u8; 10] {
-    reply(match error {
-        // "X'05' Connection refused"
-        DialError::ConnectionRefused => 5,
-        // "X'04' Host unreachable"; RFC 1928 has no code of its own for names.
-        DialError::NameNotFound | DialError::LookUpFailed | DialError::NoRouteToHost => 4,
-        // "X'03' Network unreachable"
-        DialError::NetworkUnreachable => 3,
-        // "X'06' TTL expired", the code in use for time-outs.
-        DialError::TimedOut => 6,
-        // "X'01' general SOCKS server failure"
-        DialError::Unreachable | DialError::NoSession { .. } => 1,
-        // "X'02' connection not allowed by ruleset"
-        DialError::Prohibited { .. } | DialError::Rejected { .. } => 2,
-    })
+    reply(error.verdict().socks5)
 }
 
 impl Socks5Error {

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::driver::Driver;
@@ -298,6 +299,19 @@ impl Placed {
             self.pool.names.add(target);
         }
         opened
+    }
+}
+
+impl Placed {
+    /// Whether the server has certainly come to what it was asked then: it has answered something that
+    /// was asked later. While sshd looks a name up its session stands still, and the name is what it has
+    /// come to, if the server answers on another.
+    pub fn has_come_to(&self, asked: Instant) -> bool {
+        let elsewhere = || {
+            let sessions = lock(&self.pool.sessions);
+            sessions.iter().any(|s| s.has_come_to(asked))
+        };
+        self.session.has_come_to(asked) || self.kind == OpenKind::Scout && elsewhere()
     }
 }
 

@@ -49,6 +49,8 @@ struct Monitor<'a> {
 
 /// A question that the server has not answered.
 struct Ping<'a> {
+    sent: Instant,
+    /// From when its patience counts.
     asked: Instant,
     /// How long it may be silent after it.
     patience: Duration,
@@ -64,7 +66,8 @@ impl<'a> Monitor<'a> {
     fn ask(&mut self, patience: Duration) {
         let session = self.session;
         let answer = Box::pin(async move { session.ping().await });
-        self.ping = Some(Ping { asked: Instant::now(), patience, answer });
+        let sent = Instant::now();
+        self.ping = Some(Ping { sent, asked: sent, patience, answer });
     }
 
     /// Something happened that may have cut the network: the answer must come soon.
@@ -81,6 +84,7 @@ impl<'a> Monitor<'a> {
             let round_trip = ping.asked.elapsed();
             debug!(?round_trip, "the server answers");
             self.session.set_round_trip(round_trip);
+            self.session.note_answer(ping.sent);
         }
         self.heard = Instant::now();
         self.session.set_stuck(false);

@@ -16,7 +16,7 @@ use crate::support::resolver::Resolver;
 use crate::support::scripted::{Script, Scripted};
 use crate::support::socks::{Protocol, connect, exchange, socks5_command};
 use crate::support::sshd::Sshd;
-use crate::support::target::Unanswering;
+use crate::support::target::{Target, Unanswering};
 use crate::support::web::Web;
 
 /// A row of the table: the SOCKS5 reply, the HTTP status, the error of RFC 9209.
@@ -72,6 +72,19 @@ fn a_server_does_not_answer() {
     let server = Scripted::start(Script::Ignore);
     let proxy = Sockeye::start(&server.ssh_config());
     assert_row(TIMED_OUT, proxy.address(), "target.example", 80);
+}
+
+/// Nobody knows whether it ever came to the target, which is not to be blamed.
+#[test]
+#[ignore = "needs sshd; takes the whole deadline"]
+fn a_server_stands_still() {
+    let (target, sshd) = (Target::echo(), Sshd::start());
+    let link = Link::to(sshd.port());
+    let proxy = Sockeye::start(&sshd.ssh_config_through(link.port()));
+    link.hold();
+    assert_row(NO_SESSION, proxy.address(), "127.0.0.1", target.port());
+    let log = proxy.log();
+    assert!(!log.contains("the target did not answer"), "{log}");
 }
 
 #[test]

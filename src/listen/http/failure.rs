@@ -116,7 +116,9 @@ impl Failure {
             Self::Dial { failure: DialFailure { error, way }, .. } => {
                 let Way { mut rule, mut carrier } = way.clone();
                 match error {
-                    DialError::Prohibited { .. } => carrier = Carrier::None,
+                    DialError::Prohibited { .. } | DialError::NoAnswer { .. } => {
+                        carrier = Carrier::None;
+                    }
                     DialError::Rejected { .. } => rule = None,
                     DialError::ConnectionRefused
                     | DialError::NameNotFound
@@ -125,6 +127,8 @@ impl Failure {
                     | DialError::NetworkUnreachable
                     | DialError::TimedOut
                     | DialError::Unreachable
+                    | DialError::Exhausted
+                    | DialError::Loop
                     | DialError::NoSession { .. } => {}
                 }
                 Some(Way { rule, carrier })
@@ -141,7 +145,7 @@ impl Failure {
     fn next_hop(&self) -> Option<&str> {
         let Self::Dial { failure, .. } = self else { return None };
         match &failure.error {
-            DialError::Prohibited { server } => Some(server),
+            DialError::Prohibited { server } | DialError::NoAnswer { server } => Some(server),
             DialError::NoSession { servers } => match servers.as_slice() {
                 [only] => Some(&only.server),
                 _ => None,
@@ -153,6 +157,8 @@ impl Failure {
             | DialError::NetworkUnreachable
             | DialError::TimedOut
             | DialError::Unreachable
+            | DialError::Exhausted
+            | DialError::Loop
             | DialError::Rejected { .. } => None,
         }
     }
@@ -172,28 +178,11 @@ impl Fault {
     }
 }
 
-/// The status code of RFC 9110 section 15.6 (403: section 15.5.4), and the error type of RFC 9209.
+/// The status code and the error type, from the table of all protocols.
 fn dial_kind(error: &DialError) -> (StatusCode, &'static str) {
-    match error {
-        // Section 2.3.7
-        DialError::ConnectionRefused => (StatusCode::BAD_GATEWAY, "connection_refused"),
-        // Section 2.3.2
-        DialError::NameNotFound | DialError::LookUpFailed => (StatusCode::BAD_GATEWAY, "dns_error"),
-        // Section 2.3.6
-        DialError::NoRouteToHost | DialError::NetworkUnreachable => {
-            (StatusCode::BAD_GATEWAY, "destination_ip_unroutable")
-        }
-        // Section 2.3.9
-        DialError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "connection_timeout"),
-        // Section 2.3.4
-        DialError::Unreachable => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
-        // Section 2.3.5
-        DialError::Prohibited { .. } => (StatusCode::FORBIDDEN, "destination_ip_prohibited"),
-        // Section 2.3.17
-        DialError::Rejected { .. } => (StatusCode::FORBIDDEN, "http_request_denied"),
-        // Section 2.3.4
-        DialError::NoSession { .. } => (StatusCode::SERVICE_UNAVAILABLE, "destination_unavailable"),
-    }
+    let verdict = error.verdict();
+    let status = StatusCode::from_u16(verdict.http).expect("the table has statuses");
+    (status, verdict.proxy_status)
 }
 
 /// The Proxy-Status field of RFC 9209 section 2.
@@ -272,6 +261,9 @@ mod tests {
             (DialError::Prohibited { server: server() }, 403, "destination_ip_prohibited"),
             (DialError::Rejected { rule: Some("ads".into()) }, 403, "http_request_denied"),
             (DialError::NoSession { servers: vec![missing()] }, 503, "destination_unavailable"),
+            (DialError::NoAnswer { server: server() }, 503, "destination_unavailable"),
+            (DialError::Exhausted, 503, "proxy_internal_error"),
+            (DialError::Loop, 502, "proxy_loop_detected"),
         ] {
             let destination = Destination::parse("example.com:443", None).expect("good");
             let carrier = match error {
@@ -285,7 +277,8 @@ mod tests {
             assert_eq!(response.status(), status, "{kind}");
             let field = response.headers()["proxy-status"].to_str().expect("ASCII");
             assert!(field.starts_with(&format!("sockeye; error={kind};")), "{field}");
-            let is_the_server_s = kind == "destination_ip_prohibited" || status == 503;
+            let is_the_server_s = kind == "destination_ip_prohibited"
+                || kind == "destination_unavailable" && status == 503;
             assert_eq!(field.contains("next-hop=\"me@host\""), is_the_server_s, "{field}");
             assert!(!response.headers().contains_key(CONNECTION));
             let page = response.into_body().collect().await.expect("in memory").to_bytes();

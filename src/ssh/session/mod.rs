@@ -59,6 +59,8 @@ pub(crate) struct Session {
     drained: CancellationToken,
     stuck: AtomicBool,
     answered: AtomicU64,
+    /// When the last thing was asked that has been answered, in microseconds since the beginning.
+    proven: AtomicU64,
     /// In microseconds; 0 before the first was measured.
     round_trip: AtomicU64,
     probe: Notify,
@@ -97,6 +99,7 @@ impl Session {
             drained: CancellationToken::new(),
             stuck: AtomicBool::new(false),
             answered: AtomicU64::new(0),
+            proven: AtomicU64::new(0),
             round_trip: AtomicU64::new(0),
             probe: Notify::new(),
             suspect: Notify::new(),
@@ -120,8 +123,10 @@ impl Session {
         let lease = self.load.lease(kind);
         Opening::new(async move {
             let outstanding = session.observed.failures.begin();
+            let asked = Instant::now();
             let opened = session.ask(&target, origin).await;
             session.answered.fetch_add(1, Relaxed);
+            session.note_answer(asked);
             match opened {
                 Ok(channel) => {
                     lease.confirmed();
@@ -317,6 +322,19 @@ impl Session {
     /// Opens that the server has answered so far, either way.
     pub(crate) fn answered(&self) -> u64 {
         self.answered.load(Relaxed)
+    }
+
+    /// Something was answered that was asked then. The server answers in order: it had come to all
+    /// that was asked before.
+    pub(crate) fn note_answer(&self, asked: Instant) {
+        let micros = asked.saturating_duration_since(self.since).as_micros();
+        self.proven.fetch_max(u64::try_from(micros).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Whether the server has certainly come to what was asked then.
+    pub(crate) fn has_come_to(&self, asked: Instant) -> bool {
+        let micros = asked.saturating_duration_since(self.since).as_micros();
+        u128::from(self.proven.load(Relaxed)) > micros
     }
 
     /// Asks whoever watches the session to find out at once whether the server still answers.

@@ -1,0 +1,151 @@
+//! Whose fault a failed request is, and what each protocol says of it: one table for all of them.
+
+use std::fmt;
+
+use super::DialError;
+use crate::ssh::Refusal;
+
+/// Whose fault it is that a request came to nothing: whom its user has to turn to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// The way to the SSH server: there is no session, or the session does not answer.
+    Tunnel,
+    /// The SSH server: it does not want to.
+    Server,
+    /// Where the request wanted to go, as far as whoever connected can tell.
+    Target,
+    /// Whoever asked, for what is not to be had here.
+    Client,
+    /// This machine, or its network.
+    Machine,
+}
+
+/// What is said of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) blame: Blame,
+    /// REP of RFC 1928 section 6. (SOCKS4 has one code for everything.)
+    pub(crate) socks5: u8,
+    /// A status code of RFC 9110 section 15.
+    pub(crate) http: u16,
+    /// An error type of RFC 9209 section 2.3.
+    pub(crate) proxy_status: &'static str,
+    /// A reason of RFC 4254 section 5.1, for a client of the server (`-R`).
+    pub(crate) ssh: Refusal,
+}
+
+impl DialError {
+    /// Whose fault it is.
+    pub fn blame(&self) -> Blame {
+        self.verdict().blame
+    }
+
+    /// What is said of it.
+    pub(crate) fn verdict(&self) -> Verdict {
+        use Blame::{Client, Machine, Server, Target, Tunnel};
+        use Refusal::{ConnectFailed as Failed, Prohibited};
+        let (blame, socks5, http, proxy_status, ssh) = match self {
+            // "X'05' Connection refused"
+            Self::ConnectionRefused => (Target, 5, 502, "connection_refused", Failed),
+            // "X'04' Host unreachable"; RFC 1928 has no code of its own for names.
+            Self::NameNotFound => (Target, 4, 502, "dns_error", Failed),
+            Self::LookUpFailed => (Machine, 4, 502, "dns_error", Failed),
+            Self::NoRouteToHost => (Target, 4, 502, "destination_ip_unroutable", Failed),
+            // "X'03' Network unreachable"
+            Self::NetworkUnreachable => (Target, 3, 502, "destination_ip_unroutable", Failed),
+            // "X'06' TTL expired", the code in use for time-outs.
+            Self::TimedOut => (Target, 6, 504, "connection_timeout", Failed),
+            // "X'01' general SOCKS server failure"
+            Self::Unreachable => (Target, 1, 502, "destination_unavailable", Failed),
+            Self::NoSession { .. } | Self::NoAnswer { .. } => {
+                (Tunnel, 1, 503, "destination_unavailable", Failed)
+            }
+            Self::Exhausted => (Machine, 1, 503, "proxy_internal_error", Failed),
+            // "X'02' connection not allowed by ruleset"
+            Self::Prohibited { .. } => (Server, 2, 403, "destination_ip_prohibited", Prohibited),
+            Self::Rejected { .. } => (Client, 2, 403, "http_request_denied", Prohibited),
+            Self::Loop => (Client, 2, 502, "proxy_loop_detected", Prohibited),
+        };
+        Verdict { blame, socks5, http, proxy_status, ssh }
+    }
+}
+
+impl fmt::Display for Blame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tunnel => "tunnel",
+            Self::Server => "server",
+            Self::Target => "target",
+            Self::Client => "client",
+            Self::Machine => "machine",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dial::MissingSession;
+
+    /// One of each.
+    fn all() -> Vec<DialError> {
+        let server = || "box".into();
+        let missing = MissingSession { server: server(), reason: String::new() };
+        let all = vec![
+            DialError::ConnectionRefused,
+            DialError::NameNotFound,
+            DialError::LookUpFailed,
+            DialError::NoRouteToHost,
+            DialError::NetworkUnreachable,
+            DialError::TimedOut,
+            DialError::Unreachable,
+            DialError::NoSession { servers: vec![missing] },
+            DialError::NoAnswer { server: server() },
+            DialError::Exhausted,
+            DialError::Prohibited { server: server() },
+            DialError::Rejected { rule: None },
+            DialError::Loop,
+        ];
+        assert_eq!(all.len(), 13, "as many as the table has rows");
+        all
+    }
+
+    #[test]
+    fn every_protocol_agrees_on_whose_fault_it_is() {
+        for error in all() {
+            let Verdict { blame, socks5, http, proxy_status, ssh } = error.verdict();
+            assert_eq!(blame, error.blame());
+            match blame {
+                // What is said of a site must not be said of the tunnel, nor the other way round.
+                Blame::Tunnel => assert_eq!((socks5, http), (1, 503), "{error}"),
+                Blame::Target => {
+                    assert!(matches!(socks5, 1 | 3..=6), "{error}");
+                    assert!(matches!(http, 502 | 504), "{error}");
+                }
+                Blame::Server => assert_eq!((socks5, http), (2, 403), "{error}"),
+                Blame::Client => assert_eq!(socks5, 2, "{error}"),
+                Blame::Machine => assert!(matches!(socks5, 1 | 4), "{error}"),
+            }
+            assert_eq!(socks5 == 2, ssh == Refusal::Prohibited, "{error}");
+            assert!(!proxy_status.is_empty());
+            // Each text names whose fault it is by the word for it, or the rule.
+            let text = error.to_string();
+            let named = match blame {
+                Blame::Tunnel | Blame::Server => "SSH server",
+                Blame::Target => return_word(&error),
+                Blame::Client => "destination",
+                Blame::Machine => "here",
+            };
+            assert!(text.contains(named) || text.contains("this machine"), "{text}");
+        }
+    }
+
+    fn return_word(error: &DialError) -> &'static str {
+        match error {
+            DialError::NameNotFound => "name",
+            DialError::NoRouteToHost => "host",
+            DialError::NetworkUnreachable => "network",
+            _ => "target",
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Where this program itself listens: places to which no request is led from here.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::destination::leads_to;
+
+/// The places where this program listens. Clones see the same.
+#[derive(Clone, Debug, Default)]
+pub struct OwnPlaces(Arc<Mutex<Vec<Arc<Own>>>>);
+
+/// A place that counts as ours until this is dropped.
+#[derive(Debug)]
+#[must_use = "the place is forgotten when this is dropped"]
+pub struct Registered {
+    own: Arc<Own>,
+    places: OwnPlaces,
+}
+
+/// A place to listen, as it is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The address of a TCP socket, with the port that the system chose.
+    Tcp(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+/// What its clients find there, and so who may be led to it from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A proxy or a forward. Whoever asks a proxy for it would go in a circle; a forward whose target the
+    /// user has named may lead to it, as in ssh.
+    Listener,
+    /// What controls this program (a socket for commands, a page): nobody is led there.
+    Control,
+}
+
+#[derive(Debug)]
+struct Own {
+    place: Place,
+    kind: Kind,
+}
+
+impl OwnPlaces {
+    /// Counts a place as ours.
+    pub fn register(&self, place: Place, kind: Kind) -> Registered {
+        let own = Arc::new(Own { place, kind });
+        self.lock().push(Arc::clone(&own));
+        Registered { own, places: self.clone() }
+    }
+
+    /// What of ours a connection to this address from here would end at.
+    pub fn at(&self, address: SocketAddr) -> Option<Kind> {
+        let owns = self.lock();
+        let found = owns.iter().filter(|own| match &own.place {
+            Place::Tcp(bound) => is_at(*bound, address),
+            Place::Unix(_) => false,
+        });
+        strictest(found)
+    }
+
+    /// What of ours listens at this path.
+    pub fn at_path(&self, path: &Path) -> Option<Kind> {
+        let owns = self.lock();
+        let found = owns.iter().filter(|own| match &own.place {
+            Place::Unix(bound) => is_same_file(bound, path),
+            Place::Tcp(_) => false,
+        });
+        strictest(found)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Own>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.places.lock().retain(|own| !Arc::ptr_eq(own, &self.own));
+    }
+}
+
+fn strictest<'a>(found: impl Iterator<Item = &'a Arc<Own>>) -> Option<Kind> {
+    found.map(|own| own.kind).max_by_key(|kind| *kind == Kind::Control)
+}
+
+/// Whether a connection to `address` ends at a socket that is bound to `bound`.
+fn is_at(bound: SocketAddr, address: SocketAddr) -> bool {
+    bound.port() == address.port()
+        && leads_to(address.ip()).any(|ip| {
+            let bound = bound.ip().to_canonical();
+            if bound.is_unspecified() {
+                bound.is_ipv4() == ip.is_ipv4() && is_local(SocketAddr::new(ip, 0))
+            } else {
+                bound == ip
+            }
+        })
+}
+
+/// Whether it is an address of this machine: one that a socket can be bound to.
+fn is_local(address: SocketAddr) -> bool {
+    UdpSocket::bind(address).is_ok()
+}
+
+/// Whether both paths lead to one socket, by whatever links.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = |path: &Path| path.metadata().map(|file| (file.dev(), file.ino())).ok();
+    a == b || file(a).is_some_and(|a| Some(a) == file(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn whatever_leads_to_a_listener_of_ours_is_ours() {
+        let places = OwnPlaces::default();
+        let _v4 = places.register(Place::Tcp(address("127.0.0.1:1080")), Kind::Listener);
+        let _v6 = places.register(Place::Tcp(address("[::1]:1080")), Kind::Listener);
+        for text in [
+            "127.0.0.1:1080",
+            "[::1]:1080",
+            "0.0.0.0:1080",
+            "[::]:1080",
+            "[::ffff:127.0.0.1]:1080",
+            "[::127.0.0.1]:1080",
+            "[64:ff9b::7f00:1]:1080",
+            "[2002:7f00:1::]:1080",
+        ] {
+            assert_eq!(places.at(address(text)), Some(Kind::Listener), "{text}");
+        }
+        for text in ["127.0.0.1:1081", "127.0.0.2:1080", "192.0.2.1:1080", "[fd00::2]:1080"] {
+            assert_eq!(places.at(address(text)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_listener_on_every_interface_is_at_every_address_of_this_machine() {
+        let places = OwnPlaces::default();
+        let _all = places.register(Place::Tcp(address("0.0.0.0:1080")), Kind::Listener);
+        for text in ["127.0.0.1:1080", "127.77.0.1:1080", "0.0.0.0:1080"] {
+            assert_eq!(places.at(address(text)), Some(Kind::Listener), "{text}");
+        }
+        assert_eq!(places.at(address("192.0.2.1:1080")), None, "of another machine");
+    }
+
+    #[test]
+    fn what_is_dropped_is_not_ours_any_more_and_control_counts_for_more() {
+        let places = OwnPlaces::default();
+        let place = || Place::Tcp(address("127.0.0.1:9"));
+        let listener = places.register(place(), Kind::Listener);
+        let control = places.register(place(), Kind::Control);
+        let at = || places.at(address("0.0.0.0:9"));
+        assert_eq!(at(), Some(Kind::Control));
+        drop(control);
+        assert_eq!(at(), Some(Kind::Listener));
+        drop(listener);
+        assert_eq!(at(), None);
+    }
+
+    #[test]
+    fn a_socket_is_itself_by_whatever_path() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, link) = (folder.path().join("s"), folder.path().join("l"));
+        let _socket = std::os::unix::net::UnixListener::bind(&path).expect("a free path");
+        std::os::unix::fs::symlink(&path, &link).expect("a link");
+        let places = OwnPlaces::default();
+        let _control = places.register(Place::Unix(path.clone()), Kind::Control);
+        for path in [&path, &link, &folder.path().join(".").join("s")] {
+            assert_eq!(places.at_path(path), Some(Kind::Control), "{}", path.display());
+        }
+        assert_eq!(places.at_path(&folder.path().join("other")), None);
+    }
+
+    proptest! {
+        /// The kernel is the oracle: what connects to a listener is at it.
+        #[test]
+        fn what_reaches_a_listener_is_known_to(host in prop_oneof![
+            Just("0.0.0.0".to_owned()), Just("[::]".to_owned()), Just("[::1]".to_owned()),
+            "127\\.[0-9]\\.[0-9]\\.[1-9]", "0\\.0\\.0\\.[0-3]", "\\[::ffff:127\\.0\\.0\\.[1-3]\\]",
+            "\\[::127\\.0\\.0\\.[1-3]\\]", "\\[64:ff9b::7f00:[1-3]\\]",
+        ], all in any::<bool>()) {
+            use std::net::{TcpListener, TcpStream};
+            let listener = TcpListener::bind(if all { "0.0.0.0:0" } else { "127.0.0.1:0" });
+            let bound = listener.as_ref().expect("a port").local_addr().expect("bound");
+            let places = OwnPlaces::default();
+            let _ours = places.register(Place::Tcp(bound), Kind::Listener);
+            let there = address(&format!("{host}:{}", bound.port()));
+            let wait = std::time::Duration::from_millis(300);
+            if let Ok(stream) = TcpStream::connect_timeout(&there, wait)
+                && stream.peer_addr().is_ok()
+            {
+                prop_assert!(places.at(there).is_some(), "{} reaches {}", there, bound);
+            }
+        }
+    }
+}
