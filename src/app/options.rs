@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::Error;
 use crate::forward::ListenAddress;
-use crate::forward::RemoteForward;
+use crate::forward::{PermitOpen, RemoteForward};
 use crate::listen::ProxyCredentials;
 use crate::openssh::{ClientConfig, ConfigSource, ServerName, SshOptions};
 use crate::pool::PoolSize;
@@ -81,6 +81,8 @@ pub struct RemoteOptions {
     pub name: Option<Arc<str>>,
     /// Where it listens, and where its clients are led to.
     pub forward: RemoteForward,
+    /// Where its clients may be led to, where it is a proxy.
+    pub permit: PermitOpen,
     /// Who may use it, where it is a proxy; without it everybody who reaches it.
     pub credentials: Option<Arc<ProxyCredentials>>,
 }

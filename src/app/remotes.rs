@@ -9,6 +9,7 @@ use tracing::warn;
 use super::remote::{Remote, Service};
 use super::{Error, OnForwardFailure, RemoteOptions};
 use crate::dial::{Routing, Servers};
+use crate::forward::{PermitOpen, RemoteTo};
 use crate::listen::connect::Outbound;
 use crate::listen::{GreetingLimits, ProxyHandler};
 use crate::pool::{Availability, Pool};
@@ -42,7 +43,6 @@ impl RemoteSet {
         connections: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
-        let connect = Outbound { routing: Routing::RulesOrDirect, ..connect };
         Self { connect, running: Vec::new(), serving: TaskTracker::new(), connections, stop }
     }
 
@@ -112,11 +112,17 @@ impl RemoteSet {
 
     fn service(&self, options: &RemoteOptions, stop: CancellationToken) -> Service {
         let credentials = options.credentials.clone();
-        let handler =
-            ProxyHandler::new(self.connect.clone(), credentials, GreetingLimits::default());
+        // A target that the user has named needs no permission, as with ssh.
+        let permit = match options.forward.to {
+            RemoteTo::Fixed(_) => PermitOpen::Any,
+            RemoteTo::Proxy => options.permit.clone(),
+        };
+        let routing = Routing::RulesOrDirect(permit);
+        let connect = Outbound { routing, ..self.connect.clone() };
+        let handler = ProxyHandler::new(connect.clone(), credentials, GreetingLimits::default());
         Service {
             name: options.name.clone(),
-            connect: self.connect.clone(),
+            connect,
             proxy: Arc::new(handler),
             connections: self.connections.clone(),
             stop,

@@ -14,7 +14,7 @@ use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::listen::ProxyCredentials;
-use crate::openssh::{ConfiguredForwards, Switch};
+use crate::openssh::Switch;
 use crate::route::Router;
 
 /// What a proxy in front of one server runs.
@@ -32,7 +32,7 @@ pub async fn options(command: ProxyCommand) -> Result<Options, Error> {
     let mut on_forward_failure = on_failure(configured.exit_on_forward_failure);
     if command.stdio_forward.is_some() {
         // As in ssh, -W stands alone: ClearAllForwardings and ExitOnForwardFailure.
-        configured = ConfiguredForwards { gateway_ports: configured.gateway_ports, ..none() };
+        configured = configured.cleared();
         on_forward_failure = OnForwardFailure::Exit;
     }
     let bare = match command.gateway_ports {
@@ -50,7 +50,14 @@ pub async fn options(command: ProxyCommand) -> Result<Options, Error> {
     });
     let configured_remote = configured.remote.into_iter().filter(|forward| remote(forward, guard));
     let remote = command.remote_forwards.into_iter().chain(configured_remote);
-    let remote = remote.map(|forward| remote_options(&name, forward, credentials.clone()));
+    let permit = configured.permit_remote_open;
+    let remote = remote.map(|forward| RemoteOptions {
+        server: Arc::clone(&name),
+        name: None,
+        forward,
+        permit: permit.clone(),
+        credentials: credentials.clone(),
+    });
     Ok(Options {
         listeners: once_each(proxies.chain(local.map(|forward| local_options(forward, bare)))),
         remote_forwards: remote.collect(),
@@ -60,10 +67,6 @@ pub async fn options(command: ProxyCommand) -> Result<Options, Error> {
         router: Router::via_one(Arc::clone(&name)),
         servers: vec![server],
     })
-}
-
-fn none() -> ConfiguredForwards {
-    ConfiguredForwards::default()
 }
 
 fn on_failure(exit: Switch) -> OnForwardFailure {
@@ -106,14 +109,6 @@ fn local_options(forward: LocalForward, bare: Bind) -> ListenerOptions {
     let address = forward.listen.address(bare);
     let service = Service::Forward { to: forward.to, via: None };
     ListenerOptions { address, name: None, service }
-}
-
-fn remote_options(
-    server: &Arc<str>,
-    forward: RemoteForward,
-    credentials: Option<Arc<ProxyCredentials>>,
-) -> RemoteOptions {
-    RemoteOptions { server: Arc::clone(server), name: None, forward, credentials }
 }
 
 /// The first of those with the same address counts, as in ssh: what the command line says comes

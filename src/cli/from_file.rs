@@ -110,10 +110,15 @@ async fn options(
                 service: Service::Forward { to: forward.to, via: via.map(Arc::new) },
             }),
             ForwardConfig::Remote { name, on, forward, auth } => {
+                // What a server's ssh_config forbids its clients, no forward of the file allows.
+                let server = servers.iter().find(|server| server.name == on);
+                let permit = server.map(|s| s.config.forwards.permit_remote_open.clone());
+                let permit = permit.unwrap_or_default();
                 remote_forwards.push(RemoteOptions {
                     server: on,
                     name: Some(name),
                     forward,
+                    permit,
                     credentials: auth.map(|auth| auth.credentials),
                 });
             }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::channel::Channel;
 use crate::destination::Host;
+use crate::forward::PermitOpen;
 use crate::pool::Pool;
 use crate::request::{Request, Source};
 use crate::route::{Action, Decision, Outcome, Query, Router, Select, Via};
@@ -51,8 +52,9 @@ pub struct Dialer {
 pub enum Routing {
     /// The rules and their default.
     Rules,
-    /// The rules; what none of them names goes direct.
-    RulesOrDirect,
+    /// The rules; what none of them names goes direct. Nothing is dialled that is not permitted,
+    /// whatever they say.
+    RulesOrDirect(PermitOpen),
     /// It is fixed: a forward says so itself.
     Fixed(Action),
 }
@@ -93,7 +95,10 @@ impl Dialer {
         let Decision { rule, action } = match routing {
             Routing::Fixed(action) => Decision { rule: None, action: action.clone() },
             Routing::Rules => decide(&routes.router, request).await?,
-            Routing::RulesOrDirect => {
+            Routing::RulesOrDirect(permit) => {
+                if !permit.admits(&request.target) {
+                    return Err(not_permitted());
+                }
                 let direct = Action::Direct { addresses: None };
                 decide(&routes.router.with_default(direct), request).await?
             }
@@ -217,6 +222,13 @@ pub(crate) async fn look_up(name: &str) -> Option<Vec<IpAddr>> {
     timeout(LOOK_UP, direct::look_up(name)).await.ok()?.ok()
 }
 
+/// What the owner of this side has not permitted to clients of a server.
+fn not_permitted() -> DialFailure {
+    let rule: Arc<str> = PERMIT.into();
+    let way = Way { rule: Some(Arc::clone(&rule)), carrier: Carrier::None };
+    DialFailure { error: DialError::Rejected { rule: Some(rule) }, way }
+}
+
 fn view(pool: &Pool) -> View {
     View { standing: pool.availability(), round_trip: pool.round_trip(), burden: pool.load() }
 }
@@ -238,6 +250,8 @@ fn origin(source: Source) -> SocketAddr {
     }
 }
 
+/// What rejects a request that `PermitRemoteOpen` does not permit, told as a rule's name.
+const PERMIT: &str = "PermitRemoteOpen";
 /// How long a dial may take, unless the user says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 /// So many sessions may end at an answer that cannot be read and was perhaps not ours.

@@ -19,7 +19,9 @@ pub mod exposure;
 mod fields;
 pub(crate) mod listen_address;
 mod local;
+mod permit_open;
 mod remote;
+pub(crate) mod service;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -27,4 +29,5 @@ mod tests;
 pub use error::InvalidForward;
 pub use listen_address::ListenAddress;
 pub use local::{LocalForward, LocalListen};
+pub use permit_open::{InvalidPermission, PermitOpen};
 pub use remote::{RemoteBind, RemoteForward, RemoteListen, RemoteTo};

@@ -17,6 +17,7 @@ mod leaks;
 mod local_forwards;
 mod logins;
 mod pac;
+mod parity;
 mod pings;
 mod plain_http;
 mod recovery;

@@ -1,9 +1,9 @@
 //! The forwards that the configuration sets for a host, as `ssh -G` prints them or as `-o` has them.
 
-use super::settings::Settings;
+use super::settings::{self, Settings};
 use super::{ConfigError, Switch};
 use crate::forward::{
-    InvalidForward, LocalForward, LocalListen, RemoteForward, RemoteListen, RemoteTo,
+    InvalidForward, LocalForward, LocalListen, PermitOpen, RemoteForward, RemoteListen, RemoteTo,
 };
 use crate::printable::{Lines, printable};
 use crate::target::Target;
@@ -21,6 +21,9 @@ pub struct ConfiguredForwards {
     pub gateway_ports: Switch,
     /// Whether a forward that cannot be had at start is the end (`ExitOnForwardFailure`).
     pub exit_on_forward_failure: Switch,
+    /// Where the clients of a proxy on the server may be led to on this side
+    /// (`PermitRemoteOpen`).
+    pub permit_remote_open: PermitOpen,
 }
 
 /// Who wrote the lines.
@@ -40,7 +43,16 @@ impl Default for ConfiguredForwards {
             dynamic: Vec::new(),
             gateway_ports: Switch::Off,
             exit_on_forward_failure: Switch::Off,
+            permit_remote_open: PermitOpen::Any,
         }
+    }
+}
+
+impl ConfiguredForwards {
+    /// Without the forwards (`ClearAllForwardings`); what is said about forwards stays.
+    #[must_use]
+    pub fn cleared(self) -> Self {
+        Self { local: Vec::new(), remote: Vec::new(), dynamic: Vec::new(), ..self }
     }
 }
 
@@ -52,6 +64,7 @@ pub(super) fn read(
     let mut forwards = ConfiguredForwards {
         gateway_ports: settings.switch("gatewayports", Switch::Off),
         exit_on_forward_failure: settings.switch("exitonforwardfailure", Switch::Off),
+        permit_remote_open: permitted(settings)?,
         ..ConfiguredForwards::default()
     };
     if settings.switch("clearallforwardings", Switch::Off).is_on() {
@@ -78,6 +91,12 @@ pub(super) fn read(
         }
     }
     Ok(forwards)
+}
+
+/// What a proxy on the server may be used for. What cannot be read is no permission.
+fn permitted(settings: &Settings) -> Result<PermitOpen, ConfigError> {
+    let Some(text) = settings.first("permitremoteopen") else { return Ok(PermitOpen::Any) };
+    text.parse().map_err(|_| settings::invalid("PermitRemoteOpen", text))
 }
 
 fn local(line: &str, wording: Wording) -> Result<LocalForward, InvalidForward> {

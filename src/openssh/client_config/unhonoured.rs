@@ -26,7 +26,7 @@ fn unhonoured(settings: &Settings) -> impl Iterator<Item = (&'static str, &'stat
 }
 
 /// Keywords of `ssh_config(5)`, and what is the case instead.
-const UNHONOURED: [(&str, &str); 21] = [
+const UNHONOURED: [(&str, &str); 20] = [
     ("AddKeysToAgent", "keys stay in this process"),
     ("ChannelTimeout", "a connection lasts as long as its two ends want"),
     ("CheckHostIP", "a server is known by its name alone"),
@@ -43,7 +43,6 @@ const UNHONOURED: [(&str, &str); 21] = [
     ("LocalCommand", "no command is run"),
     ("NoHostAuthenticationForLocalhost", "host keys are verified, always"),
     ("PKCS11Provider", "add the token to an agent (ssh-add -s), which is asked for keys"),
-    ("PermitRemoteOpen", "what a remote forward may reach is for the rules to say"),
     ("RemoteCommand", "no command is run"),
     ("SecurityKeyProvider", "security keys are used through an agent"),
     ("Tunnel", "no tunnel device is made"),

@@ -1,0 +1,150 @@
+//! `PermitRemoteOpen`: where the clients of a proxy on a server may be led to on this side.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::service;
+use crate::destination::Host;
+use crate::target::Target;
+
+/// What `PermitRemoteOpen` permits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PermitOpen {
+    /// Everything. OpenSSH's default.
+    #[default]
+    Any,
+    /// These and nothing else; nothing at all where there are none.
+    Only(Arc<[Permission]>),
+}
+
+/// One of its entries, `host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// None for every host.
+    host: Option<Host>,
+    /// None for every port.
+    port: Option<u16>,
+}
+
+/// An entry of `PermitRemoteOpen` that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not of the form host:port, with * for every host or port")]
+pub struct InvalidPermission(pub String);
+
+impl PermitOpen {
+    /// Whether a client may be led to `target`. A host counts as it was named, as with ssh: the
+    /// permission of a name says nothing about its address. No client can name a socket.
+    pub fn admits(&self, target: &Target) -> bool {
+        let Self::Only(permissions) = self else { return true };
+        let Target::Host(destination) = target else { return false };
+        permissions.iter().any(|permission| {
+            permission.host.as_ref().is_none_or(|host| host == destination.host())
+                && permission.port.is_none_or(|port| port == destination.port())
+        })
+    }
+}
+
+impl FromStr for PermitOpen {
+    type Err = InvalidPermission;
+
+    /// Reads `any`, `none`, or entries with spaces between (`ssh_config(5)`).
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["any"] => Ok(Self::Any),
+            ["none"] => Ok(Self::Only([].into())),
+            entries => {
+                entries.iter().map(|entry| entry.parse()).collect::<Result<_, _>>().map(Self::Only)
+            }
+        }
+    }
+}
+
+impl FromStr for Permission {
+    type Err = InvalidPermission;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (host, port) = text.rsplit_once(':')?;
+            let host = match host {
+                "*" => None,
+                // ssh wants an IPv6 address in brackets, of which the last colon is none.
+                host if host.contains(':') && !host.starts_with('[') => return None,
+                host => Some(host.parse().ok()?),
+            };
+            let port = match port {
+                "*" => None,
+                port => Some(service::port(port).filter(|port| *port != 0)?),
+            };
+            Some(Self { host, port })
+        };
+        read().ok_or_else(|| InvalidPermission(text.to_owned()))
+    }
+}
+
+impl fmt::Display for PermitOpen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let permissions = match self {
+            Self::Any => return f.write_str("any"),
+            Self::Only(permissions) if permissions.is_empty() => return f.write_str("none"),
+            Self::Only(permissions) => permissions,
+        };
+        for (index, permission) in permissions.iter().enumerate() {
+            write!(f, "{}{permission}", if index == 0 { "" } else { " " })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            None => f.write_str("*")?,
+            Some(Host::Ip(std::net::IpAddr::V6(ip))) => write!(f, "[{ip}]")?,
+            Some(host) => host.fmt(f)?,
+        }
+        match self.port {
+            None => f.write_str(":*"),
+            Some(port) => write!(f, ":{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_is_permitted_and_nothing_else() {
+        for (text, yes, no) in [
+            ("any", &["a:1", "[::1]:2"][..], &[][..]),
+            ("none", &[], &["a:1", "127.0.0.1:22"]),
+            ("a:80", &["a:80", "A:80", "a.:80"], &["a:81", "b:80", "a.b:80"]),
+            ("a:*", &["a:1", "a:65535"], &["b:1"]),
+            ("*:80", &["a:80", "[::1]:80"], &["a:81"]),
+            ("[::1]:22 10.0.0.1:http", &["[::1]:22", "10.0.0.1:80"], &["[::1]:80", "10.0.0.1:22"]),
+            // A name is not its address, nor the other way round.
+            ("localhost:80", &["localhost:80"], &["127.0.0.1:80", "[::1]:80"]),
+            ("127.0.0.1:80", &["127.0.0.1:80"], &["localhost:80", "127.0.0.2:80"]),
+        ] {
+            let permit: PermitOpen = text.parse().expect(text);
+            assert_eq!(permit.to_string().parse(), Ok(permit.clone()));
+            for target in yes {
+                assert!(permit.admits(&target.parse().expect(target)), "{text}: {target}");
+            }
+            for target in no {
+                assert!(!permit.admits(&target.parse().expect(target)), "{text}: {target}");
+            }
+        }
+        assert!(!PermitOpen::Only([].into()).admits(&Target::Socket("/run/agent".into())));
+    }
+
+    #[test]
+    fn what_cannot_be_read_permits_nothing() {
+        for text in
+            ["a", "a:0", "a:x y", "a:65536", "none a:1", "any none", "::1:22", ":1", "a b:1"]
+        {
+            assert!(text.parse::<PermitOpen>().is_err(), "{text}");
+        }
+    }
+}

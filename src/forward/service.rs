@@ -1,0 +1,43 @@
+//! Ports by their numbers or by the names of services, as ssh takes them.
+
+use std::fs;
+
+/// The port of a number from 0 to 65535, or of a service over TCP that `/etc/services` names.
+pub(crate) fn port(text: &str) -> Option<u16> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok();
+    }
+    named(text, &fs::read_to_string(SERVICES).ok()?)
+}
+
+/// Looks a service up in the lines of services(5): name, `port/tcp`, further names.
+fn named(name: &str, services: &str) -> Option<u16> {
+    services.lines().find_map(|line| {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let (first, place) = (words.next()?, words.next()?);
+        let port = place.strip_suffix("/tcp")?;
+        std::iter::once(first).chain(words).any(|word| word == name).then(|| port.parse().ok())?
+    })
+}
+
+const SERVICES: &str = "/etc/services";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names() {
+        assert_eq!(port("65535"), Some(65535));
+        for text in ["", "65536", "+1", "-1", "no such service"] {
+            assert_eq!(port(text), None, "{text:?}");
+        }
+        let file = "# a comment\ndomain 53/udp\nhttp\t80/tcp\twww # web\nssh 22/tcp\n";
+        assert_eq!(named("http", file), Some(80));
+        assert_eq!(named("www", file), Some(80));
+        assert_eq!(named("ssh", file), Some(22));
+        assert_eq!(named("domain", file), None, "not over TCP");
+        assert_eq!(named("web", file), None);
+    }
+}

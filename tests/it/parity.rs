@@ -1,0 +1,64 @@
+//! A command line and a configuration of `ssh` mean here what they mean there: each beside `ssh`
+//! itself, on the same files.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::command;
+use crate::support::program::{Sockeye, program};
+
+mod exposure;
+
+/// One of the two programs at work. Dropping it ends it.
+#[derive(Debug)]
+enum Running {
+    Ssh(Child),
+    Sockeye(#[expect(dead_code, reason = "it is there to be dropped")] Sockeye),
+}
+
+/// Which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    Ssh,
+    Sockeye,
+}
+
+const BOTH: [Client; 2] = [Client::Ssh, Client::Sockeye];
+
+impl Client {
+    /// Its command line with a configuration, without a command.
+    fn command(self, config: &Path) -> Command {
+        let mut command = match self {
+            Self::Ssh => command("ssh"),
+            Self::Sockeye => program(),
+        };
+        command.args(["-N", "-F"]).arg(config);
+        command
+    }
+
+    /// Starts it, and waits for nothing.
+    fn start(self, mut command: Command) -> Running {
+        match self {
+            Self::Ssh => {
+                let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+                Running::Ssh(command.stderr(Stdio::null()).spawn().expect("ssh"))
+            }
+            Self::Sockeye => Running::Sockeye(Sockeye::spawn(command)),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Self::Ssh(child) = self {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A port on loopback.
+fn at(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}

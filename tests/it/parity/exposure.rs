@@ -1,0 +1,57 @@
+//! What `ssh` does not let the far side reach on this one.
+
+use std::net::TcpStream;
+
+use super::{BOTH, at};
+use crate::support::login::HOST;
+use crate::support::socks::{Answer, Protocol};
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+use crate::support::{free_port, wait};
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_proxy_on_the_server_leads_only_where_permit_remote_open_says() {
+    let (one, two, sshd) = (Target::echo(), Target::echo(), Sshd::start());
+    let (a, b) = (one.port(), two.port());
+    let numbers = |name: &str, port: u16| (name.to_owned(), port);
+    for (permit, reached) in [
+        ("any".to_owned(), vec![numbers("127.0.0.1", a), numbers("localhost", b)]),
+        ("none".to_owned(), vec![]),
+        (format!("127.0.0.1:{a}"), vec![numbers("127.0.0.1", a)]),
+        (
+            format!("localhost:* 127.0.0.1:{b}"),
+            vec![numbers("localhost", a), numbers("localhost", b), numbers("127.0.0.1", b)],
+        ),
+        (format!("*:{b}"), vec![numbers("127.0.0.1", b), numbers("localhost", b)]),
+    ] {
+        for client in BOTH {
+            let port = free_port();
+            // Once in the configuration, once on the command line.
+            let listen = format!("RemoteForward {port}");
+            let line = format!("PermitRemoteOpen {permit}");
+            let config = sshd.login().ssh_config(sshd.port(), &[&listen, &line]);
+            let mut command = client.command(&config);
+            if permit.len() % 2 == 0 {
+                let config = sshd.login().ssh_config(sshd.port(), &[]);
+                command = client.command(&config);
+                command.args(["-R", &port.to_string(), "-o", &line]);
+            }
+            command.arg(HOST);
+            let _running = client.start(command);
+            wait::until("the server listens", || TcpStream::connect(at(port)).is_ok());
+            for (host, target) in
+                [("127.0.0.1", a), ("127.0.0.1", b), ("localhost", a), ("localhost", b)]
+            {
+                let expected = permit == "any" || reached.contains(&numbers(host, target));
+                for protocol in [Protocol::Socks4, Protocol::Socks5] {
+                    let open = matches!(protocol.ask(at(port), host, target), Ok(Answer::Open(_)));
+                    assert_eq!(
+                        open, expected,
+                        "{client:?}, {permit}: {protocol:?} {host}:{target}"
+                    );
+                }
+            }
+        }
+    }
+}
