@@ -19,6 +19,7 @@ use sockeye::listen::{Accepted, GreetingLimits, Handler, ProxyHandler};
 use sockeye::openssh::{ClientConfig, Prompter, SshOptions};
 use sockeye::pool::placement::{View, choose};
 use sockeye::pool::{JumpHosts, Pool};
+use sockeye::registry::Connections;
 use sockeye::relay::{BacklogLimits, Relayer};
 use sockeye::request::{Protocol, Request, Source};
 use sockeye::route::{Action, ConditionsBuilder, List, Query, Router, Rule};
@@ -140,8 +141,9 @@ async fn download(dialer: &Dialer, relayer: &Relayer) {
         }
         black_box(received)
     };
+    let tracked = Connections::default().begin(&request);
     let carry = async {
-        let connected = dialer.dial(&request, &Routing::Rules).await.expect("a channel");
+        let connected = dialer.dial(&Routing::Rules, &tracked).await.expect("a channel");
         relayer.relay(ClientStream::from(served), Bytes::new(), connected.channel).await
     };
     tokio::join!(send, receive, carry);

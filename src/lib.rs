@@ -28,6 +28,7 @@
 //! forward           what -L, -R and -D say
 //! route             rules: which way a request goes, and why
 //! request           who asks for what: the value that travels down the road
+//! registry          what lives: connections, listeners, forwards; what was counted; what happens
 //! openssh           what is taken from ssh and needs no session: ssh_config, names, questions
 //! ssh::trust        host keys, the record of them, the login
 //! ssh::session      one connection to a server, and the channels on it
@@ -78,6 +79,7 @@ pub mod observe;
 pub mod openssh;
 pub mod pool;
 mod printable;
+pub mod registry;
 pub mod relay;
 pub mod remote_listener;
 pub mod request;

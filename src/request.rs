@@ -47,6 +47,12 @@ pub enum Source {
     Unix,
 }
 
+impl Protocol {
+    /// All of them, in order.
+    pub const ALL: [Self; 6] =
+        [Self::Socks4, Self::Socks4a, Self::Socks5, Self::HttpConnect, Self::Http, Self::Forward];
+}
+
 impl Source {
     /// The address, where there is one.
     pub fn ip(self) -> Option<IpAddr> {

@@ -11,6 +11,7 @@ use super::{Error, ListenerOptions, OnForwardFailure, Service};
 use crate::dial::{Kind, Routing};
 use crate::listen::connect::Outbound;
 use crate::listen::{Accepted, ForwardHandler, GreetingLimits, Handler, Listener, ProxyHandler};
+use crate::registry::{Place, PlaceState, Places, Registered};
 use crate::route::Action;
 
 /// The listeners that run.
@@ -18,6 +19,9 @@ use crate::route::Action;
 pub(super) struct ListenerSet {
     connect: Outbound,
     running: Vec<Running>,
+    /// Forwards whose address could not be had.
+    failed: Vec<Registered>,
+    places: Places,
     /// The tasks that accept.
     accepting: TaskTracker,
     /// The connections that run.
@@ -29,19 +33,23 @@ pub(super) struct ListenerSet {
 struct Running {
     options: ListenerOptions,
     entrance: Arc<Entrance>,
+    _place: Registered,
     stop: CancellationToken,
 }
 
-/// Sockets that are bound, and nobody accepts there yet.
+/// Sockets that are bound, and nobody accepts there yet; or why they could not be had.
 #[derive(Debug)]
 pub(super) struct Bound {
     options: ListenerOptions,
-    sockets: Vec<Listener>,
+    sockets: Result<Vec<Listener>, String>,
 }
 
 /// The door of a listener. A reload may put another in its place, while the socket stays.
 #[derive(Debug)]
-struct Entrance(ArcSwap<Behind>);
+struct Entrance {
+    behind: ArcSwap<Behind>,
+    place: Arc<Place>,
+}
 
 /// What is behind an entrance.
 #[derive(Debug)]
@@ -70,9 +78,10 @@ pub(super) fn bind(
     for options in listeners {
         let address = options.address.to_string();
         match (Listener::bind(&options.address), &options.service, on_failure) {
-            (Ok(sockets), _, _) => bound.push(Bound { options, sockets }),
+            (Ok(sockets), _, _) => bound.push(Bound { options, sockets: Ok(sockets) }),
             (Err(error), Service::Forward { .. }, OnForwardFailure::GoOn) => {
                 warn!("cannot listen on {address}: {error}");
+                bound.push(Bound { options, sockets: Err(error.to_string()) });
             }
             (Err(source), _, _) => return Err(Error::Listen { address, source }),
         }
@@ -81,24 +90,40 @@ pub(super) fn bind(
 }
 
 impl ListenerSet {
-    /// No listeners. Their clients take `road`, and run on `connections`.
+    /// No listeners. Their clients take `connect`, and run on `connections`; they are noted in
+    /// `places`.
     pub(super) fn new(
         connect: Outbound,
+        places: Places,
         connections: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
-        let (running, accepting) = (Vec::new(), TaskTracker::new());
-        Self { connect, running, accepting, connections, stop }
+        let (running, failed, accepting) = (Vec::new(), Vec::new(), TaskTracker::new());
+        Self { connect, running, failed, places, accepting, connections, stop }
     }
 
     /// Lets clients in.
     pub(super) fn open(&mut self, bound: Vec<Bound>) {
         for Bound { options, sockets } in bound {
+            let place = self.places.register(options.place());
+            let sockets = match sockets {
+                Ok(sockets) => sockets,
+                Err(why) => {
+                    place.set_state(PlaceState::Refused(why.into()));
+                    self.failed.push(place);
+                    continue;
+                }
+            };
+            let names = sockets.iter().map(|socket| Arc::clone(socket.name())).collect();
+            place.set_state(PlaceState::Listening(names));
             let behind = self.behind(&options);
             for socket in &sockets {
                 info!("listening on {} ({})", socket.name(), behind.handler.words());
             }
-            let entrance = Arc::new(Entrance(ArcSwap::from_pointee(behind)));
+            let entrance = Arc::new(Entrance {
+                behind: ArcSwap::from_pointee(behind),
+                place: Arc::clone(place.place()),
+            });
             let stop = self.stop.child_token();
             for socket in sockets {
                 let (entrance, connections) = (Arc::clone(&entrance), self.connections.clone());
@@ -109,7 +134,7 @@ impl ListenerSet {
                     accepting.await;
                 });
             }
-            self.running.push(Running { options, entrance, stop });
+            self.running.push(Running { options, entrance, _place: place, stop });
         }
     }
 
@@ -125,6 +150,7 @@ impl ListenerSet {
     /// sockets of the others stay, and so do all connections.
     pub(super) fn reload(&mut self, listeners: &[ListenerOptions], bound: Vec<Bound>) {
         let mut kept = Vec::new();
+        self.failed.clear();
         for mut running in std::mem::take(&mut self.running) {
             let same_address =
                 |options: &&ListenerOptions| options.address == running.options.address;
@@ -135,7 +161,7 @@ impl ListenerSet {
                 }
                 Some(options) => {
                     if *options != running.options {
-                        running.entrance.0.store(Arc::new(self.behind(options)));
+                        running.entrance.behind.store(Arc::new(self.behind(options)));
                         running.options = options.clone();
                     }
                     kept.push(running);
@@ -184,7 +210,8 @@ impl AnyDoor {
 
 impl Handler for Entrance {
     async fn serve(self: Arc<Self>, mut accepted: Accepted, shutdown: CancellationToken) {
-        let behind = self.0.load_full();
+        self.place.accept();
+        let behind = self.behind.load_full();
         if let Some(name) = &behind.name {
             accepted.listener = Arc::clone(name);
         }
@@ -197,7 +224,7 @@ impl Handler for Entrance {
     }
 
     fn make_room(&self) {
-        match &self.0.load().handler {
+        match &self.behind.load().handler {
             AnyDoor::Proxy(handler) => handler.make_room(),
             AnyDoor::Forward(handler) => handler.make_room(),
         }

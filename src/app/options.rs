@@ -10,6 +10,7 @@ use crate::forward::{PermitOpen, RemoteForward};
 use crate::listen::ProxyCredentials;
 use crate::openssh::{ClientConfig, ConfigSource, ServerName, SshOptions};
 use crate::pool::PoolSize;
+use crate::registry::{NewPlace, Origin, PlaceKind};
 use crate::relay::BacklogLimits;
 use crate::route::{Router, Via};
 use crate::target::Target;
@@ -47,6 +48,8 @@ pub struct ServerOptions {
 /// A place on this machine where clients come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerOptions {
+    /// Who asked for it.
+    pub origin: Origin,
     /// Where it is.
     pub address: ListenAddress,
     /// What the rules call it; without it its address, as it is printed.
@@ -75,6 +78,8 @@ pub enum Service {
 /// A place on a server where clients come in (`-R`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteOptions {
+    /// Who asked for it.
+    pub origin: Origin,
     /// The server's name.
     pub server: Arc<str>,
     /// What the rules call it; without it where the server listens, as the user wrote it.
@@ -120,8 +125,36 @@ impl ServerOptions {
 }
 
 impl ListenerOptions {
-    /// A proxy for everybody who reaches it, without a name of its own.
+    /// A proxy of the command line for everybody who reaches it, without a name of its own.
     pub fn proxy(address: ListenAddress) -> Self {
-        Self { address, name: None, service: Service::Proxy { credentials: None } }
+        Self {
+            origin: Origin::CommandLine,
+            address,
+            name: None,
+            service: Service::Proxy { credentials: None },
+        }
+    }
+
+    /// What is told of it.
+    pub(super) fn place(&self) -> NewPlace {
+        let (kind, spec) = match &self.service {
+            Service::Proxy { .. } => (PlaceKind::Dynamic, self.address.to_string()),
+            Service::Forward { to, .. } => (PlaceKind::Local, format!("{}:{to}", self.address)),
+        };
+        let (origin, name) = (self.origin, self.name.clone());
+        NewPlace { kind, origin, name, spec: spec.into(), server: None }
+    }
+}
+
+impl RemoteOptions {
+    /// What is told of it.
+    pub(super) fn place(&self) -> NewPlace {
+        NewPlace {
+            kind: PlaceKind::Remote,
+            origin: self.origin,
+            name: self.name.clone(),
+            spec: self.forward.to_string().into(),
+            server: Some(Arc::clone(&self.server)),
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::listen::connect::Outbound;
 use crate::listen::{ProxyHandler, RemoteHandler};
 use crate::pool::Pool;
 use crate::printable::{Lines, printable};
+use crate::registry::{Place, Registered};
 use crate::remote_listener::RemoteListener;
 use crate::ssh::Forwarded;
 
@@ -27,6 +28,8 @@ pub(super) struct Remote {
 pub(super) struct Service {
     /// What the rules call the listener, where that is not where it listens.
     pub(super) name: Option<Arc<str>>,
+    /// Where clients are counted.
+    pub(super) place: Arc<Place>,
     /// The way to their targets: by the rules, or direct.
     pub(super) connect: Outbound,
     /// What those find that have no target.
@@ -46,9 +49,10 @@ impl Remote {
     pub(super) async fn begin(
         pool: &Pool,
         forward: RemoteForward,
+        place: Registered,
         on_failure: OnForwardFailure,
     ) -> Result<Self, Error> {
-        let mut listener = RemoteListener::new(pool.clone(), forward.listen.clone());
+        let mut listener = RemoteListener::new(pool.clone(), forward.listen.clone(), place);
         match (listener.register().await, on_failure) {
             (Ok(()), _) => info!("listening on {} ({})", listener.place(), lead(&forward.to)),
             (Err(source), OnForwardFailure::Exit) => {
@@ -63,14 +67,14 @@ impl Remote {
     }
 
     /// Leaves it to [`run`](Self::run) to ask the server for it, when there is a session.
-    pub(super) fn later(pool: &Pool, forward: RemoteForward) -> Self {
-        let listener = RemoteListener::new(pool.clone(), forward.listen.clone());
+    pub(super) fn later(pool: &Pool, forward: RemoteForward, place: Registered) -> Self {
+        let listener = RemoteListener::new(pool.clone(), forward.listen.clone(), place);
         Self { forward, listener }
     }
 
     /// Serves it until the service is told to stop.
     pub(super) async fn run(self, service: Service) {
-        let Service { name, connect, proxy, connections, stop } = service;
+        let Service { name, place, connect, proxy, connections, stop } = service;
         let name = name.unwrap_or_else(|| self.forward.listen.to_string().into());
         let handler = match self.forward.to {
             RemoteTo::Fixed(target) => RemoteHandler::Fixed { target, connect },
@@ -78,6 +82,7 @@ impl Remote {
         };
         let stopping = stop.clone();
         let serve = move |forwarded: Forwarded| {
+            place.accept();
             let span = debug_span!("remote client", listener = %name);
             let serving = handler.clone().serve(forwarded, Arc::clone(&name), stopping.clone());
             connections.spawn(serving.instrument(span));

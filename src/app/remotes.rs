@@ -13,12 +13,14 @@ use crate::forward::{PermitOpen, RemoteTo};
 use crate::listen::connect::Outbound;
 use crate::listen::{GreetingLimits, ProxyHandler};
 use crate::pool::{Availability, Pool};
+use crate::registry::{Place, Places};
 
 /// The remote forwards that run.
 #[derive(Debug)]
 pub(super) struct RemoteSet {
     connect: Outbound,
     running: Vec<Running>,
+    places: Places,
     /// The tasks that serve a listener each.
     serving: TaskTracker,
     /// The connections that run.
@@ -37,13 +39,16 @@ struct Running {
 }
 
 impl RemoteSet {
-    /// No forwards. Their clients take `road`, but for what no rule names, which goes direct.
+    /// No forwards. Their clients take `connect`, but for what no rule names, which goes direct; they
+    /// are noted in `places`.
     pub(super) fn new(
         connect: Outbound,
+        places: Places,
         connections: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
-        Self { connect, running: Vec::new(), serving: TaskTracker::new(), connections, stop }
+        let (running, serving) = (Vec::new(), TaskTracker::new());
+        Self { connect, running, places, serving, connections, stop }
     }
 
     /// Asks the servers to listen, each once, and serves what comes. Those without a session are
@@ -64,12 +69,14 @@ impl RemoteSet {
                 continue;
             };
             let forward = options.forward.clone();
+            let place = self.places.register(options.place());
+            let noted = Arc::clone(place.place());
             let remote = match pool.availability() {
-                Availability::Ready => Remote::begin(pool, forward, on_failure).await?,
-                Availability::Pending | Availability::Down => Remote::later(pool, forward),
+                Availability::Ready => Remote::begin(pool, forward, place, on_failure).await?,
+                Availability::Pending | Availability::Down => Remote::later(pool, forward, place),
             };
             let (stop, over) = (self.stop.child_token(), CancellationToken::new());
-            let service = self.service(&options, stop.clone());
+            let service = self.service(&options, noted, stop.clone());
             let ends = over.clone().drop_guard();
             self.serving.spawn(async move {
                 remote.run(service).await;
@@ -110,7 +117,12 @@ impl RemoteSet {
         self.serving.wait().await;
     }
 
-    fn service(&self, options: &RemoteOptions, stop: CancellationToken) -> Service {
+    fn service(
+        &self,
+        options: &RemoteOptions,
+        place: Arc<Place>,
+        stop: CancellationToken,
+    ) -> Service {
         let credentials = options.credentials.clone();
         // A target that the user has named needs no permission, as with ssh.
         let permit = match options.forward.to {
@@ -122,6 +134,7 @@ impl RemoteSet {
         let handler = ProxyHandler::new(connect.clone(), credentials, GreetingLimits::default());
         Service {
             name: options.name.clone(),
+            place,
             connect,
             proxy: Arc::new(handler),
             connections: self.connections.clone(),

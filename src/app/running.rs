@@ -15,6 +15,7 @@ use super::{Error, drain};
 use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
 use crate::listen::connect::Outbound;
 use crate::openssh::Prompter;
+use crate::registry::Registry;
 use crate::relay::Relayer;
 
 /// The program while it runs.
@@ -44,13 +45,29 @@ impl Running {
         let dialer = Dialer::new(routes.clone(), DEADLINE);
         let relayer = Relayer::new(options.backlog);
         let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
-        let servers = ServerSet::new(prompter, relayer.clone());
-        let connect = Outbound { dialer, routing: Routing::Rules, relayer };
+        let registry = Registry::new();
+        let servers = ServerSet::new(prompter, relayer.clone(), registry.clone());
+        let connect = Outbound {
+            dialer,
+            routing: Routing::Rules,
+            relayer,
+            connections: registry.connections.clone(),
+        };
         Ok(Self {
             routes,
             servers,
-            listeners: ListenerSet::new(connect.clone(), connections.clone(), stop.clone()),
-            remotes: RemoteSet::new(connect.clone(), connections.clone(), stop.clone()),
+            listeners: ListenerSet::new(
+                connect.clone(),
+                registry.places.clone(),
+                connections.clone(),
+                stop.clone(),
+            ),
+            remotes: RemoteSet::new(
+                connect.clone(),
+                registry.places.clone(),
+                connections.clone(),
+                stop.clone(),
+            ),
             connect,
             bound,
             connections,

@@ -9,6 +9,7 @@ use super::{Error, ServerOptions};
 use crate::dial::Servers;
 use crate::openssh::Prompter;
 use crate::pool::{FirstAttempt, FirstSession, JumpHosts, Pool};
+use crate::registry::Registry;
 use crate::relay::Relayer;
 use crate::ssh::ConnectError;
 use crate::stream::ByteStream;
@@ -17,6 +18,7 @@ use crate::stream::ByteStream;
 #[derive(Debug)]
 pub(super) struct ServerSet {
     jumps: JumpHosts,
+    registry: Registry,
     running: Vec<Server>,
     /// Those that are not asked any more and end with what they still carry.
     retired: Vec<Pool>,
@@ -45,11 +47,11 @@ struct First {
 
 impl ServerSet {
     /// No servers. `prompter` asks where a login needs a person; `relayer` carries the sessions that
-    /// go over other servers.
-    pub(super) fn new(prompter: Prompter, relayer: Relayer) -> Self {
+    /// go over other servers; what comes of each session is told to `registry`.
+    pub(super) fn new(prompter: Prompter, relayer: Relayer, registry: Registry) -> Self {
         let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
         let jumps = JumpHosts::new(prompter, carry);
-        Self { jumps, running: Vec::new(), retired: Vec::new() }
+        Self { jumps, registry, running: Vec::new(), retired: Vec::new() }
     }
 
     /// Connects to all of them at the same time, and waits until each has a session or has failed for
@@ -126,7 +128,12 @@ impl ServerSet {
     }
 
     fn begin(&mut self, options: ServerOptions) -> First {
-        let (pool, attempt) = Pool::begin(options.config.clone(), &self.jumps, options.sessions);
+        let (pool, attempt) = Pool::begin(
+            options.config.clone(),
+            &self.jumps,
+            options.sessions,
+            self.registry.server_log(&options.name),
+        );
         let name = Arc::clone(&options.name);
         self.running.push(Server { options, pool });
         First { name, attempt }

@@ -32,6 +32,6 @@ pub(super) async fn connect(target: Option<Target>, connect: Outbound) -> Result
     match connect.relayer.relay(Stdio::new(), Bytes::new(), connected.channel).await {
         // Whoever reads our output has what it wanted, and has gone.
         Ended::Clean | Ended::ClientGone => Ok(()),
-        Ended::Cut | Ended::NoRoom => Err(Error::StdioCut { target }),
+        Ended::Cut | Ended::NoRoom | Ended::Killed => Err(Error::StdioCut { target }),
     }
 }

@@ -5,35 +5,59 @@
 
 mod direct;
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 
 pub use self::direct::Direct;
 use self::direct::{DirectReader, DirectWriter};
+use crate::registry::{Connection, Tracked, Waiting};
 pub use crate::ssh::{ChannelGone, Incoming};
 use crate::ssh::{ChannelReader, ChannelWriter, Pace};
 
 /// A confirmed connection to a target. Dropped before both sides are done, it is cut.
 #[derive(Debug)]
-pub enum Channel {
-    /// Over an SSH session.
+pub struct Channel {
+    carrier: Carrier,
+    /// What is told of it, where it is a client's.
+    tracked: Option<Tracked>,
+}
+
+/// What carries it.
+#[derive(Debug)]
+enum Carrier {
+    /// An SSH session.
     Ssh(crate::ssh::Channel),
-    /// From here.
+    /// A socket of our own.
     Direct(Direct),
 }
 
 /// The half that receives.
 #[derive(Debug)]
-pub(crate) enum Reader {
+pub(crate) struct Reader {
+    carrier: CarrierReader,
+    connection: Option<Arc<Connection>>,
+}
+
+#[derive(Debug)]
+enum CarrierReader {
     Ssh(ChannelReader),
     Direct(DirectReader),
 }
 
 /// The half that sends.
 #[derive(Debug)]
-pub(crate) enum Writer {
+pub(crate) struct Writer {
+    carrier: CarrierWriter,
+    connection: Option<Arc<Connection>>,
+}
+
+#[derive(Debug)]
+enum CarrierWriter {
     Ssh(ChannelWriter),
     Direct(DirectWriter),
 }
@@ -50,40 +74,55 @@ pub(crate) enum Sharing {
 }
 
 impl Channel {
-    /// Its two halves, which may be used at the same time.
-    pub(crate) fn split(self) -> (Reader, Writer) {
-        match self {
-            Self::Ssh(channel) => {
+    /// The same, and what goes over it is told to `tracked`, which ends with it.
+    pub(crate) fn tracked_by(self, tracked: Tracked) -> Self {
+        Self { tracked: Some(tracked), ..self }
+    }
+
+    /// Its two halves, which may be used at the same time, and what is to be told how it ended.
+    pub(crate) fn split(self) -> (Reader, Writer, Option<Tracked>) {
+        let (reader, writer) = match self.carrier {
+            Carrier::Ssh(channel) => {
                 let (reader, writer) = channel.split();
-                (Reader::Ssh(reader), Writer::Ssh(writer))
+                (CarrierReader::Ssh(reader), CarrierWriter::Ssh(writer))
             }
-            Self::Direct(direct) => {
+            Carrier::Direct(direct) => {
                 let (reader, writer) = direct.split();
-                (Reader::Direct(reader), Writer::Direct(writer))
+                (CarrierReader::Direct(reader), CarrierWriter::Direct(writer))
             }
-        }
+        };
+        let connection = self.tracked.as_ref().map(|tracked| Arc::clone(tracked.connection()));
+        let reader = Reader { carrier: reader, connection: connection.clone() };
+        (reader, Writer { carrier: writer, connection }, self.tracked)
     }
 }
 
 impl From<crate::ssh::Channel> for Channel {
     fn from(channel: crate::ssh::Channel) -> Self {
-        Self::Ssh(channel)
+        Self { carrier: Carrier::Ssh(channel), tracked: None }
     }
 }
 
 impl From<Direct> for Channel {
     fn from(direct: Direct) -> Self {
-        Self::Direct(direct)
+        Self { carrier: Carrier::Direct(direct), tracked: None }
     }
 }
 
 impl Reader {
     /// The next thing that the far side sent; `None` is a cut.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
-        match self {
-            Self::Ssh(reader) => reader.poll_recv(cx),
-            Self::Direct(reader) => reader.poll_recv(cx),
+        let polled = match &mut self.carrier {
+            CarrierReader::Ssh(reader) => reader.poll_recv(cx),
+            CarrierReader::Direct(reader) => reader.poll_recv(cx),
+        };
+        if let (Poll::Ready(Some(incoming)), Some(connection)) = (&polled, &self.connection) {
+            match incoming {
+                Incoming::Data(data) => connection.received(data.len()),
+                Incoming::Eof | Incoming::Close => connection.half_closed(),
+            }
         }
+        polled
     }
 
     /// The next thing that the far side sent; `None` is a cut.
@@ -92,37 +131,44 @@ impl Reader {
     ///
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn recv(&mut self) -> Option<Incoming> {
-        std::future::poll_fn(|cx| self.poll_recv(cx)).await
+        poll_fn(|cx| self.poll_recv(cx)).await
     }
 
     /// Who else has to wait when this reader stops taking.
     pub(crate) fn sharing(&self) -> Sharing {
-        match self {
-            Self::Ssh(reader) if reader.lease().is_alone() => Sharing::Alone,
-            Self::Ssh(_) => Sharing::Shared,
-            Self::Direct(_) => Sharing::Never,
+        match &self.carrier {
+            CarrierReader::Ssh(reader) if reader.lease().is_alone() => Sharing::Alone,
+            CarrierReader::Ssh(_) => Sharing::Shared,
+            CarrierReader::Direct(_) => Sharing::Never,
         }
     }
 
     /// Completes when another channel comes to the session.
     pub(crate) fn joined(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        match self {
-            Self::Ssh(reader) => Box::pin(reader.lease().joined()),
-            Self::Direct(_) => Box::pin(std::future::pending()),
+        match &self.carrier {
+            CarrierReader::Ssh(reader) => Box::pin(reader.lease().joined()),
+            CarrierReader::Direct(_) => Box::pin(std::future::pending()),
         }
     }
 
     /// Whether the reader has stopped taking anything, and with it the session.
     pub(crate) fn set_held(&self, held: bool) {
-        if let Self::Ssh(reader) = self {
+        if let CarrierReader::Ssh(reader) = &self.carrier {
             reader.lease().set_held(held);
         }
     }
 
     /// Whether the client keeps up with what arrives for it.
     pub(crate) fn set_pace(&self, pace: Pace) {
-        if let Self::Ssh(reader) = self {
+        if let CarrierReader::Ssh(reader) = &self.carrier {
             reader.lease().set_pace(pace);
+        }
+    }
+
+    /// That much waits for the client.
+    pub(crate) fn set_waiting(&self, waiting: Waiting) {
+        if let Some(connection) = &self.connection {
+            connection.set_waiting(waiting);
         }
     }
 }
@@ -134,17 +180,44 @@ impl Writer {
     ///
     /// Dropped in mid-way, a part of `data` may have been sent; nothing may be sent after that.
     pub(crate) async fn send(&self, data: Bytes) -> Result<(), ChannelGone> {
-        match self {
-            Self::Ssh(writer) => writer.send(data).await,
-            Self::Direct(writer) => writer.send(data).await,
+        let length = data.len();
+        match &self.carrier {
+            CarrierWriter::Ssh(writer) => self.clock(writer.send(data)).await?,
+            CarrierWriter::Direct(writer) => self.clock(writer.send(data)).await?,
         }
+        if let Some(connection) = &self.connection {
+            connection.sent(length);
+        }
+        Ok(())
     }
 
     /// Says that nothing more will be sent.
     pub(crate) async fn send_eof(&self) -> Result<(), ChannelGone> {
-        match self {
-            Self::Ssh(writer) => writer.send_eof().await,
-            Self::Direct(writer) => writer.send_eof().await,
+        if let Some(connection) = &self.connection {
+            connection.half_closed();
         }
+        match &self.carrier {
+            CarrierWriter::Ssh(writer) => writer.send_eof().await,
+            CarrierWriter::Direct(writer) => writer.send_eof().await,
+        }
+    }
+
+    /// Tells how long a send had to wait for room; one that did not costs no look at the clock.
+    async fn clock<T>(&self, send: impl Future<Output = T>) -> T {
+        let Some(connection) = &self.connection else { return send.await };
+        let mut send = pin!(send);
+        let mut waits = None;
+        let done = poll_fn(|cx| {
+            let polled = send.as_mut().poll(cx);
+            if polled.is_pending() {
+                waits.get_or_insert_with(Instant::now);
+            }
+            polled
+        })
+        .await;
+        if let Some(since) = waits {
+            connection.stalled_for(since.elapsed());
+        }
+        done
     }
 }

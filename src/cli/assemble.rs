@@ -15,6 +15,7 @@ use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::listen::ProxyCredentials;
 use crate::openssh::Switch;
+use crate::registry::Origin;
 use crate::route::Router;
 
 /// What a proxy in front of one server runs.
@@ -52,6 +53,7 @@ pub async fn options(command: ProxyCommand) -> Result<Options, Error> {
     let remote = command.remote_forwards.into_iter().chain(configured_remote);
     let permit = configured.permit_remote_open;
     let remote = remote.map(|forward| RemoteOptions {
+        origin: Origin::CommandLine,
         server: Arc::clone(&name),
         name: None,
         forward,
@@ -108,7 +110,7 @@ fn leave_out(what: &str) {
 fn local_options(forward: LocalForward, bare: Bind) -> ListenerOptions {
     let address = forward.listen.address(bare);
     let service = Service::Forward { to: forward.to, via: None };
-    ListenerOptions { address, name: None, service }
+    ListenerOptions { origin: Origin::CommandLine, address, name: None, service }
 }
 
 /// The first of those with the same address counts, as in ssh: what the command line says comes

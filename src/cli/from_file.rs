@@ -15,6 +15,7 @@ use crate::forward::LocalListen;
 use crate::forward::listen_address::Bind;
 use crate::listen::ProxyCredentials;
 use crate::observe::logs::LogOptions;
+use crate::registry::Origin;
 use crate::relay::BacklogLimits;
 
 use super::args::Args;
@@ -105,6 +106,7 @@ async fn options(
     for forward in &config.forwards {
         match forward.clone() {
             ForwardConfig::Local { name, forward, via } => listeners.push(ListenerOptions {
+                origin: Origin::Configuration,
                 address: forward.listen.address(Bind::Loopback),
                 name: Some(name),
                 service: Service::Forward { to: forward.to, via: via.map(Arc::new) },
@@ -115,6 +117,7 @@ async fn options(
                 let permit = server.map(|s| s.config.forwards.permit_remote_open.clone());
                 let permit = permit.unwrap_or_default();
                 remote_forwards.push(RemoteOptions {
+                    origin: Origin::Configuration,
                     server: on,
                     name: Some(name),
                     forward,
@@ -128,7 +131,13 @@ async fn options(
         // One that the file has too is as the file says.
         if listeners.iter().all(|listener| listener.address != *address) {
             let service = Service::Proxy { credentials: credentials.cloned() };
-            listeners.push(ListenerOptions { address: address.clone(), name: None, service });
+            let origin = Origin::CommandLine;
+            listeners.push(ListenerOptions {
+                origin,
+                address: address.clone(),
+                name: None,
+                service,
+            });
         }
     }
     if listeners.is_empty() && remote_forwards.is_empty() {
@@ -148,6 +157,7 @@ async fn options(
 /// `[[listen]]`.
 fn proxies(config: &Config) -> Vec<ListenerOptions> {
     let proxy = |listener: &ListenerConfig| ListenerOptions {
+        origin: Origin::Configuration,
         address: listener.address.clone(),
         name: Some(Arc::clone(&listener.name)),
         service: Service::Proxy {

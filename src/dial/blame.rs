@@ -61,6 +61,7 @@ impl DialError {
                 (Tunnel, 1, 503, "destination_unavailable", Failed)
             }
             Self::Exhausted => (Machine, 1, 503, "proxy_internal_error", Failed),
+            Self::Killed => (Machine, 1, 502, "connection_terminated", Failed),
             // "X'02' connection not allowed by ruleset"
             Self::Prohibited { .. } => (Server, 2, 403, "destination_ip_prohibited", Prohibited),
             Self::Rejected { .. } => (Client, 2, 403, "http_request_denied", Prohibited),
@@ -105,8 +106,9 @@ mod tests {
             DialError::Prohibited { server: server() },
             DialError::Rejected { rule: None },
             DialError::Loop,
+            DialError::Killed,
         ];
-        assert_eq!(all.len(), 13, "as many as the table has rows");
+        assert_eq!(all.len(), 14, "as many as the table has rows");
         all
     }
 

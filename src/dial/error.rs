@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::registry::Outcome;
 use crate::ssh::TargetFault;
 
 /// Why a request got no channel. Each protocol has one total mapping of it.
@@ -61,6 +62,9 @@ pub enum DialError {
         /// The servers that may carry it, each with what the last attempt to connect said.
         servers: Vec<MissingSession>,
     },
+    /// Somebody ended the request by hand before there was an answer.
+    #[error("the request was ended by hand on this machine")]
+    Killed,
 }
 
 /// A server without a session, and why.
@@ -114,6 +118,27 @@ impl DialError {
             TargetFault::TimedOut => Self::TimedOut,
             TargetFault::Prohibited => Self::Prohibited { server: Arc::clone(server) },
             TargetFault::Uncertain => Self::Unreachable,
+        }
+    }
+}
+
+impl From<&DialError> for Outcome {
+    fn from(error: &DialError) -> Self {
+        match error {
+            DialError::ConnectionRefused => Self::ConnectionRefused,
+            DialError::NameNotFound => Self::NameNotFound,
+            DialError::LookUpFailed => Self::LookUpFailed,
+            DialError::NoRouteToHost => Self::NoRoute,
+            DialError::NetworkUnreachable => Self::NetworkUnreachable,
+            DialError::TimedOut => Self::TimedOut,
+            DialError::Unreachable => Self::Unreachable,
+            DialError::Prohibited { .. } => Self::Prohibited,
+            DialError::Rejected { .. } => Self::Rejected,
+            DialError::NoSession { .. } => Self::NoSession,
+            DialError::NoAnswer { .. } => Self::NoAnswer,
+            DialError::Exhausted => Self::Exhausted,
+            DialError::Loop => Self::Loop,
+            DialError::Killed => Self::Killed,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::channel::Channel;
 use crate::destination::Host;
 use crate::forward::PermitOpen;
 use crate::pool::Pool;
+use crate::registry::Connection;
 use crate::request::{Request, Source};
 use crate::route::{Action, Decision, Outcome, Query, Router, Select, Via};
 use crate::ssh::OpenError;
@@ -79,7 +80,8 @@ impl Dialer {
         &self.own
     }
 
-    /// Opens a channel to the request's target. A session that is lost before the channel is
+    /// Opens a channel to the target of the connection's request, and tells the connection of each
+    /// stage. A session that is lost before the channel is
     /// confirmed is our fault and is made up for; what the target does is told at once.
     ///
     /// # Cancel safety
@@ -87,9 +89,10 @@ impl Dialer {
     /// May be dropped at any time; a late success is closed.
     pub async fn dial(
         &self,
-        request: &Request,
         routing: &Routing,
+        connection: &Connection,
     ) -> Result<Connected<Channel>, DialFailure> {
+        let request = connection.request();
         let deadline = Instant::now() + self.deadline;
         let routes = self.routes.load();
         let Decision { rule, action } = match routing {
@@ -103,11 +106,15 @@ impl Dialer {
                 decide(&routes.router.with_default(direct), request).await?
             }
         };
+        connection.decided(rule.as_ref());
         let mut way = Way { rule, carrier: Carrier::None };
         let dialled = match action {
-            Action::Via(via) => self.over(&routes.servers, &via, request, deadline, &mut way).await,
+            Action::Via(via) => {
+                self.over(&routes.servers, &via, connection, deadline, &mut way).await
+            }
             Action::Direct { addresses } => {
                 way.carrier = Carrier::Direct;
+                connection.asked(None, 0);
                 let own = Avoided { places: &self.own, unless_named: request.protocol };
                 let connecting = direct::connect(&request.target, addresses.as_deref(), own);
                 let connected = timeout_at(deadline, connecting).await;
@@ -116,7 +123,10 @@ impl Dialer {
             Action::Reject => Err(DialError::Rejected { rule: way.rule.clone() }),
         };
         match dialled {
-            Ok(channel) => Ok(Connected { channel, way }),
+            Ok(channel) => {
+                connection.opened();
+                Ok(Connected { channel, way })
+            }
             Err(error) => Err(DialFailure { error, way }),
         }
     }
@@ -126,12 +136,12 @@ impl Dialer {
         &self,
         servers: &Servers,
         via: &Via,
-        request: &Request,
+        connection: &Connection,
         deadline: Instant,
         way: &mut Way,
     ) -> Result<Channel, DialError> {
-        let target = &request.target;
-        let origin = origin(request.source);
+        let Request { target, source, .. } = connection.request();
+        let origin = origin(*source);
         let mut unreadable = 0;
         loop {
             let (names, pools) = self.in_order(servers, via);
@@ -143,11 +153,12 @@ impl Dialer {
                 self.routes.memory.remember(&via.servers, name);
             }
             way.carrier = Carrier::Server(Arc::clone(name));
+            connection.asked(Some(name), placed.session());
             let asked = Instant::now();
             match timeout_at(deadline, placed.open(target, origin)).await {
                 Ok(Ok(channel)) => return Ok(channel.into()),
                 // Another session may serve it, or the next server.
-                Ok(Err(OpenError::SessionLost)) => way.carrier = Carrier::None,
+                Ok(Err(OpenError::SessionLost)) => {}
                 // Whoever was twice there when an answer ended a session is likely the one who asked
                 // for it, and must not end session after session.
                 Ok(Err(OpenError::Unreadable)) => {
@@ -155,13 +166,14 @@ impl Dialer {
                     if unreadable == MAX_UNREADABLE {
                         return Err(DialError::Unreachable);
                     }
-                    way.carrier = Carrier::None;
                 }
                 Ok(Err(OpenError::Target(fault))) => return Err(DialError::of_target(fault, name)),
                 // The target's fault only where the server is known to have gone to it.
                 Err(_) if placed.has_come_to(asked) => return Err(DialError::TimedOut),
                 Err(_) => return Err(DialError::NoAnswer { server: Arc::clone(name) }),
             }
+            way.carrier = Carrier::None;
+            connection.asked_in_vain();
         }
     }
 

@@ -8,8 +8,9 @@ use tracing::debug;
 
 use super::stream::ClientStream;
 use crate::channel::Channel;
-use crate::dial::{Connected, DialFailure, Dialer, Routing};
+use crate::dial::{Connected, DialError, DialFailure, Dialer, Routing, Way};
 use crate::printable::{Lines, printable};
+use crate::registry::{Connections, Outcome};
 use crate::relay::{Pipe, Relayer};
 use crate::request::Request;
 
@@ -52,6 +53,8 @@ pub struct Outbound {
     pub routing: Routing,
     /// Serves them.
     pub relayer: Relayer,
+    /// Where they are told of.
+    pub connections: Connections,
 }
 
 impl Connect for Outbound {
@@ -59,7 +62,23 @@ impl Connect for Outbound {
     type Stream = Pipe;
 
     async fn dial(&self, request: &Request) -> Result<Connected<Channel>, DialFailure> {
-        self.dialer.dial(request, &self.routing).await
+        let tracked = self.connections.begin(request);
+        let dialled = tokio::select! {
+            biased;
+            dialled = self.dialer.dial(&self.routing, &tracked) => dialled,
+            () = tracked.killed() => {
+                Err(DialFailure { error: DialError::Killed, way: Way::default() })
+            }
+        };
+        match dialled {
+            Ok(Connected { channel, way }) => {
+                Ok(Connected { channel: channel.tracked_by(tracked), way })
+            }
+            Err(failure) => {
+                tracked.fail(Outcome::from(&failure.error), in_a_line(&failure.error));
+                Err(failure)
+            }
+        }
     }
 
     async fn relay(&self, client: ClientStream, early: Bytes, channel: Channel) {

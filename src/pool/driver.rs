@@ -14,6 +14,7 @@ use super::placement::Growth;
 use super::told::{Told, is_news};
 use super::wake::WakeDetector;
 use super::{PoolSize, Shared, lock};
+use crate::registry::{AttemptEnd, SessionEnd};
 use crate::ssh::connect::FailureClass;
 use crate::ssh::connect::Liveness;
 use crate::ssh::connect::{Asking, ConnectError, Connected};
@@ -242,6 +243,8 @@ impl Driver {
         self.growth_not_before = Instant::now();
         self.growth_backoff = GROWTH_BACKOFF;
         let told = FirstSession::of(&connected);
+        lock(&self.shared.status).size = self.size;
+        self.shared.log.session_up(connected.session.id(), connected.took);
         self.adopt(connected.session);
         if let Some(first) = first {
             // Nobody needs to wait for it.
@@ -256,6 +259,7 @@ impl Driver {
             let mut status = lock(&self.shared.status);
             status.reason.clear();
             status.down = false;
+            status.next_attempt = None;
         }
         let settling = Arc::clone(&session);
         self.settling.spawn(async move {
@@ -274,6 +278,7 @@ impl Driver {
     }
 
     fn failed(&mut self, error: ConnectError) {
+        self.shared.log.attempt_failed(attempt_end(error.class()), &first_line(&error.to_string()));
         let ready = self.ready();
         if ready >= self.size().min() && error.class() == FailureClass::Unreachable {
             // The network, rather than the server, did not want one more.
@@ -297,9 +302,9 @@ impl Driver {
         let (server, text) = (self.shared.connector.name(), error.to_string());
         let news = is_news(&mut self.told.session, &text);
         debug!(error = %text, "no session: next attempt in {:.1} s", wait.as_secs_f32());
+        lock(&self.shared.status).next_attempt = Some(self.not_before);
         // The first line says what is wrong; a client does not need the rest.
-        let reason = text.lines().next().unwrap_or_default().to_owned();
-        self.without_session(reason, Prospect::Bad);
+        self.without_session(first_line(&text), Prospect::Bad);
         match self.first.take() {
             // Whoever waits for it tells it; where nobody does, the pool is about to end.
             Some(first) => drop(first.send(Err(error))),
@@ -327,6 +332,7 @@ impl Driver {
     fn lost(&mut self, session: &Arc<Session>) {
         lock(&self.shared.sessions).retain(|s| !Arc::ptr_eq(s, session));
         let end = session.facts().end.unwrap_or_else(|| "the connection ended".to_owned());
+        self.note_end(session, &end);
         if session.is_draining() {
             debug!(end, "a retired session has ended");
             return;
@@ -347,6 +353,18 @@ impl Driver {
         let attended = self.login_kind == Some(LoginKind::Interactive);
         let hopeless = attended && !self.shared.connector.can_ask();
         self.without_session(end, if hopeless { Prospect::Bad } else { Prospect::Good });
+    }
+
+    fn note_end(&self, session: &Session, end: &str) {
+        let lost = !session.is_draining();
+        let kind = if lost { SessionEnd::Lost } else { SessionEnd::Retired };
+        self.shared.log.session_down(session.id(), kind, end);
+        let mut status = lock(&self.shared.status);
+        status.past.0 += session.load().sent();
+        status.past.1 += session.load().received();
+        if lost {
+            status.last_loss = Some((Instant::now(), end.to_owned()));
+        }
     }
 
     fn ready(&self) -> usize {
@@ -376,6 +394,18 @@ impl Driver {
         }
         goodbyes.join_all().await;
         self.watchers.shutdown().await;
+    }
+}
+
+/// What is told of a failure where there is room for a line.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+fn attempt_end(class: FailureClass) -> AttemptEnd {
+    match class {
+        FailureClass::Unreachable | FailureClass::TurnedAway => AttemptEnd::Unreachable,
+        FailureClass::Refused => AttemptEnd::Refused,
     }
 }
 

@@ -28,6 +28,7 @@ use self::jump::JumpRoute;
 use self::names::ResolvedNames;
 use self::placement::{Growth, View};
 use crate::openssh::ClientConfig;
+use crate::registry::ServerLog;
 use crate::ssh::OpenKind;
 use crate::ssh::connect::{ConnectError, Connector};
 use crate::ssh::session::Channel;
@@ -44,6 +45,7 @@ mod names;
 mod pace;
 pub mod placement;
 mod size;
+mod survey;
 mod told;
 mod wake;
 
@@ -52,6 +54,7 @@ pub use first::{FirstAttempt, FirstSession};
 pub use jump::{Carry, JumpHosts};
 pub(crate) use pace::Backoff;
 pub use size::{InvalidPoolSize, PoolSize};
+pub use survey::{PoolView, SessionState, SessionView};
 
 /// A handle to the pool.
 #[derive(Clone, Debug)]
@@ -71,6 +74,7 @@ struct Shared {
     connector: Connector,
     sessions: Mutex<Vec<Arc<Session>>>,
     status: Mutex<Status>,
+    log: ServerLog,
     names: ResolvedNames,
     /// Told to requests that wait: there is another session, or none can be had.
     changed: Notify,
@@ -98,6 +102,14 @@ struct Status {
     listeners: usize,
     /// There is none, and the last attempt to get one failed, or nobody may make one.
     down: bool,
+    /// When the next attempt comes, after one that failed.
+    next_attempt: Option<Instant>,
+    /// When the last session was lost, and why, in printable words.
+    last_loss: Option<(Instant, String)>,
+    /// Bytes of the sessions that are over, to the server and from it.
+    past: (u64, u64),
+    /// The bounds of the pool, once they are known.
+    size: Option<PoolSize>,
 }
 
 impl Pool {
@@ -120,7 +132,7 @@ impl Pool {
         route: JumpRoute,
         size: Option<PoolSize>,
     ) -> Result<(Self, FirstSession), ConnectError> {
-        let (pool, first) = Self::begin_on(config, route, size);
+        let (pool, first) = Self::begin_on(config, route, size, ServerLog::default());
         let ends_unless_up = pool.0.stop.clone().drop_guard();
         let first = first.outcome().await?;
         ends_unless_up.disarm();
@@ -132,20 +144,22 @@ impl Pool {
     /// and without one unless the server, or its host key, was the obstacle.
     ///
     /// Without a `size`, a server whose login needs a person gets one session, and any other the
-    /// default.
+    /// default. What comes of each attempt and session is told to `log`.
     pub fn begin(
         config: ClientConfig,
         jumps: &JumpHosts,
         size: Option<PoolSize>,
+        log: ServerLog,
     ) -> (Self, FirstAttempt) {
         let route = JumpRoute::new(jumps, &config, size);
-        Self::begin_on(config, route, size)
+        Self::begin_on(config, route, size, log)
     }
 
     fn begin_on(
         config: ClientConfig,
         route: JumpRoute,
         size: Option<PoolSize>,
+        log: ServerLog,
     ) -> (Self, FirstAttempt) {
         let route = Arc::new(route);
         let hops = Arc::clone(&route);
@@ -153,7 +167,8 @@ impl Pool {
         let shared = Arc::new(Shared {
             connector,
             sessions: Mutex::default(),
-            status: Mutex::default(),
+            status: Mutex::new(Status { size, ..Status::default() }),
+            log,
             names: ResolvedNames::default(),
             changed: Notify::new(),
             wanted: Notify::new(),
@@ -275,6 +290,11 @@ impl Pool {
 }
 
 impl Placed {
+    /// The number of the session, never given twice in one run.
+    pub fn session(&self) -> u64 {
+        self.session.id()
+    }
+
     /// Opens a channel to `target` for a client at `origin`. Gives up where the server has
     /// stopped answering and there is another session; but not with a name that may be the reason,
     /// which would stop the next session, too.

@@ -16,6 +16,7 @@ use super::backlog::Backlog;
 use super::limits::Share;
 use super::spill::Spill;
 use crate::channel::{Incoming, Reader, Sharing};
+use crate::registry::Waiting;
 use crate::ssh::Pace;
 use crate::stream::Client;
 
@@ -235,6 +236,7 @@ impl<C: Client> Drain<'_, C> {
         let waiting = self.memory.taken() + self.disk.taken();
         let pace = if waiting >= LARGE { Pace::Slow } else { Pace::Kept };
         self.reader.set_pace(pace);
+        self.reader.set_waiting(Waiting { memory: self.memory.taken(), disk: self.disk.taken() });
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use crate::channel::{Channel, Incoming, Reader};
+use crate::channel::{Channel, Incoming, Reader, Writer};
+use crate::registry::Outcome;
 use crate::stream::Client;
 
 mod backlog;
@@ -49,6 +50,8 @@ pub enum Ended {
     ClientGone,
     /// The client was so slow that there was no room for what waited for it; it was reset.
     NoRoom,
+    /// Somebody ended it by hand; the client was reset.
+    Killed,
 }
 
 impl Relayer {
@@ -68,8 +71,27 @@ impl Relayer {
         early: Bytes,
         channel: impl Into<Channel>,
     ) -> Ended {
+        let (reader, writer, tracked) = channel.into().split();
+        let Some(tracked) = tracked else {
+            return self.carry(client, early, reader, writer).await;
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = self.carry(client, early, reader, writer) => ended,
+            () = tracked.killed() => Ended::Killed,
+        };
+        tracked.end(ended.into());
+        ended
+    }
+
+    async fn carry<C: Client>(
+        &self,
+        client: C,
+        early: Bytes,
+        mut reader: Reader,
+        writer: Writer,
+    ) -> Ended {
         client.arm();
-        let (mut reader, writer) = channel.into().split();
         let closing = {
             let mut up = pin!(up::pump(&client, early, &writer));
             let mut sent = None;
@@ -123,6 +145,18 @@ impl Relayer {
         match self.limits.spill {
             0 => Err(std::io::Error::other("there is no room in memory, and spilling is off")),
             _ => Spill::new(),
+        }
+    }
+}
+
+impl From<Ended> for Outcome {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Clean => Self::Clean,
+            Ended::Cut => Self::Cut,
+            Ended::ClientGone => Self::ClientGone,
+            Ended::NoRoom => Self::NoRoom,
+            Ended::Killed => Self::Killed,
         }
     }
 }

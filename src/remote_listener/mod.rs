@@ -19,6 +19,7 @@ use tracing::{debug, info, warn};
 use crate::forward::{RemoteBind, RemoteListen};
 use crate::pool::{Backoff, Pool};
 use crate::printable::{Lines, printable};
+use crate::registry::{PlaceState, Registered};
 
 mod registration;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub struct RemoteListener {
     sink: Sink,
     connections: UnboundedReceiver<Forwarded>,
     told: Told,
+    noted: Registered,
 }
 
 /// What the user was told last, so that a refusal that lasts is one line.
@@ -54,8 +56,9 @@ enum Told {
 }
 
 impl RemoteListener {
-    /// A listener that the server has not been asked for yet.
-    pub fn new(pool: Pool, listen: RemoteListen) -> Self {
+    /// A listener that the server has not been asked for yet; whether clients can come in is told to
+    /// `noted`.
+    pub fn new(pool: Pool, listen: RemoteListen, noted: Registered) -> Self {
         let (sink, connections) = Sink::new(WAITING);
         let asked = listen.clone();
         Self {
@@ -67,6 +70,7 @@ impl RemoteListener {
             sink,
             connections,
             told: Told::Nothing,
+            noted,
         }
     }
 
@@ -77,11 +81,15 @@ impl RemoteListener {
     /// What the server says. [`run`](Self::run) asks again.
     pub async fn register(&mut self) -> Result<(), ListenError> {
         let session = self.pool.host().await;
-        let registration = Registration::request(session, &self.listen, &self.sink).await?;
+        let asked = Registration::request(session, &self.listen, &self.sink).await;
+        let registration = asked.inspect_err(|error| {
+            self.noted.set_state(PlaceState::Refused(error.to_string().into()));
+        })?;
         self.listen = registration.listen().clone();
         self.last = Some(self.listen.clone());
         self.registration = Some(registration);
         self.told = Told::Nothing;
+        self.noted.set_state(PlaceState::Listening(vec![self.listen.to_string().into()]));
         Ok(())
     }
 
@@ -121,6 +129,7 @@ impl RemoteListener {
     /// The session is of no more use.
     async fn leave(&mut self, over: Over) {
         let Some(registration) = self.registration.take() else { return };
+        self.noted.set_state(PlaceState::Asking);
         match over {
             Over::Lost => {
                 let end = registration.end();

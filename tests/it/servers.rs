@@ -68,6 +68,7 @@ fn server(runtime: &Runtime, name: &str, sshd: &Sshd) -> ServerOptions {
 fn forward(port: u16, target: &Target, servers: &[&str]) -> ListenerOptions {
     let servers = servers.iter().map(|&name| name.into()).collect();
     ListenerOptions {
+        origin: sockeye::registry::Origin::CommandLine,
         address: format!("127.0.0.1:{port}").parse().expect("an address"),
         name: None,
         service: Service::Forward {

@@ -129,7 +129,8 @@ impl Failure {
                     | DialError::Unreachable
                     | DialError::Exhausted
                     | DialError::Loop
-                    | DialError::NoSession { .. } => {}
+                    | DialError::NoSession { .. }
+                    | DialError::Killed => {}
                 }
                 Some(Way { rule, carrier })
             }
@@ -159,7 +160,8 @@ impl Failure {
             | DialError::Unreachable
             | DialError::Exhausted
             | DialError::Loop
-            | DialError::Rejected { .. } => None,
+            | DialError::Rejected { .. }
+            | DialError::Killed => None,
         }
     }
 }
@@ -264,6 +266,7 @@ mod tests {
             (DialError::NoAnswer { server: server() }, 503, "destination_unavailable"),
             (DialError::Exhausted, 503, "proxy_internal_error"),
             (DialError::Loop, 502, "proxy_loop_detected"),
+            (DialError::Killed, 502, "connection_terminated"),
         ] {
             let destination = Destination::parse("example.com:443", None).expect("good");
             let carrier = match error {

@@ -180,6 +180,7 @@ fn every_failure_of_a_dial_has_its_code() {
         (DialError::Prohibited { server: "me@host".into() }, 2),
         (DialError::Rejected { rule: None }, 2),
         (DialError::NoSession { servers: vec![missing()] }, 1),
+        (DialError::Killed, 1),
     ] {
         assert_eq!(reply_to(&error), [5, code, 0, 1, 0, 0, 0, 0, 0, 0], "{error:?}");
     }

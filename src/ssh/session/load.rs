@@ -103,9 +103,19 @@ impl Load {
         self.bulk.read()
     }
 
+    /// Bytes that channels received so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
+    /// Bytes that channels sent so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
     /// Bytes carried so far, both ways.
     pub(crate) fn carried(&self) -> u64 {
-        self.received.load(Relaxed) + self.sent.load(Relaxed)
+        self.received() + self.sent()
     }
 
     /// Channels that we had to close first. Each costs the session some memory for good.

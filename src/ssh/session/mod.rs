@@ -47,6 +47,7 @@ pub(crate) use traffic::Traffic;
 
 /// An authenticated session. Cutting or dropping it ends all its channels.
 pub(crate) struct Session {
+    id: u64,
     handle: Handle<SessionHandler>,
     observed: Arc<Observed>,
     load: Arc<Load>,
@@ -63,6 +64,8 @@ pub(crate) struct Session {
     proven: AtomicU64,
     /// In microseconds; 0 before the first was measured.
     round_trip: AtomicU64,
+    /// The shortest so far, in microseconds.
+    best_round_trip: AtomicU64,
     probe: Notify,
     suspect: Notify,
 }
@@ -87,7 +90,9 @@ impl Session {
         lifespan: Lifespan,
         window: u32,
     ) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
         Self {
+            id: LAST.fetch_add(1, Relaxed) + 1,
             handle,
             observed,
             load: Arc::default(),
@@ -101,9 +106,15 @@ impl Session {
             answered: AtomicU64::new(0),
             proven: AtomicU64::new(0),
             round_trip: AtomicU64::new(0),
+            best_round_trip: AtomicU64::new(u64::MAX),
             probe: Notify::new(),
             suspect: Notify::new(),
         }
+    }
+
+    /// Its number, never given twice in one run.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Opens a channel to `target` for a client at `origin`.
@@ -317,6 +328,13 @@ impl Session {
     pub(crate) fn set_round_trip(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.round_trip.store(micros.max(1), Relaxed);
+        self.best_round_trip.fetch_min(micros.max(1), Relaxed);
+    }
+
+    /// The shortest round trip so far, where one was measured.
+    pub(crate) fn best_round_trip(&self) -> Option<Duration> {
+        let micros = self.best_round_trip.load(Relaxed);
+        Some(micros).filter(|&micros| micros < u64::MAX).map(Duration::from_micros)
     }
 
     /// Opens that the server has answered so far, either way.

@@ -1,0 +1,148 @@
+//! A pool as those see it who look on: copies, taken at one moment.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Availability, Pool, PoolSize, lock};
+use crate::ssh::session::Session;
+
+/// A pool at one moment.
+#[derive(Clone, Debug)]
+pub struct PoolView {
+    /// How soon it can carry a request.
+    pub availability: Availability,
+    /// Why there is no session, or one less; empty where nothing is wrong. Printable.
+    pub reason: String,
+    /// Attempts that failed while no session was there.
+    pub failures: usize,
+    /// Until the next attempt, where one has failed; zero for one that is due.
+    pub next_attempt: Option<Duration>,
+    /// How long ago the last session was lost, and why. Printable.
+    pub last_loss: Option<(Duration, String)>,
+    /// Requests that wait for a session.
+    pub waiting: usize,
+    /// The bounds of the pool, once they are known.
+    pub size: Option<PoolSize>,
+    /// Bytes sent by channels since the start.
+    pub sent: u64,
+    /// Bytes received by channels since the start.
+    pub received: u64,
+    /// The sessions, the oldest first.
+    pub sessions: Vec<SessionView>,
+}
+
+/// A session at one moment.
+#[derive(Clone, Debug)]
+pub struct SessionView {
+    /// Its number, never given twice in one run.
+    pub id: u64,
+    /// Whether it takes channels.
+    pub state: SessionState,
+    /// Since the login.
+    pub age: Duration,
+    /// The last round trip, and the shortest so far.
+    pub round_trip: Option<(Duration, Duration)>,
+    /// Channels that are open or being opened.
+    pub channels: usize,
+    /// Of these, those that the server has not confirmed yet.
+    pub opening: usize,
+    /// Channels that carried something in the last second or two.
+    pub active: usize,
+    /// Channels that carried much.
+    pub bulk: usize,
+    /// Channels whose client does not keep up.
+    pub slow_readers: usize,
+    /// Channels whose reader has stopped taking, and with it the session.
+    pub held: usize,
+    /// Bytes sent by channels.
+    pub sent: u64,
+    /// Bytes received by channels.
+    pub received: u64,
+    /// How much the server may send ahead on a channel, in bytes.
+    pub window: u32,
+    /// The type of the host key.
+    pub host_key_type: String,
+    /// The fingerprint of the host key, as `SHA256:…`.
+    pub host_key_fingerprint: String,
+    /// The key exchange.
+    pub key_exchange: String,
+    /// The cipher from the server to us.
+    pub cipher: String,
+}
+
+/// Whether a session takes channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SessionState {
+    /// It does.
+    Ready,
+    /// It would, but its server has not answered for a while.
+    Stuck,
+    /// It does not any more, and ends with the last that it carries.
+    Draining,
+}
+
+impl Pool {
+    /// What it is like now.
+    pub fn view(&self) -> PoolView {
+        let availability = self.availability();
+        let sessions: Vec<_> =
+            lock(&self.0.sessions).iter().filter(|s| !s.is_closed()).map(|s| view(s)).collect();
+        let status = lock(&self.0.status);
+        let until = |at: Instant| at.saturating_duration_since(Instant::now());
+        let sum = |of: fn(&SessionView) -> u64| sessions.iter().map(of).sum::<u64>();
+        PoolView {
+            availability,
+            reason: status.reason.clone(),
+            failures: status.failures,
+            next_attempt: status.next_attempt.map(until),
+            last_loss: status.last_loss.as_ref().map(|(at, why)| (at.elapsed(), why.clone())),
+            waiting: status.waiting,
+            size: status.size,
+            sent: status.past.0 + sum(|session| session.sent),
+            received: status.past.1 + sum(|session| session.received),
+            sessions,
+        }
+    }
+}
+
+impl SessionState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Stuck, Self::Draining];
+
+    /// Its word in answers and labels.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Stuck => "stuck",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+fn view(session: &Session) -> SessionView {
+    let (load, facts) = (session.load(), session.facts());
+    SessionView {
+        id: session.id(),
+        state: match (session.is_draining(), session.is_stuck()) {
+            (true, _) => SessionState::Draining,
+            (false, true) => SessionState::Stuck,
+            (false, false) => SessionState::Ready,
+        },
+        age: session.age(),
+        round_trip: session.round_trip().zip(session.best_round_trip()),
+        channels: load.channels(),
+        opening: load.opening(),
+        active: load.active(),
+        bulk: load.bulk(),
+        slow_readers: load.slow_readers(),
+        held: load.held(),
+        sent: load.sent(),
+        received: load.received(),
+        window: session.window(),
+        host_key_type: facts.host_key_type().to_owned(),
+        host_key_fingerprint: facts.host_key_fingerprint,
+        key_exchange: facts.key_exchange,
+        cipher: facts.cipher,
+    }
+}

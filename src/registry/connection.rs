@@ -1,0 +1,406 @@
+//! One connection while it lives, and a while after: a request, its dial and its relay.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::outcome::{Outcome, State};
+use crate::request::Request;
+
+/// A connection: who asked for what, and what became of it so far. Some 350 bytes.
+#[derive(Debug)]
+pub struct Connection {
+    id: u64,
+    request: Request,
+    began: Instant,
+    state: AtomicU8,
+    /// [`Outcome`], counted from 1; 0 while it lives.
+    outcome: AtomicU8,
+    marks: Marks,
+    way: Mutex<Way>,
+    up: Meter,
+    down: Meter,
+    /// What waits for the client, in bytes.
+    in_memory: AtomicU64,
+    on_disk: AtomicU64,
+    /// For how long data waited for the server's window, in microseconds.
+    stalled: AtomicU64,
+    killed: AtomicBool,
+    kill: Notify,
+}
+
+/// The way it takes, as far as that is known.
+#[derive(Clone, Debug, Default)]
+struct Way {
+    rule: Option<Arc<str>>,
+    /// The server's name; none for one that goes direct, or nowhere.
+    server: Option<Arc<str>>,
+    /// 0 for none.
+    session: u64,
+    /// Why it failed, in printable words.
+    failure: Option<Box<str>>,
+}
+
+/// When something happened, in microseconds after it began, plus one; 0 where it has not yet.
+#[derive(Debug, Default)]
+struct Marks {
+    /// The rules have said which way.
+    decided: AtomicU32,
+    /// A session was chosen, the last one where there were several.
+    placed: AtomicU32,
+    opened: AtomicU32,
+    first_byte: AtomicU32,
+    ended: AtomicU32,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Meter {
+    bytes: AtomicU64,
+    /// As of the last beat.
+    before: AtomicU64,
+    /// In the last beat.
+    rate: AtomicU64,
+}
+
+/// How long each stage of a connection took; none for one that is not over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stages {
+    /// Until the rules had decided, with a look-up on this side where one of them wanted it.
+    pub decided: Option<Duration>,
+    /// From then on until there was a session, of a server that carries it.
+    pub waited: Option<Duration>,
+    /// What the far side needed: look-up and connect together, and one round trip.
+    pub opened: Option<Duration>,
+    /// From then on until the target sent its first byte.
+    pub first_byte: Option<Duration>,
+    /// All of it, to the end.
+    pub total: Option<Duration>,
+}
+
+/// Bytes of a connection's two directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// From the client.
+    pub up: u64,
+    /// To the client, as it came from the far side.
+    pub down: u64,
+    /// From the client, in the last second.
+    pub up_rate: u64,
+    /// To the client, in the last second.
+    pub down_rate: u64,
+}
+
+/// What waits for a client that does not keep up, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// In memory.
+    pub memory: u64,
+    /// In a temporary file.
+    pub disk: u64,
+}
+
+impl Connection {
+    pub(super) fn new(id: u64, request: Request) -> Self {
+        Self {
+            id,
+            request,
+            began: Instant::now(),
+            state: AtomicU8::new(State::Waiting as u8),
+            outcome: AtomicU8::new(0),
+            marks: Marks::default(),
+            way: Mutex::default(),
+            up: Meter::default(),
+            down: Meter::default(),
+            in_memory: AtomicU64::new(0),
+            on_disk: AtomicU64::new(0),
+            stalled: AtomicU64::new(0),
+            killed: AtomicBool::new(false),
+            kill: Notify::new(),
+        }
+    }
+
+    /// Its number, never given twice in one run.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Who asks for what.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// When its request was complete.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        State::ALL[usize::from(self.state.load(Relaxed))]
+    }
+
+    /// How it ended; none while it lives.
+    pub fn outcome(&self) -> Option<Outcome> {
+        usize::from(self.outcome.load(Relaxed)).checked_sub(1).map(|at| Outcome::ALL[at])
+    }
+
+    /// Since when it stands where it stands.
+    pub fn since(&self) -> Instant {
+        let marks = &self.marks;
+        let mark = match self.state() {
+            State::Waiting => 0,
+            State::Opening => marks.placed.load(Relaxed),
+            State::Relaying | State::HalfClosed => marks.opened.load(Relaxed),
+            State::Ended => marks.ended.load(Relaxed),
+        };
+        self.began + Duration::from_micros(mark.saturating_sub(1).into())
+    }
+
+    /// The rule that said which way; none where the default did.
+    pub fn rule(&self) -> Option<Arc<str>> {
+        self.way().rule.clone()
+    }
+
+    /// The server that carries it.
+    pub fn server(&self) -> Option<Arc<str>> {
+        self.way().server.clone()
+    }
+
+    /// The number of the session that carries it.
+    pub fn session(&self) -> Option<u64> {
+        Some(self.way().session).filter(|session| *session != 0)
+    }
+
+    /// Why it failed, in printable words.
+    pub fn failure(&self) -> Option<Box<str>> {
+        self.way().failure.clone()
+    }
+
+    /// How long each stage took so far.
+    pub fn stages(&self) -> Stages {
+        let at = |mark: &AtomicU32| {
+            let micros = mark.load(Relaxed).checked_sub(1)?;
+            Some(Duration::from_micros(micros.into()))
+        };
+        let marks = &self.marks;
+        let after = |mark: &AtomicU32, before: &AtomicU32| {
+            Some(at(mark)?.saturating_sub(at(before).unwrap_or_default()))
+        };
+        let asked = if at(&marks.placed).is_some() { &marks.placed } else { &marks.decided };
+        Stages {
+            decided: at(&marks.decided),
+            waited: after(&marks.placed, &marks.decided),
+            opened: after(&marks.opened, asked),
+            first_byte: after(&marks.first_byte, &marks.opened),
+            total: at(&marks.ended),
+        }
+    }
+
+    /// The bytes so far.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            up: self.up.bytes.load(Relaxed),
+            down: self.down.bytes.load(Relaxed),
+            up_rate: self.up.rate.load(Relaxed),
+            down_rate: self.down.rate.load(Relaxed),
+        }
+    }
+
+    /// What waits for the client.
+    pub fn waiting(&self) -> Waiting {
+        Waiting { memory: self.in_memory.load(Relaxed), disk: self.on_disk.load(Relaxed) }
+    }
+
+    /// For how long what the client sent has waited for the server's window, all together.
+    pub fn stalled(&self) -> Duration {
+        Duration::from_micros(self.stalled.load(Relaxed))
+    }
+
+    /// Ends it, as if the session had ended: the client is reset.
+    pub fn kill(&self) {
+        self.killed.store(true, Relaxed);
+        self.kill.notify_waiters();
+    }
+
+    /// Completes when somebody wants it to end.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time.
+    pub async fn killed(&self) {
+        let kill = self.kill.notified();
+        // Whoever set it before that was not heard.
+        if !self.killed.load(Relaxed) {
+            kill.await;
+        }
+    }
+
+    /// The rules have decided.
+    pub(crate) fn decided(&self, rule: Option<&Arc<str>>) {
+        self.mark(&self.marks.decided);
+        self.way().rule = rule.cloned();
+    }
+
+    /// A session was chosen, and is asked for a channel; 0 for none, where it goes direct.
+    pub(crate) fn asked(&self, server: Option<&Arc<str>>, session: u64) {
+        if session != 0 {
+            self.mark(&self.marks.placed);
+        }
+        self.state.store(State::Opening as u8, Relaxed);
+        let mut way = self.way();
+        way.server = server.cloned();
+        way.session = session;
+    }
+
+    /// The session was lost before it had answered: another one is looked for.
+    pub(crate) fn asked_in_vain(&self) {
+        self.state.store(State::Waiting as u8, Relaxed);
+        let mut way = self.way();
+        way.server = None;
+        way.session = 0;
+    }
+
+    /// There is a connection to the target.
+    pub(crate) fn opened(&self) {
+        self.mark(&self.marks.opened);
+        self.state.store(State::Relaying as u8, Relaxed);
+    }
+
+    /// One side has said all it had to say.
+    pub(crate) fn half_closed(&self) {
+        self.state.store(State::HalfClosed as u8, Relaxed);
+    }
+
+    /// So many bytes came from the far side.
+    pub(crate) fn received(&self, bytes: usize) {
+        if self.down.bytes.fetch_add(bytes as u64, Relaxed) == 0 {
+            self.mark(&self.marks.first_byte);
+        }
+    }
+
+    /// So many bytes go to the far side.
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.up.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// They had to wait for the server's window.
+    pub(crate) fn stalled_for(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.stalled.fetch_add(micros, Relaxed);
+    }
+
+    /// That much waits for the client.
+    pub(crate) fn set_waiting(&self, waiting: Waiting) {
+        self.in_memory.store(waiting.memory, Relaxed);
+        self.on_disk.store(waiting.disk, Relaxed);
+    }
+
+    /// Notes why it failed; `failure` is printable.
+    pub(super) fn fail(&self, failure: String) {
+        self.way().failure = Some(failure.into());
+    }
+
+    /// It is over. Whether this was the first to say so.
+    pub(super) fn end(&self, outcome: Outcome) -> bool {
+        let first = self.outcome.compare_exchange(0, outcome as u8 + 1, Relaxed, Relaxed).is_ok();
+        if first {
+            self.mark(&self.marks.ended);
+            self.state.store(State::Ended as u8, Relaxed);
+            self.set_waiting(Waiting::default());
+            for meter in [&self.up, &self.down] {
+                meter.rate.store(0, Relaxed);
+            }
+        }
+        first
+    }
+
+    /// Ends a beat of a second: the rates are those of the beat.
+    pub(super) fn beat(&self) {
+        for meter in [&self.up, &self.down] {
+            let now = meter.bytes.load(Relaxed);
+            meter.rate.store(now - meter.before.swap(now, Relaxed), Relaxed);
+        }
+    }
+
+    fn mark(&self, mark: &AtomicU32) {
+        let micros = u32::try_from(self.began.elapsed().as_micros()).unwrap_or(u32::MAX - 1);
+        mark.store(micros.saturating_add(1), Relaxed);
+    }
+
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::Destination;
+    use crate::request::{Protocol, Source};
+
+    fn connection() -> Connection {
+        let target = Destination::parse("db.example:5432", None).expect("good").into();
+        let (listener, protocol) = ("l".into(), Protocol::Socks5);
+        Connection::new(7, Request { listener, protocol, source: Source::Unix, user: None, target })
+    }
+
+    #[test]
+    fn it_costs_less_than_400_bytes_with_its_place_in_the_table() {
+        let place = size_of::<(u64, Arc<Connection>)>() * 8 / 7 + 2 * size_of::<usize>();
+        assert!(size_of::<Connection>() + place <= 400, "{}", size_of::<Connection>());
+    }
+
+    #[test]
+    fn the_stages_follow_each_other() {
+        let connection = connection();
+        assert_eq!((connection.state(), connection.stages()), (State::Waiting, Stages::default()));
+        connection.decided(Some(&"rule".into()));
+        connection.asked(Some(&"box".into()), 3);
+        assert_eq!((connection.state(), connection.session()), (State::Opening, Some(3)));
+        connection.asked_in_vain();
+        assert_eq!((connection.state(), connection.server()), (State::Waiting, None));
+        connection.asked(Some(&"box".into()), 4);
+        std::thread::sleep(Duration::from_millis(5));
+        connection.opened();
+        connection.received(10);
+        connection.received(5);
+        connection.sent(3);
+        connection.beat();
+        let traffic = Traffic { up: 3, down: 15, up_rate: 3, down_rate: 15 };
+        assert_eq!(connection.traffic(), traffic);
+        connection.beat();
+        assert_eq!(connection.traffic().down_rate, 0);
+        assert!(connection.end(Outcome::Clean) && !connection.end(Outcome::Cut));
+        assert_eq!(connection.outcome(), Some(Outcome::Clean));
+        let stages = connection.stages();
+        assert!(stages.opened.is_some_and(|took| took >= Duration::from_millis(5)), "{stages:?}");
+        assert!(stages.total >= stages.opened && stages.first_byte.is_some(), "{stages:?}");
+    }
+
+    #[test]
+    fn what_goes_direct_waits_for_no_session() {
+        let connection = connection();
+        connection.decided(None);
+        connection.asked(None, 0);
+        connection.opened();
+        let stages = connection.stages();
+        assert_eq!((stages.waited, connection.session()), (None, None));
+        assert!(stages.opened.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_kill_is_heard_whenever_it_came() {
+        let connection = Arc::new(connection());
+        let waiting = tokio::spawn({
+            let connection = Arc::clone(&connection);
+            async move { connection.killed().await }
+        });
+        tokio::task::yield_now().await;
+        connection.kill();
+        waiting.await.expect("it ends");
+        connection.killed().await;
+    }
+}

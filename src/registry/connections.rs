@@ -1,0 +1,205 @@
+//! The connections that live, and the last that ended.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::connection::Connection;
+use super::event::{Event, Events};
+use super::outcome::Outcome;
+use super::tally::Tallies;
+use crate::request::Request;
+
+/// The connections that live. A clone is another handle to the same.
+#[derive(Clone, Debug, Default)]
+pub struct Connections(Arc<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    last: AtomicU64,
+    /// By the number's remainder.
+    shards: [Mutex<HashMap<u64, Arc<Connection>>>; SHARDS],
+    /// The last that ended, the newest at the end.
+    ended: Mutex<VecDeque<Arc<Connection>>>,
+    tallies: Tallies,
+    events: Events,
+}
+
+/// A connection, held by whoever carries it. Dropped without a word, it counts as left by its client.
+#[derive(Debug)]
+pub struct Tracked {
+    connection: Arc<Connection>,
+    table: Arc<Table>,
+}
+
+impl Connections {
+    pub(super) fn new(tallies: Tallies, events: Events) -> Self {
+        Self(Arc::new(Table { tallies, events, ..Table::default() }))
+    }
+
+    /// Counts a request in.
+    pub fn begin(&self, request: &Request) -> Tracked {
+        let table = &self.0;
+        let id = table.last.fetch_add(1, Relaxed) + 1;
+        let connection = Arc::new(Connection::new(id, request.clone()));
+        lock(table.shard(id)).insert(id, Arc::clone(&connection));
+        table.events.tell(|| Event::ConnectionOpened(Arc::clone(&connection)));
+        Tracked { connection, table: Arc::clone(table) }
+    }
+
+    /// The one with this number, while it lives.
+    pub fn find(&self, id: u64) -> Option<Arc<Connection>> {
+        lock(self.0.shard(id)).get(&id).cloned()
+    }
+
+    /// Those that live, the oldest first.
+    pub fn living(&self) -> Vec<Arc<Connection>> {
+        let mut all: Vec<_> = self
+            .0
+            .shards
+            .iter()
+            .flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>())
+            .collect();
+        all.sort_unstable_by_key(|connection| connection.id());
+        all
+    }
+
+    /// The last [`MOST_ENDED`] that ended, the first of them first.
+    pub fn ended(&self) -> Vec<Arc<Connection>> {
+        lock(&self.0.ended).iter().cloned().collect()
+    }
+
+    /// How many live.
+    pub fn count(&self) -> usize {
+        self.0.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// How many there have been.
+    pub fn total(&self) -> u64 {
+        self.0.last.load(Relaxed)
+    }
+
+    /// Ends a beat: to be called once a second, for the rates.
+    pub fn beat(&self) {
+        for shard in &self.0.shards {
+            lock(shard).values().for_each(|connection| connection.beat());
+        }
+    }
+}
+
+impl Tracked {
+    /// The connection itself, to be written to.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// It is over.
+    pub fn end(self, outcome: Outcome) {
+        self.over(outcome);
+    }
+
+    /// It failed, and why, in printable words.
+    pub fn fail(self, outcome: Outcome, why: String) {
+        self.connection.fail(why);
+        self.over(outcome);
+    }
+
+    fn over(&self, outcome: Outcome) {
+        let (connection, table) = (&self.connection, &self.table);
+        if !connection.end(outcome) {
+            return;
+        }
+        lock(table.shard(connection.id())).remove(&connection.id());
+        table.tallies.count(connection, outcome);
+        {
+            let mut ended = lock(&table.ended);
+            if ended.len() >= MOST_ENDED {
+                ended.pop_front();
+            }
+            ended.push_back(Arc::clone(connection));
+        }
+        table.events.tell(|| Event::ConnectionClosed(Arc::clone(connection)));
+    }
+}
+
+impl Deref for Tracked {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.over(Outcome::ClientGone);
+    }
+}
+
+impl Table {
+    fn shard(&self, id: u64) -> &Mutex<HashMap<u64, Arc<Connection>>> {
+        // Less than the number of shards.
+        #[expect(clippy::cast_possible_truncation, reason = "a remainder")]
+        &self.shards[(id % SHARDS as u64) as usize]
+    }
+}
+
+/// What is behind these locks is whole whoever panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many of those that ended are kept.
+pub const MOST_ENDED: usize = 1000;
+/// More than there are processors on most machines.
+const SHARDS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::Destination;
+    use crate::request::{Protocol, Source};
+
+    fn request() -> Request {
+        let target = Destination::parse("db.example:5432", None).expect("good").into();
+        let (listener, protocol) = ("l".into(), Protocol::Socks5);
+        Request { listener, protocol, source: Source::Unix, user: None, target }
+    }
+
+    #[test]
+    fn a_connection_lives_until_its_holder_says_how_it_ended() {
+        let connections = Connections::default();
+        let (one, two) = (connections.begin(&request()), connections.begin(&request()));
+        let ids = |all: Vec<Arc<Connection>>| all.iter().map(|c| c.id()).collect::<Vec<_>>();
+        assert_eq!(ids(connections.living()), [1, 2]);
+        two.end(Outcome::Clean);
+        drop(one);
+        assert_eq!((connections.count(), connections.total()), (0, 2));
+        let ended: Vec<_> = connections.ended().iter().map(|c| (c.id(), c.outcome())).collect();
+        assert_eq!(ended, [(2, Some(Outcome::Clean)), (1, Some(Outcome::ClientGone))]);
+        assert!(connections.find(1).is_none());
+    }
+
+    #[test]
+    fn only_the_last_that_ended_are_kept() {
+        let connections = Connections::default();
+        for _ in 0..MOST_ENDED + 5 {
+            connections.begin(&request()).end(Outcome::Cut);
+        }
+        let ended = connections.ended();
+        assert_eq!((ended.len(), ended[0].id()), (MOST_ENDED, 6));
+    }
+
+    #[tokio::test]
+    async fn whoever_listens_hears_of_both_ends() {
+        let connections = Connections::default();
+        drop(connections.begin(&request()));
+        let mut heard = connections.0.events.listen();
+        connections.begin(&request()).fail(Outcome::NoSession, "away".into());
+        assert!(matches!(heard.recv().await, Ok(Event::ConnectionOpened(c)) if c.id() == 2));
+        let closed = heard.recv().await.expect("told");
+        let Event::ConnectionClosed(closed) = closed else { panic!("{closed:?}") };
+        assert_eq!(closed.failure().as_deref(), Some("away"));
+    }
+}

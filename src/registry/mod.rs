@@ -1,0 +1,74 @@
+//! What lives: connections, listeners and forwards, and what was counted of them.
+//!
+//! Each stage of the road writes to a handle of its own and knows nothing of the others:
+//!
+//! ```text
+//! listen ──► Place       accepted a client
+//! dial   ──► Connection  decided, waits, opens, opened
+//! channel ─► Connection  bytes, first byte, ends of the two directions
+//! relay  ──► Connection  what waits for the client, how it ended
+//! pool   ──► ServerLog   attempts, sessions that came and went
+//! ```
+//!
+//! Whoever looks on (the control socket, the metrics, a terminal) reads atomics and copies, and holds
+//! no lock that a stage would wait for longer than it takes to copy a table of pointers.
+//!
+//! All labels come from closed sets: the enums here, and names of the configuration. What a client
+//! says (a target, a user) is told of its connection only, and forgotten with it.
+
+mod connection;
+mod connections;
+mod event;
+mod histogram;
+mod outcome;
+mod place;
+mod server_log;
+mod tally;
+
+pub use connection::{Connection, Stages, Traffic, Waiting};
+pub use connections::{Connections, MOST_ENDED, Tracked};
+pub use event::{Event, Events};
+pub use histogram::{BOUNDS, Histogram};
+pub use outcome::{Outcome, State};
+pub use place::{NewPlace, Origin, Place, PlaceKind, PlaceState, Places, Registered};
+pub use server_log::{AttemptEnd, ServerLog, SessionEnd};
+pub use tally::{
+    CARRIED_BY_NONE, CARRIED_DIRECT, DEFAULT_RULE, ListenerTally, RuleTally, ServerTally, Tallies,
+};
+
+/// All that lives in one program. A clone is another handle to the same.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// The connections.
+    pub connections: Connections,
+    /// The listeners and forwards.
+    pub places: Places,
+    /// What was counted since the start.
+    pub tallies: Tallies,
+    /// What happens.
+    pub events: Events,
+}
+
+impl Registry {
+    /// Nothing lives yet.
+    pub fn new() -> Self {
+        let (tallies, events) = (Tallies::default(), Events::default());
+        Self {
+            connections: Connections::new(tallies.clone(), events.clone()),
+            places: Places::new(events.clone()),
+            tallies,
+            events,
+        }
+    }
+
+    /// What the pool of one server writes to.
+    pub fn server_log(&self, server: &std::sync::Arc<str>) -> ServerLog {
+        ServerLog::new(server, &self.tallies, self.events.clone())
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}

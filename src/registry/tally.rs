@@ -1,0 +1,195 @@
+//! What was counted since the start, by names of the configuration.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use super::connection::Connection;
+use super::histogram::Histogram;
+use super::outcome::Outcome;
+use super::server_log::{AttemptEnd, SessionEnd};
+use crate::destination::Host;
+use crate::request::Protocol;
+
+/// Under this name is counted what went direct.
+pub const CARRIED_DIRECT: &str = "(direct)";
+/// Under this name is counted what nothing carried.
+pub const CARRIED_BY_NONE: &str = "(none)";
+
+/// All that is counted. A clone is another handle to the same.
+#[derive(Clone, Debug, Default)]
+pub struct Tallies(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    servers: Names<ServerTally>,
+    rules: Names<RuleTally>,
+    listeners: Names<ListenerTally>,
+}
+
+/// What was counted of one server, or of what went without one.
+#[derive(Debug, Default)]
+pub struct ServerTally {
+    /// Connections that are over, by [`Outcome`].
+    pub outcomes: [AtomicU64; Outcome::ALL.len()],
+    /// Attempts to connect, by [`AttemptEnd`].
+    pub attempts: [AtomicU64; AttemptEnd::ALL.len()],
+    /// Sessions that ended, by [`SessionEnd`].
+    pub ended: [AtomicU64; SessionEnd::ALL.len()],
+    /// From the first packet to the login.
+    pub login: Histogram,
+    /// How long requests waited for a session.
+    pub waited: Histogram,
+    /// What the far side needed to look up and connect.
+    pub opened: Histogram,
+    /// Until the target sent something.
+    pub first_byte: Histogram,
+    /// Of connections that were there, all of it.
+    pub duration: Histogram,
+    /// Bytes of connections that are over, from clients.
+    pub up: AtomicU64,
+    /// Bytes of connections that are over, to clients.
+    pub down: AtomicU64,
+    /// For how long data waited for the server's window, in microseconds.
+    pub stalled: AtomicU64,
+}
+
+/// What was counted of one rule.
+#[derive(Debug, Default)]
+pub struct RuleTally {
+    /// Requests that it decided.
+    pub hits: AtomicU64,
+    /// Bytes of connections that are over, both ways.
+    pub bytes: AtomicU64,
+    /// The last hit, in seconds since the epoch; 0 for none.
+    pub last: AtomicU64,
+}
+
+/// What was counted of one listener.
+#[derive(Debug, Default)]
+pub struct ListenerTally {
+    /// Requests, by [`Protocol`].
+    pub protocols: [AtomicU64; Protocol::ALL.len()],
+    /// Requests for a name.
+    pub names: AtomicU64,
+    /// Requests for an address: where a proxy could have been asked for a name, its client looks names
+    /// up by itself.
+    pub addresses: AtomicU64,
+}
+
+/// Counters by name.
+#[derive(Debug)]
+struct Names<T>(RwLock<BTreeMap<Arc<str>, Arc<T>>>);
+
+impl Tallies {
+    /// Of the server of this name, or [`CARRIED_DIRECT`], or [`CARRIED_BY_NONE`].
+    pub fn server(&self, name: &str) -> Arc<ServerTally> {
+        self.0.servers.of(name)
+    }
+
+    /// Of the rule of this name; [`DEFAULT_RULE`] where no rule decided.
+    pub fn rule(&self, name: &str) -> Arc<RuleTally> {
+        self.0.rules.of(name)
+    }
+
+    /// Of the listener of this name.
+    pub fn listener(&self, name: &str) -> Arc<ListenerTally> {
+        self.0.listeners.of(name)
+    }
+
+    /// All servers that anything was counted of.
+    pub fn servers(&self) -> Vec<(Arc<str>, Arc<ServerTally>)> {
+        self.0.servers.all()
+    }
+
+    /// All rules that anything was counted of.
+    pub fn rules(&self) -> Vec<(Arc<str>, Arc<RuleTally>)> {
+        self.0.rules.all()
+    }
+
+    /// All listeners that anything was counted of.
+    pub fn listeners(&self) -> Vec<(Arc<str>, Arc<ListenerTally>)> {
+        self.0.listeners.all()
+    }
+
+    /// Forgets the servers and rules that are not configured any more.
+    pub fn keep(&self, server: impl Fn(&str) -> bool, rule: impl Fn(&str) -> bool) {
+        let carried = |name: &str| name == CARRIED_DIRECT || name == CARRIED_BY_NONE;
+        self.0.servers.keep(|name| carried(name) || server(name));
+        self.0.rules.keep(|name| name == DEFAULT_RULE || rule(name));
+    }
+
+    /// Counts a connection that is over.
+    pub(super) fn count(&self, connection: &Connection, outcome: Outcome) {
+        let (stages, traffic) = (connection.stages(), connection.traffic());
+        let server = match (connection.server(), connection.session()) {
+            (Some(server), _) => self.server(&server),
+            (None, _) if stages.opened.is_some() => self.server(CARRIED_DIRECT),
+            (None, _) => self.server(CARRIED_BY_NONE),
+        };
+        server.outcomes[outcome as usize].fetch_add(1, Relaxed);
+        server.up.fetch_add(traffic.up, Relaxed);
+        server.down.fetch_add(traffic.down, Relaxed);
+        let stalled = u64::try_from(connection.stalled().as_micros()).unwrap_or(u64::MAX);
+        server.stalled.fetch_add(stalled, Relaxed);
+        for (stage, histogram) in [
+            (stages.waited, &server.waited),
+            (stages.opened, &server.opened),
+            (stages.first_byte, &server.first_byte),
+            (stages.opened.and(stages.total), &server.duration),
+        ] {
+            if let Some(took) = stage {
+                histogram.observe(took);
+            }
+        }
+        if stages.decided.is_some() {
+            let rule = connection.rule();
+            let rule = self.rule(rule.as_deref().unwrap_or(DEFAULT_RULE));
+            rule.hits.fetch_add(1, Relaxed);
+            rule.bytes.fetch_add(traffic.up + traffic.down, Relaxed);
+            rule.last.store(now(), Relaxed);
+        }
+        let request = connection.request();
+        let listener = self.listener(&request.listener);
+        listener.protocols[request.protocol as usize].fetch_add(1, Relaxed);
+        match request.target.host() {
+            Some(Host::Name(_)) => listener.names.fetch_add(1, Relaxed),
+            Some(Host::Ip(_)) => listener.addresses.fetch_add(1, Relaxed),
+            None => 0,
+        };
+    }
+}
+
+impl<T: Default> Names<T> {
+    fn of(&self, name: &str) -> Arc<T> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        known.unwrap_or_else(|| {
+            let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(names.entry(name.into()).or_default())
+        })
+    }
+
+    fn all(&self) -> Vec<(Arc<str>, Arc<T>)> {
+        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        names.iter().map(|(name, tally)| (Arc::clone(name), Arc::clone(tally))).collect()
+    }
+
+    fn keep(&self, keep: impl Fn(&str) -> bool) {
+        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|name, _| keep(name));
+    }
+}
+
+impl<T> Default for Names<T> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Under this name is counted what no rule decided.
+pub const DEFAULT_RULE: &str = "(default)";
