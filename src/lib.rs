@@ -41,6 +41,7 @@
 //! dial              joins rules and pools: the deadline, the retries, what went wrong
 //! listen            how a connection comes in: SOCKS, HTTP, forwards
 //! config            the file: read, judged, compared
+//! control           the control socket: what a running program says, and is told
 //! app               binds, wires, runs, drains
 //! cli               the command line
 //! ```
@@ -71,6 +72,7 @@ pub mod app;
 pub mod channel;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod destination;
 pub mod dial;
 pub mod forward;
