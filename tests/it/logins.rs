@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::accounts::{Accounts, LOCKED, PASSWORD};
+use crate::support::accounts::{Accounts, LOCKED, PASSWORD, USER};
 use crate::support::login::HOST;
 use crate::support::person::{Agent, Person};
 use crate::support::program::{Sockeye, program};
@@ -280,24 +280,19 @@ fn certificates() {
         let config = server.client(&[&only(&key)]);
         agree("no certificate", &config, &[], Refused);
         for (what, how, expected, says) in [
-            ("valid", &["-n", "alice"][..], In, "certificate"),
-            ("expired", &["-n", "alice", "-V", "-2d:-1d"], Refused, "expired 1 day ago"),
-            ("early", &["-n", "alice", "-V", "+2d:+9d"], Refused, "it will be valid in"),
+            ("valid", &["-n", USER][..], In, "certificate"),
+            ("expired", &["-n", USER, "-V", "-2d:-1d"], Refused, "expired 1 day ago"),
+            ("early", &["-n", USER, "-V", "+2d:+9d"], Refused, "it will be valid in"),
             ("of another", &["-n", "bob"], Refused, "it names bob"),
-            ("of a host", &["-h", "-n", "alice"], Refused, "refused"),
-            (
-                "wrong address",
-                &["-n", "alice", "-O", "source-address=192.0.2.1"],
-                Refused,
-                "refused",
-            ),
+            ("of a host", &["-h", "-n", USER], Refused, "refused"),
+            ("wrong address", &["-n", USER, "-O", "source-address=192.0.2.1"], Refused, "refused"),
         ] {
             Accounts::certify(&ca, &key, how);
             let told = agree(what, &config, &[], expected);
             assert!(told.said.contains(says), "{kind}, {what}: {}", told.said);
         }
         // Elsewhere, and named.
-        Accounts::certify(&ca, &key, &["-n", "alice"]);
+        Accounts::certify(&ca, &key, &["-n", USER]);
         let beside = server.path(&format!("{kind}-cert.pub"));
         let named = server.path("named-cert.pub");
         fs::rename(&beside, &named).expect("renamed");
@@ -393,8 +388,8 @@ fn keys_are_offered_in_the_order_of_ssh() {
     let (a, b, c, e) = (key("a"), key("b"), key("c"), key("e"));
     let (ca, nobody) = (key("ca"), key("nobody"));
     server.authorize(&[&nobody]);
-    Accounts::certify(&ca, &b, &["-n", "alice"]);
-    Accounts::certify(&ca, &e, &["-n", "alice"]);
+    Accounts::certify(&ca, &b, &["-n", USER]);
+    Accounts::certify(&ca, &e, &["-n", USER]);
     let agent = Agent::start();
     // With its certificate, e makes two of them; all in all no more than a server listens to.
     for key in [&e, &c, &a] {

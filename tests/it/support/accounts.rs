@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use rustix::process::Signal;
 
 use super::login::{HOST, Login};
-use super::{command, free_port, process, wait};
+use super::{command, free_port, process, skip, wait};
 
 /// The server. Dropping it ends it.
 #[derive(Debug)]
@@ -19,19 +19,19 @@ pub(crate) struct Accounts {
     child: Child,
 }
 
-/// A user who may log in, with [`PASSWORD`].
-pub(crate) const USER: &str = "alice";
+/// A user who may log in, with [`PASSWORD`]. No machine has one of this name.
+pub(crate) const USER: &str = "sockeye-alice";
 /// A user whose account is locked; the password is the same.
-pub(crate) const LOCKED: &str = "mallory";
+pub(crate) const LOCKED: &str = "sockeye-mallory";
 /// What both of them type.
 pub(crate) const PASSWORD: &str = "pw-7Qh2vXk9";
 
 impl Accounts {
     /// Starts it with further lines of `sshd_config`, which come first and win. Nothing, and a line
     /// that says so, where it cannot be had: a mount namespace is for root.
+    #[track_caller]
     pub(crate) fn start(config: &[&str]) -> Option<Self> {
-        if !rustix::process::getuid().is_root() {
-            eprintln!("SKIPPED: an sshd with accounts of its own takes root");
+        if !skip::unless_root("an sshd with accounts of its own takes root") {
             return None;
         }
         let login = Login::new();
@@ -130,9 +130,13 @@ impl Drop for Accounts {
 }
 
 fn write_accounts(login: &Login) {
-    let mut users = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
+    let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
+    // A machine's own user of such an id would be another name of ours.
+    let is_ours = |line: &str| line.split(':').nth(2).is_some_and(|id| UIDS.contains(&id));
+    let others = users.lines().filter(|line| !is_ours(line));
+    let mut users: String = others.flat_map(|line| [line, "\n"]).collect();
     let mut secrets = fs::read_to_string("/etc/shadow").expect("/etc/shadow");
-    for (name, uid, lock) in [(USER, "64001", ""), (LOCKED, "64002", "!")] {
+    for (name, uid, lock) in [(USER, UIDS[0], ""), (LOCKED, UIDS[1], "!")] {
         users.push_str(&[name, ":x:", uid, ":65534::/:/bin/sh\n"].concat());
         secrets.push_str(&[name, ":", lock, HASH, ":20000:0:99999:7:::\n"].concat());
     }
@@ -179,6 +183,8 @@ fn run(command: &mut std::process::Command) {
 }
 
 const ATTEMPTS: usize = 10;
+/// Of [`USER`] and [`LOCKED`].
+const UIDS: [&str; 2] = ["64001", "64002"];
 /// [`PASSWORD`], as `openssl passwd -6` wrote it.
 const HASH: &str = "$6$sockeye$F2iWf78CArSe5/q7xzhy3xsWkoG0G0atXDivA7ZC3R1p1V0RL.\
                     ZiwDFMMWUx8MmYaofjV3tK9IdvPOFmStGjT0";

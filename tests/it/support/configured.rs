@@ -8,10 +8,9 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::login::HOST;
-use super::process;
 use super::program::{Sockeye, program};
 use super::sshd::Sshd;
-use super::wait;
+use super::{command, process, wait};
 
 /// A directory with `config.toml` in it.
 #[derive(Debug)]
@@ -57,6 +56,14 @@ impl Configuration {
         let mut command = program();
         command.arg("-v").arg("--config").arg(self.path("config.toml"));
         Sockeye::spawn(command)
+    }
+
+    /// Starts the proxy under `nohup`: SIGHUP is ignored where it begins.
+    pub(crate) fn start_under_nohup(&self) -> Sockeye {
+        let mut nohup = command("nohup");
+        nohup.arg(program().get_program()).arg("-v");
+        nohup.arg("--config").arg(self.path("config.toml"));
+        Sockeye::spawn(nohup)
     }
 }
 

@@ -3,11 +3,15 @@
 //! Everything listens on loopback, in a directory of its own, and ends when it is dropped. A read
 //! that would hang for ever ends after [`wait::LONG`], so that a hang is a failure with a name.
 
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::process::getuid;
 
 pub(crate) mod accounts;
 pub(crate) mod configured;
@@ -26,6 +30,7 @@ pub(crate) mod resolver;
 pub(crate) mod rude;
 pub(crate) mod scripted;
 pub(crate) mod security_key;
+pub(crate) mod skip;
 pub(crate) mod socks;
 pub(crate) mod sshd;
 pub(crate) mod target;
@@ -59,18 +64,25 @@ pub(crate) fn write_program(path: &Path, text: &str) {
     assert!(install.wait().expect("a child").success(), "{}", path.display());
 }
 
-/// A loopback port on which nobody listens. It lies below the kernel's own choices, and no two
-/// calls in this process return the same, so it stays free until the caller uses it.
+/// A loopback port on which nobody listens. It lies below the kernel's own choices, and no other test
+/// gets it before this process ends, in whichever process it runs.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    static CLAIMS: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let claims = std::env::temp_dir().join(format!("sockeye-ports-{}", getuid().as_raw()));
+    fs::create_dir_all(&claims).expect("a directory");
     let start = std::process::id().wrapping_mul(97);
-    (0..PORTS)
-        .map(|_| {
-            let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
-            FIRST_PORT + u16::try_from(step).expect("fewer than 65536 ports")
-        })
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .expect("a free port")
+    let claim = |step: u32| {
+        let step = start.wrapping_add(step) % PORTS;
+        let port = FIRST_PORT + u16::try_from(step).expect("fewer than 65536 ports");
+        // The lock goes with the process, however it ends.
+        let file = File::create(claims.join(port.to_string())).expect("a file");
+        file.try_lock().ok()?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        CLAIMS.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+        Some(port)
+    };
+    (0..PORTS).find_map(|_| claim(NEXT.fetch_add(1, Ordering::Relaxed))).expect("a free port")
 }
 
 /// Where Debian keeps its tools, `sshd` among them.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::command;
+use super::{command, skip};
 
 /// A name server on a loopback address. It knows [`SLOW`], fails for [`BROKEN`], and no other name
 /// exists.
@@ -33,9 +33,9 @@ pub(crate) const SLOWNESS: Duration = Duration::from_secs(5);
 impl Resolver {
     /// Starts it. Nothing where it cannot be had, with a line that says so: a port below 1024 and a
     /// mount namespace are for root.
+    #[track_caller]
     pub(crate) fn start() -> Option<Self> {
-        if !rustix::process::getuid().is_root() {
-            eprintln!("SKIPPED: a name server of the test's own takes root");
+        if !skip::unless_root("a name server of the test's own takes root") {
             return None;
         }
         let socket = socket();

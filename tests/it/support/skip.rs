@@ -1,0 +1,33 @@
+//! Tests that a machine cannot run, told by name.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::panic::Location;
+use std::thread;
+
+/// Whether this process is root. Where it is not, the test that asks counts as skipped: it is named on
+/// standard error and in the file of `SOCKEYE_SKIPPED`, and fails where `CI=true`.
+#[track_caller]
+pub(crate) fn unless_root(why: &str) -> bool {
+    let is_root = rustix::process::getuid().is_root();
+    if !is_root {
+        skip(why, Location::caller());
+    }
+    is_root
+}
+
+fn skip(why: &str, place: &Location<'_>) {
+    let thread = thread::current();
+    // A runner with a process for each test tells its name this way.
+    let told = std::env::var("NEXTEST_TEST_NAME").ok();
+    let test = told.as_deref().or(thread.name()).unwrap_or("a test");
+    let line = format!("SKIPPED: {test} ({}:{}): {why}\n", place.file(), place.line());
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "not in CI: {line}");
+    // Not by a macro, whose output the runner keeps to itself while a test passes.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(list) = std::env::var_os("SOCKEYE_SKIPPED") {
+        let list = File::options().append(true).create(true).open(list);
+        list.and_then(|mut list| list.write_all(line.as_bytes()))
+            .expect("the list of skipped tests");
+    }
+}
