@@ -63,21 +63,28 @@ pub struct Readiness(Cell<bool>);
 
 impl Signals {
     /// Takes over the signals, but for those that whoever started the program had it ignore
-    /// (`nohup`, a shell's background jobs).
+    /// (`nohup`, a shell's background jobs). A reload is asked for on purpose: SIGHUP is taken for that
+    /// all the same, and then never stops the program.
     ///
     /// # Errors
     ///
     /// The system refuses a handler. To be called inside a tokio runtime.
     pub fn listen(meaning: HangUp) -> io::Result<Self> {
         let ignored = ignored_signals();
-        let listen = |kind: SignalKind| {
-            let bit = 1 << (kind.as_raw_value() - 1);
-            if ignored & bit == 0 { signal(kind).map(Some) } else { Ok(None) }
+        let is_ignored = |kind: SignalKind| ignored & (1 << (kind.as_raw_value() - 1)) != 0;
+        let listen = |kind| if is_ignored(kind) { Ok(None) } else { signal(kind).map(Some) };
+        let (hang_up, meaning) = match meaning {
+            HangUp::Stop => (listen(SignalKind::hangup())?, meaning),
+            HangUp::Reload { .. } => {
+                let unheeded = is_ignored(SignalKind::hangup());
+                let meaning = if unheeded { meaning.without_stop() } else { meaning };
+                (Some(signal(SignalKind::hangup())?), meaning)
+            }
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
-            hang_up: listen(SignalKind::hangup())?,
+            hang_up,
             meaning,
         })
     }
@@ -99,6 +106,16 @@ impl Signals {
                     HangUp::Reload { .. } | HangUp::Stop => return Stop::HangUp,
                 }
             }
+        }
+    }
+}
+
+impl HangUp {
+    /// The same, where a terminal that is gone is no reason to stop.
+    fn without_stop(self) -> Self {
+        match self {
+            Self::Reload { asked, .. } => Self::Reload { asked, started: Started::Elsewhere },
+            Self::Stop => Self::Stop,
         }
     }
 }
