@@ -43,7 +43,7 @@ pub enum Format {
     /// For people: bare lines; with `-v`, time, level, spans and target in front.
     #[default]
     Text,
-    /// One JSON object a line with time, level, target, spans and fields.
+    /// One JSON object a line with time, level, module, message, fields and spans.
     Json,
 }
 
@@ -136,7 +136,7 @@ where
             Dispatch::new(registry.with(layer.with_filter(ours)))
         }
         Format::Json => {
-            let layer = layer.fmt_fields(JsonFields::new()).event_format(JsonFormat::default());
+            let layer = layer.fmt_fields(JsonFields::new()).event_format(JsonFormat);
             Dispatch::new(registry.with(layer.with_filter(ours)))
         }
     }

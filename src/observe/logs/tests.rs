@@ -173,7 +173,7 @@ fn json_has_everything_at_any_level() {
     for part in [
         "\"timestamp\":\"20",
         "\"level\":\"INFO\"",
-        &format!("\"target\":\"{}\"", module_path!()),
+        &format!("\"module\":\"{}\"", module_path!()),
         "\"message\":\"opened\"",
         "\"port\":80",
         "\"spans\":[{",
@@ -182,4 +182,42 @@ fn json_has_everything_at_any_level() {
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
+}
+
+#[test]
+fn json_has_no_key_twice() {
+    let options = LogOptions { verbosity: Verbosity::Normal, format: Format::Json };
+    let text = logged(options, Colour::Plain, || {
+        let _span = info_span!("client", name = "n", target = "of the span").entered();
+        info!(
+            target = "a.example:443",
+            level = 1,
+            timestamp = 2,
+            module = "m",
+            spans = 3,
+            "opened"
+        );
+    });
+    // A parser that is handed a key twice keeps one of the two; this one counts them.
+    let keys = |text: &str| text.matches("\":").count();
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&text).expect("an object");
+    let again = serde_json::to_string(&object).expect("JSON");
+    assert_eq!(keys(&text), keys(&again), "{text}");
+    assert_eq!(object["target"], "a.example:443");
+    assert_eq!((&object["level"], &object["level_"]), (&"INFO".into(), &1.into()));
+    assert_eq!((&object["spans"], &object["module_"]), (&3.into(), &"m".into()));
+    assert_eq!(
+        (&object["spans_"][0]["name"], &object["spans_"][0]["name_"]),
+        (&"client".into(), &"n".into())
+    );
+}
+
+#[test]
+fn a_json_line_is_bounded() {
+    let options = LogOptions { verbosity: Verbosity::Normal, format: Format::Json };
+    let long = "\u{9b}".repeat(100_000);
+    let text = logged(options, Colour::Plain, || info!(value = %long, "{long}"));
+    assert!(text.len() < 30_000, "{} bytes", text.len());
+    serde_json::from_str::<serde_json::Value>(&text).expect("an object");
 }
