@@ -208,7 +208,7 @@ fn list_of(entries: usize) -> List {
         }
         writeln!(text, "{}", name_of(n)).expect("memory takes everything");
     }
-    List::read(text.as_bytes(), "bench", &mut ()).expect("entries")
+    List::read(text.as_bytes(), "bench", &mut ()).expect("entries").0
 }
 
 /// Names that have as little in common as names have.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::mistake::{Cause, TableId};
 use super::source::Source;
 use super::suggest;
 
@@ -50,9 +51,19 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// What may be the cause of a mistake: that none of these keys is there.
+    pub(super) fn missing(&self, keys: &'static [&'static str]) -> Cause {
+        Cause::Missing(self.id(), keys)
+    }
+
     /// What the user calls the table.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Which table it is.
+    pub(super) fn id(&self) -> TableId {
+        if self.name.is_empty() { TableId::Root } else { TableId::At(self.span.start) }
     }
 
     /// Where the table stands.
@@ -83,11 +94,17 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that must be there.
-    pub(super) fn required(&mut self, key: &'static str, example: &str) -> Option<Text<'a>> {
+    pub(super) fn required(
+        &mut self,
+        keys: &'static [&'static str; 1],
+        example: &str,
+    ) -> Option<Text<'a>> {
+        let key = keys[0];
         if self.table.get(key).is_none() {
             self.known.push(key);
             let what = format!("{} has no '{key}'", self.name);
-            self.source.error(&self.span, what, format!("write {key} = {example}"));
+            let hint = format!("write {key} = {example}");
+            self.source.error_of(self.missing(keys), &self.span, what, hint);
             return None;
         }
         self.text(key)
@@ -198,6 +215,9 @@ impl<'a> Fields<'a> {
                 let place =
                     if self.name.is_empty() { String::new() } else { format!(" in {}", self.name) };
                 let hint = suggest::hint(key, self.known.iter().copied(), "the keys are");
+                if let Some(meant) = suggest::nearest(key, self.known.iter().copied()) {
+                    self.source.report().slip(self.id(), meant);
+                }
                 self.source.error(&name.span(), format!("unknown key '{key}'{place}"), hint);
             }
         }

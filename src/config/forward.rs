@@ -16,6 +16,7 @@ use crate::target::Target;
 use super::fields::{Fields, Text};
 use super::files::{self, AuthFile};
 use super::listen::{self, ListenerConfig, also};
+use super::mistake::{Cause, TableId};
 use super::source::Source;
 use super::way::{self, Names};
 
@@ -61,17 +62,23 @@ impl ForwardConfig {
     }
 }
 
-/// Reads all of them, in the order of the file.
+/// Reads all of them, in the order of the file. Beside them come the names of all, those with mistakes
+/// included.
 pub(super) fn read(
     source: &Source<'_>,
     sections: Vec<Fields<'_>>,
     names: &Names,
     listeners: &[ListenerConfig],
-) -> Vec<ForwardConfig> {
+) -> (Vec<ForwardConfig>, Vec<Arc<str>>) {
+    let mut called = Vec::with_capacity(sections.len());
     let mut places = HashMap::new();
     let mut forwards = Vec::with_capacity(sections.len());
-    for section in sections {
-        let Some((forward, at)) = read_one(source, section, names) else { continue };
+    for mut section in sections {
+        let side = Side { local: section.text("local"), remote: section.text("remote") };
+        let name = section.text("name").filter(|name| !name.get_ref().is_empty());
+        let label = name.as_ref().or(side.local.as_ref()).or(side.remote.as_ref());
+        called.extend(label.map(|text| Arc::from(*text.get_ref())));
+        let Some((forward, at)) = read_one(source, section, side, name, names) else { continue };
         let place = forward.place();
         if let Some(first) = places.insert(place.clone(), at.clone()) {
             source.error(&at, format!("two forwards listen on {place}"), also(source, &first));
@@ -80,12 +87,19 @@ pub(super) fn read(
         }
         forwards.push(forward);
     }
-    forwards
+    (forwards, called)
+}
+
+/// Which side listens, and where.
+struct Side<'a> {
+    local: Option<Text<'a>>,
+    remote: Option<Text<'a>>,
 }
 
 /// What stands in one `[[forward]]`, beside its side.
 struct Raw<'a> {
     span: Range<usize>,
+    table: TableId,
     name: Option<Text<'a>>,
     to: Option<Text<'a>>,
     on: Option<Text<'a>>,
@@ -99,9 +113,10 @@ struct Raw<'a> {
 fn read_one(
     source: &Source<'_>,
     mut section: Fields<'_>,
+    Side { local, remote }: Side<'_>,
+    name: Option<Text<'_>>,
     names: &Names,
 ) -> Option<(ForwardConfig, Range<usize>)> {
-    let (local, remote) = (section.text("local"), section.text("remote"));
     let sideless = section.span_of("local").or(section.span_of("remote")).is_none();
     let auth = section.text("auth");
     let raw = Raw {
@@ -109,7 +124,8 @@ fn read_one(
         guard: listen::guard(&mut section, auth.as_ref()),
         auth,
         span: section.span(),
-        name: section.text("name").filter(|name| !name.get_ref().is_empty()),
+        table: section.id(),
+        name,
         to: section.text("to"),
         on: section.text("on"),
         via_at: section.span_of("via"),
@@ -128,7 +144,9 @@ fn read_one(
             if sideless {
                 let hint =
                     "write local = \"127.0.0.1:PORT\", or remote = \"PORT\" and on = \"SERVER\"";
-                source.error(&raw.span, "[[forward]] says nowhere to listen", hint);
+                let cause = Cause::Missing(raw.table, &["local", "remote"]);
+                let what = "[[forward]] says nowhere to listen";
+                source.error_of(cause, &raw.span, what, hint);
             }
             return None;
         }
@@ -149,7 +167,8 @@ fn read_local(source: &Source<'_>, text: &Text<'_>, raw: Raw<'_>) -> Option<Forw
     raw.has_no_guard(source);
     let Some(to) = &raw.to else {
         let hint = "write to = \"host:port\", or use [[listen]] for a proxy";
-        source.error(&raw.span, "[[forward]] with 'local' has no 'to'", hint);
+        let cause = Cause::Missing(raw.table, &["to"]);
+        source.error_of(cause, &raw.span, "[[forward]] with 'local' has no 'to'", hint);
         return None;
     };
     let to = parse::<Target>(source, "to", to);
@@ -178,7 +197,8 @@ fn read_remote(
     }
     let Some(on) = &raw.on else {
         let hint = "write on = \"SERVER\"";
-        source.error(&raw.span, "[[forward]] with 'remote' has no 'on'", hint);
+        let cause = Cause::Missing(raw.table, &["on"]);
+        source.error_of(cause, &raw.span, "[[forward]] with 'remote' has no 'on'", hint);
         return None;
     };
     let on = way::server(source, on, names);
@@ -203,7 +223,7 @@ fn read_remote(
     };
     let (name, forward) = (raw.called(text), RemoteForward { listen: listen?, to: to? });
     let reach = Reach::of_remote(&forward.listen);
-    listen::admit(source, text, reach, Offer::of_remote(&forward), raw.guard);
+    listen::admit(source, raw.table, text, reach, Offer::of_remote(&forward), raw.guard);
     Some(ForwardConfig::Remote { name, on: on?, forward, auth })
 }
 

@@ -9,6 +9,7 @@ use crate::forward::exposure::{self, Guard, Offer, OpenToAll, Reach};
 
 use super::fields::{Fields, Text};
 use super::files::{self, AuthFile};
+use super::mistake::{Cause, TableId};
 use super::source::Source;
 
 /// A listener of the configuration.
@@ -23,13 +24,21 @@ pub struct ListenerConfig {
 }
 
 /// Reads all of them. Names and addresses are told apart, and a listener that other machines reach
-/// has a password or a word that allows it.
-pub(super) fn read(source: &Source<'_>, sections: Vec<Fields<'_>>) -> Vec<ListenerConfig> {
+/// has a password or a word that allows it. Beside them come the names of all, those with mistakes
+/// included: a rule that names one of these is not to blame.
+pub(super) fn read(
+    source: &Source<'_>,
+    sections: Vec<Fields<'_>>,
+) -> (Vec<ListenerConfig>, Vec<Arc<str>>) {
+    let mut called = Vec::with_capacity(sections.len());
     let mut names = HashMap::new();
     let mut addresses = HashMap::new();
     let mut listeners = Vec::with_capacity(sections.len());
-    for section in sections {
-        let Some((listener, place)) = read_one(source, section) else { continue };
+    for mut section in sections {
+        let text = section.required(&["address"], "\"127.0.0.1:1080\"");
+        let name = section.text("name");
+        called.extend(name.as_ref().or(text.as_ref()).map(|text| Arc::from(*text.get_ref())));
+        let Some((listener, place)) = read_one(source, section, text, name) else { continue };
         let first = names.insert(Arc::clone(&listener.name), place.clone());
         let twice = addresses.insert(listener.address.to_string(), place.clone());
         if let Some(first) = twice {
@@ -41,17 +50,18 @@ pub(super) fn read(source: &Source<'_>, sections: Vec<Fields<'_>>) -> Vec<Listen
         }
         listeners.push(listener);
     }
-    listeners
+    (listeners, called)
 }
 
 fn read_one(
     source: &Source<'_>,
     mut section: Fields<'_>,
+    text: Option<Text<'_>>,
+    name: Option<Text<'_>>,
 ) -> Option<(ListenerConfig, Range<usize>)> {
-    let text = section.required("address", "\"127.0.0.1:1080\"");
-    let name = section.text("name");
     let auth = section.text("auth");
     let guard = guard(&mut section, auth.as_ref());
+    let table = section.id();
     section.finish();
 
     let asks = auth.is_some();
@@ -65,7 +75,7 @@ fn read_one(
             return None;
         }
     };
-    admit(source, &text, Reach::of(&address), Offer::Anything, guard);
+    admit(source, table, &text, Reach::of(&address), Offer::Anything, guard);
     let name: Arc<str> = match name {
         Some(name) if name.get_ref().is_empty() => {
             source.error(&name.span(), "the name of a listener is empty", "leave it out");
@@ -95,6 +105,7 @@ pub(super) fn guard(section: &mut Fields<'_>, auth: Option<&Text<'_>>) -> Guard 
 /// Reports a listener that the gate does not admit.
 pub(super) fn admit(
     source: &Source<'_>,
+    table: TableId,
     address: &Text<'_>,
     reach: Reach,
     offer: Offer,
@@ -103,7 +114,8 @@ pub(super) fn admit(
     if let Err(OpenToAll) = exposure::admit(reach, offer, guard) {
         let what = format!("other machines could use the proxy {}", address.get_ref());
         let hint = "ask for a password with auth = \"FILE\", or allow it with allow_remote = true";
-        source.error(&address.span(), what, hint);
+        let cause = Cause::Missing(table, &["auth", "allow_remote", "to"]);
+        source.error_of(cause, &address.span(), what, hint);
     }
 }
 

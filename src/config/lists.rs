@@ -1,11 +1,11 @@
 //! The lists of a configuration: each file is read once, however many rules name it, and on a
 //! reload only where it has changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::route::{List, ListError, Progress};
+use crate::route::{List, Mistakes as InvalidEntries, Progress};
 
 use super::fields::Text;
 use super::files::Stamp;
@@ -15,38 +15,63 @@ use super::source::Source;
 /// Lists by their files.
 pub(super) type Loaded = HashMap<PathBuf, LoadedList>;
 
-/// A list, and what its file was like when it was read.
+/// A list, its lines that are no entries, and what its file was like when it was read.
 #[derive(Clone, Debug)]
 pub(super) struct LoadedList {
     pub(super) list: Arc<List>,
+    invalid: Arc<InvalidEntries>,
     stamp: Option<Stamp>,
+}
+
+/// What becomes of lines of a list that are no entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum InvalidLines {
+    /// The list is not used, and neither is the configuration.
+    #[default]
+    Refuse,
+    /// They are told and left out.
+    Skip,
 }
 
 /// Reads lists.
 pub(super) struct Lists<'a> {
     before: Option<&'a Loaded>,
     progress: &'a mut dyn Progress,
-    /// None for a file that has mistakes: they are told once.
+    /// None for a file that cannot be read, which is told once.
     loaded: HashMap<PathBuf, Option<LoadedList>>,
+    /// The files whose lines were told, each once for what becomes of them.
+    told: HashSet<(PathBuf, InvalidLines)>,
 }
 
 impl<'a> Lists<'a> {
     /// Lists that have not changed since `before` are taken from there.
     pub(super) fn new(before: Option<&'a Loaded>, progress: &'a mut dyn Progress) -> Self {
-        Self { before, progress, loaded: HashMap::new() }
+        Self { before, progress, loaded: HashMap::new(), told: HashSet::new() }
     }
 
     /// The list of a file that the configuration names; `None` after reporting why there is none.
-    pub(super) fn load(&mut self, source: &Source<'_>, name: &Text<'_>) -> Option<Arc<List>> {
+    pub(super) fn load(
+        &mut self,
+        source: &Source<'_>,
+        name: &Text<'_>,
+        invalid: InvalidLines,
+    ) -> Option<Arc<List>> {
         let path = source.resolve(name.get_ref());
         source.report().note_file(&path);
-        if let Some(known) = self.loaded.get(&path) {
-            return known.as_ref().map(|known| Arc::clone(&known.list));
+        if !self.loaded.contains_key(&path) {
+            let loaded = self.unchanged(&path).or_else(|| self.read(source, name, &path));
+            self.loaded.insert(path.clone(), loaded);
         }
-        let loaded = self.unchanged(&path).or_else(|| self.read(source, name, &path));
-        let list = loaded.as_ref().map(|loaded| Arc::clone(&loaded.list));
-        self.loaded.insert(path, loaded);
-        list
+        let loaded = self.loaded.get(&path)?.clone()?;
+        if loaded.invalid.count == 0 {
+            return Some(loaded.list);
+        }
+        // Where nothing is an entry this is another kind of file: a page that says "not found".
+        let invalid = if loaded.list.is_empty() { InvalidLines::Refuse } else { invalid };
+        if self.told.insert((path.clone(), invalid)) {
+            tell(source, &path, &loaded.invalid, invalid);
+        }
+        (invalid == InvalidLines::Skip).then_some(loaded.list)
     }
 
     /// All that could be read.
@@ -54,29 +79,22 @@ impl<'a> Lists<'a> {
         self.loaded.into_iter().filter_map(|(path, loaded)| Some((path, loaded?))).collect()
     }
 
-    fn unchanged(&self, path: &Path) -> Option<LoadedList> {
+    fn unchanged(&mut self, path: &Path) -> Option<LoadedList> {
         let before = self.before?.get(path)?;
-        (before.stamp.is_some() && before.stamp == Stamp::of(path)).then(|| before.clone())
+        let same = before.stamp.is_some() && before.stamp == Stamp::of(path);
+        if same {
+            // What is left out of it was told when it was read.
+            self.told.insert((path.to_owned(), InvalidLines::Skip));
+        }
+        same.then(|| before.clone())
     }
 
     fn read(&mut self, source: &Source<'_>, name: &Text<'_>, path: &Path) -> Option<LoadedList> {
         // Before it is read: what is written meanwhile makes it another file.
         let stamp = Stamp::of(path);
         match List::load(path, name.get_ref(), self.progress) {
-            Ok(list) => Some(LoadedList { list: Arc::new(list), stamp }),
-            Err(ListError::Mistakes(mistakes)) => {
-                let of_list = |what| Mistake::of_file(path.to_owned(), Severity::Error, what);
-                for mistake in &mistakes.first {
-                    let line = usize::try_from(mistake.line).unwrap_or(usize::MAX);
-                    let what = format!("'{}': {}", mistake.text, mistake.why);
-                    source.report().add(of_list(what).at_line(line));
-                }
-                let told = mistakes.first.len() as u64;
-                if mistakes.count > told {
-                    let what = format!("{} more lines are no entries", mistakes.count - told);
-                    source.report().add(of_list(what));
-                }
-                None
+            Ok((list, invalid)) => {
+                Some(LoadedList { list: Arc::new(list), invalid: Arc::new(invalid), stamp })
             }
             Err(error) => {
                 let told = format!("{:#}", anyhow::Error::new(error));
@@ -85,4 +103,28 @@ impl<'a> Lists<'a> {
             }
         }
     }
+}
+
+/// Reports lines that are no entries: the first of them, and how many there are.
+fn tell(source: &Source<'_>, path: &Path, invalid: &InvalidEntries, becomes: InvalidLines) {
+    let severity = match becomes {
+        InvalidLines::Refuse => Severity::Error,
+        InvalidLines::Skip => Severity::Warning,
+    };
+    let of_list = |what| Mistake::of_file(path.to_owned(), severity, what);
+    for mistake in &invalid.first {
+        let line = usize::try_from(mistake.line).unwrap_or(usize::MAX);
+        let what = format!("'{}': {}", mistake.text, mistake.why);
+        source.report().add(of_list(what).at_line(line));
+    }
+    let lines = match invalid.count {
+        1 => "1 line is no entry".to_owned(),
+        count => format!("{count} lines are no entries"),
+    };
+    source.report().add(match becomes {
+        InvalidLines::Refuse => {
+            of_list(lines).hint("invalid_lines = \"skip\" in the rule leaves such lines out")
+        }
+        InvalidLines::Skip => of_list(format!("{lines} and left out")),
+    });
 }

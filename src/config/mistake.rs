@@ -54,8 +54,34 @@ pub struct Mistakes {
 /// Collects the mistakes of one configuration while it is read.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    mistakes: RefCell<Vec<Mistake>>,
+    mistakes: RefCell<Vec<(Mistake, Cause)>>,
+    slips: RefCell<Vec<Slip>>,
     files: RefCell<BTreeSet<PathBuf>>,
+}
+
+/// What a mistake may come of: that these keys of a table are missing, if it is that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It stands for itself.
+    Itself,
+    /// It is none where an unknown key of the table was meant for one of these.
+    Missing(TableId, &'static [&'static str]),
+}
+
+/// A table of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TableId {
+    /// The file itself.
+    Root,
+    /// The one that begins at this byte.
+    At(usize),
+}
+
+/// An unknown key that was meant for a known one.
+#[derive(Debug)]
+struct Slip {
+    table: TableId,
+    meant: String,
 }
 
 impl Mistake {
@@ -78,7 +104,17 @@ impl Mistake {
 impl Report {
     /// Adds one.
     pub(super) fn add(&self, mistake: Mistake) {
-        self.mistakes.borrow_mut().push(mistake);
+        self.add_caused(mistake, Cause::Itself);
+    }
+
+    /// Adds one that may turn out to be the consequence of another.
+    pub(super) fn add_caused(&self, mistake: Mistake, cause: Cause) {
+        self.mistakes.borrow_mut().push((mistake, cause));
+    }
+
+    /// An unknown key of a table, which was reported, was meant for this one.
+    pub(super) fn slip(&self, table: TableId, meant: &str) {
+        self.slips.borrow_mut().push(Slip { table, meant: meant.to_owned() });
     }
 
     /// A file that the configuration depends on, whether it can be read or not.
@@ -89,13 +125,23 @@ impl Report {
     /// How many of them make the configuration unusable.
     pub(super) fn errors(&self) -> usize {
         let mistakes = self.mistakes.borrow();
-        mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count()
+        mistakes.iter().filter(|(mistake, _)| mistake.severity == Severity::Error).count()
     }
 
     /// All of them, file by file in the order they were first spoken of, and in a file from its
-    /// top to its end. What is about a file as a whole comes last. Beside them the files.
+    /// top to its end. What is about a file as a whole comes last. Consequences of others are left
+    /// out. Beside them the files.
     pub(super) fn into_parts(self) -> Mistakes {
-        let mut mistakes = self.mistakes.into_inner();
+        let slips = self.slips.into_inner();
+        let is_consequence = |cause| match cause {
+            Cause::Itself => false,
+            Cause::Missing(table, keys) => {
+                slips.iter().any(|slip| slip.table == table && keys.contains(&slip.meant.as_str()))
+            }
+        };
+        let mistakes = self.mistakes.into_inner().into_iter();
+        let mut mistakes: Vec<_> =
+            mistakes.filter(|(_, cause)| !is_consequence(*cause)).map(|(it, _)| it).collect();
         let mut files: Vec<Arc<Path>> = Vec::new();
         for mistake in &mistakes {
             if !files.contains(&mistake.file) {

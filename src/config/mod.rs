@@ -149,13 +149,13 @@ impl Config {
         lists: &mut Lists<'_>,
     ) -> Self {
         let (servers, server_places) = server::read(source, top.named("server"));
-        let listeners = listen::read(source, top.tables("listen"));
+        let (listeners, called) = listen::read(source, top.tables("listen"));
         let mut names = Names {
             servers: server_places.iter().map(|(name, _)| Arc::clone(name)).collect(),
-            listeners: listeners.iter().map(|listener| Arc::clone(&listener.name)).collect(),
+            listeners: called,
         };
-        let forwards = forward::read(source, top.tables("forward"), &names, &listeners);
-        names.listeners.extend(forwards.iter().map(|forward| Arc::clone(forward.name())));
+        let (forwards, called) = forward::read(source, top.tables("forward"), &names, &listeners);
+        names.listeners.extend(called);
         let rules = rule::read(source, top.tables("rule"), &names, lists);
         let default = top.table("default").and_then(|mut section| {
             let action = way::action(source, &mut section, &names);

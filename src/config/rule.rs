@@ -12,7 +12,8 @@ use crate::route::{ConditionError, ConditionsBuilder, InvalidPortRange, PortRang
 
 use super::fields::{Fields, Text, as_number, as_text};
 use super::listen::also;
-use super::lists::Lists;
+use super::lists::{InvalidLines, Lists};
+use super::mistake::{Cause, TableId};
 use super::source::Source;
 use super::suggest;
 use super::way::{self, Names};
@@ -33,14 +34,17 @@ pub(super) fn read(
         if let Some(first) = seen.insert(Arc::clone(&name), place.clone()) {
             source.error(&place, format!("two rules have the name '{name}'"), also(source, &first));
         }
+        let is_for_all = CONDITIONS.iter().all(|key| section.span_of(key).is_none());
+        let errors = source.report().errors();
+        rules.extend(read_one(source, section, Arc::clone(&name), names, lists));
         if let Some(first) = &catch_all {
             let what = format!("the rule '{name}' is never reached");
             let hint = format!("the rule '{first}' before it matches everything");
             source.warning(&place, what, hint);
-        } else if CONDITIONS.iter().all(|key| section.span_of(key).is_none()) {
-            catch_all = Some(Arc::clone(&name));
+        } else if is_for_all && source.report().errors() == errors {
+            // One with a mistake was perhaps meant to have a condition.
+            catch_all = Some(name);
         }
-        rules.extend(read_one(source, section, name, names, lists));
     }
     rules
 }
@@ -59,6 +63,7 @@ fn read_one(
     names: &Names,
     lists: &mut Lists<'_>,
 ) -> Option<Rule> {
+    let errors = source.report().errors();
     let mut conditions = ConditionsBuilder::new();
     let mut each = |key, add: fn(&mut ConditionsBuilder, &str) -> Result<(), ConditionError>| {
         for text in section.texts(key).unwrap_or_default() {
@@ -86,8 +91,9 @@ fn read_one(
             refuse(source, "listener", &text, &error);
         }
     }
+    let invalid = read_invalid_lines(source, &mut section);
     for text in section.texts("list").unwrap_or_default() {
-        if let Some(list) = lists.load(source, &text) {
+        if let Some(list) = lists.load(source, &text, invalid) {
             conditions.list(list);
         }
     }
@@ -103,9 +109,9 @@ fn read_one(
     let action = way::action(source, &mut section, names);
     section.finish();
     // A rule whose lists or blocks have mistakes is not blamed for having none.
-    let errors = source.report().errors();
+    let is_sound = source.report().errors() == errors;
     let conditions = conditions.build().map_err(|error| {
-        if errors == 0 {
+        if is_sound {
             source.error(&resolve_at, format!("the rule '{name}': {error}"), ());
         }
     });
@@ -153,7 +159,8 @@ fn check_listener(source: &Source<'_>, text: &Text<'_>, names: &Names) {
         return;
     }
     let hint = suggest::hint(name, known, "the listeners are");
-    source.error(&text.span(), format!("there is no listener '{name}'"), hint);
+    let cause = Cause::Missing(TableId::Root, &["listen", "forward"]);
+    source.error_of(cause, &text.span(), format!("there is no listener '{name}'"), hint);
 }
 
 /// A number, or a text as `8000-8999`; none where it is neither.
@@ -174,6 +181,24 @@ fn read_resolve(source: &Source<'_>, section: &mut Fields<'_>) -> Resolve {
             let hint = suggest::hint(other, ["local", "remote"], "it may be");
             source.error(&text.span(), format!("unknown resolve '{other}'"), hint);
             Resolve::default()
+        }
+    }
+}
+
+/// `invalid_lines`: what becomes of lines of the rule's lists that are no entries.
+fn read_invalid_lines(source: &Source<'_>, section: &mut Fields<'_>) -> InvalidLines {
+    let Some(text) = section.text("invalid_lines") else { return InvalidLines::default() };
+    if section.span_of("list").is_none() {
+        let what = format!("{} has 'invalid_lines' without 'list'", section.name());
+        source.error_of(section.missing(&["list"]), &text.span(), what, "leave it out");
+    }
+    match *text.get_ref() {
+        "refuse" => InvalidLines::Refuse,
+        "skip" => InvalidLines::Skip,
+        other => {
+            let hint = suggest::hint(other, ["refuse", "skip"], "it may be");
+            source.error(&text.span(), format!("unknown invalid_lines '{other}'"), hint);
+            InvalidLines::default()
         }
     }
 }

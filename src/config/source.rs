@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::mistake::{Mistake, Place, Report, Severity, shown};
+use super::mistake::{Cause, Mistake, Place, Report, Severity, shown};
 
 /// The text of a configuration file and the report that its mistakes go to.
 #[derive(Debug)]
@@ -49,12 +49,23 @@ impl<'a> Source<'a> {
 
     /// Reports an error.
     pub(super) fn error(&self, span: &Range<usize>, what: impl fmt::Display, hint: impl Hint) {
-        self.mistake(span, Severity::Error, &what, hint.hint());
+        self.mistake(span, Severity::Error, &what, hint.hint(), Cause::Itself);
+    }
+
+    /// Reports an error that is one unless `cause` is a mistake that is reported as well.
+    pub(super) fn error_of(
+        &self,
+        cause: Cause,
+        span: &Range<usize>,
+        what: impl fmt::Display,
+        hint: impl Hint,
+    ) {
+        self.mistake(span, Severity::Error, &what, hint.hint(), cause);
     }
 
     /// Reports a warning.
     pub(super) fn warning(&self, span: &Range<usize>, what: impl fmt::Display, hint: impl Hint) {
-        self.mistake(span, Severity::Warning, &what, hint.hint());
+        self.mistake(span, Severity::Warning, &what, hint.hint(), Cause::Itself);
     }
 
     fn mistake(
@@ -63,14 +74,16 @@ impl<'a> Source<'a> {
         severity: Severity,
         what: &impl fmt::Display,
         hint: Option<String>,
+        cause: Cause,
     ) {
-        self.report.add(Mistake {
+        let mistake = Mistake {
             file: Arc::clone(&self.path),
             place: Some(self.place(span)),
             severity,
             what: shown(what),
             hint: hint.map(|hint| shown(&hint)),
-        });
+        };
+        self.report.add_caused(mistake, cause);
     }
 }
 

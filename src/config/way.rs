@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::route::{Action, Select, Via};
 
 use super::fields::{Fields, Text};
+use super::mistake::{Cause, TableId};
 use super::source::Source;
 use super::suggest;
 
@@ -14,7 +15,7 @@ use super::suggest;
 pub(super) struct Names {
     /// Of `[server.NAME]`, those with mistakes included.
     pub(super) servers: Vec<Arc<str>>,
-    /// Of `[[listen]]`, and of `[[forward]]` where these are known.
+    /// Of `[[listen]]`, and of `[[forward]]` where these are known, those with mistakes included.
     pub(super) listeners: Vec<Arc<str>>,
 }
 
@@ -41,7 +42,7 @@ pub(super) fn action(
         (None, None) => {
             let what = format!("{name} says nowhere to go");
             let hint = "write via = [\"SERVER\"], or action = \"reject\" or \"direct\"";
-            source.error(&section.span(), what, hint);
+            source.error_of(section.missing(&["via", "action"]), &section.span(), what, hint);
             None
         }
     }
@@ -54,7 +55,8 @@ pub(super) fn via(source: &Source<'_>, section: &mut Fields<'_>, names: &Names) 
     let select_at = section.span_of("select");
     let select = section.text("select").map(|select| read_select(source, &select, &name));
     if let (None, Some(at)) = (&servers, select_at) {
-        source.error(&at, format!("{name} has 'select' without 'via'"), "leave it out");
+        let what = format!("{name} has 'select' without 'via'");
+        source.error_of(section.missing(&["via"]), &at, what, "leave it out");
     }
     let mut known: Vec<Arc<str>> = Vec::new();
     for server in servers? {
@@ -95,7 +97,8 @@ fn unknown_server(source: &Source<'_>, at: &Range<usize>, name: &str, names: &Na
         [] => format!("there is no server at all: write [server.{name}]"),
         _ => suggest::hint(name, servers, "the servers are"),
     };
-    source.error(at, format!("there is no server '{name}'"), hint);
+    let cause = Cause::Missing(TableId::Root, &["server"]);
+    source.error_of(cause, at, format!("there is no server '{name}'"), hint);
 }
 
 fn read_select(source: &Source<'_>, text: &Text<'_>, name: &str) -> Option<Select> {

@@ -19,7 +19,7 @@ fn rule(name: &str, action: Action, fill: impl FnOnce(&mut ConditionsBuilder)) -
 }
 
 fn list(lines: &str) -> Arc<List> {
-    Arc::new(List::read(lines.as_bytes(), "list.txt", &mut ()).expect("entries"))
+    Arc::new(List::read(lines.as_bytes(), "list.txt", &mut ()).expect("entries").0)
 }
 
 fn direct() -> Action {

@@ -26,6 +26,52 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
         "[server.a]\nsessions = { min = 1, mx = 2 }\n",
         &["2:23: unknown key 'mx' in sessions of [server.a]; did you mean 'max'?"],
     ),
+    // A mistake is told, and nothing that comes of it.
+    (
+        "[server.a]\n[[rule]]\ndomian_suffix = \"x\"\nvia = \"a\"\n[[rule]]\naction = \"reject\"\n",
+        &["3:1: unknown key 'domian_suffix' in [[rule]]; did you mean 'domain_suffix'?"],
+    ),
+    (
+        "[server.a]\n[[rule]]\nvai = \"a\"\n",
+        &["3:1: unknown key 'vai' in [[rule]]; did you mean 'via'?"],
+    ),
+    (
+        "[sever.a]\n[[rule]]\nvia = \"a\"\n[default]\nvia = \"a\"\n",
+        &["1:2: unknown key 'sever'; did you mean 'server'?"],
+    ),
+    (
+        "[[listn]]\naddress = \"1\"\nname = \"m\"\n[[rule]]\nlistener = \"m\"\naction = \"reject\"\n",
+        &["1:3: unknown key 'listn'; did you mean 'listen'?"],
+    ),
+    (
+        "[[listen]]\nadress = \"1\"\nname = \"m\"\n[[rule]]\nlistener = \"m\"\naction = \"reject\"\n",
+        &["2:1: unknown key 'adress' in [[listen]]; did you mean 'address'?"],
+    ),
+    (
+        "[[listen]]\naddress = \"*:1\"\nallow_remot = true\n",
+        &["3:1: unknown key 'allow_remot' in [[listen]]; did you mean 'allow_remote'?"],
+    ),
+    (
+        "[[forward]]\nlocl = \"1\"\nto = \"a:1\"\n",
+        &["2:1: unknown key 'locl' in [[forward]]; did you mean 'local'?"],
+    ),
+    (
+        "[[rule]]\ncdir = \"10.0.0.0/8\"\nresolve = \"local\"\naction = \"reject\"\n",
+        &["2:1: unknown key 'cdir' in [[rule]]; did you mean 'cidr'?"],
+    ),
+    // Of two mistakes neither hides the other.
+    (
+        "[server.a]\nhots = \"b\"\n[[rule]]\nport = 1\nresolve = \"local\"\nvia = \"a\"\n",
+        &[
+            "2:1: unknown key 'hots' in [server.a]; did you mean 'host'?",
+            "5:1: the rule '1': `resolve` has no effect without `cidr` or `list`",
+        ],
+    ),
+    // Lists.
+    (
+        "[[rule]]\nport = 1\ninvalid_lines = \"skip\"\naction = \"reject\"\n",
+        &["3:17: [[rule]] has 'invalid_lines' without 'list'; leave it out"],
+    ),
     // Types.
     (
         "server = 1\n",
@@ -158,7 +204,6 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
         "[[rule]]\naction = \"drop\"\n[[rule]]\naction = \"rejected\"\n",
         &[
             "2:10: unknown action 'drop' in [[rule]]; it may be reject, direct",
-            "warning: config.toml:3:1: the rule '2' is never reached; the rule '1' before it matches everything",
             "4:10: unknown action 'rejected' in [[rule]]; did you mean 'reject'?",
         ],
     ),

@@ -19,18 +19,15 @@ pub enum ListError {
         /// Why.
         source: io::Error,
     },
-    /// Lines that are no entries.
-    #[error(transparent)]
-    Mistakes(Mistakes),
     /// The entries cannot be put together.
     #[error("the entries are too many")]
     TooLarge(#[source] fst::Error),
 }
 
 /// All lines that are no entries: the first of them, and how many there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mistakes {
-    /// The first 20, in their order.
+    /// The first 10, in their order.
     pub first: Vec<Mistake>,
     /// All of them.
     pub count: u64,
@@ -62,6 +59,15 @@ pub enum InvalidEntry {
     /// Something with a slash that is no prefix.
     #[error("not a range of addresses, as 10.0.0.0/8 or fd00::/8")]
     Prefix,
+    /// A rule for what a page shows (`##`), which no proxy sees.
+    #[error("hides parts of pages, which a proxy cannot")]
+    Cosmetic,
+    /// An exception (`@@`): a list says what belongs to it, and nothing else.
+    #[error("an exception: a rule before this one can let it pass")]
+    Exception,
+    /// A rule of an ad blocker that holds for some requests to a host only.
+    #[error("of the rules of ad blockers only ||name^ is known: a proxy sees hosts, not pages")]
+    PageRule,
     /// Several words, of which the first is no address.
     #[error("one entry a line, or an address and names as in a hosts file")]
     Words,
@@ -85,19 +91,6 @@ impl Mistakes {
     }
 }
 
-impl fmt::Display for Mistakes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, mistake) in self.first.iter().enumerate() {
-            let end = if n == 0 { "" } else { "\n" };
-            write!(f, "{end}{mistake}")?;
-        }
-        match self.count.saturating_sub(self.first.len() as u64) {
-            0 => Ok(()),
-            more => write!(f, "\nand {more} more"),
-        }
-    }
-}
-
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: `{}`: {}", self.line, self.text, self.why)
@@ -105,6 +98,6 @@ impl fmt::Display for Mistake {
 }
 
 /// How many mistakes of a file are kept.
-const REPORTED: usize = 20;
+const REPORTED: usize = 10;
 /// How many characters of a line are shown.
 const SHOWN: usize = 80;

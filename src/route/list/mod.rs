@@ -24,9 +24,11 @@ pub use error::{InvalidEntry, ListError, Mistake, Mistakes};
 /// - `*.suffix` or `.suffix`: that name and all below it, as `domain_suffix` means it;
 /// - an address, or a prefix of addresses as `10.0.0.0/8`;
 /// - a line of a hosts file, `0.0.0.0 name name`: these names. What every hosts file says of its own
-///   machine (`localhost` and the like) is no entry.
+///   machine (`localhost` and the like) is no entry;
+/// - `||name^`, as ad blockers write it: that name and all below it. What such a rule says of pages,
+///   or an exception (`@@`), cannot be meant here and is no entry.
 ///
-/// A `#` starts a comment, anywhere in a line.
+/// A `#` or a `;` starts a comment, anywhere in a line; a `!`, or `[Adblock`, one that is the whole line.
 #[derive(Debug)]
 pub struct List {
     name: Arc<str>,
@@ -53,26 +55,32 @@ impl List {
     /// Reads a list from its file, in pieces. `name` is what explanations call it by. While a million
     /// names are read, they take about 30 MB; less afterwards.
     ///
+    /// Beside it come the lines that are no entries; they are left out.
+    ///
     /// # Errors
-    /// Every mistake of the file, with its line.
-    pub fn load(path: &Path, name: &str, progress: &mut dyn Progress) -> Result<Self, ListError> {
+    /// The file cannot be read.
+    pub fn load(
+        path: &Path,
+        name: &str,
+        progress: &mut dyn Progress,
+    ) -> Result<(Self, Mistakes), ListError> {
         let file = File::open(path).map_err(ListError::Open)?;
         let size = file.metadata().map_err(ListError::Open)?;
         progress.start(name, size.is_file().then_some(size.len()));
         Self::read(file, name, progress)
     }
 
-    /// Reads a list from anywhere. The caller has told `progress` of its start.
+    /// Reads a list from anywhere, as [`List::load`]. The caller has told `progress` of its start.
     ///
     /// # Errors
-    /// Every mistake, with its line.
+    /// Reading broke off.
     pub fn read(
         from: impl Read,
         name: &str,
         progress: &mut dyn Progress,
-    ) -> Result<Self, ListError> {
-        let (names, addresses) = reader::read(from, progress)?;
-        Ok(Self { name: name.into(), names, addresses })
+    ) -> Result<(Self, Mistakes), ListError> {
+        let (names, addresses, mistakes) = reader::read(from, progress)?;
+        Ok((Self { name: name.into(), names, addresses }, mistakes))
     }
 
     /// What explanations call it by.

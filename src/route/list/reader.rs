@@ -9,11 +9,11 @@ use crate::route::addresses::{AddressSet, AddressSetBuilder, parse_prefix};
 use crate::route::conditions_builder::strip_suffix_mark;
 use crate::route::names::{NameSet, NameSetBuilder};
 
-/// Reads all entries. Goes on after a mistake, to report them all.
+/// Reads all entries, and the lines that are none.
 pub(super) fn read(
     from: impl Read,
     progress: &mut dyn Progress,
-) -> Result<(NameSet, AddressSet), ListError> {
+) -> Result<(NameSet, AddressSet, Mistakes), ListError> {
     let mut lines = BufReader::with_capacity(BUFFER, from);
     let mut entries = Entries::default();
     let mut mistakes = Mistakes::default();
@@ -30,11 +30,8 @@ pub(super) fn read(
             mistakes.add(number, text.trim_ascii(), why);
         }
     }
-    if mistakes.count > 0 {
-        return Err(ListError::Mistakes(mistakes));
-    }
     let names = entries.names.build().map_err(ListError::TooLarge)?;
-    Ok((names, entries.addresses.build().map_err(ListError::TooLarge)?))
+    Ok((names, entries.addresses.build().map_err(ListError::TooLarge)?, mistakes))
 }
 
 /// What has been read so far.
@@ -46,7 +43,14 @@ struct Entries {
 
 impl Entries {
     fn add_line(&mut self, line: &[u8]) -> Result<(), InvalidEntry> {
-        let end = line.iter().position(|b| *b == b'#').unwrap_or(line.len());
+        let start = line.trim_ascii_start();
+        if start.starts_with(b"!") || is_dialect(start) {
+            return Ok(());
+        }
+        let end = line.iter().position(|b| matches!(b, b'#' | b';')).unwrap_or(line.len());
+        if is_cosmetic(line, end) {
+            return Err(InvalidEntry::Cosmetic);
+        }
         if line.len() > MAX_LINE && end == line.len() {
             return Err(InvalidEntry::TooLong);
         }
@@ -60,6 +64,12 @@ impl Entries {
     }
 
     fn add_entry(&mut self, entry: &str) -> Result<(), InvalidEntry> {
+        if entry.starts_with("@@") {
+            return Err(InvalidEntry::Exception);
+        }
+        if let Some(rule) = entry.strip_prefix('|') {
+            return self.add_blocker_rule(rule.strip_prefix('|').ok_or(InvalidEntry::PageRule)?);
+        }
         if entry.contains('/') {
             self.addresses.insert(parse_prefix(entry).ok_or(InvalidEntry::Prefix)?);
             return Ok(());
@@ -74,6 +84,19 @@ impl Entries {
         Ok(())
     }
 
+    /// `||name^`, of which this is what follows the bars.
+    fn add_blocker_rule(&mut self, rule: &str) -> Result<(), InvalidEntry> {
+        // `important` only says that no exception counts, and `all` what is the case here.
+        let Some((name, "" | "$important" | "$all")) = rule.split_once('^') else {
+            return Err(InvalidEntry::PageRule);
+        };
+        match parse_host(name)? {
+            Host::Name(name) => self.names.suffix(&name),
+            Host::Ip(ip) => self.addresses.insert(ip.into()),
+        }
+        Ok(())
+    }
+
     /// `0.0.0.0 name name`: the address says where a resolver should send those who ask, which is of
     /// no interest here.
     fn add_hosts<'a>(
@@ -84,16 +107,34 @@ impl Entries {
         // macOS's own has a line for fe80::1%lo0.
         let address = address.split_once('%').map_or(address, |(address, _)| address);
         address.parse::<IpAddr>().map_err(|_| InvalidEntry::Words)?;
+        let mut wrong = Ok(());
         for name in names {
-            match parse_host(name)? {
-                Host::Name(name) if OWN_NAMES.contains(&&*name) => {}
-                Host::Name(name) => self.names.exact(&name),
+            match parse_host(name) {
+                Ok(Host::Name(name)) if OWN_NAMES.contains(&&*name) => {}
+                Ok(Host::Name(name)) => self.names.exact(&name),
                 // `0.0.0.0 0.0.0.0`, as some have it.
-                Host::Ip(_) => {}
+                Ok(Host::Ip(_)) => {}
+                // The other names of the line are as good as they are elsewhere.
+                Err(why) => wrong = wrong.and(Err(why)),
             }
         }
-        Ok(())
+        wrong
     }
+}
+
+/// The first line of an ad blocker's list: `[Adblock Plus 2.0]`.
+fn is_dialect(line: &[u8]) -> bool {
+    let word = line.get(..DIALECT.len()).unwrap_or_default();
+    word.eq_ignore_ascii_case(DIALECT)
+}
+
+/// Whether what looks like a comment at `at` is a rule for the looks of pages: `name##.banner`,
+/// `name#@#.banner` and the like. At the start of a line it names no host, and is as good as a comment.
+fn is_cosmetic(line: &[u8], at: usize) -> bool {
+    let behind = line.get(at..).unwrap_or_default();
+    let before = at.checked_sub(1).and_then(|before| line.get(before));
+    before.is_some_and(|before| !before.is_ascii_whitespace())
+        && COSMETIC.iter().any(|mark| behind.starts_with(mark))
 }
 
 fn parse_host(text: &str) -> Result<Host, InvalidEntry> {
@@ -117,6 +158,10 @@ fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
 const BUFFER: usize = 64 << 10;
 /// No line of sense is longer.
 const MAX_LINE: usize = 64 << 10;
+/// What an ad blocker's list begins with.
+const DIALECT: &[u8] = b"[Adblock";
+/// What an ad blocker writes between a host and what it hides or changes on its pages.
+const COSMETIC: [&[u8]; 5] = [b"##", b"#@#", b"#?#", b"#$#", b"#%#"];
 /// What some editors put before the text.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 /// What hosts files say of the machine they are on.

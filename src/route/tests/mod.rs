@@ -19,7 +19,7 @@ pub(super) fn rule(name: &str, fill: impl FnOnce(&mut ConditionsBuilder)) -> Rul
 
 /// A list with these lines.
 pub(super) fn list(name: &str, lines: &str) -> Arc<List> {
-    Arc::new(List::read(lines.as_bytes(), name, &mut ()).expect("entries"))
+    Arc::new(List::read(lines.as_bytes(), name, &mut ()).expect("entries").0)
 }
 
 pub(super) fn direct() -> Action {
