@@ -104,6 +104,7 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
                 Command::Check(command) => Ok(check::run(&command).await?),
                 Command::Explain(command) => Ok(explain::run(&command).await?),
                 Command::Pac(command) => Ok(pac::run(&command)?),
+                Command::Errand(errand) => errand.run(),
                 Command::Demo(command) => demo_of(command, &readiness, drain.clone()).await,
             }
         };
@@ -131,7 +132,7 @@ async fn proxy_to(
     let stderr = stderr_behind(command.log);
     let options = assemble::options(command).await?;
     let up = Up { half, stderr, logs, readiness, drain };
-    serve(options, std::future::pending, up).await
+    serve(options, async |_| std::future::pending().await, up).await
 }
 
 async fn proxy_by_file(
@@ -145,7 +146,7 @@ async fn proxy_by_file(
     let stderr = stderr_behind(command.log);
     let (options, mut following) = Following::start(command, asked).await?;
     let up = Up { half, stderr, logs, readiness, drain };
-    serve(options, async || following.next().await, up).await
+    serve(options, async |last| following.next(last).await, up).await
 }
 
 /// What is to be done when the proxy is up, and what it takes.
@@ -159,7 +160,7 @@ struct Up<'a> {
 
 async fn serve(
     options: app::Options,
-    next: impl AsyncFnMut() -> app::Options,
+    next: impl AsyncFnMut(app::Last) -> app::Options,
     up: Up<'_>,
 ) -> anyhow::Result<()> {
     let Up { half, stderr, logs, readiness, drain } = up;

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use crate::openssh::Prompter;
 
 mod error;
+mod last;
 mod listeners;
 mod options;
 mod remote;
@@ -18,6 +19,7 @@ mod servers;
 mod stdio;
 
 pub use error::Error;
+pub use last::Last;
 pub use options::{
     ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions, Service,
 };
@@ -27,7 +29,8 @@ pub use running::Running;
 /// for 10 s at the most.
 ///
 /// `ready` is called when every listener is bound, and each server has a session or a failure that
-/// was told. From then on `next` gives other options to run by, whenever there are some.
+/// was told. From then on `next` gives other options to run by, whenever there are some; it is told
+/// what became of those before.
 ///
 /// # Errors
 ///
@@ -36,7 +39,7 @@ pub async fn run(
     options: Options,
     prompter: Prompter,
     ready: impl FnOnce(),
-    mut next: impl AsyncFnMut() -> Options,
+    mut next: impl AsyncFnMut(Last) -> Options,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     tokio::pin!(shutdown);
@@ -58,12 +61,13 @@ pub async fn run(
 
     let piped = stdio::connect(stdio, running.connect());
     tokio::pin!(piped);
+    let mut last = Last::InForce;
     let ended = loop {
         tokio::select! {
             biased;
             () = &mut shutdown => break Ok(()),
             ended = &mut piped => break ended,
-            options = next() => running.reload(options).await,
+            options = next(std::mem::take(&mut last)) => last = running.reload(options).await.into(),
         }
     };
     running.stop().await;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::error;
 
 use super::listeners::{self, Bound, ListenerSet};
 use super::options::{OnForwardFailure, Options};
@@ -95,23 +94,20 @@ impl Running {
     }
 
     /// Changes over to other options. What is the same in both stays as it is: listeners, sessions,
-    /// connections. What is there no more takes nothing new, and ends with what it carries. Where
-    /// something new cannot be had, nothing changes, and that is told.
-    pub async fn reload(&mut self, options: Options) {
+    /// connections. What is there no more takes nothing new, and ends with what it carries.
+    ///
+    /// # Errors
+    ///
+    /// A new listener cannot be had. Nothing has changed then.
+    pub async fn reload(&mut self, options: Options) -> Result<(), Error> {
         let missing = self.listeners.missing(&options.listeners);
-        let bound = match listeners::bind(missing, OnForwardFailure::Exit) {
-            Ok(bound) => bound,
-            Err(error) => {
-                let error = anyhow::Error::new(error);
-                error!("not reloaded, the old configuration stays in force: {error:#}");
-                return;
-            }
-        };
+        let bound = listeners::bind(missing, OnForwardFailure::Exit)?;
         self.servers.reload(options.servers);
         let servers = self.servers.pools();
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });
         self.listeners.reload(&options.listeners, bound);
         self.remotes.reload(options.remote_forwards, &servers).await;
+        Ok(())
     }
 
     /// Stops before it has been ready.

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use tracing::error;
 
-use crate::app::{self, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions, Service};
+use crate::app::{
+    self, Last, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions, Service,
+};
 use crate::config::{
     Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, ServerConfig, locate,
 };
@@ -46,7 +47,7 @@ pub struct Following {
     command: FileCommand,
     credentials: Option<Arc<ProxyCredentials>>,
     reloader: Reloader,
-    /// Handed out, and in force when the next one is asked for.
+    /// Handed out. What became of it is known when the next one is asked for.
     handed: Option<Reloaded>,
 }
 
@@ -70,11 +71,13 @@ impl Following {
         Ok((options, Self { command, credentials, reloader, handed: None }))
     }
 
-    /// Waits for the next configuration and gives what to run by it. Whoever calls this again has
-    /// changed over to it.
-    pub async fn next(&mut self) -> app::Options {
-        if let Some(handed) = self.handed.take() {
-            self.reloader.accept(handed);
+    /// Waits for the next configuration and gives what to run by it. `last` is what became of the one
+    /// before: it is told in the log.
+    pub async fn next(&mut self, last: Last) -> app::Options {
+        match (self.handed.take(), last) {
+            (Some(handed), Last::InForce) => self.reloader.accept(handed),
+            (Some(handed), Last::Refused(error)) => self.refuse(&handed, error),
+            (None, _) => {}
         }
         loop {
             let reloaded = self.reloader.next().await;
@@ -83,12 +86,13 @@ impl Following {
                     self.handed = Some(reloaded);
                     return options;
                 }
-                Err(error) => {
-                    let error = anyhow::Error::new(error);
-                    error!("configuration not reloaded: {error:#}; the old one stays in force");
-                }
+                Err(error) => self.refuse(&reloaded, error),
             }
         }
+    }
+
+    fn refuse(&mut self, reloaded: &Reloaded, error: app::Error) {
+        self.reloader.refuse(reloaded, &format!("{:#}", anyhow::Error::new(error)));
     }
 }
 

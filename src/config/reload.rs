@@ -57,7 +57,7 @@ impl Reloader {
                     let changes = Changes::between(&self.current, &config);
                     return Reloaded { config: Arc::new(config), changes };
                 }
-                Ok(Err(mistakes)) => self.refuse(&mistakes),
+                Ok(Err(mistakes)) => self.refuse_mistakes(&mistakes),
                 Err(error) => error!(%error, "the configuration could not be read again"),
             }
         }
@@ -75,12 +75,23 @@ impl Reloader {
         self.current = config;
     }
 
-    /// Goes on with the old one. What is mended next may be any file of either.
-    fn refuse(&mut self, Mistakes { mistakes, files }: &Mistakes) {
+    /// This cannot be changed over to: that is told in the log, and the one in force stays what the next
+    /// is held against.
+    pub fn refuse(&mut self, reloaded: &Reloaded, why: &str) {
+        error!("configuration not reloaded: {why}; the old one stays in force");
+        self.follow_both(&reloaded.config.files);
+    }
+
+    fn refuse_mistakes(&mut self, Mistakes { mistakes, files }: &Mistakes) {
         tell(mistakes);
         let errors = mistakes.iter().filter(|m| m.severity == Severity::Error).count();
         let counted = counted(errors, "mistake");
         error!("configuration not reloaded: {counted}; the old one stays in force");
+        self.follow_both(files);
+    }
+
+    /// Goes on with the old one. What is mended next may be any file of either.
+    fn follow_both(&mut self, files: &BTreeSet<PathBuf>) {
         let all: BTreeSet<PathBuf> = self.current.files.union(files).cloned().collect();
         self.watch.follow(&all);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -361,4 +361,38 @@ fn a_broken_file_keeps_the_old_rules() {
     wait::until("the mended file is in force", || !refused());
     reload(&proxy);
     assert!(!refused());
+}
+
+#[test]
+fn a_listener_that_cannot_be_had_is_one_line_and_what_is_in_force_stays() {
+    let [port, other] = [free_port(), free_port()];
+    let listen = |port| format!("[[listen]]\naddress = \"127.0.0.1:{port}\"\n");
+    let configuration = Configuration::with(&listen(port));
+    let proxy = configuration.start();
+    proxy.wait_for_log("listening on ");
+    let taken = TcpListener::bind(("127.0.0.1", other)).expect("a free port");
+    configuration.write("config.toml", &[listen(port), listen(other)].concat());
+    proxy.wait_for_log("configuration not reloaded: cannot listen on ");
+    drop(taken);
+    reload(&proxy);
+    let log = proxy.log();
+    // Had the first been taken for what is in force, this would tell of no change.
+    let told: Vec<_> = log.lines().filter(|line| line.contains("reloaded: ")).collect();
+    assert_eq!(told.len(), 2, "{log}");
+    assert!(told[1].contains("configuration reloaded: +1 listener"), "{log}");
+    TcpStream::connect(("127.0.0.1", other)).expect("it listens");
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_reload_is_heard_under_nohup() {
+    let sshd = Sshd::start();
+    let port = free_port();
+    let text = format!("[[listen]]\naddress = \"127.0.0.1:{port}\"\n{}", server("a", &sshd));
+    let configuration = Configuration::with(&text);
+    let proxy = configuration.start_under_nohup();
+    proxy.wait_for_log("listening on ");
+    // Nothing has changed, so that only the signal can bring it about; and once more behind it.
+    reload(&proxy);
+    reload(&proxy);
 }

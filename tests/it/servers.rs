@@ -35,7 +35,7 @@ impl Running {
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let thread = thread::spawn(move || {
-            let next = async || match next.recv().await {
+            let next = async |_| match next.recv().await {
                 Some(options) => options,
                 None => std::future::pending().await,
             };

@@ -51,8 +51,14 @@ pub async fn run(
         };
         let stop = end_proxy.clone().cancelled_owned();
         // Large: the state of every stage is in it.
-        let ended =
-            Box::pin(app::run(options, Prompter::nobody(), up, std::future::pending, stop)).await;
+        let ended = Box::pin(app::run(
+            options,
+            Prompter::nobody(),
+            up,
+            async |_| std::future::pending().await,
+            stop,
+        ))
+        .await;
         proxy_over.cancel();
         ended
     };
