@@ -43,6 +43,7 @@
 //! config            the file: read, judged, compared
 //! control           the control socket: what a running program says, and is told
 //! app               binds, wires, runs, drains
+//! guide             how it is used, a page a topic
 //! cli               the command line
 //! ```
 //!
@@ -76,6 +77,7 @@ pub mod control;
 pub mod destination;
 pub mod dial;
 pub mod forward;
+pub mod guide;
 pub mod listen;
 pub mod observe;
 pub mod openssh;

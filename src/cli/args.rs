@@ -7,6 +7,7 @@ use clap::error::ContextKind;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use super::refused::REFUSED;
+use super::subcommand;
 use crate::forward::exposure::Guard;
 
 /// The flags of `sockeye [options] host`, as they were written.
@@ -17,9 +18,8 @@ use crate::forward::exposure::Guard;
     about = "One local port that speaks SOCKS and HTTP and carries every request over SSH.",
     override_usage = "sockeye [options] [user@]host[:port] | ssh://[user@]host[:port]\n       \
                       sockeye [options] [--config FILE]\n       \
-                      sockeye check | explain DESTINATION... | pac | demo   (each has --help)",
+                      sockeye COMMAND ...",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = AFTER_HELP,
     disable_help_flag = true,
     disable_version_flag = true,
     args_override_self = true
@@ -221,7 +221,7 @@ impl Args {
     }
 
     /// The flags above, with those of ssh that are taken and do nothing, and those refused by name.
-    fn full_command() -> clap::Command {
+    pub(super) fn full_command() -> clap::Command {
         let ignored = IGNORED
             .map(|(name, flag)| Arg::new(name).short(flag).action(ArgAction::Count).hide(true));
         let refused = REFUSED.iter().map(|refused| {
@@ -237,7 +237,8 @@ impl Args {
         });
         let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
         let version = Arg::new("version").short('V').long("version").action(ArgAction::Version);
-        Self::command().args(ignored).args(refused).args([
+        let after_help = format!("{}\n{AFTER_HELP}", subcommand::listing());
+        Self::command().after_help(after_help).args(ignored).args(refused).args([
             help.help("Show this help").help_heading(OTHER),
             version.help("Show the versions that a report needs").help_heading(OTHER),
         ])
@@ -395,7 +396,8 @@ mod tests {
         let help = Args::read(&words("-h")).expect_err("help").to_string();
         assert!(help.lines().count() <= 48, "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
-        for heading in ["Usage: sockeye [options]", "check | explain", PROXY, FORWARDS, SSH, OTHER]
+        for heading in
+            ["Usage: sockeye [options]", "COMMAND", "check, explain", PROXY, FORWARDS, SSH, OTHER]
         {
             assert!(help.contains(heading), "{heading} is not in\n{help}");
         }

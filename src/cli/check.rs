@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::config::changes::counted;
 use crate::config::{Config, Mistake, Mistakes, Severity};
@@ -39,6 +39,11 @@ struct CheckArgs {
 }
 
 impl CheckCommand {
+    /// What it takes.
+    pub(super) fn definition() -> clap::Command {
+        CheckArgs::command()
+    }
+
     /// Reads the command line after `sockeye check`.
     ///
     /// # Errors

@@ -16,11 +16,13 @@ use crate::target::Target;
 
 use super::args::{Args, DemoArgs, LogArgs, LogFormat};
 use super::check::CheckCommand;
+use super::errand::Errand;
 use super::exit::Exit;
 use super::explain::ExplainCommand;
 use super::from_file::FileCommand;
 use super::pac::PacCommand;
 use super::problem::Problem;
+use super::subcommand;
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub enum Command {
     Pac(PacCommand),
     /// `sockeye demo`.
     Demo(DemoCommand),
+    /// A command that answers and ends.
+    Errand(Errand),
 }
 
 /// The proxy in front of one server.
@@ -121,15 +125,9 @@ impl Command {
         let words: Vec<_> = words.into_iter().collect();
         // Only the first word: a host may be called `demo` too, and is then `ssh://demo`.
         let rest = words.get(1..).unwrap_or_default();
-        match words.first().and_then(|word| word.to_str()) {
-            Some("check") => return Ok(Self::Check(CheckCommand::read(rest)?)),
-            Some("explain") => return Ok(Self::Explain(ExplainCommand::read(rest)?)),
-            Some("pac") => return Ok(Self::Pac(PacCommand::read(rest)?)),
-            Some("demo") => {
-                let args = DemoArgs::read(rest)?;
-                return DemoCommand::judge(&args).map(Self::Demo).map_err(Exit::from);
-            }
-            _ => {}
+        let named = words.first().and_then(|word| subcommand::find(word.to_str()?));
+        if let Some(subcommand) = named {
+            return (subcommand.read)(rest);
         }
         let (args, refused) = Args::read(&words)?;
         let mut problems: Vec<_> = refused.iter().map(|flag| Problem::Refused(*flag)).collect();
@@ -152,7 +150,9 @@ impl Command {
             Self::File(command) => command.log,
             Self::Demo(demo) => demo.log,
             // They answer on standard output.
-            Self::Check(_) | Self::Explain(_) | Self::Pac(_) => LogOptions::default(),
+            Self::Check(_) | Self::Explain(_) | Self::Pac(_) | Self::Errand(_) => {
+                LogOptions::default()
+            }
         }
     }
 }
@@ -214,7 +214,7 @@ impl ProxyCommand {
 }
 
 impl DemoCommand {
-    fn judge(args: &DemoArgs) -> Result<Self, Vec<Problem>> {
+    pub(super) fn judge(args: &DemoArgs) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let listeners: Vec<ListenAddress> =
             read_all(&args.listen, Problem::listener, &mut problems);

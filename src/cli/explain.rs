@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::config::Config;
 use crate::destination::{Destination, Host};
@@ -79,7 +79,7 @@ struct ExplainArgs {
     #[arg(long, value_name = "IP")]
     from: Option<IpAddr>,
 
-    /// The name or address of the listener that is asked [default: the first one]
+    /// Name or address of the listener that is asked [default: the first]
     #[arg(long, value_name = "LISTENER")]
     listener: Option<String>,
 
@@ -87,7 +87,7 @@ struct ExplainArgs {
     #[arg(long)]
     no_resolve: bool,
 
-    /// One JSON object a line: destination, action, rule, servers, resolve, trace
+    /// A JSON object a line: destination, action, rule, servers, resolve, trace
     #[arg(long)]
     json: bool,
 
@@ -96,6 +96,11 @@ struct ExplainArgs {
 }
 
 impl ExplainCommand {
+    /// What it takes.
+    pub(super) fn definition() -> clap::Command {
+        ExplainArgs::command()
+    }
+
     /// Reads the command line after `sockeye explain`.
     ///
     /// # Errors

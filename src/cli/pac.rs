@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::config::Config;
 use crate::destination::Destination;
@@ -42,6 +42,11 @@ struct PacArgs {
 }
 
 impl PacCommand {
+    /// What it takes.
+    pub(super) fn definition() -> clap::Command {
+        PacArgs::command()
+    }
+
     /// Reads the command line after `sockeye pac`.
     ///
     /// # Errors

@@ -1,0 +1,77 @@
+//! `sockeye completions`: what a shell needs to complete a command line.
+
+use std::ffi::OsString;
+
+use clap::{ArgAction, CommandFactory, Parser};
+use clap_complete::Shell;
+
+use super::configured::{parse, say};
+use super::subcommand;
+
+/// `sockeye completions`, judged.
+#[derive(Clone, Debug)]
+pub struct CompletionsCommand {
+    shell: Shell,
+}
+
+/// The flags of `sockeye completions`, as they were written.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sockeye completions",
+    bin_name = "sockeye completions",
+    about = "Prints the completions for a shell, which reads them at its start.",
+    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
+    after_help = "For bash: sockeye completions bash > ~/.local/share/bash-completion/completions/sockeye\n\
+                  A server whose name is `completions` is `sockeye ssh://completions`.\n",
+    disable_help_flag = true,
+    args_override_self = true
+)]
+struct CompletionsArgs {
+    /// bash, zsh, fish, elvish or powershell
+    #[arg(value_name = "SHELL", value_enum, hide_possible_values = true)]
+    shell: Shell,
+
+    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
+    help: (),
+}
+
+impl CompletionsCommand {
+    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        let args: CompletionsArgs = parse("sockeye completions", words)?;
+        Ok(Self { shell: args.shell })
+    }
+
+    pub(super) fn definition() -> clap::Command {
+        CompletionsArgs::command()
+    }
+
+    /// Prints them.
+    pub(super) fn run(&self) {
+        say(&text(self.shell));
+    }
+}
+
+fn text(shell: Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut subcommand::whole(), "sockeye", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    #[test]
+    fn every_shell_gets_the_flags_and_the_commands() {
+        for shell in Shell::value_variants() {
+            let text = text(*shell);
+            for word in ["sessions", "explain", "no-resolve", "completions"] {
+                assert!(text.contains(word), "{shell}: {word}");
+            }
+            // What ssh has and does nothing here is not offered.
+            assert!(!text.contains("no-x11"), "{shell}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `sockeye init`: a configuration to begin with.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, CommandFactory, Parser};
+
+use crate::config::locate;
+
+use super::configured::{parse, say, shown};
+
+/// `sockeye init`, judged.
+#[derive(Clone, Debug)]
+pub struct InitCommand {
+    file: Option<PathBuf>,
+    to: To,
+}
+
+/// Where the example goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum To {
+    /// Into the file.
+    File,
+    /// To standard output (`--print`).
+    Output,
+}
+
+/// Why the example was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// There is no home directory to write to.
+    #[error("no home directory: name a file with --config FILE")]
+    Homeless,
+    /// Nothing is overwritten.
+    #[error("{} is there already; --print shows the example", shown(.0))]
+    Exists(PathBuf),
+    /// The system refuses.
+    #[error("cannot write {}", shown(.path))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The flags of `sockeye init`, as they were written.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sockeye init",
+    bin_name = "sockeye init",
+    about = "Writes a configuration to begin with, with a comment on each part.",
+    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
+    after_help = "A file that is there is not overwritten.\n\
+                  A server whose name is `init` is `sockeye ssh://init`.\n",
+    disable_help_flag = true,
+    args_override_self = true
+)]
+struct InitArgs {
+    /// The file to write [default: ~/.config/sockeye/config.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Print it instead
+    #[arg(long)]
+    print: bool,
+
+    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
+    help: (),
+}
+
+impl InitCommand {
+    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        let args: InitArgs = parse("sockeye init", words)?;
+        Ok(Self { file: args.config, to: if args.print { To::Output } else { To::File } })
+    }
+
+    pub(super) fn definition() -> clap::Command {
+        InitArgs::command()
+    }
+
+    /// Writes or prints it.
+    ///
+    /// # Errors
+    ///
+    /// The file is there, or cannot be written.
+    pub(super) fn run(&self) -> Result<(), InitError> {
+        if self.to == To::Output {
+            say(EXAMPLE);
+            return Ok(());
+        }
+        let file = self.file.clone().or_else(locate::default_path).ok_or(InitError::Homeless)?;
+        match write(&file) {
+            Ok(()) => {
+                say(&format!(
+                    "{}: written; what to change first is [server.bastion]\n",
+                    shown(&file)
+                ));
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(InitError::Exists(file))
+            }
+            Err(source) => Err(InitError::Write { path: file, source }),
+        }
+    }
+}
+
+/// Writes the example where nothing is yet. It is the owner's alone, and so is a directory that had to
+/// be made for it.
+fn write(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        let mut directory = fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut directory, 0o700);
+        directory.recursive(true).create(parent)?;
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(EXAMPLE.as_bytes())
+}
+
+/// The example.
+const EXAMPLE: &str = include_str!("init/example.toml");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Mistake};
+
+    fn load(path: &Path) -> (Config, Vec<Mistake>) {
+        Config::load(path, None, &mut ()).unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+    }
+
+    #[test]
+    fn it_is_written_once_and_is_a_configuration() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("new/config.toml");
+        let command = InitCommand { file: Some(file.clone()), to: To::File };
+        command.run().expect("written");
+        let (config, warnings) = load(&file);
+        assert_eq!(warnings, []);
+        assert_eq!((config.listeners.len(), config.servers.len(), config.rules), (1, 1, 1));
+        fs::write(&file, "mine").expect("a file");
+        assert!(matches!(command.run(), Err(InitError::Exists(_))));
+        assert_eq!(fs::read_to_string(&file).expect("a file"), "mine");
+    }
+
+    #[test]
+    fn the_examples_in_it_are_a_configuration_too() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("config.toml");
+        let is_example =
+            |line: &&str| line.starts_with('#') && !matches!(line.get(..2), Some("# " | "#"));
+        let examples = EXAMPLE.lines().filter(is_example).count();
+        assert!(examples > 30, "{examples} lines");
+        let all = |line| if is_example(&line) { &line[1..] } else { line };
+        let text: Vec<_> = EXAMPLE.lines().map(all).collect();
+        fs::write(&file, text.join("\n")).expect("a file");
+        fs::write(directory.path().join("blocked.txt"), "||ads.example^\n").expect("a file");
+        let clients = directory.path().join("clients");
+        fs::write(&clients, "me:a password\n").expect("a file");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&clients, mode).expect("ours");
+        let (config, _) = load(&file);
+        assert_eq!((config.listeners.len(), config.servers.len()), (2, 2));
+        assert_eq!((config.rules, config.forwards.len()), (3, 2));
+        assert!(config.backlog.is_some());
+    }
+}
