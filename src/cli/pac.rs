@@ -9,7 +9,7 @@ use clap::{ArgAction, CommandFactory, Parser};
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::forward::ListenAddress;
-use crate::route;
+use crate::route::{self, Localhost};
 
 use super::command::default_listener;
 use super::configured::{self, ConfigFile, FileError, parse};
@@ -69,7 +69,7 @@ pub fn run(command: &PacCommand) -> Result<(), FileError> {
     if proxies.is_empty() {
         return Err(FileError::NoProxy);
     }
-    configured::say(&route::pac(&config.router, &proxies));
+    configured::say(&route::pac(&config.router, &proxies, Localhost::ByRules));
     Ok(())
 }
 

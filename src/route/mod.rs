@@ -28,7 +28,7 @@ pub use conditions_builder::{ConditionError, ConditionsBuilder};
 pub use decision::{Action, Decision, Outcome, Select, Via};
 pub use explanation::{Explanation, Resolver};
 pub use list::{InvalidEntry, List, ListError, Mistake, Mistakes, Progress};
-pub use pac::pac;
+pub use pac::{Localhost, pac};
 pub use port_range::{InvalidPortRange, PortRange};
 pub use query::Query;
 pub use router::Router;

@@ -51,6 +51,11 @@ impl Router {
         Explanation::new(query, resolved, outcome, recorder.steps)
     }
 
+    /// Whether there is anything but the default.
+    pub fn has_rules(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
     pub(super) fn rules(&self) -> &[Rule] {
         &self.rules
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sockeye::destination::{Destination, Host};
 use sockeye::route::{
-    Action, ConditionsBuilder, List, Query, Resolve, Router, Rule, Select, Via, pac,
+    Action, ConditionsBuilder, List, Localhost, Query, Resolve, Router, Rule, Select, Via, pac,
 };
 
 use crate::support::command;
@@ -110,6 +110,13 @@ fn corpus() -> Vec<(String, String)> {
         "::1",
         "[::1]",
         "::2",
+        "0.0.0.0",
+        "::",
+        "::a00:1",
+        "64:ff9b::a00:1",
+        "2002:a00:1::",
+        "2001:0:1::",
+        "fd00::5efe:a00:1",
         "fd12:3456::7",
         "fe00::1",
         "2001:db8:7:ffff::",
@@ -179,7 +186,8 @@ fn action(router: &Router, url: &str, host: &str) -> &'static str {
 }
 
 fn script(router: &Router) -> String {
-    pac(router, &["127.0.0.1:1080", "[::1]:1080"].map(|p| Destination::parse(p, None).expect(p)))
+    let proxies = ["127.0.0.1:1080", "[::1]:1080"].map(|p| Destination::parse(p, None).expect(p));
+    pac(router, &proxies, Localhost::ByRules)
 }
 
 #[test]
@@ -252,8 +260,22 @@ const asked = JSON.parse(fs.readFileSync(0, 'utf8'));
 process.stdout.write(JSON.stringify(asked.map(([url, host]) => context.FindProxyForURL(url, host))));
 ";
 
-/// Spellings of addresses that no browser hands on. They are left to the proxy.
-const ODD: [&str; 4] = ["127.1", "0x0a000001", "167772161", "010.0.0.1"];
+/// Spellings of addresses that no browser hands on, and addresses that lead to another one. They are
+/// left to the proxy.
+const ODD: [&str; 12] = [
+    "127.1",
+    "0x0a000001",
+    "167772161",
+    "010.0.0.1",
+    "0.0.0.0",
+    "::",
+    "::2",
+    "::a00:1",
+    "64:ff9b::a00:1",
+    "2002:a00:1::",
+    "2001:0:1::",
+    "fd00::5efe:a00:1",
+];
 
 /// Both of our listeners, and nothing else.
 const TO_PROXY: &str =

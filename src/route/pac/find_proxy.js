@@ -7,13 +7,13 @@ function parse(url, host) {
   if (!port || !host) return null;
   if (host.indexOf(":") >= 0) {
     var groups = parseIPv6(host);
-    return groups && { bits: bitsOf(groups), port: port };
+    return groups && !leadsElsewhere(groups) ? judged(bitsOf(groups), port) : null;
   }
   if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(host)) return null;
   // A host whose last label is a number is an IPv4 address, or none at all.
   if (/(^|\.)([0-9]+|0x[0-9a-f]*)$/.test(host)) {
     var bytes = parseIPv4(host);
-    return bytes && { bits: "4" + binary(bytes, 8), port: port };
+    return bytes && judged("4" + binary(bytes, 8), port);
   }
   return { name: host, port: port };
 }
@@ -63,6 +63,21 @@ function parseIPv6(text) {
     groups[i] = parseInt(groups[i], 16);
   }
   return groups;
+}
+
+// 0.0.0.0/8 is this machine, whichever that is: the proxy decides.
+function judged(bits, port) {
+  return bits.substring(0, 9) === "400000000" ? null : { bits: bits, port: port };
+}
+
+// Whether the rules judge by an IPv4 address inside as well: compatible, translated, NAT64, 6to4,
+// Teredo, ISATAP.
+function leadsElsewhere(g) {
+  var first = g.slice(0, 6).join(",");
+  return (first === "0,0,0,0,0,0" && !(g[6] === 0 && g[7] === 1)) ||
+    first === "0,0,0,0,65535,0" || first === "100,65435,0,0,0,0" ||
+    (g[0] === 0x64 && g[1] === 0xff9b && g[2] === 1) || g[0] === 0x2002 ||
+    (g[0] === 0x2001 && g[1] === 0) || ((g[4] === 0 || g[4] === 0x200) && g[5] === 0x5efe);
 }
 
 // An IPv4 address mapped into IPv6 is an IPv4 address.

@@ -22,18 +22,28 @@ use crate::destination::Destination;
 
 /// A file that defines `FindProxyForURL` for these rules. `proxies` are our listeners as a browser
 /// reaches them, the first choice first; without any the file sends everything nowhere.
-pub fn pac(router: &Router, proxies: &[Destination]) -> String {
+pub fn pac(router: &Router, proxies: &[Destination], localhost: Localhost) -> String {
     let proxies: Vec<_> =
         proxies.iter().map(|proxy| format!("PROXY {proxy}; SOCKS5 {proxy}")).collect();
     let default = if is_direct(router.default()) { "\"DIRECT\"" } else { "PROXY" };
-    let rules: Vec<_> =
-        decisive(router).iter().map(|rule| format!("  {}", literal(&PacRule::new(rule)))).collect();
+    let own = (localhost == Localhost::Direct).then(PacRule::localhost);
+    let rules = own.into_iter().chain(decisive(router).iter().map(PacRule::new));
+    let rules: Vec<_> = rules.map(|rule| format!("  {}", literal(&rule))).collect();
     format!(
-        "// Made by `sockeye pac`. What is not certain to be direct goes to the proxy, which decides.\n\
+        "// Made by sockeye. What is not certain to be direct goes to the proxy, which decides.\n\
          var PROXY = {};\nvar DEFAULT = {default};\nvar RULES = [\n{}\n];\n{FIND_PROXY}",
         literal(&proxies.join("; ")),
         rules.join(",\n"),
     )
+}
+
+/// Who says where a browser finds its own machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Localhost {
+    /// The rules, as for any other host.
+    ByRules,
+    /// It stays with the browser, whatever the rules say.
+    Direct,
 }
 
 /// One rule as the script reads it.
@@ -70,6 +80,23 @@ impl<'a> PacRule<'a> {
             pac.add(destinations);
         }
         pac
+    }
+
+    /// The names of RFC 6761 section 6.3, and the loopback addresses.
+    fn localhost() -> Self {
+        let loopback = format!("4{:08b}", 127);
+        let loopback6 = format!("6{:0128b}", 1);
+        let entries = ["=localhost", "*localhost", &loopback, &loopback6];
+        Self {
+            name: "localhost",
+            ports: Vec::new(),
+            entries: Some(entries.into_iter().map(|entry| (entry.to_owned(), 1)).collect()),
+            keywords: Vec::new(),
+            expressions: Vec::new(),
+            perhaps_names: false,
+            perhaps_addresses: false,
+            direct: true,
+        }
     }
 
     fn add(&mut self, destinations: &'a Destinations) {
