@@ -47,6 +47,10 @@ impl Connect for Nowhere {
     fn stream(&self, (): ()) -> DuplexStream {
         duplex(1).0
     }
+
+    fn pac(&self, _: &Destination) -> Option<String> {
+        None
+    }
 }
 
 fn greetings(criterion: &mut Criterion) {

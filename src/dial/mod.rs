@@ -15,12 +15,12 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::channel::Channel;
-use crate::destination::Host;
+use crate::destination::{Destination, Host};
 use crate::forward::PermitOpen;
 use crate::pool::Pool;
 use crate::registry::Connection;
 use crate::request::{Request, Source};
-use crate::route::{Action, Decision, Outcome, Query, Router, Select, Via};
+use crate::route::{self, Action, Decision, Localhost, Outcome, Query, Router, Select, Via};
 use crate::ssh::OpenError;
 use crate::target::Target;
 
@@ -78,6 +78,14 @@ impl Dialer {
     /// Where this program listens: whatever does so is registered here, so that nobody is led to it.
     pub fn own(&self) -> &OwnPlaces {
         &self.own
+    }
+
+    /// The rules in force as a proxy auto-configuration file for `proxies`, our listeners as a browser
+    /// reaches them. Where there are no rules, everything is for the proxy but this machine itself.
+    pub fn pac(&self, proxies: &[Destination]) -> String {
+        let router = &self.routes.load().router;
+        let localhost = if router.has_rules() { Localhost::ByRules } else { Localhost::Direct };
+        route::pac(router, proxies, localhost)
     }
 
     /// Opens a channel to the target of the connection's request, and tells the connection of each

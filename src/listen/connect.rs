@@ -8,6 +8,7 @@ use tracing::debug;
 
 use super::stream::ClientStream;
 use crate::channel::Channel;
+use crate::destination::Destination;
 use crate::dial::{Connected, DialError, DialFailure, Dialer, Routing, Way};
 use crate::printable::{Lines, printable};
 use crate::registry::{Connections, Outcome};
@@ -42,6 +43,10 @@ pub trait Connect: Send + Sync + 'static {
 
     /// The channel as a byte stream. A cut reads as an error, never as the end.
     fn stream(&self, channel: Self::Channel) -> Self::Stream;
+
+    /// The rules as a proxy auto-configuration file, for a browser that reaches us as `proxy`; none
+    /// where it is not by the rules that requests go their way.
+    fn pac(&self, proxy: &Destination) -> Option<String>;
 }
 
 /// The road by the rules, or by what a forward fixes: over SSH servers, or direct.
@@ -88,6 +93,11 @@ impl Connect for Outbound {
 
     fn stream(&self, channel: Channel) -> Pipe {
         self.relayer.pipe(channel)
+    }
+
+    fn pac(&self, proxy: &Destination) -> Option<String> {
+        let proxies = std::slice::from_ref(proxy);
+        (self.routing == Routing::Rules).then(|| self.dialer.pac(proxies))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::connect::{self, Connect, Outbound};
 use super::proxy_auth::ProxyCredentials;
 use super::tunnel::Tunnel;
+use crate::destination::Destination;
 use crate::dial::{Connected, DialFailure};
 use crate::request::Request;
 
@@ -36,6 +37,11 @@ impl<R: Connect> ProxyContext<R> {
     /// The channel as a byte stream. A cut reads as an error, never as the end.
     pub(crate) fn stream(&self, channel: R::Channel) -> R::Stream {
         self.connect.stream(channel)
+    }
+
+    /// The rules for a browser that reaches us as `proxy`.
+    pub(crate) fn pac(&self, proxy: &Destination) -> Option<String> {
+        self.connect.pac(proxy)
     }
 
     /// Carries bytes both ways until both sides are done.

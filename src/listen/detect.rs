@@ -28,7 +28,8 @@ pub(crate) async fn detect<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Resul
     Ok(match stream.fill_buf().await?.first() {
         Some(4) => Detected::Socks4,
         Some(5) => Detected::Socks5,
-        Some(&byte) if is_token(byte) => Detected::Http,
+        // RFC 9112 section 2.2: a server takes empty lines before a request.
+        Some(&byte) if is_token(byte) || b"\r\n".contains(&byte) => Detected::Http,
         Some(&byte) => Detected::Unknown(byte),
         None => Detected::Nothing,
     })
@@ -53,10 +54,10 @@ mod tests {
     async fn the_first_byte_tells() {
         assert_eq!(of(&[4, 1]).await, Detected::Socks4);
         assert_eq!(of(&[5]).await, Detected::Socks5);
-        for method in ["GET", "CONNECT", "m-search", "!"] {
+        for method in ["GET", "CONNECT", "m-search", "!", "\r\nGET", "\n"] {
             assert_eq!(of(method.as_bytes()).await, Detected::Http, "{method}");
         }
-        for byte in [0, 1, 3, 6, 0x16, b' ', b'\r', b'\n', b'/', b'"', 0x7f, 0x80, 0xff] {
+        for byte in [0, 1, 3, 6, 0x16, b' ', b'/', b'"', 0x7f, 0x80, 0xff] {
             assert_eq!(of(&[byte]).await, Detected::Unknown(byte));
         }
         assert_eq!(of(&[]).await, Detected::Nothing);

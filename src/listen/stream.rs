@@ -1,6 +1,7 @@
 //! The client's connection as one type, whichever way it came in.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -35,6 +36,14 @@ impl ClientStream {
     /// Whether the peer has stopped sending and all that it sent has been read.
     pub(crate) fn at_end(&self) -> bool {
         either!(self, stream => stream.at_end())
+    }
+
+    /// The address that the client has connected to, where it has one.
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Socket(Socket::Tcp(stream)) => stream.local_addr().ok(),
+            Self::Socket(Socket::Unix(_)) | Self::Channel(_) => None,
+        }
     }
 
     /// Reads through a shared reference.

@@ -24,6 +24,7 @@ use super::handler::{Accepted, Handler as _};
 use super::proxy_auth::ProxyCredentials;
 use super::proxy_handler::ProxyHandler;
 use super::stream::ClientStream;
+use crate::destination::Destination;
 use crate::dial::{Carrier, Connected, DialError, DialFailure, Way};
 use crate::request::{Request, Source};
 
@@ -193,6 +194,10 @@ impl Connect for TestConnect {
 
     fn stream(&self, channel: TestChannel) -> TestChannel {
         channel
+    }
+
+    fn pac(&self, proxy: &Destination) -> Option<String> {
+        Some(format!("// by way of {proxy}"))
     }
 }
 

@@ -120,7 +120,7 @@ fn malformed_socks_is_refused() {
 fn malformed_http_is_refused() {
     let (server, proxy) = echo();
     let host = "Host: target.example\r\n\r\n";
-    let big = format!("X-Big: {}\r\n", "x".repeat(64 * 1024));
+    let big = format!("X-Big: {}\r\n", "x".repeat(300 * 1024));
     let refused: Vec<Vec<u8>> = [
         format!("CONNECT target.example HTTP/1.1\r\n{host}"),
         format!("CONNECT target.example:0 HTTP/1.1\r\n{host}"),

@@ -1,8 +1,10 @@
 //! One client's HTTP connection, request by request.
 
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,20 +12,25 @@ use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
 use hyper::ext::ReasonPhrase;
-use hyper::header::{HeaderMap, PROXY_AUTHORIZATION};
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::upgrade::OnUpgrade;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use tracing::debug;
 use zeroize::Zeroizing;
 
+use super::aside::Aside;
 use super::failure::{Afterwards, Failure, Fault};
-use super::form::Form;
+use super::form::{self, Form};
 use super::headers::{prepare_request, prepare_response};
+use super::hops::{self, Hops};
+use super::local::{self, Access, Local};
 use super::slot::Slot;
-use super::upstream::{Opened, Upstream};
+use super::upstream::{Asked, Opened, Upstream};
+use super::wire::request::{Malformed, RequestHead};
+use super::wire::target::Path;
 use crate::destination::Destination;
 use crate::dial::Connected;
-use crate::listen::connect::Connect;
+use crate::listen::connect::{Connect, in_a_line};
 use crate::listen::context::ProxyContext;
 use crate::listen::greeting::GreetingSlot;
 use crate::request::{self, Protocol, Source};
@@ -35,12 +42,21 @@ pub(crate) type ResponseBody = Either<Incoming, Full<Bytes>>;
 #[derive(Debug)]
 pub(crate) struct Exchange<R: Connect> {
     context: Arc<ProxyContext<R>>,
-    listener: Arc<str>,
-    source: Source,
+    origin: Origin,
     /// Given back when the first request is complete.
     slot: Slot<GreetingSlot>,
+    aside: Arc<Aside>,
     upstream: Upstream,
     next: Slot<Next<R::Channel>>,
+}
+
+/// Where a client comes from, and where it has come to.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) listener: Arc<str>,
+    pub(crate) source: Source,
+    /// Our end of the connection, where it has an address.
+    pub(crate) local: Option<SocketAddr>,
 }
 
 /// What the connection becomes when the response under way has been written.
@@ -52,22 +68,24 @@ pub(crate) enum Next<C> {
     Upgrade { client: OnUpgrade, server: OnUpgrade },
 }
 
+/// A request that goes on, and where to.
+#[derive(Clone, Copy)]
+struct Onward<'a> {
+    destination: &'a Destination,
+    head: &'a RequestHead,
+    path: &'a Path,
+}
+
 impl<R: Connect> Exchange<R> {
     pub(crate) fn new(
         context: Arc<ProxyContext<R>>,
-        listener: Arc<str>,
-        source: Source,
+        origin: Origin,
         slot: GreetingSlot,
+        aside: Arc<Aside>,
     ) -> Self {
-        let upstream = Upstream::new();
-        Self {
-            context,
-            listener,
-            source,
-            slot: Slot::new(Some(slot)),
-            upstream,
-            next: Slot::new(None),
-        }
+        let upstream = Upstream::new(aside.clone());
+        let (slot, next) = (Slot::new(Some(slot)), Slot::new(None));
+        Self { context, origin, slot, aside, upstream, next }
     }
 
     /// Whether the first request is not complete yet.
@@ -83,11 +101,16 @@ impl<R: Connect> Exchange<R> {
     /// Runs a future of this connection together with the connection to the web server.
     pub(crate) async fn drive<F: Future + Unpin>(&self, mut future: F) -> F::Output {
         poll_fn(|cx| {
-            let poll = Pin::new(&mut future).poll(cx);
-            if poll.is_pending() {
+            loop {
+                if let Poll::Ready(output) = Pin::new(&mut future).poll(cx) {
+                    return Poll::Ready(output);
+                }
                 self.upstream.poll(cx);
+                // An interim response goes out when the client's side is next looked at.
+                if !self.aside.take_news() {
+                    return Poll::Pending;
+                }
             }
-            poll
         })
         .await
     }
@@ -95,38 +118,78 @@ impl<R: Connect> Exchange<R> {
     /// Answers a request, one way or the other.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         drop(self.slot.take());
+        // One head comes with each request.
+        let head = self.aside.take_head().unwrap_or(Err(Malformed::RequestLine));
         // What is left of a refused request's content is not worth reading.
-        let afterwards =
-            if request.body().is_end_stream() { Afterwards::KeepAlive } else { Afterwards::Close };
-        match self.try_answer(request).await {
-            Ok(response) => response,
-            Err(failure) => {
-                // A dial has logged its own failure.
-                if !matches!(failure, Failure::Dial { .. }) {
-                    debug!(error = %failure, "request refused");
-                }
-                failure.into_response(afterwards).map(Either::Right)
+        let closes = !request.body().is_end_stream() || head.as_ref().is_ok_and(|head| head.closes);
+        let answered = match head {
+            Ok(head) => self.try_answer(request, head).await,
+            Err(malformed) => Err(malformed.into()),
+        };
+        answered.unwrap_or_else(|failure| {
+            // A dial has logged its own failure.
+            if !matches!(failure, Failure::Dial { .. }) {
+                debug!(error = in_a_line(&failure), "request refused");
             }
-        }
+            let afterwards = if closes { Afterwards::Close } else { Afterwards::KeepAlive };
+            failure.into_response(afterwards).map(Either::Right)
+        })
     }
 
     async fn try_answer(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
+        head: RequestHead,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let form = Form::of(&request).ok_or(Failure::NotForAProxy)?;
+        let form = Form::of(request.method(), head.target.clone()).ok_or(Failure::NotForAProxy)?;
+        if let Form::Local(path) = &form {
+            return self.local(&request, path).map(|page| page.map(Either::Right));
+        }
         let user = self.authenticate(request.headers())?;
-        let destination = form.destination(&request)?;
-        let protocol = match form {
-            Form::Connect => Protocol::HttpConnect,
-            Form::Absolute => Protocol::Http,
+        let (protocol, destination, path) = match form {
+            Form::Connect(target) => (Protocol::HttpConnect, form::connect(&target)?, None),
+            Form::Absolute { scheme, authority, path } => {
+                (Protocol::Http, form::absolute(&scheme, &authority)?, Some(path))
+            }
+            Form::Local(_) => return Err(Failure::NotForAProxy),
         };
-        let (listener, source) = (self.listener.clone(), self.source);
+        let Origin { listener, source, .. } = &self.origin;
         let target = destination.clone().into();
-        let wish = request::Request { listener, protocol, source, user, target };
-        match form {
-            Form::Connect => self.connect(request, &wish, &destination).await,
-            Form::Absolute => self.forward(request, &wish, &destination).await,
+        let wish = request::Request {
+            listener: Arc::clone(listener),
+            protocol,
+            source: *source,
+            user,
+            target,
+        };
+        let Some(path) = path else { return self.connect(request, &wish, &destination).await };
+        let method = request.method().clone();
+        if hops::count(&method, request.headers_mut()) == Hops::Last {
+            let answer = hops::answer(&method, &destination, &path, request.headers());
+            return Ok(answer.map(Either::Right));
+        }
+        let asked = Onward { destination: &destination, head: &head, path: &path };
+        self.forward(request, &wish, asked).await
+    }
+
+    /// A page of this program itself.
+    fn local<B>(
+        &self,
+        request: &Request<B>,
+        path: &Path,
+    ) -> Result<Response<Full<Bytes>>, Failure> {
+        let asked = Local::of(request.method(), path, request.headers(), self.origin.local);
+        let (page, reached) = asked.ok_or(Failure::NotForAProxy)?;
+        let access =
+            if self.context.credentials().is_some() { Access::Password } else { Access::Open };
+        // The rules name hosts: they are not for those who may not use them.
+        let pac = match access {
+            Access::Open => self.context.pac(&reached),
+            Access::Password => None,
+        };
+        match page {
+            Local::Welcome => Ok(local::welcome(&reached, access, pac.is_some())),
+            Local::Pac => pac.map(local::pac).ok_or(Failure::NotForAProxy),
         }
     }
 
@@ -161,29 +224,37 @@ impl<R: Connect> Exchange<R> {
         &self,
         mut request: Request<Incoming>,
         wish: &request::Request,
-        destination: &Destination,
+        onward: Onward<'_>,
     ) -> Result<Response<ResponseBody>, Failure> {
-        prepare_request(&mut request, destination).map_err(|_| Failure::TransferCoding)?;
+        let Onward { destination, head, path } = onward;
+        let asks_of_all = request.method() == Method::OPTIONS && path.is_empty();
+        // RFC 9112 section 3.2.4: such an OPTIONS asks of the server as a whole.
+        let uri = if asks_of_all { Some(Uri::from_static("*")) } else { path.uri() };
+        let raw = uri.is_none().then_some(path);
+        prepare_request(&mut request, head, destination, uri.unwrap_or_default());
         let client = hyper::upgrade::on(&mut request);
         let offered = request.headers().contains_key(hyper::header::UPGRADE);
         let open = async {
             let Connected { channel, way } = self.dial(wish, destination).await?;
             Ok(Opened { stream: self.context.stream(channel), way })
         };
-        let request = request.map(Either::Left);
-        let (mut response, way) = self.upstream.send(request, destination, open).await?;
-        let fault = |fault| {
-            let (destination, way) = (destination.clone(), way.clone());
-            Failure::Upstream { destination, fault, way }
-        };
+        let asked = Asked { destination, head, raw };
+        let (mut response, way) =
+            self.upstream.send(request.map(Either::Left), asked, open).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             if !offered {
-                return Err(fault(Fault::Upgrade));
+                let (destination, fault) = (destination.clone(), Fault::Upgrade);
+                return Err(Failure::Upstream { destination, fault, way });
             }
+            self.aside.switch();
             let server = hyper::upgrade::on(&mut response);
             self.next.put(Next::Upgrade { client, server });
         }
-        prepare_response(&mut response).map_err(|_| fault(Fault::TransferCoding))?;
+        prepare_response(&mut response);
+        if self.aside.has_more() {
+            // The rest of the request may never come: a client that was told to wait with it keeps it.
+            response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
+        }
         Ok(response.map(Either::Left))
     }
 

@@ -11,6 +11,9 @@ use hyper::{Response, StatusCode};
 
 use super::form::BadRequest;
 use super::page::page;
+use super::wire::answer::BadAnswer;
+use super::wire::framing::FramingFault;
+use super::wire::request::Malformed;
 use crate::destination::Destination;
 use crate::dial::{Carrier, DialError, DialFailure, Way};
 
@@ -23,8 +26,8 @@ pub(crate) enum Failure {
     BadRequest(#[from] BadRequest),
     #[error("this proxy asks for a user name and a password")]
     AuthenticationRequired,
-    #[error("the request's content has a transfer coding other than chunked")]
-    TransferCoding,
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
     #[error("{destination}: {failure}")]
     Dial { destination: Destination, failure: DialFailure },
     #[error("{destination}: {fault}")]
@@ -36,10 +39,10 @@ pub(crate) enum Failure {
 pub(crate) enum Fault {
     #[error("the connection ended before a response came")]
     Closed,
-    #[error("the response is not HTTP")]
+    #[error("{0}")]
+    Answer(#[from] BadAnswer),
+    #[error("the response is not written as HTTP/1.1 has it")]
     Protocol,
-    #[error("the response has a transfer coding that was not asked for")]
-    TransferCoding,
     #[error("the server switched to a protocol that was not offered")]
     Upgrade,
 }
@@ -83,8 +86,7 @@ impl Failure {
             Self::AuthenticationRequired => {
                 return (StatusCode::PROXY_AUTHENTICATION_REQUIRED, None);
             }
-            // RFC 9112 section 6.1 asks for 501.
-            Self::TransferCoding => (StatusCode::NOT_IMPLEMENTED, "http_request_error"),
+            Self::Malformed(malformed) => (malformed_kind(malformed), "http_request_error"),
             Self::Dial { failure, .. } => dial_kind(&failure.error),
             Self::Upstream { fault, .. } => (StatusCode::BAD_GATEWAY, fault.kind()),
         };
@@ -94,7 +96,7 @@ impl Failure {
     fn afterwards(&self) -> Afterwards {
         match self {
             // Nothing more is read from what may be a hostile page, or misunderstood.
-            Self::NotForAProxy | Self::BadRequest(_) | Self::TransferCoding => Afterwards::Close,
+            Self::NotForAProxy | Self::BadRequest(_) | Self::Malformed(_) => Afterwards::Close,
             // The client tries again on the same connection.
             Self::AuthenticationRequired | Self::Dial { .. } | Self::Upstream { .. } => {
                 Afterwards::KeepAlive
@@ -138,7 +140,7 @@ impl Failure {
             Self::NotForAProxy
             | Self::BadRequest(_)
             | Self::AuthenticationRequired
-            | Self::TransferCoding => None,
+            | Self::Malformed(_) => None,
         }
     }
 
@@ -174,9 +176,39 @@ impl Fault {
             Self::Closed => "connection_terminated",
             // The protocol error that no other type names.
             Self::Protocol | Self::Upgrade => "http_protocol_error",
-            // A coding that cannot be decoded.
-            Self::TransferCoding => "http_response_transfer_coding",
+            Self::Answer(answer) => match answer {
+                // A coding that cannot be decoded.
+                BadAnswer::Framing(FramingFault::UnknownCoding) => "http_response_transfer_coding",
+                BadAnswer::TooLong | BadAnswer::TooManyFields => {
+                    "http_response_header_section_size"
+                }
+                BadAnswer::NotHttp | BadAnswer::Framing(_) => "http_protocol_error",
+            },
         }
+    }
+}
+
+/// The status code of a request that could not be read.
+fn malformed_kind(malformed: &Malformed) -> StatusCode {
+    match malformed {
+        // RFC 6585 section 5.
+        Malformed::TooLong | Malformed::TooManyFields => {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        }
+        // RFC 9110 section 15.6.6.
+        Malformed::Version(_) => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        // RFC 9112 section 6.1.
+        Malformed::Framing(FramingFault::UnknownCoding) => StatusCode::NOT_IMPLEMENTED,
+        Malformed::RequestLine
+        | Malformed::Field(_)
+        | Malformed::Framing(_)
+        | Malformed::NoHost
+        | Malformed::ManyHosts
+        | Malformed::Host
+        | Malformed::ConnectContent
+        | Malformed::HeadCut
+        | Malformed::ContentCut
+        | Malformed::Chunk => StatusCode::BAD_REQUEST,
     }
 }
 

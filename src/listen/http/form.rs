@@ -1,17 +1,19 @@
 //! What a request asks for: the forms of a request target (RFC 9112 section 3.2).
 
-use hyper::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
-use hyper::{Method, Request, Uri};
+use hyper::Method;
 
+use super::wire::target::{Path, Target};
 use crate::destination::{Destination, InvalidDestination};
 
-/// The two forms that are meant for a proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The forms that are answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// CONNECT, with the authority form.
-    Connect,
+    Connect(Target),
     /// Any other method, with the absolute form.
-    Absolute,
+    Absolute { scheme: String, authority: Vec<u8>, path: Path },
+    /// A path alone: the pages of this program itself.
+    Local(Path),
 }
 
 /// Why a request has no destination.
@@ -19,8 +21,6 @@ pub(crate) enum Form {
 pub(crate) enum BadRequest {
     #[error("CONNECT takes host:port, and nothing else")]
     ConnectTarget,
-    #[error("CONNECT has no content, and so no Content-Length or Transfer-Encoding")]
-    ConnectContent,
     #[error("https goes through CONNECT: the client has to ask for that")]
     Https,
     #[error("only http can be forwarded")]
@@ -32,62 +32,61 @@ pub(crate) enum BadRequest {
 }
 
 impl Form {
-    /// The form, or `None` for a request that was meant for a web server. That is all that a hostile
-    /// web page can make a browser send here.
-    pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
-        match (request.method(), request.uri().scheme()) {
-            (&Method::CONNECT, _) => Some(Self::Connect),
-            (_, Some(_)) => Some(Self::Absolute),
-            (_, None) => None,
-        }
-    }
-
-    /// Where the request wants to go.
-    pub(crate) fn destination<B>(self, request: &Request<B>) -> Result<Destination, BadRequest> {
-        match self {
-            Self::Connect => connect(request.uri(), request.headers()),
-            Self::Absolute => absolute(request.uri()),
+    /// The form, or `None` for a request that was meant for a web server. That and [`Form::Local`] are
+    /// all that a hostile web page can make a browser send here.
+    pub(crate) fn of(method: &Method, target: Target) -> Option<Self> {
+        match (method, target) {
+            (&Method::CONNECT, target) => Some(Self::Connect(target)),
+            (_, Target::Absolute { scheme, authority, path }) => {
+                Some(Self::Absolute { scheme, authority, path })
+            }
+            (_, Target::Origin(path)) => Some(Self::Local(path)),
+            (_, Target::Asterisk | Target::Other(_)) => None,
         }
     }
 }
 
-/// RFC 9110 section 9.3.6: the authority form, with a port, and no content.
-fn connect(uri: &Uri, headers: &HeaderMap) -> Result<Destination, BadRequest> {
-    if uri.scheme().is_some() || uri.path_and_query().is_some() {
+/// RFC 9110 section 9.3.6: the authority form, with a port.
+pub(crate) fn connect(target: &Target) -> Result<Destination, BadRequest> {
+    let Target::Other(authority) = target else { return Err(BadRequest::ConnectTarget) };
+    if authority.iter().any(|byte| b"/?#".contains(byte)) {
         return Err(BadRequest::ConnectTarget);
     }
-    let authority = uri.authority().ok_or(BadRequest::ConnectTarget)?;
-    if headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING) {
-        return Err(BadRequest::ConnectContent);
-    }
-    if authority.as_str().contains('@') {
-        return Err(BadRequest::UserInfo);
-    }
-    Ok(Destination::parse(authority.as_str(), None)?)
+    destination(authority, None)
 }
 
 /// RFC 9110 section 4.2.1: `http`, whose port is 80 when left out; section 4.2.4: no user name.
-fn absolute(uri: &Uri) -> Result<Destination, BadRequest> {
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(BadRequest::Https),
-        _ => return Err(BadRequest::Scheme),
+pub(crate) fn absolute(scheme: &str, authority: &[u8]) -> Result<Destination, BadRequest> {
+    match scheme {
+        "http" => destination(authority, Some(80)),
+        "https" => Err(BadRequest::Https),
+        _ => Err(BadRequest::Scheme),
     }
-    let authority = uri.authority().ok_or(InvalidDestination::InvalidAuthority)?;
-    if authority.as_str().contains('@') {
+}
+
+fn destination(authority: &[u8], port: Option<u16>) -> Result<Destination, BadRequest> {
+    if authority.contains(&b'@') {
         return Err(BadRequest::UserInfo);
     }
-    Ok(Destination::parse(authority.as_str(), Some(80))?)
+    // RFC 3986 section 3.2.3: a port that may be left out may be empty.
+    let authority = authority.strip_suffix(b":").filter(|_| port.is_some()).unwrap_or(authority);
+    let text = std::str::from_utf8(authority).map_err(|_| InvalidDestination::InvalidAuthority)?;
+    Ok(Destination::parse(text, port)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn destination(method: &str, target: &str) -> Result<String, BadRequest> {
-        let request = Request::builder().method(method).uri(target).body(()).expect(target);
-        let form = Form::of(&request).expect("a form for proxies");
-        form.destination(&request).map(|destination| destination.to_string())
+    fn parsed(method: &str, target: &str) -> Result<String, BadRequest> {
+        let method = Method::from_bytes(method.as_bytes()).expect(method);
+        let form = Form::of(&method, Target::parse(target.as_bytes())).expect("a form for proxies");
+        let destination = match form {
+            Form::Connect(target) => connect(&target),
+            Form::Absolute { scheme, authority, .. } => absolute(&scheme, &authority),
+            Form::Local(_) => panic!("{target} is for a web server"),
+        };
+        destination.map(|destination| destination.to_string())
     }
 
     #[test]
@@ -96,11 +95,14 @@ mod tests {
             ("CONNECT", "Example.com:443", "example.com:443"),
             ("CONNECT", "[::1]:443", "[::1]:443"),
             ("GET", "http://example.com", "example.com:80"),
+            ("GET", "http://example.com:/", "example.com:80"),
             ("GET", "HTTP://EXAMPLE.com:8080/path", "example.com:8080"),
             ("POST", "http://[2001:db8::1]/x?y", "[2001:db8::1]:80"),
+            ("GET", "http://example.com?http://other/", "example.com:80"),
+            ("GET", "http://b\u{fc}cher.example/", "xn--bcher-kva.example:80"),
             ("OPTIONS", "http://127.1:80", "127.0.0.1:80"),
         ] {
-            assert_eq!(destination(method, target).as_deref(), Ok(to), "{method} {target}");
+            assert_eq!(parsed(method, target).as_deref(), Ok(to), "{method} {target}");
         }
     }
 
@@ -110,6 +112,8 @@ mod tests {
         use InvalidDestination::{InvalidHost, InvalidPort, PortZero};
         for (method, target, why) in [
             ("CONNECT", "http://example.com:443/", ConnectTarget),
+            ("CONNECT", "example.com:443/", ConnectTarget),
+            ("CONNECT", "example.com:443?a", ConnectTarget),
             ("CONNECT", "/", ConnectTarget),
             ("CONNECT", "*", ConnectTarget),
             ("CONNECT", "example.com", Destination(InvalidPort)),
@@ -124,25 +128,18 @@ mod tests {
             ("GET", "http://example.com:65536/", Destination(InvalidPort)),
             ("GET", "http://a..b/", Destination(InvalidHost)),
         ] {
-            assert_eq!(destination(method, target), Err(why), "{method} {target}");
+            assert_eq!(parsed(method, target), Err(why), "{method} {target}");
         }
     }
 
     #[test]
-    fn what_a_web_page_can_send_has_no_form() {
-        for (method, target) in
-            [("GET", "/"), ("POST", "/x?http://example.com/"), ("OPTIONS", "*"), ("GET", "a:80")]
-        {
-            let request = Request::builder().method(method).uri(target).body(()).expect(target);
-            assert_eq!(Form::of(&request), None, "{method} {target}");
+    fn what_a_web_page_can_send_is_not_for_a_proxy() {
+        for (method, target) in [(Method::OPTIONS, "*"), (Method::GET, "a:80")] {
+            assert_eq!(Form::of(&method, Target::parse(target.as_bytes())), None, "{target}");
         }
-    }
-
-    #[test]
-    fn connect_has_no_content() {
-        for (name, value) in [("content-length", "0"), ("transfer-encoding", "chunked")] {
-            let request = Request::connect("a:1").header(name, value).body(()).expect("built");
-            assert_eq!(Form::Connect.destination(&request), Err(BadRequest::ConnectContent));
+        for target in ["/", "/x?http://example.com/", "//example.com/"] {
+            let form = Form::of(&Method::POST, Target::parse(target.as_bytes()));
+            assert!(matches!(form, Some(Form::Local(_))), "{target}");
         }
     }
 }

@@ -1,27 +1,34 @@
 //! HTTP/1.1 as a proxy speaks it: CONNECT, and plain requests in absolute form.
 //!
+//! - `wire`: heads and framing as they are on the wire, read before hyper and written anew.
+//! - `stream`, `server_stream`: the client's socket and the web server's channel under hyper; `aside`
+//!   is what passes beside it.
 //! - `form`: what a request asks for; everything else is refused and the connection closed.
 //! - `exchange`: one client's connection, request by request.
-//! - `headers`: the fields that belong to one hop only.
+//! - `headers`: the fields that belong to one hop only. `hops`: how many a request may still take.
 //! - `upstream`: the connection to the web server, used again while the destination stays the same.
-//! - `failure`, `page`: what a client is told.
-//! - `stream`: the client's socket under hyper.
+//! - `local`: the pages of this program itself. `failure`, `page`: what a client is told.
 //!
 //! No `Via` field is added (RFC 9110 section 7.6.3 asks proxies for one): it would tell every web
 //! server that its visitor uses a tunnel, which `ssh -D` does not tell either.
 //!
-//! hyper parses and writes every message anew, so nothing that a client words ambiguously (a bare
-//! LF, both Content-Length and Transfer-Encoding, spaces, a Host that is not the URI's) goes
-//! further than here.
+//! hyper writes every message, from heads that leave no doubt, so nothing that a client or a web server
+//! words ambiguously (a bare LF, both Content-Length and Transfer-Encoding, spaces, a Host that is not
+//! the URI's) goes further than here. What is decided of all that stands in `src/guide/http.md`.
 
+mod aside;
 mod exchange;
 mod failure;
 mod form;
 mod headers;
+mod hops;
+mod local;
 mod page;
+mod server_stream;
 mod slot;
 mod stream;
 mod upstream;
+mod wire;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -37,7 +44,8 @@ use tokio::io::{BufReader, copy_bidirectional};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use self::exchange::{Exchange, Next};
+use self::aside::Aside;
+use self::exchange::{Exchange, Next, Origin};
 use self::stream::{HttpSocket, HttpStream};
 use super::connect::Connect;
 use super::context::ProxyContext;
@@ -72,10 +80,13 @@ pub(crate) async fn serve<R: Connect>(
     shutdown: CancellationToken,
 ) -> Option<Tunnel<R::Channel>> {
     let Visitor { client, listener, source, slot, expiry } = visitor;
+    let aside = Arc::new(Aside::new());
     let ahead = Bytes::copy_from_slice(client.buffer());
     let socket = Arc::new(HttpSocket::new(client.into_inner()));
-    let exchange = Arc::new(Exchange::new(context, listener, source, slot));
-    let stream = HttpStream::new(socket.clone(), ahead);
+    let stream = HttpStream::new(socket.clone(), aside.clone(), &ahead);
+    let local = socket.stream().local_address();
+    let exchange = Exchange::new(context, Origin { listener, source, local }, slot, aside);
+    let exchange = Arc::new(exchange);
     match drive(&exchange, stream, &socket, expiry, shutdown).await {
         End::Done(result) => finish(exchange, result, socket).await,
         End::Gone => {
@@ -209,17 +220,17 @@ fn server() -> http1::Builder {
         .header_read_timeout(IDLE)
         // A client may stop sending and still want its answer.
         .half_close(true)
-        .max_header_size(MAX_HEAD)
+        .preserve_header_case(true)
+        .max_headers(wire::MAX_FIELDS + 8)
         .max_buf_size(BUFFER);
     builder
 }
 
 /// How long a connection may idle between two requests. Browsers close theirs after 60 to 300 s.
 const IDLE: Duration = Duration::from_secs(180);
-/// The longest head of a request; beyond it the answer is 431.
-const MAX_HEAD: usize = 64 * 1024;
-/// What is held of a body on its way, in each direction.
-const BUFFER: usize = 128 * 1024;
+/// What is held of a message on its way, in each direction: hyper wants its head in one piece, which
+/// may be longer than it came by a space and a CR in each field.
+const BUFFER: usize = wire::MAX_HEAD + 16 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -4,13 +4,16 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::sleep;
 
+use super::aside::Aside;
+use super::wire::request::Malformed;
+use super::wire::requests::{Requests, Step};
 use crate::listen::stream::ClientStream;
 use crate::stream::Client;
 
@@ -21,12 +24,12 @@ pub(crate) struct HttpSocket {
     written: AtomicBool,
 }
 
-/// What hyper reads and writes.
+/// What hyper reads and writes: requests whose heads have been read and written anew.
 #[derive(Debug)]
 pub(crate) struct HttpStream {
     socket: Arc<HttpSocket>,
-    /// What was read before hyper came: it goes first.
-    ahead: Bytes,
+    aside: Arc<Aside>,
+    requests: Requests,
 }
 
 impl HttpSocket {
@@ -61,12 +64,88 @@ impl HttpSocket {
 }
 
 impl HttpStream {
-    pub(crate) fn new(socket: Arc<HttpSocket>, ahead: Bytes) -> Self {
-        Self { socket, ahead }
+    /// `ahead` was read before hyper came.
+    pub(crate) fn new(socket: Arc<HttpSocket>, aside: Arc<Aside>, ahead: &[u8]) -> Self {
+        Self { socket, aside, requests: Requests::new(ahead) }
     }
 
+    /// The socket, and what was read of it and not handed out.
     pub(crate) fn into_parts(self) -> (Arc<HttpSocket>, Bytes) {
-        (self.socket, self.ahead)
+        (self.socket, self.requests.into_input().freeze())
+    }
+
+    /// Reads what is no HTTP any more.
+    fn poll_read_on(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let input = self.requests.input();
+        if input.is_empty() {
+            return self.socket.stream.poll_read_shared(cx, buf);
+        }
+        let length = input.len().min(buf.remaining());
+        buf.put_slice(&input.split_to(length));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads more of a head, past `buf`, which is only borrowed. `false` where the client has ended.
+    fn poll_read_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<bool>> {
+        let before = buf.filled().len();
+        ready!(self.socket.stream.poll_read_shared(cx, buf))?;
+        let read = &buf.filled()[before..];
+        let is_more = !read.is_empty();
+        self.requests.input().extend_from_slice(read);
+        buf.set_filled(before);
+        Poll::Ready(Ok(is_more))
+    }
+
+    /// Reads content, and keeps what stands behind it.
+    fn poll_read_content(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(self.socket.stream.poll_read_shared(cx, buf))?;
+        let read = &buf.filled()[before..];
+        if read.is_empty() {
+            let ended = self.requests.end();
+            return Poll::Ready(ended.map(drop).map_err(|fault| self.fault(fault)));
+        }
+        let (admitted, length) = (self.requests.admit(read), read.len());
+        let admitted = admitted.map_err(|fault| self.fault(fault))?;
+        if admitted < length {
+            self.requests.input().extend_from_slice(&buf.filled()[before + admitted..]);
+            buf.set_filled(before + admitted);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Remembers whose fault it is that the content ends here.
+    fn fault(&self, fault: Malformed) -> io::Error {
+        let error = io::Error::new(io::ErrorKind::InvalidData, fault.to_string());
+        self.aside.put_fault(fault);
+        error
+    }
+
+    /// Writes the interim responses that wait, in front of what hyper writes next.
+    fn poll_interim(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut interim = self.aside.interim();
+        while let Some(response) = interim.front_mut() {
+            self.socket.written.store(true, Ordering::Relaxed);
+            let bytes = [IoSlice::new(response)];
+            let length = ready!(Client::poll_write(&self.socket.stream, cx, &bytes))?;
+            response.advance(length);
+            if response.is_empty() {
+                interim.pop_front();
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -76,12 +155,32 @@ impl AsyncRead for HttpStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ahead.is_empty() {
-            return self.socket.stream.poll_read_shared(cx, buf);
+        let this = &mut *self;
+        loop {
+            if this.aside.has_switched() {
+                return this.poll_read_on(cx, buf);
+            }
+            match this.requests.step(buf.remaining()).map_err(|fault| this.fault(fault))? {
+                Step::Bytes(bytes) => {
+                    buf.put_slice(&bytes);
+                    break;
+                }
+                Step::Head(head) => this.aside.put_head(head),
+                Step::NeedsHead => {
+                    if !ready!(this.poll_read_head(cx, buf))?
+                        && let Ok(Some(malformed)) = this.requests.end()
+                    {
+                        this.aside.put_head(Err(malformed));
+                    }
+                }
+                Step::NeedsContent => {
+                    ready!(this.poll_read_content(cx, buf))?;
+                    break;
+                }
+                Step::Over => break,
+            }
         }
-        let length = self.ahead.len().min(buf.remaining());
-        buf.put_slice(&self.ahead[..length]);
-        self.ahead.advance(length);
+        this.aside.set_more(!this.requests.is_between());
         Poll::Ready(Ok(()))
     }
 }
@@ -100,6 +199,10 @@ impl AsyncWrite for HttpStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.aside.is_flushed() {
+            ready!(self.poll_interim(cx))?;
+            self.aside.set_flushed(false);
+        }
         self.socket.written.store(true, Ordering::Relaxed);
         Client::poll_write(&self.socket.stream, cx, bufs)
     }
@@ -108,8 +211,10 @@ impl AsyncWrite for HttpStream {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// hyper flushes when it has written all that it had.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.aside.set_flushed(true);
+        self.poll_interim(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -145,7 +250,7 @@ mod tests {
         let (mut client, server) = UnixStream::pair().expect("sockets");
         client.shutdown().await.expect("open");
         let socket = Arc::new(HttpSocket::new(server.into()));
-        let mut stream = HttpStream::new(socket.clone(), Bytes::new());
+        let mut stream = HttpStream::new(socket.clone(), Arc::new(Aside::new()), b"");
         let talk = async {
             for _ in 0..100 {
                 stream.write_all(b"x").await.expect("room");

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Context;
 
 use bytes::Bytes;
@@ -17,8 +18,13 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
+use super::aside::Aside;
 use super::failure::{Failure, Fault};
+use super::server_stream::{Link, RequestLine, ServerStream};
 use super::slot::Slot;
+use super::wire::MAX_FIELDS;
+use super::wire::request::{Malformed, RequestHead};
+use super::wire::target::Path;
 use crate::destination::Destination;
 use crate::dial::Way;
 
@@ -27,8 +33,18 @@ pub(crate) type RequestBody = Either<Incoming, Empty<Bytes>>;
 
 /// The kept connection, if there is one.
 pub(crate) struct Upstream {
+    client: Arc<Aside>,
     connected: Slot<Connected>,
     driver: Slot<Driver>,
+}
+
+/// What a request asks of a web server, and what hyper is not told of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) destination: &'a Destination,
+    pub(crate) head: &'a RequestHead,
+    /// The target, where hyper cannot write it: the request's own stands in for it.
+    pub(crate) raw: Option<&'a Path>,
 }
 
 /// A new connection to a web server.
@@ -43,14 +59,16 @@ struct Connected {
     destination: Destination,
     way: Way,
     sender: SendRequest<RequestBody>,
+    link: Arc<Link>,
 }
 
 /// hyper's side of the connection, which moves only when it is polled.
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Upstream {
-    pub(crate) fn new() -> Self {
-        Self { connected: Slot::new(None), driver: Slot::new(None) }
+    /// For the requests of this client.
+    pub(crate) fn new(client: Arc<Aside>) -> Self {
+        Self { client, connected: Slot::new(None), driver: Slot::new(None) }
     }
 
     /// Moves the connection on. The client's task calls this whenever it is woken.
@@ -63,62 +81,93 @@ impl Upstream {
     }
 
     /// Sends a request and waits for the head of the response, which comes with the way that it took.
-    /// `open` is used when no connection to the destination is kept, or when that one turns out to be stale and the request can be sent
-    /// again: nothing of it was sent, or it is idempotent and has no content (RFC 9110 section
-    /// 9.2.2).
+    /// `open` is used when no connection to the destination is kept, or when that one turns out to be
+    /// stale and the request can be sent again: nothing of it was sent, or it is idempotent and has
+    /// no content (RFC 9110 section 9.2.2).
     pub(crate) async fn send<S>(
         &self,
         mut request: Request<RequestBody>,
-        destination: &Destination,
+        asked: Asked<'_>,
         open: impl Future<Output = Result<Opened<S>, Failure>>,
     ) -> Result<(Response<Incoming>, Way), Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let failed = |error: &hyper::Error, way: &Way| {
-            debug!(%error, "no response from the web server");
-            let (destination, fault) = (destination.clone(), fault(error));
-            Failure::Upstream { destination, fault, way: way.clone() }
-        };
-        if let Some(mut kept) = self.kept(destination).await {
+        let written =
+            |method: &Method| asked.raw.map(|raw| RequestLine::new(method, raw.as_bytes()));
+        if let Some(mut kept) = self.kept(asked).await {
             let copy = repeatable(&request);
+            kept.link.begin(asked.head.version, written(request.method()));
             match kept.sender.try_send_request(request).await {
                 Ok(response) => {
                     let way = kept.way.clone();
                     self.connected.put(kept);
                     return Ok((response, way));
                 }
+                // What the server has said is its answer: it is not asked again.
                 Err(mut error) => match error.take_message().or(copy) {
-                    Some(again) => request = again,
-                    None => return Err(failed(error.error(), &kept.way)),
+                    Some(again) if !kept.link.has_fault() => request = again,
+                    _ => return Err(self.failed(error.error(), asked, &kept.link, &kept.way)),
                 },
             }
         }
         let Opened { stream, way } = open.await?;
-        let sender = self.connect(stream).await;
-        let mut sender = sender.map_err(|error| failed(&error, &way))?;
-        let response = sender.send_request(request).await.map_err(|error| failed(&error, &way))?;
+        let link = Arc::new(Link::new(self.client.clone()));
+        let failed = |error| self.failed(&error, asked, &link, &way);
+        let mut sender = self.connect(stream, link.clone()).await.map_err(failed)?;
+        link.begin(asked.head.version, written(request.method()));
+        let response = sender.send_request(request).await.map_err(failed)?;
         self.connected.put(Connected {
-            destination: destination.clone(),
+            destination: asked.destination.clone(),
             way: way.clone(),
             sender,
+            link: link.clone(),
         });
         Ok((response, way))
     }
 
+    /// Whose fault it is that there is no response.
+    fn failed(&self, error: &hyper::Error, asked: Asked<'_>, link: &Link, way: &Way) -> Failure {
+        debug!(%error, "no response from the web server");
+        if let Some(malformed) = self.client.take_fault() {
+            return malformed.into();
+        }
+        if error.is_user() {
+            // The content that was to be sent has failed.
+            return Malformed::ContentCut.into();
+        }
+        let fault = match link.take_fault() {
+            Some(answer) => Fault::Answer(answer),
+            None if error.is_parse() => Fault::Protocol,
+            None => Fault::Closed,
+        };
+        Failure::Upstream { destination: asked.destination.clone(), fault, way: way.clone() }
+    }
+
     /// The kept connection, when it leads there and is still good as far as one can know.
-    async fn kept(&self, destination: &Destination) -> Option<Connected> {
-        let mut kept = self.connected.take().filter(|kept| kept.destination == *destination)?;
-        kept.sender.ready().await.is_ok().then_some(kept)
+    async fn kept(&self, asked: Asked<'_>) -> Option<Connected> {
+        let mut kept = self.connected.take()?;
+        let is_good = kept.destination == *asked.destination && kept.sender.ready().await.is_ok();
+        // A request line of our own can only go out in front of everything else.
+        (is_good && (asked.raw.is_none() || kept.link.is_flushed())).then_some(kept)
     }
 
     /// Speaks HTTP on a stream. The connection before it is dropped.
-    async fn connect<S>(&self, stream: S) -> hyper::Result<SendRequest<RequestBody>>
+    async fn connect<S>(
+        &self,
+        stream: S,
+        link: Arc<Link>,
+    ) -> hyper::Result<SendRequest<RequestBody>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(super::BUFFER);
+        builder
+            .preserve_header_case(true)
+            .title_case_headers(true)
+            .max_headers(MAX_FIELDS + 8)
+            .max_buf_size(super::BUFFER);
+        let stream = ServerStream::new(stream, link);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         self.driver.put(Box::pin(async move {
             if let Err(error) = connection.with_upgrades().await {
@@ -145,10 +194,6 @@ fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
     Some(copy)
-}
-
-/// Whose fault a failed request is.
-fn fault(error: &hyper::Error) -> Fault {
-    if error.is_parse() { Fault::Protocol } else { Fault::Closed }
 }

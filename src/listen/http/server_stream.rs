@@ -1,0 +1,228 @@
+//! The web server's stream under hyper.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use hyper::{Method, Version};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tracing::debug;
+
+use super::aside::Aside;
+use super::slot::Slot;
+use super::wire::answer::BadAnswer;
+use super::wire::answers::{Answers, Step};
+
+/// What hyper reads and writes: responses whose heads have been read and written anew.
+#[derive(Debug)]
+pub(crate) struct ServerStream<S> {
+    stream: S,
+    link: Arc<Link>,
+    answers: Answers,
+    /// The request line that is being written in place of hyper's.
+    line: Option<RequestLine>,
+    /// Whether the server takes nothing more. What it has to say may still come.
+    is_deaf: bool,
+}
+
+/// What passes beside hyper, between the stream and whoever sends a request on it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    client: Arc<Aside>,
+    /// Whether a request has been sent and its response has not begun.
+    expecting: AtomicBool,
+    /// Whether the client of the request knows interim responses.
+    tells_interim: AtomicBool,
+    line: Slot<RequestLine>,
+    /// Whether hyper has written all that it had.
+    flushed: AtomicBool,
+    fault: Slot<BadAnswer>,
+}
+
+/// A request line with a target that hyper cannot write.
+#[derive(Debug)]
+pub(crate) struct RequestLine {
+    /// What hyper writes.
+    placeholder: Vec<u8>,
+    /// What goes in its place.
+    line: Bytes,
+}
+
+impl RequestLine {
+    /// The line for this target; hyper is given `/`.
+    pub(crate) fn new(method: &Method, target: &[u8]) -> Self {
+        let line = |target| [method.as_str().as_bytes(), b" ", target, b" HTTP/1.1\r\n"].concat();
+        Self { placeholder: line(b"/"), line: line(target).into() }
+    }
+}
+
+impl Link {
+    pub(crate) fn new(client: Arc<Aside>) -> Self {
+        Self {
+            client,
+            expecting: AtomicBool::new(false),
+            tells_interim: AtomicBool::new(false),
+            line: Slot::new(None),
+            flushed: AtomicBool::new(true),
+            fault: Slot::new(None),
+        }
+    }
+
+    /// A request of a client of this version is about to be sent.
+    pub(crate) fn begin(&self, client: Version, line: Option<RequestLine>) {
+        self.tells_interim.store(client > Version::HTTP_10, Ordering::Relaxed);
+        if let Some(line) = line {
+            self.line.put(line);
+        }
+        self.expecting.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing of an earlier request is still to be written.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.flushed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the response could not be passed on.
+    pub(crate) fn has_fault(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    /// Why the response could not be passed on.
+    pub(crate) fn take_fault(&self) -> Option<BadAnswer> {
+        self.fault.take()
+    }
+
+    fn interim(&self, response: Bytes) {
+        if self.tells_interim.load(Ordering::Relaxed) {
+            self.client.push_interim(response);
+        }
+    }
+}
+
+impl<S> ServerStream<S> {
+    pub(crate) fn new(stream: S, link: Arc<Link>) -> Self {
+        Self { stream, link, answers: Answers::default(), line: None, is_deaf: false }
+    }
+
+    /// A server that has answered may stop reading before it has all of the request: that must not
+    /// cost its answer.
+    fn deafened(&mut self, error: &io::Error) {
+        if !self.is_deaf {
+            debug!(%error, "the web server takes no more of the request");
+            self.is_deaf = true;
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for ServerStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.link.expecting.swap(false, Ordering::Relaxed) {
+            this.answers.expect();
+        }
+        loop {
+            match this.answers.step(buf.remaining()) {
+                Ok(Step::Bytes(bytes)) => {
+                    buf.put_slice(&bytes);
+                    return Poll::Ready(Ok(()));
+                }
+                Ok(Step::Interim(response)) => this.link.interim(response),
+                Ok(Step::Through) => return Pin::new(&mut this.stream).poll_read(cx, buf),
+                Ok(Step::NeedsHead) => {
+                    let before = buf.filled().len();
+                    ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+                    let read = &buf.filled()[before..];
+                    if read.is_empty() {
+                        return Poll::Ready(Ok(()));
+                    }
+                    this.answers.input().extend_from_slice(read);
+                    buf.set_filled(before);
+                }
+                Err(fault) => {
+                    this.link.fault.put(fault);
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)));
+                }
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> ServerStream<S> {
+    /// Writes the request line that stands for hyper's; how much of hyper's it stands for.
+    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(line) = &mut self.line else { return Poll::Ready(Ok(0)) };
+        let length = line.placeholder.len();
+        while !line.line.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &line.line))?;
+            line.line.advance(written);
+        }
+        self.line = None;
+        Poll::Ready(Ok(length))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ServerStream<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        this.link.flushed.store(false, Ordering::Relaxed);
+        let all = bufs.iter().map(|buf| buf.len()).sum();
+        if this.is_deaf {
+            return Poll::Ready(Ok(all));
+        }
+        if let Some(line) = this.link.line.take() {
+            this.line = Some(line);
+        }
+        let written = if let Some(line) = &this.line {
+            let head = bufs.iter().find(|buf| !buf.is_empty());
+            if !head.is_some_and(|head| head.starts_with(&line.placeholder)) {
+                // The bytes of another request would go out under this line.
+                return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
+            }
+            ready!(this.poll_line(cx))
+        } else {
+            ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, bufs))
+        };
+        Poll::Ready(Ok(written.unwrap_or_else(|error| {
+            this.deafened(&error);
+            all
+        })))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        this.link.flushed.store(true, Ordering::Relaxed);
+        if !this.is_deaf
+            && let Err(error) = ready!(Pin::new(&mut this.stream).poll_flush(cx))
+        {
+            this.deafened(&error);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

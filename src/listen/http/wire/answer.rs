@@ -1,0 +1,201 @@
+//! The head of a response: read as browsers read it, written anew without doubt.
+
+use std::borrow::Cow;
+
+use super::MAX_FIELDS;
+use super::framing::{self, Collected, Framing, FramingFault};
+use super::head::{self, Field};
+
+/// A response's head, and what is read in its place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct AnswerHead {
+    pub(crate) status: u16,
+    pub(crate) framing: Framing,
+    pub(crate) written: Vec<u8>,
+}
+
+/// Why a response is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadAnswer {
+    #[error("the response is not HTTP")]
+    NotHttp,
+    #[error("the response cannot be framed: {0}")]
+    Framing(#[from] FramingFault),
+    #[error("the head of the response is longer than {} KiB", super::MAX_HEAD / 1024)]
+    TooLong,
+    #[error("the head of the response has more than {MAX_FIELDS} fields")]
+    TooManyFields,
+}
+
+/// A line of the head, unfolded.
+struct Line<'a> {
+    name: &'a str,
+    value: Cow<'a, [u8]>,
+}
+
+impl AnswerHead {
+    /// Reads a head that ends with its empty line.
+    pub(crate) fn new(head: &[u8]) -> Result<Self, BadAnswer> {
+        let mut lines = head::lines(head);
+        let Status { code: status, reason, is_old } =
+            Status::parse(lines.next().unwrap_or_default())?;
+        let fields = unfold(lines)?;
+        if fields.len() > MAX_FIELDS {
+            return Err(BadAnswer::TooManyFields);
+        }
+        let mut collected = Collected::default();
+        for line in &fields {
+            collected.add(&line.field());
+        }
+        let twofold = collected.is_twofold();
+        // An interim response has no content, whatever it says.
+        let is_interim = (100..200).contains(&status);
+        let framing = if is_interim { Framing::Unsaid } else { collected.of_answer(is_old)? };
+        let mut written = Vec::with_capacity(head.len() + ROOM);
+        written.extend_from_slice(format!("HTTP/1.1 {status} ").as_bytes());
+        written.extend_from_slice(&reason);
+        written.extend_from_slice(b"\r\n");
+        let hop = if is_interim && status != 101 { hop_by_hop(&fields) } else { Vec::new() };
+        let mut framed = false;
+        for line in &fields {
+            let field = line.field();
+            if framing::frames(&field) {
+                if !framed {
+                    write_framing(&mut written, &field, framing, &mut framed);
+                }
+            } else if !hop.iter().any(|name| field.is(name)) {
+                field.write(&mut written);
+            }
+        }
+        if is_old || twofold {
+            // One of HTTP/1.0 might not take the next request as it comes; and RFC 9112 section 6.3
+            // has the connection closed behind a response that says its length in both ways.
+            head::write(&mut written, "Connection", b"close");
+        }
+        written.extend_from_slice(b"\r\n");
+        Ok(Self { status, framing, written })
+    }
+}
+
+impl Line<'_> {
+    fn field(&self) -> Field<'_> {
+        Field { name: self.name, value: &self.value }
+    }
+}
+
+/// A status line (RFC 9112 section 4).
+struct Status {
+    code: u16,
+    reason: Vec<u8>,
+    is_old: bool,
+}
+
+impl Status {
+    fn parse(line: &[u8]) -> Result<Self, BadAnswer> {
+        let mut words = line.splitn(2, |&byte| head::is_blank(byte));
+        let version = words.next().unwrap_or_default();
+        let rest = head::trim(words.next().unwrap_or_default());
+        let is_old = match head::version(version) {
+            // Radio stations of old, which browsers and curl take for HTTP/1.0.
+            None if version == b"ICY" => true,
+            Some(std::ops::ControlFlow::Continue(minor)) => minor == 0,
+            Some(std::ops::ControlFlow::Break(_)) | None => return Err(BadAnswer::NotHttp),
+        };
+        let (code, reason) = rest.split_at_checked(3).ok_or(BadAnswer::NotHttp)?;
+        let good = code.iter().all(u8::is_ascii_digit)
+            && code[0] != b'0'
+            && reason.first().is_none_or(|&byte| head::is_blank(byte));
+        if !good {
+            return Err(BadAnswer::NotHttp);
+        }
+        let code = code.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+        Ok(Self { code, reason: harmless(head::trim(reason)).into_owned(), is_old })
+    }
+}
+
+/// The fields of a response. What browsers overlook is overlooked, unless it speaks of the length.
+fn unfold<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Line<'a>>, BadAnswer> {
+    let mut fields: Vec<Line<'_>> = Vec::new();
+    // Whether the line before was a field, which this one may go on.
+    let mut open = false;
+    for line in lines {
+        if head::starts_blank(line) {
+            match fields.last_mut().filter(|_| open) {
+                // RFC 9112 section 5.2: each fold becomes a space.
+                Some(before) => {
+                    let (value, more) = (before.value.to_mut(), harmless(head::trim(line)));
+                    if !value.is_empty() && !more.is_empty() {
+                        value.push(b' ');
+                    }
+                    value.extend_from_slice(&more);
+                }
+                None => overlook(line)?,
+            }
+            continue;
+        }
+        let colon = line.iter().position(|&byte| byte == b':');
+        // RFC 9112 section 5.1: white space before the colon is taken out.
+        let name = colon.and_then(|colon| head::token(head::trim(&line[..colon])));
+        open = name.is_some();
+        match (colon, name) {
+            (Some(colon), Some(name)) => {
+                let value = head::trim(&line[colon + 1..]);
+                let field = Field { name, value };
+                if framing::resembles(&field) {
+                    open = false;
+                    continue;
+                }
+                if framing::frames(&field) && value.iter().any(|&byte| head::is_control(byte)) {
+                    return Err(FramingFault::Hidden.into());
+                }
+                fields.push(Line { name, value: harmless(value) });
+            }
+            _ => overlook(line)?,
+        }
+    }
+    Ok(fields)
+}
+
+/// Control characters become spaces (RFC 9110 section 5.5).
+fn harmless(value: &[u8]) -> Cow<'_, [u8]> {
+    if !value.iter().any(|&byte| head::is_control(byte)) {
+        return Cow::Borrowed(value);
+    }
+    let spaces = value.iter().map(|&byte| if head::is_control(byte) { b' ' } else { byte });
+    Cow::Owned(head::trim(&spaces.collect::<Vec<_>>()).to_vec())
+}
+
+/// Leaves a line out, but for one that another reader might take for the content's length.
+fn overlook(line: &[u8]) -> Result<(), BadAnswer> {
+    if framing::speaks_of_length(line) { Err(FramingFault::Hidden.into()) } else { Ok(()) }
+}
+
+/// Writes what frames the message where its first such field stands, under its name.
+fn write_framing(out: &mut Vec<u8>, field: &Field<'_>, framing: Framing, written: &mut bool) {
+    match framing {
+        Framing::Length(length) if field.is("content-length") => {
+            head::write(out, field.name, length.to_string().as_bytes());
+            *written = true;
+        }
+        Framing::Chunked if field.is("transfer-encoding") => {
+            head::write(out, field.name, b"chunked");
+            *written = true;
+        }
+        Framing::Unsaid | Framing::Length(_) | Framing::Chunked => {}
+    }
+}
+
+/// The names of the fields that speak of this hop only (RFC 9110 section 7.6.1).
+fn hop_by_hop(fields: &[Line<'_>]) -> Vec<String> {
+    let always = ["connection", "keep-alive", "proxy-connection", "proxy-authenticate", "upgrade"];
+    let named = fields.iter().filter(|line| line.field().is("connection"));
+    let named = named.flat_map(|line| {
+        let members: Vec<_> =
+            line.field().members().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        members
+    });
+    always.into_iter().map(str::to_owned).chain(named).collect()
+}
+
+/// What is written beyond the fields of the head.
+const ROOM: usize = 64;

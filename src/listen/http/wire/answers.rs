@@ -1,0 +1,91 @@
+//! One web server's bytes: the heads that answer a request, then its content as it is.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::MAX_HEAD;
+use super::answer::{AnswerHead, BadAnswer};
+use super::head;
+
+/// Reads the responses of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    /// Whether a head is what comes next.
+    expecting: bool,
+    input: BytesMut,
+    output: Bytes,
+    searched: usize,
+}
+
+/// What a step forward came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Bytes for hyper.
+    Bytes(Bytes),
+    /// An interim response other than 101 (RFC 9110 section 15.2), for the client.
+    Interim(Bytes),
+    /// More of a head has to be read, into [`Answers::input`].
+    NeedsHead,
+    /// Whatever is read goes on as it is.
+    Through,
+}
+
+impl Answers {
+    /// A request is about to be sent: a head answers it.
+    pub(crate) fn expect(&mut self) {
+        self.expecting = true;
+    }
+
+    /// Where a head is read into.
+    pub(crate) fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Goes a step further; at most `most` bytes come for hyper.
+    ///
+    /// # Errors
+    ///
+    /// The response cannot be passed on.
+    pub(crate) fn step(&mut self, most: usize) -> Result<Step, BadAnswer> {
+        if self.output.is_empty() && !self.expecting {
+            // What came with the head.
+            self.output = std::mem::take(&mut self.input).freeze();
+        }
+        if !self.output.is_empty() {
+            let length = self.output.len().min(most);
+            return Ok(Step::Bytes(self.output.split_to(length)));
+        }
+        if !self.expecting {
+            return Ok(Step::Through);
+        }
+        if self.searched == 0 {
+            let empty = head::leading_empty_lines(&self.input);
+            self.input.advance(empty);
+        }
+        if !could_be_http(&self.input) {
+            return Err(BadAnswer::NotHttp);
+        }
+        let end = head::end(&self.input, &mut self.searched);
+        if end.unwrap_or(self.input.len()) > MAX_HEAD {
+            return Err(BadAnswer::TooLong);
+        }
+        let Some(end) = end else { return Ok(Step::NeedsHead) };
+        self.searched = 0;
+        let AnswerHead { status, written, .. } = AnswerHead::new(&self.input[..end])?;
+        self.input.advance(end);
+        if (100..200).contains(&status) && status != 101 {
+            return Ok(Step::Interim(written.into()));
+        }
+        self.expecting = false;
+        self.output = written.into();
+        let length = self.output.len().min(most);
+        Ok(Step::Bytes(self.output.split_to(length)))
+    }
+}
+
+/// Whether a status line may begin so. Another protocol's greeting is told at once: it may wait for
+/// an answer.
+fn could_be_http(bytes: &[u8]) -> bool {
+    [b"HTTP/1.", b"ICY 200" as &[u8]]
+        .iter()
+        .any(|start| start.iter().zip(bytes).all(|(one, other)| one == other))
+}

@@ -1,0 +1,231 @@
+//! The head of a request: read strictly, written anew for hyper.
+
+use std::ops::ControlFlow;
+
+use hyper::Version;
+
+use super::MAX_FIELDS;
+use super::framing::{self, Collected, Framing, FramingFault};
+use super::head::{self, Field, FieldFault};
+use super::target::Target;
+
+/// What hyper is not told of a request, since it would refuse it or act on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RequestHead {
+    pub(crate) target: Target,
+    pub(crate) version: Version,
+    /// `Expect: 100-continue`, of a client that knows what it means.
+    pub(crate) expects_continue: bool,
+    /// `Connection: close`.
+    pub(crate) closes: bool,
+    /// `TE: trailers`.
+    pub(crate) takes_trailers: bool,
+}
+
+/// A request's head, the way its content is framed, and what hyper reads in its place.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) head: RequestHead,
+    pub(crate) framing: Framing,
+    pub(crate) written: Vec<u8>,
+}
+
+/// Why a request is not read, or not further.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Malformed {
+    #[error("the request does not begin with METHOD TARGET HTTP/1.1")]
+    RequestLine,
+    #[error("HTTP/{0} is not spoken here: HTTP/1.1 and HTTP/1.0 are")]
+    Version(u8),
+    #[error("{0}")]
+    Field(#[from] FieldFault),
+    #[error("{0}")]
+    Framing(#[from] FramingFault),
+    #[error("the request lacks the Host field that HTTP/1.1 asks for")]
+    NoHost,
+    #[error("the request has more than one Host field")]
+    ManyHosts,
+    #[error("the Host field is not HOST or HOST:PORT")]
+    Host,
+    #[error("CONNECT has no content, and so no Content-Length or Transfer-Encoding")]
+    ConnectContent,
+    #[error("the head of the request is longer than {} KiB", super::MAX_HEAD / 1024)]
+    TooLong,
+    #[error("the head of the request has more than {MAX_FIELDS} fields")]
+    TooManyFields,
+    #[error("the request ended within its head")]
+    HeadCut,
+    #[error("the request ended within its content")]
+    ContentCut,
+    #[error("a chunk of the request's content is not written as RFC 9112 section 7.1 has it")]
+    Chunk,
+}
+
+impl Parsed {
+    /// Reads a head that ends with its empty line.
+    pub(crate) fn new(head: &[u8]) -> Result<Self, Malformed> {
+        let mut lines = head::lines(head);
+        let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
+        let is_connect = method == "CONNECT";
+        let is_old = version == Version::HTTP_10;
+        let mut written = Vec::with_capacity(head.len() + ROOM);
+        start(&mut written, method, version);
+        let mut told = Told::default();
+        for line in lines {
+            let field = Field::strict(line)?;
+            told.add(&field)?;
+            if framing::frames(&field) {
+                // Written below, once.
+            } else if field.is("connection") && (is_old || is_connect) {
+                // RFC 9112 section 9.3: a proxy keeps no connection of HTTP/1.0. A CONNECT that
+                // succeeds has no next request, and its answer does not speak of one.
+                connection_of_this_request(&field, &mut written);
+            } else if field.is("expect") && is_continue(&field) {
+                told.expects_continue = !is_old;
+            } else {
+                field.write(&mut written);
+            }
+        }
+        told.check_host(is_old)?;
+        let framing = told.framing.of_request(is_old)?;
+        if is_connect && !matches!(framing, Framing::Unsaid | Framing::Length(0)) {
+            return Err(Malformed::ConnectContent);
+        }
+        match framing {
+            Framing::Length(length) if !is_connect => {
+                head::write(&mut written, "Content-Length", length.to_string().as_bytes());
+            }
+            Framing::Chunked => head::write(&mut written, "Transfer-Encoding", b"chunked"),
+            Framing::Length(_) | Framing::Unsaid => {}
+        }
+        // hyper drops the trailers of a response otherwise; a client that does not want them says so.
+        if !told.takes_trailers {
+            head::write(&mut written, "TE", b"trailers");
+        }
+        written.extend_from_slice(b"\r\n");
+        let head = RequestHead {
+            target: Target::parse(target),
+            version,
+            expects_continue: told.expects_continue,
+            closes: told.closes,
+            takes_trailers: told.takes_trailers,
+        };
+        Ok(Self { head, framing, written })
+    }
+}
+
+/// What the fields of a request have told so far.
+#[derive(Debug, Default)]
+struct Told {
+    framing: Collected,
+    fields: usize,
+    host: HostField,
+    closes: bool,
+    takes_trailers: bool,
+    expects_continue: bool,
+}
+
+/// What a request says of its host.
+#[derive(Clone, Copy, Debug, Default)]
+enum HostField {
+    #[default]
+    Missing,
+    Good,
+    Broken,
+    Many,
+}
+
+impl Told {
+    fn add(&mut self, field: &Field<'_>) -> Result<(), Malformed> {
+        self.fields += 1;
+        if self.fields > MAX_FIELDS {
+            return Err(Malformed::TooManyFields);
+        }
+        self.framing.add(field);
+        if field.is("host") {
+            self.host = match self.host {
+                HostField::Missing if is_host(field.value) => HostField::Good,
+                HostField::Missing => HostField::Broken,
+                HostField::Good | HostField::Broken | HostField::Many => HostField::Many,
+            };
+        } else if field.is("connection") {
+            self.closes |= field.has_member("close");
+        } else if field.is("te") {
+            self.takes_trailers |= field.has_member("trailers");
+        }
+        Ok(())
+    }
+
+    /// RFC 9112 section 3.2.
+    fn check_host(&self, is_old: bool) -> Result<(), Malformed> {
+        match self.host {
+            HostField::Good => Ok(()),
+            HostField::Missing if is_old => Ok(()),
+            HostField::Missing => Err(Malformed::NoHost),
+            HostField::Broken => Err(Malformed::Host),
+            HostField::Many => Err(Malformed::ManyHosts),
+        }
+    }
+}
+
+/// RFC 9112 section 3.
+fn request_line(line: &[u8]) -> Result<(&str, &[u8], Version), Malformed> {
+    let [method, target, version] = head::three_words(line).ok_or(Malformed::RequestLine)?;
+    let method = head::token(method).ok_or(Malformed::RequestLine)?;
+    if target.iter().any(u8::is_ascii_control) {
+        return Err(Malformed::RequestLine);
+    }
+    match head::version(version) {
+        Some(ControlFlow::Continue(0)) => Ok((method, target, Version::HTTP_10)),
+        Some(ControlFlow::Continue(_)) => Ok((method, target, Version::HTTP_11)),
+        Some(ControlFlow::Break(major)) => Err(Malformed::Version(major)),
+        None => Err(Malformed::RequestLine),
+    }
+}
+
+/// The request line for hyper. The target goes another way.
+fn start(out: &mut Vec<u8>, method: &str, version: Version) {
+    out.extend_from_slice(method.as_bytes());
+    out.extend_from_slice(match version {
+        Version::HTTP_10 => b" / HTTP/1.0\r\n",
+        _ => b" / HTTP/1.1\r\n",
+    });
+}
+
+/// Writes a Connection field without what it says of the connection's future.
+fn connection_of_this_request(field: &Field<'_>, out: &mut Vec<u8>) {
+    let future: [&[u8]; 2] = [b"close", b"keep-alive"];
+    let rest = field.members().filter(|m| !future.iter().any(|word| m.eq_ignore_ascii_case(word)));
+    let rest = rest.collect::<Vec<_>>().join(&b", "[..]);
+    if !rest.is_empty() {
+        head::write(out, field.name, &rest);
+    }
+}
+
+fn is_continue(field: &Field<'_>) -> bool {
+    field.value.eq_ignore_ascii_case(b"100-continue")
+}
+
+/// `uri-host [ ":" port ]` of RFC 9110 section 7.2. Letters beyond ASCII may stand for themselves.
+fn is_host(value: &[u8]) -> bool {
+    let is_address = |byte: &u8| byte.is_ascii_hexdigit() || b":.".contains(byte);
+    let is_name = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte) || !byte.is_ascii()
+    };
+    let (is_good, port) = if let [b'[', rest @ ..] = value {
+        let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
+        (end > 0 && rest[..end].iter().all(is_address), &rest[end + 1..])
+    } else {
+        let colon = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
+        (value[..colon].iter().all(is_name), &value[colon..])
+    };
+    is_good
+        && match port {
+            [] => true,
+            [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+            _ => false,
+        }
+}
+
+/// What is written beyond the fields of the head.
+const ROOM: usize = 64;
