@@ -3,8 +3,11 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use sockeye::app;
+use sockeye::cli::assemble::Assembled;
 use sockeye::cli::background::{self, Background, Stderr};
+use sockeye::cli::command::idle_flag;
 use sockeye::cli::command::{Command, DemoCommand, Ground, ProxyCommand};
 use sockeye::cli::from_file::{FileCommand, Following};
 use sockeye::cli::hardening;
@@ -45,6 +48,10 @@ fn main() -> ExitCode {
     status
 }
 
+fn done((): ()) -> anyhow::Result<ExitCode> {
+    Ok(ExitCode::SUCCESS)
+}
+
 /// What SIGHUP means for a command.
 fn hang_up(command: &Command, asked: &Arc<Notify>) -> HangUp {
     match command {
@@ -66,15 +73,17 @@ enum Half {
 }
 
 fn background_half(command: &Command) -> anyhow::Result<Half> {
-    match command {
-        Command::Proxy(proxy) if proxy.ground == Ground::Back => both_halves(),
-        Command::File(command) if command.ground == Ground::Back => both_halves(),
-        _ => Ok(Half::Only),
-    }
-}
-
-fn both_halves() -> anyhow::Result<Half> {
-    Ok(Background::detect()?.map_or(Half::Fore, Half::Back))
+    let ground = match command {
+        Command::Proxy(proxy) => proxy.ground,
+        Command::File(command) => command.ground,
+        _ => return Ok(Half::Only),
+    };
+    // The configuration may say so, too; then this process is started once more as the other half.
+    Ok(match (Background::detect()?, ground) {
+        (Some(background), _) => Half::Back(background),
+        (None, Ground::Back) => Half::Fore,
+        (None, Ground::Fore) => Half::Only,
+    })
 }
 
 fn launch(words: impl Iterator<Item = std::ffi::OsString>) -> anyhow::Result<u8> {
@@ -83,7 +92,8 @@ fn launch(words: impl Iterator<Item = std::ffi::OsString>) -> anyhow::Result<u8>
 
 /// Does what the command says, and gives the exit status.
 fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> {
-    let logs = Logs::start(command.log())?;
+    let logs =
+        Logs::start(command.log(), command.log_file()).with_context(|| cannot_log(&command))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let asked = Arc::new(Notify::new());
@@ -99,13 +109,14 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
                     // Its state is large, and is made once.
                     let readiness = &readiness;
                     Box::pin(proxy_by_file(command, asked, half, &logs, readiness, drain.clone()))
-                        .await
+                        .await?;
+                    Ok(ExitCode::SUCCESS)
                 }
-                Command::Check(command) => Ok(check::run(&command).await?),
-                Command::Explain(command) => Ok(explain::run(&command).await?),
-                Command::Pac(command) => Ok(pac::run(&command)?),
-                Command::Errand(errand) => errand.run(),
-                Command::Demo(command) => demo_of(command, &readiness, drain.clone()).await,
+                Command::Check(command) => done(check::run(&command).await?),
+                Command::Explain(command) => done(explain::run(&command).await?),
+                Command::Pac(command) => done(pac::run(&command)?),
+                Command::Errand(errand) => done(errand.run()?),
+                Command::Demo(command) => done(demo_of(command, &readiness, drain.clone()).await?),
             }
         };
         anyhow::Ok(until_stopped(async || signals.next().await, &readiness, &drain, work).await)
@@ -113,7 +124,7 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
     // A thread that waits for a password would hold up an ordinary end.
     runtime.shutdown_background();
     Ok(match ended {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(status)) => status,
         Ok(Err(error)) => {
             tracing::error!("{error:#}");
             if is_wrong_usage(&error) { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
@@ -128,11 +139,46 @@ async fn proxy_to(
     logs: &Logs,
     readiness: &Readiness,
     drain: CancellationToken,
-) -> anyhow::Result<()> {
-    let stderr = stderr_behind(command.log);
-    let options = assemble::options(command).await?;
+) -> anyhow::Result<ExitCode> {
+    let idle = command.idle.clone();
+    let log = command.log;
+    let Assembled { options, verbosity, ground } = assemble::assemble(command).await?;
+    if let Some(verbosity) = verbosity {
+        logs.set(verbosity);
+    }
+    if ground == Ground::Back && half.is_none() {
+        // The configuration says so, and nothing has begun yet.
+        let status = launch(std::env::args_os().skip(1)).context("cannot go to the background")?;
+        return Ok(ExitCode::from(status));
+    }
+    tell_idle(&idle, &options);
+    let stderr = stderr_behind(LogOptions { verbosity, ..log });
     let up = Up { half, stderr, logs, readiness, drain };
-    serve(options, async |_| std::future::pending().await, up).await
+    serve(options, async |_| std::future::pending().await, up).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Names what has been asked for and has no effect.
+fn tell_idle(flags: &[char], options: &app::Options) {
+    for words in flags.iter().filter_map(|flag| idle_flag(*flag)) {
+        tracing::debug!("{words}");
+    }
+    for server in &options.servers {
+        for (keyword, why) in &server.config.process.idle {
+            tracing::debug!(server = %server.name, "{keyword} has no effect: {why}");
+        }
+        for (keyword, note) in &server.config.process.notes {
+            tracing::debug!(server = %server.name, "{keyword}: {note}");
+        }
+    }
+}
+
+/// What cannot be logged to, in words.
+fn cannot_log(command: &Command) -> String {
+    match command.log_file() {
+        Some(file) => format!("cannot log to {}", file.display()),
+        None => "cannot log".to_owned(),
+    }
 }
 
 async fn proxy_by_file(
@@ -185,7 +231,7 @@ async fn serve(
 
 /// What becomes of standard error in the background.
 fn stderr_behind(log: LogOptions) -> Stderr {
-    match log.verbosity {
+    match log.verbosity.unwrap_or_default() {
         Verbosity::Quiet | Verbosity::Normal => Stderr::Dropped,
         Verbosity::Debug | Verbosity::Trace => Stderr::Kept,
     }

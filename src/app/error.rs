@@ -20,6 +20,12 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// `ClearAllForwardings` leaves nothing of the command line.
+    #[error(
+        "ClearAllForwardings leaves out the forwards of the command line, too, as with ssh, and \
+         nothing else is asked for (-o ClearAllForwardings=no keeps them)"
+    )]
+    AllCleared,
     /// `ssh -G` does not take the host or the options.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -62,7 +68,7 @@ impl Error {
     /// Whether the command line, or a file that it names, is at fault.
     pub fn is_wrong_usage(&self) -> bool {
         match self {
-            Self::Credentials(_) | Self::Config(_) => true,
+            Self::Credentials(_) | Self::Config(_) | Self::AllCleared => true,
             Self::Listen { .. }
             | Self::Connect { .. }
             | Self::ConnectToAny(_)

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::{Error, ListenerOptions, OnForwardFailure, Service};
 use crate::dial::{Kind, Routing};
+use crate::forward::SocketFiles;
 use crate::listen::connect::Outbound;
 use crate::listen::{Accepted, ForwardHandler, GreetingLimits, Handler, Listener, ProxyHandler};
 use crate::registry::{Place, PlaceState, Places, Registered};
@@ -73,11 +74,12 @@ enum AnyDoor {
 pub(super) fn bind(
     listeners: Vec<ListenerOptions>,
     on_failure: OnForwardFailure,
+    sockets: SocketFiles,
 ) -> Result<Vec<Bound>, Error> {
     let mut bound = Vec::new();
     for options in listeners {
         let address = options.address.to_string();
-        match (Listener::bind(&options.address), &options.service, on_failure) {
+        match (Listener::bind(&options.address, sockets), &options.service, on_failure) {
             (Ok(sockets), _, _) => bound.push(Bound { options, sockets: Ok(sockets) }),
             (Err(error), Service::Forward { .. }, OnForwardFailure::GoOn) => {
                 warn!("cannot listen on {address}: {error}");

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::Error;
 use crate::forward::ListenAddress;
-use crate::forward::{PermitOpen, RemoteForward};
+use crate::forward::{PermitOpen, RemoteForward, SocketFiles};
 use crate::listen::ProxyCredentials;
 use crate::openssh::{ClientConfig, ConfigSource, ServerName, SshOptions};
 use crate::pool::PoolSize;
@@ -22,7 +22,7 @@ pub struct Options {
     pub servers: Vec<ServerOptions>,
     /// The rules, and what becomes of requests that none of them names.
     pub router: Router,
-    /// Where clients come in; no two have the same address.
+    /// Where clients come in. Of two with the same address the second cannot be had.
     pub listeners: Vec<ListenerOptions>,
     /// Where clients of the servers come in (`-R`).
     pub remote_forwards: Vec<RemoteOptions>,
@@ -30,6 +30,8 @@ pub struct Options {
     pub stdio: Option<Target>,
     /// Bounds on what waits for slow clients. A reload does not change them.
     pub backlog: BacklogLimits,
+    /// How the files of unix sockets are made.
+    pub sockets: SocketFiles,
     /// What becomes of a forward that cannot be had at start.
     pub on_forward_failure: OnForwardFailure,
 }

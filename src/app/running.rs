@@ -38,7 +38,10 @@ impl Running {
     ///
     /// An address cannot be had.
     pub(super) fn bind(options: &Options, prompter: Prompter) -> Result<Self, Error> {
-        let bound = listeners::bind(options.listeners.clone(), options.on_forward_failure)?;
+        let bound = {
+            let Options { listeners, on_forward_failure, sockets, .. } = options;
+            listeners::bind(listeners.clone(), *on_forward_failure, *sockets)?
+        };
         let routes = Routes { router: options.router.clone(), servers: Servers::default() };
         let routes = CurrentRoutes::new(routes);
         let dialer = Dialer::new(routes.clone(), DEADLINE);
@@ -101,7 +104,7 @@ impl Running {
     /// A new listener cannot be had. Nothing has changed then.
     pub async fn reload(&mut self, options: Options) -> Result<(), Error> {
         let missing = self.listeners.missing(&options.listeners);
-        let bound = listeners::bind(missing, OnForwardFailure::Exit)?;
+        let bound = listeners::bind(missing, OnForwardFailure::Exit, options.sockets)?;
         self.servers.reload(options.servers);
         let servers = self.servers.pools();
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });

@@ -6,7 +6,7 @@ use clap::builder::ValueParser;
 use clap::error::ContextKind;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-use super::refused::REFUSED;
+use super::flags::{Effect, FLAGS};
 use super::subcommand;
 use crate::forward::exposure::Guard;
 
@@ -114,6 +114,10 @@ pub(super) struct Args {
     #[arg(short = 'c', value_name = "list", help_heading = SSH)]
     pub(super) ciphers: Vec<String>,
 
+    /// Tag for `Match tagged` in the configuration
+    #[arg(short = 'P', value_name = "tag", hide = true)]
+    pub(super) tag: Vec<String>,
+
     /// MACs to offer, best first, with commas between
     #[arg(short = 'm', value_name = "list", help_heading = SSH)]
     pub(super) macs: Vec<String>,
@@ -121,6 +125,10 @@ pub(super) struct Args {
     /// Go to the background once the listeners and the first session are up
     #[arg(short = 'f', help_heading = OTHER)]
     pub(super) background: bool,
+
+    /// Append the log to FILE, not to standard error
+    #[arg(short = 'E', value_name = "FILE", help_heading = OTHER)]
+    pub(super) log_file: Option<PathBuf>,
 
     /// How much to log, and in which form.
     #[command(flatten)]
@@ -190,13 +198,13 @@ pub(super) enum LogFormat {
 }
 
 impl Args {
-    /// Reads the command line without its first word, the program. The flags in the second value
-    /// are flags of ssh that are refused, in the order of the table.
+    /// Reads the command line without its first word, the program. The second value has the flags of
+    /// ssh that are no flags of our own.
     ///
     /// # Errors
     ///
     /// What `clap` cannot read, and `--help` and `--version`, which it answers itself.
-    pub(super) fn read(words: &[std::ffi::OsString]) -> Result<(Self, Vec<char>), clap::Error> {
+    pub(super) fn read(words: &[std::ffi::OsString]) -> Result<(Self, Foreign), clap::Error> {
         let program = std::ffi::OsString::from("sockeye");
         let mut command = Self::full_command();
         let words = std::iter::once(&program).chain(words);
@@ -206,7 +214,7 @@ impl Args {
             error
         })?;
         let args = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-        Ok((args, refused(&matches)))
+        Ok((args, Foreign::of(&matches)))
     }
 
     /// What stands between a proxy and other machines.
@@ -214,19 +222,11 @@ impl Args {
         Guard::new(self.proxy_auth.as_ref(), self.allow_remote.into())
     }
 
-    /// Whether something is to be forwarded without a proxy.
-    pub(super) fn names_a_forward(&self) -> bool {
-        let named = [&self.local_forward, &self.remote_forward, &self.stdio_forward];
-        named.iter().any(|values| !values.is_empty())
-    }
-
-    /// The flags above, with those of ssh that are taken and do nothing, and those refused by name.
+    /// The flags above, and those that only ssh has.
     pub(super) fn full_command() -> clap::Command {
-        let ignored = IGNORED
-            .map(|(name, flag)| Arg::new(name).short(flag).action(ArgAction::Count).hide(true));
-        let refused = REFUSED.iter().map(|refused| {
-            let arg = Arg::new(refused.id).short(refused.flag).hide(true);
-            if refused.takes_value() {
+        let foreign = FLAGS.iter().filter(|flag| !flag.id.is_empty()).map(|flag| {
+            let arg = Arg::new(flag.id).short(flag.letter).hide(true);
+            if flag.takes_value() {
                 // Any bytes, a dash in front included: ssh would take them.
                 arg.action(ArgAction::Append)
                     .value_parser(ValueParser::os_string())
@@ -238,7 +238,7 @@ impl Args {
         let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
         let version = Arg::new("version").short('V').long("version").action(ArgAction::Version);
         let after_help = format!("{}\n{AFTER_HELP}", subcommand::listing());
-        Self::command().after_help(after_help).args(ignored).args(refused).args([
+        Self::command().after_help(after_help).args(foreign).args([
             help.help("Show this help").help_heading(OTHER),
             version.help("Show the versions that a report needs").help_heading(OTHER),
         ])
@@ -257,21 +257,31 @@ impl DemoArgs {
     }
 }
 
-/// The refused flags that were written.
-fn refused(matches: &ArgMatches) -> Vec<char> {
-    let written = |id| matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
-    REFUSED.iter().filter(|refused| written(refused.id)).map(|refused| refused.flag).collect()
+/// Flags of ssh that were written and that are none of our own, in the order of the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Foreign {
+    /// Those that ask for what is not here.
+    pub(super) refused: Vec<char>,
+    /// Those that change nothing.
+    pub(super) idle: Vec<char>,
 }
 
-/// Flags of ssh that ask for what is the case anyway: no command (-N), no terminal (-T), standard
-/// input left alone (-n), no agent forwarding (-a), no X11 (-x).
-const IGNORED: [(&str, char); 5] = [
-    ("no-command", 'N'),
-    ("no-terminal", 'T'),
-    ("no-input", 'n'),
-    ("no-agent-forwarding", 'a'),
-    ("no-x11", 'x'),
-];
+impl Foreign {
+    fn of(matches: &ArgMatches) -> Self {
+        let written = |id| matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
+        let no_command = written("no-command");
+        let mut foreign = Self::default();
+        for flag in FLAGS.iter().filter(|flag| !flag.id.is_empty() && written(flag.id)) {
+            match flag.effect {
+                Effect::Refused(_) => foreign.refused.push(flag.letter),
+                Effect::IdleWithN(_) if !no_command => foreign.refused.push(flag.letter),
+                Effect::Idle(_) | Effect::IdleWithN(_) => foreign.idle.push(flag.letter),
+                Effect::Honoured => {}
+            }
+        }
+        foreign
+    }
+}
 
 const PROXY: &str = "Proxy options";
 const FORWARDS: &str = "Forwards, as in ssh(1); a path may stand for an address and its port";
@@ -279,7 +289,7 @@ const SSH: &str = "SSH options, as in ssh(1)";
 const OTHER: &str = "Other options";
 
 const AFTER_HELP: &str = "\
--N, -T, -n, -a and -x of ssh are taken and do nothing: they ask for what is the case anyway.
+Flags of ssh that change nothing here (-N, -T, -n, -a and others) are taken; -v names them.
 Exit status: 0 after a clean stop, 1 when the server cannot be reached or refuses, or a port is
 taken, 2 for a wrong command line.
 ";
@@ -294,7 +304,7 @@ mod tests {
         line.split_whitespace().map(Into::into).collect()
     }
 
-    fn read(line: &str) -> (Args, Vec<char>) {
+    fn read(line: &str) -> (Args, Foreign) {
         Args::read(&words(line)).unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
@@ -303,7 +313,7 @@ mod tests {
         let (args, refused) = read("-fND 1080 host");
         assert!(args.background);
         assert_eq!((args.listen, args.server.as_deref()), (vec!["1080".into()], Some("host")));
-        assert_eq!(refused, Vec::<char>::new());
+        assert_eq!(refused, Foreign { refused: vec![], idle: vec!['N'] });
 
         let (args, _) =
             read("-qTnaxND1080 -p22 -oUser=x -o Port=7 -o ProxyCommand=a=b -i k -ik2 host");
@@ -359,12 +369,20 @@ mod tests {
     }
 
     #[test]
-    fn refused_flags_are_seen_in_a_cluster_and_with_values() {
-        let (_, refused) = read("-fNX -tt -E a -Eb -e - -S none host -I lib");
-        assert_eq!(refused.len(), 6, "{refused:?}");
-        for flag in ['X', 't', 'E', 'e', 'S', 'I'] {
-            assert!(refused.contains(&flag), "-{flag} in {refused:?}");
-        }
+    fn flags_of_ssh_are_seen_in_a_cluster_and_with_values() {
+        let of = |line| read(line).1;
+        let foreign = of("-fMX -tt -Q a -Oexit -S none host -I lib -e -");
+        assert_eq!(foreign.refused, ['I', 'M', 'O', 'Q', 't', 'X']);
+        assert_eq!(foreign.idle, ['e', 'S']);
+        // As people have them in aliases: without a session they change nothing in ssh either.
+        let foreign = of("-C2qTnN -AXYtkKax -D 1080 host");
+        assert_eq!(foreign.refused, Vec::<char>::new());
+        assert_eq!(foreign.idle.len(), 12, "{foreign:?}");
+        let foreign = of("-A -t host");
+        assert_eq!(
+            (foreign.refused.as_slice(), foreign.idle.as_slice()),
+            (&['A', 't'][..], &[][..])
+        );
     }
 
     #[test]
@@ -394,7 +412,7 @@ mod tests {
     #[test]
     fn the_help_is_one_screen_and_grouped() {
         let help = Args::read(&words("-h")).expect_err("help").to_string();
-        assert!(help.lines().count() <= 48, "{help}");
+        assert!(help.lines().count() <= 49, "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         for heading in
             ["Usage: sockeye [options]", "COMMAND", "check, explain", PROXY, FORWARDS, SSH, OTHER]

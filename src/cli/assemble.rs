@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::command::{GatewayPorts, ProxyCommand};
+use super::command::{GatewayPorts, Ground, ProxyCommand, default_listener};
 use crate::app::{
     Error, ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions, Service,
 };
@@ -14,45 +14,50 @@ use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::listen::ProxyCredentials;
-use crate::openssh::Switch;
+use crate::observe::logs::Verbosity;
+use crate::openssh::{ConfiguredForwards, LogLevel, Switch};
 use crate::registry::Origin;
 use crate::route::Router;
 
-/// What a proxy in front of one server runs.
+/// What a proxy in front of one server runs, and how.
+#[derive(Debug)]
+pub struct Assembled {
+    /// What it runs.
+    pub options: Options,
+    /// How much to log, where somebody has said so: the flags come first.
+    pub verbosity: Option<Verbosity>,
+    /// Where it runs once it is up.
+    pub ground: Ground,
+}
+
+/// Puts together what a proxy in front of one server runs.
 ///
 /// # Errors
 ///
-/// `ssh` does not take the host or the options, or the file of `--proxy-auth` cannot be used.
-pub async fn options(command: ProxyCommand) -> Result<Options, Error> {
+/// `ssh` does not take the host or the options, the file of `--proxy-auth` cannot be used, or nothing
+/// is left to be done.
+pub async fn assemble(mut command: ProxyCommand) -> Result<Assembled, Error> {
     let credentials = command.proxy_auth.as_deref().map(ProxyCredentials::read).transpose()?;
     let credentials = credentials.map(Arc::new);
     let name: Arc<str> = command.server.to_string().into();
     let query = ServerOptions::query(name.clone(), &command.server, &command.ssh, command.sessions);
     let mut server = query.await?;
-    let mut configured = std::mem::take(&mut server.config.forwards);
-    let mut on_forward_failure = on_failure(configured.exit_on_forward_failure);
-    if command.stdio_forward.is_some() {
-        // As in ssh, -W stands alone: ClearAllForwardings and ExitOnForwardFailure.
-        configured = configured.cleared();
-        on_forward_failure = OnForwardFailure::Exit;
+    let configured = std::mem::take(&mut server.config.forwards);
+    let process = server.config.process.clone();
+    if configured.clear_all.is_on() {
+        clear(&mut command)?;
     }
-    let bare = match command.gateway_ports {
-        GatewayPorts::Yes => Bind::All,
-        GatewayPorts::Configured if configured.gateway_ports.is_on() => Bind::All,
-        GatewayPorts::Configured => Bind::Loopback,
+    // With the defaults of ssh -G for -W: ClearAllForwardings and ExitOnForwardFailure.
+    let on_forward_failure = match command.stdio_forward {
+        Some(_) => OnForwardFailure::Exit,
+        None => on_failure(configured.exit_on_forward_failure),
     };
-    let local = command.local_forwards.into_iter().chain(configured.local);
-    let guard = command.guard;
-    let dynamic = configured.dynamic.iter().filter_map(|listen| dynamic(listen, bare, guard));
-    let proxies = command.listeners.into_iter().chain(dynamic);
-    let proxies = proxies.map(|address| ListenerOptions {
-        service: Service::Proxy { credentials: credentials.clone() },
-        ..ListenerOptions::proxy(address)
-    });
-    let configured_remote = configured.remote.into_iter().filter(|forward| remote(forward, guard));
-    let remote = command.remote_forwards.into_iter().chain(configured_remote);
-    let permit = configured.permit_remote_open;
-    let remote = remote.map(|forward| RemoteOptions {
+    let (verbosity, ground) = (command.log.verbosity, command.ground);
+    let (permit, sockets) = (configured.permit_remote_open.clone(), configured.sockets);
+    let stdio = command.stdio_forward.clone();
+    let backlog = command.backlog;
+    let (listeners, remote) = forwards(command, configured, credentials.as_ref());
+    let remote_forwards = remote.into_iter().map(|forward| RemoteOptions {
         origin: Origin::CommandLine,
         server: Arc::clone(&name),
         name: None,
@@ -60,15 +65,68 @@ pub async fn options(command: ProxyCommand) -> Result<Options, Error> {
         permit: permit.clone(),
         credentials: credentials.clone(),
     });
-    Ok(Options {
-        listeners: once_each(proxies.chain(local.map(|forward| local_options(forward, bare)))),
-        remote_forwards: remote.collect(),
-        stdio: command.stdio_forward,
-        backlog: command.backlog,
-        on_forward_failure,
-        router: Router::via_one(Arc::clone(&name)),
-        servers: vec![server],
+    Ok(Assembled {
+        options: Options {
+            listeners,
+            remote_forwards: remote_forwards.collect(),
+            stdio,
+            backlog,
+            sockets,
+            on_forward_failure,
+            router: Router::via_one(Arc::clone(&name)),
+            servers: vec![server],
+        },
+        verbosity: verbosity.or(process.log_level.map(Verbosity::from)),
+        ground: if process.fork_after_authentication.is_on() { Ground::Back } else { ground },
     })
+}
+
+/// Leaves out the forwards of the command line, as ssh does for `ClearAllForwardings`, but for `-W`.
+fn clear(command: &mut ProxyCommand) -> Result<(), Error> {
+    let named = !command.listeners.is_empty()
+        || !command.local_forwards.is_empty()
+        || !command.remote_forwards.is_empty();
+    command.listeners.clear();
+    command.local_forwards.clear();
+    command.remote_forwards.clear();
+    match command.stdio_forward {
+        None if named => Err(Error::AllCleared),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Where to listen here, and what to ask the server for. What the command line says comes before the
+/// configuration.
+fn forwards(
+    command: ProxyCommand,
+    configured: ConfiguredForwards,
+    credentials: Option<&Arc<ProxyCredentials>>,
+) -> (Vec<ListenerOptions>, Vec<RemoteForward>) {
+    let bare = match command.gateway_ports {
+        GatewayPorts::Yes => Bind::All,
+        GatewayPorts::Configured if configured.gateway_ports.is_on() => Bind::All,
+        GatewayPorts::Configured => Bind::Loopback,
+    };
+    let guard = command.guard;
+    let ConfiguredForwards {
+        local, remote: configured_remote, dynamic: configured_dynamic, ..
+    } = configured;
+    let asked = command.stdio_forward.is_some()
+        || [command.local_forwards.is_empty(), local.is_empty()].contains(&false)
+        || [command.remote_forwards.is_empty(), configured_remote.is_empty()].contains(&false)
+        || [command.listeners.is_empty(), configured_dynamic.is_empty()].contains(&false);
+    let dynamic = configured_dynamic.iter().filter_map(|listen| dynamic(listen, bare, guard));
+    // What nobody has asked for stays away from what somebody has.
+    let default = (!asked).then(default_listener);
+    let proxies = command.listeners.into_iter().chain(dynamic).chain(default);
+    let proxies = proxies.map(|address| ListenerOptions {
+        service: Service::Proxy { credentials: credentials.cloned() },
+        ..ListenerOptions::proxy(address)
+    });
+    let local = command.local_forwards.into_iter().chain(local);
+    let listeners = once_each(proxies.chain(local.map(|forward| local_options(forward, bare))));
+    let configured_remote = configured_remote.into_iter().filter(|forward| remote(forward, guard));
+    (listeners, command.remote_forwards.into_iter().chain(configured_remote).collect())
 }
 
 fn on_failure(exit: Switch) -> OnForwardFailure {
@@ -113,17 +171,28 @@ fn local_options(forward: LocalForward, bare: Bind) -> ListenerOptions {
     ListenerOptions { origin: Origin::CommandLine, address, name: None, service }
 }
 
-/// The first of those with the same address counts, as in ssh: what the command line says comes
-/// before the configuration. Port 0 is another port each time.
+/// What is asked for twice is the same, as in ssh. Two that have only the address in common stay two,
+/// and the second cannot be had.
 fn once_each(all: impl Iterator<Item = ListenerOptions>) -> Vec<ListenerOptions> {
     let mut listeners: Vec<ListenerOptions> = Vec::new();
     for one in all {
         let is_free = matches!(one.address, ListenAddress::Tcp { port: 0, .. });
-        if is_free || listeners.iter().all(|other| other.address != one.address) {
+        if is_free || !listeners.contains(&one) {
             listeners.push(one);
         }
     }
     listeners
+}
+
+impl From<LogLevel> for Verbosity {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::Quiet,
+            LogLevel::Info => Self::Normal,
+            LogLevel::Debug => Self::Debug,
+            LogLevel::Trace => Self::Trace,
+        }
+    }
 }
 
 #[cfg(test)]

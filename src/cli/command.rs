@@ -1,7 +1,7 @@
 //! The command line, judged: every value has its type, and every problem is told at once.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::forward::ListenAddress;
@@ -19,6 +19,7 @@ use super::check::CheckCommand;
 use super::errand::Errand;
 use super::exit::Exit;
 use super::explain::ExplainCommand;
+use super::flags::Flag;
 use super::from_file::FileCommand;
 use super::pac::PacCommand;
 use super::problem::Problem;
@@ -50,7 +51,7 @@ pub struct ProxyCommand {
     pub server: ServerName,
     /// How to reach it, from the flags of ssh.
     pub ssh: SshOptions,
-    /// Where to listen (`-D`), in order; the default where no forward is named.
+    /// Where to listen (`-D`), in order.
     pub listeners: Vec<ListenAddress>,
     /// Listeners here with a fixed target there (`-L`), in order.
     pub local_forwards: Vec<LocalForward>,
@@ -71,8 +72,12 @@ pub struct ProxyCommand {
     pub backlog: BacklogLimits,
     /// How much to log, and in which form.
     pub log: LogOptions,
+    /// Where the log goes instead of standard error (`-E`).
+    pub log_file: Option<PathBuf>,
     /// Where to run once the first session is up (`-f`).
     pub ground: Ground,
+    /// Flags of ssh that change nothing here.
+    pub idle: Vec<char>,
 }
 
 /// The proxy with everything it needs on this machine.
@@ -129,17 +134,29 @@ impl Command {
         if let Some(subcommand) = named {
             return (subcommand.read)(rest);
         }
-        let (args, refused) = Args::read(&words)?;
-        let mut problems: Vec<_> = refused.iter().map(|flag| Problem::Refused(*flag)).collect();
+        let (args, foreign) = Args::read(&words)?;
+        let mut problems: Vec<_> =
+            foreign.refused.iter().map(|flag| Problem::Refused(*flag)).collect();
         if !args.command.is_empty() {
             problems.push(Problem::RemoteCommand(args.command.join(" ")));
         }
         match args.server.clone() {
             Some(server) => {
-                let proxy = ProxyCommand::judge(args, &server, problems)?;
+                let proxy = ProxyCommand::judge(args, &server, foreign.idle, problems)?;
                 Ok(Self::Proxy(Box::new(proxy)))
             }
             None => Ok(Self::File(FileCommand::judge(&args, problems)?)),
+        }
+    }
+
+    /// Where the log goes instead of standard error.
+    pub fn log_file(&self) -> Option<&Path> {
+        match self {
+            Self::Proxy(proxy) => proxy.log_file.as_deref(),
+            Self::File(command) => command.log_file.as_deref(),
+            Self::Check(_) | Self::Explain(_) | Self::Pac(_) | Self::Errand(_) | Self::Demo(_) => {
+                None
+            }
         }
     }
 
@@ -161,6 +178,7 @@ impl ProxyCommand {
     fn judge(
         mut args: Args,
         server: &str,
+        idle: Vec<char>,
         mut problems: Vec<Problem>,
     ) -> Result<Self, Vec<Problem>> {
         if args.config.is_some() {
@@ -177,7 +195,7 @@ impl ProxyCommand {
             GatewayPorts::Configured => Bind::Loopback,
         };
         let listens: Vec<LocalListen> = read_all(&args.listen, Problem::listener, &mut problems);
-        let mut listeners: Vec<_> = listens.iter().map(|listen| listen.address(bare)).collect();
+        let listeners: Vec<_> = listens.iter().map(|listen| listen.address(bare)).collect();
         let guard = args.guard();
         problems.extend(open_listeners(&listeners, guard));
         let local_forwards = read_all(&args.local_forward, Problem::local_forward, &mut problems);
@@ -185,11 +203,8 @@ impl ProxyCommand {
             read_all(&args.remote_forward, Problem::remote_forward, &mut problems);
         problems.extend(open_remote_forwards(&remote_forwards, guard));
         let stdio_forward = read_stdio_forward(&args, &mut problems);
-        if args.listen.is_empty() && !args.names_a_forward() {
-            listeners = vec![default_listener()];
-        }
-
-        let ssh = read_ssh_options(&mut args, &mut problems);
+        let stdio = if stdio_forward.is_some() { Switch::On } else { Switch::Off };
+        let ssh = SshOptions { stdio, ..read_ssh_options(&mut args, &mut problems) };
         let backlog = read(args.backlog.as_deref(), Problem::backlog, &mut problems);
         let sessions = read(args.sessions.as_deref(), Problem::sessions, &mut problems);
         match server {
@@ -206,7 +221,9 @@ impl ProxyCommand {
                 sessions,
                 backlog: backlog.unwrap_or_default(),
                 log: args.log.judge(),
+                log_file: args.log_file,
                 ground: if args.background { Ground::Back } else { Ground::Fore },
+                idle,
             }),
             _ => Err(problems),
         }
@@ -234,10 +251,10 @@ impl DemoCommand {
 impl LogArgs {
     pub(super) fn judge(&self) -> LogOptions {
         let verbosity = match (self.quiet, self.verbose) {
-            (true, _) => Verbosity::Quiet,
-            (false, 0) => Verbosity::Normal,
-            (false, 1) => Verbosity::Debug,
-            (false, _) => Verbosity::Trace,
+            (true, _) => Some(Verbosity::Quiet),
+            (false, 0) => None,
+            (false, 1) => Some(Verbosity::Debug),
+            (false, _) => Some(Verbosity::Trace),
         };
         let format = match self.log_format {
             None | Some(LogFormat::Text) => Format::Text,
@@ -282,6 +299,9 @@ fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> SshOptions 
         compression: if args.compression { Switch::On } else { Switch::Off },
         ciphers: args.ciphers.pop(),
         macs: args.macs.pop(),
+        // The first of them counts, as in ssh.
+        tag: std::mem::take(&mut args.tag).into_iter().next(),
+        stdio: Switch::Off,
     }
 }
 
@@ -337,6 +357,11 @@ fn open_remote_forwards(forwards: &[RemoteForward], guard: Guard) -> impl Iterat
     };
     let open = forwards.iter().filter(is_open);
     open.map(|forward| Problem::OpenToAll { flag: 'R', text: forward.to_string() })
+}
+
+/// What is said of a flag of ssh that changes nothing here.
+pub fn idle_flag(letter: char) -> Option<String> {
+    Flag::find(letter)?.idle()
 }
 
 /// Where to listen when nobody says.

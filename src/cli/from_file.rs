@@ -12,8 +12,8 @@ use crate::config::{
     Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, ServerConfig, locate,
 };
 use crate::forward::ListenAddress;
-use crate::forward::LocalListen;
 use crate::forward::listen_address::Bind;
+use crate::forward::{LocalListen, SocketFiles};
 use crate::listen::ProxyCredentials;
 use crate::observe::logs::LogOptions;
 use crate::registry::Origin;
@@ -37,6 +37,8 @@ pub struct FileCommand {
     pub backlog: Option<BacklogLimits>,
     /// How much to log, and in which form.
     pub log: LogOptions,
+    /// Where the log goes instead of standard error (`-E`).
+    pub log_file: Option<PathBuf>,
     /// Where to run once it is up (`-f`).
     pub ground: Ground,
 }
@@ -154,6 +156,7 @@ async fn options(
         remote_forwards,
         stdio: None,
         backlog: command.backlog.or(config.backlog).unwrap_or_default(),
+        sockets: SocketFiles::default(),
         on_forward_failure: OnForwardFailure::default(),
     })
 }
@@ -190,6 +193,7 @@ impl FileCommand {
                 proxy_auth: args.proxy_auth.clone(),
                 backlog,
                 log: args.log.judge(),
+                log_file: args.log_file.clone(),
                 ground: if args.background { Ground::Back } else { Ground::Fore },
             }),
             _ => Err(problems),

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod errand;
 pub mod exit;
 pub mod explain;
+mod flags;
 pub mod from_file;
 pub mod hardening;
 pub mod help;
@@ -22,7 +23,6 @@ pub mod terminal;
 mod args;
 mod configured;
 mod progress;
-mod refused;
 mod subcommand;
 mod version;
 

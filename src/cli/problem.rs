@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::printable::{Lines, printable};
 
-use super::refused::RefusedFlag;
+use super::flags::Flag;
 
 /// One thing that is wrong. What the user wrote is escaped and in quotes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -163,8 +163,8 @@ impl Problem {
 }
 
 fn refused(flag: char) -> String {
-    match RefusedFlag::find(flag) {
-        Some(refused) => refused.to_string(),
+    match Flag::find(flag) {
+        Some(flag) => flag.to_string(),
         None => format!("-{flag} is not supported"),
     }
 }

@@ -22,6 +22,7 @@ mod local;
 mod permit_open;
 mod remote;
 pub(crate) mod service;
+mod socket_files;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -31,3 +32,4 @@ pub use listen_address::ListenAddress;
 pub use local::{LocalForward, LocalListen};
 pub use permit_open::{InvalidPermission, PermitOpen};
 pub use remote::{RemoteBind, RemoteForward, RemoteListen, RemoteTo};
+pub use socket_files::{SocketFiles, Taken};

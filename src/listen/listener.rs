@@ -18,6 +18,7 @@ use super::handler::{Accepted, Handler};
 use super::socket_file::{self, SocketFile};
 use super::stream::ClientStream;
 use crate::dial::Place;
+use crate::forward::SocketFiles;
 use crate::forward::listen_address::{Bind, ListenAddress};
 use crate::request::Source;
 
@@ -56,7 +57,8 @@ struct Trouble {
 }
 
 impl Listener {
-    /// Binds every socket that the address stands for: `127.0.0.1` and `::1` for a bare port.
+    /// Binds every socket that the address stands for: `127.0.0.1` and `::1` for a bare port; the file
+    /// of a unix socket is made as `files` says.
     ///
     /// An address family that this machine does not have is left out as long as one is left. Port 0
     /// is the same chosen port for all.
@@ -64,10 +66,10 @@ impl Listener {
     /// # Errors
     ///
     /// Whatever the system says, first of all that the port is taken.
-    pub fn bind(address: &ListenAddress) -> io::Result<Vec<Self>> {
+    pub fn bind(address: &ListenAddress, files: SocketFiles) -> io::Result<Vec<Self>> {
         match address {
             ListenAddress::Unix(path) => {
-                let (listener, file) = socket_file::listen(path)?;
+                let (listener, file) = socket_file::listen(path, files)?;
                 let name = path.display().to_string().into();
                 Ok(vec![Self { name, socket: Bound::Unix { listener, _file: file } }])
             }
@@ -277,7 +279,7 @@ mod tests {
     use crate::listen::testing::{TestConnect, read_to_end};
 
     fn bind(text: &str) -> io::Result<Vec<Listener>> {
-        Listener::bind(&text.parse().expect(text))
+        Listener::bind(&text.parse().expect(text), SocketFiles::default())
     }
 
     #[tokio::test]

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
+use crate::forward::{SocketFiles, Taken};
+
 /// A bound socket's file. It is removed when this is dropped, unless another has taken its place.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
@@ -16,19 +18,19 @@ pub(crate) struct SocketFile {
     identity: (u64, u64),
 }
 
-/// Binds and listens at `path`, with a file that only its owner may connect to (mode 0600).
+/// Binds and listens at `path`. By default only the owner of its file may connect (mode 0600).
 ///
 /// A socket file that nobody listens at is replaced.
 ///
 /// # Errors
 ///
 /// `AddrInUse` when somebody does listen there, `AlreadyExists` when the file is no socket.
-pub(crate) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+pub(crate) fn listen(path: &Path, files: SocketFiles) -> io::Result<(UnixListener, SocketFile)> {
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     match socket.bind(&address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            remove_stale(path, &address)?;
+            make_way(path, &address, files.taken)?;
             socket.bind(&address)?;
         }
         result => result?,
@@ -36,7 +38,7 @@ pub(crate) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let file = SocketFile { path: path.to_path_buf(), identity: identity(&fs::metadata(path)?) };
     // Between bind and listen every connect is refused, so nobody slips in before the mode is set,
     // whatever the umask was. A umask of our own would count for the whole process.
-    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    fs::set_permissions(path, Permissions::from_mode(files.mode()))?;
     socket.listen(super::listener::BACKLOG)?;
     socket.set_nonblocking(true)?;
     let listener = UnixListener::from_std(net::UnixListener::from(socket))?;
@@ -52,10 +54,13 @@ impl Drop for SocketFile {
     }
 }
 
-/// Removes the socket file of a listener that is gone.
-fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
+/// Removes the socket file of a listener that is gone, or is to give way.
+fn make_way(path: &Path, address: &SockAddr, taken: Taken) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file is not a socket"));
+    }
+    if taken == Taken::Replaced {
+        return fs::remove_file(path);
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // A live listener with a full queue must not hold us.
@@ -80,12 +85,30 @@ mod tests {
     async fn private_and_removed_at_the_end() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("proxy");
-        let (listener, file) = listen(&path).expect("a free path");
+        let (listener, file) = listen(&path, SocketFiles::default()).expect("a free path");
         assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o600);
-        let error = listen(&path).expect_err("a live one");
+        let error = listen(&path, SocketFiles::default()).expect_err("a live one");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         drop((listener, file));
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn as_the_user_wants_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("proxy");
+        let files = |mask, taken| SocketFiles { mask, taken };
+        for (mask, mode) in [(0o111, 0o666), (0o117, 0o660), (0, 0o777), (0o777, 0)] {
+            let _kept = listen(&path, files(mask, Taken::Kept)).expect("a free path");
+            assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, mode, "{mask:o}");
+        }
+        let first = listen(&path, SocketFiles::default()).expect("a free path");
+        let second = listen(&path, files(0o177, Taken::Replaced)).expect("it gives way");
+        drop(first);
+        assert!(path.exists(), "the first leaves alone what is not its own");
+        drop(second);
+        fs::write(&path, "text").expect("written");
+        listen(&path, files(0o177, Taken::Replaced)).expect_err("no socket");
     }
 
     #[tokio::test]
@@ -94,7 +117,7 @@ mod tests {
         let path = folder.path().join("proxy");
         drop(net::UnixListener::bind(&path).expect("a free path"));
         assert!(path.exists());
-        let (_listener, file) = listen(&path).expect("a stale socket");
+        let (_listener, file) = listen(&path, SocketFiles::default()).expect("a stale socket");
 
         // A successor has put its own file there: it stays.
         fs::remove_file(&path).expect("ours");
@@ -105,7 +128,7 @@ mod tests {
 
         let plain = folder.path().join("plain");
         fs::write(&plain, "text").expect("written");
-        let error = listen(&plain).expect_err("no socket");
+        let error = listen(&plain, SocketFiles::default()).expect_err("no socket");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&plain).expect("untouched"), "text");
     }

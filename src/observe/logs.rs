@@ -1,14 +1,18 @@
 //! Logs, on standard error: lines for people, or one JSON object a line.
 
+use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, Registry, reload};
 
 use super::json::{self, JsonFormat};
 use super::sink::Sink;
@@ -17,8 +21,8 @@ use super::text::{self, EscapedFields, TextFormat};
 /// How much to log, and in which form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogOptions {
-    /// How much.
-    pub verbosity: Verbosity,
+    /// How much; `None` where nobody has said so.
+    pub verbosity: Option<Verbosity>,
     /// In which form.
     pub format: Format,
 }
@@ -60,10 +64,18 @@ pub enum Colour {
 #[derive(Debug)]
 pub struct Logs {
     sink: Sink,
+    volume: Volume,
+}
+
+/// Changes how much is logged while the log runs.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    level: reload::Handle<Targets, Registry>,
+    shown: Arc<AtomicBool>,
 }
 
 impl Logs {
-    /// Starts to log to standard error, for the whole program.
+    /// Starts to log to standard error, or to the end of a file, for the whole program.
     ///
     /// A thread of its own writes, so that a standard error that takes nothing (a stopped
     /// terminal, a pipe that nobody reads) holds nobody up: lines beyond the thousand that wait are
@@ -71,16 +83,28 @@ impl Logs {
     ///
     /// # Errors
     ///
-    /// The thread could not be started, or something else logs for the program already.
-    pub fn start(options: LogOptions) -> io::Result<Self> {
+    /// The file cannot be opened, the thread could not be started, or something else logs for the
+    /// program already.
+    pub fn start(options: LogOptions, file: Option<&Path>) -> io::Result<Self> {
         let lost = match options.format {
             Format::Text => text::lost_lines,
             Format::Json => json::lost_lines,
         };
-        let sink = Sink::start(io::stderr(), lost)?;
-        let dispatch = subscriber(options, Colour::of_stderr(), sink.clone());
+        let (sink, colour) = match file {
+            Some(file) => {
+                let file = File::options().create(true).append(true).open(file)?;
+                (Sink::start(file, lost)?, Colour::Plain)
+            }
+            None => (Sink::start(io::stderr(), lost)?, Colour::of_stderr()),
+        };
+        let (dispatch, volume) = subscriber(options, colour, sink.clone());
         tracing::dispatcher::set_global_default(dispatch).map_err(io::Error::other)?;
-        Ok(Self { sink })
+        Ok(Self { sink, volume })
+    }
+
+    /// Changes how much is logged.
+    pub fn set(&self, verbosity: Verbosity) {
+        self.volume.set(verbosity);
     }
 
     /// Waits until what was logged before is written, for a second at most.
@@ -108,7 +132,25 @@ impl Colour {
     }
 }
 
+impl Volume {
+    /// Changes how much is logged.
+    pub fn set(&self, verbosity: Verbosity) {
+        self.shown.store(verbosity.is_detailed(), Ordering::Relaxed);
+        // Only a log that is gone cannot be changed.
+        let _ = self.level.reload(verbosity.targets());
+    }
+}
+
 impl Verbosity {
+    /// Whether each line says when and where it was written.
+    fn is_detailed(self) -> bool {
+        matches!(self, Self::Debug | Self::Trace)
+    }
+
+    fn targets(self) -> Targets {
+        Targets::new().with_target(env!("CARGO_CRATE_NAME"), self.level())
+    }
+
     fn level(self) -> LevelFilter {
         match self {
             Self::Quiet => LevelFilter::ERROR,
@@ -121,17 +163,20 @@ impl Verbosity {
 
 /// A subscriber that writes what sockeye itself logs to `writer`, one `write` a line. What its
 /// libraries log is never written, at any level: they log what a secret may be part of.
-pub fn subscriber<W>(options: LogOptions, colour: Colour, writer: W) -> Dispatch
+pub fn subscriber<W>(options: LogOptions, colour: Colour, writer: W) -> (Dispatch, Volume)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), options.verbosity.level());
+    let verbosity = options.verbosity.unwrap_or_default();
+    let (ours, level) = reload::Layer::new(verbosity.targets());
+    let shown = Arc::new(AtomicBool::new(verbosity.is_detailed()));
+    let volume = Volume { level, shown: Arc::clone(&shown) };
     // The layer would tell of a failed write by `eprintln!`, which panics when stderr is gone.
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     let registry = tracing_subscriber::registry();
-    match options.format {
+    let dispatch = match options.format {
         Format::Text => {
-            let format = TextFormat::new(options.verbosity, colour);
+            let format = TextFormat::new(shown, colour);
             let layer = layer.fmt_fields(EscapedFields).event_format(format);
             Dispatch::new(registry.with(layer.with_filter(ours)))
         }
@@ -139,7 +184,8 @@ where
             let layer = layer.fmt_fields(JsonFields::new()).event_format(JsonFormat);
             Dispatch::new(registry.with(layer.with_filter(ours)))
         }
-    }
+    };
+    (dispatch, volume)
 }
 
 #[cfg(test)]

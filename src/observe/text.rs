@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::fmt::{self, Debug, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -11,7 +13,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use super::logs::{Colour, Verbosity};
+use super::logs::Colour;
 use crate::printable::{Escaper, Lines};
 
 /// Writes an event as one line of at most [`MAX_LINE`] bytes, with nothing in it that a terminal
@@ -19,17 +21,8 @@ use crate::printable::{Escaper, Lines};
 /// after the first are indented.
 #[derive(Debug)]
 pub(super) struct TextFormat {
-    detail: Detail,
+    detailed: Arc<AtomicBool>,
     colour: Colour,
-}
-
-/// How much stands in front of the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Detail {
-    /// `warning: ` or `error: `, and nothing for the rest.
-    Bare,
-    /// Time (UTC), level, target and spans.
-    Full,
 }
 
 /// Writes fields as `key=value`, escaped, in quotes where the value has room for a second field.
@@ -37,12 +30,10 @@ enum Detail {
 pub(super) struct EscapedFields;
 
 impl TextFormat {
-    pub(super) fn new(verbosity: Verbosity, colour: Colour) -> Self {
-        let detail = match verbosity {
-            Verbosity::Quiet | Verbosity::Normal => Detail::Bare,
-            Verbosity::Debug | Verbosity::Trace => Detail::Full,
-        };
-        Self { detail, colour }
+    /// Where `detailed`, each line has time (UTC), level, target and spans in front; else `warning: ` or
+    /// `error: `, and nothing for the rest.
+    pub(super) fn new(detailed: Arc<AtomicBool>, colour: Colour) -> Self {
+        Self { detailed, colour }
     }
 
     /// Writes `text` in the colour of the level.
@@ -70,11 +61,11 @@ impl TextFormat {
     {
         let meta = event.metadata();
         let level = *meta.level();
-        match (self.detail, level) {
-            (Detail::Bare, Level::ERROR) => self.paint(line, level, "error:")?,
-            (Detail::Bare, Level::WARN) => self.paint(line, level, "warning:")?,
-            (Detail::Bare, _) => return Ok(()),
-            (Detail::Full, _) => {
+        match (self.detailed.load(Ordering::Relaxed), level) {
+            (false, Level::ERROR) => self.paint(line, level, "error:")?,
+            (false, Level::WARN) => self.paint(line, level, "warning:")?,
+            (false, _) => return Ok(()),
+            (true, _) => {
                 SystemTime.format_time(&mut Writer::new(line))?;
                 line.write_char(' ')?;
                 self.paint(line, level, &format!("{level:>5}"))?;

@@ -116,7 +116,8 @@ fn parse_place(place: &str) -> Result<(String, Option<u16>), InvalidServerName> 
     }
 }
 
-/// The characters that newer versions of `ssh` refuse in a host name, and `/`.
+/// The characters that newer versions of `ssh` refuse in a host name, and brackets. A slash may stand in
+/// one: `Host */*` is a way to write a gateway and what lies behind it.
 fn check_host(host: &str) -> Result<String, InvalidServerName> {
     let quoted = || printable(host, 80, Lines::One);
     if host.is_empty() {
@@ -125,7 +126,7 @@ fn check_host(host: &str) -> Result<String, InvalidServerName> {
     if host.starts_with('-') {
         return Err(InvalidServerName::LeadingDash(quoted()));
     }
-    let bad = |c: char| c.is_control() || c.is_whitespace() || "'`\"$\\;&<>|(){}[]/".contains(c);
+    let bad = |c: char| c.is_control() || c.is_whitespace() || "'`\"$\\;&<>|(){}[]".contains(c);
     if host.contains(bad) {
         return Err(InvalidServerName::InvalidHost(quoted()));
     }
@@ -206,6 +207,8 @@ mod tests {
             ("ssh://me@host:65535", name(Some("me"), "host", Some(65535))),
             ("ssh://me%40corp@[::1]:1", name(Some("me@corp"), "::1", Some(1))),
             ("under_score", name(None, "under_score", None)),
+            ("gw/target", name(None, "gw/target", None)),
+            ("me@gw/target:7", name(Some("me"), "gw/target", Some(7))),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
@@ -232,7 +235,6 @@ mod tests {
             ("ho st", host("ho st")),
             ("ho\x1bst", host("ho\\u{1b}st")),
             ("ho$(x)", host("ho$(x)")),
-            ("host/path", host("host/path")),
             ("1:2:3", host("1:2:3")),
             ("fe80::1%", host("fe80::1%")),
             ("host:", port("")),

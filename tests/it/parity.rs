@@ -8,13 +8,14 @@ use std::process::{Child, Command, Stdio};
 use crate::support::command;
 use crate::support::program::{Sockeye, program};
 
+mod command_line;
 mod exposure;
 
 /// One of the two programs at work. Dropping it ends it.
 #[derive(Debug)]
 enum Running {
     Ssh(Child),
-    Sockeye(#[expect(dead_code, reason = "it is there to be dropped")] Sockeye),
+    Sockeye(Sockeye),
 }
 
 /// Which of them.

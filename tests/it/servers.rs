@@ -86,6 +86,7 @@ fn options(servers: Vec<ServerOptions>, listeners: Vec<ListenerOptions>) -> Opti
         remote_forwards: Vec::new(),
         stdio: None,
         backlog: BacklogLimits::default(),
+        sockets: sockeye::forward::SocketFiles::default(),
         on_forward_failure: OnForwardFailure::Exit,
     }
 }

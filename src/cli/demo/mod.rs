@@ -94,6 +94,7 @@ async fn options(
         remote_forwards: Vec::new(),
         stdio: None,
         backlog: BacklogLimits::default(),
+        sockets: crate::forward::SocketFiles::default(),
         on_forward_failure: app::OnForwardFailure::default(),
     })
 }

@@ -33,13 +33,13 @@ impl Write for Kept {
 #[error("no session")]
 struct Outer(#[source] fmt::Error);
 
-const NORMAL: LogOptions = LogOptions { verbosity: Verbosity::Normal, format: Format::Text };
+const NORMAL: LogOptions = LogOptions { verbosity: Some(Verbosity::Normal), format: Format::Text };
 
 /// What is written when `log` logs.
 fn logged(options: LogOptions, colour: Colour, log: impl FnOnce()) -> String {
     let kept = Kept::default();
     let writer = kept.clone();
-    with_default(&subscriber(options, colour, move || writer.clone()), log);
+    with_default(&subscriber(options, colour, move || writer.clone()).0, log);
     kept.text()
 }
 
@@ -52,7 +52,7 @@ fn every_level() {
 }
 
 fn with(verbosity: Verbosity) -> LogOptions {
-    LogOptions { verbosity, ..NORMAL }
+    LogOptions { verbosity: Some(verbosity), ..NORMAL }
 }
 
 #[test]
@@ -105,10 +105,11 @@ fn nothing_from_outside_moves_the_cursor_or_starts_a_line() {
     let evil = "a\x1b[2J\u{9b}31m\r\nwarning: fake\u{202e}";
     for format in [Format::Text, Format::Json] {
         for verbosity in [Verbosity::Normal, Verbosity::Trace] {
-            let text = logged(LogOptions { verbosity, format }, Colour::Plain, || {
-                let _span = info_span!("s", field = evil, shown = %evil).entered();
-                info!(text = evil, display = %evil, debug = ?evil, "{evil}");
-            });
+            let text =
+                logged(LogOptions { verbosity: Some(verbosity), format }, Colour::Plain, || {
+                    let _span = info_span!("s", field = evil, shown = %evil).entered();
+                    info!(text = evil, display = %evil, debug = ?evil, "{evil}");
+                });
             let text = text.strip_suffix('\n').expect("a line");
             for (index, line) in text.split('\n').enumerate() {
                 assert!(!line.contains(crate::printable::is_deceptive), "{line:?}");
@@ -162,7 +163,7 @@ fn colours_only_when_asked_for() {
 
 #[test]
 fn json_has_everything_at_any_level() {
-    let options = LogOptions { verbosity: Verbosity::Normal, format: Format::Json };
+    let options = LogOptions { verbosity: Some(Verbosity::Normal), format: Format::Json };
     let text = logged(options, Colour::Ansi, || {
         let _span = info_span!("request", id = 7).entered();
         info!(port = 80, "opened");
@@ -186,7 +187,7 @@ fn json_has_everything_at_any_level() {
 
 #[test]
 fn json_has_no_key_twice() {
-    let options = LogOptions { verbosity: Verbosity::Normal, format: Format::Json };
+    let options = LogOptions { verbosity: Some(Verbosity::Normal), format: Format::Json };
     let text = logged(options, Colour::Plain, || {
         let _span = info_span!("client", name = "n", target = "of the span").entered();
         info!(
@@ -215,9 +216,26 @@ fn json_has_no_key_twice() {
 
 #[test]
 fn a_json_line_is_bounded() {
-    let options = LogOptions { verbosity: Verbosity::Normal, format: Format::Json };
+    let options = LogOptions { verbosity: Some(Verbosity::Normal), format: Format::Json };
     let long = "\u{9b}".repeat(100_000);
     let text = logged(options, Colour::Plain, || info!(value = %long, "{long}"));
     assert!(text.len() < 30_000, "{} bytes", text.len());
     serde_json::from_str::<serde_json::Value>(&text).expect("an object");
+}
+
+#[test]
+fn how_much_is_logged_can_change() {
+    let kept = Kept::default();
+    let writer = kept.clone();
+    let (dispatch, volume) = subscriber(NORMAL, Colour::Plain, move || writer.clone());
+    with_default(&dispatch, || {
+        debug!("before");
+        volume.set(Verbosity::Debug);
+        debug!("louder");
+        volume.set(Verbosity::Quiet);
+        info!("after");
+    });
+    let text = kept.text();
+    assert!(text.ends_with("louder\n") && text.contains("DEBUG"), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
 }

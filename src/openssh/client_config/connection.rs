@@ -146,7 +146,7 @@ impl Tokens<'_> {
                 '%' if !after.is_empty() => out.push('%'),
                 'h' => out.push_str(harmless(keyword, self.host_name)?),
                 'n' => out.push_str(harmless(keyword, self.name)?),
-                'r' => out.push_str(harmless(keyword, self.user)?),
+                'r' => out.push_str(harmless_user(keyword, self.user)?),
                 'p' => out.push_str(&self.port.to_string()),
                 _ => {
                     return Err(ConfigError::Token {
@@ -167,6 +167,19 @@ impl Tokens<'_> {
 fn harmless<'a>(keyword: &'static str, value: &'a str) -> Result<&'a str, ConfigError> {
     if value
         .contains(|c: char| c.is_control() || c.is_whitespace() || "'`\"$\\;&<>|(){}".contains(c))
+    {
+        return Err(invalid(keyword, value));
+    }
+    Ok(value)
+}
+
+/// What newer versions of `ssh` take as a user's name: a domain may stand in front of it.
+fn harmless_user<'a>(keyword: &'static str, value: &'a str) -> Result<&'a str, ConfigError> {
+    let flag = |pair: &[u8]| pair[0].is_ascii_whitespace() && pair[1] == b'-';
+    if value.starts_with('-')
+        || value.ends_with('\\')
+        || value.contains(|c: char| c.is_control() || "'`\";&<>|(){}".contains(c))
+        || value.as_bytes().windows(2).any(flag)
     {
         return Err(invalid(keyword, value));
     }
@@ -293,6 +306,13 @@ mod tests {
         let evil = Tokens { user: "x;reboot", ..TOKENS };
         let lines = Settings::from_lines("proxycommand nc %r\n");
         way(&lines, &SshOptions::default(), &evil).expect_err("a shell would run it");
+        for evil in ["a\\", "-oX", "a -b", "a`b`", "a'b", "a|b"] {
+            let tokens = Tokens { user: evil, ..TOKENS };
+            way(&lines, &SshOptions::default(), &tokens).expect_err(evil);
+        }
+        let domain = Tokens { user: "CORP\\alice", ..TOKENS };
+        let command = way(&lines, &SshOptions::default(), &domain).expect("a user");
+        assert_eq!(command, Way::Command("nc CORP\\alice".into()));
         let lines = Settings::from_lines("proxycommand nc %h\n");
         way(&lines, &SshOptions::default(), &evil).expect("it is not put in");
     }

@@ -4,6 +4,7 @@ use super::settings::{self, Settings};
 use super::{ConfigError, Switch};
 use crate::forward::{
     InvalidForward, LocalForward, LocalListen, PermitOpen, RemoteForward, RemoteListen, RemoteTo,
+    SocketFiles, Taken,
 };
 use crate::printable::{Lines, printable};
 use crate::target::Target;
@@ -21,6 +22,10 @@ pub struct ConfiguredForwards {
     pub gateway_ports: Switch,
     /// Whether a forward that cannot be had at start is the end (`ExitOnForwardFailure`).
     pub exit_on_forward_failure: Switch,
+    /// Whether all forwards are left out, those of the command line too (`ClearAllForwardings`).
+    pub clear_all: Switch,
+    /// How the files of unix sockets are made (`StreamLocalBindMask`, `StreamLocalBindUnlink`).
+    pub sockets: SocketFiles,
     /// Where the clients of a proxy on the server may be led to on this side
     /// (`PermitRemoteOpen`).
     pub permit_remote_open: PermitOpen,
@@ -43,16 +48,10 @@ impl Default for ConfiguredForwards {
             dynamic: Vec::new(),
             gateway_ports: Switch::Off,
             exit_on_forward_failure: Switch::Off,
+            clear_all: Switch::Off,
+            sockets: SocketFiles::default(),
             permit_remote_open: PermitOpen::Any,
         }
-    }
-}
-
-impl ConfiguredForwards {
-    /// Without the forwards (`ClearAllForwardings`); what is said about forwards stays.
-    #[must_use]
-    pub fn cleared(self) -> Self {
-        Self { local: Vec::new(), remote: Vec::new(), dynamic: Vec::new(), ..self }
     }
 }
 
@@ -64,10 +63,12 @@ pub(super) fn read(
     let mut forwards = ConfiguredForwards {
         gateway_ports: settings.switch("gatewayports", Switch::Off),
         exit_on_forward_failure: settings.switch("exitonforwardfailure", Switch::Off),
+        clear_all: settings.switch("clearallforwardings", Switch::Off),
+        sockets: socket_files(settings)?,
         permit_remote_open: permitted(settings)?,
         ..ConfiguredForwards::default()
     };
-    if settings.switch("clearallforwardings", Switch::Off).is_on() {
+    if forwards.clear_all.is_on() {
         return Ok(forwards);
     }
     let mut to_sockets = Vec::new();
@@ -91,6 +92,18 @@ pub(super) fn read(
         }
     }
     Ok(forwards)
+}
+
+fn socket_files(settings: &Settings) -> Result<SocketFiles, ConfigError> {
+    let mask = settings.first("streamlocalbindmask").unwrap_or("0177");
+    let unlink = settings.switch("streamlocalbindunlink", Switch::Off);
+    Ok(SocketFiles {
+        mask: u32::from_str_radix(mask, 8)
+            .ok()
+            .filter(|mask| *mask <= 0o777)
+            .ok_or_else(|| settings::invalid("StreamLocalBindMask", mask))?,
+        taken: if unlink.is_on() { Taken::Replaced } else { Taken::Kept },
+    })
 }
 
 /// What a proxy on the server may be used for. What cannot be read is no permission.

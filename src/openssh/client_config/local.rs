@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::ClientConfig;
+use nix::unistd::{Uid, User};
+
+use super::{ClientConfig, Way};
 
 /// This side, as far as paths of a configuration speak of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Local {
-    /// The home directory, `%d`.
+    /// The home directory, `%d`: that of the password database, whatever `HOME` says, as with `ssh`.
     pub(super) home: Option<PathBuf>,
     /// The local user's name, `%u`.
     pub(super) user: Option<String>,
@@ -28,23 +30,32 @@ impl Local {
         let variables: HashMap<_, _> =
             std::env::vars_os().filter_map(|(k, v)| Some((text(k)?, text(v)?))).collect();
         let of = |name: &str| variables.get(name).filter(|v| !v.is_empty()).cloned();
+        // A user without an entry has at least what the environment says.
+        let entry = User::from_uid(Uid::current()).ok().flatten();
+        let home = entry.as_ref().map(|entry| entry.dir.clone()).or_else(std::env::home_dir);
+        let user = entry.map(|entry| entry.name).or_else(|| of("USER")).or_else(|| of("LOGNAME"));
         Self {
-            home: std::env::home_dir().filter(|home| home.is_absolute()),
-            user: of("USER").or_else(|| of("LOGNAME")),
-            uid: rustix::process::getuid().as_raw(),
+            home: home.filter(|home| home.is_absolute()),
+            user,
+            uid: Uid::current().as_raw(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             variables,
         }
     }
 
-    /// Puts the home directory in place of a leading `~`. Another user's (`~name`) stays as it is.
+    /// Puts the home directory in place of a leading `~`, that of another user in place of `~name`.
+    /// Where there is none, the path stays as it is.
     pub(super) fn expand_tilde(&self, path: &str) -> PathBuf {
-        match (path.strip_prefix('~'), &self.home) {
-            (Some(""), Some(home)) => home.clone(),
-            (Some(rest), Some(home)) if rest.starts_with('/') => {
-                home.join(rest.trim_start_matches('/'))
-            }
-            _ => path.into(),
+        let Some(rest) = path.strip_prefix('~') else { return path.into() };
+        let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        let home = match name {
+            "" => self.home.clone(),
+            name => User::from_name(name).ok().flatten().map(|entry| entry.dir),
+        };
+        match home {
+            Some(home) if rest.is_empty() => home,
+            Some(home) => home.join(rest.trim_start_matches('/')),
+            None => path.into(),
         }
     }
 
@@ -86,7 +97,11 @@ impl Local {
             'p' => config.port.to_string(),
             'r' => config.user.clone(),
             'u' => self.user.clone()?,
-            // %C is a hash of the others, %j the jump host.
+            'C' => config.hash.clone()?,
+            'j' => match &config.reach.way {
+                Way::Jump(jump) => jump.last().0.host.clone(),
+                Way::Direct | Way::Command(_) => String::new(),
+            },
             _ => return None,
         })
     }

@@ -12,6 +12,7 @@ mod algorithms;
 mod connection;
 mod forwards;
 mod groups;
+mod keywords;
 mod local;
 mod parse;
 mod query;
@@ -19,12 +20,12 @@ mod settings;
 mod signatures;
 #[cfg(test)]
 mod tests;
-mod unhonoured;
 
 pub use algorithms::{Algorithms, NoneAvailable};
 pub use connection::{InvalidJumpList, Jump, JumpList, Origin, RekeyLimit, Way};
 pub use forwards::ConfiguredForwards;
-pub use groups::{AuthConfig, HostKeyConfig, ReachConfig, SessionConfig};
+pub use groups::{AuthConfig, HostKeyConfig, LogLevel, ProcessConfig, ReachConfig, SessionConfig};
+pub use keywords::{Effect, KEYWORDS, Keyword};
 
 pub(crate) use algorithms::{HostKeyOrder, HostKeyTypes};
 pub(crate) use signatures::SIGNATURES;
@@ -56,6 +57,10 @@ pub struct SshOptions {
     pub ciphers: Option<String>,
     /// `-m`.
     pub macs: Option<String>,
+    /// `-P`, which `Match tagged` selects by.
+    pub tag: Option<String>,
+    /// Whether standard input and output are connected (`-W`), which says something about forwards.
+    pub stdio: Switch,
 }
 
 /// What `ssh` would do with one server.
@@ -69,6 +74,8 @@ pub struct ClientConfig {
     pub port: u16,
     /// The user to log in as (`User`).
     pub user: String,
+    /// What `ssh` puts for `%C`, where it was asked.
+    pub(crate) hash: Option<String>,
     /// RSA keys with fewer bits do not count, the server's or our own; 1024 by default
     /// (`RequiredRSASize`).
     pub required_rsa_size: u32,
@@ -82,6 +89,8 @@ pub struct ClientConfig {
     pub algorithms: Algorithms,
     /// What a session is like.
     pub session: SessionConfig,
+    /// What it says about the program itself.
+    pub process: ProcessConfig,
     /// The forwards that the configuration sets (`LocalForward` and its like).
     pub forwards: ConfiguredForwards,
 }

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use super::algorithms;
 use super::connection::{self, Tokens};
 use super::forwards::{self, Wording};
+use super::keywords;
 use super::local::Local;
 use super::settings::{Settings, invalid};
 use super::signatures;
-use super::unhonoured;
 use super::{
     AddressFamily, AuthConfig, AuthMethod, ClientConfig, ConfigError, ConfiguredForwards,
-    HostKeyConfig, IdentityAgent, IdentityFile, IdentityOrigin, ReachConfig, SessionConfig,
-    SshOptions, StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
+    HostKeyConfig, IdentityAgent, IdentityFile, IdentityOrigin, LogLevel, ProcessConfig,
+    ReachConfig, SessionConfig, SshOptions, StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
 };
 use crate::openssh::server_name::ServerName;
 use crate::printable::{Lines, printable};
@@ -26,15 +26,18 @@ pub(super) fn parse(
     options: &SshOptions,
     local: &Local,
 ) -> Result<ClientConfig, ConfigError> {
-    let settings = Settings::from_lines(output).against(usual);
+    let mut settings = Settings::from_lines(output).against(usual);
+    let hash = settings.take("controlpath");
     let missing = |keyword| ConfigError::Invalid { keyword, value: String::new() };
     let host_name = settings.first("hostname").ok_or(missing("HostName"))?.to_owned();
     let user = settings.first("user").ok_or(missing("User"))?.to_owned();
     let port = settings.number("port", "Port", 0)?;
     let port = u16::try_from(port).ok().filter(|p| *p != 0).ok_or(missing("Port"))?;
     let forwards = forwards::read(&settings, Wording::Printed)?;
-    let config = build(&settings, Place { host_name, port, user }, name, options, local)?;
-    unhonoured::tell(&settings, name);
+    let place = Place { host_name, port, user, hash };
+    let mut config = build(&settings, place, name, options, local)?;
+    config.process.idle = keywords::idle(&settings);
+    config.process.notes = keywords::notes(&settings);
     Ok(ClientConfig { forwards, ..config })
 }
 
@@ -64,7 +67,8 @@ pub(super) fn defaults(
     let host = settings.first("hostname").map(|h| h.replace("%h", &name.host));
     let host_name = host.unwrap_or_else(|| name.host.clone()).to_lowercase();
     let forwards = forwards::read(&settings, Wording::Written)?;
-    let config = build(&settings, Place { host_name, port, user }, name, options, local)?;
+    let config =
+        build(&settings, Place { host_name, port, user, hash: None }, name, options, local)?;
     Ok(ClientConfig { forwards, ..config })
 }
 
@@ -96,11 +100,13 @@ struct Place {
     host_name: String,
     port: u16,
     user: String,
+    /// What `ssh` puts for `%C`.
+    hash: Option<String>,
 }
 
 impl Place {
     fn tokens<'a>(&'a self, name: &'a ServerName) -> Tokens<'a> {
-        let Self { host_name, port, user } = self;
+        let Self { host_name, port, user, .. } = self;
         Tokens { host_name, name: &name.host, port: *port, user }
     }
 }
@@ -112,7 +118,7 @@ fn build(
     options: &SshOptions,
     local: &Local,
 ) -> Result<ClientConfig, ConfigError> {
-    refuse_unsupported(settings, name)?;
+    keywords::refuse(settings, name)?;
     let tokens = place.tokens(name);
     let way = connection::way(settings, options, &tokens)?;
     connection::refuse_descriptors(settings, &way)?;
@@ -121,12 +127,14 @@ fn build(
         host_name: place.host_name,
         port: place.port,
         user: place.user,
+        hash: place.hash,
         required_rsa_size: settings.number("requiredrsasize", "RequiredRSASize", 1024)?,
         reach: reach_config(settings, way)?,
         auth: auth_config(settings, local)?,
         host_keys: host_key_config(settings, local)?,
         algorithms: algorithms::read(settings)?,
         session: session_config(settings)?,
+        process: process_config(settings)?,
         forwards: ConfiguredForwards::default(),
     };
     config.auth.identity_files = identity_files(settings, &options.identities, local, &config);
@@ -188,16 +196,25 @@ fn session_config(settings: &Settings) -> Result<SessionConfig, ConfigError> {
     })
 }
 
-/// A connection without these would not be the one that was asked for.
-fn refuse_unsupported(settings: &Settings, name: &ServerName) -> Result<(), ConfigError> {
-    for (lower, keyword, remedy) in UNSUPPORTED {
-        let value = settings.first(lower).unwrap_or("none");
-        if !value.is_empty() && !value.eq_ignore_ascii_case("none") {
-            let host = printable(&name.host, 80, Lines::One);
-            return Err(ConfigError::Unsupported { host, keyword, remedy });
-        }
-    }
-    Ok(())
+fn process_config(settings: &Settings) -> Result<ProcessConfig, ConfigError> {
+    let level = settings.configured("loglevel").map(log_level).transpose()?;
+    Ok(ProcessConfig {
+        log_level: level,
+        fork_after_authentication: settings.switch("forkafterauthentication", Switch::Off),
+        idle: Vec::new(),
+        notes: Vec::new(),
+    })
+}
+
+fn log_level(value: &str) -> Result<LogLevel, ConfigError> {
+    Ok(match value.to_ascii_uppercase().as_str() {
+        // `ssh -G` prints QUIET as SILENT.
+        "QUIET" | "SILENT" | "FATAL" | "ERROR" => LogLevel::Error,
+        "INFO" | "VERBOSE" => LogLevel::Info,
+        "DEBUG" | "DEBUG1" => LogLevel::Debug,
+        "DEBUG2" | "DEBUG3" => LogLevel::Trace,
+        other => return Err(invalid("LogLevel", other)),
+    })
 }
 
 fn identity_agent(value: Option<&str>, local: &Local) -> IdentityAgent {
@@ -313,11 +330,6 @@ fn methods(value: Option<&str>) -> Vec<AuthMethod> {
     let known = [AuthMethod::PublicKey, AuthMethod::KeyboardInteractive, AuthMethod::Password];
     names.split(',').filter_map(|n| known.into_iter().find(|m| m.as_str() == n.trim())).collect()
 }
-
-/// What we would have to do and cannot: the keyword as `ssh -G` prints it, as users write it, and
-/// the way out.
-const UNSUPPORTED: [(&str, &str, &str); 1] =
-    [("knownhostscommand", "KnownHostsCommand", "put the keys into a file of UserKnownHostsFile")];
 
 /// OpenSSH's defaults that are not "no", "none" or the first of their kind (`ssh_config(5)`).
 const DEFAULTS: [(&str, &str); 2] = [

@@ -61,6 +61,15 @@ pub(super) async fn usual(program: &str) -> Result<&'static str, ConfigError> {
 fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     // No command and no terminal, so that `Match sessiontype` sees what we are.
     let mut out: Vec<OsString> = ["-G", "-N", "-T"].map(Into::into).into();
+    // What %C stands for differs from version to version. It is asked for where nothing is lost:
+    // there is no control socket here.
+    out.extend(["-o", "ControlPath=%C"].map(Into::into));
+    if options.stdio.is_on() {
+        out.extend(["-W", "localhost:1"].map(Into::into));
+    }
+    if let Some(tag) = &options.tag {
+        out.extend(["-o".into(), format!("Tag={tag}").into()]);
+    }
     let mut push = |flag: &str, value: OsString| out.extend([flag.into(), value]);
     if let Some(file) = &options.config_file {
         push("-F", file.into());
@@ -128,7 +137,10 @@ mod tests {
 
     #[test]
     fn the_host_stands_behind_the_flags_and_a_double_dash() {
-        assert_eq!(texts("host", &SshOptions::default()), ["-G", "-N", "-T", "--", "host"]);
+        assert_eq!(
+            texts("host", &SshOptions::default()),
+            ["-G", "-N", "-T", "-o", "ControlPath=%C", "--", "host"]
+        );
         let options = SshOptions {
             config_file: Some("my config".into()),
             options: vec!["Port=1".into(), "User=; rm -rf /".into()],
@@ -142,7 +154,7 @@ mod tests {
             macs: Some("m".into()),
             ..SshOptions::default()
         };
-        let expected = "-G|-N|-T|-F|my config|-p|2|-l|-oProxyCommand=x|-i|-i|-i|b|\
+        let expected = "-G|-N|-T|-o|ControlPath=%C|-F|my config|-p|2|-l|-oProxyCommand=x|-i|-i|-i|b|\
                         -J|u@a:1,ssh://[::1]:2|-b|-x|-m|m|-o|Port=1|-o|\
                         User=; rm -rf /|-l|me|-p|3|-C|-6|--|host";
         assert_eq!(texts("me@host:3", &options).join("|"), expected);

@@ -58,6 +58,15 @@ impl Settings {
         self.all(keyword).next()
     }
 
+    /// Takes a keyword out, and gives its first value.
+    pub(super) fn take(&mut self, keyword: &str) -> Option<String> {
+        let value = self.first(keyword).map(str::to_owned);
+        for pairs in [&mut self.pairs, &mut self.usual] {
+            pairs.retain(|(k, _)| k != keyword);
+        }
+        value
+    }
+
     /// The first of all values of two keywords, and which one it is of.
     pub(super) fn first_of(&self, keywords: [&str; 2]) -> Option<(&str, &str)> {
         let pair = self.pairs.iter().find(|(k, _)| keywords.contains(&k.as_str()))?;

@@ -1,0 +1,247 @@
+//! Flags and what a configuration says of forwards and of the program itself.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use super::{BOTH, Client, Running, at};
+use crate::support::login::HOST;
+use crate::support::program::{Sockeye, program};
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+use crate::support::{free_port, process, wait};
+
+fn listens(port: u16) -> bool {
+    TcpStream::connect(at(port)).is_ok()
+}
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn only_what_is_configured_is_listened_on() {
+    let (echo, sshd) = (Target::echo(), Sshd::start());
+    let (dynamic, local, there) = (free_port(), free_port(), free_port());
+    for line in [
+        format!("DynamicForward {dynamic}"),
+        format!("LocalForward {local} 127.0.0.1:{}", echo.port()),
+        format!("RemoteForward {there} 127.0.0.1:{}", echo.port()),
+    ] {
+        let port = line.split(' ').nth(1).and_then(|port| port.parse().ok()).expect("a port");
+        let config = sshd.login().ssh_config(sshd.port(), &[&line]);
+        for client in BOTH {
+            let mut command = client.command(&config);
+            command.arg(HOST);
+            let running = client.start(command);
+            wait::until("it listens", || listens(port));
+            if let Running::Sockeye(sockeye) = &running {
+                sockeye.wait_for_log("listening on ");
+                let log = sockeye.log();
+                assert!(!log.contains(":1080"), "{line}: {log}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn flags_of_aliases_are_taken_and_named() {
+    let sshd = Sshd::start();
+    let config = sshd.ssh_config();
+    for client in BOTH {
+        let port = free_port();
+        let mut command = client.command(&config);
+        command.args(["-C2TnN", "-AXYkax", "-tt", "-S", "none", "-e", "none"]);
+        command.args(["-D", &port.to_string(), "-v", HOST]);
+        let running = client.start(command);
+        wait::until("it listens", || listens(port));
+        if let Running::Sockeye(sockeye) = &running {
+            sockeye.wait_for_log("connected to ");
+            for flag in ["-2", "-A", "-X", "-t", "-S"] {
+                assert!(sockeye.log().contains(&format!("{flag} has no effect")), "{flag}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn two_forwards_of_one_port() {
+    let (echo, sshd) = (Target::echo(), Sshd::start());
+    let port = free_port();
+    let forward = |host: &str| format!("{port}:{host}:{}", echo.port());
+    let (first, second) = (forward("127.0.0.1"), forward("localhost"));
+    let config = sshd.ssh_config();
+    // What is the same is one.
+    for (other, exit, goes_on) in
+        [(&second, "yes", false), (&second, "no", true), (&first, "yes", true)]
+    {
+        for client in BOTH {
+            let mut command = client.command(&config);
+            command.args(["-o", &format!("ExitOnForwardFailure={exit}")]);
+            command.args(["-L", &first, "-L", other, HOST]);
+            if goes_on {
+                let _running = client.start(command);
+                wait::until("it listens", || listens(port));
+            } else {
+                let output = command.stdin(Stdio::null()).output().expect("it ends");
+                let expected = if client == Client::Ssh { 255 } else { 1 };
+                assert_eq!(output.status.code(), Some(expected), "{client:?}: {output:?}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn clear_all_forwardings_clears_those_of_the_command_line() {
+    let sshd = Sshd::start();
+    let (port, there) = (free_port(), free_port());
+    let config = sshd.login().ssh_config(sshd.port(), &[&format!("RemoteForward {there} a:1")]);
+    let arguments = ["-D", &port.to_string(), "-o", "ClearAllForwardings=yes", HOST];
+    // ssh has nothing to do then, and says nothing.
+    let mut ssh = Client::Ssh.command(&config);
+    ssh.args(arguments);
+    let _ssh = Client::Ssh.start(ssh);
+    wait::until("it is in", || sshd.log().contains("Accepted publickey"));
+    let output = Client::Sockeye.command(&config).args(arguments).output().expect("it ends");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("ClearAllForwardings"), "{output:?}");
+    assert!(!listens(port) && !listens(there));
+    // Nor does -W have any beside it, unless somebody says otherwise.
+    let echo = Target::echo();
+    let to = format!("127.0.0.1:{}", echo.port());
+    for (option, kept) in [("Compression=no", false), ("ClearAllForwardings=no", true)] {
+        for client in BOTH {
+            let taken = TcpListener::bind(at(port)).expect("free");
+            let mut command = client.command(&config);
+            command.args(["-o", option, "-D", &format!("127.0.0.1:{port}"), "-W", &to, HOST]);
+            let output = command.stdin(Stdio::null()).output().expect("it ends");
+            // A listener that cannot be had is the end with -W.
+            assert_eq!(output.status.success(), !kept, "{client:?} {option}: {output:?}");
+            drop(taken);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn fork_after_authentication_goes_to_the_background() {
+    let sshd = Sshd::start();
+    let lines = ["ForkAfterAuthentication yes", "SessionType none", "StdinNull yes"];
+    let config = sshd.login().ssh_config(sshd.port(), &lines);
+    let port = free_port();
+    let mut command = program();
+    command.arg("-F").arg(&config).args(["-D", &port.to_string(), HOST]);
+    let mut proxy = Sockeye::spawn(command);
+    assert_eq!(proxy.wait().code(), Some(0), "{}", proxy.log());
+    assert!(listens(port), "it goes on in the background");
+    let pids = process::with_argument(&config);
+    assert_eq!(pids.len(), 1, "{pids:?}");
+    process::signal(pids[0], rustix::process::Signal::TERM);
+    wait::until("it ends", || !process::is_running(pids[0]));
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn log_level_says_how_much_is_told_and_flags_come_first() {
+    let sshd = Sshd::start();
+    for (level, flag, quiet, loud) in [
+        ("QUIET", None, true, false),
+        ("ERROR", None, true, false),
+        ("ERROR", Some("-v"), false, true),
+        ("DEBUG", None, false, true),
+        ("DEBUG3", Some("-q"), true, false),
+        ("INFO", None, false, false),
+    ] {
+        let line = format!("LogLevel {level}");
+        let config = sshd.login().ssh_config(sshd.port(), &[&line]);
+        let port = free_port();
+        let mut command = Client::Sockeye.command(&config);
+        command.args(flag).args(["-D", &port.to_string(), HOST]);
+        let mut proxy = Sockeye::spawn(command);
+        wait::until("it listens", || listens(port));
+        if !quiet {
+            proxy.wait_for_log("listening on ");
+        }
+        proxy.terminate();
+        proxy.wait();
+        let log = proxy.log();
+        assert_eq!(log.is_empty(), quiet, "{level} {flag:?}: {log}");
+        assert_eq!(log.contains("DEBUG"), loud, "{level} {flag:?}: {log}");
+    }
+}
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_log_file_takes_what_would_go_to_standard_error() {
+    let sshd = Sshd::start();
+    let config = sshd.ssh_config();
+    for client in BOTH {
+        let (port, file) = (free_port(), sshd.login().path(&format!("{client:?}.log")));
+        fs::write(&file, "before\n").expect("a file");
+        let mut command = client.command(&config);
+        command.args(["-v", "-D", &port.to_string(), "-E"]).arg(&file).arg(HOST);
+        let running = client.start(command);
+        wait::until("it listens", || listens(port));
+        wait::until("it logs", || fs::read_to_string(&file).expect("there").lines().count() > 1);
+        assert!(fs::read_to_string(&file).expect("there").starts_with("before\n"));
+        if let Running::Sockeye(sockeye) = &running {
+            assert_eq!(sockeye.log(), "");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn the_files_of_sockets_are_made_as_the_configuration_says() {
+    let (echo, sshd) = (Target::echo(), Sshd::start());
+    for (mask, mode) in [("0177", 0o600), ("0111", 0o666), ("0117", 0o660)] {
+        for client in BOTH {
+            let path = sshd.login().path("forward.sock");
+            // A file that is in the way, of a listener that still runs.
+            let _taken = std::os::unix::net::UnixListener::bind(&path).expect("a free path");
+            let lines = [&format!("StreamLocalBindMask {mask}"), "StreamLocalBindUnlink yes"];
+            let config = sshd.login().ssh_config(sshd.port(), &lines);
+            let mut command = client.command(&config);
+            command.args(["-L", &format!("{}:127.0.0.1:{}", path.display(), echo.port()), HOST]);
+            let running = client.start(command);
+            let made = || fs::metadata(&path).map(|m| m.permissions().mode() & 0o777);
+            let is_made = || made().is_ok_and(|now| now == mode);
+            wait::until(&format!("{client:?} has made it {mode:o} for {mask}"), is_made);
+            drop(running);
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// What `ssh` makes of a host goes to whoever carries it.
+#[test]
+#[ignore = "needs sshd, ssh, nc"]
+fn a_gateway_and_what_lies_behind_it_in_one_name() {
+    let (sshd, echo) = (Sshd::start(), Target::echo());
+    let config = sshd.login().path("gateway_config");
+    let rest = fs::read_to_string(sshd.ssh_config()).expect("a configuration");
+    let rest =
+        rest.replace(&format!("Host {HOST}"), "Host */*").replace("HostName 127.0.0.1\n", "\n");
+    // The user's name is read by a shell, as it stands.
+    let proxy = "ProxyCommand sh -c 'test $0 = gw/target && test $1 = CORPalice && exec nc 127.0.0.1 \
+                 $2' %n %r %p";
+    let rest = rest.replace("    HostName", "    #");
+    fs::write(
+        &config,
+        format!("{rest}    {proxy}\n    HostKeyAlias [127.0.0.1]:{}\n", sshd.port()),
+    )
+    .expect("a configuration");
+    for client in BOTH {
+        let port = free_port();
+        let mut command = client.command(&config);
+        let forward = format!("{port}:127.0.0.1:{}", echo.port());
+        command.args(["-v", "-L", &forward, "-l", "CORP\\alice", "gw/target"]);
+        let before = sshd.log().len();
+        let running = client.start(command);
+        // The server has no such user; what matters is that it was reached, by this name.
+        wait::until(&format!("{client:?} reaches it: {running:?}"), || {
+            sshd.log()[before..].contains("CORP\\\\alice")
+        });
+    }
+}
