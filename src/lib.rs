@@ -21,6 +21,7 @@
 //!
 //! ```text
 //! printable         text from outside, made safe to show
+//! file              files, read up to a bound and without waiting
 //! destination       a host and a port; target: that, or a socket's path
 //! target
 //! stream            sockets and other byte streams, and what the system offers for them
@@ -76,6 +77,7 @@ pub mod config;
 pub mod control;
 pub mod destination;
 pub mod dial;
+mod file;
 pub mod forward;
 pub mod guide;
 pub mod listen;

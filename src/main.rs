@@ -114,7 +114,7 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
                 }
                 Command::Check(command) => done(check::run(&command).await?),
                 Command::Explain(command) => done(explain::run(&command).await?),
-                Command::Pac(command) => done(pac::run(&command)?),
+                Command::Pac(command) => done(pac::run(&command).await?),
                 Command::Errand(errand) => done(errand.run()?),
                 Command::Demo(command) => done(demo_of(command, &readiness, drain.clone()).await?),
             }

@@ -1,6 +1,7 @@
 //! From a command line to what runs: what `ssh_config` says about the host is put together with the
 //! flags.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing::warn;
@@ -37,8 +38,7 @@ pub struct Assembled {
 /// `ssh` does not take the host or the options, the file of `--proxy-auth` cannot be used, or nothing
 /// is left to be done.
 pub async fn assemble(mut command: ProxyCommand) -> Result<Assembled, Error> {
-    let credentials = command.proxy_auth.as_deref().map(ProxyCredentials::read).transpose()?;
-    let credentials = credentials.map(Arc::new);
+    let credentials = read_credentials(command.proxy_auth.clone()).await?;
     let name: Arc<str> = command.server.to_string().into();
     let query = ServerOptions::query(name.clone(), &command.server, &command.ssh, command.sessions);
     let mut server = query.await?;
@@ -127,6 +127,17 @@ fn forwards(
     let listeners = once_each(proxies.chain(local.map(|forward| local_options(forward, bare))));
     let configured_remote = configured_remote.into_iter().filter(|forward| remote(forward, guard));
     (listeners, command.remote_forwards.into_iter().chain(configured_remote).collect())
+}
+
+/// Reads the file of `--proxy-auth`, away from whoever waits for signals.
+pub(super) async fn read_credentials(
+    file: Option<PathBuf>,
+) -> Result<Option<Arc<ProxyCredentials>>, Error> {
+    let Some(file) = file else { return Ok(None) };
+    match tokio::task::spawn_blocking(move || ProxyCredentials::read(&file)).await {
+        Ok(read) => Ok(Some(Arc::new(read?))),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 fn on_failure(exit: Switch) -> OnForwardFailure {

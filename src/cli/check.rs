@@ -62,7 +62,7 @@ impl CheckCommand {
 ///
 /// There is no file to check, or it has mistakes.
 pub async fn run(command: &CheckCommand) -> Result<(), FileError> {
-    let config = command.file.load()?;
+    let config = command.file.load().await?;
     let mistakes = ask_ssh(&config).await;
     configured::tell(&mistakes);
     if mistakes.iter().any(|mistake| mistake.severity == Severity::Error) {

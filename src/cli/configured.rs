@@ -54,13 +54,23 @@ impl ConfigFile {
         if default.exists() { Ok(default) } else { Err(FileError::Missing(default)) }
     }
 
-    /// Reads the file. What is wrong with it goes to standard error.
+    /// Reads the file, away from whoever waits for signals: a list may be long, and a file system slow.
+    /// What is wrong with it goes to standard error.
     ///
     /// # Errors
     ///
     /// There is no file, or it has mistakes.
-    pub fn load(&self) -> Result<Config, FileError> {
-        let loaded = Config::load(&self.path()?, None, &mut Bar::default());
+    ///
+    /// # Cancel safety
+    ///
+    /// The reading goes on in its thread, and nobody hears of it.
+    pub async fn load(&self) -> Result<Config, FileError> {
+        let path = self.path()?;
+        let load = move || Config::load(&path, None, &mut Bar::default());
+        let loaded = match tokio::task::spawn_blocking(load).await {
+            Ok(loaded) => loaded,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
         let told = match &loaded {
             Ok((_, warnings)) => warnings,
             Err(error) => &error.mistakes,

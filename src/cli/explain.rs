@@ -126,7 +126,7 @@ impl ExplainCommand {
 ///
 /// There is no configuration, it has mistakes, or it has no such listener.
 pub async fn run(command: &ExplainCommand) -> Result<(), FileError> {
-    let config = command.file.load()?;
+    let config = command.file.load().await?;
     let listener = listener(command, &config)?;
     for destination in &command.destinations {
         let explanation = explain(command, &config, &listener, destination).await;

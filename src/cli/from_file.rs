@@ -20,6 +20,7 @@ use crate::registry::Origin;
 use crate::relay::BacklogLimits;
 
 use super::args::Args;
+use super::assemble::read_credentials;
 use super::command::{Ground, default_listener, open_listeners, read, read_all};
 use super::configured::ConfigFile;
 use super::problem::Problem;
@@ -65,9 +66,8 @@ impl Following {
         command: FileCommand,
         asked: Arc<Notify>,
     ) -> anyhow::Result<(app::Options, Self)> {
-        let credentials = command.proxy_auth.as_deref().map(ProxyCredentials::read).transpose();
-        let credentials = credentials.map_err(app::Error::from)?.map(Arc::new);
-        let config = Arc::new(ConfigFile(Some(command.file.clone())).load()?);
+        let credentials = read_credentials(command.proxy_auth.clone()).await?;
+        let config = Arc::new(ConfigFile(Some(command.file.clone())).load().await?);
         let options = options(&command, credentials.as_ref(), &config).await?;
         let reloader = Reloader::start(config, asked);
         Ok((options, Self { command, credentials, reloader, handed: None }))

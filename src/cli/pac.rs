@@ -63,8 +63,8 @@ impl PacCommand {
 /// # Errors
 ///
 /// There is no configuration, it has mistakes, or no listener that a browser could be told of.
-pub fn run(command: &PacCommand) -> Result<(), FileError> {
-    let config = command.file.load()?;
+pub async fn run(command: &PacCommand) -> Result<(), FileError> {
+    let config = command.file.load().await?;
     let proxies = proxies(&config);
     if proxies.is_empty() {
         return Err(FileError::NoProxy);

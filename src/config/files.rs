@@ -1,11 +1,11 @@
 //! The files of a configuration: its own, and those that it names.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::file::{self, Besides};
 use crate::listen::ProxyCredentials;
 
 use super::fields::Text;
@@ -74,11 +74,8 @@ pub(super) fn text(path: &Path, report: &Report) -> Option<String> {
 
 /// The bytes of a file, one more than [`MAX_FILE`] at the most, and what others may do to it.
 fn read(path: &Path) -> io::Result<(Vec<u8>, Option<String>)> {
-    let file = File::open(path)?;
+    let file = file::open(path, Besides::Pipes)?;
     let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
     let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
     let others = if mode & 0o022 != 0 {
         Some(format!("may be written by others (mode {mode:04o})"))

@@ -1,7 +1,6 @@
 //! Who may use the proxy, where that is asked.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -9,6 +8,8 @@ use std::sync::Arc;
 
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
+
+use crate::file::{self, Besides};
 
 /// The users of a proxy and their passwords. Never printed.
 #[derive(PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl ProxyCredentials {
     pub fn read(path: &Path) -> Result<Self, CredentialsError> {
         let file_path = || path.to_path_buf();
         let read_error = |source| CredentialsError::Read { path: file_path(), source };
-        let file = File::open(path).map_err(read_error)?;
+        let file = file::open(path, Besides::Pipes).map_err(read_error)?;
         // Of the open file, not of the path: the file that is checked is the file that is read.
         let metadata = file.metadata().map_err(read_error)?;
         let mode = metadata.mode() & 0o7777;

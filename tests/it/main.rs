@@ -11,6 +11,7 @@ mod failures;
 mod front_doors;
 mod host_keys;
 mod hostile_server;
+mod interrupted;
 mod keeping_apart;
 mod layers;
 mod leaks;

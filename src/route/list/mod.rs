@@ -5,7 +5,6 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
@@ -15,6 +14,7 @@ use ipnet::IpNet;
 
 use super::addresses::AddressSet;
 use super::names::{NameMatch, NameSet};
+use crate::file::{self, Besides};
 
 pub use error::{InvalidEntry, ListError, Mistake, Mistakes};
 
@@ -58,16 +58,20 @@ impl List {
     /// Beside it come the lines that are no entries; they are left out.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read, or is none that can be a list: a regular one of 512 MiB at the most.
     pub fn load(
         path: &Path,
         name: &str,
         progress: &mut dyn Progress,
     ) -> Result<(Self, Mistakes), ListError> {
-        let file = File::open(path).map_err(ListError::Open)?;
-        let size = file.metadata().map_err(ListError::Open)?;
-        progress.start(name, size.is_file().then_some(size.len()));
-        Self::read(file, name, progress)
+        let file = file::open(path, Besides::Nothing).map_err(ListError::Open)?;
+        let size = file.metadata().map_err(ListError::Open)?.len();
+        if size > MAX_SIZE {
+            return Err(ListError::Open(file::too_large(MAX_SIZE)));
+        }
+        progress.start(name, Some(size));
+        // It may grow meanwhile.
+        Self::read(file.take(MAX_SIZE), name, progress)
     }
 
     /// Reads a list from anywhere, as [`List::load`]. The caller has told `progress` of its start.
@@ -123,3 +127,6 @@ impl List {
         self.addresses.find(address)
     }
 }
+
+/// More than that is no list, in bytes: twenty million names.
+const MAX_SIZE: u64 = 512 << 20;

@@ -1,6 +1,5 @@
 //! A private key in a file: whether it may be used, and what is in it.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::legacy_pem;
 use super::offer::Offer;
+use crate::file::{self, Besides};
 use crate::openssh::client_config::IdentityOrigin;
 
 /// What a file of `IdentityFile` has.
@@ -87,10 +87,7 @@ pub(super) fn load_public(path: &Path) -> Result<Offer, String> {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "does not exist".to_owned(),
         _ => format!("cannot be read: {error}"),
     };
-    let file = File::open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err("is not a file".to_owned());
-    }
+    let file = file::open(path, Besides::Nothing).map_err(unreadable)?;
     let mut text = String::new();
     file.take(MAX_SIZE as u64).read_to_string(&mut text).map_err(unreadable)?;
     Offer::parse(&text).ok_or_else(|| "has no public key or certificate in it".to_owned())
@@ -134,11 +131,8 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, Secret> {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Secret::Missing,
         _ => Secret::Unusable(format!("cannot be read: {error}")),
     };
-    let file = File::open(path).map_err(unusable)?;
+    let file = file::open(path, Besides::Nothing).map_err(unusable)?;
     let about = file.metadata().map_err(unusable)?;
-    if !about.is_file() {
-        return Err(Secret::Unusable("is not a file".to_owned()));
-    }
     let ours = about.uid() == rustix::process::getuid().as_raw();
     // The buffer never grows, so no copy of a secret is left behind.
     let mut text = Zeroizing::new(String::with_capacity(MAX_SIZE));

@@ -1,11 +1,12 @@
 //! Files of keys that no server may show (`RevokedHostKeys`).
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
+
+use crate::file::{self, Besides};
 
 /// Why such a file does not tell. Then no key is taken, as with `ssh`.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +46,7 @@ pub(super) fn find(
     keys: &[&KeyData],
 ) -> Result<Option<(PathBuf, usize)>, RevocationError> {
     for file in files {
-        let content = fs::read(file)
+        let content = file::read(file, MAX_FILE, Besides::Devices)
             .map_err(|source| RevocationError::Read { file: file.clone(), source })?;
         if content.starts_with(KRL_MAGIC) {
             return Err(RevocationError::BinaryList(file.clone()));
@@ -78,3 +79,6 @@ fn find_line(
 
 /// How a binary list begins (OpenSSH's `PROTOCOL.krl`).
 const KRL_MAGIC: &[u8] = b"SSHKRL\n\0";
+
+/// More than that is no list of keys that somebody keeps, in bytes.
+const MAX_FILE: u64 = 64 << 20;

@@ -4,7 +4,6 @@
 //! OpenSSH decides it. A host with a key on record has changed when it shows another one, of
 //! whatever type; that is why the recorded types are asked for first.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +11,8 @@ use std::sync::Arc;
 use russh::keys::ssh_key::known_hosts::Marker;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, PublicKey};
+
+use crate::file::{self, Besides};
 
 use line::Line;
 
@@ -22,6 +23,10 @@ mod add;
 mod line;
 mod locked;
 mod pattern;
+
+/// More than that is no list of keys that somebody keeps, in bytes.
+const MAX_FILE: u64 = 64 << 20;
+
 #[cfg(test)]
 mod tests;
 mod update;
@@ -182,7 +187,7 @@ impl KnownHosts {
     ) -> Result<Self, KnownHostsError> {
         let mut out = Self::default();
         for file in files {
-            match fs::read(file) {
+            match file::read(file, MAX_FILE, Besides::Devices) {
                 Ok(content) => out.push(file, &content),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => {

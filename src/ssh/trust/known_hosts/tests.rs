@@ -1,5 +1,6 @@
 //! The verdicts were held against OpenSSH 9.2 with the same files.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use proptest::prelude::*;

@@ -1,0 +1,120 @@
+//! Files that are read whole, up to a bound, and at which nothing is waited for.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+/// What else than a regular file may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Besides {
+    /// Nothing: it is read again and again, or is large.
+    Nothing,
+    /// A pipe that somebody writes to, as a shell's `<(…)` is one.
+    Pipes,
+    /// `/dev/null` and the like, where it is the way to say "none".
+    Devices,
+}
+
+/// Opens a file to read it. Nothing is waited for: a pipe that nobody writes to is at its end.
+///
+/// # Errors
+///
+/// It cannot be opened, or is not of a kind that may be read.
+pub(crate) fn open(path: &Path, besides: Besides) -> io::Result<File> {
+    let nonblocking = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = i32::try_from(nonblocking.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    let good = kind.is_file()
+        || match besides {
+            Besides::Nothing => false,
+            Besides::Pipes => kind.is_fifo(),
+            Besides::Devices => kind.is_char_device(),
+        };
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !good {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    // Whoever writes to a pipe may take a moment.
+    let blocking = fcntl_getfl(&file)? - OFlags::NONBLOCK;
+    fcntl_setfl(&file, blocking)?;
+    Ok(file)
+}
+
+/// Reads a whole file, which has no more than `most` bytes.
+///
+/// # Errors
+///
+/// As [`open`], or it cannot be read, or is longer.
+pub(crate) fn read(path: &Path, most: u64, besides: Besides) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path, besides)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(too_large(most));
+    }
+    Ok(bytes)
+}
+
+/// A file is longer than `most` bytes.
+pub(crate) fn too_large(most: u64) -> io::Error {
+    let text = format!("it is longer than {} MiB", most >> 20);
+    io::Error::new(io::ErrorKind::FileTooLarge, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    fn pipe(path: &Path) {
+        mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+    }
+
+    fn kind(result: io::Result<Vec<u8>>) -> io::ErrorKind {
+        result.expect_err("it cannot be read").kind()
+    }
+
+    #[test]
+    fn nothing_but_a_file_of_bounded_size_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("file"), "four").expect("written");
+        pipe(&path("pipe"));
+        for besides in [Besides::Nothing, Besides::Pipes, Besides::Devices] {
+            assert_eq!(read(&path("file"), 4, besides).expect("short enough"), b"four");
+            assert_eq!(kind(read(&path("file"), 3, besides)), io::ErrorKind::FileTooLarge);
+            assert_eq!(kind(read(folder.path(), 9, besides)), io::ErrorKind::IsADirectory);
+            assert_eq!(kind(read(&path("missing"), 9, besides)), io::ErrorKind::NotFound);
+        }
+        let zero = Path::new("/dev/zero");
+        assert_eq!(kind(read(zero, 9, Besides::Nothing)), io::ErrorKind::InvalidInput);
+        assert_eq!(kind(read(zero, 9, Besides::Devices)), io::ErrorKind::FileTooLarge);
+        assert_eq!(read(Path::new("/dev/null"), 9, Besides::Devices).expect("empty"), b"");
+        assert_eq!(kind(read(&path("pipe"), 9, Besides::Nothing)), io::ErrorKind::InvalidInput);
+        // Nobody writes to it: it would be waited for for ever.
+        assert_eq!(read(&path("pipe"), 9, Besides::Pipes).expect("at its end"), b"");
+    }
+
+    #[test]
+    fn a_pipe_is_read_to_its_end() {
+        use std::io::Write as _;
+        use std::os::fd::AsRawFd as _;
+        let (output, mut input) = io::pipe().expect("a pipe");
+        let path = format!("/dev/fd/{}", output.as_raw_fd());
+        let writer = thread::spawn(move || {
+            thread::sleep(std::time::Duration::from_millis(50));
+            input.write_all(b"late").expect("it is read");
+        });
+        let read = read(Path::new(&path), 9, Besides::Pipes).expect("a pipe");
+        assert_eq!(read, b"late");
+        writer.join().expect("no panic");
+    }
+}
