@@ -9,7 +9,7 @@ use tracing::{Instrument, debug, debug_span, info};
 use super::{Error, OnForwardFailure};
 use crate::forward::{RemoteForward, RemoteTo};
 use crate::listen::connect::Outbound;
-use crate::listen::{ProxyHandler, RemoteHandler};
+use crate::listen::{Failures, ProxyHandler, RemoteHandler};
 use crate::pool::Pool;
 use crate::printable::{Lines, printable};
 use crate::registry::{Place, Registered};
@@ -77,7 +77,9 @@ impl Remote {
         let Service { name, place, connect, proxy, connections, stop } = service;
         let name = name.unwrap_or_else(|| self.forward.listen.to_string().into());
         let handler = match self.forward.to {
-            RemoteTo::Fixed(target) => RemoteHandler::Fixed { target, connect },
+            RemoteTo::Fixed(target) => {
+                RemoteHandler::Fixed { target, connect, failures: Failures::default() }
+            }
             RemoteTo::Proxy => RemoteHandler::Proxy { handler: proxy, relayer: connect.relayer },
         };
         let stopping = stop.clone();

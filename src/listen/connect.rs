@@ -111,7 +111,7 @@ pub(super) async fn dial<R: Connect>(
     match &result {
         Ok(Connected { way, .. }) => debug!(%protocol, %target, %way, "connected"),
         Err(DialFailure { error, way }) => {
-            debug!(%protocol, %target, %way, error = in_a_line(error), "not connected");
+            debug!(%protocol, %target, %way, blame = %error.blame(), error = in_a_line(error), "not connected");
         }
     }
     result

@@ -2,28 +2,37 @@
 
 use std::sync::Arc;
 
+use super::brake::{Brake, BySource, Checker};
 use super::connect::{self, Connect, Outbound};
 use super::proxy_auth::ProxyCredentials;
 use super::tunnel::Tunnel;
 use crate::destination::Destination;
 use crate::dial::{Connected, DialFailure};
-use crate::request::Request;
+use crate::request::{Request, Source};
 
 /// The way on from a proxy, and who may take it.
 #[derive(Debug)]
 pub(crate) struct ProxyContext<R = Outbound> {
     connect: R,
     credentials: Option<Arc<ProxyCredentials>>,
+    brakes: BySource<Brake>,
 }
 
 impl<R: Connect> ProxyContext<R> {
     /// With `credentials`, only those users are served.
     pub(crate) fn new(connect: R, credentials: Option<Arc<ProxyCredentials>>) -> Self {
-        Self { connect, credentials }
+        Self { connect, credentials, brakes: BySource::default() }
     }
 
-    pub(crate) fn credentials(&self) -> Option<&ProxyCredentials> {
-        self.credentials.as_deref()
+    /// Whether clients have to know a password.
+    pub(crate) fn asks_for_a_password(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    /// Whoever checks the password of a client from there, where one is asked for.
+    pub(crate) fn checker(&self, source: Source) -> Option<Checker<'_>> {
+        let credentials = self.credentials.as_deref()?;
+        Some(Checker::new(credentials, &self.brakes, source))
     }
 
     /// Dials, with one line in the log for what came of it.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::debug;
 
+use super::brake::Failures;
 use super::connect::{self, Connect, Outbound};
 use super::handler::{Accepted, Handler};
 use crate::request::{Protocol, Request};
@@ -18,12 +19,13 @@ use crate::target::Target;
 pub struct ForwardHandler<R = Outbound> {
     connect: R,
     target: Target,
+    failures: Failures,
 }
 
 impl<R: Connect> ForwardHandler<R> {
     /// A door that leads to `target` over `road`.
     pub fn new(connect: R, target: Target) -> Self {
-        Self { connect, target }
+        Self { connect, target, failures: Failures::default() }
     }
 
     /// Where it leads to.
@@ -46,8 +48,7 @@ impl<R: Connect> ForwardHandler<R> {
         match dialled {
             Ok(connected) => self.connect.relay(stream, Bytes::new(), connected.channel).await,
             Err(failure) => {
-                let (listener, target) = (&request.listener, &self.target);
-                info!("{listener} to {target}: {}", connect::in_a_line(&failure));
+                self.failures.note(&request, &failure);
                 stream.reset();
             }
         }

@@ -9,11 +9,13 @@
 //! - [`address`]: what the user writes after `-D`; [`listener`]: the socket and its accept loop.
 //! - [`door`]: what a listener hands its clients to. [`proxy_handler`]: one client of the proxy, from its
 //!   first byte to the relay. [`forward_handler`]: one client of a forward, whose target is fixed.
+//! - `brake`: what one source does again and again.
 //! - `greeting`: how long a client may take to say what it wants, and how many may be at it.
 //! - `socks4`, `socks5`, `http`: the protocols; each has one total mapping of
 //!   [`DialError`](crate::dial::DialError).
 //! - [`road`]: what lies behind a door, as the door sees it.
 
+mod brake;
 pub mod connect;
 mod context;
 mod detect;
@@ -35,6 +37,7 @@ pub mod stream;
 mod testing;
 mod tunnel;
 
+pub use brake::Failures;
 pub use forward_handler::ForwardHandler;
 pub use greeting::GreetingLimits;
 pub use handler::{Accepted, Handler};

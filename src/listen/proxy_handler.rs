@@ -16,6 +16,7 @@ use super::linger::linger;
 use super::proxy_auth::ProxyCredentials;
 use super::socks::{self, SocksError};
 use super::stream::ClientStream;
+use crate::request::Source;
 
 /// Where clients come in: every protocol on one socket. One handler serves any number of listeners.
 #[derive(Debug)]
@@ -49,9 +50,10 @@ impl<R: Connect> ProxyHandler<R> {
 
     /// The protocols that are spoken, as they are printed at start. SOCKS4 cannot carry a password.
     pub fn protocols(&self) -> &'static str {
-        match self.context.credentials() {
-            None => "socks4 socks4a socks5 http",
-            Some(_) => "socks5 http",
+        if self.context.asks_for_a_password() {
+            "socks5 http"
+        } else {
+            "socks4 socks4a socks5 http"
         }
     }
 
@@ -61,7 +63,7 @@ impl<R: Connect> ProxyHandler<R> {
         let (slot, mut expiry) = self.greetings.enter();
         let greeted = tokio::select! {
             biased;
-            greeted = self.greet(&mut client) => greeted,
+            greeted = self.greet(&mut client, source) => greeted,
             reason = expiry.wait() => {
                 debug!(%reason, "greeting ended");
                 return;
@@ -92,7 +94,7 @@ impl<R: Connect> ProxyHandler<R> {
 
     /// Reads what the client wants, up to the first byte of an HTTP request. A refusal has been
     /// written when this returns.
-    async fn greet(&self, client: &mut BufReader<ClientStream>) -> Greeted {
+    async fn greet(&self, client: &mut BufReader<ClientStream>, source: Source) -> Greeted {
         let version = match detect(client).await {
             Ok(Detected::Socks4) => socks::Version::Four,
             Ok(Detected::Socks5) => socks::Version::Five,
@@ -103,7 +105,7 @@ impl<R: Connect> ProxyHandler<R> {
             }
             Ok(Detected::Nothing) | Err(_) => return Greeted::Over,
         };
-        match version.greet(client, self.context.credentials()).await {
+        match version.greet(client, self.context.checker(source).as_ref()).await {
             Ok(greeting) => Greeted::Socks(greeting),
             Err(error) => {
                 debug!(?version, %error, "no request");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
+use super::brake::Failures;
 use super::connect::{self, Connect, Outbound};
 use super::handler::{Accepted, Handler};
 use super::proxy_handler::ProxyHandler;
@@ -24,6 +24,8 @@ pub enum RemoteHandler {
         target: Target,
         /// The way there.
         connect: Outbound,
+        /// What is told of those that come to nothing.
+        failures: Failures,
     },
     /// They find a proxy, and say themselves where they want to go.
     Proxy {
@@ -45,10 +47,10 @@ impl RemoteHandler {
     ) {
         let source = forwarded.origin().map_or(Source::Unix, Source::Tcp);
         match self {
-            Self::Fixed { target, connect } => {
+            Self::Fixed { failures, target, connect } => {
                 let protocol = Protocol::Forward;
                 let request = Request { listener, protocol, source, user: None, target };
-                lead(&connect, request, forwarded).await;
+                lead(&connect, &failures, request, forwarded).await;
             }
             Self::Proxy { handler, relayer } => {
                 let stream = ClientStream::Channel(relayer.pipe(forwarded.accept().await));
@@ -60,15 +62,14 @@ impl RemoteHandler {
 
 /// Dials the target first: until the connection is taken, nothing arrives on it that somebody would
 /// have to keep, and the server tells its client of a failure by closing at once.
-async fn lead(connect: &Outbound, request: Request, forwarded: Forwarded) {
+async fn lead(connect: &Outbound, failures: &Failures, request: Request, forwarded: Forwarded) {
     match connect::dial(connect, &request).await {
         Ok(connected) => {
             let client = ClientStream::Channel(connect.relayer.pipe(forwarded.accept().await));
             connect.relay(client, Bytes::new(), connected.channel).await;
         }
         Err(failure) => {
-            let Request { listener, target, .. } = &request;
-            info!("{listener} to {target}: {}", connect::in_a_line(&failure));
+            failures.note(&request, &failure);
             forwarded.refuse(failure.error.verdict().ssh).await;
         }
     }

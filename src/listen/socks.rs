@@ -7,10 +7,10 @@ use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tracing::debug;
 
+use super::brake::Checker;
 use super::connect::Connect;
 use super::context::ProxyContext;
 use super::linger::linger;
-use super::proxy_auth::ProxyCredentials;
 use super::stream::ClientStream;
 use super::tunnel::Tunnel;
 use super::{socks4, socks5};
@@ -51,11 +51,11 @@ impl Version {
     pub(crate) async fn greet(
         self,
         client: &mut BufReader<ClientStream>,
-        credentials: Option<&ProxyCredentials>,
+        checker: Option<&Checker<'_>>,
     ) -> Result<Greeting, SocksError> {
         match self {
             Self::Four => {
-                let service = match credentials {
+                let service = match checker {
                     None => socks4::Service::Open,
                     Some(_) => socks4::Service::NeedsPassword,
                 };
@@ -64,7 +64,7 @@ impl Version {
                 Ok(Greeting { version: self, protocol, user: None, destination })
             }
             Self::Five => {
-                let accepted = socks5::accept(client, credentials).await?;
+                let accepted = socks5::accept(client, checker).await?;
                 let socks5::Accepted { user, destination } = accepted;
                 Ok(Greeting { version: self, protocol: Protocol::Socks5, user, destination })
             }

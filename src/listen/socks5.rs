@@ -14,7 +14,7 @@ use fast_socks5::util::target_addr::{AddrError, TargetAddr, read_address};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-use super::proxy_auth::ProxyCredentials;
+use super::brake::Checker;
 use crate::destination::{Destination, Host, InvalidDestination};
 use crate::dial::DialError;
 
@@ -47,17 +47,17 @@ pub(crate) enum Socks5Error {
 /// Negotiates and reads a request. A refused one has been answered when this returns.
 pub(crate) async fn accept<S>(
     stream: &mut S,
-    credentials: Option<&ProxyCredentials>,
+    checker: Option<&Checker<'_>>,
 ) -> Result<Accepted, Socks5Error>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
-    let user = match credentials {
+    let user = match checker {
         None => {
             negotiated(Socks5ServerProtocol::accept_no_auth(&mut *stream).await)?;
             None
         }
-        Some(credentials) => Some(authenticate(stream, credentials).await?),
+        Some(checker) => Some(authenticate(stream, checker).await?),
     };
     let result = read_request(stream).await;
     if let Err(error) = &result
@@ -90,17 +90,14 @@ impl Socks5Error {
 }
 
 /// Reads and checks the name and the password of RFC 1929.
-async fn authenticate<S>(
-    stream: &mut S,
-    credentials: &ProxyCredentials,
-) -> Result<Arc<str>, Socks5Error>
+async fn authenticate<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<str>, Socks5Error>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
     let protocol = Socks5ServerProtocol::start(&mut *stream);
     negotiated(protocol.negotiate_auth(&[PasswordAuthentication]).await)?;
-    let checked = check_password(stream, credentials).await;
-    let status = match &checked {
+    let user = check_password(stream, checker).await;
+    let status = match &user {
         Ok(_) => Some(AUTHENTICATED),
         // The library would close without a word on an empty or malformed name or password.
         Err(Socks5Error::Authentication) => Some(DENIED),
@@ -109,13 +106,10 @@ where
     if let Some(status) = status {
         stream.write_all(&status).await?;
     }
-    checked
+    user
 }
 
-async fn check_password<S>(
-    stream: &mut S,
-    credentials: &ProxyCredentials,
-) -> Result<Arc<str>, Socks5Error>
+async fn check_password<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<str>, Socks5Error>
 where
     S: AsyncBufRead + Unpin,
 {
@@ -128,7 +122,7 @@ where
     let method = AuthMethod::new(PasswordAuthentication, &mut *stream);
     let (name, password, _) = negotiated(method.read_username_password().await)?;
     let (name, password) = (Zeroizing::new(name), Zeroizing::new(password));
-    credentials.verify(name.as_bytes(), password.as_bytes()).ok_or(Socks5Error::Authentication)
+    checker.verify(name.as_bytes(), password.as_bytes()).await.ok_or(Socks5Error::Authentication)
 }
 
 /// What the library's errors mean here.

@@ -203,7 +203,9 @@ impl<C: Client> Drain<'_, C> {
         let room = self.backlog.weight() < LARGE;
         let into = room.then_some(&mut self.backlog);
         if let Err(error) = ready!(spill.poll(cx, into)) {
-            self.give_up(&format!("cannot spill to a temporary file: {error}"));
+            let directory = spill.directory();
+            let why = format!("the temporary file in {directory} cannot be used: {error}");
+            self.give_up(&why);
             cx.waker().wake_by_ref();
         } else if spill.is_empty() {
             self.spill = None;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,12 +13,15 @@ use rustix::fs::{FallocateFlags, fallocate};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::backlog::Backlog;
+use crate::printable::{Lines, printable};
 
 /// First in, first out, through a file. The file system is used outside the runtime's threads, one
 /// call at a time.
 #[derive(Debug)]
 pub(super) struct Spill {
     file: Arc<File>,
+    /// Where it is, in words.
+    directory: String,
     /// What is in the file and has not been read back lies between these two.
     start: u64,
     end: u64,
@@ -42,13 +46,14 @@ enum Done {
 impl Spill {
     /// Makes a file in the directory that `TMPDIR` names, or in `/var/tmp`: `/tmp` is often memory.
     pub(super) fn new() -> io::Result<Self> {
-        let file = match std::env::var_os("TMPDIR") {
-            Some(directory) => tempfile::tempfile_in(directory),
-            None => tempfile::tempfile_in("/var/tmp").or_else(|_| tempfile::tempfile()),
+        let (file, directory) = match std::env::var_os("TMPDIR").filter(|named| !named.is_empty()) {
+            Some(named) => file_in(PathBuf::from(named))?,
+            None => file_in("/var/tmp".into()).or_else(|_| file_in(std::env::temp_dir()))?,
         };
-        let file = Arc::new(file?);
+        let file = Arc::new(file);
         Ok(Self {
             file,
+            directory,
             start: 0,
             end: 0,
             freed: 0,
@@ -57,6 +62,11 @@ impl Spill {
             job: None,
             writing: (0, 0),
         })
+    }
+
+    /// Where the file is, in words.
+    pub(super) fn directory(&self) -> &str {
+        &self.directory
     }
 
     /// Adds a piece at the end.
@@ -171,6 +181,20 @@ impl Spill {
     }
 }
 
+/// A file without a name in a directory, and the directory in words. An error names it, too.
+fn file_in(directory: PathBuf) -> io::Result<(File, String)> {
+    let named = printable(&directory.to_string_lossy(), MAX_PATH, Lines::One);
+    match tempfile::tempfile_in(directory) {
+        Ok(file) => Ok((file, named)),
+        Err(error) => {
+            let what = format!("no temporary file can be made in {named}: {error}");
+            Err(io::Error::new(error.kind(), what))
+        }
+    }
+}
+
+/// Characters of a path that are shown.
+const MAX_PATH: usize = 300;
 /// How much is written and read back at a time, in bytes.
 const CHUNK: usize = 1 << 20;
 
@@ -179,6 +203,12 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
+
+    #[test]
+    fn a_directory_that_takes_no_file_is_named() {
+        let error = file_in("/nowhere/at/all".into()).expect_err("it is not there");
+        assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+    }
 
     async fn settle(spill: &mut Spill) {
         poll_fn(|cx| spill.poll(cx, None)).await.expect("a file");

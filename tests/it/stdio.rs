@@ -11,7 +11,7 @@ use crate::support::resolver::Resolver;
 use crate::support::socks::{Answer, Protocol};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
-use crate::support::{command, free_port};
+use crate::support::{command, free_port, wait};
 
 /// The program, its standard input and output connected to the target.
 fn connecting(sshd: &Sshd, target: &str) -> Command {
@@ -52,6 +52,22 @@ fn the_target_s_end_comes_before_ours() {
     drop(input);
     assert_eq!(sums.recv().expect("it came"), Content::of(LENGTH).sum());
     assert_eq!(child.wait().expect("the program ends").code(), Some(0));
+}
+
+/// As `yes | ssh -W … | head -c 5`: nobody reads any more, and so nothing is left to be done.
+#[test]
+#[ignore = "needs sshd"]
+fn it_ends_when_nobody_reads_what_it_writes() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let mut command = connecting(&sshd, &format!("127.0.0.1:{}", target.port()));
+    let mut child = command.spawn().expect("the program under test");
+    let mut input = child.stdin.take().expect("a pipe");
+    let sending = thread::spawn(move || while input.write_all(b"y\n").is_ok() {});
+    let mut output = child.stdout.take().expect("a pipe");
+    output.read_exact(&mut [0; 5]).expect("it comes back");
+    drop(output);
+    wait::until("it ends", || child.try_wait().expect("a child").is_some());
+    sending.join().expect("no panic");
 }
 
 #[test]

@@ -145,7 +145,7 @@ impl<R: Connect> Exchange<R> {
         if let Form::Local(path) = &form {
             return self.local(&request, path).map(|page| page.map(Either::Right));
         }
-        let user = self.authenticate(request.headers())?;
+        let user = self.authenticate(request.headers()).await?;
         let (protocol, destination, path) = match form {
             Form::Connect(target) => (Protocol::HttpConnect, form::connect(&target)?, None),
             Form::Absolute { scheme, authority, path } => {
@@ -181,7 +181,7 @@ impl<R: Connect> Exchange<R> {
         let asked = Local::of(request.method(), path, request.headers(), self.origin.local);
         let (page, reached) = asked.ok_or(Failure::NotForAProxy)?;
         let access =
-            if self.context.credentials().is_some() { Access::Password } else { Access::Open };
+            if self.context.asks_for_a_password() { Access::Password } else { Access::Open };
         // The rules name hosts: they are not for those who may not use them.
         let pac = match access {
             Access::Open => self.context.pac(&reached),
@@ -194,14 +194,15 @@ impl<R: Connect> Exchange<R> {
     }
 
     /// Checks the Basic credentials of RFC 7617, where the door asks for them.
-    fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Failure> {
-        let Some(credentials) = self.context.credentials() else { return Ok(None) };
-        let pair = headers.get(PROXY_AUTHORIZATION).and_then(|value| basic(value.as_bytes()));
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Failure> {
+        let Some(checker) = self.context.checker(self.origin.source) else { return Ok(None) };
+        // The first request of a client comes without: it has guessed nothing.
+        let field = headers.get(PROXY_AUTHORIZATION).ok_or(Failure::AuthenticationRequired)?;
         // No pair at all is compared like a wrong one.
-        let pair = pair.unwrap_or_default();
+        let pair = basic(field.as_bytes()).unwrap_or_default();
         let colon = pair.iter().position(|&byte| byte == b':').unwrap_or(pair.len());
         let (name, password) = (&pair[..colon], pair.get(colon + 1..).unwrap_or_default());
-        let user = credentials.verify(name, password);
+        let user = checker.verify(name, password).await;
         user.map(Some).ok_or(Failure::AuthenticationRequired)
     }
 

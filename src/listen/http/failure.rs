@@ -39,6 +39,8 @@ pub(crate) enum Failure {
 pub(crate) enum Fault {
     #[error("the connection ended before a response came")]
     Closed,
+    #[error("the SSH session that carried the request was lost before a response came")]
+    Cut,
     #[error("{0}")]
     Answer(#[from] BadAnswer),
     #[error("the response is not written as HTTP/1.1 has it")]
@@ -146,7 +148,15 @@ impl Failure {
 
     /// The SSH server, where it is the one to speak to (RFC 9209 section 2.1.2).
     fn next_hop(&self) -> Option<&str> {
-        let Self::Dial { failure, .. } = self else { return None };
+        let failure = match self {
+            Self::Dial { failure, .. } => failure,
+            Self::Upstream { fault: Fault::Cut, way, .. } => return way.server(),
+            Self::Upstream { .. }
+            | Self::NotForAProxy
+            | Self::BadRequest(_)
+            | Self::AuthenticationRequired
+            | Self::Malformed(_) => return None,
+        };
         match &failure.error {
             DialError::Prohibited { server } | DialError::NoAnswer { server } => Some(server),
             DialError::NoSession { servers } => match servers.as_slice() {
@@ -173,7 +183,7 @@ impl Fault {
     fn kind(self) -> &'static str {
         match self {
             // Closed before any part of a response came.
-            Self::Closed => "connection_terminated",
+            Self::Closed | Self::Cut => "connection_terminated",
             // The protocol error that no other type names.
             Self::Protocol | Self::Upgrade => "http_protocol_error",
             Self::Answer(answer) => match answer {

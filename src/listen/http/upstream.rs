@@ -3,8 +3,10 @@
 //! One is kept for each client connection, and used again while the destination stays the same. It
 //! runs inside the client's own task: it cannot outlive the client.
 
+use std::error::Error as _;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
@@ -138,6 +140,7 @@ impl Upstream {
         }
         let fault = match link.take_fault() {
             Some(answer) => Fault::Answer(answer),
+            None if is_cut(error) && way.server().is_some() => Fault::Cut,
             None if error.is_parse() => Fault::Protocol,
             None => Fault::Closed,
         };
@@ -182,6 +185,12 @@ impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream").finish_non_exhaustive()
     }
+}
+
+/// Whether the connection was cut. A web server's own reset reaches us as an end, through the SSH server.
+fn is_cut(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
 }
 
 /// A copy of a request that may be sent twice.

@@ -3,7 +3,10 @@ use tokio::io::{BufReader, duplex};
 
 use super::*;
 use crate::dial::MissingSession;
+use crate::listen::brake::BySource;
+use crate::listen::proxy_auth::ProxyCredentials;
 use crate::listen::testing::credentials;
+use crate::request::Source;
 
 /// What `accept` makes of the bytes when the client then waits, what it answered, and what it left.
 async fn accept_all(
@@ -14,7 +17,9 @@ async fn accept_all(
     client.write_all(bytes).await.expect("room");
     client.shutdown().await.expect("open");
     let mut server = BufReader::new(server);
-    let result = accept(&mut server, credentials).await;
+    let brakes = BySource::default();
+    let checker = credentials.map(|known| Checker::new(known, &brakes, Source::Unix));
+    let result = accept(&mut server, checker.as_ref()).await;
     let mut left = Vec::new();
     server.read_to_end(&mut left).await.expect("in memory");
     drop(server);
@@ -52,7 +57,7 @@ async fn every_address_type_with_data_behind() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_byte_at_a_time() {
     let credentials = credentials();
     let (client, server) = duplex(1);
@@ -65,14 +70,16 @@ async fn one_byte_at_a_time() {
         answer
     };
     let mut server = BufReader::new(server);
-    let (result, (), answer) = tokio::join!(accept(&mut server, Some(&credentials)), send, receive);
+    let brakes = BySource::default();
+    let checker = Checker::new(&credentials, &brakes, Source::Unix);
+    let (result, (), answer) = tokio::join!(accept(&mut server, Some(&checker)), send, receive);
     let accepted = result.expect("good");
     assert_eq!(accepted.user.as_deref(), Some("ada"));
     assert_eq!(accepted.destination.to_string(), "example.com:443");
     assert_eq!(answer, [5, 2, 1, 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn methods() {
     let credentials = credentials();
     // No method, only ones that are not spoken here, or not the one that is asked for.
@@ -94,7 +101,7 @@ async fn methods() {
     assert_eq!(answer, [5, 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_wrong_password_is_answered_and_nothing_else_is_read_as_one() {
     let credentials = credentials();
     for (what, words) in [
@@ -147,7 +154,7 @@ async fn what_is_refused_is_told() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_gets_no_answer() {
     for request in [V4.to_vec(), name(b"example.com", 443)] {
         for length in 0..request.len() {

@@ -32,6 +32,7 @@ pub(crate) struct CommandEnd {
 
 #[derive(Debug, Default)]
 struct EndFacts {
+    /// None as well where it had to be ended.
     status: Option<ExitStatus>,
     last_line: String,
 }
@@ -84,9 +85,18 @@ async fn look_after(
     end: CommandEnd,
 ) {
     let mut telling = tokio::spawn(tell_errors(errors, end.clone()));
+    let mut is_ours = false;
     let status = tokio::select! {
         status = child.wait() => status,
-        () = stop.cancelled() => terminate(&mut child).await,
+        () = stop.cancelled() => {
+            // It may be about to end by itself: then that is what is told, and not our signal.
+            if let Ok(status) = timeout(OWN_END, child.wait()).await {
+                status
+            } else {
+                is_ours = true;
+                terminate(&mut child).await
+            }
+        }
     };
     // What it started may live on and keep the pipe open.
     if timeout(LAST_WORDS, &mut telling).await.is_err() {
@@ -95,7 +105,7 @@ async fn look_after(
     match status {
         Ok(status) => {
             debug!(%status, "the proxy command is over");
-            end.lock().status = Some(status);
+            end.lock().status = Some(status).filter(|_| !is_ours);
         }
         Err(error) => debug!(%error, "the proxy command is lost"),
     }
@@ -180,6 +190,8 @@ impl AsyncWrite for ProxyCommand {
     }
 }
 
+/// How long a program whose pipes are closed may take to end by itself.
+const OWN_END: Duration = Duration::from_millis(250);
 /// How long the last words of a program are waited for.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How long a program may take to end when it is asked to.
@@ -191,8 +203,6 @@ const MAX_LINE: usize = 512;
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::ExitStatusExt;
-
     use tokio::io::AsyncWriteExt;
 
     use super::*;
@@ -226,6 +236,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_program_that_closes_its_output_first_is_told_with_its_own_end() {
+        let script = "sh -c 'exec >&-; sleep 0.1; echo no way >&2; exit 7'";
+        let (mut command, end) = ProxyCommand::start(script).expect("a shell");
+        let closed = command.read_to_end(&mut Vec::new()).await.expect("an end");
+        assert_eq!(closed, 0);
+        drop(command);
+        let (status, said) = timeout(Duration::from_secs(30), async {
+            loop {
+                if let Some(told) = end.told().await {
+                    return told;
+                }
+            }
+        })
+        .await
+        .expect("it ends");
+        assert_eq!((status.and_then(|status| status.code()), said.as_str()), (Some(7), "no way"));
+    }
+
+    #[tokio::test]
     async fn a_program_that_is_let_go_ends_with_what_it_started() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("pid");
@@ -244,10 +273,7 @@ mod tests {
         drop(command);
         let told = tokio::time::timeout(Duration::from_secs(20), end.over.cancelled()).await;
         told.expect("it is over");
-        let status = end.lock().status.expect("it was waited for");
-        // Under nohup the signal is ignored, by the program as well, and it has to be killed.
-        let signals = [Signal::HUP, Signal::KILL].map(|signal| Some(signal.as_raw()));
-        assert!(signals.contains(&status.signal()), "{status:?}");
+        assert_eq!(end.lock().status, None, "our own signal is nobody's news");
         let lives = || {
             let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             !state.is_empty() && !state.contains(") Z ")

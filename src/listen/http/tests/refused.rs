@@ -242,3 +242,17 @@ async fn responses_that_cannot_be_passed_on() {
         assert!(body.contains("example.com:80"), "{response}: {body}");
     }
 }
+
+/// The web server has done nothing wrong.
+#[tokio::test]
+async fn content_that_the_client_wrote_badly() {
+    for content in ["ZZ\r\nhello\r\n0\r\n\r\n", "5\r\nhello world\r\n0\r\n\r\n", "-1\r\n\r\n"] {
+        let house = House::new(Outcome::Connect).await;
+        let head = "POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let answer = house.ask(format!("{head}{content}").as_bytes()).await;
+        let answer = String::from_utf8(answer).expect("ASCII");
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{content}: {answer}");
+        assert!(answer.contains("error=http_request_error"), "{content}: {answer}");
+        assert!(!answer.contains("502"), "{content}: {answer}");
+    }
+}
