@@ -158,6 +158,13 @@ impl Reader {
         }
     }
 
+    /// Nothing more is wanted of it, and it weighs nothing any more on its session.
+    pub(crate) fn over(&self) {
+        if let CarrierReader::Ssh(reader) = &self.carrier {
+            reader.lease().over();
+        }
+    }
+
     /// Whether the client keeps up with what arrives for it.
     pub(crate) fn set_pace(&self, pace: Pace) {
         if let CarrierReader::Ssh(reader) = &self.carrier {

@@ -1,8 +1,9 @@
 //! Bytes both ways between a client and a channel, and how it ended.
 //!
 //! Two pumps, one for each direction, run in the connection's own task. The promises about ends are
-//! kept here and nowhere else: half-close both ways, a cut is a reset, and the channel is let go
-//! only when the server has closed it (a channel that we close first costs its session memory).
+//! kept here and nowhere else: half-close both ways, a cut is a reset, the client's socket goes when
+//! both sides are done, and the channel when the server has closed it or a moment has passed (a
+//! channel that we close first costs its session memory).
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -163,8 +164,10 @@ impl From<Ended> for Outcome {
 
 /// What is left to do once the pumps have stopped.
 enum Closing {
-    /// Nothing: both directions are over.
+    /// Nothing: both directions are over, and the server has closed the channel.
     Done,
+    /// Both directions are over, and the server has not closed the channel.
+    Unclosed,
     /// The channel is closed, while the client may still have something to say.
     ClientStillSends,
     Cut,
@@ -176,6 +179,11 @@ impl Closing {
     async fn finish<C: Client>(self, client: C, reader: &mut Reader) -> Ended {
         match self {
             Self::Done => Ended::Clean,
+            Self::Unclosed => {
+                drop(client);
+                part(reader).await;
+                Ended::Clean
+            }
             Self::ClientStillSends => {
                 discard(&client).await;
                 Ended::Clean
@@ -183,8 +191,9 @@ impl Closing {
             // Unless the client has been told of a clean end, letting go is a reset.
             Self::Cut => Ended::Cut,
             Self::ClientGone => {
+                drop(client);
                 // Where the far side has heard our EOF it is about to close by itself.
-                let _ = timeout(GRACE, closed(reader)).await;
+                part(reader).await;
                 Ended::ClientGone
             }
             Self::NoRoom => Ended::NoRoom,
@@ -218,9 +227,14 @@ async fn until_closed(
     if sent == Some(Sent::ClientGone) {
         return Closing::ClientGone;
     }
-    // Both sides are done. Whether the server still confirms it is of no interest to the client.
-    let _ = timeout(CLOSE_WAIT, closed(reader)).await;
-    Closing::Done
+    Closing::Unclosed
+}
+
+/// Gives the server a moment to close a channel of which nobody wants anything any more. OpenSSH does
+/// after both EOFs; others (asyncssh) wait for us to do it.
+async fn part(reader: &mut Reader) {
+    reader.over();
+    let _ = timeout(GRACE, closed(reader)).await;
 }
 
 /// Waits for the server's CLOSE and drops what comes before it. `None` is a cut.
@@ -244,9 +258,7 @@ async fn discard<C: Client>(client: &C) {
     .await;
 }
 
-/// How long the server may take to close a channel after both EOFs.
-const CLOSE_WAIT: Duration = Duration::from_secs(30);
-/// How long a channel whose client has gone may take to be closed by the server.
-const GRACE: Duration = Duration::from_millis(500);
+/// How long the server may take to close a channel after both EOFs, or one whose client has gone.
+const GRACE: Duration = Duration::from_secs(1);
 /// How long a client may take to close after the channel is closed.
 const LINGER: Duration = Duration::from_secs(2);

@@ -49,6 +49,27 @@ async fn the_target_ends_first() {
     assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
 }
 
+/// asyncssh sends its EOF and waits for our CLOSE.
+#[tokio::test]
+async fn a_server_that_waits_for_our_close_holds_nothing_up() {
+    for first in ["target", "client"] {
+        let (session, mut line) = line().await;
+        if first == "client" {
+            line.client.shutdown().await.expect("half-closed");
+        }
+        line.far.eof().await;
+        let (_, ended) = read_all(&mut line.client).await;
+        ended.expect("a clean end");
+        line.client.shutdown().await.expect("half-closed");
+        assert_eq!(receive(&mut line.far).await, (Vec::new(), Some(Incoming::Eof)), "{first}");
+        soon(line.client.gone()).await;
+        assert_eq!(session.channels(), 0, "it weighs nothing any more");
+        assert_eq!(soon(line.far.recv()).await, Some(Incoming::Close), "{first}");
+        assert_eq!(line.ended().await, Ended::Clean);
+        assert_eq!(session.closed_by_us(), 1);
+    }
+}
+
 #[tokio::test]
 async fn what_came_with_the_request_is_sent_first() {
     let mut session = TestSession::start().await;

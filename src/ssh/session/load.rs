@@ -48,7 +48,7 @@ struct Mark {
     twice: AtomicBool,
 }
 
-/// One channel's share of its session's load, until it is dropped.
+/// One channel's share of its session's load, until it is over or dropped.
 #[derive(Debug)]
 pub(crate) struct Lease {
     load: Arc<Load>,
@@ -60,6 +60,7 @@ pub(crate) struct Lease {
     held: AtomicBool,
     kind: OpenKind,
     confirmed: AtomicBool,
+    over: AtomicBool,
     closed_by_server: AtomicBool,
 }
 
@@ -163,6 +164,7 @@ impl Load {
             held: AtomicBool::new(false),
             kind,
             confirmed: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             closed_by_server: AtomicBool::new(false),
         }
     }
@@ -271,6 +273,22 @@ impl Lease {
         self.load.channels() <= 1 && self.load.listeners.load(Relaxed) == 0
     }
 
+    /// Takes the channel's share back. What it carries from now on is not expected to be anything.
+    pub(crate) fn over(&self) {
+        if self.over.swap(true, Relaxed) {
+            return;
+        }
+        self.confirmed();
+        self.set_pace(Pace::Kept);
+        self.set_held(false);
+        let beat = self.load.beat.load(Relaxed);
+        self.load.active.leave(&self.active, beat);
+        self.load.bulk.leave(&self.bulk, beat);
+        if self.load.channels.fetch_sub(1, Relaxed) == 1 {
+            *self.load.emptied() = Some(Instant::now());
+        }
+    }
+
     pub(crate) fn closed_by_server(&self) {
         self.closed_by_server.store(true, Relaxed);
     }
@@ -292,15 +310,7 @@ impl Drop for Listening {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.confirmed();
-        self.set_pace(Pace::Kept);
-        self.set_held(false);
-        let beat = self.load.beat.load(Relaxed);
-        self.load.active.leave(&self.active, beat);
-        self.load.bulk.leave(&self.bulk, beat);
-        if self.load.channels.fetch_sub(1, Relaxed) == 1 {
-            *self.load.emptied() = Some(Instant::now());
-        }
+        self.over();
     }
 }
 
@@ -372,6 +382,10 @@ mod tests {
         assert_eq!((load.active(), load.bulk()), (1, 1));
         drop(large);
         assert_eq!((load.active(), load.bulk()), (0, 0), "what is over does not weigh");
+        small.over();
+        assert_eq!(load.channels(), 0);
+        drop(small);
+        assert_eq!(load.channels(), 0, "it is counted out once");
         assert_eq!(load.carried(), 100 + 2700 * 1024);
     }
 }
