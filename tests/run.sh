@@ -38,6 +38,7 @@ missing_packages() {
 sshd openssh-server
 ssh openssh-client
 ssh-keygen openssh-client
+openssl openssl
 curl curl
 nc netcat-openbsd
 proxychains4 proxychains4

@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use pkcs8::pkcs5::EncryptionScheme;
+use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument};
 use russh::keys::{PrivateKey, PublicKey, decode_secret_key};
 use zeroize::Zeroizing;
 
@@ -105,18 +107,37 @@ pub(super) fn decode(text: &str, passphrase: Option<&str>) -> Result<PrivateKey,
         };
     }
     if let Some(sealed) = legacy_pem::Sealed::find(text) {
-        let passphrase = passphrase.ok_or(KeyProblem::Locked)?;
-        let clear = sealed.map_err(|e| unreadable(&e))?.open(passphrase);
+        // What cannot be opened is told before anybody is asked.
+        let sealed = sealed.map_err(|e| unreadable(&e))?;
+        let clear = passphrase.and_then(|passphrase| sealed.open(passphrase));
         let clear = clear.ok_or(KeyProblem::Locked)?;
         // What a wrong passphrase opens by chance is no key.
         return decode_secret_key(&clear, None).map_err(|_| KeyProblem::Locked);
     }
     let encrypted = ["BEGIN ENCRYPTED PRIVATE KEY", "Encryption: aes"];
     match (encrypted.iter().any(|mark| text.contains(mark)), passphrase) {
+        (true, None) if has_unknown_encryption(text) => {
+            Err(KeyProblem::Unreadable(UNKNOWN_ENCRYPTION.to_owned()))
+        }
         (true, None) => Err(KeyProblem::Locked),
-        (true, Some(_)) => decode_secret_key(text, passphrase).map_err(|_| KeyProblem::Locked),
+        (true, Some(_)) => decode_secret_key(text, passphrase).map_err(|error| match error {
+            // What a wrong passphrase opens by chance has no type.
+            russh::keys::Error::UnknownAlgorithm(_) => unreadable(&error),
+            _ => KeyProblem::Locked,
+        }),
         (false, _) => decode_secret_key(text, None).map_err(|e| unreadable(&e)),
     }
+}
+
+/// Whether no passphrase would open a PKCS#8 file here: what OpenSSL writes with `-v1`, or with a
+/// cipher that is rare.
+fn has_unknown_encryption(text: &str) -> bool {
+    let Ok((label, document)) = SecretDocument::from_pem(text) else { return false };
+    if label != "ENCRYPTED PRIVATE KEY" {
+        return false;
+    }
+    let scheme = document.decode_msg::<EncryptedPrivateKeyInfoRef<'_>>();
+    !scheme.is_ok_and(|key| matches!(key.encryption_algorithm, EncryptionScheme::Pbes2(_)))
 }
 
 /// The public key of a key with a passphrase: OpenSSH's own format has it outside of what is
@@ -163,6 +184,9 @@ impl std::fmt::Debug for Secret {
         }
     }
 }
+
+const UNKNOWN_ENCRYPTION: &str =
+    "its encryption is not available here; ssh-keygen -p -f on it writes another";
 
 /// Bytes of a key file that are read. The largest RSA keys take 13 KB.
 const MAX_SIZE: usize = 64 * 1024;

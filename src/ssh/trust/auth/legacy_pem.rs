@@ -26,8 +26,11 @@ pub(super) enum SealError {
     #[error("the encrypted PEM file is damaged")]
     Damaged,
     /// A cipher that OpenSSH has not written in this century.
-    #[error("its cipher is not known; ssh-keygen -p -f on it writes a newer format")]
+    #[error("its cipher is not available here; ssh-keygen -p -f on it writes another")]
     Cipher,
+    /// A DSA key, say.
+    #[error("keys of its type are not available here")]
+    Type,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,9 @@ impl Sealed {
         let label = lines
             .find_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
             .ok_or(SealError::Damaged)?;
+        if !["RSA PRIVATE KEY", "EC PRIVATE KEY", "PRIVATE KEY"].contains(&label) {
+            return Err(SealError::Type);
+        }
         let mut how = None;
         let mut data = String::new();
         for line in lines.take_while(|line| !line.starts_with("-----END ")) {

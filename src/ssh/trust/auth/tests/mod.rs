@@ -16,6 +16,7 @@ use crate::openssh::client_config::{
 use candidates::Candidate;
 use server::{Script, Step, connect};
 
+mod formats;
 mod keys;
 mod order;
 mod outside;
