@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use self::distance::Distance;
+use self::greeting::Greeted;
 use self::proxy_command::{CommandEnd, ProxyCommand};
 use self::reach::Reach;
 use self::transport::{SshSocket, Transport};
@@ -37,6 +38,7 @@ use error::Circumstances;
 pub(crate) mod distance;
 mod error;
 mod failure_class;
+mod greeting;
 mod hops;
 mod library;
 mod liveness;
@@ -209,6 +211,7 @@ impl Connector {
         let observed = Arc::new(Observed::default());
         let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
         let transport = Transport::new(stream, &cut, &observed.traffic);
+        let transport = Greeted::new(transport, &observed.traffic);
         let handshake =
             client::connect_stream(self.library_config(window).await, transport, handler);
         let failed = |error: HandlerError| {

@@ -20,6 +20,11 @@ impl Traffic {
         }
     }
 
+    /// What introduces the other side, however much came before it.
+    pub(crate) fn set_head(&self, line: &[u8]) {
+        *self.lock() = line.to_vec();
+    }
+
     /// How many bytes have come.
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Relaxed)
