@@ -89,34 +89,97 @@ impl TargetFault {
         }
     }
 
-    /// Reads the words of an `SSH_OPEN_CONNECT_FAILED`: those of the C library (OpenSSH passes
-    /// `strerror` and `gai_strerror` on) and of Go's net package.
+    /// Reads the words of an `SSH_OPEN_CONNECT_FAILED`.
     pub(crate) fn from_text(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
         let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
-        if says(&["connection refused"]) {
-            Self::Refused
-        } else if says(&["no route to host", "host is unreachable", "host is down"]) {
-            Self::NoRoute
-        } else if says(&["network is unreachable", "network is down"]) {
-            Self::NetworkUnreachable
-        } else if says(&["timed out", "i/o timeout"]) {
-            Self::TimedOut
-        } else if says(&[
+        let of = |(fault, words): &(Self, &[&str])| says(words).then_some(*fault);
+        WORDS.iter().find_map(of).unwrap_or(Self::Uncertain)
+    }
+}
+
+/// The words of servers, in lower case: of the C library (OpenSSH and dropbear pass `strerror` and
+/// `gai_strerror` on; glibc, musl, BSD), Windows, Go's net package, Python (asyncssh: the numbers of
+/// Linux, macOS and Windows), Twisted, Java and Node.js. Of several addresses of a name, the one
+/// that answered tells most.
+const WORDS: [(TargetFault, &[&str]); 5] = [
+    (
+        TargetFault::Refused,
+        &[
+            "connection refused",
+            "actively refused",
+            "refused the network connection",
+            "was refused by other side",
+            "econnrefused",
+            "[errno 111]",
+            "[errno 61]",
+            "[winerror 10061]",
+            "[winerror 1225]",
+        ],
+    ),
+    (
+        TargetFault::NameNotFound,
+        &[
             "name or service not known",
             "name resolution",
             "no address associated",
             "no such host",
             "unknown host",
+            "unknownhost",
+            "unresolved",
             "nodename nor servname",
-            "name does not resolve",
-        ]) {
-            Self::NameNotFound
-        } else {
-            Self::Uncertain
-        }
-    }
-}
+            "hostname nor servname",
+            "does not resolve",
+            "has no usable address",
+            "error resolving",
+            "dns lookup failed",
+            "server misbehaving",
+            "failed to lookup address",
+            "enotfound",
+            "eai_again",
+            "[errno 11001]",
+        ],
+    ),
+    (
+        TargetFault::NoRoute,
+        &[
+            "no route to host",
+            "noroutetohost",
+            "host is unreachable",
+            "unreachable host",
+            "host is down",
+            "ehostunreach",
+            "[errno 113]",
+            "[errno 65]",
+            "[winerror 10065]",
+        ],
+    ),
+    (
+        TargetFault::NetworkUnreachable,
+        &[
+            "network is unreachable",
+            "unreachable network",
+            "network is down",
+            "enetunreach",
+            "[errno 101]",
+            "[errno 51]",
+            "[winerror 10051]",
+        ],
+    ),
+    (
+        TargetFault::TimedOut,
+        &[
+            "timed out",
+            "i/o timeout",
+            "timeout caused connection failure",
+            "did not properly respond",
+            "etimedout",
+            "[errno 110]",
+            "[errno 60]",
+            "[winerror 10060]",
+        ],
+    ),
+];
 
 impl OpenFailures {
     /// An open is about to be asked for.
@@ -261,7 +324,25 @@ mod tests {
             ("Temporary failure in name resolution", NameNotFound),
             ("No address associated with hostname", NameNotFound),
             ("lookup nowhere.invalid: no such host", NameNotFound),
+            ("Name does not resolve", NameNotFound),
+            ("lookup x on 127.0.0.53:53: server misbehaving", NameNotFound),
+            ("[Errno 111] Connect call failed ('127.0.0.1', 1)", Refused),
+            (
+                "Multiple exceptions: [Errno 101] x ('::1', 1), [Errno 111] x ('127.0.0.1', 1)",
+                Refused,
+            ),
+            ("[Errno -2] Name or service not known", NameNotFound),
+            ("[Errno 113] Connect call failed ('192.0.2.1', 1)", NoRoute),
+            ("connect ECONNREFUSED 127.0.0.1:1", Refused),
+            ("getaddrinfo ENOTFOUND nowhere.invalid", NameNotFound),
+            ("java.net.UnknownHostException: nowhere.invalid", NameNotFound),
+            (
+                "No connection could be made because the target machine actively refused it.",
+                Refused,
+            ),
+            ("Connection was refused by other side: 111", Refused),
             ("open failed", Uncertain),
+            ("[Errno 1111] whatever", Uncertain),
             ("", Uncertain),
         ] {
             assert_eq!(TargetFault::from_text(text), fault, "{text}");
