@@ -27,7 +27,7 @@ pub use forwards::ConfiguredForwards;
 pub use groups::{AuthConfig, HostKeyConfig, LogLevel, ProcessConfig, ReachConfig, SessionConfig};
 pub use keywords::{Effect, KEYWORDS, Keyword};
 
-pub(crate) use algorithms::{HostKeyOrder, HostKeyTypes};
+pub(crate) use algorithms::{HOST_KEYS, HostKeyOrder, HostKeyTypes, Kind, OLD_HOST_KEYS};
 pub(crate) use signatures::SIGNATURES;
 
 /// The flags of a command line that change what `ssh` would do. They are handed on to `ssh -G`.

@@ -4,19 +4,23 @@ use super::ConfigError;
 use super::settings::{Settings, invalid};
 
 /// The algorithms in the order of preference. `ssh -G` prints them one by one; on a command line
-/// they may also change the default list.
+/// they may also change the default list. SHA-1 is for those who ask for it, even where an `ssh`
+/// before 8.8 has it in its default.
 pub(super) fn accepted(settings: &Settings) -> Result<Vec<String>, ConfigError> {
     // The second is the name that OpenSSH before 8.5 has for it.
     let keywords = ["pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes"];
-    match keywords.into_iter().find_map(|keyword| settings.first(keyword)) {
-        None => Ok(default().map(str::to_owned).collect()),
-        Some(value) => change(value).ok_or_else(|| invalid("PubkeyAcceptedAlgorithms", value)),
+    let found = keywords.into_iter().find_map(|k| Some((k, settings.first(k)?)));
+    let Some((keyword, value)) = found else { return Ok(default().map(str::to_owned).collect()) };
+    let list = change(value).ok_or_else(|| invalid("PubkeyAcceptedAlgorithms", value))?;
+    if settings.is_configured(keyword) {
+        return Ok(list);
     }
+    Ok(list.into_iter().filter(|name| !SHA_1.contains(&name.as_str())).collect())
 }
 
 /// What a value makes of the default list (`ssh_config(5)`): `+` adds at the end, `-` takes out, `^`
 /// puts in front, and anything else stands alone.
-fn change(value: &str) -> Option<Vec<String>> {
+pub(super) fn change(value: &str) -> Option<Vec<String>> {
     let operator = value.chars().next().filter(|c| "+-^".contains(*c));
     let names = value.strip_prefix(['+', '-', '^']).unwrap_or(value);
     if names.split(',').any(|name| name.trim().is_empty()) {
@@ -36,7 +40,7 @@ fn change(value: &str) -> Option<Vec<String>> {
 }
 
 /// Whether `name` is what `pattern` says, in which `*` stands for anything and `?` for one character.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let mut rest = pattern.chars();
     match rest.next() {
         None => name.is_empty(),
@@ -68,6 +72,8 @@ const CERTIFICATES: [&str; 8] = [
     "rsa-sha2-512-cert-v01@openssh.com",
     "rsa-sha2-256-cert-v01@openssh.com",
 ];
+
+const SHA_1: [&str; 2] = ["ssh-rsa", "ssh-rsa-cert-v01@openssh.com"];
 
 /// The signatures of plain keys: none with SHA-1. OpenSSH's default of `CASignatureAlgorithms` is
 /// the same.
@@ -106,6 +112,16 @@ mod tests {
         let less = of(&["PubkeyAcceptedAlgorithms=-*-cert-v01@openssh.com,rsa-sha2-???"]);
         let left = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384"];
         assert_eq!(less.expect("taken out")[..3], left);
+    }
+
+    #[test]
+    fn sha_1_is_for_those_who_ask_for_it() {
+        let read = |line: &str| {
+            let usual = "pubkeyacceptedalgorithms ssh-ed25519,ssh-rsa\n";
+            accepted(&Settings::from_lines(line).against(usual)).expect("a list")
+        };
+        assert_eq!(read("pubkeyacceptedalgorithms ssh-ed25519,ssh-rsa\n"), ["ssh-ed25519"]);
+        assert_eq!(read("pubkeyacceptedalgorithms ssh-rsa\n"), ["ssh-rsa"]);
     }
 
     #[test]

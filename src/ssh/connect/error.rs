@@ -9,7 +9,7 @@ use russh::AlgorithmKind;
 use super::failure_class::FailureClass;
 use super::reach::ReachError;
 use crate::destination::InvalidDestination;
-use crate::openssh::client_config::ConfigError;
+use crate::openssh::client_config::{ConfigError, Kind};
 use crate::printable::{Lines, printable};
 use crate::ssh::session::TargetFault;
 use crate::ssh::session::handler::HandlerError;
@@ -157,15 +157,15 @@ pub enum Stage {
 /// We and a server have nothing in common.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no common {what} with {address}: offered from here: {ours}; by the server: {theirs}; \
-     {keyword} in ssh_config says what is offered"
+    "no common {what} with {address}: offered from here: {ours}; by the server: {theirs}; {hint}"
 )]
 pub struct NoCommonAlgorithm {
     address: String,
     what: &'static str,
-    keyword: &'static str,
     ours: String,
     theirs: String,
+    /// What to do.
+    hint: String,
 }
 
 /// What is known of a handshake that failed, besides the error.
@@ -176,6 +176,36 @@ pub(super) struct Circumstances {
     pub(super) head: Vec<u8>,
     /// The server's reason to disconnect.
     pub(super) said: Option<String>,
+}
+
+impl NoCommonAlgorithm {
+    fn new(address: String, kind: &AlgorithmKind, ours: &[String], theirs: &[String]) -> Self {
+        // What else a key exchange may agree on is no algorithm.
+        let is_one =
+            |name: &&String| !name.starts_with("ext-info-") && !name.starts_with("kex-strict-");
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            (ours.iter().filter(is_one).collect(), theirs.iter().filter(is_one).collect());
+        let (what, kind) = match kind {
+            AlgorithmKind::Kex => ("key exchange", Some(Kind::KeyExchange)),
+            AlgorithmKind::Key => ("type of host key", Some(Kind::HostKey)),
+            AlgorithmKind::Cipher => ("cipher", Some(Kind::Cipher)),
+            AlgorithmKind::Mac => ("MAC", Some(Kind::Mac)),
+            AlgorithmKind::Compression => ("compression", None),
+        };
+        let hint = match kind {
+            None => "Compression in ssh_config says what is offered".to_owned(),
+            Some(kind) => {
+                let available = kind.available();
+                let keyword = kind.keyword();
+                let usable = theirs.iter().find(|name| available.contains(name));
+                match usable {
+                    Some(name) => format!("{keyword} +{name} in ssh_config offers it"),
+                    None => "none of the server's is available here".to_owned(),
+                }
+            }
+        };
+        Self { address, what, ours: list(&ours), theirs: list(&theirs), hint }
+    }
 }
 
 impl ConnectError {
@@ -235,15 +265,8 @@ impl ConnectError {
         match error {
             HandlerError::HostKey(error) => Self::HostKey(Box::new(error)),
             HandlerError::Library(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {
-                let (what, keyword) = kind_in_words(&kind);
-                let (ours, theirs) = (list(&ours), list(&theirs));
-                Self::NoCommonAlgorithm(Box::new(NoCommonAlgorithm {
-                    address,
-                    what,
-                    keyword,
-                    ours,
-                    theirs,
-                }))
+                let none = NoCommonAlgorithm::new(address, &kind, &ours, &theirs);
+                Self::NoCommonAlgorithm(Box::new(none))
             }
             error => match greeting(&head) {
                 Greeting::Foreign(said) => Self::foreign(address, said),
@@ -298,22 +321,16 @@ fn greeting(head: &[u8]) -> Greeting {
     Greeting::Foreign(printable(text.trim_end(), MAX_SAID, Lines::One))
 }
 
-fn list(names: &[String]) -> String {
+fn list(names: &[impl AsRef<str>]) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     printable(&names.join(", "), MAX_LIST, Lines::One)
 }
 
 pub(super) fn name(text: &str) -> String {
     printable(text, MAX_NAME, Lines::One)
-}
-
-fn kind_in_words(kind: &AlgorithmKind) -> (&'static str, &'static str) {
-    match kind {
-        AlgorithmKind::Kex => ("key exchange", "KexAlgorithms"),
-        AlgorithmKind::Key => ("type of host key", "HostKeyAlgorithms"),
-        AlgorithmKind::Cipher => ("cipher", "Ciphers"),
-        AlgorithmKind::Compression => ("compression", "Compression"),
-        AlgorithmKind::Mac => ("MAC", "MACs"),
-    }
 }
 
 impl fmt::Display for Stage {

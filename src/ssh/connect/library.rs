@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::{Limits, Preferred, client, compression};
+use russh::client::{self, GexParams};
+use russh::{Limits, Preferred, compression};
 
 use super::Connector;
 use crate::openssh::client_config::Switch;
@@ -12,6 +13,7 @@ use crate::openssh::client_config::Switch;
 impl Connector {
     /// What the library is told for a session whose channels have a `window_size` in bytes.
     pub(super) async fn library_config(&self, window_size: u32) -> Arc<client::Config> {
+        let (least, wanted, most) = GROUPS;
         Arc::new(client::Config {
             client_id: russh::SshId::Standard(Cow::Borrowed(concat!(
                 "SSH-2.0-sockeye_",
@@ -28,6 +30,7 @@ impl Connector {
             maximum_packet_size: MAX_PACKET,
             channel_buffer_size: CHANNEL_QUEUE,
             preferred: self.preferred().await,
+            gex: GexParams::new(least, wanted, most).unwrap_or_default(),
             // The pool's monitor pings, since it wants to know how long the answer takes.
             keepalive_interval: None,
             ..client::Config::default()
@@ -59,3 +62,6 @@ impl Connector {
 const MAX_PACKET: u32 = 65535;
 /// How many messages a channel's queue holds before the session waits for its reader.
 const CHANNEL_QUEUE: usize = 1024;
+/// Sizes of a group that the server chooses, in bits: the smallest and largest that `ssh` takes, and one
+/// that is as strong as the ciphers of 128 bits (RFC 3766) and does not hold up the runtime for long.
+const GROUPS: (usize, usize, usize) = (2048, 3072, 8192);

@@ -30,16 +30,24 @@ fn what_a_server_says_first_tells_what_it_is() {
 }
 
 #[test]
-fn both_lists_are_told_where_there_is_nothing_in_common() {
-    let error = russh::Error::NoCommonAlgo {
-        kind: russh::AlgorithmKind::Cipher,
-        ours: vec!["a".into(), "b".into()],
-        theirs: vec!["c\x1b".into()],
+fn both_lists_are_told_where_there_is_nothing_in_common_and_what_can_be_done() {
+    let of = |kind, ours: &[&str], theirs: &[&str]| {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let error = russh::Error::NoCommonAlgo { kind, ours: names(ours), theirs: names(theirs) };
+        told(error, b"SSH-2.0-x\r\n")
     };
-    let told = told(error, b"SSH-2.0-x\r\n");
-    let words = "no common cipher with host:22: offered from here: a, b; by the server: c\\u{1b}; \
-                 Ciphers in ssh_config says what is offered";
-    assert_eq!(told, words);
+    assert_eq!(
+        of(russh::AlgorithmKind::Cipher, &["a", "b"], &["c\x1b"]),
+        "no common cipher with host:22: offered from here: a, b; by the server: c\\u{1b}; \
+         none of the server's is available here"
+    );
+    let old = of(russh::AlgorithmKind::Cipher, &["a"], &["arcfour", "aes128-cbc"]);
+    assert!(old.ends_with("Ciphers +aes128-cbc in ssh_config offers it"), "{old}");
+    let kex = ["kex-strict-s-v00@openssh.com", "diffie-hellman-group14-sha1"];
+    let kex = of(russh::AlgorithmKind::Kex, &["ext-info-c"], &kex);
+    assert!(kex.contains("from here: nothing; by the server: diffie-hellman-group14"), "{kex}");
+    let old = of(russh::AlgorithmKind::Key, &["ssh-ed25519"], &["ssh-rsa", "ssh-dss"]);
+    assert!(old.ends_with("HostKeyAlgorithms +ssh-rsa in ssh_config offers it"), "{old}");
 }
 
 #[test]

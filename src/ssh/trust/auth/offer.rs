@@ -83,7 +83,8 @@ impl Offer {
         }
     }
 
-    /// The hash that an RSA key signs with; an error says why the key is not tried at all.
+    /// The hash that an RSA key signs with, where it is not SHA-1; an error says why the key is not
+    /// tried at all.
     pub(super) fn signature(
         &self,
         config: &ClientConfig,
@@ -96,7 +97,7 @@ impl Offer {
                 if bits < least {
                     return Err(format!("has {bits} bits, and RequiredRSASize asks for {least}"));
                 }
-                self.rsa_hash(accepted, server).map(Some)
+                self.rsa_hash(accepted, server)
             }
             KeyData::Dsa(_) => Err("DSA is too weak".to_owned()),
             _ => match self.name(None) {
@@ -110,21 +111,26 @@ impl Offer {
     }
 
     /// The first hash of our list that the server takes. One that takes SHA-512 takes SHA-256 (RFC
-    /// 8332 has both); one that does not say what it takes gets SHA-256, as section 3 recommends.
-    fn rsa_hash(&self, accepted: &[String], server: RsaSignatures) -> Result<HashAlg, String> {
-        let taken: &[HashAlg] = match server {
-            RsaSignatures::With(HashAlg::Sha512) => &[HashAlg::Sha512, HashAlg::Sha256],
-            RsaSignatures::With(_) => &[HashAlg::Sha256],
+    /// 8332 has both). One that does not say what it takes gets SHA-256, as section 3 recommends;
+    /// but who asks for SHA-1 has such a server in mind, as with `ssh`.
+    fn rsa_hash(
+        &self,
+        accepted: &[String],
+        server: RsaSignatures,
+    ) -> Result<Option<HashAlg>, String> {
+        let ours = |hash: &Option<HashAlg>| accepted.contains(&self.name(*hash));
+        let (sha_512, sha_256) = (Some(HashAlg::Sha512), Some(HashAlg::Sha256));
+        let taken: &[Option<HashAlg>] = match server {
+            RsaSignatures::With(HashAlg::Sha512) => &[sha_512, sha_256],
+            RsaSignatures::With(_) => &[sha_256],
             RsaSignatures::Untold => {
-                let ours = |hash: &HashAlg| accepted.contains(&self.name(Some(*hash)));
-                let choice = [HashAlg::Sha256, HashAlg::Sha512].into_iter().find(ours);
+                let choice = [None, sha_256, sha_512].into_iter().find(ours);
                 return choice.ok_or_else(|| NO_RSA.to_owned());
             }
-            RsaSignatures::Sha1Only => {
-                return Err("the server knows only SHA-1 signatures of RSA keys".to_owned());
-            }
+            RsaSignatures::Sha1Only if ours(&None) => return Ok(None),
+            RsaSignatures::Sha1Only => return Err(SHA_1_ONLY.to_owned()),
         };
-        let of_name = |name: &String| taken.iter().find(|hash| *name == self.name(Some(**hash)));
+        let of_name = |name: &String| taken.iter().find(|hash| *name == self.name(**hash));
         accepted.iter().find_map(of_name).copied().ok_or_else(|| NO_RSA.to_owned())
     }
 
@@ -186,4 +192,6 @@ fn span(seconds: u64) -> String {
     if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
+const SHA_1_ONLY: &str = "the server knows only SHA-1 signatures of RSA keys \
+                          (PubkeyAcceptedAlgorithms +ssh-rsa in ssh_config allows them)";
 const NO_RSA: &str = "PubkeyAcceptedAlgorithms has no signature for RSA keys that the server takes";

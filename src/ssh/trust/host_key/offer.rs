@@ -1,8 +1,8 @@
 //! Which types of host keys and certificates are offered to a server.
 
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
+use russh::keys::Algorithm;
 
-use crate::openssh::client_config::{HostKeyOrder, HostKeyTypes};
+use crate::openssh::client_config::{HOST_KEYS, HostKeyOrder, HostKeyTypes, OLD_HOST_KEYS};
 use crate::ssh::trust::known_hosts::{HostLabel, KnownHosts};
 
 /// What is offered, best first. Certificates are negotiated before plain keys.
@@ -38,7 +38,7 @@ impl Offer {
             Algorithm::Rsa { .. } => recorded.contains(&Algorithm::Rsa { hash: None }),
             other => recorded.contains(other),
         };
-        let (mut keys, rest): (Vec<_>, Vec<_>) = ALGORITHMS.into_iter().partition(is_recorded);
+        let (mut keys, rest): (Vec<_>, Vec<_>) = HOST_KEYS.into_iter().partition(is_recorded);
         keys.extend(rest);
         let certificates = match certificates {
             Certificates::Matter => keys.clone(),
@@ -48,12 +48,15 @@ impl Offer {
     }
 
     /// What is left of it where only these types are taken. A certificate that could tell nothing
-    /// is asked for where the plain key in it cannot be.
+    /// is asked for where the plain key in it cannot be. Signatures with SHA-1 are taken where they
+    /// are listed.
     pub(crate) fn limited_to(self, types: &HostKeyTypes) -> Self {
         let place = |name: &str| types.names.iter().position(|listed| listed == name);
         let is_listed = |name: &str| place(name).is_some();
         let matter = !self.certificates.is_empty();
-        let (mut keys, mut certificates) = (self.keys.clone(), self.keys);
+        let mut keys = self.keys;
+        keys.extend(OLD_HOST_KEYS);
+        let mut certificates = keys.clone();
         certificates.retain(|key| {
             let is_wanted = matter || !is_listed(key.as_str());
             is_wanted && is_listed(&key.to_certificate_type())
@@ -70,18 +73,10 @@ impl Offer {
     }
 }
 
-/// The types of host keys that we take, best first.
-pub(super) const ALGORITHMS: [Algorithm; 6] = [
-    Algorithm::Ed25519,
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
-    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-];
-
 #[cfg(test)]
 mod tests {
+    use russh::keys::{EcdsaCurve, HashAlg};
+
     use super::*;
 
     const RSA: Algorithm = Algorithm::Rsa { hash: Some(HashAlg::Sha512) };
@@ -98,6 +93,14 @@ mod tests {
         let keys = |order| limited(Certificates::Matter, order, &names).keys;
         assert_eq!(keys(HostKeyOrder::AsListed), [RSA, Algorithm::Ed25519, ECDSA]);
         assert_eq!(keys(HostKeyOrder::RecordedFirst), [ECDSA, Algorithm::Ed25519, RSA]);
+    }
+
+    #[test]
+    fn signatures_with_sha_1_are_for_those_who_list_them() {
+        let sha_1 = [Algorithm::Rsa { hash: None }];
+        let keys = limited(Certificates::Idle, HostKeyOrder::RecordedFirst, &["ssh-rsa"]).keys;
+        assert_eq!(keys, sha_1);
+        assert!(!Offer::new(&sha_1, Certificates::Matter).keys.contains(&sha_1[0]));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::path::Path;
 use russh::keys::key::safe_rng;
 use russh::keys::{EcdsaCurve, HashAlg, PrivateKey};
 
-use super::offer::ALGORITHMS;
 use super::*;
+use crate::openssh::client_config::HOST_KEYS;
 use crate::openssh::client_config::{ConfigSource, SshOptions};
 
 /// A configuration that looks into `file` only.
@@ -204,7 +204,7 @@ async fn an_unreadable_record_refuses_every_key() {
         let policy = case.policy(checking, &Prompter::scripted(&["yes"]));
         let error = verify(&policy, &case.key).await.expect_err("a directory is no file");
         assert!(matches!(error, HostKeyError::Record(_)), "{error:?}");
-        assert_eq!(policy.offer().await.keys, ALGORITHMS);
+        assert_eq!(policy.offer().await.keys, HOST_KEYS);
     }
 }
 

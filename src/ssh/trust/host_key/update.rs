@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use russh::keys::{HashAlg, PublicKey};
 use tracing::{debug, info, warn};
 
-use super::offer::ALGORITHMS;
 use super::proof::ProofError;
 use super::{HostKeyPolicy, blocking};
+use crate::openssh::client_config::HOST_KEYS;
 use crate::openssh::client_config::UpdateHostKeys;
 use crate::ssh::trust::known_hosts::{self, Changes, KnownHosts, KnownHostsError, Obstacle, Plan};
 
@@ -91,7 +91,7 @@ impl HostKeyPolicy {
     fn usable(&self, announced: Vec<PublicKey>) -> Result<Vec<PublicKey>, Unfollowed> {
         let mut keys: Vec<PublicKey> = Vec::new();
         for key in announced {
-            let offered = ALGORITHMS.iter().any(|a| super::same_type(a, &key.algorithm()));
+            let offered = HOST_KEYS.iter().any(|a| super::same_type(a, &key.algorithm()));
             if !offered || !self.is_large_enough(&key) {
                 continue;
             }

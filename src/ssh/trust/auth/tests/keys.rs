@@ -88,7 +88,7 @@ async fn files_that_cannot_be_used_are_told_and_missing_defaults_are_not() {
 }
 
 #[tokio::test]
-async fn rsa_keys_sign_with_what_the_server_takes_and_never_with_sha1() {
+async fn rsa_keys_sign_with_what_the_server_takes_and_with_sha_1_for_those_who_ask() {
     let mut place = Place::new();
     let algorithm = Algorithm::Rsa { hash: None };
     let key = PrivateKey::random(&mut safe_rng(), algorithm).expect("a key");
@@ -105,4 +105,7 @@ async fn rsa_keys_sign_with_what_the_server_takes_and_never_with_sha1() {
     let error = place.login(&script, &credentials, &nobody).await.expect_err("only SHA-1");
     assert!(error.to_string().contains("SHA-1"), "{error}");
     assert_eq!(script.log(), ["none"], "nothing was offered");
+    place.config.auth.pubkey_accepted_algorithms.push("ssh-rsa".to_owned());
+    place.login(&script, &credentials, &nobody).await.expect("asked for by name");
+    assert_eq!(script.log().last().map(String::as_str), Some("publickey ssh-rsa"));
 }

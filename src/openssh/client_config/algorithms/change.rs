@@ -1,0 +1,118 @@
+//! What somebody's list of algorithms does to a list: `+` adds to it, `-` takes from it, `^` puts in
+//! front, and anything else stands alone (`ssh_config(5)`).
+
+use crate::openssh::client_config::signatures;
+
+/// A change of a list of names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// `+`: these come last.
+    Add(Vec<String>),
+    /// `-`: what these patterns match goes.
+    Remove(Vec<String>),
+    /// `^`: these come first.
+    First(Vec<String>),
+    /// These alone, in this order.
+    Only(Vec<String>),
+}
+
+impl Change {
+    /// Reads the value of an option.
+    pub(super) fn parse(value: &str) -> Self {
+        match value.split_at_checked(1) {
+            Some(("+", names)) => Self::Add(split(names)),
+            Some(("-", names)) => Self::Remove(split(names)),
+            Some(("^", names)) => Self::First(split(names)),
+            _ => Self::Only(split(value)),
+        }
+    }
+
+    /// Finds out what made `result` of the `usual` list: `ssh -G` tells the result alone. Names that
+    /// were taken away look as if the rest were listed, and count as listed.
+    pub(super) fn between(usual: &str, result: &str) -> Self {
+        let (usual, result) = (split(usual), split(result));
+        if usual.is_empty() {
+            return Self::Only(result);
+        }
+        if let Some(added) = result.strip_prefix(&usual[..]) {
+            return Self::Add(added.to_vec());
+        }
+        for first in 1..=result.len() {
+            let (first, rest) = result.split_at(first);
+            if usual.iter().filter(|name| !first.contains(name)).eq(rest) {
+                // All of a list in another order may as well have been listed.
+                return Self::First(first.to_vec());
+            }
+        }
+        Self::Only(result)
+    }
+
+    /// Changes `ours`, a list of names of which more are known than are on it.
+    pub(super) fn of<N: Copy + AsRef<str>>(&self, ours: &[N], known: &[N]) -> Vec<N> {
+        let find = |names: &[String]| -> Vec<N> {
+            let is = |name: &str| known.iter().find(|n| n.as_ref() == name).copied();
+            names.iter().filter_map(|name| is(name)).collect()
+        };
+        let mut list = match self {
+            Self::Add(names) => [ours, &find(names)].concat(),
+            Self::First(names) => [&find(names), ours].concat(),
+            Self::Only(names) => find(names),
+            Self::Remove(patterns) => {
+                let goes = |n: &N| patterns.iter().any(|p| signatures::matches(p, n.as_ref()));
+                ours.iter().filter(|n| !goes(n)).copied().collect()
+            }
+        };
+        let mut seen = std::collections::HashSet::new();
+        list.retain(|name| seen.insert(name.as_ref().to_owned()));
+        list
+    }
+}
+
+/// The names of a list.
+pub(super) fn split(names: &str) -> Vec<String> {
+    names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &str) -> Vec<String> {
+        split(list)
+    }
+
+    #[test]
+    fn what_was_said_is_told_by_its_result() {
+        for (result, change) in [
+            ("a,b,c,x", Change::Add(names("x"))),
+            ("x,a,b,c", Change::First(names("x"))),
+            ("c,a,b", Change::First(names("c"))),
+            ("x,b,a,c", Change::First(names("x,b"))),
+            ("a,c", Change::Only(names("a,c"))),
+            ("x", Change::Only(names("x"))),
+            ("c,x", Change::Only(names("c,x"))),
+        ] {
+            assert_eq!(Change::between("a,b,c", result), change, "{result}");
+        }
+        assert_eq!(
+            Change::between("", "a,b"),
+            Change::Only(names("a,b")),
+            "an ssh that is not there"
+        );
+    }
+
+    #[test]
+    fn a_change_of_ours_has_no_name_twice_and_none_that_is_not_known() {
+        let (ours, known) = (["q", "a", "b"], ["q", "a", "b", "old"]);
+        for (value, list) in [
+            ("+old,b,unknown", "q,a,b,old"),
+            ("^old,b,unknown", "old,b,q,a"),
+            ("-b,?", ""),
+            ("-b", "q,a"),
+            ("b,old,unknown,b", "b,old"),
+            ("unknown", ""),
+        ] {
+            assert_eq!(Change::parse(value).of(&ours, &known).join(","), list, "{value}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What there is: the algorithms that are offered by themselves, best first, and those that are
+//! offered to those who ask for them by name.
+
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
+use russh::{cipher, kex, mac};
+
+/// The fastest first: AES-GCM where the processor has instructions for it.
+pub(super) fn ciphers() -> [cipher::Name; 6] {
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+    let aes = std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    let aes = std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
+    let aes = false;
+    let (gcm_128, gcm_256) = (cipher::AES_128_GCM, cipher::AES_256_GCM);
+    let (chacha, ctr_128) = (cipher::CHACHA20_POLY1305, cipher::AES_128_CTR);
+    let (ctr_192, ctr_256) = (cipher::AES_192_CTR, cipher::AES_256_CTR);
+    if aes {
+        [gcm_128, gcm_256, chacha, ctr_128, ctr_192, ctr_256]
+    } else {
+        [chacha, gcm_128, gcm_256, ctr_128, ctr_192, ctr_256]
+    }
+}
+
+/// Block chaining: what an attacker sends can tell what the bytes mean (CVE-2008-5161).
+pub(super) const OLD_CIPHERS: [cipher::Name; 4] =
+    [cipher::AES_128_CBC, cipher::AES_192_CBC, cipher::AES_256_CBC, cipher::TRIPLE_DES_CBC];
+
+/// Best first. What is at the end has large numbers to work with, which holds up the runtime's
+/// thread: up to a second for group 18.
+pub(super) const KEY_EXCHANGES: [kex::Name; 11] = [
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::ECDH_SHA2_NISTP256,
+    kex::ECDH_SHA2_NISTP384,
+    kex::ECDH_SHA2_NISTP521,
+    kex::DH_G16_SHA512,
+    kex::DH_G15_SHA512,
+    kex::DH_G14_SHA256,
+    kex::DH_GEX_SHA256,
+    kex::DH_G18_SHA512,
+];
+
+/// SHA-1, and the group of 1024 bits.
+pub(super) const OLD_KEY_EXCHANGES: [kex::Name; 4] =
+    [kex::DH_G17_SHA512, kex::DH_G14_SHA1, kex::DH_GEX_SHA1, kex::DH_G1_SHA1];
+
+/// Those that cover what is encrypted first. GCM and Poly1305 need none of them. SHA-1 is still safe
+/// in this place, and last.
+pub(super) const MACS: [mac::Name; 6] = [
+    mac::HMAC_SHA512_ETM,
+    mac::HMAC_SHA256_ETM,
+    mac::HMAC_SHA512,
+    mac::HMAC_SHA256,
+    mac::HMAC_SHA1_ETM,
+    mac::HMAC_SHA1,
+];
+
+/// The types of host keys that are taken, best first.
+pub(crate) const HOST_KEYS: [Algorithm; 6] = [
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
+];
+
+/// Signatures with SHA-1.
+pub(crate) const OLD_HOST_KEYS: [Algorithm; 1] = [Algorithm::Rsa { hash: None }];
