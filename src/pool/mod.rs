@@ -17,15 +17,16 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::driver::Driver;
 use self::jump::JumpRoute;
-use self::names::ResolvedNames;
+use self::names::KnownTargets;
 use self::placement::{Growth, View};
 use crate::openssh::ClientConfig;
 use crate::registry::ServerLog;
@@ -75,7 +76,7 @@ struct Shared {
     sessions: Mutex<Vec<Arc<Session>>>,
     status: Mutex<Status>,
     log: ServerLog,
-    names: ResolvedNames,
+    targets: KnownTargets,
     /// Told to requests that wait: there is another session, or none can be had.
     changed: Notify,
     /// Told to the driver: another session is wanted.
@@ -169,7 +170,7 @@ impl Pool {
             sessions: Mutex::default(),
             status: Mutex::new(Status { size, ..Status::default() }),
             log,
-            names: ResolvedNames::default(),
+            targets: KnownTargets::default(),
             changed: Notify::new(),
             wanted: Notify::new(),
             retired: CancellationToken::new(),
@@ -192,7 +193,7 @@ impl Pool {
     /// A session for a channel to `target`, if there is one.
     pub fn try_place(&self, target: &Target) -> Option<Placed> {
         let shared = &self.0;
-        let kind = shared.names.kind(target);
+        let kind = shared.targets.kind(target);
         let session = shared.choose(kind)?;
         Some(Placed { session, kind, pool: Arc::clone(shared) })
     }
@@ -214,7 +215,12 @@ impl Pool {
                 waiting = Some(Waiting::new(shared, Waiter::Request));
             }
             shared.wanted.notify_one();
-            changed.await;
+            if shared.targets.kind(target) == OpenKind::Alone {
+                // Nobody tells when a session has become free of others.
+                let _ = timeout(FREE_AGAIN, changed).await;
+            } else {
+                changed.await;
+            }
         }
     }
 
@@ -315,8 +321,10 @@ impl Placed {
                 }
             }
         };
-        if opened.is_ok() {
-            self.pool.names.add(target);
+        match &opened {
+            Ok(_) => self.pool.targets.add(target),
+            Err(_) if self.session.ended_unreadable() => self.pool.targets.suspect(target),
+            Err(_) => {}
         }
         opened
     }
@@ -375,8 +383,13 @@ fn view(session: &Session) -> View {
         opening: load.opening(),
         scouts: load.scouts(),
         channels: load.channels(),
+        free: load.is_free(),
+        risky: load.alone() > 0,
     }
 }
+
+/// How often a request that wants a session for itself looks for one.
+const FREE_AGAIN: Duration = Duration::from_millis(200);
 
 /// Who waits for a session.
 #[derive(Clone, Copy, Debug)]

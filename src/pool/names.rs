@@ -1,23 +1,34 @@
-//! Which names a server has resolved lately.
+//! Which names a server has resolved lately, and at which targets' failures its sessions have ended.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::lock;
 use crate::destination::Host;
 use crate::ssh::OpenKind;
 use crate::target::Target;
 
-/// Names that led to a channel, and when. A server that has just resolved a name has it at hand.
+/// What a server is known to do with targets.
 #[derive(Debug, Default)]
-pub(super) struct ResolvedNames(Mutex<HashMap<Arc<str>, Instant>>);
+pub(super) struct KnownTargets {
+    /// Names that led to a channel, and when. A server that has just resolved a name has it at hand.
+    resolved: Mutex<HashMap<Arc<str>, Instant>>,
+    /// What was asked for when a session ended at an answer that cannot be read, and when.
+    suspects: Mutex<HashMap<Target, Instant>>,
+}
 
-impl ResolvedNames {
+impl KnownTargets {
     /// Whether `target` may take the server a while.
     pub(super) fn kind(&self, target: &Target) -> OpenKind {
+        let suspect = lock(&self.suspects).get(target).copied();
+        if suspect.is_some_and(|when| when.elapsed() < SUSPECT) {
+            return OpenKind::Alone;
+        }
         match target.host() {
             None | Some(Host::Ip(_)) => OpenKind::Plain,
-            Some(Host::Name(name)) => match self.lock().get(name) {
+            Some(Host::Name(name)) => match lock(&self.resolved).get(name) {
                 Some(when) if when.elapsed() < FRESH => OpenKind::Plain,
                 _ => OpenKind::Scout,
             },
@@ -26,25 +37,35 @@ impl ResolvedNames {
 
     /// The server has connected to `target`.
     pub(super) fn add(&self, target: &Target) {
-        let Some(Host::Name(name)) = target.host() else { return };
-        let mut names = self.lock();
-        if names.len() >= MOST && !names.contains_key(name) {
-            names.retain(|_, when| when.elapsed() < FRESH);
-            if names.len() >= MOST {
-                names.clear();
-            }
+        lock(&self.suspects).remove(target);
+        if let Some(Host::Name(name)) = target.host() {
+            note(&self.resolved, Arc::clone(name), FRESH);
         }
-        names.insert(Arc::clone(name), Instant::now());
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A session has ended at an answer that cannot be read, while `target` was asked for.
+    pub(super) fn suspect(&self, target: &Target) {
+        note(&self.suspects, target.clone(), SUSPECT);
     }
+}
+
+/// Notes `key` now, among no more than [`MOST`] others that are not older than `fresh`.
+fn note<K: Eq + Hash>(known: &Mutex<HashMap<K, Instant>>, key: K, fresh: Duration) {
+    let mut known = lock(known);
+    if known.len() >= MOST && !known.contains_key(&key) {
+        known.retain(|_, when| when.elapsed() < fresh);
+        if known.len() >= MOST {
+            known.clear();
+        }
+    }
+    known.insert(key, Instant::now());
 }
 
 /// How long a resolver keeps a name, for all we know.
 const FRESH: Duration = Duration::from_secs(60);
-/// The most names kept.
+/// How long a target whose failure ended a session is asked for on a session of its own.
+const SUSPECT: Duration = Duration::from_secs(600);
+/// The most that is kept.
 const MOST: usize = 4096;
 
 #[cfg(test)]
@@ -58,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_name_is_scouted_once() {
-        let names = ResolvedNames::default();
+        let names = KnownTargets::default();
         assert_eq!(names.kind(&name("127.0.0.1")), OpenKind::Plain);
         assert_eq!(names.kind(&name("a.example")), OpenKind::Scout);
         names.add(&name("a.example"));
@@ -68,9 +89,20 @@ mod tests {
     }
 
     #[test]
+    fn a_target_at_whose_failure_a_session_ended_goes_alone_until_it_is_reached() {
+        let known = KnownTargets::default();
+        let target = name("127.0.0.1:80");
+        known.suspect(&target);
+        assert_eq!(known.kind(&target), OpenKind::Alone);
+        assert_eq!(known.kind(&name("127.0.0.1:81")), OpenKind::Plain);
+        known.add(&target);
+        assert_eq!(known.kind(&target), OpenKind::Plain);
+    }
+
+    #[test]
     fn the_names_are_bounded() {
-        let names = ResolvedNames::default();
+        let names = KnownTargets::default();
         (0..3 * MOST).for_each(|i| names.add(&name(&format!("h{i}.example"))));
-        assert!(names.lock().len() <= MOST);
+        assert!(lock(&names.resolved).len() <= MOST);
     }
 }

@@ -21,6 +21,10 @@ pub struct View {
     pub scouts: usize,
     /// All channels.
     pub channels: usize,
+    /// Whether it carries nothing, and nothing comes to it without our doing.
+    pub free: bool,
+    /// An open that may end the session is not answered yet.
+    pub risky: bool,
 }
 
 /// What to do with a request.
@@ -44,7 +48,9 @@ pub enum Growth {
 /// Chooses the session that is least likely to be disturbed, or, for a scout, the one with the least
 /// to lose.
 pub fn choose(sessions: &[View], kind: OpenKind) -> Choice {
-    let best = sessions.iter().enumerate().min_by_key(|(_, view)| cost(view, kind));
+    let may_take = |(_, view): &(usize, &View)| kind != OpenKind::Alone || view.free;
+    let usable = sessions.iter().enumerate().filter(may_take);
+    let best = usable.min_by_key(|(_, view)| cost(view, kind));
     match best {
         Some((index, view)) => Choice { session: Some(index), growth: growth(view, kind) },
         None => Choice { session: None, growth: Growth::Wanted },
@@ -52,34 +58,39 @@ pub fn choose(sessions: &[View], kind: OpenKind) -> Choice {
 }
 
 /// The lower the better; compared from left to right.
-type Cost = (bool, bool, usize, usize, usize, usize, usize);
+type Cost = (bool, bool, bool, usize, usize, usize, usize, usize);
 
 fn cost(view: &View, kind: OpenKind) -> Cost {
-    let View { slow_readers, stuck, bulk, active, opening, scouts, channels } = *view;
+    let View { slow_readers, stuck, bulk, active, opening, scouts, channels, free: _, risky } =
+        *view;
     let slow = slow_readers > 0;
     match kind {
         // What begins together stays together, and away from what runs already: a burst of
         // downloads does not spread over the sessions of those who wait for a keystroke.
-        OpenKind::Plain => (slow, stuck, bulk, scouts, active, opening, channels),
+        OpenKind::Plain => (risky, slow, stuck, bulk, scouts, active, opening, channels),
         // An open that waits may be a scout's: better not to wait with it.
-        OpenKind::Scout => (stuck, slow, bulk, active + opening, channels, 0, 0),
+        OpenKind::Scout | OpenKind::Alone => {
+            (risky, stuck, slow, bulk, active + opening, channels, 0, 0)
+        }
     }
 }
 
 /// Whether the pool should have another session before anybody asks: where something runs on every
 /// one, the next request would have to share.
 pub fn reserve(sessions: &[View]) -> Growth {
-    let quiet =
-        |view: &View| view.slow_readers == 0 && !view.stuck && view.bulk == 0 && view.active == 0;
+    let quiet = |view: &View| {
+        !view.risky && view.slow_readers == 0 && !view.stuck && view.bulk == 0 && view.active == 0
+    };
     if sessions.iter().any(quiet) { Growth::Enough } else { Growth::Wanted }
 }
 
 fn growth(best: &View, kind: OpenKind) -> Growth {
     let crowded = match kind {
         OpenKind::Plain => CROWDED,
-        OpenKind::Scout => CROWDED_FOR_SCOUT,
+        OpenKind::Scout | OpenKind::Alone => CROWDED_FOR_SCOUT,
     };
-    let disturbed = best.slow_readers > 0 || best.stuck || best.bulk > 0 || best.scouts > 0;
+    let disturbed =
+        best.risky || best.slow_readers > 0 || best.stuck || best.bulk > 0 || best.scouts > 0;
     if disturbed || best.active + best.opening >= crowded { Growth::Wanted } else { Growth::Enough }
 }
 
@@ -154,6 +165,20 @@ mod tests {
     }
 
     #[test]
+    fn what_may_end_a_session_is_asked_for_where_nobody_else_is_and_others_stay_away() {
+        let free = View { free: true, ..quiet() };
+        let idle = View { channels: 1, ..quiet() };
+        assert_eq!(choose(&[idle, free], OpenKind::Alone).session, Some(1));
+        let none = choose(&[idle, idle], OpenKind::Alone);
+        assert_eq!(none, Choice { session: None, growth: Growth::Wanted });
+        let risky = View { risky: true, opening: 1, channels: 1, ..quiet() };
+        let bulk = View { bulk: 3, active: 3, channels: 3, ..quiet() };
+        assert_eq!(choose(&[risky, bulk], OpenKind::Plain).session, Some(1));
+        assert_eq!(choose(&[risky], OpenKind::Plain).session, Some(0), "better than none");
+        assert_eq!(choose(&[risky], OpenKind::Plain).growth, Growth::Wanted);
+    }
+
+    #[test]
     fn one_quiet_session_is_kept_in_reserve() {
         let runs = View { active: 1, channels: 1, ..quiet() };
         let idle = View { channels: 9, ..quiet() };
@@ -173,6 +198,8 @@ mod tests {
                 active,
                 opening,
                 channels,
+                free: channels == 0,
+                risky: false,
             },
         )
     }

@@ -19,6 +19,7 @@ pub(crate) struct Load {
     channels: AtomicUsize,
     opening: AtomicUsize,
     scouts: AtomicUsize,
+    alone: AtomicUsize,
     slow_readers: AtomicUsize,
     held: AtomicUsize,
     active: Counter,
@@ -84,6 +85,11 @@ impl Load {
         self.scouts.load(Relaxed)
     }
 
+    /// Channels that are being opened to a target at whose failure the session may end.
+    pub(crate) fn alone(&self) -> usize {
+        self.alone.load(Relaxed)
+    }
+
     /// Channels whose client does not keep up.
     pub(crate) fn slow_readers(&self) -> usize {
         self.slow_readers.load(Relaxed)
@@ -147,12 +153,26 @@ impl Load {
         Listening(Arc::clone(self))
     }
 
+    /// Where opens of this kind are counted, besides with all others.
+    fn of_kind(&self, kind: OpenKind) -> Option<&AtomicUsize> {
+        match kind {
+            OpenKind::Plain => None,
+            OpenKind::Scout => Some(&self.scouts),
+            OpenKind::Alone => Some(&self.alone),
+        }
+    }
+
+    /// Whether it carries nothing, and nothing comes to it without our doing.
+    pub(crate) fn is_free(&self) -> bool {
+        self.channels() == 0 && self.listeners.load(Relaxed) == 0
+    }
+
     /// Counts a channel in that is about to be opened.
     pub(crate) fn lease(self: &Arc<Self>, kind: OpenKind) -> Lease {
         self.channels.fetch_add(1, Relaxed);
         self.opening.fetch_add(1, Relaxed);
-        if kind == OpenKind::Scout {
-            self.scouts.fetch_add(1, Relaxed);
+        if let Some(count) = self.of_kind(kind) {
+            count.fetch_add(1, Relaxed);
         }
         self.joined.notify_waiters();
         Lease {
@@ -212,8 +232,8 @@ impl Lease {
     pub(crate) fn confirmed(&self) {
         if !self.confirmed.swap(true, Relaxed) {
             self.load.opening.fetch_sub(1, Relaxed);
-            if self.kind == OpenKind::Scout {
-                self.load.scouts.fetch_sub(1, Relaxed);
+            if let Some(count) = self.load.of_kind(self.kind) {
+                count.fetch_sub(1, Relaxed);
             }
         }
     }

@@ -386,6 +386,11 @@ impl Session {
         self.observed.closed.is_cancelled()
     }
 
+    /// Whether it ended at an answer that cannot be read.
+    pub(crate) fn ended_unreadable(&self) -> bool {
+        self.observed.failures.is_unreadable()
+    }
+
     /// What was agreed on, and why it ended.
     pub(crate) fn facts(&self) -> Facts {
         self.observed.facts()

@@ -209,6 +209,11 @@ impl OpenFailures {
         };
     }
 
+    /// Whether the session ended at a text that cannot be read.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.lock().unreadable.is_some()
+    }
+
     /// How many failures the handler has seen.
     pub(crate) fn count(&self) -> usize {
         self.lock().count

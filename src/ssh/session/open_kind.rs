@@ -7,4 +7,7 @@ pub enum OpenKind {
     Plain,
     /// A name that may take the server a while, during which the whole session stands still.
     Scout,
+    /// A target at whose failure a session has ended: it is asked for on a session that carries nobody
+    /// else.
+    Alone,
 }
