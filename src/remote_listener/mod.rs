@@ -164,7 +164,7 @@ impl RemoteListener {
         if self.listen != self.asked {
             // The port that it chose last time is gone: it may choose another.
             self.listen = self.asked.clone();
-        } else if error == ListenError::Refused && self.told != Told::Refused {
+        } else if error != ListenError::SessionLost && self.told != Told::Refused {
             self.told = Told::Refused;
             warn!("cannot listen on {}, will try again: {error}", self.place());
         }

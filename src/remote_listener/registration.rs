@@ -28,6 +28,9 @@ pub enum ListenError {
          PermitListen forbid it"
     )]
     Refused,
+    /// It does not say, within [`ANSWERS`].
+    #[error("the server does not answer whether it does; it may know no forwarding of this kind")]
+    NoAnswer,
     /// The session ended before it answered.
     #[error("the session ended")]
     SessionLost,
@@ -53,7 +56,9 @@ impl Registration {
         let turn = registry.turn.lock().await;
         // On record before the answer: the first connection may come right behind it.
         let entered = registry.enter(listen.clone(), sink.clone(), Arc::clone(session.load()));
-        let listen = session.listen(listen).await.map_err(|error| match error {
+        let answer = timeout(ANSWERS, session.listen(listen)).await;
+        let answer = answer.map_err(|_| ListenError::NoAnswer)?;
+        let listen = answer.map_err(|error| match error {
             russh::Error::RequestDenied => ListenError::Refused,
             _ => ListenError::SessionLost,
         })?;
@@ -91,5 +96,7 @@ impl Registration {
     }
 }
 
+/// How long a server may take to say that it listens.
+const ANSWERS: Duration = Duration::from_secs(10);
 /// How long a server may take to stop listening.
 const ANSWER: Duration = Duration::from_secs(2);
