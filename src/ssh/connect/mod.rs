@@ -18,7 +18,7 @@ use self::transport::{SshSocket, Transport};
 use self::wire::Wire;
 use super::session::handler::{HandlerError, SessionHandler};
 use super::session::lifespan::Lifespan;
-use super::session::observed::Observed;
+use super::session::observed::{Observed, Told};
 use super::session::{Barrier, Session};
 use super::trust::auth::{self, AuthError, Authenticated, Credentials};
 use super::trust::host_key::HostKeyPolicy;
@@ -57,6 +57,7 @@ pub(crate) struct Connector {
     credentials: Credentials,
     prompter: Prompter,
     distance: Distance,
+    told: Arc<Told>,
     hops: Arc<dyn Hops>,
 }
 
@@ -87,6 +88,7 @@ impl Connector {
             credentials: Credentials::default(),
             prompter,
             distance: Distance::default(),
+            told: Arc::default(),
             hops,
         }
     }
@@ -208,7 +210,7 @@ impl Connector {
         let cut = CancellationToken::new();
         // Cuts the transport on every early return, so that the library's task ends.
         let guard = cut.clone().drop_guard();
-        let observed = Arc::new(Observed::default());
+        let observed = Arc::new(Observed::of(&self.told));
         let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
         let transport = Transport::new(stream, &cut, &observed.traffic);
         let transport = Greeted::new(transport, &observed.traffic);
@@ -234,6 +236,9 @@ impl Connector {
             Err(error) => return Err(with_last_words(error, &observed).await.into()),
         };
         let barrier = self.within("login", &observed, barrier(&handle)).await?;
+        if observed.traffic.head().starts_with(TINYSSH) {
+            self.told.no_forwarding("");
+        }
         let lifespan = Lifespan::of(&self.config.session.rekey_limit);
         let session = Session::new(handle, observed, guard.disarm(), barrier, lifespan, window);
         Ok(Connected { session, login, took: begun.elapsed() })
@@ -326,6 +331,8 @@ async fn with_last_words(error: AuthError, observed: &Observed) -> AuthError {
     error.with_last_words(observed.facts().end)
 }
 
+/// How a server introduces itself that has no forwarding.
+const TINYSSH: &[u8] = b"SSH-2.0-tinyssh";
 /// How long the TCP connection may take, where `ConnectTimeout` does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the key exchange, and then the login, may take, where `ConnectTimeout` does not say.

@@ -180,6 +180,15 @@ impl Handler for SessionHandler {
     ) -> Result<(), HandlerError> {
         let fault = TargetFault::from_code(&reason, TargetFault::from_text(text));
         debug!(?fault, text = %one_line(text), "the server did not open a channel");
+        let refuses = matches!(
+            reason,
+            ChannelOpenFailure::AdministrativelyProhibited | ChannelOpenFailure::UnknownChannelType
+        );
+        if refuses {
+            let text = one_line(text);
+            let said = if text.is_empty() { text } else { format!(" ('{text}')") };
+            self.observed.told().no_forwarding(&said);
+        }
         self.observed.failures.add(fault);
         Ok(())
     }

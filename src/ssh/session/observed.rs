@@ -1,12 +1,13 @@
 //! What is seen of a session while it lasts, and what was agreed on when it began.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russh::keys::ssh_encoding::Decode;
 use russh::keys::{Algorithm, PublicKey};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::handler::{HandlerError, one_line};
 use super::open_failure::OpenFailures;
@@ -27,6 +28,7 @@ pub(crate) struct Observed {
     pub(crate) registry: Registry,
     /// The host keys that the server says it has; empty until it says so.
     announced: watch::Sender<Vec<PublicKey>>,
+    told: Arc<Told>,
     facts: Mutex<Facts>,
 }
 
@@ -50,7 +52,35 @@ pub(crate) struct Facts {
     pub(crate) end: Option<String>,
 }
 
+/// What the user was told of a server, whichever session it showed on.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    refusal: AtomicBool,
+}
+
+impl Told {
+    /// Says once that the server does not forward, and what that may be.
+    pub(crate) fn no_forwarding(&self, said: &str) {
+        if !self.refusal.swap(true, Relaxed) {
+            warn!(
+                "the server does not open a connection for us{said}; its AllowTcpForwarding or \
+                 PermitOpen may forbid it, or it may have no forwarding at all, as tinyssh"
+            );
+        }
+    }
+}
+
 impl Observed {
+    /// Of a session to a server of which this was told.
+    pub(crate) fn of(told: &Arc<Told>) -> Self {
+        Self { told: Arc::clone(told), ..Self::default() }
+    }
+
+    /// What the user was told of the server.
+    pub(crate) fn told(&self) -> &Told {
+        &self.told
+    }
+
     /// A copy of what is known.
     pub(crate) fn facts(&self) -> Facts {
         self.lock().clone()
