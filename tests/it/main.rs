@@ -8,6 +8,7 @@ mod clients;
 mod configured;
 mod ends;
 mod failures;
+mod foreign_servers;
 mod front_doors;
 mod host_keys;
 mod hostile_server;

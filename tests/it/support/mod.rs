@@ -17,6 +17,7 @@ pub(crate) mod accounts;
 pub(crate) mod configured;
 pub(crate) mod content;
 pub(crate) mod curl;
+pub(crate) mod foreign;
 pub(crate) mod http;
 pub(crate) mod link;
 pub(crate) mod load;

@@ -1,0 +1,153 @@
+//! Servers that are not OpenSSH's: each is put through the same.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+
+use crate::support::content::{Content, Sum};
+use crate::support::foreign::{Foreign, Make, PASSWORD};
+use crate::support::login::HOST;
+use crate::support::person::Person;
+use crate::support::program::{Sockeye, program};
+use crate::support::socks::{Protocol, connect};
+use crate::support::target::Target;
+use crate::support::wait::{self, LONG};
+use crate::support::{free_port, process, scaled};
+
+/// What a server says of a target that refuses, and of a name that nobody has: replies of SOCKS5.
+struct Told {
+    refused: u8,
+    unresolvable: u8,
+}
+
+fn exercise(make: Make, told: &Told) {
+    let Some(mut server) = Foreign::start(make) else { return };
+    let echo = Target::echo();
+    let forward = free_port();
+    let local = format!("127.0.0.1:{forward}:127.0.0.1:{}", echo.port());
+    let remote = format!("127.0.0.1:0:127.0.0.1:{}", echo.port());
+    let proxy = Sockeye::with(&server.ssh_config(&[]), &["-L", &local, "-R", &remote]);
+
+    short_connections(&proxy, &echo);
+    transfers(&proxy);
+    half_closes(&proxy);
+    failures(&proxy, told);
+    let mut stream = connect(SocketAddr::from((Ipv4Addr::LOCALHOST, forward)));
+    assert_eq!(echoed(&mut stream).expect("-L"), WORDS);
+    let port = wait::until_some("the server listens", || remote_port(&proxy.log()));
+    let mut stream = connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    assert_eq!(echoed(&mut stream).expect("-R"), WORDS);
+    // Three listeners, and the sessions.
+    wait::until("nothing is held", || process::sockets(proxy.pid()) < 3 + 8 + SPARE);
+
+    server.stop();
+    server.start_again();
+    wait::until("the server is taken again", || {
+        match Protocol::Socks5.ask(proxy.address(), "127.0.0.1", echo.port()) {
+            Ok(crate::support::socks::Answer::Open(mut stream)) => {
+                echoed(&mut stream).is_ok_and(|back| back == WORDS)
+            }
+            _ => false,
+        }
+    });
+    drop(proxy);
+    by_password(&server, &echo);
+}
+
+fn short_connections(proxy: &Sockeye, echo: &Target) {
+    for turn in 0..scaled(60, 200) {
+        let mut stream = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
+        assert_eq!(echoed(&mut stream).expect("a clean end"), WORDS, "turn {turn}");
+    }
+}
+
+/// Each way, with the server's own re-keying in between where it has any.
+fn transfers(proxy: &Sockeye) {
+    let length = scaled(6 << 20, 50 << 20);
+    let source = Target::source(length);
+    let mut stream = Protocol::Socks5.open(proxy.address(), "127.0.0.1", source.port());
+    stream.write_all(b"x").expect("a connection");
+    assert_eq!(Sum::of(&stream).expect("a clean end"), Content::of(length).sum());
+    let (sums, received) = Target::sums();
+    let mut stream = Protocol::Socks5.open(proxy.address(), "127.0.0.1", sums.port());
+    io::copy(&mut Content::of(length), &mut stream).expect("a connection");
+    stream.shutdown(Shutdown::Write).expect("a socket");
+    assert_eq!(received.recv_timeout(LONG).expect("all of it"), Content::of(length).sum());
+}
+
+fn half_closes(proxy: &Sockeye) {
+    let (target, received) = Target::answer_after_end(LENGTH);
+    let mut stream = Protocol::Socks5.open(proxy.address(), "127.0.0.1", target.port());
+    io::copy(&mut Content::of(LENGTH), &mut stream).expect("a connection");
+    stream.shutdown(Shutdown::Write).expect("a socket");
+    assert_eq!(received.recv_timeout(LONG).expect("all of it"), Content::of(LENGTH).sum());
+    assert_eq!(Sum::of(&stream).expect("a clean end"), Content::of(LENGTH).sum());
+
+    let (target, received) = Target::read_after_end();
+    let mut stream = Protocol::Socks5.open(proxy.address(), "127.0.0.1", target.port());
+    assert_eq!(stream.read(&mut [0]).expect("the target's end"), 0);
+    io::copy(&mut Content::of(LENGTH), &mut stream).expect("it still reads");
+    stream.shutdown(Shutdown::Write).expect("a socket");
+    assert_eq!(received.recv_timeout(LONG).expect("all of it"), Content::of(LENGTH).sum());
+}
+
+fn failures(proxy: &Sockeye, told: &Told) {
+    let code = |host: &str, port| Protocol::Socks5.refusal(proxy.address(), host, port)[1];
+    assert_eq!(code("127.0.0.1", free_port()), told.refused, "{}", proxy.log());
+    assert_eq!(code("nowhere.invalid", 80), told.unresolvable, "{}", proxy.log());
+}
+
+fn by_password(server: &Foreign, echo: &Target) {
+    let person = Person::with(&[PASSWORD]);
+    let config = server.ssh_config(&["PubkeyAuthentication no"]);
+    let mut command = program();
+    command.arg("-F").arg(config).args(["-D", "127.0.0.1:0", HOST]);
+    person.answers(&mut command);
+    let proxy = Sockeye::spawn(command);
+    proxy.wait_for_log("connected to ");
+    let mut stream = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
+    assert_eq!(echoed(&mut stream).expect("a clean end"), WORDS);
+    assert_eq!(person.asked().len(), 1);
+}
+
+/// What an echo sends back.
+fn echoed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(LONG))?;
+    stream.write_all(WORDS)?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut back = Vec::new();
+    stream.read_to_end(&mut back)?;
+    Ok(back)
+}
+
+/// The port that the server chose, as the program names it.
+fn remote_port(log: &str) -> Option<u16> {
+    let line = log
+        .lines()
+        .find(|line| line.contains("listening on ") && line.contains("on the server"))?;
+    let (_, place) = line.split_once("listening on ")?;
+    place.split(' ').next()?.rsplit(':').next()?.parse().ok()
+}
+
+#[test]
+#[ignore = "needs dropbear"]
+fn dropbear() {
+    exercise(Make::Dropbear, &Told { refused: 5, unresolvable: 4 });
+}
+
+#[test]
+#[ignore = "needs asyncssh"]
+fn asyncssh() {
+    exercise(Make::Asyncssh, &Told { refused: 5, unresolvable: 4 });
+}
+
+/// It has one text for everything, "Connect failed".
+#[test]
+#[ignore = "needs paramiko"]
+fn paramiko() {
+    exercise(Make::Paramiko, &Told { refused: 1, unresolvable: 1 });
+}
+
+const WORDS: &[u8] = b"there and back";
+const LENGTH: u64 = 300_000;
+/// Sockets that may be there besides, for a moment: of a look at the network, and of a ping.
+const SPARE: usize = 8;

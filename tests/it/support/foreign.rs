@@ -1,0 +1,170 @@
+//! Real SSH servers that are not OpenSSH's.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::Signal;
+
+use super::login::Login;
+use super::{command, free_port, process, skip, wait};
+
+/// Whose server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Make {
+    /// Of Debian's package.
+    Dropbear,
+    /// Of PyPI, in a process of Python.
+    Asyncssh,
+    /// The same.
+    Paramiko,
+}
+
+/// The server. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Foreign {
+    make: Make,
+    login: Login,
+    port: u16,
+    child: Option<Child>,
+}
+
+/// What lets the user in, besides the key.
+pub(crate) const PASSWORD: &str = "pw-7Qh2vXk9";
+
+impl Foreign {
+    /// Starts it. Nothing, and a line that says so, where it cannot be had: dropbear reads the home
+    /// directory of a user, which is another one in a mount namespace.
+    #[track_caller]
+    pub(crate) fn start(make: Make) -> Option<Self> {
+        if make == Make::Dropbear && !skip::unless_root("a home of its own for dropbear takes root")
+        {
+            return None;
+        }
+        let login = Login::new();
+        let mut server = Self { make, login, port: free_port(), child: None };
+        if make == Make::Dropbear {
+            server.prepare_dropbear();
+        }
+        server.start_again();
+        Some(server)
+    }
+
+    /// An `ssh_config` that leads to it; `extra` lines come first.
+    pub(crate) fn ssh_config(&self, extra: &[&str]) -> PathBuf {
+        self.login.ssh_config(self.port, extra)
+    }
+
+    /// A path in its directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.login.path(name)
+    }
+
+    /// Ends it and every connection.
+    pub(crate) fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let descendants = process::descendants(child.id());
+        let _ = child.kill();
+        let _ = child.wait();
+        for descendant in descendants {
+            process::signal(descendant, Signal::KILL);
+        }
+    }
+
+    /// Starts it, on the same port as before.
+    pub(crate) fn start_again(&mut self) {
+        let log = File::create(self.path("log")).expect("a log");
+        let mut server = self.command();
+        server.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
+        self.child = Some(server.spawn().expect("a server"));
+        wait::until_some("the server listens", || {
+            let said = fs::read_to_string(self.path("log")).unwrap_or_default();
+            let child = self.child.as_mut().expect("started");
+            let ended = child.try_wait().expect("a child");
+            assert!(ended.is_none(), "{:?} ended: {said}", self.make);
+            let listens = match self.make {
+                Make::Dropbear => said.contains("Not backgrounding"),
+                Make::Asyncssh | Make::Paramiko => said.contains("listening"),
+            };
+            listens.then_some(())
+        });
+    }
+
+    fn command(&self) -> Command {
+        let port = self.port.to_string();
+        match self.make {
+            Make::Dropbear => {
+                let mut dropbear = command("unshare");
+                dropbear.args([
+                    "--mount",
+                    "--propagation",
+                    "private",
+                    "sh",
+                    "-c",
+                    IN_NAMESPACE,
+                    "sh",
+                ]);
+                dropbear.args(["passwd", "shadow"].map(|file| self.path(file)));
+                dropbear.args(["dropbear", "-F", "-E", "-p", &format!("127.0.0.1:{port}"), "-r"]);
+                dropbear.arg(self.path("host.dropbear")).arg("-P").arg(self.path("pid"));
+                dropbear
+            }
+            Make::Asyncssh => self.python("asyncssh_server.py", &port),
+            Make::Paramiko => self.python("paramiko_server.py", &port),
+        }
+    }
+
+    fn python(&self, script: &str, port: &str) -> Command {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut python = command(root.join(PYTHON).to_str().expect("UTF-8"));
+        python.arg(root.join("tests/it/support/python").join(script)).arg(port);
+        python.arg(self.login.host_key()).arg(self.path("authorized_keys")).arg(PASSWORD);
+        python
+    }
+
+    fn prepare_dropbear(&self) {
+        let mut convert = command("dropbearconvert");
+        convert.args(["openssh", "dropbear"]);
+        convert.arg(self.login.host_key()).arg(self.path("host.dropbear"));
+        let converted = convert.output().expect("dropbearconvert");
+        assert!(converted.status.success(), "{converted:?}");
+        let home = self.path("home");
+        fs::create_dir_all(home.join(".ssh")).expect("a directory");
+        fs::copy(self.path("authorized_keys"), home.join(".ssh/authorized_keys")).expect("a copy");
+        for (file, field, value) in
+            [("passwd", 5, home.to_str().expect("UTF-8")), ("shadow", 1, HASH)]
+        {
+            let lines = fs::read_to_string(Path::new("/etc").join(file)).expect("an account");
+            let of_root = |line: &str| {
+                let mut fields: Vec<&str> = line.split(':').collect();
+                if fields[0] == "root" {
+                    fields[field] = value;
+                }
+                fields.join(":") + "\n"
+            };
+            let lines: String = lines.lines().map(of_root).collect();
+            fs::write(self.path(file), lines).expect("a file");
+            let mode = if file == "passwd" { 0o644 } else { 0o600 };
+            fs::set_permissions(self.path(file), Permissions::from_mode(mode)).expect("a mode");
+        }
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Made by `tests/run.sh`, with what it needs in it.
+const PYTHON: &str = "target/python/bin/python3";
+/// [`PASSWORD`], as `openssl passwd -6` wrote it.
+const HASH: &str = "$6$sockeye$F2iWf78CArSe5/q7xzhy3xsWkoG0G0atXDivA7ZC3R1p1V0RL.\
+                    ZiwDFMMWUx8MmYaofjV3tK9IdvPOFmStGjT0";
+const IN_NAMESPACE: &str = r#"set -e
+mount --bind "$1" /etc/passwd
+mount --bind "$2" /etc/shadow
+if [ -d /var/run/nscd ]; then mount -t tmpfs none /var/run/nscd; fi
+shift 2
+exec "$@""#;
