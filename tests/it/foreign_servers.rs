@@ -121,9 +121,9 @@ fn echoed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 
 /// The port that the server chose, as the program names it.
 fn remote_port(log: &str) -> Option<u16> {
-    let line = log
-        .lines()
-        .find(|line| line.contains("listening on ") && line.contains("on the server"))?;
+    let of_host = format!(" of {HOST}");
+    let of_server = |line: &&str| line.contains("listening on ") && line.contains(&of_host);
+    let line = log.lines().find(of_server)?;
     let (_, place) = line.split_once("listening on ")?;
     place.split(' ').next()?.rsplit(':').next()?.parse().ok()
 }
