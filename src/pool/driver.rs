@@ -1,39 +1,30 @@
-//! The task that keeps a pool: opens sessions, replaces lost ones, closes those that are not needed.
+//! The task that keeps a pool: it tells the policy what happens, and does what that decides.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::first::{FirstSession, Tell};
 use super::monitor;
-use super::pace::{Backoff, Demand};
-use super::placement::Growth;
-use super::told::{Told, is_news};
+use super::policy::{
+    Action, Event, Facts, Failure, Loss, LossCause, Notice, Outcome, Policy, SessionFacts,
+    SessionStage, Standstill, Volume,
+};
 use super::wake::WakeDetector;
 use super::{PoolSize, Shared, lock};
 use crate::registry::{AttemptEnd, SessionEnd};
-use crate::ssh::connect::FailureClass;
-use crate::ssh::connect::Liveness;
-use crate::ssh::connect::{Asking, ConnectError, Connected};
+use crate::ssh::connect::{Asking, ConnectError, Connected, FailureClass, Liveness};
 use crate::ssh::session::Session;
-use crate::ssh::trust::auth::LoginKind;
-
-mod upkeep;
 
 /// What the driver keeps for itself.
 pub(super) struct Driver {
     shared: Arc<Shared>,
-    /// As asked for, or as the first login allows.
-    size: Option<PoolSize>,
+    policy: Policy,
     /// Until the first attempt is over.
     first: Option<Tell>,
-    /// None before a login has succeeded.
-    login_kind: Option<LoginKind>,
-    /// Whether the last attempt failed because it needed a person.
-    lacked_a_person: bool,
     liveness: Liveness,
     /// Attempts to connect.
     attempts: JoinSet<Result<Connected, ConnectError>>,
@@ -41,22 +32,8 @@ pub(super) struct Driver {
     settling: JoinSet<()>,
     /// Tasks that watch the sessions; each ends with its session.
     watchers: JoinSet<Arc<Session>>,
-    backoff: Backoff,
-    /// No attempt before this.
-    not_before: Instant,
-    /// No attempt to grow before this: the server has refused one.
-    growth_not_before: Instant,
-    growth_backoff: Duration,
-    told: Told,
-    /// No more sessions, and those there are end with what they carry.
-    is_retired: bool,
-}
-
-/// Whether a session may be had soon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Prospect {
-    Good,
-    Bad,
+    /// Goodbyes under way.
+    closing: JoinSet<()>,
 }
 
 impl Driver {
@@ -64,20 +41,13 @@ impl Driver {
     pub(super) fn new(shared: Arc<Shared>, size: Option<PoolSize>, first: Tell) -> Self {
         Self {
             liveness: shared.connector.liveness(),
-            login_kind: None,
-            lacked_a_person: false,
             shared,
-            size,
+            policy: Policy::new(size, Instant::now()),
             first: Some(first),
             attempts: JoinSet::new(),
             settling: JoinSet::new(),
             watchers: JoinSet::new(),
-            backoff: Backoff::default(),
-            not_before: Instant::now(),
-            growth_not_before: Instant::now(),
-            growth_backoff: GROWTH_BACKOFF,
-            told: Told::default(),
-            is_retired: false,
+            closing: JoinSet::new(),
         }
     }
 
@@ -86,167 +56,96 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         let mut upkeep = interval(UPKEEP);
         let mut wake = WakeDetector::new();
+        self.handle(Event::Time);
         loop {
-            if self.is_retired && lock(&shared.sessions).is_empty() {
+            let facts = self.facts(&self.sessions());
+            if self.policy.is_over(&facts) {
                 break;
             }
-            self.connect_if_needed();
+            let wake_at = self.policy.wake_at(&facts);
             tokio::select! {
                 () = shared.stop.cancelled() => break,
-                () = shared.retired.cancelled(), if !self.is_retired => self.retire(),
-                () = shared.wanted.notified() => self.grow(),
-                Some(attempt) = self.attempts.join_next() => match attempt {
-                    Ok(Ok(connected)) => self.connected(connected),
-                    Ok(Err(error)) => self.failed(error),
-                    Err(aborted) if aborted.is_cancelled() => {}
-                    Err(panicked) => warn!("an attempt to connect ended abruptly: {panicked}"),
-                },
-                Some(_) = self.settling.join_next() => {}
+                () = shared.retired.cancelled(), if !self.policy.is_retired() => {
+                    self.first = None;
+                    self.handle(Event::Retired);
+                }
+                () = shared.wanted.notified() => self.handle(Event::Wanted),
+                Some(attempt) = self.attempts.join_next() => self.attempted(attempt),
+                Some(_) = self.settling.join_next() => self.handle(Event::Settled),
                 Some(Ok(session)) = self.watchers.join_next() => self.lost(&session),
+                Some(_) = self.closing.join_next() => {}
                 _ = upkeep.tick() => {
                     if wake.has_woken() {
-                        self.probe_all();
+                        self.handle(Event::Woken);
                     }
-                    self.upkeep();
-                    if self.shared.reserve() == Growth::Wanted {
-                        self.grow();
-                    }
+                    self.handle(Event::Upkeep);
                 }
-                () = sleep_until(self.not_before), if self.is_waiting_to_retry() => {}
+                () = sleep_until(wake_at.unwrap_or(facts.now)), if wake_at.is_some() => {
+                    self.handle(Event::Time);
+                }
             }
         }
         self.end().await;
     }
 
-    /// Opens what is missing, as soon as it may.
-    fn connect_if_needed(&mut self) {
-        let missing = self.missing();
-        if missing == 0 || Instant::now() < self.not_before {
-            return;
-        }
-        if !self.may_try() {
-            return self.wait_for_a_person();
-        }
-        for _ in 0..missing.min(MAX_ATTEMPTS.saturating_sub(self.handshakes())) {
-            self.attempt();
+    /// Has the policy decide about an event, and does what it says.
+    fn handle(&mut self, event: Event) {
+        let sessions = self.sessions();
+        let facts = self.facts(&sessions);
+        for action in self.policy.on(event, &facts) {
+            self.act(action, &sessions);
         }
     }
 
-    /// Handshakes under way, as the server counts them: it says that we are in before it strikes us
-    /// off its list.
-    fn handshakes(&self) -> usize {
-        self.attempts.len() + self.settling.len()
-    }
-
-    /// Sessions that should be there, and are not even on their way. The first comes alone.
-    fn missing(&self) -> usize {
-        if self.is_retired {
-            return 0;
-        }
-        let wanted = if self.login_kind.is_some() { self.size().min() } else { 1 };
-        wanted.saturating_sub(self.ready() + self.attempts.len())
-    }
-
-    fn size(&self) -> PoolSize {
-        self.size.unwrap_or_default()
-    }
-
-    /// A login that needs a person is tried again when it is wanted and somebody is there;
-    /// one that has never succeeded and was refused, when there is a request.
-    fn may_try(&self) -> bool {
-        match self.login_kind {
-            // What an agent did before, it may do again when the next request comes.
-            Some(LoginKind::Unattended) => !self.lacked_a_person || self.is_wanted(),
-            Some(LoginKind::Interactive) => self.is_wanted() && self.shared.connector.can_ask(),
-            None => self.demand() == Demand::Waiting || !self.backoff.was_refused(),
-        }
-    }
-
-    /// Says, once, that there is no session because nobody has logged in.
-    fn wait_for_a_person(&mut self) {
-        if self.login_kind != Some(LoginKind::Interactive) || self.ready() > 0 {
-            return;
-        }
-        let (state, prospect) = if self.shared.connector.can_ask() {
-            (WAITS_FOR_A_PERSON, Prospect::Good)
-        } else {
-            (NOBODY_TO_ASK, Prospect::Bad)
-        };
-        if is_news(&mut self.told.person, state) {
-            warn!("no session to {}: {state}", self.shared.connector.name());
-            self.without_session(state.to_owned(), prospect);
-        }
-    }
-
-    fn is_waiting_to_retry(&self) -> bool {
-        self.missing() > 0 && Instant::now() < self.not_before
-    }
-
-    /// Opens another session in the background, if there may be one more.
-    fn grow(&mut self) {
-        let ready = self.ready();
-        let room = ready + self.attempts.len() < self.size().max() && self.may_grow();
-        // Without a session the request waits for what `connect_if_needed` does.
-        if ready == 0 || !room || !self.attempts.is_empty() {
-            if ready == 0 && self.demand() == Demand::Waiting {
-                self.hurry();
+    /// `sessions` are those of the facts.
+    fn act(&mut self, action: Action, sessions: &[Arc<Session>]) {
+        match action {
+            Action::Connect(asking) => self.connect(asking),
+            Action::AbortAttempts => self.attempts.abort_all(),
+            Action::Drain(place) => {
+                debug!("a session takes no more channels");
+                sessions[place].drain();
             }
-            return;
-        }
-        if Instant::now() >= self.growth_not_before && self.handshakes() < MAX_ATTEMPTS {
-            debug!(sessions = ready, "another session would serve better");
-            self.attempt();
-        }
-    }
-
-    /// A login that needs a person is not tried where nobody can be asked.
-    fn may_grow(&self) -> bool {
-        self.login_kind != Some(LoginKind::Interactive) || self.shared.connector.can_ask()
-    }
-
-    /// Somebody waits: the server that was merely out of reach is tried again soon.
-    fn hurry(&mut self) {
-        let soon = Instant::now() + SOON;
-        if self.backoff.may_hurry() && self.not_before > soon {
-            self.not_before = soon;
+            Action::Close(place) => {
+                let session = Arc::clone(&sessions[place]);
+                self.closing.spawn(async move { session.disconnect().await });
+            }
+            Action::ProbeAll => {
+                self.shared.connector.moved();
+                sessions.iter().for_each(|session| session.request_probe());
+            }
+            Action::Show(standstill) => self.show(standstill),
+            Action::Tell(notice) => self.tell(&notice),
         }
     }
 
-    fn attempt(&mut self) {
+    fn connect(&mut self, asking: Asking) {
         let shared = Arc::clone(&self.shared);
-        // By a person only where more sessions were asked for than such a login gets by itself.
-        let by_person = self.login_kind == Some(LoginKind::Interactive);
-        let worth_asking = self.first.is_some() || self.is_wanted() || by_person;
-        let asking = if worth_asking { Asking::Allowed } else { Asking::Never };
         self.attempts.spawn(async move { shared.connector.connect(asking).await });
     }
 
+    fn attempted(&mut self, attempt: Result<Result<Connected, ConnectError>, JoinError>) {
+        match attempt {
+            Ok(Ok(connected)) if !self.policy.is_retired() => self.connected(connected),
+            Ok(Err(error)) => self.failed(error),
+            Err(panicked) if panicked.is_panic() => {
+                warn!("an attempt to connect ended abruptly: {panicked}");
+                self.handle(Event::Abandoned);
+            }
+            // Given up, or done just before that.
+            Ok(Ok(_)) | Err(_) => self.handle(Event::Abandoned),
+        }
+    }
+
     fn connected(&mut self, connected: Connected) {
-        if self.is_retired {
-            // It was done just before it was given up.
-            return;
-        }
         debug!(took = ?connected.took, "another session is ready");
-        let first = self.first.take();
-        if first.is_none() && self.ready() == 0 {
-            let again = if self.login_kind.is_some() { " again" } else { "" };
-            info!("connected to {}{again}", self.shared.connector.name());
-        }
-        self.told.session = None;
-        self.told.person = None;
-        self.lacked_a_person = false;
-        self.login_kind = Some(connected.login.kind);
-        self.size.get_or_insert(match connected.login.kind {
-            LoginKind::Unattended => PoolSize::default(),
-            LoginKind::Interactive => PoolSize::single(),
-        });
-        self.growth_not_before = Instant::now();
-        self.growth_backoff = GROWTH_BACKOFF;
-        let told = FirstSession::of(&connected);
-        lock(&self.shared.status).size = self.size;
+        let (kind, told) = (connected.login.kind, FirstSession::of(&connected));
         self.shared.log.session_up(connected.session.id(), connected.took);
         self.adopt(connected.session);
-        if let Some(first) = first {
+        self.handle(Event::Connected(kind));
+        lock(&self.shared.status).size = self.policy.known_size();
+        self.shared.changed.notify_waiters();
+        if let Some(first) = self.first.take() {
             // Nobody needs to wait for it.
             let _ = first.send(Ok(told));
         }
@@ -274,85 +173,36 @@ impl Driver {
             }
             session
         });
-        self.shared.changed.notify_waiters();
     }
 
     fn failed(&mut self, error: ConnectError) {
-        self.shared.log.attempt_failed(attempt_end(error.class()), &first_line(&error.to_string()));
-        let ready = self.ready();
-        if ready >= self.size().min() && error.class() == FailureClass::Unreachable {
-            // The network, rather than the server, did not want one more.
-            self.growth_not_before = Instant::now() + UNREACHABLE;
-            return;
-        }
-        if ready >= self.size().min() {
-            // One more than it allows us, perhaps. What there is serves.
-            let (server, error) = (self.shared.connector.name(), error.to_string());
-            if is_news(&mut self.told.growth, &error) {
-                info!("{server} gives no further session, and those there are serve on: {error}");
-            }
-            debug!(%error, wait = ?self.growth_backoff, "no further session");
-            self.growth_not_before = Instant::now() + self.growth_backoff;
-            self.growth_backoff = (self.growth_backoff * 2).min(GROWTH_BACKOFF_MAX);
-            return;
-        }
-        self.lacked_a_person = error.lacked_a_person();
-        let wait = self.backoff.next(error.class(), self.demand());
-        self.not_before = Instant::now() + wait;
-        let (server, text) = (self.shared.connector.name(), error.to_string());
-        let news = is_news(&mut self.told.session, &text);
-        debug!(error = %text, "no session: next attempt in {:.1} s", wait.as_secs_f32());
-        lock(&self.shared.status).next_attempt = Some(self.not_before);
-        // The first line says what is wrong; a client does not need the rest.
-        self.without_session(first_line(&text), Prospect::Bad);
-        match self.first.take() {
-            // Whoever waits for it tells it; where nobody does, the pool is about to end.
-            Some(first) => drop(first.send(Err(error))),
-            None if news => warn!("cannot connect to {server}, will try again: {text}"),
-            None => {}
+        let text = error.to_string();
+        debug!(error = %text, "no session");
+        self.shared.log.attempt_failed(attempt_end(error.class()), first_line(&text));
+        let lacked_a_person = error.lacked_a_person();
+        self.handle(Event::Failed(Failure { class: error.class(), lacked_a_person, text }));
+        let next_attempt = self.policy.wake_at(&self.facts(&self.sessions()));
+        lock(&self.shared.status).next_attempt = next_attempt;
+        if let Some(first) = self.first.take() {
+            // Where nobody waits for it, the pool is about to end.
+            let _ = first.send(Err(error));
         }
     }
 
-    /// Notes why there is no session, or one less.
-    fn without_session(&self, reason: String, prospect: Prospect) {
-        let down = self.ready() == 0 && prospect == Prospect::Bad;
-        {
-            let mut status = lock(&self.shared.status);
-            status.reason = reason;
-            status.down = down;
-            if prospect == Prospect::Bad {
-                status.failures += 1;
-            }
-        }
-        // Whoever has another server to go to need not wait for this one.
-        self.shared.changed.notify_waiters();
-    }
-
-    /// A session has ended: what it carried is cut, and it is replaced at once.
     fn lost(&mut self, session: &Arc<Session>) {
         lock(&self.shared.sessions).retain(|s| !Arc::ptr_eq(s, session));
         let end = session.facts().end.unwrap_or_else(|| "the connection ended".to_owned());
         self.note_end(session, &end);
-        if session.is_draining() {
+        let cause = if session.is_draining() {
             debug!(end, "a retired session has ended");
-            return;
-        }
-        if session.age() < SHORT_LIVED {
-            // A server that takes us in only to drop us is not asked again at once.
-            self.not_before =
-                Instant::now() + self.backoff.next(FailureClass::Unreachable, self.demand());
+            LossCause::Retired
+        } else if session.is_empty() && !session.is_cut() {
+            LossCause::Unused
         } else {
-            self.backoff.reset();
-            self.not_before = Instant::now();
-        }
-        let server = self.shared.connector.name();
-        match session.load().channels() {
-            0 => warn!("lost a session to {server}: {end}"),
-            cut => warn!("lost a session to {server}: {end}; connections cut: {cut}"),
-        }
-        let attended = self.login_kind == Some(LoginKind::Interactive);
-        let hopeless = attended && !self.shared.connector.can_ask();
-        self.without_session(end, if hopeless { Prospect::Bad } else { Prospect::Good });
+            LossCause::Lost
+        };
+        let (age, channels) = (session.age(), session.load().channels());
+        self.handle(Event::Lost(Loss { end, age, channels, cause }));
     }
 
     fn note_end(&self, session: &Session, end: &str) {
@@ -367,39 +217,68 @@ impl Driver {
         }
     }
 
-    fn ready(&self) -> usize {
-        lock(&self.shared.sessions).iter().filter(|s| s.is_ready()).count()
+    /// Notes why there is no session, or one less.
+    fn show(&self, standstill: Standstill) {
+        let Standstill { reason, down, outcome } = standstill;
+        {
+            let mut status = lock(&self.shared.status);
+            status.reason = reason;
+            status.down = down;
+            if outcome == Outcome::Failed {
+                status.failures += 1;
+            }
+        }
+        // Whoever has another server to go to need not wait for this one.
+        self.shared.changed.notify_waiters();
     }
 
-    fn demand(&self) -> Demand {
-        match lock(&self.shared.status).waiting {
-            0 => Demand::None,
-            _ => Demand::Waiting,
+    fn tell(&self, notice: &Notice) {
+        let text = notice.about(self.shared.connector.name());
+        match notice.volume() {
+            Volume::Info => info!("{text}"),
+            Volume::Warning => warn!("{text}"),
         }
     }
 
-    /// Whether a session is worth a question to a person: a request waits, or there is none for a listener
-    /// on the server to be on.
-    fn is_wanted(&self) -> bool {
-        self.demand() == Demand::Waiting || lock(&self.shared.status).listeners > 0
+    fn sessions(&self) -> Vec<Arc<Session>> {
+        lock(&self.shared.sessions).clone()
+    }
+
+    fn facts(&self, sessions: &[Arc<Session>]) -> Facts {
+        let of = |session: &Arc<Session>| SessionFacts {
+            // One that has just ended takes none, and is about to be told of as lost.
+            stage: if session.is_ready() { SessionStage::Ready } else { SessionStage::Draining },
+            is_empty: session.is_empty(),
+            idle: session.idle(),
+            is_worn: self.shared.connector.would_replace(session),
+        };
+        let sessions = sessions.iter().map(of).collect();
+        let reserve = self.shared.reserve();
+        let status = lock(&self.shared.status);
+        Facts {
+            now: Instant::now(),
+            sessions,
+            waiting: status.waiting,
+            listeners: status.listeners,
+            can_ask: self.shared.connector.can_ask(),
+            reserve,
+        }
     }
 
     async fn end(mut self) {
         self.attempts.shutdown().await;
         self.settling.shutdown().await;
-        let sessions = std::mem::take(&mut *lock(&self.shared.sessions));
-        let mut goodbyes = JoinSet::new();
-        for session in sessions {
-            goodbyes.spawn(async move { session.disconnect().await });
+        for session in std::mem::take(&mut *lock(&self.shared.sessions)) {
+            self.closing.spawn(async move { session.disconnect().await });
         }
-        goodbyes.join_all().await;
+        self.closing.join_all().await;
         self.watchers.shutdown().await;
     }
 }
 
 /// What is told of a failure where there is room for a line.
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 fn attempt_end(class: FailureClass) -> AttemptEnd {
@@ -411,22 +290,5 @@ fn attempt_end(class: FailureClass) -> AttemptEnd {
 
 /// How often the sessions are looked at.
 const UPKEEP: Duration = Duration::from_secs(1);
-/// Handshakes to one server at the same time: sshd's MaxStartups and PerSourcePenalties punish more.
-const MAX_ATTEMPTS: usize = 2;
-/// How long to leave growth alone when the server cannot be reached.
-const UNREACHABLE: Duration = Duration::from_secs(5);
-/// A session that ends sooner than this was not worth having.
-const SHORT_LIVED: Duration = Duration::from_millis(500);
 /// A server that has not answered for so long after a login is not waited for.
 const SETTLED: Duration = Duration::from_secs(2);
-/// How soon a server that was out of reach is tried again when a request comes.
-const SOON: Duration = Duration::from_millis(500);
-/// How long to leave a server alone that refused a further session; doubled each time.
-const GROWTH_BACKOFF: Duration = Duration::from_secs(60);
-/// The longest that gets.
-const GROWTH_BACKOFF_MAX: Duration = Duration::from_secs(3600);
-/// Of a server whose login is waited for.
-const WAITS_FOR_A_PERSON: &str =
-    "the login needs a person, who is asked when the next request comes";
-/// The same, where that would be in vain.
-const NOBODY_TO_ASK: &str = "the login needs a person, and nobody can be asked";

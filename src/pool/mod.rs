@@ -45,6 +45,7 @@ pub(crate) mod monitor;
 mod names;
 mod pace;
 pub mod placement;
+mod policy;
 mod size;
 mod survey;
 mod told;

@@ -1,7 +1,7 @@
 //! What the user was told, so that a server that is away for an hour is one line.
 
 /// The last word on each matter; nothing, when it is settled.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Told {
     /// Why there is no session.
     pub(super) session: Option<String>,
@@ -9,6 +9,8 @@ pub(super) struct Told {
     pub(super) person: Option<String>,
     /// Why there is no further session.
     pub(super) growth: Option<String>,
+    /// Whether it is known that the server closes what is unused.
+    pub(super) let_be: bool,
 }
 
 /// Whether `text` is not what was told last; from now on it is.

@@ -365,6 +365,11 @@ impl Session {
         self.probe.notified().await;
     }
 
+    /// Whether it was ended from here.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.is_cancelled()
+    }
+
     /// Ends the session and with it all its channels. Their clients are reset.
     pub(crate) fn cut(&self) {
         self.cut.cancel();

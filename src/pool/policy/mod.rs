@@ -1,0 +1,381 @@
+//! When a pool connects, retries, grows and lets go: what is to be done about each event. It does
+//! nothing itself and asks nobody, so that it can be tried with any facts at any time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::pace::{Backoff, Demand};
+use super::size::PoolSize;
+use super::told::{Told, is_news};
+use crate::ssh::connect::{Asking, FailureClass};
+use crate::ssh::trust::auth::LoginKind;
+
+mod event;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
+pub(super) use event::{
+    Action, Event, Facts, Failure, Loss, LossCause, Notice, Outcome, SessionFacts, SessionStage,
+    Standstill, Volume,
+};
+
+use event::Before;
+
+/// What the policy remembers.
+#[derive(Debug)]
+pub(super) struct Policy {
+    /// As asked for, or as the first login allows.
+    size: Option<PoolSize>,
+    /// Whether the first attempt is over.
+    first: First,
+    /// None before a login has succeeded.
+    login_kind: Option<LoginKind>,
+    /// Whether the last attempt failed because it needed a person.
+    lacked_a_person: bool,
+    /// Attempts under way.
+    attempts: usize,
+    /// Attempts that are over, and that the server still counts as handshakes.
+    settling: usize,
+    backoff: Backoff,
+    /// No attempt before this.
+    not_before: Instant,
+    /// No attempt to grow before this: the server has refused one.
+    growth_not_before: Instant,
+    growth_backoff: Duration,
+    /// Sessions in a row that the server has ended while they carried nothing.
+    unused: u32,
+    told: Told,
+    phase: Phase,
+}
+
+/// Whether the first attempt is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    Pending,
+    Over,
+}
+
+/// Whether there are to be sessions at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// No more sessions, and those that are there end with what they carry.
+    Retired,
+}
+
+/// Whether a session may be had soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prospect {
+    Good,
+    Bad,
+}
+
+impl Policy {
+    /// Begins at `now` without a session.
+    pub(super) fn new(size: Option<PoolSize>, now: Instant) -> Self {
+        Self {
+            size,
+            first: First::Pending,
+            login_kind: None,
+            lacked_a_person: false,
+            attempts: 0,
+            settling: 0,
+            backoff: Backoff::default(),
+            not_before: now,
+            growth_not_before: now,
+            growth_backoff: GROWTH_BACKOFF,
+            unused: 0,
+            told: Told::default(),
+            phase: Phase::Serving,
+        }
+    }
+
+    /// What is to be done about an event, in this order.
+    pub(super) fn on(&mut self, event: Event, facts: &Facts) -> Vec<Action> {
+        let mut actions = match event {
+            Event::Time => Vec::new(),
+            Event::Wanted => self.grow(facts),
+            Event::Connected(kind) => self.connected(kind, facts),
+            Event::Failed(failure) => self.failed(failure, facts),
+            Event::Abandoned => {
+                self.attempts -= 1;
+                Vec::new()
+            }
+            Event::Settled => {
+                self.settling -= 1;
+                Vec::new()
+            }
+            Event::Lost(loss) => self.lost(loss, facts),
+            Event::Upkeep => self.upkeep(facts),
+            Event::Woken => vec![Action::Tell(Notice::Woken), Action::ProbeAll],
+            Event::Retired => self.retire(facts),
+        };
+        actions.extend(self.connect_if_needed(facts));
+        actions
+    }
+
+    /// When to come back with [`Event::Time`]; none where there is nothing to wait for.
+    pub(super) fn wake_at(&self, facts: &Facts) -> Option<Instant> {
+        (self.missing(facts) > 0 && facts.now < self.not_before).then_some(self.not_before)
+    }
+
+    /// Whether everything has come to its end.
+    pub(super) fn is_over(&self, facts: &Facts) -> bool {
+        self.is_retired() && facts.sessions.is_empty()
+    }
+
+    /// Whether there are to be no more sessions.
+    pub(super) fn is_retired(&self) -> bool {
+        self.phase == Phase::Retired
+    }
+
+    /// Opens what is missing, as soon as it may.
+    fn connect_if_needed(&mut self, facts: &Facts) -> Vec<Action> {
+        let missing = self.missing(facts);
+        if missing == 0 || facts.now < self.not_before {
+            return Vec::new();
+        }
+        if !self.may_try(facts) {
+            return self.wait_for_a_person(facts);
+        }
+        let room = MAX_ATTEMPTS.saturating_sub(self.handshakes());
+        (0..missing.min(room)).map(|_| self.attempt(facts)).collect()
+    }
+
+    /// Handshakes under way, as the server counts them: it says that we are in before it strikes us
+    /// off its list.
+    fn handshakes(&self) -> usize {
+        self.attempts + self.settling
+    }
+
+    /// Sessions that should be there, and are not even on their way. The first comes alone.
+    fn missing(&self, facts: &Facts) -> usize {
+        if self.is_retired() {
+            return 0;
+        }
+        let wanted = if self.login_kind.is_some() { self.size().min() } else { 1 };
+        wanted.saturating_sub(facts.ready() + self.attempts)
+    }
+
+    /// The bounds of the pool, once they are known.
+    pub(super) fn known_size(&self) -> Option<PoolSize> {
+        self.size
+    }
+
+    fn size(&self) -> PoolSize {
+        self.size.unwrap_or_default()
+    }
+
+    /// A login that needs a person is tried again when it is wanted and somebody is there;
+    /// one that has never succeeded and was refused, when there is a request; and so is a server that
+    /// closes what is unused.
+    fn may_try(&self, facts: &Facts) -> bool {
+        if self.lets_be() && !is_wanted(facts) {
+            return false;
+        }
+        match self.login_kind {
+            // What an agent did before, it may do again when the next request comes.
+            Some(LoginKind::Unattended) => !self.lacked_a_person || is_wanted(facts),
+            Some(LoginKind::Interactive) => is_wanted(facts) && facts.can_ask,
+            None => demand(facts) == Demand::Waiting || !self.backoff.was_refused(),
+        }
+    }
+
+    /// Whether the server closes what is unused, so that nothing is opened before somebody asks.
+    fn lets_be(&self) -> bool {
+        self.unused >= MAX_UNUSED
+    }
+
+    /// Says, once, that there is no session because nobody has logged in.
+    fn wait_for_a_person(&mut self, facts: &Facts) -> Vec<Action> {
+        if self.login_kind != Some(LoginKind::Interactive) || facts.ready() > 0 {
+            return Vec::new();
+        }
+        let (state, prospect) = if facts.can_ask {
+            (WAITS_FOR_A_PERSON, Prospect::Good)
+        } else {
+            (NOBODY_TO_ASK, Prospect::Bad)
+        };
+        if !is_news(&mut self.told.person, state) {
+            return Vec::new();
+        }
+        let shown = standstill(state.to_owned(), prospect, facts);
+        vec![Action::Tell(Notice::NeedsPerson(state)), shown]
+    }
+
+    /// Opens another session in the background, if there may be one more.
+    fn grow(&mut self, facts: &Facts) -> Vec<Action> {
+        let ready = facts.ready();
+        let room = ready + self.attempts < self.size().max() && self.may_grow(facts);
+        // Without a session the request waits for what `connect_if_needed` does.
+        if ready == 0 || !room || self.attempts > 0 {
+            if ready == 0 && demand(facts) == Demand::Waiting {
+                self.hurry(facts);
+            }
+            return Vec::new();
+        }
+        if facts.now >= self.growth_not_before && self.handshakes() < MAX_ATTEMPTS {
+            return vec![self.attempt(facts)];
+        }
+        Vec::new()
+    }
+
+    /// A login that needs a person is not tried where nobody can be asked.
+    fn may_grow(&self, facts: &Facts) -> bool {
+        self.login_kind != Some(LoginKind::Interactive) || facts.can_ask
+    }
+
+    /// Somebody waits: the server that was merely out of reach is tried again soon.
+    fn hurry(&mut self, facts: &Facts) {
+        let soon = facts.now + SOON;
+        if self.backoff.may_hurry() && self.not_before > soon {
+            self.not_before = soon;
+        }
+    }
+
+    fn attempt(&mut self, facts: &Facts) -> Action {
+        self.attempts += 1;
+        // By a person only where more sessions were asked for than such a login gets by itself.
+        let by_person = self.login_kind == Some(LoginKind::Interactive);
+        let worth_asking = self.first == First::Pending || is_wanted(facts) || by_person;
+        Action::Connect(if worth_asking { Asking::Allowed } else { Asking::Never })
+    }
+
+    fn connected(&mut self, kind: LoginKind, facts: &Facts) -> Vec<Action> {
+        self.attempts -= 1;
+        self.settling += 1;
+        let is_first = std::mem::replace(&mut self.first, First::Over) == First::Pending;
+        // The new one is among the facts.
+        let news = !is_first && facts.ready() <= 1;
+        let before = if self.login_kind.is_some() { Before::Some } else { Before::None };
+        // One that is opened and closed while nobody wants it is no news.
+        let is_quiet = self.told.let_be && before == Before::Some;
+        self.told.session = None;
+        self.told.person = None;
+        self.lacked_a_person = false;
+        self.login_kind = Some(kind);
+        self.size.get_or_insert(match kind {
+            LoginKind::Unattended => PoolSize::default(),
+            LoginKind::Interactive => PoolSize::single(),
+        });
+        self.growth_not_before = facts.now;
+        self.growth_backoff = GROWTH_BACKOFF;
+        if news && !is_quiet { vec![Action::Tell(Notice::Connected(before))] } else { Vec::new() }
+    }
+
+    fn failed(&mut self, failure: Failure, facts: &Facts) -> Vec<Action> {
+        self.attempts -= 1;
+        let is_first = std::mem::replace(&mut self.first, First::Over) == First::Pending;
+        if facts.ready() >= self.size().min() {
+            return self.not_grown(failure, facts);
+        }
+        self.lacked_a_person = failure.lacked_a_person;
+        self.not_before = facts.now + self.backoff.next(failure.class, demand(facts));
+        // The first line says what is wrong; a client does not need the rest.
+        let reason = failure.text.lines().next().unwrap_or_default().to_owned();
+        let mut actions = vec![standstill(reason, Prospect::Bad, facts)];
+        // Whoever waits for the first attempt tells of it.
+        if is_news(&mut self.told.session, &failure.text) && !is_first {
+            actions.push(Action::Tell(Notice::CannotConnect(failure.text)));
+        }
+        actions
+    }
+
+    /// A session more could not be had; what there is serves.
+    fn not_grown(&mut self, failure: Failure, facts: &Facts) -> Vec<Action> {
+        if failure.class == FailureClass::Unreachable {
+            // The network, rather than the server, did not want one more.
+            self.growth_not_before = facts.now + UNREACHABLE;
+            return Vec::new();
+        }
+        // One more than it allows us, perhaps.
+        self.growth_not_before = facts.now + self.growth_backoff;
+        self.growth_backoff = (self.growth_backoff * 2).min(GROWTH_BACKOFF_MAX);
+        if is_news(&mut self.told.growth, &failure.text) {
+            vec![Action::Tell(Notice::NoFurther(failure.text))]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// A session has ended: what it carried is cut, and it is replaced at once.
+    fn lost(&mut self, loss: Loss, facts: &Facts) -> Vec<Action> {
+        match loss.cause {
+            LossCause::Retired => return Vec::new(),
+            LossCause::Unused if loss.age < LONG_UNUSED => self.unused += 1,
+            LossCause::Unused | LossCause::Lost => {
+                self.unused = 0;
+                self.told.let_be = false;
+            }
+        }
+        if loss.age < SHORT_LIVED {
+            // A server that takes us in only to drop us is not asked again at once.
+            let class = FailureClass::Unreachable;
+            self.not_before = facts.now + self.backoff.next(class, demand(facts));
+        } else {
+            self.backoff.reset();
+            self.not_before = facts.now;
+        }
+        let hopeless = self.login_kind == Some(LoginKind::Interactive) && !facts.can_ask;
+        let prospect = if hopeless { Prospect::Bad } else { Prospect::Good };
+        let shown = standstill(loss.end.clone(), prospect, facts);
+        match self.notice_of(loss) {
+            Some(notice) => vec![Action::Tell(notice), shown],
+            None => vec![shown],
+        }
+    }
+
+    /// A server that closes what is unused is told of once.
+    fn notice_of(&mut self, loss: Loss) -> Option<Notice> {
+        let Loss { end, channels, .. } = loss;
+        if !self.lets_be() {
+            return Some(Notice::Lost { end, cut: channels });
+        }
+        let is_told = std::mem::replace(&mut self.told.let_be, true);
+        (!is_told).then_some(Notice::LetBe)
+    }
+}
+
+/// Why there is no session, or one less, for those who wait.
+fn standstill(reason: String, prospect: Prospect, facts: &Facts) -> Action {
+    Action::Show(Standstill {
+        reason,
+        down: facts.ready() == 0 && prospect == Prospect::Bad,
+        outcome: if prospect == Prospect::Bad { Outcome::Failed } else { Outcome::Open },
+    })
+}
+
+fn demand(facts: &Facts) -> Demand {
+    if facts.waiting > 0 { Demand::Waiting } else { Demand::None }
+}
+
+/// Whether a session is worth a question to a person: a request waits, or there is none for a listener
+/// on the server to be on.
+fn is_wanted(facts: &Facts) -> bool {
+    facts.waiting > 0 || facts.listeners > 0
+}
+
+/// Handshakes to one server at the same time: sshd's MaxStartups and PerSourcePenalties punish more.
+const MAX_ATTEMPTS: usize = 2;
+/// How long to leave growth alone when the server cannot be reached.
+const UNREACHABLE: Duration = Duration::from_secs(5);
+/// A session that ends sooner than this was not worth having.
+const SHORT_LIVED: Duration = Duration::from_millis(500);
+/// How soon a server that was out of reach is tried again when a request comes.
+const SOON: Duration = Duration::from_millis(500);
+/// How long to leave a server alone that refused a further session; doubled each time.
+const GROWTH_BACKOFF: Duration = Duration::from_secs(60);
+/// The longest that gets.
+const GROWTH_BACKOFF_MAX: Duration = Duration::from_secs(3600);
+/// After so many sessions in a row that the server ended while they carried nothing
+/// (`UnusedConnectionTimeout` of sshd), no further one is opened before somebody asks.
+const MAX_UNUSED: u32 = 2;
+/// A session that carried nothing for so long before it was ended does not count.
+const LONG_UNUSED: Duration = Duration::from_secs(3600);
+/// Of a server whose login is waited for.
+const WAITS_FOR_A_PERSON: &str =
+    "the login needs a person, who is asked when the next request comes";
+/// The same, where that would be in vain.
+const NOBODY_TO_ASK: &str = "the login needs a person, and nobody can be asked";

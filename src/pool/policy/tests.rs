@@ -1,0 +1,353 @@
+//! A pool's life, with the clock and the server in the test's hands.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::pool::placement::Growth;
+
+/// A pool whose attempts and sessions are numbers.
+struct World {
+    policy: Policy,
+    facts: Facts,
+    attempts: usize,
+    notices: Vec<Notice>,
+    shown: Vec<Standstill>,
+}
+
+const QUIET: SessionFacts = SessionFacts {
+    stage: SessionStage::Ready,
+    is_empty: true,
+    idle: Duration::ZERO,
+    is_worn: false,
+};
+
+impl World {
+    fn new(size: Option<PoolSize>) -> Self {
+        let facts = Facts {
+            now: Instant::now(),
+            sessions: Vec::new(),
+            waiting: 0,
+            listeners: 0,
+            can_ask: false,
+            reserve: Growth::Enough,
+        };
+        let policy = Policy::new(size, facts.now);
+        Self { policy, facts, attempts: 0, notices: Vec::new(), shown: Vec::new() }
+    }
+
+    /// One that has its first session.
+    fn connected(kind: LoginKind) -> Self {
+        let mut world = Self::new(None);
+        world.on(Event::Time);
+        world.succeed(kind);
+        world.on(Event::Settled);
+        world
+    }
+
+    fn on(&mut self, event: Event) {
+        let actions = self.policy.on(event, &self.facts);
+        let mut closed = Vec::new();
+        for action in actions {
+            match action {
+                Action::Connect(_) => self.attempts += 1,
+                Action::AbortAttempts => {}
+                Action::Drain(place) => self.facts.sessions[place].stage = SessionStage::Draining,
+                Action::Close(place) => closed.push(place),
+                Action::ProbeAll => {}
+                Action::Show(standstill) => self.shown.push(standstill),
+                Action::Tell(notice) => self.notices.push(notice),
+            }
+        }
+        for place in closed.into_iter().rev() {
+            self.facts.sessions.remove(place);
+            self.lose_with(Loss {
+                end: "closed".into(),
+                age: Duration::from_secs(100),
+                channels: 0,
+                cause: LossCause::Retired,
+            });
+        }
+    }
+
+    fn succeed(&mut self, kind: LoginKind) {
+        self.attempts -= 1;
+        self.facts.sessions.push(QUIET);
+        self.on(Event::Connected(kind));
+    }
+
+    fn fail(&mut self, class: FailureClass, text: &str) {
+        self.attempts -= 1;
+        self.on(Event::Failed(Failure { class, lacked_a_person: false, text: text.into() }));
+    }
+
+    fn lose(&mut self, cause: LossCause, age: Duration) {
+        self.facts.sessions.pop();
+        self.lose_with(Loss { end: "gone".into(), age, channels: 0, cause });
+    }
+
+    fn lose_with(&mut self, loss: Loss) {
+        self.on(Event::Lost(loss));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.facts.now += time;
+        self.on(Event::Time);
+    }
+}
+
+#[test]
+fn a_lost_session_is_replaced_at_once_and_told() {
+    let mut world = World::connected(LoginKind::Unattended);
+    world.lose(LossCause::Lost, Duration::from_secs(60));
+    assert_eq!(world.attempts, 1);
+    assert_eq!(world.notices, [Notice::Lost { end: "gone".into(), cut: 0 }]);
+    assert!(!world.shown[0].down, "another is on its way");
+    world.succeed(LoginKind::Unattended);
+    assert_eq!(world.notices[1], Notice::Connected(Before::Some));
+}
+
+#[test]
+fn failures_are_told_once_and_pauses_grow() {
+    let mut world = World::connected(LoginKind::Unattended);
+    world.lose(LossCause::Lost, Duration::from_secs(60));
+    let mut waited = Duration::ZERO;
+    for _ in 0..50 {
+        world.fail(FailureClass::Unreachable, "no route\nmore");
+        assert_eq!(world.attempts, 0, "not at once");
+        let wake_at = world.policy.wake_at(&world.facts).expect("it will try again");
+        let pause = wake_at - world.facts.now;
+        assert!(pause <= Duration::from_secs(30));
+        waited += pause;
+        world.pass(pause);
+        assert_eq!(world.attempts, 1);
+    }
+    assert!(waited > Duration::from_secs(60), "the pauses have grown");
+    let told = world.notices.iter().filter(|n| matches!(n, Notice::CannotConnect(_)));
+    assert_eq!(told.count(), 1);
+    assert_eq!(world.shown.last().expect("shown").reason, "no route");
+}
+
+#[test]
+fn a_request_cuts_a_pause_short_where_the_server_was_only_out_of_reach() {
+    for (class, hurries) in [(FailureClass::Unreachable, true), (FailureClass::Refused, false)] {
+        let mut world = World::connected(LoginKind::Unattended);
+        world.lose(LossCause::Lost, Duration::from_secs(60));
+        for _ in 0..20 {
+            world.fail(class, "no");
+            let wake_at = world.policy.wake_at(&world.facts).expect("it will try again");
+            world.pass(wake_at - world.facts.now);
+        }
+        // As long a pause as there is.
+        while world.policy.wake_at(&world.facts).is_none_or(|at| at - world.facts.now < 2 * SOON) {
+            world.fail(class, "no");
+            if let Some(at) = world.policy.wake_at(&world.facts)
+                && at - world.facts.now < 2 * SOON
+            {
+                world.pass(at - world.facts.now);
+            }
+        }
+        world.facts.waiting = 1;
+        world.on(Event::Wanted);
+        let wake_at = world.policy.wake_at(&world.facts).expect("it will try again");
+        assert_eq!(wake_at - world.facts.now <= SOON, hurries, "{class:?}");
+    }
+}
+
+#[test]
+fn a_server_that_closes_what_is_unused_is_let_be_until_somebody_asks() {
+    let mut world = World::connected(LoginKind::Unattended);
+    world.lose(LossCause::Unused, Duration::from_secs(2));
+    assert_eq!(world.attempts, 1, "once may be chance");
+    world.succeed(LoginKind::Unattended);
+    world.on(Event::Settled);
+    world.lose(LossCause::Unused, Duration::from_secs(2));
+    assert_eq!(world.attempts, 0);
+    world.pass(Duration::from_secs(600));
+    world.on(Event::Upkeep);
+    assert_eq!(world.attempts, 0);
+    for _ in 0..5 {
+        world.facts.waiting = 1;
+        world.on(Event::Wanted);
+        assert_eq!(world.attempts, 1, "somebody asks");
+        world.succeed(LoginKind::Unattended);
+        world.on(Event::Settled);
+        world.facts.waiting = 0;
+        world.facts.reserve = Growth::Wanted;
+        world.on(Event::Upkeep);
+        assert_eq!(world.attempts, 0, "no reserve, either");
+        world.lose(LossCause::Unused, Duration::from_secs(4));
+    }
+    let lines: Vec<_> = world.notices.iter().filter(|n| **n == Notice::LetBe).collect();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(world.notices.last(), Some(&Notice::LetBe), "nothing is told after that");
+}
+
+#[test]
+fn a_login_that_needs_a_person_waits_for_a_request_and_somebody_to_ask() {
+    let mut world = World::connected(LoginKind::Interactive);
+    world.lose(LossCause::Lost, Duration::from_secs(60));
+    assert_eq!(world.attempts, 0);
+    world.facts.waiting = 1;
+    world.on(Event::Wanted);
+    assert_eq!(world.attempts, 0, "nobody can be asked");
+    assert!(world.shown.last().expect("shown").down);
+    world.facts.can_ask = true;
+    world.on(Event::Wanted);
+    assert_eq!(world.attempts, 1);
+}
+
+#[test]
+fn a_server_that_refuses_a_further_session_is_told_of_once_and_asked_again_rarely() {
+    let mut world = World::connected(LoginKind::Unattended);
+    let mut asked = 0;
+    for _ in 0..24 * 60 {
+        world.on(Event::Wanted);
+        if world.attempts == 1 {
+            asked += 1;
+            world.fail(FailureClass::TurnedAway, "too many");
+        }
+        world.pass(Duration::from_secs(60));
+    }
+    assert!((5..=30).contains(&asked), "{asked} times in a day");
+    assert_eq!(world.notices, [Notice::NoFurther("too many".into())]);
+}
+
+#[test]
+fn what_is_spare_and_empty_for_long_is_closed() {
+    let mut world = World::connected(LoginKind::Unattended);
+    world.facts.sessions.push(QUIET);
+    world.facts.sessions.push(SessionFacts { is_empty: false, ..QUIET });
+    world.facts.sessions.iter_mut().for_each(|s| s.idle = Duration::from_secs(3600));
+    world.facts.sessions[2].idle = Duration::ZERO;
+    world.on(Event::Upkeep);
+    assert_eq!(world.facts.sessions.len(), 1, "the used one is enough");
+    assert!(!world.facts.sessions[0].is_empty);
+}
+
+#[test]
+fn a_worn_session_goes_only_when_there_is_another() {
+    let mut world = World::connected(LoginKind::Unattended);
+    world.facts.sessions[0].is_worn = true;
+    world.on(Event::Upkeep);
+    assert_eq!((world.facts.ready(), world.attempts), (1, 1));
+    world.succeed(LoginKind::Unattended);
+    world.on(Event::Upkeep);
+    assert_eq!(world.facts.sessions.len(), 1);
+    assert!(!world.facts.sessions[0].is_worn);
+}
+
+/// What may happen to a pool, any of it at any time.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Pass(u64),
+    Upkeep,
+    Want(bool),
+    Succeed,
+    Fail(u8),
+    Settle,
+    Lose(bool),
+    Wear,
+    Reserve(bool),
+    Retire,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..40_000_u64).prop_map(Step::Pass),
+        Just(Step::Upkeep),
+        any::<bool>().prop_map(Step::Want),
+        Just(Step::Succeed),
+        Just(Step::Succeed),
+        (0..3_u8).prop_map(Step::Fail),
+        Just(Step::Settle),
+        any::<bool>().prop_map(Step::Lose),
+        Just(Step::Wear),
+        any::<bool>().prop_map(Step::Reserve),
+        prop::bool::weighted(0.02).prop_map(|r| if r { Step::Retire } else { Step::Upkeep }),
+    ]
+}
+
+impl World {
+    fn step(&mut self, step: Step, settling: &mut usize) {
+        match step {
+            Step::Pass(millis) => self.pass(Duration::from_millis(millis)),
+            Step::Upkeep => self.on(Event::Upkeep),
+            Step::Want(wanted) => {
+                self.facts.waiting = usize::from(wanted);
+                self.on(Event::Wanted);
+            }
+            Step::Succeed if self.attempts > 0 && !self.policy.is_retired() => {
+                *settling += 1;
+                self.succeed(LoginKind::Unattended);
+            }
+            Step::Fail(class) if self.attempts > 0 => {
+                let classes =
+                    [FailureClass::Unreachable, FailureClass::TurnedAway, FailureClass::Refused];
+                self.fail(classes[usize::from(class)], "no");
+            }
+            Step::Settle if *settling > 0 => {
+                *settling -= 1;
+                self.on(Event::Settled);
+            }
+            Step::Lose(unused) if !self.facts.sessions.is_empty() => {
+                let cause = if unused { LossCause::Unused } else { LossCause::Lost };
+                self.lose(cause, Duration::from_secs(1));
+            }
+            Step::Wear => self.facts.sessions.iter_mut().for_each(|s| s.is_worn = true),
+            Step::Reserve(wanted) => {
+                self.facts.reserve = if wanted { Growth::Wanted } else { Growth::Enough };
+            }
+            Step::Retire => self.on(Event::Retired),
+            _ => {}
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_bounds_hold_whatever_happens(
+        steps in prop::collection::vec(any_step(), 1..200), min in 1..3_usize, more in 0..3_usize,
+    ) {
+        let size = PoolSize::new(min, min + more).expect("a size");
+        let mut world = World::new(Some(size));
+        world.on(Event::Time);
+        let mut settling = 0;
+        for step in steps {
+            let (ready, was_retired) = (world.facts.ready(), world.policy.is_retired());
+            let attempts = world.attempts;
+            world.step(step, &mut settling);
+            prop_assert!(world.attempts <= MAX_ATTEMPTS, "{} at a time", world.attempts);
+            // One more than the most, for one that is to be replaced.
+            prop_assert!(world.facts.ready() + world.attempts <= size.max() + 1);
+            if was_retired {
+                prop_assert!(world.attempts <= attempts, "an attempt after the end");
+            }
+            let kept = !matches!(step, Step::Lose(_) | Step::Retire) && !was_retired;
+            if kept && ready >= size.min() {
+                prop_assert!(world.facts.ready() >= size.min(), "fewer than the least are left");
+            }
+        }
+    }
+
+    #[test]
+    fn who_waits_is_served_in_the_end(steps in prop::collection::vec(any_step(), 1..100)) {
+        let mut world = World::new(None);
+        world.on(Event::Time);
+        let mut settling = 0;
+        for step in steps.into_iter().filter(|step| !matches!(step, Step::Retire)) {
+            world.step(step, &mut settling);
+        }
+        world.facts.waiting = 1;
+        world.on(Event::Wanted);
+        for _ in 0..100 {
+            if world.facts.ready() > 0 {
+                break;
+            }
+            world.pass(Duration::from_secs(1));
+            for step in [Step::Succeed, Step::Settle, Step::Settle] {
+                world.step(step, &mut settling);
+            }
+        }
+        prop_assert!(world.facts.ready() > 0, "an attempt within the longest pause");
+    }
+}

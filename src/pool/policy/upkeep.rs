@@ -1,0 +1,58 @@
+//! What is done to the sessions that are there: some are retired, some closed.
+
+use std::time::Duration;
+
+use super::{Action, Facts, First, Phase, Policy, Prospect, SessionStage, standstill};
+use crate::pool::placement::Growth;
+use crate::ssh::trust::auth::LoginKind;
+
+impl Policy {
+    /// From now on the sessions end by themselves.
+    pub(super) fn retire(&mut self, facts: &Facts) -> Vec<Action> {
+        self.phase = Phase::Retired;
+        self.first = First::Over;
+        let reason = "the server is not configured any more".to_owned();
+        let mut actions = vec![Action::AbortAttempts];
+        for (place, session) in facts.sessions.iter().enumerate() {
+            actions.push(Action::Drain(place));
+            if session.is_empty {
+                actions.push(Action::Close(place));
+            }
+        }
+        actions.push(standstill(reason, Prospect::Bad, facts));
+        actions
+    }
+
+    /// Retires what is old, closes what is empty and not needed, and sees to the reserve.
+    pub(super) fn upkeep(&mut self, facts: &Facts) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let mut ready = facts.ready();
+        for (place, session) in facts.sessions.iter().enumerate() {
+            let is_ready = session.stage == SessionStage::Ready;
+            let is_worn = session.is_worn && self.login_kind == Some(LoginKind::Unattended);
+            let is_spare = ready > self.size().min();
+            let drain = is_ready && is_spare && (is_worn || session.idle >= IDLE);
+            if drain {
+                actions.push(Action::Drain(place));
+                ready -= 1;
+            } else if is_worn
+                && is_ready
+                && self.attempts == 0
+                && facts.now >= self.growth_not_before
+            {
+                // It goes when there is another one in its place.
+                actions.push(self.attempt(facts));
+            }
+            if session.is_empty && (drain || !is_ready) {
+                actions.push(Action::Close(place));
+            }
+        }
+        if facts.reserve == Growth::Wanted && !self.lets_be() {
+            actions.extend(self.grow(facts));
+        }
+        actions
+    }
+}
+
+/// A session above the minimum that has been empty for so long is closed.
+const IDLE: Duration = Duration::from_secs(60);
