@@ -102,8 +102,8 @@ impl Driver {
         match action {
             Action::Connect(asking) => self.connect(asking),
             Action::AbortAttempts => self.attempts.abort_all(),
-            Action::Drain(place) => {
-                debug!("a session takes no more channels");
+            Action::Drain(place, reason) => {
+                debug!("{}", reason.text());
                 sessions[place].drain();
             }
             Action::Close(place) => {
@@ -177,11 +177,13 @@ impl Driver {
 
     fn failed(&mut self, error: ConnectError) {
         let text = error.to_string();
-        debug!(error = %text, "no session");
         self.shared.log.attempt_failed(attempt_end(error.class()), first_line(&text));
         let lacked_a_person = error.lacked_a_person();
         self.handle(Event::Failed(Failure { class: error.class(), lacked_a_person, text }));
-        let next_attempt = self.policy.wake_at(&self.facts(&self.sessions()));
+        let facts = self.facts(&self.sessions());
+        let next_attempt = self.policy.wake_at(&facts);
+        let wait = next_attempt.map_or(Duration::ZERO, |at| at - facts.now);
+        debug!(%error, "no session: next attempt in {:.1} s", wait.as_secs_f32());
         lock(&self.shared.status).next_attempt = next_attempt;
         if let Some(first) = self.first.take() {
             // Where nobody waits for it, the pool is about to end.

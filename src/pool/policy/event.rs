@@ -110,8 +110,8 @@ pub(crate) enum Action {
     Connect(Asking),
     /// End every attempt.
     AbortAttempts,
-    /// Have a session take no more channels: its place among the facts.
-    Drain(usize),
+    /// Have a session take no more channels: its place among the facts, and why.
+    Drain(usize, DrainReason),
     /// Say goodbye on a session: its place among the facts.
     Close(usize),
     /// Ask the server of every session whether it is there.
@@ -120,6 +120,17 @@ pub(crate) enum Action {
     Show(Standstill),
     /// Say something to the user.
     Tell(Notice),
+}
+
+/// Why a session is to take no more channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DrainReason {
+    /// There is a newer one.
+    Replaced,
+    /// There are enough others, and it has been empty for long.
+    Idle,
+    /// The server is not configured any more.
+    Retired,
 }
 
 /// Why there is no session, or one less.
@@ -204,6 +215,19 @@ impl Notice {
             Self::NeedsPerson(state) => format!("no session to {server}: {state}"),
             Self::Woken => {
                 "the machine was asleep or the network has changed: checking every session".into()
+            }
+        }
+    }
+}
+
+impl DrainReason {
+    /// In words.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Replaced => "a session is replaced by a newer one: it takes no more channels",
+            Self::Idle => "closing a session that nobody needs",
+            Self::Retired => {
+                "the server is not configured any more: the session takes no more channels"
             }
         }
     }

@@ -17,8 +17,8 @@ mod tests;
 mod upkeep;
 
 pub(super) use event::{
-    Action, Event, Facts, Failure, Loss, LossCause, Notice, Outcome, SessionFacts, SessionStage,
-    Standstill, Volume,
+    Action, DrainReason, Event, Facts, Failure, Loss, LossCause, Notice, Outcome, SessionFacts,
+    SessionStage, Standstill, Volume,
 };
 
 use event::Before;
@@ -371,7 +371,7 @@ const GROWTH_BACKOFF: Duration = Duration::from_secs(60);
 const GROWTH_BACKOFF_MAX: Duration = Duration::from_secs(3600);
 /// After so many sessions in a row that the server ended while they carried nothing
 /// (`UnusedConnectionTimeout` of sshd), no further one is opened before somebody asks.
-const MAX_UNUSED: u32 = 2;
+const MAX_UNUSED: u32 = 3;
 /// A session that carried nothing for so long before it was ended does not count.
 const LONG_UNUSED: Duration = Duration::from_secs(3600);
 /// Of a server whose login is waited for.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Facts, First, Phase, Policy, Prospect, SessionStage, standstill};
+use super::{Action, DrainReason, Facts, First, Phase, Policy, Prospect, SessionStage, standstill};
 use crate::pool::placement::Growth;
 use crate::ssh::trust::auth::LoginKind;
 
@@ -14,7 +14,7 @@ impl Policy {
         let reason = "the server is not configured any more".to_owned();
         let mut actions = vec![Action::AbortAttempts];
         for (place, session) in facts.sessions.iter().enumerate() {
-            actions.push(Action::Drain(place));
+            actions.push(Action::Drain(place, DrainReason::Retired));
             if session.is_empty {
                 actions.push(Action::Close(place));
             }
@@ -33,7 +33,8 @@ impl Policy {
             let is_spare = ready > self.size().min();
             let drain = is_ready && is_spare && (is_worn || session.idle >= IDLE);
             if drain {
-                actions.push(Action::Drain(place));
+                let reason = if is_worn { DrainReason::Replaced } else { DrainReason::Idle };
+                actions.push(Action::Drain(place, reason));
                 ready -= 1;
             } else if is_worn
                 && is_ready
