@@ -198,7 +198,7 @@ impl Driver {
         let cause = if session.is_draining() {
             debug!(end, "a retired session has ended");
             LossCause::Retired
-        } else if session.is_empty() && !session.is_cut() {
+        } else if session.idle() >= UNUSED && !session.is_cut() {
             LossCause::Unused
         } else {
             LossCause::Lost
@@ -292,5 +292,7 @@ fn attempt_end(class: FailureClass) -> AttemptEnd {
 
 /// How often the sessions are looked at.
 const UPKEEP: Duration = Duration::from_secs(1);
+/// The shortest time after which a server closes what is unused (`UnusedConnectionTimeout` of sshd).
+const UNUSED: Duration = Duration::from_secs(1);
 /// A server that has not answered for so long after a login is not waited for.
 const SETTLED: Duration = Duration::from_secs(2);

@@ -304,7 +304,7 @@ impl Policy {
     fn lost(&mut self, loss: Loss, facts: &Facts) -> Vec<Action> {
         match loss.cause {
             LossCause::Retired => return Vec::new(),
-            LossCause::Unused if loss.age < LONG_UNUSED => self.unused += 1,
+            LossCause::Unused if loss.age < LONG_UNUSED && is_idle(facts) => self.unused += 1,
             LossCause::Unused | LossCause::Lost => {
                 self.unused = 0;
                 self.told.let_be = false;
@@ -355,6 +355,11 @@ fn demand(facts: &Facts) -> Demand {
 /// on the server to be on.
 fn is_wanted(facts: &Facts) -> bool {
     facts.waiting > 0 || facts.listeners > 0
+}
+
+/// Whether nothing is carried, and nobody waits.
+fn is_idle(facts: &Facts) -> bool {
+    !is_wanted(facts) && facts.sessions.iter().all(|session| session.is_empty)
 }
 
 /// Handshakes to one server at the same time: sshd's MaxStartups and PerSourcePenalties punish more.
