@@ -20,6 +20,7 @@
 //! A test reads this list and the imports of the tree.
 //!
 //! ```text
+//! lock              how a lock is taken
 //! printable         text from outside, made safe to show
 //! file              files, read up to a bound and without waiting
 //! destination       a host and a port; target: that, or a socket's path
@@ -81,6 +82,7 @@ mod file;
 pub mod forward;
 pub mod guide;
 pub mod listen;
+mod lock;
 pub mod observe;
 pub mod openssh;
 pub mod pool;

@@ -48,8 +48,8 @@ fn main() -> ExitCode {
     status
 }
 
-fn done((): ()) -> anyhow::Result<ExitCode> {
-    Ok(ExitCode::SUCCESS)
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
 }
 
 /// What SIGHUP means for a command.
@@ -112,11 +112,13 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
                         .await?;
                     Ok(ExitCode::SUCCESS)
                 }
-                Command::Check(command) => done(check::run(&command).await?),
-                Command::Explain(command) => done(explain::run(&command).await?),
-                Command::Pac(command) => done(pac::run(&command).await?),
-                Command::Errand(errand) => done(errand.run()?),
-                Command::Demo(command) => done(demo_of(command, &readiness, drain.clone()).await?),
+                Command::Check(command) => Ok(done(check::run(&command).await?)),
+                Command::Explain(command) => Ok(done(explain::run(&command).await?)),
+                Command::Pac(command) => Ok(done(pac::run(&command).await?)),
+                Command::Errand(errand) => Ok(done(errand.run()?)),
+                Command::Demo(command) => {
+                    Ok(done(demo_of(command, &readiness, drain.clone()).await?))
+                }
             }
         };
         anyhow::Ok(until_stopped(async || signals.next().await, &readiness, &drain, work).await)

@@ -174,6 +174,8 @@ const NO_WINDOW: &str = "no program runs on the server that could open a window;
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
@@ -217,7 +219,7 @@ mod tests {
                 IdleWithN(instead) => ("taken beside `-N`, else refused", *instead),
                 Refused(instead) => ("refused", *instead),
             };
-            rows.push_str(&format!("| `-{letter}` | {what} | {note} |\n"));
+            writeln!(rows, "| `-{letter}` | {what} | {note} |").expect("memory");
         }
         let page = include_str!("../guide/ssh-config.md");
         assert!(page.contains(&rows), "src/guide/ssh-config.md should have these rows:\n{rows}");

@@ -2,9 +2,10 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::destination::leads_to;
+use crate::lock::lock;
 
 /// The places where this program listens. Clones see the same.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +73,7 @@ impl OwnPlaces {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Own>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

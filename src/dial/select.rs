@@ -1,9 +1,10 @@
 //! Which of several servers is asked first: a pure function of what is known of them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::lock::lock;
 use crate::pool::{Availability, PoolLoad};
 use crate::route::Select;
 
@@ -23,12 +24,12 @@ pub(super) struct Memory(Mutex<HashMap<Vec<Arc<str>>, Arc<str>>>);
 impl Memory {
     /// Which of `servers` was taken last.
     pub(super) fn last(&self, servers: &[Arc<str>]) -> Option<Arc<str>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(servers).cloned()
+        lock(&self.0).get(servers).cloned()
     }
 
     /// From now on that is the last one of `servers` that was taken.
     pub(super) fn remember(&self, servers: &[Arc<str>], taken: &Arc<str>) {
-        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = lock(&self.0);
         if memory.get(servers) == Some(taken) {
             return;
         }

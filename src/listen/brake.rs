@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::connect;
 use super::proxy_auth::ProxyCredentials;
 use crate::dial::DialFailure;
+use crate::lock::lock;
 use crate::request::{Request, Source};
 
 /// Something for each source, as long as it is in use. A machine is one source, and so is a network of
@@ -218,11 +219,6 @@ impl fmt::Display for SourceKey {
             Self::Others => f.write_str("many other sources"),
         }
     }
-}
-
-/// No code that holds a lock here can panic half-way.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many tries of one source may be under way.

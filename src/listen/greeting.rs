@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
+
+use crate::lock::lock;
 
 /// The bounds on connections in greeting.
 #[derive(Clone, Copy, Debug)]
@@ -142,11 +144,6 @@ impl fmt::Display for Expired {
             Self::Crowded => "too many connections without a request, and this was the oldest",
         })
     }
-}
-
-/// No code that holds the lock can panic half-way, so a poisoned table is still whole.
-fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

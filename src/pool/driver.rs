@@ -112,7 +112,9 @@ impl Driver {
             }
             Action::ProbeAll => {
                 self.shared.connector.moved();
-                sessions.iter().for_each(|session| session.request_probe());
+                for session in sessions {
+                    session.request_probe();
+                }
             }
             Action::Show(standstill) => self.show(standstill),
             Action::Tell(notice) => self.tell(&notice),

@@ -7,13 +7,14 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Pool, PoolSize};
+use crate::lock::lock;
 use crate::openssh::client_config::{ClientConfig, Jump};
 use crate::openssh::prompt::Prompter;
 use crate::printable::{Lines, printable};
@@ -100,7 +101,7 @@ impl JumpHosts {
     }
 
     fn hops(&self) -> MutexGuard<'_, Vec<Arc<Hop>>> {
-        self.0.hops.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.hops)
     }
 }
 

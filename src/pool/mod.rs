@@ -16,7 +16,7 @@
 //! - **closed**: by us, by the server, or because it did not answer ([`monitor`](super::monitor)).
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -28,6 +28,7 @@ use self::driver::Driver;
 use self::jump::JumpRoute;
 use self::names::KnownTargets;
 use self::placement::{Growth, View};
+use crate::lock::lock;
 use crate::openssh::ClientConfig;
 use crate::registry::ServerLog;
 use crate::ssh::OpenKind;
@@ -425,9 +426,4 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         *lock(&self.shared.status).count(self.who) -= 1;
     }
-}
-
-/// What is behind these locks is whole whoever panicked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

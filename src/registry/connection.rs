@@ -1,12 +1,13 @@
 //! One connection while it lives, and a while after: a request, its dial and its relay.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::outcome::{Outcome, State};
+use crate::lock::lock;
 use crate::request::Request;
 
 /// A connection: who asked for what, and what became of it so far. Some 350 bytes.
@@ -331,7 +332,7 @@ impl Connection {
     }
 
     fn way(&self) -> MutexGuard<'_, Way> {
-        self.way.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.way)
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::connection::Connection;
 use super::event::{Event, Events};
 use super::outcome::Outcome;
 use super::tally::Tallies;
+use crate::lock::lock;
 use crate::request::Request;
 
 /// The connections that live. A clone is another handle to the same.
@@ -143,11 +144,6 @@ impl Table {
         #[expect(clippy::cast_possible_truncation, reason = "a remainder")]
         &self.shards[(id % SHARDS as u64) as usize]
     }
-}
-
-/// What is behind these locks is whole whoever panicked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many of those that ended are kept.

@@ -2,9 +2,10 @@
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::event::{Event, Events};
+use crate::lock::lock;
 
 /// A place where clients come in.
 #[derive(Debug)]
@@ -241,11 +242,6 @@ impl PlaceState {
             Self::Gone => "gone",
         }
     }
-}
-
-/// What is behind these locks is whole whoever panicked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

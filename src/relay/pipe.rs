@@ -6,13 +6,14 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::lock::lock;
 use crate::stream::{Client, READ_SIZE};
 
 /// One end of a pipe. A cut at the other reads as `ConnectionReset`, never as the end of the stream.
@@ -79,7 +80,7 @@ impl Pipe {
     }
 
     fn stream(&self) -> MutexGuard<'_, DuplexStream> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.stream)
     }
 }
 

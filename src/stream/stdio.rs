@@ -3,13 +3,14 @@
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd as _;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Stdin, stdin};
 
+use crate::lock::lock;
 use crate::stream::{Client, READ_SIZE};
 
 /// Standard input and output. Nothing else may read or write them meanwhile.
@@ -78,8 +79,4 @@ impl Client for Stdio {
 fn close_output() -> io::Result<()> {
     let nothing = std::fs::File::options().write(true).open("/dev/null")?;
     Ok(rustix::stdio::dup2_stdout(nothing)?)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
 
 use super::slot::Slot;
 use super::wire::request::{Malformed, RequestHead};
+use crate::lock::lock;
 
 /// Shared by one client's stream, its exchange and the connection to the web server, all of which run
 /// in one task.
@@ -95,7 +96,7 @@ impl Aside {
 
     /// The interim responses that are not written yet.
     pub(crate) fn interim(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
-        self.interim.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.interim)
     }
 
     /// Whether an interim response has come since this was last asked.

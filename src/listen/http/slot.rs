@@ -1,6 +1,8 @@
 //! A place for one value, shared by the parts of one task.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
+
+use crate::lock::lock;
 
 /// Holds a value or none. The lock is never held while anything else runs.
 #[derive(Debug)]
@@ -26,6 +28,6 @@ impl<T> Slot<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

@@ -231,6 +231,8 @@ const fn keyword(name: &'static str, effect: Effect) -> Keyword {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     /// What `ssh -G` prints and what is no keyword of its own.
@@ -318,7 +320,7 @@ mod tests {
                 Idle(why) => ("no effect", *why),
                 Refused(instead) => ("refused", *instead),
             };
-            rows.push_str(&format!("| `{name}` | {what} | {note} |\n"));
+            writeln!(rows, "| `{name}` | {what} | {note} |").expect("memory");
         }
         let page = include_str!("../../guide/ssh-config.md");
         assert!(page.contains(&rows), "src/guide/ssh-config.md should have these rows:\n{rows}");

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use zeroize::Zeroizing;
 
+use crate::lock::lock;
 use crate::printable::{Lines, printable};
 
 mod askpass;
@@ -172,7 +173,7 @@ impl Prompter {
     /// From now on nobody is asked on the terminal: the program goes into the background. The program
     /// in `SSH_ASKPASS` may still ask. A question that is open stays open.
     pub fn detach(&self) {
-        let mut way = self.shared.way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut way = lock(&self.shared.way);
         if let Way::Person(environment) = &mut *way {
             environment.ground = Ground::Back;
         }
@@ -253,7 +254,7 @@ impl Prompter {
         if self.asks == Asks::Never {
             return Way::Nobody;
         }
-        self.shared.way.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.shared.way).clone()
     }
 
     /// Answers by itself, for tests; then every question is [`PromptError::Cancelled`].

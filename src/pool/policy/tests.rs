@@ -50,12 +50,11 @@ impl World {
         for action in actions {
             match action {
                 Action::Connect(_) => self.attempts += 1,
-                Action::AbortAttempts => {}
                 Action::Drain(place, _) => {
-                    self.facts.sessions[place].stage = SessionStage::Draining
+                    self.facts.sessions[place].stage = SessionStage::Draining;
                 }
                 Action::Close(place) => closed.push(place),
-                Action::ProbeAll => {}
+                Action::AbortAttempts | Action::ProbeAll => {}
                 Action::Show(standstill) => self.shown.push(standstill),
                 Action::Tell(notice) => self.notices.push(notice),
             }

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, info};
 
+use crate::lock::lock;
 use crate::printable::{Lines, printable};
 
 /// The near end of a running program. Dropping it ends the program and what it started.
@@ -73,7 +74,7 @@ impl CommandEnd {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, EndFacts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.facts)
     }
 }
 

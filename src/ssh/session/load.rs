@@ -5,12 +5,13 @@
 //! nothing, a download weighs from its first megabyte on, and neither weighs when it is over.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
 use super::OpenKind;
+use crate::lock::lock;
 
 /// The load of one session.
 #[derive(Debug, Default)]
@@ -136,7 +137,7 @@ impl Load {
     }
 
     fn emptied(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.empty_since.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.empty_since)
     }
 
     /// Ends a beat.

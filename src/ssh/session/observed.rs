@@ -1,7 +1,7 @@
 //! What is seen of a session while it lasts, and what was agreed on when it began.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use russh::keys::ssh_encoding::Decode;
 use russh::keys::{Algorithm, PublicKey};
@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use super::handler::{HandlerError, one_line};
 use super::open_failure::OpenFailures;
 use super::traffic::Traffic;
+use crate::lock::lock;
 use crate::ssh::session::registry::Registry;
 use crate::ssh::trust::host_key::Updates;
 
@@ -133,7 +134,7 @@ impl Observed {
 
     /// The facts, to be changed.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.facts)
     }
 }
 

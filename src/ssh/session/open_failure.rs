@@ -6,10 +6,12 @@
 //! one only where it is certain: where it is the only opener that waits, or where all the texts
 //! that nobody took say the same. Otherwise the code has to do. Nothing is guessed.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use russh::ChannelOpenFailure;
 use tokio::sync::Notify;
+
+use crate::lock::lock;
 
 /// What the target, or the server on its behalf, did to our kind to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +228,7 @@ impl OpenFailures {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

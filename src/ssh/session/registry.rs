@@ -1,12 +1,13 @@
 //! What the server of one session was asked to listen on.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::forwarded::{Arrival, At, Forwarded, Refusal};
 use super::load::{Listening, Load};
 use crate::forward::RemoteListen;
+use crate::lock::lock;
 
 /// The listeners of one session. The handler asks it about every channel that the server opens.
 #[derive(Debug, Default)]
@@ -144,11 +145,6 @@ impl Drop for Entered {
     fn drop(&mut self) {
         lock(&self.entries).retain(|entry| entry.id != self.id);
     }
-}
-
-/// A list of what is there: whole, whoever panicked.
-fn lock(entries: &Entries) -> MutexGuard<'_, Vec<Entry>> {
-    entries.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

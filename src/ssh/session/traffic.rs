@@ -1,7 +1,9 @@
 //! What came from a server, whatever it says.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
+
+use crate::lock::lock;
 
 /// What came through a transport, for those who look on.
 #[derive(Debug, Default)]
@@ -36,7 +38,7 @@ impl Traffic {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.head)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{command, free_port, process, skip, wait};
 pub(crate) enum Make {
     /// Of Debian's package.
     Dropbear,
-    /// Of PyPI, in a process of Python.
+    /// Of `PyPI`, in a process of Python.
     Asyncssh,
     /// The same.
     Paramiko,

@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use russh::CryptoVec;
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::public::KeyData;
+
+use crate::lock::lock;
 
 /// Keys whose passphrase was asked for, so that a new session does not ask again. Clones share
 /// them. Passwords are not kept.
@@ -54,7 +56,7 @@ impl Credentials {
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared)
     }
 }
 
