@@ -1,7 +1,8 @@
 //! The guide: a page a topic, shown by `sockeye help TOPIC` as well.
 //!
-//! A page is a file beside this one and a line of the table below. Every command and configuration in
-//! it is tried by a test (`tests/it/guide.rs`).
+//! A page is a file beside this one and a line of the table below. A `toml` block in it is a whole
+//! configuration; a line of a `console` block that begins with `$ ` is a command, and so is code in a
+//! sentence that begins with `sockeye -`. A test tries them (`tests/it/guide.rs`).
 
 /// A page.
 #[derive(Debug)]
@@ -24,12 +25,27 @@ macro_rules! pages {
 
         /// All pages, in the order in which they are listed.
         pub const TOPICS: &[Topic] = &[$(
-            Topic { name: stringify!($module), about: $about, text: include_str!($file) },
+            Topic { name: stem($file), about: $about, text: include_str!($file) },
         )+];
     };
 }
 
+/// The name of a page: that of its file, without `.md`.
+const fn stem(file: &'static str) -> &'static str {
+    file.split_at(file.len() - ".md".len()).0
+}
+
 pages! {
+    from_ssh: "from-ssh.md", "coming from ssh: flags, jump hosts, host keys";
+    from_autossh: "from-autossh.md", "coming from autossh: reconnecting, unattended starts";
+    from_sing_box: "from-sing-box.md", "coming from sing-box: the same configuration in both";
+    clients: "clients.md", "curl, git, browsers, package managers, databases";
+    forwards: "forwards.md", "-L, -R and -W: who listens, who connects, who may use it";
+    configuration: "configuration.md", "every key of the configuration file; rules; reload";
+    ssh_config: "ssh-config.md", "every keyword of ssh_config and every flag of ssh";
+    failures: "failures.md", "every message and code, and what to do";
+    speed: "speed.md", "what was measured, how, and where the differences come from";
+    limits: "limits.md", "what is promised, and what is not possible";
     desktop: "desktop.md", "browsers, shells and the proxy of the desktop";
     service: "service.md", "start at login or boot: systemd, launchd, sockets by name";
 }

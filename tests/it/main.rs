@@ -10,6 +10,7 @@ mod ends;
 mod failures;
 mod foreign_servers;
 mod front_doors;
+mod guide;
 mod host_keys;
 mod hostile_server;
 mod interrupted;
