@@ -1,4 +1,4 @@
-//! What a client has not taken yet.
+//! Data that a client has not read yet.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -25,12 +25,12 @@ impl Backlog {
         self.pieces.append(&mut other.pieces);
     }
 
-    /// What it costs in memory, in bytes, about: many small pieces cost more than they carry.
+    /// The approximate memory use in bytes: many small pieces cost more than they carry.
     pub(super) fn weight(&self) -> u64 {
         (self.len + self.pieces.len() * PIECE) as u64
     }
 
-    /// How many bytes it holds.
+    /// The number of bytes.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -77,7 +77,7 @@ impl IntoIterator for Backlog {
     }
 }
 
-/// What a piece costs besides its bytes: its place in the queue, and the packet that it came in.
+/// The cost of a piece besides its bytes: its entry in the queue, and the packet that it came in.
 const PIECE: usize = 128;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! From the channel to the client.
 //!
-//! What arrives is taken at once, since a channel whose queue is full stops its whole session. It
-//! waits in memory, then in a file. Only where no other channel shares the session is taking stopped
-//! instead: then TCP pushes back to the server, and nothing is spilled.
+//! Data is received at once, since a channel whose queue is full stops its whole session. It waits in
+//! memory, then in a file. Only where no other channel shares the session does receiving stop instead:
+//! then TCP pushes back to the server, and nothing is spilled.
 
 use std::future::poll_fn;
 use std::io::IoSlice;
@@ -23,19 +23,19 @@ use crate::stream::Client;
 /// How the downward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Drained {
-    /// The far side said all it had to say, and the client has it all and was told.
+    /// The far side sent its end of the stream, and the client has received everything, the end included.
     Eof,
-    /// The same, and the channel is closed both ways.
+    /// The same, and the channel is closed in both directions.
     Closed,
-    /// The session ended before the far side did.
+    /// The session ended before the far side sent its end.
     Cut,
-    /// The client does not take anything any more.
+    /// The client accepts no more data.
     ClientGone,
-    /// The client is so slow that there is no room for what waits for it.
+    /// The client is so slow that the data for it exceeds the limits.
     NoRoom,
 }
 
-/// Hands on all that the server sends.
+/// Passes on everything that the server sends.
 pub(super) async fn drain<C: Client>(
     relayer: &Relayer,
     client: &C,
@@ -64,19 +64,19 @@ struct Drain<'a, C> {
     spill: Option<Spill>,
     memory: Share,
     disk: Share,
-    /// While taking is stopped: completes when another channel comes to the session.
+    /// While receiving is stopped: completes when another channel joins the session.
     joined: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     end: Option<Drained>,
 }
 
-/// What stopped the taking.
+/// The reason to stop receiving.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Taken {
     /// Nothing more has arrived, or nothing more will.
     All,
     /// Enough for one write.
     Batch,
-    /// There is no room, and no need to make any.
+    /// There is no room, and nobody who needs it to be made.
     Held,
 }
 
@@ -99,21 +99,21 @@ impl<C: Client> Drain<'_, C> {
             }
             let spilled = self.poll_spill(cx);
             match taken {
-                // There may be more, but the others have their turn first.
+                // There may be more, but other tasks run first.
                 Taken::Batch => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                // Room may have been made by now.
+                // There may be room by now.
                 Taken::Held if !self.must_hold() => {}
-                // What came back from the file can be written.
+                // Data read back from the file can be written.
                 _ if spilled.is_ready() && written.is_ready() && !self.backlog.is_empty() => {}
                 Taken::All | Taken::Held => return Poll::Pending,
             }
         }
     }
 
-    /// Takes what has arrived, but no more than a batch: then it is time to write again.
+    /// Receives what has arrived, one batch at most: then it is time to write again.
     fn take(&mut self, cx: &mut Context<'_>) -> Taken {
         let (mut batch, mut messages) = (0, 0);
         while self.end.is_none() {
@@ -141,8 +141,8 @@ impl<C: Client> Drain<'_, C> {
         Taken::All
     }
 
-    /// Whether there is no room in memory and nobody who would suffer from waiting. What has been
-    /// spilled while somebody was there goes first.
+    /// Whether memory is full and no other channel suffers from waiting. Data that was spilled while
+    /// another channel was there is written first.
     fn must_hold(&self) -> bool {
         match self.reader.sharing() {
             Sharing::Shared => false,
@@ -161,11 +161,11 @@ impl<C: Client> Drain<'_, C> {
         self.backlog.weight() + self.spill.as_ref().map_or(0, Spill::in_memory)
     }
 
-    /// Whether another channel has come to the session since taking was stopped.
+    /// Whether another channel has joined the session since receiving stopped.
     fn poll_joined(&mut self, cx: &mut Context<'_>) -> bool {
         let joined = self.joined.get_or_insert_with(|| self.reader.joined());
         let joined = joined.as_mut().poll(cx).is_ready();
-        // Somebody may have come before we began to wait.
+        // A channel may have joined before the wait began.
         let joined = joined || self.reader.sharing() == Sharing::Shared;
         self.reader.set_held(!joined);
         joined
@@ -183,7 +183,7 @@ impl<C: Client> Drain<'_, C> {
             },
         };
         spill.push(data);
-        // What is on its way to the file may be more than a connection's share, while there is room.
+        // Data on its way to the file may exceed a connection's share while there is room in all.
         if spill.in_memory() >= self.relayer.limits.connection && self.memory.is_used_up() {
             return self.give_up("the temporary file cannot be written fast enough");
         }
@@ -213,7 +213,7 @@ impl<C: Client> Drain<'_, C> {
         Poll::Ready(())
     }
 
-    /// Writes until the client takes no more. Ready with an end when the direction is over.
+    /// Writes until the client accepts no more. Ready with an end when the direction is over.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Option<Drained>> {
         while !self.backlog.is_empty() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
@@ -224,14 +224,14 @@ impl<C: Client> Drain<'_, C> {
             }
         }
         if let (Some(end), None) = (self.end, &self.spill) {
-            // A client that is gone already has all the same taken everything.
+            // A client that is gone already has received everything all the same.
             let _ = ready!(self.client.poll_shutdown(cx));
             return Poll::Ready(Some(end));
         }
         Poll::Ready(None)
     }
 
-    /// Tells the others what waits here.
+    /// Reports how much waits here.
     fn account(&mut self) {
         self.memory.set(self.weight());
         self.disk.set(self.spill.as_ref().map_or(0, Spill::on_disk));
@@ -242,10 +242,10 @@ impl<C: Client> Drain<'_, C> {
     }
 }
 
-/// How much is taken before the next write, in bytes.
+/// The most that is received before the next write, in bytes.
 const BATCH: usize = 256 * 1024;
-/// How many messages are taken before the next write. The runtime lets a task do no more than 128
-/// things in one go: where taking alone used that up, writing and spilling would never have a turn.
+/// The most messages that are received before the next write. The runtime gives a task a budget of 128
+/// operations a turn: if receiving alone used that up, writing and spilling would never run.
 const MESSAGES: usize = 32;
 /// A backlog of this size marks its session as carrying a slow reader. In bytes.
 pub(super) const LARGE: u64 = 1 << 20;

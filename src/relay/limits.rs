@@ -1,4 +1,4 @@
-//! How much may wait for slow clients, one by one and all together.
+//! Limits on the data that waits for slow clients, for each and for all of them.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use bytesize::ByteSize;
 
 use super::down::LARGE;
 
-/// Bounds on what waits for clients that do not keep up.
+/// Limits on the data that waits for clients that do not keep up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BacklogLimits {
-    /// In memory for one connection, in bytes, besides what is on its way to a file. Default 16 MiB.
+    /// In memory for one connection, in bytes, besides data on its way to a file. Default 16 MiB.
     pub connection: u64,
     /// In memory for all connections, in bytes. Default 256 MiB.
     pub memory: u64,
@@ -19,13 +19,13 @@ pub struct BacklogLimits {
     pub spill: u64,
 }
 
-/// Why a text does not say what the bounds are.
+/// Why a text is not three limits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBacklogLimits {
-    /// There are not three sizes.
+    /// The text has not three parts.
     #[error("expected CONNECTION,MEMORY,FILES, as in 16MiB,256MiB,1GiB")]
     NotThree,
-    /// One of them is no size.
+    /// A part is not a size.
     #[error("{text}: {why}")]
     NotASize {
         /// What was written.
@@ -33,19 +33,19 @@ pub enum InvalidBacklogLimits {
         /// What is wrong with it.
         why: String,
     },
-    /// A connection could not have as much as marks it as slow.
+    /// The limit of a connection is below the size that marks it as slow, or above that of all.
     #[error("a connection needs at least 1MiB, and no more than all together")]
     OutOfRange,
 }
 
-/// A sum that all connections share, and its bound.
+/// A sum that all connections share, and its limit.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
     used: Arc<AtomicU64>,
     limit: u64,
 }
 
-/// One connection's part of a [`Budget`], given back when it is dropped.
+/// One connection's part of a [`Budget`], returned when it is dropped.
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Budget,
@@ -91,14 +91,14 @@ impl Budget {
         self.used.load(Relaxed)
     }
 
-    /// A share that has taken nothing yet.
+    /// A share of nothing.
     pub(super) fn share(&self) -> Share {
         Share { budget: self.clone(), taken: 0 }
     }
 }
 
 impl Share {
-    /// Makes this share `amount` large, whatever the limit says: what is there is there.
+    /// Sets this share to `amount`, whatever the limit says: the data exists already.
     pub(super) fn set(&mut self, amount: u64) {
         if amount == self.taken {
             return;
@@ -111,7 +111,7 @@ impl Share {
         self.taken = amount;
     }
 
-    /// How much this share is.
+    /// The size of this share.
     pub(super) fn taken(&self) -> u64 {
         self.taken
     }

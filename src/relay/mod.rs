@@ -1,9 +1,9 @@
 //! Bytes both ways between a client and a channel, and how it ended.
 //!
-//! Two pumps, one for each direction, run in the connection's own task. The promises about ends are
-//! kept here and nowhere else: half-close both ways, a cut is a reset, the client's socket goes when
-//! both sides are done, and the channel when the server has closed it or a moment has passed (a
-//! channel that we close first costs its session memory).
+//! Two pumps, one for each direction, run in the connection's own task. This is the only place that keeps
+//! the promises about ends: half-close works both ways, a cut is a reset, the client's socket closes when
+//! both sides are done, and the channel when the server has closed it or a short time has passed (a
+//! channel that is closed from here first costs its session memory).
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -32,7 +32,7 @@ use limits::Budget;
 use spill::Spill;
 use up::Sent;
 
-/// Serves connections, and bounds what waits for their clients.
+/// Serves connections, and limits the data that waits for their clients.
 #[derive(Clone, Debug)]
 pub struct Relayer {
     limits: BacklogLimits,
@@ -43,20 +43,20 @@ pub struct Relayer {
 /// How a relay ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Both sides said all they had to say.
+    /// Both sides sent their end of the stream.
     Clean,
     /// The session ended in the middle; the client was reset.
     Cut,
     /// The client reset the connection.
     ClientGone,
-    /// The client was so slow that there was no room for what waited for it; it was reset.
+    /// The client was so slow that the data for it exceeded the limits; it was reset.
     NoRoom,
-    /// Somebody ended it by hand; the client was reset.
+    /// The connection was ended by hand; the client was reset.
     Killed,
 }
 
 impl Relayer {
-    /// A relayer with these bounds for all its connections.
+    /// A relayer with these limits for all its connections.
     pub fn new(limits: BacklogLimits) -> Self {
         Self { limits, memory: Budget::new(limits.memory), disk: Budget::new(limits.spill) }
     }
@@ -132,7 +132,7 @@ impl Relayer {
         }
         match *sent {
             Some(Sent::ClientGone) => Drained::ClientGone,
-            // A client that said all it had to say may vanish without a word while it waits.
+            // A client that has sent its end may vanish silently while it waits.
             Some(Sent::Eof) => tokio::select! {
                 biased;
                 drained = down => drained,
@@ -162,13 +162,13 @@ impl From<Ended> for Outcome {
     }
 }
 
-/// What is left to do once the pumps have stopped.
+/// The work that is left once the pumps have stopped.
 enum Closing {
     /// Nothing: both directions are over, and the server has closed the channel.
     Done,
     /// Both directions are over, and the server has not closed the channel.
     Unclosed,
-    /// The channel is closed, while the client may still have something to say.
+    /// The channel is closed, while the client may still send.
     ClientStillSends,
     Cut,
     ClientGone,
@@ -188,11 +188,11 @@ impl Closing {
                 discard(&client).await;
                 Ended::Clean
             }
-            // Unless the client has been told of a clean end, letting go is a reset.
+            // Unless the client has received a clean end, dropping it is a reset.
             Self::Cut => Ended::Cut,
             Self::ClientGone => {
                 drop(client);
-                // Where the far side has heard our EOF it is about to close by itself.
+                // A far side that has received our EOF is about to close by itself.
                 part(reader).await;
                 Ended::ClientGone
             }
@@ -230,14 +230,14 @@ async fn until_closed(
     Closing::Unclosed
 }
 
-/// Gives the server a moment to close a channel of which nobody wants anything any more. OpenSSH does
-/// after both EOFs; others (asyncssh) wait for us to do it.
+/// Gives the server a moment to close a finished channel. OpenSSH does so after both EOFs; others
+/// (asyncssh) wait for the client to do it.
 async fn part(reader: &mut Reader) {
     reader.over();
     let _ = timeout(GRACE, closed(reader)).await;
 }
 
-/// Waits for the server's CLOSE and drops what comes before it. `None` is a cut.
+/// Waits for the server's CLOSE and discards data before it. `None` is a cut.
 async fn closed(reader: &mut Reader) -> Option<()> {
     loop {
         match reader.recv().await? {
@@ -247,8 +247,8 @@ async fn closed(reader: &mut Reader) -> Option<()> {
     }
 }
 
-/// Reads what the client still sends, so that closing its socket does not become a reset that
-/// overtakes what we have sent to it.
+/// Reads what the client still sends, so that closing its socket does not become a reset that overtakes
+/// data on its way to it.
 async fn discard<C: Client>(client: &C) {
     let _ = timeout(LINGER, async {
         while let Ok(chunk) = up::read(client).await
@@ -258,7 +258,7 @@ async fn discard<C: Client>(client: &C) {
     .await;
 }
 
-/// How long the server may take to close a channel after both EOFs, or one whose client has gone.
+/// The time for the server to close a channel after both EOFs, or one whose client is gone.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long a client may take to close after the channel is closed.
+/// The time for a client to close after the channel is closed.
 const LINGER: Duration = Duration::from_secs(2);

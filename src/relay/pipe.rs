@@ -1,7 +1,7 @@
-//! A channel as a byte stream in memory, for whatever wants a stream and not a channel: hyper, and a
-//! front door whose client is a channel that the server opened.
+//! A channel as a byte stream in memory, for code that needs a stream and not a channel: hyper, and a
+//! proxy whose client is a channel that the server opened.
 //!
-//! A relay of its own serves the other end, so that the promises about ends are kept in one place.
+//! A relay serves the other end, so that one place keeps the promises about ends.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -19,11 +19,11 @@ use crate::stream::{Client, READ_SIZE};
 /// One end of a pipe. A cut at the other reads as `ConnectionReset`, never as the end of the stream.
 #[derive(Debug)]
 pub struct Pipe {
-    // Whatever reads and writes runs in one task: the lock is never waited for.
+    // Reads and writes run in one task: the lock is never contended.
     stream: Mutex<DuplexStream>,
-    /// Whether letting go of this end is a cut.
+    /// Whether dropping this end is a cut.
     armed: Arc<AtomicBool>,
-    /// The same, of the other end.
+    /// The same for the other end.
     other_armed: Arc<AtomicBool>,
     /// All that the other end sent has been read.
     at_end: AtomicBool,

@@ -15,31 +15,31 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::backlog::Backlog;
 use crate::printable::{Lines, printable};
 
-/// First in, first out, through a file. The file system is used outside the runtime's threads, one
-/// call at a time.
+/// A queue in a file, first in, first out. File system calls run outside the runtime's threads, one at a
+/// time.
 #[derive(Debug)]
 pub(super) struct Spill {
     file: Arc<File>,
-    /// Where it is, in words.
+    /// The directory, as text for messages.
     directory: String,
-    /// What is in the file and has not been read back lies between these two.
+    /// Data in the file that has not been read back lies between these two.
     start: u64,
     end: u64,
-    /// The first so many bytes of the file take no room any more.
+    /// The number of bytes at the start of the file whose space has been given back.
     freed: u64,
-    /// What has arrived and is not in the file yet.
+    /// Data that has arrived and is not in the file yet.
     queue: Backlog,
-    /// What has been read back and not been handed out.
+    /// Data that has been read back and not handed out.
     ahead: Backlog,
     job: Option<JoinHandle<io::Result<Done>>>,
-    /// What the job has taken along to write: its bytes, and what they cost in memory.
+    /// What the running job writes: its bytes, and their cost in memory.
     writing: (u64, u64),
 }
 
 #[derive(Debug)]
 enum Done {
     Wrote(u64),
-    /// What was read, and whether its room was given back.
+    /// The data that was read, and whether its space was given back.
     Read(Bytes, io::Result<()>),
 }
 
@@ -64,7 +64,7 @@ impl Spill {
         })
     }
 
-    /// Where the file is, in words.
+    /// The place of the file, as text for messages.
     pub(super) fn directory(&self) -> &str {
         &self.directory
     }
@@ -74,8 +74,8 @@ impl Spill {
         self.queue.push(piece);
     }
 
-    /// Bytes of the file in use, with those on their way to it: a file system that does not keep up
-    /// is no reason to take more than there is room for.
+    /// The bytes of the file in use, including those on their way to it: a slow file system is no reason
+    /// to exceed the limit.
     pub(super) fn on_disk(&self) -> u64 {
         self.end - self.freed + self.writing.0 + self.queue.len() as u64
     }
@@ -85,7 +85,7 @@ impl Spill {
         self.queue.weight() + self.writing.1 + self.ahead.weight()
     }
 
-    /// Whether everything has been taken out again.
+    /// Whether the queue is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
             && self.queue.is_empty()
@@ -93,10 +93,10 @@ impl Spill {
             && self.job.is_none()
     }
 
-    /// Moves what has been pushed towards the file, and with `into`, the oldest of it back out.
+    /// Moves pushed data to the file and, with `into`, the oldest data back out.
     ///
-    /// Pending while the file system is at work. Ready when there is nothing to do for now: with
-    /// `into` that is after one chunk.
+    /// Pending while the file system works. Ready when there is nothing to do for now; with `into`, after
+    /// one chunk.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -115,7 +115,7 @@ impl Spill {
                     return Poll::Ready(Ok(()));
                 }
                 Some(_) if self.start < self.end => self.read(),
-                // What is not in the file yet need not go there.
+                // Data that is not in the file yet need not go there.
                 Some(backlog) => {
                     backlog.append(&mut self.queue);
                     return Poll::Ready(Ok(()));
@@ -131,7 +131,7 @@ impl Spill {
             Done::Wrote(count) => self.end += count,
             Done::Read(bytes, freed) => {
                 self.start += bytes.len() as u64;
-                // Where the file system cannot do that, it counts until the file is empty.
+                // Where the file system cannot punch holes, the space counts until the file is empty.
                 if freed.is_ok() {
                     self.freed = self.start;
                 }
@@ -139,7 +139,7 @@ impl Spill {
             }
         }
         if self.start == self.end && self.end > 0 {
-            // All has been read: the space is given back.
+            // Everything has been read: the space is given back.
             (self.start, self.end, self.freed) = (0, 0, 0);
             self.file.set_len(0)?;
         }
@@ -164,7 +164,7 @@ impl Spill {
         self.writing = (pieces.len() as u64, pieces.weight());
         self.job = Some(spawn_blocking(move || {
             let mut at = end;
-            // Small pieces are put together: a call for each would take longer than they arrive in.
+            // Small pieces are joined: a call for each would be slower than they arrive.
             let mut chunk = Vec::with_capacity(CHUNK.min(pieces.len()));
             for piece in pieces {
                 if chunk.len() + piece.len() > CHUNK {
@@ -181,7 +181,7 @@ impl Spill {
     }
 }
 
-/// A file without a name in a directory, and the directory in words. An error names it, too.
+/// A file without a name in a directory, and the directory as text. Errors name it, too.
 fn file_in(directory: PathBuf) -> io::Result<(File, String)> {
     let named = printable(&directory.to_string_lossy(), MAX_PATH, Lines::One);
     match tempfile::tempfile_in(directory) {
@@ -193,9 +193,9 @@ fn file_in(directory: PathBuf) -> io::Result<(File, String)> {
     }
 }
 
-/// Characters of a path that are shown.
+/// The most characters of a path that are shown.
 const MAX_PATH: usize = 300;
-/// How much is written and read back at a time, in bytes.
+/// The size of one read or write, in bytes.
 const CHUNK: usize = 1 << 20;
 
 #[cfg(test)]

@@ -11,22 +11,22 @@ use crate::stream::Client;
 /// How the upward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
-    /// The client said all it had to say, and the server was told.
+    /// The client sent its end of the stream, and the server was told.
     Eof,
     /// The client reset the connection.
     ClientGone,
-    /// The channel takes nothing more. The downward direction tells why.
+    /// The channel accepts no more data. The downward direction knows why.
     ChannelGone,
 }
 
-/// Sends `early` and then all that the client sends.
+/// Sends `early`, and then everything that the client sends.
 pub(super) async fn pump<C: Client>(client: &C, early: Bytes, writer: &Writer) -> Sent {
     let mut chunk = early;
     let mut buffer = BytesMut::new();
     loop {
         if !chunk.is_empty() {
-            // The window may be closed for as long as the target likes, and nobody reads the
-            // client meanwhile.
+            // The target may keep the window closed for any time, and nobody reads from the client
+            // meanwhile.
             tokio::select! {
                 biased;
                 sent = writer.send(chunk) => if sent.is_err() { return Sent::ChannelGone },
