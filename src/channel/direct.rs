@@ -1,7 +1,7 @@
-//! A target that is reached from here, with the ends of a channel.
+//! A target that this machine connects to, with the ends of a channel.
 //!
-//! The target's FIN is an end, its RST a cut. Ours is a FIN only where the client said that it is
-//! done; letting go before that is a RST.
+//! The target's FIN is an end, its RST a cut. This side sends a FIN only after the client's end;
+//! dropping the connection before that sends a RST.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -17,7 +17,7 @@ use super::{ChannelGone, Incoming};
 use crate::stream::Client as _;
 use crate::stream::Socket;
 
-/// A connection to a target from here.
+/// A connection to a target from this machine.
 #[derive(Debug)]
 pub struct Direct(Arc<Shared>);
 
@@ -32,7 +32,7 @@ struct Shared {
 pub(crate) struct DirectReader {
     shared: Arc<Shared>,
     buffer: BytesMut,
-    /// After the target's EOF: how the connection ends.
+    /// How the connection ends, after the target's EOF.
     end: Option<Pin<Box<dyn Future<Output = Option<Incoming>> + Send>>>,
 }
 

@@ -1,7 +1,7 @@
 //! A confirmed connection to a target, whichever way it was reached: a channel of an SSH session, or a
-//! socket of our own for a request that goes direct.
+//! socket of this machine for a request that goes out directly.
 //!
-//! The relay reads and writes this type alone, so that the promises about ends hold for both.
+//! The relay reads and writes only this type, so that the promises about ends hold for both.
 
 mod direct;
 
@@ -23,16 +23,16 @@ use crate::ssh::{ChannelReader, ChannelWriter, Pace};
 #[derive(Debug)]
 pub struct Channel {
     carrier: Carrier,
-    /// What is told of it, where it is a client's.
+    /// Its record, where it belongs to a client.
     tracked: Option<Tracked>,
 }
 
-/// What carries it.
+/// The carrier of a connection.
 #[derive(Debug)]
 enum Carrier {
     /// An SSH session.
     Ssh(crate::ssh::Channel),
-    /// A socket of our own.
+    /// A socket of this machine.
     Direct(Direct),
 }
 
@@ -62,7 +62,7 @@ enum CarrierWriter {
     Direct(DirectWriter),
 }
 
-/// Who else has to wait when a reader stops taking.
+/// Who else has to wait when a reader stops receiving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sharing {
     /// Nobody ever: the connection is its own, and TCP pushes back to the target.
@@ -74,12 +74,12 @@ pub(crate) enum Sharing {
 }
 
 impl Channel {
-    /// The same, and what goes over it is told to `tracked`, which ends with it.
+    /// The same channel, recorded by `tracked`, which ends with it.
     pub(crate) fn tracked_by(self, tracked: Tracked) -> Self {
         Self { tracked: Some(tracked), ..self }
     }
 
-    /// Its two halves, which may be used at the same time, and what is to be told how it ended.
+    /// Its two halves, which may be used at the same time, and the record of how it ends.
     pub(crate) fn split(self) -> (Reader, Writer, Option<Tracked>) {
         let (reader, writer) = match self.carrier {
             Carrier::Ssh(channel) => {
@@ -110,7 +110,7 @@ impl From<Direct> for Channel {
 }
 
 impl Reader {
-    /// The next thing that the far side sent; `None` is a cut.
+    /// The next event from the far side; `None` is a cut.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         let polled = match &mut self.carrier {
             CarrierReader::Ssh(reader) => reader.poll_recv(cx),
@@ -125,7 +125,7 @@ impl Reader {
         polled
     }
 
-    /// The next thing that the far side sent; `None` is a cut.
+    /// The next event from the far side; `None` is a cut.
     ///
     /// # Cancel safety
     ///
@@ -134,7 +134,7 @@ impl Reader {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// Who else has to wait when this reader stops taking.
+    /// Who else has to wait when this reader stops receiving.
     pub(crate) fn sharing(&self) -> Sharing {
         match &self.carrier {
             CarrierReader::Ssh(reader) if reader.lease().is_alone() => Sharing::Alone,
@@ -143,7 +143,7 @@ impl Reader {
         }
     }
 
-    /// Completes when another channel comes to the session.
+    /// Completes when another channel joins the session.
     pub(crate) fn joined(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         match &self.carrier {
             CarrierReader::Ssh(reader) => Box::pin(reader.lease().joined()),
@@ -151,28 +151,28 @@ impl Reader {
         }
     }
 
-    /// Whether the reader has stopped taking anything, and with it the session.
+    /// Sets whether the reader has stopped receiving, and with it the session.
     pub(crate) fn set_held(&self, held: bool) {
         if let CarrierReader::Ssh(reader) = &self.carrier {
             reader.lease().set_held(held);
         }
     }
 
-    /// Nothing more is wanted of it, and it weighs nothing any more on its session.
+    /// Marks the channel as finished: it no longer counts as load of its session.
     pub(crate) fn over(&self) {
         if let CarrierReader::Ssh(reader) = &self.carrier {
             reader.lease().over();
         }
     }
 
-    /// Whether the client keeps up with what arrives for it.
+    /// Sets whether the client keeps up with the data for it.
     pub(crate) fn set_pace(&self, pace: Pace) {
         if let CarrierReader::Ssh(reader) = &self.carrier {
             reader.lease().set_pace(pace);
         }
     }
 
-    /// That much waits for the client.
+    /// Sets how much data waits for the client, in bytes.
     pub(crate) fn set_waiting(&self, waiting: Waiting) {
         if let Some(connection) = &self.connection {
             connection.set_waiting(waiting);
@@ -185,7 +185,7 @@ impl Writer {
     ///
     /// # Cancel safety
     ///
-    /// Dropped in mid-way, a part of `data` may have been sent; nothing may be sent after that.
+    /// If it is dropped midway, a part of `data` may have been sent; nothing may be sent after that.
     pub(crate) async fn send(&self, data: Bytes) -> Result<(), ChannelGone> {
         let length = data.len();
         match &self.carrier {
@@ -198,7 +198,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Says that nothing more will be sent.
+    /// Sends the end of the stream.
     pub(crate) async fn send_eof(&self) -> Result<(), ChannelGone> {
         if let Some(connection) = &self.connection {
             connection.half_closed();
@@ -209,7 +209,7 @@ impl Writer {
         }
     }
 
-    /// Tells how long a send had to wait for room; one that did not costs no look at the clock.
+    /// Records how long a send waited for room; one that did not wait does not read the clock.
     async fn clock<T>(&self, send: impl Future<Output = T>) -> T {
         let Some(connection) = &self.connection else { return send.await };
         let mut send = pin!(send);
