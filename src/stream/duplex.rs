@@ -5,25 +5,25 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 
-/// A connection that a relay serves: it is read and written at the same time, by reference.
+/// A connection that a relay serves, read and written at the same time by shared reference.
 pub trait Client: Send + Sync {
-    /// Appends what has arrived to `buf`, 0 bytes at the end of the stream. It reserves room only
-    /// when there is something to read: an idle connection holds no buffer.
+    /// Appends what has arrived to `buf`, 0 bytes at the end of the stream. Room is reserved only when
+    /// there is something to read: an idle connection holds no buffer.
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
 
-    /// Writes some of `bufs`; returns how much.
+    /// Writes a part of `bufs` and returns its length in bytes.
     fn poll_write(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
 
-    /// From now on, letting go of the connection is a reset, whatever the reason: a lost session, a
-    /// panic, the end of the process. Until [`poll_shutdown`](Self::poll_shutdown).
+    /// Makes dropping the connection a reset, whatever the reason: a lost session, a panic, the end of
+    /// the process. It holds until [`poll_shutdown`](Self::poll_shutdown).
     fn arm(&self);
 
-    /// Ends the direction to the client, cleanly.
+    /// Ends the direction to the client cleanly.
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Completes when the client has reset the connection. It need not notice a clean end.
+    /// Completes when the client has reset the connection. A clean end may go unnoticed.
     fn gone(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// The most that one read takes in, in bytes.
+/// The size of one read at most, in bytes.
 pub(crate) const READ_SIZE: usize = 64 * 1024;

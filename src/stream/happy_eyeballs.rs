@@ -28,7 +28,7 @@ pub(crate) async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, Tried>
     race_every(STAGGER, addresses, attempt).await
 }
 
-/// As [`race`], with attempts of the caller's own.
+/// [`race`] with the caller's own attempts.
 pub(crate) async fn race_by<A, T>(
     addresses: Vec<SocketAddr>,
     attempt: impl Fn(SocketAddr) -> A,
@@ -82,7 +82,7 @@ async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Takes turns between the families, beginning with that of the first address, which the system's
+/// Alternates between the families, beginning with that of the first address, which the system's
 /// resolver prefers (RFC 8305 section 4). An address given twice is tried once.
 pub(crate) fn interleave(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let (mut first, mut second) = (Vec::new(), Vec::new());
@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// An address on loopback where nobody listens: bound and let go.
+    /// An address on loopback where nobody listens: bound and released.
     async fn refused() -> SocketAddr {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         listener.local_addr().expect("a bound socket")

@@ -1,4 +1,4 @@
-//! Byte streams, and what the system offers for them. Nothing here knows what they carry.
+//! Byte streams, and the system's options for them. Nothing here knows what they carry.
 
 mod duplex;
 pub(crate) mod happy_eyeballs;
@@ -12,7 +12,7 @@ pub(crate) use stdio::Stdio;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A byte stream whose kind does not matter. A cut reads as an error, never as an end.
+/// A byte stream of any kind. A cut reads as an error, never as an end.
 pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}

@@ -14,7 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::stream::{Client, READ_SIZE};
 
-/// A connection to a client, or to a target that is reached from here.
+/// A connection to a client, or to a target that this machine connects to.
 #[derive(Debug)]
 pub enum Socket {
     /// Over TCP.
@@ -23,7 +23,7 @@ pub enum Socket {
     Unix(UnixStream),
 }
 
-/// Calls the same method of whichever socket it is.
+/// Calls the same method of either socket.
 macro_rules! either {
     ($self:expr, $socket:ident => $call:expr) => {
         match $self {
@@ -56,7 +56,7 @@ impl Socket {
 
     fn set_linger(&self, linger: Option<Duration>) {
         if let Self::Tcp(socket) = self {
-            // It fails only where the socket is dead already.
+            // This fails only where the socket is dead already.
             let _ = SockRef::from(socket).set_linger(linger);
         }
     }
@@ -98,9 +98,8 @@ impl Client for Socket {
     }
 
     fn arm(&self) {
-        // With a linger time of zero, close() sends a RST and throws away what is unsent. A unix
-        // socket knows no such thing: its peer sees the end of the stream, or ECONNRESET where we
-        // had not read all that it sent.
+        // With a linger time of zero, close() sends a RST and discards unsent data. A unix socket has
+        // no reset: its peer sees the end of the stream, or ECONNRESET where unread data was left.
         self.set_linger(Some(Duration::ZERO));
     }
 

@@ -13,17 +13,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Stdin, stdin};
 use crate::lock::lock;
 use crate::stream::{Client, READ_SIZE};
 
-/// Standard input and output. Nothing else may read or write them meanwhile.
+/// Standard input and output. Nothing else may use them meanwhile.
 #[derive(Debug)]
 pub(crate) struct Stdio {
-    // Both are read and written in one task: the locks are never waited for.
+    // One task reads and writes both: the locks are never contended.
     input: Mutex<Stdin>,
-    // Not the one of the library, which keeps back what does not end in a line. Taken at the end.
+    // Not the library's, which buffers up to the end of a line. None after the end.
     output: Mutex<Option<File>>,
 }
 
 impl Stdio {
-    /// Takes them over.
+    /// Takes over both streams.
     pub(crate) fn new() -> Self {
         let output = io::stdout().as_fd().try_clone_to_owned().ok();
         let output = output.map(|output| File::from_std(std::fs::File::from(output)));
@@ -52,12 +52,12 @@ impl Client for Stdio {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
-        // What is taken is on its way in a thread of the runtime; the next write waits for it.
+        // Accepted bytes are on their way in a thread of the runtime; the next write waits for them.
         Pin::new(output).poll_write(cx, first)
     }
 
     fn arm(&self) {
-        // A pipe knows no reset. The exit status tells a cut from an end.
+        // A pipe has no reset. The exit status tells a cut from an end.
     }
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -69,13 +69,13 @@ impl Client for Stdio {
     }
 
     async fn gone(&self) {
-        // As with ssh: that nobody reads the output any more shows when there is something to write.
+        // As with ssh, a reader that is gone is noticed at the next write.
         std::future::pending::<()>().await;
     }
 }
 
-/// Whoever reads our output sees its end, while our input may go on. The descriptor itself stays
-/// taken, so that nothing else becomes standard output.
+/// Ends the output for its reader, while the input may go on. The descriptor itself stays in use, so that
+/// nothing else becomes standard output.
 fn close_output() -> io::Result<()> {
     let nothing = std::fs::File::options().write(true).open("/dev/null")?;
     Ok(rustix::stdio::dup2_stdout(nothing)?)
