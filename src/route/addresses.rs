@@ -12,13 +12,13 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::keys::{KeySet, KeySetBuilder};
 
-/// Prefixes in which an address is looked for. IPv4 addresses mapped into IPv6 are IPv4 addresses.
+/// A set of prefixes. IPv4 addresses mapped into IPv6 are IPv4 addresses.
 #[derive(Clone, Debug)]
 pub(super) struct AddressSet {
     keys: KeySet,
 }
 
-/// Collects the prefixes of an [`AddressSet`], in any order and as often as they come.
+/// Collects the prefixes of an [`AddressSet`], in any order, duplicates included.
 #[derive(Debug, Default)]
 pub(super) struct AddressSetBuilder {
     keys: KeySetBuilder,
@@ -35,7 +35,7 @@ impl AddressSet {
             if place.is_key() {
                 return prefix(4 * at);
             }
-            // Most places have no letters, which is known at once.
+            // Most positions have no letters, which shows at once.
             let letters = if place.reaches(FIRST_LETTER) { 1..4 } else { 0..0 };
             for bits in letters {
                 if place.ends_with(letter(digits.at(at), bits)) {
@@ -47,20 +47,20 @@ impl AddressSet {
         if place.is_key() { prefix(4 * digits.count) } else { None }
     }
 
-    /// Shows all prefixes: `4` or `6`, and the bits as `0` and `1`.
+    /// Visits all prefixes: `4` or `6`, then the bits as `0` and `1`.
     pub(super) fn for_each(&self, mut show: impl FnMut(String)) {
         self.keys.for_each(|key| {
             let (family, key) = key.split_first().expect("each key has a family");
             let bits = key.iter().map(|byte| match char::from(*byte).to_digit(16) {
                 Some(digit) => format!("{digit:04b}"),
-                // Numbered from two on, the letters are their bits behind a one.
+                // Numbered from two on, a letter is its bits after a one.
                 None => format!("{:b}", byte - FIRST_LETTER + 2)[1..].to_owned(),
             });
             show(iter::once(char::from(*family).to_string()).chain(bits).collect());
         });
     }
 
-    /// How many different prefixes it has.
+    /// The number of different prefixes.
     pub(super) fn len(&self) -> usize {
         self.keys.len()
     }
@@ -69,7 +69,7 @@ impl AddressSet {
         self.len() == 0
     }
 
-    /// The memory it takes, in bytes.
+    /// Its memory use in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         self.keys.heap_bytes()
     }
@@ -85,12 +85,12 @@ impl AddressSetBuilder {
         self.keys.push(iter::once(digits.family).chain(key));
     }
 
-    /// Whether nothing was added yet.
+    /// Whether it has no prefix.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// Puts the set together.
+    /// Builds the set.
     pub(super) fn build(self) -> Result<AddressSet, fst::Error> {
         Ok(AddressSet { keys: self.keys.build()? })
     }
@@ -112,7 +112,7 @@ impl Digits {
         }
     }
 
-    /// One digit, 0 to 15, by its place from 0.
+    /// One digit, 0 to 15, by its position from 0.
     fn at(&self, place: u8) -> u8 {
         (self.bits >> (124 - 4 * u32::from(place)) & 0xf) as u8
     }
@@ -128,8 +128,8 @@ fn letter(digit: u8, bits: u8) -> u8 {
     FIRST_LETTER + (1 << bits) - 2 + (digit >> (4 - bits))
 }
 
-/// Reads an address, or a prefix of addresses as `10.0.0.0/8`; what stands behind the prefix counts
-/// for nothing. None where the text is neither.
+/// Reads an address, or a prefix as `10.0.0.0/8`; bits behind the prefix are ignored. None where the text
+/// is neither.
 pub(super) fn parse_prefix(text: &str) -> Option<IpNet> {
     let prefix = match text.split_once('/') {
         Some(_) => text.parse::<IpNet>().ok()?,
@@ -150,7 +150,7 @@ fn unmapped(prefix: Ipv6Net) -> Option<Ipv4Net> {
     Ipv4Net::new(prefix.addr().to_ipv4_mapped()?, length).ok()
 }
 
-/// Behind the hexadecimal digits.
+/// The byte behind the hexadecimal digits.
 const FIRST_LETTER: u8 = b'g';
 
 #[cfg(test)]

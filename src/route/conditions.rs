@@ -9,9 +9,9 @@ use super::port_range::PortRange;
 use super::query::Query;
 use super::trace::{Finding, Kind, Tracer};
 
-/// The conditions of one rule. Those on the destination (names, addresses, lists) are alternatives;
-/// of each other kind one must hold, too. Without conditions a rule matches everything. Made by a
-/// [`ConditionsBuilder`](super::ConditionsBuilder).
+/// The conditions of one rule, made by a [`ConditionsBuilder`](super::ConditionsBuilder). Those on the
+/// destination (names, addresses, lists) are alternatives; of each other kind one must hold as well.
+/// Without conditions a rule matches everything.
 #[derive(Clone, Debug, Default)]
 pub struct Conditions {
     pub(super) ports: Vec<PortRange>,
@@ -23,24 +23,24 @@ pub struct Conditions {
     pub(super) destinations: Option<Destinations>,
 }
 
-/// Whether a name is looked up here for the sake of a rule's conditions on addresses (`resolve`).
+/// Whether names are resolved here for a rule's conditions on addresses (`resolve`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resolve {
-    /// It is not: only literal addresses are compared. The default.
+    /// No: only literal addresses are compared. The default.
     #[default]
     Remote,
-    /// It is, when that rule is reached (`local`).
+    /// Yes, when that rule is reached (`local`).
     Local,
 }
 
-/// What came of a rule's conditions.
+/// The result of a rule's conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// They hold; for these addresses, where the name had to be looked up for it.
+    /// They hold; for these addresses, where the name had to be resolved for it.
     Matched { addresses: Option<Vec<IpAddr>> },
-    /// They do not.
+    /// They do not hold.
     Passed,
-    /// It cannot be known before the name is looked up here.
+    /// The name has to be resolved here first.
     Resolve,
 }
 

@@ -1,4 +1,4 @@
-//! From what is written in a configuration file to [`Conditions`].
+//! Builds [`Conditions`] from the texts of a configuration file.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use super::port_range::PortRange;
 use super::trace::Kind;
 use crate::destination::{Host, InvalidDestination};
 
-/// Collects the conditions of one rule, one at a time, so that whoever reads them from a file can
-/// say of each mistake where it stands. A condition that is refused leaves the builder as it was.
+/// Collects the conditions of one rule, one at a time, so that the reader of a file can report each
+/// mistake with its place. A condition that is refused leaves the builder unchanged.
 #[derive(Debug, Default)]
 pub struct ConditionsBuilder {
     names: NameSetBuilder,
@@ -29,16 +29,16 @@ pub struct ConditionsBuilder {
     others: Conditions,
 }
 
-/// Why something is no condition.
+/// Why a text is not a condition.
 #[derive(Debug, thiserror::Error)]
 pub enum ConditionError {
     /// Not a name.
     #[error(transparent)]
     Name(#[from] InvalidDestination),
-    /// An address where a name is asked for.
+    /// An address in place of a name.
     #[error("this is an address: addresses are matched by `cidr`")]
     Address,
-    /// A `*` where it stands for nothing.
+    /// A `*` in a place where it has no meaning.
     #[error("`*` is no part of a name: for a name and all below it use `domain_suffix`")]
     Wildcard,
     /// No name can contain it.
@@ -50,7 +50,7 @@ pub enum ConditionError {
     /// Not an address or a prefix of addresses.
     #[error("not an address or a range of addresses, as 10.0.0.0/8 or fd00::/8")]
     Prefix,
-    /// Nothing where a name is asked for.
+    /// An empty text in place of a name.
     #[error("it is empty")]
     Empty,
     /// The keywords of the rule are too many.
@@ -59,13 +59,13 @@ pub enum ConditionError {
     /// The names or addresses of the rule are too many.
     #[error("the names or addresses are too many for one rule")]
     TooLarge(#[source] fst::Error),
-    /// A rule that asks for look-ups without a condition that looks at an address.
+    /// `resolve` in a rule without a condition on addresses.
     #[error("`resolve` has no effect without `cidr` or `list`")]
     NothingToResolve,
 }
 
 impl ConditionsBuilder {
-    /// No conditions yet: what matches everything.
+    /// No conditions: everything matches.
     pub fn new() -> Self {
         Self::default()
     }
@@ -86,12 +86,12 @@ impl ConditionsBuilder {
         Ok(())
     }
 
-    /// `domain_keyword`: this somewhere in the name. Case does not matter.
+    /// `domain_keyword`: a name with this text in it. Case does not matter.
     pub fn domain_keyword(&mut self, keyword: &str) -> Result<(), ConditionError> {
         if keyword.is_empty() {
             return Err(ConditionError::Empty);
         }
-        // A name that contains it is a name, and its normal spelling still does.
+        // The keyword is compared with the normal spelling of names.
         let lower = keyword.to_ascii_lowercase();
         let around = format!("a{lower}a");
         match around.parse() {
@@ -103,8 +103,8 @@ impl ConditionsBuilder {
         Ok(())
     }
 
-    /// `domain_regex`: the `regex` crate's syntax, for ASCII and whatever the case; found anywhere
-    /// in the name unless it is anchored.
+    /// `domain_regex`: the `regex` crate's syntax, ASCII only, case ignored; it matches anywhere in the
+    /// name unless it is anchored.
     pub fn domain_regex(&mut self, expression: &str) -> Result<(), ConditionError> {
         RegexBuilder::new(expression)
             .unicode(false)
@@ -119,14 +119,14 @@ impl ConditionsBuilder {
         Ok(())
     }
 
-    /// `cidr`: an address or a prefix of addresses. Bits behind the prefix count for nothing.
+    /// `cidr`: an address or a prefix. Bits behind the prefix are ignored.
     pub fn cidr(&mut self, prefix: &str) -> Result<(), ConditionError> {
         self.prefixes.insert(parse_prefix(prefix).ok_or(ConditionError::Prefix)?);
         self.note(Kind::Cidr);
         Ok(())
     }
 
-    /// `list`: what stands in a file. Rules may share it.
+    /// `list`: the entries of a file. Rules may share it.
     pub fn list(&mut self, list: Arc<List>) {
         self.lists.push(list);
         self.note(Kind::List);
@@ -143,7 +143,7 @@ impl ConditionsBuilder {
         Ok(())
     }
 
-    /// `listener`: the name of the one that the request came in by.
+    /// `listener`: the name of the listener that accepted the request.
     pub fn listener(&mut self, name: &str) -> Result<(), ConditionError> {
         add_text(&mut self.others.listeners, name)
     }
@@ -153,16 +153,16 @@ impl ConditionsBuilder {
         add_text(&mut self.others.users, name)
     }
 
-    /// `resolve`: whether a name is looked up here for this rule's `cidr` and lists.
+    /// `resolve`: whether names are resolved here for this rule's `cidr` and lists.
     pub fn resolve(&mut self, resolve: Resolve) {
         self.resolve = resolve;
     }
 
-    /// Puts the conditions together.
+    /// Builds the conditions.
     ///
     /// # Errors
-    /// What no single condition is to blame for: `resolve` without a condition on addresses,
-    /// expressions or keywords that are too large together.
+    /// Mistakes of no single condition: `resolve` without a condition on addresses; expressions or
+    /// keywords that are too large together.
     pub fn build(self) -> Result<Conditions, ConditionError> {
         let destinations = Destinations {
             names: self.names.build().map_err(ConditionError::TooLarge)?,
@@ -192,7 +192,7 @@ impl ConditionsBuilder {
     }
 }
 
-/// What stands behind the mark of a suffix, `*.` or `.`; none where there is no mark.
+/// The text behind the mark of a suffix, `*.` or `.`; none without a mark.
 pub(super) fn strip_suffix_mark(text: &str) -> Option<&str> {
     text.strip_prefix("*.").or_else(|| text.strip_prefix('.'))
 }
@@ -242,9 +242,9 @@ fn expression_error(error: regex::Error) -> ConditionError {
     ConditionError::Expression(Box::new(error))
 }
 
-/// How much memory the expressions of one rule may take.
+/// The most memory for the compiled expressions of one rule, in bytes.
 const REGEX_BYTES: usize = 8 << 20;
-/// How much memory a thread may take to run them fast.
+/// The most memory for a thread's cache to run them, in bytes.
 const REGEX_CACHE_BYTES: usize = 2 << 20;
-/// How deep their brackets may be nested.
+/// The deepest nesting of their brackets.
 const REGEX_NESTING: u32 = 50;

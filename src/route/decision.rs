@@ -1,39 +1,39 @@
-//! What becomes of a request.
+//! The decision on a request.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// What a request's rules say.
+/// The result of the walk over the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The way is known.
+    /// A rule or the default decides.
     Decided(Decision),
-    /// A rule with `resolve = "local"` cannot be judged before the name is looked up here. Look it up
-    /// and ask again with what was found, be it nothing.
+    /// A rule with `resolve = "local"` needs the addresses of the name. The caller looks it up here and
+    /// asks again with the addresses, even if there are none.
     Resolve,
 }
 
-/// Which way a request goes, and which rule says so.
+/// The way of a request, and the rule that decides it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The rule's name; none where no rule matched and the default applies.
     pub rule: Option<Arc<str>>,
-    /// What to do.
+    /// The action.
     pub action: Action,
 }
 
-/// What to do with a request.
+/// The action for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Carry it over one of these SSH servers.
+    /// The request goes over one of these SSH servers.
     Via(Arc<Via>),
-    /// Connect from here.
+    /// This machine connects directly.
     Direct {
-        /// The addresses that were judged, where the name was looked up for that: only these may be
+        /// The addresses that were judged, where the name was resolved for that: only these may be
         /// connected to. None where it was not.
         addresses: Option<Vec<IpAddr>>,
     },
-    /// Refuse it.
+    /// The request is refused.
     Reject,
 }
 
@@ -42,14 +42,14 @@ pub enum Action {
 pub struct Via {
     /// Their names in the configuration, in its order; at least one, none twice.
     pub servers: Vec<Arc<str>>,
-    /// Which of them is taken.
+    /// How one of them is chosen.
     pub select: Select,
 }
 
 /// How one of several servers is chosen (`select`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Select {
-    /// The first that has a session (`order`): fail over, and return when it recovers. The default.
+    /// The first that has a session (`order`): it fails over, and returns on recovery. The default.
     #[default]
     Order,
     /// The one with the lowest round-trip time (`latency`), with hysteresis.

@@ -1,4 +1,4 @@
-//! The conditions on where a request goes: names, parts of names, addresses, lists.
+//! The conditions on the destination: names, parts of names, addresses, lists.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::names::{NameMatch, NameSet};
 use super::trace::{Finding, Kind, Tracer};
 use crate::destination::{Host, leads_to};
 
-/// Alternatives: one that holds is enough.
+/// Alternatives: one of them has to hold.
 #[derive(Clone, Debug)]
 pub(super) struct Destinations {
     pub(super) names: NameSet,
@@ -23,11 +23,11 @@ pub(super) struct Destinations {
     pub(super) prefixes: AddressSet,
     pub(super) lists: Vec<Arc<List>>,
     pub(super) resolve: Resolve,
-    /// The kinds that there are, for whoever wants to know why nothing matched.
+    /// The kinds that are present, for the explanation of why nothing matched.
     pub(super) kinds: Vec<Kind>,
 }
 
-/// Parts of names, all looked for in one pass.
+/// Parts of names, searched for in one pass.
 #[derive(Clone, Debug)]
 pub(super) struct Keywords {
     pub(super) automaton: AhoCorasick,
@@ -35,14 +35,14 @@ pub(super) struct Keywords {
     pub(super) texts: Vec<Box<str>>,
 }
 
-/// Regular expressions, all tried in one pass.
+/// Regular expressions, matched in one pass.
 #[derive(Clone, Debug)]
 pub(super) struct Expressions {
     pub(super) set: RegexSet,
 }
 
 impl Destinations {
-    /// `resolved` is what a look-up of the name on this side has found, if there was one.
+    /// `resolved` has the addresses that a look-up on this side has found, if there was one.
     pub(super) fn judge<T: Tracer>(
         &self,
         host: Option<&Host>,
@@ -71,12 +71,12 @@ impl Destinations {
         }
     }
 
-    /// Whether some condition compares addresses, or would if its list had some.
+    /// Whether a condition compares addresses, or would if its list had any.
     pub(super) fn may_have_addresses(&self) -> bool {
         !self.prefixes.is_empty() || !self.lists.is_empty()
     }
 
-    /// Whether some condition compares addresses.
+    /// Whether a condition compares addresses.
     pub(super) fn has_addresses(&self) -> bool {
         !self.prefixes.is_empty() || self.lists.iter().any(|list| list.has_addresses())
     }
@@ -115,7 +115,7 @@ impl Destinations {
         false
     }
 
-    /// The conditions on addresses, for a name that none of the others has matched.
+    /// Judges the conditions on addresses, for a name that no other condition has matched.
     fn judge_addresses_of<T: Tracer>(
         &self,
         name: &str,
@@ -148,7 +148,7 @@ impl Destinations {
         }
     }
 
-    /// Whether it, or an address that it leads to, is there.
+    /// Whether the set holds the address, or one that it leads to.
     fn address_matches<T: Tracer>(&self, ip: IpAddr, tracer: &mut T) -> bool {
         leads_to(ip).any(|ip| self.is_among(ip, tracer))
     }

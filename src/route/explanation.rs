@@ -1,4 +1,4 @@
-//! Why a request goes where it goes.
+//! The explanation of a decision.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,21 +13,21 @@ use super::trace::{Finding, Step, Verdict};
 use crate::destination::Host;
 use crate::printable::{Escaper, Lines};
 
-/// What becomes of a request, and why. As JSON it has the fields `destination`, `action`, `rule`,
+/// The decision on a request, and why. As JSON it has the fields `destination`, `action`, `rule`,
 /// `servers`, `resolve` and `trace`; printed, it is a paragraph for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// Where the request wants to go.
+    /// The destination of the request.
     pub destination: String,
-    /// What becomes of it.
+    /// The decision.
     pub outcome: Outcome,
-    /// Where its name is looked up; none where there is no name, or nobody looks it up.
+    /// The resolver of its name; none where there is no name, or nobody resolves it.
     pub resolve: Option<Resolver>,
-    /// The rules that were asked, in order, up to the one that decides.
+    /// The rules that were judged, in order, up to the one that decides.
     pub trace: Vec<Step>,
 }
 
-/// Where a name is looked up.
+/// The place where a name is resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Resolver {
     /// By the SSH server.
@@ -58,8 +58,8 @@ impl Explanation {
         Self { destination, outcome, resolve, trace }
     }
 
-    /// As it is where the name could not be looked up: the rule that wants its addresses may be the one
-    /// that forbids it, and so nothing passes that rule.
+    /// The explanation where the look-up fails: the rule that needs the addresses may be the one that
+    /// forbids the request, so nothing passes that rule.
     #[must_use]
     pub fn unresolved(mut self) -> Self {
         if let (Outcome::Resolve, Some(step)) = (&self.outcome, self.trace.last_mut()) {
@@ -72,7 +72,7 @@ impl Explanation {
         self
     }
 
-    /// `via`, `direct` or `reject`; none where the name has to be looked up here first.
+    /// `via`, `direct` or `reject`; none where the name has to be resolved here first.
     pub fn action(&self) -> Option<&'static str> {
         self.decision().map(|decision| match decision.action {
             Action::Via(_) => "via",
@@ -129,7 +129,7 @@ impl Serialize for Explanation {
 }
 
 impl fmt::Display for Explanation {
-    /// What is configured may hold anything, so all of it is escaped; line feeds are ours alone.
+    /// Configured text may hold anything, so it is escaped; line feeds come from here alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_line(f, format_args!("{}", self.destination))?;
         for step in &self.trace {

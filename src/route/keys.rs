@@ -1,27 +1,27 @@
-//! Sets of short keys that are walked byte by byte: what names and addresses are kept in.
+//! Sets of short keys that are walked byte by byte. Names and addresses are stored in them.
 
 use fst::raw::{Fst, Node};
 use fst::{Set, Streamer};
 
-/// An ordered set of byte strings in one piece of memory, some bytes an entry.
+/// An ordered set of byte strings in one block of memory, a few bytes an entry.
 #[derive(Clone, Debug)]
 pub(super) struct KeySet {
     set: Set<Box<[u8]>>,
 }
 
-/// A place in a walk along the keys of a set: what was read so far is the start of some key.
+/// A position in a walk along the keys of a set: the bytes so far begin some key.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     fst: &'a Fst<Box<[u8]>>,
     node: Node<'a>,
 }
 
-/// Collects keys, in any order and as often as they come.
+/// Collects keys, in any order, duplicates included.
 #[derive(Debug, Default)]
 pub(super) struct KeySetBuilder {
-    /// The keys, each behind a byte that holds its length.
+    /// The keys, each after a byte with its length.
     bytes: Vec<u8>,
-    /// Where each key's length stands.
+    /// The position of each key's length.
     keys: Vec<usize>,
 }
 
@@ -32,7 +32,7 @@ impl KeySet {
         Place { fst, node: fst.root() }
     }
 
-    /// Shows all keys, in their order.
+    /// Visits all keys in order.
     pub(super) fn for_each(&self, mut show: impl FnMut(&[u8])) {
         let mut keys = self.set.stream();
         while let Some(key) = keys.next() {
@@ -40,19 +40,19 @@ impl KeySet {
         }
     }
 
-    /// How many different keys it has.
+    /// The number of different keys.
     pub(super) fn len(&self) -> usize {
         self.set.len()
     }
 
-    /// The memory it takes, in bytes.
+    /// Its memory use in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         self.set.as_fst().size()
     }
 }
 
 impl Place<'_> {
-    /// One byte further; none where no key goes on with it.
+    /// The position one byte further; none where no key continues with that byte.
     pub(super) fn step(self, byte: u8) -> Option<Self> {
         let transition = self.node.find_input(byte)?;
         Some(Self { node: self.fst.node(self.node.transition_addr(transition)), ..self })
@@ -63,12 +63,12 @@ impl Place<'_> {
         self.node.is_final()
     }
 
-    /// Whether some key goes on with this byte or a higher one.
+    /// Whether a key continues with this byte or a higher one.
     pub(super) fn reaches(self, byte: u8) -> bool {
         self.node.len().checked_sub(1).is_some_and(|last| self.node.transition(last).inp >= byte)
     }
 
-    /// Whether a key ends after this one byte more.
+    /// Whether a key ends after this one more byte.
     pub(super) fn ends_with(self, byte: u8) -> bool {
         self.step(byte).is_some_and(Self::is_key)
     }
@@ -85,12 +85,12 @@ impl KeySetBuilder {
         self.keys.push(start);
     }
 
-    /// Whether there is no key yet.
+    /// Whether it has no key.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// Puts the set together.
+    /// Builds the set.
     pub(super) fn build(self) -> Result<KeySet, fst::Error> {
         let Self { bytes, mut keys } = self;
         let key = |at: usize| &bytes[at + 1..][..usize::from(bytes[at])];

@@ -11,16 +11,16 @@ pub(super) struct NameSet {
     keys: KeySet,
 }
 
-/// Which entry a name was found by.
+/// The entry that matches a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NameMatch<'a> {
     /// The name itself.
     Exact,
-    /// This suffix: the name is it, or lies below it.
+    /// This suffix: the name is equal to it or below it.
     Suffix(&'a str),
 }
 
-/// Collects the entries of a [`NameSet`], in any order and as often as they come.
+/// Collects the entries of a [`NameSet`], in any order, duplicates included.
 #[derive(Debug, Default)]
 pub(super) struct NameSetBuilder {
     keys: KeySetBuilder,
@@ -40,7 +40,7 @@ impl NameSet {
         place.is_key().then_some(NameMatch::Exact)
     }
 
-    /// Shows all entries: `=` and a name, or `*` and a suffix.
+    /// Visits all entries: `=` and a name, or `*` and a suffix.
     pub(super) fn for_each(&self, mut show: impl FnMut(char, &str)) {
         self.keys.for_each(|key| {
             let backwards = key.strip_suffix(&[BELOW]);
@@ -50,19 +50,19 @@ impl NameSet {
         });
     }
 
-    /// How many different entries it has.
+    /// The number of different entries.
     pub(super) fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// The memory it takes, in bytes.
+    /// Its memory use in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         self.keys.heap_bytes()
     }
 }
 
 impl NameMatch<'_> {
-    /// The entry by which `name` was found, as a list spells it.
+    /// The entry that matches `name`, as a list spells it.
     pub(super) fn spell(self, name: &str) -> String {
         match self {
             Self::Exact => name.to_owned(),
@@ -72,23 +72,23 @@ impl NameMatch<'_> {
 }
 
 impl NameSetBuilder {
-    /// Adds one name, not what lies below it.
+    /// Adds one name, without those below it.
     pub(super) fn exact(&mut self, name: &str) {
         self.keys.push(name.bytes().rev());
     }
 
-    /// Adds a name and all that lies below it.
+    /// Adds a name and all below it.
     pub(super) fn suffix(&mut self, name: &str) {
         self.keys.push(name.bytes().rev().chain([BELOW]));
     }
 
-    /// Puts the set together.
+    /// Builds the set.
     pub(super) fn build(self) -> Result<NameSet, fst::Error> {
         Ok(NameSet { keys: self.keys.build()? })
     }
 }
 
-/// Ends the key of a suffix. No name starts with a dot, so it says nothing else there.
+/// The end of a suffix's key. No name starts with a dot, so it has no other meaning there.
 const BELOW: u8 = b'.';
 
 #[cfg(test)]

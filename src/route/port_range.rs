@@ -4,14 +4,14 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// One port or a range of them, as `443` or `8000-8999`: both ends belong to it.
+/// One port or a range of them, as `443` or `8000-8999`, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRange {
     first: u16,
     last: u16,
 }
 
-/// Why something is no range of ports.
+/// Why a text is not a range of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPortRange {
     /// An end is missing or not a number from 1 to 65535.
@@ -23,7 +23,7 @@ pub enum InvalidPortRange {
 }
 
 impl PortRange {
-    /// All ports from the first to the last, both included. Neither is 0.
+    /// The ports from the first to the last, both included. Neither is 0.
     pub fn new(first: u16, last: u16) -> Result<Self, InvalidPortRange> {
         if first == 0 || last == 0 {
             Err(InvalidPortRange::Port)
@@ -34,7 +34,7 @@ impl PortRange {
         }
     }
 
-    /// Whether a port lies in it.
+    /// Whether it contains a port.
     pub fn contains(self, port: u16) -> bool {
         self.ports().contains(&port)
     }

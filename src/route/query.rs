@@ -1,17 +1,17 @@
-//! What of a request the rules look at.
+//! The part of a request that rules look at.
 
 use std::net::IpAddr;
 
 use crate::destination::Host;
 
-/// What of a request the rules look at.
+/// The part of a request that rules look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a> {
     /// The destination's host; none where the destination is a unix socket on the far side.
     pub host: Option<&'a Host>,
     /// The destination's port; none where it is a unix socket.
     pub port: Option<u16>,
-    /// The name of the listener that it came in by: as configured, or else its address.
+    /// The name of the listener that accepted it: as configured, or else its address.
     pub listener: &'a str,
     /// The client's address; none where it came over a unix socket.
     pub source: Option<IpAddr>,

@@ -1,4 +1,4 @@
-//! The rules, ready to be asked.
+//! The rules and the walk over them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ pub struct Router {
 }
 
 impl Router {
-    /// The rules in their order, of which the first that matches decides, and what becomes of a
-    /// request that none of them matches.
+    /// A router with these rules, the first match of which decides, and the action for a request that no
+    /// rule matches.
     pub fn new(rules: Vec<Rule>, default: Action) -> Self {
         Self { rules: rules.into(), default }
     }
 
-    /// Everything goes over one server: what a command line with a host asks for.
+    /// A router that sends everything over one server: the meaning of a command line with a host.
     pub fn via_one(server: Arc<str>) -> Self {
         let via = Via { servers: vec![server], select: Select::default() };
         Self::new(Vec::new(), Action::Via(Arc::new(via)))
@@ -37,21 +37,20 @@ impl Router {
         Self { rules: Arc::clone(&self.rules), default }
     }
 
-    /// What becomes of a request. `resolved` is what a look-up on this side has found; none where
-    /// there was no look-up yet. Where there was one, what goes direct goes to what it found.
+    /// Decides a request. `resolved` has the addresses that a look-up on this side has found; none where
+    /// there was no look-up. After a look-up, a direct request goes to the addresses that it found.
     pub fn decide(&self, query: &Query<'_>, resolved: Option<&[IpAddr]>) -> Outcome {
         self.walk(query, resolved, &mut Blind)
     }
 
-    /// What becomes of a request, and why: the same walk over the rules as [`Self::decide`], written
-    /// down.
+    /// Decides a request and records why: the same walk over the rules as [`Self::decide`].
     pub fn explain(&self, query: &Query<'_>, resolved: Option<&[IpAddr]>) -> Explanation {
         let mut recorder = Recorder::default();
         let outcome = self.walk(query, resolved, &mut recorder);
         Explanation::new(query, resolved, outcome, recorder.steps)
     }
 
-    /// Whether there is anything but the default.
+    /// Whether there are rules besides the default.
     pub fn has_rules(&self) -> bool {
         !self.rules.is_empty()
     }
@@ -87,9 +86,9 @@ impl Router {
     }
 }
 
-/// The action with the addresses that may be connected to: those that the rule has matched, or else
-/// all that were looked up and that no rule has held against the request. A second look-up could
-/// find others, which nobody has judged.
+/// The action with the addresses that may be connected to: those that the rule has matched, or else all
+/// that were found and that no rule has rejected. A second look-up could find others, which no rule has
+/// judged.
 fn judged(action: &Action, matched: Option<Vec<IpAddr>>, looked_up: Option<&[IpAddr]>) -> Action {
     match action {
         Action::Direct { .. } => {

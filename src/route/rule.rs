@@ -8,15 +8,14 @@ use super::decision::Action;
 use super::query::Query;
 use super::trace::{Tracer, Verdict};
 
-/// One rule: a request for which the conditions hold is dealt with as the action says.
+/// One rule: its action applies to a request for which its conditions hold.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// The name that logs, refusals and explanations call it by: as configured, or else the place
-    /// that it has among the rules.
+    /// Its name in logs, refusals and explanations: as configured, or else its number among the rules.
     pub name: Arc<str>,
     /// When it matches.
     pub conditions: Conditions,
-    /// What it says. [`Action::Direct`] comes without addresses.
+    /// The action. [`Action::Direct`] has no addresses here.
     pub action: Action,
 }
 

@@ -1,39 +1,39 @@
-//! Who watches while rules are judged: nobody when a request is decided, a page of reasons when it
-//! is explained. Both run the same code.
+//! The observer of the walk over the rules: none when a request is decided, a record of reasons when it is
+//! explained. Both run the same code.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-/// What looks on while rules are judged. The texts are only made for one who wants them.
+/// An observer of the walk over the rules. Texts are made only for one that uses them.
 pub(super) trait Tracer {
-    /// A rule comes next.
+    /// The next rule begins.
     fn rule(&mut self, name: &Arc<str>);
 
-    /// A condition of that rule was looked at.
+    /// A condition of that rule was judged.
     fn condition(&mut self, kind: Kind, finding: Finding, text: impl FnOnce() -> String);
 
-    /// What came of that rule.
+    /// The verdict on that rule.
     fn verdict(&mut self, verdict: Verdict);
 }
 
-/// A tracer that does not look, and costs nothing.
+/// A tracer that ignores everything, at no cost.
 #[derive(Debug)]
 pub(super) struct Blind;
 
-/// One rule, in the order in which they were judged.
+/// The trace of one rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// The rule's name.
     pub rule: Arc<str>,
-    /// What came of it.
+    /// Its verdict.
     pub verdict: Verdict,
-    /// The conditions that were looked at, in order. The first of the kind `port`, `listener`,
+    /// The conditions that were judged, in order. The first of the kind `port`, `listener`,
     /// `user` or `source` that fails is the last; destination conditions are alternatives.
     pub conditions: Vec<Reason>,
 }
 
-/// What came of a rule.
+/// The verdict on a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -41,18 +41,18 @@ pub enum Verdict {
     Matched,
     /// The next rule is asked.
     Passed,
-    /// The name has to be looked up here first.
+    /// The name has to be resolved here first.
     Resolve,
 }
 
-/// One condition and what was found.
+/// One condition and its finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// Its kind.
     pub condition: Kind,
     /// Whether it held.
     pub finding: Finding,
-    /// The configured text that matched, or why nothing did.
+    /// The configured text that matched, or the reason why none did.
     pub text: String,
 }
 
@@ -62,9 +62,9 @@ pub struct Reason {
 pub enum Finding {
     /// It holds.
     Held,
-    /// It does not.
+    /// It does not hold.
     Failed,
-    /// It cannot be known before the name is looked up here.
+    /// The name has to be resolved here first.
     Unknown,
 }
 
@@ -88,7 +88,7 @@ pub enum Kind {
     Port,
     /// The client's address.
     Source,
-    /// The listener it came in by.
+    /// The listener that accepted the request.
     Listener,
     /// The proxy user.
     User,
@@ -118,7 +118,7 @@ impl Tracer for Blind {
     fn verdict(&mut self, _: Verdict) {}
 }
 
-/// Writes down every step.
+/// Records every step.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     pub(super) steps: Vec<Step>,

@@ -1,4 +1,4 @@
-//! What can be wrong with a list file.
+//! Errors and mistakes of list files.
 
 use std::fmt;
 use std::io;
@@ -8,10 +8,10 @@ use crate::destination::InvalidDestination;
 /// Why a list cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// The file is not there, or must not be read.
+    /// The file does not exist or may not be read.
     #[error("cannot be opened")]
     Open(#[source] io::Error),
-    /// Reading broke off.
+    /// Reading failed in the middle.
     #[error("cannot be read from line {line} on")]
     Read {
         /// The line, from 1.
@@ -19,32 +19,32 @@ pub enum ListError {
         /// Why.
         source: io::Error,
     },
-    /// The entries cannot be put together.
-    #[error("the entries are too many")]
+    /// The entries do not fit into a set.
+    #[error("it has too many entries")]
     TooLarge(#[source] fst::Error),
 }
 
-/// All lines that are no entries: the first of them, and how many there are.
+/// The lines that are not entries: the first of them, and their number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mistakes {
-    /// The first 10, in their order.
+    /// The first 10, in order.
     pub first: Vec<Mistake>,
-    /// All of them.
+    /// Their number.
     pub count: u64,
 }
 
-/// One line that is no entry.
+/// One line that is not an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The line, from 1.
     pub line: u64,
-    /// What stands there, fit for a terminal and cut to 80 characters.
+    /// Its text, escaped and cut to 80 characters.
     pub text: String,
     /// What is wrong with it.
     pub why: InvalidEntry,
 }
 
-/// Why a text is no entry of a list.
+/// Why a text is not an entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEntry {
     /// Neither a name nor an address.
@@ -56,19 +56,19 @@ pub enum InvalidEntry {
     /// A `*` that is not the first label.
     #[error("`*` can only stand at the start, as in *.example.com")]
     Wildcard,
-    /// Something with a slash that is no prefix.
+    /// A text with a slash that is not a prefix.
     #[error("not a range of addresses, as 10.0.0.0/8 or fd00::/8")]
     Prefix,
-    /// A rule for what a page shows (`##`), which no proxy sees.
+    /// A rule for the content of pages (`##`), which no proxy sees.
     #[error("hides parts of pages, which a proxy cannot")]
     Cosmetic,
-    /// An exception (`@@`): a list says what belongs to it, and nothing else.
+    /// An exception (`@@`): a list only has what belongs to it.
     #[error("an exception: a rule before this one can let it pass")]
     Exception,
-    /// A rule of an ad blocker that holds for some requests to a host only.
+    /// A rule of an ad blocker that holds for some requests to a host.
     #[error("of the rules of ad blockers only ||name^ is known: a proxy sees hosts, not pages")]
     PageRule,
-    /// Several words, of which the first is no address.
+    /// Several words, the first of which is not an address.
     #[error("one entry a line, or an address and names as in a hosts file")]
     Words,
     /// A line longer than any entry.
@@ -83,7 +83,7 @@ impl Mistakes {
     pub(super) fn add(&mut self, line: u64, text: &[u8], why: InvalidEntry) {
         self.count += 1;
         if self.first.len() < REPORTED {
-            // Four bytes make a character at most, and one more tells that the text goes on.
+            // A character has four bytes at most, and one more character shows that the text continues.
             let text = String::from_utf8_lossy(&text[..text.len().min(4 * (SHOWN + 1))]);
             let text = crate::printable::printable(&text, SHOWN, crate::printable::Lines::One);
             self.first.push(Mistake { line, text, why });
@@ -97,7 +97,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// How many mistakes of a file are kept.
+/// The most mistakes of a file that are kept.
 const REPORTED: usize = 10;
-/// How many characters of a line are shown.
+/// The most characters of a line that are shown.
 const SHOWN: usize = 80;

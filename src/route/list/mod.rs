@@ -18,17 +18,17 @@ use crate::file::{self, Besides};
 
 pub use error::{InvalidEntry, ListError, Mistake, Mistakes};
 
-/// What stands in one list file, ready to be looked up. One entry a line:
+/// The entries of one list file, ready for look-ups. One entry a line:
 ///
 /// - a name: this name only;
 /// - `*.suffix` or `.suffix`: that name and all below it, as `domain_suffix` means it;
 /// - an address, or a prefix of addresses as `10.0.0.0/8`;
-/// - a line of a hosts file, `0.0.0.0 name name`: these names. What every hosts file says of its own
-///   machine (`localhost` and the like) is no entry;
-/// - `||name^`, as ad blockers write it: that name and all below it. What such a rule says of pages,
-///   or an exception (`@@`), cannot be meant here and is no entry.
+/// - a line of a hosts file, `0.0.0.0 name name`: these names, except those of the machine itself
+///   (`localhost` and the like);
+/// - `||name^`, as ad blockers write it: that name and all below it. Rules for pages and exceptions
+///   (`@@`) are not entries.
 ///
-/// A `#` or a `;` starts a comment, anywhere in a line; a `!`, or `[Adblock`, one that is the whole line.
+/// A `#` or a `;` anywhere in a line starts a comment; a `!` or `[Adblock` at its start makes it one.
 #[derive(Debug)]
 pub struct List {
     name: Arc<str>,
@@ -36,29 +36,29 @@ pub struct List {
     addresses: AddressSet,
 }
 
-/// Hears how far the reading of a list is.
+/// Receives the progress of reading lists.
 pub trait Progress {
-    /// A list of this name is read from now on; its size in bytes, where it is known.
+    /// The reading of a list starts. `bytes` is its size, where it is known.
     fn start(&mut self, list: &str, bytes: Option<u64>);
 
-    /// So many bytes more have been read.
+    /// So many more bytes have been read.
     fn advance(&mut self, bytes: u64);
 }
 
-/// For those who do not want to hear.
+/// Ignores the progress.
 impl Progress for () {
     fn start(&mut self, _: &str, _: Option<u64>) {}
     fn advance(&mut self, _: u64) {}
 }
 
 impl List {
-    /// Reads a list from its file, in pieces. `name` is what explanations call it by. While a million
-    /// names are read, they take about 30 MB; less afterwards.
+    /// Reads a list from its file, in pieces. `name` is its name in explanations. A million names take
+    /// about 30 MB while they are read, less afterwards.
     ///
-    /// Beside it come the lines that are no entries; they are left out.
+    /// The lines that are not entries are returned beside it and left out.
     ///
     /// # Errors
-    /// The file cannot be read, or is none that can be a list: a regular one of 512 MiB at the most.
+    /// The file cannot be read, is not a regular file, or is longer than 512 MiB.
     pub fn load(
         path: &Path,
         name: &str,
@@ -70,14 +70,14 @@ impl List {
             return Err(ListError::Open(file::too_large(MAX_SIZE)));
         }
         progress.start(name, Some(size));
-        // It may grow meanwhile.
+        // The file may grow meanwhile.
         Self::read(file.take(MAX_SIZE), name, progress)
     }
 
-    /// Reads a list from anywhere, as [`List::load`]. The caller has told `progress` of its start.
+    /// Reads a list from any source, as [`List::load`]. The caller reports its start to `progress`.
     ///
     /// # Errors
-    /// Reading broke off.
+    /// Reading failed in the middle.
     pub fn read(
         from: impl Read,
         name: &str,
@@ -87,22 +87,22 @@ impl List {
         Ok((Self { name: name.into(), names, addresses }, mistakes))
     }
 
-    /// What explanations call it by.
+    /// Its name in explanations.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many different entries it has.
+    /// The number of different entries.
     pub fn len(&self) -> usize {
         self.names.len() + self.addresses.len()
     }
 
-    /// Whether it has none.
+    /// Whether it has no entries.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The memory that its entries take, in bytes.
+    /// The memory use of its entries, in bytes.
     pub fn heap_bytes(&self) -> usize {
         self.names.heap_bytes() + self.addresses.heap_bytes()
     }
@@ -128,5 +128,5 @@ impl List {
     }
 }
 
-/// More than that is no list, in bytes: twenty million names.
+/// The largest list, in bytes: twenty million names.
 const MAX_SIZE: u64 = 512 << 20;

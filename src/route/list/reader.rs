@@ -1,4 +1,4 @@
-//! Reading a list file, in pieces.
+//! Reads a list file in pieces.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use crate::route::addresses::{AddressSet, AddressSetBuilder, parse_prefix};
 use crate::route::conditions_builder::strip_suffix_mark;
 use crate::route::names::{NameSet, NameSetBuilder};
 
-/// Reads all entries, and the lines that are none.
+/// Reads all entries, and the lines that are not entries.
 pub(super) fn read(
     from: impl Read,
     progress: &mut dyn Progress,
@@ -34,7 +34,7 @@ pub(super) fn read(
     Ok((names, entries.addresses.build().map_err(ListError::TooLarge)?, mistakes))
 }
 
-/// What has been read so far.
+/// The entries that have been read so far.
 #[derive(Default)]
 struct Entries {
     names: NameSetBuilder,
@@ -84,9 +84,9 @@ impl Entries {
         Ok(())
     }
 
-    /// `||name^`, of which this is what follows the bars.
+    /// Adds `||name^`, without its bars.
     fn add_blocker_rule(&mut self, rule: &str) -> Result<(), InvalidEntry> {
-        // `important` only says that no exception counts, and `all` what is the case here.
+        // `important` only rules out exceptions, and `all` is what a proxy does anyway.
         let Some((name, "" | "$important" | "$all")) = rule.split_once('^') else {
             return Err(InvalidEntry::PageRule);
         };
@@ -97,14 +97,13 @@ impl Entries {
         Ok(())
     }
 
-    /// `0.0.0.0 name name`: the address says where a resolver should send those who ask, which is of
-    /// no interest here.
+    /// Adds `0.0.0.0 name name`. The address is the answer for a resolver and has no meaning here.
     fn add_hosts<'a>(
         &mut self,
         address: &str,
         names: impl Iterator<Item = &'a str>,
     ) -> Result<(), InvalidEntry> {
-        // macOS's own has a line for fe80::1%lo0.
+        // The file of macOS has a line for fe80::1%lo0.
         let address = address.split_once('%').map_or(address, |(address, _)| address);
         address.parse::<IpAddr>().map_err(|_| InvalidEntry::Words)?;
         let mut wrong = Ok(());
@@ -112,9 +111,9 @@ impl Entries {
             match parse_host(name) {
                 Ok(Host::Name(name)) if OWN_NAMES.contains(&&*name) => {}
                 Ok(Host::Name(name)) => self.names.exact(&name),
-                // `0.0.0.0 0.0.0.0`, as some have it.
+                // Some files have `0.0.0.0 0.0.0.0`.
                 Ok(Host::Ip(_)) => {}
-                // The other names of the line are as good as they are elsewhere.
+                // The other names of the line count.
                 Err(why) => wrong = wrong.and(Err(why)),
             }
         }
@@ -128,8 +127,8 @@ fn is_dialect(line: &[u8]) -> bool {
     word.eq_ignore_ascii_case(DIALECT)
 }
 
-/// Whether what looks like a comment at `at` is a rule for the looks of pages: `name##.banner`,
-/// `name#@#.banner` and the like. At the start of a line it names no host, and is as good as a comment.
+/// Whether the seeming comment at `at` is a rule for the content of pages: `name##.banner`,
+/// `name#@#.banner` and the like. At the start of a line it names no host and counts as a comment.
 fn is_cosmetic(line: &[u8], at: usize) -> bool {
     let behind = line.get(at..).unwrap_or_default();
     let before = at.checked_sub(1).and_then(|before| line.get(before));
@@ -144,8 +143,8 @@ fn parse_host(text: &str) -> Result<Host, InvalidEntry> {
     }
 }
 
-/// Reads one line with its end, of which no more than [`MAX_LINE`] and one byte are kept. The number
-/// of bytes that it had; 0 at the end.
+/// Reads one line with its end, of which [`MAX_LINE`] and one byte are kept at most. Returns the number
+/// of bytes of the line; 0 at the end.
 fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     let kept = from.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', line)?;
@@ -154,17 +153,17 @@ fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     Ok((kept + skipped) as u64)
 }
 
-/// How much is read at once, in bytes.
+/// The size of one read, in bytes.
 const BUFFER: usize = 64 << 10;
-/// No line of sense is longer.
+/// The longest line that counts, in bytes.
 const MAX_LINE: usize = 64 << 10;
-/// What an ad blocker's list begins with.
+/// The start of an ad blocker's list.
 const DIALECT: &[u8] = b"[Adblock";
-/// What an ad blocker writes between a host and what it hides or changes on its pages.
+/// The marks of an ad blocker between a host and what it hides or changes on its pages.
 const COSMETIC: [&[u8]; 5] = [b"##", b"#@#", b"#?#", b"#$#", b"#%#"];
-/// What some editors put before the text.
+/// The byte order mark that some editors write before the text.
 const BOM: &[u8] = b"\xef\xbb\xbf";
-/// What hosts files say of the machine they are on.
+/// The names that hosts files have for their own machine.
 const OWN_NAMES: [&str; 11] = [
     "localhost",
     "localhost.localdomain",

@@ -1,7 +1,7 @@
-//! Which regular expressions mean the same in JavaScript.
+//! Regular expressions that mean the same in JavaScript.
 
-/// Whether an expression, known to be good for the `regex` crate, is one of those that JavaScript
-/// reads in the same way and runs without trying a name over and over. Not all of these are found.
+/// Whether an expression that the `regex` crate accepts means the same in JavaScript and runs there
+/// without backtracking at length. Not all such expressions are recognised.
 pub(super) fn is_the_same_in_javascript(expression: &str) -> bool {
     let mut rest = expression.bytes().peekable();
     let mut before = Before::Nothing;
@@ -9,10 +9,10 @@ pub(super) fn is_the_same_in_javascript(expression: &str) -> bool {
     while let Some(byte) = rest.next() {
         before = match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => Before::Atom,
-            // A group that is repeated is what makes JavaScript slow.
+            // A repeated group makes JavaScript slow.
             b'^' | b'$' | b'|' | b')' => Before::Nothing,
             b'(' => match rest.peek() {
-                // Flags, names.
+                // Flags and names are left out.
                 Some(b'?') => return false,
                 _ => Before::Nothing,
             },
@@ -31,12 +31,12 @@ pub(super) fn is_the_same_in_javascript(expression: &str) -> bool {
     repetitions <= MOST_REPETITIONS
 }
 
-/// What stands before the next byte.
+/// The element before the next byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
-    /// Something that can be repeated.
+    /// An element that can be repeated.
     Atom,
-    /// Something that cannot, or not again.
+    /// An element that cannot be repeated, or not again.
     Nothing,
 }
 
@@ -48,7 +48,7 @@ fn is_plain_class(rest: &mut impl Iterator<Item = u8>) -> bool {
         match byte {
             b']' => return members > 0,
             b'^' if last == b'[' => {}
-            // Twice it is an operator of the `regex` crate, and after a range it is unclear.
+            // Doubled, it is an operator of the `regex` crate; after a range its meaning is unclear.
             b'-' if last.is_ascii_alphanumeric() && before_last != b'-' => {}
             b'.' | b'_' => members += 1,
             b if b.is_ascii_alphanumeric() => members += 1,
@@ -59,7 +59,7 @@ fn is_plain_class(rest: &mut impl Iterator<Item = u8>) -> bool {
     false
 }
 
-/// With each one more, JavaScript may take 253 times as long.
+/// The most repetitions: each further one may make JavaScript 253 times as slow.
 const MOST_REPETITIONS: usize = 3;
 
 #[cfg(test)]

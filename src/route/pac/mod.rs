@@ -1,10 +1,10 @@
-//! Rules as a proxy auto-configuration file: the JavaScript by which a browser learns what it need
-//! not bring to the proxy.
+//! Rules as a proxy auto-configuration file: the JavaScript that tells a browser which requests need not
+//! use the proxy.
 //!
-//! All that a browser can decide for itself is what goes `direct`. Everything else is sent to the
-//! proxy, which carries or refuses it, and so is whatever the file cannot know: the proxy user, the
-//! source, the listener, the addresses of a name, an expression that JavaScript may read
-//! differently, a list too long for a browser.
+//! A browser only decides what goes out directly. Everything else is sent to the proxy, which carries or
+//! refuses it, and so is whatever the file cannot know: the proxy user, the source, the listener, the
+//! addresses of a name, an expression that JavaScript may read differently, a list too long for a
+//! browser.
 
 mod expression;
 
@@ -20,8 +20,8 @@ use super::router::Router;
 use super::rule::Rule;
 use crate::destination::Destination;
 
-/// A file that defines `FindProxyForURL` for these rules. `proxies` are our listeners as a browser
-/// reaches them, the first choice first; without any the file sends everything nowhere.
+/// A file that defines `FindProxyForURL` for these rules. `proxies` are the listeners as a browser reaches
+/// them, the first choice first; without any, the file gives no way to any destination.
 pub fn pac(router: &Router, proxies: &[Destination], localhost: Localhost) -> String {
     let proxies: Vec<_> =
         proxies.iter().map(|proxy| format!("PROXY {proxy}; SOCKS5 {proxy}")).collect();
@@ -37,29 +37,29 @@ pub fn pac(router: &Router, proxies: &[Destination], localhost: Localhost) -> St
     )
 }
 
-/// Who says where a browser finds its own machine.
+/// The treatment of the browser's own machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Localhost {
-    /// The rules, as for any other host.
+    /// The rules decide, as for any other host.
     ByRules,
-    /// It stays with the browser, whatever the rules say.
+    /// The browser connects itself, whatever the rules say.
     Direct,
 }
 
-/// One rule as the script reads it.
+/// One rule, in the form that the script reads.
 #[derive(Serialize)]
 struct PacRule<'a> {
     name: &'a str,
     ports: Vec<(u16, u16)>,
-    /// Names behind `=`, suffixes behind `*`, prefixes as bits behind `4` or `6`; none where there are
-    /// no conditions on the destination.
+    /// Names after `=`, suffixes after `*`, prefixes as bits after `4` or `6`; none where there are no
+    /// conditions on the destination.
     entries: Option<BTreeMap<String, u8>>,
     keywords: Vec<&'a str>,
     expressions: Vec<&'a str>,
     /// Whether names (or addresses) that are not found may match all the same.
     perhaps_names: bool,
     perhaps_addresses: bool,
-    /// Whether what it matches with certainty is direct.
+    /// Whether a certain match goes out directly.
     direct: bool,
 }
 
@@ -122,7 +122,7 @@ impl<'a> PacRule<'a> {
     }
 }
 
-/// The rules that matter: after the last that can say `direct`, everything goes to the proxy anyway.
+/// The rules that matter: after the last `direct` rule, everything goes to the proxy anyway.
 fn decisive(router: &Router) -> &[Rule] {
     let rules = router.rules();
     if is_direct(router.default()) {
@@ -132,7 +132,7 @@ fn decisive(router: &Router) -> &[Rule] {
     &rules[..last.map_or(0, |last| last + 1)]
 }
 
-/// Whether there are conditions of which a browser knows nothing.
+/// Whether there are conditions that a browser cannot judge.
 fn is_beyond(conditions: &Conditions) -> bool {
     conditions.sources.is_some() || !conditions.listeners.is_empty() || !conditions.users.is_empty()
 }
@@ -144,7 +144,7 @@ fn is_direct(action: &Action) -> bool {
     }
 }
 
-/// A value as JavaScript of any age reads it: JSON, in ASCII.
+/// A value that JavaScript of any version reads: JSON in ASCII.
 fn literal(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).expect("texts, numbers and maps of them");
     let mut ascii = String::with_capacity(json.len());
@@ -152,7 +152,7 @@ fn literal(value: &impl Serialize) -> String {
         if c.is_ascii() && c != '\x7f' {
             ascii.push(c);
         } else {
-            // In JSON only strings hold such characters.
+            // In JSON only strings have such characters.
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(ascii, "\\u{unit:04x}").expect("memory takes everything");
             }
@@ -161,7 +161,7 @@ fn literal(value: &impl Serialize) -> String {
     ascii
 }
 
-/// More entries of a list than this are left to the proxy.
+/// The most entries of a list that the file has; a longer list is left to the proxy.
 const LONGEST_LIST: usize = 10_000;
 
 /// The script behind the rules.
