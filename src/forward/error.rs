@@ -1,8 +1,8 @@
-//! Why a text is no forward.
+//! Errors of the texts of forwards.
 
 use crate::destination::InvalidDestination;
 
-/// Why a text is no forward, or no part of one.
+/// Why a text is not a forward or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidForward {
     /// Too many or too few fields for a local forward.
@@ -14,10 +14,10 @@ pub enum InvalidForward {
          side"
     )]
     RemoteForm,
-    /// A listener alone, which needs a target here.
+    /// A listener without a target, which `-L` needs.
     #[error("there is no target: write [bind:]port:host:hostport, or -D for a proxy")]
     NoTarget,
-    /// Too many or too few fields for a place to listen.
+    /// Too many or too few fields for an address to listen on.
     #[error("not of the form [bind:]port, nor the path of a socket (write a colon in it as \\:)")]
     ListenForm,
     /// Too many or too few fields for a target.
@@ -32,13 +32,13 @@ pub enum InvalidForward {
     /// The local bind address names no interface.
     #[error("the bind address is not an IP address (IPv6 in brackets), `localhost` or `*`")]
     Bind,
-    /// The remote bind address cannot be one.
+    /// The remote bind address is not valid.
     #[error("the bind address is longer than 255 bytes, or has spaces, slashes or brackets")]
     RemoteBind,
-    /// A host or port to connect to that cannot be one.
+    /// The host or port to connect to is not valid.
     #[error("the target: {0}")]
     Target(#[from] InvalidDestination),
-    /// The path of a unix socket is longer than the system can take.
+    /// The path of a unix socket is longer than the system allows.
     #[error("the path of a socket is longer than 107 bytes, or has a NUL")]
     Path,
 }

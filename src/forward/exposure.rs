@@ -1,5 +1,5 @@
-//! The one gate for exposure: who can reach a listener, and whether they may find there what they
-//! would find. Whatever lets others in is judged here, and nowhere else.
+//! The gate for exposure: who can reach a listener, and whether that is allowed for what it offers.
+//! Everything that lets others in is judged here, and nowhere else.
 
 use std::net::IpAddr;
 
@@ -9,35 +9,35 @@ use super::{ListenAddress, RemoteBind, RemoteForward, RemoteListen, RemoteTo};
 /// Who can reach a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// The users of the machine that listens, or fewer: the file of a unix socket is its user's. (An
-    /// sshd with `GatewayPorts yes` makes its loopback everybody's, and tells nobody so.)
+    /// The users of the machine that listens, or fewer: the file of a unix socket belongs to its user. (An
+    /// sshd with `GatewayPorts yes` opens its loopback to everybody and does not report it.)
     Machine,
-    /// Other machines, or it is not certain that they cannot.
+    /// Other machines, or perhaps other machines.
     Others,
 }
 
-/// What those who reach a listener find there.
+/// What a listener offers to its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
-    /// The one target that the user has named, for whom its bind address (or `-g`, `GatewayPorts`) is
-    /// the word that lets others in, as in ssh.
+    /// One target that the user has named. Its bind address (or `-g`, `GatewayPorts`) is the permission
+    /// for others, as in ssh.
     Target,
-    /// Whatever they ask for: a proxy, and all that it says of itself.
+    /// Any destination: a proxy, with its own pages.
     Anything,
 }
 
-/// What the user has put before a listener.
+/// The user's protection of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
     /// A password.
     Password,
-    /// The word that strangers are welcome (`--allow-remote`, `allow_remote = true`).
+    /// The explicit permission for everybody (`--allow-remote`, `allow_remote = true`).
     Welcome,
     /// Nothing.
     None,
 }
 
-/// Other machines could use a listener without a password, and nobody has said that they may.
+/// Other machines could use a listener without a password, and the user has not allowed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenToAll;
 
@@ -45,7 +45,7 @@ pub struct OpenToAll;
 ///
 /// # Errors
 ///
-/// It must not be opened as it is.
+/// The listener must not be opened.
 pub fn admit(reach: Reach, offer: Offer, guard: Guard) -> Result<(), OpenToAll> {
     match (reach, offer, guard) {
         (Reach::Others, Offer::Anything, Guard::None) => Err(OpenToAll),
@@ -67,8 +67,8 @@ impl Reach {
         }
     }
 
-    /// Who can reach a listener on a server, as far as it listens where it was asked to. A text that
-    /// is no certain name of loopback may stand for anything there.
+    /// Who can reach a listener on a server, if it listens where it was asked to. A text that is not a
+    /// certain name of loopback may mean anything there.
     pub fn of_remote(listen: &RemoteListen) -> Self {
         match listen {
             RemoteListen::Unix(_) | RemoteListen::Tcp { bind: RemoteBind::Unsaid, .. } => {
@@ -88,7 +88,7 @@ impl Reach {
 }
 
 impl Offer {
-    /// What the clients of a remote forward find.
+    /// What a remote forward offers to its clients.
     pub fn of_remote(forward: &RemoteForward) -> Self {
         match forward.to {
             RemoteTo::Fixed(_) => Self::Target,
@@ -98,7 +98,7 @@ impl Offer {
 }
 
 impl Guard {
-    /// A password counts for more than the word.
+    /// A password takes precedence over the permission.
     pub fn new<P>(password: Option<&P>, welcome: Welcome) -> Self {
         match (password, welcome) {
             (Some(_), _) => Self::Password,
@@ -108,12 +108,12 @@ impl Guard {
     }
 }
 
-/// Whether the user has said that strangers are welcome.
+/// Whether the user has allowed other machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Welcome {
-    /// They are.
+    /// They are allowed.
     Said,
-    /// Nothing was said.
+    /// The user has not said so.
     Unsaid,
 }
 
@@ -182,7 +182,7 @@ mod tests {
             "0.0.0.0:0",
             "[::]:0",
             "192.0.2.1:0",
-            // Whatever these stand for there.
+            // Names whose meaning there is not known.
             "127.1:0",
             "0:0",
             "server.example:0",

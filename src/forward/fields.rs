@@ -1,11 +1,11 @@
-//! The fields of a specification, cut as ssh(1) cuts them, and put back together.
+//! The fields of a specification, split as in ssh(1), and joined again.
 
 use super::InvalidForward;
 
 /// One field, without its brackets and backslashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Field {
-    /// It has a slash: the path of a unix socket.
+    /// The path of a unix socket: it has a slash.
     Path(String),
     /// A port, a host or a bind address.
     Word(String),
@@ -13,8 +13,8 @@ pub(super) enum Field {
 
 use Field::{Path, Word};
 
-/// Cuts at the colons that stand neither in brackets nor behind a backslash. A colon at the very end
-/// begins no field.
+/// Splits at the colons that are neither in brackets nor after a backslash. A colon at the very end begins
+/// no field.
 pub(super) fn split(spec: &str) -> Result<Vec<Field>, InvalidForward> {
     let mut rest = spec.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
     let mut fields = Vec::new();
@@ -29,7 +29,7 @@ pub(super) fn split(spec: &str) -> Result<Vec<Field>, InvalidForward> {
     Ok(fields)
 }
 
-/// A field in brackets is taken as it is.
+/// Reads a field in brackets literally.
 fn bracketed(inner: &str) -> Result<(Field, &str), InvalidForward> {
     let (text, after) = inner.split_once(']').ok_or(InvalidForward::Quoting)?;
     let after = match after {
@@ -57,12 +57,12 @@ fn plain(text: &str) -> Result<(Field, &str), InvalidForward> {
     Ok((if is_path { Path(field) } else { Word(field) }, chars.as_str()))
 }
 
-/// A word as a field: in brackets where it has a colon.
+/// A word as a field, in brackets where it has a colon.
 pub(super) fn word(text: &str) -> String {
     if text.contains(':') { format!("[{text}]") } else { text.to_owned() }
 }
 
-/// A path as a field: a backslash goes before what would end it or begin a bracket.
+/// A path as a field, with a backslash before what would end it or begin a bracket.
 pub(super) fn path(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (index, c) in text.chars().enumerate() {
@@ -75,7 +75,7 @@ pub(super) fn path(text: &str) -> String {
     out
 }
 
-/// Reads the path of a unix socket: what `sun_path` of unix(7) holds, with its end.
+/// Reads the path of a unix socket, which has to fit into `sun_path` of unix(7) with its end.
 pub(super) fn checked_path(text: &str) -> Result<&str, InvalidForward> {
     if text.len() > MAX_PATH || text.contains('\0') {
         return Err(InvalidForward::Path);

@@ -1,4 +1,4 @@
-//! Where a listener listens, as the user writes it.
+//! The address of a listener, as the user writes it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,7 +10,7 @@ use std::str::FromStr;
 pub enum ListenAddress {
     /// A TCP port. Port 0 lets the system choose.
     Tcp {
-        /// Where it is reachable.
+        /// The interfaces.
         bind: Bind,
         /// 0 to 65535.
         port: u16,
@@ -30,13 +30,13 @@ pub enum Bind {
     Address(IpAddr),
 }
 
-/// Why a text is no listen address.
+/// Why a text is not a listen address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidListenAddress {
     /// The port is missing or not a number from 0 to 65535.
     #[error("the port is not a number from 0 to 65535")]
     Port,
-    /// What stands before the port is no address of an interface.
+    /// The text before the port is not an address of an interface.
     #[error("the bind address is not an IP address, `localhost` or `*`")]
     Bind,
     /// An IPv6 address without its brackets.
@@ -45,7 +45,7 @@ pub enum InvalidListenAddress {
 }
 
 impl Bind {
-    /// The addresses to bind, the first one first.
+    /// The addresses to bind, in order.
     pub(crate) fn addresses(self) -> Vec<IpAddr> {
         match self {
             Self::Loopback => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
@@ -59,7 +59,7 @@ impl FromStr for ListenAddress {
     type Err = InvalidListenAddress;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // As ssh tells them apart: no port and no address has a slash.
+        // As in ssh, a slash makes it a path: no port and no address has one.
         if text.contains('/') {
             return Ok(Self::Unix(text.into()));
         }
@@ -86,7 +86,7 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// Digits only: `+80` is no port.
+/// Reads digits only: `+80` is not a port.
 fn parse_port(text: &str) -> Result<u16, InvalidListenAddress> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(InvalidListenAddress::Port);
@@ -97,7 +97,7 @@ fn parse_port(text: &str) -> Result<u16, InvalidListenAddress> {
 fn parse_ip(text: &str) -> Result<IpAddr, InvalidListenAddress> {
     if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let ip = inner.parse::<Ipv6Addr>().map_err(|_| InvalidListenAddress::Bind)?;
-        // A mapped address is that of an IPv4 interface, and no socket of IPv6 alone can have it.
+        // A mapped address belongs to an IPv4 interface, and no IPv6-only socket can have it.
         return Ok(IpAddr::from(ip).to_canonical());
     }
     if text.contains(':') {

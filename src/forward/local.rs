@@ -14,18 +14,18 @@ use crate::target::Target;
 /// The argument of `-L`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalForward {
-    /// Where to listen on this machine.
+    /// The place to listen on this machine.
     pub listen: LocalListen,
-    /// Where the server connects to. A socket's path is one on the server.
+    /// The target that the server connects to. The path of a socket is one on the server.
     pub to: Target,
 }
 
 /// A place to listen on this machine, as ssh writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LocalListen {
-    /// A TCP port. Port 0 lets the system choose, which ssh itself does not take.
+    /// A TCP port. Port 0 lets the system choose, which ssh itself does not accept.
     Tcp {
-        /// The interfaces; none where nothing stands before the port, and `GatewayPorts` decides.
+        /// The interfaces; none for a port alone, where `GatewayPorts` decides.
         bind: Option<Bind>,
         /// 0 to 65535.
         port: u16,
@@ -35,8 +35,8 @@ pub enum LocalListen {
 }
 
 impl LocalListen {
-    /// The address to listen on, where `bare` is what a port by itself stands for: the loopback
-    /// interface, or every interface with `-g` or `GatewayPorts yes`.
+    /// The address to listen on. `bare` is the meaning of a port alone: the loopback interface, or every
+    /// interface with `-g` or `GatewayPorts yes`.
     pub fn address(&self, bare: Bind) -> ListenAddress {
         match self {
             Self::Tcp { bind, port } => {
@@ -119,7 +119,7 @@ fn parse_bind(text: &str) -> Result<Bind, InvalidForward> {
     match text {
         "" | "*" => Ok(Bind::All),
         _ if text.eq_ignore_ascii_case("localhost") => Ok(Bind::Loopback),
-        // A mapped address is that of an IPv4 interface.
+        // A mapped address belongs to an IPv4 interface.
         _ => match text.parse::<IpAddr>() {
             Ok(ip) => Ok(Bind::Address(ip.to_canonical())),
             Err(_) => Err(InvalidForward::Bind),

@@ -8,11 +8,11 @@
 //! -W host:port                      standard input and output                 Target
 //! ```
 //!
-//! On either side the path of a unix socket may stand for an address and its port. The fields are cut
-//! as ssh(1) cuts them: an IPv6 address stands in brackets, a backslash takes the next character as
-//! it is, and a field with a slash is a path. Every type prints what it parses.
+//! On either side the path of a unix socket may replace an address and its port. The fields are split as
+//! in ssh(1): an IPv6 address has brackets, a backslash makes the next character literal, and a field with
+//! a slash is a path. Every type prints what it parses.
 //!
-//! [`exposure`] is the gate that every listener passes: who can reach it, and what stands before it.
+//! [`exposure`] is the gate that every listener passes: who can reach it, and how it is protected.
 
 mod error;
 pub mod exposure;

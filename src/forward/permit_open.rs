@@ -1,4 +1,4 @@
-//! `PermitRemoteOpen`: where the clients of a proxy on a server may be led to on this side.
+//! `PermitRemoteOpen`: the destinations on this side that the clients of a proxy on a server may reach.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,22 +8,22 @@ use super::service;
 use crate::destination::Host;
 use crate::target::Target;
 
-/// What `PermitRemoteOpen` permits.
+/// The permission of `PermitRemoteOpen`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PermitOpen {
     /// Everything. OpenSSH's default.
     #[default]
     Any,
-    /// These and nothing else; nothing at all where there are none.
+    /// These only; nothing at all where there are none.
     Only(Arc<[Permission]>),
 }
 
-/// One of its entries, `host:port`.
+/// One entry, `host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission {
-    /// None for every host.
+    /// The host; none for every host.
     host: Option<Host>,
-    /// None for every port.
+    /// The port; none for every port.
     port: Option<u16>,
 }
 
@@ -33,8 +33,8 @@ pub struct Permission {
 pub struct InvalidPermission(pub String);
 
 impl PermitOpen {
-    /// Whether a client may be led to `target`. A host counts as it was named, as with ssh: the
-    /// permission of a name says nothing about its address. No client can name a socket.
+    /// Whether a client may reach `target`. A host counts as it was written, as in ssh: a permission for a
+    /// name does not include its address. No client can name a socket.
     pub fn admits(&self, target: &Target) -> bool {
         let Self::Only(permissions) = self else { return true };
         let Target::Host(destination) = target else { return false };
@@ -68,7 +68,7 @@ impl FromStr for Permission {
             let (host, port) = text.rsplit_once(':')?;
             let host = match host {
                 "*" => None,
-                // ssh wants an IPv6 address in brackets, of which the last colon is none.
+                // ssh requires brackets around an IPv6 address, whose last colon is not the separator.
                 host if host.contains(':') && !host.starts_with('[') => return None,
                 host => Some(host.parse().ok()?),
             };
@@ -123,7 +123,7 @@ mod tests {
             ("a:*", &["a:1", "a:65535"], &["b:1"]),
             ("*:80", &["a:80", "[::1]:80"], &["a:81"]),
             ("[::1]:22 10.0.0.1:http", &["[::1]:22", "10.0.0.1:80"], &["[::1]:80", "10.0.0.1:22"]),
-            // A name is not its address, nor the other way round.
+            // A name is not its address, and an address is not its name.
             ("localhost:80", &["localhost:80"], &["127.0.0.1:80", "[::1]:80"]),
             ("127.0.0.1:80", &["127.0.0.1:80"], &["localhost:80", "127.0.0.2:80"]),
         ] {

@@ -12,9 +12,9 @@ use crate::target::Target;
 /// The argument of `-R`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteForward {
-    /// Where the server listens.
+    /// The place where the server listens.
     pub listen: RemoteListen,
-    /// Where its clients are led to.
+    /// The target of its clients.
     pub to: RemoteTo,
 }
 
@@ -32,28 +32,28 @@ pub enum RemoteListen {
     Unix(Arc<str>),
 }
 
-/// The interfaces of the server on which it listens, in the user's words: `GatewayPorts` of the
-/// server decides what becomes of them.
+/// The interfaces of the server to listen on, in the user's words. `GatewayPorts` of the server decides
+/// what they mean.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RemoteBind {
-    /// Nothing stands before the port: the server's loopback.
+    /// No text before the port: the server's loopback.
     Unsaid,
     /// The text before the port: empty or `*` for every interface, `localhost`, an address, a name.
     As(Arc<str>),
 }
 
-/// Where the clients of a remote forward are led to.
+/// The target of the clients of a remote forward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RemoteTo {
-    /// To one place, reached from this side. A socket's path is one on this machine.
+    /// One target, reached from this side. The path of a socket is one on this machine.
     Fixed(Target),
-    /// Wherever they ask for: they find a SOCKS and HTTP proxy.
+    /// Any destination: the clients find a SOCKS and HTTP proxy.
     Proxy,
 }
 
 impl RemoteBind {
-    /// The address to ask the server for (RFC 4254 section 7.1), as ssh words it: `localhost` where
-    /// nothing was said, and the empty address for every interface.
+    /// The address in the request to the server (RFC 4254 section 7.1), as ssh sends it: `localhost` for a
+    /// port alone, and the empty address for every interface.
     pub fn on_the_wire(&self) -> &str {
         match self {
             Self::Unsaid => "localhost",

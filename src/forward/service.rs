@@ -1,8 +1,8 @@
-//! Ports by their numbers or by the names of services, as ssh takes them.
+//! Ports as numbers or names of services, as ssh accepts them.
 
 use std::fs;
 
-/// The port of a number from 0 to 65535, or of a service over TCP that `/etc/services` names.
+/// The port of a number from 0 to 65535, or of a TCP service in `/etc/services`.
 pub(crate) fn port(text: &str) -> Option<u16> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok();

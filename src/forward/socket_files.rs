@@ -1,22 +1,22 @@
-//! How the files of unix sockets are made.
+//! The creation of unix socket files.
 
-/// How the file of a listening unix socket is made.
+/// How the file of a listening unix socket is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketFiles {
-    /// The bits that its mode does not have, out of 0777 (`StreamLocalBindMask`). 0177 by default:
-    /// nobody but its owner may connect.
+    /// The bits that are cleared in its mode, out of 0777 (`StreamLocalBindMask`). Default 0177: only its
+    /// owner may connect.
     pub mask: u32,
-    /// What becomes of a socket that somebody listens at (`StreamLocalBindUnlink`).
+    /// The treatment of a socket in use (`StreamLocalBindUnlink`).
     pub taken: Taken,
 }
 
-/// What becomes of a socket's file that is in use. One that nobody listens at is replaced.
+/// The treatment of a socket file in use. One without a listener is always replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Taken {
-    /// It stays, and there is no listener.
+    /// The file stays, and listening fails.
     #[default]
     Kept,
-    /// It is replaced.
+    /// The file is replaced.
     Replaced,
 }
 

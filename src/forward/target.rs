@@ -8,7 +8,7 @@ use super::fields::{self, Field};
 use crate::destination::Destination;
 use crate::target::Target;
 
-/// A target as a field of a specification, which its own words are not where a path has a colon.
+/// A target as a field of a specification, where a colon in a path is escaped.
 pub(super) struct AsField<'a>(pub(super) &'a Target);
 
 pub(super) fn host(host: &str, port: &str) -> Result<Target, InvalidForward> {
