@@ -1,7 +1,7 @@
-//! Where a request wants to go: a host name or an address, and a port.
+//! The destination of a request: a host name or an address, and a port.
 //!
-//! One host has one spelling here, however the client wrote it, so that whatever compares hosts
-//! (rules, caches, logs) compares what they mean. Nothing in this module resolves a name.
+//! A host has one normal spelling, however the client wrote it, so that rules, caches and logs compare
+//! what it means. Nothing in this module resolves a name.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -21,7 +21,7 @@ pub struct Destination {
     port: u16,
 }
 
-/// A host in its one normal spelling.
+/// A host in its normal spelling.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Host {
     /// A name, in lower case, in its ASCII form (IDNA), without a trailing dot, 1 to 253 bytes.
@@ -30,7 +30,7 @@ pub enum Host {
     Ip(IpAddr),
 }
 
-/// Why a host or a destination cannot be one.
+/// Why a text is not a host or a destination.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDestination {
     /// The host has no characters.
@@ -39,10 +39,10 @@ pub enum InvalidDestination {
     /// The host is longer than a name can be (RFC 1035 section 2.3.4).
     #[error("the host name is longer than 253 bytes, or one of its labels than 63")]
     HostTooLong,
-    /// The host has characters that no host can have, or is a malformed address.
+    /// The host has characters that are not allowed, or is a malformed address.
     #[error("not a host name or an address")]
     InvalidHost,
-    /// An IPv6 zone means something on one machine only, and not on the far side.
+    /// An IPv6 zone has a meaning on one machine only, not on the far side.
     #[error("an IPv6 zone has no meaning on the far side")]
     Zone,
     /// Port 0 names no service.
@@ -57,7 +57,7 @@ pub enum InvalidDestination {
 }
 
 impl Destination {
-    /// Puts a host and a port together. The port is 1 to 65535.
+    /// Joins a host and a port, 1 to 65535.
     pub fn new(host: Host, port: u16) -> Result<Self, InvalidDestination> {
         if port == 0 {
             return Err(InvalidDestination::PortZero);
@@ -70,7 +70,7 @@ impl Destination {
         Self::new(host.parse()?, parse_port(port)?)
     }
 
-    /// Reads `host:port` or `[v6]:port`; `default_port` stands in where the port is left out.
+    /// Reads `host:port` or `[v6]:port`; without a port, `default_port` counts.
     pub fn parse(authority: &str, default_port: Option<u16>) -> Result<Self, InvalidDestination> {
         let (host, port) = match authority.strip_prefix('[') {
             Some(rest) => {
@@ -158,11 +158,11 @@ impl FromStr for Host {
             let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
             return Self::parse_ipv6(inner.unwrap_or(text));
         }
-        // The parser would decode %41 to A: no client means that in a host.
+        // The parser would decode %41 to A, which no client means in a host.
         if text.contains('%') {
             return Err(InvalidDestination::InvalidHost);
         }
-        // Room for the Unicode spelling of a long name, and no more work than that.
+        // Long enough for the Unicode spelling of a long name, and a bound on the work.
         if text.len() > 4 * MAX_NAME {
             return Err(InvalidDestination::HostTooLong);
         }
@@ -199,7 +199,7 @@ fn parse_port(text: &str) -> Result<u16, InvalidDestination> {
     }
 }
 
-/// The lengths of RFC 1035 section 2.3.4, and no empty label.
+/// Checks the lengths of RFC 1035 section 2.3.4, and that no label is empty.
 fn check_name(name: &str) -> Result<(), InvalidDestination> {
     if name.is_empty() {
         return Err(InvalidDestination::EmptyHost);

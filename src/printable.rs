@@ -1,23 +1,22 @@
-//! Text from outside (a client, a server, an agent, a file) in a form that a terminal, a log and a
-//! page can take.
+//! Text from outside (a client, a server, an agent, a file), escaped for a terminal, a log or a page.
 //!
 //! Control characters (C0, DEL, C1), line and paragraph separators, and the marks that change the
-//! direction of text or take no room are written as `\n`, `\r`, `\t` or `\u{..}`. All else,
-//! backslashes included, stays as it is: this is for reading, not for parsing back.
+//! direction of text or take no room are written as `\n`, `\r`, `\t` or `\u{..}`. Everything else,
+//! backslashes included, stays: the result is for reading, not for parsing.
 
 use std::fmt::{self, Write};
 
 /// Whether line feeds of the text are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lines {
-    /// The result is one line: a line feed is escaped as any control character is.
+    /// The result is one line: line feeds are escaped as other control characters are.
     One,
-    /// Line feeds stay, for what a person reads in several lines.
+    /// Line feeds stay, for text of several lines.
     Many,
 }
 
-/// Escapes what could move a cursor, start a sequence, or hide or reorder what is there, and cuts
-/// the result after `limit` characters, which `…` shows.
+/// Escapes characters that could move a cursor, start a sequence, or hide or reorder text, and cuts the
+/// result after `limit` characters, marked with `…`.
 pub(crate) fn printable(text: &str, limit: usize, lines: Lines) -> String {
     let mut out = String::new();
     let mut length = 0;
@@ -37,7 +36,7 @@ pub(crate) fn printable(text: &str, limit: usize, lines: Lines) -> String {
     out
 }
 
-/// Escapes what is written through it, as [`printable`] does. Whoever takes it sets the limit.
+/// Escapes what is written through it, as [`printable`] does, without a limit.
 #[derive(Debug)]
 pub(crate) struct Escaper<W> {
     out: W,
@@ -70,8 +69,8 @@ impl Lines {
     }
 }
 
-/// Whether a character may not reach a terminal as it is: control characters, and those that are
-/// invisible or reorder what stands around them.
+/// Whether a character must not reach a terminal: control characters, and those that are invisible or
+/// reorder the text around them.
 pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,

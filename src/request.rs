@@ -1,4 +1,4 @@
-//! The one value that travels down the road: who asks for which target, through which listener.
+//! The value that passes through all stages: who asks for which target, through which listener.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use crate::target::Target;
 
-/// One client's wish to be connected.
+/// One client's request for a connection.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The listener it came in by, as the user named it (`127.0.0.1:1080`).
+    /// The listener that accepted it, as the user named it (`127.0.0.1:1080`).
     pub listener: Arc<str>,
-    /// The protocol it was made in.
+    /// The protocol of the request.
     pub protocol: Protocol,
-    /// Where the client's connection comes from.
+    /// The client's end of the connection.
     pub source: Source,
     /// The proxy user, where the listener asks for one.
     pub user: Option<Arc<str>>,
-    /// Where it wants to go.
+    /// The target.
     pub target: Target,
 }
 
@@ -34,7 +34,7 @@ pub enum Protocol {
     HttpConnect,
     /// A plain HTTP request in absolute form (RFC 9112 section 3.2.2).
     Http,
-    /// None: the target is fixed, whatever the client says (`-L`, `-R`, `-W`).
+    /// None: the target is fixed, whatever the client sends (`-L`, `-R`, `-W`).
     Forward,
 }
 

@@ -1,12 +1,12 @@
-//! What a request wants to be connected to.
+//! The target of a request.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::destination::{Destination, Host};
 
-/// A destination, or a unix socket on the side that connects to it: the SSH server's, or this one
-/// for a request that goes direct.
+/// A destination, or a unix socket on the side that connects to it: the SSH server's, or this one for a
+/// direct request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A host and a port.

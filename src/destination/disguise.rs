@@ -1,10 +1,10 @@
-//! Addresses that lead to another one, and what they lead to.
+//! Addresses that lead to another address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The address itself and every other that a connection to it may end at: the machine that connects,
-/// for an address that is none; the IPv4 address inside an IPv6 one, where a translator, a relay or
-/// the system itself takes it out. Who judges an address judges all of these.
+/// The address itself and every other that a connection to it may end at: the connecting machine, for an
+/// unspecified address; the IPv4 address inside an IPv6 one, where a translator, a relay or the system
+/// itself extracts it. Whoever judges an address judges all of these.
 ///
 /// - 0.0.0.0/8 and `::`: this machine (RFC 1122 section 3.2.1.3; connect(2) takes them for loopback).
 /// - `::ffff:0:0/96` and `::/96`: mapped, and the deprecated compatible form (RFC 4291 section 2.5.5).
@@ -29,7 +29,7 @@ pub(crate) fn leads_to(ip: IpAddr) -> impl Iterator<Item = IpAddr> {
     })
 }
 
-/// Whether it stands for whichever machine uses it.
+/// Whether the address means the machine that uses it.
 fn is_this_machine(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => v4.octets()[0] == 0,
@@ -37,11 +37,11 @@ fn is_this_machine(ip: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 addresses that may be inside: the second where an identifier of ISATAP has one as well.
+/// The IPv4 addresses that may be inside; the second one is that of an ISATAP identifier.
 fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
     let last = low_32(ip);
     let first = match ip.segments() {
-        // `::` and `::1` are no compatible addresses.
+        // `::` and `::1` are not compatible addresses.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         [0, 0, 0, 0, 0, 0 | 0xffff, ..]
         | [0, 0, 0, 0, 0xffff, 0, ..]
@@ -50,7 +50,7 @@ fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
         [0x2002, high, low, ..] => {
             Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
         }
-        // The client's address is written with every bit turned.
+        // The client's address is stored with every bit inverted.
         [0x2001, 0, ..] => Some(Ipv4Addr::from_bits(!last.to_bits())),
         _ => None,
     };

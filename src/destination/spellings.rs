@@ -1,4 +1,4 @@
-//! However a host is spelt, it is one value; and that value's own spelling is read as itself.
+//! Tests: every spelling of a host is one value, and that value's own spelling is read as itself.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A number in one of the three bases that a part of an IPv4 address may be written in.
+/// A number in one of the three bases of a part of an IPv4 address.
 fn number(value: u32, base: u8) -> String {
     match base {
         0 => value.to_string(),
@@ -16,7 +16,7 @@ fn number(value: u32, base: u8) -> String {
     }
 }
 
-/// An IPv4 address in `parts` numbers, of which the last takes what is left, each in its base.
+/// An IPv4 address in `parts` numbers, each in its base; the last one holds the rest.
 fn in_parts(ip: Ipv4Addr, parts: usize, bases: [u8; 4]) -> String {
     let octets = ip.octets();
     let last = octets[parts - 1..].iter().fold(0, |sum, octet| sum << 8 | u32::from(*octet));
@@ -28,14 +28,14 @@ fn in_parts(ip: Ipv4Addr, parts: usize, bases: [u8; 4]) -> String {
 /// Labels of letters that have one upper case, and no look-alikes within a label.
 fn name() -> impl Strategy<Value = String> {
     let label = prop_oneof!["[a-z][a-z0-9]{0,9}", "[a-zäöüéñ]{1,9}", "[а-я]{1,9}", "[東京都]{1,4}"];
-    // The last is no number, or the whole would be an address.
+    // The last label is not a number, or the whole would be an address.
     (prop::collection::vec(label, 0..3), "[a-z]{1,9}").prop_map(|(mut labels, last)| {
         labels.push(last);
         labels.join(".")
     })
 }
 
-/// What hosts are made of, and what they are not.
+/// Characters that hosts have, and others.
 fn nearly_a_host() -> impl Strategy<Value = String> {
     prop_oneof![
         "[0-9a-fxX.]{0,24}",
@@ -87,9 +87,9 @@ proptest! {
         let spellings = [
             name.to_uppercase(),
             format!("{name}."),
-            // As some keyboards have the dot (RFC 3490 section 3.1).
+            // The dot of some keyboards (RFC 3490 section 3.1).
             name.replace('.', "\u{3002}"),
-            // As some file systems have the letters.
+            // The letters as some file systems store them.
             name.replace('é', "e\u{301}").replace('ü', "u\u{308}"),
             ascii.clone(),
             ascii.to_uppercase(),
@@ -113,7 +113,7 @@ proptest! {
             prop_assert!(name.len() <= MAX_NAME && !name.ends_with('.'), "{}", name);
             prop_assert!(name.parse::<IpAddr>().is_err(), "{}", name);
         }
-        // The parsers that take a host among other things take it too.
+        // The parsers that take a host among other things accept it, too.
         let there = Destination::new(host, port).expect("not port 0");
         prop_assert_eq!(Destination::parse(&there.to_string(), None), Ok(there.clone()));
         prop_assert_eq!(Destination::from_parts(&normal, &port.to_string()), Ok(there));
