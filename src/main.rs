@@ -153,6 +153,9 @@ async fn proxy_to(
         let status = launch(std::env::args_os().skip(1)).context("cannot go to the background")?;
         return Ok(ExitCode::from(status));
     }
+    if options.stdio.is_some() {
+        readiness.stop_quietly();
+    }
     tell_idle(&idle, &options);
     let stderr = stderr_behind(LogOptions { verbosity, ..log });
     let up = Up { half, stderr, logs, readiness, drain };

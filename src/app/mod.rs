@@ -12,6 +12,7 @@ mod error;
 mod last;
 mod listeners;
 mod options;
+mod probe;
 mod remote;
 mod remotes;
 mod running;
@@ -23,6 +24,7 @@ pub use last::Last;
 pub use options::{
     ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions, Service,
 };
+pub use probe::{Findings, Forwarding, Names, Sessions, probe};
 pub use running::Running;
 
 /// Serves until `shutdown` completes, or what `-W` connects is over, and then until what runs is done,

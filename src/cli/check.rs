@@ -2,20 +2,54 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::config::changes::counted;
 use crate::config::{Config, Mistake, Mistakes, Severity};
-use crate::openssh::{ClientConfig, ConfigSource};
+use crate::openssh::{ClientConfig, ConfigSource, Prompter};
 
-use super::configured::{self, ConfigFile, FileError, parse};
+use super::assemble::assemble;
+use super::command::{Command, ProxyCommand, idle_flag};
+use super::configured::{self, ConfigFile, parse};
+use super::exit::Exit;
+use super::problem::Problem;
+use crate::app::{self, Forwarding, ServerOptions};
+use crate::ssh::ConnectError;
+
+mod server;
+
+/// What stands below the options.
+const CHECK_HELP: &str = "\
+The options are those of the proxy: put `check` before its command line. --connect comes first.
+Exit status: 0 when all is well, 1 when a server cannot be reached or lets nothing through, 2 when
+something is wrong here. A server whose name is `check` is `sockeye ssh://check`.
+";
 
 /// `sockeye check`, judged.
 #[derive(Clone, Debug)]
 pub struct CheckCommand {
-    /// The file to check.
-    pub file: ConfigFile,
+    what: Checked,
+    reach: Reach,
+}
+
+/// What is checked.
+#[derive(Clone, Debug)]
+enum Checked {
+    /// A file, and each of its servers.
+    File(ConfigFile),
+    /// A command line of the proxy.
+    Host(Box<ProxyCommand>),
+}
+
+/// How far a check goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// Nothing is connected to.
+    Here,
+    /// Each server is logged in to (`--connect`).
+    Server,
 }
 
 /// The flags of `sockeye check`, as they were written.
@@ -23,9 +57,10 @@ pub struct CheckCommand {
 #[command(
     name = "sockeye check",
     bin_name = "sockeye check",
-    about = "Tells all that can be known of a configuration without connecting: exit status 0 or 2.",
+    about = "Tells what would be used for a server or by a file, and what is wrong with it.",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "A server whose name is `check` is `sockeye ssh://check`.\n",
+    override_usage = "sockeye check [--connect] [options] [user@]host\n       sockeye check [--connect] [--config FILE]",
+    after_help = CHECK_HELP,
     disable_help_flag = true,
     args_override_self = true
 )]
@@ -34,11 +69,27 @@ struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
+    /// Log in, and say what the servers allow and how they answer
+    #[arg(long)]
+    connect: bool,
+
+    /// The command line of the proxy: [options] [user@]host
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    line: Vec<OsString>,
+
     #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
     help: (),
 }
 
 impl CheckCommand {
+    /// The file to check; none where a command line is checked.
+    pub fn file(&self) -> Option<&ConfigFile> {
+        match &self.what {
+            Checked::File(file) => Some(file),
+            Checked::Host(_) => None,
+        }
+    }
+
     /// What it takes.
     pub(super) fn definition() -> clap::Command {
         CheckArgs::command()
@@ -49,39 +100,106 @@ impl CheckCommand {
     /// # Errors
     ///
     /// What `clap` cannot read, and `--help`.
-    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+    pub(super) fn read(words: &[OsString]) -> Result<Self, Exit> {
         let args: CheckArgs = parse("sockeye check", words)?;
-        Ok(Self { file: ConfigFile(args.config) })
+        let reach = if args.connect { Reach::Server } else { Reach::Here };
+        if args.line.is_empty() {
+            return Ok(Self { what: Checked::File(ConfigFile(args.config)), reach });
+        }
+        let config = args.config.map(|file| ["--config".into(), file.into_os_string()]);
+        let line = config.into_iter().flatten().chain(args.line);
+        match Command::read_proxy(&line.collect::<Vec<_>>())? {
+            Command::Proxy(proxy) => Ok(Self { what: Checked::Host(proxy), reach }),
+            _ => Err(Exit::Wrong(vec![Problem::NoServer { looked: None }])),
+        }
     }
 }
 
-/// Checks the file, its lists and its files of passwords, and asks `ssh -G` about each server.
-/// What is wrong goes to standard error, a summary to standard output.
+/// Why a server is no use, though all that is known here is right.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It cannot be reached, or does not let us in.
+    #[error("cannot connect to {server}")]
+    Unreachable {
+        /// Its name.
+        server: String,
+        /// What happened.
+        source: ConnectError,
+    },
+    /// It lets no connection through.
+    #[error("{0} does not let connections through")]
+    NoForwarding(String),
+}
+
+/// Checks a command line, or a file with its lists, its files of passwords and each server. What is
+/// wrong goes to standard error, what is right to standard output.
 ///
 /// # Errors
 ///
-/// There is no file to check, or it has mistakes.
-pub async fn run(command: &CheckCommand) -> Result<(), FileError> {
-    let config = command.file.load().await?;
-    let mistakes = ask_ssh(&config).await;
+/// There is nothing to check, it has mistakes, or a server is no use.
+pub async fn run(command: &CheckCommand) -> anyhow::Result<()> {
+    let file = match &command.what {
+        Checked::File(file) => file,
+        Checked::Host(proxy) => return check_host(proxy, command.reach).await,
+    };
+    let config = file.load().await?;
+    let (servers, mistakes) = ask_ssh(&config).await;
     configured::tell(&mistakes);
     if mistakes.iter().any(|mistake| mistake.severity == Severity::Error) {
         return Err(Mistakes { mistakes, files: config.files }.into());
     }
     configured::say(&format!("{}\n", summary(&config)));
+    for server in &servers {
+        configured::say(&server::describe(server));
+        connect(server, command.reach).await?;
+    }
     Ok(())
 }
 
+async fn check_host(proxy: &ProxyCommand, reach: Reach) -> anyhow::Result<()> {
+    let options = assemble(proxy.clone()).await?.options;
+    for server in &options.servers {
+        configured::say(&server::describe(server));
+    }
+    configured::say(&server::forwards(&options));
+    for flag in proxy.idle.iter().filter_map(|flag| idle_flag(*flag)) {
+        configured::say(&format!("  {flag}\n"));
+    }
+    for server in &options.servers {
+        connect(server, reach).await?;
+    }
+    Ok(())
+}
+
+/// Logs in, where that is asked for, and says what the server is like.
+async fn connect(options: &ServerOptions, reach: Reach) -> Result<(), Unusable> {
+    if reach == Reach::Here {
+        return Ok(());
+    }
+    let server = options.name.to_string();
+    let findings = app::probe(options, &Prompter::from_environment()).await;
+    let findings =
+        findings.map_err(|source| Unusable::Unreachable { server: server.clone(), source })?;
+    configured::say(&server::found(&findings));
+    match findings.forwarding {
+        Forwarding::Allowed => Ok(()),
+        Forwarding::Forbidden | Forwarding::Unanswered => Err(Unusable::NoForwarding(server)),
+    }
+}
+
 /// What `ssh -G` says against the servers.
-async fn ask_ssh(config: &Config) -> Vec<Mistake> {
-    let mut mistakes = Vec::new();
+async fn ask_ssh(config: &Config) -> (Vec<ServerOptions>, Vec<Mistake>) {
+    let (mut servers, mut mistakes) = (Vec::new(), Vec::new());
+    let mut told = false;
     for server in &config.servers {
         match ClientConfig::query(&server.server, &server.ssh).await {
-            Ok((_, ConfigSource::Ssh)) => {}
-            Ok((_, ConfigSource::Defaults)) => {
-                let what = "there is no ssh on the PATH: ssh_config is not read";
-                mistakes.push(config.mistake_of(server, Severity::Warning, what));
-                break;
+            Ok((found, source)) => {
+                if source == ConfigSource::Defaults && !std::mem::replace(&mut told, true) {
+                    let what = "there is no ssh on the PATH: ssh_config is not read";
+                    mistakes.push(config.mistake_of(server, Severity::Warning, what));
+                }
+                let (name, sessions) = (Arc::clone(&server.name), server.sessions);
+                servers.push(ServerOptions { name, config: found, sessions });
             }
             Err(error) => {
                 let what = format!("{:#}", anyhow::Error::new(error));
@@ -89,7 +207,7 @@ async fn ask_ssh(config: &Config) -> Vec<Mistake> {
             }
         }
     }
-    mistakes
+    (servers, mistakes)
 }
 
 /// `FILE: 2 listeners, 1 server, 12 rules, 1000000 list entries, 0 forwards`.

@@ -134,7 +134,12 @@ impl Command {
         if let Some(subcommand) = named {
             return (subcommand.read)(rest);
         }
-        let (args, foreign) = Args::read(&words)?;
+        Self::read_proxy(&words)
+    }
+
+    /// Reads a command line without subcommands.
+    pub(super) fn read_proxy(words: &[OsString]) -> Result<Self, Exit> {
+        let (args, foreign) = Args::read(words)?;
         let mut problems: Vec<_> =
             foreign.refused.iter().map(|flag| Problem::Refused(*flag)).collect();
         if !args.command.is_empty() {

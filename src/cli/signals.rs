@@ -59,7 +59,20 @@ pub enum Stop {
 
 /// Whether what runs has something to stop cleanly.
 #[derive(Debug, Default)]
-pub struct Readiness(Cell<bool>);
+pub struct Readiness {
+    reached: Cell<bool>,
+    said: Cell<Said>,
+}
+
+/// How loud it is said that the program stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Said {
+    /// The user hears of it.
+    #[default]
+    Aloud,
+    /// Only who debugs does.
+    Quietly,
+}
 
 impl Signals {
     /// Takes over the signals, but for those that whoever started the program had it ignore
@@ -146,9 +159,14 @@ impl Stop {
 }
 
 impl Readiness {
+    /// The terminal belongs to another program, which stops this one: that is no news.
+    pub fn stop_quietly(&self) {
+        self.said.set(Said::Quietly);
+    }
+
     /// From now on there is something to stop cleanly.
     pub fn reached(&self) {
-        self.0.set(true);
+        self.reached.set(true);
     }
 }
 
@@ -170,10 +188,13 @@ pub async fn until_stopped<T>(
             biased;
             result = &mut work => return Ok(result),
             stop = next() => {
-                if drain.is_cancelled() || !readiness.0.get() {
+                if drain.is_cancelled() || !readiness.reached.get() {
                     return Err(stop);
                 }
-                tracing::info!("stopping");
+                match readiness.said.get() {
+                    Said::Aloud => tracing::info!("stopping"),
+                    Said::Quietly => tracing::debug!("stopping"),
+                }
                 drain.cancel();
             }
         }

@@ -53,10 +53,7 @@ where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
     let user = match checker {
-        None => {
-            negotiated(Socks5ServerProtocol::accept_no_auth(&mut *stream).await)?;
-            None
-        }
+        None => negotiate_freely(stream).await?,
         Some(checker) => Some(authenticate(stream, checker).await?),
     };
     let result = read_request(stream).await;
@@ -89,6 +86,38 @@ impl Socks5Error {
     }
 }
 
+/// Lets everybody in. A client that offers nothing but a name and a password (method 2) may give any; the
+/// name is that of its requests then, for rules and logs.
+async fn negotiate_freely<S>(stream: &mut S) -> Result<Option<Arc<str>>, Socks5Error>
+where
+    S: AsyncBufRead + AsyncWrite + Unpin,
+{
+    if !offers_only_password(stream).await? {
+        negotiated(Socks5ServerProtocol::accept_no_auth(&mut *stream).await)?;
+        return Ok(None);
+    }
+    let protocol = Socks5ServerProtocol::start(&mut *stream);
+    negotiated(protocol.negotiate_auth(&[PasswordAuthentication]).await)?;
+    let given = read_password(stream).await;
+    match &given {
+        Ok(_) => stream.write_all(&AUTHENTICATED).await?,
+        Err(Socks5Error::Authentication) => stream.write_all(&DENIED).await?,
+        Err(_) => {}
+    }
+    given.map(|(name, _)| Some(Arc::from(name.as_str())))
+}
+
+/// Looks at the greeting (RFC 1928 section 3): a version, a number, and so many methods.
+async fn offers_only_password<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Result<bool> {
+    let seen = stream.fill_buf().await?;
+    // A greeting comes in one piece; what does not is read by the library, and judged there.
+    let Some((&count, methods)) = seen.get(1..).and_then(<[u8]>::split_first) else {
+        return Ok(false);
+    };
+    let Some(methods) = methods.get(..usize::from(count)) else { return Ok(false) };
+    Ok(methods.contains(&2) && !methods.contains(&0))
+}
+
 /// Reads and checks the name and the password of RFC 1929.
 async fn authenticate<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<str>, Socks5Error>
 where
@@ -113,6 +142,16 @@ async fn check_password<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<
 where
     S: AsyncBufRead + Unpin,
 {
+    let (name, password) = read_password(stream).await?;
+    checker.verify(name.as_bytes(), password.as_bytes()).await.ok_or(Socks5Error::Authentication)
+}
+
+async fn read_password<S>(
+    stream: &mut S,
+) -> Result<(Zeroizing<String>, Zeroizing<String>), Socks5Error>
+where
+    S: AsyncBufRead + Unpin,
+{
     // The library does not look at the version of the sub-negotiation.
     match stream.fill_buf().await?.first() {
         None => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
@@ -121,8 +160,7 @@ where
     }
     let method = AuthMethod::new(PasswordAuthentication, &mut *stream);
     let (name, password, _) = negotiated(method.read_username_password().await)?;
-    let (name, password) = (Zeroizing::new(name), Zeroizing::new(password));
-    checker.verify(name.as_bytes(), password.as_bytes()).await.ok_or(Socks5Error::Authentication)
+    Ok((Zeroizing::new(name), Zeroizing::new(password)))
 }
 
 /// What the library's errors mean here.

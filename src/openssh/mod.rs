@@ -6,11 +6,11 @@ pub(crate) mod prompt;
 pub(crate) mod server_name;
 
 pub use client_config::{
-    AddressFamily, Algorithms, AuthConfig, AuthMethod, ClientConfig, ConfigError, ConfigSource,
-    ConfiguredForwards, Effect, HostKeyConfig, IdentityAgent, IdentityFile, IdentityOrigin,
-    InvalidJumpList, Jump, JumpList, KEYWORDS, Keyword, LogLevel, NoneAvailable, Origin,
-    ProcessConfig, ReachConfig, RekeyLimit, SessionConfig, SshOptions, StrictHostKeyChecking,
-    Switch, UpdateHostKeys, Way,
+    AddKeysToAgent, AddressFamily, Algorithms, AuthConfig, AuthMethod, ClientConfig, ConfigError,
+    ConfigSource, ConfiguredForwards, Effect, HostKeyConfig, IdentityAgent, IdentityFile,
+    IdentityOrigin, InvalidJumpList, Jump, JumpList, KEYWORDS, Keyword, LogLevel, NoneAvailable,
+    Origin, ProcessConfig, ReachConfig, RekeyLimit, SessionConfig, SshOptions,
+    StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
 };
 pub use prompt::{PromptError, Prompter};
 pub use server_name::{InvalidServerName, ServerName};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::ssh::connect::{ConnectError, Connected};
+use crate::ssh::trust::auth::LoginKind;
 
 /// What is known of the first session, for the line that tells it.
 #[derive(Clone, Debug)]
@@ -21,9 +22,15 @@ pub struct FirstSession {
     pub cipher: String,
     /// How long it took, from the first packet to the login.
     pub took: Duration,
+    kind: LoginKind,
 }
 
 impl FirstSession {
+    /// Whether the next one needs nobody.
+    pub fn is_unattended(&self) -> bool {
+        self.kind == LoginKind::Unattended
+    }
+
     /// What is known of it, in a line.
     pub fn describe(&self, server: &str) -> String {
         format!(
@@ -69,6 +76,7 @@ impl FirstSession {
             key_exchange: facts.key_exchange,
             cipher: facts.cipher,
             took: connected.took,
+            kind: connected.login.kind,
         }
     }
 }

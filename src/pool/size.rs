@@ -37,7 +37,7 @@ impl PoolSize {
     }
 
     /// One session, and never another.
-    pub(super) fn single() -> Self {
+    pub(crate) fn single() -> Self {
         Self { min: 1, max: 1 }
     }
 

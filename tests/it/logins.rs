@@ -77,8 +77,8 @@ fn agree(what: &str, config: &Path, answers: &[&str], expected: Verdict) -> Told
     let ours = sockeye(config, answers);
     assert_eq!(theirs.verdict, expected, "{what}, ssh:\n{}", theirs.said);
     assert_eq!(ours.verdict, expected, "{what}:\n{}", ours.said);
-    let (a, b) = (&theirs.asked, &ours.asked);
-    assert_eq!(a.len(), b.len(), "{what}: ssh asked {a:?}, the program {b:?}\n{}", ours.said);
+    // Scripts that answer wait for the exact words.
+    assert_eq!(theirs.asked, ours.asked, "{what}: ssh asked the first\n{}", ours.said);
     ours
 }
 
@@ -122,7 +122,7 @@ fn several_questions_in_two_rounds() {
     let server = Questions::start();
     let config = server.ssh_config();
     let told = agree("all right", &config, &ANSWERS, In);
-    assert!(told.asked[0].contains("Two rounds") && told.asked[2].contains("Code: "));
+    assert!(told.said.contains("Two rounds") && told.asked[2].contains("Code: "), "{told:?}");
     // A wrong answer begins a new attempt.
     let [login, pin, code] = ANSWERS;
     agree("mended", &config, &[login, "wrong", login, pin, code], In);
@@ -281,8 +281,8 @@ fn certificates() {
         agree("no certificate", &config, &[], Refused);
         for (what, how, expected, says) in [
             ("valid", &["-n", USER][..], In, "certificate"),
-            ("expired", &["-n", USER, "-V", "-2d:-1d"], Refused, "expired 1 day ago"),
-            ("early", &["-n", USER, "-V", "+2d:+9d"], Refused, "it will be valid in"),
+            ("expired", &["-n", USER, "-V", "-2d:-1d"], Refused, "it expired on "),
+            ("early", &["-n", USER, "-V", "+2d:+9d"], Refused, "it is valid from "),
             ("of another", &["-n", "bob"], Refused, "it names bob"),
             ("of a host", &["-h", "-n", USER], Refused, "refused"),
             ("wrong address", &["-n", USER, "-O", "source-address=192.0.2.1"], Refused, "refused"),

@@ -8,8 +8,11 @@ use std::process::{Child, Command, Stdio};
 use crate::support::command;
 use crate::support::program::{Sockeye, program};
 
+mod check;
 mod command_line;
 mod exposure;
+mod login;
+mod trust;
 
 /// One of the two programs at work. Dropping it ends it.
 #[derive(Debug)]

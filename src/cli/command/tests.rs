@@ -205,7 +205,7 @@ fn the_demo() {
 #[test]
 fn commands_that_read_the_file() {
     let file = |line| match read_line(line) {
-        Ok(Command::Check(check)) => check.file.0,
+        Ok(Command::Check(check)) => check.file().expect("a file").0.clone(),
         Ok(Command::Explain(explain)) => explain.file.0,
         Ok(Command::Pac(pac)) => pac.file.0,
         other => panic!("{line}: {other:?}"),
@@ -214,7 +214,11 @@ fn commands_that_read_the_file() {
     for line in ["check --config f", "explain --config f a.example", "pac --config f"] {
         assert_eq!(file(line), Some("f".into()), "{line}");
     }
-    for line in ["check host", "explain", "explain --from x a", "explain a:0", "pac -D 1"] {
+    assert!(
+        matches!(read_line("check -p 22 host"), Ok(Command::Check(check)) if check.file().is_none())
+    );
+    assert!(matches!(read_line("check --config f host"), Err(Exit::Wrong(_))));
+    for line in ["explain", "explain --from x a", "explain a:0", "pac -D 1"] {
         assert!(matches!(read_line(line), Err(Exit::Unreadable(_))), "{line}");
     }
     for word in ["check", "explain", "pac"] {

@@ -103,6 +103,13 @@ impl Jump {
     }
 }
 
+/// The servers, with commas between.
+impl fmt::Display for Jump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hops.fmt(f)
+    }
+}
+
 impl FromStr for JumpList {
     type Err = InvalidJumpList;
 

@@ -56,6 +56,8 @@ pub struct AuthConfig {
     pub preferred_authentications: Vec<AuthMethod>,
     /// How often a password is asked for, 3 by default (`NumberOfPasswordPrompts`).
     pub number_of_password_prompts: u32,
+    /// Whether keys of files go to the agent when they are used (`AddKeysToAgent`).
+    pub add_keys_to_agent: AddKeysToAgent,
 }
 
 /// Which host keys are trusted, and where they are on record.
@@ -65,6 +67,9 @@ pub struct HostKeyConfig {
     pub user_known_hosts_files: Vec<PathBuf>,
     /// Where the system keeps host keys; never written (`GlobalKnownHostsFile`).
     pub global_known_hosts_files: Vec<PathBuf>,
+    /// What tells further host keys (`KnownHostsCommand`): a program and its arguments. A NUL stands for
+    /// the `%` of a token that is known only when it runs: `H`, `I`, `K`, `f`, `t`.
+    pub known_hosts_command: Option<Vec<String>>,
     /// The name to look up in those files instead of the host's (`HostKeyAlias`).
     pub host_key_alias: Option<String>,
     /// What to do about a host key that is not on record (`StrictHostKeyChecking`).
@@ -80,6 +85,23 @@ pub struct HostKeyConfig {
     pub ca_signature_algorithms: Option<Vec<String>>,
 }
 
+/// Whether keys of files go to the agent when they are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddKeysToAgent {
+    /// No.
+    #[default]
+    No,
+    /// When a person says so.
+    Ask,
+    /// Yes.
+    Yes {
+        /// Whether the agent asks a person for each signature.
+        confirm: Switch,
+        /// After how many seconds the agent forgets them; `None` is never.
+        lifetime: Option<u32>,
+    },
+}
+
 /// What a session is like once it is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
@@ -93,6 +115,9 @@ pub struct SessionConfig {
     pub compression: Switch,
     /// How long the keys of a session serve (`RekeyLimit`).
     pub rekey_limit: RekeyLimit,
+    /// What the user's shell runs when the first session is up (`LocalCommand`, where
+    /// `PermitLocalCommand` allows it).
+    pub local_command: Option<String>,
 }
 
 /// What a configuration says about the program itself.

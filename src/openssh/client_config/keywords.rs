@@ -73,7 +73,7 @@ use Effect::{Evaluated, Honoured, Idle, Refused};
 
 /// In the order of the alphabet.
 pub const KEYWORDS: &[Keyword] = &[
-    keyword("AddKeysToAgent", Idle("keys stay in this process")),
+    keyword("AddKeysToAgent", Honoured("")),
     keyword("AddressFamily", Honoured("")),
     keyword("BatchMode", Honoured("")),
     keyword("BindAddress", Honoured("")),
@@ -140,8 +140,8 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("KbdInteractiveAuthentication", Honoured("")),
     keyword("KbdInteractiveDevices", Idle("the server chooses")),
     keyword("KexAlgorithms", Honoured("as far as the algorithm is available here")),
-    keyword("KnownHostsCommand", Refused("put the keys into a file of UserKnownHostsFile")),
-    keyword("LocalCommand", Idle("no command is run")),
+    keyword("KnownHostsCommand", Honoured("")),
+    keyword("LocalCommand", Honoured("once, when the first session is up")),
     keyword("LocalForward", Honoured("")),
     keyword("LogLevel", Honoured("-q and -v come first")),
     keyword("LogVerbose", Idle("its patterns name files of ssh")),
@@ -151,7 +151,7 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("NumberOfPasswordPrompts", Honoured("")),
     keyword("ObscureKeystrokeTiming", Idle("no terminal is opened")),
     keyword("PasswordAuthentication", Honoured("")),
-    keyword("PermitLocalCommand", Idle("no command is run")),
+    keyword("PermitLocalCommand", Honoured("")),
     keyword("PermitRemoteOpen", Honoured("")),
     keyword(
         "PKCS11Provider",

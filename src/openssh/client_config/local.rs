@@ -62,8 +62,37 @@ impl Local {
     /// Expands a path of `IdentityFile`, where `ssh -G` leaves everything as it was written
     /// (`ssh_config(5)`, TOKENS). `None` when it has a token that is not known here.
     pub(super) fn expand(&self, path: &str, config: &ClientConfig) -> Option<PathBuf> {
+        self.expand_text(path, config, "").map(|path| self.expand_tilde(&path))
+    }
+
+    /// Expands the tokens of `LocalCommand`; a shell does the rest.
+    pub(super) fn expand_command(&self, command: &str, config: &ClientConfig) -> Option<String> {
         let mut out = String::new();
-        let mut rest = path;
+        let mut rest = command;
+        while let Some((before, after)) = rest.split_once('%') {
+            out.push_str(before);
+            let token = after.chars().next()?;
+            match token {
+                // No tunnel device is made.
+                'T' => out.push_str("NONE"),
+                _ => out.push_str(&self.token(token, config)?),
+            }
+            rest = &after[token.len_utf8()..];
+        }
+        out.push_str(rest);
+        Some(out)
+    }
+
+    /// Expands tokens and variables. Those of `later` are known only later: a NUL takes the place of
+    /// their `%`.
+    pub(super) fn expand_text(
+        &self,
+        text: &str,
+        config: &ClientConfig,
+        later: &str,
+    ) -> Option<String> {
+        let mut out = String::new();
+        let mut rest = text;
         while let Some(at) = rest.find(['%', '$']) {
             out.push_str(&rest[..at]);
             let special = &rest[at..];
@@ -76,12 +105,16 @@ impl Local {
                 rest = tail;
             } else {
                 let token = special[1..].chars().next()?;
-                out.push_str(&self.token(token, config)?);
+                if later.contains(token) {
+                    out.extend(['\0', token]);
+                } else {
+                    out.push_str(&self.token(token, config)?);
+                }
                 rest = &special[1 + token.len_utf8()..];
             }
         }
         out.push_str(rest);
-        Some(self.expand_tilde(&out))
+        Some(out)
     }
 
     fn token(&self, token: char, config: &ClientConfig) -> Option<String> {

@@ -24,7 +24,9 @@ mod tests;
 pub use algorithms::{Algorithms, NoneAvailable};
 pub use connection::{InvalidJumpList, Jump, JumpList, Origin, RekeyLimit, Way};
 pub use forwards::ConfiguredForwards;
-pub use groups::{AuthConfig, HostKeyConfig, LogLevel, ProcessConfig, ReachConfig, SessionConfig};
+pub use groups::{
+    AddKeysToAgent, AuthConfig, HostKeyConfig, LogLevel, ProcessConfig, ReachConfig, SessionConfig,
+};
 pub use keywords::{Effect, KEYWORDS, Keyword};
 
 pub(crate) use algorithms::{HOST_KEYS, HostKeyOrder, HostKeyTypes, Kind, OLD_HOST_KEYS};

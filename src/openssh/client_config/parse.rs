@@ -7,12 +7,13 @@ use super::connection::{self, Tokens};
 use super::forwards::{self, Wording};
 use super::keywords;
 use super::local::Local;
-use super::settings::{Settings, invalid};
+use super::settings::{Settings, invalid, parse_time};
 use super::signatures;
 use super::{
-    AddressFamily, AuthConfig, AuthMethod, ClientConfig, ConfigError, ConfiguredForwards,
-    HostKeyConfig, IdentityAgent, IdentityFile, IdentityOrigin, LogLevel, ProcessConfig,
-    ReachConfig, SessionConfig, SshOptions, StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
+    AddKeysToAgent, AddressFamily, AuthConfig, AuthMethod, ClientConfig, ConfigError,
+    ConfiguredForwards, HostKeyConfig, IdentityAgent, IdentityFile, IdentityOrigin, LogLevel,
+    ProcessConfig, ReachConfig, SessionConfig, SshOptions, StrictHostKeyChecking, Switch,
+    UpdateHostKeys, Way,
 };
 use crate::openssh::server_name::ServerName;
 use crate::printable::{Lines, printable};
@@ -139,6 +140,8 @@ fn build(
     };
     config.auth.identity_files = identity_files(settings, &options.identities, local, &config);
     config.auth.certificate_files = certificate_files(settings, local, &config);
+    config.host_keys.known_hosts_command = known_hosts_command(settings, local, &config)?;
+    config.session.local_command = local_command(settings, local, &config)?;
     Ok(config)
 }
 
@@ -171,6 +174,7 @@ fn auth_config(settings: &Settings, local: &Local) -> Result<AuthConfig, ConfigE
             "NumberOfPasswordPrompts",
             3,
         )?,
+        add_keys_to_agent: add_keys(settings)?,
     })
 }
 
@@ -178,6 +182,7 @@ fn host_key_config(settings: &Settings, local: &Local) -> Result<HostKeyConfig, 
     Ok(HostKeyConfig {
         user_known_hosts_files: settings.files("userknownhostsfile", local),
         global_known_hosts_files: settings.files("globalknownhostsfile", local),
+        known_hosts_command: None,
         host_key_alias: settings.first("hostkeyalias").map(str::to_owned),
         strict_host_key_checking: strict(settings.first("stricthostkeychecking"))?,
         hash_known_hosts: settings.switch("hashknownhosts", Switch::Off),
@@ -193,7 +198,61 @@ fn session_config(settings: &Settings) -> Result<SessionConfig, ConfigError> {
         server_alive_count_max: settings.number("serveralivecountmax", "ServerAliveCountMax", 3)?,
         compression: settings.switch("compression", Switch::Off),
         rekey_limit: connection::rekey_limit(settings)?,
+        local_command: None,
     })
+}
+
+fn add_keys(settings: &Settings) -> Result<AddKeysToAgent, ConfigError> {
+    let value = settings.first("addkeystoagent").unwrap_or("no");
+    let mut words = value.split_whitespace();
+    let lifetime = |text: &str| {
+        let seconds = parse_time(text).and_then(|seconds| u32::try_from(seconds).ok());
+        seconds.filter(|s| *s != 0).ok_or_else(|| invalid("AddKeysToAgent", value))
+    };
+    Ok(match (words.next().unwrap_or_default(), words.next()) {
+        ("no" | "false", None) => AddKeysToAgent::No,
+        ("ask", None) => AddKeysToAgent::Ask,
+        ("yes" | "true", None) => AddKeysToAgent::Yes { confirm: Switch::Off, lifetime: None },
+        ("confirm", time) => {
+            AddKeysToAgent::Yes { confirm: Switch::On, lifetime: time.map(lifetime).transpose()? }
+        }
+        (time, None) => {
+            AddKeysToAgent::Yes { confirm: Switch::Off, lifetime: Some(lifetime(time)?) }
+        }
+        _ => return Err(invalid("AddKeysToAgent", value)),
+    })
+}
+
+/// The program and its arguments, with their tokens but for those that are known only later.
+fn known_hosts_command(
+    settings: &Settings,
+    local: &Local,
+    config: &ClientConfig,
+) -> Result<Option<Vec<String>>, ConfigError> {
+    let command = settings.first("knownhostscommand").filter(|command| *command != "none");
+    let Some(command) = command else { return Ok(None) };
+    let unreadable = || invalid("KnownHostsCommand", command);
+    let mut words = shlex::split(command).ok_or_else(unreadable)?;
+    for word in words.iter_mut().skip(1) {
+        *word = local.expand_text(word, config, "HIKft").ok_or_else(unreadable)?;
+    }
+    Ok(Some(words))
+}
+
+/// What the user's shell is to run, with its tokens.
+fn local_command(
+    settings: &Settings,
+    local: &Local,
+    config: &ClientConfig,
+) -> Result<Option<String>, ConfigError> {
+    let command = settings.first("localcommand").filter(|command| *command != "none");
+    match command {
+        Some(command) if settings.switch("permitlocalcommand", Switch::Off).is_on() => {
+            let expanded = local.expand_command(command, config);
+            expanded.map(Some).ok_or_else(|| invalid("LocalCommand", command))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn process_config(settings: &Settings) -> Result<ProcessConfig, ConfigError> {

@@ -189,7 +189,7 @@ fn the_agent_of_each_spelling() {
 
 #[test]
 fn what_would_be_another_connection_is_refused() {
-    let (line, word) = ("knownhostscommand /bin/keys %H", "KnownHostsCommand");
+    let (line, word) = ("refuseconnection not here", "RefuseConnection");
     match parse(&format!("{PLAIN}{line}\n")) {
         Err(ConfigError::Unsupported { keyword, .. }) => assert_eq!(keyword, word),
         other => panic!("{line}: {other:?}"),

@@ -170,6 +170,11 @@ impl Prompter {
         Self { shared: Arc::clone(&self.shared), asks: Asks::Never }
     }
 
+    /// Whether it was told to ask nobody.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.asks == Asks::Never
+    }
+
     /// From now on nobody is asked on the terminal: the program goes into the background. The program
     /// in `SSH_ASKPASS` may still ask. A question that is open stays open.
     pub fn detach(&self) {

@@ -1,7 +1,7 @@
 //! From a server's name to a session: reach it, shake hands, log in, all within a deadline.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use russh::client::{self, Handle};
@@ -42,6 +42,7 @@ mod greeting;
 mod hops;
 mod library;
 mod liveness;
+mod local_command;
 mod proxy_command;
 mod reach;
 #[cfg(test)]
@@ -59,6 +60,8 @@ pub(crate) struct Connector {
     distance: Distance,
     told: Arc<Told>,
     hops: Arc<dyn Hops>,
+    /// What is still to be run once the server is logged in to.
+    local_command: Mutex<Option<String>>,
 }
 
 /// Whether a login may ask a person.
@@ -82,6 +85,7 @@ impl Connector {
     /// through the servers on the way.
     pub(crate) fn new(config: ClientConfig, prompter: Prompter, hops: Arc<dyn Hops>) -> Self {
         let policy = Arc::new(HostKeyPolicy::new(&config, &prompter));
+        let local_command = Mutex::new(config.session.local_command.clone());
         Self {
             config,
             policy,
@@ -90,6 +94,7 @@ impl Connector {
             distance: Distance::default(),
             told: Arc::default(),
             hops,
+            local_command,
         }
     }
 
@@ -108,6 +113,12 @@ impl Connector {
         let (wire, command) = self.wire().await?;
         // The state of a login is large and short-lived.
         let connected = Box::pin(self.over(wire, asking, begun)).await;
+        if connected.is_ok() {
+            let command = self.local_command.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(command) = command {
+                local_command::run(&command).await;
+            }
+        }
         match (connected, command) {
             // What is told of the command explains the rest.
             (Err(error), Some(end)) if error.is_end() => {

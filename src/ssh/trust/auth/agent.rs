@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use russh::keys::HashAlg;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::agent::{AgentIdentity, AgentSessionBinding};
+use russh::keys::agent::{AgentIdentity, AgentSessionBinding, Constraint};
+use russh::keys::{HashAlg, PrivateKey};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -63,6 +63,19 @@ impl Agent {
             Self::list(AgentClient::connect_uds(socket).await?).await
         };
         timeout(LIST_LIMIT, ask).await.map_err(|_| AgentError::TimedOut(LIST_LIMIT))?
+    }
+
+    /// Adds a key, within 5 s.
+    pub(super) async fn add(
+        socket: &Path,
+        key: &PrivateKey,
+        constraints: &[Constraint],
+    ) -> Result<(), AgentError> {
+        let add = async {
+            let mut client = AgentClient::connect_uds(socket).await?;
+            Ok(client.add_identity(key, constraints).await?)
+        };
+        timeout(LIST_LIMIT, add).await.map_err(|_| AgentError::TimedOut(LIST_LIMIT))?
     }
 
     /// Asks for the keys. It may wait for ever.

@@ -127,6 +127,11 @@ fn of_files(files: &[Arc<KeyFile>], beside: bool) -> Vec<Candidate> {
             Secret::Clear(_) | Secret::Locked(_) => SignedBy::File(Arc::clone(file)),
             Secret::Missing | Secret::Unusable(_) => SignedBy::Nobody,
         };
+        // `ssh` reads the public half from there, and so takes this for the key.
+        if let Some(certificate) = &file.in_public {
+            let (offer, source) = (Some(certificate.clone()), source.clone());
+            out.push(Candidate { offer, source, signer: SignedBy::Nobody });
+        }
         let is_known = file.public.is_some();
         if is_known || matches!(signer, SignedBy::File(_)) {
             let plain = Candidate { offer: file.public.clone(), source, signer };

@@ -25,6 +25,7 @@ pub struct Credentials {
 struct Shared {
     unlocked: HashMap<PathBuf, Unlocked>,
     warned: HashSet<PathBuf>,
+    offered: HashSet<PathBuf>,
 }
 
 struct Unlocked {
@@ -53,6 +54,11 @@ impl Credentials {
     /// Whether this is the first time that a file, or an agent's socket, is worth a warning.
     pub(super) fn first_warning(&self, path: &Path) -> bool {
         self.lock().warned.insert(path.to_owned())
+    }
+
+    /// Whether this is the first time that the key of a file is offered to the agent.
+    pub(super) fn first_offered(&self, path: &Path) -> bool {
+        self.lock().offered.insert(path.to_owned())
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {

@@ -25,6 +25,8 @@ pub(super) struct KeyFile {
     /// The public key, where it can be known without the passphrase. A certificate, where the file
     /// itself is one.
     pub(super) public: Option<Offer>,
+    /// The certificate in its `.pub` file, where there is one in place of the public key.
+    pub(super) in_public: Option<Offer>,
     /// The certificate beside it (`-cert.pub`).
     pub(super) certificate: Option<Offer>,
     /// The private key.
@@ -73,10 +75,17 @@ pub(super) fn load(path: &Path, origin: IdentityOrigin) -> KeyFile {
         },
         Err(secret) => (secret, None),
     };
-    let public = inside.or_else(|| load_public(&with_suffix(path, ".pub")).ok());
+    let beside = load_public(&with_suffix(path, ".pub")).ok();
+    let in_public = match (&inside, &beside) {
+        (Some(key), Some(other)) if other.is_user_certificate() && other.key() == key.key() => {
+            beside.clone()
+        }
+        _ => None,
+    };
+    let public = inside.or(beside);
     let certificate = load_public(&with_suffix(path, "-cert.pub")).ok();
     let certificate = certificate.filter(Offer::is_user_certificate);
-    KeyFile { path: path.to_owned(), origin, public, certificate, secret }
+    KeyFile { path: path.to_owned(), origin, public, in_public, certificate, secret }
 }
 
 /// Reads a `.pub` file. It blocks for the file system.

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use russh::client::{AuthResult, Handler};
-use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::{AgentIdentity, Constraint};
 use russh::keys::{HashAlg, PrivateKey};
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
-use super::agent::{AgentError, AgentSigner};
+use super::agent::{Agent, AgentError, AgentSigner};
 use super::candidates::{Candidate, SignedBy};
 use super::key_file::{self, KeyFile, KeyProblem, Secret};
 use super::offer::Offer;
 use super::signers::{Asked, FileSigner, FileSignerError, OnlyAsking};
 use super::{ANSWER_LIMIT, AuthError, Login, LoginKind, Outcome, within};
+use crate::openssh::client_config::{AddKeysToAgent, IdentityAgent, Switch};
 use crate::openssh::prompt::PromptError;
 use crate::printable::{Lines, printable};
 
@@ -93,6 +94,7 @@ impl<H: Handler> Login<'_, H> {
             Ok(key) => key,
             Err(outcome) => return Ok(outcome),
         };
+        self.add_to_agent(&file.path, &key).await;
         // Only after unlocking is an old PEM key known.
         let offer = match &candidate.offer {
             Some(offer) => offer.clone(),
@@ -205,6 +207,36 @@ impl<H: Handler> Login<'_, H> {
         Ok(offer.signature(self.config, server))
     }
 
+    /// Hands a key of a file to the agent, once a run, where `AddKeysToAgent` says so. What comes of it
+    /// does not matter for the login, as with `ssh`.
+    async fn add_to_agent(&mut self, path: &Path, key: &PrivateKey) {
+        let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return };
+        let (confirm, lifetime) = match self.config.auth.add_keys_to_agent {
+            AddKeysToAgent::No => return,
+            AddKeysToAgent::Ask => (Switch::Off, None),
+            AddKeysToAgent::Yes { confirm, lifetime } => (confirm, lifetime),
+        };
+        if !self.credentials.first_offered(path) {
+            return;
+        }
+        let shown = printable(&path.to_string_lossy(), 200, Lines::One);
+        if self.config.auth.add_keys_to_agent == AddKeysToAgent::Ask {
+            let comment = printable(&key.comment().to_string(), 80, Lines::One);
+            let question = format!("Add key {shown} ({comment}) to agent? ");
+            let answer = self.prompter.confirm(&question).await;
+            if !answer.is_ok_and(|answer| answer.trim().eq_ignore_ascii_case("yes")) {
+                return;
+            }
+        }
+        let mut constraints = Vec::new();
+        constraints.extend(lifetime.map(|seconds| Constraint::KeyLifetime { seconds }));
+        constraints.extend(confirm.is_on().then_some(Constraint::Confirm));
+        match Agent::add(socket, key, &constraints).await {
+            Ok(()) => tracing::debug!("the agent has the key {shown} now"),
+            Err(error) => tracing::debug!(%error, "the agent does not take the key {shown}"),
+        }
+    }
+
     fn leave_out(&mut self, what: &str, why: &str) -> Outcome {
         self.note(what, why);
         Outcome::GoOn
@@ -218,7 +250,8 @@ impl<H: Handler> Login<'_, H> {
         text: Arc<Zeroizing<String>>,
     ) -> Option<Arc<PrivateKey>> {
         let shown = printable(&path.to_string_lossy(), 200, Lines::One);
-        let mut question = format!("Passphrase of the key {shown}: ");
+        // Scripts that answer wait for these words of `ssh`.
+        let question = format!("Enter passphrase for key '{shown}': ");
         for _ in 0..self.config.auth.number_of_password_prompts {
             let passphrase = match self.prompter.secret(&question).await {
                 Ok(passphrase) if passphrase.is_empty() => break,
@@ -243,7 +276,7 @@ impl<H: Handler> Login<'_, H> {
                     return Some(Arc::new(key));
                 }
                 Ok(Err(KeyProblem::Locked)) => {
-                    question = format!("That was not it. Passphrase of the key {shown}: ");
+                    tracing::info!("that was not the passphrase of {shown}")
                 }
                 Ok(Err(KeyProblem::Unreadable(why))) => {
                     self.note(what, &printable(&why, 200, Lines::One));

@@ -167,7 +167,11 @@ impl<H: Handler> Login<'_, H> {
                 return Ok(Some(method));
             }
         }
-        Ok(None)
+        // It may have no question for us: a push to a telephone needs no terminal here.
+        let last = AuthMethod::KeyboardInteractive;
+        let ours = self.config.auth.preferred_authentications.contains(&last);
+        let alone = !self.prompter.can_ask() && !self.prompter.is_silent();
+        Ok((alone && ours && self.takes(last) && self.has_attempts(last)).then_some(last))
     }
 
     /// Whether the server takes the method, and the configuration lets us try it.

@@ -1,6 +1,6 @@
 //! What a server is shown of a key: its public half, or a certificate of it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use russh::keys::agent::AgentIdentity;
 use russh::keys::ssh_key::certificate::CertType;
@@ -153,10 +153,10 @@ impl Offer {
         let mut doubts = Vec::new();
         let (after, before) = (certificate.valid_after(), certificate.valid_before());
         if now < after {
-            doubts.push(format!("it will be valid in {}", span(after - now)));
+            doubts.push(format!("it is valid from {} on", date(after)));
         }
         if now >= before {
-            doubts.push(format!("it expired {} ago", span(now - before)));
+            doubts.push(format!("it expired on {}", date(before)));
         }
         let principals = certificate.valid_principals();
         if !principals.iter().any(|p| p == user) {
@@ -181,15 +181,11 @@ impl From<&AgentIdentity> for Offer {
     }
 }
 
-/// A span of time in its largest unit.
-fn span(seconds: u64) -> String {
-    let (count, unit) = match seconds {
-        0..60 => (seconds, "second"),
-        60..3600 => (seconds / 60, "minute"),
-        3600..86400 => (seconds / 3600, "hour"),
-        _ => (seconds / 86400, "day"),
-    };
-    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
+/// A date, which stays the same however often it is told.
+fn date(seconds: u64) -> String {
+    // The format has no years beyond 9999.
+    let last = 253_402_300_799;
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds.min(last)))
 }
 
 const SHA_1_ONLY: &str = "the server knows only SHA-1 signatures of RSA keys \

@@ -9,9 +9,12 @@ use crate::printable::{Lines, printable};
 
 impl<H: Handler> Login<'_, H> {
     pub(super) async fn try_password(&mut self) -> Result<Outcome, AuthError> {
-        let again = if self.passwords > 0 { "That was not it. " } else { "" };
+        if self.passwords > 0 {
+            tracing::info!("permission denied, please try again");
+        }
         self.passwords += 1;
-        let question = format!("{again}{}'s password: ", self.account());
+        // Scripts that answer (sshpass and its kin) wait for these words of `ssh`.
+        let question = format!("{}'s password: ", self.account());
         let answer = self.prompter.secret(&question).await;
         let password = answer.map_err(|e| self.given_up(&e))?;
         self.kind = LoginKind::Interactive;
@@ -41,6 +44,8 @@ impl<H: Handler> Login<'_, H> {
                     return self.judge(METHOD, Ok(answer));
                 }
                 Ok(Response::InfoRequest { name, instructions, prompts }) => {
+                    // Without a question, too: somebody may have to say yes on a telephone.
+                    self.kind = LoginKind::Interactive;
                     let answers = self.answer(&name, &instructions, &prompts).await?;
                     let send = self.handle.authenticate_keyboard_interactive_respond(answers);
                     response = within(ANSWER_LIMIT, send).await?;
@@ -51,8 +56,8 @@ impl<H: Handler> Login<'_, H> {
         Err(AuthError::Failed("the server asks without an end".to_owned()))
     }
 
-    /// Asks a person what the server asks. Who asks stands before each of the server's own words,
-    /// so that no server can pass for another program.
+    /// Asks a person what the server asks, each question by itself, as `ssh` does. Who asks stands before
+    /// the server's own words, so that no server can pass for another program.
     async fn answer(
         &mut self,
         name: &str,
@@ -60,33 +65,30 @@ impl<H: Handler> Login<'_, H> {
         prompts: &[Prompt],
     ) -> Result<Vec<String>, AuthError> {
         let account = self.account();
-        let mut heading = String::new();
         for text in [name, instructions].into_iter().map(str::trim).filter(|t| !t.is_empty()) {
             for line in printable(text, MAX_INSTRUCTIONS, Lines::Many).lines() {
-                heading.extend(["(", &account, ") ", line, "\n"]);
+                tracing::info!("({account}) {line}");
             }
-        }
-        if prompts.is_empty() && !heading.is_empty() {
-            tracing::info!("{}", heading.trim_end());
         }
         let mut answers = Vec::with_capacity(prompts.len());
         for Prompt { prompt, echo } in prompts {
             let prompt = printable(prompt, MAX_PROMPT, Lines::One);
-            let question = format!("{}({account}) {prompt}", std::mem::take(&mut heading));
+            let question = format!("({account}) {prompt}");
             let answer = match echo {
                 true => self.prompter.line(&question).await,
                 false => self.prompter.secret(&question).await,
             };
             let answer = answer.map_err(|e| self.given_up(&e))?;
             answers.push(answer.as_str().to_owned());
-            self.kind = LoginKind::Interactive;
         }
         Ok(answers)
     }
 
     /// `user@host`, for a question.
     fn account(&self) -> String {
-        let account = format!("{}@{}", self.config.user, self.config.host_name);
+        let host = self.config.host_keys.host_key_alias.as_ref();
+        let host = host.unwrap_or(&self.config.host_name);
+        let account = format!("{}@{host}", self.config.user);
         printable(&account, 200, Lines::One)
     }
 

@@ -39,16 +39,16 @@ pub enum HostKeyError {
     /// The key is marked as revoked.
     #[error(
         "the host key of '{}' is revoked: {key}, or the authority that vouches for it, is revoked \
-         in {}:{line}; somebody may have stolen it. Ask whoever runs the server",
-        key.host, printable_path(file)
+         in {}; somebody may have stolen it. Ask whoever runs the server",
+        key.host, place(file, *line)
     )]
     Revoked {
         /// The key that was shown.
         key: RefusedKey,
         /// The file that has the mark.
         file: PathBuf,
-        /// Its line, from 1.
-        line: usize,
+        /// Its line, from 1, where it has lines.
+        line: Option<usize>,
     },
     /// The key is new, and nobody can be asked about it.
     #[error(
@@ -104,6 +104,9 @@ pub enum HostKeyError {
     /// A file of revoked keys does not tell, so no key can be trusted.
     #[error("the host key cannot be checked: {0}")]
     Revocation(#[from] RevocationError),
+    /// `KnownHostsCommand` does not tell, so no key can be trusted.
+    #[error("the host key cannot be checked: KnownHostsCommand {0}")]
+    Command(String),
     /// The record cannot be read, so no key can be trusted.
     #[error("the host key cannot be checked: {0}")]
     Record(#[from] KnownHostsError),
@@ -163,6 +166,11 @@ impl fmt::Display for Changed<'_> {
 
 pub(super) fn printable_host(host: &str) -> String {
     printable(host, 200, Lines::One)
+}
+
+fn place(file: &std::path::Path, line: Option<usize>) -> String {
+    let file = printable_path(file);
+    line.map_or_else(|| file.clone(), |line| format!("{file}:{line}"))
 }
 
 fn printable_path(path: &std::path::Path) -> String {

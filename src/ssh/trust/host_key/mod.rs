@@ -1,6 +1,6 @@
 //! Whether a server is who it says it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
@@ -13,7 +13,7 @@ use super::known_hosts::{
     self, CertificateVerdict, HostLabel, KnownHosts, KnownHostsError, Verdict,
 };
 use crate::openssh::client_config::{
-    ClientConfig, SIGNATURES, StrictHostKeyChecking, Switch, UpdateHostKeys,
+    ClientConfig, HostKeyTypes, SIGNATURES, StrictHostKeyChecking, Switch, UpdateHostKeys,
 };
 use crate::openssh::prompt::{PromptError, Prompter};
 use certificate::CertificateRules;
@@ -25,7 +25,9 @@ pub(crate) use offer::Offer;
 pub use revoked::RevocationError;
 
 mod certificate;
+mod command;
 mod error;
+mod krl;
 mod offer;
 pub(crate) mod proof;
 mod revoked;
@@ -41,6 +43,10 @@ pub(crate) struct HostKeyPolicy {
     user_files: Vec<PathBuf>,
     global_files: Vec<PathBuf>,
     revoked_files: Vec<PathBuf>,
+    /// Whose output counts as one more file of the system (`KnownHostsCommand`).
+    command: Option<Vec<String>>,
+    /// Which types of host keys are taken (`HostKeyAlgorithms`), where that is limited.
+    types: Option<HostKeyTypes>,
     checking: StrictHostKeyChecking,
     hashing: Switch,
     min_rsa_bits: u32,
@@ -107,6 +113,8 @@ impl HostKeyPolicy {
             user_files: config.host_keys.user_known_hosts_files.clone(),
             global_files: config.host_keys.global_known_hosts_files.clone(),
             revoked_files: config.host_keys.revoked_host_keys.clone(),
+            command: config.host_keys.known_hosts_command.clone(),
+            types: config.algorithms.host_keys.clone(),
             checking: config.host_keys.strict_host_key_checking,
             hashing: config.host_keys.hash_known_hosts,
             min_rsa_bits: config.required_rsa_size,
@@ -134,10 +142,10 @@ impl HostKeyPolicy {
         if !self.is_large_enough(&key) {
             return Err(HostKeyError::TooSmall { key: refused, required: self.min_rsa_bits });
         }
-        let authority = shown.certificate().map(|c| c.signature_key().clone());
-        self.refuse_revoked(&refused, &key, authority).await?;
+        self.refuse_revoked(&refused, &key, shown.certificate()).await?;
+        let told = self.ask_command("HOSTNAME", Some(&key)).await?;
         if let Some(certificate) = shown.certificate() {
-            match self.verify_certificate(&refused, certificate).await? {
+            match self.verify_certificate(&refused, certificate, &told).await? {
                 Ok(true) => {
                     let (verdict, updates) = (HostKeyVerdict::Certified, Updates::Ignored);
                     return Ok(Accepted { verdict, updates });
@@ -146,13 +154,17 @@ impl HostKeyPolicy {
                 Err(fault) => refused.certificate = Some(Box::new(fault)),
             }
         }
-        self.verify_key(refused, &key).await
+        self.verify_key(refused, &key, &told).await
     }
 
     /// The types of keys and certificates to offer, best first: those on record for the server,
     /// then the rest.
     pub(crate) async fn offer(&self) -> Offer {
-        match self.read().await {
+        let told = match self.ask_command("ORDER", None).await {
+            Ok(told) => told,
+            Err(_) => return Offer::new(&[], Certificates::Idle),
+        };
+        match self.read(&told).await {
             Ok(known) if self.revoked_files.is_empty() => Offer::new(
                 &known.recorded_algorithms(&self.host),
                 Certificates::of(&known, &self.host),
@@ -167,9 +179,10 @@ impl HostKeyPolicy {
         &self,
         refused: RefusedKey,
         key: &PublicKey,
+        told: &Told,
     ) -> Result<Accepted, HostKeyError> {
         let known = |updates| Accepted { verdict: HostKeyVerdict::Known, updates };
-        if let Some(updates) = self.on_record(&refused, key).await? {
+        if let Some(updates) = self.on_record(&refused, key, told).await? {
             return Ok(known(updates));
         }
         let mut accepted = self.accepted.lock().await;
@@ -177,7 +190,7 @@ impl HostKeyPolicy {
         if accepted.contains(key.key_data()) {
             return Ok(known(Updates::Ignored));
         }
-        if let Some(updates) = self.on_record(&refused, key).await? {
+        if let Some(updates) = self.on_record(&refused, key, told).await? {
             return Ok(known(updates));
         }
         if self.user_files.is_empty() {
@@ -191,7 +204,7 @@ impl HostKeyPolicy {
             }
             StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => Updates::Ignored,
         };
-        if self.record(&refused, key).await? {
+        if self.record(&refused, key, told).await? {
             return Ok(Accepted { verdict: HostKeyVerdict::Added, updates });
         }
         if self.checking == StrictHostKeyChecking::Ask {
@@ -206,15 +219,16 @@ impl HostKeyPolicy {
         &self,
         refused: &RefusedKey,
         certificate: &Certificate,
+        told: &Told,
     ) -> Result<Result<bool, CertificateFault>, HostKeyError> {
         // The library leaves this to us, and so does its check of everything at once, which would
         // not tell what is wrong.
         if certificate.verify_signature().is_err() {
             return Err(HostKeyError::ForgedCertificate(refused.clone()));
         }
-        match self.read().await?.certificate_verdict(&self.host, certificate) {
+        match self.read(told).await?.certificate_verdict(&self.host, certificate) {
             CertificateVerdict::Revoked { file, line } => {
-                Err(HostKeyError::Revoked { key: refused.clone(), file, line })
+                Err(HostKeyError::Revoked { key: refused.clone(), file, line: Some(line) })
             }
             CertificateVerdict::NoAuthority => Ok(Ok(false)),
             CertificateVerdict::Authority { file, line } => {
@@ -232,16 +246,14 @@ impl HostKeyPolicy {
         &self,
         refused: &RefusedKey,
         key: &PublicKey,
-        authority: Option<KeyData>,
+        certificate: Option<&Certificate>,
     ) -> Result<(), HostKeyError> {
         if self.revoked_files.is_empty() {
             return Ok(());
         }
-        let (files, key) = (self.revoked_files.clone(), key.key_data().clone());
-        let found = spawn_blocking(move || {
-            let keys: Vec<&KeyData> = std::iter::once(&key).chain(&authority).collect();
-            revoked::find(&files, &keys)
-        });
+        let (files, key) = (self.revoked_files.clone(), key.clone());
+        let certificate = certificate.cloned();
+        let found = spawn_blocking(move || revoked::find(&files, &key, certificate.as_ref()));
         let found = found.await.map_err(|_| KnownHostsError::ShuttingDown)?;
         match found? {
             Some((file, line)) => Err(HostKeyError::Revoked { key: refused.clone(), file, line }),
@@ -258,8 +270,9 @@ impl HostKeyPolicy {
         &self,
         refused: &RefusedKey,
         key: &PublicKey,
+        told: &Told,
     ) -> Result<Option<Updates>, HostKeyError> {
-        let known = self.read().await?;
+        let known = self.read(told).await?;
         if !known.broken().is_empty() && !self.told_broken_lines.swap(true, Ordering::Relaxed) {
             for line in known.broken() {
                 tracing::warn!(file = %line.file.display(), line = line.line,
@@ -278,14 +291,30 @@ impl HostKeyPolicy {
                 Err(HostKeyError::Changed { key: refused.clone(), recorded })
             }
             Verdict::Revoked { file, line } => {
-                Err(HostKeyError::Revoked { key: refused.clone(), file, line })
+                Err(HostKeyError::Revoked { key: refused.clone(), file, line: Some(line) })
             }
         }
     }
 
-    async fn read(&self) -> Result<KnownHosts, HostKeyError> {
+    /// What `KnownHostsCommand` says, where there is one.
+    async fn ask_command(
+        &self,
+        purpose: &str,
+        key: Option<&PublicKey>,
+    ) -> Result<Told, HostKeyError> {
+        match &self.command {
+            Some(words) => command::run(words, self.host.as_str(), purpose, key).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn read(&self, told: &Told) -> Result<KnownHosts, HostKeyError> {
         let files: Vec<_> = self.user_files.iter().chain(&self.global_files).cloned().collect();
-        Ok(blocking(move || KnownHosts::read(&files)).await?)
+        let mut known = blocking(move || KnownHosts::read(&files)).await?;
+        if let Some(told) = told {
+            known.push(Path::new(COMMAND), told);
+        }
+        Ok(known)
     }
 
     async fn ask(&self, shown: &RefusedKey) -> Result<(), HostKeyError> {
@@ -296,8 +325,10 @@ impl HostKeyPolicy {
             None => String::new(),
         };
         let mut question = format!(
-            "There is no host key on record for '{host}'.\n{fault}Its {algorithm} key has the \
-             fingerprint {fingerprint}.\nIs this the right server (yes, no, or the fingerprint)? ",
+            "The authenticity of host '{host}' can't be established.\n{fault}{} key fingerprint is \
+             {fingerprint}.\nAre you sure you want to continue connecting \
+             (yes/no/[fingerprint])? ",
+            kind(algorithm),
         );
         for _ in 0..MAX_QUESTIONS {
             let answer = match self.prompter.confirm(&question).await {
@@ -323,7 +354,12 @@ impl HostKeyPolicy {
     }
 
     /// Puts the key on record; `false` when that is not possible, which does not make it wrong.
-    async fn record(&self, refused: &RefusedKey, key: &PublicKey) -> Result<bool, HostKeyError> {
+    async fn record(
+        &self,
+        refused: &RefusedKey,
+        key: &PublicKey,
+        told: &Told,
+    ) -> Result<bool, HostKeyError> {
         let Some(file) = self.user_files.first().cloned() else { return Ok(false) };
         let (host, hashing) = (self.host.clone(), self.hashing);
         let (new_key, path) = (key.clone(), file.clone());
@@ -337,7 +373,9 @@ impl HostKeyPolicy {
                 Ok(kept)
             }
             // Another process recorded another key between our look and now.
-            Err(KnownHostsError::Conflict(_)) => Ok(self.on_record(refused, key).await?.is_some()),
+            Err(KnownHostsError::Conflict(_)) => {
+                Ok(self.on_record(refused, key, told).await?.is_some())
+            }
             Err(error) => {
                 tracing::warn!(%error, "the host key is not put on record");
                 Ok(false)
@@ -349,6 +387,13 @@ impl HostKeyPolicy {
     fn shown_host(&self) -> String {
         error::printable_host(self.host.as_str())
     }
+}
+
+/// A type of keys as `ssh` names it to people.
+fn kind(algorithm: &str) -> String {
+    let name = algorithm.trim_start_matches("ssh-");
+    let name = if name.starts_with("ecdsa-sha2-") { "ecdsa" } else { name };
+    name.to_uppercase()
 }
 
 /// RSA keys are one type, whatever hash is signed with.
@@ -369,6 +414,11 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// What `KnownHostsCommand` said.
+type Told = Option<Vec<u8>>;
+
+/// What stands in the place of a file for the lines of `KnownHostsCommand`.
+const COMMAND: &str = "KnownHostsCommand";
 /// How often an answer that is neither yes nor no nor the fingerprint is asked for again.
 const MAX_QUESTIONS: usize = 5;
 

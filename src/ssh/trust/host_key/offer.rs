@@ -42,7 +42,9 @@ impl Offer {
         keys.extend(rest);
         let certificates = match certificates {
             Certificates::Matter => keys.clone(),
-            Certificates::Idle => Vec::new(),
+            // The key that is on record may be the one in the certificate: a server may have two of
+            // a type. `ssh` asks in this order, too.
+            Certificates::Idle => keys.iter().filter(|key| is_recorded(key)).cloned().collect(),
         };
         Self { keys, certificates }
     }
@@ -53,12 +55,12 @@ impl Offer {
     pub(crate) fn limited_to(self, types: &HostKeyTypes) -> Self {
         let place = |name: &str| types.names.iter().position(|listed| listed == name);
         let is_listed = |name: &str| place(name).is_some();
-        let matter = !self.certificates.is_empty();
+        let wanted = self.certificates;
         let mut keys = self.keys;
         keys.extend(OLD_HOST_KEYS);
         let mut certificates = keys.clone();
         certificates.retain(|key| {
-            let is_wanted = matter || !is_listed(key.as_str());
+            let is_wanted = wanted.contains(key) || !is_listed(key.as_str());
             is_wanted && is_listed(&key.to_certificate_type())
         });
         keys.retain(|key| is_listed(key.as_str()));

@@ -3,8 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Certificate, PublicKey};
+
+use super::krl::{self, InvalidList};
 
 use crate::file::{self, Besides};
 
@@ -27,32 +29,39 @@ pub enum RevocationError {
         /// Its number, from 1.
         line: usize,
     },
-    /// It is a list in the binary form of `ssh-keygen -k`.
-    #[error(
-        "{} of RevokedHostKeys is a key revocation list (KRL), which is not read here; name a file \
-         of public keys, one a line, in its place",
-        .0.display()
-    )]
-    BinaryList(PathBuf),
+    /// It is a list in the binary form of `ssh-keygen -k`, and cannot be read through.
+    #[error("the revocation list {} of RevokedHostKeys cannot be read: {why}", file.display())]
+    List {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: InvalidList,
+    },
 }
 
-/// Finds the first of `keys` in the files: the file and the line, from 1.
+/// Finds what revokes the key, its certificate or the authority behind it: the file, and the line, from
+/// 1, where the file has lines.
 ///
 /// # Errors
 ///
-/// Whatever keeps a file from telling, unless one of the keys stands before that.
+/// Whatever keeps a file from telling, unless one before it has told.
 pub(super) fn find(
     files: &[PathBuf],
-    keys: &[&KeyData],
-) -> Result<Option<(PathBuf, usize)>, RevocationError> {
+    key: &PublicKey,
+    certificate: Option<&Certificate>,
+) -> Result<Option<(PathBuf, Option<usize>)>, RevocationError> {
+    let keys: Vec<_> =
+        [key.key_data()].into_iter().chain(certificate.map(Certificate::signature_key)).collect();
     for file in files {
         let content = file::read(file, MAX_FILE, Besides::Devices)
             .map_err(|source| RevocationError::Read { file: file.clone(), source })?;
-        if content.starts_with(KRL_MAGIC) {
-            return Err(RevocationError::BinaryList(file.clone()));
-        }
-        if let Some(line) = find_line(file, &content, keys)? {
-            return Ok(Some((file.clone(), line)));
+        if krl::is_list(&content) {
+            let list = |why| RevocationError::List { file: file.clone(), why };
+            if krl::revokes(&content, key, certificate).map_err(list)? {
+                return Ok(Some((file.clone(), None)));
+            }
+        } else if let Some(line) = find_line(file, &content, &keys)? {
+            return Ok(Some((file.clone(), Some(line))));
         }
     }
     Ok(None)
@@ -76,9 +85,6 @@ fn find_line(
     }
     Ok(None)
 }
-
-/// How a binary list begins (OpenSSH's `PROTOCOL.krl`).
-const KRL_MAGIC: &[u8] = b"SSHKRL\n\0";
 
 /// More than that is no list of keys that somebody keeps, in bytes.
 const MAX_FILE: u64 = 64 << 20;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use russh::keys::{HashAlg, PublicKey};
+use russh::keys::{Algorithm, HashAlg, PublicKey};
 use tracing::{debug, info, warn};
 
 use super::proof::ProofError;
@@ -92,7 +92,7 @@ impl HostKeyPolicy {
         let mut keys: Vec<PublicKey> = Vec::new();
         for key in announced {
             let offered = HOST_KEYS.iter().any(|a| super::same_type(a, &key.algorithm()));
-            if !offered || !self.is_large_enough(&key) {
+            if !offered || !self.is_taken(&key) || !self.is_large_enough(&key) {
                 continue;
             }
             if keys.iter().any(|k| k.key_data() == key.key_data()) {
@@ -101,6 +101,13 @@ impl HostKeyPolicy {
             keys.push(key);
         }
         if keys.is_empty() { Err(Unfollowed::Nothing) } else { Ok(keys) }
+    }
+
+    /// Whether `HostKeyAlgorithms` has the type of a key.
+    fn is_taken(&self, key: &PublicKey) -> bool {
+        let Some(types) = &self.types else { return true };
+        let same = |algorithm: &&Algorithm| super::same_type(algorithm, &key.algorithm());
+        HOST_KEYS.iter().filter(same).any(|a| types.names.iter().any(|name| name == a.as_str()))
     }
 
     /// What would change.

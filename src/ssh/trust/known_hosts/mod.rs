@@ -295,7 +295,7 @@ impl KnownHosts {
     }
 
     /// Reads a file's lines. One that is not UTF-8 does not spoil the others.
-    fn push(&mut self, file: &Path, content: &[u8]) {
+    pub(crate) fn push(&mut self, file: &Path, content: &[u8]) {
         let file: Arc<Path> = file.into();
         for (i, bytes) in content.split(|b| *b == b'\n').enumerate() {
             match Line::read(&file, i + 1, bytes) {

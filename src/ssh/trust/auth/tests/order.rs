@@ -22,6 +22,7 @@ fn in_file(name: &str, key: &PrivateKey) -> KeyFile {
         path: name.into(),
         origin: IdentityOrigin::Named,
         public: Some(Offer::Key(key.public_key().clone())),
+        in_public: None,
         certificate: None,
         secret: Secret::Clear(Arc::new(key.clone())),
     }

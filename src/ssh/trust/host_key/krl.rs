@@ -1,0 +1,202 @@
+//! Key revocation lists in the binary form of `ssh-keygen -k` (OpenSSH's `PROTOCOL.krl`).
+
+use russh::keys::{Certificate, PublicKey};
+use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
+
+/// What is wrong with a list. One that cannot be read through is none: it may revoke anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidList {
+    /// It ends in the middle of something.
+    #[error("it is cut off, or malformed")]
+    Malformed,
+    /// Its format has another version.
+    #[error("its format has version {0}, and 1 is read here")]
+    Version(u32),
+    /// It has a part that must be understood, and is not.
+    #[error("it has a part of an unknown kind ({0})")]
+    Unknown(u8),
+}
+
+/// Whether a text is such a list.
+pub(super) fn is_list(content: &[u8]) -> bool {
+    content.starts_with(MAGIC)
+}
+
+/// Whether the list revokes the key, the certificate around it, or the authority behind that.
+pub(super) fn revokes(
+    list: &[u8],
+    key: &PublicKey,
+    certificate: Option<&Certificate>,
+) -> Result<bool, InvalidList> {
+    let shown = Shown::new(key, certificate).ok_or(InvalidList::Malformed)?;
+    let mut rest = Reader(list.strip_prefix(MAGIC).ok_or(InvalidList::Malformed)?);
+    let version = rest.number()?;
+    if version != 1 {
+        return Err(InvalidList::Version(version));
+    }
+    // Its own version, its date and its flags; what is reserved, and a comment.
+    rest.take(3 * 8)?;
+    rest.string()?;
+    rest.string()?;
+    let mut revoked = false;
+    while !rest.0.is_empty() {
+        let (kind, section) = (rest.byte()?, rest.string()?);
+        let mut section = Reader(section);
+        match kind {
+            CERTIFICATES => revoked |= revokes_certificate(section, &shown)?,
+            EXPLICIT_KEYS => revoked |= section.any_string(|key| shown.has_key(key))?,
+            SHA1_FINGERPRINTS => revoked |= section.any_string(|hash| shown.has_sha1(hash))?,
+            SHA256_FINGERPRINTS => revoked |= section.any_string(|hash| shown.has_sha256(hash))?,
+            // A signature of the whole, by a key that nobody named: what it covers stands above.
+            SIGNATURE => {
+                rest.string()?;
+            }
+            EXTENSION => pass_over(section, kind)?,
+            _ => return Err(InvalidList::Unknown(kind)),
+        }
+    }
+    Ok(revoked)
+}
+
+/// A section about the certificates of one authority, or of every one.
+fn revokes_certificate(mut section: Reader<'_>, shown: &Shown<'_>) -> Result<bool, InvalidList> {
+    let authority = section.string()?;
+    section.string()?;
+    let certificate = shown.certificate.filter(|_| {
+        authority.is_empty() || shown.authority.as_deref().is_some_and(|own| own == authority)
+    });
+    // An authority that gives no numbers leaves them at 0.
+    let serial = certificate.map(Certificate::serial).filter(|serial| *serial != 0);
+    let id = certificate.map(Certificate::key_id);
+    let mut revoked = false;
+    while !section.0.is_empty() {
+        let (kind, part) = (section.byte()?, section.string()?);
+        let mut part = Reader(part);
+        revoked |= match kind {
+            SERIALS => part.any_serial(serial)?,
+            SERIAL_RANGE => {
+                let range = part.long()?..=part.long()?;
+                serial.is_some_and(|serial| range.contains(&serial))
+            }
+            SERIAL_BITS => {
+                let (first, bits) = (part.long()?, part.string()?);
+                serial.and_then(|serial| serial.checked_sub(first)).is_some_and(|at| bit(bits, at))
+            }
+            KEY_IDS => part.any_string(|text| id.is_some_and(|id| id.as_bytes() == text))?,
+            CERTIFICATE_EXTENSION => {
+                pass_over(part, kind)?;
+                false
+            }
+            _ => return Err(InvalidList::Unknown(kind)),
+        };
+    }
+    Ok(revoked)
+}
+
+/// An extension may be left alone, unless it says that it may not.
+fn pass_over(mut extension: Reader<'_>, kind: u8) -> Result<(), InvalidList> {
+    extension.string()?;
+    if extension.byte()? != 0 { Err(InvalidList::Unknown(kind)) } else { Ok(()) }
+}
+
+/// A bit of a big-endian number, the lowest first.
+fn bit(number: &[u8], at: u64) -> bool {
+    let Ok(at) = usize::try_from(at) else { return false };
+    let byte = number.len().checked_sub(1 + at / 8).and_then(|index| number.get(index));
+    byte.is_some_and(|byte| byte >> (at % 8) & 1 == 1)
+}
+
+/// What a server showed, in the forms that a list knows.
+struct Shown<'a> {
+    /// The key, and the authority's where there is one.
+    keys: Vec<Vec<u8>>,
+    authority: Option<Vec<u8>>,
+    certificate: Option<&'a Certificate>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(key: &PublicKey, certificate: Option<&'a Certificate>) -> Option<Self> {
+        let authority = certificate.map(|c| PublicKey::from(c.signature_key().clone()).to_bytes());
+        let authority = authority.transpose().ok()?;
+        let keys = std::iter::once(key.to_bytes().ok()?).chain(authority.clone()).collect();
+        Some(Self { keys, authority, certificate })
+    }
+
+    fn has_key(&self, blob: &[u8]) -> bool {
+        self.keys.iter().any(|key| key == blob)
+    }
+
+    fn has_sha1(&self, hash: &[u8]) -> bool {
+        self.keys.iter().any(|key| Sha1::digest(key).as_slice() == hash)
+    }
+
+    fn has_sha256(&self, hash: &[u8]) -> bool {
+        self.keys.iter().any(|key| Sha256::digest(key).as_slice() == hash)
+    }
+}
+
+/// Reads the types of RFC 4251 section 5.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], InvalidList> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(InvalidList::Malformed)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], InvalidList> {
+        self.take(N)?.try_into().map_err(|_| InvalidList::Malformed)
+    }
+
+    fn byte(&mut self) -> Result<u8, InvalidList> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    fn number(&mut self) -> Result<u32, InvalidList> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn long(&mut self) -> Result<u64, InvalidList> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    fn string(&mut self) -> Result<&'a [u8], InvalidList> {
+        let length = self.number()?;
+        self.take(usize::try_from(length).map_err(|_| InvalidList::Malformed)?)
+    }
+
+    /// Whether one of the strings up to the end is meant; all of them are read.
+    fn any_string(&mut self, is_meant: impl Fn(&[u8]) -> bool) -> Result<bool, InvalidList> {
+        let mut found = false;
+        while !self.0.is_empty() {
+            found |= is_meant(self.string()?);
+        }
+        Ok(found)
+    }
+
+    fn any_serial(&mut self, serial: Option<u64>) -> Result<bool, InvalidList> {
+        let mut found = false;
+        while !self.0.is_empty() {
+            found |= Some(self.long()?) == serial;
+        }
+        Ok(found)
+    }
+}
+
+const MAGIC: &[u8] = b"SSHKRL\n\0";
+const CERTIFICATES: u8 = 1;
+const EXPLICIT_KEYS: u8 = 2;
+const SHA1_FINGERPRINTS: u8 = 3;
+const SIGNATURE: u8 = 4;
+const SHA256_FINGERPRINTS: u8 = 5;
+const EXTENSION: u8 = 255;
+const SERIALS: u8 = 0x20;
+const SERIAL_RANGE: u8 = 0x21;
+const SERIAL_BITS: u8 = 0x22;
+const KEY_IDS: u8 = 0x23;
+const CERTIFICATE_EXTENSION: u8 = 0x39;
+
+#[cfg(test)]
+mod tests;

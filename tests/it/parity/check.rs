@@ -1,0 +1,108 @@
+//! `sockeye check HOST`: what would be used, and what a server is like.
+
+use std::fs;
+use std::process::Output;
+
+use crate::support::login::{HOST, user};
+use crate::support::program::program;
+use crate::support::sshd::Sshd;
+use crate::support::{command, free_port};
+
+fn text(output: &Output) -> String {
+    let both = [output.stdout.as_slice(), &output.stderr].concat();
+    String::from_utf8_lossy(&both).into_owned()
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn what_would_be_used_is_said_without_connecting() {
+    let sshd = Sshd::start();
+    let lines = ["ForwardAgent yes", "DynamicForward 1999", "ServerAliveInterval 7"];
+    let config = sshd.login().ssh_config(sshd.port(), &lines);
+    let mut check = program();
+    check
+        .arg("check")
+        .args(["-N", "-L", "1998:db:5432", "-R", "1997", "-F"])
+        .arg(&config)
+        .arg(HOST);
+    let output = check.output().expect("it ends");
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for part in [
+        &format!("[127.0.0.1]:{}", sshd.port()),
+        &sshd.login().client_key().display().to_string(),
+        "known_hosts",
+        "localhost:1999 (a proxy)",
+        "localhost:1998 (to db:5432)",
+        "ForwardAgent: no shell",
+        "-N has no effect",
+        "agent          none",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(!sshd.log().contains("Connection from"), "{}", sshd.log());
+    // What is refused is told.
+    let mut check = program();
+    check.args(["check", "-F"]).arg(&config).args(["-M", HOST]);
+    let output = check.output().expect("it ends");
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    let mut check = program();
+    check.args(["check", "-F"]).arg(&config).args([
+        "-o",
+        "ProxyUseFdpass=yes",
+        "-o",
+        "ProxyCommand=x",
+    ]);
+    let output = check.arg(HOST).output().expect("it ends");
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("ProxyUseFdpass"), "{}", text(&output));
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_server_is_asked_what_it_allows() {
+    for (line, status, says) in [
+        ("MaxSessions 10", 0, "forwarding     allowed"),
+        ("AllowTcpForwarding no", 1, "forwarding     FORBIDDEN"),
+    ] {
+        let sshd = Sshd::with(&[line]);
+        let config = sshd.ssh_config();
+        let check = |port: u16| {
+            let mut check = program();
+            check.args(["check", "--connect", "-F"]).arg(&config).args(["--sessions", "1..3"]);
+            check.args(["-p", &port.to_string(), HOST]).output().expect("it ends")
+        };
+        let output = check(sshd.port());
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(status), "{said}");
+        for part in [says, "round trip", "3 at once", "publickey", "ssh-ed25519 SHA256:"] {
+            assert!(said.contains(part), "{part} is not in {said}");
+        }
+        let output = check(free_port());
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    }
+}
+
+/// Which directory is home is for the password database to say.
+#[test]
+#[ignore = "needs ssh, unshare"]
+fn home_and_user_are_those_of_the_password_database() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = directory.path().join("config");
+    fs::write(&config, "Host *\n IdentityFile %d/.ssh/%u_key\n IdentityFile ~bin/key-%i\n UserKnownHostsFile ~/known\n").expect("written");
+    let mut check = program();
+    check.args(["check", "-F"]).arg(&config).arg("somewhere");
+    check.env("HOME", directory.path()).env_remove("USER").env_remove("LOGNAME");
+    let output = check.output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let home =
+        command("sh").args(["-c", "getent passwd $(id -u) | cut -d: -f6"]).output().expect("sh");
+    let home = String::from_utf8(home.stdout).expect("text");
+    let (home, user) = (home.trim(), user());
+    let uid = rustix::process::getuid().as_raw();
+    for path in
+        [format!("{home}/.ssh/{user}_key"), format!("/bin/key-{uid}"), format!("{home}/known")]
+    {
+        assert!(said.contains(&path), "{path} is not in {said} {output:?}");
+    }
+}

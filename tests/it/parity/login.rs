@@ -1,0 +1,165 @@
+//! What becomes of keys and questions, and what runs when the login is done.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::MethodKind;
+use russh::server::{Auth, Config, Handler, Response, run_stream};
+
+use super::{BOTH, Client};
+use crate::support::login::{HOST, Login, user};
+use crate::support::person::{Agent, Person};
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+use crate::support::{command, wait};
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn keys_go_to_the_agent_where_that_is_asked_for() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let fingerprint = Login::fingerprint(&sshd.login().client_key());
+    let to = format!("127.0.0.1:{}", target.port());
+    for (value, answers, expected) in [
+        ("no", &[][..], false),
+        ("yes", &[], true),
+        ("300", &[], true),
+        ("ask", &["yes"], true),
+        ("ask", &["no"], false),
+    ] {
+        for client in BOTH {
+            let (agent, person) = (Agent::start(), Person::with(answers));
+            let lines = [&format!("AddKeysToAgent {value}"), &agent.line()];
+            let config = sshd.login().ssh_config(sshd.port(), &lines.map(String::as_str));
+            let mut run = client.command(&config);
+            person.answers(&mut run);
+            let output =
+                run.args(["-W", &to, HOST]).stdin(Stdio::null()).output().expect("it ends");
+            assert!(output.status.success(), "{client:?} {value}: {output:?}");
+            let mut list = command("ssh-add");
+            let list =
+                list.arg("-l").env("SSH_AUTH_SOCK", agent.socket()).output().expect("ssh-add");
+            let has = String::from_utf8_lossy(&list.stdout).contains(&fingerprint);
+            assert_eq!(has, expected, "{client:?} {value}: {list:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_certificate_in_the_place_of_the_public_key_is_offered() {
+    let sshd = Sshd::prepared(|login| {
+        login.make_key("ca");
+        login.make_key("certified");
+        let mut certify = command("ssh-keygen");
+        certify.args(["-q", "-I", "id", "-n", &user(), "-s"]).arg(login.path("ca"));
+        assert!(certify.arg(login.path("certified.pub")).status().expect("ssh-keygen").success());
+        fs::rename(login.path("certified-cert.pub"), login.path("certified.pub")).expect("there");
+        let ca = fs::read_to_string(login.path("ca.pub")).expect("a key");
+        let keys = fs::read_to_string(login.path("authorized_keys")).expect("keys");
+        fs::write(login.path("authorized_keys"), format!("{keys}cert-authority {ca}"))
+            .expect("written");
+        vec!["AuthenticationMethods publickey,publickey".to_owned()]
+    });
+    let target = Target::echo();
+    let to = format!("127.0.0.1:{}", target.port());
+    let config = sshd.ssh_config();
+    for client in BOTH {
+        let mut run = client.command(&config);
+        run.arg("-i").arg(sshd.login().path("certified")).args(["-W", &to, HOST]);
+        let output = run.stdin(Stdio::null()).output().expect("it ends");
+        assert!(output.status.success(), "{client:?}: {output:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_local_command_runs_once_the_session_is_up() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let to = format!("127.0.0.1:{}", target.port());
+    let file = sshd.login().path("ran");
+    let local = format!("LocalCommand echo %n %r %p %h %T 100%% >> {}", file.display());
+    for (permit, expected) in [("yes", true), ("no", false)] {
+        let mut seen = Vec::new();
+        for client in BOTH {
+            let _ = fs::remove_file(&file);
+            let lines = [&local, &format!("PermitLocalCommand {permit}")];
+            let config = sshd.login().ssh_config(sshd.port(), &lines.map(String::as_str));
+            let mut run = client.command(&config);
+            let output =
+                run.args(["-W", &to, HOST]).stdin(Stdio::null()).output().expect("it ends");
+            assert!(output.status.success(), "{client:?}: {output:?}");
+            seen.push(fs::read_to_string(&file).unwrap_or_default());
+        }
+        assert_eq!(seen[0], seen[1]);
+        assert_eq!(seen[0].lines().count(), usize::from(expected), "{seen:?}");
+    }
+}
+
+/// A server that has no question: somebody says yes on a telephone.
+struct Push;
+
+impl Handler for Push {
+    type Error = russh::Error;
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        _user: &str,
+        _submethods: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        Ok(match response {
+            None => Auth::Partial {
+                name: "Duo".into(),
+                instructions: "a push is on its way".into(),
+                prompts: Vec::new().into(),
+            },
+            Some(_) => Auth::Accept,
+        })
+    }
+}
+
+#[test]
+#[ignore = "needs ssh"]
+fn a_login_without_a_question_needs_no_terminal() {
+    let login = Login::new();
+    let key = russh::keys::load_secret_key(login.host_key(), None).expect("the host key");
+    let config = Arc::new(Config {
+        keys: vec![key],
+        methods: (&[MethodKind::KeyboardInteractive][..]).into(),
+        auth_rejection_time: Duration::ZERO,
+        ..Config::default()
+    });
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let bound = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+    let listener = bound.expect("a loopback port");
+    let port = listener.local_addr().expect("an address").port();
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let config = Arc::clone(&config);
+            tokio::spawn(async move {
+                if let Ok(session) = run_stream(config, stream, Push).await {
+                    let _ = session.await;
+                }
+            });
+        }
+    });
+    let file = login.path("ran");
+    let lines = ["PermitLocalCommand yes", &format!("LocalCommand echo in >> {}", file.display())];
+    for client in BOTH {
+        let _ = fs::remove_file(&file);
+        // In a session of its own there is no terminal.
+        let config = login.ssh_config(port, &lines);
+        let plain = client.command(&config);
+        let mut detached = command("setsid");
+        detached.arg("-w").arg(plain.get_program()).args(plain.get_args());
+        if client == Client::Sockeye {
+            detached.args(["-D", "127.0.0.1:0"]);
+        }
+        detached.arg(HOST);
+        let _running = client.start(detached);
+        wait::until(&format!("{client:?} is in"), || file.exists());
+    }
+}
