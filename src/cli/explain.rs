@@ -87,7 +87,7 @@ struct ExplainArgs {
     #[arg(long)]
     no_resolve: bool,
 
-    /// A JSON object a line: destination, action, rule, servers, resolve, trace
+    /// A JSON object a line: destination, action, rule, servers, trace
     #[arg(long)]
     json: bool,
 

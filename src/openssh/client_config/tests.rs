@@ -366,7 +366,7 @@ async fn the_ssh_of_this_machine() {
     let Way::Jump(jump) = &config.reach.way else { panic!("no jump: {:?}", config.reach.way) };
     assert_eq!((jump.last().0.host.as_str(), config.session.compression), ("b", Switch::On));
     assert_eq!(config.algorithms.ciphers, [russh::cipher::AES_256_CTR]);
-    assert_eq!(config.algorithms.macs.len(), 4, "nobody configured any");
+    assert_eq!(config.algorithms.macs.len(), 6, "nobody configured any");
     assert_eq!(
         (config.reach.origin, config.reach.tcp_keep_alive),
         (Origin::Address("::1".into()), Switch::Off)

@@ -1,7 +1,7 @@
 //! From a server's name to a session: reach it, shake hands, log in, all within a deadline.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use russh::client::{self, Handle};
@@ -23,6 +23,7 @@ use super::session::{Barrier, Session};
 use super::trust::auth::{self, AuthError, Authenticated, Credentials};
 use super::trust::host_key::HostKeyPolicy;
 use crate::destination::{Destination, Host};
+use crate::lock::lock;
 use crate::openssh::client_config::{ClientConfig, Jump, Way};
 use crate::openssh::prompt::Prompter;
 use crate::target::Target;
@@ -114,7 +115,7 @@ impl Connector {
         // The state of a login is large and short-lived.
         let connected = Box::pin(self.over(wire, asking, begun)).await;
         if connected.is_ok() {
-            let command = self.local_command.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let command = lock(&self.local_command).take();
             if let Some(command) = command {
                 local_command::run(&command).await;
             }
