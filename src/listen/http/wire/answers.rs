@@ -51,8 +51,7 @@ impl Answers {
             self.output = std::mem::take(&mut self.input).freeze();
         }
         if !self.output.is_empty() {
-            let length = self.output.len().min(most);
-            return Ok(Step::Bytes(self.output.split_to(length)));
+            return Ok(Step::Bytes(head::hand_out(&mut self.output, most)));
         }
         if !self.expecting {
             return Ok(Step::Through);
@@ -77,8 +76,7 @@ impl Answers {
         }
         self.expecting = false;
         self.output = written.into();
-        let length = self.output.len().min(most);
-        Ok(Step::Bytes(self.output.split_to(length)))
+        Ok(Step::Bytes(head::hand_out(&mut self.output, most)))
     }
 }
 

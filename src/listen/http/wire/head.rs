@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
+
 /// A field of a head: its name as it came, its value without the white space around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Field<'a> {
@@ -93,6 +95,11 @@ pub(crate) fn end(bytes: &[u8], searched: &mut usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// Takes up to `most` bytes off the front; the last of them leave no memory behind.
+pub(crate) fn hand_out(output: &mut Bytes, most: usize) -> Bytes {
+    if output.len() <= most { std::mem::take(output) } else { output.split_to(most) }
 }
 
 /// The lines of a head up to its empty line, each without its end: CRLF, or a LF alone.

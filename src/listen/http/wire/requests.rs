@@ -53,10 +53,6 @@ impl Requests {
 
     /// Where a head is read into.
     pub(crate) fn input(&mut self) -> &mut BytesMut {
-        if self.input.is_empty() && self.input.capacity() > KEPT {
-            // What a long head took is not kept for the next one.
-            self.input = BytesMut::new();
-        }
         &mut self.input
     }
 
@@ -77,8 +73,7 @@ impl Requests {
     /// The content is not what the head has promised. Nothing more comes.
     pub(crate) fn step(&mut self, most: usize) -> Result<Step, Malformed> {
         if !self.output.is_empty() {
-            let length = self.output.len().min(most);
-            return Ok(Step::Bytes(self.output.split_to(length)));
+            return Ok(Step::Bytes(head::hand_out(&mut self.output, most)));
         }
         match self.stage {
             Stage::Head => Ok(self.head()),
@@ -153,6 +148,10 @@ impl Requests {
         match Parsed::new(&self.input[..end]) {
             Ok(Parsed { head, framing, written }) => {
                 self.input.advance(end);
+                if self.input.is_empty() {
+                    // What the head took is not kept for the next one.
+                    self.input = BytesMut::new();
+                }
                 self.output = written.into();
                 self.stage = match framing {
                     Framing::Unsaid | Framing::Length(0) => Stage::Head,
@@ -180,5 +179,3 @@ impl Requests {
 
 /// A request that ends its connection.
 const REFUSED: &[u8] = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
-/// The most memory that is kept for the next head.
-const KEPT: usize = 16 * 1024;
