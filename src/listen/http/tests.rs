@@ -9,6 +9,7 @@ use crate::listen::testing::{HANG, House, Outcome, credentials, head, read_to_en
 mod properties;
 mod refused;
 mod table;
+mod turns;
 
 const GET: &str = "GET http://example.com/a HTTP/1.1\r\nHost: example.com\r\n\r\n";
 const GET_AS_SENT: &str = "GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n";
