@@ -43,7 +43,10 @@ curl curl
 nc netcat-openbsd
 proxychains4 proxychains4
 git git
+wget wget
 node nodejs
+npm npm
+/usr/bin/pip3 python3-pip
 unshare util-linux
 mount mount
 cc build-essential

@@ -34,6 +34,24 @@ fn curl_fetches_in_every_protocol() {
     assert_eq!(fetched.body(), Content::of(100_000).bytes(), "CONNECT");
 }
 
+/// `--http2` is an upgrade that the proxy leaves to the web server to decline.
+#[test]
+#[ignore = "needs sshd, curl"]
+fn curl_speaks_every_version_of_http() {
+    let (web, sshd) = (Web::start(), Sshd::start());
+    let proxy = Sockeye::start(&sshd.ssh_config());
+    for version in ["--http1.0", "--http1.1", "--http2"] {
+        for path in
+            ["/bytes/1000", "/chunked/1000", "/closed/1000", "/bytes/1000?q=up{job=\"<a>|\"}"]
+        {
+            let curl = Curl::through(&format!("http://{}", proxy.address()));
+            let fetched = curl.arguments(&[version, "--globoff"]).fetch(&web.named_url(path));
+            let expected = if path.contains('?') { 0 } else { 1000 };
+            assert_eq!(fetched.body(), Content::of(expected).bytes(), "{version} {path}");
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs sshd, curl"]
 fn curl_finds_us_by_its_environment() {

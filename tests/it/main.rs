@@ -20,6 +20,7 @@ mod leaks;
 mod local_forwards;
 mod logins;
 mod pac;
+mod package_managers;
 mod parity;
 mod pings;
 mod plain_http;

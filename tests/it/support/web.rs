@@ -10,7 +10,7 @@
 //! | `/fields` | answers the fields of the request as they arrived |
 //! | `/never` | never answers |
 //! | `/upgrade` | switches protocols, then echoes |
-//! | `/repo/…` | files below the directory given to [`Web::with_files`] |
+//! | `/repo/…` | files below the directory given to [`Web::with_files`]; of a directory, its page |
 
 use std::fs;
 use std::io::{self, BufReader, Read as _, Write as _};
@@ -143,6 +143,7 @@ fn answer(
             return Ok(After::Close);
         }
         "repo" => match file(files, rest) {
+            Some(bytes) if rest.ends_with('/') => page(stream, &bytes)?,
             Some(bytes) => whole(stream, &bytes)?,
             None => write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?,
         },
@@ -153,6 +154,15 @@ fn answer(
 
 fn whole(mut stream: &TcpStream, body: &[u8]) -> io::Result<()> {
     write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
+    stream.write_all(body)
+}
+
+fn page(mut stream: &TcpStream, body: &[u8]) -> io::Result<()> {
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n"
+    )?;
     stream.write_all(body)
 }
 
@@ -184,6 +194,7 @@ fn drip(mut stream: &TcpStream, length: u64) -> io::Result<()> {
 fn file(directory: &Path, name: &str) -> Option<Vec<u8>> {
     let name = name.split('?').next().unwrap_or_default();
     let inside = !name.split('/').any(|part| part == "..");
-    let path: PathBuf = directory.join(name);
+    let index = if name.ends_with('/') { "index.html" } else { "" };
+    let path: PathBuf = directory.join(format!("{name}{index}"));
     if inside { fs::read(path).ok() } else { None }
 }
