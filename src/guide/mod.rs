@@ -47,5 +47,6 @@ pages! {
     speed: "speed.md", "what was measured, how, and where the differences come from";
     limits: "limits.md", "what is promised, and what is not possible";
     desktop: "desktop.md", "browsers, shells and the proxy of the desktop";
+    http: "http.md", "what the HTTP proxy takes, changes and refuses";
     service: "service.md", "start at login or boot: systemd, launchd, sockets by name";
 }
