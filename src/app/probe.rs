@@ -136,13 +136,12 @@ async fn further(config: &ClientConfig, jumps: &JumpHosts, most: usize) -> Sessi
     let mut pools = Vec::new();
     let mut sessions = Sessions::AtLeast(most);
     while pools.len() + 1 < most {
-        match Pool::start(config.clone(), jumps, Some(PoolSize::single())).await {
-            Ok((pool, _)) => pools.push(pool),
-            Err(_) => {
-                sessions = Sessions::Exactly(pools.len() + 1);
-                break;
-            }
-        }
+        let started = Pool::start(config.clone(), jumps, Some(PoolSize::single())).await;
+        let Ok((pool, _)) = started else {
+            sessions = Sessions::Exactly(pools.len() + 1);
+            break;
+        };
+        pools.push(pool);
     }
     for pool in pools {
         pool.shutdown().await;

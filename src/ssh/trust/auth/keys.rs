@@ -221,7 +221,7 @@ impl<H: Handler> Login<'_, H> {
         }
         let shown = printable(&path.to_string_lossy(), 200, Lines::One);
         if self.config.auth.add_keys_to_agent == AddKeysToAgent::Ask {
-            let comment = printable(&key.comment().to_string(), 80, Lines::One);
+            let comment = printable(key.comment().as_ref(), 80, Lines::One);
             let question = format!("Add key {shown} ({comment}) to agent? ");
             let answer = self.prompter.confirm(&question).await;
             if !answer.is_ok_and(|answer| answer.trim().eq_ignore_ascii_case("yes")) {
@@ -276,7 +276,7 @@ impl<H: Handler> Login<'_, H> {
                     return Some(Arc::new(key));
                 }
                 Ok(Err(KeyProblem::Locked)) => {
-                    tracing::info!("that was not the passphrase of {shown}")
+                    tracing::info!("that was not the passphrase of {shown}");
                 }
                 Ok(Err(KeyProblem::Unreadable(why))) => {
                     self.note(what, &printable(&why, 200, Lines::One));

@@ -32,7 +32,7 @@ pub(super) async fn run(
         kind = key.algorithm().to_string();
         fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         let line = key.to_openssh().map_err(|error| said(error.to_string()))?;
-        blob = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        line.split(' ').nth(1).unwrap_or_default().clone_into(&mut blob);
     }
     let expanded = arguments.iter().map(|argument| {
         [("\0H", host), ("\0I", purpose), ("\0t", &kind), ("\0f", &fingerprint), ("\0K", &blob)]

@@ -160,9 +160,8 @@ impl HostKeyPolicy {
     /// The types of keys and certificates to offer, best first: those on record for the server,
     /// then the rest.
     pub(crate) async fn offer(&self) -> Offer {
-        let told = match self.ask_command("ORDER", None).await {
-            Ok(told) => told,
-            Err(_) => return Offer::new(&[], Certificates::Idle),
+        let Ok(told) = self.ask_command("ORDER", None).await else {
+            return Offer::new(&[], Certificates::Idle);
         };
         match self.read(&told).await {
             Ok(known) if self.revoked_files.is_empty() => Offer::new(
