@@ -49,4 +49,5 @@ pages! {
     desktop: "desktop.md", "browsers, shells and the proxy of the desktop";
     http: "http.md", "what the HTTP proxy takes, changes and refuses";
     service: "service.md", "start at login or boot: systemd, launchd, sockets by name";
+    security: "security.md", "who is trusted with what, what is promised, and the test of each promise";
 }

@@ -8,6 +8,7 @@ use crate::dial::DialError;
 use crate::listen::testing::{HANG, House, Outcome, credentials, read_to_end, take};
 
 mod anything;
+mod many;
 
 const SOCKS4: &[u8] = b"\x04\x01\x00\x50\xc0\x00\x02\x07me\0";
 const SOCKS4A: &[u8] = b"\x04\x01\x00\x50\x00\x00\x00\x01me\0example.com\0";

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::local::Local;
 use super::*;
 
@@ -381,5 +383,42 @@ async fn the_ssh_of_this_machine() {
             assert!(!said.contains('\r') && !said.contains("\\r"), "{said}");
         }
         other => panic!("{other:?}"),
+    }
+}
+
+/// A line as `ssh -G` may print it, or nearly: a keyword that is known here with a value that may not
+/// be, or anything.
+fn nearly_a_line() -> impl Strategy<Value = String> {
+    let known = |text: &'static str| -> Vec<String> {
+        text.lines().filter_map(|line| line.split_once(' ')).map(|(word, _)| word.into()).collect()
+    };
+    let keywords: Vec<_> = [known(PLAIN), known(RICH)].concat();
+    let values: Vec<String> = [PLAIN, RICH]
+        .iter()
+        .flat_map(|text| text.lines().filter_map(|line| line.split_once(' ')))
+        .map(|(_, value)| value.to_owned())
+        .collect();
+    let value = prop_oneof![
+        3 => prop::sample::select(values),
+        2 => "[a-z0-9@:,/%.+*^~ \\[\\]-]{0,30}",
+        1 => "\\PC{0,40}",
+    ];
+    prop_oneof![
+        9 => (prop::sample::select(keywords), value).prop_map(|(word, value)| format!("{word} {value}")),
+        1 => "\\PC{0,60}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_lines_are_a_configuration_or_are_refused_by_their_keyword(
+        lines in prop::collection::vec(nearly_a_line(), 0..6),
+    ) {
+        // What comes first counts.
+        let output = format!("{}\n{PLAIN}", lines.join("\n"));
+        if let Err(error) = parse(&output) {
+            let told = error.to_string();
+            prop_assert!(!told.is_empty() && !told.contains('\r'), "{:?}", told);
+        }
     }
 }

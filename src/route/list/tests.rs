@@ -1,5 +1,7 @@
 use std::io::Write;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::destination::InvalidDestination;
 
@@ -220,5 +222,35 @@ fn an_entry_takes_less_than_forty_bytes() {
         let bytes = list.heap_bytes().div_ceil(list.len());
         println!("{kind}: {}, {bytes} bytes each", list.len());
         assert!(bytes < 40, "{kind}: {bytes} bytes an entry");
+    }
+}
+
+/// A line that is nearly an entry, in one of the notations.
+fn nearly_an_entry() -> impl Strategy<Value = Vec<u8>> {
+    let forms = prop_oneof![
+        "(\\*\\.|\\.|\\|\\|)?[a-zA-Z0-9_.-]{0,30}\\^?( *[#;!].{0,9})?",
+        "[0-9a-f:.]{0,40}(/[0-9]{0,4})?",
+        "[0-9.]{1,15}[ \t][a-z. \t-]{0,40}",
+        "\\PC{0,60}",
+    ];
+    prop_oneof![
+        9 => forms.prop_map(String::into_bytes),
+        1 => prop::collection::vec(any::<u8>(), 0..80),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_list_is_read_and_what_is_no_entry_has_its_place(
+        lines in prop::collection::vec(nearly_an_entry(), 0..8),
+    ) {
+        let text = lines.join(&b'\n');
+        let count = text.split(|byte| *byte == b'\n').count() as u64;
+        let (_, mistakes) = List::read(&*text, "test.txt", &mut ()).expect("it can be read");
+        prop_assert!(mistakes.count <= count);
+        for mistake in &mistakes.first {
+            prop_assert!((1..=count).contains(&mistake.line), "{}", mistake);
+            prop_assert!(!mistake.to_string().contains(char::is_control), "{}", mistake);
+        }
     }
 }

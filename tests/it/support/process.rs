@@ -52,6 +52,11 @@ pub(crate) fn sockets(pid: u32) -> usize {
     })
 }
 
+/// The number of threads of a process.
+pub(crate) fn threads(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
 /// The memory of a process that is in use (`VmRSS`), in KiB.
 pub(crate) fn rss_kib(pid: u32) -> u64 {
     memory_kib(pid, "VmRSS:")

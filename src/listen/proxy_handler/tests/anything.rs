@@ -9,7 +9,7 @@ use crate::destination::Destination;
 
 /// Requests that are valid but for a few bytes that are changed, cut out or put in; now and then
 /// anything at all.
-fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
     let requests = [
         SOCKS4,
         SOCKS4A,
