@@ -177,6 +177,30 @@ fn the_text_of_a_failure_in_another_encoding() {
     }
 }
 
+/// What is known to end a session has one for itself: those who are connected stay so.
+#[test]
+#[ignore = "needs sshd"]
+fn a_target_whose_failure_ended_a_session_is_asked_for_alone() {
+    let echo = Target::echo();
+    let sshd = Sshd::with_word_for_errors("connexion refus\\351e");
+    let proxy = Sockeye::start(&sshd.ssh_config());
+    let (address, closed) = (proxy.address(), free_port());
+    let refused = || {
+        let answer = Protocol::Socks5.refusal(address, "127.0.0.1", closed);
+        assert_eq!(answer[1], 1, "{answer:?}");
+    };
+    refused();
+    let open = || Protocol::Socks5.open(address, "127.0.0.1", echo.port());
+    let mut others: Vec<TcpStream> = (0..5).map(|_| open()).collect();
+    for _ in 0..3 {
+        refused();
+        for other in &mut others {
+            other.write_all(b"x").expect("it is connected");
+            other.read_exact(&mut [0]).expect("it is connected");
+        }
+    }
+}
+
 fn logins(sshd: &Sshd) -> usize {
     sshd.log().matches("Accepted publickey for ").count()
 }

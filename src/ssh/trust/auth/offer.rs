@@ -131,7 +131,9 @@ impl Offer {
             RsaSignatures::Sha1Only => return Err(SHA_1_ONLY.to_owned()),
         };
         let of_name = |name: &String| taken.iter().find(|hash| *name == self.name(**hash));
-        accepted.iter().find_map(of_name).copied().ok_or_else(|| NO_RSA.to_owned())
+        let found = accepted.iter().find_map(of_name).copied();
+        // A list with nothing but SHA-1 is meant so; the server may take that, too.
+        found.or(ours(&None).then_some(None)).ok_or_else(|| NO_RSA.to_owned())
     }
 
     /// The algorithm's name on the wire, as `PubkeyAcceptedAlgorithms` has it.

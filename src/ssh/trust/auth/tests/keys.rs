@@ -108,4 +108,8 @@ async fn rsa_keys_sign_with_what_the_server_takes_and_with_sha_1_for_those_who_a
     place.config.auth.pubkey_accepted_algorithms.push("ssh-rsa".to_owned());
     place.login(&script, &credentials, &nobody).await.expect("asked for by name");
     assert_eq!(script.log().last().map(String::as_str), Some("publickey ssh-rsa"));
+    place.config.auth.pubkey_accepted_algorithms = vec!["ssh-rsa".to_owned()];
+    script.take_rsa_signatures_with(Some(HashAlg::Sha512));
+    place.login(&script, &credentials, &nobody).await.expect("nothing else is asked for");
+    assert_eq!(script.log().last().map(String::as_str), Some("publickey ssh-rsa"));
 }
