@@ -89,6 +89,9 @@ impl HandlerError {
             // Written for the user, in lines; what is not ours in it is escaped and bounded.
             Self::HostKey(error) => error.to_string(),
             text if text.is_unreadable() => NOT_UTF8.to_owned(),
+            Self::Library(russh::Error::PacketSize(_) | russh::Error::PacketAuth) => {
+                DAMAGED.to_owned()
+            }
             other => one_line(&other.to_string()),
         }
     }
@@ -324,6 +327,9 @@ const CLOSED: &str = "the server closed the connection";
 /// The library ends a session on such a text, whatever the text is for.
 const NOT_UTF8: &str = "the server sent a text that is not UTF-8, which ends the session (its Banner, or \
                         its words for an error, in another encoding)";
+/// A length that cannot be, or a check that fails.
+const DAMAGED: &str = "what came from the server is damaged: something on the way changes bytes, or the \
+                       server is at fault";
 /// More lines of banners than this are not shown, in a whole session.
 const MAX_BANNER_LINES: usize = 100;
 /// More of a text than this is not shown, in characters.
@@ -343,6 +349,9 @@ mod tests {
         }
         let other = russh::Error::IO(io::Error::other("one\ntwo"));
         assert_eq!(HandlerError::from(other).in_words(), "one\\ntwo");
+        for damaged in [russh::Error::PacketSize(1 << 31), russh::Error::PacketAuth] {
+            assert_eq!(HandlerError::from(damaged).in_words(), DAMAGED);
+        }
         let latin = ssh_encoding::Error::CharacterEncoding;
         assert_eq!(HandlerError::from(russh::Error::from(latin)).in_words(), NOT_UTF8);
     }
