@@ -116,6 +116,7 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
                 Command::Explain(command) => Ok(done(explain::run(&command).await?)),
                 Command::Pac(command) => Ok(done(pac::run(&command).await?)),
                 Command::Errand(errand) => Ok(done(errand.run()?)),
+                Command::Operate(command) => Ok(command.run().await),
                 Command::Demo(command) => {
                     Ok(done(demo_of(command, &readiness, drain.clone()).await?))
                 }
@@ -144,7 +145,8 @@ async fn proxy_to(
 ) -> anyhow::Result<ExitCode> {
     let idle = command.idle.clone();
     let log = command.log;
-    let Assembled { options, verbosity, ground } = assemble::assemble(command).await?;
+    let Assembled { options, verbosity, ground } =
+        assemble::assemble(command, logs.volume()).await?;
     if let Some(verbosity) = verbosity {
         logs.set(verbosity);
     }
@@ -195,7 +197,7 @@ async fn proxy_by_file(
     drain: CancellationToken,
 ) -> anyhow::Result<()> {
     let stderr = stderr_behind(command.log);
-    let (options, mut following) = Following::start(command, asked).await?;
+    let (options, mut following) = Following::start(command, asked, logs.volume()).await?;
     let up = Up { half, stderr, logs, readiness, drain };
     serve(options, async |last| following.next(last).await, up).await
 }

@@ -1,5 +1,6 @@
 //! Why it did not run, or not to the end.
 
+use crate::control::ControlError;
 use crate::dial::DialFailure;
 use crate::listen::CredentialsError;
 use crate::openssh::ConfigError;
@@ -26,6 +27,9 @@ pub enum Error {
          nothing else is asked for (-o ClearAllForwardings=no keeps them)"
     )]
     AllCleared,
+    /// The control socket cannot be had where the user wants it.
+    #[error("no control socket")]
+    Control(#[from] ControlError),
     /// `ssh -G` does not take the host or the options.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -70,6 +74,7 @@ impl Error {
         match self {
             Self::Credentials(_) | Self::Config(_) | Self::AllCleared => true,
             Self::Listen { .. }
+            | Self::Control(_)
             | Self::Connect { .. }
             | Self::ConnectToAny(_)
             | Self::RemoteListen { .. }

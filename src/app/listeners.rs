@@ -8,10 +8,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{Error, ListenerOptions, OnForwardFailure, Service};
+use crate::control::ForwardRefusal;
 use crate::dial::{Kind, Routing};
-use crate::forward::SocketFiles;
+use crate::forward::{ListenAddress, SocketFiles};
 use crate::listen::connect::Outbound;
-use crate::listen::{Accepted, ForwardHandler, GreetingLimits, Handler, Listener, ProxyHandler};
+use crate::listen::{
+    Accepted, ForwardHandler, GreetingLimits, Handler, Listener, ProxyCredentials, ProxyHandler,
+};
 use crate::registry::{Place, PlaceState, Places, Registered};
 use crate::route::Action;
 
@@ -34,7 +37,7 @@ pub(super) struct ListenerSet {
 struct Running {
     options: ListenerOptions,
     entrance: Arc<Entrance>,
-    _place: Registered,
+    place: Registered,
     stop: CancellationToken,
 }
 
@@ -104,6 +107,59 @@ impl ListenerSet {
         Self { connect, running, failed, places, accepting, connections, stop }
     }
 
+    /// Another one, while the others run. A port that the system chose is its port from now on.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had.
+    pub(super) fn add(
+        &mut self,
+        mut options: ListenerOptions,
+    ) -> Result<Arc<Place>, ForwardRefusal> {
+        let address = options.address.to_string();
+        let is_chosen = matches!(options.address, ListenAddress::Tcp { port: 0, .. });
+        if !is_chosen && self.running.iter().any(|other| other.options.address == options.address) {
+            return Err(ForwardRefusal::Taken(address));
+        }
+        let sockets =
+            Listener::bind(&options.address, SocketFiles::default()).map_err(|error| {
+                ForwardRefusal::Address { address: address.clone(), reason: error.to_string() }
+            })?;
+        let chosen = sockets.first().and_then(Listener::local_address);
+        if let (ListenAddress::Tcp { port, .. }, Some(chosen)) = (&mut options.address, chosen) {
+            *port = chosen.port();
+        }
+        self.open(vec![Bound { options, sockets: Ok(sockets) }]);
+        let opened = self.running.last().map(|running| Arc::clone(running.place.place()));
+        opened.ok_or(ForwardRefusal::Ending)
+    }
+
+    /// The one whose place has this number.
+    pub(super) fn find(&self, place: u64) -> Option<&ListenerOptions> {
+        let found = self.running.iter().find(|running| running.place.id() == place);
+        found.map(|running| &running.options)
+    }
+
+    /// Lets nobody in there any more. What came in goes on.
+    pub(super) fn remove(&mut self, place: u64) {
+        self.running.retain(|running| {
+            let is_it = running.place.id() == place;
+            if is_it {
+                info!("no longer listening on {}", running.options.address);
+                running.stop.cancel();
+            }
+            !is_it
+        });
+    }
+
+    /// What the proxies ask their clients for, where they do.
+    pub(super) fn credentials(&self) -> Option<Arc<ProxyCredentials>> {
+        self.running.iter().find_map(|running| match &running.options.service {
+            Service::Proxy { credentials } => credentials.clone(),
+            Service::Forward { .. } => None,
+        })
+    }
+
     /// Lets clients in.
     pub(super) fn open(&mut self, bound: Vec<Bound>) {
         for Bound { options, sockets } in bound {
@@ -136,7 +192,7 @@ impl ListenerSet {
                     accepting.await;
                 });
             }
-            self.running.push(Running { options, entrance, _place: place, stop });
+            self.running.push(Running { options, entrance, place, stop });
         }
     }
 

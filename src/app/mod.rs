@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use crate::control::{Order, StopKind};
 use crate::openssh::Prompter;
 
 mod error;
+mod forwards;
 mod last;
 mod listeners;
 mod options;
@@ -22,7 +25,8 @@ mod stdio;
 pub use error::Error;
 pub use last::Last;
 pub use options::{
-    ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions, Service,
+    ControlOptions, ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions,
+    Service,
 };
 pub use probe::{Findings, Forwarding, Names, Sessions, probe};
 pub use running::Running;
@@ -45,12 +49,17 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     tokio::pin!(shutdown);
-    let mut running = Running::bind(&options, prompter)?;
+    let (mut running, mut orders) = Running::bind(&options, prompter)?;
     let stdio = options.stdio.clone();
+    let mut early = Vec::new();
     let started = tokio::select! {
         // The state of a login is large and short-lived.
         started = Box::pin(running.start(options)) => started,
         () = &mut shutdown => {
+            running.abandon().await;
+            return Ok(());
+        }
+        () = until_stop(&mut orders, &mut early) => {
             running.abandon().await;
             return Ok(());
         }
@@ -60,20 +69,60 @@ pub async fn run(
         return Err(error);
     }
     ready();
+    for order in early {
+        let _ = running.obey(order).await;
+    }
 
     let piped = stdio::connect(stdio, running.connect());
     tokio::pin!(piped);
     let mut last = Last::InForce;
-    let ended = loop {
-        tokio::select! {
-            biased;
-            () = &mut shutdown => break Ok(()),
-            ended = &mut piped => break ended,
-            options = next(std::mem::take(&mut last)) => last = running.reload(options).await.into(),
+    let (kind, ended) = 'runs: loop {
+        let next = next(std::mem::take(&mut last));
+        tokio::pin!(next);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break 'runs (StopKind::Drain, Ok(())),
+                ended = &mut piped => break 'runs (StopKind::Drain, ended),
+                Some(order) = orders.recv() => if let Some(kind) = running.obey(order).await {
+                    break 'runs (kind, Ok(()));
+                },
+                // A reload that has begun goes on whatever is ordered meanwhile.
+                options = &mut next => {
+                    last = running.reload(options).await.into();
+                    break;
+                }
+            }
         }
     };
-    running.stop().await;
+    let now = async {
+        if kind == StopKind::Drain {
+            until_told(&mut orders).await;
+        }
+    };
+    running.stop(now).await;
     ended
+}
+
+/// Completes when somebody orders a stop. What else is ordered meanwhile is kept.
+async fn until_stop(orders: &mut mpsc::Receiver<Order>, early: &mut Vec<Order>) {
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Stop(_) => return,
+            order => early.push(order),
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Completes when somebody orders what still runs to be cut. Nothing else is done any more.
+async fn until_told(orders: &mut mpsc::Receiver<Order>) {
+    while let Some(order) = orders.recv().await {
+        if let Order::Stop(StopKind::Now) = order {
+            return;
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Waits for the connections that run. What is left after the grace period ends with the runtime.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::Error;
+use crate::control::Facts;
+use crate::control::location::Location;
 use crate::forward::ListenAddress;
 use crate::forward::{PermitOpen, RemoteForward, SocketFiles};
 use crate::listen::ProxyCredentials;
@@ -34,6 +36,17 @@ pub struct Options {
     pub sockets: SocketFiles,
     /// What becomes of a forward that cannot be had at start.
     pub on_forward_failure: OnForwardFailure,
+    /// How it is looked at and steered. A reload does not change it.
+    pub control: ControlOptions,
+}
+
+/// How a program is looked at and steered.
+#[derive(Clone, Debug, Default)]
+pub struct ControlOptions {
+    /// Where its control socket is to be; by default nowhere.
+    pub location: Location,
+    /// What does not change while it runs.
+    pub facts: Facts,
 }
 
 /// An SSH server and how to reach it.

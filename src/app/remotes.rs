@@ -1,13 +1,16 @@
 //! The remote forwards that run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::remote::{Remote, Service};
 use super::{Error, OnForwardFailure, RemoteOptions};
+use crate::control::ForwardRefusal;
 use crate::dial::{Routing, Servers};
 use crate::forward::{PermitOpen, RemoteTo};
 use crate::listen::connect::Outbound;
@@ -33,6 +36,7 @@ struct Running {
     options: RemoteOptions,
     /// Of the server that listens.
     pool: Pool,
+    place: Arc<Place>,
     stop: CancellationToken,
     /// Cancelled when the server was asked to listen no more.
     over: CancellationToken,
@@ -76,15 +80,55 @@ impl RemoteSet {
                 Availability::Pending | Availability::Down => Remote::later(pool, forward, place),
             };
             let (stop, over) = (self.stop.child_token(), CancellationToken::new());
-            let service = self.service(&options, noted, stop.clone());
+            let service = self.service(&options, Arc::clone(&noted), stop.clone());
             let ends = over.clone().drop_guard();
             self.serving.spawn(async move {
                 remote.run(service).await;
                 drop(ends);
             });
-            self.running.push(Running { options, pool: pool.clone(), stop, over });
+            self.running.push(Running { options, pool: pool.clone(), place: noted, stop, over });
         }
         Ok(())
+    }
+
+    /// Another one, while the others run. Where the server has a session it is asked at once.
+    ///
+    /// # Errors
+    ///
+    /// It refuses, or does not answer.
+    pub(super) async fn add(
+        &mut self,
+        options: RemoteOptions,
+        servers: &Servers,
+    ) -> Result<Arc<Place>, ForwardRefusal> {
+        let asked = self.start(vec![options], servers, OnForwardFailure::Exit);
+        match timeout(PATIENCE, asked).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error = anyhow::Error::new(error);
+                return Err(ForwardRefusal::Server(format!("{error:#}")));
+            }
+            Err(_) => return Err(ForwardRefusal::Server("the server does not answer".into())),
+        }
+        let added = self.running.last().map(|running| Arc::clone(&running.place));
+        added.ok_or(ForwardRefusal::Ending)
+    }
+
+    /// The one whose place has this number.
+    pub(super) fn find(&self, place: u64) -> Option<&RemoteOptions> {
+        let found = self.running.iter().find(|running| running.place.id() == place);
+        found.map(|running| &running.options)
+    }
+
+    /// Has the server listen there no more. What came in goes on.
+    pub(super) async fn remove(&mut self, place: u64) {
+        let Some(at) = self.running.iter().position(|running| running.place.id() == place) else {
+            return;
+        };
+        let running = self.running.remove(at);
+        running.stop.cancel();
+        // A server that does not answer lets go of the port when its session ends.
+        let _ = timeout(PATIENCE, running.over.cancelled()).await;
     }
 
     /// Changes over to these forwards. Those that are the same, on a server that is the same, stay.
@@ -142,3 +186,6 @@ impl RemoteSet {
         }
     }
 }
+
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,20 +1,27 @@
 //! The program while it runs, and how it changes over to other options.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{debug, info};
 
+use super::forwards::{self, Judged, RunTimeChanges};
 use super::listeners::{self, Bound, ListenerSet};
 use super::options::{OnForwardFailure, Options};
 use super::remotes::RemoteSet;
 use super::servers::{ServerSet, Telling};
 use super::{Error, drain};
+use crate::control::location::Location;
+use crate::control::{ControlServer, ForwardRefusal, ForwardWish, Order, Phase, Program, StopKind};
 use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
 use crate::listen::connect::Outbound;
 use crate::openssh::Prompter;
-use crate::registry::Registry;
+use crate::registry::{Place, Registry};
 use crate::relay::Relayer;
 
 /// The program while it runs.
@@ -28,16 +35,25 @@ pub struct Running {
     /// Bound before a password is asked for, and opened when the servers are there.
     bound: Vec<Bound>,
     connections: TaskTracker,
+    registry: Registry,
+    program: Program,
+    /// What was added while it runs, and what was taken back of the command line.
+    changes: RunTimeChanges,
+    /// Ends with the program: the control socket, and the beat of the figures.
+    looked_at: JoinSet<()>,
     stop: CancellationToken,
 }
 
 impl Running {
-    /// Binds the listeners. Nobody is let in yet.
+    /// Binds the listeners, and lets the user look on and give orders. Nobody else is let in yet.
     ///
     /// # Errors
     ///
     /// An address cannot be had.
-    pub(super) fn bind(options: &Options, prompter: Prompter) -> Result<Self, Error> {
+    pub(super) fn bind(
+        options: &Options,
+        prompter: Prompter,
+    ) -> Result<(Self, mpsc::Receiver<Order>), Error> {
         let bound = {
             let Options { listeners, on_forward_failure, sockets, .. } = options;
             listeners::bind(listeners.clone(), *on_forward_failure, *sockets)?
@@ -55,7 +71,27 @@ impl Running {
             relayer,
             connections: registry.connections.clone(),
         };
-        Ok(Self {
+        let control = ControlServer::bind(&options.control.location, connect.dialer.own());
+        let control = match (control, &options.control.location) {
+            (Ok(control), _) => control,
+            (Err(error), Location::At(_)) => return Err(error.into()),
+            // Nobody has asked for it.
+            (Err(error), Location::Named(_) | Location::None) => {
+                info!("no control socket: {error}");
+                None
+            }
+        };
+        let (give, orders) = mpsc::channel(ORDERS);
+        let facts = options.control.facts.clone();
+        let program = Program::new(facts, registry.clone(), routes.clone(), connect.clone(), give);
+        let mut looked_at = JoinSet::new();
+        if let Some(control) = control {
+            debug!("control socket {}", control.path().display());
+            looked_at.spawn(control.run(program.clone()));
+            let beating = program.clone();
+            looked_at.spawn(async move { beating.beat().await });
+        }
+        let running = Self {
             routes,
             servers,
             listeners: ListenerSet::new(
@@ -73,8 +109,13 @@ impl Running {
             connect,
             bound,
             connections,
+            registry,
+            program,
+            changes: RunTimeChanges::default(),
+            looked_at,
             stop,
-        })
+        };
+        Ok((running, orders))
     }
 
     /// Connects to the servers, and lets clients in.
@@ -88,7 +129,10 @@ impl Running {
         let servers = self.servers.pools();
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });
         self.listeners.open(std::mem::take(&mut self.bound));
-        self.remotes.start(options.remote_forwards, &servers, options.on_forward_failure).await
+        let forwards = options.remote_forwards;
+        self.remotes.start(forwards, &servers, options.on_forward_failure).await?;
+        self.program.set_phase(Phase::Running);
+        Ok(())
     }
 
     /// The way that the rules say.
@@ -97,12 +141,14 @@ impl Running {
     }
 
     /// Changes over to other options. What is the same in both stays as it is: listeners, sessions,
-    /// connections. What is there no more takes nothing new, and ends with what it carries.
+    /// connections. What is there no more takes nothing new, and ends with what it carries. What was
+    /// added while it runs stays.
     ///
     /// # Errors
     ///
     /// A new listener cannot be had. Nothing has changed then.
-    pub async fn reload(&mut self, options: Options) -> Result<(), Error> {
+    pub async fn reload(&mut self, mut options: Options) -> Result<(), Error> {
+        self.changes.apply(&mut options);
         let missing = self.listeners.missing(&options.listeners);
         let bound = listeners::bind(missing, OnForwardFailure::Exit, options.sockets)?;
         self.servers.reload(options.servers);
@@ -110,26 +156,81 @@ impl Running {
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });
         self.listeners.reload(&options.listeners, bound);
         self.remotes.reload(options.remote_forwards, &servers).await;
+        let routes = self.routes.load();
+        let is_rule = |name: &str| routes.router.rules().iter().any(|rule| *rule.name == *name);
+        self.registry.tallies.keep(|name| servers.pool(name).is_some(), is_rule);
+        Ok(())
+    }
+
+    /// Does what changes forwards; a stop is for whoever runs this.
+    pub(super) async fn obey(&mut self, order: Order) -> Option<StopKind> {
+        // Whoever asked may have left.
+        match order {
+            Order::Stop(kind) => return Some(kind),
+            Order::AddForward(wish, done) => drop(done.send(self.add_forward(wish).await)),
+            Order::RemoveForward(id, done) => drop(done.send(self.remove_forward(id).await)),
+        }
+        None
+    }
+
+    async fn add_forward(&mut self, wish: ForwardWish) -> Result<Arc<Place>, ForwardRefusal> {
+        let servers = self.servers.pools();
+        let credentials = self.listeners.credentials();
+        match forwards::judge(wish, &servers, credentials)? {
+            Judged::Here(options) => {
+                let place = self.listeners.add(options)?;
+                self.changes.listeners.extend(self.listeners.find(place.id()).cloned());
+                Ok(place)
+            }
+            Judged::There(options) => {
+                let place = self.remotes.add(options, &servers).await?;
+                self.changes.remotes.extend(self.remotes.find(place.id()).cloned());
+                Ok(place)
+            }
+        }
+    }
+
+    async fn remove_forward(&mut self, id: u64) -> Result<(), ForwardRefusal> {
+        if let Some(options) = self.listeners.find(id) {
+            self.changes.take_back_listener(options)?;
+            self.listeners.remove(id);
+        } else if let Some(options) = self.remotes.find(id) {
+            self.changes.take_back_remote(options)?;
+            self.remotes.remove(id).await;
+        } else {
+            return Err(ForwardRefusal::Unknown(id));
+        }
         Ok(())
     }
 
     /// Stops before it has been ready.
-    pub(super) async fn abandon(self) {
+    pub(super) async fn abandon(mut self) {
         self.stop.cancel();
         self.servers.shutdown().await;
+        self.looked_at.shutdown().await;
     }
 
-    /// Lets nobody in any more, waits for what runs, and ends the sessions.
-    pub(super) async fn stop(self) {
+    /// Lets nobody in any more, waits for what runs until `now`, and ends the sessions.
+    pub(super) async fn stop(mut self, now: impl Future<Output = ()>) {
+        self.program.set_phase(Phase::Draining);
         self.stop.cancel();
-        self.listeners.closed().await;
-        self.remotes.closed().await;
-        drain(&self.connections).await;
+        let gently = async {
+            self.listeners.closed().await;
+            self.remotes.closed().await;
+            drain(&self.connections).await;
+        };
+        tokio::select! {
+            () = gently => {}
+            () = now => {}
+        }
         self.servers.shutdown().await;
         // What was cut now tells its client so.
         let _ = timeout(LAST_WORDS, self.connections.wait()).await;
+        self.looked_at.shutdown().await;
     }
 }
 
 /// How long connections may take to end once their sessions have.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How many orders wait to be done.
+const ORDERS: usize = 16;

@@ -66,6 +66,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "1,ALL,FILES", help_heading = PROXY)]
     pub(super) backlog: Option<String>,
 
+    /// Control socket at PATH, or none [default: named after the server or file]
+    #[arg(long, short = 'S', value_name = "PATH|none", help_heading = PROXY)]
+    pub(super) control: Option<PathBuf>,
+
+    /// Tell a running one: check, forward, cancel, exit or stop
+    #[arg(short = 'O', value_name = "command", help_heading = OTHER)]
+    pub(super) control_command: Option<String>,
+
     /// Port of the SSH server
     #[arg(short, value_name = "port", help_heading = SSH)]
     pub(super) port: Vec<String>,
@@ -371,9 +379,9 @@ mod tests {
     #[test]
     fn flags_of_ssh_are_seen_in_a_cluster_and_with_values() {
         let of = |line| read(line).1;
-        let foreign = of("-fMX -tt -Q a -Oexit -S none host -I lib -e -");
-        assert_eq!(foreign.refused, ['I', 'M', 'O', 'Q', 't', 'X']);
-        assert_eq!(foreign.idle, ['e', 'S']);
+        let foreign = of("-fMX -tt -Q a host -I lib -e -");
+        assert_eq!(foreign.refused, ['I', 'M', 'Q', 't', 'X']);
+        assert_eq!(foreign.idle, ['e']);
         // As people have them in aliases: without a session they change nothing in ssh either.
         let foreign = of("-C2qTnN -AXYtkKax -D 1080 host");
         assert_eq!(foreign.refused, Vec::<char>::new());
@@ -412,7 +420,7 @@ mod tests {
     #[test]
     fn the_help_is_one_screen_and_grouped() {
         let help = Args::read(&words("-h")).expect_err("help").to_string();
-        assert!(help.lines().count() <= 49, "{help}");
+        assert!(help.lines().count() <= 52, "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         for heading in
             ["Usage: sockeye [options]", "COMMAND", "check, explain", PROXY, FORWARDS, SSH, OTHER]

@@ -8,14 +8,16 @@ use tracing::warn;
 
 use super::command::{GatewayPorts, Ground, ProxyCommand, default_listener};
 use crate::app::{
-    Error, ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions, Service,
+    ControlOptions, Error, ListenerOptions, OnForwardFailure, Options, RemoteOptions,
+    ServerOptions, Service,
 };
+use crate::control::Facts;
 use crate::forward::ListenAddress;
 use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::listen::ProxyCredentials;
-use crate::observe::logs::Verbosity;
+use crate::observe::logs::{Verbosity, Volume};
 use crate::openssh::{ConfiguredForwards, LogLevel, Switch};
 use crate::registry::Origin;
 use crate::route::Router;
@@ -31,13 +33,13 @@ pub struct Assembled {
     pub ground: Ground,
 }
 
-/// Puts together what a proxy in front of one server runs.
+/// Puts together what a proxy in front of one server runs; `volume` changes how much it logs.
 ///
 /// # Errors
 ///
 /// `ssh` does not take the host or the options, the file of `--proxy-auth` cannot be used, or nothing
 /// is left to be done.
-pub async fn assemble(mut command: ProxyCommand) -> Result<Assembled, Error> {
+pub async fn assemble(mut command: ProxyCommand, volume: Volume) -> Result<Assembled, Error> {
     let credentials = read_credentials(command.proxy_auth.clone()).await?;
     let name: Arc<str> = command.server.to_string().into();
     let query = ServerOptions::query(name.clone(), &command.server, &command.ssh, command.sessions);
@@ -56,6 +58,7 @@ pub async fn assemble(mut command: ProxyCommand) -> Result<Assembled, Error> {
     let (permit, sockets) = (configured.permit_remote_open.clone(), configured.sockets);
     let stdio = command.stdio_forward.clone();
     let backlog = command.backlog;
+    let control = command.control.clone();
     let (listeners, remote) = forwards(command, configured, credentials.as_ref());
     let remote_forwards = remote.into_iter().map(|forward| RemoteOptions {
         origin: Origin::CommandLine,
@@ -75,6 +78,10 @@ pub async fn assemble(mut command: ProxyCommand) -> Result<Assembled, Error> {
             on_forward_failure,
             router: Router::via_one(Arc::clone(&name)),
             servers: vec![server],
+            control: ControlOptions {
+                location: control,
+                facts: Facts { reloads: None, volume: Some(volume) },
+            },
         },
         verbosity: verbosity.or(process.log_level.map(Verbosity::from)),
         ground: if process.fork_after_authentication.is_on() { Ground::Back } else { ground },

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::control::location::{Location, name_of};
 use crate::forward::ListenAddress;
 use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
@@ -21,6 +22,7 @@ use super::exit::Exit;
 use super::explain::ExplainCommand;
 use super::flags::Flag;
 use super::from_file::FileCommand;
+use super::operate::{MuxCommand, OperateCommand};
 use super::pac::PacCommand;
 use super::problem::Problem;
 use super::subcommand;
@@ -42,6 +44,8 @@ pub enum Command {
     Demo(DemoCommand),
     /// A command that answers and ends.
     Errand(Errand),
+    /// `sockeye status` and its like: to a program that runs.
+    Operate(OperateCommand),
 }
 
 /// The proxy in front of one server.
@@ -70,6 +74,8 @@ pub struct ProxyCommand {
     pub sessions: Option<PoolSize>,
     /// Bounds on what waits for slow clients (`--backlog`).
     pub backlog: BacklogLimits,
+    /// Where its control socket is to be (`--control`).
+    pub control: Location,
     /// How much to log, and in which form.
     pub log: LogOptions,
     /// Where the log goes instead of standard error (`-E`).
@@ -139,11 +145,14 @@ impl Command {
 
     /// Reads a command line without subcommands.
     pub(super) fn read_proxy(words: &[OsString]) -> Result<Self, Exit> {
-        let (args, foreign) = Args::read(words)?;
+        let (mut args, foreign) = Args::read(words)?;
         let mut problems: Vec<_> =
             foreign.refused.iter().map(|flag| Problem::Refused(*flag)).collect();
         if !args.command.is_empty() {
             problems.push(Problem::RemoteCommand(args.command.join(" ")));
+        }
+        if let Some(word) = args.control_command.take() {
+            return mux(&word, args, problems).map(Self::Operate).map_err(Exit::from);
         }
         match args.server.clone() {
             Some(server) => {
@@ -159,9 +168,12 @@ impl Command {
         match self {
             Self::Proxy(proxy) => proxy.log_file.as_deref(),
             Self::File(command) => command.log_file.as_deref(),
-            Self::Check(_) | Self::Explain(_) | Self::Pac(_) | Self::Errand(_) | Self::Demo(_) => {
-                None
-            }
+            Self::Check(_)
+            | Self::Explain(_)
+            | Self::Pac(_)
+            | Self::Errand(_)
+            | Self::Demo(_)
+            | Self::Operate(_) => None,
         }
     }
 
@@ -172,9 +184,11 @@ impl Command {
             Self::File(command) => command.log,
             Self::Demo(demo) => demo.log,
             // They answer on standard output.
-            Self::Check(_) | Self::Explain(_) | Self::Pac(_) | Self::Errand(_) => {
-                LogOptions::default()
-            }
+            Self::Check(_)
+            | Self::Explain(_)
+            | Self::Pac(_)
+            | Self::Errand(_)
+            | Self::Operate(_) => LogOptions::default(),
         }
     }
 }
@@ -189,6 +203,7 @@ impl ProxyCommand {
         if args.config.is_some() {
             problems.push(Problem::HostAndFile);
         }
+        let named = server.to_owned();
         let server = server
             .parse::<ServerName>()
             .map_err(|why| problems.push(Problem::server(server, &why)));
@@ -212,6 +227,9 @@ impl ProxyCommand {
         let ssh = SshOptions { stdio, ..read_ssh_options(&mut args, &mut problems) };
         let backlog = read(args.backlog.as_deref(), Problem::backlog, &mut problems);
         let sessions = read(args.sessions.as_deref(), Problem::sessions, &mut problems);
+        // What serves one other program is many, and not for long.
+        let named = args.stdio_forward.is_empty().then(|| name_of(&named));
+        let control = location(args.control.as_deref(), named);
         match server {
             Ok(server) if problems.is_empty() => Ok(Self {
                 server,
@@ -225,6 +243,7 @@ impl ProxyCommand {
                 guard,
                 sessions,
                 backlog: backlog.unwrap_or_default(),
+                control,
                 log: args.log.judge(),
                 log_file: args.log_file,
                 ground: if args.background { Ground::Back } else { Ground::Fore },
@@ -367,6 +386,29 @@ fn open_remote_forwards(forwards: &[RemoteForward], guard: Guard) -> impl Iterat
 /// What is said of a flag of ssh that changes nothing here.
 pub fn idle_flag(letter: char) -> Option<String> {
     Flag::find(letter)?.idle()
+}
+
+/// Reads `-O`.
+fn mux(word: &str, args: Args, mut problems: Vec<Problem>) -> Result<OperateCommand, Vec<Problem>> {
+    let specs = [args.local_forward, args.remote_forward, args.listen];
+    match MuxCommand::read(word, args.server.as_deref(), args.control, specs) {
+        Some(command) if problems.is_empty() => Ok(command.into()),
+        Some(_) => Err(problems),
+        None => {
+            problems.push(Problem::ControlCommand(word.to_owned()));
+            Err(problems)
+        }
+    }
+}
+
+/// Where the control socket is to be: where `--control` says, or else under `name`, if there is one.
+pub(super) fn location(control: Option<&Path>, name: Option<String>) -> Location {
+    match (control, name) {
+        (Some(path), _) if path.as_os_str() == "none" => Location::None,
+        (Some(path), _) => Location::At(path.to_owned()),
+        (None, Some(name)) => Location::Named(name),
+        (None, None) => Location::None,
+    }
 }
 
 /// Where to listen when nobody says.

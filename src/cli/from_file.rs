@@ -1,27 +1,30 @@
 //! `sockeye [--config FILE]`: the proxy as a configuration file says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
 use crate::app::{
-    self, Last, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions, Service,
+    self, ControlOptions, Last, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions,
+    Service,
 };
 use crate::config::{
-    Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, ServerConfig, locate,
+    Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, Reloads, ServerConfig, locate,
 };
+use crate::control::Facts;
+use crate::control::location::{Location, name_of};
 use crate::forward::ListenAddress;
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalListen, SocketFiles};
 use crate::listen::ProxyCredentials;
-use crate::observe::logs::LogOptions;
+use crate::observe::logs::{LogOptions, Volume};
 use crate::registry::Origin;
 use crate::relay::BacklogLimits;
 
 use super::args::Args;
 use super::assemble::read_credentials;
-use super::command::{Ground, default_listener, open_listeners, read, read_all};
+use super::command::{Ground, default_listener, location, open_listeners, read, read_all};
 use super::configured::ConfigFile;
 use super::problem::Problem;
 
@@ -36,6 +39,8 @@ pub struct FileCommand {
     pub proxy_auth: Option<PathBuf>,
     /// Bounds on what waits for slow clients (`--backlog`), in place of those of the file.
     pub backlog: Option<BacklogLimits>,
+    /// Where its control socket is to be (`--control`).
+    pub control: Location,
     /// How much to log, and in which form.
     pub log: LogOptions,
     /// Where the log goes instead of standard error (`-E`).
@@ -56,7 +61,7 @@ pub struct Following {
 
 impl Following {
     /// Reads the file, and gives what to run. What is wrong with it goes to standard error. `asked` is
-    /// notified when somebody asks for a reload.
+    /// notified when somebody asks for a reload; `volume` changes how much is logged.
     ///
     /// # Errors
     ///
@@ -65,11 +70,15 @@ impl Following {
     pub async fn start(
         command: FileCommand,
         asked: Arc<Notify>,
+        volume: Volume,
     ) -> anyhow::Result<(app::Options, Self)> {
         let credentials = read_credentials(command.proxy_auth.clone()).await?;
         let config = Arc::new(ConfigFile(Some(command.file.clone())).load().await?);
-        let options = options(&command, credentials.as_ref(), &config).await?;
-        let reloader = Reloader::start(config, asked);
+        let mut options = options(&command, credentials.as_ref(), &config).await?;
+        let reloads = Reloads::new(command.file.clone(), asked);
+        let facts = Facts { reloads: Some(reloads.clone()), volume: Some(volume) };
+        options.control = ControlOptions { location: command.control.clone(), facts };
+        let reloader = Reloader::start(config, reloads);
         Ok((options, Self { command, credentials, reloader, handed: None }))
     }
 
@@ -158,6 +167,7 @@ async fn options(
         backlog: command.backlog.or(config.backlog).unwrap_or_default(),
         sockets: SocketFiles::default(),
         on_forward_failure: OnForwardFailure::default(),
+        control: ControlOptions::default(),
     })
 }
 
@@ -186,12 +196,15 @@ impl FileCommand {
         let listeners: Vec<_> = listens.iter().map(|listen| listen.address(bare)).collect();
         problems.extend(open_listeners(&listeners, args.guard()));
         let backlog = read(args.backlog.as_deref(), Problem::backlog, &mut problems);
+        let named = file.as_deref().map(instance_name);
+        let control = location(args.control.as_deref(), named);
         match file {
             Some(file) if problems.is_empty() => Ok(Self {
                 file,
                 listeners,
                 proxy_auth: args.proxy_auth.clone(),
                 backlog,
+                control,
                 log: args.log.judge(),
                 log_file: args.log_file.clone(),
                 ground: if args.background { Ground::Back } else { Ground::Fore },
@@ -199,6 +212,13 @@ impl FileCommand {
             _ => Err(problems),
         }
     }
+}
+
+/// What a program that runs by a file is called: as the file, or `default` for the user's own.
+fn instance_name(file: &Path) -> String {
+    let own = locate::default_path().is_some_and(|own| own == file);
+    let stem = file.file_stem().filter(|_| !own);
+    stem.map_or_else(|| "default".into(), |stem| name_of(&stem.to_string_lossy()))
 }
 
 /// The file that was named, or else the user's own.

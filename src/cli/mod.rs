@@ -15,6 +15,7 @@ pub mod hardening;
 pub mod help;
 pub mod init;
 pub mod man;
+pub mod operate;
 pub mod pac;
 pub mod problem;
 pub mod signals;

@@ -58,6 +58,12 @@ pub enum Problem {
     /// The same, in the demo, where nothing allows it.
     #[error("-D '{}': the demo listens on loopback only", shown(.0))]
     DemoOpenToAll(String),
+    /// A `-O` that ssh does not know, or that has no meaning here.
+    #[error(
+        "-O '{}': it is check, forward, cancel, exit, stop, conninfo or channels",
+        shown(.0)
+    )]
+    ControlCommand(String),
     /// A `-p` that is no port.
     #[error("-p '{}': not a number from 1 to 65535", shown(.0))]
     Port(String),

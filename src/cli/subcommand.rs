@@ -3,6 +3,8 @@
 
 use std::ffi::OsString;
 
+use clap::CommandFactory;
+
 use super::args::{Args, DemoArgs};
 use super::check::CheckCommand;
 use super::command::{Command, DemoCommand};
@@ -13,6 +15,11 @@ use super::explain::ExplainCommand;
 use super::help::HelpCommand;
 use super::init::InitCommand;
 use super::man::ManCommand;
+use super::operate::OperateCommand;
+use super::operate::args::{
+    ConnectionsArgs, ForwardArgs, KillArgs, LogArgs, PingArgs, ReloadArgs, StatusArgs, StopArgs,
+    WaitArgs,
+};
 use super::pac::PacCommand;
 
 /// A subcommand.
@@ -45,7 +52,52 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand {
         name: "demo",
         read: |words| Ok(Command::Demo(DemoCommand::judge(&DemoArgs::read(words)?)?)),
-        definition: <DemoArgs as clap::CommandFactory>::command,
+        definition: DemoArgs::command,
+    },
+    Subcommand {
+        name: "status",
+        read: |words| OperateCommand::read("status", words),
+        definition: StatusArgs::command,
+    },
+    Subcommand {
+        name: "wait",
+        read: |words| OperateCommand::read("wait", words),
+        definition: WaitArgs::command,
+    },
+    Subcommand {
+        name: "ping",
+        read: |words| OperateCommand::read("ping", words),
+        definition: PingArgs::command,
+    },
+    Subcommand {
+        name: "connections",
+        read: |words| OperateCommand::read("connections", words),
+        definition: ConnectionsArgs::command,
+    },
+    Subcommand {
+        name: "kill",
+        read: |words| OperateCommand::read("kill", words),
+        definition: KillArgs::command,
+    },
+    Subcommand {
+        name: "forward",
+        read: |words| OperateCommand::read("forward", words),
+        definition: ForwardArgs::command,
+    },
+    Subcommand {
+        name: "reload",
+        read: |words| OperateCommand::read("reload", words),
+        definition: ReloadArgs::command,
+    },
+    Subcommand {
+        name: "stop",
+        read: |words| OperateCommand::read("stop", words),
+        definition: StopArgs::command,
+    },
+    Subcommand {
+        name: "log",
+        read: |words| OperateCommand::read("log", words),
+        definition: LogArgs::command,
     },
     Subcommand {
         name: "init",

@@ -23,6 +23,7 @@ mod lists;
 pub mod locate;
 pub mod mistake;
 pub mod reload;
+mod reloads;
 mod rule;
 mod server;
 mod source;
@@ -45,6 +46,7 @@ pub use forward::ForwardConfig;
 pub use listen::ListenerConfig;
 pub use mistake::{Mistake, Mistakes, Place, Severity};
 pub use reload::{Reloaded, Reloader};
+pub use reloads::{ReloadOutcome, Reloads};
 pub use server::ServerConfig;
 pub use watch::Watch;
 

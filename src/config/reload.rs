@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
 use super::changes::counted;
+use super::reloads::{ReloadOutcome, Reloads};
 use super::{Changes, Config, Mistake, Mistakes, Severity, Watch};
 
 /// Follows a configuration file.
@@ -15,7 +15,7 @@ use super::{Changes, Config, Mistake, Mistakes, Severity, Watch};
 pub struct Reloader {
     current: Arc<Config>,
     watch: Watch,
-    asked: Arc<Notify>,
+    reloads: Reloads,
 }
 
 /// Another configuration to run by.
@@ -28,11 +28,11 @@ pub struct Reloaded {
 }
 
 impl Reloader {
-    /// Follows the file of `current`, and all that it names. `asked` is notified when somebody asks
-    /// for a reload (SIGHUP).
-    pub fn start(current: Arc<Config>, asked: Arc<Notify>) -> Self {
+    /// Follows the file of `current`, and all that it names. Through `reloads` somebody asks for one
+    /// (SIGHUP, the control socket), and hears what came of each.
+    pub fn start(current: Arc<Config>, reloads: Reloads) -> Self {
         let watch = Watch::start(&current.files);
-        Self { current, watch, asked }
+        Self { current, watch, reloads }
     }
 
     /// Waits for the next configuration that can be used. One with mistakes is told in the log and
@@ -44,7 +44,7 @@ impl Reloader {
     pub async fn next(&mut self) -> Reloaded {
         loop {
             tokio::select! {
-                () = self.asked.notified() => self.watch.mark(),
+                () = self.reloads.asked() => self.watch.mark(),
                 () = self.watch.changed() => {}
             }
             let current = Arc::clone(&self.current);
@@ -58,7 +58,7 @@ impl Reloader {
                     return Reloaded { config: Arc::new(config), changes };
                 }
                 Ok(Err(mistakes)) => self.refuse_mistakes(&mistakes),
-                Err(error) => error!(%error, "the configuration could not be read again"),
+                Err(error) => self.fail(&error.to_string()),
             }
         }
     }
@@ -71,14 +71,22 @@ impl Reloader {
             0 => String::new(),
             entries => format!(", {entries} entries of lists"),
         };
-        info!("configuration reloaded: {changes}, {rules}{entries}");
+        let told = format!("{changes}, {rules}{entries}");
+        info!("configuration reloaded: {told}");
         self.current = config;
+        self.reloads.done(ReloadOutcome::InForce(told));
+    }
+
+    /// The old one stays in force, for another reason than a mistake in the file.
+    fn fail(&self, why: &str) {
+        error!("configuration not reloaded: {why}; the old one stays in force");
+        self.reloads.done(ReloadOutcome::Refused(vec![why.to_owned()]));
     }
 
     /// This cannot be changed over to: that is told in the log, and the one in force stays what the next
     /// is held against.
     pub fn refuse(&mut self, reloaded: &Reloaded, why: &str) {
-        error!("configuration not reloaded: {why}; the old one stays in force");
+        self.fail(why);
         self.follow_both(&reloaded.config.files);
     }
 
@@ -87,6 +95,7 @@ impl Reloader {
         let errors = mistakes.iter().filter(|m| m.severity == Severity::Error).count();
         let counted = counted(errors, "mistake");
         error!("configuration not reloaded: {counted}; the old one stays in force");
+        self.reloads.done(ReloadOutcome::Refused(told_of(mistakes)));
         self.follow_both(files);
     }
 
@@ -95,6 +104,12 @@ impl Reloader {
         let all: BTreeSet<PathBuf> = self.current.files.union(files).cloned().collect();
         self.watch.follow(&all);
     }
+}
+
+/// The errors among mistakes, a line each.
+fn told_of(mistakes: &[Mistake]) -> Vec<String> {
+    let errors = mistakes.iter().filter(|m| m.severity == Severity::Error);
+    errors.map(ToString::to_string).collect()
 }
 
 /// Puts mistakes into the log, a line each.
@@ -112,6 +127,7 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
+    use tokio::sync::Notify;
     use tokio::time::timeout;
 
     use super::*;
@@ -121,7 +137,8 @@ mod tests {
         fs::write(&path, text).expect("a file");
         let (config, _) = Config::load(&path, None, &mut ()).expect("good");
         let asked = Arc::new(Notify::new());
-        (Reloader::start(Arc::new(config), Arc::clone(&asked)), asked)
+        let reloads = Reloads::new(path, Arc::clone(&asked));
+        (Reloader::start(Arc::new(config), reloads), asked)
     }
 
     async fn next(reloader: &mut Reloader) -> Reloaded {

@@ -1,3 +1,35 @@
 //! The control socket of a running program, what it says, and who speaks to it.
+//!
+//! ```text
+//! sockeye status ──► client ──► NAME.sock ──► server ──► guard ──► api ──► Program
+//!                                                                          │  reads the registry and the pools
+//!                                                                          └► Order, to whoever runs the program
+//! ```
+//!
+//! - `schema`: what is said, the same for all who listen.
+//! - `program`: the running program as the server sees it; `view`, `remark`, `path`, `ping`: what it tells.
+//! - `order`: what changes the program, done by whoever runs it.
+//! - `location`: where the sockets are, and which programs run.
+//! - `guard`: nobody but the user, and no browser.
 
+mod api;
+pub mod client;
+mod events;
+mod filter;
+mod guard;
+pub mod location;
+mod order;
+mod path;
+mod ping;
+mod program;
+mod query;
+mod rates;
+mod remark;
+mod reply;
 pub mod schema;
+mod server;
+mod view;
+
+pub use order::{ForwardKind, ForwardRefusal, ForwardWish, Order, StopKind};
+pub use program::{Facts, Phase, Program};
+pub use server::{ControlError, ControlServer};

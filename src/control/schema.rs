@@ -114,6 +114,11 @@ pub struct Server {
     pub state: String,
     /// Why there is no session, or one less; empty where nothing is wrong.
     pub reason: String,
+    /// Whether it forwards: `proved` (a channel went through lately), `forbidden`, `silent` (it does
+    /// not answer) or `unknown` (nobody has tried since; `?probe=true` does).
+    pub path: String,
+    /// Why it is not proved, in a sentence.
+    pub path_reason: Option<String>,
     /// Attempts that failed while there was no session.
     pub failures: usize,
     /// Until the next attempt, after one that failed.

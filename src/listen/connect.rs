@@ -11,7 +11,7 @@ use crate::channel::Channel;
 use crate::destination::Destination;
 use crate::dial::{Connected, DialError, DialFailure, Dialer, Routing, Way};
 use crate::printable::{Lines, printable};
-use crate::registry::{Connections, Outcome};
+use crate::registry::{Connections, Outcome, Tracked};
 use crate::relay::{Pipe, Relayer};
 use crate::request::Request;
 
@@ -67,7 +67,30 @@ impl Connect for Outbound {
     type Stream = Pipe;
 
     async fn dial(&self, request: &Request) -> Result<Connected<Channel>, DialFailure> {
-        let tracked = self.connections.begin(request);
+        self.dial_tracked(self.connections.begin(request)).await
+    }
+
+    async fn relay(&self, client: ClientStream, early: Bytes, channel: Channel) {
+        let ended = self.relayer.relay(client, early, channel).await;
+        debug!(?ended, "relay over");
+    }
+
+    fn stream(&self, channel: Channel) -> Pipe {
+        self.relayer.pipe(channel)
+    }
+
+    fn pac(&self, proxy: &Destination) -> Option<String> {
+        let proxies = std::slice::from_ref(proxy);
+        (self.routing == Routing::Rules).then(|| self.dialer.pac(proxies))
+    }
+}
+
+impl Outbound {
+    /// As [`Connect::dial`], for a request that has been counted in already.
+    pub(crate) async fn dial_tracked(
+        &self,
+        tracked: Tracked,
+    ) -> Result<Connected<Channel>, DialFailure> {
         let dialled = tokio::select! {
             biased;
             dialled = self.dialer.dial(&self.routing, &tracked) => dialled,
@@ -84,20 +107,6 @@ impl Connect for Outbound {
                 Err(failure)
             }
         }
-    }
-
-    async fn relay(&self, client: ClientStream, early: Bytes, channel: Channel) {
-        let ended = self.relayer.relay(client, early, channel).await;
-        debug!(?ended, "relay over");
-    }
-
-    fn stream(&self, channel: Channel) -> Pipe {
-        self.relayer.pipe(channel)
-    }
-
-    fn pac(&self, proxy: &Destination) -> Option<String> {
-        let proxies = std::slice::from_ref(proxy);
-        (self.routing == Routing::Rules).then(|| self.dialer.pac(proxies))
     }
 }
 

@@ -45,3 +45,4 @@ pub use listener::Listener;
 pub use proxy_auth::{CredentialsError, ProxyCredentials};
 pub use proxy_handler::ProxyHandler;
 pub use remote_handler::RemoteHandler;
+pub(crate) use socket_file::{SocketFile, listen as listen_at};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
@@ -71,6 +71,7 @@ pub struct Logs {
 #[derive(Clone, Debug)]
 pub struct Volume {
     level: reload::Handle<Targets, Registry>,
+    verbosity: Arc<AtomicU8>,
     shown: Arc<AtomicBool>,
 }
 
@@ -100,6 +101,11 @@ impl Logs {
         let (dispatch, volume) = subscriber(options, colour, sink.clone());
         tracing::dispatcher::set_global_default(dispatch).map_err(io::Error::other)?;
         Ok(Self { sink, volume })
+    }
+
+    /// What changes how much is logged.
+    pub fn volume(&self) -> Volume {
+        self.volume.clone()
     }
 
     /// Changes how much is logged.
@@ -133,8 +139,14 @@ impl Colour {
 }
 
 impl Volume {
+    /// How much is logged now.
+    pub fn verbosity(&self) -> Verbosity {
+        Verbosity::ALL[usize::from(self.verbosity.load(Ordering::Relaxed))]
+    }
+
     /// Changes how much is logged.
     pub fn set(&self, verbosity: Verbosity) {
+        self.verbosity.store(verbosity as u8, Ordering::Relaxed);
         self.shown.store(verbosity.is_detailed(), Ordering::Relaxed);
         // Only a log that is gone cannot be changed.
         let _ = self.level.reload(verbosity.targets());
@@ -142,6 +154,19 @@ impl Volume {
 }
 
 impl Verbosity {
+    /// All of them, the quietest first.
+    pub const ALL: [Self; 4] = [Self::Quiet, Self::Normal, Self::Debug, Self::Trace];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Normal => "normal",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+
     /// Whether each line says when and where it was written.
     fn is_detailed(self) -> bool {
         matches!(self, Self::Debug | Self::Trace)
@@ -170,7 +195,8 @@ where
     let verbosity = options.verbosity.unwrap_or_default();
     let (ours, level) = reload::Layer::new(verbosity.targets());
     let shown = Arc::new(AtomicBool::new(verbosity.is_detailed()));
-    let volume = Volume { level, shown: Arc::clone(&shown) };
+    let current = Arc::new(AtomicU8::new(verbosity as u8));
+    let volume = Volume { level, verbosity: current, shown: Arc::clone(&shown) };
     // The layer would tell of a failed write by `eprintln!`, which panics when stderr is gone.
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     let registry = tracing_subscriber::registry();

@@ -1,5 +1,6 @@
 //! A pool as those see it who look on: copies, taken at one moment.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -103,6 +104,26 @@ impl Pool {
             received: status.past.1 + sum(|session| session.received),
             sessions,
         }
+    }
+}
+
+impl Pool {
+    /// The port of the server, as we reach it.
+    pub fn port(&self) -> u16 {
+        self.0.connector.port()
+    }
+
+    /// A round trip on the session with this number, now; none where it is gone.
+    pub async fn round_trip_of(&self, id: u64) -> Option<Duration> {
+        let session = lock(&self.0.sessions).iter().find(|s| s.id() == id).map(Arc::clone)?;
+        let asked = Instant::now();
+        session.ping().await;
+        let took = asked.elapsed();
+        if session.is_closed() {
+            return None;
+        }
+        session.set_round_trip(took);
+        Some(took)
     }
 }
 

@@ -200,6 +200,15 @@ impl Connection {
         }
     }
 
+    /// How long the far side took to answer, one way or the other; none while it has not, or where it
+    /// was not asked.
+    pub fn answered_after(&self) -> Option<Duration> {
+        let at = |mark: &AtomicU32| mark.load(Relaxed).checked_sub(1);
+        let asked = at(&self.marks.placed)?;
+        let answered = at(&self.marks.opened).or_else(|| at(&self.marks.ended))?;
+        Some(Duration::from_micros(answered.saturating_sub(asked).into()))
+    }
+
     /// The bytes so far.
     pub fn traffic(&self) -> Traffic {
         Traffic {

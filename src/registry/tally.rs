@@ -161,6 +161,33 @@ impl Tallies {
     }
 }
 
+impl ServerTally {
+    /// How many ended so.
+    pub fn outcome(&self, outcome: Outcome) -> u64 {
+        self.outcomes[outcome as usize].load(Relaxed)
+    }
+
+    /// The bytes of connections that are over, from clients and to them.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.up.load(Relaxed), self.down.load(Relaxed))
+    }
+}
+
+impl RuleTally {
+    /// Its hits, their bytes, and when the last of them was, in milliseconds since the epoch.
+    pub fn read(&self) -> (u64, u64, Option<u64>) {
+        let last = Some(self.last.load(Relaxed)).filter(|last| *last > 0);
+        (self.hits.load(Relaxed), self.bytes.load(Relaxed), last.map(|seconds| seconds * 1000))
+    }
+}
+
+impl ListenerTally {
+    /// Requests for names, and for addresses.
+    pub fn kinds(&self) -> (u64, u64) {
+        (self.names.load(Relaxed), self.addresses.load(Relaxed))
+    }
+}
+
 impl<T: Default> Names<T> {
     fn of(&self, name: &str) -> Arc<T> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();

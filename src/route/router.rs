@@ -55,11 +55,13 @@ impl Router {
         !self.rules.is_empty()
     }
 
-    pub(super) fn rules(&self) -> &[Rule] {
+    /// The rules in their order.
+    pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    pub(super) fn default(&self) -> &Action {
+    /// What becomes of a request that no rule matches.
+    pub fn default(&self) -> &Action {
         &self.default
     }
 

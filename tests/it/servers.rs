@@ -88,6 +88,7 @@ fn options(servers: Vec<ServerOptions>, listeners: Vec<ListenerOptions>) -> Opti
         backlog: BacklogLimits::default(),
         sockets: sockeye::forward::SocketFiles::default(),
         on_forward_failure: OnForwardFailure::Exit,
+        control: sockeye::app::ControlOptions::default(),
     }
 }
 

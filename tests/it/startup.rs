@@ -42,7 +42,7 @@ fn a_wrong_command_line_is_status_2() {
         &["-D", "not a port", HOST],
         &["-Z", HOST],
         &["-M", HOST],
-        &["-O", "exit", HOST],
+        &["-O", "nonsense", HOST],
         &["-X", HOST],
         &[HOST, "uptime"],
         &["-p", "0", HOST],

@@ -96,6 +96,7 @@ async fn options(
         backlog: BacklogLimits::default(),
         sockets: crate::forward::SocketFiles::default(),
         on_forward_failure: app::OnForwardFailure::default(),
+        control: app::ControlOptions::default(),
     })
 }
 

@@ -104,6 +104,11 @@ impl Connector {
         &self.config.name
     }
 
+    /// The port of the server.
+    pub(crate) fn port(&self) -> u16 {
+        self.config.port
+    }
+
     /// Opens a session.
     ///
     /// # Cancel safety

@@ -1,0 +1,140 @@
+//! Forwards that are added while the program runs, and what of the command line was taken back.
+
+use std::sync::Arc;
+
+use super::options::{ListenerOptions, Options, RemoteOptions, Service};
+use crate::control::{ForwardKind, ForwardRefusal, ForwardWish};
+use crate::dial::Servers;
+use crate::forward::PermitOpen;
+use crate::forward::exposure::{Guard, Offer, Reach, Welcome, admit};
+use crate::forward::listen_address::Bind;
+use crate::listen::ProxyCredentials;
+use crate::registry::Origin;
+use crate::route::{Select, Via};
+
+/// What differs from the configuration and the command line. A reload does not undo it.
+#[derive(Debug, Default)]
+pub(super) struct RunTimeChanges {
+    /// Listeners here that were added.
+    pub(super) listeners: Vec<ListenerOptions>,
+    /// Listeners on servers that were added.
+    pub(super) remotes: Vec<RemoteOptions>,
+    taken_listeners: Vec<ListenerOptions>,
+    taken_remotes: Vec<RemoteOptions>,
+}
+
+/// A forward that may be there.
+#[derive(Debug)]
+pub(super) enum Judged {
+    /// On this machine.
+    Here(ListenerOptions),
+    /// On a server.
+    There(RemoteOptions),
+}
+
+impl RunTimeChanges {
+    /// Puts it into what is to run. What the configuration has by now is as it says.
+    pub(super) fn apply(&self, options: &mut Options) {
+        options.listeners.retain(|listener| !self.taken_listeners.contains(listener));
+        options.remote_forwards.retain(|forward| !self.taken_remotes.contains(forward));
+        for added in &self.listeners {
+            if options.listeners.iter().all(|listener| listener.address != added.address) {
+                options.listeners.push(added.clone());
+            }
+        }
+        let same = |one: &RemoteOptions, other: &RemoteOptions| {
+            one.server == other.server && one.forward.listen == other.forward.listen
+        };
+        for added in &self.remotes {
+            if options.remote_forwards.iter().all(|forward| !same(forward, added)) {
+                options.remote_forwards.push(added.clone());
+            }
+        }
+    }
+
+    /// A listener is there no more.
+    ///
+    /// # Errors
+    ///
+    /// It is the configuration's.
+    pub(super) fn take_back_listener(
+        &mut self,
+        options: &ListenerOptions,
+    ) -> Result<(), ForwardRefusal> {
+        match options.origin {
+            Origin::Configuration => return Err(ForwardRefusal::Configured),
+            Origin::CommandLine => self.taken_listeners.push(options.clone()),
+            Origin::RunTime => self.listeners.retain(|listener| listener != options),
+        }
+        Ok(())
+    }
+
+    /// A listener on a server is there no more.
+    ///
+    /// # Errors
+    ///
+    /// It is the configuration's.
+    pub(super) fn take_back_remote(
+        &mut self,
+        options: &RemoteOptions,
+    ) -> Result<(), ForwardRefusal> {
+        match options.origin {
+            Origin::Configuration => return Err(ForwardRefusal::Configured),
+            Origin::CommandLine => self.taken_remotes.push(options.clone()),
+            Origin::RunTime => self.remotes.retain(|forward| forward != options),
+        }
+        Ok(())
+    }
+}
+
+/// Judges a wish. A proxy asks its clients for the password that the other proxies ask for.
+///
+/// # Errors
+///
+/// It cannot be had like that.
+pub(super) fn judge(
+    wish: ForwardWish,
+    servers: &Servers,
+    credentials: Option<Arc<ProxyCredentials>>,
+) -> Result<Judged, ForwardRefusal> {
+    let ForwardWish { kind, server, name } = wish;
+    let mut names: Vec<_> = servers.iter().map(|(name, _)| Arc::clone(name)).collect();
+    names.sort();
+    if let Some(wanted) = server.as_ref().filter(|wanted| !names.contains(wanted)) {
+        let (wanted, known) = (wanted.to_string(), names.join(", "));
+        return Err(ForwardRefusal::NoServer { wanted, known });
+    }
+    let guard = Guard::new(credentials.as_ref(), Welcome::Unsaid);
+    let open = |_| ForwardRefusal::OpenToAll;
+    let origin = Origin::RunTime;
+    Ok(match kind {
+        ForwardKind::Local(forward) => {
+            let via = server
+                .map(|server| Arc::new(Via { servers: vec![server], select: Select::default() }));
+            let address = forward.listen.address(Bind::Loopback);
+            let service = Service::Forward { to: forward.to, via };
+            Judged::Here(ListenerOptions { origin, address, name, service })
+        }
+        ForwardKind::Dynamic(listen) => {
+            let address = listen.address(Bind::Loopback);
+            admit(Reach::of(&address), Offer::Anything, guard).map_err(open)?;
+            Judged::Here(ListenerOptions {
+                origin,
+                address,
+                name,
+                service: Service::Proxy { credentials },
+            })
+        }
+        ForwardKind::Remote(forward) => {
+            let reach = Reach::of_remote(&forward.listen);
+            admit(reach, Offer::of_remote(&forward), guard).map_err(open)?;
+            let server = match (server, names.as_slice()) {
+                (Some(server), _) => server,
+                (None, [only]) => Arc::clone(only),
+                (None, _) => return Err(ForwardRefusal::WhichServer(names.join(", "))),
+            };
+            let permit = PermitOpen::Any;
+            Judged::There(RemoteOptions { origin, server, name, forward, permit, credentials })
+        }
+    })
+}

@@ -1,0 +1,164 @@
+//! `sockeye forward`.
+
+use hyper::Method;
+
+use super::args::ForwardRemoveArgs;
+use super::args::{ForwardAction, ForwardAddArgs, ForwardArgs, ForwardListArgs, SpecArgs};
+use super::instance::{Instance, Which};
+use super::{Done, FAILED, FINE, Failure, show};
+use crate::cli::configured::say;
+use crate::control::client::{Client, ClientError};
+use crate::control::schema::{Closed, ForwardRequest, Forwards, Place};
+use crate::forward::listen_address::Bind;
+use crate::forward::{LocalForward, LocalListen, RemoteForward};
+
+/// Adds, lists or removes forwards.
+pub(super) async fn run(args: ForwardArgs) -> Done {
+    match args.action {
+        ForwardAction::Add(args) => {
+            let which = args.which();
+            let ForwardAddArgs { specs, server, name, .. } = args;
+            add(which, &specs, server, name).await
+        }
+        ForwardAction::List(args) => list(&args).await,
+        ForwardAction::Remove(args) => remove(args).await,
+    }
+}
+
+/// Adds forwards, one after the other, and tells where each is.
+pub(super) async fn add(
+    which: Which,
+    specs: &SpecArgs,
+    server: Option<String>,
+    name: Option<String>,
+) -> Done {
+    let wanted = all(specs);
+    if wanted.is_empty() {
+        return Err(Failure::Words("say which ones: -L, -R or -D".to_owned()));
+    }
+    let instance = Instance::one(which)?;
+    let client = Client::new(&instance.socket);
+    let mut status = FINE;
+    for (kind, spec) in wanted {
+        let request = ForwardRequest {
+            kind: kind.to_owned(),
+            spec: spec.to_owned(),
+            server: server.clone(),
+            name: name.clone(),
+        };
+        match client.ask::<Place, _>(Method::POST, "/v1/forwards", &request).await {
+            Ok(place) => say(&format!("{}\n", show::place_line(&place))),
+            Err(error @ ClientError::Refused(_)) => {
+                super::tell(&error.into());
+                status = FAILED;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(status)
+}
+
+async fn list(args: &ForwardListArgs) -> Done {
+    let instance = Instance::one(args.which())?;
+    let found: Forwards = Client::new(&instance.socket).get("/v1/forwards").await?;
+    for place in &found.forwards {
+        if args.json {
+            say(&format!("{}\n", serde_json::to_string(place).unwrap_or_default()));
+        } else {
+            say(&format!("{}\n", show::place_line(place)));
+        }
+    }
+    Ok(FINE)
+}
+
+async fn remove(args: ForwardRemoveArgs) -> Done {
+    let which = args.which();
+    if args.ids.is_empty() && all(&args.specs).is_empty() {
+        return Err(Failure::Words("say which ones: their numbers, or -L, -R, -D".to_owned()));
+    }
+    let instance = Instance::one(which)?;
+    let client = Client::new(&instance.socket);
+    let mut status = take_back(&client, &args.ids).await?;
+    if !all(&args.specs).is_empty() {
+        status = status.max(cancel(&client, &args.specs).await?);
+    }
+    Ok(status)
+}
+
+/// Takes back those that are written so.
+pub(super) async fn cancel(client: &Client<'_>, specs: &SpecArgs) -> Done {
+    let mut status = FINE;
+    for (kind, spec) in all(specs) {
+        let places = client.get::<Forwards>("/v1/forwards").await?.forwards;
+        let meant = places.iter().find(|place| place.kind == kind && is_meant(place, spec));
+        if let Some(place) = meant {
+            status = status.max(take_back(client, &[place.id]).await?);
+        } else {
+            super::tell(&Failure::Words(format!("there is no forward {spec}")));
+            status = FAILED;
+        }
+    }
+    Ok(status)
+}
+
+async fn take_back(client: &Client<'_>, ids: &[u64]) -> Done {
+    let mut status = FINE;
+    for id in ids {
+        match client.ask::<Closed, _>(Method::DELETE, &format!("/v1/forwards/{id}"), &()).await {
+            Ok(_) => {}
+            Err(error @ ClientError::Refused(_)) => {
+                super::tell(&error.into());
+                status = FAILED;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(status)
+}
+
+/// All that were written, each with its kind.
+fn all(specs: &SpecArgs) -> Vec<(&'static str, &str)> {
+    let SpecArgs { local, remote, dynamic } = specs;
+    let local = local.iter().map(|spec| ("local", spec.as_str()));
+    let remote = remote.iter().map(|spec| ("remote", spec.as_str()));
+    let dynamic = dynamic.iter().map(|spec| ("dynamic", spec.as_str()));
+    local.chain(remote).chain(dynamic).collect()
+}
+
+/// Whether a place is the one that is written so, however it was written when it came.
+fn is_meant(place: &Place, spec: &str) -> bool {
+    let mut spellings = vec![spec.to_owned()];
+    for bare in [Bind::Loopback, Bind::All] {
+        if let Ok(forward) = spec.parse::<LocalForward>() {
+            spellings.push(format!("{}:{}", forward.listen.address(bare), forward.to));
+        }
+        if let Ok(listen) = spec.parse::<LocalListen>() {
+            spellings.push(listen.address(bare).to_string());
+        }
+    }
+    if let Ok(forward) = spec.parse::<RemoteForward>() {
+        spellings.push(forward.to_string());
+    }
+    spellings.contains(&place.spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forward_is_known_by_every_spelling_of_it() {
+        let place = |spec: &str| Place { spec: spec.to_owned(), ..Place::default() };
+        for (spec, written) in [
+            ("localhost:8080:db:5432", "8080:db:5432"),
+            ("localhost:8080:db:5432", "localhost:8080:db:5432"),
+            ("*:8080:db:5432", "8080:db:5432"),
+            ("localhost:1080", "1080"),
+            ("8080:db:5432", "8080:DB:5432"),
+        ] {
+            assert!(is_meant(&place(spec), written), "{spec} {written}");
+        }
+        assert!(!is_meant(&place("localhost:8080:db:5432"), "8080:db:5433"));
+        assert!(!is_meant(&place("localhost:8080:db:5432"), "8080"));
+    }
+}

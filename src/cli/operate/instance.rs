@@ -1,0 +1,77 @@
+//! Which running program is meant.
+
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use super::Failure;
+use crate::control::location;
+
+/// Which running program is meant, as the user says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Which {
+    /// By its name.
+    pub(super) name: Option<String>,
+    /// By its control socket.
+    pub(super) socket: Option<PathBuf>,
+}
+
+/// A program that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Instance {
+    pub(super) name: String,
+    pub(super) socket: PathBuf,
+}
+
+impl Instance {
+    /// All that are meant: all that run, where none is named.
+    ///
+    /// # Errors
+    ///
+    /// The one that is named does not run.
+    pub(super) fn all(which: Which) -> Result<Vec<Self>, Failure> {
+        let directory = location::directory();
+        let (name, socket) = match which {
+            Which { socket: Some(socket), .. } => (socket.display().to_string(), socket),
+            Which { name: Some(name), .. } => {
+                let socket = location::socket(&directory, &name);
+                (name, socket)
+            }
+            Which { name: None, socket: None } => {
+                let names = location::names(&directory).into_iter();
+                let found = names.map(|name| {
+                    let socket = location::socket(&directory, &name);
+                    Self { name, socket }
+                });
+                return Ok(found.filter(Self::answers).collect());
+            }
+        };
+        let instance = Self { name, socket };
+        if instance.answers() {
+            Ok(vec![instance])
+        } else {
+            Err(Failure::NotRunning(format!("{} does not run", instance.name)))
+        }
+    }
+
+    /// The only one that is meant.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or several.
+    pub(super) fn one(which: Which) -> Result<Self, Failure> {
+        let mut all = Self::all(which)?;
+        match all.len() {
+            0 => Err(Failure::NotRunning("no sockeye runs".to_owned())),
+            1 => Ok(all.remove(0)),
+            _ => {
+                let names: Vec<_> = all.into_iter().map(|instance| instance.name).collect();
+                Err(Failure::WhichOne(names.join(", ")))
+            }
+        }
+    }
+
+    /// Whether somebody listens at its socket.
+    fn answers(&self) -> bool {
+        UnixStream::connect(&self.socket).is_ok()
+    }
+}

@@ -1,0 +1,178 @@
+//! The commands that speak to a running program: `status`, `wait`, `ping`, `connections`, `kill`,
+//! `forward`, `reload`, `stop`, `log`, and ssh's own `-O`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use hyper::Method;
+
+use crate::control::client::{Client, ClientError};
+use crate::control::schema;
+
+use super::command::Command;
+use super::configured::{parse, say};
+use super::exit::Exit;
+use instance::Instance;
+
+pub(super) mod args;
+mod connections;
+mod forward;
+mod instance;
+mod mux;
+mod ping;
+mod show;
+mod status;
+
+pub(super) use mux::MuxCommand;
+
+use args::{ConnectionsArgs, ForwardArgs, KillArgs, LogArgs, PingArgs, ReloadArgs};
+use args::{StatusArgs, StopArgs, WaitArgs};
+
+/// A command to a running program, as it was written.
+#[derive(Clone, Debug)]
+pub struct OperateCommand(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Status(StatusArgs),
+    Wait(WaitArgs),
+    Ping(PingArgs),
+    Connections(ConnectionsArgs),
+    Kill(KillArgs),
+    Forward(ForwardArgs),
+    Reload(ReloadArgs),
+    Stop(StopArgs),
+    Log(LogArgs),
+    Mux(MuxCommand),
+}
+
+/// Why a command was not done.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// No program runs, or none of that name.
+    #[error("{0}")]
+    NotRunning(String),
+    /// It is not certain which one is meant.
+    #[error("several run: name one of {0}")]
+    WhichOne(String),
+    /// The words do not fit together.
+    #[error("{0}")]
+    Words(String),
+    /// It does not forward, and the time is over.
+    #[error("not in time: {0}")]
+    NotInTime(String),
+    /// What the program says.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl OperateCommand {
+    /// The command that `word` names, with the words after it.
+    ///
+    /// # Errors
+    ///
+    /// What `clap` cannot read, and `--help`.
+    pub(super) fn read(word: &str, rest: &[OsString]) -> Result<Command, Exit> {
+        let program = format!("sockeye {word}");
+        let kind = match word {
+            "status" => Kind::Status(parse(&program, rest)?),
+            "wait" => Kind::Wait(parse(&program, rest)?),
+            "ping" => Kind::Ping(parse(&program, rest)?),
+            "connections" => Kind::Connections(parse(&program, rest)?),
+            "kill" => Kind::Kill(parse(&program, rest)?),
+            "forward" => Kind::Forward(parse(&program, rest)?),
+            "reload" => Kind::Reload(parse(&program, rest)?),
+            "stop" => Kind::Stop(parse(&program, rest)?),
+            _ => Kind::Log(parse(&program, rest)?),
+        };
+        Ok(Command::Operate(Self(kind)))
+    }
+
+    /// Does it, and gives the exit status.
+    pub async fn run(self) -> ExitCode {
+        let done = match self.0 {
+            Kind::Status(args) => status::status(args).await,
+            Kind::Wait(args) => status::wait(args).await,
+            Kind::Ping(args) => ping::run(args).await,
+            Kind::Connections(args) => connections::list(args).await,
+            Kind::Kill(args) => connections::kill(args).await,
+            Kind::Forward(args) => forward::run(args).await,
+            Kind::Reload(args) => reload(args.which()).await,
+            Kind::Stop(args) => stop(args.which(), args.now).await,
+            Kind::Log(args) => log(args).await,
+            Kind::Mux(command) => command.run().await,
+        };
+        match done {
+            Ok(status) => ExitCode::from(status),
+            Err(failure) => {
+                let status = match &failure {
+                    Failure::NotRunning(_) | Failure::Client(ClientError::NotRunning { .. }) => {
+                        NOT_RUNNING
+                    }
+                    Failure::WhichOne(_) | Failure::Words(_) => WRONG,
+                    Failure::Client(_) | Failure::NotInTime(_) => FAILED,
+                };
+                tell(&failure);
+                ExitCode::from(status)
+            }
+        }
+    }
+}
+
+impl From<MuxCommand> for OperateCommand {
+    fn from(command: MuxCommand) -> Self {
+        Self(Kind::Mux(command))
+    }
+}
+
+/// What comes of a command: its exit status.
+type Done = Result<u8, Failure>;
+
+async fn reload(which: instance::Which) -> Done {
+    let instance = Instance::one(which)?;
+    let client = Client::new(&instance.socket);
+    let done: schema::Reloaded = client.ask(Method::POST, "/v1/reload", &()).await?;
+    say(&format!("{}\n", show::text(&done.changes)));
+    Ok(FINE)
+}
+
+async fn stop(which: instance::Which, now: bool) -> Done {
+    let instance = Instance::one(which)?;
+    let client = Client::new(&instance.socket);
+    let request = schema::StopRequest { now };
+    match client.ask::<schema::StopRequest, _>(Method::POST, "/v1/stop", &request).await {
+        // It may be gone before it could answer.
+        Ok(_) | Err(ClientError::Broken(_)) => Ok(FINE),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn log(args: LogArgs) -> Done {
+    let instance = Instance::one(args.which())?;
+    let client = Client::new(&instance.socket);
+    let request = schema::LogRequest { level: args.level };
+    client.ask::<schema::LogRequest, _>(Method::PUT, "/v1/log", &request).await?;
+    Ok(FINE)
+}
+
+/// Says on standard error what went wrong.
+fn tell(failure: &Failure) {
+    use std::io::Write as _;
+    let mut out = std::io::stderr().lock();
+    // A standard error that is gone is no reason to panic.
+    let _ = writeln!(out, "error: {}", show::text(&failure.to_string()));
+    if let Failure::Client(ClientError::Refused(problem)) = failure {
+        for line in &problem.details {
+            let _ = writeln!(out, "error: {}", show::text(line));
+        }
+    }
+}
+
+/// All is well.
+const FINE: u8 = 0;
+/// It was not done, or something is down.
+const FAILED: u8 = 1;
+/// The command line is at fault.
+const WRONG: u8 = 2;
+/// Nothing runs: the number that `systemctl is-active` has for it.
+const NOT_RUNNING: u8 = 3;

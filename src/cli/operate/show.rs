@@ -1,0 +1,204 @@
+//! Figures and texts for people.
+
+use std::fmt::Write as _;
+
+use crate::control::schema::{Connection, Place, Server, Status, Traffic};
+use crate::printable::{Lines, printable};
+
+/// A text from outside in a form that a terminal can take.
+pub(super) fn text(text: &str) -> String {
+    printable(text, LONGEST, Lines::One)
+}
+
+/// What a running program is like, a line for each thing.
+pub(super) fn status(status: &Status) -> String {
+    let instance = &status.instance;
+    let mut out = format!(
+        "{}: {}, for {} (pid {})\n",
+        text(&instance.name),
+        text(&status.state),
+        time(instance.uptime),
+        instance.pid
+    );
+    for server in &status.servers {
+        let _ = writeln!(out, "  server {}: {}", text(&server.name), server_line(server));
+    }
+    for place in &status.places {
+        let _ = writeln!(out, "  {}", place_line(place));
+    }
+    let connections = &status.connections;
+    let open = connections.relaying + connections.opening + connections.waiting;
+    let _ = write!(out, "  connections: {open} open");
+    for (count, what) in [(connections.waiting, "waiting"), (connections.opening, "opening")] {
+        if count > 0 {
+            let _ = write!(out, ", {count} {what}");
+        }
+    }
+    let _ = writeln!(
+        out,
+        ", {} in all, {} failed; {}",
+        connections.total,
+        connections.failed,
+        rates(&status.traffic)
+    );
+    if let Some(configuration) = &status.configuration {
+        for mistake in &configuration.mistakes {
+            let _ = writeln!(out, "  {}: {}", text(&configuration.file), text(mistake));
+        }
+    }
+    out
+}
+
+fn server_line(server: &Server) -> String {
+    let mut line = text(&server.state);
+    if server.state == "ready" {
+        match (server.path.as_str(), &server.path_reason) {
+            ("proved", _) => line.push_str(", forwards"),
+            (_, Some(reason)) => {
+                let _ = write!(line, ", but {}", text(reason));
+            }
+            (_, None) => {}
+        }
+        let _ = write!(line, ", sessions {}", server.sessions.len());
+        if let Some(max) = server.max {
+            let _ = write!(line, " of {max}");
+        }
+        if let Some(trip) = server.round_trip {
+            let _ = write!(line, ", round trip {}", millis(trip));
+        }
+        let _ = write!(line, ", {}", rates(&server.traffic));
+    } else {
+        if !server.reason.is_empty() {
+            let _ = write!(line, ": {}", text(&server.reason));
+        }
+        if let Some(next) = server.next_attempt {
+            let _ = write!(line, "; next attempt in {}", time(next));
+        }
+        if server.waiting > 0 {
+            let _ = write!(line, "; requests that wait: {}", server.waiting);
+        }
+    }
+    line
+}
+
+/// A listener or forward.
+pub(super) fn place_line(place: &Place) -> String {
+    let flag = match place.kind.as_str() {
+        "dynamic" => "-D",
+        "local" => "-L",
+        _ => "-R",
+    };
+    let mut line = format!("{flag} {}", text(&place.spec));
+    if let Some(server) = &place.server {
+        let _ = write!(line, " on {}", text(server));
+    }
+    if let Some(name) = &place.name {
+        let _ = write!(line, " ({})", text(name));
+    }
+    let _ = write!(line, ": {}", text(&place.state));
+    if !place.addresses.is_empty() {
+        let _ = write!(line, " at {}", text(&place.addresses.join(", ")));
+    }
+    if let Some(reason) = &place.reason {
+        let _ = write!(line, ": {}", text(reason));
+    }
+    if place.origin == "run_time" {
+        line.push_str(", added while it runs");
+    }
+    let _ = write!(line, ", id {}", place.id);
+    line
+}
+
+/// A connection in a line.
+pub(super) fn connection_line(connection: &Connection) -> String {
+    let mut line = format!(
+        "{:>6}  {:<11} {:>7}  {:>10} up {:>10} down  {} -> {}",
+        connection.id,
+        text(&connection.state),
+        time(connection.age),
+        size(connection.traffic.up),
+        size(connection.traffic.down),
+        text(&connection.source),
+        text(&connection.target),
+    );
+    if let Some(server) = &connection.server {
+        let _ = write!(line, " over {}", text(server));
+        if let Some(session) = connection.session {
+            let _ = write!(line, "#{session}");
+        }
+    }
+    if let Some(rule) = &connection.rule {
+        let _ = write!(line, " by {}", text(rule));
+    }
+    if let Some(outcome) = &connection.outcome {
+        let _ = write!(line, ": {}", text(outcome));
+    }
+    if let Some(remark) = connection.failure.as_ref().or(connection.remark.as_ref()) {
+        let _ = write!(line, " ({})", text(remark));
+    }
+    line
+}
+
+/// How fast both ways.
+fn rates(traffic: &Traffic) -> String {
+    format!("{}/s up, {}/s down", size(traffic.up_rate), size(traffic.down_rate))
+}
+
+/// Bytes.
+fn size(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).display().iec_short().to_string()
+}
+
+/// Milliseconds and their fractions.
+pub(super) fn millis(millis: f64) -> String {
+    if millis < 10.0 {
+        format!("{millis:.1} ms")
+    } else if millis < 1000.0 {
+        format!("{millis:.0} ms")
+    } else {
+        format!("{:.1} s", millis / 1000.0)
+    }
+}
+
+/// A time in milliseconds, in its two largest units.
+pub(super) fn time(millis: u64) -> String {
+    let seconds = millis / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86400, seconds % 86400 / 3600),
+    }
+}
+
+/// Characters of a text that are shown.
+const LONGEST: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_two_units_at_the_most() {
+        let told: Vec<_> = [900, 59_999, 60_000, 3_660_000, 90_000_000].map(time).into();
+        assert_eq!(told, ["0 s", "59 s", "1 min", "1 h 1 min", "1 d 1 h"]);
+        assert_eq!(
+            [0.84, 9.96, 120.0, 2300.0].map(millis),
+            ["0.8 ms", "10.0 ms", "120 ms", "2.3 s"]
+        );
+    }
+
+    #[test]
+    fn texts_from_outside_move_no_cursor() {
+        let server = Server {
+            name: "a\x1b[2J".into(),
+            state: "down".into(),
+            reason: "no\nroute".into(),
+            next_attempt: Some(12_000),
+            ..Server::default()
+        };
+        let told = status(&Status { servers: vec![server], ..Status::default() });
+        assert!(!told.contains('\x1b') && told.lines().count() == 3, "{told}");
+        assert!(told.contains("down: no\\nroute; next attempt in 12 s"), "{told}");
+    }
+}

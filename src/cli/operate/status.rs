@@ -1,0 +1,103 @@
+//! `sockeye status` and `sockeye wait`.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::args::{StatusArgs, WaitArgs};
+use super::instance::{Instance, Which};
+use super::{Done, FAILED, FINE, Failure, NOT_RUNNING, show};
+use crate::cli::configured::say;
+use crate::control::client::{Client, ClientError};
+use crate::control::schema::{Ping, PingRequest, Status};
+
+/// Tells what runs.
+pub(super) async fn status(args: StatusArgs) -> Done {
+    let instances = Instance::all(args.which())?;
+    if instances.is_empty() {
+        if !args.quiet && !args.json {
+            say("no sockeye runs\n");
+        }
+        return Ok(NOT_RUNNING);
+    }
+    let mut worst = FINE;
+    for instance in &instances {
+        let status = match ask(instance).await {
+            Ok(status) => status,
+            // It has ended since.
+            Err(ClientError::NotRunning { .. }) if instances.len() > 1 => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if status.state != "ready" {
+            worst = FAILED;
+        }
+        if args.json {
+            say(&format!("{}\n", serde_json::to_string(&status).unwrap_or_default()));
+        } else if !args.quiet {
+            say(&show::status(&status));
+        }
+    }
+    Ok(worst)
+}
+
+async fn ask(instance: &Instance) -> Result<Status, ClientError> {
+    Client::new(&instance.socket).get("/v1/status?probe=true").await
+}
+
+/// Waits until a program forwards.
+pub(super) async fn wait(args: WaitArgs) -> Done {
+    let patience = Duration::try_from_secs_f64(args.timeout)
+        .map_err(|_| Failure::Words(format!("--timeout {}: not a time", args.timeout)))?;
+    let deadline = Instant::now() + patience;
+    loop {
+        let why = match is_up(&args).await {
+            Ok(None) => return Ok(FINE),
+            Ok(Some(why)) => why,
+            Err(Failure::WhichOne(names)) => return Err(Failure::WhichOne(names)),
+            Err(failure) => failure.to_string(),
+        };
+        if Instant::now() >= deadline {
+            return Err(Failure::NotInTime(why));
+        }
+        sleep(PAUSE.min(deadline.saturating_duration_since(Instant::now()))).await;
+    }
+}
+
+/// Nothing, where it forwards; or why not, in a sentence.
+async fn is_up(args: &WaitArgs) -> Result<Option<String>, Failure> {
+    let which: Which = args.which();
+    let instance = Instance::one(which)?;
+    let client = Client::new(&instance.socket);
+    let probing = args.probe.is_none();
+    let status: Status = client.get(&format!("/v1/status?probe={probing}")).await?;
+    if status.state == "starting" || status.state == "draining" {
+        return Ok(Some(format!("it is {}", status.state)));
+    }
+    if let Some(destination) = &args.probe {
+        let request = PingRequest {
+            destination: Some(destination.clone()),
+            server: args.server.clone(),
+            http: false,
+        };
+        let ping: Ping = client.ask(hyper::Method::POST, "/v1/ping", &request).await?;
+        return Ok((!ping.opened).then_some(ping.verdict));
+    }
+    let wanted = |name: &str| args.server.as_deref().is_none_or(|server| server == name);
+    if let Some(server) = &args.server
+        && !status.servers.iter().any(|known| known.name == *server)
+    {
+        return Ok(Some(format!("there is no server {server}")));
+    }
+    for server in status.servers.iter().filter(|server| wanted(&server.name)) {
+        if server.state != "ready" || server.path != "proved" {
+            let reason = server.path_reason.clone().unwrap_or_else(|| server.reason.clone());
+            return Ok(Some(format!("{} is {}: {reason}", server.name, server.state)));
+        }
+    }
+    let missing = status.places.iter().find(|place| place.state != "listening");
+    let missing = missing.filter(|_| args.server.is_none());
+    Ok(missing.map(|place| format!("{} is {}", place.spec, place.state)))
+}
+
+/// How long to wait between two looks.
+const PAUSE: Duration = Duration::from_millis(200);

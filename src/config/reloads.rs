@@ -1,0 +1,111 @@
+//! Asking for the configuration to be read again, and what came of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+
+/// Between whoever asks for a reload and whoever does it. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Reloads(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    file: PathBuf,
+    asked: Arc<Notify>,
+    last: watch::Sender<Done>,
+}
+
+/// The last reload that is done.
+#[derive(Clone, Debug, Default)]
+struct Done {
+    /// How many there have been, of either kind.
+    count: u64,
+    in_force: u64,
+    outcome: Option<ReloadOutcome>,
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    /// It is in force; what is different, in words.
+    InForce(String),
+    /// The old one stays in force; what is wrong, a line each.
+    Refused(Vec<String>),
+}
+
+impl Reloads {
+    /// Of this file. `asked` is notified when somebody asks.
+    pub fn new(file: PathBuf, asked: Arc<Notify>) -> Self {
+        Self(Arc::new(Inner { file, asked, last: watch::Sender::default() }))
+    }
+
+    /// The file that is read.
+    pub fn file(&self) -> &PathBuf {
+        &self.0.file
+    }
+
+    /// Completes when somebody has asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// No wish is lost when this is dropped.
+    pub(super) async fn asked(&self) {
+        self.0.asked.notified().await;
+    }
+
+    /// Says what came of a reload.
+    pub fn done(&self, outcome: ReloadOutcome) {
+        self.0.last.send_modify(|last| {
+            last.count += 1;
+            last.in_force += u64::from(matches!(outcome, ReloadOutcome::InForce(_)));
+            last.outcome = Some(outcome);
+        });
+    }
+
+    /// How many are in force, one after the other.
+    pub fn in_force(&self) -> u64 {
+        self.0.last.borrow().in_force
+    }
+
+    /// What is wrong with the file as it was last read; nothing where it is in force.
+    pub fn mistakes(&self) -> Vec<String> {
+        match &self.0.last.borrow().outcome {
+            Some(ReloadOutcome::Refused(mistakes)) => mistakes.clone(),
+            Some(ReloadOutcome::InForce(_)) | None => Vec::new(),
+        }
+    }
+
+    /// Asks for one, and waits until it is done.
+    pub async fn ask(&self) -> ReloadOutcome {
+        let mut last = self.0.last.subscribe();
+        let before = last.borrow_and_update().count;
+        self.0.asked.notify_one();
+        // The sender is here as well, so there is always an answer.
+        match last.wait_for(|done| done.count > before).await {
+            Ok(done) => done.outcome.clone().unwrap_or(ReloadOutcome::Refused(Vec::new())),
+            Err(_) => ReloadOutcome::Refused(Vec::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_asks_hears_what_came_of_it() {
+        let asked = Arc::new(Notify::new());
+        let reloads = Reloads::new("file".into(), Arc::clone(&asked));
+        reloads.done(ReloadOutcome::Refused(vec!["line 1".into()]));
+        assert_eq!((reloads.in_force(), reloads.mistakes()), (0, vec!["line 1".to_owned()]));
+        let asking = tokio::spawn({
+            let reloads = reloads.clone();
+            async move { reloads.ask().await }
+        });
+        asked.notified().await;
+        reloads.done(ReloadOutcome::InForce("+1 server".into()));
+        assert_eq!(asking.await.expect("done"), ReloadOutcome::InForce("+1 server".into()));
+        assert_eq!((reloads.in_force(), reloads.mistakes()), (1, Vec::new()));
+    }
+}

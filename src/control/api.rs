@@ -1,0 +1,236 @@
+//! What can be asked for, and what is answered.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use super::filter::Filter;
+use super::order::{ForwardKind, ForwardRefusal, ForwardWish, Order, StopKind};
+use super::program::Program;
+use super::query::Query;
+use super::reply::{Body, Failure, json};
+use super::{events, schema, view};
+use crate::config::ReloadOutcome;
+use crate::observe::logs::Verbosity;
+
+/// What comes of a request.
+type Answer = Result<Response<Body>, Failure>;
+
+impl Program {
+    /// Answers a request that the guard has let pass.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        self.try_answer(request).await.unwrap_or_else(Failure::into_response)
+    }
+
+    async fn try_answer(&self, request: Request<Incoming>) -> Answer {
+        let path = request.uri().path().to_owned();
+        let path: Vec<_> = path.trim_start_matches('/').split('/').collect();
+        let mut query = Query::new(request.uri().query());
+        let (get, delete) = (request.method() == Method::GET, request.method() == Method::DELETE);
+        match path.as_slice() {
+            ["v1", "status"] if get => {
+                let probe = query.is_set("probe")?;
+                query.finish()?;
+                if probe {
+                    self.prove().await;
+                }
+                Ok(ok(&self.status()))
+            }
+            ["v1", "servers"] if get => Ok(ok(&self.status().servers)),
+            ["v1", "events"] if get => Ok(events::stream(self)),
+            ["v1", "rules"] if get => Ok(ok(&schema::Rules { rules: self.rules() })),
+            ["v1", "listeners"] if get => {
+                Ok(ok(&schema::Listeners { listeners: self.listeners() }))
+            }
+            ["v1", "status" | "servers" | "rules" | "listeners" | "events"] => {
+                Err(Failure::method("GET"))
+            }
+            ["v1", "connections"] if get => self.list(query),
+            ["v1", "connections"] if delete => self.kill_some(query),
+            ["v1", "connections", id] if get => self.one(id),
+            ["v1", "connections", id] if delete => self.kill_one(id),
+            ["v1", "connections", ..] => Err(Failure::method("GET, DELETE")),
+            ["v1", "forwards"] if get => {
+                Ok(ok(&schema::Forwards { forwards: self.status().places }))
+            }
+            ["v1", "forwards"] if request.method() == Method::POST => self.forward(request).await,
+            ["v1", "forwards"] => Err(Failure::method("GET, POST")),
+            ["v1", "forwards", id] if delete => self.remove_forward(id).await,
+            ["v1", "forwards", _] => Err(Failure::method("DELETE")),
+            ["v1", "log"] if request.method() == Method::PUT => self.log(request).await,
+            ["v1", "log"] => Err(Failure::method("PUT")),
+            ["v1", word @ ("ping" | "reload" | "stop")] => {
+                if request.method() != Method::POST {
+                    return Err(Failure::method("POST"));
+                }
+                match *word {
+                    "ping" => Ok(ok(&self.ping(read(request).await?).await?)),
+                    "reload" => self.reload().await,
+                    _ => self.stop(read(request).await?).await,
+                }
+            }
+            _ => Err(Failure::unknown("there is no such thing here")),
+        }
+    }
+
+    fn list(&self, mut query: Query) -> Answer {
+        let limit = query.take_as("limit")?.unwrap_or(MOST_SHOWN);
+        let filter = Filter::take(&mut query)?;
+        query.finish()?;
+        let registry = &self.registry().connections;
+        let all = if filter.wants_ended() { registry.ended() } else { registry.living() };
+        let mut found: Vec<_> = all.into_iter().filter(|c| filter.matches(c)).collect();
+        let truncated = found.len() > limit;
+        found.truncate(limit);
+        Ok(ok(&schema::Connections { connections: self.connections(&found), truncated }))
+    }
+
+    fn one(&self, id: &str) -> Answer {
+        let id = number(id)?;
+        let registry = &self.registry().connections;
+        let ended = || registry.ended().into_iter().find(|connection| connection.id() == id);
+        let found = registry.find(id).or_else(ended);
+        let found =
+            found.ok_or_else(|| Failure::unknown(format!("there is no connection {id}")))?;
+        Ok(ok(&self.connections(&[found])[0]))
+    }
+
+    fn kill_one(&self, id: &str) -> Answer {
+        let id = number(id)?;
+        let found = self.registry().connections.find(id);
+        let found =
+            found.ok_or_else(|| Failure::unknown(format!("there is no connection {id}")))?;
+        found.kill();
+        Ok(ok(&schema::Closed { closed: 1 }))
+    }
+
+    fn kill_some(&self, mut query: Query) -> Answer {
+        let all = query.is_set("all")?;
+        let filter = Filter::take(&mut query)?;
+        query.finish()?;
+        if filter.is_empty() && !all {
+            return Err(Failure::bad("say which ones, or all=true"));
+        }
+        let living = self.registry().connections.living();
+        let found: Vec<_> = living.iter().filter(|c| filter.matches(c)).collect();
+        for connection in &found {
+            connection.kill();
+        }
+        Ok(ok(&schema::Closed { closed: found.len() }))
+    }
+
+    async fn forward(&self, request: Request<Incoming>) -> Answer {
+        let wish = wish(read(request).await?)?;
+        let (tell, done) = oneshot::channel();
+        self.order(Order::AddForward(wish, tell)).await?;
+        match done.await {
+            Ok(Ok(place)) => Ok(json(StatusCode::CREATED, &view::place(&place))),
+            Ok(Err(refusal)) => Err(refused(&refusal)),
+            Err(_) => Err(refused(&ForwardRefusal::Ending)),
+        }
+    }
+
+    async fn remove_forward(&self, id: &str) -> Answer {
+        let (tell, done) = oneshot::channel();
+        self.order(Order::RemoveForward(number(id)?, tell)).await?;
+        match done.await {
+            Ok(Ok(())) => Ok(ok(&schema::Closed { closed: 1 })),
+            Ok(Err(refusal)) => Err(refused(&refusal)),
+            Err(_) => Err(refused(&ForwardRefusal::Ending)),
+        }
+    }
+
+    async fn log(&self, request: Request<Incoming>) -> Answer {
+        let schema::LogRequest { level } = read(request).await?;
+        let known = Verbosity::ALL.into_iter().find(|known| known.word() == level);
+        let verbosity =
+            known.ok_or_else(|| Failure::bad("level: quiet, normal, debug or trace"))?;
+        if let Some(volume) = &self.0.facts.volume {
+            volume.set(verbosity);
+        }
+        Ok(ok(&schema::LogRequest { level }))
+    }
+
+    async fn reload(&self) -> Answer {
+        let Some(reloads) = &self.0.facts.reloads else {
+            let why = "there is no configuration file: the command line says all";
+            return Err(Failure::new(StatusCode::CONFLICT, why));
+        };
+        match reloads.ask().await {
+            ReloadOutcome::InForce(changes) => Ok(ok(&schema::Reloaded { changes })),
+            ReloadOutcome::Refused(mistakes) => {
+                let title = "the configuration was not reloaded, the old one stays in force";
+                Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, title).with(mistakes))
+            }
+        }
+    }
+
+    async fn stop(&self, request: schema::StopRequest) -> Answer {
+        let kind = if request.now { StopKind::Now } else { StopKind::Drain };
+        self.order(Order::Stop(kind)).await?;
+        Ok(json(StatusCode::ACCEPTED, &request))
+    }
+
+    async fn order(&self, order: Order) -> Result<(), Failure> {
+        self.0.orders.send(order).await.map_err(|_| refused(&ForwardRefusal::Ending))
+    }
+}
+
+fn ok<T: serde::Serialize>(content: &T) -> Response<Body> {
+    json(StatusCode::OK, content)
+}
+
+fn number(text: &str) -> Result<u64, Failure> {
+    text.parse().map_err(|_| Failure::bad("not a number"))
+}
+
+/// Reads what a request says; none says the same as an empty object.
+async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Failure> {
+    let content = Limited::new(request.into_body(), MOST_READ).collect().await;
+    let content = content.map_err(|_| {
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "the content is too long, or broke off")
+    })?;
+    let content = content.to_bytes();
+    let content = if content.is_empty() { Bytes::from_static(b"{}") } else { content };
+    serde_json::from_slice(&content).map_err(|error| Failure::bad(error.to_string()))
+}
+
+/// Judges a forward.
+fn wish(request: schema::ForwardRequest) -> Result<ForwardWish, Failure> {
+    let schema::ForwardRequest { kind, spec, server, name } = request;
+    let wrong =
+        |why: String| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{spec}: {why}"));
+    let kind = match kind.as_str() {
+        "local" => ForwardKind::Local(spec.parse().map_err(|why| wrong(format!("{why}")))?),
+        "remote" => ForwardKind::Remote(spec.parse().map_err(|why| wrong(format!("{why}")))?),
+        "dynamic" => ForwardKind::Dynamic(spec.parse().map_err(|why| wrong(format!("{why}")))?),
+        _ => return Err(Failure::bad("kind: local, remote or dynamic")),
+    };
+    let text = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Arc::from);
+    Ok(ForwardWish { kind, server: text(server), name: text(name) })
+}
+
+fn refused(refusal: &ForwardRefusal) -> Failure {
+    let status = match refusal {
+        ForwardRefusal::Address { .. } | ForwardRefusal::Taken(_) | ForwardRefusal::Configured => {
+            StatusCode::CONFLICT
+        }
+        ForwardRefusal::Server(_) => StatusCode::BAD_GATEWAY,
+        ForwardRefusal::NoServer { .. }
+        | ForwardRefusal::WhichServer(_)
+        | ForwardRefusal::OpenToAll => StatusCode::UNPROCESSABLE_ENTITY,
+        ForwardRefusal::Unknown(_) => StatusCode::NOT_FOUND,
+        ForwardRefusal::Ending => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Failure::new(status, refusal.to_string())
+}
+
+/// The most bytes of a request's content.
+const MOST_READ: usize = 64 * 1024;
+/// The most connections in one answer, unless the request says otherwise.
+const MOST_SHOWN: usize = 10_000;

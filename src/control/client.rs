@@ -1,0 +1,177 @@
+//! Whoever speaks to the control socket of a running program.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::schema::{Event, Problem};
+
+/// A running program. Each request is a connection of its own.
+#[derive(Clone, Debug)]
+pub struct Client<'a> {
+    socket: &'a Path,
+}
+
+/// Why there is no answer, or another than was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens there.
+    #[error("no program answers at {path}: {source}")]
+    NotRunning {
+        /// The socket.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It did not do what it was asked for.
+    #[error("{}", .0.title)]
+    Refused(Problem),
+    /// It said something else than it should.
+    #[error("the running program gives no answer: {0}")]
+    Broken(String),
+}
+
+/// What happens in a program, as it says it.
+#[derive(Debug)]
+pub struct EventStream {
+    body: Incoming,
+    read: Vec<u8>,
+}
+
+impl<'a> Client<'a> {
+    /// Speaks to the program at this socket.
+    pub fn new(socket: &'a Path) -> Self {
+        Self { socket }
+    }
+
+    /// Asks for something.
+    ///
+    /// # Errors
+    ///
+    /// It does not run, or there is no such thing.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.ask(Method::GET, path, &()).await
+    }
+
+    /// Has something done.
+    ///
+    /// # Errors
+    ///
+    /// It does not run, or does not do it.
+    pub async fn ask<T: DeserializeOwned, C: Serialize>(
+        &self,
+        method: Method,
+        path: &str,
+        content: &C,
+    ) -> Result<T, ClientError> {
+        let answer = timeout(PATIENCE, async {
+            let response = self.send(method, path, content).await?;
+            let status = response.status();
+            let content = response.into_body().collect().await.map_err(broken)?.to_bytes();
+            read(status, &content)
+        });
+        answer.await.unwrap_or_else(|_| Err(broken("it takes too long")))
+    }
+
+    /// What happens from now on.
+    ///
+    /// # Errors
+    ///
+    /// It does not run.
+    pub async fn events(&self) -> Result<EventStream, ClientError> {
+        let response = self.send(Method::GET, "/v1/events", &()).await?;
+        if response.status() != StatusCode::OK {
+            return Err(broken(response.status()));
+        }
+        Ok(EventStream { body: response.into_body(), read: Vec::new() })
+    }
+
+    async fn send<C: Serialize>(
+        &self,
+        method: Method,
+        path: &str,
+        content: &C,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let stream = UnixStream::connect(self.socket).await.map_err(|source| {
+            ClientError::NotRunning { path: self.socket.display().to_string(), source }
+        })?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        tokio::spawn(connection);
+        let content = if method == Method::GET {
+            Bytes::new()
+        } else {
+            serde_json::to_vec(content).map_err(broken)?.into()
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "localhost")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(content))
+            .map_err(broken)?;
+        sender.send_request(request).await.map_err(broken)
+    }
+}
+
+impl EventStream {
+    /// The next event; none when the program has ended.
+    ///
+    /// # Errors
+    ///
+    /// It says something that is no event.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
+        loop {
+            if let Some(end) = self.read.windows(2).position(|two| two == b"\n\n") {
+                let block: Vec<u8> = self.read.drain(..end + 2).collect();
+                let data = block.split(|byte| *byte == b'\n');
+                let data = data.filter_map(|line| line.strip_prefix(b"data: "));
+                match data.map(serde_json::from_slice).next() {
+                    Some(Ok(event)) => return Ok(Some(event)),
+                    // A kind that this version does not know.
+                    Some(Err(_)) | None => continue,
+                }
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(frame) => {
+                    let data = frame.map_err(broken)?.into_data().unwrap_or_default();
+                    self.read.extend_from_slice(&data);
+                }
+            }
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(status: StatusCode, content: &[u8]) -> Result<T, ClientError> {
+    if status.is_success() {
+        return serde_json::from_slice(content).map_err(broken);
+    }
+    match serde_json::from_slice(content) {
+        Ok(problem) => Err(ClientError::Refused(problem)),
+        Err(_) => Err(broken(status)),
+    }
+}
+
+fn broken(why: impl std::fmt::Display) -> ClientError {
+    ClientError::Broken(why.to_string())
+}
+
+/// The longest that anything may take: a ping waits for a dial, a reload for lists.
+const PATIENCE: Duration = Duration::from_secs(60);

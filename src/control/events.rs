@@ -1,0 +1,131 @@
+//! What happens, as a stream of server-sent events.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Either;
+use http_body_util::channel::{Channel, Sender};
+use hyper::{Response, StatusCode};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::program::Program;
+use super::reply::{Body, head};
+use super::{schema, view};
+use crate::registry::{Connection, Event, State, Traffic};
+
+/// An answer that goes on until whoever asked leaves.
+pub(super) fn stream(program: &Program) -> Response<Body> {
+    let (sender, body) = Channel::new(AHEAD);
+    let stream = Stream { program: program.clone(), sender, seen: HashMap::new(), sequence: 0 };
+    tokio::spawn(stream.run());
+    head(StatusCode::OK, "text/event-stream", Either::Right(body))
+}
+
+struct Stream {
+    program: Program,
+    sender: Sender<Bytes, Infallible>,
+    /// The connections as they were told last.
+    seen: HashMap<u64, (State, Traffic)>,
+    sequence: u64,
+}
+
+/// Whoever listens has left, or does not listen.
+struct Gone;
+
+impl Stream {
+    async fn run(mut self) {
+        let mut events = self.program.registry().events.listen();
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tick.tick().await;
+        let mut told = self.reset().await;
+        while told.is_ok() {
+            told = tokio::select! {
+                event = events.recv() => match event {
+                    Ok(event) => self.event(event).await,
+                    // Some were lost: what is known is not true any more.
+                    Err(RecvError::Lagged(_)) => self.reset().await,
+                    Err(RecvError::Closed) => return,
+                },
+                _ = tick.tick() => self.tick().await,
+            };
+        }
+    }
+
+    async fn reset(&mut self) -> Result<(), Gone> {
+        let living = self.program.registry().connections.living();
+        self.seen = living.iter().map(|c| (c.id(), (c.state(), c.traffic()))).collect();
+        let status = Box::new(self.program.status());
+        let connections = self.program.connections(&living);
+        self.send(&schema::Event::Reset { status, connections }).await
+    }
+
+    async fn tick(&mut self) -> Result<(), Gone> {
+        let living = self.program.registry().connections.living();
+        let mut seen = HashMap::with_capacity(living.len());
+        let mut changed = Vec::new();
+        for connection in living {
+            let now = (connection.state(), connection.traffic());
+            if self.seen.get(&connection.id()) != Some(&now) {
+                changed.push(Arc::clone(&connection));
+            }
+            seen.insert(connection.id(), now);
+        }
+        self.seen = seen;
+        let status = Box::new(self.program.status());
+        let connections = self.program.connections(&changed);
+        self.send(&schema::Event::Tick { status, connections }).await
+    }
+
+    async fn event(&mut self, event: Event) -> Result<(), Gone> {
+        let one = |program: &Program, connection: Arc<Connection>| {
+            Box::new(program.connections(&[connection]).remove(0))
+        };
+        let event = match event {
+            Event::ConnectionOpened(connection) => {
+                schema::Event::ConnectionOpened { connection: one(&self.program, connection) }
+            }
+            Event::ConnectionClosed(connection) => {
+                schema::Event::ConnectionClosed { connection: one(&self.program, connection) }
+            }
+            Event::SessionUp { server, session } => {
+                schema::Event::SessionUp { server: server.to_string(), session }
+            }
+            Event::SessionDown { server, session, end, reason } => schema::Event::SessionDown {
+                server: server.to_string(),
+                session,
+                end: end.word().to_owned(),
+                reason: reason.to_string(),
+            },
+            Event::AttemptFailed { server, reason } => schema::Event::AttemptFailed {
+                server: server.to_string(),
+                reason: reason.to_string(),
+            },
+            Event::PlaceChanged(place) => schema::Event::Place { place: view::place(&place) },
+            Event::Reloaded(text) => schema::Event::Reloaded { text: text.to_string() },
+        };
+        self.send(&event).await
+    }
+
+    async fn send(&mut self, event: &schema::Event) -> Result<(), Gone> {
+        self.sequence += 1;
+        let text = serde_json::to_string(event).map_err(|_| Gone)?;
+        // The text has no line feeds: JSON writes them as escapes.
+        let text = format!("id: {}\ndata: {text}\n\n", self.sequence);
+        match timeout(PATIENCE, self.sender.send_data(text.into())).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Gone),
+        }
+    }
+}
+
+/// How often the figures are told.
+const TICK: Duration = Duration::from_secs(1);
+/// How many events wait for the one who listens.
+const AHEAD: usize = 64;
+/// How long it may leave us waiting.
+const PATIENCE: Duration = Duration::from_secs(10);

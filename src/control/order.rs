@@ -1,0 +1,95 @@
+//! What changes a running program: sent to whoever runs it, and answered when it is done.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::forward::{LocalForward, LocalListen, RemoteForward};
+use crate::registry::Place;
+
+/// Something to be done.
+#[derive(Debug)]
+pub enum Order {
+    /// Another forward, for as long as the program runs.
+    AddForward(ForwardWish, oneshot::Sender<Result<Arc<Place>, ForwardRefusal>>),
+    /// The place with this number takes nobody any more. What came in goes on.
+    RemoveForward(u64, oneshot::Sender<Result<(), ForwardRefusal>>),
+    /// The end.
+    Stop(StopKind),
+}
+
+/// How a program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopKind {
+    /// What runs may go on for a while.
+    Drain,
+    /// What runs is cut.
+    Now,
+}
+
+/// A forward that is wished for.
+#[derive(Clone, Debug)]
+pub struct ForwardWish {
+    /// Which.
+    pub kind: ForwardKind,
+    /// The server, where the rules are not to say.
+    pub server: Option<Arc<str>>,
+    /// What the rules are to call it.
+    pub name: Option<Arc<str>>,
+}
+
+/// A forward as ssh writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForwardKind {
+    /// `-L`.
+    Local(LocalForward),
+    /// `-R`.
+    Remote(RemoteForward),
+    /// `-D`.
+    Dynamic(LocalListen),
+}
+
+/// Why a forward is not there, or not gone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ForwardRefusal {
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {reason}")]
+    Address {
+        /// The address, as the user named it.
+        address: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// This program has a place there already.
+    #[error("there is a listener at {0} already")]
+    Taken(String),
+    /// The server does not listen there for us.
+    #[error("{0}")]
+    Server(String),
+    /// There is no such server.
+    #[error("there is no server {wanted}; the servers are {known}")]
+    NoServer {
+        /// The one that was named.
+        wanted: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// There are several servers, and none was named.
+    #[error("name one of the servers {0} for it")]
+    WhichServer(String),
+    /// Other machines could use the proxy without a password.
+    #[error(
+        "other machines could use this proxy, and nobody asks them for a password; listen on loopback, \
+         or put it into the configuration with a password"
+    )]
+    OpenToAll,
+    /// There is none with this number.
+    #[error("there is no forward {0}")]
+    Unknown(u64),
+    /// Only the configuration takes it back.
+    #[error("it is in the configuration file: take it out there, and reload")]
+    Configured,
+    /// The program is about to end.
+    #[error("the program is about to end")]
+    Ending,
+}

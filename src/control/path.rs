@@ -1,0 +1,138 @@
+//! Whether a server really forwards: a session proves that it lets us in, only a channel proves the path.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::program::Program;
+use crate::destination::{Destination, Host};
+use crate::pool::Availability;
+use crate::registry::{Connection, State};
+use crate::ssh::{OpenError, TargetFault};
+use crate::target::Target;
+
+/// What is known of the path through a server.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Proof {
+    pub(super) proved: Proved,
+    /// Why it is not proved, in a sentence.
+    pub(super) reason: Option<String>,
+    at: Option<Instant>,
+}
+
+/// Whether the path is proved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Proved {
+    /// Nobody has tried, or it is not certain.
+    #[default]
+    Unknown,
+    /// The server has connected to something for us, or tried to.
+    Yes,
+    /// The server does not do that for us.
+    Forbidden,
+    /// The server does not answer.
+    Silent,
+}
+
+impl Proved {
+    /// Its word in answers.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Yes => "proved",
+            Self::Forbidden => "forbidden",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+impl Program {
+    /// What is known of the path through a server.
+    pub(super) fn proof(&self, server: &str) -> Proof {
+        self.proofs().get(server).cloned().unwrap_or_default()
+    }
+
+    /// Finds out about every server that has a session and was not seen to forward lately. Takes no
+    /// longer than [`PATIENCE`].
+    pub(super) async fn prove(&self) {
+        let routes = self.0.routes.load();
+        let living = self.0.registry.connections.living();
+        let mut probes = JoinSet::new();
+        for (name, pool) in routes.servers.iter() {
+            if pool.availability() != Availability::Ready {
+                self.proofs().remove(name);
+                continue;
+            }
+            if living.iter().any(|connection| carries(connection, name)) {
+                let proof = Proof { proved: Proved::Yes, reason: None, at: Some(Instant::now()) };
+                self.proofs().insert(Arc::clone(name), proof);
+                continue;
+            }
+            let fresh = |proof: &Proof| proof.at.is_some_and(|at| at.elapsed() < FRESH);
+            if self.proofs().get(name).is_some_and(fresh) {
+                continue;
+            }
+            let (name, pool) = (Arc::clone(name), pool.clone());
+            probes.spawn(async move {
+                let opened = async {
+                    let target = probe_target(pool.port());
+                    match pool.try_place(&target) {
+                        Some(placed) => Some(placed.open(&target, NOBODY).await.map(drop)),
+                        None => None,
+                    }
+                };
+                (name, timeout(PATIENCE, opened).await)
+            });
+        }
+        while let Some(probed) = probes.join_next().await {
+            let Ok((name, outcome)) = probed else { continue };
+            let (proved, reason) = match outcome {
+                Ok(Some(outcome)) => judge(outcome),
+                Ok(None) => continue,
+                Err(_) => (Proved::Silent, Some("the server does not answer".to_owned())),
+            };
+            let at = (proved == Proved::Yes).then(Instant::now);
+            self.proofs().insert(name, Proof { proved, reason, at });
+        }
+    }
+
+    fn proofs(&self) -> MutexGuard<'_, std::collections::HashMap<Arc<str>, Proof>> {
+        self.0.proofs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a connection shows that its server forwards.
+fn carries(connection: &Connection, server: &str) -> bool {
+    matches!(connection.state(), State::Relaying | State::HalfClosed)
+        && connection.server().as_deref() == Some(server)
+}
+
+/// What the answer to a probe says. A target that refuses is as good as one that answers: the server has
+/// gone there.
+fn judge(outcome: Result<(), OpenError>) -> (Proved, Option<String>) {
+    match outcome {
+        Err(OpenError::Target(TargetFault::Prohibited)) => {
+            let reason = "the server forbids forwarding to its own port: if it permits other \
+                          destinations, `sockeye ping HOST:PORT` shows that";
+            (Proved::Forbidden, Some(reason.to_owned()))
+        }
+        Ok(()) | Err(OpenError::Target(_)) => (Proved::Yes, None),
+        Err(OpenError::SessionLost | OpenError::Unreadable) => (Proved::Unknown, None),
+    }
+}
+
+/// The server's own port, as it sees itself: nothing that a firewall could be in front of.
+pub(super) fn probe_target(port: u16) -> Target {
+    let host: Host = "127.0.0.1".parse().expect("an address");
+    Destination::new(host, port.max(1)).expect("a port").into()
+}
+
+/// The originator of a probe.
+const NOBODY: std::net::SocketAddr =
+    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 65535);
+/// How long a probe may take: `status` is to be told within two seconds.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long a proof counts.
+const FRESH: Duration = Duration::from_secs(5);

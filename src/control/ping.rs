@@ -1,0 +1,271 @@
+//! A channel that is opened to find out how long each stage takes, and which of them is to blame.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::path::probe_target;
+use super::program::Program;
+use super::remark::{full_line, millis, seconds, shown, size};
+use super::reply::Failure;
+use super::schema::{Ping, PingRequest};
+use super::view::{fine, stages_view};
+use crate::destination::{Destination, Host};
+use crate::dial::{Blame, Connected, DialError, DialFailure, Routing};
+use crate::listen::connect::{Connect as _, Outbound};
+use crate::pool::SessionView;
+use crate::registry::{Connection, Stages, State};
+use crate::request::{Protocol, Request, Source};
+use crate::route::{Action, Select, Via};
+use crate::target::Target;
+
+/// Which stage is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Culprit {
+    None,
+    Rule,
+    Session,
+    Line,
+    Client,
+    FarSide,
+    Target,
+}
+
+impl Culprit {
+    fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Rule => "rule",
+            Self::Session => "session",
+            Self::Line => "line",
+            Self::Client => "client",
+            Self::FarSide => "far_side",
+            Self::Target => "target",
+        }
+    }
+}
+
+/// What is known when a ping is over.
+struct Facts<'a> {
+    server: Option<&'a str>,
+    stages: Stages,
+    /// Since the far side was asked, until it answered or the dial was given up.
+    asked: Option<Duration>,
+    round_trip: Option<Duration>,
+    session: Option<&'a SessionView>,
+    /// The connection for whose client most waits, on the same session.
+    slow: Option<(u64, u64)>,
+    /// Another one whose channel is not open yet, on the same session, and since when.
+    opening: Option<(u64, Duration)>,
+}
+
+impl Program {
+    /// Opens a channel as a request would, and tells of each stage.
+    pub(super) async fn ping(&self, request: PingRequest) -> Result<Ping, Failure> {
+        let (target, routing) = self.wanted(&request)?;
+        let wish = Request {
+            listener: LISTENER.into(),
+            protocol: Protocol::Forward,
+            source: Source::Unix,
+            user: None,
+            target: target.clone(),
+        };
+        let tracked = self.registry().connections.begin(&wish);
+        let connection = Arc::clone(tracked.connection());
+        let connect = Outbound { routing: routing.clone(), ..self.0.connect.clone() };
+        let dialled = connect.dial_tracked(tracked).await;
+        let asked = connection.answered_after();
+        let round_trip = self.round_trip(&connection).await;
+        let stages = connection.stages();
+        let (failure, first_byte) = match dialled {
+            Ok(Connected { channel, .. }) => {
+                let first = first_byte(connect.stream(channel), &target, request.http).await;
+                (None, first)
+            }
+            Err(DialFailure { error, .. }) => (Some(error), None),
+        };
+        let pools = self.pools();
+        let sessions = pools.iter().flat_map(|(_, pool)| &pool.sessions);
+        let session = sessions.into_iter().find(|s| Some(s.id) == connection.session());
+        let server = connection.server();
+        let facts = Facts {
+            server: server.as_deref(),
+            stages,
+            asked,
+            round_trip,
+            session,
+            slow: self.slowest(&connection),
+            opening: self.opening(&connection),
+        };
+        let (culprit, verdict) = judge(failure.as_ref(), &facts);
+        let far_side =
+            stages.opened.or(asked).zip(round_trip).map(|(all, trip)| all.saturating_sub(trip));
+        let mut stages = stages_view(stages);
+        stages.opened = stages.opened.or(asked.map(fine));
+        stages.first_byte = first_byte.map(fine);
+        Ok(Ping {
+            target: target.to_string(),
+            rule: connection.rule().as_deref().map(str::to_owned),
+            server: server.as_deref().map(str::to_owned),
+            session: connection.session(),
+            opened: failure.is_none(),
+            failure: failure.map(|error| error.to_string()),
+            stages,
+            round_trip: round_trip.map(fine),
+            best_round_trip: session.and_then(|s| s.round_trip).map(|(_, best)| fine(best)),
+            far_side: far_side.map(fine),
+            culprit: culprit.word().to_owned(),
+            verdict,
+        })
+    }
+
+    /// Where to, and who says which way.
+    fn wanted(&self, request: &PingRequest) -> Result<(Target, Routing), Failure> {
+        let wrong = |why: String| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, why);
+        let routes = self.0.routes.load();
+        let mut servers: Vec<_> = routes.servers.iter().collect();
+        servers.sort_by_key(|(name, _)| Arc::clone(name));
+        let named = request.server.as_deref();
+        if let Some(named) = named
+            && !servers.iter().any(|(name, _)| ***name == *named)
+        {
+            return Err(wrong(format!("there is no server {}", shown(named))));
+        }
+        let fixed = |name: &Arc<str>| {
+            let via = Via { servers: vec![Arc::clone(name)], select: Select::default() };
+            Routing::Fixed(Action::Via(Arc::new(via)))
+        };
+        let chosen = |name: &Arc<str>| named.is_none_or(|named| **name == *named);
+        if let Some(text) = &request.destination {
+            let target = Destination::parse(text, None);
+            let target = target.map_err(|why| wrong(format!("{}: {why}", shown(text))))?;
+            let server = servers.iter().find(|(name, _)| named.is_some() && chosen(name));
+            let routing = server.map_or(Routing::Rules, |(name, _)| fixed(name));
+            return Ok((target.into(), routing));
+        }
+        let mut found = servers.iter().filter(|(name, _)| chosen(name));
+        let (name, pool) = found.next().ok_or_else(|| wrong("there is no server".to_owned()))?;
+        if found.next().is_some() {
+            return Err(wrong("there are several servers: name a destination, or one".into()));
+        }
+        Ok((probe_target(pool.port()), fixed(name)))
+    }
+
+    /// A round trip on the session of a connection, now.
+    async fn round_trip(&self, connection: &Connection) -> Option<Duration> {
+        let routes = self.0.routes.load();
+        let pool = routes.servers.pool(&connection.server()?)?.clone();
+        timeout(PATIENCE, pool.round_trip_of(connection.session()?)).await.ok()?
+    }
+
+    /// The one on the same session for whose client most waits, and how much.
+    fn slowest(&self, than: &Connection) -> Option<(u64, u64)> {
+        let living = self.registry().connections.living();
+        let waits = |connection: &Arc<Connection>| {
+            let waiting = connection.waiting();
+            (connection.id(), waiting.memory + waiting.disk)
+        };
+        let beside = living.iter().filter(|c| c.server() == than.server() && c.id() != than.id());
+        beside.map(waits).filter(|(_, bytes)| *bytes >= SLOW).max_by_key(|(_, bytes)| *bytes)
+    }
+
+    /// The one on the same session whose channel has been waited for the longest.
+    fn opening(&self, than: &Connection) -> Option<(u64, Duration)> {
+        let living = self.registry().connections.living();
+        let beside = living.iter().filter(|c| {
+            c.session() == than.session() && c.id() != than.id() && c.state() == State::Opening
+        });
+        beside.map(|c| (c.id(), c.since().elapsed())).max_by_key(|(_, waits)| *waits)
+    }
+}
+
+/// Waits for what the target says by itself, or to a `HEAD`.
+async fn first_byte(
+    mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    target: &Target,
+    http: bool,
+) -> Option<Duration> {
+    let asked = std::time::Instant::now();
+    let patience = if http { PATIENCE } else { SPEAKS_FIRST };
+    let read = timeout(patience, async {
+        if http {
+            let host = target.host().map_or_else(String::new, Host::to_string);
+            let head = format!("HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            stream.write_all(&Bytes::from(head)).await.ok()?;
+        }
+        stream.read(&mut [0; 1]).await.ok().filter(|read| *read > 0)
+    });
+    read.await.ok()??;
+    Some(asked.elapsed())
+}
+
+/// Says which stage is to blame, and for what.
+fn judge(failure: Option<&DialError>, facts: &Facts<'_>) -> (Culprit, String) {
+    let server = shown(facts.server.unwrap_or("the server"));
+    if let Some(error) = failure {
+        let culprit = match (error, error.blame()) {
+            (DialError::Rejected { .. } | DialError::Loop, _) => Culprit::Rule,
+            (_, Blame::Tunnel) => Culprit::Session,
+            (_, Blame::Server) => Culprit::FarSide,
+            (_, Blame::Target) => Culprit::Target,
+            (_, Blame::Client | Blame::Machine) => Culprit::Client,
+        };
+        let after = facts.asked.filter(|asked| *asked >= SLOW_OPEN);
+        let after = after.map_or_else(String::new, |asked| format!(", after {}", seconds(asked)));
+        return (culprit, format!("{}{after}", shown(&error.to_string())));
+    }
+    if let Some(waited) = facts.stages.waited.filter(|waited| *waited >= SLOW_OPEN) {
+        return (Culprit::Session, format!("{server} had no session for {}", seconds(waited)));
+    }
+    if let Some(decided) = facts.stages.decided.filter(|decided| *decided >= SLOW_OPEN) {
+        let took = seconds(decided);
+        return (
+            Culprit::Rule,
+            format!("a rule wanted a look-up on this machine, which took {took}"),
+        );
+    }
+    let trip = facts.round_trip.unwrap_or_default();
+    let far = facts.stages.opened.unwrap_or_default().saturating_sub(trip);
+    if let Some((id, waits)) =
+        facts.opening.filter(|(_, waits)| *waits >= SLOW_OPEN && trip >= SLOW_OPEN)
+    {
+        let verdict = format!(
+            "{server} stands still for another request: connection {id} has waited {} for its look-up",
+            seconds(waits)
+        );
+        return (Culprit::FarSide, verdict);
+    }
+    if let Some(full) = facts.session.and_then(full_line) {
+        return (Culprit::Line, full);
+    }
+    if far >= SLOW_OPEN && far >= trip {
+        let verdict = format!(
+            "the far side of {server} needed {} to look the name up or to connect",
+            seconds(far)
+        );
+        return (Culprit::FarSide, verdict);
+    }
+    if let Some((id, bytes)) = facts.slow {
+        let verdict = format!(
+            "the path is fine; the client of connection {id} does not keep up: {} wait for it",
+            size(bytes)
+        );
+        return (Culprit::Client, verdict);
+    }
+    (Culprit::None, format!("nothing was slow: a round trip takes {}", millis(trip)))
+}
+
+/// What a ping's connection is said to come in by.
+const LISTENER: &str = "(ping)";
+/// A stage that takes longer deserves the blame.
+const SLOW_OPEN: Duration = Duration::from_millis(300);
+/// For a client so slow, so much waits, in bytes.
+const SLOW: u64 = 1 << 20;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a target may take that speaks first.
+const SPEAKS_FIRST: Duration = Duration::from_millis(500);

@@ -1,0 +1,130 @@
+//! The running program, as whoever looks on or gives orders sees it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::mpsc;
+
+use super::order::Order;
+use super::path::Proof;
+use super::rates::Rates;
+use crate::config::Reloads;
+use crate::dial::CurrentRoutes;
+use crate::listen::connect::Outbound;
+use crate::observe::logs::Volume;
+use crate::pool::PoolView;
+use crate::registry::Registry;
+
+/// The running program. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Program(pub(super) Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) facts: Facts,
+    pub(super) registry: Registry,
+    pub(super) routes: CurrentRoutes,
+    pub(super) connect: Outbound,
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) rates: Rates,
+    pub(super) proofs: Mutex<HashMap<Arc<str>, Proof>>,
+    pub(super) started: Instant,
+    pub(super) started_at: SystemTime,
+    pub(super) run: String,
+    pub(super) name: OnceLock<String>,
+    phase: AtomicU8,
+}
+
+/// What does not change while it runs.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// By whom the configuration is read again; nobody for a command line with a host.
+    pub reloads: Option<Reloads>,
+    /// What changes how much is logged.
+    pub volume: Option<Volume>,
+}
+
+/// How far the program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// It connects to the servers for the first time.
+    Starting,
+    /// It lets clients in.
+    Running,
+    /// It lets nobody in any more, and waits for what runs.
+    Draining,
+}
+
+impl Program {
+    /// The program with this registry and these routes, which takes `orders`.
+    pub fn new(
+        facts: Facts,
+        registry: Registry,
+        routes: CurrentRoutes,
+        connect: Outbound,
+        orders: mpsc::Sender<Order>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            facts,
+            registry,
+            routes,
+            connect,
+            orders,
+            rates: Rates::default(),
+            proofs: Mutex::default(),
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            run: format!("{:016x}", fastrand::u64(..)),
+            name: OnceLock::new(),
+            phase: AtomicU8::new(Phase::Starting as u8),
+        }))
+    }
+
+    /// It is called so. The first name stays.
+    pub(super) fn set_name(&self, name: &str) {
+        let _ = self.0.name.set(name.to_owned());
+    }
+
+    /// It is that far now.
+    pub fn set_phase(&self, phase: Phase) {
+        self.0.phase.store(phase as u8, Relaxed);
+    }
+
+    /// How far it is.
+    pub fn phase(&self) -> Phase {
+        match self.0.phase.load(Relaxed) {
+            0 => Phase::Starting,
+            1 => Phase::Running,
+            _ => Phase::Draining,
+        }
+    }
+
+    /// All that lives in it.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// Measures how fast everything is, once a second, for ever.
+    pub async fn beat(&self) {
+        let mut beat = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            beat.tick().await;
+            self.0.registry.connections.beat();
+            let pools = self.pools();
+            let sessions = pools.iter().flat_map(|(_, pool)| &pool.sessions);
+            self.0.rates.beat(sessions);
+        }
+    }
+
+    /// The servers, by name.
+    pub(super) fn pools(&self) -> Vec<(Arc<str>, PoolView)> {
+        let routes = self.0.routes.load();
+        let pools = routes.servers.iter();
+        let mut pools: Vec<_> = pools.map(|(name, pool)| (Arc::clone(name), pool.view())).collect();
+        pools.sort_by(|(one, _), (other, _)| one.cmp(other));
+        pools
+    }
+}

@@ -1,0 +1,33 @@
+//! How fast sessions are: what they carried in the last second.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::schema::Traffic;
+use crate::pool::SessionView;
+
+/// The sessions as of the last beat.
+#[derive(Debug, Default)]
+pub(super) struct Rates(Mutex<HashMap<u64, Traffic>>);
+
+impl Rates {
+    /// Ends a beat of a second.
+    pub(super) fn beat<'a>(&self, sessions: impl Iterator<Item = &'a SessionView>) {
+        let mut rates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = sessions.map(|session| {
+            let SessionView { id, sent: up, received: down, .. } = *session;
+            let before = rates.get(&id).copied().unwrap_or_default();
+            let (up_rate, down_rate) =
+                (up.saturating_sub(before.up), down.saturating_sub(before.down));
+            (id, Traffic { up, down, up_rate, down_rate })
+        });
+        *rates = now.collect();
+    }
+
+    /// The bytes of a session, and how many of them a second.
+    pub(super) fn of(&self, session: &SessionView) -> Traffic {
+        let rates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rate = rates.get(&session.id).copied().unwrap_or_default();
+        Traffic { up: session.sent, down: session.received, ..rate }
+    }
+}

@@ -1,0 +1,88 @@
+//! What holds a connection up: a sentence from the figures that there are.
+
+use std::time::Duration;
+
+use crate::pool::SessionView;
+use crate::printable::{Lines, printable};
+use crate::registry::{Connection, State};
+
+/// What holds it up; nothing where nothing does that could be seen.
+pub(super) fn of(connection: &Connection, session: Option<&SessionView>) -> Option<String> {
+    let waiting = connection.waiting();
+    let held = waiting.memory + waiting.disk;
+    match connection.state() {
+        State::Ended => return None,
+        State::Waiting if connection.since().elapsed() >= LONG => {
+            let what = match connection.stages().decided {
+                None => "a look-up on this machine is not done",
+                Some(_) => "no server has a session for it",
+            };
+            return Some(format!("waits {}: {what}", seconds(connection.since().elapsed())));
+        }
+        State::Opening if connection.since().elapsed() >= LONG => {
+            let waits = seconds(connection.since().elapsed());
+            return Some(match connection.server() {
+                Some(server) => format!(
+                    "the far side of {} has looked the name up, or connected, for {waits}",
+                    shown(&server)
+                ),
+                None => format!("the target has not answered for {waits}"),
+            });
+        }
+        State::Waiting | State::Opening | State::Relaying | State::HalfClosed => {}
+    }
+    if held >= MUCH {
+        return Some(format!("its client is slow: {} wait for it", size(held)));
+    }
+    if let Some(full) = session.and_then(full_line) {
+        return Some(full);
+    }
+    let stalled = connection.stalled();
+    if stalled >= LONG && stalled * 2 >= connection.began().elapsed() {
+        return Some(format!(
+            "what the client sends waits for the server's window: {} so far",
+            seconds(stalled)
+        ));
+    }
+    None
+}
+
+/// Whether the line of a session is full: a round trip takes much longer than it could.
+pub(super) fn full_line(session: &SessionView) -> Option<String> {
+    let (now, best) = session.round_trip?;
+    let much = now >= best * 3 && now >= best + Duration::from_millis(30);
+    (much && session.active > 0).then(|| {
+        format!(
+            "the line is full: a round trip of session {} takes {}, at best {}",
+            session.id,
+            millis(now),
+            millis(best)
+        )
+    })
+}
+
+/// A size for people.
+pub(super) fn size(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).display().iec().to_string()
+}
+
+/// Some seconds for people.
+pub(super) fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// Some milliseconds for people.
+pub(super) fn millis(time: Duration) -> String {
+    let millis = time.as_secs_f64() * 1000.0;
+    if millis < 10.0 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
+}
+
+/// A name in a form that a sentence can take.
+pub(super) fn shown(name: &str) -> String {
+    printable(name, 100, Lines::One)
+}
+
+/// What takes longer deserves a word.
+const LONG: Duration = Duration::from_secs(1);
+/// So much waits for a client that does not keep up, in bytes.
+const MUCH: u64 = 1 << 20;

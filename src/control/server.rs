@@ -1,0 +1,159 @@
+//! The socket, and who is let in.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tracing::debug;
+
+use super::guard;
+use super::location::{self, DirectoryError, Location};
+use super::program::Program;
+use crate::dial::{Kind, OwnPlaces, Place, Registered};
+use crate::forward::SocketFiles;
+use crate::listen::{SocketFile, listen_at};
+
+/// A control socket that is bound. Its file goes with it.
+#[derive(Debug)]
+pub struct ControlServer {
+    listener: UnixListener,
+    /// Gone before the listener is.
+    _file: SocketFile,
+    /// Nobody is led there from here.
+    _ours: Registered,
+    name: String,
+    path: PathBuf,
+}
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The socket cannot be had.
+    #[error("{}: {source}", .path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl ControlServer {
+    /// Binds the socket; none where none is wanted. A name that is taken gets a number.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had.
+    pub fn bind(location: &Location, own: &OwnPlaces) -> Result<Option<Self>, ControlError> {
+        match location {
+            Location::None => Ok(None),
+            Location::At(path) => {
+                let stem = path.file_stem().unwrap_or(path.as_os_str());
+                Self::bind_at(path, &stem.to_string_lossy(), own).map(Some)
+            }
+            Location::Named(name) => {
+                let directory = location::directory();
+                location::prepare(&directory)?;
+                let mut number = 1;
+                loop {
+                    let name = if number == 1 { name.clone() } else { format!("{name}-{number}") };
+                    match Self::bind_at(&location::socket(&directory, &name), &name, own) {
+                        Err(ControlError::Socket { source, .. })
+                            if source.kind() == io::ErrorKind::AddrInUse && number < MOST =>
+                        {
+                            number += 1;
+                        }
+                        bound => return bound.map(Some),
+                    }
+                }
+            }
+        }
+    }
+
+    fn bind_at(path: &Path, name: &str, own: &OwnPlaces) -> Result<Self, ControlError> {
+        let failed = |source| ControlError::Socket { path: path.to_owned(), source };
+        let (listener, file) = listen_at(path, SocketFiles::default()).map_err(failed)?;
+        let ours = own.register(Place::Unix(path.to_owned()), Kind::Control);
+        let (name, path) = (name.to_owned(), path.to_owned());
+        Ok(Self { listener, _file: file, _ours: ours, name, path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Answers for the program, for ever.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it ends all that it serves.
+    pub async fn run(self, program: Program) {
+        program.set_name(&self.name);
+        let room = Arc::new(Semaphore::new(MOST_CLIENTS));
+        let mut clients = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(_) = clients.join_next() => continue,
+            };
+            let Ok((stream, _)) = accepted else {
+                // It is short of something.
+                sleep(PAUSE).await;
+                continue;
+            };
+            if !guard::is_ours(&stream) {
+                debug!("somebody else is at the control socket");
+                continue;
+            }
+            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
+            let program = program.clone();
+            clients.spawn(async move {
+                serve(stream, program).await;
+                drop(permit);
+            });
+        }
+    }
+}
+
+async fn serve(stream: UnixStream, program: Program) {
+    let service = service_fn(|request| {
+        let program = &program;
+        async move {
+            let (version, headers) = (request.version(), request.headers());
+            let response = match guard::check(version, headers) {
+                Ok(()) => program.answer(request).await,
+                Err(failure) => failure.into_response(),
+            };
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(BUFFER);
+    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+        debug!(%error, "a client of the control socket");
+    }
+}
+
+/// How many programs may have the same name.
+const MOST: u32 = 100;
+/// How many may speak to it at the same time.
+const MOST_CLIENTS: usize = 64;
+/// How long a client may take to say what it wants.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What is held of a request's head.
+const BUFFER: usize = 16 * 1024;
+/// How long the socket is left alone that cannot accept.
+const PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,340 @@
+//! What there is, put into the words of the schema.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::path::Proved;
+use super::program::{Phase, Program};
+use super::{remark, schema};
+use crate::pool::{Availability, PoolSize, PoolView, SessionView};
+use crate::registry::{
+    self, DEFAULT_RULE, Outcome, PlaceKind, PlaceState, Registry, RuleTally, State,
+};
+use crate::route::Action;
+
+impl Program {
+    /// What there is now.
+    pub(super) fn status(&self) -> schema::Status {
+        let pools = self.pools();
+        let places: Vec<_> = self.0.registry.places.all().iter().map(|p| place(p)).collect();
+        let servers: Vec<_> = pools.iter().map(|(name, pool)| self.server(name, pool)).collect();
+        let configuration = self.0.facts.reloads.as_ref().map(|reloads| schema::Configuration {
+            file: reloads.file().display().to_string(),
+            reloads: reloads.in_force(),
+            mistakes: reloads.mistakes(),
+        });
+        let health = troubles(&servers, &places, configuration.as_ref());
+        schema::Status {
+            instance: self.instance(),
+            state: self.state(&servers, &health).to_owned(),
+            health,
+            configuration,
+            connections: counts(&self.0.registry),
+            traffic: self.traffic(),
+            servers,
+            places,
+        }
+    }
+
+    /// Which program this is.
+    fn instance(&self) -> schema::Instance {
+        schema::Instance {
+            name: self.0.name.get().cloned().unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            run: self.0.run.clone(),
+            started: epoch(self.0.started_at),
+            uptime: whole(self.0.started.elapsed()),
+            log: self
+                .0
+                .facts
+                .volume
+                .as_ref()
+                .map_or("", |volume| volume.verbosity().word())
+                .to_owned(),
+        }
+    }
+
+    fn state(&self, servers: &[schema::Server], health: &[schema::Trouble]) -> &'static str {
+        match self.phase() {
+            Phase::Starting => "starting",
+            Phase::Draining => "draining",
+            Phase::Running if health.is_empty() => "ready",
+            Phase::Running => {
+                let carries = |server: &schema::Server| {
+                    server.state == "ready" && server.path != Proved::Forbidden.word()
+                };
+                if servers.is_empty() || servers.iter().any(carries) { "degraded" } else { "down" }
+            }
+        }
+    }
+
+    fn server(&self, name: &Arc<str>, pool: &PoolView) -> schema::Server {
+        let sessions: Vec<_> = pool.sessions.iter().map(|s| self.session(s)).collect();
+        let rate = |of: fn(&schema::Traffic) -> u64| sessions.iter().map(|s| of(&s.traffic)).sum();
+        let shortest = pool.sessions.iter().filter_map(|s| s.round_trip).map(|(now, _)| now).min();
+        let proof = self.proof(name);
+        schema::Server {
+            name: name.to_string(),
+            state: match pool.availability {
+                Availability::Ready => "ready",
+                Availability::Pending => "pending",
+                Availability::Down => "down",
+            }
+            .to_owned(),
+            reason: pool.reason.clone(),
+            path: proof.proved.word().to_owned(),
+            path_reason: proof.reason,
+            failures: pool.failures,
+            next_attempt: pool.next_attempt.map(whole),
+            last_loss: pool
+                .last_loss
+                .as_ref()
+                .map(|(age, reason)| schema::Loss { age: whole(*age), reason: reason.clone() }),
+            waiting: pool.waiting,
+            min: pool.size.map(PoolSize::min),
+            max: pool.size.map(PoolSize::max),
+            traffic: schema::Traffic {
+                up: pool.sent,
+                down: pool.received,
+                up_rate: rate(|traffic| traffic.up_rate),
+                down_rate: rate(|traffic| traffic.down_rate),
+            },
+            round_trip: shortest.map(fine),
+            sessions,
+        }
+    }
+
+    fn session(&self, session: &SessionView) -> schema::Session {
+        schema::Session {
+            id: session.id,
+            state: session.state.word().to_owned(),
+            age: whole(session.age),
+            round_trip: session.round_trip.map(|(now, _)| fine(now)),
+            best_round_trip: session.round_trip.map(|(_, best)| fine(best)),
+            channels: session.channels,
+            opening: session.opening,
+            active: session.active,
+            bulk: session.bulk,
+            slow_readers: session.slow_readers,
+            held: session.held,
+            traffic: self.0.rates.of(session),
+            window: session.window,
+            host_key_type: session.host_key_type.clone(),
+            host_key: session.host_key_fingerprint.clone(),
+            key_exchange: session.key_exchange.clone(),
+            cipher: session.cipher.clone(),
+        }
+    }
+
+    /// All bytes of all connections.
+    fn traffic(&self) -> schema::Traffic {
+        let mut sum = schema::Traffic::default();
+        for (_, tally) in self.0.registry.tallies.servers() {
+            let (up, down) = tally.bytes();
+            sum.up += up;
+            sum.down += down;
+        }
+        for connection in self.0.registry.connections.living() {
+            let traffic = connection.traffic();
+            sum.up += traffic.up;
+            sum.down += traffic.down;
+            sum.up_rate += traffic.up_rate;
+            sum.down_rate += traffic.down_rate;
+        }
+        sum
+    }
+
+    /// The connections, each with what holds it up.
+    pub(super) fn connections(
+        &self,
+        connections: &[Arc<registry::Connection>],
+    ) -> Vec<schema::Connection> {
+        let pools = self.pools();
+        let sessions = pools.iter().flat_map(|(_, pool)| &pool.sessions);
+        let sessions: HashMap<u64, &SessionView> = sessions.map(|s| (s.id, s)).collect();
+        let view = |connection: &Arc<registry::Connection>| {
+            let session = connection.session().and_then(|id| sessions.get(&id)).copied();
+            connection_view(connection, remark::of(connection, session))
+        };
+        connections.iter().map(view).collect()
+    }
+
+    /// The rules in their order, the default last.
+    pub(super) fn rules(&self) -> Vec<schema::Rule> {
+        let routes = self.0.routes.load();
+        let tallies = &self.0.registry.tallies;
+        let rules = routes.router.rules().iter();
+        let rules =
+            rules.map(|rule| rule_view(&rule.name, &rule.action, &tallies.rule(&rule.name)));
+        let default = rule_view(DEFAULT_RULE, routes.router.default(), &tallies.rule(DEFAULT_RULE));
+        rules.chain([default]).collect()
+    }
+
+    /// What came in where.
+    pub(super) fn listeners(&self) -> Vec<schema::Listener> {
+        let listeners = self.0.registry.tallies.listeners();
+        let view = |(name, tally): (Arc<str>, Arc<registry::ListenerTally>)| {
+            let (names, addresses) = tally.kinds();
+            schema::Listener { name: name.to_string(), names, addresses }
+        };
+        listeners.into_iter().map(view).collect()
+    }
+}
+
+/// A listener or forward.
+pub(super) fn place(place: &registry::Place) -> schema::Place {
+    let state = place.state();
+    let (addresses, reason) = match &state {
+        PlaceState::Listening(addresses) => {
+            (addresses.iter().map(ToString::to_string).collect(), None)
+        }
+        PlaceState::Refused(reason) => (Vec::new(), Some(reason.to_string())),
+        PlaceState::Asking | PlaceState::Gone => (Vec::new(), None),
+    };
+    schema::Place {
+        id: place.id(),
+        kind: place.kind().word().to_owned(),
+        origin: place.origin().word().to_owned(),
+        name: place.name().map(ToString::to_string),
+        spec: place.spec().to_string(),
+        server: place.server().map(ToString::to_string),
+        state: state.word().to_owned(),
+        addresses,
+        reason,
+        accepted: place.accepted(),
+    }
+}
+
+/// A connection with what holds it up.
+fn connection_view(
+    connection: &registry::Connection,
+    remark: Option<String>,
+) -> schema::Connection {
+    let (request, stages) = (connection.request(), connection.stages());
+    let (traffic, waiting) = (connection.traffic(), connection.waiting());
+    schema::Connection {
+        id: connection.id(),
+        state: connection.state().word().to_owned(),
+        in_state: whole(connection.since().elapsed()),
+        outcome: connection.outcome().map(|outcome| outcome.word().to_owned()),
+        failure: connection.failure().map(String::from),
+        listener: request.listener.to_string(),
+        protocol: request.protocol.to_string(),
+        source: request.source.to_string(),
+        user: request.user.as_deref().map(str::to_owned),
+        process: None,
+        target: request.target.to_string(),
+        rule: connection.rule().as_deref().map(str::to_owned),
+        server: connection.server().as_deref().map(str::to_owned),
+        session: connection.session(),
+        began: epoch_of(connection.began()),
+        age: whole(connection.began().elapsed()),
+        stages: stages_view(stages),
+        traffic: schema::Traffic {
+            up: traffic.up,
+            down: traffic.down,
+            up_rate: traffic.up_rate,
+            down_rate: traffic.down_rate,
+        },
+        waiting_memory: waiting.memory,
+        waiting_disk: waiting.disk,
+        stalled: fine(connection.stalled()),
+        remark,
+    }
+}
+
+/// How long the stages took.
+pub(super) fn stages_view(stages: registry::Stages) -> schema::Stages {
+    schema::Stages {
+        decided: stages.decided.map(fine),
+        waited: stages.waited.map(fine),
+        opened: stages.opened.map(fine),
+        first_byte: stages.first_byte.map(fine),
+        total: stages.total.map(fine),
+    }
+}
+
+fn rule_view(name: &str, action: &Action, tally: &RuleTally) -> schema::Rule {
+    let (hits, bytes, last_hit) = tally.read();
+    let action = match action {
+        Action::Via(via) => format!("via {}", via.servers.join(", ")),
+        Action::Direct { .. } => "direct".to_owned(),
+        Action::Reject => "reject".to_owned(),
+    };
+    schema::Rule { name: name.to_owned(), action, hits, bytes, last_hit }
+}
+
+fn counts(registry: &Registry) -> schema::ConnectionCounts {
+    let living = registry.connections.living();
+    let count = |state: State| living.iter().filter(|c| c.state() == state).count();
+    let failed = |outcome: &Outcome| outcome.is_failure();
+    let tallies = registry.tallies.servers();
+    let failed = tallies.iter().map(|(_, tally)| {
+        Outcome::ALL.into_iter().filter(failed).map(|outcome| tally.outcome(outcome)).sum::<u64>()
+    });
+    schema::ConnectionCounts {
+        total: registry.connections.total(),
+        waiting: count(State::Waiting),
+        opening: count(State::Opening),
+        relaying: count(State::Relaying) + count(State::HalfClosed),
+        failed: failed.sum(),
+    }
+}
+
+/// What is wrong, a sentence each.
+fn troubles(
+    servers: &[schema::Server],
+    places: &[schema::Place],
+    configuration: Option<&schema::Configuration>,
+) -> Vec<schema::Trouble> {
+    let mut troubles = Vec::new();
+    for server in servers {
+        let text = match (server.state.as_str(), &server.path_reason) {
+            ("ready", Some(reason)) => reason.clone(),
+            ("ready", None) => continue,
+            ("pending", _) if server.reason.is_empty() => "connecting".to_owned(),
+            _ => server.reason.clone(),
+        };
+        let (what, name) = ("server".to_owned(), server.name.clone());
+        troubles.push(schema::Trouble { what, name, text });
+    }
+    for place in places.iter().filter(|place| place.state != "listening") {
+        let what = if place.kind == PlaceKind::Dynamic.word() { "listener" } else { "forward" };
+        let text =
+            place.reason.clone().unwrap_or_else(|| "the server has not been asked yet".into());
+        let name = place.name.clone().unwrap_or_else(|| place.spec.clone());
+        troubles.push(schema::Trouble { what: what.to_owned(), name, text });
+    }
+    if let Some(schema::Configuration { file, mistakes, .. }) = configuration
+        && !mistakes.is_empty()
+    {
+        let text = format!("not in force as it is now: {}", mistakes.join("; "));
+        let (what, name) = ("configuration".to_owned(), file.clone());
+        troubles.push(schema::Trouble { what, name, text });
+    }
+    troubles
+}
+
+/// Milliseconds.
+pub(super) fn whole(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds and their fractions.
+pub(super) fn fine(time: Duration) -> f64 {
+    // To the microsecond: what is beyond is noise.
+    #[expect(clippy::cast_precision_loss, reason = "a duration of less than 285 years")]
+    let micros = time.as_micros() as f64;
+    micros / 1000.0
+}
+
+/// Milliseconds since the epoch.
+fn epoch(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, whole)
+}
+
+fn epoch_of(time: Instant) -> u64 {
+    epoch(SystemTime::now()).saturating_sub(whole(time.elapsed()))
+}
