@@ -48,6 +48,7 @@ node nodejs
 npm npm
 /usr/bin/pip3 python3-pip
 unshare util-linux
+setpriv util-linux
 mount mount
 cc build-essential
 pip3 python3-pip

@@ -48,6 +48,7 @@ pages! {
     limits: "limits.md", "what is promised, and what is not possible";
     desktop: "desktop.md", "browsers, shells and the proxy of the desktop";
     http: "http.md", "what the HTTP proxy takes, changes and refuses";
+    operating: "operating.md", "status, ping, forwards and kills while it runs; the control socket";
     service: "service.md", "start at login or boot: systemd, launchd, sockets by name";
     security: "security.md", "who is trusted with what, what is promised, and the test of each promise";
 }

@@ -19,6 +19,7 @@ mod layers;
 mod leaks;
 mod local_forwards;
 mod logins;
+mod operate;
 mod pac;
 mod package_managers;
 mod parity;
