@@ -53,6 +53,20 @@ impl Protocol {
         [Self::Socks4, Self::Socks4a, Self::Socks5, Self::HttpConnect, Self::Http, Self::Forward];
 }
 
+impl Protocol {
+    /// Its word in logs, labels and answers.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Socks4 => "socks4",
+            Self::Socks4a => "socks4a",
+            Self::Socks5 => "socks5",
+            Self::HttpConnect => "connect",
+            Self::Http => "http",
+            Self::Forward => "forward",
+        }
+    }
+}
+
 impl Source {
     /// The address, where there is one.
     pub fn ip(self) -> Option<IpAddr> {
@@ -65,14 +79,7 @@ impl Source {
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Socks4 => "socks4",
-            Self::Socks4a => "socks4a",
-            Self::Socks5 => "socks5",
-            Self::HttpConnect => "connect",
-            Self::Http => "http",
-            Self::Forward => "forward",
-        })
+        f.write_str(self.word())
     }
 }
 

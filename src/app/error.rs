@@ -27,6 +27,14 @@ pub enum Error {
          nothing else is asked for (-o ClearAllForwardings=no keeps them)"
     )]
     AllCleared,
+    /// The access log cannot be written.
+    #[error("cannot write the access log {file}")]
+    AccessLog {
+        /// Its file, as the user named it.
+        file: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The control socket cannot be had where the user wants it.
     #[error("no control socket")]
     Control(#[from] ControlError),
@@ -75,6 +83,7 @@ impl Error {
             Self::Credentials(_) | Self::Config(_) | Self::AllCleared => true,
             Self::Listen { .. }
             | Self::Control(_)
+            | Self::AccessLog { .. }
             | Self::Connect { .. }
             | Self::ConnectToAny(_)
             | Self::RemoteListen { .. }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::Error;
-use crate::control::Facts;
 use crate::control::location::Location;
+use crate::control::{AccessLog, Facts};
 use crate::forward::ListenAddress;
 use crate::forward::{PermitOpen, RemoteForward, SocketFiles};
 use crate::listen::ProxyCredentials;
@@ -47,6 +47,8 @@ pub struct ControlOptions {
     pub location: Location,
     /// What does not change while it runs.
     pub facts: Facts,
+    /// Where each request that is over is told; by default nowhere.
+    pub access_log: Option<AccessLog>,
 }
 
 /// An SSH server and how to reach it.

@@ -81,6 +81,12 @@ impl Running {
                 None
             }
         };
+        if let Some(log) = &options.control.access_log {
+            log.start(&registry.events).map_err(|source| {
+                let file = log.file.display().to_string();
+                Error::AccessLog { file, source }
+            })?;
+        }
         let (give, orders) = mpsc::channel(ORDERS);
         let facts = options.control.facts.clone();
         let program = Program::new(facts, registry.clone(), routes.clone(), connect.clone(), give);

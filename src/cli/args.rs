@@ -66,6 +66,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "1,ALL,FILES", help_heading = PROXY)]
     pub(super) backlog: Option<String>,
 
+    /// Add a line to FILE for each request that is over (- for standard output)
+    #[arg(long, value_name = "FILE|-", help_heading = PROXY)]
+    pub(super) access_log: Option<PathBuf>,
+
     /// Control socket at PATH, or none [default: named after the server or file]
     #[arg(long, short = 'S', value_name = "PATH|none", help_heading = PROXY)]
     pub(super) control: Option<PathBuf>,
@@ -420,7 +424,7 @@ mod tests {
     #[test]
     fn the_help_is_one_screen_and_grouped() {
         let help = Args::read(&words("-h")).expect_err("help").to_string();
-        assert!(help.lines().count() <= 52, "{help}");
+        assert!(help.lines().count() <= 53, "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         for heading in
             ["Usage: sockeye [options]", "COMMAND", "check, explain", PROXY, FORWARDS, SSH, OTHER]

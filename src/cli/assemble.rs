@@ -58,7 +58,7 @@ pub async fn assemble(mut command: ProxyCommand, volume: Volume) -> Result<Assem
     let (permit, sockets) = (configured.permit_remote_open.clone(), configured.sockets);
     let stdio = command.stdio_forward.clone();
     let backlog = command.backlog;
-    let control = command.control.clone();
+    let (control, access_log) = (command.control.clone(), command.access_log.clone());
     let (listeners, remote) = forwards(command, configured, credentials.as_ref());
     let remote_forwards = remote.into_iter().map(|forward| RemoteOptions {
         origin: Origin::CommandLine,
@@ -80,6 +80,7 @@ pub async fn assemble(mut command: ProxyCommand, volume: Volume) -> Result<Assem
             servers: vec![server],
             control: ControlOptions {
                 location: control,
+                access_log,
                 facts: Facts { reloads: None, volume: Some(volume) },
             },
         },

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::control::AccessLog;
 use crate::control::location::{Location, name_of};
 use crate::forward::ListenAddress;
 use crate::forward::exposure::{self, Guard, Offer, Reach};
@@ -76,6 +77,8 @@ pub struct ProxyCommand {
     pub backlog: BacklogLimits,
     /// Where its control socket is to be (`--control`).
     pub control: Location,
+    /// Where each request that is over is told (`--access-log`).
+    pub access_log: Option<AccessLog>,
     /// How much to log, and in which form.
     pub log: LogOptions,
     /// Where the log goes instead of standard error (`-E`).
@@ -230,6 +233,7 @@ impl ProxyCommand {
         // What serves one other program is many, and not for long.
         let named = args.stdio_forward.is_empty().then(|| name_of(&named));
         let control = location(args.control.as_deref(), named);
+        let access_log = access_log(&args);
         match server {
             Ok(server) if problems.is_empty() => Ok(Self {
                 server,
@@ -244,6 +248,7 @@ impl ProxyCommand {
                 sessions,
                 backlog: backlog.unwrap_or_default(),
                 control,
+                access_log,
                 log: args.log.judge(),
                 log_file: args.log_file,
                 ground: if args.background { Ground::Back } else { Ground::Fore },
@@ -399,6 +404,12 @@ fn mux(word: &str, args: Args, mut problems: Vec<Problem>) -> Result<OperateComm
             Err(problems)
         }
     }
+}
+
+/// Where each request that is over is told, in the form of the log.
+pub(super) fn access_log(args: &Args) -> Option<AccessLog> {
+    let file = args.access_log.clone()?;
+    Some(AccessLog { file, format: args.log.judge().format })
 }
 
 /// Where the control socket is to be: where `--control` says, or else under `name`, if there is one.

@@ -12,8 +12,8 @@ use crate::app::{
 use crate::config::{
     Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, Reloads, ServerConfig, locate,
 };
-use crate::control::Facts;
 use crate::control::location::{Location, name_of};
+use crate::control::{AccessLog, Facts};
 use crate::forward::ListenAddress;
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalListen, SocketFiles};
@@ -24,7 +24,9 @@ use crate::relay::BacklogLimits;
 
 use super::args::Args;
 use super::assemble::read_credentials;
-use super::command::{Ground, default_listener, location, open_listeners, read, read_all};
+use super::command::{
+    Ground, access_log, default_listener, location, open_listeners, read, read_all,
+};
 use super::configured::ConfigFile;
 use super::problem::Problem;
 
@@ -41,6 +43,8 @@ pub struct FileCommand {
     pub backlog: Option<BacklogLimits>,
     /// Where its control socket is to be (`--control`).
     pub control: Location,
+    /// Where each request that is over is told (`--access-log`).
+    pub access_log: Option<AccessLog>,
     /// How much to log, and in which form.
     pub log: LogOptions,
     /// Where the log goes instead of standard error (`-E`).
@@ -77,7 +81,8 @@ impl Following {
         let mut options = options(&command, credentials.as_ref(), &config).await?;
         let reloads = Reloads::new(command.file.clone(), asked);
         let facts = Facts { reloads: Some(reloads.clone()), volume: Some(volume) };
-        options.control = ControlOptions { location: command.control.clone(), facts };
+        let (location, access_log) = (command.control.clone(), command.access_log.clone());
+        options.control = ControlOptions { location, facts, access_log };
         let reloader = Reloader::start(config, reloads);
         Ok((options, Self { command, credentials, reloader, handed: None }))
     }
@@ -205,6 +210,7 @@ impl FileCommand {
                 proxy_auth: args.proxy_auth.clone(),
                 backlog,
                 control,
+                access_log: access_log(args),
                 log: args.log.judge(),
                 log_file: args.log_file.clone(),
                 ground: if args.background { Ground::Back } else { Ground::Fore },

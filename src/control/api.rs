@@ -13,10 +13,11 @@ use super::filter::Filter;
 use super::order::{ForwardKind, ForwardRefusal, ForwardWish, Order, StopKind};
 use super::program::Program;
 use super::query::Query;
-use super::reply::{Body, Failure, json};
-use super::{events, schema, view};
+use super::reply::{Body, Failure, json, text_of};
+use super::{events, metrics, schema, view};
 use crate::config::ReloadOutcome;
 use crate::observe::logs::Verbosity;
+use crate::printable::{Lines, printable};
 
 /// What comes of a request.
 type Answer = Result<Response<Body>, Failure>;
@@ -74,8 +75,33 @@ impl Program {
                     _ => self.stop(read(request).await?).await,
                 }
             }
+            ["metrics" | "livez" | "readyz"] if !get => Err(Failure::method("GET")),
+            ["metrics"] => self.scrape(),
+            ["livez"] => Ok(text_of(StatusCode::OK, PLAIN, Bytes::from_static(b"ok\n"))),
+            ["readyz"] => Ok(self.readiness()),
             _ => Err(Failure::unknown("there is no such thing here")),
         }
+    }
+
+    fn scrape(&self) -> Answer {
+        let text = self
+            .metrics()
+            .map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        Ok(text_of(StatusCode::OK, metrics::CONTENT_TYPE, text.into()))
+    }
+
+    /// Whether every listener is bound and every server has a session; what is missing, a line each.
+    fn readiness(&self) -> Response<Body> {
+        let status = self.status();
+        if status.state == "ready" {
+            return text_of(StatusCode::OK, PLAIN, Bytes::from_static(b"ok\n"));
+        }
+        let missing = status.health.iter().map(|trouble| {
+            let schema::Trouble { what, name, text } = trouble;
+            printable(&format!("{what} {name}: {text}"), LONGEST, Lines::One) + "\n"
+        });
+        let text = format!("{}\n{}", status.state, missing.collect::<String>());
+        text_of(StatusCode::SERVICE_UNAVAILABLE, PLAIN, text.into())
     }
 
     fn list(&self, mut query: Query) -> Answer {
@@ -230,6 +256,9 @@ fn refused(refusal: &ForwardRefusal) -> Failure {
     Failure::new(status, refusal.to_string())
 }
 
+const PLAIN: &str = "text/plain; charset=utf-8";
+/// Characters of a line about what is missing.
+const LONGEST: usize = 500;
 /// The most bytes of a request's content.
 const MOST_READ: usize = 64 * 1024;
 /// The most connections in one answer, unless the request says otherwise.

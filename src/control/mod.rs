@@ -12,12 +12,14 @@
 //! - `location`: where the sockets are, and which programs run.
 //! - `guard`: nobody but the user, and no browser.
 
+mod access_log;
 mod api;
 pub mod client;
 mod events;
 mod filter;
 mod guard;
 pub mod location;
+mod metrics;
 mod order;
 mod path;
 mod ping;
@@ -30,6 +32,7 @@ pub mod schema;
 mod server;
 mod view;
 
+pub use access_log::AccessLog;
 pub use order::{ForwardKind, ForwardRefusal, ForwardWish, Order, StopKind};
 pub use program::{Facts, Phase, Program};
 pub use server::{ControlError, ControlServer};

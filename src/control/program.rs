@@ -102,6 +102,16 @@ impl Program {
         }
     }
 
+    /// When it began, since the epoch.
+    pub(super) fn started_at(&self) -> Duration {
+        self.0.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// By whom the configuration is read again.
+    pub(super) fn reloads(&self) -> Option<&Reloads> {
+        self.0.facts.reloads.as_ref()
+    }
+
     /// All that lives in it.
     pub fn registry(&self) -> &Registry {
         &self.0.registry

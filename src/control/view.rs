@@ -208,7 +208,7 @@ pub(super) fn place(place: &registry::Place) -> schema::Place {
 }
 
 /// A connection with what holds it up.
-fn connection_view(
+pub(super) fn connection_view(
     connection: &registry::Connection,
     remark: Option<String>,
 ) -> schema::Connection {

@@ -1,0 +1,165 @@
+//! A line for each request that is over: who, what, which way, how it ended, how long, how much.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::thread;
+
+use tokio::sync::broadcast::error::RecvError;
+
+use super::view::connection_view;
+use crate::observe::logs::Format;
+use crate::printable::{Lines, printable};
+use crate::registry::{Connection, Event, Events};
+
+/// Where the lines go, and in which form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// The file, to which they are added; `-` is standard output.
+    pub file: PathBuf,
+    /// As text, or as JSON.
+    pub format: Format,
+}
+
+impl AccessLog {
+    /// Writes from now on, in a thread of its own, which ends with the program. Requests that are over
+    /// faster than they can be written are counted in place of being written.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or the thread not started.
+    pub fn start(&self, events: &Events) -> io::Result<()> {
+        let out: Box<dyn Write + Send> = if self.file.as_os_str() == "-" {
+            Box::new(io::stdout())
+        } else {
+            Box::new(File::options().create(true).append(true).open(&self.file)?)
+        };
+        let (mut out, mut events, format) = (BufWriter::new(out), events.listen(), self.format);
+        let write = move || {
+            loop {
+                let line = match events.blocking_recv() {
+                    Ok(Event::ConnectionClosed(connection)) => line(&connection, format),
+                    Ok(_) => continue,
+                    Err(RecvError::Lagged(lost)) => lost_line(lost, format),
+                    Err(RecvError::Closed) => break,
+                };
+                // What cannot be written is lost; there is no other place to say so.
+                let _ = out.write_all(line.as_bytes());
+                if events.is_empty() {
+                    let _ = out.flush();
+                }
+            }
+        };
+        thread::Builder::new().name("access log".into()).spawn(write).map(drop)
+    }
+}
+
+fn line(connection: &Connection, format: Format) -> String {
+    match format {
+        Format::Json => {
+            let view = connection_view(connection, None);
+            let text = serde_json::to_string(&view).unwrap_or_default();
+            format!("{text}\n")
+        }
+        Format::Text => text_line(connection),
+    }
+}
+
+fn text_line(connection: &Connection) -> String {
+    let view = connection_view(connection, None);
+    let mut line = format!("began={} id={}", view.began, view.id);
+    let session = view.session.map_or_else(String::new, |session| format!("#{session}"));
+    let server = view.server.map(|server| format!("{server}{session}"));
+    for (name, value) in [
+        ("listener", Some(view.listener)),
+        ("protocol", Some(view.protocol)),
+        ("source", Some(view.source)),
+        ("user", view.user),
+        ("target", Some(view.target)),
+        ("rule", view.rule),
+        ("server", server),
+        ("outcome", view.outcome),
+        ("failure", view.failure),
+    ] {
+        if let Some(value) = value {
+            let _ = write!(line, " {name}={}", word(&value));
+        }
+    }
+    for (name, took) in [
+        ("waited", view.stages.waited),
+        ("opened", view.stages.opened),
+        ("first_byte", view.stages.first_byte),
+        ("total", view.stages.total),
+    ] {
+        if let Some(took) = took {
+            let _ = write!(line, " {name}={took}");
+        }
+    }
+    let _ = writeln!(line, " up={} down={}", view.traffic.up, view.traffic.down);
+    line
+}
+
+/// A value as one word, in quotes where it has room for more.
+fn word(value: &str) -> String {
+    let value = printable(value, MOST, Lines::One);
+    if value.is_empty() || value.contains([' ', '=', '"']) {
+        format!("\"{}\"", value.replace('"', "\\\""))
+    } else {
+        value
+    }
+}
+
+fn lost_line(lost: u64, format: Format) -> String {
+    match format {
+        Format::Text => format!("lost={lost}\n"),
+        Format::Json => format!("{{\"lost\":{lost}}}\n"),
+    }
+}
+
+/// Characters of a value.
+const MOST: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::destination::Destination;
+    use crate::registry::{Outcome, Registry};
+    use crate::request::{Protocol, Request, Source};
+
+    fn logged(format: Format) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("log");
+        let registry = Registry::new();
+        AccessLog { file: file.clone(), format }.start(&registry.events).expect("a file");
+        let target = Destination::parse("db.example:5432", None).expect("good").into();
+        let (listener, protocol) = ("l".into(), Protocol::Socks5);
+        let user = Some("a b\n".into());
+        let request = Request { listener, protocol, source: Source::Unix, user, target };
+        registry.connections.begin(&request).fail(Outcome::NoSession, "the server is away".into());
+        for _ in 0..6000 {
+            let text = fs::read_to_string(&file).expect("a file");
+            if text.ends_with('\n') {
+                return text;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("no line");
+    }
+
+    #[test]
+    fn a_request_is_a_line_that_nothing_from_outside_can_end() {
+        let text = logged(Format::Text);
+        assert!(text.contains("user=\"a b\\n\" target=db.example:5432"), "{text}");
+        assert!(
+            text.contains("outcome=no_session failure=\"the server is away\" total="),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 1);
+        let json: serde_json::Value = serde_json::from_str(&logged(Format::Json)).expect("JSON");
+        assert_eq!((&json["outcome"], &json["user"]), (&"no_session".into(), &"a b\n".into()));
+    }
+}

@@ -1,0 +1,303 @@
+//! `/metrics`, for Prometheus: the figures of the registry and the pools, copied when they are asked for.
+//!
+//! Every label comes from a closed set: names of the configuration, and words of this program.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry as Exposition;
+
+use super::program::Program;
+use crate::pool::{Availability, PoolView, SessionState};
+use crate::registry::{
+    AttemptEnd, BOUNDS, Histogram, Outcome, PlaceKind, PlaceState, ServerTally, SessionEnd, State,
+};
+use crate::request::Protocol;
+
+/// Its content type, that of `OpenMetrics`.
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+impl Program {
+    /// All figures, as text.
+    pub(super) fn metrics(&self) -> Result<String, fmt::Error> {
+        let mut exposition = Exposition::with_prefix("sockeye");
+        exposition.register_collector(Box::new(Figures(self.clone())));
+        let mut out = String::new();
+        text::encode(&mut out, &exposition)?;
+        Ok(out)
+    }
+}
+
+#[derive(Debug)]
+struct Figures(Program);
+
+/// Writes families of figures.
+struct Writer<'a>(DescriptorEncoder<'a>);
+
+/// The labels of one figure.
+type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
+
+impl Writer<'_> {
+    fn family(
+        &mut self,
+        (name, help): (&str, &str),
+        kind: MetricType,
+        write: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        write(&mut self.0.encode_descriptor(name, help, None, kind)?)
+    }
+
+    fn gauges<'a, const N: usize>(
+        &mut self,
+        named: (&str, &str),
+        figures: impl IntoIterator<Item = (Labels<'a, N>, f64)>,
+    ) -> fmt::Result {
+        self.family(named, MetricType::Gauge, |family| {
+            for (labels, value) in figures {
+                family.encode_family(&labels)?.encode_gauge(&value)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn counters<'a, const N: usize>(
+        &mut self,
+        named: (&str, &str),
+        figures: impl IntoIterator<Item = (Labels<'a, N>, f64)>,
+    ) -> fmt::Result {
+        self.family(named, MetricType::Counter, |family| {
+            for (labels, value) in figures {
+                family
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, _, f64>(&value, None)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn histograms<'a>(
+        &mut self,
+        named: (&str, &str),
+        figures: impl IntoIterator<Item = (Labels<'a, 1>, &'a Histogram)>,
+    ) -> fmt::Result {
+        self.family(named, MetricType::Histogram, |family| {
+            for (labels, histogram) in figures {
+                let classes = histogram.classes();
+                let bounds = BOUNDS.into_iter().chain([f64::MAX]);
+                let buckets: Vec<_> = bounds.zip(classes).collect();
+                let (sum, count) = (histogram.sum().as_secs_f64(), classes.iter().sum());
+                family
+                    .encode_family(&labels)?
+                    .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Collector for Figures {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut writer = Writer(encoder);
+        self.program(&mut writer)?;
+        self.requests(&mut writer)?;
+        self.stages(&mut writer)?;
+        self.sessions(&mut writer)?;
+        self.places(&mut writer)?;
+        self.waiting(&mut writer)
+    }
+}
+
+impl Figures {
+    fn program(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let version = env!("CARGO_PKG_VERSION");
+        writer.gauges(("build", "The version that runs."), [([("version", version)], 1.0)])?;
+        let ready = f64::from(u8::from(self.0.status().state == "ready"));
+        writer.gauges(("ready", "Whether everything that is configured is up."), [([], ready)])?;
+        let started = self.0.started_at().as_secs_f64();
+        let named = ("start_time_seconds", "When it began, since the epoch.");
+        writer.gauges(named, [([], started)])?;
+        let Some(reloads) = self.0.reloads() else { return Ok(()) };
+        let good = f64::from(u8::from(reloads.mistakes().is_empty()));
+        let named =
+            ("config_last_reload_successful", "Whether the configuration is in force as it is.");
+        writer.gauges(named, [([], good)])
+    }
+
+    fn requests(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let registry = self.0.registry();
+        let living = registry.connections.living();
+        let states = [State::Waiting, State::Opening, State::Relaying, State::HalfClosed];
+        let counted = states.map(|state| {
+            ([("state", state.word())], count(living.iter().filter(|c| c.state() == state).count()))
+        });
+        writer.gauges(("connections", "Connections that live, by where they stand."), counted)?;
+
+        let servers = registry.tallies.servers();
+        let ended = servers.iter().flat_map(|(name, tally)| {
+            let seen =
+                Outcome::ALL.into_iter().map(move |outcome| (outcome, tally.outcome(outcome)));
+            seen.filter(|(_, number)| *number > 0).map(move |(outcome, number)| {
+                ([("server", &**name), ("outcome", outcome.word())], figure(number))
+            })
+        });
+        writer.counters(("requests", "Requests that are over, by how they ended."), ended)?;
+
+        let mut bytes: Vec<_> = servers.iter().map(|(name, tally)| (name, tally.bytes())).collect();
+        for connection in &living {
+            let (Some(server), traffic) = (connection.server(), connection.traffic()) else {
+                continue;
+            };
+            if let Some((_, sum)) = bytes.iter_mut().find(|(name, _)| ***name == *server) {
+                *sum = (sum.0 + traffic.up, sum.1 + traffic.down);
+            }
+        }
+        let both = bytes.iter().flat_map(|(name, (up, down))| {
+            [("up", *up), ("down", *down)].map(|(direction, bytes)| {
+                ([("server", &***name), ("direction", direction)], figure(bytes))
+            })
+        });
+        writer
+            .counters(("relayed_bytes", "Bytes of connections, from clients and to them."), both)?;
+
+        let rules = registry.tallies.rules();
+        let hits = rules.iter().map(|(name, tally)| ([("rule", &**name)], figure(tally.read().0)));
+        writer.counters(("rule_hits", "Requests that a rule decided and that are over."), hits)?;
+
+        let listeners = registry.tallies.listeners();
+        let kinds = listeners.iter().flat_map(|(name, tally)| {
+            let (names, addresses) = tally.kinds();
+            [("name", names), ("address", addresses)]
+                .map(|(kind, number)| ([("listener", &**name), ("target", kind)], figure(number)))
+        });
+        let named = ("listener_requests", "Requests by listener, for names and for addresses.");
+        writer.counters(named, kinds)?;
+        let protocols = listeners.iter().flat_map(|(name, tally)| {
+            let seen = Protocol::ALL.into_iter().zip(tally.protocols.iter().map(read));
+            seen.filter(|(_, number)| *number > 0).map(move |(protocol, number)| {
+                ([("listener", &**name), ("protocol", protocol.word())], figure(number))
+            })
+        });
+        writer.counters(("protocol_requests", "Requests by listener and protocol."), protocols)
+    }
+
+    fn stages(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let servers = self.0.registry().tallies.servers();
+        let of = |which: fn(&ServerTally) -> &Histogram| {
+            servers.iter().map(move |(name, tally)| ([("server", &**name)], which(tally)))
+        };
+        let named = ("wait_seconds", "How long requests waited for a session.");
+        writer.histograms(named, of(|tally| &tally.waited))?;
+        let named = ("open_seconds", "What the far side needed to look up and connect.");
+        writer.histograms(named, of(|tally| &tally.opened))?;
+        let named = ("first_byte_seconds", "From then on until the target sent something.");
+        writer.histograms(named, of(|tally| &tally.first_byte))?;
+        let named = ("duration_seconds", "How long connections were there.");
+        writer.histograms(named, of(|tally| &tally.duration))?;
+        let named = ("login_seconds", "From the first packet to the login.");
+        writer.histograms(named, of(|tally| &tally.login))?;
+        let stalled = servers.iter().map(|(name, tally)| {
+            let stalled = Duration::from_micros(read(&tally.stalled));
+            ([("server", &**name)], stalled.as_secs_f64())
+        });
+        let named = ("window_stalled_seconds", "For how long data waited for the server's window.");
+        writer.counters(named, stalled)
+    }
+
+    fn sessions(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let pools = self.0.pools();
+        let each = |of: fn(&PoolView) -> f64| {
+            pools.iter().map(move |(name, pool)| ([("server", &**name)], of(pool)))
+        };
+        let up = |pool: &PoolView| f64::from(u8::from(pool.availability == Availability::Ready));
+        writer.gauges(("server_up", "Whether there is a session."), each(up))?;
+        let named = ("waiting_requests", "Requests that wait for a session.");
+        writer.gauges(named, each(|pool| count(pool.waiting)))?;
+        let named = ("channels", "Channels that are open or being opened.");
+        writer.gauges(named, each(|pool| count(pool.sessions.iter().map(|s| s.channels).sum())))?;
+        let named = ("slow_clients", "Channels whose client does not keep up.");
+        writer.gauges(
+            named,
+            each(|pool| count(pool.sessions.iter().map(|s| s.slow_readers).sum())),
+        )?;
+        let states = pools.iter().flat_map(|(name, pool)| {
+            SessionState::ALL.map(|state| {
+                let there = pool.sessions.iter().filter(|session| session.state == state).count();
+                ([("server", &**name), ("state", state.word())], count(there))
+            })
+        });
+        writer.gauges(("sessions", "Sessions by their state."), states)?;
+        let trips = pools.iter().filter_map(|(name, pool)| {
+            let trips = pool.sessions.iter().filter_map(|session| session.round_trip);
+            let worst = trips.map(|(now, _)| now).max()?;
+            Some(([("server", &**name)], worst.as_secs_f64()))
+        });
+        let named = ("round_trip_seconds", "The longest of the sessions' last round trips.");
+        writer.gauges(named, trips)?;
+
+        let servers = self.0.registry().tallies.servers();
+        let attempts = servers.iter().flat_map(|(name, tally)| {
+            AttemptEnd::ALL.map(|end| {
+                (
+                    [("server", &**name), ("result", end.word())],
+                    figure(read(&tally.attempts[end as usize])),
+                )
+            })
+        });
+        writer
+            .counters(("session_starts", "Attempts to connect, by what came of them."), attempts)?;
+        let ends = servers.iter().flat_map(|(name, tally)| {
+            SessionEnd::ALL.map(|end| {
+                (
+                    [("server", &**name), ("reason", end.word())],
+                    figure(read(&tally.ended[end as usize])),
+                )
+            })
+        });
+        writer.counters(("session_ends", "Sessions that ended, by why."), ends)
+    }
+
+    fn places(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let places = self.0.registry().places.all();
+        let up = places.iter().map(|place| {
+            let up = matches!(place.state(), PlaceState::Listening(_));
+            let name = place.name().unwrap_or_else(|| place.spec());
+            let labels = [("kind", place.kind().word()), ("name", &**name)];
+            (labels, f64::from(u8::from(up)))
+        });
+        writer.gauges(("listener_up", "Whether clients can come in."), up)?;
+        let kinds = [PlaceKind::Dynamic, PlaceKind::Local, PlaceKind::Remote];
+        let accepted = kinds.map(|kind| {
+            let of_kind = places.iter().filter(|place| place.kind() == kind);
+            ([("kind", kind.word())], figure(of_kind.map(|place| place.accepted()).sum()))
+        });
+        writer.gauges(("accepted_clients", "Clients of the listeners that there are."), accepted)
+    }
+
+    fn waiting(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let (mut memory, mut disk) = (0, 0);
+        for connection in self.0.registry().connections.living() {
+            let waiting = connection.waiting();
+            (memory, disk) = (memory + waiting.memory, disk + waiting.disk);
+        }
+        let places = [("memory", memory), ("file", disk)];
+        let places = places.map(|(place, bytes)| ([("place", place)], figure(bytes)));
+        writer.gauges(("backlog_bytes", "What waits for clients that do not keep up."), places)
+    }
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Relaxed)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+fn figure(number: u64) -> f64 {
+    number as f64
+}
+
+fn count(number: usize) -> f64 {
+    figure(number as u64)
+}
