@@ -146,7 +146,7 @@ async fn proxy_to(
     let idle = command.idle.clone();
     let log = command.log;
     let Assembled { options, verbosity, ground } =
-        assemble::assemble(command, logs.volume()).await?;
+        assemble::assemble(command, Some(logs.volume())).await?;
     if let Some(verbosity) = verbosity {
         logs.set(verbosity);
     }

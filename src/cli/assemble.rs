@@ -39,7 +39,10 @@ pub struct Assembled {
 ///
 /// `ssh` does not take the host or the options, the file of `--proxy-auth` cannot be used, or nothing
 /// is left to be done.
-pub async fn assemble(mut command: ProxyCommand, volume: Volume) -> Result<Assembled, Error> {
+pub async fn assemble(
+    mut command: ProxyCommand,
+    volume: Option<Volume>,
+) -> Result<Assembled, Error> {
     let credentials = read_credentials(command.proxy_auth.clone()).await?;
     let name: Arc<str> = command.server.to_string().into();
     let query = ServerOptions::query(name.clone(), &command.server, &command.ssh, command.sessions);
@@ -81,7 +84,7 @@ pub async fn assemble(mut command: ProxyCommand, volume: Volume) -> Result<Assem
             control: ControlOptions {
                 location: control,
                 access_log,
-                facts: Facts { reloads: None, volume: Some(volume) },
+                facts: Facts { reloads: None, volume },
             },
         },
         verbosity: verbosity.or(process.log_level.map(Verbosity::from)),

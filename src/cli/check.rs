@@ -157,7 +157,7 @@ pub async fn run(command: &CheckCommand) -> anyhow::Result<()> {
 }
 
 async fn check_host(proxy: &ProxyCommand, reach: Reach) -> anyhow::Result<()> {
-    let options = assemble(proxy.clone()).await?.options;
+    let options = assemble(proxy.clone(), None).await?.options;
     for server in &options.servers {
         configured::say(&server::describe(server));
     }
