@@ -291,14 +291,15 @@ fn others(proxy: SocketAddr, host: &str, port: u16) -> Load<'_> {
 }
 
 /// The others' requests all succeed, and what they take stays in proportion to what it was. The bound
-/// is wide, and the best of three counts, since other tests run on the same processors.
+/// is wide, and the best of many counts, since others run on the same processors: what holds requests up
+/// holds up each time.
 #[track_caller]
 fn compare(what: &str, before: &Tally, load: &Load<'_>) {
     before.assert_all_served();
     let was = before.percentile(0.99);
     let bound = (5 * was).max(Duration::from_millis(250));
     let mut best = Duration::MAX;
-    for _ in 0..3 {
+    for _ in 0..20 {
         let during = load.lasting(MEASURED);
         during.assert_all_served();
         best = best.min(during.percentile(0.99));
