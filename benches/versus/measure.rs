@@ -213,14 +213,14 @@ pub(crate) fn all() -> Vec<Measure> {
     for profile in Profile::ALL {
         let line = profile.name();
         for beside in Beside::ALL {
-            let name = format!("{line}, {}", beside.name());
+            let name = format!("{line}: {}", beside.name());
             let rows = if beside == Beside::Aborted { &LINE[..1] } else { &LINE };
             all.push(new(&name, Line, Kind::Line { profile, beside }, rows));
         }
         if profile != Profile::Far {
             let way = Way::Over(profile);
-            all.push(new(&format!("{line}, one download"), Line, bulk(way, Down, 1), &[SPEED]));
-            all.push(new(&format!("{line}, one upload"), Line, bulk(way, Up, 1), &[SPEED]));
+            all.push(new(&format!("{line}: one download"), Line, bulk(way, Down, 1), &[SPEED]));
+            all.push(new(&format!("{line}: one upload"), Line, bulk(way, Up, 1), &[SPEED]));
         }
     }
     all

@@ -75,7 +75,7 @@ pub enum Sessions {
 pub async fn probe(server: &ServerOptions, prompter: &Prompter) -> Result<Findings, ConnectError> {
     let relayer = Relayer::new(BacklogLimits::default());
     let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
-    let jumps = JumpHosts::new(prompter.clone(), carry);
+    let jumps = JumpHosts::new(prompter.clone(), carry, crate::ssh::LineMemory::default());
     let most = server.sessions.map_or(PoolSize::default().max(), PoolSize::max);
     let started = Pool::start(server.config.clone(), &jumps, Some(PoolSize::single())).await;
     let (pool, first) = match started {

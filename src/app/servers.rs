@@ -11,7 +11,7 @@ use crate::openssh::Prompter;
 use crate::pool::{FirstAttempt, FirstSession, JumpHosts, Pool};
 use crate::registry::Registry;
 use crate::relay::Relayer;
-use crate::ssh::ConnectError;
+use crate::ssh::{ConnectError, LineMemory};
 use crate::stream::ByteStream;
 
 /// The servers that run.
@@ -50,7 +50,7 @@ impl ServerSet {
     /// go over other servers; what comes of each session is told to `registry`.
     pub(super) fn new(prompter: Prompter, relayer: Relayer, registry: Registry) -> Self {
         let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
-        let jumps = JumpHosts::new(prompter, carry);
+        let jumps = JumpHosts::new(prompter, carry, LineMemory::of_user());
         Self { jumps, registry, running: Vec::new(), retired: Vec::new() }
     }
 

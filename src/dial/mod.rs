@@ -164,7 +164,11 @@ impl Dialer {
             connection.asked(Some(name), placed.session());
             let asked = Instant::now();
             match timeout_at(deadline, placed.open(target, origin)).await {
-                Ok(Ok(channel)) => return Ok(channel.into()),
+                Ok(Ok(channel)) => {
+                    // Another session may have been sooner.
+                    connection.asked(Some(name), placed.session());
+                    return Ok(channel.into());
+                }
                 // Another session may serve it, or the next server.
                 Ok(Err(OpenError::SessionLost)) => {}
                 // Whoever was twice there when an answer ended a session is likely the one who asked

@@ -8,7 +8,7 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::first::{FirstSession, Tell};
-use super::monitor;
+use super::monitor::{self, BEAT};
 use super::policy::{
     Action, Event, Facts, Failure, Loss, LossCause, Notice, Outcome, Policy, SessionFacts,
     SessionStage, Standstill, Volume,
@@ -34,6 +34,8 @@ pub(super) struct Driver {
     watchers: JoinSet<Arc<Session>>,
     /// Goodbyes under way.
     closing: JoinSet<()>,
+    /// How long the last session took to come.
+    took: Option<Duration>,
 }
 
 impl Driver {
@@ -48,6 +50,7 @@ impl Driver {
             settling: JoinSet::new(),
             watchers: JoinSet::new(),
             closing: JoinSet::new(),
+            took: None,
         }
     }
 
@@ -63,6 +66,7 @@ impl Driver {
                 break;
             }
             let wake_at = self.policy.wake_at(&facts);
+            lock(&shared.status).next = self.took.filter(|_| self.policy.may_get_another(&facts));
             tokio::select! {
                 () = shared.stop.cancelled() => break,
                 () = shared.retired.cancelled(), if !self.policy.is_retired() => {
@@ -141,6 +145,7 @@ impl Driver {
 
     fn connected(&mut self, connected: Connected) {
         debug!(took = ?connected.took, "another session is ready");
+        self.took = Some(connected.took);
         let (kind, told) = (connected.login.kind, FirstSession::of(&connected));
         self.shared.log.session_up(connected.session.id(), connected.took);
         self.adopt(connected.session);
@@ -168,8 +173,9 @@ impl Driver {
         });
         let (shared, liveness) = (Arc::clone(&self.shared), self.liveness);
         self.watchers.spawn(async move {
+            let learn = |beat| shared.connector.learn(&session, beat, BEAT);
             tokio::select! {
-                () = monitor::watch(&session, liveness) => {}
+                () = monitor::watch(&session, liveness, learn) => {}
                 never = shared.connector.measure(&session) => match never {},
                 never = shared.connector.follow_host_keys(&session) => match never {},
             }
@@ -255,6 +261,7 @@ impl Driver {
             is_empty: session.is_empty(),
             idle: session.idle(),
             is_worn: self.shared.connector.would_replace(session),
+            is_flooded: session.is_flooded(),
         };
         let sessions = sessions.iter().map(of).collect();
         let reserve = self.shared.reserve();

@@ -18,7 +18,7 @@ use crate::lock::lock;
 use crate::openssh::client_config::{ClientConfig, Jump};
 use crate::openssh::prompt::Prompter;
 use crate::printable::{Lines, printable};
-use crate::ssh::connect::{ConnectError, Hops, OpeningStream};
+use crate::ssh::connect::{ConnectError, Hops, LineMemory, OpeningStream};
 use crate::ssh::session::Channel;
 use crate::ssh::session::OpenError;
 use crate::ssh::session::TargetFault;
@@ -36,6 +36,7 @@ pub type Carry = Box<dyn Fn(Channel) -> Box<dyn ByteStream> + Send + Sync>;
 struct Shared {
     prompter: Prompter,
     carry: Carry,
+    memory: LineMemory,
     hops: Mutex<Vec<Arc<Hop>>>,
 }
 
@@ -62,9 +63,10 @@ pub(super) struct JumpRoute {
 type Trail = Vec<Weak<Hop>>;
 
 impl JumpHosts {
-    /// None yet. `prompter` asks where a login needs a person.
-    pub fn new(prompter: Prompter, carry: Carry) -> Self {
-        Self(Arc::new(Shared { prompter, carry, hops: Mutex::default() }))
+    /// None yet. `prompter` asks where a login needs a person; what is learnt of the lines to them, and to
+    /// what lies behind, is kept in `memory`.
+    pub fn new(prompter: Prompter, carry: Carry, memory: LineMemory) -> Self {
+        Self(Arc::new(Shared { prompter, carry, memory, hops: Mutex::default() }))
     }
 
     /// What `ssh` would do with the last server on the way.
@@ -109,6 +111,11 @@ impl JumpRoute {
     /// Asks where a login needs a person.
     pub(super) fn prompter(&self) -> Prompter {
         self.jumps.0.prompter.clone()
+    }
+
+    /// Where what is learnt of the lines is kept.
+    pub(super) fn memory(&self) -> LineMemory {
+        self.jumps.0.memory.clone()
     }
 
     /// To the server of `config`, which has `size` sessions; one before it has no more.

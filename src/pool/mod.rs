@@ -10,12 +10,11 @@
 //!
 //! - **connecting**: at most two at a time to one server. Only the driver connects.
 //! - **ready**: takes new channels, as [`placement`] says.
-//! - **draining**: too old, has carried too much, or has a window made for a nearer server: takes none,
+//! - **draining**: too old, has carried too much, or has a window made for another line: takes none,
 //!   and is closed when the last channel is. A session above the minimum that has been empty for a
-//!   minute goes the same way.
+//!   minute goes the same way, and so does one that is full of what nobody wants any more.
 //! - **closed**: by us, by the server, or because it did not answer ([`monitor`](super::monitor)).
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,8 +32,6 @@ use crate::openssh::ClientConfig;
 use crate::registry::ServerLog;
 use crate::ssh::OpenKind;
 use crate::ssh::connect::{ConnectError, Connector};
-use crate::ssh::session::Channel;
-use crate::ssh::session::OpenError;
 use crate::ssh::session::Session;
 use crate::target::Target;
 
@@ -45,6 +42,7 @@ pub(crate) mod jump;
 pub(crate) mod monitor;
 mod names;
 mod pace;
+mod placed;
 pub mod placement;
 mod policy;
 mod size;
@@ -56,20 +54,13 @@ pub use availability::{Availability, PoolLoad};
 pub use first::{FirstAttempt, FirstSession};
 pub use jump::{Carry, JumpHosts};
 pub(crate) use pace::Backoff;
+pub use placed::Placed;
 pub use size::{InvalidPoolSize, PoolSize};
 pub use survey::{PoolView, SessionState, SessionView};
 
 /// A handle to the pool.
 #[derive(Clone, Debug)]
 pub struct Pool(Arc<Shared>);
-
-/// A session that a request was given.
-#[derive(Debug)]
-pub struct Placed {
-    session: Arc<Session>,
-    kind: OpenKind,
-    pool: Arc<Shared>,
-}
 
 /// What the handles and the driver share.
 #[derive(Debug)]
@@ -113,6 +104,8 @@ struct Status {
     past: (u64, u64),
     /// The bounds of the pool, once they are known.
     size: Option<PoolSize>,
+    /// How long another session takes to come; none where there may be no other.
+    next: Option<Duration>,
 }
 
 impl Pool {
@@ -166,7 +159,7 @@ impl Pool {
     ) -> (Self, FirstAttempt) {
         let route = Arc::new(route);
         let hops = Arc::clone(&route);
-        let connector = Connector::new(config, route.prompter(), hops);
+        let connector = Connector::new(config, route.prompter(), hops, route.memory());
         let shared = Arc::new(Shared {
             connector,
             sessions: Mutex::default(),
@@ -197,7 +190,7 @@ impl Pool {
         let shared = &self.0;
         let kind = shared.targets.kind(target);
         let session = shared.choose(kind)?;
-        Some(Placed { session, kind, pool: Arc::clone(shared) })
+        Some(Placed::new(session, kind, Arc::clone(shared)))
     }
 
     /// A session for a channel to `target`; waits while there is none.
@@ -297,61 +290,7 @@ impl Pool {
     }
 }
 
-impl Placed {
-    /// The number of the session, never given twice in one run.
-    pub fn session(&self) -> u64 {
-        self.session.id()
-    }
-
-    /// Opens a channel to `target` for a client at `origin`. Gives up where the server has
-    /// stopped answering and there is another session; but not with a name that may be the reason,
-    /// which would stop the next session, too.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped in mid-open, a late success is closed.
-    pub async fn open(&self, target: &Target, origin: SocketAddr) -> Result<Channel, OpenError> {
-        let mut opening = self.session.open(target, origin, self.kind);
-        let opened = loop {
-            tokio::select! {
-                biased;
-                opened = &mut opening => break opened,
-                () = self.session.suspected(), if self.kind == OpenKind::Plain => {
-                    if self.pool.has_better(&self.session) {
-                        break Err(OpenError::SessionLost);
-                    }
-                }
-            }
-        };
-        match &opened {
-            Ok(_) => self.pool.targets.add(target),
-            Err(_) if self.session.ended_unreadable() => self.pool.targets.suspect(target),
-            Err(_) => {}
-        }
-        opened
-    }
-}
-
-impl Placed {
-    /// Whether the server has certainly come to what it was asked then: it has answered something that
-    /// was asked later. While sshd looks a name up its session stands still, and the name is what it has
-    /// come to, if the server answers on another.
-    pub fn has_come_to(&self, asked: Instant) -> bool {
-        let elsewhere = || {
-            let sessions = lock(&self.pool.sessions);
-            sessions.iter().any(|s| s.has_come_to(asked))
-        };
-        self.session.has_come_to(asked) || self.kind == OpenKind::Scout && elsewhere()
-    }
-}
-
 impl Shared {
-    /// Whether there is another session whose server answers.
-    fn has_better(&self, than: &Arc<Session>) -> bool {
-        let sessions = lock(&self.sessions);
-        sessions.iter().any(|s| !Arc::ptr_eq(s, than) && s.is_ready() && !s.is_stuck())
-    }
-
     /// The sessions that take channels.
     fn ready(&self) -> Vec<Arc<Session>> {
         lock(&self.sessions).iter().filter(|s| s.is_ready()).map(Arc::clone).collect()
@@ -377,9 +316,12 @@ impl Shared {
 
 fn view(session: &Session) -> View {
     let load = session.load();
+    let delay = session.expected_delay();
     View {
         slow_readers: load.slow_readers(),
         stuck: session.is_stuck(),
+        delay,
+        excess: delay.saturating_sub(session.delay().best().unwrap_or_default()),
         bulk: load.bulk(),
         active: load.active(),
         opening: load.opening(),

@@ -8,9 +8,11 @@ use tracing::debug;
 
 use crate::ssh::connect::Liveness;
 use crate::ssh::session::Session;
+use crate::ssh::session::load::Beat;
 
-/// Watches `session` until it ends. Ends it when the server is silent for too long.
-pub(crate) async fn watch(session: &Session, liveness: Liveness) {
+/// Watches `session` until it ends. Ends it when the server is silent for too long. Tells `learn` what
+/// it carried in each [`BEAT`].
+pub(crate) async fn watch(session: &Session, liveness: Liveness, learn: impl Fn(Beat)) {
     let mut monitor = Monitor::new(session, liveness);
     let mut beat = interval(BEAT);
     loop {
@@ -19,7 +21,8 @@ pub(crate) async fn watch(session: &Session, liveness: Liveness) {
             () = session.closed() => return,
             () = session.probe_requested() => monitor.probe(),
             () = answer(&mut monitor.ping) => monitor.answered(),
-            _ = beat.tick() => monitor.beat(),
+            () = session.gauge_requested() => monitor.gauge(),
+            _ = beat.tick() => learn(monitor.beat()),
             () = sleep_until(dead_at) => {
                 session.give_up("the server does not answer any more");
                 return;
@@ -68,6 +71,14 @@ impl<'a> Monitor<'a> {
         let answer = Box::pin(async move { session.ping().await });
         let sent = Instant::now();
         self.ping = Some(Ping { sent, asked: sent, patience, answer });
+        session.delay().asked();
+    }
+
+    /// Somebody wants to know how long an answer takes now.
+    fn gauge(&mut self) {
+        if self.ping.is_none() {
+            self.ask(self.liveness.silence);
+        }
     }
 
     /// Something happened that may have cut the network: the answer must come soon.
@@ -83,22 +94,25 @@ impl<'a> Monitor<'a> {
         if let Some(ping) = self.ping.take() {
             let round_trip = ping.asked.elapsed();
             debug!(?round_trip, "the server answers");
-            self.session.set_round_trip(round_trip);
+            self.session.delay().answered(round_trip);
             self.session.note_answer(ping.sent);
         }
         self.heard = Instant::now();
         self.session.set_stuck(false);
     }
 
-    fn beat(&mut self) {
+    fn beat(&mut self) -> Beat {
         let load = self.session.load();
-        load.beat();
+        let beat = load.beat();
         let received = self.session.received();
         let answered = self.session.answered();
         // Whatever comes is as good as an answer; and where a reader holds the session up, its silence is ours.
         if received != self.received || answered != self.answered || load.held() > 0 {
             self.heard = Instant::now();
         }
+        let unwanted = (received - self.received).saturating_sub(beat.received);
+        let late = self.session.delay().excess() > FLOODED;
+        self.session.set_flooded(late && unwanted >= MUCH && unwanted > beat.received);
         let opens_wait = load.opening() > 0 && answered == self.answered;
         (self.received, self.answered) = (received, answered);
         match &self.ping {
@@ -109,11 +123,16 @@ impl<'a> Monitor<'a> {
                     self.session.suspect();
                 }
             }
-            None if opens_wait || self.heard.elapsed() >= self.liveness.interval => {
+            None if opens_wait
+                || beat.carried >= BUSY
+                || self.session.delay().excess() > CALM
+                || self.heard.elapsed() >= self.liveness.interval =>
+            {
                 self.ask(self.liveness.silence);
             }
             None => {}
         }
+        beat
     }
 
     fn dead_at(&self) -> Instant {
@@ -125,11 +144,19 @@ impl<'a> Monitor<'a> {
 }
 
 /// How often the load is looked at.
-const BEAT: Duration = Duration::from_millis(500);
+pub(crate) const BEAT: Duration = Duration::from_millis(500);
+/// A session that has carried so much in a beat, in bytes, is asked how long an answer takes,
+const BUSY: u64 = 8 << 10;
+/// and so is one whose last answer was late by so much.
+const CALM: Duration = Duration::from_millis(20);
 /// A server that has not answered for so long is avoided.
 const STUCK: Duration = Duration::from_secs(1);
 /// After so long what waits for it had better go elsewhere.
 const SUSPECT: Duration = Duration::from_secs(3);
+/// A session whose answers are late by so much, and which sends so many bytes in a beat that no channel
+/// takes, more than those that one does, is flooded.
+const FLOODED: Duration = Duration::from_millis(300);
+const MUCH: u64 = 16 << 10;
 /// How long the answer to a probe may take.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 /// Never, for a timer.

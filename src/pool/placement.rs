@@ -1,5 +1,10 @@
 //! Which session takes a new channel, and whether the pool should grow: a pure function of what is
 //! known of the sessions.
+//!
+//! What counts is how long a new channel would take to be answered on each, and then who would be
+//! disturbed.
+
+use std::time::Duration;
 
 use crate::ssh::OpenKind;
 
@@ -11,6 +16,10 @@ pub struct View {
     /// A probe or an open has not been answered for a while: the server may be busy with a slow
     /// name look-up, or the network gone.
     pub stuck: bool,
+    /// How long an answer takes now: the server's, after all that is on its way before it.
+    pub delay: Duration,
+    /// By how much that is more than it took at best.
+    pub excess: Duration,
     /// Channels that move much.
     pub bulk: usize,
     /// Channels that moved anything lately.
@@ -45,32 +54,96 @@ pub enum Growth {
     Enough,
 }
 
-/// Chooses the session that is least likely to be disturbed, or, for a scout, the one with the least
-/// to lose.
+/// Chooses the session that is soonest to answer and least likely to be disturbed, or, for a scout, the
+/// one with the least to lose.
 pub fn choose(sessions: &[View], kind: OpenKind) -> Choice {
+    let nearest = sessions.iter().map(|view| view.delay).min().unwrap_or_default();
     let may_take = |(_, view): &(usize, &View)| kind != OpenKind::Alone || view.free;
     let usable = sessions.iter().enumerate().filter(may_take);
-    let best = usable.min_by_key(|(_, view)| cost(view, kind));
+    let best = usable.min_by_key(|(_, view)| Cost::of(view, nearest, kind));
     match best {
         Some((index, view)) => Choice { session: Some(index), growth: growth(view, kind) },
         None => Choice { session: None, growth: Growth::Wanted },
     }
 }
 
-/// The lower the better; compared from left to right.
-type Cost = (bool, bool, bool, usize, usize, usize, usize, usize);
+/// Whether a channel that waits on `slow` had better be opened on `other` as well.
+pub fn is_worth_a_second_try(slow: &View, other: &View) -> bool {
+    let is_usable = !other.stuck && other.slow_readers == 0;
+    is_usable && slow.delay > other.delay * 2 + LATE
+}
 
-fn cost(view: &View, kind: OpenKind) -> Cost {
-    let View { slow_readers, stuck, bulk, active, opening, scouts, channels, free: _, risky } =
-        *view;
-    let slow = slow_readers > 0;
-    match kind {
-        // What begins together stays together, and away from what runs already: a burst of
-        // downloads does not spread over the sessions of those who wait for a keystroke.
-        OpenKind::Plain => (risky, slow, stuck, bulk, scouts, active, opening, channels),
-        // An open that waits may be a scout's: better not to wait with it.
-        OpenKind::Scout | OpenKind::Alone => {
-            (risky, stuck, slow, bulk, active + opening, channels, 0, 0)
+/// What a channel on a session would cost; the lower the better, compared from the top down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost {
+    /// It may end with what is asked for on it.
+    risky: bool,
+    standing: Standing,
+    /// How much later its answer comes than that of the nearest, in [`STEP`]s: less is chance.
+    late: u128,
+    /// Whose transfers are in its way, and it in theirs.
+    bulk: usize,
+    /// Look-ups that may hold it up.
+    scouts: usize,
+    /// Whom it would disturb.
+    active: usize,
+    opening: usize,
+    channels: usize,
+}
+
+/// Whether a session moves at all, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Moving,
+    /// It may stand still, but for another reason than what is asked here.
+    Doubtful,
+    Still,
+    Hopeless,
+}
+
+impl Cost {
+    fn of(view: &View, nearest: Duration, kind: OpenKind) -> Self {
+        let View {
+            slow_readers,
+            stuck,
+            delay,
+            excess: _,
+            bulk,
+            active,
+            opening,
+            scouts,
+            channels,
+            free: _,
+            risky,
+        } = *view;
+        let late = delay.saturating_sub(nearest).as_micros() / STEP.as_micros();
+        let (still, doubtful) = match kind {
+            OpenKind::Plain => (slow_readers > 0, stuck),
+            // An open that waits may be a scout's: better not to wait with it.
+            OpenKind::Scout | OpenKind::Alone => (stuck, slow_readers > 0),
+        };
+        let standing = match (still, doubtful) {
+            (false, false) => Standing::Moving,
+            (false, true) => Standing::Doubtful,
+            (true, false) => Standing::Still,
+            (true, true) => Standing::Hopeless,
+        };
+        let cost = Self { risky, standing, late, bulk, scouts, active, opening, channels };
+        match kind {
+            // In the house nobody waits for anybody else's bytes: each session that is woken costs the
+            // server more.
+            OpenKind::Plain if nearest < HOUSE => Self {
+                active: channels / PACKED_CHANNELS,
+                opening: (active + opening) / PACKED,
+                channels: 0,
+                ..cost
+            },
+            // What begins together stays together, and away from what runs already: a burst of
+            // downloads does not spread over the sessions of those who wait for a keystroke.
+            OpenKind::Plain => cost,
+            OpenKind::Scout | OpenKind::Alone => {
+                Self { scouts: 0, active: active + opening, opening: 0, ..cost }
+            }
         }
     }
 }
@@ -78,10 +151,12 @@ fn cost(view: &View, kind: OpenKind) -> Cost {
 /// Whether the pool should have another session before anybody asks: where something runs on every
 /// one, the next request would have to share.
 pub fn reserve(sessions: &[View]) -> Growth {
-    let quiet = |view: &View| {
-        !view.risky && view.slow_readers == 0 && !view.stuck && view.bulk == 0 && view.active == 0
-    };
-    if sessions.iter().any(quiet) { Growth::Enough } else { Growth::Wanted }
+    if sessions.iter().any(is_quiet) { Growth::Enough } else { Growth::Wanted }
+}
+
+fn is_quiet(view: &View) -> bool {
+    let View { slow_readers, stuck, excess, bulk, active, risky, .. } = *view;
+    !risky && slow_readers == 0 && !stuck && excess < LATE && bulk == 0 && active == 0
 }
 
 fn growth(best: &View, kind: OpenKind) -> Growth {
@@ -91,9 +166,25 @@ fn growth(best: &View, kind: OpenKind) -> Growth {
     };
     let disturbed =
         best.risky || best.slow_readers > 0 || best.stuck || best.bulk > 0 || best.scouts > 0;
-    if disturbed || best.active + best.opening >= crowded { Growth::Wanted } else { Growth::Enough }
+    let late = best.excess >= LATE;
+    if disturbed || late || best.active + best.opening >= crowded {
+        Growth::Wanted
+    } else {
+        Growth::Enough
+    }
 }
 
+/// Differences below this are chance, or the line's own queue that all sessions wait in.
+const STEP: Duration = Duration::from_millis(60);
+/// A session whose answer is late by so much is full of something.
+const LATE: Duration = Duration::from_millis(200);
+/// The longest round trip in a house.
+const HOUSE: Duration = Duration::from_millis(4);
+/// There so many that move something share a session before the next is taken. Spread over all of them,
+/// each connection woke another of the server's processes.
+const PACKED: usize = 24;
+/// And so many channels, since the server looks at each whenever one of them moves.
+const PACKED_CHANNELS: usize = 64;
 /// So many active channels are reason enough for another session.
 const CROWDED: usize = 32;
 /// A scout that turns out to be slow holds up so many.
@@ -105,8 +196,14 @@ mod tests {
 
     use super::*;
 
+    /// Of a server that is not in the house.
     fn quiet() -> View {
-        View::default()
+        View { delay: Duration::from_millis(20), ..View::default() }
+    }
+
+    fn late(millis: u64) -> View {
+        let excess = Duration::from_millis(millis);
+        View { delay: quiet().delay + excess, excess, ..quiet() }
     }
 
     #[test]
@@ -136,6 +233,37 @@ mod tests {
     }
 
     #[test]
+    fn the_soonest_answer_counts_before_whom_it_disturbs() {
+        let take = |views: &[View]| choose(views, OpenKind::Plain).session;
+        let busy = View { active: 5, channels: 5, bulk: 1, ..quiet() };
+        assert_eq!(take(&[late(300), busy]), Some(1));
+        assert_eq!(take(&[late(40), busy]), Some(0), "that is chance");
+        assert_eq!(take(&[View { stuck: true, ..quiet() }, late(3000)]), Some(1));
+        let (first, other) = (late(3000), View { slow_readers: 1, ..quiet() });
+        assert_eq!(take(&[first, other]), Some(0), "who stands still may do so for ever");
+    }
+
+    #[test]
+    fn in_the_house_what_moves_is_kept_together() {
+        let near = View { delay: Duration::from_micros(200), ..View::default() };
+        let take = |views: &[View]| choose(views, OpenKind::Plain).session;
+        let few = View { active: 10, opening: 5, channels: 20, ..near };
+        assert_eq!(take(&[few, near]), Some(0));
+        assert_eq!(take(&[View { active: 24, ..few }, near]), Some(1));
+        assert_eq!(take(&[View { channels: 100, ..few }, near]), Some(1));
+        assert_eq!(take(&[View { bulk: 1, ..few }, near]), Some(1));
+    }
+
+    #[test]
+    fn what_waits_is_tried_again_where_that_is_much_sooner() {
+        assert!(is_worth_a_second_try(&late(300), &quiet()));
+        assert!(!is_worth_a_second_try(&late(100), &quiet()));
+        assert!(!is_worth_a_second_try(&late(300), &late(100)));
+        assert!(!is_worth_a_second_try(&late(300), &View { stuck: true, ..quiet() }));
+        assert!(!is_worth_a_second_try(&late(300), &View { slow_readers: 1, ..quiet() }));
+    }
+
+    #[test]
     fn the_pool_grows_only_when_the_best_is_disturbed_or_crowded() {
         let grows = |view: View, kind| choose(&[view], kind).growth == Growth::Wanted;
         assert!(!grows(quiet(), OpenKind::Plain));
@@ -144,6 +272,8 @@ mod tests {
         assert!(grows(View { active: 32, ..quiet() }, OpenKind::Plain));
         assert!(grows(View { bulk: 1, ..quiet() }, OpenKind::Plain));
         assert!(grows(View { stuck: true, ..quiet() }, OpenKind::Plain));
+        assert!(grows(late(200), OpenKind::Plain));
+        assert!(!grows(late(100), OpenKind::Plain), "the line's own queue");
         let beside_quiet = choose(&[View { bulk: 1, ..quiet() }, quiet()], OpenKind::Plain);
         assert_eq!(beside_quiet.growth, Growth::Enough);
     }
@@ -186,34 +316,76 @@ mod tests {
         assert_eq!(reserve(&[runs]), Growth::Wanted);
         assert_eq!(reserve(&[runs, idle]), Growth::Enough);
         assert_eq!(reserve(&[View { stuck: true, ..quiet() }]), Growth::Wanted);
+        assert_eq!(reserve(&[late(300)]), Growth::Wanted);
     }
 
     fn any_view() -> impl Strategy<Value = View> {
-        (0..3_usize, any::<bool>(), 0..3_usize, 0..40_usize, 0..10_usize, 0..100_usize).prop_map(
-            |(slow_readers, stuck, bulk, active, opening, channels)| View {
-                scouts: opening / 3,
-                slow_readers,
-                stuck,
-                bulk,
-                active,
-                opening,
-                channels,
-                free: channels == 0,
-                risky: false,
+        let standing = (0..3_usize, any::<bool>());
+        let delay = (0..2000_u64, 0..2000_u64);
+        let load = (0..3_usize, 0..40_usize, 0..10_usize, 0..100_usize);
+        (standing, delay, load).prop_map(
+            |((slow_readers, stuck), (best, excess), (bulk, active, opening, channels))| {
+                let excess = Duration::from_millis(excess);
+                View {
+                    slow_readers,
+                    stuck,
+                    delay: Duration::from_millis(best) + excess,
+                    excess,
+                    bulk,
+                    active,
+                    opening,
+                    scouts: opening / 3,
+                    channels,
+                    free: channels == 0,
+                    risky: false,
+                }
             },
         )
+    }
+
+    fn any_kind() -> impl Strategy<Value = OpenKind> {
+        prop_oneof![Just(OpenKind::Plain), Just(OpenKind::Scout)]
     }
 
     proptest! {
         #[test]
         fn no_session_is_better_than_the_chosen_one(
-            views in prop::collection::vec(any_view(), 1..9), scout in any::<bool>(),
+            views in prop::collection::vec(any_view(), 1..9), kind in any_kind(),
         ) {
-            let kind = if scout { OpenKind::Scout } else { OpenKind::Plain };
             let chosen = choose(&views, kind).session.expect("there are sessions");
+            let nearest = views.iter().map(|view| view.delay).min().expect("there are sessions");
             for view in &views {
-                prop_assert!(cost(&views[chosen], kind) <= cost(view, kind));
+                let (taken, other) =
+                    (Cost::of(&views[chosen], nearest, kind), Cost::of(view, nearest, kind));
+                prop_assert!(taken <= other);
             }
+        }
+
+        #[test]
+        fn of_two_that_differ_in_delay_alone_the_sooner_is_taken(
+            view in any_view(), kind in any_kind(), more in 60..5000_u64,
+        ) {
+            let later = View { delay: view.delay + Duration::from_millis(more), ..view };
+            prop_assert_eq!(choose(&[later, view], kind).session, Some(1));
+            prop_assert_eq!(choose(&[view, later], kind).session, Some(0));
+        }
+
+        #[test]
+        fn whoever_moves_is_taken_before_whoever_stands_still(
+            views in prop::collection::vec(any_view(), 1..9), kind in any_kind(),
+        ) {
+            let chosen = &views[choose(&views, kind).session.expect("there are sessions")];
+            let moves = |view: &View| view.slow_readers == 0 && !view.stuck;
+            prop_assert!(moves(chosen) || !views.iter().any(moves));
+        }
+
+        #[test]
+        fn a_late_session_is_reason_to_grow_unless_a_better_one_is_there(
+            views in prop::collection::vec(any_view(), 1..9), kind in any_kind(),
+        ) {
+            let choice = choose(&views, kind);
+            let chosen = &views[choice.session.expect("there are sessions")];
+            prop_assert!(chosen.excess < LATE || choice.growth == Growth::Wanted);
         }
     }
 }

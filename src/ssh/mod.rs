@@ -6,7 +6,7 @@ pub(crate) mod session;
 pub(crate) mod testing;
 pub(crate) mod trust;
 
-pub use connect::{ConnectError, NoCommonAlgorithm, ReachError, Stage};
+pub use connect::{ConnectError, LineMemory, NoCommonAlgorithm, ReachError, Stage};
 pub(crate) use session::Pace;
 pub use session::{
     Channel, ChannelGone, ChannelReader, ChannelWriter, Forwarded, Incoming, OpenError, OpenKind,

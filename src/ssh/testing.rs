@@ -59,7 +59,7 @@ impl TestSession {
             channel_buffer_size: 1024,
             ..client::Config::default()
         };
-        let transport = Transport::new(ours, &cut, &observed.traffic);
+        let transport = Transport::new(ours, &cut, &observed.traffic, &observed.outflow);
         let handshake = client::connect_stream(Arc::new(config), transport, handler);
         let mut handle = handshake.await.expect("a handshake");
         let login = handle.authenticate_none("me").await.expect("an answer");

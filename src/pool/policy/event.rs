@@ -92,6 +92,8 @@ pub(crate) struct SessionFacts {
     pub(crate) idle: Duration,
     /// A new session would be better than this one.
     pub(crate) is_worn: bool,
+    /// It is full of what nobody wants any more, so that answers on it are late.
+    pub(crate) is_flooded: bool,
 }
 
 /// Where a session is in its life.
@@ -129,6 +131,8 @@ pub(crate) enum DrainReason {
     Replaced,
     /// There are enough others, and it has been empty for long.
     Idle,
+    /// What nobody wants any more is in the way of others on the line.
+    Flooded,
     /// The server is not configured any more.
     Retired,
 }
@@ -226,6 +230,7 @@ impl DrainReason {
         match self {
             Self::Replaced => "a session is replaced by a newer one: it takes no more channels",
             Self::Idle => "closing a session that nobody needs",
+            Self::Flooded => "closing a session that is full of what nobody wants any more",
             Self::Retired => {
                 "the server is not configured any more: the session takes no more channels"
             }

@@ -222,6 +222,13 @@ impl Policy {
         Vec::new()
     }
 
+    /// Whether another session is on its way, or may be had when it is wanted.
+    pub(super) fn may_get_another(&self, facts: &Facts) -> bool {
+        let room = facts.ready() < self.size().max() && self.may_grow(facts);
+        let may = room && facts.now >= self.growth_not_before;
+        !self.is_retired() && (self.attempts > 0 || may)
+    }
+
     /// A login that needs a person is not tried where nobody can be asked.
     fn may_grow(&self, facts: &Facts) -> bool {
         self.login_kind != Some(LoginKind::Interactive) || facts.can_ask

@@ -19,6 +19,7 @@ const QUIET: SessionFacts = SessionFacts {
     is_empty: true,
     idle: Duration::ZERO,
     is_worn: false,
+    is_flooded: false,
 };
 
 impl World {
@@ -353,4 +354,19 @@ proptest! {
         }
         prop_assert!(world.facts.ready() > 0, "an attempt within the longest pause");
     }
+}
+
+#[test]
+fn a_flooded_session_goes_once_there_is_another() {
+    let mut world = World::connected(LoginKind::Unattended);
+    world.facts.sessions[0].is_flooded = true;
+    world.on(Event::Upkeep);
+    assert_eq!((world.facts.sessions.len(), world.attempts), (1, 1), "not before");
+    world.succeed(LoginKind::Unattended);
+    world.facts.sessions[0].is_empty = false;
+    world.on(Event::Upkeep);
+    assert_eq!(world.facts.sessions.len(), 2, "somebody is on it");
+    world.facts.sessions[0].is_empty = true;
+    world.on(Event::Upkeep);
+    assert_eq!(world.facts.sessions, [QUIET]);
 }

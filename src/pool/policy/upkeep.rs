@@ -29,11 +29,18 @@ impl Policy {
         let mut ready = facts.ready();
         for (place, session) in facts.sessions.iter().enumerate() {
             let is_ready = session.stage == SessionStage::Ready;
-            let is_worn = session.is_worn && self.login_kind == Some(LoginKind::Unattended);
-            let is_spare = ready > self.size().min();
-            let drain = is_ready && is_spare && (is_worn || session.idle >= IDLE);
+            let is_flooded = session.is_flooded && session.is_empty;
+            let may_login = self.login_kind == Some(LoginKind::Unattended);
+            let is_worn = (session.is_worn || is_flooded) && may_login;
+            // A flooded one is worth less than none where there is another.
+            let is_spare = ready > self.size().min() || (is_flooded && ready > 1);
+            let drain = is_ready && is_spare && (is_worn || is_flooded || session.idle >= IDLE);
             if drain {
-                let reason = if is_worn { DrainReason::Replaced } else { DrainReason::Idle };
+                let reason = match (is_flooded, is_worn) {
+                    (true, _) => DrainReason::Flooded,
+                    (false, true) => DrainReason::Replaced,
+                    (false, false) => DrainReason::Idle,
+                };
                 actions.push(Action::Drain(place, reason));
                 ready -= 1;
             } else if is_worn

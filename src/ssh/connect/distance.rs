@@ -1,17 +1,22 @@
 //! How far away a server is, and so how much it may send ahead on a channel.
 //!
-//! A download moves at most one window in a round trip, so a far server needs a large one. A near
-//! one is better off without: what a channel may send ahead lies in the buffers before everything
-//! else that comes on its session, and OpenSSH's server moves what it cannot send yet about in its
-//! memory. Over loopback, on two busy cores, from 4 MiB to 256 KiB: beside four downloads the 99th
+//! A near one is better off without much: what a channel may send ahead lies in the buffers before
+//! everything else that comes on its session, and OpenSSH's server moves what it cannot send yet about in
+//! its memory. Over loopback, on two busy cores, from 4 MiB to 256 KiB: beside four downloads the 99th
 //! percentile of a ping went from 24 to 7 ms, and beside a download on the same session that nobody
 //! reads that of short connections from 30 to 13 ms, for up to a tenth of a single download's speed.
+//! What a far one needs depends on the line ([`Line`]).
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio::time::timeout;
+
+use super::line::{Line, Sample};
+use super::line_memory::LineMemory;
+use crate::lock::lock;
 
 /// What the connections to one server have shown of its distance.
 #[derive(Debug, Default)]
@@ -19,6 +24,10 @@ pub(crate) struct Distance {
     was_near: AtomicBool,
     connecting: Shortest,
     round_trip: Shortest,
+    line: Mutex<Line>,
+    /// Where that is kept, and under which name.
+    memory: LineMemory,
+    server: String,
 }
 
 /// The shortest of the times that were noted: the others were as long because somebody was busy.
@@ -29,6 +38,12 @@ struct Shortest {
 }
 
 impl Distance {
+    /// Of a server, as far as `memory` knows it.
+    pub(crate) fn of(server: String, memory: LineMemory) -> Self {
+        let line = Mutex::new(memory.recall(&server));
+        Self { line, memory, server, ..Self::default() }
+    }
+
     /// The window for the channels of a session over `stream`, in bytes. The library fixes it before
     /// the handshake, and takes none after.
     ///
@@ -45,15 +60,15 @@ impl Distance {
         let spoke = timeout(NEAR, stream.fill_buf()).await.is_ok();
         let near_by_then =
             || self.was_near.load(Relaxed) && connecting.is_none_or(|took| took < NEAR);
-        if !spoke && !near_by_then() {
+        let near = spoke || near_by_then();
+        if !near && self.was_near.load(Relaxed) {
             self.forget();
-            return FAR_WINDOW;
         }
-        self.was_near.store(true, Relaxed);
-        if let Some(connecting) = connecting {
+        self.was_near.store(near, Relaxed);
+        if let Some(connecting) = connecting.filter(|_| near) {
             self.connecting.note(connecting);
         }
-        self.connecting.get().max(self.round_trip.get()).map_or(NEAR_WINDOW, near_window)
+        self.wanted(near)
     }
 
     /// Takes note of the round trip of a session.
@@ -61,9 +76,36 @@ impl Distance {
         self.round_trip.note(round_trip);
     }
 
-    /// Whether a session with this window, in bytes, is much slower than a new one would be.
-    pub(crate) fn is_too_far_for(&self, window: u32) -> bool {
-        self.round_trip.get().is_some_and(|round_trip| window < near_window(round_trip) / 4)
+    /// Takes note of what a session has carried in a while.
+    pub(crate) fn learn(&self, sample: Sample) {
+        if sample.best < LAN {
+            return;
+        }
+        let line = {
+            let mut line = lock(&self.line);
+            if !line.learn(sample) {
+                return;
+            }
+            *line
+        };
+        let (memory, server) = (self.memory.clone(), self.server.clone());
+        tokio::task::spawn_blocking(move || memory.remember(&server, line));
+    }
+
+    /// Whether a session with this window, in bytes, is much slower than a new one would be, or much
+    /// more in the way of others.
+    pub(crate) fn is_unfit(&self, window: u32) -> bool {
+        let Some(round_trip) = self.round_trip.get() else { return false };
+        let wanted = self.wanted(self.was_near.load(Relaxed));
+        window < wanted / 4 || (round_trip >= LAN && window / 3 > wanted)
+    }
+
+    fn wanted(&self, near: bool) -> u32 {
+        let round_trip = self.connecting.get().max(self.round_trip.get());
+        match round_trip {
+            Some(round_trip) if near && round_trip < LAN => near_window(round_trip),
+            round_trip => lock(&self.line).window(round_trip),
+        }
     }
 
     /// The network may be another one: what was known of it counts no more.
@@ -95,28 +137,27 @@ impl Default for Shortest {
     }
 }
 
-/// Enough for 512 MB/s, as far as the bounds allow.
+/// Enough for 512 MB/s, but no less than [`LEAST_WINDOW`].
 fn near_window(round_trip: Duration) -> u32 {
     let window = round_trip.as_micros().saturating_mul(512);
-    u32::try_from(window).unwrap_or(u32::MAX).clamp(LEAST_WINDOW, NEAR_WINDOW)
+    u32::try_from(window).unwrap_or(u32::MAX).max(LEAST_WINDOW)
 }
 
 /// The longest time to a near server's first byte: a round trip, and `sshd` starting a process.
 const NEAR: Duration = Duration::from_millis(25);
+/// The longest round trip in a house: there a line is as fast as its ends.
+const LAN: Duration = Duration::from_millis(4);
 /// Four of the largest packets. With half of that, eight downloads on one session came to 455 MB/s over
 /// loopback, with this to 506. In bytes.
 const LEAST_WINDOW: u32 = 256 << 10;
-/// Enough for 160 MB/s at a round trip of 25 ms. With 64 MiB, eight downloads on eight sessions over
-/// loopback came to 250 MB/s, with this to 1 000. In bytes.
-const NEAR_WINDOW: u32 = 4 << 20;
-/// Enough for 640 MB/s at a round trip of 100 ms. In bytes.
-const FAR_WINDOW: u32 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncWriteExt, BufReader, duplex};
 
     use super::*;
+
+    const FIRST_WINDOW: u32 = 2 << 20;
 
     #[tokio::test]
     async fn who_speaks_at_once_is_near_and_who_waits_is_far() {
@@ -127,12 +168,16 @@ mod tests {
 
         let (soon, late) = (Some(Duration::ZERO), Some(NEAR));
         let distance = Distance::default();
-        assert_eq!(distance.window(&mut silent, soon).await, FAR_WINDOW, "nothing is known of it");
-        assert_eq!(distance.window(&mut speaks, late).await, NEAR_WINDOW, "as near as it gets");
+        assert_eq!(
+            distance.window(&mut silent, soon).await,
+            FIRST_WINDOW,
+            "nothing is known of it"
+        );
+        assert_eq!(distance.window(&mut speaks, soon).await, LEAST_WINDOW, "as near as it gets");
         assert_eq!(speaks.buffer(), b"SSH-2.0-x\r\n", "nothing is lost");
         assert_eq!(distance.window(&mut silent, soon).await, LEAST_WINDOW, "it may be busy");
-        assert_eq!(distance.window(&mut silent, late).await, FAR_WINDOW, "it may have moved");
-        assert_eq!(distance.window(&mut silent, soon).await, FAR_WINDOW);
+        assert_eq!(distance.window(&mut silent, late).await, FIRST_WINDOW, "it may have moved");
+        assert_eq!(distance.window(&mut silent, soon).await, FIRST_WINDOW);
     }
 
     #[tokio::test]
@@ -144,19 +189,19 @@ mod tests {
         let distance = Distance::default();
         let window = distance.window(&mut client, soon).await;
         assert_eq!(window, LEAST_WINDOW);
-        assert!(!distance.is_too_far_for(window), "nothing is known of it");
+        assert!(!distance.is_unfit(window), "nothing is known of it");
 
-        distance.measured(Duration::from_millis(4));
-        assert!(distance.is_too_far_for(window));
+        distance.measured(Duration::from_micros(3900));
+        assert!(distance.is_unfit(window));
         let window = distance.window(&mut client, soon).await;
-        assert_eq!(window, 4000 * 512);
-        assert!(!distance.is_too_far_for(window));
+        assert_eq!(window, 3900 * 512);
+        assert!(!distance.is_unfit(window));
         distance.measured(Duration::from_millis(9));
-        assert!(!distance.is_too_far_for(window), "it was busy");
+        assert!(!distance.is_unfit(window), "it was busy");
 
         let by_a_program = distance.window(&mut client, None).await;
         assert_eq!(by_a_program, window);
-        assert_eq!(Distance::default().window(&mut client, None).await, NEAR_WINDOW);
+        assert_eq!(Distance::default().window(&mut client, None).await, FIRST_WINDOW);
     }
 
     #[tokio::test]
@@ -164,12 +209,30 @@ mod tests {
         let (client, mut server) = duplex(64);
         server.write_all(b"SSH-2.0-x\r\n").await.expect("room");
         let mut client = BufReader::new(client);
-        let (quiet, busy) = (Some(Duration::from_millis(1)), Some(Duration::from_millis(5)));
+        let (quiet, busy) = (Some(Duration::from_millis(1)), Some(Duration::from_millis(3)));
         let distance = Distance::default();
         assert_eq!(distance.window(&mut client, quiet).await, 1000 * 512);
         distance.measured(Duration::from_micros(700));
         assert_eq!(distance.window(&mut client, busy).await, 1000 * 512);
         distance.forget();
-        assert_eq!(distance.window(&mut client, busy).await, 5000 * 512);
+        assert_eq!(distance.window(&mut client, busy).await, 3000 * 512);
+    }
+
+    #[tokio::test]
+    async fn a_session_whose_window_does_not_suit_the_line_is_unfit() {
+        let distance = Distance::default();
+        let best = Duration::from_millis(50);
+        distance.measured(best);
+        assert!(!distance.is_unfit(FIRST_WINDOW));
+        let rate = 1_250_000;
+        let sample =
+            Sample { received: rate, busiest: rate, round_trip: best, best, window: 64 << 10 };
+        distance.learn(sample);
+        assert!(distance.is_unfit(64 << 10), "a larger one is faster");
+        distance.learn(Sample { round_trip: best * 4, ..sample });
+        assert!(distance.is_unfit(FIRST_WINDOW), "what it holds is in the way of others");
+        assert!(!distance.is_unfit(LEAST_WINDOW));
+        distance.learn(Sample { best: Duration::from_micros(200), ..sample });
+        assert!(!distance.is_unfit(LEAST_WINDOW), "in a house there is nothing to learn");
     }
 }

@@ -12,12 +12,14 @@ use tracing::debug;
 
 use self::distance::Distance;
 use self::greeting::Greeted;
+use self::line::Sample;
 use self::proxy_command::{CommandEnd, ProxyCommand};
 use self::reach::Reach;
 use self::transport::{SshSocket, Transport};
 use self::wire::Wire;
 use super::session::handler::{HandlerError, SessionHandler};
 use super::session::lifespan::Lifespan;
+use super::session::load::Beat;
 use super::session::observed::{Observed, Told};
 use super::session::{Barrier, Session};
 use super::trust::auth::{self, AuthError, Authenticated, Credentials};
@@ -31,6 +33,7 @@ use crate::target::Target;
 pub use error::{ConnectError, NoCommonAlgorithm, Stage};
 pub(crate) use failure_class::FailureClass;
 pub(crate) use hops::{Hops, OpeningStream};
+pub use line_memory::LineMemory;
 pub(crate) use liveness::Liveness;
 pub use reach::ReachError;
 
@@ -42,6 +45,8 @@ mod failure_class;
 mod greeting;
 mod hops;
 mod library;
+mod line;
+mod line_memory;
 mod liveness;
 mod local_command;
 mod proxy_command;
@@ -84,7 +89,14 @@ pub(crate) struct Connected {
 impl Connector {
     /// Prepares to connect as `config` says; `prompter` asks where a person is needed, and `hops` lead
     /// through the servers on the way.
-    pub(crate) fn new(config: ClientConfig, prompter: Prompter, hops: Arc<dyn Hops>) -> Self {
+    /// What `memory` knows of the line to it is used, and what is learnt of it is kept there.
+    pub(crate) fn new(
+        config: ClientConfig,
+        prompter: Prompter,
+        hops: Arc<dyn Hops>,
+        memory: LineMemory,
+    ) -> Self {
+        let server = format!("{}:{}", config.host_name, config.port);
         let policy = Arc::new(HostKeyPolicy::new(&config, &prompter));
         let local_command = Mutex::new(config.session.local_command.clone());
         Self {
@@ -92,7 +104,7 @@ impl Connector {
             policy,
             credentials: Credentials::default(),
             prompter,
-            distance: Distance::default(),
+            distance: Distance::of(server, memory),
             told: Arc::default(),
             hops,
             local_command,
@@ -211,10 +223,12 @@ impl Connector {
     /// Shakes hands and logs in.
     async fn over(
         &self,
-        wire: Wire,
+        mut wire: Wire,
         asking: Asking,
         begun: Instant,
     ) -> Result<Connected, ConnectError> {
+        let observed = Arc::new(Observed::of(&self.told));
+        wire.report_to(&observed.outflow);
         let connecting = match &wire {
             Wire::Tcp(socket) => Some(socket.connecting()),
             Wire::Channel(_) => Some(begun.elapsed()),
@@ -227,9 +241,8 @@ impl Connector {
         let cut = CancellationToken::new();
         // Cuts the transport on every early return, so that the library's task ends.
         let guard = cut.clone().drop_guard();
-        let observed = Arc::new(Observed::of(&self.told));
         let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
-        let transport = Transport::new(stream, &cut, &observed.traffic);
+        let transport = Transport::new(stream, &cut, &observed.traffic, &observed.outflow);
         let transport = Greeted::new(transport, &observed.traffic);
         let handshake =
             client::connect_stream(self.library_config(window).await, transport, handler);
@@ -302,15 +315,32 @@ impl Connector {
         std::future::pending().await
     }
 
+    /// Takes note of what `session` carried in a `span`.
+    pub(crate) fn learn(&self, session: &Session, beat: Beat, span: Duration) {
+        let delay = session.delay();
+        let (Some(best), true) = (delay.best(), beat.busiest > 0) else { return };
+        let a_second = |bytes: u64| {
+            let bytes = u128::from(bytes) * 1_000_000 / span.as_micros();
+            u64::try_from(bytes).unwrap_or(u64::MAX)
+        };
+        self.distance.learn(Sample {
+            received: a_second(beat.received),
+            busiest: a_second(beat.busiest),
+            round_trip: delay.expected(),
+            best,
+            window: session.window(),
+        });
+    }
+
     /// The network may be another one.
     pub(crate) fn moved(&self) {
         self.distance.forget();
     }
 
-    /// Whether a new session would be better than this one: it has served long enough, or the server
-    /// has turned out to be farther away than its window is made for.
+    /// Whether a new session would be better than this one: it has served long enough, or its window
+    /// has turned out not to suit the line.
     pub(crate) fn would_replace(&self, session: &Session) -> bool {
-        session.is_worn() || self.distance.is_too_far_for(session.window())
+        session.is_worn() || self.distance.is_unfit(session.window())
     }
 
     /// Keeps the record up with the host keys that the server announces on `session`, for as long

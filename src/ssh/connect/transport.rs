@@ -7,13 +7,18 @@
 //!
 //! While data floods in, the session's task would run for megabytes before the runtime takes its
 //! turn away, and every connection's relay would wait for it. So it gives way by itself.
+//!
+//! While the socket takes nothing, the library would read nothing either. So what it writes is kept
+//! here, and goes on its way whenever the library reads; those who have much to send are told to wait
+//! ([`Outflow`]).
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::{Buf, BytesMut};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -21,6 +26,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::reach::Reached;
 use crate::ssh::session::Traffic;
+use crate::ssh::session::outflow::{AHEAD, Outflow, in_time};
 
 /// A stream that fails once its token is cancelled.
 pub(crate) struct Transport<S> {
@@ -28,31 +34,44 @@ pub(crate) struct Transport<S> {
     /// Bytes until the next turn of the others.
     turn: usize,
     traffic: Arc<Traffic>,
+    outflow: Arc<Outflow>,
+    /// What the stream has not taken yet.
+    kept: BytesMut,
     // One for each direction: a future remembers one waker only.
     cut_read: Pin<Box<WaitForCancellationFutureOwned>>,
     cut_write: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl<S> Transport<S> {
-    /// Wraps `stream`; cancelling `cut` ends it. `traffic` tells what it reads.
-    pub(crate) fn new(stream: S, cut: &CancellationToken, traffic: &Arc<Traffic>) -> Self {
+    /// Wraps `stream`; cancelling `cut` ends it. `traffic` tells what it reads, `outflow` what waits to
+    /// be written.
+    pub(crate) fn new(
+        stream: S,
+        cut: &CancellationToken,
+        traffic: &Arc<Traffic>,
+        outflow: &Arc<Outflow>,
+    ) -> Self {
         Self {
             stream,
             turn: TURN,
             traffic: Arc::clone(traffic),
+            outflow: Arc::clone(outflow),
+            kept: BytesMut::new(),
             cut_read: Box::pin(cut.clone().cancelled_owned()),
             cut_write: Box::pin(cut.clone().cancelled_owned()),
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // A fault shows again when the library writes.
+        let _ = this.poll_kept(cx);
         if this.turn == 0 {
             this.turn = TURN;
             cx.waker().wake_by_ref();
@@ -74,6 +93,29 @@ impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Transport<S> {
+    /// Writes what is kept. Ready when there is nothing left of it.
+    fn poll_kept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.kept.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while !self.kept.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.kept)? {
+                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(written) => self.kept.advance(written),
+                Poll::Pending => {
+                    self.outflow.keep(self.kept.len());
+                    return Poll::Pending;
+                }
+            }
+        }
+        // An idle session holds no buffer.
+        self.kept = BytesMut::new();
+        self.outflow.keep(0);
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -81,34 +123,44 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.stream).poll_write(cx, buf) {
-            Poll::Pending => unless_cut(this.cut_write.as_mut(), cx),
-            ready @ Poll::Ready(_) => ready,
+        if this.poll_kept(cx)?.is_ready() {
+            if let Poll::Ready(written) = Pin::new(&mut this.stream).poll_write(cx, buf)? {
+                return Poll::Ready(Ok(written));
+            }
+        } else if this.kept.len() >= MOST_KEPT {
+            return unless_cut(this.cut_write.as_mut(), cx);
         }
+        // The socket wakes the library's task when it takes more; the task then reads, and so comes
+        // here again.
+        this.kept.extend_from_slice(buf);
+        this.outflow.keep(this.kept.len());
+        Poll::Ready(Ok(buf.len()))
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        match Pin::new(&mut this.stream).poll_write_vectored(cx, bufs) {
-            Poll::Pending => unless_cut(this.cut_write.as_mut(), cx),
-            ready @ Poll::Ready(_) => ready,
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
+    /// Nobody waits for what is kept: whatever is to come after it is kept, too.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = match this.poll_kept(cx)? {
+            Poll::Ready(()) => Pin::new(&mut this.stream).poll_flush(cx),
+            Poll::Pending => Poll::Ready(Ok(())),
+        };
+        this.outflow.handed_over();
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.poll_kept(cx)?.is_pending() {
+            return unless_cut(this.cut_write.as_mut(), cx);
+        }
+        Pin::new(&mut this.stream).poll_shutdown(cx)
+    }
+}
+
+impl<S> Drop for Transport<S> {
+    fn drop(&mut self) {
+        // Whoever waits to send finds out that nothing can be sent any more.
+        self.outflow.keep(0);
     }
 }
 
@@ -126,6 +178,17 @@ pub(crate) struct SshSocket {
     socket: TcpStream,
     connecting: Duration,
     acknowledgement: Acknowledgement,
+    gauge: Gauge,
+}
+
+/// How much the socket takes while it is full, and so how much it may hold that is not sent.
+struct Gauge {
+    outflow: Arc<Outflow>,
+    /// When the socket was full for the first time in this span, and what it has taken since.
+    since: Option<Instant>,
+    taken: u64,
+    /// In bytes (`TCP_NOTSENT_LOWAT`).
+    unsent: u32,
 }
 
 /// Whether the peer waits for the kernel to acknowledge what has been read.
@@ -143,7 +206,13 @@ impl SshSocket {
         let Reached { socket, took } = reached;
         socket.set_nodelay(true)?;
         SockRef::from(&socket).set_tcp_user_timeout(Some(unacknowledged))?;
-        Ok(Self { socket, connecting: took, acknowledgement: Acknowledgement::Asked })
+        let gauge = Gauge::new(&socket);
+        Ok(Self { socket, connecting: took, acknowledgement: Acknowledgement::Asked, gauge })
+    }
+
+    /// What it finds the line to carry is told there.
+    pub(crate) fn report_to(&mut self, outflow: &Arc<Outflow>) {
+        self.gauge.outflow = Arc::clone(outflow);
     }
 
     /// How long it took to connect.
@@ -160,6 +229,51 @@ impl SshSocket {
         self.acknowledgement = Acknowledgement::Asked;
         // It is advice: failing to give it is no fault.
         let _ = SockRef::from(&self.socket).set_tcp_quickack(true);
+    }
+}
+
+impl Gauge {
+    fn new(socket: &TcpStream) -> Self {
+        let mut gauge =
+            Self { outflow: Arc::default(), since: None, taken: 0, unsent: FIRST_UNSENT };
+        gauge.set_unsent(socket, FIRST_UNSENT);
+        gauge
+    }
+
+    /// The socket has taken so many bytes.
+    fn took(&mut self, bytes: usize) {
+        self.taken += bytes as u64;
+    }
+
+    /// The socket takes no more for now.
+    fn is_full(&mut self, socket: &TcpStream) {
+        let now = Instant::now();
+        let Some(since) = self.since else {
+            (self.since, self.taken) = (Some(now), 0);
+            return;
+        };
+        let span = now - since;
+        if span < SPAN {
+            return;
+        }
+        // Where it was idle meanwhile, nothing was learnt.
+        if span < 4 * SPAN {
+            let rate = u128::from(self.taken) * 1_000_000 / span.as_micros().max(1);
+            let rate = u64::try_from(rate).unwrap_or(u64::MAX).max(1);
+            self.outflow.measured(rate);
+            let unsent = u32::try_from(in_time(rate, AHEAD)).unwrap_or(u32::MAX);
+            let unsent = unsent.clamp(LEAST_UNSENT, MOST_UNSENT);
+            if unsent > self.unsent * 5 / 4 || unsent < self.unsent * 4 / 5 {
+                self.set_unsent(socket, unsent);
+            }
+        }
+        (self.since, self.taken) = (Some(now), 0);
+    }
+
+    fn set_unsent(&mut self, socket: &TcpStream, unsent: u32) {
+        self.unsent = unsent;
+        // It is a bound on a delay: without it everything works.
+        let _ = SockRef::from(socket).set_tcp_notsent_lowat(unsent);
     }
 }
 
@@ -186,19 +300,14 @@ impl AsyncWrite for SshSocket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().socket).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().socket).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.socket).poll_write(cx, buf);
+        match &polled {
+            Poll::Ready(Ok(written)) => this.gauge.took(*written),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => this.gauge.is_full(&this.socket),
+        }
+        polled
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -210,6 +319,15 @@ impl AsyncWrite for SshSocket {
     }
 }
 
+/// What is kept before the library has to wait, in bytes: more than it has to say by itself.
+const MOST_KEPT: usize = 1 << 20;
+/// What a socket may hold that is not sent before anything is known of its line, and then at the least
+/// and at the most. In bytes.
+const FIRST_UNSENT: u32 = 64 << 10;
+const LEAST_UNSENT: u32 = 8 << 10;
+const MOST_UNSENT: u32 = 4 << 20;
+/// Over how long the rate of a socket is measured.
+const SPAN: Duration = Duration::from_millis(100);
 /// What is read before the others have a turn, in bytes: about what the second-level cache holds.
 const TURN: usize = 256 * 1024;
 
@@ -223,9 +341,13 @@ mod tests {
     async fn a_cut_ends_a_read_and_a_write_that_wait() {
         let (near, _far) = duplex(1);
         let cut = CancellationToken::new();
-        let (mut read, mut write) = tokio::io::split(Transport::new(near, &cut, &Arc::default()));
+        let (mut read, mut write) =
+            tokio::io::split(Transport::new(near, &cut, &Arc::default(), &Arc::default()));
         let reading = tokio::spawn(async move { read.read_u8().await });
-        let writing = tokio::spawn(async move { write.write_all(b"more than fits").await });
+        let writing = tokio::spawn(async move {
+            write.write_all(&[0; MOST_KEPT + 1]).await?;
+            write.write_all(b"more than is kept").await
+        });
         tokio::task::yield_now().await;
         cut.cancel();
         let read = reading.await.expect("the reader ends").expect_err("cut");
@@ -235,10 +357,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_the_stream_does_not_take_is_kept_and_goes_while_others_read() {
+        let (near, mut far) = duplex(4);
+        let outflow = Arc::default();
+        let mut near = Transport::new(near, &CancellationToken::new(), &Arc::default(), &outflow);
+        near.write_all(b"more than").await.expect("it is kept");
+        near.write_all(b" fits").await.expect("it is kept");
+        near.flush().await.expect("it is on its way");
+        assert!(outflow.waiting() > Duration::ZERO);
+        let mut seen = [0; 14];
+        let mut answer = [0; 1];
+        let (read, written) = tokio::join!(near.read_exact(&mut answer), async {
+            far.read_exact(&mut seen).await?;
+            far.write_all(b"!").await
+        });
+        (read.expect("an answer"), written.expect("room"));
+        assert_eq!(&seen, b"more than fits");
+        assert_eq!(outflow.waiting(), Duration::ZERO);
+        near.write_all(b"the end").await.expect("it is kept");
+        let (end, shut) = tokio::join!(
+            async {
+                let mut end = Vec::new();
+                far.read_to_end(&mut end).await.map(|_| end)
+            },
+            near.shutdown()
+        );
+        shut.expect("all has gone");
+        assert_eq!(end.expect("all of it"), b"the end");
+    }
+
+    #[tokio::test]
     async fn bytes_pass_until_then() {
         let (near, mut far) = duplex(64);
         let traffic = Arc::default();
-        let mut near = Transport::new(near, &CancellationToken::new(), &traffic);
+        let mut near = Transport::new(near, &CancellationToken::new(), &traffic, &Arc::default());
         near.write_all(b"hello").await.expect("room");
         let mut seen = [0; 5];
         far.read_exact(&mut seen).await.expect("what was written");

@@ -1,13 +1,15 @@
 //! What carries the bytes of a session: a TCP connection, a channel of another session, or a program.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::proxy_command::ProxyCommand;
 use super::transport::SshSocket;
+use crate::ssh::session::outflow::Outflow;
 use crate::stream::ByteStream;
 
 /// The stream under a session.
@@ -18,6 +20,13 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
+    /// What the line is found to carry is told there.
+    pub(crate) fn report_to(&mut self, outflow: &Arc<Outflow>) {
+        if let Self::Tcp(socket) = self {
+            socket.report_to(outflow);
+        }
+    }
+
     fn reader(self: Pin<&mut Self>) -> Pin<&mut (dyn AsyncRead + Send + Unpin)> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket),
@@ -52,22 +61,6 @@ impl AsyncWrite for Wire {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.writer().poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.writer().poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(socket) => socket.is_write_vectored(),
-            Self::Channel(stream) => stream.is_write_vectored(),
-            Self::Command(command) => command.is_write_vectored(),
-        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

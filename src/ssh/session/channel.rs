@@ -13,6 +13,7 @@ use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 
 use super::load::Lease;
+use super::outflow::Turn;
 
 /// A confirmed channel. Dropped before the server has closed it, it is closed from here.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub struct ChannelReader {
 pub struct ChannelWriter {
     /// Taken when the channel is closed by us or by the server.
     half: Option<ChannelWriteHalf<Msg>>,
+    turn: Turn,
     lease: Arc<Lease>,
 }
 
@@ -58,7 +60,7 @@ impl Channel {
         let lease = Arc::new(lease);
         Self {
             reader: ChannelReader { half: reader, lease: Arc::clone(&lease) },
-            writer: ChannelWriter { half: Some(writer), lease },
+            writer: ChannelWriter { half: Some(writer), turn: Turn::default(), lease },
         }
     }
 
@@ -110,15 +112,21 @@ impl ChannelReader {
 }
 
 impl ChannelWriter {
-    /// Sends `data`, waiting for the server's window.
+    /// Sends `data`, waiting for the server's window and for what others have sent on the session.
     ///
     /// # Cancel safety
     ///
     /// Dropped in mid-way, a part of `data` may have been sent; nothing may be sent after that.
-    pub async fn send(&self, data: Bytes) -> Result<(), ChannelGone> {
+    pub async fn send(&self, mut data: Bytes) -> Result<(), ChannelGone> {
         let half = self.half.as_ref().ok_or(ChannelGone)?;
-        self.lease.sent(data.len());
-        half.data_bytes(data).await.map_err(|_| ChannelGone)
+        let outflow = self.lease.outflow();
+        while !data.is_empty() {
+            outflow.room(&self.turn).await;
+            let piece = data.split_to(outflow.piece().min(data.len()));
+            self.lease.sent(piece.len());
+            half.data_bytes(piece).await.map_err(|_| ChannelGone)?;
+        }
+        Ok(())
     }
 
     /// Says that nothing more will be sent.

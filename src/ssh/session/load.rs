@@ -1,8 +1,9 @@
 //! What a session carries: counted by its channels, read by whoever chooses between sessions.
 //!
 //! Time is cut into beats (see [`Load::beat`]): a channel is active in a beat in which it carried
-//! anything, and bulk in one in which it carried much. So an idle keep-alive connection weighs
-//! nothing, a download weighs from its first megabyte on, and neither weighs when it is over.
+//! anything, and bulk in one in which it carried a large part of what the session can carry. So an idle
+//! keep-alive connection weighs nothing, a download weighs soon after it began, however slow the line,
+//! and neither weighs when it is over.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,6 +12,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::OpenKind;
+use super::outflow::Outflow;
 use crate::lock::lock;
 
 /// The load of one session.
@@ -25,13 +27,28 @@ pub(crate) struct Load {
     held: AtomicUsize,
     active: Counter,
     bulk: Counter,
-    received: AtomicU64,
-    sent: AtomicU64,
+    received: Flow,
+    sent: Flow,
     closed_by_us: AtomicUsize,
     listeners: AtomicUsize,
     joined: Arc<Notify>,
+    outflow: Arc<Outflow>,
     /// When the last channel went.
     empty_since: Mutex<Option<Instant>>,
+}
+
+/// What a session carries one way, in bytes.
+#[derive(Debug)]
+struct Flow {
+    total: AtomicU64,
+    /// At the last beat.
+    before: AtomicU64,
+    /// What one channel carries in a beat to count as bulk.
+    bulk: AtomicU64,
+    /// The most that it carried in a beat, of late.
+    most: AtomicU64,
+    /// The most that one channel has carried in this beat.
+    busiest: AtomicU64,
 }
 
 /// Counts anew in every beat, and remembers the beat before.
@@ -55,7 +72,8 @@ struct Mark {
 pub(crate) struct Lease {
     load: Arc<Load>,
     /// How much it carried in the beat in which it last carried anything.
-    carried: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
     active: Mark,
     bulk: Mark,
     slow: AtomicBool,
@@ -71,6 +89,11 @@ pub(crate) struct Lease {
 pub(crate) struct Listening(Arc<Load>);
 
 impl Load {
+    /// Nothing yet, of a session with this way out.
+    pub(crate) fn on(outflow: &Arc<Outflow>) -> Self {
+        Self { outflow: Arc::clone(outflow), ..Self::default() }
+    }
+
     /// Channels that are open or being opened.
     pub(crate) fn channels(&self) -> usize {
         self.channels.load(Relaxed)
@@ -113,12 +136,12 @@ impl Load {
 
     /// Bytes that channels received so far.
     pub(crate) fn received(&self) -> u64 {
-        self.received.load(Relaxed)
+        self.received.total.load(Relaxed)
     }
 
     /// Bytes that channels sent so far.
     pub(crate) fn sent(&self) -> u64 {
-        self.sent.load(Relaxed)
+        self.sent.total.load(Relaxed)
     }
 
     /// Bytes carried so far, both ways.
@@ -141,10 +164,13 @@ impl Load {
     }
 
     /// Ends a beat.
-    pub(crate) fn beat(&self) {
+    pub(crate) fn beat(&self) -> Beat {
         self.beat.fetch_add(1, Relaxed);
         self.active.turn();
         self.bulk.turn();
+        let (sent, _) = self.sent.turn();
+        let (received, busiest) = self.received.turn();
+        Beat { carried: received + sent, received, busiest }
     }
 
     /// Counts a listener in, whose connections may come at any time: no channel is alone from now on.
@@ -178,7 +204,8 @@ impl Load {
         self.joined.notify_waiters();
         Lease {
             load: Arc::clone(self),
-            carried: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
             active: Mark::default(),
             bulk: Mark::default(),
             slow: AtomicBool::new(false),
@@ -188,6 +215,40 @@ impl Load {
             over: AtomicBool::new(false),
             closed_by_server: AtomicBool::new(false),
         }
+    }
+}
+
+impl Flow {
+    /// Ends a beat; tells what was carried in it, and what of that by the busiest channel.
+    fn turn(&self) -> (u64, u64) {
+        let total = self.total.load(Relaxed);
+        let carried = total - self.before.swap(total, Relaxed);
+        let most = self.most.load(Relaxed);
+        // What a line carried once is forgotten in a minute or so.
+        let most = carried.max(most - most / 64);
+        self.most.store(most, Relaxed);
+        self.bulk.store((most / PART).clamp(LEAST_BULK, MOST_BULK), Relaxed);
+        (carried, self.busiest.swap(0, Relaxed))
+    }
+
+    /// Counts what a channel carries, which has `carried` so much in this beat before. Returns whether
+    /// it is bulk.
+    fn add(&self, carried: &AtomicU64, bytes: u64) -> bool {
+        self.total.fetch_add(bytes, Relaxed);
+        let carried = carried.fetch_add(bytes, Relaxed) + bytes;
+        let bulk = carried >= self.bulk.load(Relaxed);
+        if bulk {
+            self.busiest.fetch_max(carried, Relaxed);
+        }
+        bulk
+    }
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        let zero = || AtomicU64::new(0);
+        let bulk = AtomicU64::new(FIRST_BULK);
+        Self { total: zero(), before: zero(), bulk, most: zero(), busiest: zero() }
     }
 }
 
@@ -240,25 +301,29 @@ impl Lease {
     }
 
     pub(crate) fn received(&self, bytes: usize) {
-        self.load.received.fetch_add(bytes as u64, Relaxed);
-        self.carry(bytes as u64);
+        self.carry(&self.load.received, &self.received, bytes as u64);
     }
 
     pub(crate) fn sent(&self, bytes: usize) {
-        self.load.sent.fetch_add(bytes as u64, Relaxed);
-        self.carry(bytes as u64);
+        self.carry(&self.load.sent, &self.sent, bytes as u64);
     }
 
     // Both directions may come here at once. What is counted wrongly then is gone two beats later.
-    fn carry(&self, bytes: u64) {
+    fn carry(&self, flow: &Flow, carried: &AtomicU64, bytes: u64) {
         let beat = self.load.beat.load(Relaxed);
         if self.active.last.load(Relaxed) != beat + 1 {
-            self.carried.store(0, Relaxed);
+            self.received.store(0, Relaxed);
+            self.sent.store(0, Relaxed);
             self.load.active.enter(&self.active, beat);
         }
-        if self.carried.fetch_add(bytes, Relaxed) + bytes >= BULK {
+        if flow.add(carried, bytes) {
             self.load.bulk.enter(&self.bulk, beat);
         }
+    }
+
+    /// The way out of its session.
+    pub(crate) fn outflow(&self) -> &Outflow {
+        &self.load.outflow
     }
 
     /// Whether the client keeps up with what arrives for it.
@@ -344,8 +409,25 @@ pub(crate) enum Pace {
     Slow,
 }
 
-/// What a channel carries in one beat, in bytes, to count as bulk.
-const BULK: u64 = 512 * 1024;
+/// What a session carried in a beat, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Beat {
+    /// Both ways.
+    pub(crate) carried: u64,
+    /// From the server.
+    pub(crate) received: u64,
+    /// The busiest channel from the server, where it was bulk.
+    pub(crate) busiest: u64,
+}
+
+/// A channel is bulk that carries this part of the most that its session carried in a beat,
+const PART: u64 = 4;
+/// at least so much, in bytes: a page is not bulk,
+const LEAST_BULK: u64 = 64 * 1024;
+/// and so much in any case.
+const MOST_BULK: u64 = 512 * 1024;
+/// Before a session has carried anything.
+const FIRST_BULK: u64 = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -388,12 +470,12 @@ mod tests {
         let load = Arc::new(Load::default());
         let (small, large) = (load.lease(OpenKind::Plain), load.lease(OpenKind::Plain));
         small.sent(100);
-        large.received(300 * 1024);
+        large.received(200 * 1024);
         assert_eq!((load.active(), load.bulk()), (2, 0));
-        large.received(300 * 1024);
-        large.received(300 * 1024);
+        large.received(200 * 1024);
+        large.received(500 * 1024);
         assert_eq!((load.active(), load.bulk()), (2, 1));
-        load.beat();
+        assert_eq!(load.beat().busiest, 900 * 1024);
         assert_eq!((load.active(), load.bulk()), (2, 1), "it was so a moment ago");
         load.beat();
         assert_eq!((load.active(), load.bulk()), (0, 0));
@@ -408,5 +490,33 @@ mod tests {
         drop(small);
         assert_eq!(load.channels(), 0, "it is counted out once");
         assert_eq!(load.carried(), 100 + 2700 * 1024);
+    }
+
+    #[test]
+    fn bulk_is_what_fills_the_line_however_slow_it_is() {
+        let load = Arc::new(Load::default());
+        let transfer = load.lease(OpenKind::Plain);
+        for _ in 0..2 {
+            transfer.sent(100 * 1024);
+            transfer.received(60 * 1024);
+            load.beat();
+        }
+        transfer.sent(60 * 1024);
+        load.beat();
+        load.beat();
+        assert_eq!(load.bulk(), 0, "less than anything that counts");
+        transfer.sent(70 * 1024);
+        assert_eq!(load.bulk(), 1);
+        load.beat();
+        load.beat();
+        let (picture, download) = (load.lease(OpenKind::Plain), load.lease(OpenKind::Plain));
+        download.received(1000 * 1024);
+        load.beat();
+        load.beat();
+        load.beat();
+        picture.received(200 * 1024);
+        assert_eq!(load.bulk(), 0, "a quarter of what the line carries");
+        picture.received(100 * 1024);
+        assert_eq!(load.bulk(), 1);
     }
 }

@@ -11,18 +11,19 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::delay::Delay;
 use self::handler::SessionHandler;
 use self::lifespan::Lifespan;
 use self::load::Load;
 use self::observed::{Facts, Observed};
 use self::open_failure::{Settled, Unreadable};
-use self::opening::Opening;
 use super::trust::host_key::proof::{self, ProofError};
 use crate::forward::RemoteListen;
 use crate::ssh::session::registry::Registry;
 use crate::target::Target;
 
 mod channel;
+mod delay;
 mod forwarded;
 pub(crate) mod handler;
 pub(crate) mod lifespan;
@@ -31,6 +32,7 @@ pub(crate) mod observed;
 mod open_failure;
 mod open_kind;
 mod opening;
+pub(crate) mod outflow;
 pub(crate) mod registry;
 mod traffic;
 mod unasked;
@@ -43,6 +45,7 @@ pub(crate) use load::Pace;
 pub use open_failure::TargetFault;
 pub use open_kind::OpenKind;
 pub use opening::OpenError;
+pub(crate) use opening::Opening;
 pub(crate) use traffic::Traffic;
 
 /// An authenticated session. Cutting or dropping it ends all its channels.
@@ -59,14 +62,13 @@ pub(crate) struct Session {
     since: Instant,
     drained: CancellationToken,
     stuck: AtomicBool,
+    flooded: AtomicBool,
     answered: AtomicU64,
     /// When the last thing was asked that has been answered, in microseconds since the beginning.
     proven: AtomicU64,
-    /// In microseconds; 0 before the first was measured.
-    round_trip: AtomicU64,
-    /// The shortest so far, in microseconds.
-    best_round_trip: AtomicU64,
+    delay: Delay,
     probe: Notify,
+    gauge: Notify,
     suspect: Notify,
 }
 
@@ -91,11 +93,12 @@ impl Session {
         window: u32,
     ) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
+        let load = Arc::new(Load::on(&observed.outflow));
         Self {
             id: LAST.fetch_add(1, Relaxed) + 1,
             handle,
             observed,
-            load: Arc::default(),
+            load,
             cut,
             barrier,
             lifespan,
@@ -103,11 +106,12 @@ impl Session {
             since: Instant::now(),
             drained: CancellationToken::new(),
             stuck: AtomicBool::new(false),
+            flooded: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             proven: AtomicU64::new(0),
-            round_trip: AtomicU64::new(0),
-            best_round_trip: AtomicU64::new(u64::MAX),
+            delay: Delay::default(),
             probe: Notify::new(),
+            gauge: Notify::new(),
             suspect: Notify::new(),
         }
     }
@@ -193,7 +197,7 @@ impl Session {
         // looks as if it were answered, but none can be sent after it: the last one does not count.
         let [_, counted @ .., _] = times;
         let round_trip = counted.into_iter().min()?;
-        self.set_round_trip(round_trip);
+        self.delay.note(round_trip);
         Some(round_trip)
     }
 
@@ -315,6 +319,15 @@ impl Session {
         self.stuck.store(stuck, Relaxed);
     }
 
+    /// Whether the server sends much that no channel takes, and answers late for it.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.flooded.load(Relaxed)
+    }
+
+    pub(crate) fn set_flooded(&self, flooded: bool) {
+        self.flooded.store(flooded, Relaxed);
+    }
+
     /// Bytes that came from the server so far, whatever they say.
     pub(crate) fn received(&self) -> u64 {
         self.observed.traffic.received()
@@ -322,19 +335,32 @@ impl Session {
 
     /// The last round trip to the server, where one was measured.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
-        Some(self.round_trip.load(Relaxed)).filter(|&micros| micros > 0).map(Duration::from_micros)
-    }
-
-    pub(crate) fn set_round_trip(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.round_trip.store(micros.max(1), Relaxed);
-        self.best_round_trip.fetch_min(micros.max(1), Relaxed);
+        self.delay.last()
     }
 
     /// The shortest round trip so far, where one was measured.
     pub(crate) fn best_round_trip(&self) -> Option<Duration> {
-        let micros = self.best_round_trip.load(Relaxed);
-        Some(micros).filter(|&micros| micros < u64::MAX).map(Duration::from_micros)
+        self.delay.best()
+    }
+
+    /// What questions to the server have shown.
+    pub(crate) fn delay(&self) -> &Delay {
+        &self.delay
+    }
+
+    /// How long the answer to what is sent now takes, as far as it is known.
+    pub(crate) fn expected_delay(&self) -> Duration {
+        self.delay.expected().max(self.observed.outflow.waiting())
+    }
+
+    /// Asks whoever watches the session to ask the server, unless it is being asked.
+    pub(crate) fn request_gauge(&self) {
+        self.gauge.notify_one();
+    }
+
+    /// Completes when that was requested.
+    pub(crate) async fn gauge_requested(&self) {
+        self.gauge.notified().await;
     }
 
     /// Opens that the server has answered so far, either way.

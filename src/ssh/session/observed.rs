@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 
 use super::handler::{HandlerError, one_line};
 use super::open_failure::OpenFailures;
+use super::outflow::Outflow;
 use super::traffic::Traffic;
 use crate::lock::lock;
 use crate::ssh::session::registry::Registry;
@@ -25,6 +26,8 @@ pub(crate) struct Observed {
     pub(crate) closed: CancellationToken,
     /// What came from the server, whatever it says.
     pub(crate) traffic: Arc<Traffic>,
+    /// What is on its way to the server.
+    pub(crate) outflow: Arc<Outflow>,
     /// Where the server listens for us.
     pub(crate) registry: Registry,
     /// The host keys that the server says it has; empty until it says so.

@@ -53,6 +53,7 @@ impl Sockeye {
         let home = TempDir::with_prefix("sockeye-home-").expect("a temporary directory");
         let mut child = command
             .env("HOME", home.path())
+            .env_remove("XDG_STATE_HOME")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -1,0 +1,172 @@
+//! A session that a request was given, and the opening of its channel: on a better session where one
+//! comes soon, and on another one as well where the first does not answer.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+use tracing::debug;
+
+use super::{Shared, placement, view};
+use crate::lock::lock;
+use crate::ssh::OpenKind;
+use crate::ssh::session::{Channel, OpenError, Opening, Session};
+use crate::target::Target;
+
+/// A session that a request was given.
+#[derive(Debug)]
+pub struct Placed {
+    /// The one that was asked last.
+    asked: Mutex<Arc<Session>>,
+    kind: OpenKind,
+    pool: Arc<Shared>,
+}
+
+impl Placed {
+    pub(super) fn new(session: Arc<Session>, kind: OpenKind, pool: Arc<Shared>) -> Self {
+        Self { asked: Mutex::new(session), kind, pool }
+    }
+
+    /// Opens a channel to `target` for a client at `origin`. Waits a little where another session is
+    /// about to be there and would answer sooner. Where the session's answer is late and another one
+    /// would come sooner, it is asked as well, and the first answer counts: what the target said is
+    /// not asked for again.
+    ///
+    /// Gives up where the server has stopped answering and there is another session; but not with a
+    /// name that may be the reason, which would stop the next session, too.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in mid-open, a late success is closed.
+    pub async fn open(&self, target: &Target, origin: SocketAddr) -> Result<Channel, OpenError> {
+        let session = self.settled().await;
+        self.asked().clone_from(&session);
+        let received = session.received();
+        let mut first = Some(session.open(target, origin, self.kind));
+        let mut second: Option<Opening> = None;
+        let mut next_look = LOOK.max(session.delay().best().unwrap_or_default() * 2);
+        let opened = loop {
+            tokio::select! {
+                biased;
+                opened = answer(&mut first) => match opened {
+                    Err(OpenError::SessionLost) if second.is_some() => first = None,
+                    opened => {
+                        self.asked().clone_from(&session);
+                        break opened;
+                    }
+                },
+                opened = answer(&mut second) => match opened {
+                    Err(OpenError::SessionLost) if first.is_some() => second = None,
+                    opened => break opened,
+                },
+                () = session.suspected(), if self.kind == OpenKind::Plain && second.is_none() => {
+                    if self.pool.has_better(&session) {
+                        break Err(OpenError::SessionLost);
+                    }
+                }
+                () = sleep(next_look), if second.is_none() => {
+                    next_look = LOOK;
+                    session.request_gauge();
+                    // A look-up may be what the server stands still for; not where it sends.
+                    let may = match self.kind {
+                        OpenKind::Plain => true,
+                        OpenKind::Scout => session.received() > received,
+                        OpenKind::Alone => false,
+                    };
+                    if let Some(other) = self.pool.sooner(&session, self.kind).filter(|_| may) {
+                        debug!("a session answers late: another one is asked as well");
+                        self.asked().clone_from(&other);
+                        second = Some(other.open(target, origin, self.kind));
+                    }
+                }
+            }
+        };
+        match &opened {
+            Ok(_) => self.pool.targets.add(target),
+            Err(_) if session.ended_unreadable() => self.pool.targets.suspect(target),
+            Err(_) => {}
+        }
+        opened
+    }
+
+    /// The number of the session that was asked last, never given twice in one run.
+    pub fn session(&self) -> u64 {
+        self.asked().id()
+    }
+
+    /// Whether the server has certainly come to what it was asked then: it has answered something that
+    /// was asked later. While sshd looks a name up its session stands still, and the name is what it has
+    /// come to, if the server answers on another.
+    pub fn has_come_to(&self, asked: Instant) -> bool {
+        let elsewhere = || {
+            let sessions = lock(&self.pool.sessions);
+            sessions.iter().any(|s| s.has_come_to(asked))
+        };
+        self.asked().has_come_to(asked) || self.kind == OpenKind::Scout && elsewhere()
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Arc<Session>> {
+        lock(&self.asked)
+    }
+
+    /// The session that was given, or a better one, where one comes sooner than the given one answers.
+    async fn settled(&self) -> Arc<Session> {
+        let mut session = Arc::clone(&self.asked());
+        let begun = Instant::now();
+        while self.kind != OpenKind::Alone {
+            let changed = self.pool.changed.notified();
+            let Some(patience) = self.pool.patience(&session) else { return session };
+            let Some(left) = patience.checked_sub(begun.elapsed()) else { return session };
+            self.pool.wanted.notify_one();
+            let _ = timeout(left, changed).await;
+            match self.pool.choose(self.kind) {
+                Some(better) => session = better,
+                None => return session,
+            }
+        }
+        session
+    }
+}
+
+/// The answer to an open that is under way.
+async fn answer(opening: &mut Option<Opening>) -> Result<Channel, OpenError> {
+    match opening {
+        Some(opening) => opening.await,
+        None => pending().await,
+    }
+}
+
+impl Shared {
+    /// Whether there is another session whose server answers.
+    fn has_better(&self, than: &Arc<Session>) -> bool {
+        let sessions = lock(&self.sessions);
+        sessions.iter().any(|s| !Arc::ptr_eq(s, than) && s.is_ready() && !s.is_stuck())
+    }
+
+    /// Another session that would answer much sooner.
+    fn sooner(&self, than: &Arc<Session>, kind: OpenKind) -> Option<Arc<Session>> {
+        let slow = view(than);
+        let mut others = self.ready();
+        others.retain(|session| {
+            !Arc::ptr_eq(session, than) && placement::is_worth_a_second_try(&slow, &view(session))
+        });
+        let views: Vec<_> = others.iter().map(|session| view(session)).collect();
+        let index = placement::choose(&views, kind).session?;
+        Some(others.swap_remove(index))
+    }
+
+    /// How long to wait for a new session; none where the given one answers as soon.
+    fn patience(&self, given: &Session) -> Option<Duration> {
+        let next = lock(&self.status).next?;
+        (given.expected_delay() > next + WORTHWHILE).then(|| (next * 2).min(PATIENCE))
+    }
+}
+
+/// How often an open that is not answered is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// A session has to be slower than a new one by so much to be worth a wait.
+const WORTHWHILE: Duration = Duration::from_millis(100);
+/// The longest that a request waits for a better session.
+const PATIENCE: Duration = Duration::from_secs(3);

@@ -1,0 +1,194 @@
+//! The way out of a session, kept short: whatever waits on it is in front of the next keystroke.
+//!
+//! The library takes what it is given and writes it in one go, and while the socket takes nothing it
+//! reads nothing either. So the transport takes all of it at once, and whoever has much to send waits
+//! until what was taken has gone: one piece at a time, as large as the line carries in [`AHEAD`].
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+/// What is on its way out of one session.
+#[derive(Debug)]
+pub(crate) struct Outflow {
+    begun: Instant,
+    /// How often the library has handed over all that it had.
+    rounds: AtomicU64,
+    /// What the transport keeps because the socket takes no more, in bytes.
+    kept: AtomicUsize,
+    /// Since when it keeps anything, in microseconds from `begun`; 0 where it does not.
+    kept_since: AtomicU64,
+    /// How much the socket takes while there is more to send, in bytes a second; 0 before it was ever
+    /// full.
+    rate: AtomicU64,
+    moved: Notify,
+}
+
+/// One sender's place: what it sent last, and when.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    /// The round after which its last piece was handed over, plus one; 0 where there is none.
+    last: AtomicU64,
+}
+
+impl Outflow {
+    /// The library has handed over all that it had.
+    pub(crate) fn handed_over(&self) {
+        self.rounds.fetch_add(1, SeqCst);
+        self.moved.notify_waiters();
+    }
+
+    /// So many bytes have to wait for the socket.
+    pub(crate) fn keep(&self, bytes: usize) {
+        let before = self.kept.swap(bytes, SeqCst);
+        if bytes > 0 && before == 0 {
+            self.kept_since.store(self.now(), Relaxed);
+        } else if bytes == 0 && before > 0 {
+            self.kept_since.store(0, Relaxed);
+            self.moved.notify_waiters();
+        }
+    }
+
+    /// What the line was found to carry, in bytes a second.
+    pub(crate) fn measured(&self, rate: u64) {
+        self.rate.store(rate, Relaxed);
+    }
+
+    /// What the line carries, in bytes a second, where it was ever full.
+    pub(crate) fn rate(&self) -> Option<u64> {
+        Some(self.rate.load(Relaxed)).filter(|&rate| rate > 0)
+    }
+
+    /// For how long the oldest that is kept has waited.
+    pub(crate) fn waiting(&self) -> Duration {
+        match self.kept_since.load(Relaxed) {
+            0 => Duration::ZERO,
+            since => Duration::from_micros(self.now().saturating_sub(since)),
+        }
+    }
+
+    /// How much one sender may hand over at once, in bytes.
+    pub(crate) fn piece(&self) -> usize {
+        match self.rate() {
+            Some(rate) if rate < FAST => in_time(rate, AHEAD).clamp(LEAST_PIECE, MOST_PIECE),
+            _ => usize::MAX,
+        }
+    }
+
+    /// Waits until `turn`'s last piece has gone and there is room for the next.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time.
+    pub(crate) async fn room(&self, turn: &Turn) {
+        while !self.take(turn) {
+            let mut moved = pin!(self.moved.notified());
+            moved.as_mut().enable();
+            // It may have moved before we began to listen.
+            if self.take(turn) {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    fn take(&self, turn: &Turn) -> bool {
+        let rounds = self.rounds.load(SeqCst);
+        let is_slow = self.rate().is_some_and(|rate| rate < FAST);
+        let has_gone = !is_slow || turn.last.load(Relaxed) != rounds + 1;
+        let has_room = has_gone && self.kept.load(SeqCst) == 0;
+        if has_room {
+            turn.last.store(rounds + 1, Relaxed);
+        }
+        has_room
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+impl Default for Outflow {
+    fn default() -> Self {
+        Self {
+            begun: Instant::now(),
+            rounds: AtomicU64::new(0),
+            kept: AtomicUsize::new(0),
+            kept_since: AtomicU64::new(0),
+            rate: AtomicU64::new(0),
+            moved: Notify::new(),
+        }
+    }
+}
+
+/// What a line with this rate, in bytes a second, carries in a time, in bytes.
+pub(crate) fn in_time(rate: u64, time: Duration) -> usize {
+    let bytes = u128::from(rate) * time.as_micros() / 1_000_000;
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// What may wait in front of a keystroke, as time on the line.
+pub(crate) const AHEAD: Duration = Duration::from_millis(20);
+/// Above this rate, in bytes a second, nobody waits for a turn: what the buffers hold is gone in
+/// milliseconds.
+const FAST: u64 = 32 << 20;
+/// Smaller pieces would be more head than body. In bytes.
+const LEAST_PIECE: usize = 4 << 10;
+/// The largest packet that OpenSSH takes, in bytes.
+const MOST_PIECE: usize = 32 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn is_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
+        future.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    #[tokio::test]
+    async fn on_a_fast_line_nobody_waits_until_the_socket_is_full() {
+        let (outflow, turn) = (Outflow::default(), Turn::default());
+        assert_eq!(outflow.piece(), usize::MAX);
+        outflow.room(&turn).await;
+        outflow.room(&turn).await;
+        outflow.keep(100);
+        let mut waits = pin!(outflow.room(&turn));
+        assert!(is_pending(waits.as_mut()));
+        outflow.keep(50);
+        assert!(is_pending(waits.as_mut()));
+        outflow.keep(0);
+        waits.await;
+        assert_eq!(outflow.waiting(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn on_a_slow_line_each_sender_has_one_piece_on_its_way() {
+        let (outflow, one, other) = (Outflow::default(), Turn::default(), Turn::default());
+        outflow.measured(250_000);
+        assert_eq!(outflow.piece(), 5000);
+        outflow.room(&one).await;
+        let mut waits = pin!(outflow.room(&one));
+        assert!(is_pending(waits.as_mut()));
+        outflow.room(&other).await;
+        outflow.handed_over();
+        waits.await;
+        outflow.room(&other).await;
+    }
+
+    #[test]
+    fn a_piece_is_what_the_line_carries_in_a_moment() {
+        let outflow = Outflow::default();
+        for (rate, piece) in [(1000, 4 << 10), (1_000_000, 20_000), (10 << 20, 32 << 10)] {
+            outflow.measured(rate);
+            assert_eq!(outflow.piece(), piece, "{rate}");
+        }
+        outflow.measured(100 << 20);
+        assert_eq!(outflow.piece(), usize::MAX);
+    }
+}
