@@ -1,34 +1,34 @@
-//! What is different between two configurations.
+//! The differences between two configurations.
 
 use std::fmt;
 
 use super::{Config, ForwardConfig, ListenerConfig, ServerConfig};
 
-/// What a reload has to do. What is in none of these stays as it is. The rules are no part of it:
-/// they are swapped as a whole.
+/// The differences that a reload applies. Everything else stays. Rules are not included: they are
+/// replaced as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
-    /// Listeners, told apart by their addresses.
+    /// Listeners, identified by address.
     pub listeners: Difference<ListenerConfig>,
-    /// Servers, told apart by their names.
+    /// Servers, identified by name.
     pub servers: Difference<ServerConfig>,
-    /// Forwards, told apart by the side and the address that they listen on.
+    /// Forwards, identified by the side and the address that they listen on.
     pub forwards: Difference<ForwardConfig>,
 }
 
-/// What is different between two sets of things that have a key.
+/// The differences between two sets of things with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference<T> {
-    /// What is new, in the order of the new configuration.
+    /// New things, in the order of the new configuration.
     pub added: Vec<T>,
-    /// What is there no more, in the order of the old configuration.
+    /// Removed things, in the order of the old configuration.
     pub removed: Vec<T>,
-    /// What has kept its key, and is something else now: as it is in the new configuration.
+    /// Changed things with the same key, as in the new configuration.
     pub changed: Vec<T>,
 }
 
 impl Changes {
-    /// What turns `old` into `new`.
+    /// The differences from `old` to `new`.
     pub fn between(old: &Config, new: &Config) -> Self {
         Self {
             listeners: Difference::between(&old.listeners, &new.listeners, |listener| {
@@ -58,7 +58,7 @@ impl<T: Clone + PartialEq> Difference<T> {
 }
 
 impl<T> Difference<T> {
-    /// Whether there is none.
+    /// Whether there is no difference.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
     }

@@ -1,5 +1,5 @@
-//! One table of the file, key by key: whatever is not what it should be is reported, and the rest
-//! is read all the same.
+//! One table of the file, key by key: a value of a wrong type is reported, and the rest is read
+//! nevertheless.
 
 use std::ops::Range;
 
@@ -10,14 +10,14 @@ use super::mistake::{Cause, TableId};
 use super::source::Source;
 use super::suggest;
 
-/// A text and where it stands.
+/// A text and its place.
 pub(super) type Text<'a> = Spanned<&'a str>;
 
-/// One table, and which of its keys have been asked for.
+/// One table, and the keys that have been asked for.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     source: &'a Source<'a>,
-    /// What the user calls it: `[[rule]]`.
+    /// Its name for the user: `[[rule]]`.
     name: String,
     table: &'a DeTable<'a>,
     span: Range<usize>,
@@ -25,7 +25,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a table that the user calls `name`.
+    /// The fields of a table with this name for the user.
     pub(super) fn new(
         source: &'a Source<'a>,
         name: impl Into<String>,
@@ -35,7 +35,7 @@ impl<'a> Fields<'a> {
         Self { source, name: name.into(), table, span, known: Vec::new() }
     }
 
-    /// The fields of a value, if it is a table.
+    /// The fields of a value that is a table; `None` after reporting that it is not.
     pub(super) fn of(
         source: &'a Source<'a>,
         name: impl Into<String>,
@@ -51,33 +51,33 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// What may be the cause of a mistake: that none of these keys is there.
+    /// A possible cause of a mistake: none of these keys is present.
     pub(super) fn missing(&self, keys: &'static [&'static str]) -> Cause {
         Cause::Missing(self.id(), keys)
     }
 
-    /// What the user calls the table.
+    /// The table's name for the user.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Which table it is.
+    /// The table's identity.
     pub(super) fn id(&self) -> TableId {
         if self.name.is_empty() { TableId::Root } else { TableId::At(self.span.start) }
     }
 
-    /// Where the table stands.
+    /// The table's place.
     pub(super) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// Whether the key is there, whatever its value is.
+    /// The place of a key, whatever its value; none where it is missing.
     pub(super) fn span_of(&self, key: &str) -> Option<Range<usize>> {
         let (name, _) = self.table.get_key_value(key)?;
         Some(name.span())
     }
 
-    /// A value as it stands.
+    /// A value of any type.
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.known.push(key);
         self.table.get(key)
@@ -93,7 +93,7 @@ impl<'a> Fields<'a> {
         text
     }
 
-    /// A text that must be there.
+    /// A text that is required.
     pub(super) fn required(
         &mut self,
         keys: &'static [&'static str; 1],
@@ -110,7 +110,7 @@ impl<'a> Fields<'a> {
         self.text(key)
     }
 
-    /// A list of texts; one text is a list of one. What is not a text is left out.
+    /// A list of texts; one text is a list of one. Other values are reported and left out.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<Text<'a>>> {
         let values = self.values(key)?;
         let texts = values.into_iter().filter_map(|value| {
@@ -123,7 +123,7 @@ impl<'a> Fields<'a> {
         Some(texts.collect())
     }
 
-    /// The values of a list; a value that is no list is a list of one.
+    /// The values of a list; any other value is a list of one.
     pub(super) fn values(&mut self, key: &'static str) -> Option<Vec<&'a Spanned<DeValue<'a>>>> {
         let value = self.value(key)?;
         let values: Vec<_> = match value.get_ref() {
@@ -137,7 +137,7 @@ impl<'a> Fields<'a> {
         Some(values)
     }
 
-    /// A yes or no.
+    /// A boolean.
     pub(super) fn switch(&mut self, key: &'static str) -> Option<Spanned<bool>> {
         let value = self.value(key)?;
         let switch = value.get_ref().as_bool().map(|on| Spanned::new(value.span(), on));
@@ -147,7 +147,7 @@ impl<'a> Fields<'a> {
         switch
     }
 
-    /// A whole number from `range`.
+    /// An integer in `range`.
     pub(super) fn number(
         &mut self,
         key: &'static str,
@@ -200,14 +200,14 @@ impl<'a> Fields<'a> {
         named
     }
 
-    /// A value is not what it should be.
+    /// Reports a value of a wrong type.
     pub(super) fn wrong(&self, key: &str, expected: &str, value: &Spanned<DeValue<'_>>) {
         let subject = format!("'{key}' in {}", self.name);
         let what = wrong_type(&subject, expected, value.get_ref());
         self.source.error(&value.span(), what, ());
     }
 
-    /// Reports the keys that nobody has asked for.
+    /// Reports the keys that were not asked for.
     pub(super) fn finish(self) {
         for name in self.table.keys() {
             let key = &**name.get_ref();
@@ -224,7 +224,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A whole number that is not negative.
+/// An integer that is not negative.
 pub(super) fn as_number(value: &DeValue<'_>) -> Option<u64> {
     let integer = value.as_integer()?;
     u64::from_str_radix(integer.as_str(), integer.radix()).ok()
@@ -235,7 +235,7 @@ pub(super) fn as_text<'a>(value: &'a Spanned<DeValue<'a>>) -> Option<Text<'a>> {
     value.get_ref().as_str().map(|text| Spanned::new(value.span(), text))
 }
 
-/// What was expected and what is there instead.
+/// The message for a value of a wrong type.
 fn wrong_type(subject: &str, expected: &str, found: &DeValue<'_>) -> String {
     let found = match found {
         DeValue::String(text) => format!("the string '{text}'"),

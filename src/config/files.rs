@@ -12,22 +12,22 @@ use super::fields::Text;
 use super::mistake::{Mistake, Report, Severity};
 use super::source::Source;
 
-/// A file of `user:password` lines, read.
+/// A file of `user:password` lines, and its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthFile {
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
-    /// What it says.
+    /// The content.
     pub credentials: Arc<ProxyCredentials>,
 }
 
-/// What changes when a file is written or replaced: device, inode, length, and the times of its
+/// The facts that change when a file is written or replaced: device, inode, length, and the times of its
 /// content and of its inode. Symbolic links are followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp([i128; 5]);
 
 impl Stamp {
-    /// That of a file; none where there is no file.
+    /// The stamp of a file; none where there is no file.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let file = std::fs::metadata(path).ok()?;
         let time =
@@ -42,7 +42,7 @@ impl Stamp {
     }
 }
 
-/// Reads the text of a configuration file; `None` after reporting why it cannot be had.
+/// Reads the text of a configuration file; `None` after reporting why it cannot be read.
 pub(super) fn text(path: &Path, report: &Report) -> Option<String> {
     report.note_file(path);
     let of_file = |severity, what: String| Mistake::of_file(path.to_owned(), severity, what);
@@ -72,7 +72,7 @@ pub(super) fn text(path: &Path, report: &Report) -> Option<String> {
     }
 }
 
-/// The bytes of a file, one more than [`MAX_FILE`] at the most, and what others may do to it.
+/// The bytes of a file, at most one more than [`MAX_FILE`], and a warning where others may write it.
 fn read(path: &Path) -> io::Result<(Vec<u8>, Option<String>)> {
     let file = file::open(path, Besides::Pipes)?;
     let metadata = file.metadata()?;
@@ -103,5 +103,5 @@ pub(super) fn auth(source: &Source<'_>, file: &Text<'_>) -> Option<AuthFile> {
     }
 }
 
-/// More than that is no configuration that somebody wrote, in bytes. Lists are files of their own.
+/// The largest configuration file, in bytes. Lists are separate files.
 const MAX_FILE: usize = 16 << 20;

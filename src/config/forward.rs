@@ -1,4 +1,4 @@
-//! `[[forward]]`: routes with a fixed destination, as `-L` and `-R`.
+//! `[[forward]]`: listeners with a fixed target, as `-L` and `-R`.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -25,35 +25,35 @@ use super::way::{self, Names};
 pub enum ForwardConfig {
     /// `local`, `to`, `via`: listen here, connect from a server.
     Local {
-        /// What rules call it: its `name`, or else the address as it was written.
+        /// Its name in rules: `name`, or else the address as written.
         name: Arc<str>,
-        /// Where to listen, and where to.
+        /// The listener and the target.
         forward: LocalForward,
-        /// Which servers carry it; none where the rules decide.
+        /// The servers that carry it; none where the rules decide.
         via: Option<Via>,
     },
     /// `remote`, `on`, `to`: listen on a server, connect from here.
     Remote {
-        /// What rules call it: its `name`, or else the address as it was written.
+        /// Its name in rules: `name`, or else the address as written.
         name: Arc<str>,
         /// The server that listens.
         on: Arc<str>,
-        /// Where it listens, and where to.
+        /// The listener and the target.
         forward: RemoteForward,
-        /// Who may use it, where it is a proxy; without it everybody who reaches it.
+        /// The users who may use a proxy; without it, everybody who reaches it.
         auth: Option<AuthFile>,
     },
 }
 
 impl ForwardConfig {
-    /// What rules call it.
+    /// Its name in rules.
     pub fn name(&self) -> &Arc<str> {
         match self {
             Self::Local { name, .. } | Self::Remote { name, .. } => name,
         }
     }
 
-    /// What no two forwards have in common: the side and the address.
+    /// The side and the address, which no two forwards share.
     pub fn place(&self) -> String {
         match self {
             Self::Local { forward, .. } => forward.listen.address(Bind::Loopback).to_string(),
@@ -62,7 +62,7 @@ impl ForwardConfig {
     }
 }
 
-/// Reads all of them, in the order of the file. Beside them come the names of all, those with mistakes
+/// Reads all of them, in the order of the file. The names of all are returned as well, those with mistakes
 /// included.
 pub(super) fn read(
     source: &Source<'_>,
@@ -90,13 +90,13 @@ pub(super) fn read(
     (forwards, called)
 }
 
-/// Which side listens, and where.
+/// The side that listens, and its address.
 struct Side<'a> {
     local: Option<Text<'a>>,
     remote: Option<Text<'a>>,
 }
 
-/// What stands in one `[[forward]]`, beside its side.
+/// The keys of one `[[forward]]` besides its side.
 struct Raw<'a> {
     span: Range<usize>,
     table: TableId,
@@ -154,7 +154,7 @@ fn read_one(
     Some((forward, text.span()))
 }
 
-/// `local`, as `-L`.
+/// Reads `local`, as `-L`.
 fn read_local(source: &Source<'_>, text: &Text<'_>, raw: Raw<'_>) -> Option<ForwardConfig> {
     let listen = parse::<LocalListen>(source, "local", text).map(|listen| match listen {
         LocalListen::Unix(path) => LocalListen::Unix(source.resolve(&path.to_string_lossy())),
@@ -183,7 +183,7 @@ fn read_local(source: &Source<'_>, text: &Text<'_>, raw: Raw<'_>) -> Option<Forw
     })
 }
 
-/// `remote`, as `-R`.
+/// Reads `remote`, as `-R`.
 fn read_remote(
     source: &Source<'_>,
     text: &Text<'_>,
@@ -228,24 +228,24 @@ fn read_remote(
 }
 
 impl Raw<'_> {
-    /// Reports what would guard a proxy, where there is a target.
+    /// Reports the keys that protect a proxy, where there is a target.
     fn has_no_guard(&self, source: &Source<'_>) {
         let auth_at = self.auth.as_ref().map(Text::span);
         for (key, at) in [("auth", &auth_at), ("allow_remote", &self.allow_remote_at)] {
             if let Some(at) = at {
                 let what = format!("[[forward]] with a target has '{key}'");
-                source.error(at, what, "leave it out: only a proxy knows users and strangers");
+                source.error(at, what, "leave it out: only a proxy has users");
             }
         }
     }
 
-    /// Its name, or else its address as it was written.
+    /// Its name, or else its address as written.
     fn called(&self, text: &Text<'_>) -> Arc<str> {
         Arc::from(*self.name.as_ref().unwrap_or(text).get_ref())
     }
 }
 
-/// Reads a text; `None` after reporting what is wrong with it.
+/// Reads a text; `None` after reporting a mistake.
 fn parse<T: FromStr<Err = InvalidForward>>(
     source: &Source<'_>,
     key: &str,

@@ -1,4 +1,4 @@
-//! `[[listen]]`: where clients connect to.
+//! `[[listen]]`: the listeners for clients.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,17 +15,17 @@ use super::source::Source;
 /// A listener of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerConfig {
-    /// What rules call it: its `name`, or else its address as it was written.
+    /// Its name in rules: `name`, or else the address as written.
     pub name: Arc<str>,
-    /// Where it listens.
+    /// The address to listen on.
     pub address: ListenAddress,
-    /// Who may use it; without it everybody who reaches it.
+    /// The users who may use it; without it, everybody who reaches it.
     pub auth: Option<AuthFile>,
 }
 
-/// Reads all of them. Names and addresses are told apart, and a listener that other machines reach
-/// has a password or a word that allows it. Beside them come the names of all, those with mistakes
-/// included: a rule that names one of these is not to blame.
+/// Reads all of them. Names and addresses are unique, and a listener that other machines reach has a
+/// password or the permission for it. The names of all are returned as well, those with mistakes
+/// included: a rule that names one of them has no mistake.
 pub(super) fn read(
     source: &Source<'_>,
     sections: Vec<Fields<'_>>,
@@ -84,11 +84,11 @@ fn read_one(
         Some(name) => (*name.get_ref()).into(),
         None => (*text.get_ref()).into(),
     };
-    // A listener whose file of passwords is of no use must not serve everybody.
+    // A listener whose password file cannot be used must not serve everybody.
     (auth.is_some() == asks).then(|| (ListenerConfig { name, address, auth }, text.span()))
 }
 
-/// The path of a unix socket is relative to the file, as every path is.
+/// Resolves the path of a unix socket, which is relative to the file as every path is.
 fn inside(source: &Source<'_>, address: ListenAddress) -> ListenAddress {
     match address {
         ListenAddress::Unix(path) => ListenAddress::Unix(source.resolve(&path.to_string_lossy())),
@@ -96,13 +96,13 @@ fn inside(source: &Source<'_>, address: ListenAddress) -> ListenAddress {
     }
 }
 
-/// What stands before a listener by its `auth` and its `allow_remote`.
+/// The protection of a listener, from `auth` and `allow_remote`.
 pub(super) fn guard(section: &mut Fields<'_>, auth: Option<&Text<'_>>) -> Guard {
     let welcome = section.switch("allow_remote").is_some_and(|on| *on.get_ref());
     Guard::new(auth, welcome.into())
 }
 
-/// Reports a listener that the gate does not admit.
+/// Reports a listener that the gate refuses.
 pub(super) fn admit(
     source: &Source<'_>,
     table: TableId,
@@ -119,7 +119,7 @@ pub(super) fn admit(
     }
 }
 
-/// Where the other one of two is.
+/// The place of the other one of two.
 pub(super) fn also(source: &Source<'_>, first: &Range<usize>) -> String {
     format!("the other is in line {}", source.place(first).line)
 }

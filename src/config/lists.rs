@@ -1,5 +1,5 @@
-//! The lists of a configuration: each file is read once, however many rules name it, and on a
-//! reload only where it has changed.
+//! The lists of a configuration. Each file is read once, however many rules name it, and on a reload only
+//! if it has changed.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::files::Stamp;
 use super::mistake::{Mistake, Severity};
 use super::source::Source;
 
-/// Lists by their files.
+/// Lists by file.
 pub(super) type Loaded = HashMap<PathBuf, LoadedList>;
 
-/// A list, its lines that are no entries, and what its file was like when it was read.
+/// A list, its lines that are not entries, and the stamp of its file when it was read.
 #[derive(Clone, Debug)]
 pub(super) struct LoadedList {
     pub(super) list: Arc<List>,
@@ -23,13 +23,13 @@ pub(super) struct LoadedList {
     stamp: Option<Stamp>,
 }
 
-/// What becomes of lines of a list that are no entries.
+/// The treatment of lines of a list that are not entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum InvalidLines {
-    /// The list is not used, and neither is the configuration.
+    /// The list is refused, and the configuration with it.
     #[default]
     Refuse,
-    /// They are told and left out.
+    /// The lines are reported and left out.
     Skip,
 }
 
@@ -37,19 +37,19 @@ pub(super) enum InvalidLines {
 pub(super) struct Lists<'a> {
     before: Option<&'a Loaded>,
     progress: &'a mut dyn Progress,
-    /// None for a file that cannot be read, which is told once.
+    /// None for a file that cannot be read, which is reported once.
     loaded: HashMap<PathBuf, Option<LoadedList>>,
-    /// The files whose lines were told, each once for what becomes of them.
+    /// The files whose lines were reported, once for each treatment.
     told: HashSet<(PathBuf, InvalidLines)>,
 }
 
 impl<'a> Lists<'a> {
-    /// Lists that have not changed since `before` are taken from there.
+    /// A reader that takes unchanged lists from `before`.
     pub(super) fn new(before: Option<&'a Loaded>, progress: &'a mut dyn Progress) -> Self {
         Self { before, progress, loaded: HashMap::new(), told: HashSet::new() }
     }
 
-    /// The list of a file that the configuration names; `None` after reporting why there is none.
+    /// Loads the list of a file that the configuration names; `None` after reporting why it cannot.
     pub(super) fn load(
         &mut self,
         source: &Source<'_>,
@@ -66,7 +66,7 @@ impl<'a> Lists<'a> {
         if loaded.invalid.count == 0 {
             return Some(loaded.list);
         }
-        // Where nothing is an entry this is another kind of file: a page that says "not found".
+        // A file without a single entry is another kind of file, such as a page that says "not found".
         let invalid = if loaded.list.is_empty() { InvalidLines::Refuse } else { invalid };
         if self.told.insert((path.clone(), invalid)) {
             tell(source, &path, &loaded.invalid, invalid);
@@ -74,7 +74,7 @@ impl<'a> Lists<'a> {
         (invalid == InvalidLines::Skip).then_some(loaded.list)
     }
 
-    /// All that could be read.
+    /// All lists that could be read.
     pub(super) fn into_loaded(self) -> Loaded {
         self.loaded.into_iter().filter_map(|(path, loaded)| Some((path, loaded?))).collect()
     }
@@ -83,14 +83,14 @@ impl<'a> Lists<'a> {
         let before = self.before?.get(path)?;
         let same = before.stamp.is_some() && before.stamp == Stamp::of(path);
         if same {
-            // What is left out of it was told when it was read.
+            // The lines that are left out were reported when it was read.
             self.told.insert((path.to_owned(), InvalidLines::Skip));
         }
         same.then(|| before.clone())
     }
 
     fn read(&mut self, source: &Source<'_>, name: &Text<'_>, path: &Path) -> Option<LoadedList> {
-        // Before it is read: what is written meanwhile makes it another file.
+        // Taken before it is read: a write meanwhile makes it another file.
         let stamp = Stamp::of(path);
         match List::load(path, name.get_ref(), self.progress) {
             Ok((list, invalid)) => {
@@ -105,7 +105,7 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// Reports lines that are no entries: the first of them, and how many there are.
+/// Reports lines that are not entries: the first of them, and their number.
 fn tell(source: &Source<'_>, path: &Path, invalid: &InvalidEntries, becomes: InvalidLines) {
     let severity = match becomes {
         InvalidLines::Refuse => Severity::Error,

@@ -1,10 +1,10 @@
-//! Where the configuration file is, when nobody says.
+//! The default place of the configuration file.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// `$XDG_CONFIG_HOME/sockeye/config.toml`, or `~/.config/sockeye/config.toml` where the variable
-/// is not set to an absolute path (XDG Base Directory Specification); none without a home.
+/// `$XDG_CONFIG_HOME/sockeye/config.toml`, or `~/.config/sockeye/config.toml` where the variable is not an
+/// absolute path (XDG Base Directory Specification); none without a home.
 pub fn default_path() -> Option<PathBuf> {
     below(std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME"))
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, where, and what to do about it.
+//! Mistakes of a configuration: what is wrong, where, and how to correct it.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -8,36 +8,36 @@ use std::sync::Arc;
 
 use crate::printable::{Lines, printable};
 
-/// One thing that is wrong, or looks wrong. Text of the file is escaped and bounded.
+/// One mistake or suspicion. Text of the file is escaped and bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// The file that has it.
+    /// The file.
     pub file: Arc<Path>,
-    /// Where in the file; none where it is about the file as a whole.
+    /// The place in the file; none for the file as a whole.
     pub place: Option<Place>,
-    /// Whether the file can be used all the same.
+    /// Whether the file can be used nevertheless.
     pub severity: Severity,
     /// What is wrong, in one line.
     pub what: String,
-    /// What to do about it.
+    /// How to correct it.
     pub hint: Option<String>,
 }
 
 /// A place in a text file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// From 1, in characters; none where the line as a whole is meant.
+    /// The column, from 1, in characters; none for the line as a whole.
     pub column: Option<usize>,
 }
 
-/// What a mistake means for the file.
+/// The consequence of a mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The file cannot be used.
     Error,
-    /// It can, but hardly as it was meant.
+    /// The file can be used, but hardly as it was meant.
     Warning,
 }
 
@@ -47,7 +47,7 @@ pub enum Severity {
 pub struct Mistakes {
     /// All of them, warnings included; at least one error.
     pub mistakes: Vec<Mistake>,
-    /// The files that were read, or would have been.
+    /// The files that were read, or should have been.
     pub files: BTreeSet<PathBuf>,
 }
 
@@ -59,12 +59,12 @@ pub(super) struct Report {
     files: RefCell<BTreeSet<PathBuf>>,
 }
 
-/// What a mistake may come of: that these keys of a table are missing, if it is that.
+/// A possible cause of a mistake: an unknown key that was meant for a missing one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// It stands for itself.
+    /// No other mistake.
     Itself,
-    /// It is none where an unknown key of the table was meant for one of these.
+    /// An unknown key of the table that was meant for one of these.
     Missing(TableId, &'static [&'static str]),
 }
 
@@ -73,7 +73,7 @@ pub(super) enum Cause {
 pub(super) enum TableId {
     /// The file itself.
     Root,
-    /// The one that begins at this byte.
+    /// The table that begins at this byte.
     At(usize),
 }
 
@@ -90,47 +90,47 @@ impl Mistake {
         Self { file: file.into(), place: None, severity, what: shown(&what), hint: None }
     }
 
-    /// The same with a hint.
+    /// The same mistake with a hint.
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// The same at a line.
+    /// The same mistake at a line.
     pub(super) fn at_line(self, line: usize) -> Self {
         Self { place: Some(Place { line, column: None }), ..self }
     }
 }
 
 impl Report {
-    /// Adds one.
+    /// Adds a mistake.
     pub(super) fn add(&self, mistake: Mistake) {
         self.add_caused(mistake, Cause::Itself);
     }
 
-    /// Adds one that may turn out to be the consequence of another.
+    /// Adds a mistake that may be the consequence of another.
     pub(super) fn add_caused(&self, mistake: Mistake, cause: Cause) {
         self.mistakes.borrow_mut().push((mistake, cause));
     }
 
-    /// An unknown key of a table, which was reported, was meant for this one.
+    /// Notes that an unknown key of a table, which is reported, was meant for this one.
     pub(super) fn slip(&self, table: TableId, meant: &str) {
         self.slips.borrow_mut().push(Slip { table, meant: meant.to_owned() });
     }
 
-    /// A file that the configuration depends on, whether it can be read or not.
+    /// Notes a file that the configuration depends on, readable or not.
     pub(super) fn note_file(&self, path: &Path) {
         self.files.borrow_mut().insert(path.to_owned());
     }
 
-    /// How many of them make the configuration unusable.
+    /// The number of mistakes that make the configuration unusable.
     pub(super) fn errors(&self) -> usize {
         let mistakes = self.mistakes.borrow();
         mistakes.iter().filter(|(mistake, _)| mistake.severity == Severity::Error).count()
     }
 
-    /// All of them, file by file in the order they were first spoken of, and in a file from its
-    /// top to its end. What is about a file as a whole comes last. Consequences of others are left
-    /// out. Beside them the files.
+    /// All mistakes, by file in the order of their first mention, and within a file from top to bottom.
+    /// Those of a file as a whole come last. Consequences of others are left out. The files are
+    /// included.
     pub(super) fn into_parts(self) -> Mistakes {
         let slips = self.slips.into_inner();
         let is_consequence = |cause| match cause {
@@ -183,7 +183,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// What may hold text of a file, in a form that a terminal can take.
+/// A text that may hold text of a file, escaped for a terminal.
 pub(super) fn shown(text: &impl fmt::Display) -> String {
     printable(&text.to_string(), MAX_SHOWN, Lines::One)
 }
@@ -195,9 +195,9 @@ fn errors(mistakes: &[Mistake]) -> String {
     }
 }
 
-/// Characters of a text of the file that are shown.
+/// The most characters of a text of the file that are shown.
 const MAX_SHOWN: usize = 300;
-/// Characters of a path that are shown.
+/// The most characters of a path that are shown.
 const MAX_PATH: usize = 1000;
 
 #[cfg(test)]

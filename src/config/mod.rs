@@ -1,17 +1,17 @@
-//! The configuration file: read once, judged once, and used as one value.
+//! The configuration file: read once, validated once, and used as one value.
 //!
 //! ```text
 //! text ─► toml table with places ─► section by section ─► Config
 //!              every mistake, with its place ─► report
 //! ```
 //!
-//! - [`mistake`]: what is wrong, where, and what to do about it.
-//! - `source`, `fields`: the text and its places; one table, key by key.
-//! - `listen`, `server`, `rule`, `forward`, `way`, `backlog`: a section each.
+//! - [`mistake`]: what is wrong, where, and how to correct it.
+//! - `source`, `fields`: the text and its places; a table, key by key.
+//! - `listen`, `server`, `rule`, `forward`, `way`, `backlog`: one section each.
 //! - `files`: the files that the configuration is read from.
-//! - `lists`: the files of names and addresses, read once.
-//! - [`locate`]: where the file is, when nobody says.
-//! - [`watch`], [`reload`], [`changes`]: when it is read again, and what is different then.
+//! - `lists`: the files of names and addresses, each read once.
+//! - [`locate`]: the default place of the file.
+//! - [`watch`], [`reload`], [`changes`]: when it is read again, and the differences.
 
 mod backlog;
 pub mod changes;
@@ -59,7 +59,7 @@ use mistake::Report;
 use source::Source;
 use way::Names;
 
-/// Everything that a configuration file says, judged.
+/// The validated content of a configuration file.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The file.
@@ -72,24 +72,24 @@ pub struct Config {
     pub router: Router,
     /// `[[forward]]`, in order.
     pub forwards: Vec<ForwardConfig>,
-    /// `[backlog]`, where it is there.
+    /// `[backlog]`, if present.
     pub backlog: Option<BacklogLimits>,
-    /// How many rules there are.
+    /// The number of rules.
     pub rules: usize,
-    /// Every file that this was read from.
+    /// Every file that it was read from.
     pub files: BTreeSet<PathBuf>,
     lists: Loaded,
     server_places: Vec<(Arc<str>, Place)>,
 }
 
 impl Config {
-    /// Reads a file and everything that it names. Beside the configuration come its warnings. What
-    /// has not changed since `before` is not read again; `progress` hears of the lists that are.
+    /// Reads a file and everything that it names, and returns the warnings with the configuration. Lists
+    /// that have not changed since `before` are not read again; `progress` is told of those that are.
     ///
     /// # Errors
     ///
-    /// Every mistake of the file, of its lists and of its other files. Where the text is no TOML,
-    /// only that is told: what else stands in it is not certain.
+    /// Every mistake of the file, of its lists and of its other files. If the text is not TOML, only that
+    /// is reported, since the rest is not certain.
     pub fn load(
         path: &Path,
         before: Option<&Self>,
@@ -110,13 +110,13 @@ impl Config {
         }
     }
 
-    /// What rules call the listeners and forwards, in order.
+    /// The names of listeners and forwards in rules, in order.
     pub fn names_of_listeners(&self) -> impl Iterator<Item = &str> {
         let listeners = self.listeners.iter().map(|listener| &*listener.name);
         listeners.chain(self.forwards.iter().map(|forward| &**forward.name()))
     }
 
-    /// What is wrong with a server, at its place in the file.
+    /// A mistake of a server, at its place in the file.
     pub fn mistake_of(&self, server: &ServerConfig, severity: Severity, what: &str) -> Mistake {
         let place = self.server_places.iter().find(|(name, _)| *name == server.name);
         let what = format!("[server.{}]: {what}", server.name);
@@ -124,7 +124,7 @@ impl Config {
         Mistake { place, ..Mistake::of_file(self.file.clone(), severity, what) }
     }
 
-    /// How many entries its lists have.
+    /// The number of entries of its lists.
     pub fn entries(&self) -> usize {
         self.lists.values().map(|loaded| loaded.list.len()).sum()
     }

@@ -1,4 +1,4 @@
-//! `[[rule]]`: which request goes where, one rule after the other.
+//! `[[rule]]`: conditions and what follows from them, in order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::source::Source;
 use super::suggest;
 use super::way::{self, Names};
 
-/// Reads all of them, in the order of the file. Those that have a mistake are left out.
+/// Reads all of them, in the order of the file. Those with a mistake are left out.
 pub(super) fn read(
     source: &Source<'_>,
     sections: Vec<Fields<'_>>,
@@ -42,7 +42,7 @@ pub(super) fn read(
             let hint = format!("the rule '{first}' before it matches everything");
             source.warning(&place, what, hint);
         } else if is_for_all && source.report().errors() == errors {
-            // One with a mistake was perhaps meant to have a condition.
+            // A rule with a mistake may have been meant to have a condition.
             catch_all = Some(name);
         }
     }
@@ -108,7 +108,7 @@ fn read_one(
     conditions.resolve(read_resolve(source, &mut section));
     let action = way::action(source, &mut section, names);
     section.finish();
-    // A rule whose lists or blocks have mistakes is not blamed for having none.
+    // A rule whose lists or prefixes have mistakes is not reported for having none.
     let is_sound = source.report().errors() == errors;
     let conditions = conditions.build().map_err(|error| {
         if is_sound {
@@ -118,7 +118,7 @@ fn read_one(
     Some(Rule { name, conditions: conditions.ok()?, action: action? })
 }
 
-/// Reports why a text is no condition.
+/// Reports why a text is not a condition.
 fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionError) {
     let hint = match error {
         ConditionError::Address => Some(format!("write cidr = [\"{}\"]", text.get_ref())),
@@ -129,7 +129,7 @@ fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionErro
         _ => None,
     };
     let why = match error {
-        // It draws the place below the expression; the last line says what is wrong.
+        // The library draws the place below the expression; the last line has the reason.
         ConditionError::Expression(error) => {
             let drawn = error.to_string();
             let last = drawn.lines().last().unwrap_or_default();
@@ -140,7 +140,7 @@ fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionErro
     source.error(&text.span(), format!("{key} '{}': {why}", text.get_ref()), hint);
 }
 
-/// A block with bits behind its prefix is a slip: which addresses are meant is not certain.
+/// Reports a prefix with bits behind it: which addresses are meant is not certain.
 fn check_prefix(source: &Source<'_>, key: &str, text: &Text<'_>) {
     if let Ok(block) = text.get_ref().parse::<IpNet>()
         && block.trunc() != block
@@ -151,7 +151,7 @@ fn check_prefix(source: &Source<'_>, key: &str, text: &Text<'_>) {
     }
 }
 
-/// A listener is one of the file, or an address: that of a `-D`.
+/// Reports a listener that is neither one of the file nor an address, as that of a `-D`.
 fn check_listener(source: &Source<'_>, text: &Text<'_>, names: &Names) {
     let name = *text.get_ref();
     let known = names.listeners.iter().map(|listener| &**listener);
@@ -163,7 +163,7 @@ fn check_listener(source: &Source<'_>, text: &Text<'_>, names: &Names) {
     source.error_of(cause, &text.span(), format!("there is no listener '{name}'"), hint);
 }
 
-/// A number, or a text as `8000-8999`; none where it is neither.
+/// Reads a number, or a text as `8000-8999`; none where the value is neither.
 fn port_range(value: &Spanned<DeValue<'_>>) -> Option<Result<PortRange, InvalidPortRange>> {
     if let Some(number) = as_number(value.get_ref()) {
         let port = u16::try_from(number).map_err(|_| InvalidPortRange::Port);
@@ -185,7 +185,7 @@ fn read_resolve(source: &Source<'_>, section: &mut Fields<'_>) -> Resolve {
     }
 }
 
-/// `invalid_lines`: what becomes of lines of the rule's lists that are no entries.
+/// Reads `invalid_lines`: the treatment of lines of the rule's lists that are not entries.
 fn read_invalid_lines(source: &Source<'_>, section: &mut Fields<'_>) -> InvalidLines {
     let Some(text) = section.text("invalid_lines") else { return InvalidLines::default() };
     if section.span_of("list").is_none() {
@@ -203,13 +203,13 @@ fn read_invalid_lines(source: &Source<'_>, section: &mut Fields<'_>) -> InvalidL
     }
 }
 
-/// Adds a block of addresses to the conditions.
+/// Adds a prefix to the conditions.
 type AddPrefix = fn(&mut ConditionsBuilder, &str) -> Result<(), ConditionError>;
 
 /// The conditions on addresses.
 const PREFIXES: [(&str, AddPrefix); 2] =
     [("cidr", ConditionsBuilder::cidr), ("source", ConditionsBuilder::source)];
-/// A rule without any of these matches everything.
+/// The conditions. A rule without any of them matches everything.
 const CONDITIONS: [&str; 10] = [
     "domain",
     "domain_suffix",

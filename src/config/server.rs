@@ -17,19 +17,18 @@ use super::source::Source;
 /// A server of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// What rules call it.
+    /// Its name in rules.
     pub name: Arc<str>,
-    /// The server as `ssh` would take it (`host`); by default the name, which `ssh_config` may know.
+    /// The server as `ssh` accepts it (`host`); by default the name, which `ssh_config` may know.
     pub server: ServerName,
-    /// How to reach it (`port`, `user`, `identity`, `ssh_config`, `options`,
-    /// `jump`).
+    /// How to reach it (`port`, `user`, `identity`, `ssh_config`, `options`, `jump`).
     pub ssh: SshOptions,
-    /// How many sessions (`sessions`); by default as its login allows.
+    /// The number of sessions (`sessions`); by default as its login allows.
     pub sessions: Option<PoolSize>,
 }
 
-/// Reads all of them, in the order of the file. Beside them come the names and places of all, those
-/// with mistakes included: whoever names one of these is not to blame.
+/// Reads all of them, in the order of the file. The names and places of all are returned as well, those
+/// with mistakes included: a rule that names one of them has no mistake.
 pub(super) fn read(
     source: &Source<'_>,
     sections: Vec<(Text<'_>, Fields<'_>)>,
@@ -78,7 +77,7 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
         name: (*name.get_ref()).into(),
         server,
         ssh: SshOptions {
-            // To ssh, `none` is no file.
+            // In ssh, `none` means no file.
             config_file: config_file.map(|file| match *file.get_ref() {
                 "none" => "none".into(),
                 path => source.resolve(path),
@@ -94,7 +93,7 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
     })
 }
 
-/// `{ min = 1, max = 8 }`, `"1..8"`, or a number for both.
+/// Reads `{ min = 1, max = 8 }`, `"1..8"`, or a number for both.
 fn read_sessions<'a>(
     source: &'a Source<'a>,
     server: &str,
@@ -113,7 +112,7 @@ fn read_sessions<'a>(
             let default = PoolSize::default();
             let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
             let min = min.map_or(default.min(), count);
-            // A larger minimum alone is no mistake.
+            // A larger minimum alone is not a mistake.
             PoolSize::new(min, max.map_or(default.max().max(min), count))
         }
         DeValue::String(text) => text.parse(),
@@ -130,5 +129,5 @@ fn read_sessions<'a>(
 }
 
 const PORTS: RangeInclusive<u64> = 1..=65535;
-/// [`PoolSize`] says what is too much.
+/// Any number: [`PoolSize`] has the limit.
 const ANY: RangeInclusive<u64> = 0..=1_000_000;

@@ -1,4 +1,4 @@
-//! The text of a file, and where in it a byte is.
+//! The text of a file, and the places of its bytes.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::mistake::{Cause, Mistake, Place, Report, Severity, shown};
 
-/// The text of a configuration file and the report that its mistakes go to.
+/// The text of a configuration file, and the report for its mistakes.
 #[derive(Debug)]
 pub(super) struct Source<'a> {
     path: Arc<Path>,
@@ -24,8 +24,7 @@ impl<'a> Source<'a> {
         Self { path: path.into(), text, lines, report }
     }
 
-    /// A path that the file names: `~/` is the user's home, and what is relative is relative to the
-    /// file.
+    /// A path that the file names: `~/` is the user's home, and a relative path is relative to the file.
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
         let home = || std::env::var_os("HOME").map(PathBuf::from);
         match path.strip_prefix("~/").zip(home()) {
@@ -34,12 +33,12 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Where mistakes of other files go.
+    /// The report for mistakes of other files.
     pub(super) fn report(&self) -> &'a Report {
         self.report
     }
 
-    /// The place where a span begins.
+    /// The place of the start of a span.
     pub(super) fn place(&self, span: &Range<usize>) -> Place {
         let at = span.start.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= at);
@@ -52,7 +51,7 @@ impl<'a> Source<'a> {
         self.mistake(span, Severity::Error, &what, hint.hint(), Cause::Itself);
     }
 
-    /// Reports an error that is one unless `cause` is a mistake that is reported as well.
+    /// Reports an error, unless it follows from a mistake of `cause` that is reported as well.
     pub(super) fn error_of(
         &self,
         cause: Cause,
@@ -87,7 +86,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// What to do about a mistake, where there is something to say.
+/// An optional hint on how to correct a mistake.
 pub(super) trait Hint {
     fn hint(self) -> Option<String>;
 }

@@ -1,8 +1,8 @@
 //! "Did you mean": the known word that is nearest to an unknown one.
 
-/// The known word that somebody may have meant by `word`: few letters differ, or two are swapped.
+/// The known word that `word` may have been meant for: few letters differ, or two are swapped.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // A long word of an attacker's file is no slip of the pen.
+    // A very long word is not a typing error.
     if word.len() > MAX_WORD {
         return None;
     }
@@ -16,7 +16,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, known)| known)
 }
 
-/// `did you mean 'x'?` where something is near; else the list of what there is.
+/// `did you mean 'x'?` where a word is near, else the list of all.
 pub(super) fn hint<'a>(
     word: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,
@@ -34,7 +34,7 @@ pub(super) fn hint<'a>(
 }
 
 const MAX_WORD: usize = 64;
-/// As many words as a line can take.
+/// The most words in a line.
 const MAX_LISTED: usize = 20;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! When the files of a configuration have changed.
+//! Watches the files of a configuration for changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,12 +13,12 @@ use tracing::{debug, warn};
 
 use super::files::Stamp;
 
-/// Watches files by the directories that they, and the symbolic links on the way to them, lie in:
-/// an editor puts a new file in the place of the old one, and a mounted configuration is a link to
-/// a link that is replaced.
+/// Watches files by the directories of the files and of the symbolic links on the way to them: an editor
+/// replaces the old file with a new one, and a mounted configuration is a link to a link that is
+/// replaced.
 #[derive(Debug)]
 pub struct Watch {
-    /// None where the system cannot watch, which was told.
+    /// None where the system cannot watch, which is logged.
     watcher: Option<RecommendedWatcher>,
     stirred: Arc<Notify>,
     directories: BTreeSet<PathBuf>,
@@ -26,13 +26,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches these files, in the state that they have now. Where the system cannot, this is told
-    /// once, and no change is ever seen.
+    /// Watches these files, starting from their present state. Where the system cannot watch, this is
+    /// logged once, and no change is seen.
     pub fn start(files: &BTreeSet<PathBuf>) -> Self {
         let stirred = Arc::new(Notify::new());
         let wake = Arc::clone(&stirred);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading is no change, and our own would wake us for ever.
+            // Reading is not a change, and our own would cause events for ever.
             if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
                 wake.notify_one();
             }
@@ -44,14 +44,14 @@ impl Watch {
         watch
     }
 
-    /// Takes the files as they are now. To be called before they are read for another reason than
-    /// [`Watch::changed`]: what changes later is a change.
+    /// Notes the present state of the files. It is called before they are read for another reason than
+    /// [`Watch::changed`], so that only later changes count.
     pub fn mark(&mut self) {
         self.is_stale();
     }
 
-    /// Watches these files from now on: those that were watched before as they were then, the
-    /// others as they are now.
+    /// Watches these files from now on: those that were watched already from their noted state, the others
+    /// from their present one.
     pub fn follow(&mut self, files: &BTreeSet<PathBuf>) {
         let mut before = std::mem::take(&mut self.files);
         let mut stamp = |file: &PathBuf| before.remove(file).unwrap_or_else(|| Stamp::of(file));
@@ -59,12 +59,12 @@ impl Watch {
         self.watch_directories();
     }
 
-    /// Waits until a file has changed, and then until all has been quiet for a moment: an editor
-    /// writes more than once.
+    /// Waits until a file has changed, and then until nothing has changed for a moment: an editor writes
+    /// more than once.
     ///
     /// # Cancel safety
     ///
-    /// No change is lost when this is dropped.
+    /// No change is lost when the future is dropped.
     pub async fn changed(&mut self) {
         loop {
             self.stirred.notified().await;
@@ -76,7 +76,7 @@ impl Watch {
                     break;
                 }
             }
-            // A link on the way may lead elsewhere now.
+            // A link on the way may lead elsewhere by now.
             self.watch_directories();
             if self.is_stale() {
                 return;
@@ -84,7 +84,7 @@ impl Watch {
         }
     }
 
-    /// Whether a file is not what it was. Afterwards it is what it is.
+    /// Whether a file differs from its noted state, which is then updated.
     fn is_stale(&mut self) -> bool {
         let mut stale = false;
         for (file, before) in &mut self.files {
@@ -99,12 +99,12 @@ impl Watch {
         let Some(watcher) = &mut self.watcher else { return };
         let wanted: BTreeSet<_> = self.files.keys().flat_map(|file| directories(file)).collect();
         for gone in self.directories.difference(&wanted) {
-            // A directory that is not there any more is not watched any more.
+            // A directory that no longer exists is no longer watched.
             let _ = watcher.unwatch(gone);
         }
         let mut followed = BTreeSet::new();
         for directory in wanted {
-            // Once more, even where it is watched: a new one may have taken its place.
+            // Again, even if it is watched: a new directory may have replaced it.
             match watcher.watch(&directory, RecursiveMode::NonRecursive) {
                 Ok(()) => {
                     followed.insert(directory);
@@ -121,21 +121,20 @@ impl Watch {
     }
 }
 
-/// Says that changes are not seen.
+/// Logs that changes are not seen.
 fn blind(error: &notify::Error) {
-    warn!("changes of the configuration are not seen by themselves ({error}); SIGHUP reloads it");
+    warn!("cannot watch the configuration for changes ({error}); send SIGHUP to reload it");
 }
 
-/// The directories in which something must change for a path to lead to another file: that of
-/// each symbolic link on its way, and its last one. Each has one name: two of them would be one to
-/// the system.
+/// The directories in which a change can make a path lead to another file: that of each symbolic link on
+/// the way, and the last one. Each has one name, since the system treats two names as one directory.
 fn directories(file: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut add = |directory: &Path| {
         found.insert(directory.canonicalize().unwrap_or_else(|_| directory.to_owned()));
     };
     let mut path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    // As many links as the system follows.
+    // The number of links that the system follows.
     for _ in 0..MAX_LINKS {
         path.parent().into_iter().for_each(&mut add);
         let Some((link, rest)) = first_link(&path) else { break };
@@ -149,7 +148,7 @@ fn directories(file: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-/// The first symbolic link on the way of an absolute path, and what comes behind it.
+/// The first symbolic link of an absolute path, and the rest of the path behind it.
 fn first_link(path: &Path) -> Option<(PathBuf, PathBuf)> {
     let mut before = PathBuf::new();
     let mut components = path.components();
@@ -167,11 +166,11 @@ fn first_link(path: &Path) -> Option<(PathBuf, PathBuf)> {
     None
 }
 
-/// How long it must be quiet before a change is taken for complete.
+/// The quiet time after which a change counts as complete.
 const QUIET: Duration = Duration::from_millis(300);
-/// A change is taken up after this time, however much goes on in the directory.
+/// The time after which a change counts, however much happens in the directory.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// As many symbolic links as Linux follows (`path_resolution(7)`).
+/// The number of symbolic links that Linux follows (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 /// `PATH_MAX`.
 const MAX_PATH: usize = 4096;

@@ -1,4 +1,4 @@
-//! `via`, `select` and `action`: where a request goes, in `[[rule]]`, `[default]` and `[[forward]]`.
+//! `via`, `select` and `action`: the way of a request, in `[[rule]]`, `[default]` and `[[forward]]`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use super::suggest;
 /// The names that rules may use.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// Of `[server.NAME]`, those with mistakes included.
+    /// Those of `[server.NAME]`, with mistakes or without.
     pub(super) servers: Vec<Arc<str>>,
-    /// Of `[[listen]]`, and of `[[forward]]` where these are known, those with mistakes included.
+    /// Those of `[[listen]]`, and of `[[forward]]` once they are known, with mistakes or without.
     pub(super) listeners: Vec<Arc<str>>,
 }
 
-/// Reads what a rule or the default does; `None` after reporting why it does nothing.
+/// Reads the action of a rule or the default; `None` after reporting why there is none.
 pub(super) fn action(
     source: &Source<'_>,
     section: &mut Fields<'_>,
@@ -37,7 +37,7 @@ pub(super) fn action(
         }
         (Some(_), None) => via.map(|via| Action::Via(Arc::new(via))),
         (None, Some(action)) => named(source, &action, &name),
-        // An action of a wrong type was reported already.
+        // An action of a wrong type is reported already.
         (None, None) if section.span_of("action").is_some() => None,
         (None, None) => {
             let what = format!("{name} says nowhere to go");
@@ -48,7 +48,7 @@ pub(super) fn action(
     }
 }
 
-/// Reads `via` and `select`; `None` where there is no `via`, or after reporting what is wrong.
+/// Reads `via` and `select`; `None` without `via`, or after reporting a mistake.
 pub(super) fn via(source: &Source<'_>, section: &mut Fields<'_>, names: &Names) -> Option<Via> {
     let name = section.name().to_owned();
     let servers = section.texts("via");
@@ -68,7 +68,7 @@ pub(super) fn via(source: &Source<'_>, section: &mut Fields<'_>, names: &Names) 
     (!known.is_empty()).then_some(Via { servers: known, select })
 }
 
-/// The server that `via` or `on` names; `None` after reporting that there is none.
+/// The server that `via` or `on` names; `None` after reporting that it does not exist.
 pub(super) fn server(source: &Source<'_>, text: &Text<'_>, names: &Names) -> Option<Arc<str>> {
     let found = names.servers.iter().find(|server| ***server == **text.get_ref());
     if found.is_none() {

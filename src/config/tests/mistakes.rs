@@ -340,8 +340,8 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     (
         "[server.a]\n[[forward]]\nremote = \"*:1\"\non = \"a\"\nto = \"b:1\"\nauth = \"f\"\n[[forward]]\nlocal = \"*:1\"\nto = \"b:1\"\nallow_remote = true\n",
         &[
-            "6:8: [[forward]] with a target has 'auth'; leave it out: only a proxy knows users and strangers",
-            "10:1: [[forward]] with a target has 'allow_remote'; leave it out: only a proxy knows users and strangers",
+            "6:8: [[forward]] with a target has 'auth'; leave it out: only a proxy has users",
+            "10:1: [[forward]] with a target has 'allow_remote'; leave it out: only a proxy has users",
         ],
     ),
     (
