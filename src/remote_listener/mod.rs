@@ -1,13 +1,13 @@
-//! Listeners on the server (`-R`): registered on exactly one session of a pool, and registered again
-//! on another when that session is lost or retired.
+//! Listeners on the server (`-R`), each registered on exactly one session of a pool, and again on another
+//! when that session is lost or retired.
 //!
 //! ```text
 //! server ──► handler ──► Registry ──► Forwarded ──► whoever serves it: accept or refuse
 //!              (one a session)        (a bounded number wait)
 //! ```
 //!
-//! A channel is accepted only where it belongs to a listener that was asked for, and only when its
-//! target is reached: until then nothing arrives on it, so it cannot hold up its session.
+//! A channel is accepted only if it belongs to a requested listener, and only when its target is reached:
+//! until then no data arrives on it, so it cannot hold up its session.
 
 use std::fmt;
 
@@ -35,11 +35,11 @@ use registration::{Over, Registration};
 #[derive(Debug)]
 pub struct RemoteListener {
     pool: Pool,
-    /// Where it is asked for. A port that the server has chosen once is asked for again.
+    /// The place that is requested. A port that the server chose is requested again.
     listen: RemoteListen,
-    /// What the user asked for.
+    /// The place that the user asked for.
     asked: RemoteListen,
-    /// Where the server listened last.
+    /// The place where the server listened last.
     last: Option<RemoteListen>,
     registration: Option<Registration>,
     sink: Sink,
@@ -48,7 +48,7 @@ pub struct RemoteListener {
     noted: Registered,
 }
 
-/// What the user was told last, so that a refusal that lasts is one line.
+/// The last report to the user, so that a lasting refusal is one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Nothing,
@@ -56,8 +56,7 @@ enum Told {
 }
 
 impl RemoteListener {
-    /// A listener that the server has not been asked for yet; whether clients can come in is told to
-    /// `noted`.
+    /// A listener that has not been requested yet. `noted` is told whether clients can connect.
     pub fn new(pool: Pool, listen: RemoteListen, noted: Registered) -> Self {
         let (sink, connections) = Sink::new(WAITING);
         let asked = listen.clone();
@@ -74,11 +73,11 @@ impl RemoteListener {
         }
     }
 
-    /// Asks the server to listen, once; waits while there is no session.
+    /// Asks the server once to listen, and waits while there is no session.
     ///
     /// # Errors
     ///
-    /// What the server says. [`run`](Self::run) asks again.
+    /// The server refuses or does not answer. [`run`](Self::run) asks again.
     pub async fn register(&mut self) -> Result<(), ListenError> {
         let session = self.pool.host().await;
         let asked = Registration::request(session, &self.listen, &self.sink).await;
@@ -93,13 +92,13 @@ impl RemoteListener {
         Ok(())
     }
 
-    /// Where the server listens, in words: `port 8080 of bastion`.
+    /// The place where the server listens, as text: `port 8080 of bastion`.
     pub fn place(&self) -> Place<'_> {
         Place { listen: &self.listen, server: self.pool.server() }
     }
 
-    /// Hands every connection to `serve`, and sees to it that the server listens, until `shutdown`;
-    /// then asks the server to stop.
+    /// Passes every connection to `serve` and keeps the server listening until `shutdown`, then asks it to
+    /// stop.
     pub async fn run(mut self, serve: impl Fn(Forwarded), shutdown: CancellationToken) {
         loop {
             let Some(registration) = &self.registration else {
@@ -116,7 +115,7 @@ impl RemoteListener {
                     if registry::may_be(&self.listen, forwarded.at()) {
                         serve(forwarded);
                     } else {
-                        debug!(?forwarded, "refused: it came in elsewhere");
+                        debug!(at = %forwarded.at(), "refused: it belongs to no listener here");
                     }
                 }
             }
@@ -126,7 +125,7 @@ impl RemoteListener {
         }
     }
 
-    /// The session is of no more use.
+    /// Handles the end of a registration.
     async fn leave(&mut self, over: Over) {
         let Some(registration) = self.registration.take() else { return };
         self.noted.set_state(PlaceState::Asking);
@@ -135,7 +134,7 @@ impl RemoteListener {
                 let end = registration.end();
                 warn!("no longer listening on {}, will ask for it again: {end}", self.place());
             }
-            // There is a moment in which nobody listens: a port cannot be had twice.
+            // For a moment nobody listens: a port cannot be used twice.
             Over::Retired => {
                 debug!("the listener on {} moves to another session", self.place());
                 registration.cancel().await;
@@ -143,7 +142,7 @@ impl RemoteListener {
         }
     }
 
-    /// Asks until the server listens, after growing pauses.
+    /// Asks until the server listens, with growing pauses.
     async fn register_again(&mut self) {
         let mut backoff = Backoff::default();
         loop {
@@ -162,7 +161,7 @@ impl RemoteListener {
 
     fn refused(&mut self, error: ListenError) {
         if self.listen != self.asked {
-            // The port that it chose last time is gone: it may choose another.
+            // The port that the server chose before is taken: it may choose another.
             self.listen = self.asked.clone();
         } else if error != ListenError::SessionLost && self.told != Told::Refused {
             self.told = Told::Refused;
@@ -172,7 +171,7 @@ impl RemoteListener {
     }
 }
 
-/// Where a server listens, in words.
+/// The place where a server listens, as text.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     listen: &'a RemoteListen,
@@ -194,7 +193,7 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// How many connections of one listener may wait for an answer; the server closes any further one.
+/// The most connections of one listener that wait for an answer; further ones are refused.
 const WAITING: usize = 256;
-/// Characters of a name that are shown.
+/// The most characters of a name that are shown.
 const MAX_SHOWN: usize = 300;

@@ -1,4 +1,4 @@
-//! One request to listen, granted by the server of one session.
+//! One request to listen, granted by the server on one session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::forward::RemoteListen;
 use crate::ssh::session::Session;
 use crate::ssh::session::registry::{Entered, Sink};
 
-/// The server of this session listens for us, until this is cancelled or the session ends.
+/// A listener on the server of this session, until it is cancelled or the session ends.
 #[derive(Debug)]
 pub(super) struct Registration {
     session: Arc<Session>,
@@ -21,14 +21,14 @@ pub(super) struct Registration {
 /// Why the server does not listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListenError {
-    /// It refuses. The protocol has no room for a reason (RFC 4254 section 4).
+    /// It refuses. The protocol has no field for a reason (RFC 4254 section 4).
     #[error(
         "the server refuses: the port or path may be in use there, perhaps still by a lost \
          connection of ours, or the server's AllowTcpForwarding, AllowStreamLocalForwarding or \
          PermitListen forbid it"
     )]
     Refused,
-    /// It does not say, within [`ANSWERS`].
+    /// It does not answer within [`ANSWERS`].
     #[error("the server does not answer whether it does; it may know no forwarding of this kind")]
     NoAnswer,
     /// The session ended before it answered.
@@ -41,12 +41,12 @@ pub enum ListenError {
 pub(super) enum Over {
     /// The session has ended, and with it the listener.
     Lost,
-    /// The session is to take nothing new: the listener had better be on another.
+    /// The session accepts nothing new: the listener should move to another.
     Retired,
 }
 
 impl Registration {
-    /// Asks the server of `session` to listen. What it accepts goes to `sink`.
+    /// Asks the server of `session` to listen. Accepted connections go to `sink`.
     pub(super) async fn request(
         session: Arc<Session>,
         listen: &RemoteListen,
@@ -54,7 +54,7 @@ impl Registration {
     ) -> Result<Self, ListenError> {
         let registry = session.registry();
         let turn = registry.turn.lock().await;
-        // On record before the answer: the first connection may come right behind it.
+        // Entered before the answer: the first connection may follow it at once.
         let entered = registry.enter(listen.clone(), sink.clone(), Arc::clone(session.load()));
         let answer = timeout(ANSWERS, session.listen(listen)).await;
         let answer = answer.map_err(|_| ListenError::NoAnswer)?;
@@ -67,12 +67,12 @@ impl Registration {
         Ok(Self { session, listen, _entered: entered })
     }
 
-    /// Where the server listens; a port of its choice is known.
+    /// The place where the server listens, with the port that it chose.
     pub(super) fn listen(&self) -> &RemoteListen {
         &self.listen
     }
 
-    /// Completes when it is over, or should be.
+    /// Completes when the registration is over, or should be.
     pub(super) async fn over(&self) -> Over {
         tokio::select! {
             biased;
@@ -86,17 +86,17 @@ impl Registration {
         self.session.facts().end.unwrap_or_else(|| "the connection ended".to_owned())
     }
 
-    /// Asks the server to listen no more, and waits for its answer for a moment.
+    /// Asks the server to stop listening, and waits briefly for the answer.
     pub(super) async fn cancel(self) {
         match timeout(ANSWER, self.session.stop_listening(&self.listen)).await {
             Ok(Ok(())) => debug!(listen = %self.listen, "the server has stopped listening"),
-            Ok(Err(error)) => debug!(listen = %self.listen, %error, "it did not stop listening"),
-            Err(_) => debug!(listen = %self.listen, "no answer to the wish to stop listening"),
+            Ok(Err(error)) => debug!(listen = %self.listen, %error, "the server keeps listening"),
+            Err(_) => debug!(listen = %self.listen, "no answer to the request to stop listening"),
         }
     }
 }
 
-/// How long a server may take to say that it listens.
+/// The time for a server to answer that it listens.
 const ANSWERS: Duration = Duration::from_secs(10);
-/// How long a server may take to stop listening.
+/// The time for a server to stop listening.
 const ANSWER: Duration = Duration::from_secs(2);
