@@ -1,4 +1,4 @@
-//! Log lines for machines: one JSON object each.
+//! Log lines for machines: one JSON object a line.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -18,8 +18,8 @@ use crate::printable::is_deceptive;
 /// `message`, the event's fields beside them, and `spans`, the outermost first, each with its `name`
 /// and its fields. No object has a key twice.
 ///
-/// JSON escapes C0 only. Somebody will look at this on a terminal, so the rest of what a terminal
-/// obeys is escaped too, which is the same JSON.
+/// JSON escapes C0 only. The other characters that control a terminal are escaped as well, for lines that
+/// are read on one; the JSON means the same.
 #[derive(Debug)]
 pub(super) struct JsonFormat;
 
@@ -71,7 +71,7 @@ where
     }
 }
 
-/// Members in their order. A key that is taken gets a `_` behind it.
+/// Members in order. A duplicate key gets a `_` at its end.
 #[derive(Debug, Default)]
 struct Object(Vec<(String, Value)>);
 
@@ -134,7 +134,7 @@ impl Visit for Object {
     }
 }
 
-/// The object that tells of lines that were not written.
+/// The object that reports lines that were not written.
 pub(super) fn lost_lines(count: u64) -> String {
     format!(
         "{{\"level\":\"WARN\",\"module\":\"sockeye\",\
@@ -143,5 +143,5 @@ pub(super) fn lost_lines(count: u64) -> String {
     )
 }
 
-/// The most characters of a text; what is cut ends with `…`.
+/// The most characters of a text; a longer one ends with `…`.
 const MAX_VALUE: usize = 2048;

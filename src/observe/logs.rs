@@ -21,7 +21,7 @@ use super::text::{self, EscapedFields, TextFormat};
 /// How much to log, and in which form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogOptions {
-    /// How much; `None` where nobody has said so.
+    /// How much; `None` if the user has not chosen.
     pub verbosity: Option<Verbosity>,
     /// In which form.
     pub format: Format,
@@ -32,10 +32,10 @@ pub struct LogOptions {
 pub enum Verbosity {
     /// Errors only (`-q`).
     Quiet,
-    /// What a user wants to know: listeners, sessions, warnings.
+    /// Listeners, sessions, warnings. The default.
     #[default]
     Normal,
-    /// What happens to each connection (`-v`).
+    /// Each connection as well (`-v`).
     Debug,
     /// Everything (`-vv`).
     Trace,
@@ -44,7 +44,7 @@ pub enum Verbosity {
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people: bare lines; with `-v`, time, level, spans and target in front.
+    /// Lines for people; with `-v`, after time, level, spans and target.
     #[default]
     Text,
     /// One JSON object a line with time, level, module, message, fields and spans.
@@ -60,7 +60,7 @@ pub enum Colour {
     Ansi,
 }
 
-/// The running log. What was logged is written out when it is dropped.
+/// The running log. Pending lines are written when it is dropped.
 #[derive(Debug)]
 pub struct Logs {
     sink: Sink,
@@ -78,14 +78,13 @@ pub struct Volume {
 impl Logs {
     /// Starts to log to standard error, or to the end of a file, for the whole program.
     ///
-    /// A thread of its own writes, so that a standard error that takes nothing (a stopped
-    /// terminal, a pipe that nobody reads) holds nobody up: lines beyond the thousand that wait are
-    /// dropped, and the next line written says how many. A standard error that is gone ends nothing.
+    /// A separate thread writes, so that a standard error that accepts nothing (a stopped terminal, a pipe
+    /// that nobody reads) blocks nobody: when a thousand lines wait, further ones are dropped, and the next
+    /// line written says how many. A closed standard error is ignored.
     ///
     /// # Errors
     ///
-    /// The file cannot be opened, the thread could not be started, or something else logs for the
-    /// program already.
+    /// The file cannot be opened, the thread cannot be started, or the program has a log already.
     pub fn start(options: LogOptions, file: Option<&Path>) -> io::Result<Self> {
         let lost = match options.format {
             Format::Text => text::lost_lines,
@@ -113,7 +112,7 @@ impl Logs {
         self.volume.set(verbosity);
     }
 
-    /// Waits until what was logged before is written, for a second at most.
+    /// Waits until pending lines are written, for a second at most.
     pub fn flush(&self) {
         self.sink.flush();
     }
@@ -148,7 +147,7 @@ impl Volume {
     pub fn set(&self, verbosity: Verbosity) {
         self.verbosity.store(verbosity as u8, Ordering::Relaxed);
         self.shown.store(verbosity.is_detailed(), Ordering::Relaxed);
-        // Only a log that is gone cannot be changed.
+        // This fails only if the log is gone.
         let _ = self.level.reload(verbosity.targets());
     }
 }
@@ -167,7 +166,7 @@ impl Verbosity {
         }
     }
 
-    /// Whether each line says when and where it was written.
+    /// Whether each line has its time and module.
     fn is_detailed(self) -> bool {
         matches!(self, Self::Debug | Self::Trace)
     }
@@ -186,8 +185,8 @@ impl Verbosity {
     }
 }
 
-/// A subscriber that writes what sockeye itself logs to `writer`, one `write` a line. What its
-/// libraries log is never written, at any level: they log what a secret may be part of.
+/// A subscriber that writes the log of sockeye itself to `writer`, one `write` a line. The log of its
+/// libraries is never written, at any level: it may contain secrets.
 pub fn subscriber<W>(options: LogOptions, colour: Colour, writer: W) -> (Dispatch, Volume)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -197,7 +196,7 @@ where
     let shown = Arc::new(AtomicBool::new(verbosity.is_detailed()));
     let current = Arc::new(AtomicU8::new(verbosity as u8));
     let volume = Volume { level, verbosity: current, shown: Arc::clone(&shown) };
-    // The layer would tell of a failed write by `eprintln!`, which panics when stderr is gone.
+    // The layer would report a failed write with `eprintln!`, which panics when stderr is gone.
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     let registry = tracing_subscriber::registry();
     let dispatch = match options.format {

@@ -1,4 +1,4 @@
-//! What can be seen of the program while it runs.
+//! Logs of the running program.
 
 pub mod logs;
 

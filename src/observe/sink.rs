@@ -1,4 +1,4 @@
-//! A writer that never blocks and never fails whoever logs.
+//! A writer that never blocks and never fails for the caller.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -9,29 +9,29 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Hands lines to a thread that writes them. Copies share the thread.
+/// Passes lines to a thread that writes them. Copies share the thread.
 #[derive(Clone, Debug)]
 pub(super) struct Sink {
     queue: SyncSender<Entry>,
     lost: Arc<AtomicU64>,
 }
 
-/// What the thread is given.
+/// A message to the thread.
 #[derive(Debug)]
 enum Entry {
     /// A line with its end.
     Line(Vec<u8>),
-    /// Say so when everything before is written.
+    /// A request to answer when everything before it is written.
     Flush(SyncSender<()>),
 }
 
-/// Takes one line.
+/// Collects one line.
 #[derive(Debug)]
 pub(super) struct LineWriter<'a>(&'a Sink);
 
 impl Sink {
-    /// Starts the thread, which ends with the last copy of the sink. `lost_lines` makes the line
-    /// that tells how many were dropped.
+    /// Starts the thread, which ends with the last copy of the sink. `lost_lines` makes the line that
+    /// reports how many were dropped.
     pub(super) fn start<W>(writer: W, lost_lines: fn(u64) -> String) -> io::Result<Self>
     where
         W: Write + Send + 'static,
@@ -85,8 +85,8 @@ impl Write for LineWriter<'_> {
     }
 }
 
-/// The thread: writes until every sink is gone. What cannot be written is lost; there is no
-/// other place to say so.
+/// Runs the thread, which writes until every sink is gone. A failed write is dropped: there is no other place
+/// to report it.
 fn write_entries(
     mut writer: impl Write,
     entries: &Receiver<Entry>,

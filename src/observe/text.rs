@@ -16,22 +16,22 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 use super::logs::Colour;
 use crate::printable::{Escaper, Lines};
 
-/// Writes an event as one line of at most [`MAX_LINE`] bytes, with nothing in it that a terminal
-/// would obey but our own colours. Where the message has several lines (a changed host key), those
-/// after the first are indented.
+/// Writes an event as one line of at most [`MAX_LINE`] bytes, without terminal control sequences other than
+/// its own colours. If the message has several lines (a changed host key), those after the first are
+/// indented.
 #[derive(Debug)]
 pub(super) struct TextFormat {
     detailed: Arc<AtomicBool>,
     colour: Colour,
 }
 
-/// Writes fields as `key=value`, escaped, in quotes where the value has room for a second field.
+/// Writes fields as `key=value`, escaped, in quotes where the value could be read as two fields.
 #[derive(Debug)]
 pub(super) struct EscapedFields;
 
 impl TextFormat {
-    /// Where `detailed`, each line has time (UTC), level, target and spans in front; else `warning: ` or
-    /// `error: `, and nothing for the rest.
+    /// If `detailed`, each line starts with time (UTC), level, target and spans; otherwise with `warning: `
+    /// or `error: `, or nothing for other levels.
     pub(super) fn new(detailed: Arc<AtomicBool>, colour: Colour) -> Self {
         Self { detailed, colour }
     }
@@ -48,7 +48,7 @@ impl TextFormat {
         write!(line, "\x1b[{code}m{text}\x1b[0m")
     }
 
-    /// What stands in front of the message.
+    /// Writes the text before the message.
     fn head<S, N>(
         &self,
         line: &mut Bounded,
@@ -112,12 +112,12 @@ impl FormatFields<'_> for EscapedFields {
     }
 }
 
-/// The line that tells of lines that were not written.
+/// The line that reports lines that were not written.
 pub(super) fn lost_lines(count: u64) -> String {
     format!("warning: {count} log lines were dropped: standard error did not take them\n")
 }
 
-/// A text that stops growing at its limit, and shows where with `…`.
+/// A text that stops growing at its limit, marked with `…`.
 #[derive(Debug)]
 struct Bounded {
     text: String,
@@ -141,7 +141,7 @@ impl Write for Bounded {
             self.text.push('…');
             self.room = 0;
         }
-        // What is beyond the limit is lost, and the formatting of the rest goes on.
+        // Text beyond the limit is dropped, and formatting goes on.
         Ok(())
     }
 }
@@ -157,7 +157,7 @@ impl<'a> FieldWriter<'a> {
         Self { out, first: true }
     }
 
-    /// Writes one field. Writing to memory cannot fail; a value that cannot show itself is cut.
+    /// Writes one field. Writing to memory cannot fail; a value whose formatting fails is cut.
     fn field(&mut self, field: &Field, value: &dyn fmt::Display) {
         if !std::mem::take(&mut self.first) {
             let _ = self.out.write_char(' ');
@@ -165,11 +165,11 @@ impl<'a> FieldWriter<'a> {
         if field.name() == "message" {
             let mut text = Bounded::new(MAX_LINE);
             let _ = write!(Escaper::new(&mut text, Lines::Many), "{value}");
-            // Indented, so that no text from outside can pose as a line of the log.
+            // Indented, so that text from outside cannot look like a line of the log.
             let _ = self.out.write_str(&text.text.replace('\n', "\n  "));
             return;
         }
-        // A value of its own length first, so that the quotes close before the line is cut.
+        // The value is limited by itself first, so that its quotes close before the line is cut.
         let mut text = Bounded::new(MAX_VALUE);
         let _ = write!(Escaper::new(&mut text, Lines::One), "{value}");
         let text = text.text;
