@@ -142,6 +142,20 @@ mod tests {
         }
     }
 
+    /// The guide's table says the same.
+    #[test]
+    fn the_guide_says_the_same() {
+        let page = include_str!("../guide/failures.md");
+        for error in all() {
+            let Verdict { socks5, http, .. } = error.verdict();
+            let text = error.to_string().replace("box", "S");
+            let row = page.lines().find(|line| line.starts_with(&format!("| {text}")));
+            let row = row.unwrap_or_else(|| panic!("src/guide/failures.md has no row for: {text}"));
+            let codes = format!("| {socks5:02X} | 5B | {http} |");
+            assert!(row.contains(&codes), "{codes} is not in {row}");
+        }
+    }
+
     fn return_word(error: &DialError) -> &'static str {
         match error {
             DialError::NameNotFound => "name",
