@@ -58,7 +58,7 @@ pub(super) fn text(path: &Path, report: &Report) -> Option<String> {
         return fail(format!("is longer than {} MiB", MAX_FILE >> 20));
     }
     if let Some(who) = others {
-        let hint = "whoever writes it decides where your connections go; make it 0600 and yours";
+        let hint = "whoever can write it controls your connections; own it, with mode 0600";
         report.add(of_file(Severity::Warning, who).hint(hint));
     }
     match String::from_utf8(bytes) {

@@ -145,7 +145,7 @@ fn read_one(
                 let hint =
                     "write local = \"127.0.0.1:PORT\", or remote = \"PORT\" and on = \"SERVER\"";
                 let cause = Cause::Missing(raw.table, &["local", "remote"]);
-                let what = "[[forward]] says nowhere to listen";
+                let what = "[[forward]] has neither 'local' nor 'remote'";
                 source.error_of(cause, &raw.span, what, hint);
             }
             return None;

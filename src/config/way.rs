@@ -40,7 +40,7 @@ pub(super) fn action(
         // An action of a wrong type is reported already.
         (None, None) if section.span_of("action").is_some() => None,
         (None, None) => {
-            let what = format!("{name} says nowhere to go");
+            let what = format!("{name} has neither 'via' nor 'action'");
             let hint = "write via = [\"SERVER\"], or action = \"reject\" or \"direct\"";
             source.error_of(section.missing(&["via", "action"]), &section.span(), what, hint);
             None

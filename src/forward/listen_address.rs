@@ -40,7 +40,7 @@ pub enum InvalidListenAddress {
     #[error("the bind address is not an IP address, `localhost` or `*`")]
     Bind,
     /// An IPv6 address without its brackets.
-    #[error("an IPv6 address stands in brackets: [::1]:1080")]
+    #[error("an IPv6 address needs brackets: [::1]:1080")]
     Brackets,
 }
 

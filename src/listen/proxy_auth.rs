@@ -29,7 +29,7 @@ pub enum CredentialsError {
         source: io::Error,
     },
     /// Others than its owner may read or write the file.
-    #[error("{path} may be read by others (mode {mode:04o}); make it 0600")]
+    #[error("{path} may be read by others (mode {mode:04o}); set its mode to 0600")]
     Mode {
         /// The file.
         path: PathBuf,

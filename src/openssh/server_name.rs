@@ -40,7 +40,7 @@ pub enum InvalidServerName {
     #[error("the port must be a number from 1 to 65535, not '{0}'")]
     InvalidPort(String),
     /// Brackets without a partner, around something else than IPv6, or with more behind them.
-    #[error("brackets belong around an IPv6 address, as in [2001:db8::1]:22")]
+    #[error("an IPv6 address needs brackets, as in [2001:db8::1]:22")]
     InvalidBrackets,
     /// A URI with something after the host and port.
     #[error("a server has no path: ssh://[user@]host[:port] is all there is")]

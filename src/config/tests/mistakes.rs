@@ -167,13 +167,13 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     (
         "[[rule]]\n",
         &[
-            "1:1: [[rule]] says nowhere to go; write via = [\"SERVER\"], or action = \"reject\" or \"direct\"",
+            "1:1: [[rule]] has neither 'via' nor 'action'; write via = [\"SERVER\"], or action = \"reject\" or \"direct\"",
         ],
     ),
     (
         "[[rule]]\ndomain = \"a\"\n",
         &[
-            "1:1: [[rule]] says nowhere to go; write via = [\"SERVER\"], or action = \"reject\" or \"direct\"",
+            "1:1: [[rule]] has neither 'via' nor 'action'; write via = [\"SERVER\"], or action = \"reject\" or \"direct\"",
         ],
     ),
     (
@@ -214,7 +214,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     (
         "[default]\n",
         &[
-            "1:1: [default] says nowhere to go; write via = [\"SERVER\"], or action = \"reject\" or \"direct\"",
+            "1:1: [default] has neither 'via' nor 'action'; write via = [\"SERVER\"], or action = \"reject\" or \"direct\"",
         ],
     ),
     // Rules: conditions.
@@ -299,7 +299,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     (
         "[[forward]]\n",
         &[
-            "1:1: [[forward]] says nowhere to listen; write local = \"127.0.0.1:PORT\", or remote = \"PORT\" and on = \"SERVER\"",
+            "1:1: [[forward]] has neither 'local' nor 'remote'; write local = \"127.0.0.1:PORT\", or remote = \"PORT\" and on = \"SERVER\"",
         ],
     ),
     (

@@ -321,7 +321,9 @@ fn a_password_file_that_others_may_read_is_refused() {
     let told = folder.told(&mistakes);
     assert_eq!(
         told,
-        ["error: config.toml:3:8: auth: users may be read by others (mode 0644); make it 0600"]
+        [
+            "error: config.toml:3:8: auth: users may be read by others (mode 0644); set its mode to 0600"
+        ]
     );
 }
 
