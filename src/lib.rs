@@ -1,7 +1,7 @@
 //! `ssh -D`, grown up: one local port that speaks SOCKS4, SOCKS4a, SOCKS5, HTTP CONNECT and plain
 //! HTTP, and carries each request as a `direct-tcpip` channel of an SSH session.
 //!
-//! # The road
+//! # The path of a request
 //!
 //! ```text
 //! listener ──► request ──► route ──► dial ─┬─► pool ──► session ──► channel
@@ -10,11 +10,11 @@
 //! ```
 //!
 //! A forward is a request with a fixed target ([`forward`]); `-R` enters as a listener on the server,
-//! whose connections the session hands on. From there it is the same road.
+//! whose connections the session passes on. From there the path is the same.
 //!
 //! Data goes one way. No stage knows the one before it.
 //!
-//! # The house
+//! # The layers
 //!
 //! Each folder knows only those that stand above it here; `app` is the only one that knows every stage.
 //! A test reads this list and the imports of the tree.
@@ -29,7 +29,7 @@
 //! observe           logs
 //! forward           what -L, -R and -D say
 //! route             rules: which way a request goes, and why
-//! request           who asks for what: the value that travels down the road
+//! request           who asks for what: the value that passes through the stages
 //! registry          what lives: connections, listeners, forwards; what was counted; what happens
 //! openssh           what is taken from ssh and needs no session: ssh_config, names, questions
 //! ssh::trust        host keys, the record of them, the login

@@ -48,7 +48,7 @@ pub(super) struct Bound {
     sockets: Result<Vec<Listener>, String>,
 }
 
-/// The door of a listener. A reload may put another in its place, while the socket stays.
+/// The handler of a listener. A reload may replace it, while the socket stays.
 #[derive(Debug)]
 struct Entrance {
     behind: ArcSwap<Behind>,

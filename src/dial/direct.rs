@@ -22,7 +22,7 @@ use crate::target::Target;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avoided<'a> {
     pub(super) places: &'a OwnPlaces,
-    /// The target of a forward is the user's own wish.
+    /// The target of a forward is what the user asked for.
     pub(super) unless_named: Protocol,
 }
 

@@ -31,8 +31,8 @@ pub enum DialError {
     /// There is no connection to the target, and the reason is not certain.
     #[error("the target could not be connected to")]
     Unreachable,
-    /// The server did not answer before our deadline passed, and whether it ever came to our wish is
-    /// not known: nothing that was asked later has been answered either.
+    /// The server did not answer before our deadline passed, and whether it ever handled the request is not
+    /// known: later ones have not been answered either.
     #[error("the SSH server {server} did not answer in time")]
     NoAnswer {
         /// The server that was asked.

@@ -1,4 +1,4 @@
-//! What lies behind a door, as the door sees it.
+//! The way from a request to its target, as the handlers see it.
 
 use std::future::Future;
 
@@ -49,7 +49,7 @@ pub trait Connect: Send + Sync + 'static {
     fn pac(&self, proxy: &Destination) -> Option<String>;
 }
 
-/// The road by the rules, or by what a forward fixes: over SSH servers, or direct.
+/// The way by the rules, or as a forward fixes it: over SSH servers, or direct.
 #[derive(Clone, Debug)]
 pub struct Outbound {
     /// Opens channels.

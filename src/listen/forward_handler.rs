@@ -13,8 +13,8 @@ use crate::request::{Protocol, Request};
 use crate::stream::Client as _;
 use crate::target::Target;
 
-/// Where the clients of a forward come in (`-L`, and `-R` with a target). One door serves any number
-/// of listeners.
+/// Serves the clients of a forward (`-L`, and `-R` with a target). One handler serves any number of
+/// listeners.
 #[derive(Debug)]
 pub struct ForwardHandler<R = Outbound> {
     connect: R,
@@ -23,7 +23,7 @@ pub struct ForwardHandler<R = Outbound> {
 }
 
 impl<R: Connect> ForwardHandler<R> {
-    /// A door that leads to `target` over `road`.
+    /// A handler that leads to `target` over `connect`.
     pub fn new(connect: R, target: Target) -> Self {
         Self { connect, target, failures: Failures::default() }
     }

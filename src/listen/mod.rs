@@ -1,19 +1,19 @@
-//! How a connection comes in.
+//! Accepts connections and reads their requests.
 //!
 //! ```text
 //! Listener ─► ProxyHandler ─► first byte ─┬─► SOCKS4, 4a ─┐
-//!                                      ├─► SOCKS5 ─────┼─► Request ─► Connect
-//!                                      └─► HTTP ───────┘
+//!                                         ├─► SOCKS5 ─────┼─► Request ─► Connect
+//!                                         └─► HTTP ───────┘
 //! ```
 //!
-//! - [`address`]: what the user writes after `-D`; [`listener`]: the socket and its accept loop.
-//! - [`door`]: what a listener hands its clients to. [`proxy_handler`]: one client of the proxy, from its
-//!   first byte to the relay. [`forward_handler`]: one client of a forward, whose target is fixed.
-//! - `brake`: what one source does again and again.
-//! - `greeting`: how long a client may take to say what it wants, and how many may be at it.
+//! - [`listener`]: the socket and its accept loop.
+//! - [`handler`]: what a listener passes its clients to. [`proxy_handler`]: a client of the proxy, from its
+//!   first byte to the relay. [`forward_handler`]: a client of a forward, whose target is fixed.
+//! - `brake`: limits on what one source repeats.
+//! - `greeting`: the time for a client to send its request, and the number of clients that may be at it.
 //! - `socks4`, `socks5`, `http`: the protocols; each has one total mapping of
 //!   [`DialError`](crate::dial::DialError).
-//! - [`road`]: what lies behind a door, as the door sees it.
+//! - [`connect`]: the way from a request to its target, as the handlers see it.
 
 mod brake;
 pub mod connect;

@@ -1,4 +1,4 @@
-//! A SOCKS client at the front door, whichever version it speaks.
+//! A SOCKS client of any version.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A road for the tests of the front door: it leads to the test itself.
+//! A [`Connect`] for the tests of the proxy: it leads to the test itself.
 
 use std::future::pending;
 use std::io;
@@ -60,7 +60,7 @@ pub(crate) struct TestChannel {
     cut: Arc<AtomicBool>,
 }
 
-/// A front door with a socket before it and the test behind it.
+/// A proxy with a socket before it and the test behind it.
 pub(crate) struct House {
     listener: TcpListener,
     pub(crate) handler: Arc<ProxyHandler<TestConnect>>,
@@ -84,7 +84,7 @@ impl House {
         Self { listener, handler, shutdown: CancellationToken::new(), dialled }
     }
 
-    /// A client at the door, and the task that serves it.
+    /// A client, and the task that serves it.
     pub(crate) async fn client(&self) -> (TcpStream, JoinHandle<()>) {
         let address = self.listener.local_addr().expect("bound");
         let client = TcpStream::connect(address).await.expect("room in the queue");
@@ -147,13 +147,13 @@ impl Far {
 }
 
 impl TestConnect {
-    /// A road, and what is dialled on it.
+    /// A way, and what is dialled on it.
     pub(crate) fn new(outcome: Outcome) -> (Self, mpsc::UnboundedReceiver<Dialled>) {
         let (sender, dialled) = mpsc::unbounded_channel();
         (Self { outcome, dialled: sender }, dialled)
     }
 
-    /// A road that leads nowhere.
+    /// A way that leads nowhere.
     pub(crate) fn failing(error: DialError) -> Self {
         Self::new(Outcome::Fail(error)).0
     }

@@ -1,6 +1,6 @@
 //! What lives: connections, listeners and forwards, and what was counted of them.
 //!
-//! Each stage of the road writes to a handle of its own and knows nothing of the others:
+//! Each stage writes to a handle of its own and knows nothing of the others:
 //!
 //! ```text
 //! listen ──► Place       accepted a client

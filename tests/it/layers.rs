@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// A place in the list, the lowest first: `ssh::session` before `ssh`.
 fn layers() -> Vec<String> {
     let lib = fs::read_to_string(src().join("lib.rs")).expect("the map");
-    let list = lib.split("//! # The house").nth(1).expect("the list's heading");
+    let list = lib.split("//! # The layers").nth(1).expect("the list's heading");
     let block = list.split("//! ```").nth(1).expect("the list");
     let lines = block.lines().skip(1).filter_map(|line| line.strip_prefix("//! "));
     lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()

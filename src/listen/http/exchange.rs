@@ -193,7 +193,7 @@ impl<R: Connect> Exchange<R> {
         }
     }
 
-    /// Checks the Basic credentials of RFC 7617, where the door asks for them.
+    /// Checks the Basic credentials of RFC 7617, where the listener asks for them.
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Failure> {
         let Some(checker) = self.context.checker(self.origin.source) else { return Ok(None) };
         // The first request of a client comes without: it has guessed nothing.

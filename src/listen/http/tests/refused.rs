@@ -1,9 +1,9 @@
-//! What must not get further than the door: malformed, ambiguous and hostile requests.
+//! Requests that must not get further than the parser: malformed, ambiguous and hostile ones.
 
 use super::*;
 use crate::listen::http::wire::{MAX_FIELDS, MAX_HEAD};
 
-/// Sends bytes, reads to the end, and returns what was answered. Nothing may reach the road.
+/// Sends bytes, reads to the end, and returns what was answered. Nothing may be dialled.
 async fn refused(bytes: &[u8]) -> String {
     let mut house = House::new(Outcome::Connect).await;
     let answer = house.ask(bytes).await;

@@ -1,5 +1,5 @@
 //! Whatever a client sends, all at once or one byte at a time: nothing panics, both come to the same,
-//! and what reaches the road was a valid request.
+//! and what is dialled was a valid request.
 
 use proptest::prelude::*;
 use tokio::runtime::Builder;
@@ -37,7 +37,7 @@ pub(super) fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![9 => changed, 1 => prop::collection::vec(any::<u8>(), 0..300)]
 }
 
-/// What reaches the road when a client sends the bytes in pieces of this size, and then no more.
+/// What is dialled when a client sends the bytes in pieces of this size, and then no more.
 async fn asked(house: &mut House, bytes: &[u8], piece: usize) -> Vec<String> {
     let (client, mut task) = house.client().await;
     client.set_nodelay(true).expect("ours");
@@ -49,7 +49,7 @@ async fn asked(house: &mut House, bytes: &[u8], piece: usize) -> Vec<String> {
     });
     let sending = async {
         for piece in bytes.chunks(piece) {
-            // The door may have closed by now.
+            // The handler may have closed by now.
             if to.write_all(piece).await.is_err() {
                 break;
             }
