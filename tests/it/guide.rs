@@ -57,13 +57,14 @@ fn words(command: &str) -> Vec<String> {
 }
 
 fn try_command(command: &str, home: &Path) {
-    let words = words(command);
-    let (program, words) = words.split_first().expect("a program");
+    let program = command.split_whitespace().next().expect("a program");
     if program != "sockeye" {
-        let known = ELSEWHERE.iter().any(|(name, _)| name == program);
+        let known = ELSEWHERE.iter().any(|(name, _)| *name == program);
         assert!(known, "{command}: say in ELSEWHERE who tries {program}");
         return;
     }
+    let words = words(command);
+    let words = &words[1..];
     let checked = [String::from("check")];
     // What `sockeye` alone runs is what `sockeye check` checks.
     let words = if words.is_empty() { &checked } else { words };
