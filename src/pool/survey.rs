@@ -122,7 +122,7 @@ impl Pool {
         if session.is_closed() {
             return None;
         }
-        session.set_round_trip(took);
+        session.delay().note(took);
         Some(took)
     }
 }
