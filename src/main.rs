@@ -14,6 +14,7 @@ use sockeye::cli::hardening;
 use sockeye::cli::signals::{HangUp, Readiness, Signals, Started, Stop, until_stopped};
 use sockeye::cli::terminal::Terminal;
 use sockeye::cli::{FileError, assemble, check, demo, explain, pac};
+use sockeye::listen::Inherited;
 use sockeye::observe::logs::{LogOptions, Logs, Verbosity};
 use sockeye::openssh::Prompter;
 use tokio::sync::Notify;
@@ -26,6 +27,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     hardening::seal();
+    let inherited = match Inherited::from_environment() {
+        Ok(inherited) => inherited,
+        Err(error) => {
+            return fail(&anyhow::Error::new(error).context("a socket of the service manager"));
+        }
+    };
     let words = || std::env::args_os().skip(1);
     let command = match Command::read(words()) {
         Ok(command) => command,
@@ -41,7 +48,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error.context("cannot go to the background")),
     };
     let terminal = Terminal::remember();
-    let status = work(command, half).unwrap_or_else(|error| fail(&error));
+    let status = work(command, half, inherited).unwrap_or_else(|error| fail(&error));
     if let Some(terminal) = terminal {
         terminal.restore();
     }
@@ -91,7 +98,11 @@ fn launch(words: impl Iterator<Item = std::ffi::OsString>) -> anyhow::Result<u8>
 }
 
 /// Does what the command says, and gives the exit status.
-fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> {
+fn work(
+    command: Command,
+    half: Option<Background>,
+    inherited: Inherited,
+) -> anyhow::Result<ExitCode> {
     let logs =
         Logs::start(command.log(), command.log_file()).with_context(|| cannot_log(&command))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -99,23 +110,27 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
         let asked = Arc::new(Notify::new());
         let mut signals = Signals::listen(hang_up(&command, &asked))?;
         let (readiness, drain) = (Readiness::default(), CancellationToken::new());
+        let stderr = stderr_behind(command.log());
+        let up = Up {
+            half,
+            stderr,
+            logs: &logs,
+            readiness: &readiness,
+            drain: drain.clone(),
+            inherited,
+        };
         let work = async {
             match command {
-                Command::Proxy(proxy) => {
-                    // Large: the state of every stage is in it.
-                    Box::pin(proxy_to(*proxy, half, &logs, &readiness, drain.clone())).await
-                }
+                // Large: the state of every stage is in it.
+                Command::Proxy(proxy) => Box::pin(proxy_to(*proxy, up)).await,
                 Command::File(command) => {
-                    // Its state is large, and is made once.
-                    let readiness = &readiness;
-                    Box::pin(proxy_by_file(command, asked, half, &logs, readiness, drain.clone()))
-                        .await?;
+                    Box::pin(proxy_by_file(command, asked, up)).await?;
                     Ok(ExitCode::SUCCESS)
                 }
                 Command::Check(command) => Ok(done(check::run(&command).await?)),
                 Command::Explain(command) => Ok(done(explain::run(&command).await?)),
                 Command::Pac(command) => Ok(done(pac::run(&command).await?)),
-                Command::Errand(errand) => Ok(done(errand.run()?)),
+                Command::Errand(errand) => Ok(done(errand.run().await?)),
                 Command::Operate(command) => Ok(command.run().await),
                 Command::Demo(command) => {
                     Ok(done(demo_of(command, &readiness, drain.clone()).await?))
@@ -136,31 +151,25 @@ fn work(command: Command, half: Option<Background>) -> anyhow::Result<ExitCode> 
     })
 }
 
-async fn proxy_to(
-    command: ProxyCommand,
-    half: Option<Background>,
-    logs: &Logs,
-    readiness: &Readiness,
-    drain: CancellationToken,
-) -> anyhow::Result<ExitCode> {
+async fn proxy_to(command: ProxyCommand, up: Up<'_>) -> anyhow::Result<ExitCode> {
     let idle = command.idle.clone();
     let log = command.log;
     let Assembled { options, verbosity, ground } =
-        assemble::assemble(command, Some(logs.volume())).await?;
+        assemble::assemble(command, Some(up.logs.volume())).await?;
     if let Some(verbosity) = verbosity {
-        logs.set(verbosity);
+        up.logs.set(verbosity);
     }
-    if ground == Ground::Back && half.is_none() {
+    if ground == Ground::Back && up.half.is_none() {
         // The configuration says so, and nothing has begun yet.
         let status = launch(std::env::args_os().skip(1)).context("cannot go to the background")?;
         return Ok(ExitCode::from(status));
     }
     if options.stdio.is_some() {
-        readiness.stop_quietly();
+        up.readiness.stop_quietly();
     }
     tell_idle(&idle, &options);
     let stderr = stderr_behind(LogOptions { verbosity, ..log });
-    let up = Up { half, stderr, logs, readiness, drain };
+    let up = Up { stderr, ..up };
     serve(options, async |_| std::future::pending().await, up).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -188,17 +197,8 @@ fn cannot_log(command: &Command) -> String {
     }
 }
 
-async fn proxy_by_file(
-    command: FileCommand,
-    asked: Arc<Notify>,
-    half: Option<Background>,
-    logs: &Logs,
-    readiness: &Readiness,
-    drain: CancellationToken,
-) -> anyhow::Result<()> {
-    let stderr = stderr_behind(command.log);
-    let (options, mut following) = Following::start(command, asked, logs.volume()).await?;
-    let up = Up { half, stderr, logs, readiness, drain };
+async fn proxy_by_file(command: FileCommand, asked: Arc<Notify>, up: Up<'_>) -> anyhow::Result<()> {
+    let (options, mut following) = Following::start(command, asked, up.logs.volume()).await?;
     serve(options, async |last| following.next(last).await, up).await
 }
 
@@ -209,14 +209,17 @@ struct Up<'a> {
     logs: &'a Logs,
     readiness: &'a Readiness,
     drain: CancellationToken,
+    /// Sockets that are bound already.
+    inherited: Inherited,
 }
 
 async fn serve(
-    options: app::Options,
+    mut options: app::Options,
     next: impl AsyncFnMut(app::Last) -> app::Options,
     up: Up<'_>,
 ) -> anyhow::Result<()> {
-    let Up { half, stderr, logs, readiness, drain } = up;
+    let Up { half, stderr, logs, readiness, drain, inherited } = up;
+    options.inherited = inherited;
     let prompter = Prompter::from_environment();
     let asking = prompter.clone();
     let mut left = Ok(());

@@ -13,7 +13,8 @@ use crate::dial::{Kind, Routing};
 use crate::forward::{ListenAddress, SocketFiles};
 use crate::listen::connect::Outbound;
 use crate::listen::{
-    Accepted, ForwardHandler, GreetingLimits, Handler, Listener, ProxyCredentials, ProxyHandler,
+    Accepted, ForwardHandler, GreetingLimits, Handler, Inherited, Listener, ProxyCredentials,
+    ProxyHandler,
 };
 use crate::registry::{Place, PlaceState, Places, Registered};
 use crate::route::Action;
@@ -69,7 +70,7 @@ enum AnyDoor {
     Forward(Arc<ForwardHandler>),
 }
 
-/// Binds the sockets of listeners.
+/// Binds the sockets of listeners, but for those that somebody else bound for them.
 ///
 /// # Errors
 ///
@@ -77,12 +78,17 @@ enum AnyDoor {
 pub(super) fn bind(
     listeners: Vec<ListenerOptions>,
     on_failure: OnForwardFailure,
-    sockets: SocketFiles,
+    files: SocketFiles,
+    inherited: &Inherited,
 ) -> Result<Vec<Bound>, Error> {
+    let bind = |options: &ListenerOptions| {
+        let handed = inherited.take(options.name.as_deref(), &options.address)?;
+        if handed.is_empty() { Listener::bind(&options.address, files) } else { Ok(handed) }
+    };
     let mut bound = Vec::new();
     for options in listeners {
         let address = options.address.to_string();
-        match (Listener::bind(&options.address, sockets), &options.service, on_failure) {
+        match (bind(&options), &options.service, on_failure) {
             (Ok(sockets), _, _) => bound.push(Bound { options, sockets: Ok(sockets) }),
             (Err(error), Service::Forward { .. }, OnForwardFailure::GoOn) => {
                 warn!("cannot listen on {address}: {error}");

@@ -14,6 +14,7 @@ mod error;
 mod forwards;
 mod last;
 mod listeners;
+pub mod manager;
 mod options;
 mod probe;
 mod remote;
@@ -21,6 +22,7 @@ mod remotes;
 mod running;
 mod servers;
 mod stdio;
+mod summary;
 
 pub use error::Error;
 pub use last::Last;
@@ -69,6 +71,8 @@ pub async fn run(
         return Err(error);
     }
     ready();
+    manager::ready();
+    let _reports = running.reports();
     for order in early {
         let _ = running.obey(order).await;
     }
@@ -95,6 +99,7 @@ pub async fn run(
             }
         }
     };
+    manager::stopping();
     let now = async {
         if kind == StopKind::Drain {
             until_told(&mut orders).await;

@@ -9,7 +9,7 @@ use crate::control::location::Location;
 use crate::control::{AccessLog, Facts};
 use crate::forward::ListenAddress;
 use crate::forward::{PermitOpen, RemoteForward, SocketFiles};
-use crate::listen::ProxyCredentials;
+use crate::listen::{Inherited, ProxyCredentials};
 use crate::openssh::{ClientConfig, ConfigSource, ServerName, SshOptions};
 use crate::pool::PoolSize;
 use crate::registry::{NewPlace, Origin, PlaceKind};
@@ -36,6 +36,8 @@ pub struct Options {
     pub sockets: SocketFiles,
     /// What becomes of a forward that cannot be had at start.
     pub on_forward_failure: OnForwardFailure,
+    /// Sockets that are bound already, for the listeners whose name or address they have.
+    pub inherited: Inherited,
     /// How it is looked at and steered. A reload does not change it.
     pub control: ControlOptions,
 }

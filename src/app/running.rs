@@ -8,10 +8,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::forwards::{self, Judged, RunTimeChanges};
 use super::listeners::{self, Bound, ListenerSet};
+use super::manager::Reports;
 use super::options::{OnForwardFailure, Options};
 use super::remotes::RemoteSet;
 use super::servers::{ServerSet, Telling};
@@ -55,9 +56,12 @@ impl Running {
         prompter: Prompter,
     ) -> Result<(Self, mpsc::Receiver<Order>), Error> {
         let bound = {
-            let Options { listeners, on_forward_failure, sockets, .. } = options;
-            listeners::bind(listeners.clone(), *on_forward_failure, *sockets)?
+            let Options { listeners, on_forward_failure, sockets, inherited, .. } = options;
+            listeners::bind(listeners.clone(), *on_forward_failure, *sockets, inherited)?
         };
+        for name in options.inherited.left() {
+            warn!("the socket {name} of the service manager belongs to no listener");
+        }
         let routes = Routes { router: options.router.clone(), servers: Servers::default() };
         let routes = CurrentRoutes::new(routes);
         let dialer = Dialer::new(routes.clone(), DEADLINE);
@@ -156,7 +160,8 @@ impl Running {
     pub async fn reload(&mut self, mut options: Options) -> Result<(), Error> {
         self.changes.apply(&mut options);
         let missing = self.listeners.missing(&options.listeners);
-        let bound = listeners::bind(missing, OnForwardFailure::Exit, options.sockets)?;
+        let Options { sockets, inherited, .. } = &options;
+        let bound = listeners::bind(missing, OnForwardFailure::Exit, *sockets, inherited)?;
         self.servers.reload(options.servers);
         let servers = self.servers.pools();
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });
@@ -207,6 +212,11 @@ impl Running {
             return Err(ForwardRefusal::Unknown(id));
         }
         Ok(())
+    }
+
+    /// Keeps the service manager informed, for as long as the value lives.
+    pub(super) fn reports(&self) -> Reports {
+        Reports::start(self.routes.clone(), self.registry.clone())
     }
 
     /// Stops before it has been ready.

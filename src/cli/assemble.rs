@@ -16,7 +16,7 @@ use crate::forward::ListenAddress;
 use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
-use crate::listen::ProxyCredentials;
+use crate::listen::{Inherited, ProxyCredentials};
 use crate::observe::logs::{Verbosity, Volume};
 use crate::openssh::{ConfiguredForwards, LogLevel, Switch};
 use crate::registry::Origin;
@@ -79,6 +79,7 @@ pub async fn assemble(
             backlog,
             sockets,
             on_forward_failure,
+            inherited: Inherited::default(),
             router: Router::via_one(Arc::clone(&name)),
             servers: vec![server],
             control: ControlOptions {

@@ -2,15 +2,25 @@
 
 use super::command::Command;
 use super::completions::CompletionsCommand;
+use super::desktop::{BrowserCommand, EnvCommand, SystemProxyCommand};
 use super::help::HelpCommand;
 use super::init::InitCommand;
 use super::man::ManCommand;
+use super::service::ServiceCommand;
 
 /// A command that answers and ends, without the proxy.
 #[derive(Clone, Debug)]
 pub enum Errand {
     /// `sockeye init`.
     Init(InitCommand),
+    /// `sockeye env`.
+    Env(EnvCommand),
+    /// `sockeye browser`.
+    Browser(BrowserCommand),
+    /// `sockeye system-proxy`.
+    SystemProxy(SystemProxyCommand),
+    /// `sockeye service`.
+    Service(ServiceCommand),
     /// `sockeye help`.
     Help(HelpCommand),
     /// `sockeye completions`.
@@ -25,9 +35,13 @@ impl Errand {
     /// # Errors
     ///
     /// Why it could not be done. The exit status for it is 1.
-    pub fn run(&self) -> anyhow::Result<()> {
+    pub async fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Init(command) => Ok(command.run()?),
+            Self::Env(command) => Ok(command.run().await?),
+            Self::Browser(command) => Ok(command.run().await?),
+            Self::SystemProxy(command) => Ok(command.run().await?),
+            Self::Service(command) => Ok(command.run().await?),
             Self::Help(command) => {
                 command.run();
                 Ok(())

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::app::{
     self, ControlOptions, Last, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions,
-    Service,
+    Service, manager,
 };
 use crate::config::{
     Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, Reloads, ServerConfig, locate,
@@ -17,7 +17,7 @@ use crate::control::{AccessLog, Facts};
 use crate::forward::ListenAddress;
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalListen, SocketFiles};
-use crate::listen::ProxyCredentials;
+use crate::listen::{Inherited, ProxyCredentials};
 use crate::observe::logs::{LogOptions, Volume};
 use crate::registry::Origin;
 use crate::relay::BacklogLimits;
@@ -96,7 +96,11 @@ impl Following {
             (None, _) => {}
         }
         loop {
-            let reloaded = self.reloader.next().await;
+            // What came of the one before, or of the start, is over and told.
+            manager::ready();
+            self.reloader.due().await;
+            manager::reloading();
+            let Some(reloaded) = self.reloader.load().await else { continue };
             match options(&self.command, self.credentials.as_ref(), &reloaded.config).await {
                 Ok(options) => {
                     self.handed = Some(reloaded);
@@ -173,6 +177,7 @@ async fn options(
         sockets: SocketFiles::default(),
         on_forward_failure: OnForwardFailure::default(),
         control: ControlOptions::default(),
+        inherited: Inherited::default(),
     })
 }
 

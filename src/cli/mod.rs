@@ -6,6 +6,7 @@ pub mod check;
 pub mod command;
 pub mod completions;
 pub mod demo;
+pub mod desktop;
 pub mod errand;
 pub mod exit;
 pub mod explain;
@@ -18,6 +19,7 @@ pub mod man;
 pub mod operate;
 pub mod pac;
 pub mod problem;
+pub mod service;
 pub mod signals;
 pub mod terminal;
 

@@ -74,11 +74,16 @@ pub async fn run(command: &PacCommand) -> Result<(), FileError> {
 }
 
 /// The listeners as a browser on this machine reaches them, in order.
-fn proxies(config: &Config) -> Vec<Destination> {
+pub(super) fn proxies(config: &Config) -> Vec<Destination> {
     if config.listeners.is_empty() && config.forwards.is_empty() {
-        return reach(&default_listener()).into_iter().collect();
+        return default_proxy().into_iter().collect();
     }
     config.listeners.iter().filter_map(|listener| reach(&listener.address)).collect()
+}
+
+/// Where a proxy is that nobody said anything about.
+pub(super) fn default_proxy() -> Option<Destination> {
+    reach(&default_listener())
 }
 
 /// Where a TCP listener is found; none where its port is chosen anew at each start, and for a unix

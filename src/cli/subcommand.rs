@@ -9,6 +9,7 @@ use super::args::{Args, DemoArgs};
 use super::check::CheckCommand;
 use super::command::{Command, DemoCommand};
 use super::completions::CompletionsCommand;
+use super::desktop::{BrowserCommand, EnvCommand, SystemProxyCommand};
 use super::errand::Errand;
 use super::exit::Exit;
 use super::explain::ExplainCommand;
@@ -21,6 +22,7 @@ use super::operate::args::{
     WaitArgs,
 };
 use super::pac::PacCommand;
+use super::service::ServiceCommand;
 
 /// A subcommand.
 pub(super) struct Subcommand {
@@ -103,6 +105,26 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
         name: "init",
         read: |words| Ok(Errand::Init(InitCommand::read(words)?).into()),
         definition: InitCommand::definition,
+    },
+    Subcommand {
+        name: "env",
+        read: |words| Ok(Errand::Env(EnvCommand::read(words)?).into()),
+        definition: EnvCommand::definition,
+    },
+    Subcommand {
+        name: "browser",
+        read: |words| Ok(Errand::Browser(BrowserCommand::read(words)?).into()),
+        definition: BrowserCommand::definition,
+    },
+    Subcommand {
+        name: "system-proxy",
+        read: |words| Ok(Errand::SystemProxy(SystemProxyCommand::read(words)?).into()),
+        definition: SystemProxyCommand::definition,
+    },
+    Subcommand {
+        name: "service",
+        read: |words| Ok(Errand::Service(ServiceCommand::read(words)?).into()),
+        definition: ServiceCommand::definition,
     },
     Subcommand {
         name: "help",

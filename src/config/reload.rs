@@ -35,32 +35,39 @@ impl Reloader {
         Self { current, watch, reloads }
     }
 
-    /// Waits for the next configuration that can be used. One with mistakes is told in the log and
+    /// Waits until the configuration has changed, or somebody asks for a reload.
+    ///
+    /// # Cancel safety
+    ///
+    /// Neither is lost when this is dropped.
+    pub async fn due(&mut self) {
+        tokio::select! {
+            () = self.reloads.asked() => self.watch.mark(),
+            () = self.watch.changed() => {}
+        }
+    }
+
+    /// Reads the configuration again; `None` where it cannot be used, which is told in the log and
     /// changes nothing.
     ///
     /// # Cancel safety
     ///
-    /// A reload that has begun is lost when this is dropped.
-    pub async fn next(&mut self) -> Reloaded {
-        loop {
-            tokio::select! {
-                () = self.reloads.asked() => self.watch.mark(),
-                () = self.watch.changed() => {}
+    /// The reload is lost when this is dropped.
+    pub async fn load(&mut self) -> Option<Reloaded> {
+        let current = Arc::clone(&self.current);
+        // Lists may be large.
+        let load = move || Config::load(&current.file, Some(&current), &mut ());
+        match tokio::task::spawn_blocking(load).await {
+            Ok(Ok((config, warnings))) => {
+                self.watch.follow(&config.files);
+                tell(&warnings);
+                let changes = Changes::between(&self.current, &config);
+                return Some(Reloaded { config: Arc::new(config), changes });
             }
-            let current = Arc::clone(&self.current);
-            // Lists may be large.
-            let load = move || Config::load(&current.file, Some(&current), &mut ());
-            match tokio::task::spawn_blocking(load).await {
-                Ok(Ok((config, warnings))) => {
-                    self.watch.follow(&config.files);
-                    tell(&warnings);
-                    let changes = Changes::between(&self.current, &config);
-                    return Reloaded { config: Arc::new(config), changes };
-                }
-                Ok(Err(mistakes)) => self.refuse_mistakes(&mistakes),
-                Err(error) => self.fail(&error.to_string()),
-            }
+            Ok(Err(mistakes)) => self.refuse_mistakes(&mistakes),
+            Err(error) => self.fail(&error.to_string()),
         }
+        None
     }
 
     /// This is in force now: it is told in the log, and the next one is held against it.
@@ -142,7 +149,15 @@ mod tests {
     }
 
     async fn next(reloader: &mut Reloader) -> Reloaded {
-        timeout(Duration::from_secs(60), reloader.next()).await.expect("reloaded")
+        let next = async {
+            loop {
+                reloader.due().await;
+                if let Some(reloaded) = reloader.load().await {
+                    return reloaded;
+                }
+            }
+        };
+        timeout(Duration::from_secs(60), next).await.expect("reloaded")
     }
 
     #[tokio::test]
@@ -166,8 +181,8 @@ mod tests {
         let broken = "[[rule]]\nlist = \"names\"\naction = \"reject\"\n";
         fs::write(folder.path().join("config.toml"), broken).expect("a file");
         asked.notify_one();
-        let waiting = timeout(Duration::from_secs(2), reloader.next()).await;
-        assert!(waiting.is_err(), "it has a mistake");
+        reloader.due().await;
+        assert!(reloader.load().await.is_none(), "it has a mistake");
         // The list that it names is what was missing.
         fs::write(folder.path().join("names"), "a.example\n").expect("a file");
         let next_one = next(&mut reloader).await;

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::{self, IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::os::unix::net as unix;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,8 +35,8 @@ enum Bound {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
-        /// Goes when the listener goes.
-        _file: SocketFile,
+        /// Goes when the listener goes, unless it is somebody else's.
+        _file: Option<SocketFile>,
     },
 }
 
@@ -71,10 +72,33 @@ impl Listener {
             ListenAddress::Unix(path) => {
                 let (listener, file) = socket_file::listen(path, files)?;
                 let name = path.display().to_string().into();
-                Ok(vec![Self { name, socket: Bound::Unix { listener, _file: file } }])
+                Ok(vec![Self { name, socket: Bound::Unix { listener, _file: Some(file) } }])
             }
             ListenAddress::Tcp { bind, port } => bind_all(*bind, *port),
         }
+    }
+
+    /// A TCP socket that listens already.
+    ///
+    /// # Errors
+    ///
+    /// The system does not take it.
+    pub(super) fn adopt_tcp(listener: net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let name = listener.local_addr()?.to_string().into();
+        Ok(Self { name, socket: Bound::Tcp(TcpListener::from_std(listener)?) })
+    }
+
+    /// A unix socket at `path` that listens already. Its file stays when this ends.
+    ///
+    /// # Errors
+    ///
+    /// The system does not take it.
+    pub(super) fn adopt_unix(listener: unix::UnixListener, path: &Path) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let name = path.display().to_string().into();
+        let listener = UnixListener::from_std(listener)?;
+        Ok(Self { name, socket: Bound::Unix { listener, _file: None } })
     }
 
     /// The address as it is printed and logged: `127.0.0.1:1080`, `[::1]:1080` or a path. A port

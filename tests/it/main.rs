@@ -6,6 +6,7 @@
 mod choices;
 mod clients;
 mod configured;
+mod desktop;
 mod ends;
 mod failures;
 mod foreign_servers;
@@ -30,6 +31,7 @@ mod recovery;
 mod rekeying;
 mod remote_forwards;
 mod servers;
+mod service;
 mod sessions;
 mod soak;
 mod startup;

@@ -89,6 +89,7 @@ fn options(servers: Vec<ServerOptions>, listeners: Vec<ListenerOptions>) -> Opti
         sockets: sockeye::forward::SocketFiles::default(),
         on_forward_failure: OnForwardFailure::Exit,
         control: sockeye::app::ControlOptions::default(),
+        inherited: sockeye::listen::Inherited::default(),
     }
 }
 

@@ -97,6 +97,7 @@ async fn options(
         sockets: crate::forward::SocketFiles::default(),
         on_forward_failure: app::OnForwardFailure::default(),
         control: app::ControlOptions::default(),
+        inherited: crate::listen::Inherited::default(),
     })
 }
 

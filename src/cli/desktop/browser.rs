@@ -1,0 +1,246 @@
+//! `sockeye browser`: a browser with a profile of its own, all of whose traffic takes the proxy.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use clap::{ArgAction, CommandFactory, Parser};
+
+use super::ProxyArgs;
+use crate::cli::configured::{FileError, parse, quoted, shown};
+use crate::destination::Destination;
+
+/// `sockeye browser`, judged.
+#[derive(Clone, Debug)]
+pub struct BrowserCommand {
+    proxy: ProxyArgs,
+    kind: Option<Kind>,
+    url: Option<String>,
+}
+
+/// How a browser is told of a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// By its command line.
+    Chromium,
+    /// By its profile.
+    Firefox,
+}
+
+/// Why there is no browser.
+#[derive(Debug, thiserror::Error)]
+pub enum BrowserError {
+    /// The configuration names no proxy.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// None of the programs is there.
+    #[error("no such browser on the PATH: {0}")]
+    None(String),
+    /// Nothing listens.
+    #[error("nothing listens on {0}; start `sockeye` first")]
+    NoProxy(Destination),
+    /// There is no place for a profile.
+    #[error("no home directory for a profile")]
+    Homeless,
+    /// The profile cannot be written.
+    #[error("cannot write the profile {}", shown(.path))]
+    Profile {
+        /// Its directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It cannot be started.
+    #[error("cannot start {program}")]
+    Start {
+        /// The browser.
+        program: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The flags of `sockeye browser`, as they were written.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sockeye browser",
+    bin_name = "sockeye browser",
+    about = "Starts a browser with a profile of its own, all of whose traffic takes the proxy.",
+    override_usage = "sockeye browser [options] [chromium|firefox] [URL]",
+    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
+    after_help = "It ends when the browser does. Your other windows and profiles are left alone.\n\
+                  A server whose name is `browser` is `sockeye ssh://browser`.\n",
+    disable_help_flag = true,
+    args_override_self = true
+)]
+struct BrowserArgs {
+    /// chromium (or one of its kin) or firefox, and what to open
+    #[arg(value_name = "BROWSER|URL", num_args = 0..=2)]
+    words: Vec<String>,
+
+    #[command(flatten)]
+    proxy: ProxyArgs,
+
+    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
+    help: (),
+}
+
+impl BrowserCommand {
+    pub(in crate::cli) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        let args: BrowserArgs = parse("sockeye browser", words)?;
+        let mut words = args.words.into_iter().peekable();
+        let kind = words.peek().and_then(|word| Kind::named(word));
+        if kind.is_some() {
+            words.next();
+        }
+        let url = words.next();
+        // A browser would take it for an option of its own.
+        let odd = url.clone().filter(|url| url.starts_with('-')).or(words.next());
+        if let Some(word) = odd {
+            let what = format!("{} is no browser and no URL\n", quoted(&word));
+            return Err(Self::definition().error(clap::error::ErrorKind::InvalidValue, what));
+        }
+        Ok(Self { proxy: args.proxy, kind, url })
+    }
+
+    pub(in crate::cli) fn definition() -> clap::Command {
+        BrowserArgs::command()
+    }
+
+    /// Starts the browser and waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// There is no browser, or no proxy.
+    pub(in crate::cli) async fn run(&self) -> Result<(), BrowserError> {
+        let proxy = self.proxy.find().await?;
+        let (program, kind) = self.program()?;
+        if !listens(&proxy) {
+            return Err(BrowserError::NoProxy(proxy));
+        }
+        let profile = profile(kind)?;
+        let fail = |source| BrowserError::Profile { path: profile.clone(), source };
+        fs::create_dir_all(&profile).map_err(fail)?;
+        if kind == Kind::Firefox {
+            fs::write(profile.join("user.js"), preferences(&proxy)).map_err(fail)?;
+        }
+        let mut command = Command::new(program);
+        command.args(arguments(kind, &profile, &proxy)).args(&self.url);
+        let start = |source| BrowserError::Start { program, source };
+        let mut child = tokio::process::Command::from(command).spawn().map_err(start)?;
+        child.wait().await.map_err(start)?;
+        Ok(())
+    }
+
+    /// The first that is there, of the wanted kind or of any.
+    fn program(&self) -> Result<(&'static str, Kind), BrowserError> {
+        let wanted = || PROGRAMS.iter().filter(|(_, kind)| self.kind.is_none_or(|k| k == *kind));
+        let found = wanted().find(|(program, _)| is_on_path(program));
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = wanted().map(|(name, _)| *name).collect();
+            BrowserError::None(names.join(", "))
+        })
+    }
+}
+
+impl Kind {
+    fn named(word: &str) -> Option<Self> {
+        match word {
+            "chromium" | "chrome" => Some(Self::Chromium),
+            "firefox" => Some(Self::Firefox),
+            _ => None,
+        }
+    }
+}
+
+/// The arguments, but for what is to be opened.
+pub(super) fn arguments(kind: Kind, profile: &Path, proxy: &Destination) -> Vec<OsString> {
+    let with_profile = |flag: &str| {
+        let mut word = OsString::from(flag);
+        word.push(profile);
+        word
+    };
+    match kind {
+        Kind::Firefox => vec!["--no-remote".into(), "--profile".into(), with_profile("")],
+        Kind::Chromium => {
+            let host = proxy.host();
+            vec![
+                with_profile("--user-data-dir="),
+                format!("--proxy-server=socks5://{proxy}").into(),
+                // Loopback is that of the far side, as everything else.
+                "--proxy-bypass-list=<-loopback>".into(),
+                // No look-up here ahead of time, and no WebRTC beside the proxy.
+                format!("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {host}").into(),
+                "--force-webrtc-ip-handling-policy=disable_non_proxied_udp".into(),
+                "--no-first-run".into(),
+                "--no-default-browser-check".into(),
+            ]
+        }
+    }
+}
+
+/// The preferences of a profile of Firefox.
+pub(super) fn preferences(proxy: &Destination) -> String {
+    let host = proxy.host().to_string();
+    let host = host.trim_matches(['[', ']']);
+    let port = proxy.port();
+    format!(
+        "// Written by `sockeye browser` at each start.\n\
+         user_pref(\"network.proxy.type\", 1);\n\
+         user_pref(\"network.proxy.socks\", \"{host}\");\n\
+         user_pref(\"network.proxy.socks_port\", {port});\n\
+         user_pref(\"network.proxy.socks_version\", 5);\n\
+         user_pref(\"network.proxy.socks_remote_dns\", true);\n\
+         user_pref(\"network.proxy.no_proxies_on\", \"\");\n\
+         user_pref(\"network.proxy.allow_hijacking_localhost\", true);\n\
+         user_pref(\"network.proxy.failover_direct\", false);\n\
+         user_pref(\"network.trr.mode\", 5);\n\
+         user_pref(\"network.dns.disablePrefetch\", true);\n\
+         user_pref(\"network.http.http3.enable\", false);\n\
+         user_pref(\"media.peerconnection.ice.proxy_only\", true);\n"
+    )
+}
+
+fn profile(kind: Kind) -> Result<PathBuf, BrowserError> {
+    let absolute =
+        |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = absolute("XDG_DATA_HOME");
+    let data = data.or_else(|| Some(absolute("HOME")?.join(".local/share")));
+    let name = match kind {
+        Kind::Chromium => "chromium",
+        Kind::Firefox => "firefox",
+    };
+    Ok(data.ok_or(BrowserError::Homeless)?.join("sockeye").join(name))
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // On macOS the name is a path.
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn listens(proxy: &Destination) -> bool {
+    let addresses = proxy.to_string().to_socket_addrs();
+    addresses.is_ok_and(|mut all| all.any(|at| TcpStream::connect_timeout(&at, PATIENCE).is_ok()))
+}
+
+/// How long a proxy on this machine may take to accept.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The programs, those that most people have first.
+const PROGRAMS: [(&str, Kind); 11] = [
+    ("chromium", Kind::Chromium),
+    ("chromium-browser", Kind::Chromium),
+    ("google-chrome", Kind::Chromium),
+    ("google-chrome-stable", Kind::Chromium),
+    ("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", Kind::Chromium),
+    ("brave-browser", Kind::Chromium),
+    ("microsoft-edge", Kind::Chromium),
+    ("vivaldi", Kind::Chromium),
+    ("firefox", Kind::Firefox),
+    ("firefox-esr", Kind::Firefox),
+    ("/Applications/Firefox.app/Contents/MacOS/firefox", Kind::Firefox),
+];

@@ -1,0 +1,128 @@
+//! `sockeye env`: the variables by which programs find a proxy.
+
+use std::ffi::OsString;
+
+use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+
+use super::ProxyArgs;
+use crate::cli::configured::{FileError, parse, say};
+use crate::destination::Destination;
+
+/// `sockeye env`, judged.
+#[derive(Clone, Debug)]
+pub struct EnvCommand {
+    proxy: ProxyArgs,
+    shell: Shell,
+    act: Act,
+}
+
+/// What the variables are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    /// The proxy.
+    Set,
+    /// Nothing any more.
+    Unset,
+}
+
+/// The language of the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Shell {
+    /// sh, bash, zsh and their kin.
+    Sh,
+    /// fish.
+    Fish,
+    /// `PowerShell`.
+    Powershell,
+}
+
+/// The flags of `sockeye env`, as they were written.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sockeye env",
+    bin_name = "sockeye env",
+    about = "Prints what has the programs of a shell use the proxy: eval \"$(sockeye env)\".",
+    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
+    after_help = "Names are resolved by the server. What goes direct is up to the rules.\n\
+                  A server whose name is `env` is `sockeye ssh://env`.\n",
+    disable_help_flag = true,
+    args_override_self = true
+)]
+struct EnvArgs {
+    #[command(flatten)]
+    proxy: ProxyArgs,
+
+    /// Take it back
+    #[arg(long)]
+    unset: bool,
+
+    /// The language [default: as $SHELL says]
+    #[arg(long, value_name = "sh|fish|powershell", value_enum, hide_possible_values = true)]
+    shell: Option<Shell>,
+
+    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
+    help: (),
+}
+
+impl EnvCommand {
+    pub(in crate::cli) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        let args: EnvArgs = parse("sockeye env", words)?;
+        Ok(Self {
+            proxy: args.proxy,
+            shell: args.shell.unwrap_or_else(Shell::of_the_user),
+            act: if args.unset { Act::Unset } else { Act::Set },
+        })
+    }
+
+    pub(in crate::cli) fn definition() -> clap::Command {
+        EnvArgs::command()
+    }
+
+    /// Prints the lines.
+    ///
+    /// # Errors
+    ///
+    /// The configuration has mistakes, or no listener that programs could be told of.
+    pub(in crate::cli) async fn run(&self) -> Result<(), FileError> {
+        let proxy = self.proxy.find().await?;
+        say(&lines(&proxy, self.shell, self.act));
+        Ok(())
+    }
+}
+
+impl Shell {
+    fn of_the_user() -> Self {
+        let shell = std::env::var("SHELL").unwrap_or_default();
+        match shell.rsplit('/').next() {
+            Some("fish") => Self::Fish,
+            Some("pwsh") => Self::Powershell,
+            _ => Self::Sh,
+        }
+    }
+}
+
+/// A line a variable.
+pub(super) fn lines(proxy: &Destination, shell: Shell, act: Act) -> String {
+    // Their values are made of letters, digits and `:/.[]-`, which quotes of each kind leave alone.
+    let line = |(name, scheme): &(&str, &str)| match (shell, act) {
+        (Shell::Sh, Act::Set) => format!("export {name}='{scheme}://{proxy}'\n"),
+        (Shell::Sh, Act::Unset) => format!("unset {name}\n"),
+        (Shell::Fish, Act::Set) => format!("set -gx {name} '{scheme}://{proxy}'\n"),
+        (Shell::Fish, Act::Unset) => format!("set -e {name}\n"),
+        (Shell::Powershell, Act::Set) => format!("$env:{name} = '{scheme}://{proxy}'\n"),
+        (Shell::Powershell, Act::Unset) => {
+            format!("Remove-Item Env:{name} -ErrorAction SilentlyContinue\n")
+        }
+    };
+    VARIABLES.iter().map(line).collect()
+}
+
+/// What programs read, in both cases of letters but for `http_proxy`, which in capitals a web client could
+/// set in a CGI program (httpoxy). `socks5h`: the far side resolves names.
+const VARIABLES: [(&str, &str); 5] = [
+    ("ALL_PROXY", "socks5h"),
+    ("all_proxy", "socks5h"),
+    ("http_proxy", "http"),
+    ("HTTPS_PROXY", "http"),
+    ("https_proxy", "http"),
+];

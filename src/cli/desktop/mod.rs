@@ -1,0 +1,50 @@
+//! Near the user: what points shells, browsers and the desktop at the proxy.
+
+mod browser;
+mod env;
+mod settings;
+mod system_proxy;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use crate::cli::configured::{ConfigFile, FileError};
+use crate::cli::pac;
+use crate::config::locate;
+use crate::destination::Destination;
+
+pub use browser::{BrowserCommand, BrowserError};
+pub use env::EnvCommand;
+pub use system_proxy::{SystemProxyCommand, SystemProxyError};
+
+/// Which proxy is meant, as it was written.
+#[derive(Clone, Debug, clap::Args)]
+struct ProxyArgs {
+    /// The proxy [default: the first listener of the configuration, or 127.0.0.1:1080]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    proxy: Option<Destination>,
+
+    /// The configuration [default: ~/.config/sockeye/config.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ProxyArgs {
+    /// The address at which programs of this machine find the proxy.
+    async fn find(&self) -> Result<Destination, FileError> {
+        if let Some(proxy) = &self.proxy {
+            return Ok(proxy.clone());
+        }
+        let is_there = || locate::default_path().is_some_and(|path| path.exists());
+        if self.config.is_none() && !is_there() {
+            return pac::default_proxy().ok_or(FileError::NoProxy);
+        }
+        let config = ConfigFile(self.config.clone()).load().await?;
+        pac::proxies(&config).into_iter().next().ok_or(FileError::NoProxy)
+    }
+}
+
+fn address(text: &str) -> Result<Destination, String> {
+    Destination::parse(text, None).map_err(|_| "write it as 127.0.0.1:1080".to_owned())
+}

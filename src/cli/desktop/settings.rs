@@ -1,0 +1,146 @@
+//! The proxy settings of desktops, read and written by the desktops' own programs.
+
+use std::io;
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+use crate::destination::Destination;
+
+/// A desktop that keeps a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Desktop {
+    /// GNOME, and what reads its settings: Firefox, Chromium, GTK programs.
+    Gnome,
+    /// KDE Plasma.
+    Kde,
+}
+
+/// A setting and its value, as the desktop's program writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Setting {
+    group: String,
+    key: String,
+    value: String,
+}
+
+impl Desktop {
+    pub(super) const ALL: [Self; 2] = [Self::Gnome, Self::Kde];
+
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Gnome => "GNOME",
+            Self::Kde => "KDE",
+        }
+    }
+
+    /// Whether it is there, with settings for a proxy.
+    pub(super) fn is_there(self) -> bool {
+        match self {
+            Self::Gnome => self.get(GNOME, "mode").is_ok(),
+            Self::Kde => kde("kreadconfig").is_some() && kde("kwriteconfig").is_some(),
+        }
+    }
+
+    /// The settings that name the proxy for everything.
+    pub(super) fn wanted(self, proxy: &Destination) -> Vec<Setting> {
+        let host = proxy.host().to_string();
+        let host = host.trim_matches(['[', ']']);
+        let port = proxy.port();
+        let setting = |group: &str, key: &str, value: String| Setting {
+            group: group.to_owned(),
+            key: key.to_owned(),
+            value,
+        };
+        match self {
+            Self::Gnome => {
+                let each = ["http", "https", "socks"].into_iter().flat_map(|scheme| {
+                    let group = format!("{GNOME}.{scheme}");
+                    let host = setting(&group, "host", format!("'{host}'"));
+                    [host, setting(&group, "port", port.to_string())]
+                });
+                // The mode comes last: until then the others have no effect.
+                each.chain([setting(GNOME, "mode", "'manual'".to_owned())]).collect()
+            }
+            Self::Kde => {
+                let each = [("httpProxy", "http"), ("httpsProxy", "http"), ("socksProxy", "socks")]
+                    .into_iter()
+                    .map(|(key, scheme)| setting(KDE, key, format!("{scheme}://{host} {port}")));
+                each.chain([setting(KDE, "ProxyType", "1".to_owned())]).collect()
+            }
+        }
+    }
+
+    /// What these settings are now.
+    pub(super) fn now(self, settings: &[Setting]) -> io::Result<Vec<Setting>> {
+        let read = |setting: &Setting| {
+            let value = self.get(&setting.group, &setting.key)?;
+            Ok(Setting { value, ..setting.clone() })
+        };
+        settings.iter().map(read).collect()
+    }
+
+    /// Makes the settings so, in their order.
+    pub(super) fn apply(self, settings: &[Setting]) -> io::Result<()> {
+        for Setting { group, key, value } in settings {
+            match self {
+                Self::Gnome => run("gsettings", &["set", group, key, value])?,
+                // An empty value stands for none.
+                Self::Kde if value.is_empty() => kde_write(&[group, "--key", key, "--delete"])?,
+                Self::Kde => kde_write(&[group, "--key", key, value])?,
+            };
+        }
+        if self == Self::Kde {
+            // Programs that run hear of it where there is a bus to say so.
+            let _ = run(
+                "dbus-send",
+                &[
+                    "--type=signal",
+                    "/KIO/Scheduler",
+                    "org.kde.KIO.Scheduler.reparseSlaveConfiguration",
+                    "string:",
+                ],
+            );
+        }
+        Ok(())
+    }
+
+    fn get(self, group: &str, key: &str) -> io::Result<String> {
+        match self {
+            Self::Gnome => run("gsettings", &["get", group, key]),
+            Self::Kde => {
+                let program = kde("kreadconfig").ok_or(io::ErrorKind::NotFound)?;
+                run(&program, &["--file", "kioslaverc", "--group", group, "--key", key])
+            }
+        }
+    }
+}
+
+fn kde_write(words: &[&str]) -> io::Result<String> {
+    let program = kde("kwriteconfig").ok_or(io::ErrorKind::NotFound)?;
+    run(&program, &[&["--file", "kioslaverc", "--group"], words].concat())
+}
+
+/// The newest program of this name.
+fn kde(name: &str) -> Option<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there =
+        |program: &String| std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    ["6", "5"].map(|version| format!("{name}{version}")).into_iter().find(is_there)
+}
+
+/// What a program prints, without the line's end.
+fn run(program: &str, words: &[&str]) -> io::Result<String> {
+    let output = Command::new(program).args(words).stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
+    }
+    let told = String::from_utf8_lossy(&output.stderr);
+    let told = told.lines().next().unwrap_or_default();
+    Err(io::Error::other(format!("{program}: {told}")))
+}
+
+const GNOME: &str = "org.gnome.system.proxy";
+const KDE: &str = "Proxy Settings";

@@ -1,0 +1,254 @@
+//! `sockeye service`: a start at login or boot, by the service manager of the system.
+
+mod launchd;
+mod systemd;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+
+use crate::config::Config;
+use crate::forward::{ListenAddress, LocalListen};
+
+use super::configured::{ConfigFile, FileError, parse, say, shown};
+
+/// `sockeye service`, judged.
+#[derive(Clone, Debug)]
+pub struct ServiceCommand {
+    act: Act,
+    manager: Manager,
+    scope: Scope,
+    name: String,
+    file: ConfigFile,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Act {
+    /// The file is shown, with what to do with it.
+    Print,
+    /// The file is written where the manager looks for it.
+    Install,
+}
+
+/// Who starts the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Manager {
+    /// systemd.
+    Systemd,
+    /// launchd, of macOS.
+    Launchd,
+}
+
+/// For whom it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// For the user, from the login on.
+    User,
+    /// For the machine, from the boot on.
+    System,
+}
+
+/// What the file of a service is made of.
+#[derive(Clone, Debug)]
+struct Service {
+    name: String,
+    scope: Scope,
+    /// This program.
+    program: PathBuf,
+    config: PathBuf,
+    /// The socket of the agent that this process uses.
+    agent: Option<PathBuf>,
+    /// Whom a service of the machine runs as.
+    user: String,
+    home: PathBuf,
+    /// Where sockets are made, beside the places that every service may write to.
+    writes: Vec<PathBuf>,
+}
+
+/// Why there is no service.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// There is no home directory to write to.
+    #[error("no home directory")]
+    Homeless,
+    /// This program is not to be found.
+    #[error("cannot tell where this program is")]
+    Program(#[source] io::Error),
+    /// The configuration that the service is to run by is not there.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file of somebody else's is in the way.
+    #[error("{} is there and was not written by this command; move it away first", shown(.0))]
+    Foreign(PathBuf),
+    /// The system refuses.
+    #[error("cannot write {}", shown(.path))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The flags of `sockeye service`, as they were written.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sockeye service",
+    bin_name = "sockeye service",
+    about = "Prints or installs what starts the proxy at login or boot, by its configuration.",
+    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
+    after_help = "Nothing is started; what to type for that is printed. See `sockeye help service`.\n\
+                  A server whose name is `service` is `sockeye ssh://service`.\n",
+    disable_help_flag = true,
+    args_override_self = true
+)]
+struct ServiceArgs {
+    /// print or install
+    #[arg(value_name = "print|install", value_enum, hide_possible_values = true)]
+    act: Act,
+
+    /// For the user who types this, from the login on [default]
+    #[arg(long, overrides_with = "system")]
+    user: bool,
+
+    /// For the machine, from the boot on
+    #[arg(long, overrides_with = "user")]
+    system: bool,
+
+    /// The service manager [default: the one of this system]
+    #[arg(long, value_name = "systemd|launchd", value_enum, hide_possible_values = true)]
+    manager: Option<Manager>,
+
+    /// What the service is called [default: sockeye]
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    name: Option<String>,
+
+    /// The configuration it runs by [default: ~/.config/sockeye/config.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
+    help: (),
+}
+
+/// A name that is one file's, and no option.
+fn name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name is made of letters, digits, - and _".to_owned())
+    }
+}
+
+impl ServiceCommand {
+    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        let args: ServiceArgs = parse("sockeye service", words)?;
+        let here = if cfg!(target_os = "macos") { Manager::Launchd } else { Manager::Systemd };
+        Ok(Self {
+            act: args.act,
+            manager: args.manager.unwrap_or(here),
+            scope: if args.system { Scope::System } else { Scope::User },
+            name: args.name.unwrap_or_else(|| "sockeye".to_owned()),
+            file: ConfigFile(args.config),
+        })
+    }
+
+    pub(super) fn definition() -> clap::Command {
+        ServiceArgs::command()
+    }
+
+    /// Prints or installs it.
+    ///
+    /// # Errors
+    ///
+    /// There is no configuration, or the file cannot be written.
+    pub(super) async fn run(&self) -> Result<(), ServiceError> {
+        let config = self.file.load().await?;
+        let service = Service::here(self, &config)?;
+        let (text, path, next) = match self.manager {
+            Manager::Systemd => (
+                systemd::unit(&service, systemd::version()),
+                systemd::path(&service),
+                systemd::next(&service),
+            ),
+            Manager::Launchd => {
+                (launchd::plist(&service), launchd::path(&service), launchd::next(&service))
+            }
+        };
+        match self.act {
+            Act::Print => say(&text),
+            Act::Install => {
+                install(&path, &text)?;
+                say(&format!(
+                    "{}: written. To start it now and from now on:\n{next}",
+                    shown(&path)
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Service {
+    fn here(command: &ServiceCommand, config: &Config) -> Result<Self, ServiceError> {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
+        let home = std::env::var_os("HOME").map(PathBuf::from).ok_or(ServiceError::Homeless)?;
+        let mut writes: Vec<_> = sockets(config)
+            .filter_map(|path| absolute(&path).parent().map(Path::to_owned))
+            .collect();
+        writes.sort();
+        writes.dedup();
+        Ok(Self {
+            name: command.name.clone(),
+            scope: command.scope,
+            program: std::env::current_exe().map_err(ServiceError::Program)?,
+            config: absolute(&config.file),
+            agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
+            user: user.unwrap_or_else(|_| "root".to_owned()),
+            home,
+            writes,
+        })
+    }
+}
+
+/// The unix sockets that a configuration has the program make.
+fn sockets(config: &Config) -> impl Iterator<Item = PathBuf> {
+    let listeners = config.listeners.iter().filter_map(|listener| match &listener.address {
+        ListenAddress::Unix(path) => Some(path.clone()),
+        ListenAddress::Tcp { .. } => None,
+    });
+    let forwards = config.forwards.iter().filter_map(|forward| match forward {
+        crate::config::ForwardConfig::Local { forward, .. } => match &forward.listen {
+            LocalListen::Unix(path) => Some(path.clone()),
+            LocalListen::Tcp { .. } => None,
+        },
+        crate::config::ForwardConfig::Remote { .. } => None,
+    });
+    listeners.chain(forwards)
+}
+
+/// Writes the file, unless one of somebody else's is there.
+fn install(path: &Path, text: &str) -> Result<(), ServiceError> {
+    let fail = |source| ServiceError::Write { path: path.to_owned(), source };
+    match fs::read_to_string(path) {
+        Ok(before) if !before.contains(MARK) => return Err(ServiceError::Foreign(path.to_owned())),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(fail(error)),
+    }
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(fail)?;
+    }
+    fs::write(path, text).map_err(fail)
+}
+
+/// What a file of this command's says of itself.
+const MARK: &str = "Written by `sockeye service`";

@@ -1,0 +1,70 @@
+use super::*;
+
+fn service(scope: Scope) -> Service {
+    Service {
+        name: "work".to_owned(),
+        scope,
+        program: "/usr/bin/sock eye".into(),
+        config: "/home/me/50% $x \"<&>\"/config.toml".into(),
+        agent: Some("/tmp/ssh-1/agent.2".into()),
+        user: "me".to_owned(),
+        home: "/home/me".into(),
+        writes: vec!["/run/my sockets".into()],
+    }
+}
+
+#[test]
+fn words_of_a_unit_are_quoted() {
+    let unit = systemd::unit(&service(Scope::User), Some(252));
+    let start = "ExecStart=\"/usr/bin/sock eye\" --config \
+                 \"/home/me/50%% $$x \\\"<&>\\\"/config.toml\"\n";
+    assert!(unit.contains(start), "{unit}");
+    assert!(unit.contains("Environment=\"SSH_AUTH_SOCK=/tmp/ssh-1/agent.2\"\n"), "{unit}");
+    assert!(unit.contains("ReadWritePaths=-\"/run/my sockets\"\n"), "{unit}");
+}
+
+#[test]
+fn a_unit_is_for_the_systemd_that_is_there() {
+    for (version, line, other) in [
+        (None, "ExecReload=", "notify-reload"),
+        (Some(252), "ExecReload=", "RestartSteps"),
+        (Some(253), "Type=notify-reload\n", "ExecReload="),
+        (Some(257), "RestartSteps=", "ExecReload="),
+    ] {
+        let unit = systemd::unit(&service(Scope::User), version);
+        assert!(unit.contains(line) && !unit.contains(other), "{version:?}: {unit}");
+    }
+}
+
+#[test]
+fn the_scope_says_where_it_goes_and_who_it_is() {
+    let (user, system) = (service(Scope::User), service(Scope::System));
+    assert_eq!(systemd::path(&user), Path::new("/home/me/.config/systemd/user/work.service"));
+    assert_eq!(systemd::path(&system), Path::new("/etc/systemd/system/work.service"));
+    assert!(systemd::unit(&system, None).contains("\nUser=me\n"));
+    assert!(!systemd::unit(&user, None).contains("\nUser="));
+    assert_eq!(launchd::path(&user), Path::new("/home/me/Library/LaunchAgents/sockeye.work.plist"));
+    let plist = launchd::plist(&system);
+    assert!(plist.contains("<key>UserName</key>\n\t<string>me</string>"), "{plist}");
+    assert!(plist.contains("50% $x \"&lt;&amp;&gt;\"/config.toml"), "{plist}");
+}
+
+#[test]
+fn only_its_own_file_is_replaced() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("below/sockeye.service");
+    install(&path, &format!("# {MARK}\n1")).expect("written");
+    install(&path, &format!("# {MARK}\n2")).expect("replaced");
+    assert!(fs::read_to_string(&path).expect("a file").ends_with('2'));
+    fs::write(&path, "mine").expect("a file");
+    assert!(matches!(install(&path, MARK), Err(ServiceError::Foreign(_))));
+}
+
+#[test]
+fn names_are_those_of_files() {
+    for (text, good) in
+        [("work", true), ("a-1_b", true), ("", false), ("-x", false), ("a/b", false)]
+    {
+        assert_eq!(name(text).is_ok(), good, "{text}");
+    }
+}

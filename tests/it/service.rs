@@ -1,0 +1,133 @@
+//! What a service manager sees: notifications, sockets by name, the unit.
+
+use std::io::Read as _;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Stdio};
+
+use rustix::process::Signal;
+
+use crate::support::configured::Configuration;
+use crate::support::program::{Sockeye, program};
+use crate::support::{command, free_port, process, wait};
+
+/// The socket of a service manager.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn at(configuration: &Configuration) -> Self {
+        let socket = UnixDatagram::bind(configuration.path("notify")).expect("a socket");
+        socket.set_read_timeout(Some(wait::LONG)).expect("a time");
+        Self(socket)
+    }
+
+    /// The next message that is `wanted`, the others left out.
+    fn hears(&self, wanted: &str) -> String {
+        loop {
+            let mut message = [0; 4096];
+            let length = self.0.recv(&mut message).unwrap_or_else(|_| panic!("never {wanted}"));
+            let text = String::from_utf8_lossy(&message[..length]).into_owned();
+            if text.contains(wanted) {
+                return text;
+            }
+        }
+    }
+}
+
+#[test]
+fn the_manager_is_told_what_the_program_does() {
+    let listen = format!("[[listen]]\naddress = \"127.0.0.1:{}\"\n", free_port());
+    let configuration = Configuration::with(&listen);
+    let manager = Manager::at(&configuration);
+    let mut command = program();
+    command.arg("--config").arg(configuration.path("config.toml"));
+    command.env("NOTIFY_SOCKET", configuration.path("notify")).env("WATCHDOG_USEC", "200000");
+    let mut proxy = Sockeye::spawn(command);
+    manager.hears("READY=1");
+    assert!(manager.hears("STATUS=").contains("no server, 0 connections"));
+    manager.hears("WATCHDOG=1");
+    manager.hears("WATCHDOG=1");
+
+    process::signal(proxy.pid(), Signal::HUP);
+    // In one message: without the time systemd does not know which signal is answered.
+    assert!(manager.hears("RELOADING=1").contains("MONOTONIC_USEC="));
+    manager.hears("READY=1");
+    // Whatever comes of it, the reload is over.
+    configuration.write("config.toml", "nonsense");
+    manager.hears("RELOADING=1");
+    manager.hears("READY=1");
+
+    proxy.terminate();
+    manager.hears("STOPPING=1");
+    assert!(proxy.wait().success());
+}
+
+/// Ends the program.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts the program with a socket that is bound for it, as systemd does: descriptor 3 onwards.
+fn activated(configuration: &Configuration, socket: TcpListener, name: &str) -> Running {
+    let mut shell = command("sh");
+    shell.args(["-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\""]);
+    shell.arg(program().get_program()).arg("--config").arg(configuration.path("config.toml"));
+    shell.env("LISTEN_FDNAMES", name).env("HOME", configuration.path(""));
+    shell.stdin(OwnedFd::from(socket)).stdout(Stdio::null()).stderr(Stdio::piped());
+    Running(shell.spawn().expect("a shell"))
+}
+
+#[test]
+fn a_socket_of_the_manager_is_the_listener_of_its_name() {
+    // The listener's own port is taken, so that only the one that was handed over can be meant.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let own = taken.local_addr().expect("an address");
+    let configuration =
+        Configuration::with(&format!("[[listen]]\naddress = \"{own}\"\nname = \"main\"\n"));
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let at = socket.local_addr().expect("an address");
+    let _running = activated(&configuration, socket, "main");
+    let mut client = TcpStream::connect(at).expect("it listens before the program runs");
+    client.set_read_timeout(Some(wait::LONG)).expect("a time");
+    std::io::Write::write_all(&mut client, &[5, 1, 0]).expect("sent");
+    let mut answer = [0; 2];
+    client.read_exact(&mut answer).expect("SOCKS5");
+    assert_eq!(answer, [5, 0]);
+}
+
+#[test]
+fn a_socket_for_other_machines_is_not_taken_for_one_on_loopback() {
+    let configuration =
+        Configuration::with("[[listen]]\naddress = \"127.0.0.1:1\"\nname = \"main\"\n");
+    let socket = TcpListener::bind("0.0.0.0:0").expect("a free port");
+    let mut running = activated(&configuration, socket, "main");
+    let mut told = String::new();
+    running.0.stderr.take().expect("a pipe").read_to_string(&mut told).expect("text");
+    assert_eq!(running.0.wait().expect("a child").code(), Some(1), "{told}");
+    assert!(told.contains("can be reached by other machines"), "{told}");
+}
+
+#[test]
+#[ignore = "needs systemd-analyze"]
+fn systemd_takes_the_units() {
+    let configuration = Configuration::with("[[listen]]\naddress = \"127.0.0.1:1080\"\n");
+    for scope in ["--user", "--system"] {
+        let output = configuration.run("service", &["print", scope, "--manager", "systemd"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let unit = configuration.path("sockeye.service");
+        std::fs::write(&unit, &output.stdout).expect("a file");
+        let mut analyze = command("systemd-analyze");
+        // The manual page that it names is not installed here.
+        analyze.env("XDG_RUNTIME_DIR", configuration.path(""));
+        let verified = analyze.args(["verify", "--man=no", scope]).arg(&unit).output();
+        let verified = verified.expect("systemd-analyze");
+        let told = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert!(verified.status.success() && !told.contains("sockeye.service"), "{scope}: {told}");
+    }
+}
