@@ -23,7 +23,7 @@ use sockeye::registry::Connections;
 use sockeye::relay::{BacklogLimits, Relayer};
 use sockeye::request::{Protocol, Request, Source};
 use sockeye::route::{Action, ConditionsBuilder, List, Query, Router, Rule};
-use sockeye::ssh::OpenKind;
+use sockeye::ssh::{LineMemory, OpenKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::runtime::Runtime;
@@ -117,7 +117,11 @@ async fn pool_to(server: &DemoServer) -> Pool {
     let name = name.parse().expect("an address");
     let (config, _) = ClientConfig::query(&name, &options).await.expect("good options");
     // Nothing lies behind another server here.
-    let jumps = JumpHosts::new(Prompter::nobody(), Box::new(|_| Box::new(tokio::io::empty())));
+    let jumps = JumpHosts::new(
+        Prompter::nobody(),
+        Box::new(|_| Box::new(tokio::io::empty())),
+        LineMemory::default(),
+    );
     Pool::start(config, &jumps, Some("1".parse().expect("a size"))).await.expect("a session").0
 }
 
