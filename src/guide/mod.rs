@@ -19,6 +19,8 @@ pub struct Topic {
 macro_rules! pages {
     ($($module:ident: $file:literal, $about:literal;)+) => {
         $(
+            // They are read in a terminal, too.
+            #[allow(clippy::doc_markdown, rustdoc::bare_urls)]
             #[doc = include_str!($file)]
             pub mod $module {}
         )+

@@ -115,7 +115,10 @@ impl Placed {
     async fn settled(&self) -> Arc<Session> {
         let mut session = Arc::clone(&self.asked());
         let begun = Instant::now();
-        while self.kind != OpenKind::Alone {
+        if self.kind == OpenKind::Alone {
+            return session;
+        }
+        loop {
             let changed = self.pool.changed.notified();
             let Some(patience) = self.pool.patience(&session) else { return session };
             let Some(left) = patience.checked_sub(begun.elapsed()) else { return session };
@@ -126,7 +129,6 @@ impl Placed {
                 None => return session,
             }
         }
-        session
     }
 }
 

@@ -249,7 +249,7 @@ fn forwards_kills_and_reloads_disturb_nothing_else() {
     assert!(echoes(&mut connect(here)), "a forward of the run time outlives a reload");
     let listed = desk.say("forward list").expect(0);
     assert!(listed.out.contains("(back)"), "{}", listed.out);
-    let configured = desk.say(&format!("forward remove -D 127.0.0.1:{port}")).expect(1);
+    let refused = desk.say(&format!("forward remove -D 127.0.0.1:{port}")).expect(1);
     assert!(configured.err.contains("configuration file"), "{}", configured.err);
     let local = here.rsplit(':').next().expect("a port");
     desk.say(&format!("-O cancel -L 127.0.0.1:{local}:127.0.0.1:{}", echo.port())).expect(0);

@@ -160,7 +160,7 @@ fn leave_at_every_phase(stop: &AtomicBool, proxy: SocketAddr, port: u16) -> usiz
         } else if let Ok(Answer::Open(mut client)) = protocol.read_answer(client) {
             if phase == 4 {
                 // The session may be killed just now.
-                let _ = client.read_exact(&mut [0; 100_000]);
+                let _ = client.read_exact(&mut vec![0; 100_000]);
             }
             reset(client).expect("an option");
         }
@@ -173,9 +173,10 @@ fn read_slowly(stop: &AtomicBool, proxy: SocketAddr, port: u16) {
     let Ok(Answer::Open(mut client)) = Protocol::Socks5.ask(proxy, "127.0.0.1", port) else {
         return;
     };
+    let mut buffer = vec![0; 32 * 1024];
     let end = Instant::now() + Duration::from_secs(fastrand::u64(1..10));
     while Instant::now() < end && !stop.load(SeqCst) {
-        if client.read(&mut [0; 32 * 1024]).unwrap_or(0) == 0 {
+        if client.read(&mut buffer).unwrap_or(0) == 0 {
             return;
         }
         thread::sleep(Duration::from_millis(50));

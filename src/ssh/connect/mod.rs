@@ -319,13 +319,13 @@ impl Connector {
     pub(crate) fn learn(&self, session: &Session, beat: Beat, span: Duration) {
         let delay = session.delay();
         let (Some(best), true) = (delay.best(), beat.busiest > 0) else { return };
-        let a_second = |bytes: u64| {
+        let rate = |bytes: u64| {
             let bytes = u128::from(bytes) * 1_000_000 / span.as_micros();
             u64::try_from(bytes).unwrap_or(u64::MAX)
         };
         self.distance.learn(Sample {
-            received: a_second(beat.received),
-            busiest: a_second(beat.busiest),
+            received: rate(beat.received),
+            busiest: rate(beat.busiest),
             round_trip: delay.expected(),
             best,
             window: session.window(),

@@ -345,7 +345,7 @@ mod tests {
             tokio::io::split(Transport::new(near, &cut, &Arc::default(), &Arc::default()));
         let reading = tokio::spawn(async move { read.read_u8().await });
         let writing = tokio::spawn(async move {
-            write.write_all(&[0; MOST_KEPT + 1]).await?;
+            write.write_all(&vec![0; MOST_KEPT + 1]).await?;
             write.write_all(b"more than is kept").await
         });
         tokio::task::yield_now().await;
@@ -371,7 +371,8 @@ mod tests {
             far.read_exact(&mut seen).await?;
             far.write_all(b"!").await
         });
-        (read.expect("an answer"), written.expect("room"));
+        read.expect("an answer");
+        written.expect("room");
         assert_eq!(&seen, b"more than fits");
         assert_eq!(outflow.waiting(), Duration::ZERO);
         near.write_all(b"the end").await.expect("it is kept");
