@@ -247,10 +247,10 @@ fn forwards_kills_and_reloads_disturb_nothing_else() {
 
     assert!(echoes(&mut through), "a reload changes nothing for what runs");
     assert!(echoes(&mut connect(here)), "a forward of the run time outlives a reload");
-    let listed = desk.say("forward list").expect(0);
-    assert!(listed.out.contains("(back)"), "{}", listed.out);
-    let refused = desk.say(&format!("forward remove -D 127.0.0.1:{port}")).expect(1);
-    assert!(configured.err.contains("configuration file"), "{}", configured.err);
+    let list = desk.say("forward list").expect(0);
+    assert!(list.out.contains("(back)"), "{}", list.out);
+    let denial = desk.say(&format!("forward remove -D 127.0.0.1:{port}")).expect(1);
+    assert!(denial.err.contains("configuration file"), "{}", denial.err);
     let local = here.rsplit(':').next().expect("a port");
     desk.say(&format!("-O cancel -L 127.0.0.1:{local}:127.0.0.1:{}", echo.port())).expect(0);
     assert!(echoes(&mut through), "what came in goes on");
