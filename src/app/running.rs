@@ -165,6 +165,8 @@ impl Running {
         self.servers.reload(options.servers);
         let servers = self.servers.pools();
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });
+        // Not before nobody is led to them any more.
+        self.servers.retire_former();
         self.listeners.reload(&options.listeners, bound);
         self.remotes.reload(options.remote_forwards, &servers).await;
         let routes = self.routes.load();

@@ -22,6 +22,8 @@ pub(super) struct ServerSet {
     running: Vec<Server>,
     /// Those that are not asked any more and end with what they still carry.
     retired: Vec<Pool>,
+    /// Those that a reload has left out, and that are still to be retired.
+    former: Vec<Pool>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +53,7 @@ impl ServerSet {
     pub(super) fn new(prompter: Prompter, relayer: Relayer, registry: Registry) -> Self {
         let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
         let jumps = JumpHosts::new(prompter, carry, LineMemory::of_user());
-        Self { jumps, registry, running: Vec::new(), retired: Vec::new() }
+        Self { jumps, registry, running: Vec::new(), retired: Vec::new(), former: Vec::new() }
     }
 
     /// Connects to all of them at the same time, and waits until each has a session or has failed for
@@ -105,9 +107,14 @@ impl ServerSet {
                 tokio::spawn(first.told());
             }
         }
-        for server in before {
-            server.pool.retire();
-            self.retired.push(server.pool);
+        self.former.extend(before.into_iter().map(|server| server.pool));
+    }
+
+    /// Ends those that the last reload has left out, once the routes lead to them no more.
+    pub(super) fn retire_former(&mut self) {
+        for pool in self.former.drain(..) {
+            pool.retire();
+            self.retired.push(pool);
         }
     }
 

@@ -66,11 +66,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "1,ALL,FILES", help_heading = PROXY)]
     pub(super) backlog: Option<String>,
 
-    /// Add a line to FILE for each request that is over (- for standard output)
+    /// Tell FILE of each request that is over (- for standard output)
     #[arg(long, value_name = "FILE|-", help_heading = PROXY)]
     pub(super) access_log: Option<PathBuf>,
 
-    /// Control socket at PATH, or none [default: named after the server or file]
+    /// Control socket at PATH, or none [default: named after the server]
     #[arg(long, short = 'S', value_name = "PATH|none", help_heading = PROXY)]
     pub(super) control: Option<PathBuf>,
 

@@ -12,7 +12,7 @@ use crate::openssh::{ClientConfig, ConfigSource, Prompter};
 
 use super::assemble::assemble;
 use super::command::{Command, ProxyCommand, idle_flag};
-use super::configured::{self, ConfigFile, parse};
+use super::configured::{self, ConfigFile, FileError, parse};
 use super::exit::Exit;
 use super::problem::Problem;
 use crate::app::{self, Forwarding, ServerOptions};
@@ -73,8 +73,13 @@ struct CheckArgs {
     #[arg(long)]
     connect: bool,
 
-    /// The command line of the proxy: [options] [user@]host
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    // Not a comment for the documentation: that takes the brackets for links.
+    #[arg(
+        help = "The command line of the proxy: [options] [user@]host",
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        hide = true
+    )]
     line: Vec<OsString>,
 
     #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
@@ -146,7 +151,7 @@ pub async fn run(command: &CheckCommand) -> anyhow::Result<()> {
     let (servers, mistakes) = ask_ssh(&config).await;
     configured::tell(&mistakes);
     if mistakes.iter().any(|mistake| mistake.severity == Severity::Error) {
-        return Err(Mistakes { mistakes, files: config.files }.into());
+        return Err(FileError::from(Mistakes { mistakes, files: config.files }).into());
     }
     configured::say(&format!("{}\n", summary(&config)));
     for server in &servers {

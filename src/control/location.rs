@@ -134,7 +134,7 @@ mod tests {
     fn a_name_is_a_file_s_name() {
         for (text, name) in [
             ("me@bastion", "me@bastion"),
-            ("ssh://[::1]:22", "ssh-----1--22"),
+            ("ssh://[::1]:22", "ssh------1--22"),
             ("../../x", "x"),
             ("..", "default"),
             ("", "default"),

@@ -8,8 +8,10 @@
 //! - `direct`: from here, where a rule says so. A request that no session can carry fails; it never
 //!   becomes direct.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
@@ -117,9 +119,7 @@ impl Dialer {
         connection.decided(rule.as_ref());
         let mut way = Way { rule, carrier: Carrier::None };
         let dialled = match action {
-            Action::Via(via) => {
-                self.over(&routes.servers, &via, connection, deadline, &mut way).await
-            }
+            Action::Via(via) => self.over(&via, connection, deadline, &mut way).await,
             Action::Direct { addresses } => {
                 way.carrier = Carrier::Direct;
                 connection.asked(None, 0);
@@ -142,7 +142,6 @@ impl Dialer {
     /// Opens a channel on a session of one of the servers.
     async fn over(
         &self,
-        servers: &Servers,
         via: &Via,
         connection: &Connection,
         deadline: Instant,
@@ -152,10 +151,15 @@ impl Dialer {
         let origin = origin(*source);
         let mut unreadable = 0;
         loop {
-            let (names, pools) = self.in_order(servers, via);
-            let (index, placed) = timeout_at(deadline, via::place(&pools, target))
-                .await
-                .map_err(|_| no_session(servers, via))?;
+            // Those of now: a reload may have put another pool in the place of one.
+            let routes = self.routes.load();
+            let (names, pools) = self.in_order(&routes.servers, via);
+            let placed = tokio::select! {
+                biased;
+                placed = timeout_at(deadline, via::place(&pools, target)) => placed,
+                () = any_retired(&pools) => continue,
+            };
+            let (index, placed) = placed.map_err(|_| no_session(&routes.servers, via))?;
             let name = names[index];
             if via.select == Select::Latency {
                 self.routes.memory.remember(&via.servers, name);
@@ -166,7 +170,7 @@ impl Dialer {
             match timeout_at(deadline, placed.open(target, origin)).await {
                 Ok(Ok(channel)) => {
                     // Another session may have been sooner.
-                    connection.asked(Some(name), placed.session());
+                    connection.carried_by(placed.session());
                     return Ok(channel.into());
                 }
                 // Another session may serve it, or the next server.
@@ -207,6 +211,16 @@ impl Dialer {
         let order = select::order(via.select, &views, last);
         order.into_iter().map(|index| known[index]).unzip()
     }
+}
+
+/// Completes when one of them takes no more requests.
+async fn any_retired(pools: &[&Pool]) {
+    let mut retired: Vec<_> = pools.iter().map(|pool| Box::pin(pool.retired())).collect();
+    poll_fn(|cx| {
+        let any = retired.iter_mut().any(|retired| retired.as_mut().poll(cx).is_ready());
+        if any { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// Asks the rules, and looks the name up here where one of them wants that. A rule that cannot be

@@ -13,7 +13,7 @@
 //! - **draining**: too old, has carried too much, or has a window made for another line: takes none,
 //!   and is closed when the last channel is. A session above the minimum that has been empty for a
 //!   minute goes the same way, and so does one that is full of what nobody wants any more.
-//! - **closed**: by us, by the server, or because it did not answer ([`monitor`](super::monitor)).
+//! - **closed**: by us, by the server, or because it did not answer (`monitor`).
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -268,6 +268,11 @@ impl Pool {
     /// Takes no more channels; each session ends with the last channel that it carries.
     pub fn retire(&self) {
         self.0.retired.cancel();
+    }
+
+    /// Completes when it takes no more channels.
+    pub(crate) async fn retired(&self) {
+        self.0.retired.cancelled().await;
     }
 
     /// Whether it has ended, with all of its sessions.

@@ -265,6 +265,11 @@ impl Connection {
         way.session = session;
     }
 
+    /// The channel is on this session, which need not be the one that was asked first.
+    pub(crate) fn carried_by(&self, session: u64) {
+        self.way().session = session;
+    }
+
     /// The session was lost before it had answered: another one is looked for.
     pub(crate) fn asked_in_vain(&self) {
         self.state.store(State::Waiting as u8, Relaxed);

@@ -28,7 +28,7 @@ pub enum ListenError {
          PermitListen forbid it"
     )]
     Refused,
-    /// It does not answer within [`ANSWERS`].
+    /// It does not answer within ten seconds.
     #[error("the server does not answer whether it does; it may know no forwarding of this kind")]
     NoAnswer,
     /// The session ended before it answered.

@@ -313,11 +313,14 @@ fn a_ping_over_a_full_line_blames_the_line() {
     let config = sshd.ssh_config_through(link.port());
     let proxy = desk.start(&config, &["--sessions", "1"]);
     desk.say("ping").expect(0);
-    let mut download = Protocol::Socks5.open(proxy.address(), "127.0.0.1", flood.port());
-    std::thread::spawn(move || {
-        let mut buffer = vec![0; 256 * 1024];
-        while download.read(&mut buffer).is_ok_and(|read| read > 0) {}
-    });
+    // One alone has a window that leaves the line room.
+    for _ in 0..8 {
+        let mut download = Protocol::Socks5.open(proxy.address(), "127.0.0.1", flood.port());
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 256 * 1024];
+            while download.read(&mut buffer).is_ok_and(|read| read > 0) {}
+        });
+    }
     wait::until("the line is to blame", || {
         let ping = desk.say(&format!("ping --json 127.0.0.1:{}", echo.port())).json();
         ping["culprit"] == "line"

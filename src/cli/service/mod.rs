@@ -113,7 +113,7 @@ struct ServiceArgs {
     #[arg(value_name = "print|install", value_enum, hide_possible_values = true)]
     act: Act,
 
-    /// For the user who types this, from the login on [default]
+    /// For the user who types this, from the login on (default)
     #[arg(long, overrides_with = "system")]
     user: bool,
 

@@ -364,6 +364,7 @@ mod tests {
         near.write_all(b"more than").await.expect("it is kept");
         near.write_all(b" fits").await.expect("it is kept");
         near.flush().await.expect("it is on its way");
+        tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(outflow.waiting() > Duration::ZERO);
         let mut seen = [0; 14];
         let mut answer = [0; 1];

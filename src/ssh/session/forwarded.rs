@@ -12,7 +12,7 @@ use super::OpenKind;
 use super::channel::Channel;
 use super::load::Load;
 
-/// A connection to a [`RemoteListener`](super::RemoteListener), which the server wants to hand on.
+/// A connection to a `RemoteListener`, which the server wants to hand on.
 /// Nothing arrives on it before it is accepted; dropped, it is refused.
 pub struct Forwarded {
     pub(crate) arrival: Arrival,

@@ -8,7 +8,7 @@ use super::open_failure::TargetFault;
 
 type OpenFuture = Pin<Box<dyn Future<Output = Result<Channel, OpenError>> + Send>>;
 
-/// A channel that is being opened. See [`Session::open`](super::session::Session::open).
+/// A channel that is being opened. See [`Session::open`](super::Session::open).
 pub(crate) struct Opening(Option<OpenFuture>);
 
 impl Opening {

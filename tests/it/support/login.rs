@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
@@ -72,7 +73,9 @@ impl Login {
     /// port, or that of a link to it). `extra` lines come first, and so win.
     pub(crate) fn ssh_config(&self, port: u16, extra: &[&str]) -> PathBuf {
         let known_hosts = self.know_host(port, &self.host_key());
-        let path = self.path(&format!("ssh_config-{port}-{}", extra.len()));
+        // Several cases of one login may run at the same time.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = self.path(&format!("ssh_config-{port}-{number}"));
         let extra = extra.join("\n    ");
         let config = format!(
             "Host {HOST}\n    {extra}\n    HostName 127.0.0.1\n    Port {port}\n    User {user}\n    \
@@ -99,3 +102,6 @@ pub(crate) const HOST: &str = "testhost";
 
 const HOST_KEY: &str = "host";
 const CLIENT_KEY: &str = "client";
+
+/// Tells configurations of one login apart.
+static NUMBER: AtomicUsize = AtomicUsize::new(0);
