@@ -86,3 +86,37 @@ pub(super) fn shown(name: &str) -> String {
 const LONG: Duration = Duration::from_secs(1);
 /// So much waits for a client that does not keep up, in bytes.
 const MUCH: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::SessionState;
+
+    #[test]
+    fn a_line_is_full_where_a_round_trip_takes_much_longer_than_it_could() {
+        let session = |now: u64, best: u64, active: usize| SessionView {
+            id: 1,
+            state: SessionState::Ready,
+            age: Duration::ZERO,
+            round_trip: Some((Duration::from_millis(now), Duration::from_millis(best))),
+            channels: active,
+            opening: 0,
+            active,
+            bulk: 0,
+            slow_readers: 0,
+            held: 0,
+            sent: 0,
+            received: 0,
+            window: 0,
+            host_key_type: String::new(),
+            host_key_fingerprint: String::new(),
+            key_exchange: String::new(),
+            cipher: String::new(),
+        };
+        let full = full_line(&session(120, 20, 1)).expect("it is full");
+        assert!(full.contains("takes 120 ms, at best 20 ms"), "{full}");
+        assert_eq!(full_line(&session(120, 20, 0)), None, "nothing is on it");
+        assert_eq!(full_line(&session(25, 20, 1)), None);
+        assert_eq!(full_line(&session(12, 1, 1)), None, "nobody notices");
+    }
+}

@@ -7,14 +7,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::configured::{Configuration, server};
 use crate::support::content::{Content, Sum};
-use crate::support::link::{Link, Quality};
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
 use crate::support::resolver::{Resolver, SLOW};
@@ -301,30 +299,6 @@ fn a_ping_names_the_stage_that_is_to_blame() {
     wait::until("it is gone", || desk.say("status -q").status == 1);
     let away = culprit(&format!("127.0.0.1:{}", echo.port()));
     assert_eq!((&away["culprit"], &away["opened"]), (&"session".into(), &false.into()), "{away}");
-    drop(proxy);
-}
-
-#[test]
-#[ignore = "needs sshd"]
-fn a_ping_over_a_full_line_blames_the_line() {
-    let (desk, sshd, echo, flood) = (Desk::new(), Sshd::start(), Target::echo(), Target::flood());
-    let link =
-        Link::with(sshd.port(), Quality { delay: Duration::from_millis(10), rate: 2_000_000 });
-    let config = sshd.ssh_config_through(link.port());
-    let proxy = desk.start(&config, &["--sessions", "1"]);
-    desk.say("ping").expect(0);
-    // One alone has a window that leaves the line room.
-    for _ in 0..8 {
-        let mut download = Protocol::Socks5.open(proxy.address(), "127.0.0.1", flood.port());
-        std::thread::spawn(move || {
-            let mut buffer = vec![0; 256 * 1024];
-            while download.read(&mut buffer).is_ok_and(|read| read > 0) {}
-        });
-    }
-    wait::until("the line is to blame", || {
-        let ping = desk.say(&format!("ping --json 127.0.0.1:{}", echo.port())).json();
-        ping["culprit"] == "line"
-    });
     drop(proxy);
 }
 
