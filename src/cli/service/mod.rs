@@ -129,7 +129,7 @@ struct ServiceArgs {
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<String>,
 
-    /// The configuration it runs by [default: ~/.config/sockeye/config.toml]
+    /// Its configuration [default: ~/.config/sockeye/config.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
