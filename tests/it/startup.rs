@@ -225,13 +225,14 @@ fn quiet_is_quiet() {
 #[ignore = "needs sshd"]
 fn in_the_background_it_serves_on() {
     let (target, sshd) = (Target::echo(), Sshd::start());
-    let (status, said) = start_in_background(&sshd.ssh_config());
+    let config = sshd.ssh_config();
+    let (status, said) = start_in_background(&config);
     assert_eq!(status, Some(0), "{said}");
     let address = said.split_once("listening on ").expect("a listener").1;
     let address = address.split(' ').next().and_then(|a| a.parse().ok()).expect("its address");
     // Both are there when the foreground process has ended: neither is waited for.
     drop(Protocol::Socks5.open(address, "127.0.0.1", target.port()));
-    let pids = process::with_argument(&sshd.ssh_config());
+    let pids = process::with_argument(&config);
     assert_eq!(pids.len(), 1, "one process is left in the background");
     process::signal(pids[0], Signal::TERM);
     wait::until("the background process ends", || !process::is_running(pids[0]));
