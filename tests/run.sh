@@ -156,7 +156,7 @@ ulimit -Sn 8192 2>/dev/null || true
 export SOCKEYE_SKIPPED=$skipped
 # Most of them wait: for a deadline, for a server, for a cut. Those that measure how long others take have
 # the machine for themselves afterwards.
-measuring=(keeping_apart:: pings::)
+measuring=(keeping_apart:: pings:: recovery::)
 cargo test --locked -- --include-ignored --test-threads=$((2 * $(nproc))) "${measuring[@]/#/--skip=}"
 begin "tests that measure"
 cargo test --locked -- --include-ignored --test-threads=1 "${measuring[@]}"
