@@ -10,6 +10,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry as Exposition;
+use tokio::runtime::Handle;
 
 use super::program::Program;
 use crate::pool::{Availability, PoolView, SessionState};
@@ -120,6 +121,8 @@ impl Figures {
         let started = self.0.started_at().as_secs_f64();
         let named = ("start_time_seconds", "When it began, since the epoch.");
         writer.gauges(named, [([], started)])?;
+        let tasks = Handle::current().metrics().num_alive_tasks();
+        writer.gauges(("tasks", "Tasks that live."), [([], count(tasks))])?;
         let Some(reloads) = self.0.reloads() else { return Ok(()) };
         let good = f64::from(u8::from(reloads.mistakes().is_empty()));
         let named =

@@ -300,6 +300,33 @@ fn reloads_during_a_download_touch_nothing() {
     assert!(!proxy.log().contains("panicked"));
 }
 
+#[test]
+#[ignore = "needs sshd"]
+fn a_request_that_waits_is_served_by_what_a_reload_brings() {
+    let (mut gone, new, target) = (Sshd::start(), Sshd::start(), Target::echo());
+    let listener = "[[listen]]\naddress = \"127.0.0.1:0\"\n";
+    let by = |sshd| format!("{listener}{}[default]\nvia = \"a\"\n", server("a", sshd));
+    let changed = by(&new);
+    let configuration = Configuration::with(&by(&gone));
+    let proxy = configuration.start();
+    proxy.wait_for_log("connected to ");
+    let address = proxy.address();
+    gone.stop();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| Protocol::Socks5.open(address, "127.0.0.1", target.port()));
+        wait::until("the request waits for a session", || {
+            configuration.ask("/v1/connections").contains("\"waiting\"")
+        });
+        configuration.write("config.toml", &changed);
+        reload(&proxy);
+        let mut served = waiting.join().expect("it is served");
+        served.write_all(b"hello").expect("a stream");
+        let mut echo = [0; 5];
+        served.read_exact(&mut echo).expect("an echo");
+        assert_eq!(&echo, b"hello");
+    });
+}
+
 /// Connections to a listener, one after the other.
 struct Knocking {
     stop: Arc<AtomicBool>,

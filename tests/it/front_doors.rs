@@ -77,6 +77,10 @@ fn without_descriptors_it_waits_and_recovers() {
     assert!(used < 100, "it spins: {used} of 200 ticks");
     drop(waiting);
     assert_echo(Protocol::Socks5.ask(address, "target.example", 80).expect("an answer"), b"");
+    let log = proxy.log();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("Too many open files")).collect();
+    assert_eq!(told.len(), 1, "once, and as what it is:\n{log}");
+    assert!(!log.contains("asleep"), "what cannot be looked at has not changed:\n{log}");
 }
 
 #[test]

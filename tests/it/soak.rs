@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use crate::support::configured::{Configuration, server};
 use crate::support::load::{Load, Outcome, SetOnDrop};
-use crate::support::program::{Sockeye, program};
+use crate::support::program::Sockeye;
 use crate::support::socks::{Answer, Protocol, connect};
 use crate::support::sshd::Sshd;
 use crate::support::target::{Target, reset};
@@ -28,7 +28,7 @@ fn no_request_fails_and_nothing_grows() {
     let proxy = changes.start();
     proxy.wait_for_log("connected to ");
     let (address, port) = (proxy.address(), echo.port());
-    let idle = Sample::of(&proxy, &sshd);
+    let idle = Sample::of(&proxy, &changes, &sshd);
     let load = Load { proxy: address, host: "127.0.0.1", port, clients: 64, rate };
     let (stop, kills) = (AtomicBool::new(false), AtomicUsize::new(0));
     let ((samples, resets, reloads), tally) = load.during(|| {
@@ -40,7 +40,7 @@ fn no_request_fails_and_nothing_grows() {
                 scope.spawn(|| until_stopped(&stop, || read_slowly(&stop, address, flood.port())));
             }
             let reloads = scope.spawn(|| changes.come(&stop, &proxy));
-            let samples = sample(time, &proxy, &sshd);
+            let samples = sample(time, || Sample::of(&proxy, &changes, &sshd));
             drop(stopping);
             (samples, resets.join().expect("no panic"), reloads.join().expect("no panic"))
         })
@@ -57,7 +57,10 @@ fn no_request_fails_and_nothing_grows() {
     tally.assert_none_failed();
     assert_flat(&samples);
     wait::until("the descriptors are as at the beginning", || {
-        Sample::of(&proxy, &sshd).descriptors <= idle.descriptors + SESSIONS
+        Sample::of(&proxy, &changes, &sshd).descriptors <= idle.descriptors + SESSIONS
+    });
+    wait::until("the tasks are as at the beginning", || {
+        Sample::of(&proxy, &changes, &sshd).tasks <= idle.tasks + 16
     });
     wait::until("no channel is left on the server", || sshd.sockets() <= idle.sockets + SESSIONS);
 }
@@ -74,14 +77,17 @@ struct Sample {
     rss_kib: u64,
     descriptors: usize,
     threads: usize,
+    /// Of its runtime.
+    tasks: usize,
     /// Of the server.
     sockets: usize,
 }
 
 impl Sample {
-    fn of(proxy: &Sockeye, sshd: &Sshd) -> Self {
+    fn of(proxy: &Sockeye, changes: &Changes, sshd: &Sshd) -> Self {
         let pid = proxy.pid();
         Self {
+            tasks: changes.tasks(),
             rss_kib: process::rss_kib(pid),
             descriptors: process::descriptors(pid),
             threads: process::threads(pid),
@@ -91,10 +97,10 @@ impl Sample {
 }
 
 /// Looks sixty times.
-fn sample(time: Duration, proxy: &Sockeye, sshd: &Sshd) -> Vec<Sample> {
+fn sample(time: Duration, look_at: impl Fn() -> Sample) -> Vec<Sample> {
     let looks = (0..60).map(|look| {
         thread::sleep(time / 60);
-        let sample = Sample::of(proxy, sshd);
+        let sample = look_at();
         if look % 6 == 5 {
             eprintln!("{look}/60: {sample:?}");
         }
@@ -120,6 +126,8 @@ fn assert_flat(samples: &[Sample]) {
     assert!(after <= before + before / 2 + 64, "descriptors: from {before} to {after}");
     let (before, after) = both(|sample| sample.threads as u64);
     assert!(after <= before + 16, "threads: from {before} to {after}");
+    let (before, after) = both(|sample| sample.tasks as u64);
+    assert!(after <= before + before / 2 + 64, "tasks: from {before} to {after}");
 }
 
 fn until_stopped(stop: &AtomicBool, mut work: impl FnMut()) {
@@ -222,9 +230,15 @@ impl Changes {
 
     /// Without the debug log, which would be a gigabyte.
     fn start(&self) -> Sockeye {
-        let mut command = program();
-        command.arg("--config").arg(self.configuration.path("config.toml"));
-        Sockeye::spawn(command)
+        self.configuration.start_with(&[])
+    }
+
+    /// How many tasks the program has.
+    fn tasks(&self) -> usize {
+        let figures = self.configuration.ask("/metrics");
+        let tasks = figures.lines().find_map(|line| line.strip_prefix("sockeye_tasks "));
+        // OpenMetrics writes gauges with a point.
+        tasks.expect("the figure").trim_end_matches(".0").parse().expect("a number")
     }
 
     fn come(&self, stop: &AtomicBool, proxy: &Sockeye) -> u32 {

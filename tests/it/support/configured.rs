@@ -51,11 +51,25 @@ impl Configuration {
         self.command(subcommand).args(arguments).output().expect("the program under test")
     }
 
-    /// Starts the proxy.
+    /// Starts the proxy, with a control socket beside the file.
     pub(crate) fn start(&self) -> Sockeye {
+        self.start_with(&["-v"])
+    }
+
+    /// As [`Self::start`], with other arguments.
+    pub(crate) fn start_with(&self, arguments: &[&str]) -> Sockeye {
         let mut command = program();
-        command.arg("-v").arg("--config").arg(self.path("config.toml"));
+        command.args(arguments).arg("--config").arg(self.path("config.toml"));
+        command.arg("--control").arg(self.path("control.sock"));
         Sockeye::spawn(command)
+    }
+
+    /// What the running program has at a path of its control socket.
+    pub(crate) fn ask(&self, path: &str) -> String {
+        let mut curl = command("curl");
+        curl.args(["-sS", "--fail", "--unix-socket"]).arg(self.path("control.sock"));
+        let output = curl.arg(format!("http://localhost{path}")).output().expect("curl");
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// Starts the proxy under `nohup`: SIGHUP is ignored where it begins.
