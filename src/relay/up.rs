@@ -39,6 +39,8 @@ pub(super) async fn pump<C: Client>(client: &C, early: Bytes, writer: &Writer) -
             Err(_) => return Sent::ClientGone,
         }
     }
+    // Thousands may wait here at once for their session to take their ends.
+    drop(buffer);
     match writer.send_eof().await {
         Ok(()) => Sent::Eof,
         Err(_) => Sent::ChannelGone,

@@ -1,7 +1,7 @@
 //! Nothing is left behind, whichever side ends a connection and at whatever moment.
 
 use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -44,6 +44,31 @@ fn clients_that_reset_leave_nothing() {
     // A channel that we had to close first costs the SSH library a few kB until its session
     // retires: the bound holds for the default count, not for the full one.
     assert!(after <= before + scaled(12, 400) * 1024, "from {before} to {after} KiB");
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn idle_connections_that_close_at_once_give_their_memory_back() {
+    let (target, sshd) = (Target::echo(), Sshd::start());
+    let proxy = Sockeye::single(&sshd.ssh_config());
+    let (pid, address) = (proxy.pid(), proxy.address());
+    let idle = Idle::now(&proxy, &sshd);
+    let before = process::rss_kib(pid);
+    let open = |_| {
+        let mut client = Protocol::Socks5.open(address, "127.0.0.1", target.port());
+        client.write_all(b"hello").expect("a stream");
+        client.read_exact(&mut [0; 5]).expect("an echo");
+        client
+    };
+    let clients: Vec<TcpStream> = (0..scaled(1500, 4000)).map(open).collect();
+    let held = process::peak_kib(pid);
+    drop(clients);
+    idle.wait(&proxy, &sshd);
+    let peak = process::peak_kib(pid);
+    assert!(peak <= held + 8 * 1024, "closing took memory: from {held} to {peak} KiB");
+    wait::until_some(&format!("of {peak} KiB all but {before} + 20480 are given back"), || {
+        (process::rss_kib(pid) <= before + 20 * 1024).then_some(())
+    });
 }
 
 #[test]
