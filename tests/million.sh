@@ -5,6 +5,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 export PROPTEST_CASES="${1:-1000000}" PROPTEST_MAX_SHRINK_ITERS=2000
+# The tests are built without optimisation otherwise.
+export CARGO_PROFILE_DEV_OPT_LEVEL=2
 cargo test --locked --lib --no-run
 for kind in \
     any_greeting_or_request \
