@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// One round with short windows: a first look, not a result
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Put the figures into the README and the guide
+    #[arg(long, conflicts_with_all = ["quick", "list"])]
+    pub(crate) document: bool,
     /// Say what would be measured, and end
     #[arg(long)]
     pub(crate) list: bool,

@@ -98,6 +98,9 @@ async fn run(args: &Args, effort: Effort) -> Result<()> {
         Effort::Smoke => judge(&results),
         Effort::Full | Effort::Quick => {
             let dir = report::write(&results, &setting)?;
+            if args.document {
+                report::document::write(&results, &setting)?;
+            }
             print(&format!("written to {}\n", dir.display()))
         }
     }

@@ -3,6 +3,7 @@
 mod bulk;
 mod fresh;
 mod line;
+mod messages;
 mod ping;
 mod short;
 mod unread;
@@ -69,7 +70,7 @@ impl Group {
             Self::Bulk => ("bulk", "Downloads and uploads"),
             Self::Far => ("far", "Over a link with a 100 ms round trip"),
             Self::Line => ("line", "Over the lines that people have"),
-            Self::Ping => ("ping", "64 byte pings"),
+            Self::Ping => ("ping", "Small messages"),
             Self::Unread => ("unread", "Beside a download that nobody reads"),
             Self::Cost => ("cost", "Memory, start, recovery"),
         }
@@ -81,6 +82,7 @@ enum Kind {
     Short { way: Way, at_once: usize, first: ClosesFirst },
     Bulk { way: Way, direction: Direction, connections: usize },
     Ping { downloads: usize },
+    Messages { at_once: usize, in_flight: usize },
     Line { profile: Profile, beside: Beside },
     Unread,
     Idle,
@@ -124,7 +126,7 @@ impl Measure {
     pub(crate) fn availability(&self) -> Option<Way> {
         match self.kind {
             Kind::Short { way, .. } | Kind::Bulk { way, .. } => Some(way),
-            Kind::Ping { .. } => Some(Way::Near),
+            Kind::Ping { .. } | Kind::Messages { .. } => Some(Way::Near),
             Kind::Line { profile, .. } => Some(Way::Over(profile)),
             Kind::Unread | Kind::Idle | Kind::FirstByte | Kind::Cut => None,
         }
@@ -153,7 +155,7 @@ impl Measure {
         match self.kind {
             Kind::Short { way, at_once, first } => {
                 let timing = turn.effort.timing(way);
-                Ok(short::figures(turn.instance()?.road(), at_once, first, timing).await)
+                short::figures(turn.instance()?, at_once, first, timing).await
             }
             Kind::Bulk { way, direction, connections } => {
                 let timing = match way {
@@ -165,6 +167,15 @@ impl Measure {
             Kind::Ping { downloads } => {
                 let timing = turn.effort.timing(Way::Near);
                 ping::figures(turn.instance()?.road(), downloads, timing).await
+            }
+            Kind::Messages { at_once, in_flight } => {
+                messages::figures(
+                    turn.instance()?,
+                    at_once,
+                    in_flight,
+                    turn.effort.timing(Way::Near),
+                )
+                .await
             }
             Kind::Line { beside, .. } => {
                 line::figures(turn.instance()?.road(), beside, turn.effort.on_a_line()).await
@@ -189,6 +200,7 @@ pub(crate) fn all() -> Vec<Measure> {
     let short = |way, at_once| Kind::Short { way, at_once, first };
     let cut_short = Kind::Short { way: Way::Near, at_once: 16, first: ClosesFirst::Client };
     let bulk = |way, direction, connections| Kind::Bulk { way, direction, connections };
+    let messages = |in_flight| Kind::Messages { at_once: 50, in_flight };
     let (near, far) = (Way::Near, Way::Over(Profile::Far));
     let mut all = vec![
         new("short connections, 1 at a time", Short, short(near, 1), &SHORT),
@@ -197,7 +209,7 @@ pub(crate) fn all() -> Vec<Measure> {
         new("short connections, 16 at a time, client closes first", Short, cut_short, &SHORT),
         new("one download", Bulk, bulk(near, Down, 1), &[SPEED, CPU]),
         new("eight downloads", Bulk, bulk(near, Down, 8), &[SPEED]),
-        new("one upload", Bulk, bulk(near, Up, 1), &[SPEED]),
+        new("one upload", Bulk, bulk(near, Up, 1), &[SPEED, CPU]),
         new("eight uploads", Bulk, bulk(near, Up, 8), &[SPEED]),
         new("100 ms: one download", Far, bulk(far, Down, 1), &[SPEED]),
         new("100 ms: eight downloads", Far, bulk(far, Down, 8), &[SPEED]),
@@ -205,6 +217,8 @@ pub(crate) fn all() -> Vec<Measure> {
         new("100 ms: short connections, 16 at a time", Far, short(far, 16), &SHORT),
         new("ping alone", Ping, Kind::Ping { downloads: 0 }, &PING),
         new("ping under four downloads", Ping, Kind::Ping { downloads: 4 }, &PING),
+        new("messages, 50 connections", Ping, messages(1), &MESSAGES),
+        new("messages, 50 connections, 16 in flight", Ping, messages(16), &MESSAGES),
         new("one download that nobody reads", Unread, Kind::Unread, &UNREAD),
         new("1 000 idle connections", Cost, Kind::Idle, &[lower("memory each", "kB")]),
         new("start to the first byte", Cost, Kind::FirstByte, &[lower("time", "ms")]),
@@ -230,11 +244,9 @@ const fn lower(what: &'static str, unit: &'static str) -> Row {
     Row { what, unit, better: Better::Lower }
 }
 
-const SHORT: [Row; 3] = [
-    Row { what: "rate", unit: "1/s", better: Better::Higher },
-    lower("p50", "ms"),
-    lower("p99", "ms"),
-];
+const RATE: Row = Row { what: "rate", unit: "1/s", better: Better::Higher };
+const SHORT: [Row; 4] = [RATE, lower("p50", "ms"), lower("p99", "ms"), lower("CPU each", "µs")];
+const MESSAGES: [Row; 2] = [RATE, lower("CPU each", "µs")];
 const SPEED: Row = Row { what: "speed", unit: "MB/s", better: Better::Higher };
 const CPU: Row = lower("CPU a GB", "s");
 const PING: [Row; 2] = [lower("p50", "ms"), lower("p99", "ms")];

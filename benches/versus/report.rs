@@ -1,5 +1,6 @@
 //! What is shown: the table, the files under `target/versus/`.
 
+pub(crate) mod document;
 mod plot;
 mod table;
 

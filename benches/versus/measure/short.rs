@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::Figures;
 use crate::client::{ClosesFirst, Road};
 use crate::effort::Timing;
+use crate::instance::Instance;
+use crate::process::cpu_seconds;
 use crate::stats::percentile_ms;
 
 /// What became of a load of short connections.
@@ -21,20 +24,22 @@ pub(crate) struct Served {
     pub(crate) failed: usize,
 }
 
-/// Rate, p50 and p99.
+/// Rate, p50, p99, and the peer's processor time for each in microseconds.
 pub(super) async fn figures(
-    road: Road,
+    instance: &Instance,
     at_once: usize,
     first: ClosesFirst,
     timing: Timing,
-) -> Figures {
-    let load = Load { road, at_once, first, limit: LIMIT };
+) -> Result<Figures> {
+    let load = Load { road: instance.road(), at_once, first, limit: LIMIT };
     load.run(timing.warm_up).await;
+    let cpu = cpu_seconds(instance.id())?;
     let served = load.run(timing.span).await;
-    let values =
-        vec![served.rate, percentile_ms(&served.times, 0.5), percentile_ms(&served.times, 0.99)];
+    let cpu = (cpu_seconds(instance.id())? - cpu) / served.times.len() as f64;
+    let percentile = |part| percentile_ms(&served.times, part);
+    let values = vec![served.rate, percentile(0.5), percentile(0.99), cpu * 1e6];
     let note = (served.failed > 0).then(|| format!("{} short connections failed", served.failed));
-    Figures { values, note }
+    Ok(Figures { values, note })
 }
 
 /// Short connections one after the other, some at a time.

@@ -10,23 +10,32 @@ use crate::results::{Cell, Line, Results};
 pub(super) fn text(results: &Results) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_BORDERS_ONLY);
-    filled(table, results).to_string()
+    filled(table, results, |_| true).to_string()
 }
 
 /// As Markdown.
 pub(super) fn markdown(results: &Results) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::ASCII_MARKDOWN);
-    format!("{}\n", filled(table, results))
+    markdown_of(results, |_| true)
 }
 
-fn filled(mut table: Table, results: &Results) -> Table {
+/// The rows that the README shows, as Markdown.
+pub(super) fn summary(results: &Results) -> String {
+    markdown_of(results, |line| SUMMARY.contains(&(&line.measure, line.row.what)))
+}
+
+fn markdown_of(results: &Results, wanted: impl Fn(&Line) -> bool) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN);
+    format!("{}\n", filled(table, results, wanted))
+}
+
+fn filled(mut table: Table, results: &Results, wanted: impl Fn(&Line) -> bool) -> Table {
     let peers = results.peers.iter().map(|peer| peer.name.clone());
     let ratios = results.others().map(|(_, peer)| format!("{} ÷ {BASE}", peer.name));
     let header: Vec<String> =
         ["measure".to_owned()].into_iter().chain(peers).chain(ratios).collect();
     table.set_header(header);
-    for line in &results.lines {
+    for line in results.lines.iter().filter(|line| wanted(line)) {
         let figures = line.cells.iter().map(|cell| figure(line, cell));
         let ratios = results.others().map(|(peer, _)| ratio(&line.cells[peer]));
         table.add_row([label(line)].into_iter().chain(figures).chain(ratios));
@@ -75,3 +84,19 @@ fn three_digits(value: f64) -> String {
         _ => format!("{value:.3}"),
     }
 }
+
+/// What a stranger wants to know first: measures and their rows.
+const SUMMARY: [(&str, &str); 12] = [
+    ("short connections, 1 at a time", "rate"),
+    ("short connections, 64 at a time", "rate"),
+    ("one download", "speed"),
+    ("one download", "CPU a GB"),
+    ("100 ms: one download", "speed"),
+    ("adsl: alone", "a page"),
+    ("adsl: beside a download", "a page"),
+    ("adsl: beside an upload", "a page"),
+    ("messages, 50 connections", "rate"),
+    ("ping under four downloads", "p99"),
+    ("1 000 idle connections", "memory each"),
+    ("cut to the next served request", "time"),
+];
