@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # OpenSSH's own regression scripts (Debian's package openssh-tests), with this program in the client's
-# place: tests/openssh/run.sh PROGRAM [SCRIPT…]. Without scripts, those of `scripts` that are to pass.
-# The program must be an absolute path. What each said is in target/openssh/NAME.log.
+# place: tests/openssh/run.sh PROGRAM [SCRIPT…]. Without scripts, all of `scripts`. The program must be an
+# absolute path. Prints a table: script, passed, failed and where, or not applicable and why. What each
+# said is in target/openssh/NAME.log.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=$1
@@ -10,10 +11,18 @@ out=$here/../../target/openssh
 mkdir -p "$out"
 out=$(realpath "$out")
 if (($# == 0)); then
-    mapfile -t scripts < <(awk '$2 == "passes" { print $1 }' "$here/scripts")
+    mapfile -t scripts < <(awk '!/^#/ { print $1 }' "$here/scripts")
 else
     scripts=("$@")
 fi
+
+# Why a script does not apply; nothing where it does.
+reason() {
+    awk -v name="$1" '$1 == name && $2 == "none" { $1 = $2 = ""; sub(/^ +/, ""); print }' "$here/scripts"
+}
+
+# A row of the table.
+row() { printf '| %-20s | %s |\n' "$1" "$2"; }
 
 # One script, in a copy of the whole folder: each writes beside itself.
 run() {
@@ -36,15 +45,20 @@ run() {
     local status=$?
     # A run without this line told nothing.
     if ((status == 0)) && grep -q '^ok ' "$out/$name.log"; then
-        echo "$name passed"
+        row "$name" passed
     else
-        echo "$name FAILED ($status): $(grep -m 1 -i -e FAIL -e FATAL "$out/$name.log" | head -c 200)"
+        row "$name" "FAILED ($status): $(grep -m 1 -i -e FAIL -e FATAL "$out/$name.log" | head -c 200)"
     fi
     [[ -n ${KEEP:-} ]] || rm -rf "$work"
 }
 
 index=0
 for name in "${scripts[@]}"; do
+    why=$(reason "$name")
+    if [[ -n $why ]]; then
+        row "$name" "not applicable: $why"
+        continue
+    fi
     run "$name" $((4242 + 100 * index)) &
     index=$((index + 1))
     if ((index % ${JOBS:-3} == 0)); then wait; fi
