@@ -32,9 +32,6 @@ pub(crate) struct Args {
     /// The same as --only
     #[arg(value_name = "SUBSTR")]
     pub(crate) filters: Vec<String>,
-    /// Handed on by `cargo bench`.
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 impl Args {

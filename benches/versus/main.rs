@@ -55,7 +55,8 @@ async fn main() -> ExitCode {
     let (args, effort) = if as_test {
         (Args::parse_from(AS_TEST), Effort::Smoke)
     } else {
-        let args = Args::parse();
+        // Cargo hands its own `--bench` on.
+        let args = Args::parse_from(env::args().filter(|argument| argument != "--bench"));
         let effort = if args.quick { Effort::Quick } else { Effort::Full };
         (args, effort)
     };
