@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::connect;
@@ -60,6 +60,10 @@ pub(crate) struct Repeats {
     alone: u64,
     state: Mutex<State>,
 }
+
+/// Something that is told once a second at most. What comes between is counted.
+#[derive(Debug, Default)]
+pub(crate) struct Pace(Mutex<(Option<Instant>, u64)>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -155,6 +159,20 @@ impl Repeats {
     }
 }
 
+impl Pace {
+    /// It has happened. Where it is to be told: how often it happened untold before.
+    pub(crate) fn step(&self) -> Option<u64> {
+        let mut state = lock(&self.0);
+        let now = Instant::now();
+        if state.0.is_some_and(|told| now.duration_since(told) < SECOND) {
+            state.1 += 1;
+            return None;
+        }
+        state.0 = Some(now);
+        Some(std::mem::take(&mut state.1))
+    }
+}
+
 impl Default for Repeats {
     fn default() -> Self {
         Self::new(10)
@@ -225,6 +243,8 @@ impl fmt::Display for SourceKey {
 const AT_ONCE: usize = 8;
 /// How long a wrong try takes.
 const PENALTY: Duration = Duration::from_secs(1);
+/// The shortest time between two lines.
+const SECOND: Duration = Duration::from_secs(1);
 /// The time of a sum.
 const MINUTE: Duration = Duration::from_secs(60);
 /// So many sources are told apart.
@@ -235,13 +255,24 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     use tokio::task::JoinSet;
-    use tokio::time::Instant;
 
     use super::*;
     use crate::listen::testing::credentials;
 
     fn source(text: &str) -> Source {
         Source::Tcp(text.parse().expect(text))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_a_second_and_the_rest_is_counted() {
+        let pace = Pace::default();
+        assert_eq!((pace.step(), pace.step(), pace.step()), (Some(0), None, None));
+        tokio::time::advance(Duration::from_millis(999)).await;
+        assert_eq!(pace.step(), None);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!((pace.step(), pace.step()), (Some(3), None));
+        tokio::time::advance(2 * SECOND).await;
+        assert_eq!(pace.step(), Some(1));
     }
 
     #[tokio::test(start_paused = true)]

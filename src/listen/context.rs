@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::brake::{Brake, BySource, Checker};
+use tracing::info;
+
+use super::brake::{Brake, BySource, Checker, Pace};
 use super::connect::{self, Connect, Outbound};
 use super::proxy_auth::ProxyCredentials;
 use super::tunnel::Tunnel;
 use crate::destination::Destination;
-use crate::dial::{Connected, DialFailure};
+use crate::dial::{Connected, DialError, DialFailure};
 use crate::request::{Request, Source};
 
 /// The way on from a proxy, and who may take it.
@@ -16,12 +18,13 @@ pub(crate) struct ProxyContext<R = Outbound> {
     connect: R,
     credentials: Option<Arc<ProxyCredentials>>,
     brakes: BySource<Brake>,
+    failures: Pace,
 }
 
 impl<R: Connect> ProxyContext<R> {
     /// With `credentials`, only those users are served.
     pub(crate) fn new(connect: R, credentials: Option<Arc<ProxyCredentials>>) -> Self {
-        Self { connect, credentials, brakes: BySource::default() }
+        Self { connect, credentials, brakes: BySource::default(), failures: Pace::default() }
     }
 
     /// Whether clients have to know a password.
@@ -35,12 +38,31 @@ impl<R: Connect> ProxyContext<R> {
         Some(Checker::new(credentials, &self.brakes, source))
     }
 
-    /// Dials, with one line in the log for what came of it.
+    /// Dials, with one line in the log for what came of it. SOCKS has but a number for a failure: why is
+    /// told here.
     pub(crate) async fn dial(
         &self,
         request: &Request,
     ) -> Result<Connected<R::Channel>, DialFailure> {
-        connect::dial(&self.connect, request).await
+        let dialled = connect::dial(&self.connect, request).await;
+        if let Err(failure) = &dialled {
+            self.note(request, failure);
+        }
+        dialled
+    }
+
+    fn note(&self, request: &Request, failure: &DialFailure) {
+        // The user has said so, by a rule or by a command.
+        if matches!(failure.error, DialError::Rejected { .. } | DialError::Killed) {
+            return;
+        }
+        let Request { listener, target, .. } = request;
+        let why = connect::in_a_line(failure);
+        match self.failures.step() {
+            Some(0) => info!("{listener} to {target}: {why}"),
+            Some(more) => info!("{listener} to {target}: {why} ({more} more failed meanwhile)"),
+            None => {}
+        }
     }
 
     /// The channel as a byte stream. A cut reads as an error, never as the end.
