@@ -23,6 +23,7 @@
 //! lock              how a lock is taken
 //! printable         text from outside, made safe to show
 //! file              files, read up to a bound and without waiting
+//! secret            a text that nobody guesses
 //! destination       a host and a port; target: that, or a socket's path
 //! target
 //! stream            sockets and other byte streams, and what the system offers for them
@@ -44,6 +45,7 @@
 //! listen            how a connection comes in: SOCKS, HTTP, forwards
 //! config            the file: read, judged, compared
 //! control           the control socket: what a running program says, and is told
+//! dashboard         the same for a browser: a page, and what other dashboards ask for
 //! app               binds, wires, runs, drains
 //! guide             how it is used, a page a topic
 //! cli               the command line
@@ -76,6 +78,7 @@ pub mod channel;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod dashboard;
 pub mod destination;
 pub mod dial;
 mod file;
@@ -92,6 +95,7 @@ pub mod relay;
 pub mod remote_listener;
 pub mod request;
 pub mod route;
+pub mod secret;
 pub mod ssh;
 pub mod stream;
 pub mod target;

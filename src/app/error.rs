@@ -1,6 +1,7 @@
 //! Why it did not run, or not to the end.
 
 use crate::control::ControlError;
+use crate::dashboard::DashboardError;
 use crate::dial::DialFailure;
 use crate::listen::CredentialsError;
 use crate::openssh::ConfigError;
@@ -38,6 +39,9 @@ pub enum Error {
     /// The control socket cannot be had where the user wants it.
     #[error("no control socket")]
     Control(#[from] ControlError),
+    /// The dashboard that the user wants cannot be had.
+    #[error("no dashboard")]
+    Dashboard(#[from] DashboardError),
     /// `ssh -G` does not take the host or the options.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -84,6 +88,7 @@ impl Error {
             Self::Listen { .. }
             | Self::Control(_)
             | Self::AccessLog { .. }
+            | Self::Dashboard(_)
             | Self::Connect { .. }
             | Self::ConnectToAny(_)
             | Self::RemoteListen { .. }

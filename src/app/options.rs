@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::Error;
+use crate::config::DashboardConfig;
 use crate::control::location::Location;
 use crate::control::{AccessLog, Facts};
 use crate::forward::ListenAddress;
@@ -51,6 +52,8 @@ pub struct ControlOptions {
     pub facts: Facts,
     /// Where each request that is over is told; by default nowhere.
     pub access_log: Option<AccessLog>,
+    /// The page for a browser; by default there is none.
+    pub dashboard: Option<DashboardConfig>,
 }
 
 /// An SSH server and how to reach it.

@@ -19,6 +19,7 @@ use super::servers::{ServerSet, Telling};
 use super::{Error, drain};
 use crate::control::location::Location;
 use crate::control::{ControlServer, ForwardRefusal, ForwardWish, Order, Phase, Program, StopKind};
+use crate::dashboard::DashboardServer;
 use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
 use crate::listen::connect::Outbound;
 use crate::openssh::Prompter;
@@ -85,6 +86,9 @@ impl Running {
                 None
             }
         };
+        let dashboard = options.control.dashboard.as_ref();
+        let dashboard = dashboard.map(|wanted| DashboardServer::bind(wanted, connect.dialer.own()));
+        let dashboard = dashboard.transpose()?;
         if let Some(log) = &options.control.access_log {
             log.start(&registry.events).map_err(|source| {
                 let file = log.file.display().to_string();
@@ -94,13 +98,7 @@ impl Running {
         let (give, orders) = mpsc::channel(ORDERS);
         let facts = options.control.facts.clone();
         let program = Program::new(facts, registry.clone(), routes.clone(), connect.clone(), give);
-        let mut looked_at = JoinSet::new();
-        if let Some(control) = control {
-            debug!("control socket {}", control.path().display());
-            looked_at.spawn(control.run(program.clone()));
-            let beating = program.clone();
-            looked_at.spawn(async move { beating.beat().await });
-        }
+        let looked_at = look_on(&program, control, dashboard);
         let running = Self {
             routes,
             servers,
@@ -246,6 +244,33 @@ impl Running {
         let _ = timeout(LAST_WORDS, self.connections.wait()).await;
         self.looked_at.shutdown().await;
     }
+}
+
+/// Lets the user look on, by the control socket and the dashboard, where there are any.
+fn look_on(
+    program: &Program,
+    control: Option<ControlServer>,
+    dashboard: Option<DashboardServer>,
+) -> JoinSet<()> {
+    let mut looked_at = JoinSet::new();
+    if control.is_some() || dashboard.is_some() {
+        let program = program.clone();
+        looked_at.spawn(async move { program.beat().await });
+    }
+    if let Some(control) = control {
+        debug!("control socket {}", control.path().display());
+        looked_at.spawn(control.run(program.clone()));
+    }
+    if let Some(dashboard) = dashboard {
+        let front = dashboard.front();
+        match front.link() {
+            Ok(link) => info!("dashboard at {link} (good once, for 10 minutes)"),
+            Err(error) => warn!("dashboard at {}, and no link to it: {error}", front.address),
+        }
+        program.set_front(front.clone());
+        looked_at.spawn(dashboard.run(program.clone()));
+    }
+    looked_at
 }
 
 /// How long connections may take to end once their sessions have.

@@ -74,6 +74,25 @@ pub(super) struct Args {
     #[arg(long, short = 'S', value_name = "PATH|none", help_heading = PROXY)]
     pub(super) control: Option<PathBuf>,
 
+    /// Page for a browser on this machine [=ADDR: 127.0.0.1:9090]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        help_heading = PROXY
+    )]
+    pub(super) dashboard: Option<String>,
+
+    /// Serve the dashboard of DIR beside it, at /ui/
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(super) dashboard_files: Option<PathBuf>,
+
+    /// Take the token for scripts from FILE, for its owner's eyes only
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(super) dashboard_token: Option<PathBuf>,
+
     /// Tell a running one: check, forward, cancel, exit or stop
     #[arg(short = 'O', value_name = "command", help_heading = OTHER)]
     pub(super) control_command: Option<String>,

@@ -62,6 +62,7 @@ pub async fn assemble(
     let stdio = command.stdio_forward.clone();
     let backlog = command.backlog;
     let (control, access_log) = (command.control.clone(), command.access_log.clone());
+    let dashboard = command.dashboard.clone();
     let (listeners, remote) = forwards(command, configured, credentials.as_ref());
     let remote_forwards = remote.into_iter().map(|forward| RemoteOptions {
         origin: Origin::CommandLine,
@@ -85,6 +86,7 @@ pub async fn assemble(
             control: ControlOptions {
                 location: control,
                 access_log,
+                dashboard,
                 facts: Facts { reloads: None, volume },
             },
         },

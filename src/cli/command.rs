@@ -4,16 +4,18 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::config::DashboardConfig;
 use crate::control::AccessLog;
 use crate::control::location::{Location, name_of};
-use crate::forward::ListenAddress;
 use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
+use crate::forward::{DashboardAddress, ListenAddress};
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::observe::logs::{Format, LogOptions, Verbosity};
 use crate::openssh::{AddressFamily, ServerName, SshOptions, Switch};
 use crate::pool::PoolSize;
 use crate::relay::BacklogLimits;
+use crate::secret::Secret;
 use crate::target::Target;
 
 use super::args::{Args, DemoArgs, LogArgs, LogFormat};
@@ -79,6 +81,8 @@ pub struct ProxyCommand {
     pub control: Location,
     /// Where each request that is over is told (`--access-log`).
     pub access_log: Option<AccessLog>,
+    /// The page for a browser (`--dashboard`).
+    pub dashboard: Option<DashboardConfig>,
     /// How much to log, and in which form.
     pub log: LogOptions,
     /// Where the log goes instead of standard error (`-E`).
@@ -234,6 +238,7 @@ impl ProxyCommand {
         let named = args.stdio_forward.is_empty().then(|| name_of(&named));
         let control = location(args.control.as_deref(), named);
         let access_log = access_log(&args);
+        let dashboard = dashboard(&args, &mut problems);
         match server {
             Ok(server) if problems.is_empty() => Ok(Self {
                 server,
@@ -249,6 +254,7 @@ impl ProxyCommand {
                 backlog: backlog.unwrap_or_default(),
                 control,
                 access_log,
+                dashboard,
                 log: args.log.judge(),
                 log_file: args.log_file,
                 ground: if args.background { Ground::Back } else { Ground::Fore },
@@ -410,6 +416,28 @@ fn mux(word: &str, args: Args, mut problems: Vec<Problem>) -> Result<OperateComm
 pub(super) fn access_log(args: &Args) -> Option<AccessLog> {
     let file = args.access_log.clone()?;
     Some(AccessLog { file, format: args.log.judge().format })
+}
+
+/// The dashboard that is wanted, if one is.
+pub(super) fn dashboard(args: &Args, problems: &mut Vec<Problem>) -> Option<DashboardConfig> {
+    let token = args.dashboard_token.as_deref().and_then(|file| {
+        let wrong =
+            |why| Problem::dashboard("--dashboard-token", &file.display().to_string(), &why);
+        Secret::read(file).map_err(|why| problems.push(wrong(why))).ok()
+    });
+    let Some(address) = &args.dashboard else {
+        let others = [
+            ("--dashboard-files", args.dashboard_files.is_some()),
+            ("--dashboard-token", args.dashboard_token.is_some()),
+        ];
+        let written = others.into_iter().filter(|(_, written)| *written);
+        problems.extend(written.map(|(flag, _)| Problem::NoDashboard(flag)));
+        return None;
+    };
+    let named = Some(address.as_str()).filter(|address| !address.is_empty());
+    let wrong = |text: &str, why: &_| Problem::dashboard("--dashboard", text, why);
+    let address = read::<DashboardAddress>(named, wrong, problems).unwrap_or_default();
+    Some(DashboardConfig { address, files: args.dashboard_files.clone(), token })
 }
 
 /// Where the control socket is to be: where `--control` says, or else under `name`, if there is one.

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
+use tracing::warn;
 
 use crate::app::{
     self, ControlOptions, Last, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions,
     Service, manager,
 };
 use crate::config::{
-    Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, Reloads, ServerConfig, locate,
+    Config, DashboardConfig, ForwardConfig, ListenerConfig, Reloaded, Reloader, Reloads,
+    ServerConfig, locate,
 };
 use crate::control::location::{Location, name_of};
 use crate::control::{AccessLog, Facts};
@@ -25,7 +27,7 @@ use crate::relay::BacklogLimits;
 use super::args::Args;
 use super::assemble::read_credentials;
 use super::command::{
-    Ground, access_log, default_listener, location, open_listeners, read, read_all,
+    Ground, access_log, dashboard, default_listener, location, open_listeners, read, read_all,
 };
 use super::configured::ConfigFile;
 use super::problem::Problem;
@@ -45,6 +47,8 @@ pub struct FileCommand {
     pub control: Location,
     /// Where each request that is over is told (`--access-log`).
     pub access_log: Option<AccessLog>,
+    /// The page for a browser (`--dashboard`), in place of that of the file.
+    pub dashboard: Option<DashboardConfig>,
     /// How much to log, and in which form.
     pub log: LogOptions,
     /// Where the log goes instead of standard error (`-E`).
@@ -59,6 +63,8 @@ pub struct Following {
     command: FileCommand,
     credentials: Option<Arc<ProxyCredentials>>,
     reloader: Reloader,
+    /// As the file had it at the start: it stays as it is.
+    dashboard: Option<DashboardConfig>,
     /// Handed out. What became of it is known when the next one is asked for.
     handed: Option<Reloaded>,
 }
@@ -82,9 +88,11 @@ impl Following {
         let reloads = Reloads::new(command.file.clone(), asked);
         let facts = Facts { reloads: Some(reloads.clone()), volume: Some(volume) };
         let (location, access_log) = (command.control.clone(), command.access_log.clone());
-        options.control = ControlOptions { location, facts, access_log };
+        let dashboard = command.dashboard.clone().or_else(|| config.dashboard.clone());
+        options.control = ControlOptions { location, facts, access_log, dashboard };
+        let dashboard = config.dashboard.clone();
         let reloader = Reloader::start(config, reloads);
-        Ok((options, Self { command, credentials, reloader, handed: None }))
+        Ok((options, Self { command, credentials, reloader, dashboard, handed: None }))
     }
 
     /// Waits for the next configuration and gives what to run by it. `last` is what became of the one
@@ -101,6 +109,9 @@ impl Following {
             self.reloader.due().await;
             manager::reloading();
             let Some(reloaded) = self.reloader.load().await else { continue };
+            if self.command.dashboard.is_none() && reloaded.config.dashboard != self.dashboard {
+                warn!("[dashboard] has changed: that counts from the next start on");
+            }
             match options(&self.command, self.credentials.as_ref(), &reloaded.config).await {
                 Ok(options) => {
                     self.handed = Some(reloaded);
@@ -208,6 +219,7 @@ impl FileCommand {
         let backlog = read(args.backlog.as_deref(), Problem::backlog, &mut problems);
         let named = file.as_deref().map(instance_name);
         let control = location(args.control.as_deref(), named);
+        let dashboard = dashboard(args, &mut problems);
         match file {
             Some(file) if problems.is_empty() => Ok(Self {
                 file,
@@ -216,6 +228,7 @@ impl FileCommand {
                 backlog,
                 control,
                 access_log: access_log(args),
+                dashboard,
                 log: args.log.judge(),
                 log_file: args.log_file.clone(),
                 ground: if args.background { Ground::Back } else { Ground::Fore },

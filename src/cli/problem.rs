@@ -27,6 +27,19 @@ pub enum Problem {
         /// What is wrong with it.
         why: String,
     },
+    /// A value of `--dashboard` and its like that cannot be used.
+    #[error("{flag} '{}': {}", shown(.text), shown(.why))]
+    Dashboard {
+        /// The flag.
+        flag: &'static str,
+        /// The value.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Something for a dashboard that there is not.
+    #[error("{0} says something of the dashboard, and there is none: add --dashboard")]
+    NoDashboard(&'static str),
     /// A `-L`, `-R` or `-W` that is no forward.
     #[error("-{flag} '{}': {}", shown(.text), shown(.why))]
     Forward {
@@ -130,6 +143,11 @@ impl Problem {
     /// A `-D` that is no address, and why.
     pub(super) fn listener(text: &str, why: &impl fmt::Display) -> Self {
         Self::Listener { text: text.to_owned(), why: why.to_string() }
+    }
+
+    /// What is wrong with the value of a flag of the dashboard.
+    pub(super) fn dashboard(flag: &'static str, text: &str, why: &impl fmt::Display) -> Self {
+        Self::Dashboard { flag, text: text.to_owned(), why: why.to_string() }
     }
 
     /// A `-L` that is no forward, and why.

@@ -7,7 +7,7 @@
 //!
 //! - [`mistake`]: what is wrong, where, and how to correct it.
 //! - `source`, `fields`: the text and its places; a table, key by key.
-//! - `listen`, `server`, `rule`, `forward`, `way`, `backlog`: one section each.
+//! - `listen`, `server`, `rule`, `forward`, `way`, `backlog`, `dashboard`: one section each.
 //! - `files`: the files that the configuration is read from.
 //! - `lists`: the files of names and addresses, each read once.
 //! - [`locate`]: the default place of the file.
@@ -15,6 +15,7 @@
 
 mod backlog;
 pub mod changes;
+mod dashboard;
 mod fields;
 mod files;
 mod forward;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 pub use changes::Changes;
+pub use dashboard::DashboardConfig;
 pub use files::AuthFile;
 pub use forward::ForwardConfig;
 pub use listen::ListenerConfig;
@@ -74,6 +76,8 @@ pub struct Config {
     pub forwards: Vec<ForwardConfig>,
     /// `[backlog]`, if present.
     pub backlog: Option<BacklogLimits>,
+    /// `[dashboard]`, if present. A reload does not change it.
+    pub dashboard: Option<DashboardConfig>,
     /// The number of rules.
     pub rules: usize,
     /// Every file that it was read from.
@@ -165,6 +169,7 @@ impl Config {
             action
         });
         let backlog = top.table("backlog").and_then(|section| backlog::read(source, section));
+        let dashboard = top.table("dashboard").and_then(|section| dashboard::read(source, section));
         Self {
             file: path.to_owned(),
             listeners,
@@ -173,6 +178,7 @@ impl Config {
             router: Router::new(rules, default.unwrap_or(Action::Reject)),
             forwards,
             backlog,
+            dashboard,
             files: BTreeSet::new(),
             server_places,
             lists: Loaded::new(),

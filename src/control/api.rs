@@ -20,11 +20,11 @@ use crate::observe::logs::Verbosity;
 use crate::printable::{Lines, printable};
 
 /// What comes of a request.
-type Answer = Result<Response<Body>, Failure>;
+pub(crate) type Answer = Result<Response<Body>, Failure>;
 
 impl Program {
     /// Answers a request that the guard has let pass.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         self.try_answer(request).await.unwrap_or_else(Failure::into_response)
     }
 
@@ -65,6 +65,8 @@ impl Program {
             ["v1", "forwards", _] => Err(Failure::method("DELETE")),
             ["v1", "log"] if request.method() == Method::PUT => self.log(request).await,
             ["v1", "log"] => Err(Failure::method("PUT")),
+            ["v1", "dashboard"] if request.method() == Method::POST => self.link(),
+            ["v1", "dashboard"] => Err(Failure::method("POST")),
             ["v1", word @ ("ping" | "reload" | "stop")] => {
                 if request.method() != Method::POST {
                     return Err(Failure::method("POST"));
@@ -182,7 +184,7 @@ impl Program {
         Ok(ok(&schema::LogRequest { level }))
     }
 
-    async fn reload(&self) -> Answer {
+    pub(crate) async fn reload(&self) -> Answer {
         let Some(reloads) = &self.0.facts.reloads else {
             let why = "there is no configuration file: the command line says all";
             return Err(Failure::new(StatusCode::CONFLICT, why));
@@ -194,6 +196,18 @@ impl Program {
                 Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, title).with(mistakes))
             }
         }
+    }
+
+    /// A link to the dashboard for one more browser.
+    fn link(&self) -> Answer {
+        let front = self.front().ok_or_else(|| {
+            Failure::new(StatusCode::CONFLICT, "there is no dashboard: --dashboard opens one")
+        })?;
+        let link = front.link();
+        let link = link
+            .map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        let (address, token) = (front.address.clone(), front.keys.token().to_owned());
+        Ok(json(StatusCode::CREATED, &schema::DashboardLink { address, link, token }))
     }
 
     async fn stop(&self, request: schema::StopRequest) -> Answer {

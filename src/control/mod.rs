@@ -11,6 +11,7 @@
 //! - `order`: what changes the program, done by whoever runs it.
 //! - `location`: where the sockets are, and which programs run.
 //! - `guard`: nobody but the user, and no browser.
+//! - `keys`: what opens the dashboard, of which a link is asked for here.
 
 mod access_log;
 mod api;
@@ -18,21 +19,23 @@ pub mod client;
 mod events;
 mod filter;
 mod guard;
+mod keys;
 pub mod location;
 mod metrics;
 mod order;
 mod path;
 mod ping;
 mod program;
-mod query;
+pub(crate) mod query;
 mod rates;
 mod remark;
-mod reply;
+pub(crate) mod reply;
 pub mod schema;
 mod server;
 mod view;
 
 pub use access_log::AccessLog;
+pub use keys::{CODE_LIFE, Keys};
 pub use order::{ForwardKind, ForwardRefusal, ForwardWish, Order, StopKind};
-pub use program::{Facts, Phase, Program};
+pub use program::{Facts, Front, Phase, Program};
 pub use server::{ControlError, ControlServer};

@@ -65,7 +65,7 @@ struct Facts<'a> {
 
 impl Program {
     /// Opens a channel as a request would, and tells of each stage.
-    pub(super) async fn ping(&self, request: PingRequest) -> Result<Ping, Failure> {
+    pub(crate) async fn ping(&self, request: PingRequest) -> Result<Ping, Failure> {
         let (target, routing) = self.wanted(&request)?;
         let wish = Request {
             listener: LISTENER.into(),

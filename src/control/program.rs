@@ -1,17 +1,19 @@
 //! The running program, as whoever looks on or gives orders sees it.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 
+use super::keys::Keys;
 use super::order::Order;
 use super::path::Proof;
 use super::rates::Rates;
 use crate::config::Reloads;
-use crate::dial::CurrentRoutes;
+use crate::dial::{CurrentRoutes, Routes};
 use crate::listen::connect::Outbound;
 use crate::observe::logs::Volume;
 use crate::pool::PoolView;
@@ -34,6 +36,7 @@ pub(super) struct Inner {
     pub(super) started_at: SystemTime,
     pub(super) run: String,
     pub(super) name: OnceLock<String>,
+    front: OnceLock<Front>,
     phase: AtomicU8,
 }
 
@@ -46,6 +49,15 @@ pub struct Facts {
     pub volume: Option<Volume>,
 }
 
+/// Where browsers find the program, and what lets them in.
+#[derive(Clone, Debug)]
+pub struct Front {
+    /// As a URL that ends with a slash.
+    pub address: String,
+    /// What lets them in.
+    pub keys: Arc<Keys>,
+}
+
 /// How far the program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -56,6 +68,17 @@ pub enum Phase {
     Running,
     /// It lets nobody in any more, and waits for what runs.
     Draining,
+}
+
+impl Front {
+    /// The address with a code that lets one browser in, once.
+    ///
+    /// # Errors
+    ///
+    /// The system has no random numbers.
+    pub fn link(&self) -> io::Result<String> {
+        Ok(format!("{}?code={}", self.address, self.keys.issue()?.text()))
+    }
 }
 
 impl Program {
@@ -79,6 +102,7 @@ impl Program {
             started_at: SystemTime::now(),
             run: format!("{:016x}", fastrand::u64(..)),
             name: OnceLock::new(),
+            front: OnceLock::new(),
             phase: AtomicU8::new(Phase::Starting as u8),
         }))
     }
@@ -86,6 +110,21 @@ impl Program {
     /// It is called so. The first name stays.
     pub(super) fn set_name(&self, name: &str) {
         let _ = self.0.name.set(name.to_owned());
+    }
+
+    /// Browsers find it there. The first place stays.
+    pub fn set_front(&self, front: Front) {
+        let _ = self.0.front.set(front);
+    }
+
+    /// Where browsers find it.
+    pub(super) fn front(&self) -> Option<&Front> {
+        self.0.front.get()
+    }
+
+    /// The rules and servers in force.
+    pub(crate) fn routes(&self) -> Arc<Routes> {
+        self.0.routes.load()
     }
 
     /// It is that far now.

@@ -7,22 +7,22 @@ use super::reply::Failure;
 /// The parameters of a request, each to be taken once. One that nobody takes is an error: a filter that
 /// is misspelt must not end all connections.
 #[derive(Debug)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    pub(super) fn new(query: Option<&str>) -> Self {
+    pub(crate) fn new(query: Option<&str>) -> Self {
         let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
         Self(pairs.into_owned().collect())
     }
 
     /// The value of a parameter.
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(at).1)
     }
 
     /// The value of a parameter, in its type.
-    pub(super) fn take_as<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, Failure> {
+    pub(crate) fn take_as<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, Failure> {
         let Some(text) = self.take(name) else { return Ok(None) };
         let parsed =
             text.parse().map_err(|_| Failure::bad(format!("{name}: not what it takes")))?;
@@ -30,12 +30,12 @@ impl Query {
     }
 
     /// Whether a parameter is there and `true`.
-    pub(super) fn is_set(&mut self, name: &str) -> Result<bool, Failure> {
+    pub(crate) fn is_set(&mut self, name: &str) -> Result<bool, Failure> {
         Ok(self.take_as(name)?.unwrap_or(false))
     }
 
     /// Nothing may be left.
-    pub(super) fn finish(self) -> Result<(), Failure> {
+    pub(crate) fn finish(self) -> Result<(), Failure> {
         match self.0.first() {
             None => Ok(()),
             Some((name, _)) => Err(Failure::bad(format!("there is no parameter {name:?} here"))),

@@ -12,11 +12,11 @@ use serde::Serialize;
 use super::schema::Problem;
 
 /// The content of an answer: all of it, or what is still to come.
-pub(super) type Body = Either<Full<Bytes>, Channel<Bytes, std::convert::Infallible>>;
+pub(crate) type Body = Either<Full<Bytes>, Channel<Bytes, std::convert::Infallible>>;
 
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     status: StatusCode,
     title: String,
     details: Vec<String>,
@@ -25,31 +25,31 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn new(status: StatusCode, title: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, title: impl Into<String>) -> Self {
         Self { status, title: title.into(), details: Vec::new(), allowed: None }
     }
 
     /// The request is wrong.
-    pub(super) fn bad(title: impl Into<String>) -> Self {
+    pub(crate) fn bad(title: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, title)
     }
 
     /// There is no such thing.
-    pub(super) fn unknown(title: impl Into<String>) -> Self {
+    pub(crate) fn unknown(title: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, title)
     }
 
     /// That cannot be done to it; what can.
-    pub(super) fn method(allowed: &'static str) -> Self {
+    pub(crate) fn method(allowed: &'static str) -> Self {
         let title = format!("that takes {allowed}");
         Self { allowed: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, title) }
     }
 
-    pub(super) fn with(self, details: Vec<String>) -> Self {
+    pub(crate) fn with(self, details: Vec<String>) -> Self {
         Self { details, ..self }
     }
 
-    pub(super) fn into_response(self) -> Response<Body> {
+    pub(crate) fn into_response(self) -> Response<Body> {
         let Self { status, title, details, allowed } = self;
         let message = title.clone();
         let mut response =
@@ -63,19 +63,19 @@ impl Failure {
 }
 
 /// An answer with this content.
-pub(super) fn json<T: Serialize>(status: StatusCode, content: &T) -> Response<Body> {
+pub(crate) fn json<T: Serialize>(status: StatusCode, content: &T) -> Response<Body> {
     // Structures of texts and numbers always can.
     let text = serde_json::to_vec(content).unwrap_or_default();
     text_of(status, "application/json", text.into())
 }
 
 /// An answer with this text.
-pub(super) fn text_of(status: StatusCode, kind: &'static str, text: Bytes) -> Response<Body> {
+pub(crate) fn text_of(status: StatusCode, kind: &'static str, text: Bytes) -> Response<Body> {
     head(status, kind, Either::Left(Full::new(text)))
 }
 
 /// An answer with what no other place may keep, guess at or take in.
-pub(super) fn head(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
+pub(crate) fn head(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let fixed: [(HeaderName, &'static str); 3] =

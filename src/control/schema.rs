@@ -426,6 +426,18 @@ pub struct LogRequest {
     pub level: String,
 }
 
+/// What came of `POST /v1/dashboard`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DashboardLink {
+    /// Where the dashboard is, as a URL.
+    pub address: String,
+    /// The same with a code that lets one browser in, once.
+    pub link: String,
+    /// What scripts send as `Authorization: Bearer`.
+    pub token: String,
+}
+
 /// `POST /v1/stop`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

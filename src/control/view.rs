@@ -15,7 +15,7 @@ use crate::route::Action;
 
 impl Program {
     /// What there is now.
-    pub(super) fn status(&self) -> schema::Status {
+    pub(crate) fn status(&self) -> schema::Status {
         let pools = self.pools();
         let places: Vec<_> = self.0.registry.places.all().iter().map(|p| place(p)).collect();
         let servers: Vec<_> = pools.iter().map(|(name, pool)| self.server(name, pool)).collect();
@@ -129,7 +129,7 @@ impl Program {
     }
 
     /// All bytes of all connections.
-    fn traffic(&self) -> schema::Traffic {
+    pub(crate) fn traffic(&self) -> schema::Traffic {
         let mut sum = schema::Traffic::default();
         for (_, tally) in self.0.registry.tallies.servers() {
             let (up, down) = tally.bytes();
@@ -147,7 +147,7 @@ impl Program {
     }
 
     /// The connections, each with what holds it up.
-    pub(super) fn connections(
+    pub(crate) fn connections(
         &self,
         connections: &[Arc<registry::Connection>],
     ) -> Vec<schema::Connection> {
@@ -162,7 +162,7 @@ impl Program {
     }
 
     /// The rules in their order, the default last.
-    pub(super) fn rules(&self) -> Vec<schema::Rule> {
+    pub(crate) fn rules(&self) -> Vec<schema::Rule> {
         let routes = self.0.routes.load();
         let tallies = &self.0.registry.tallies;
         let rules = routes.router.rules().iter();

@@ -24,6 +24,9 @@ pub enum Offer {
     Target,
     /// Any destination: a proxy, with its own pages.
     Anything,
+    /// What looks on and steers: for the users of this machine, whatever guards it, since its keys go
+    /// over the line as they are.
+    Control,
 }
 
 /// The user's protection of a listener.
@@ -48,10 +51,12 @@ pub struct OpenToAll;
 /// The listener must not be opened.
 pub fn admit(reach: Reach, offer: Offer, guard: Guard) -> Result<(), OpenToAll> {
     match (reach, offer, guard) {
-        (Reach::Others, Offer::Anything, Guard::None) => Err(OpenToAll),
+        (Reach::Others, Offer::Anything, Guard::None) | (Reach::Others, Offer::Control, _) => {
+            Err(OpenToAll)
+        }
         (Reach::Machine, _, _)
         | (_, Offer::Target, _)
-        | (_, _, Guard::Password | Guard::Welcome) => Ok(()),
+        | (_, Offer::Anything, Guard::Password | Guard::Welcome) => Ok(()),
     }
 }
 
@@ -128,12 +133,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_proxy_for_others_that_nothing_guards_is_refused() {
+    fn only_a_proxy_for_others_that_nothing_guards_is_refused_and_control_always() {
         for reach in [Reach::Machine, Reach::Others] {
-            for offer in [Offer::Target, Offer::Anything] {
+            for offer in [Offer::Target, Offer::Anything, Offer::Control] {
                 for guard in [Guard::Password, Guard::Welcome, Guard::None] {
-                    let open =
-                        (reach, offer, guard) == (Reach::Others, Offer::Anything, Guard::None);
+                    let open = reach == Reach::Others
+                        && (offer == Offer::Control
+                            || (offer, guard) == (Offer::Anything, Guard::None));
                     assert_eq!(admit(reach, offer, guard).is_err(), open);
                 }
             }

@@ -14,6 +14,7 @@
 //!
 //! [`exposure`] is the gate that every listener passes: who can reach it, and how it is protected.
 
+mod dashboard_address;
 mod error;
 pub mod exposure;
 mod fields;
@@ -27,6 +28,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use dashboard_address::{DashboardAddress, InvalidDashboardAddress};
 pub use error::InvalidForward;
 pub use listen_address::ListenAddress;
 pub use local::{LocalForward, LocalListen};

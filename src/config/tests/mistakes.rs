@@ -10,7 +10,8 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     (
         "colour = 1\n",
         &[
-            "1:1: unknown key 'colour'; the keys are server, listen, forward, rule, default, backlog",
+            "1:1: unknown key 'colour'; the keys are server, listen, forward, rule, default, backlog, \
+             dashboard",
         ],
     ),
     ("[[rules]]\n", &["1:3: unknown key 'rules'; did you mean 'rule'?"]),
@@ -356,6 +357,15 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     // Bounds.
+    (
+        "[dashboard]\naddress = \"*:9090\"\ntoken = \"/none\"\nfile = \"x\"\n",
+        &[
+            "2:11: address '*:9090': other machines could reach the dashboard; let it listen on loopback, \
+             and lead them there by an SSH forward",
+            "3:9: token '/none': cannot read it: No such file or directory (os error 2)",
+            "4:1: unknown key 'file' in [dashboard]; did you mean 'files'?",
+        ],
+    ),
     (
         "[backlog]\nconnection = \"much\"\n",
         &["2:14: 'connection' in [backlog] should be a size, as \"16MiB\", not the string 'much'"],

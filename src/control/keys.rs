@@ -1,0 +1,118 @@
+//! What lets a browser or a script in where anybody of this machine can knock: a token, a cookie, and
+//! links that are good once.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::lock::lock;
+use crate::secret::Secret;
+
+/// The keys of one run. Never printed; compared in constant time.
+pub struct Keys {
+    token: Secret,
+    cookie: Secret,
+    codes: Mutex<VecDeque<(Instant, Secret)>>,
+}
+
+impl Keys {
+    /// New ones, with this token where there is one that is to stay the same.
+    ///
+    /// # Errors
+    ///
+    /// The system has no random numbers.
+    pub fn new(token: Option<Secret>) -> io::Result<Self> {
+        let token = token.map_or_else(Secret::random, Ok)?;
+        Ok(Self { token, cookie: Secret::random()?, codes: Mutex::default() })
+    }
+
+    /// What a script sends, as `Authorization: Bearer`.
+    pub fn token(&self) -> &str {
+        self.token.text()
+    }
+
+    /// What a browser is given for the code of a link.
+    pub fn cookie(&self) -> &str {
+        self.cookie.text()
+    }
+
+    /// Whether it is the token.
+    pub fn is_token(&self, text: &[u8]) -> bool {
+        self.token.is(text)
+    }
+
+    /// Whether it is the cookie.
+    pub fn is_cookie(&self, text: &[u8]) -> bool {
+        self.cookie.is(text)
+    }
+
+    /// A code that is good once, for [`CODE_LIFE`]. Of many that nobody uses the oldest goes.
+    ///
+    /// # Errors
+    ///
+    /// The system has no random numbers.
+    pub fn issue(&self) -> io::Result<Secret> {
+        let code = Secret::random()?;
+        let mut codes = lock(&self.codes);
+        if codes.len() >= MOST_CODES {
+            codes.pop_front();
+        }
+        codes.push_back((Instant::now(), code.clone()));
+        Ok(code)
+    }
+
+    /// Whether it is a code that is good. It is not any more.
+    pub fn redeem(&self, text: &[u8]) -> bool {
+        let mut codes = lock(&self.codes);
+        codes.retain(|(issued, _)| issued.elapsed() < CODE_LIFE);
+        // All of them are compared, whichever it is.
+        let found: Vec<_> = codes.iter().map(|(_, code)| code.is(text)).collect();
+        let at = found.iter().position(|is_it| *is_it);
+        at.is_some_and(|at| codes.remove(at).is_some())
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").finish_non_exhaustive()
+    }
+}
+
+/// How long a code is good.
+pub const CODE_LIFE: Duration = Duration::from_secs(600);
+/// How many codes are good at the same time.
+const MOST_CODES: usize = 8;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_good_once_and_the_keys_are_no_codes() {
+        let keys = Keys::new(None).expect("random numbers");
+        let (one, other) = (keys.issue().expect("a code"), keys.issue().expect("a code"));
+        assert!(keys.redeem(one.text().as_bytes()) && !keys.redeem(one.text().as_bytes()));
+        assert!(!keys.redeem(keys.token().as_bytes()) && !keys.redeem(b""));
+        assert!(keys.redeem(other.text().as_bytes()));
+        for _ in 0..MOST_CODES {
+            keys.issue().expect("a code");
+        }
+        let last = keys.issue().expect("a code");
+        assert_eq!(lock(&keys.codes).len(), MOST_CODES);
+        assert!(keys.redeem(last.text().as_bytes()));
+    }
+
+    #[test]
+    fn a_key_opens_its_own_door_only() {
+        let (keys, others) = (Keys::new(None).expect("keys"), Keys::new(None).expect("keys"));
+        assert!(keys.is_token(keys.token().as_bytes()) && keys.is_cookie(keys.cookie().as_bytes()));
+        assert!(!keys.is_token(keys.cookie().as_bytes()));
+        assert!(!keys.is_cookie(keys.token().as_bytes()));
+        for text in ["", &keys.token()[..63], &format!("{}0", keys.token()), others.token()] {
+            assert!(!keys.is_token(text.as_bytes()), "{text}");
+        }
+        assert_eq!(keys.token().len(), 64);
+        assert!(!format!("{keys:?}{:?}", keys.issue()).contains(keys.token()));
+    }
+}

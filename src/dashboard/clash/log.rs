@@ -1,0 +1,119 @@
+//! What happens, as lines of a log.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::printable::{Lines, printable};
+use crate::registry::{Connection, Event, SessionEnd};
+
+/// How much of it is told: a level, and all that is worse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::dashboard) enum Level {
+    /// Requests as they come in.
+    Debug,
+    /// Requests that are over, sessions and listeners that come.
+    #[default]
+    Info,
+    /// Requests that failed, sessions that were lost.
+    Warning,
+    /// Servers that cannot be reached.
+    Error,
+    /// Nothing.
+    Silent,
+}
+
+/// There is no such level.
+#[derive(Debug)]
+pub(in crate::dashboard) struct UnknownLevel;
+
+/// A line.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(in crate::dashboard) struct Line {
+    r#type: Level,
+    payload: String,
+}
+
+impl FromStr for Level {
+    type Err = UnknownLevel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLevel> {
+        Ok(match text {
+            "debug" | "trace" => Self::Debug,
+            "info" => Self::Info,
+            "warning" | "warn" => Self::Warning,
+            "error" | "fatal" | "panic" => Self::Error,
+            "silent" => Self::Silent,
+            _ => return Err(UnknownLevel),
+        })
+    }
+}
+
+/// The line of an event, where it is as bad as `level`.
+pub(in crate::dashboard) fn log_line(event: &Event, level: Level) -> Option<Line> {
+    let (r#type, text) = match event {
+        Event::ConnectionOpened(connection) => (Level::Debug, opened(connection)),
+        Event::ConnectionClosed(connection) => closed(connection),
+        Event::SessionUp { server, session } => {
+            (Level::Info, format!("session {session} of {server} is ready"))
+        }
+        Event::SessionDown { server, session, end, reason } => {
+            let level = if *end == SessionEnd::Lost { Level::Warning } else { Level::Info };
+            (level, format!("session {session} of {server} has ended: {reason}"))
+        }
+        Event::AttemptFailed { server, reason } => {
+            (Level::Error, format!("cannot connect to {server}: {reason}"))
+        }
+        Event::PlaceChanged(place) => {
+            let name = place.name().unwrap_or_else(|| place.spec());
+            (Level::Info, format!("{} {name}: {}", place.kind().word(), place.state().word()))
+        }
+        Event::Reloaded(text) => (Level::Info, text.to_string()),
+    };
+    let payload = printable(&text, LONGEST, Lines::One);
+    (r#type >= level).then_some(Line { r#type, payload })
+}
+
+fn opened(connection: &Connection) -> String {
+    let request = connection.request();
+    format!("#{} {} {} → {}", connection.id(), request.protocol, request.source, request.target)
+}
+
+fn closed(connection: &Connection) -> (Level, String) {
+    let opened = opened(connection);
+    if let Some(failure) = connection.failure() {
+        return (Level::Warning, format!("{opened}: {failure}"));
+    }
+    let way = connection.server().map_or_else(String::new, |server| format!(" by {server}"));
+    let ended = connection.outcome().map_or("ended", |outcome| outcome.word());
+    let traffic = connection.traffic();
+    let (up, down) = (traffic.up, traffic.down);
+    (Level::Info, format!("{opened}{way}: {ended}, {up} bytes up, {down} down"))
+}
+
+/// Characters of a line.
+const LONGEST: usize = 600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_itself_and_all_that_is_worse() {
+        let event = Event::SessionDown {
+            server: "box".into(),
+            session: 3,
+            end: SessionEnd::Lost,
+            reason: "\x1b[2Jgone".into(),
+        };
+        let line = log_line(&event, Level::default()).expect("it is worth a word");
+        assert_eq!(line.r#type, Level::Warning);
+        assert!(line.payload.contains("session 3 of box"), "{line:?}");
+        assert!(!line.payload.contains('\x1b'), "{line:?}");
+        assert!(log_line(&event, Level::Warning).is_some());
+        assert_eq!(log_line(&event, Level::Error), None);
+        assert!("loud".parse::<Level>().is_err());
+        assert_eq!("warn".parse::<Level>().ok(), Some(Level::Warning));
+    }
+}

@@ -1,0 +1,209 @@
+//! The part of the Clash API that dashboards need: what the registry holds, in their words.
+
+mod connections;
+mod log;
+mod proxies;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+use tokio::time::timeout;
+
+pub(super) use connections::snapshot;
+pub(super) use log::{Level, log_line};
+
+use super::feed::Feed;
+use crate::control::query::Query;
+use crate::control::reply::{Body, Failure, json as json_of, text_of};
+use crate::control::schema::PingRequest;
+use crate::control::{Phase, Program};
+
+/// What comes of a request.
+pub(super) enum Answered {
+    /// All of it.
+    Whole(Response<Body>),
+    /// It goes on.
+    Stream(Feed),
+}
+
+impl From<Response<Body>> for Answered {
+    fn from(response: Response<Body>) -> Self {
+        Self::Whole(response)
+    }
+}
+
+/// Answers a request.
+///
+/// # Errors
+///
+/// There is no such thing, or it is not done.
+pub(super) async fn answer(
+    program: &Program,
+    request: &Request<Incoming>,
+) -> Result<Answered, Failure> {
+    let path = request.uri().path().trim_start_matches('/').split('/');
+    let path: Option<Vec<_>> =
+        path.map(|part| percent_decode_str(part).decode_utf8().ok()).collect();
+    let path = path.ok_or_else(unknown)?;
+    let path: Vec<&str> = path.iter().map(|part| &**part).collect();
+    let mut query = Query::new(request.uri().query());
+    match *request.method() {
+        Method::GET => get(program, request, &path, &mut query).await,
+        Method::DELETE => delete(program, &path).map(Answered::Whole),
+        Method::PUT if path == ["configs"] => {
+            program.reload().await?;
+            Ok(no_content().into())
+        }
+        Method::PUT if path.first() == Some(&"proxies") => {
+            Err(Failure::bad("the rules say which server is taken"))
+        }
+        Method::PATCH if path == ["configs"] => {
+            let why = "the configuration file says that, and the control socket";
+            Err(Failure::new(StatusCode::FORBIDDEN, why))
+        }
+        _ => Err(unknown()),
+    }
+}
+
+async fn get(
+    program: &Program,
+    request: &Request<Incoming>,
+    path: &[&str],
+    query: &mut Query,
+) -> Result<Answered, Failure> {
+    let found = match path {
+        [""] => ok(&json!({ "hello": "clash" })),
+        ["version"] => ok(&json!({ "version": version(), "premium": true, "meta": true })),
+        ["configs"] => ok(&configs(program)),
+        ["proxies"] => ok(&json!({ "proxies": proxies::all(program) })),
+        ["group"] => ok(&json!({ "proxies": proxies::groups(program) })),
+        ["proxies" | "group", name] => ok(&proxies::one(program, name).ok_or_else(unknown)?),
+        ["proxies", name, "delay"] => {
+            let taken = delay(program, proxies::server(program, name)?, query).await?;
+            ok(&json!({ "delay": taken }))
+        }
+        ["group", name, "delay"] => {
+            let members = proxies::members(program, name).ok_or_else(unknown)?;
+            ok(&delays(program, members, query).await)
+        }
+        ["rules"] => ok(&json!({ "rules": proxies::rules(program) })),
+        ["providers", "proxies" | "rules"] => ok(&json!({ "providers": {} })),
+        ["connections"] if super::gate::is_upgrade(request.headers()) => {
+            let period = query.take_as("interval")?.map_or(SECOND, Duration::from_millis);
+            return Ok(Answered::Stream(Feed::connections(program, period)));
+        }
+        ["connections"] => ok(&snapshot(program)),
+        ["traffic"] => return Ok(Answered::Stream(Feed::traffic(program))),
+        ["memory"] => return Ok(Answered::Stream(Feed::memory(program))),
+        ["logs"] => {
+            let level = query.take_as("level")?.unwrap_or_default();
+            return Ok(Answered::Stream(Feed::logs(program, level)));
+        }
+        _ => return Err(unknown()),
+    };
+    Ok(found.into())
+}
+
+fn delete(program: &Program, path: &[&str]) -> Result<Response<Body>, Failure> {
+    let registry = &program.registry().connections;
+    match path {
+        ["connections"] => registry.living().iter().for_each(|connection| connection.kill()),
+        ["connections", id] => {
+            let found = id.parse().ok().and_then(|id| registry.find(id));
+            found.ok_or_else(unknown)?.kill();
+        }
+        _ => return Err(unknown()),
+    }
+    Ok(no_content())
+}
+
+/// How long a server takes to connect to the host of a URL, in milliseconds.
+async fn delay(program: &Program, server: String, query: &mut Query) -> Result<u64, Failure> {
+    let url = query.take("url").unwrap_or_default();
+    let url = url::Url::parse(&url).map_err(|why| Failure::bad(format!("url: {why}")))?;
+    let (host, port) = (url.host_str(), url.port_or_known_default());
+    let (Some(host), Some(port)) = (host, port) else {
+        return Err(Failure::bad("url: it has no host and port"));
+    };
+    let patience = query.take_as("timeout")?.map_or(PATIENCE, Duration::from_millis);
+    let destination = Some(format!("{host}:{port}"));
+    let ping = program.ping(PingRequest { destination, server: Some(server), http: false });
+    let ping = timeout(patience.min(LONGEST), ping).await;
+    let ping = ping.map_err(|_| Failure::new(StatusCode::GATEWAY_TIMEOUT, "Timeout"))??;
+    if !ping.opened {
+        return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, ping.verdict));
+    }
+    let taken = ping.stages.waited.unwrap_or_default() + ping.stages.opened.unwrap_or_default();
+    // 0 is a failure there.
+    Ok(u64::try_from(Duration::from_secs_f64(taken / 1000.0).as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1))
+}
+
+/// The same of several servers; those that failed are left out.
+async fn delays(
+    program: &Program,
+    members: Vec<String>,
+    query: &mut Query,
+) -> serde_json::Map<String, serde_json::Value> {
+    let (url, patience) = (query.take("url"), query.take("timeout"));
+    let mut taken = serde_json::Map::new();
+    for member in members {
+        let text = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(url.iter().map(|url| ("url", url)))
+            .extend_pairs(patience.iter().map(|patience| ("timeout", patience)))
+            .finish();
+        let one = delay(program, member.clone(), &mut Query::new(Some(&text))).await;
+        if let Ok(one) = one {
+            taken.insert(member, one.into());
+        }
+    }
+    taken
+}
+
+/// What dashboards want to know of the configuration.
+fn configs(program: &Program) -> serde_json::Value {
+    let status = program.status();
+    let addresses = status.places.iter().filter(|place| place.kind == "dynamic");
+    let mut ports = addresses.flat_map(|place| &place.addresses).filter_map(|address| {
+        address.parse::<std::net::SocketAddr>().ok().map(|address| address.port())
+    });
+    let level = match status.instance.log.as_str() {
+        "quiet" => "error",
+        "debug" | "trace" => "debug",
+        _ => "info",
+    };
+    json!({
+        "port": 0, "socks-port": 0, "redir-port": 0, "tproxy-port": 0,
+        "mixed-port": ports.next().unwrap_or(0),
+        "allow-lan": false, "bind-address": "*", "mode": "Rule", "mode-list": ["Rule"],
+        "modes": ["Rule"], "log-level": level, "ipv6": true, "tun": null,
+        "running": program.phase() == Phase::Running,
+    })
+}
+
+fn version() -> String {
+    format!("sockeye {}", env!("CARGO_PKG_VERSION"))
+}
+
+fn ok<T: serde::Serialize>(content: &T) -> Response<Body> {
+    json_of(StatusCode::OK, content)
+}
+
+fn no_content() -> Response<Body> {
+    text_of(StatusCode::NO_CONTENT, "text/plain", Bytes::new())
+}
+
+fn unknown() -> Failure {
+    Failure::unknown("Resource not found")
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+/// How long a delay test may take, unless the request says otherwise.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take at the most.
+const LONGEST: Duration = Duration::from_secs(60);

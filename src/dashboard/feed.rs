@@ -1,0 +1,164 @@
+//! The streams of the Clash API: one JSON object after another, by WebSocket or as lines.
+
+use std::convert::Infallible;
+use std::fs;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Either;
+use http_body_util::channel::{Channel, Sender};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::clash::{self, Level};
+use crate::control::Program;
+use crate::control::reply::{Body, head};
+use crate::registry::Event;
+
+/// One of the streams.
+#[derive(Debug)]
+pub(super) struct Feed {
+    program: Program,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Traffic(Interval),
+    /// The first figure is 0 by custom: charts begin there.
+    Memory(Interval, Option<Memory>),
+    Connections(Interval),
+    Logs(Receiver<Event>, Level),
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Memory {
+    inuse: u64,
+    oslimit: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Rates {
+    up: u64,
+    down: u64,
+}
+
+impl Feed {
+    /// The bytes of each second.
+    pub(super) fn traffic(program: &Program) -> Self {
+        Self::new(program, Kind::Traffic(every(SECOND)))
+    }
+
+    /// The memory that the program takes, each second.
+    pub(super) fn memory(program: &Program) -> Self {
+        Self::new(program, Kind::Memory(every(SECOND), Some(Memory::default())))
+    }
+
+    /// All connections, each time that `period` is over.
+    pub(super) fn connections(program: &Program, period: Duration) -> Self {
+        Self::new(program, Kind::Connections(every(period.clamp(SHORTEST, LONGEST))))
+    }
+
+    /// What happens.
+    pub(super) fn logs(program: &Program, level: Level) -> Self {
+        Self::new(program, Kind::Logs(program.registry().events.listen(), level))
+    }
+
+    fn new(program: &Program, kind: Kind) -> Self {
+        Self { program: program.clone(), kind }
+    }
+
+    /// The next object; none at the end of the program.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        match &mut self.kind {
+            Kind::Traffic(tick) => {
+                tick.tick().await;
+                let traffic = self.program.traffic();
+                Some(text(&Rates { up: traffic.up_rate, down: traffic.down_rate }))
+            }
+            Kind::Memory(tick, first) => {
+                tick.tick().await;
+                let inuse = Memory { inuse: resident(), oslimit: 0 };
+                Some(text(&first.take().unwrap_or(inuse)))
+            }
+            Kind::Connections(tick) => {
+                tick.tick().await;
+                Some(text(&clash::snapshot(&self.program)))
+            }
+            Kind::Logs(events, level) => loop {
+                match events.recv().await {
+                    Ok(event) => {
+                        if let Some(line) = clash::log_line(&event, *level) {
+                            return Some(text(&line));
+                        }
+                    }
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                }
+            },
+        }
+    }
+
+    /// The same as an answer that goes on, an object a line.
+    pub(super) fn lines(
+        self,
+        permit: OwnedSemaphorePermit,
+        shutdown: CancellationToken,
+    ) -> Response<Body> {
+        let (sender, body) = Channel::new(AHEAD);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = self.tell(sender) => {}
+                () = shutdown.cancelled() => {}
+            }
+            drop(permit);
+        });
+        head(StatusCode::OK, "application/json", Either::Right(body))
+    }
+
+    async fn tell(mut self, mut sender: Sender<Bytes, Infallible>) {
+        while let Some(text) = self.next().await {
+            match timeout(PATIENCE, sender.send_data(format!("{text}\n").into())).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return,
+            }
+        }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut tick = interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}
+
+fn text<T: Serialize>(content: &T) -> String {
+    // Structures of texts and numbers always can.
+    serde_json::to_string(content).unwrap_or_default()
+}
+
+/// The memory that this process has, in bytes; 0 where the system does not say.
+pub(super) fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kibibytes.unwrap_or_default() * 1024
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+/// The bounds of what a client may choose.
+const SHORTEST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(60);
+/// How many objects wait for the one who listens.
+const AHEAD: usize = 4;
+/// How long it may leave us waiting.
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,178 @@
+//! Which part answers a request.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCEPT, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE, WWW_AUTHENTICATE,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::clash::{self, Answered};
+use super::folder::Folder;
+use super::gate::{Gate, Pass, is_upgrade};
+use super::{page, socket};
+use crate::control::query::Query;
+use crate::control::reply::{Body, Failure, text_of};
+use crate::control::{Keys, Program};
+
+/// All that is to be had at the dashboard's address.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) program: Program,
+    pub(super) gate: Gate,
+    pub(super) keys: Arc<Keys>,
+    pub(super) folder: Option<Folder>,
+    /// One each for a connection, and for a stream.
+    pub(super) clients: Semaphore,
+    pub(super) streams: Arc<Semaphore>,
+}
+
+/// What comes of a request.
+type Answer = Result<Response<Body>, Failure>;
+
+impl Site {
+    /// Answers a request. Streams end with `shutdown`.
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        shutdown: &CancellationToken,
+    ) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let answer = match self.gate.check(&parts, &self.keys) {
+            Ok(pass) => self.judge(Request::from_parts(parts, body), pass, shutdown).await,
+            Err(failure) => Err(failure),
+        };
+        sealed(answer.unwrap_or_else(Failure::into_response))
+    }
+
+    async fn judge(
+        &self,
+        request: Request<Incoming>,
+        pass: Pass,
+        shutdown: &CancellationToken,
+    ) -> Answer {
+        let path = request.uri().path().to_owned();
+        let is_get = request.method() == Method::GET;
+        match (path.as_str(), pass) {
+            ("/livez", _) | ("/metrics" | "/readyz", Pass::Shown) => {
+                Ok(self.program.answer(request).await)
+            }
+            // What is missing is for those who may know.
+            ("/readyz", Pass::Missing) => {
+                let status = self.program.answer(request).await.status();
+                let word = if status.is_success() { "ok\n" } else { "not ready\n" };
+                Ok(text_of(
+                    status,
+                    "text/plain; charset=utf-8",
+                    Bytes::from_static(word.as_bytes()),
+                ))
+            }
+            ("/", _) if is_get && code(&request).is_some() => Ok(self.enter(&request, pass)),
+            (_, Pass::Missing) if is_get && wants_html(&request) => Ok(page::locked()),
+            (_, Pass::Missing) => Err(Failure::new(StatusCode::UNAUTHORIZED, "Unauthorized")),
+            ("/", Pass::Shown) if !wants_html(&request) => self.clash(request, shutdown).await,
+            (path, Pass::Shown) if path.starts_with("/v1/") => {
+                if !is_for_browsers(request.method(), path) {
+                    let why = "that is for the control socket";
+                    return Err(Failure::new(StatusCode::FORBIDDEN, why));
+                }
+                Ok(self.program.answer(request).await)
+            }
+            ("/ui", Pass::Shown) if is_get && self.folder.is_some() => Ok(redirect("/ui/")),
+            (path, Pass::Shown) if path.starts_with("/ui/") => {
+                let folder = self.folder.as_ref().filter(|_| is_get);
+                let folder = folder.ok_or_else(|| Failure::unknown("Resource not found"))?;
+                folder.get(&path["/ui/".len()..]).await
+            }
+            (path, Pass::Shown) => match page::at(path).filter(|_| is_get) {
+                Some(file) => Ok(file),
+                None => self.clash(request, shutdown).await,
+            },
+        }
+    }
+
+    /// Gives the cookie for the code of a link.
+    fn enter(&self, request: &Request<Incoming>, pass: Pass) -> Response<Body> {
+        let code = code(request).unwrap_or_default();
+        if !self.keys.redeem(code.as_bytes()) {
+            // A link that was used is as good as none.
+            return if pass == Pass::Shown { redirect("/") } else { page::locked() };
+        }
+        let (name, cookie) = (self.gate.cookie(), self.keys.cookie());
+        let cookie = format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Strict");
+        let mut response = redirect("/");
+        if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
+            cookie.set_sensitive(true);
+            response.headers_mut().insert(SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    async fn clash(&self, request: Request<Incoming>, shutdown: &CancellationToken) -> Answer {
+        match clash::answer(&self.program, &request).await? {
+            Answered::Whole(response) => Ok(response),
+            Answered::Stream(feed) => {
+                let permit = Arc::clone(&self.streams).try_acquire_owned();
+                let permit = permit.map_err(|_| {
+                    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too many streams are open")
+                })?;
+                if is_upgrade(request.headers()) {
+                    socket::open(request, feed, permit, shutdown.clone())
+                } else {
+                    Ok(feed.lines(permit, shutdown.clone()))
+                }
+            }
+        }
+    }
+}
+
+/// The code of a link.
+fn code(request: &Request<Incoming>) -> Option<String> {
+    Query::new(request.uri().query()).take("code")
+}
+
+/// Whether a page is asked for, as a browser does.
+fn wants_html(request: &Request<Incoming>) -> bool {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// Whether something of `/v1` may be done from here.
+fn is_for_browsers(method: &Method, path: &str) -> bool {
+    let connections = path == "/v1/connections" || path.starts_with("/v1/connections/");
+    match *method {
+        Method::GET => true,
+        Method::DELETE => connections,
+        Method::POST => path == "/v1/ping" || path == "/v1/reload",
+        _ => false,
+    }
+}
+
+fn redirect(place: &'static str) -> Response<Body> {
+    let mut response = text_of(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Bytes::new());
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(place));
+    response
+}
+
+/// An answer that no other site can take in, and that does not tell one where it came from.
+fn sealed(mut response: Response<Body>) -> Response<Body> {
+    let same_origin = HeaderValue::from_static("same-origin");
+    let is_refused = response.status() == StatusCode::UNAUTHORIZED;
+    let headers = response.headers_mut();
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, same_origin.clone());
+    headers.insert(CROSS_ORIGIN_OPENER_POLICY, same_origin);
+    if is_refused {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-opener-policy");

@@ -1,0 +1,416 @@
+//! A dashboard of a program without servers, as a browser and a script see it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::DashboardServer;
+use crate::config::DashboardConfig;
+use crate::control::{Facts, Keys, Order, Program};
+use crate::destination::Destination;
+use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Kind, Routes, Routing, Servers};
+use crate::listen::connect::Outbound;
+use crate::registry::{Registry, Tracked};
+use crate::relay::{BacklogLimits, Relayer};
+use crate::request::{Protocol, Request, Source};
+use crate::route::{Action, Router};
+
+struct Stage {
+    address: SocketAddr,
+    keys: Arc<Keys>,
+    link: String,
+    registry: Registry,
+    connect: Outbound,
+    _orders: mpsc::Receiver<Order>,
+    _running: AbortOnDropHandle<()>,
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Said {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Said {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|why| panic!("{why}: {self:?}"))
+    }
+
+    fn field(&self, name: &str) -> Option<&str> {
+        let line = self.head.lines().find(|line| {
+            line.split_once(':').is_some_and(|(found, _)| found.eq_ignore_ascii_case(name))
+        });
+        Some(line?.split_once(':')?.1.trim())
+    }
+}
+
+impl Stage {
+    fn start() -> Self {
+        Self::with(&DashboardConfig {
+            address: "127.0.0.1:0".parse().expect("an address"),
+            ..DashboardConfig::default()
+        })
+    }
+
+    fn with(config: &DashboardConfig) -> Self {
+        let routes = Routes {
+            router: Router::new(Vec::new(), Action::Direct { addresses: None }),
+            servers: Servers::default(),
+        };
+        let (routes, registry) = (CurrentRoutes::new(routes), Registry::new());
+        let connect = Outbound {
+            dialer: Dialer::new(routes.clone(), DEADLINE),
+            routing: Routing::Rules,
+            relayer: Relayer::new(BacklogLimits::default()),
+            connections: registry.connections.clone(),
+        };
+        let (give, orders) = mpsc::channel(1);
+        let program =
+            Program::new(Facts::default(), registry.clone(), routes, connect.clone(), give);
+        let server = DashboardServer::bind(config, connect.dialer.own()).expect("a free port");
+        let front = server.front().clone();
+        let address = front.address.trim_start_matches("http://").trim_end_matches('/');
+        let link = front.link().expect("a code");
+        program.set_front(front.clone());
+        Self {
+            address: address.parse().expect("an address"),
+            keys: front.keys,
+            link: link.split_once(address).expect("its address").1.to_owned(),
+            registry,
+            connect,
+            _orders: orders,
+            _running: AbortOnDropHandle::new(tokio::spawn(server.run(program))),
+        }
+    }
+
+    /// Sends a request line and fields, without the host.
+    async fn ask(&self, line: &str, fields: &str) -> Said {
+        let mut stream = TcpStream::connect(self.address).await.expect("it listens");
+        let address = self.address;
+        let fields = fields.replace('\n', "\r\n");
+        let head =
+            format!("{line} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{fields}\r\n");
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).await.expect("whole");
+        let said = String::from_utf8(said).expect("UTF-8");
+        let (head, body) = said.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+        Said { status: status.expect("a status"), head: head.into(), body: body.into() }
+    }
+
+    fn bearer(&self) -> String {
+        format!("authorization: Bearer {}\n", self.keys.token())
+    }
+
+    /// As a script with the token.
+    async fn get(&self, path: &str) -> Said {
+        self.ask(&format!("GET {path}"), &self.bearer()).await
+    }
+
+    fn begin(&self, target: &str) -> Tracked {
+        let target = Destination::parse(target, None).expect("good").into();
+        self.registry.connections.begin(&Request {
+            listener: "127.0.0.1:1080".into(),
+            protocol: Protocol::Socks5,
+            source: Source::Tcp("127.0.0.1:5000".parse().expect("an address")),
+            user: Some("ada".into()),
+            target,
+        })
+    }
+
+    /// Asks for a WebSocket, and for its first message.
+    async fn listen(&self, path: &str, field: (&'static str, &str)) -> Result<Value, u16> {
+        let mut request =
+            format!("ws://{}{path}", self.address).into_client_request().expect("a request");
+        request.headers_mut().insert(field.0, field.1.parse().expect("a value"));
+        let stream = TcpStream::connect(self.address).await.expect("it listens");
+        match client_async(request, stream).await {
+            Ok((mut socket, _)) => match socket.next().await {
+                Some(Ok(Message::Text(text))) => Ok(serde_json::from_str(&text).expect("JSON")),
+                other => panic!("{path}: {other:?}"),
+            },
+            Err(SocketError::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{path}: {error}"),
+        }
+    }
+}
+
+const PAGE: &str = "accept: text/html\nsec-fetch-site: none\n";
+
+#[tokio::test]
+async fn a_link_lets_one_browser_in_once() {
+    let stage = Stage::start();
+    let locked = stage.ask("GET /", PAGE).await;
+    assert_eq!(locked.status, 401);
+    assert!(locked.body.contains("has not been let in"), "{locked:?}");
+    assert_eq!(stage.ask("GET /?code=0123", PAGE).await.status, 401);
+
+    let entered = stage.ask(&format!("GET {}", stage.link), PAGE).await;
+    assert_eq!((entered.status, entered.field("location")), (303, Some("/")));
+    let cookie = entered.field("set-cookie").expect("a cookie").to_owned();
+    let (pair, attributes) = cookie.split_once(';').expect("attributes");
+    assert_eq!(attributes, " Path=/; HttpOnly; SameSite=Strict");
+    assert_eq!(pair, format!("sockeye-{}={}", stage.address.port(), stage.keys.cookie()));
+    let cookie = format!("{PAGE}cookie: {pair}\n");
+    let page = stage.ask("GET /", &cookie).await;
+    assert_eq!((page.status, page.field("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = page.field("content-security-policy").expect("a policy");
+    assert!(policy.starts_with("default-src 'self';") && !policy.contains("unsafe"), "{policy}");
+
+    assert_eq!(stage.ask(&format!("GET {}", stage.link), PAGE).await.status, 401, "it was used");
+    // Whoever is in already loses nothing by it.
+    assert_eq!(stage.ask(&format!("GET {}", stage.link), &cookie).await.status, 303);
+}
+
+#[tokio::test]
+async fn without_a_pass_there_is_nothing_to_be_had() {
+    let stage = Stage::start();
+    for path in [
+        "/",
+        "/dashboard.js",
+        "/dashboard.css",
+        "/favicon.ico",
+        "/v1/status",
+        "/v1/events",
+        "/metrics",
+        "/version",
+        "/connections",
+        "/traffic",
+        "/ui/",
+        "/nothing",
+    ] {
+        let said = stage.ask(&format!("GET {path}"), "").await;
+        assert_eq!((said.status, said.field("www-authenticate")), (401, Some("Bearer")), "{path}");
+        assert_eq!(said.json()["message"], "Unauthorized", "{path}");
+    }
+    assert_eq!(stage.ask("DELETE /connections", "").await.status, 401);
+    assert_eq!(stage.ask("GET /livez", "").await.status, 200);
+    let ready = stage.ask("GET /readyz", "").await;
+    assert_eq!((ready.status, ready.body.as_str()), (503, "not ready\n"), "and no word more");
+    assert!(stage.get("/readyz").await.body.starts_with("starting"), "with the token, why");
+}
+
+#[tokio::test]
+async fn no_other_site_takes_an_answer_in() {
+    let stage = Stage::start();
+    let bearer = stage.bearer();
+    for path in ["/", "/dashboard.js", "/v1/status", "/metrics", "/version", "/livez", "/nothing"] {
+        let foreign = format!("{bearer}origin: http://evil.example\n");
+        for line in [format!("GET {path}"), format!("OPTIONS {path}")] {
+            let said = stage.ask(&line, &foreign).await;
+            assert_eq!(said.status, 403, "{line}");
+            assert!(!said.head.to_lowercase().contains("access-control"), "{said:?}");
+        }
+        let said = stage.ask(&format!("GET {path}"), &format!("{bearer}accept: text/html\n")).await;
+        let found = ["x-content-type-options", "referrer-policy", "cross-origin-resource-policy"]
+            .map(|name| said.field(name));
+        assert_eq!(found, [Some("nosniff"), Some("no-referrer"), Some("same-origin")], "{path}");
+        assert_eq!(said.field("cache-control"), Some("no-store"), "{path}");
+        assert!(!said.head.to_lowercase().contains("access-control"), "{said:?}");
+        assert_eq!(said.field("server"), None);
+    }
+}
+
+#[tokio::test]
+async fn nobody_opens_anything_by_the_way_of_a_browser() {
+    let stage = Stage::start();
+    for line in [
+        "POST /v1/stop",
+        "POST /v1/forwards",
+        "DELETE /v1/forwards/1",
+        "PUT /v1/log",
+        "POST /v1/dashboard",
+        "PATCH /configs",
+    ] {
+        assert_eq!(stage.ask(line, &stage.bearer()).await.status, 403, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_facts_are_those_of_the_control_socket() {
+    let stage = Stage::start();
+    let tracked = stage.begin("db.example:5432");
+    let status = stage.get("/v1/status").await.json();
+    assert_eq!(status["connections"]["waiting"], 1, "{status}");
+    let metrics = stage.get("/metrics").await;
+    assert!(metrics.body.contains("sockeye_connections{state=\"waiting\"} 1"), "{metrics:?}");
+    let listed = stage.get("/v1/connections").await.json();
+    assert_eq!(listed["connections"][0]["target"], "db.example:5432");
+    let line = format!("DELETE /v1/connections/{}", tracked.id());
+    let cookie = format!("cookie: {}={}\n", stage_cookie(&stage), stage.keys.cookie());
+    assert_eq!(stage.ask(&line, &cookie).await.status, 403, "no page of ours has sent it");
+    let ours = format!("{cookie}sec-fetch-site: same-origin\n");
+    assert_eq!(stage.ask(&line, &ours).await.status, 200);
+    tracked.killed().await;
+}
+
+fn stage_cookie(stage: &Stage) -> String {
+    format!("sockeye-{}", stage.address.port())
+}
+
+#[tokio::test]
+async fn clash_dashboards_find_what_they_look_for() {
+    let stage = Stage::start();
+    let (named, addressed) = (stage.begin("db.example:5432"), stage.begin("[2001:db8::1]:443"));
+    named.sent(10);
+    named.received(30);
+    let said = stage.get("/connections").await.json();
+    assert_eq!((&said["uploadTotal"], &said["downloadTotal"]), (&10.into(), &30.into()));
+    let [first, second] = [&said["connections"][0], &said["connections"][1]];
+    assert_eq!((&first["upload"], &first["download"]), (&10.into(), &30.into()));
+    assert_eq!(first["id"], named.id().to_string());
+    let metadata = &first["metadata"];
+    for (name, value) in [
+        ("network", "tcp"),
+        ("type", "Socks5"),
+        ("sourceIP", "127.0.0.1"),
+        ("sourcePort", "5000"),
+        ("host", "db.example"),
+        ("destinationIP", ""),
+        ("destinationPort", "5432"),
+        ("inboundUser", "ada"),
+    ] {
+        assert_eq!(metadata[name], value, "{name} of {metadata}");
+    }
+    assert_eq!(first["chains"], serde_json::json!(["(default)"]), "it waits");
+    let begun = first["start"].as_str().expect("a text");
+    assert!(humantime::parse_rfc3339(begun).is_ok(), "{begun}");
+    let metadata = &second["metadata"];
+    assert_eq!(
+        (&metadata["host"], &metadata["destinationIP"]),
+        (&"".into(), &"2001:db8::1".into())
+    );
+
+    let version = stage.get("/version").await.json();
+    assert!(version["version"].as_str().is_some_and(|text| text.starts_with("sockeye ")));
+    assert_eq!(stage.get("/configs").await.json()["mode"], "Rule");
+    let proxies = stage.get("/proxies").await.json();
+    assert_eq!(proxies["proxies"]["GLOBAL"]["all"], serde_json::json!(["DIRECT", "REJECT"]));
+    assert_eq!(stage.get("/proxies/DIRECT").await.json()["type"], "Direct");
+    let rules = stage.get("/rules").await.json();
+    assert_eq!(
+        (&rules["rules"][0]["type"], &rules["rules"][0]["proxy"]),
+        (&"Match".into(), &"DIRECT".into())
+    );
+    for path in ["/providers/proxies", "/providers/rules"] {
+        assert_eq!(stage.get(path).await.json(), serde_json::json!({ "providers": {} }));
+    }
+    for (path, status) in [
+        ("/proxies/none", 404),
+        ("/proxies/none/delay?url=http://a.example", 404),
+        ("/proxies/DIRECT/delay?url=http://a.example", 503),
+        ("/storage/zashboard", 404),
+        ("/logs?level=loud", 400),
+        ("/ui/", 404),
+    ] {
+        assert_eq!(stage.get(path).await.status, status, "{path}");
+    }
+    let delete =
+        async |path: &str| stage.ask(&format!("DELETE {path}"), &stage.bearer()).await.status;
+    assert_eq!(delete(&format!("/connections/{}", named.id())).await, 204);
+    named.killed().await;
+    assert_eq!(delete("/connections/999").await, 404);
+    assert_eq!(delete("/connections").await, 204);
+    addressed.killed().await;
+}
+
+#[tokio::test]
+async fn web_sockets_are_for_the_token_or_our_own_page() {
+    let stage = Stage::start();
+    let tracked = stage.begin("db.example:5432");
+    let (token, here) = (stage.keys.token().to_owned(), format!("http://{}", stage.address));
+    let with = |path: &str| format!("{path}?interval=1000&level=debug&token={token}");
+    let ours = ("origin", here.as_str());
+    let told = stage.listen(&with("/connections"), ours).await.expect("let in");
+    assert_eq!(told["connections"][0]["id"], tracked.id().to_string());
+    let told = stage.listen(&with("/traffic"), ours).await.expect("let in");
+    assert_eq!(told, serde_json::json!({ "up": 0, "down": 0 }));
+    let told = stage.listen(&with("/memory"), ours).await.expect("let in");
+    assert_eq!(told["inuse"], 0, "the first is 0");
+
+    let logs = with("/logs");
+    let (told, ()) = tokio::join!(stage.listen(&logs, ours), async {
+        // Whoever listens hears of one of those that end after it came.
+        for _ in 0..100 {
+            drop(stage.begin("late.example:1"));
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    let payload = told.expect("let in")["payload"].to_string();
+    assert!(payload.contains("late.example:1"), "{payload}");
+
+    let evil = ("origin", "http://evil.example");
+    assert_eq!(stage.listen(&with("/connections"), evil).await, Err(403));
+    assert_eq!(stage.listen("/connections", ours).await, Err(401));
+    assert_eq!(stage.listen("/connections?token=wrong", ours).await, Err(401));
+    let bearer = format!("Bearer {token}");
+    stage.listen("/traffic", ("authorization", &bearer)).await.expect("a script");
+}
+
+#[tokio::test]
+async fn nobody_is_led_there_from_here() -> io::Result<()> {
+    let stage = Stage::start();
+    let own = stage.connect.dialer.own();
+    assert_eq!(own.at(stage.address), Some(Kind::Control));
+    for host in ["127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]"] {
+        for routing in [Routing::Rules, Routing::Fixed(Action::Direct { addresses: None })] {
+            let target = format!("{host}:{}", stage.address.port());
+            for protocol in [Protocol::Socks5, Protocol::Forward] {
+                let target = Destination::parse(&target, None).expect("good").into();
+                let (listener, source) = ("l".into(), Source::Unix);
+                let request = Request { listener, protocol, source, user: None, target };
+                let tracked = stage.connect.connections.begin(&request);
+                let connect = Outbound { routing: routing.clone(), ..stage.connect.clone() };
+                let failure = connect.dial_tracked(tracked).await.expect_err("our own");
+                assert_eq!(failure.error, crate::dial::DialError::Loop, "{host} {protocol}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_page_holds_nothing_inline_and_names_nothing_elsewhere() {
+    let page = include_str!("page/index.html");
+    for word in ["style=", "<style", " on", "javascript:", "src=\"http", "href=\"http", "//"] {
+        let found = page.match_indices(word).any(|(at, _)| {
+            // ` on` begins an attribute only before a letter and an `=`.
+            word != " on"
+                || page[at + 3..].find('=').is_some_and(|end| {
+                    page[at + 3..at + 3 + end].bytes().all(|byte| byte.is_ascii_lowercase())
+                        && end > 0
+                })
+        });
+        assert!(!found, "{word}");
+    }
+    for script in [
+        include_str!("page/dashboard.js"),
+        include_str!("page/table.js"),
+        include_str!("page/plot.js"),
+    ] {
+        for word in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacent",
+            "document.write",
+            "eval(",
+            "http:",
+            "https:",
+        ] {
+            assert!(!script.contains(word), "{word}");
+        }
+    }
+}

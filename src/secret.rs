@@ -1,0 +1,120 @@
+//! A text that nobody guesses: made here, or kept in a file that is its owner's alone.
+
+use std::fmt;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::file::{self, Besides};
+
+/// A text that nobody guesses.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+/// Why a file with a token cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// It could not be read.
+    #[error("cannot read it: {0}")]
+    Read(#[from] io::Error),
+    /// Others than its owner may read or write it.
+    #[error("others may read it (mode {0:04o}); set its mode to 0600")]
+    Mode(u32),
+    /// It belongs to somebody else.
+    #[error("it belongs to user id {0}, neither you nor root")]
+    Owner(u32),
+    /// It holds something else. Its text is not repeated.
+    #[error("it holds no token: one line of 32 to 256 letters, digits, - and _")]
+    Text,
+}
+
+impl Secret {
+    /// 256 random bits, as text.
+    pub(crate) fn random() -> io::Result<Self> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *bytes).map_err(|error| io::Error::other(error.to_string()))?;
+        let mut text = Zeroizing::new(String::with_capacity(2 * bytes.len()));
+        for byte in bytes.iter() {
+            for nibble in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(nibble.into(), 16).unwrap_or_default());
+            }
+        }
+        Ok(Self(text))
+    }
+
+    /// The one in a file that is for its owner's eyes only.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, others may read it, or it holds no token.
+    pub fn read(path: &Path) -> Result<Self, TokenError> {
+        let file = file::open(path, Besides::Pipes)?;
+        let metadata = file.metadata()?;
+        let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
+        if mode & 0o077 != 0 {
+            return Err(TokenError::Mode(mode));
+        }
+        if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+            return Err(TokenError::Owner(owner));
+        }
+        let mut text = Zeroizing::new(String::with_capacity(LONGEST + 2));
+        let most = u64::try_from(LONGEST + 2).unwrap_or(u64::MAX);
+        file.take(most).read_to_string(&mut text)?;
+        let token = text.trim_ascii_end();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if !(SHORTEST..=LONGEST).contains(&token.len()) || !token.bytes().all(plain) {
+            return Err(TokenError::Text);
+        }
+        Ok(Self(Zeroizing::new(token.to_owned())))
+    }
+
+    /// The text itself.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is this text. Only its length can be told by the time that it takes.
+    pub(crate) fn is(&self, text: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(text).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The shortest token of a file, in characters.
+const SHORTEST: usize = 32;
+/// The longest one.
+const LONGEST: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_token_of_a_file_is_its_owner_s_alone_and_no_word() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("token");
+        let token = "a-Z_09".repeat(6);
+        let write = |text: &str, mode| {
+            fs::write(&path, text).expect("written");
+            fs::set_permissions(&path, Permissions::from_mode(mode)).expect("ours");
+            Secret::read(&path)
+        };
+        let read = write(&format!("{token}\n"), 0o600).expect("good");
+        assert!(read.is(token.as_bytes()) && !read.is(b""));
+        assert!(matches!(write(&token, 0o644), Err(TokenError::Mode(0o644))));
+        for text in ["", "short", &"x".repeat(257), &"ä".repeat(40), &format!("{token} {token}")] {
+            assert!(matches!(write(text, 0o600), Err(TokenError::Text)), "{text}");
+        }
+    }
+}
