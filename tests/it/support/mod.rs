@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::process::getuid;
 
 pub(crate) mod accounts;
+pub(crate) mod browser;
 pub(crate) mod configured;
 pub(crate) mod content;
 pub(crate) mod curl;

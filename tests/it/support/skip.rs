@@ -16,6 +16,29 @@ pub(crate) fn unless_root(why: &str) -> bool {
     is_root
 }
 
+/// Whether there is such a program. Where there is not, the test counts as skipped, as with
+/// [`unless_root`].
+#[track_caller]
+pub(crate) fn unless_found(program: &str) -> bool {
+    let found = super::command("sh").args(["-c", "command -v \"$0\" >/dev/null", program]).status();
+    let is_found = found.is_ok_and(|status| status.success());
+    if !is_found {
+        skip(&format!("there is no {program}"), Location::caller());
+    }
+    is_found
+}
+
+/// What `tests/run.sh` has made and names in a variable. Where it has not, the test counts as skipped.
+#[track_caller]
+pub(crate) fn unless_made(variable: &str) -> Option<std::path::PathBuf> {
+    let made = std::env::var_os(variable).map(std::path::PathBuf::from);
+    let made = made.filter(|path| path.exists());
+    if made.is_none() {
+        skip(&format!("{variable} names nothing"), Location::caller());
+    }
+    made
+}
+
 fn skip(why: &str, place: &Location<'_>) {
     let thread = thread::current();
     // A runner with a process for each test tells its name this way.
