@@ -19,7 +19,7 @@ pub struct Secret(Zeroizing<String>);
 pub enum TokenError {
     /// It could not be read.
     #[error("cannot read it: {0}")]
-    Read(#[from] io::Error),
+    Read(io::Error),
     /// Others than its owner may read or write it.
     #[error("others may read it (mode {0:04o}); set its mode to 0600")]
     Mode(u32),
@@ -51,8 +51,8 @@ impl Secret {
     ///
     /// It cannot be read, others may read it, or it holds no token.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
-        let file = file::open(path, Besides::Pipes)?;
-        let metadata = file.metadata()?;
+        let file = file::open(path, Besides::Pipes).map_err(TokenError::Read)?;
+        let metadata = file.metadata().map_err(TokenError::Read)?;
         let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
         if mode & 0o077 != 0 {
             return Err(TokenError::Mode(mode));
@@ -62,7 +62,7 @@ impl Secret {
         }
         let mut text = Zeroizing::new(String::with_capacity(LONGEST + 2));
         let most = u64::try_from(LONGEST + 2).unwrap_or(u64::MAX);
-        file.take(most).read_to_string(&mut text)?;
+        file.take(most).read_to_string(&mut text).map_err(TokenError::Read)?;
         let token = text.trim_ascii_end();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if !(SHORTEST..=LONGEST).contains(&token.len()) || !token.bytes().all(plain) {

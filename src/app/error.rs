@@ -8,19 +8,19 @@ use crate::openssh::ConfigError;
 use crate::remote_listener::ListenError;
 use crate::ssh::ConnectError;
 
-/// Why it did not run, or not to the end. Each prints its own level; the cause is its source.
+/// Why it did not run, or not to the end. The text has its cause in it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file of `--proxy-auth` cannot be used.
-    #[error("--proxy-auth")]
-    Credentials(#[from] CredentialsError),
+    #[error("--proxy-auth: {0}")]
+    Credentials(CredentialsError),
     /// A listener's address cannot be had.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}: {cause}")]
     Listen {
         /// The address, as the user named it.
         address: String,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// `ClearAllForwardings` leaves nothing of the command line.
     #[error(
@@ -29,48 +29,48 @@ pub enum Error {
     )]
     AllCleared,
     /// The access log cannot be written.
-    #[error("cannot write the access log {file}")]
+    #[error("cannot write the access log {file}: {cause}")]
     AccessLog {
         /// Its file, as the user named it.
         file: String,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The control socket cannot be had where the user wants it.
-    #[error("no control socket")]
-    Control(#[from] ControlError),
+    #[error("no control socket: {0}")]
+    Control(ControlError),
     /// The dashboard that the user wants cannot be had.
-    #[error("no dashboard")]
-    Dashboard(#[from] DashboardError),
+    #[error("no dashboard: {0}")]
+    Dashboard(DashboardError),
     /// `ssh -G` does not take the host or the options.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// There is no session to the only server.
-    #[error("cannot connect to {server}")]
+    #[error("cannot connect to {server}: {cause}")]
     Connect {
         /// The server, as the user named it.
         server: String,
         /// What happened.
-        source: ConnectError,
+        cause: ConnectError,
     },
     /// There is no session to any of the servers. Why has been told of each.
     #[error("none of the {0} servers can be reached")]
     ConnectToAny(usize),
     /// A server does not listen for us, and the user wants that to be the end.
-    #[error("cannot listen on {place}")]
+    #[error("cannot listen on {place}: {cause}")]
     RemoteListen {
         /// Where, in words.
         place: String,
         /// What happened.
-        source: ListenError,
+        cause: ListenError,
     },
     /// Standard input and output could not be connected (`-W`).
-    #[error("cannot connect to {target}")]
+    #[error("cannot connect to {target}: {cause}")]
     Stdio {
         /// Where they were to lead.
         target: String,
         /// Why they do not.
-        source: DialFailure,
+        cause: DialFailure,
     },
     /// Standard input and output were connected, and the connection was cut.
     #[error("the connection to {target} was cut")]
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_level_of_an_error_repeats_another() {
+    fn an_error_tells_its_cause_once() {
         let no = || io::Error::other("the reason");
         let failure = || {
             let server = MissingSession { server: "box".into(), reason: "the reason".into() };
@@ -117,14 +117,15 @@ mod tests {
         };
         let reach = ReachError::Resolve { host: "host".into(), reason: no() };
         for error in [
-            Error::Listen { address: "/s".into(), source: no() },
+            Error::Listen { address: "/s".into(), cause: no() },
             Error::Config(ConfigError::Run(no())),
-            Error::Credentials(CredentialsError::Read { path: "file".into(), source: no() }),
-            Error::Connect { server: "box".into(), source: reach.into() },
-            Error::Stdio { target: "a:1".into(), source: failure() },
+            Error::Credentials(CredentialsError::Read { path: "file".into(), cause: no() }),
+            Error::Connect { server: "box".into(), cause: reach.into() },
+            Error::Stdio { target: "a:1".into(), cause: failure() },
         ] {
-            let told = format!("{:#}", anyhow::Error::new(error));
+            let told = error.to_string();
             assert_eq!(told.matches("the reason").count(), 1, "{told}");
+            assert!(std::error::Error::source(&error).is_none(), "{told}");
         }
     }
 }

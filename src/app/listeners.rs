@@ -94,7 +94,7 @@ pub(super) fn bind(
                 warn!("cannot listen on {address}: {error}");
                 bound.push(Bound { options, sockets: Err(error.to_string()) });
             }
-            (Err(source), _, _) => return Err(Error::Listen { address, source }),
+            (Err(cause), _, _) => return Err(Error::Listen { address, cause }),
         }
     }
     Ok(bound)

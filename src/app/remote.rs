@@ -55,8 +55,8 @@ impl Remote {
         let mut listener = RemoteListener::new(pool.clone(), forward.listen.clone(), place);
         match (listener.register().await, on_failure) {
             (Ok(()), _) => info!("listening on {} ({})", listener.place(), lead(&forward.to)),
-            (Err(source), OnForwardFailure::Exit) => {
-                return Err(Error::RemoteListen { place: listener.place().to_string(), source });
+            (Err(cause), OnForwardFailure::Exit) => {
+                return Err(Error::RemoteListen { place: listener.place().to_string(), cause });
             }
             // When it runs it asks again, and tells what comes of that.
             (Err(error), OnForwardFailure::GoOn) => {

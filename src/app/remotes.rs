@@ -104,10 +104,7 @@ impl RemoteSet {
         let asked = self.start(vec![options], servers, OnForwardFailure::Exit);
         match timeout(PATIENCE, asked).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                let error = anyhow::Error::new(error);
-                return Err(ForwardRefusal::Server(format!("{error:#}")));
-            }
+            Ok(Err(error)) => return Err(ForwardRefusal::Server(error.to_string())),
             Err(_) => return Err(ForwardRefusal::Server("the server does not answer".into())),
         }
         let added = self.running.last().map(|running| Arc::clone(&running.place));

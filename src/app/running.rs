@@ -20,7 +20,7 @@ use super::{Error, drain};
 use crate::control::location::Location;
 use crate::control::{ControlServer, ForwardRefusal, ForwardWish, Order, Phase, Program, StopKind};
 use crate::dashboard::DashboardServer;
-use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
+use crate::dial::{CurrentRoutes, DEADLINE, Dialer, OwnPlaces, Routes, Routing, Servers};
 use crate::listen::connect::Outbound;
 use crate::openssh::Prompter;
 use crate::registry::{Place, Registry};
@@ -65,35 +65,22 @@ impl Running {
         }
         let routes = Routes { router: options.router.clone(), servers: Servers::default() };
         let routes = CurrentRoutes::new(routes);
-        let dialer = Dialer::new(routes.clone(), DEADLINE);
-        let relayer = Relayer::new(options.backlog);
         let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
         let registry = Registry::new();
-        let servers = ServerSet::new(prompter, relayer.clone(), registry.clone());
         let connect = Outbound {
-            dialer,
+            dialer: Dialer::new(routes.clone(), DEADLINE),
             routing: Routing::Rules,
-            relayer,
+            relayer: Relayer::new(options.backlog),
             connections: registry.connections.clone(),
         };
-        let control = ControlServer::bind(&options.control.location, connect.dialer.own());
-        let control = match (control, &options.control.location) {
-            (Ok(control), _) => control,
-            (Err(error), Location::At(_)) => return Err(error.into()),
-            // Nobody has asked for it.
-            (Err(error), Location::Named(_) | Location::None) => {
-                info!("no control socket: {error}");
-                None
-            }
-        };
+        let control = control_socket(&options.control.location, connect.dialer.own())?;
         let dashboard = options.control.dashboard.as_ref();
         let dashboard = dashboard.map(|wanted| DashboardServer::bind(wanted, connect.dialer.own()));
-        let dashboard = dashboard.transpose()?;
+        let dashboard = dashboard.transpose().map_err(Error::Dashboard)?;
         if let Some(log) = &options.control.access_log {
-            log.start(&registry.events).map_err(|source| {
-                let file = log.file.display().to_string();
-                Error::AccessLog { file, source }
-            })?;
+            let file = || log.file.display().to_string();
+            let started = log.start(&registry.events);
+            started.map_err(|cause| Error::AccessLog { file: file(), cause })?;
         }
         let (give, orders) = mpsc::channel(ORDERS);
         let facts = options.control.facts.clone();
@@ -101,19 +88,15 @@ impl Running {
         let looked_at = look_on(&program, control, dashboard);
         let running = Self {
             routes,
-            servers,
-            listeners: ListenerSet::new(
-                connect.clone(),
-                registry.places.clone(),
-                connections.clone(),
-                stop.clone(),
-            ),
-            remotes: RemoteSet::new(
-                connect.clone(),
-                registry.places.clone(),
-                connections.clone(),
-                stop.clone(),
-            ),
+            servers: ServerSet::new(prompter, connect.relayer.clone(), registry.clone()),
+            listeners: {
+                let (places, connections) = (registry.places.clone(), connections.clone());
+                ListenerSet::new(connect.clone(), places, connections, stop.clone())
+            },
+            remotes: {
+                let (places, connections) = (registry.places.clone(), connections.clone());
+                RemoteSet::new(connect.clone(), places, connections, stop.clone())
+            },
             connect,
             bound,
             connections,
@@ -277,3 +260,16 @@ fn look_on(
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many orders wait to be done.
 const ORDERS: usize = 16;
+/// The control socket, where there is to be one.
+fn control_socket(location: &Location, own: &OwnPlaces) -> Result<Option<ControlServer>, Error> {
+    match (ControlServer::bind(location, own), location) {
+        (Ok(control), _) => Ok(control),
+        (Err(error), Location::At(_)) => Err(Error::Control(error)),
+        // Nobody has asked for it.
+        (Err(error), Location::Named(_) | Location::None) => {
+            info!("no control socket: {error}");
+            Ok(None)
+        }
+    }
+}
+

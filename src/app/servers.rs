@@ -83,7 +83,7 @@ impl ServerSet {
             match outcome {
                 Ok(first) => tell(&name, &first, telling),
                 Err(error) if count == 1 => {
-                    return Err(Error::Connect { server: name.to_string(), source: error });
+                    return Err(Error::Connect { server: name.to_string(), cause: error });
                 }
                 Err(error) => {
                     warn!("cannot connect to {name}: {error}");

@@ -27,7 +27,7 @@ pub(super) async fn connect(target: Option<Target>, connect: Outbound) -> Result
     let target = request.target.to_string();
     let connected = match connect.dial(&request).await {
         Ok(connected) => connected,
-        Err(source) => return Err(Error::Stdio { target, source }),
+        Err(cause) => return Err(Error::Stdio { target, cause }),
     };
     match connect.relayer.relay(Stdio::new(), Bytes::new(), connected.channel).await {
         // Whoever reads our output has what it wanted, and has gone.

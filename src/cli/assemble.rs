@@ -149,7 +149,7 @@ pub(super) async fn read_credentials(
 ) -> Result<Option<Arc<ProxyCredentials>>, Error> {
     let Some(file) = file else { return Ok(None) };
     match tokio::task::spawn_blocking(move || ProxyCredentials::read(&file)).await {
-        Ok(read) => Ok(Some(Arc::new(read?))),
+        Ok(read) => Ok(Some(Arc::new(read.map_err(Error::Credentials)?))),
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

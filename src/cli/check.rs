@@ -124,12 +124,12 @@ impl CheckCommand {
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// It cannot be reached, or does not let us in.
-    #[error("cannot connect to {server}")]
+    #[error("cannot connect to {server}: {cause}")]
     Unreachable {
         /// Its name.
         server: String,
         /// What happened.
-        source: ConnectError,
+        cause: ConnectError,
     },
     /// It lets no connection through.
     #[error("{0} does not let connections through")]
@@ -184,7 +184,7 @@ async fn connect(options: &ServerOptions, reach: Reach) -> Result<(), Unusable> 
     let server = options.name.to_string();
     let findings = app::probe(options, &Prompter::from_environment()).await;
     let findings =
-        findings.map_err(|source| Unusable::Unreachable { server: server.clone(), source })?;
+        findings.map_err(|cause| Unusable::Unreachable { server: server.clone(), cause })?;
     configured::say(&server::found(&findings));
     match findings.forwarding {
         Forwarding::Allowed => Ok(()),
@@ -207,7 +207,7 @@ async fn ask_ssh(config: &Config) -> (Vec<ServerOptions>, Vec<Mistake>) {
                 servers.push(ServerOptions { name, config: found, sessions });
             }
             Err(error) => {
-                let what = format!("{:#}", anyhow::Error::new(error));
+                let what = error.to_string();
                 mistakes.push(config.mistake_of(server, Severity::Error, &what));
             }
         }

@@ -100,7 +100,7 @@ impl Following {
     pub async fn next(&mut self, last: Last) -> app::Options {
         match (self.handed.take(), last) {
             (Some(handed), Last::InForce) => self.reloader.accept(handed),
-            (Some(handed), Last::Refused(error)) => self.refuse(&handed, error),
+            (Some(handed), Last::Refused(error)) => self.refuse(&handed, &error),
             (None, _) => {}
         }
         loop {
@@ -117,13 +117,13 @@ impl Following {
                     self.handed = Some(reloaded);
                     return options;
                 }
-                Err(error) => self.refuse(&reloaded, error),
+                Err(error) => self.refuse(&reloaded, &error),
             }
         }
     }
 
-    fn refuse(&mut self, reloaded: &Reloaded, error: app::Error) {
-        self.reloader.refuse(reloaded, &format!("{:#}", anyhow::Error::new(error)));
+    fn refuse(&mut self, reloaded: &Reloaded, error: &app::Error) {
+        self.reloader.refuse(reloaded, &error.to_string());
     }
 }
 

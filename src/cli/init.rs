@@ -38,12 +38,12 @@ pub enum InitError {
     #[error("{} is there already; --print shows the example", shown(.0))]
     Exists(PathBuf),
     /// The system refuses.
-    #[error("cannot write {}", shown(.path))]
+    #[error("cannot write {}: {cause}", shown(.path))]
     Write {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -104,7 +104,7 @@ impl InitCommand {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(InitError::Exists(file))
             }
-            Err(source) => Err(InitError::Write { path: file, source }),
+            Err(cause) => Err(InitError::Write { path: file, cause }),
         }
     }
 }

@@ -20,10 +20,10 @@ pub struct ManCommand {
 
 /// A page that could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}", shown(.path))]
+#[error("cannot write {}: {cause}", shown(.path))]
 pub struct ManError {
     path: PathBuf,
-    source: io::Error,
+    cause: io::Error,
 }
 
 /// The flags of `sockeye man`, as they were written.
@@ -73,7 +73,7 @@ impl ManCommand {
 }
 
 fn write(path: &Path, page: &str) -> Result<(), ManError> {
-    fs::write(path, page).map_err(|source| ManError { path: path.to_owned(), source })
+    fs::write(path, page).map_err(|cause| ManError { path: path.to_owned(), cause })
 }
 
 /// The pages by their names: that of the program, and one for each command.
@@ -120,7 +120,7 @@ mod tests {
         command.run().expect("written");
         assert!(directory.path().join("sockeye-check.1").is_file());
         let missing = ManCommand { directory: Some(directory.path().join("none")) };
-        let told = format!("{:#}", anyhow::Error::new(missing.run().expect_err("no directory")));
+        let told = missing.run().expect_err("no directory").to_string();
         assert!(told.starts_with("cannot write ") && told.contains("sockeye.1: "), "{told}");
     }
 }

@@ -97,7 +97,7 @@ impl<'a> Lists<'a> {
                 Some(LoadedList { list: Arc::new(list), invalid: Arc::new(invalid), stamp })
             }
             Err(error) => {
-                let told = format!("{:#}", anyhow::Error::new(error));
+                let told = error.to_string();
                 source.error(&name.span(), format!("list '{}': {told}", name.get_ref()), ());
                 None
             }

@@ -28,12 +28,12 @@ pub struct Client<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens there.
-    #[error("no program answers at {path}: {source}")]
+    #[error("no program answers at {path}: {cause}")]
     NotRunning {
         /// The socket.
         path: String,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It did not do what it was asked for.
     #[error("{}", .0.title)]
@@ -103,9 +103,9 @@ impl<'a> Client<'a> {
         method: Method,
         path: &str,
         content: &C,
-    ) -> Result<Response<Incoming>, ClientError> {
-        let stream = UnixStream::connect(self.socket).await.map_err(|source| {
-            ClientError::NotRunning { path: self.socket.display().to_string(), source }
+    ) -> Result<(Response<Incoming>, Connection), ClientError> {
+        let stream = UnixStream::connect(self.socket).await.map_err(|cause| {
+            ClientError::NotRunning { path: self.socket.display().to_string(), cause }
         })?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;

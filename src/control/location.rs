@@ -23,12 +23,12 @@ pub enum Location {
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// It can neither be found nor made.
-    #[error("{}: {source}", .directory.display())]
+    #[error("{}: {cause}", .directory.display())]
     Io {
         /// The directory.
         directory: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Somebody else could put sockets there.
     #[error("{}: it is not a directory that belongs to this user alone (mode 0700)", .0.display())]
@@ -52,7 +52,7 @@ pub fn directory() -> PathBuf {
 ///
 /// It cannot be made, or it is not.
 pub fn prepare(directory: &Path) -> Result<(), DirectoryError> {
-    let failed = |source| DirectoryError::Io { directory: directory.to_owned(), source };
+    let failed = |cause| DirectoryError::Io { directory: directory.to_owned(), cause };
     match DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
         _ => {}
@@ -62,7 +62,7 @@ pub fn prepare(directory: &Path) -> Result<(), DirectoryError> {
 
 /// Sees to it that the directory is the user's alone. A link is none, wherever it leads.
 fn check(directory: &Path) -> Result<(), DirectoryError> {
-    let failed = |source| DirectoryError::Io { directory: directory.to_owned(), source };
+    let failed = |cause| DirectoryError::Io { directory: directory.to_owned(), cause };
     let metadata = fs::symlink_metadata(directory).map_err(failed)?;
     let ours = metadata.is_dir()
         && metadata.uid() == geteuid().as_raw()

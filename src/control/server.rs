@@ -41,12 +41,12 @@ pub enum ControlError {
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     /// The socket cannot be had.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {cause}", .path.display())]
     Socket {
         /// Its path.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -70,8 +70,8 @@ impl ControlServer {
                 loop {
                     let name = if number == 1 { name.clone() } else { format!("{name}-{number}") };
                     match Self::bind_at(&location::socket(&directory, &name), &name, own) {
-                        Err(ControlError::Socket { source, .. })
-                            if source.kind() == io::ErrorKind::AddrInUse && number < MOST =>
+                        Err(ControlError::Socket { cause, .. })
+                            if cause.kind() == io::ErrorKind::AddrInUse && number < MOST =>
                         {
                             number += 1;
                         }
@@ -83,7 +83,7 @@ impl ControlServer {
     }
 
     fn bind_at(path: &Path, name: &str, own: &OwnPlaces) -> Result<Self, ControlError> {
-        let failed = |source| ControlError::Socket { path: path.to_owned(), source };
+        let failed = |cause| ControlError::Socket { path: path.to_owned(), cause };
         let (listener, file) = listen_at(path, SocketFiles::default()).map_err(failed)?;
         let ours = own.register(Place::Unix(path.to_owned()), Kind::Control);
         let (name, path) = (name.to_owned(), path.to_owned());

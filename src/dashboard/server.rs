@@ -39,20 +39,20 @@ pub struct DashboardServer {
 #[derive(Debug, thiserror::Error)]
 pub enum DashboardError {
     /// The address cannot be had.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {cause}")]
     Listen {
         /// The address, as the user named it.
         address: String,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The folder of the other dashboard cannot be used.
-    #[error("{}: {source}", .folder.display())]
+    #[error("{}: {cause}", .folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The system has no random numbers.
     #[error("no keys: {0}")]
@@ -68,16 +68,16 @@ impl DashboardServer {
     pub fn bind(options: &DashboardConfig, own: &OwnPlaces) -> Result<Self, DashboardError> {
         let DashboardConfig { address, files, token } = options;
         let folder = files.as_deref().map(|folder| {
-            Folder::open(folder).map_err(|source| {
+            Folder::open(folder).map_err(|cause| {
                 let folder = folder.to_owned();
-                DashboardError::Folder { folder, source }
+                DashboardError::Folder { folder, cause }
             })
         });
         let keys = Keys::new(token.clone()).map_err(DashboardError::Keys)?;
         let sockets = Listener::bind(address.listen(), SocketFiles::default());
-        let sockets = sockets.map_err(|source| {
+        let sockets = sockets.map_err(|cause| {
             let address = address.to_string();
-            DashboardError::Listen { address, source }
+            DashboardError::Listen { address, cause }
         })?;
         let places = sockets.iter().map(Listener::place);
         let ours = places.map(|place| own.register(place, Kind::Control)).collect();

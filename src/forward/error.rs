@@ -37,7 +37,7 @@ pub enum InvalidForward {
     RemoteBind,
     /// The host or port to connect to is not valid.
     #[error("the target: {0}")]
-    Target(#[from] InvalidDestination),
+    Target(InvalidDestination),
     /// The path of a unix socket is longer than the system allows.
     #[error("the path of a socket is longer than 107 bytes, or has a NUL")]
     Path,

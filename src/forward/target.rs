@@ -12,7 +12,7 @@ use crate::target::Target;
 pub(super) struct AsField<'a>(pub(super) &'a Target);
 
 pub(super) fn host(host: &str, port: &str) -> Result<Target, InvalidForward> {
-    Ok(Target::Host(Destination::from_parts(host, port)?))
+    Destination::from_parts(host, port).map(Target::Host).map_err(InvalidForward::Target)
 }
 
 pub(super) fn socket(path: &str) -> Result<Target, InvalidForward> {

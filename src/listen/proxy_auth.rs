@@ -21,12 +21,12 @@ pub struct ProxyCredentials {
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// The file could not be read.
-    #[error("cannot read {path}")]
+    #[error("cannot read {path}: {cause}")]
     Read {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Others than its owner may read or write the file.
     #[error("{path} may be read by others (mode {mode:04o}); set its mode to 0600")]
@@ -87,7 +87,7 @@ impl ProxyCredentials {
     /// neither this user nor root, or if a line is not as it should be.
     pub fn read(path: &Path) -> Result<Self, CredentialsError> {
         let file_path = || path.to_path_buf();
-        let read_error = |source| CredentialsError::Read { path: file_path(), source };
+        let read_error = |cause| CredentialsError::Read { path: file_path(), cause };
         let file = file::open(path, Besides::Pipes).map_err(read_error)?;
         // Of the open file, not of the path: the file that is checked is the file that is read.
         let metadata = file.metadata().map_err(read_error)?;

@@ -39,8 +39,8 @@ pub(crate) struct Greeting {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SocksError {
     /// The client left: nobody is there to answer.
-    #[error("the client left in its greeting")]
-    Gone(#[from] io::Error),
+    #[error("the client left in its greeting: {0}")]
+    Gone(io::Error),
     /// The request was refused, and that has been written.
     #[error("{0}")]
     Refused(String),

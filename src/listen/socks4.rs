@@ -30,14 +30,14 @@ pub(crate) enum Service {
 /// Why a request was not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Socks4Error {
-    #[error("the connection failed in the greeting")]
-    Io(#[from] io::Error),
+    #[error("the connection failed in the greeting: {0}")]
+    Io(io::Error),
     #[error("the command {0} is not supported")]
     Command(u8),
     #[error("the user id or the host name is longer than 255 bytes")]
     TooLong,
     #[error("bad destination: {0}")]
-    Destination(#[from] InvalidDestination),
+    Destination(InvalidDestination),
     #[error("SOCKS4 cannot carry the password that is asked for")]
     NeedsPassword,
 }
@@ -60,6 +60,12 @@ where
 /// rejected or failed". 92 and 93 speak of identd.
 pub(crate) fn reply_to(_: &DialError) -> [u8; 8] {
     REJECTED
+}
+
+impl From<io::Error> for Socks4Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl Socks4Error {
@@ -92,7 +98,8 @@ where
     if command != CONNECT {
         return Err(Socks4Error::Command(command));
     }
-    Ok(Accepted { protocol, destination: Destination::new(host?, port)? })
+    let destination = host.and_then(|host| Destination::new(host, port));
+    Ok(Accepted { protocol, destination: destination.map_err(Socks4Error::Destination)? })
 }
 
 /// Reads up to the next NUL, which is dropped.

@@ -28,8 +28,8 @@ pub(crate) struct Accepted {
 /// Why a request was not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Socks5Error {
-    #[error("the connection failed in the greeting")]
-    Io(#[from] io::Error),
+    #[error("the connection failed in the greeting: {0}")]
+    Io(io::Error),
     #[error("the client offers no method of authentication that is acceptable")]
     NoMethod,
     #[error("the user name or the password is wrong, empty or not UTF-8")]
@@ -41,7 +41,7 @@ pub(crate) enum Socks5Error {
     #[error("the command {0} is not supported")]
     Command(u8),
     #[error("bad destination: {0}")]
-    Destination(#[from] InvalidDestination),
+    Destination(InvalidDestination),
 }
 
 /// Negotiates and reads a request. A refused one has been answered when this returns.
@@ -68,6 +68,12 @@ where
 /// The answer to a client whose request failed: the REP codes of RFC 1928 section 6.
 pub(crate) fn reply_to(error: &DialError) -> [u8; 10] {
     reply(error.verdict().socks5)
+}
+
+impl From<io::Error> for Socks5Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl Socks5Error {
@@ -196,10 +202,13 @@ async fn read_request<S: AsyncBufRead + Unpin>(stream: &mut S) -> Result<Destina
     if command != CONNECT {
         return Err(Socks5Error::Command(command));
     }
-    Ok(match address {
-        TargetAddr::Ip(address) => address.try_into()?,
-        TargetAddr::Domain(name, port) => Destination::new(name.parse::<Host>()?, port)?,
-    })
+    let destination = match address {
+        TargetAddr::Ip(address) => address.try_into(),
+        TargetAddr::Domain(name, port) => {
+            name.parse::<Host>().and_then(|host| Destination::new(host, port))
+        }
+    };
+    destination.map_err(Socks5Error::Destination)
 }
 
 fn bad_address(error: AddrError) -> Socks5Error {
@@ -214,7 +223,7 @@ fn bad_address(error: AddrError) -> Socks5Error {
         | AddrError::DomainLenTooLong(_)
         | AddrError::AddrConversionFailed(_)
         | AddrError::DNSResolutionFailed(_)
-        | AddrError::NoDNSRecords => InvalidDestination::InvalidHost.into(),
+        | AddrError::NoDNSRecords => Socks5Error::Destination(InvalidDestination::InvalidHost),
     }
 }
 

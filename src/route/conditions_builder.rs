@@ -46,7 +46,7 @@ pub enum ConditionError {
     Keyword,
     /// Not a regular expression, or too large a one.
     #[error("not a regular expression that can be used: {0}")]
-    Expression(#[source] Box<regex::Error>),
+    Expression(Box<regex::Error>),
     /// Not an address or a prefix of addresses.
     #[error("not an address or a range of addresses, as 10.0.0.0/8 or fd00::/8")]
     Prefix,
@@ -54,11 +54,11 @@ pub enum ConditionError {
     #[error("it is empty")]
     Empty,
     /// The keywords of the rule are too many.
-    #[error("the keywords are too many for one rule")]
-    Keywords(#[source] aho_corasick::BuildError),
+    #[error("the keywords are too many for one rule: {0}")]
+    Keywords(aho_corasick::BuildError),
     /// The names or addresses of the rule are too many.
-    #[error("the names or addresses are too many for one rule")]
-    TooLarge(#[source] fst::Error),
+    #[error("the names or addresses are too many for one rule: {0}")]
+    TooLarge(fst::Error),
     /// `resolve` in a rule without a condition on addresses.
     #[error("`resolve` has no effect without `cidr` or `list`")]
     NothingToResolve,

@@ -11,6 +11,7 @@ mod desktop;
 mod ends;
 mod failures;
 mod foreign_servers;
+mod error_texts;
 mod front_doors;
 mod guide;
 mod host_keys;

@@ -47,20 +47,20 @@ pub enum BrowserError {
     #[error("no home directory for a profile")]
     Homeless,
     /// The profile cannot be written.
-    #[error("cannot write the profile {}", shown(.path))]
+    #[error("cannot write the profile {}: {cause}", shown(.path))]
     Profile {
         /// Its directory.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It cannot be started.
-    #[error("cannot start {program}")]
+    #[error("cannot start {program}: {cause}")]
     Start {
         /// The browser.
         program: &'static str,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -123,14 +123,14 @@ impl BrowserCommand {
             return Err(BrowserError::NoProxy(proxy));
         }
         let profile = profile(kind)?;
-        let fail = |source| BrowserError::Profile { path: profile.clone(), source };
+        let fail = |cause| BrowserError::Profile { path: profile.clone(), cause };
         fs::create_dir_all(&profile).map_err(fail)?;
         if kind == Kind::Firefox {
             fs::write(profile.join("user.js"), preferences(&proxy)).map_err(fail)?;
         }
         let mut command = Command::new(program);
         command.args(arguments(kind, &profile, &proxy)).args(&self.url);
-        let start = |source| BrowserError::Start { program, source };
+        let start = |cause| BrowserError::Start { program, cause };
         let mut child = tokio::process::Command::from(command).spawn().map_err(start)?;
         child.wait().await.map_err(start)?;
         Ok(())

@@ -53,20 +53,20 @@ pub enum SystemProxyError {
     #[error("no home directory to remember the settings in")]
     Homeless,
     /// What was there before cannot be remembered, or is not to be read.
-    #[error("cannot keep what was there before in {}", shown(.path))]
+    #[error("cannot keep what was there before in {}: {cause}", shown(.path))]
     Memory {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A desktop does not take it.
-    #[error("{desktop} does not take the settings")]
+    #[error("{desktop} does not take the settings: {cause}")]
     Refused {
         /// Its name.
         desktop: &'static str,
         /// What its program says.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -124,7 +124,7 @@ fn desktops() -> Result<Vec<Desktop>, SystemProxyError> {
 }
 
 fn refused(desktop: Desktop) -> impl Fn(io::Error) -> SystemProxyError {
-    move |source| SystemProxyError::Refused { desktop: desktop.name(), source }
+    move |cause| SystemProxyError::Refused { desktop: desktop.name(), cause }
 }
 
 fn turn_on(proxy: &Destination) -> Result<(), SystemProxyError> {
@@ -138,7 +138,7 @@ fn turn_on(proxy: &Destination) -> Result<(), SystemProxyError> {
             before.push(Before { desktop: *desktop, settings });
         }
         remember(&memory, &before)
-            .map_err(|source| SystemProxyError::Memory { path: memory.clone(), source })?;
+            .map_err(|cause| SystemProxyError::Memory { path: memory.clone(), cause })?;
     }
     for desktop in desktops {
         desktop.apply(&desktop.wanted(proxy)).map_err(refused(desktop))?;
@@ -149,7 +149,7 @@ fn turn_on(proxy: &Destination) -> Result<(), SystemProxyError> {
 
 fn turn_off() -> Result<(), SystemProxyError> {
     let memory = memory()?;
-    let fail = |source| SystemProxyError::Memory { path: memory.clone(), source };
+    let fail = |cause| SystemProxyError::Memory { path: memory.clone(), cause };
     let text = match fs::read_to_string(&memory) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

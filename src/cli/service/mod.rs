@@ -78,8 +78,8 @@ pub enum ServiceError {
     #[error("no home directory")]
     Homeless,
     /// This program is not to be found.
-    #[error("cannot tell where this program is")]
-    Program(#[source] io::Error),
+    #[error("cannot tell where this program is: {0}")]
+    Program(io::Error),
     /// The configuration that the service is to run by is not there.
     #[error(transparent)]
     File(#[from] FileError),
@@ -87,12 +87,12 @@ pub enum ServiceError {
     #[error("{} is there and was not written by this command; move it away first", shown(.0))]
     Foreign(PathBuf),
     /// The system refuses.
-    #[error("cannot write {}", shown(.path))]
+    #[error("cannot write {}: {cause}", shown(.path))]
     Write {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -237,7 +237,7 @@ fn sockets(config: &Config) -> impl Iterator<Item = PathBuf> {
 
 /// Writes the file, unless one of somebody else's is there.
 fn install(path: &Path, text: &str) -> Result<(), ServiceError> {
-    let fail = |source| ServiceError::Write { path: path.to_owned(), source };
+    let fail = |cause| ServiceError::Write { path: path.to_owned(), cause };
     match fs::read_to_string(path) {
         Ok(before) if !before.contains(MARK) => return Err(ServiceError::Foreign(path.to_owned())),
         Ok(_) => {}

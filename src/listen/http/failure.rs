@@ -41,7 +41,7 @@ pub(crate) enum Fault {
     Closed,
     #[error("the SSH session that carried the request was lost before a response came")]
     Cut,
-    #[error("{0}")]
+    #[error(transparent)]
     Answer(#[from] BadAnswer),
     #[error("the response is not written as HTTP/1.1 has it")]
     Protocol,

@@ -28,7 +28,7 @@ pub(crate) enum BadRequest {
     #[error("a user name or password in the address is not passed on")]
     UserInfo,
     #[error("bad destination: {0}")]
-    Destination(#[from] InvalidDestination),
+    Destination(InvalidDestination),
 }
 
 impl Form {
@@ -70,8 +70,10 @@ fn destination(authority: &[u8], port: Option<u16>) -> Result<Destination, BadRe
     }
     // RFC 3986 section 3.2.3: a port that may be left out may be empty.
     let authority = authority.strip_suffix(b":").filter(|_| port.is_some()).unwrap_or(authority);
-    let text = std::str::from_utf8(authority).map_err(|_| InvalidDestination::InvalidAuthority)?;
-    Ok(Destination::parse(text, port)?)
+    std::str::from_utf8(authority)
+        .map_err(|_| InvalidDestination::InvalidAuthority)
+        .and_then(|text| Destination::parse(text, port))
+        .map_err(BadRequest::Destination)
 }
 
 #[cfg(test)]

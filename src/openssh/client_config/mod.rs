@@ -199,8 +199,8 @@ pub enum ConfigError {
     #[error("{0}")]
     Refused(String),
     /// `ssh` is there, but did not run.
-    #[error("running 'ssh -G' failed")]
-    Run(#[source] std::io::Error),
+    #[error("running 'ssh -G' failed: {0}")]
+    Run(std::io::Error),
     /// `ssh -G` did not end in time; a `Match exec` of the configuration may hang.
     #[error("'ssh -G' did not answer within {} s", .0.as_secs())]
     TimedOut(Duration),

@@ -34,7 +34,13 @@ pub enum PromptError {
     Cancelled,
     /// Asking failed.
     #[error("asking failed: {0}")]
-    Failed(#[from] io::Error),
+    Failed(io::Error),
+}
+
+impl From<io::Error> for PromptError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 #[derive(Debug)]

@@ -9,19 +9,19 @@ use crate::destination::InvalidDestination;
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// The file does not exist or may not be read.
-    #[error("cannot be opened")]
-    Open(#[source] io::Error),
+    #[error("cannot be opened: {0}")]
+    Open(io::Error),
     /// Reading failed in the middle.
-    #[error("cannot be read from line {line} on")]
+    #[error("cannot be read from line {line} on: {cause}")]
     Read {
         /// The line, from 1.
         line: u64,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The entries do not fit into a set.
-    #[error("it has too many entries")]
-    TooLarge(#[source] fst::Error),
+    #[error("it has too many entries: {0}")]
+    TooLarge(fst::Error),
 }
 
 /// The lines that are not entries: the first of them, and their number.

@@ -20,7 +20,7 @@ pub(super) fn read(
     let mut line = Vec::new();
     for number in 1.. {
         let length = read_line(&mut lines, &mut line)
-            .map_err(|source| ListError::Read { line: number, source })?;
+            .map_err(|cause| ListError::Read { line: number, cause })?;
         if length == 0 {
             break;
         }

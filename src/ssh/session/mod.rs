@@ -209,7 +209,8 @@ impl Session {
     /// Has the server prove that it has these host keys.
     pub(crate) async fn prove_host_keys(&self, keys: &[PublicKey]) -> Result<(), ProofError> {
         let request = proof::request(keys)?;
-        let reply = self.handle.send_global_request(proof::REQUEST, &request, true).await?;
+        let reply = self.handle.send_global_request(proof::REQUEST, &request, true).await;
+        let reply = reply.map_err(ProofError::NoReply)?;
         let binding = self.handle.agent_session_binding();
         let session_id = binding.map_or(&[][..], |binding| binding.session_id());
         proof::verify(session_id, keys, reply.as_deref().unwrap_or_default())

@@ -20,11 +20,17 @@ pub(crate) enum BadAnswer {
     #[error("the response is not HTTP")]
     NotHttp,
     #[error("the response cannot be framed: {0}")]
-    Framing(#[from] FramingFault),
+    Framing(FramingFault),
     #[error("the head of the response is longer than {} KiB", super::MAX_HEAD / 1024)]
     TooLong,
     #[error("the head of the response has more than {MAX_FIELDS} fields")]
     TooManyFields,
+}
+
+impl From<FramingFault> for BadAnswer {
+    fn from(error: FramingFault) -> Self {
+        Self::Framing(error)
+    }
 }
 
 /// A line of the head, unfolded.

@@ -37,9 +37,9 @@ pub(crate) enum Malformed {
     RequestLine,
     #[error("HTTP/{0} is not spoken here: HTTP/1.1 and HTTP/1.0 are")]
     Version(u8),
-    #[error("{0}")]
+    #[error(transparent)]
     Field(#[from] FieldFault),
-    #[error("{0}")]
+    #[error(transparent)]
     Framing(#[from] FramingFault),
     #[error("the request lacks the Host field that HTTP/1.1 asks for")]
     NoHost,

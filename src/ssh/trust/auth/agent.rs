@@ -36,10 +36,22 @@ pub(super) enum AgentError {
     Refused,
     /// It cannot be reached, or its answer made no sense.
     #[error("the agent: {0}")]
-    Key(#[from] russh::keys::Error),
+    Key(russh::keys::Error),
     /// The SSH session is gone.
     #[error("the connection is gone")]
-    Send(#[from] russh::SendError),
+    Gone,
+}
+
+impl From<russh::keys::Error> for AgentError {
+    fn from(error: russh::keys::Error) -> Self {
+        Self::Key(error)
+    }
+}
+
+impl From<russh::SendError> for AgentError {
+    fn from(_: russh::SendError) -> Self {
+        Self::Gone
+    }
 }
 
 impl Agent {
@@ -96,7 +108,7 @@ impl AgentError {
             Self::Key(russh::keys::Error::IO(error)) => {
                 matches!(error.kind(), NotFound | ConnectionRefused)
             }
-            Self::Key(_) | Self::Refused | Self::TimedOut(_) | Self::Send(_) => false,
+            Self::Key(_) | Self::Refused | Self::TimedOut(_) | Self::Gone => false,
         }
     }
 }

@@ -69,7 +69,7 @@ impl<H: Handler> Login<'_, H> {
                 }
                 Ok(outcome)
             }
-            Err(AgentError::Send(_)) => Err(self.disconnected()),
+            Err(AgentError::Gone) => Err(self.disconnected()),
             Err(_) if self.handle.is_closed() => Err(self.disconnected()),
             Err(error @ AgentError::Refused) if offer.is_security_key() => {
                 let why = format!("{error}; was the security key there and touched?");
@@ -110,7 +110,7 @@ impl<H: Handler> Login<'_, H> {
         let mut signer = FileSigner(key);
         match within(ANSWER_LIMIT, self.show(&offer, hash, &mut signer)).await? {
             Ok(answer) => self.judge_key(&what, &offer, answer),
-            Err(FileSignerError::Gone(_)) => Err(self.disconnected()),
+            Err(FileSignerError::Gone) => Err(self.disconnected()),
             Err(error) => Ok(self.leave_out(&what, &error.to_string())),
         }
     }

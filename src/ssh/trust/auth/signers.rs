@@ -17,13 +17,19 @@ pub(super) struct FileSigner(pub(super) Arc<PrivateKey>);
 pub(super) enum FileSignerError {
     /// The key cannot sign.
     #[error("it cannot sign: {0}")]
-    Key(#[from] signature::Error),
+    Key(signature::Error),
     /// The signature is too long to be sent.
     #[error("its signature cannot be sent: {0}")]
-    Encoding(#[from] ssh_encoding::Error),
+    Encoding(ssh_encoding::Error),
     /// The session is gone.
     #[error("the connection is gone")]
-    Gone(#[from] SendError),
+    Gone,
+}
+
+impl From<SendError> for FileSignerError {
+    fn from(_: SendError) -> Self {
+        Self::Gone
+    }
 }
 
 impl russh::Signer for FileSigner {
@@ -36,11 +42,12 @@ impl russh::Signer for FileSigner {
         mut request: Vec<u8>,
     ) -> Result<Vec<u8>, FileSignerError> {
         let signature = match self.0.key_data() {
-            KeypairData::Rsa(key) => (key, hash).try_sign(&request)?,
-            other => other.try_sign(&request)?,
+            KeypairData::Rsa(key) => (key, hash).try_sign(&request),
+            other => other.try_sign(&request),
         };
+        let signature = signature.map_err(FileSignerError::Key)?;
         // The request goes out with the signature at its end.
-        signature.encode_prefixed(&mut request)?;
+        signature.encode_prefixed(&mut request).map_err(FileSignerError::Encoding)?;
         Ok(request)
     }
 }

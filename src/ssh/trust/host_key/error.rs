@@ -77,14 +77,14 @@ pub enum HostKeyError {
     Declined(RefusedKey),
     /// The key is new, and asking about it failed.
     #[error(
-        "the host key of '{}' is not on record, and asking about it failed: {source} ({key})",
+        "the host key of '{}' is not on record, and asking about it failed: {cause} ({key})",
         key.host
     )]
     Prompt {
         /// The key that was shown.
         key: RefusedKey,
         /// What failed.
-        source: io::Error,
+        cause: io::Error,
     },
     /// An RSA key that is too small.
     #[error(
@@ -103,13 +103,19 @@ pub enum HostKeyError {
     ForgedCertificate(RefusedKey),
     /// A file of revoked keys does not tell, so no key can be trusted.
     #[error("the host key cannot be checked: {0}")]
-    Revocation(#[from] RevocationError),
+    Revocation(RevocationError),
     /// `KnownHostsCommand` does not tell, so no key can be trusted.
     #[error("the host key cannot be checked: KnownHostsCommand {0}")]
     Command(String),
     /// The record cannot be read, so no key can be trusted.
     #[error("the host key cannot be checked: {0}")]
-    Record(#[from] KnownHostsError),
+    Record(KnownHostsError),
+}
+
+impl From<KnownHostsError> for HostKeyError {
+    fn from(error: KnownHostsError) -> Self {
+        Self::Record(error)
+    }
 }
 
 impl RefusedKey {

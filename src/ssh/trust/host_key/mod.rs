@@ -254,7 +254,7 @@ impl HostKeyPolicy {
         let certificate = certificate.cloned();
         let found = spawn_blocking(move || revoked::find(&files, &key, certificate.as_ref()));
         let found = found.await.map_err(|_| KnownHostsError::ShuttingDown)?;
-        match found? {
+        match found.map_err(HostKeyError::Revocation)? {
             Some((file, line)) => Err(HostKeyError::Revoked { key: refused.clone(), file, line }),
             None => Ok(()),
         }
@@ -337,7 +337,7 @@ impl HostKeyPolicy {
                 }
                 Err(PromptError::Cancelled) => return Err(HostKeyError::Declined(refused())),
                 Err(PromptError::Failed(error)) => {
-                    return Err(HostKeyError::Prompt { key: refused(), source: error });
+                    return Err(HostKeyError::Prompt { key: refused(), cause: error });
                 }
             };
             let answer = answer.trim();

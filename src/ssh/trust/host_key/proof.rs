@@ -18,10 +18,10 @@ pub(crate) const REQUEST: &str = "hostkeys-prove-00@openssh.com";
 pub(crate) enum ProofError {
     /// The server refused, or the session ended.
     #[error("the server gave no proof: {0}")]
-    NoReply(#[from] russh::Error),
+    NoReply(russh::Error),
     /// The reply cannot be read.
     #[error("the proof cannot be read: {0}")]
-    Malformed(#[from] ssh_key::Error),
+    Malformed(ssh_key::Error),
     /// There are more signatures than were asked for.
     #[error("the proof has more in it than was asked for")]
     Excess,
@@ -36,6 +36,12 @@ pub(crate) enum ProofError {
         /// Its fingerprint.
         fingerprint: String,
     },
+}
+
+impl From<ssh_key::Error> for ProofError {
+    fn from(error: ssh_key::Error) -> Self {
+        Self::Malformed(error)
+    }
 }
 
 /// What the request says of `keys`.

@@ -14,12 +14,12 @@ use crate::file::{self, Besides};
 #[derive(Debug, thiserror::Error)]
 pub enum RevocationError {
     /// It cannot be read, or is not there.
-    #[error("{} of RevokedHostKeys cannot be read: {source}", file.display())]
+    #[error("{} of RevokedHostKeys cannot be read: {cause}", file.display())]
     Read {
         /// The file.
         file: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A line of it is not a public key.
     #[error("line {line} of {}, a file of RevokedHostKeys, is not a public key", file.display())]
@@ -54,7 +54,7 @@ pub(super) fn find(
         [key.key_data()].into_iter().chain(certificate.map(Certificate::signature_key)).collect();
     for file in files {
         let content = file::read(file, MAX_FILE, Besides::Devices)
-            .map_err(|source| RevocationError::Read { file: file.clone(), source })?;
+            .map_err(|cause| RevocationError::Read { file: file.clone(), cause })?;
         if krl::is_list(&content) {
             let list = |why| RevocationError::List { file: file.clone(), why };
             if krl::revokes(&content, key, certificate).map_err(list)? {

@@ -46,7 +46,7 @@ impl LockedRecord {
     /// Waits for the lock, up to 5 s, and reads the file. `None` where there is none and it is left
     /// so.
     pub(super) fn open(path: &Path, missing: Missing) -> Result<Option<Self>, KnownHostsError> {
-        let failed = |source| KnownHostsError::Write { file: path.to_owned(), source };
+        let failed = |cause| KnownHostsError::Write { file: path.to_owned(), cause };
         let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
         if let (Missing::Create, Some(folder)) = (missing, folder) {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
@@ -82,7 +82,7 @@ impl LockedRecord {
         let end = &added[self.content.len()..];
         match self.file.write_all(end) {
             Ok(()) => Ok(Written::Done),
-            Err(source) => Err(KnownHostsError::Write { file: self.name, source }),
+            Err(cause) => Err(KnownHostsError::Write { file: self.name, cause }),
         }
     }
 
@@ -90,7 +90,7 @@ impl LockedRecord {
     /// does when it takes something out.
     pub(super) fn replace(self, content: &[u8]) -> Result<Written, KnownHostsError> {
         let replaced = self.keep_old().and_then(|()| self.try_replace(content));
-        replaced.map_err(|source| KnownHostsError::Write { file: self.name, source })
+        replaced.map_err(|cause| KnownHostsError::Write { file: self.name, cause })
     }
 
     fn keep_old(&self) -> io::Result<()> {
@@ -127,7 +127,7 @@ impl LockedRecord {
 /// Opens and locks the file that is at `path` once the lock is held: whoever had it before may have
 /// put a new file in the place of the old one, as `ssh-keygen -R` does.
 fn lock(path: &Path, missing: Missing) -> Result<Option<File>, KnownHostsError> {
-    let failed = |source| KnownHostsError::Write { file: path.to_owned(), source };
+    let failed = |cause| KnownHostsError::Write { file: path.to_owned(), cause };
     let give_up = Instant::now() + LOCK_LIMIT;
     loop {
         let mut options = OpenOptions::new();

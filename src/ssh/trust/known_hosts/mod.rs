@@ -121,20 +121,20 @@ pub struct RecordedKey {
 #[derive(Debug, thiserror::Error)]
 pub enum KnownHostsError {
     /// A file is there and cannot be read. That is not "no key on record".
-    #[error("{} cannot be read: {source}", file.display())]
+    #[error("{} cannot be read: {cause}", file.display())]
     Read {
         /// The file.
         file: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A new line cannot be written.
-    #[error("{} cannot be written: {source}", file.display())]
+    #[error("{} cannot be written: {cause}", file.display())]
     Write {
         /// The file.
         file: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Another program holds the lock on the file.
     #[error("{} is locked by another program", .0.display())]
@@ -190,8 +190,8 @@ impl KnownHosts {
             match file::read(file, MAX_FILE, Besides::Devices) {
                 Ok(content) => out.push(file, &content),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => {
-                    return Err(KnownHostsError::Read { file: file.clone(), source });
+                Err(cause) => {
+                    return Err(KnownHostsError::Read { file: file.clone(), cause });
                 }
             }
         }

@@ -1,0 +1,80 @@
+//! The text of an error is whole: no error of `src` has its cause in its text and in `source` as well.
+
+use std::fs;
+
+use crate::layers::{rust_files, src};
+
+/// The declarations that derive `Error`, each with the number of its first line, from 1.
+fn errors(text: &str) -> Vec<(usize, Vec<&str>)> {
+    let lines: Vec<_> = text.lines().collect();
+    let derives = |line: &str| line.starts_with("#[derive(") && line.contains("Error");
+    let starts = (0..lines.len()).filter(|&at| derives(lines[at]));
+    let ends = |line: &&str| {
+        matches!(*line, "}" | ")") || line.starts_with("pub struct") && line.ends_with(';')
+    };
+    starts
+        .map(|at| {
+            let length = lines[at..].iter().position(ends).unwrap_or(0);
+            (at + 1, lines[at..=at + length].to_vec())
+        })
+        .collect()
+}
+
+/// The lines of a declaration that give `source` something, counted from its first.
+fn causes(declaration: &[&str]) -> Vec<usize> {
+    let mut is_transparent = false;
+    let mut found = Vec::new();
+    for (at, line) in declaration.iter().enumerate() {
+        if line.contains("#[error(") {
+            is_transparent = line.contains("transparent");
+        }
+        let line = line.trim_start();
+        let is_cause = line.contains("#[source]") || line.starts_with("source:");
+        if is_cause || line.contains("#[from]") && !is_transparent {
+            found.push(at);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_text_of_an_error_is_whole() {
+    let (mut files, mut found, mut seen) = (Vec::new(), Vec::new(), 0);
+    rust_files(&src(), &mut files);
+    for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
+        let text = fs::read_to_string(file).expect("source");
+        for (first, declaration) in errors(&text) {
+            seen += 1;
+            let file = file.display();
+            found.extend(causes(&declaration).iter().map(|at| format!("{file}:{}", first + at)));
+        }
+    }
+    assert!(seen > 50, "the tree was not read: {seen}");
+    assert!(
+        found.is_empty(),
+        "a cause belongs into the text, and not into `source`:\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
+fn a_cause_in_source_is_seen() {
+    let wrong = [
+        "#[derive(Debug, thiserror::Error)]",
+        "pub enum Error {",
+        "    #[error(\"no file: {0}\")]",
+        "    File(#[from] io::Error),",
+        "    #[error(transparent)]",
+        "    Other(#[from] Other),",
+        "    #[error(\"no line\")]",
+        "    Line {",
+        "        source: io::Error,",
+        "    },",
+        "}",
+        "struct Next;",
+    ];
+    let text = wrong.join("\n");
+    let declarations = errors(&text);
+    assert_eq!(declarations.len(), 1);
+    assert_eq!(causes(&declarations[0].1), [3, 8]);
+}
