@@ -21,6 +21,7 @@
 //!
 //! ```text
 //! lock              how a lock is taken
+//! task              tasks that end with their owner
 //! printable         text from outside, made safe to show
 //! file              files, read up to a bound and without waiting
 //! secret            a text that nobody guesses
@@ -73,6 +74,8 @@
 //! 9. **A fault of the tunnel is ours to mend, a fault of the target is the client's to hear.**
 //!    Before a channel is confirmed a lost session is retried; a refused target is dialled once.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test owns what it starts"))]
+
 pub mod app;
 pub mod channel;
 pub mod cli;
@@ -99,3 +102,4 @@ pub mod secret;
 pub mod ssh;
 pub mod stream;
 pub mod target;
+mod task;

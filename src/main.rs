@@ -235,7 +235,8 @@ async fn serve(
         }
     };
     let stop = drain.clone().cancelled_owned();
-    app::run(options, prompter, ready, next, stop).await?;
+    // The state of the program is large.
+    Box::pin(app::run(options, prompter, ready, next, stop)).await?;
     left.map_err(|error| anyhow::Error::new(error).context("cannot go to the background"))
 }
 

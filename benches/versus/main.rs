@@ -9,6 +9,7 @@
 //! done with it, `rounds` the order of it, `results` the figures and `report` what is shown of them.
 //! Run by `cargo test --benches` it does everything once and briefly, to see that it works.
 
+#![allow(clippy::disallowed_methods, reason = "what is started ends with the measurement")]
 #![expect(clippy::cast_precision_loss, reason = "figures are shown with three digits")]
 
 mod args;

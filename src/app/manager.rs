@@ -10,6 +10,7 @@ use tracing::debug;
 use super::summary::Summary;
 use crate::dial::CurrentRoutes;
 use crate::registry::Registry;
+use crate::task;
 
 /// The configuration is read again from now on, until [`ready`] is told.
 pub fn reloading() {
@@ -47,12 +48,10 @@ pub(super) struct Reports {
 impl Reports {
     /// Starts, where there is a manager that wants to know.
     pub(super) fn start(routes: CurrentRoutes, registry: Registry) -> Self {
-        let spawn = |task| AbortOnDropHandle::new(tokio::spawn(task));
         let status = std::env::var_os("NOTIFY_SOCKET").map(|_| report(routes, registry.clone()));
         let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero());
-        let watchdog =
-            limit.map(|limit| AbortOnDropHandle::new(tokio::spawn(watch(registry, limit))));
-        Self { _status: status.map(spawn), _watchdog: watchdog }
+        let watchdog = limit.map(|limit| watch(registry, limit));
+        Self { _status: status.map(task::spawn), _watchdog: watchdog.map(task::spawn) }
     }
 }
 

@@ -224,7 +224,11 @@ impl Running {
         }
         self.servers.shutdown().await;
         // What was cut now tells its client so.
-        let _ = timeout(LAST_WORDS, self.connections.wait()).await;
+        let _ = timeout(LAST_WORDS, async {
+            self.connections.wait().await;
+            self.connect.relayer.pipes_ended().await;
+        })
+        .await;
         self.looked_at.shutdown().await;
     }
 }
@@ -256,10 +260,6 @@ fn look_on(
     looked_at
 }
 
-/// How long connections may take to end once their sessions have.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How many orders wait to be done.
-const ORDERS: usize = 16;
 /// The control socket, where there is to be one.
 fn control_socket(location: &Location, own: &OwnPlaces) -> Result<Option<ControlServer>, Error> {
     match (ControlServer::bind(location, own), location) {
@@ -273,3 +273,7 @@ fn control_socket(location: &Location, own: &OwnPlaces) -> Result<Option<Control
     }
 }
 
+/// How long connections may take to end once their sessions have.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How many orders wait to be done.
+const ORDERS: usize = 16;

@@ -24,6 +24,8 @@ pub(super) struct ServerSet {
     retired: Vec<Pool>,
     /// Those that a reload has left out, and that are still to be retired.
     former: Vec<Pool>,
+    /// Waits for what comes of the first attempts that a reload has begun.
+    telling: JoinSet<()>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +55,14 @@ impl ServerSet {
     pub(super) fn new(prompter: Prompter, relayer: Relayer, registry: Registry) -> Self {
         let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
         let jumps = JumpHosts::new(prompter, carry, LineMemory::of_user());
-        Self { jumps, registry, running: Vec::new(), retired: Vec::new(), former: Vec::new() }
+        Self {
+            jumps,
+            registry,
+            running: Vec::new(),
+            retired: Vec::new(),
+            former: Vec::new(),
+            telling: JoinSet::new(),
+        }
     }
 
     /// Connects to all of them at the same time, and waits until each has a session or has failed for
@@ -98,13 +107,14 @@ impl ServerSet {
     /// of the new ones, what comes of the first attempt is told when it is there.
     pub(super) fn reload(&mut self, servers: Vec<ServerOptions>) {
         self.retired.retain(|pool| !pool.is_over());
+        while self.telling.try_join_next().is_some() {}
         let mut before = std::mem::take(&mut self.running);
         for options in servers {
             if let Some(same) = before.iter().position(|server| server.options == options) {
                 self.running.push(before.swap_remove(same));
             } else {
                 let first = self.begin(options);
-                tokio::spawn(first.told());
+                self.telling.spawn(first.told());
             }
         }
         self.former.extend(before.into_iter().map(|server| server.pool));

@@ -15,8 +15,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::schema::{Event, Problem};
+use crate::task;
 
 /// A running program. Each request is a connection of its own.
 #[derive(Clone, Debug)]
@@ -48,7 +50,11 @@ pub enum ClientError {
 pub struct EventStream {
     body: Incoming,
     read: Vec<u8>,
+    _connection: Connection,
 }
+
+/// Reads and writes for a request, until it is dropped.
+type Connection = AbortOnDropHandle<hyper::Result<()>>;
 
 impl<'a> Client<'a> {
     /// Speaks to the program at this socket.
@@ -77,7 +83,7 @@ impl<'a> Client<'a> {
         content: &C,
     ) -> Result<T, ClientError> {
         let answer = timeout(PATIENCE, async {
-            let response = self.send(method, path, content).await?;
+            let (response, _connection) = self.send(method, path, content).await?;
             let status = response.status();
             let content = response.into_body().collect().await.map_err(broken)?.to_bytes();
             read(status, &content)
@@ -91,11 +97,11 @@ impl<'a> Client<'a> {
     ///
     /// It does not run.
     pub async fn events(&self) -> Result<EventStream, ClientError> {
-        let response = self.send(Method::GET, "/v1/events", &()).await?;
+        let (response, connection) = self.send(Method::GET, "/v1/events", &()).await?;
         if response.status() != StatusCode::OK {
             return Err(broken(response.status()));
         }
-        Ok(EventStream { body: response.into_body(), read: Vec::new() })
+        Ok(EventStream { body: response.into_body(), read: Vec::new(), _connection: connection })
     }
 
     async fn send<C: Serialize>(
@@ -109,7 +115,7 @@ impl<'a> Client<'a> {
         })?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        tokio::spawn(connection);
+        let connection = task::spawn(connection);
         let content = if method == Method::GET {
             Bytes::new()
         } else {
@@ -122,7 +128,8 @@ impl<'a> Client<'a> {
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(content))
             .map_err(broken)?;
-        sender.send_request(request).await.map_err(broken)
+        let response = sender.send_request(request).await.map_err(broken)?;
+        Ok((response, connection))
     }
 }
 

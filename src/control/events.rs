@@ -7,21 +7,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Either;
-use http_body_util::channel::{Channel, Sender};
+use http_body_util::channel::Sender;
 use hyper::{Response, StatusCode};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::program::Program;
-use super::reply::{Body, head};
+use super::reply::{Body, StreamBody, head};
 use super::{schema, view};
 use crate::registry::{Connection, Event, State, Traffic};
 
 /// An answer that goes on until whoever asked leaves.
 pub(super) fn stream(program: &Program) -> Response<Body> {
-    let (sender, body) = Channel::new(AHEAD);
-    let stream = Stream { program: program.clone(), sender, seen: HashMap::new(), sequence: 0 };
-    tokio::spawn(stream.run());
+    let program = program.clone();
+    let body = StreamBody::new(AHEAD, |sender| {
+        Stream { program, sender, seen: HashMap::new(), sequence: 0 }.run()
+    });
     head(StatusCode::OK, "text/event-stream", Either::Right(body))
 }
 

@@ -1,18 +1,32 @@
 //! Answers of the control socket.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
-use http_body_util::channel::Channel;
+use http_body_util::channel::{Channel, Sender};
 use http_body_util::{Either, Full};
+use hyper::body::Frame;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::schema::Problem;
+use crate::task;
 
 /// The content of an answer: all of it, or what is still to come.
-pub(crate) type Body = Either<Full<Bytes>, Channel<Bytes, std::convert::Infallible>>;
+pub(crate) type Body = Either<Full<Bytes>, StreamBody>;
+
+/// The content of an answer that goes on. What writes it ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct StreamBody {
+    body: Channel<Bytes, Infallible>,
+    _writer: AbortOnDropHandle<()>,
+}
 
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +36,29 @@ pub(crate) struct Failure {
     details: Vec<String>,
     /// What could have been done, of what cannot.
     allowed: Option<&'static str>,
+}
+
+impl StreamBody {
+    /// Starts what `write` gives, which may be `ahead` pieces ahead of whoever reads.
+    pub(crate) fn new<F>(ahead: usize, write: impl FnOnce(Sender<Bytes, Infallible>) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (sender, body) = Channel::new(ahead);
+        Self { body, _writer: task::spawn(write(sender)) }
+    }
+}
+
+impl hyper::body::Body for StreamBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
 }
 
 impl Failure {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Either;
-use http_body_util::channel::{Channel, Sender};
+use http_body_util::channel::Sender;
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clash::{self, Level};
 use crate::control::Program;
-use crate::control::reply::{Body, head};
+use crate::control::reply::{Body, StreamBody, head};
 use crate::registry::Event;
 
 /// One of the streams.
@@ -114,13 +114,12 @@ impl Feed {
         permit: OwnedSemaphorePermit,
         shutdown: CancellationToken,
     ) -> Response<Body> {
-        let (sender, body) = Channel::new(AHEAD);
-        tokio::spawn(async move {
+        let body = StreamBody::new(AHEAD, |sender| async move {
+            let _permit = permit;
             tokio::select! {
                 () = self.tell(sender) => {}
                 () = shutdown.cancelled() => {}
             }
-            drop(permit);
         });
         head(StatusCode::OK, "application/json", Either::Right(body))
     }

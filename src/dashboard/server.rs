@@ -112,6 +112,7 @@ impl DashboardServer {
             folder,
             clients: Semaphore::new(MOST_CLIENTS),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+            sockets: TaskTracker::new(),
         });
         let (clients, stop) = (TaskTracker::new(), CancellationToken::new());
         let _end = stop.clone().drop_guard();

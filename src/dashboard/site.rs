@@ -10,6 +10,7 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::clash::{self, Answered};
 use super::folder::Folder;
@@ -29,6 +30,8 @@ pub(super) struct Site {
     /// One each for a connection, and for a stream.
     pub(super) clients: Semaphore,
     pub(super) streams: Arc<Semaphore>,
+    /// The `WebSockets`. They end with the shutdown.
+    pub(super) sockets: TaskTracker,
 }
 
 /// What comes of a request.
@@ -121,7 +124,7 @@ impl Site {
                     Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too many streams are open")
                 })?;
                 if is_upgrade(request.headers()) {
-                    socket::open(request, feed, permit, shutdown.clone())
+                    socket::open(request, feed, permit, shutdown.clone(), &self.sockets)
                 } else {
                     Ok(feed.lines(permit, shutdown.clone()))
                 }

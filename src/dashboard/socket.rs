@@ -16,13 +16,14 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::feed::Feed;
 use crate::control::reply::{Body, Failure};
 
 /// Changes a connection over to a WebSocket, which says what the feed says until whoever asked leaves,
-/// or `shutdown`.
+/// or `shutdown`. It is one of `tasks`.
 ///
 /// # Errors
 ///
@@ -32,12 +33,13 @@ pub(super) fn open(
     feed: Feed,
     permit: OwnedSemaphorePermit,
     shutdown: CancellationToken,
+    tasks: &TaskTracker,
 ) -> Result<Response<Body>, Failure> {
     let body = || Either::Left(Full::new(Bytes::new()));
     let response = create_response_with_body(&request, body)
         .map_err(|error| Failure::bad(error.to_string()))?;
     let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
+    tasks.spawn(async move {
         tokio::select! {
             () = speak(upgrade, feed) => {}
             () = shutdown.cancelled() => {}

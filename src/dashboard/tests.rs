@@ -12,7 +12,6 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::DashboardServer;
 use crate::config::DashboardConfig;
@@ -32,7 +31,7 @@ struct Stage {
     registry: Registry,
     connect: Outbound,
     _orders: mpsc::Receiver<Order>,
-    _running: AbortOnDropHandle<()>,
+    _running: tokio_util::task::AbortOnDropHandle<()>,
 }
 
 /// What came back.
@@ -91,7 +90,7 @@ impl Stage {
             registry,
             connect,
             _orders: orders,
-            _running: AbortOnDropHandle::new(tokio::spawn(server.run(program))),
+            _running: crate::task::spawn(server.run(program)),
         }
     }
 

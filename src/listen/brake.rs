@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::connect;
@@ -16,6 +17,7 @@ use super::proxy_auth::ProxyCredentials;
 use crate::dial::DialFailure;
 use crate::lock::lock;
 use crate::request::{Request, Source};
+use crate::task;
 
 /// Something for each source, as long as it is in use. A machine is one source, and so is a network of
 /// IPv6 that one machine may have to itself.
@@ -69,8 +71,14 @@ pub(crate) struct Pace(Mutex<(Option<Instant>, u64)>);
 struct State {
     /// How often it has happened in this minute.
     count: u64,
-    /// Somebody waits for the end of the minute.
-    is_counted: bool,
+    /// Waits for the end of the minute.
+    minute: Option<AbortOnDropHandle<()>>,
+}
+
+/// What is kept while something of it is under way.
+pub(crate) trait UnderWay: Default {
+    /// Whether something is, though nobody holds it.
+    fn is_under_way(&self) -> bool;
 }
 
 impl<'a> Checker<'a> {
@@ -125,26 +133,16 @@ impl Repeats {
         tell: impl FnOnce(),
         sum: impl Fn(u64) + Send + Sync + 'static,
     ) {
-        let (is_told, begins) = {
+        let is_told = {
             let mut state = lock(&self.state);
             state.count += 1;
-            (state.count <= self.alone, !std::mem::replace(&mut state.is_counted, true))
+            if state.minute.is_none() {
+                state.minute = Some(task::spawn(sum_up(Arc::downgrade(self), sum)));
+            }
+            state.count <= self.alone
         };
         if is_told {
             tell();
-        }
-        if begins {
-            let repeats = Arc::clone(self);
-            tokio::spawn(async move {
-                loop {
-                    sleep(MINUTE).await;
-                    let untold = repeats.next_minute();
-                    match untold {
-                        0 => return,
-                        untold => sum(untold),
-                    }
-                }
-            });
         }
     }
 
@@ -154,7 +152,9 @@ impl Repeats {
         let untold = state.count.saturating_sub(self.alone);
         // What goes on is told in sums alone.
         state.count = if untold > 0 { self.alone } else { 0 };
-        state.is_counted = untold > 0;
+        if untold == 0 {
+            state.minute = None;
+        }
         untold
     }
 }
@@ -170,6 +170,29 @@ impl Pace {
         }
         state.0 = Some(now);
         Some(std::mem::take(&mut state.1))
+    }
+}
+
+/// Says at the end of each minute how often something happened untold, until it does no more.
+async fn sum_up(repeats: Weak<Repeats>, sum: impl Fn(u64)) {
+    loop {
+        sleep(MINUTE).await;
+        match repeats.upgrade().map(|repeats| repeats.next_minute()) {
+            Some(0) | None => return,
+            Some(untold) => sum(untold),
+        }
+    }
+}
+
+impl UnderWay for Repeats {
+    fn is_under_way(&self) -> bool {
+        lock(&self.state).minute.is_some()
+    }
+}
+
+impl UnderWay for Brake {
+    fn is_under_way(&self) -> bool {
+        self.wrong.is_under_way()
     }
 }
 
@@ -202,13 +225,12 @@ impl<T> Default for BySource<T> {
     }
 }
 
-impl<T: Default> BySource<T> {
+impl<T: UnderWay> BySource<T> {
     /// That of a source.
     pub(crate) fn of(&self, key: SourceKey) -> Arc<T> {
         let mut all = lock(&self.0);
         if all.len() >= MOST && !all.contains_key(&key) {
-            // Those that nobody holds have nothing under way.
-            all.retain(|_, one| Arc::strong_count(one) > 1);
+            all.retain(|_, one| Arc::strong_count(one) > 1 || one.is_under_way());
         }
         let key =
             if all.len() >= MOST && !all.contains_key(&key) { SourceKey::Others } else { key };

@@ -19,9 +19,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::driver::Driver;
 use self::jump::JumpRoute;
@@ -34,6 +34,7 @@ use crate::ssh::OpenKind;
 use crate::ssh::connect::{ConnectError, Connector};
 use crate::ssh::session::Session;
 use crate::target::Target;
+use crate::task;
 
 mod availability;
 mod driver;
@@ -77,7 +78,7 @@ struct Shared {
     /// No more channels.
     retired: CancellationToken,
     stop: CancellationToken,
-    driver: Mutex<Option<JoinHandle<()>>>,
+    driver: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
 /// There is no session, and another attempt to have one has failed.
@@ -174,7 +175,7 @@ impl Pool {
         });
         let (tell, first) = first::channel();
         let driver = Driver::new(Arc::clone(&shared), size, tell);
-        *lock(&shared.driver) = Some(tokio::spawn(driver.run()));
+        *lock(&shared.driver) = Some(task::spawn(driver.run()));
         let pool = Self(shared);
         route.share(&pool);
         (pool, first)
@@ -277,7 +278,7 @@ impl Pool {
 
     /// Whether it has ended, with all of its sessions.
     pub fn is_over(&self) -> bool {
-        lock(&self.0.driver).as_ref().is_none_or(JoinHandle::is_finished)
+        lock(&self.0.driver).as_ref().is_none_or(AbortOnDropHandle::is_finished)
     }
 
     /// Whether it has been told to end, or to take no more channels.

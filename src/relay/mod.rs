@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use crate::channel::{Channel, Incoming, Reader, Writer};
 use crate::registry::Outcome;
@@ -38,6 +39,7 @@ pub struct Relayer {
     limits: BacklogLimits,
     memory: Budget,
     disk: Budget,
+    pipes: TaskTracker,
 }
 
 /// How a relay ended.
@@ -58,7 +60,8 @@ pub enum Ended {
 impl Relayer {
     /// A relayer with these limits for all its connections.
     pub fn new(limits: BacklogLimits) -> Self {
-        Self { limits, memory: Budget::new(limits.memory), disk: Budget::new(limits.spill) }
+        let (memory, disk) = (Budget::new(limits.memory), Budget::new(limits.spill));
+        Self { limits, memory, disk, pipes: TaskTracker::new() }
     }
 
     /// Relays until both sides are done. `early` is what the client sent along with its request.
@@ -113,8 +116,18 @@ impl Relayer {
         let channel = channel.into();
         let (near, far) = pipe::ends();
         let relayer = self.clone();
-        tokio::spawn(async move { relayer.relay(far, Bytes::new(), channel).await });
+        self.pipes.spawn(async move { relayer.relay(far, Bytes::new(), channel).await });
         near
+    }
+
+    /// Completes when no pipe is left: each ends with its channel.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time.
+    pub async fn pipes_ended(&self) {
+        self.pipes.close();
+        self.pipes.wait().await;
     }
 
     /// Pumps both ways until the downward direction is over. `sent` is set when the upward one is.

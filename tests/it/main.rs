@@ -3,15 +3,17 @@
 //! A test that needs more than this crate is ignored unless `tests/run.sh` runs it, which first
 //! sees to it that everything is there. `SOCKEYE_FULL=1` asks for the full counts.
 
+#![allow(clippy::disallowed_methods, reason = "a test owns what it starts")]
+
 mod choices;
 mod clients;
 mod configured;
 mod dashboard;
 mod desktop;
 mod ends;
+mod error_texts;
 mod failures;
 mod foreign_servers;
-mod error_texts;
 mod front_doors;
 mod guide;
 mod host_keys;

@@ -20,6 +20,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::listen::stream::ClientStream;
 
 /// Where the proxy listens.
+use crate::task;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Front {
     /// On a TCP port.
@@ -131,8 +132,7 @@ async fn read_head(stream: &mut ClientStream) -> anyhow::Result<String> {
 async fn get(stream: ClientStream, port: u16, path: &str, most: usize) -> anyhow::Result<Bytes> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the sender and the body, both of which live in this function.
-    tokio::spawn(connection);
+    let _connection = task::spawn(connection);
     let request =
         Request::get(path).header(HOST, format!("localhost:{port}")).body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;

@@ -14,15 +14,17 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::task;
 
 /// A web server on 127.0.0.1 with two resources: `/`, a page for people, and `/data`, a megabyte.
 /// It ends, connections and all, when it is dropped.
 #[derive(Debug)]
 pub(super) struct Page {
     address: SocketAddr,
-    _stop: DropGuard,
+    _server: AbortOnDropHandle<()>,
 }
 
 impl Page {
@@ -30,9 +32,7 @@ impl Page {
     pub(super) async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let stop = CancellationToken::new();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(accept(listener, stop.clone())));
-        Ok(Self { address, _stop: stop.drop_guard() })
+        Ok(Self { address, _server: task::spawn(accept(listener)) })
     }
 
     /// Where it listens.
@@ -47,12 +47,14 @@ pub(super) fn data() -> Bytes {
 }
 
 /// Accepts connections, [`MAX_CONNECTIONS`] at a time; the rest wait in the kernel's queue.
-async fn accept(listener: TcpListener, stop: CancellationToken) {
-    let connections = TaskTracker::new();
+async fn accept(listener: TcpListener) {
+    let mut connections = JoinSet::new();
     loop {
-        match listener.accept().await {
+        let accepted = listener.accept().await;
+        while connections.try_join_next().is_some() {}
+        match accepted {
             Ok((socket, _)) if connections.len() < MAX_CONNECTIONS => {
-                connections.spawn(stop.clone().run_until_cancelled_owned(serve(socket)));
+                connections.spawn(serve(socket));
             }
             Ok(_) => (),
             // Out of descriptors, mostly: wait for some to come back, and do not spin.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use russh::client::{self, Handle};
 use tokio::io::BufReader;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use self::distance::Distance;
@@ -62,6 +62,8 @@ pub(crate) struct Connector {
     config: ClientConfig,
     policy: Arc<HostKeyPolicy>,
     credentials: Credentials,
+    /// The programs that carry the bytes (`ProxyCommand`), each until it is over.
+    commands: TaskTracker,
     prompter: Prompter,
     distance: Distance,
     told: Arc<Told>,
@@ -102,6 +104,7 @@ impl Connector {
         Self {
             config,
             policy,
+            commands: TaskTracker::new(),
             credentials: Credentials::default(),
             prompter,
             distance: Distance::of(server, memory),
@@ -140,6 +143,12 @@ impl Connector {
         match (connected, command) {
             // What is told of the command explains the rest.
             (Err(error), Some(end)) if error.is_end() => {
+    /// Waits until the programs are over that have carried sessions, once those have ended.
+    pub(crate) async fn ended(&self) {
+        self.commands.close();
+        let _ = timeout(proxy_command::LONGEST, self.commands.wait()).await;
+    }
+
                 Err(self.command_failed(error, &end).await)
             }
             (connected, _) => connected,
@@ -152,7 +161,7 @@ impl Connector {
             Way::Direct => Ok((Wire::Tcp(self.reach().await?), None)),
             Way::Jump(jump) => Ok((self.jump(jump).await?, None)),
             Way::Command(command) => {
-                let started = ProxyCommand::start(command);
+                let started = ProxyCommand::start(command, &self.commands);
                 let (command, end) = started.map_err(ConnectError::Shell)?;
                 Ok((Wire::Command(command), Some(end)))
             }

@@ -12,10 +12,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
 use crate::lock::lock;
 use crate::printable::{Lines, printable};
+use crate::task;
 
 /// The near end of a running program. Dropping it ends the program and what it started.
 pub(crate) struct ProxyCommand {
@@ -42,7 +44,8 @@ impl ProxyCommand {
     /// Starts `command` as `ssh` does: by the user's shell, which `exec`s it. Its standard error goes
     /// to the log, line by line. It gets a process group of its own, so that Ctrl-C does not end it
     /// before us, and all it started ends with it; so it cannot ask anything on the terminal.
-    pub(crate) fn start(command: &str) -> io::Result<(Self, CommandEnd)> {
+    /// One of `running` waits for its end.
+    pub(crate) fn start(command: &str, running: &TaskTracker) -> io::Result<(Self, CommandEnd)> {
         let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
         let mut child = Command::new(shell.unwrap_or_else(|| "/bin/sh".into()))
             .arg("-c")
@@ -59,7 +62,7 @@ impl ProxyCommand {
         let output = child.stdout.take().ok_or_else(missing)?;
         let errors = child.stderr.take().ok_or_else(missing)?;
         let (stop, end) = (CancellationToken::new(), CommandEnd::default());
-        tokio::spawn(look_after(child, errors, stop.clone(), end.clone()));
+        running.spawn(look_after(child, errors, stop.clone(), end.clone()));
         Ok((Self { input, output, _running: stop.drop_guard() }, end))
     }
 }
@@ -85,7 +88,7 @@ async fn look_after(
     stop: CancellationToken,
     end: CommandEnd,
 ) {
-    let mut telling = tokio::spawn(tell_errors(errors, end.clone()));
+    let mut telling = task::spawn(tell_errors(errors, end.clone()));
     let mut is_ours = false;
     let status = tokio::select! {
         status = child.wait() => status,
@@ -100,9 +103,8 @@ async fn look_after(
         }
     };
     // What it started may live on and keep the pipe open.
-    if timeout(LAST_WORDS, &mut telling).await.is_err() {
-        telling.abort();
-    }
+    let _ = timeout(LAST_WORDS, &mut telling).await;
+    drop(telling);
     match status {
         Ok(status) => {
             debug!(%status, "the proxy command is over");
@@ -193,6 +195,8 @@ impl AsyncWrite for ProxyCommand {
 
 /// How long a program whose pipes are closed may take to end by itself.
 const OWN_END: Duration = Duration::from_millis(250);
+/// How long a program whose pipes are closed takes to be over, at the most.
+pub(super) const LONGEST: Duration = Duration::from_secs(4);
 /// How long the last words of a program are waited for.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How long a program may take to end when it is asked to.
@@ -208,9 +212,13 @@ mod tests {
 
     use super::*;
 
+    fn start(command: &str) -> io::Result<(ProxyCommand, CommandEnd)> {
+        ProxyCommand::start(command, &TaskTracker::new())
+    }
+
     #[tokio::test]
     async fn bytes_go_both_ways_and_the_end_of_the_program_is_an_end() {
-        let (mut command, end) = ProxyCommand::start("head -c 5").expect("a shell");
+        let (mut command, end) = start("head -c 5").expect("a shell");
         command.write_all(b"hello").await.expect("room");
         let mut seen = Vec::new();
         command.read_to_end(&mut seen).await.expect("what was written");
@@ -222,7 +230,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_fails_is_told_with_its_status_and_its_last_words() {
         let failing = "sh -c 'echo first >&2; printf \"\\033[2Jno way\" >&2; exit 7'";
-        let (_command, end) = ProxyCommand::start(failing).expect("a shell");
+        let (_command, end) = start(failing).expect("a shell");
         let (status, said) = tokio::time::timeout(Duration::from_secs(20), async {
             loop {
                 if let Some(told) = end.told().await {
@@ -239,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_closes_its_output_first_is_told_with_its_own_end() {
         let script = "sh -c 'exec >&-; sleep 0.1; echo no way >&2; exit 7'";
-        let (mut command, end) = ProxyCommand::start(script).expect("a shell");
+        let (mut command, end) = start(script).expect("a shell");
         let closed = command.read_to_end(&mut Vec::new()).await.expect("an end");
         assert_eq!(closed, 0);
         drop(command);
@@ -260,7 +268,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("pid");
         let script = format!("sh -c 'sleep 1000 & echo $! > {}; wait'", file.display());
-        let (command, end) = ProxyCommand::start(&script).expect("a shell");
+        let (command, end) = start(&script).expect("a shell");
         let pid = tokio::time::timeout(Duration::from_secs(20), async {
             loop {
                 match std::fs::read_to_string(&file) {

@@ -146,9 +146,8 @@ impl Drop for ChannelWriter {
         // A task of its own, since the session may take its time to accept the message. Without a
         // runtime there is no session left to tell.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let _ = half.close().await;
-            });
+            let closing = async move { drop(half.close().await) };
+            self.lease.closers().spawn_on(closing, &runtime);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
 use super::OpenKind;
 use super::outflow::Outflow;
@@ -33,6 +34,7 @@ pub(crate) struct Load {
     listeners: AtomicUsize,
     joined: Arc<Notify>,
     outflow: Arc<Outflow>,
+    closers: TaskTracker,
     /// When the last channel went.
     empty_since: Mutex<Option<Instant>>,
 }
@@ -156,6 +158,11 @@ impl Load {
 
     /// When the last channel went, if one ever did.
     pub(crate) fn empty_since(&self) -> Option<Instant> {
+    /// The tasks that close what nobody waits for any more.
+    pub(crate) fn closers(&self) -> &TaskTracker {
+        &self.closers
+    }
+
         *self.emptied()
     }
 
@@ -213,6 +220,11 @@ impl Load {
             kind,
             confirmed: AtomicBool::new(false),
             over: AtomicBool::new(false),
+    /// The tasks that close what nobody waits for any more, on its session.
+    pub(crate) fn closers(&self) -> &TaskTracker {
+        self.load.closers()
+    }
+
             closed_by_server: AtomicBool::new(false),
         }
     }

@@ -125,7 +125,7 @@ impl Session {
     ///
     /// # Cancel safety
     ///
-    /// Dropped in mid-open, the open goes on in a task of its own, and a late success is closed:
+    /// Dropped in mid-open, the open goes on in a task of the session, and a late success is closed:
     /// otherwise the server would keep its connection to the target.
     pub(crate) fn open(
         self: &Arc<Self>,
@@ -136,7 +136,7 @@ impl Session {
         let session = Arc::clone(self);
         let target = target.clone();
         let lease = self.load.lease(kind);
-        Opening::new(async move {
+        Opening::new(self.load.closers().clone(), async move {
             let outstanding = session.observed.failures.begin();
             let asked = Instant::now();
             let opened = session.ask(&target, origin).await;
@@ -370,6 +370,9 @@ impl Session {
     }
 
     /// Something was answered that was asked then. The server answers in order: it had come to all
+        let closers = self.load.closers();
+        closers.close();
+        let _ = tokio::time::timeout(GOODBYE, closers.wait()).await;
     /// that was asked before.
     pub(crate) fn note_answer(&self, asked: Instant) {
         let micros = asked.saturating_duration_since(self.since).as_micros();

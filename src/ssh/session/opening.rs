@@ -3,20 +3,26 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use tokio_util::task::TaskTracker;
+
 use super::channel::Channel;
 use super::open_failure::TargetFault;
 
 type OpenFuture = Pin<Box<dyn Future<Output = Result<Channel, OpenError>> + Send>>;
 
 /// A channel that is being opened. See [`Session::open`](super::Session::open).
-pub(crate) struct Opening(Option<OpenFuture>);
+pub(crate) struct Opening {
+    future: Option<OpenFuture>,
+    closers: TaskTracker,
+}
 
 impl Opening {
-    /// What is dropped in mid-way goes on in a task of its own, and a late success is closed.
+    /// What is dropped in mid-way goes on as one of `closers`, and a late success is closed.
     pub(crate) fn new(
+        closers: TaskTracker,
         future: impl Future<Output = Result<Channel, OpenError>> + Send + 'static,
     ) -> Self {
-        Self(Some(Box::pin(future)))
+        Self { future: Some(Box::pin(future)), closers }
     }
 }
 
@@ -24,20 +30,20 @@ impl Future for Opening {
     type Output = Result<Channel, OpenError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.0.as_mut().expect("an opening is not polled after it is done");
+        let future = self.future.as_mut().expect("an opening is not polled after it is done");
         let result = std::task::ready!(future.as_mut().poll(cx));
-        self.0 = None;
+        self.future = None;
         Poll::Ready(result)
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        if let Some(future) = self.0.take()
+        if let Some(future) = self.future.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             // A channel that is dropped is closed.
-            runtime.spawn(async move { drop(future.await) });
+            self.closers.spawn_on(async move { drop(future.await) }, &runtime);
         }
     }
 }
