@@ -45,7 +45,7 @@ impl Pool {
     /// first was measured.
     pub fn round_trip(&self) -> Option<Duration> {
         let sessions = lock(&self.0.sessions);
-        sessions.iter().filter(|s| s.is_ready()).filter_map(|s| s.round_trip()).min()
+        sessions.iter().filter(|s| s.is_ready()).filter_map(|s| s.health().delay().last()).min()
     }
 
     /// What its sessions carry.

@@ -117,7 +117,7 @@ impl Driver {
             Action::ProbeAll => {
                 self.shared.connector.moved();
                 for session in sessions {
-                    session.request_probe();
+                    session.health().request_probe();
                 }
             }
             Action::Show(standstill) => self.show(standstill),
@@ -175,7 +175,7 @@ impl Driver {
         self.watchers.spawn(async move {
             let learn = |beat| shared.connector.learn(&session, beat, BEAT);
             tokio::select! {
-                () = monitor::watch(&session, liveness, learn) => {}
+                () = monitor::watch(&*session, liveness, learn) => {}
                 never = shared.connector.measure(&session) => match never {},
                 never = shared.connector.follow_host_keys(&session) => match never {},
             }
@@ -261,7 +261,7 @@ impl Driver {
             is_empty: session.is_empty(),
             idle: session.idle(),
             is_worn: self.shared.connector.would_replace(session),
-            is_flooded: session.is_flooded(),
+            is_flooded: session.health().is_flooded(),
         };
         let sessions = sessions.iter().map(of).collect();
         let reserve = self.shared.reserve();

@@ -50,6 +50,7 @@ mod size;
 mod survey;
 mod told;
 mod wake;
+mod watched;
 
 pub use availability::{Availability, PoolLoad};
 pub use first::{FirstAttempt, FirstSession};
@@ -325,9 +326,9 @@ fn view(session: &Session) -> View {
     let delay = session.expected_delay();
     View {
         slow_readers: load.slow_readers(),
-        stuck: session.is_stuck(),
+        stuck: session.health().is_stuck(),
         delay,
-        excess: delay.saturating_sub(session.delay().best().unwrap_or_default()),
+        excess: delay.saturating_sub(session.health().delay().best().unwrap_or_default()),
         bulk: load.bulk(),
         active: load.active(),
         opening: load.opening(),

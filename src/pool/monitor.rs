@@ -6,13 +6,16 @@ use std::time::Duration;
 use tokio::time::{Instant, interval, sleep_until};
 use tracing::debug;
 
+use super::watched::{Reading, Verdict, Watched};
 use crate::ssh::connect::Liveness;
-use crate::ssh::session::Session;
 use crate::ssh::session::load::Beat;
+
+#[cfg(test)]
+mod tests;
 
 /// Watches `session` until it ends. Ends it when the server is silent for too long. Tells `learn` what
 /// it carried in each [`BEAT`].
-pub(crate) async fn watch(session: &Session, liveness: Liveness, learn: impl Fn(Beat)) {
+pub(super) async fn watch<S: Watched>(session: &S, liveness: Liveness, learn: impl Fn(Beat)) {
     let mut monitor = Monitor::new(session, liveness);
     let mut beat = interval(BEAT);
     loop {
@@ -39,8 +42,8 @@ async fn answer(ping: &mut Option<Ping<'_>>) {
     }
 }
 
-struct Monitor<'a> {
-    session: &'a Session,
+struct Monitor<'a, S> {
+    session: &'a S,
     liveness: Liveness,
     /// When the server was last heard of, and what had been received by then.
     heard: Instant,
@@ -60,8 +63,8 @@ struct Ping<'a> {
     answer: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
 }
 
-impl<'a> Monitor<'a> {
-    fn new(session: &'a Session, liveness: Liveness) -> Self {
+impl<'a, S: Watched> Monitor<'a, S> {
+    fn new(session: &'a S, liveness: Liveness) -> Self {
         let heard = Instant::now();
         Self { session, liveness, heard, received: 0, answered: 0, ping: None }
     }
@@ -95,44 +98,36 @@ impl<'a> Monitor<'a> {
             let round_trip = ping.asked.elapsed();
             debug!(?round_trip, "the server answers");
             self.session.delay().answered(round_trip);
-            self.session.note_answer(ping.sent);
+            self.session.answered(ping.sent);
         }
         self.heard = Instant::now();
-        self.session.set_stuck(false);
     }
 
     fn beat(&mut self) -> Beat {
-        let load = self.session.load();
-        let beat = load.beat();
-        let received = self.session.received();
-        let answered = self.session.answered();
+        let Reading { carried, received, answered, opening, held } = self.session.beat();
         // Whatever comes is as good as an answer; and where a reader holds the session up, its silence is ours.
-        if received != self.received || answered != self.answered || load.held() > 0 {
+        if received != self.received || answered != self.answered || held > 0 {
             self.heard = Instant::now();
         }
-        let unwanted = (received - self.received).saturating_sub(beat.received);
-        let late = self.session.delay().excess() > FLOODED;
-        self.session.set_flooded(late && unwanted >= MUCH && unwanted > beat.received);
-        let opens_wait = load.opening() > 0 && answered == self.answered;
+        let unwanted = (received - self.received).saturating_sub(carried.received);
+        let opens_wait = opening > 0 && answered == self.answered;
         (self.received, self.answered) = (received, answered);
-        match &self.ping {
-            Some(ping) => {
-                let late = ping.asked.elapsed() > STUCK && self.heard.elapsed() > STUCK;
-                self.session.set_stuck(late);
-                if late && ping.asked.elapsed() > SUSPECT {
-                    self.session.suspect();
-                }
-            }
-            None if opens_wait
-                || beat.carried >= BUSY
-                || self.session.delay().excess() > CALM
-                || self.heard.elapsed() >= self.liveness.interval =>
-            {
-                self.ask(self.liveness.silence);
-            }
-            None => {}
+        let asked = self.ping.as_ref().map_or(Duration::ZERO, |ping| ping.asked.elapsed());
+        let excess = self.session.delay().excess();
+        let stuck = asked.min(self.heard.elapsed()) > STUCK;
+        self.session.judge(Verdict {
+            stuck,
+            suspect: stuck && asked > SUSPECT,
+            flooded: excess > FLOODED && unwanted >= MUCH && unwanted > carried.received,
+        });
+        let wants_to_know = opens_wait
+            || carried.carried >= BUSY
+            || excess > CALM
+            || self.heard.elapsed() >= self.liveness.interval;
+        if self.ping.is_none() && wants_to_know {
+            self.ask(self.liveness.silence);
         }
-        beat
+        carried
     }
 
     fn dead_at(&self) -> Instant {

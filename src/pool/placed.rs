@@ -46,7 +46,8 @@ impl Placed {
         let received = session.received();
         let mut first = Some(session.open(target, origin, self.kind));
         let mut second: Option<Opening> = None;
-        let mut next_look = LOOK.max(session.delay().best().unwrap_or_default() * 2);
+        let health = session.health();
+        let mut next_look = LOOK.max(health.delay().best().unwrap_or_default() * 2);
         let opened = loop {
             tokio::select! {
                 biased;
@@ -61,14 +62,14 @@ impl Placed {
                     Err(OpenError::SessionLost) if first.is_some() => second = None,
                     opened => break opened,
                 },
-                () = session.suspected(), if self.kind == OpenKind::Plain && second.is_none() => {
+                () = health.suspected(), if self.kind == OpenKind::Plain && second.is_none() => {
                     if self.pool.has_better(&session) {
                         break Err(OpenError::SessionLost);
                     }
                 }
                 () = sleep(next_look), if second.is_none() => {
                     next_look = LOOK;
-                    session.request_gauge();
+                    health.request_gauge();
                     // A look-up may be what the server stands still for; not where it sends.
                     let may = match self.kind {
                         OpenKind::Plain => true,
@@ -102,9 +103,9 @@ impl Placed {
     pub fn has_come_to(&self, asked: Instant) -> bool {
         let elsewhere = || {
             let sessions = lock(&self.pool.sessions);
-            sessions.iter().any(|s| s.has_come_to(asked))
+            sessions.iter().any(|s| s.health().has_come_to(asked))
         };
-        self.asked().has_come_to(asked) || self.kind == OpenKind::Scout && elsewhere()
+        self.asked().health().has_come_to(asked) || self.kind == OpenKind::Scout && elsewhere()
     }
 
     fn asked(&self) -> MutexGuard<'_, Arc<Session>> {
@@ -144,7 +145,7 @@ impl Shared {
     /// Whether there is another session whose server answers.
     fn has_better(&self, than: &Arc<Session>) -> bool {
         let sessions = lock(&self.sessions);
-        sessions.iter().any(|s| !Arc::ptr_eq(s, than) && s.is_ready() && !s.is_stuck())
+        sessions.iter().any(|s| !Arc::ptr_eq(s, than) && s.is_ready() && !s.health().is_stuck())
     }
 
     /// Another session that would answer much sooner.

@@ -122,7 +122,7 @@ impl Pool {
         if session.is_closed() {
             return None;
         }
-        session.delay().note(took);
+        session.health().delay().note(took);
         Some(took)
     }
 }
@@ -143,15 +143,16 @@ impl SessionState {
 
 fn view(session: &Session) -> SessionView {
     let (load, facts) = (session.load(), session.facts());
+    let delay = session.health().delay();
     SessionView {
         id: session.id(),
-        state: match (session.is_draining(), session.is_stuck()) {
+        state: match (session.is_draining(), session.health().is_stuck()) {
             (true, _) => SessionState::Draining,
             (false, true) => SessionState::Stuck,
             (false, false) => SessionState::Ready,
         },
         age: session.age(),
-        round_trip: session.round_trip().zip(session.best_round_trip()),
+        round_trip: delay.last().zip(delay.best()),
         channels: load.channels(),
         opening: load.opening(),
         active: load.active(),

@@ -326,7 +326,7 @@ impl Connector {
 
     /// Takes note of what `session` carried in a `span`.
     pub(crate) fn learn(&self, session: &Session, carried: Beat, span: Duration) {
-        let delay = session.delay();
+        let delay = session.health().delay();
         let (Some(best), true) = (delay.best(), carried.busiest > 0) else { return };
         let rate = |bytes: u64| {
             let bytes = u128::from(bytes) * 1_000_000 / span.as_micros();

@@ -1,7 +1,9 @@
 //! How long what is sent on a session now takes to be answered.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// What the questions to a server have shown. The server answers them in the order in which they
 /// come, after all that it has to send by then.
@@ -82,16 +84,17 @@ impl Default for Delay {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_not_answered_counts_from_when_it_is_overdue() {
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_answered_counts_from_when_it_is_overdue() {
         let delay = Delay::default();
         assert_eq!((delay.best(), delay.expected()), (None, Duration::ZERO));
         delay.note(Duration::from_millis(50));
         delay.asked();
         assert_eq!(delay.expected(), Duration::from_millis(50));
-        std::thread::sleep(Duration::from_millis(60));
-        assert!(delay.expected() >= Duration::from_millis(60));
-        assert!(delay.excess() >= Duration::from_millis(10));
+        tokio::time::advance(Duration::from_millis(60)).await;
+        // What is asked at the very beginning counts as asked a microsecond later.
+        assert_eq!(delay.expected(), Duration::from_micros(59_999));
+        assert_eq!(delay.excess(), Duration::from_micros(9_999));
         delay.answered(Duration::from_millis(70));
         delay.answered(Duration::from_millis(60));
         assert_eq!(delay.best(), Some(Duration::from_millis(50)));

@@ -2,17 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use russh::client::{Handle, Msg};
 use russh::keys::PublicKey;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::delay::Delay;
 use self::handler::SessionHandler;
+use self::health::Health;
 use self::lifespan::Lifespan;
 use self::load::Load;
 use self::observed::{Facts, Observed};
@@ -28,6 +27,7 @@ mod forwarded;
 pub(crate) mod handler;
 pub(crate) mod lifespan;
 pub(crate) mod load;
+pub(crate) mod health;
 pub(crate) mod observed;
 mod open_failure;
 mod open_kind;
@@ -61,15 +61,7 @@ pub(crate) struct Session {
     window: u32,
     since: Instant,
     drained: CancellationToken,
-    stuck: AtomicBool,
-    flooded: AtomicBool,
-    answered: AtomicU64,
-    /// When the last thing was asked that has been answered, in microseconds since the beginning.
-    proven: AtomicU64,
-    delay: Delay,
-    probe: Notify,
-    gauge: Notify,
-    suspect: Notify,
+    health: Health,
 }
 
 /// Whether the session's task can be asked to answer when it has seen all that came before.
@@ -105,14 +97,7 @@ impl Session {
             window,
             since: Instant::now(),
             drained: CancellationToken::new(),
-            stuck: AtomicBool::new(false),
-            flooded: AtomicBool::new(false),
-            answered: AtomicU64::new(0),
-            proven: AtomicU64::new(0),
-            delay: Delay::default(),
-            probe: Notify::new(),
-            gauge: Notify::new(),
-            suspect: Notify::new(),
+            health: Health::default(),
         }
     }
 
@@ -140,8 +125,8 @@ impl Session {
             let outstanding = session.observed.failures.begin();
             let asked = Instant::now();
             let opened = session.ask(&target, origin).await;
-            session.answered.fetch_add(1, Relaxed);
-            session.note_answer(asked);
+            session.health.open_answered();
+            session.health.note_answer(asked);
             match opened {
                 Ok(channel) => {
                     lease.confirmed();
@@ -197,7 +182,7 @@ impl Session {
         // looks as if it were answered, but none can be sent after it: the last one does not count.
         let [_, counted @ .., _] = times;
         let round_trip = counted.into_iter().min()?;
-        self.delay.note(round_trip);
+        self.health.delay().note(round_trip);
         Some(round_trip)
     }
 
@@ -279,16 +264,6 @@ impl Session {
             || self.load.closed_by_us() + self.observed.failures.count() > MAX_LEFTOVERS
     }
 
-    /// Says again and again that the server has not answered for long.
-    pub(crate) fn suspect(&self) {
-        self.suspect.notify_waiters();
-    }
-
-    /// Completes when the server has not answered for long.
-    pub(crate) async fn suspected(&self) {
-        self.suspect.notified().await;
-    }
-
     /// How much the server may send ahead on a channel, in bytes.
     pub(crate) fn window(&self) -> u32 {
         self.window
@@ -311,88 +286,19 @@ impl Session {
         }
     }
 
-    /// Whether the server has not answered for a while.
-    pub(crate) fn is_stuck(&self) -> bool {
-        self.stuck.load(Relaxed)
-    }
-
-    pub(crate) fn set_stuck(&self, stuck: bool) {
-        self.stuck.store(stuck, Relaxed);
-    }
-
-    /// Whether the server sends much that no channel takes, and answers late for it.
-    pub(crate) fn is_flooded(&self) -> bool {
-        self.flooded.load(Relaxed)
-    }
-
-    pub(crate) fn set_flooded(&self, flooded: bool) {
-        self.flooded.store(flooded, Relaxed);
-    }
-
     /// Bytes that came from the server so far, whatever they say.
     pub(crate) fn received(&self) -> u64 {
         self.observed.traffic.received()
     }
 
-    /// The last round trip to the server, where one was measured.
-    pub(crate) fn round_trip(&self) -> Option<Duration> {
-        self.delay.last()
-    }
-
-    /// The shortest round trip so far, where one was measured.
-    pub(crate) fn best_round_trip(&self) -> Option<Duration> {
-        self.delay.best()
-    }
-
-    /// What questions to the server have shown.
-    pub(crate) fn delay(&self) -> &Delay {
-        &self.delay
+    /// How well the server answers on it.
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// How long the answer to what is sent now takes, as far as it is known.
     pub(crate) fn expected_delay(&self) -> Duration {
-        self.delay.expected().max(self.observed.outflow.waiting())
-    }
-
-    /// Asks whoever watches the session to ask the server, unless it is being asked.
-    pub(crate) fn request_gauge(&self) {
-        self.gauge.notify_one();
-    }
-
-    /// Completes when that was requested.
-    pub(crate) async fn gauge_requested(&self) {
-        self.gauge.notified().await;
-    }
-
-    /// Opens that the server has answered so far, either way.
-    pub(crate) fn answered(&self) -> u64 {
-        self.answered.load(Relaxed)
-    }
-
-    /// Something was answered that was asked then. The server answers in order: it had come to all
-        let closers = self.load.closers();
-        closers.close();
-        let _ = tokio::time::timeout(GOODBYE, closers.wait()).await;
-    /// that was asked before.
-    pub(crate) fn note_answer(&self, asked: Instant) {
-        let micros = asked.saturating_duration_since(self.since).as_micros();
-        self.proven.fetch_max(u64::try_from(micros).unwrap_or(u64::MAX), Relaxed);
-    }
-
-    /// Whether the server has certainly come to what was asked then.
-    pub(crate) fn has_come_to(&self, asked: Instant) -> bool {
-        let micros = asked.saturating_duration_since(self.since).as_micros();
-        u128::from(self.proven.load(Relaxed)) > micros
-    }
-
-    /// Asks whoever watches the session to find out at once whether the server still answers.
-    pub(crate) fn request_probe(&self) {
-        self.probe.notify_one();
-    }
-
-    /// Completes when a probe was requested.
-    pub(crate) async fn probe_requested(&self) {
-        self.probe.notified().await;
+        self.health.delay().expected().max(self.observed.outflow.waiting())
     }
 
     /// Whether it was ended from here.
@@ -464,6 +370,9 @@ impl Session {
         self.cut.cancel();
     }
 }
+        let closers = self.load.closers();
+        closers.close();
+        let _ = tokio::time::timeout(GOODBYE, closers.wait()).await;
 
 impl Drop for Session {
     fn drop(&mut self) {
@@ -491,7 +400,7 @@ mod tests {
         let test = TestSession::start().await;
         let round_trip = test.session().measure().await.expect("it answers");
         assert!(!round_trip.is_zero());
-        assert!(test.session().round_trip().is_some());
+        assert!(test.session().health().delay().last().is_some());
         test.cut();
         test.session().closed().await;
         assert_eq!(test.session().measure().await, None);

@@ -1,0 +1,214 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::*;
+use crate::lock::lock;
+use crate::ssh::session::delay::Delay;
+
+/// A session whose server answers when the test lets it.
+#[derive(Default)]
+struct Scripted {
+    reading: Mutex<Reading>,
+    verdict: Mutex<Verdict>,
+    /// How often the verdict was that what waits had better go elsewhere.
+    suspected: AtomicUsize,
+    pings: AtomicUsize,
+    answer: Notify,
+    probe: Notify,
+    gauge: Notify,
+    closed: Notify,
+    given_up: Mutex<Option<String>>,
+    delay: Delay,
+}
+
+impl Watched for Scripted {
+    async fn closed(&self) {
+        self.closed.notified().await;
+    }
+
+    async fn probe_requested(&self) {
+        self.probe.notified().await;
+    }
+
+    async fn gauge_requested(&self) {
+        self.gauge.notified().await;
+    }
+
+    async fn ping(&self) {
+        self.pings.fetch_add(1, Relaxed);
+        self.answer.notified().await;
+    }
+
+    fn delay(&self) -> &Delay {
+        &self.delay
+    }
+
+    fn beat(&self) -> Reading {
+        *lock(&self.reading)
+    }
+
+    fn answered(&self, _asked: Instant) {
+        lock(&self.verdict).stuck = false;
+    }
+
+    fn judge(&self, verdict: Verdict) {
+        self.suspected.fetch_add(verdict.suspect.into(), Relaxed);
+        *lock(&self.verdict) = verdict;
+    }
+
+    fn give_up(&self, why: &str) {
+        *lock(&self.given_up) = Some(why.to_owned());
+    }
+}
+
+impl Scripted {
+    /// Watches it for `time` while `script` runs. How long it took to be over, where it was.
+    async fn watched(&self, time: Duration, script: impl Future<Output = ()>) -> Option<Duration> {
+        let begun = Instant::now();
+        let watching = watch(self, LIVENESS, |_| ());
+        let script = async {
+            script.await;
+            std::future::pending::<()>().await;
+        };
+        let over = async {
+            tokio::select! {
+                () = watching => begun.elapsed(),
+                () = script => unreachable!("it never ends"),
+            }
+        };
+        timeout(time, over).await.ok()
+    }
+
+    fn verdict(&self) -> Verdict {
+        *lock(&self.verdict)
+    }
+
+    fn pings(&self) -> usize {
+        self.pings.load(Relaxed)
+    }
+}
+
+/// The defaults.
+const LIVENESS: Liveness =
+    Liveness { interval: Duration::from_secs(15), silence: Duration::from_secs(45) };
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_falls_silent_is_asked_and_then_given_up() {
+    let session = Scripted::default();
+    let took = session.watched(HOUR, async {}).await;
+    assert_eq!(took, Some(Duration::from_secs(60)));
+    assert_eq!(session.pings(), 1);
+    assert!(lock(&session.given_up).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_ended_is_not_given_up() {
+    let session = Scripted::default();
+    session.closed.notify_one();
+    assert_eq!(session.watched(HOUR, async {}).await, Some(Duration::ZERO));
+    assert_eq!(*lock(&session.given_up), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_server_is_asked_once_in_each_interval() {
+    let session = Scripted::default();
+    let answering = async {
+        loop {
+            session.answer.notify_one();
+            sleep(BEAT).await;
+        }
+    };
+    assert_eq!(session.watched(Duration::from_secs(151), answering).await, None);
+    assert!((9..=10).contains(&session.pings()), "{}", session.pings());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_arrives_is_as_good_as_an_answer() {
+    let session = Scripted::default();
+    let arriving = async {
+        session.probe.notify_one();
+        loop {
+            lock(&session.reading).received += 1;
+            sleep(BEAT).await;
+        }
+    };
+    assert_eq!(session.watched(HOUR, arriving).await, None);
+    assert!(!session.verdict().stuck);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_holds_the_session_up_is_no_silence_of_the_server() {
+    let session = Scripted::default();
+    lock(&session.reading).held = 1;
+    assert_eq!(session.watched(HOUR, async { session.probe.notify_one() }).await, None);
+    lock(&session.reading).held = 0;
+    assert!(session.watched(HOUR, async { session.probe.notify_one() }).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_is_answered_soon_or_the_session_is_over() {
+    let session = Scripted::default();
+    let took = session.watched(HOUR, async { session.probe.notify_one() }).await;
+    assert_eq!(took, Some(PROBE_PATIENCE));
+    // The question that is under way already will do; its patience is shorter now.
+    let session = Scripted::default();
+    let probing = async {
+        session.gauge.notify_one();
+        sleep(Duration::from_secs(20)).await;
+        session.probe.notify_one();
+    };
+    let took = session.watched(HOUR, probing).await;
+    assert_eq!(took, Some(Duration::from_secs(20) + PROBE_PATIENCE));
+    assert_eq!(session.pings(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_answer_an_open_is_avoided_then_suspected() {
+    let session = Scripted::default();
+    lock(&session.reading).opening = 1;
+    let seen = async {
+        sleep(Duration::from_millis(900)).await;
+        assert_eq!((session.pings(), session.verdict().stuck), (1, false));
+        sleep(Duration::from_millis(1200)).await;
+        assert!(session.verdict().stuck);
+        assert_eq!(session.suspected.load(Relaxed), 0);
+        sleep(Duration::from_secs(2)).await;
+        assert!(session.suspected.load(Relaxed) > 0);
+        lock(&session.reading).opening = 0;
+        session.answer.notify_one();
+        sleep(Duration::from_millis(1)).await;
+        assert!(!session.verdict().stuck);
+        session.closed.notify_one();
+    };
+    assert!(session.watched(HOUR, seen).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_flooded_by_what_no_channel_takes_while_answers_are_late() {
+    let session = Scripted::default();
+    session.delay.note(Duration::from_millis(10));
+    let seen = async {
+        let arrives = async |bytes, taken| {
+            {
+                let mut reading = lock(&session.reading);
+                reading.received += bytes;
+                reading.carried = Beat { carried: taken, received: taken, busiest: taken };
+            }
+            sleep(BEAT).await;
+            session.verdict().flooded
+        };
+        sleep(BEAT / 2).await;
+        assert!(!arrives(1 << 20, 0).await, "answers are not late");
+        session.gauge.notify_one();
+        sleep(BEAT).await;
+        assert!(arrives(1 << 20, 0).await);
+        assert!(!arrives(1 << 20, 1 << 20).await, "a channel takes it");
+        assert!(!arrives(MUCH - 1, 0).await, "it is little");
+        session.closed.notify_one();
+    };
+    assert!(session.watched(HOUR, seen).await.is_some());
+}
