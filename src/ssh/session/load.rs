@@ -13,21 +13,21 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::OpenKind;
+use super::beats::{Beats, Marks, Weight};
+use super::flow::Flow;
 use super::outflow::Outflow;
 use crate::lock::lock;
 
 /// The load of one session.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
-    beat: AtomicU64,
     channels: AtomicUsize,
     opening: AtomicUsize,
     scouts: AtomicUsize,
     alone: AtomicUsize,
     slow_readers: AtomicUsize,
     held: AtomicUsize,
-    active: Counter,
-    bulk: Counter,
+    beats: Beats,
     received: Flow,
     sent: Flow,
     closed_by_us: AtomicUsize,
@@ -39,36 +39,6 @@ pub(crate) struct Load {
     empty_since: Mutex<Option<Instant>>,
 }
 
-/// What a session carries one way, in bytes.
-#[derive(Debug)]
-struct Flow {
-    total: AtomicU64,
-    /// At the last beat.
-    before: AtomicU64,
-    /// What one channel carries in a beat to count as bulk.
-    bulk: AtomicU64,
-    /// The most that it carried in a beat, of late.
-    most: AtomicU64,
-    /// The most that one channel has carried in this beat.
-    busiest: AtomicU64,
-}
-
-/// Counts anew in every beat, and remembers the beat before.
-#[derive(Debug, Default)]
-struct Counter {
-    now: AtomicUsize,
-    before: AtomicUsize,
-}
-
-/// The beats in which one channel was counted in a [`Counter`].
-#[derive(Debug, Default)]
-struct Mark {
-    /// The last one, plus one; 0 is never.
-    last: AtomicU64,
-    /// Whether it was counted in the one before that, too.
-    twice: AtomicBool,
-}
-
 /// One channel's share of its session's load, until it is over or dropped.
 #[derive(Debug)]
 pub(crate) struct Lease {
@@ -76,8 +46,7 @@ pub(crate) struct Lease {
     /// How much it carried in the beat in which it last carried anything.
     received: AtomicU64,
     sent: AtomicU64,
-    active: Mark,
-    bulk: Mark,
+    marks: Marks,
     slow: AtomicBool,
     held: AtomicBool,
     kind: OpenKind,
@@ -128,22 +97,22 @@ impl Load {
 
     /// Channels that carried something in this beat or the one before.
     pub(crate) fn active(&self) -> usize {
-        self.active.read()
+        self.beats.active()
     }
 
     /// Channels that carried much in this beat or the one before.
     pub(crate) fn bulk(&self) -> usize {
-        self.bulk.read()
+        self.beats.bulk()
     }
 
     /// Bytes that channels received so far.
     pub(crate) fn received(&self) -> u64 {
-        self.received.total.load(Relaxed)
+        self.received.total()
     }
 
     /// Bytes that channels sent so far.
     pub(crate) fn sent(&self) -> u64 {
-        self.sent.total.load(Relaxed)
+        self.sent.total()
     }
 
     /// Bytes carried so far, both ways.
@@ -158,11 +127,6 @@ impl Load {
 
     /// When the last channel went, if one ever did.
     pub(crate) fn empty_since(&self) -> Option<Instant> {
-    /// The tasks that close what nobody waits for any more.
-    pub(crate) fn closers(&self) -> &TaskTracker {
-        &self.closers
-    }
-
         *self.emptied()
     }
 
@@ -172,9 +136,7 @@ impl Load {
 
     /// Ends a beat.
     pub(crate) fn beat(&self) -> Beat {
-        self.beat.fetch_add(1, Relaxed);
-        self.active.turn();
-        self.bulk.turn();
+        self.beats.turn();
         let (sent, _) = self.sent.turn();
         let (received, busiest) = self.received.turn();
         Beat { carried: received + sent, received, busiest }
@@ -196,6 +158,11 @@ impl Load {
         }
     }
 
+    /// The tasks that close what nobody waits for any more.
+    pub(crate) fn closers(&self) -> &TaskTracker {
+        &self.closers
+    }
+
     /// Whether it carries nothing, and nothing comes to it without our doing.
     pub(crate) fn is_free(&self) -> bool {
         self.channels() == 0 && self.listeners.load(Relaxed) == 0
@@ -213,92 +180,15 @@ impl Load {
             load: Arc::clone(self),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
-            active: Mark::default(),
-            bulk: Mark::default(),
+            marks: Marks::default(),
             slow: AtomicBool::new(false),
             held: AtomicBool::new(false),
             kind,
             confirmed: AtomicBool::new(false),
             over: AtomicBool::new(false),
-    /// The tasks that close what nobody waits for any more, on its session.
-    pub(crate) fn closers(&self) -> &TaskTracker {
-        self.load.closers()
-    }
-
             closed_by_server: AtomicBool::new(false),
         }
     }
-}
-
-impl Flow {
-    /// Ends a beat; tells what was carried in it, and what of that by the busiest channel.
-    fn turn(&self) -> (u64, u64) {
-        let total = self.total.load(Relaxed);
-        let carried = total - self.before.swap(total, Relaxed);
-        let most = self.most.load(Relaxed);
-        // What a line carried once is forgotten in a minute or so.
-        let most = carried.max(most - most / 64);
-        self.most.store(most, Relaxed);
-        self.bulk.store((most / PART).clamp(LEAST_BULK, MOST_BULK), Relaxed);
-        (carried, self.busiest.swap(0, Relaxed))
-    }
-
-    /// Counts what a channel carries, which has `carried` so much in this beat before. Returns whether
-    /// it is bulk.
-    fn add(&self, carried: &AtomicU64, bytes: u64) -> bool {
-        self.total.fetch_add(bytes, Relaxed);
-        let carried = carried.fetch_add(bytes, Relaxed) + bytes;
-        let bulk = carried >= self.bulk.load(Relaxed);
-        if bulk {
-            self.busiest.fetch_max(carried, Relaxed);
-        }
-        bulk
-    }
-}
-
-impl Default for Flow {
-    fn default() -> Self {
-        let zero = || AtomicU64::new(0);
-        let bulk = AtomicU64::new(FIRST_BULK);
-        Self { total: zero(), before: zero(), bulk, most: zero(), busiest: zero() }
-    }
-}
-
-impl Counter {
-    fn read(&self) -> usize {
-        self.now.load(Relaxed).max(self.before.load(Relaxed))
-    }
-
-    fn turn(&self) {
-        self.before.store(self.now.swap(0, Relaxed), Relaxed);
-    }
-
-    /// Counts a channel in this beat, once.
-    fn enter(&self, mark: &Mark, beat: u64) {
-        let last = mark.last.swap(beat + 1, Relaxed);
-        if last != beat + 1 {
-            mark.twice.store(last == beat, Relaxed);
-            self.now.fetch_add(1, Relaxed);
-        }
-    }
-
-    /// Takes back what a channel that is over has been counted for.
-    fn leave(&self, mark: &Mark, beat: u64) {
-        let last = mark.last.load(Relaxed);
-        if last == beat + 1 {
-            take_one(&self.now);
-            if mark.twice.load(Relaxed) {
-                take_one(&self.before);
-            }
-        } else if last == beat && last > 0 {
-            take_one(&self.before);
-        }
-    }
-}
-
-// The beat may turn between two of these steps. What is counted wrongly then is gone two beats later.
-fn take_one(count: &AtomicUsize) {
-    let _ = count.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1));
 }
 
 impl Lease {
@@ -320,17 +210,19 @@ impl Lease {
         self.carry(&self.load.sent, &self.sent, bytes as u64);
     }
 
-    // Both directions may come here at once. What is counted wrongly then is gone two beats later.
     fn carry(&self, flow: &Flow, carried: &AtomicU64, bytes: u64) {
-        let beat = self.load.beat.load(Relaxed);
-        if self.active.last.load(Relaxed) != beat + 1 {
+        if self.load.beats.enter(&self.marks, Weight::Active) {
             self.received.store(0, Relaxed);
             self.sent.store(0, Relaxed);
-            self.load.active.enter(&self.active, beat);
         }
         if flow.add(carried, bytes) {
-            self.load.bulk.enter(&self.bulk, beat);
+            self.load.beats.enter(&self.marks, Weight::Bulk);
         }
+    }
+
+    /// The tasks that close what nobody waits for any more, on its session.
+    pub(crate) fn closers(&self) -> &TaskTracker {
+        self.load.closers()
     }
 
     /// The way out of its session.
@@ -379,9 +271,7 @@ impl Lease {
         self.confirmed();
         self.set_pace(Pace::Kept);
         self.set_held(false);
-        let beat = self.load.beat.load(Relaxed);
-        self.load.active.leave(&self.active, beat);
-        self.load.bulk.leave(&self.bulk, beat);
+        self.load.beats.leave(&self.marks);
         if self.load.channels.fetch_sub(1, Relaxed) == 1 {
             *self.load.emptied() = Some(Instant::now());
         }
@@ -431,15 +321,6 @@ pub(crate) struct Beat {
     /// The busiest channel from the server, where it was bulk.
     pub(crate) busiest: u64,
 }
-
-/// A channel is bulk that carries this part of the most that its session carried in a beat,
-const PART: u64 = 4;
-/// at least so much, in bytes: a page is not bulk,
-const LEAST_BULK: u64 = 64 * 1024;
-/// and so much in any case.
-const MOST_BULK: u64 = 512 * 1024;
-/// Before a session has carried anything.
-const FIRST_BULK: u64 = 256 * 1024;
 
 #[cfg(test)]
 mod tests {

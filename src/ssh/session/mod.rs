@@ -21,13 +21,15 @@ use crate::forward::RemoteListen;
 use crate::ssh::session::registry::Registry;
 use crate::target::Target;
 
+mod beats;
 mod channel;
-mod delay;
+pub(crate) mod delay;
+mod flow;
 mod forwarded;
 pub(crate) mod handler;
+pub(crate) mod health;
 pub(crate) mod lifespan;
 pub(crate) mod load;
-pub(crate) mod health;
 pub(crate) mod observed;
 mod open_failure;
 mod open_kind;
@@ -368,11 +370,11 @@ impl Session {
         })
         .await;
         self.cut.cancel();
-    }
-}
         let closers = self.load.closers();
         closers.close();
         let _ = tokio::time::timeout(GOODBYE, closers.wait()).await;
+    }
+}
 
 impl Drop for Session {
     fn drop(&mut self) {
