@@ -56,19 +56,13 @@ pub async fn run(
     let mut early = Vec::new();
     let started = tokio::select! {
         // The state of a login is large and short-lived.
-        started = Box::pin(running.start(options)) => started,
-        () = &mut shutdown => {
-            running.abandon().await;
-            return Ok(());
-        }
-        () = until_stop(&mut orders, &mut early) => {
-            running.abandon().await;
-            return Ok(());
-        }
+        started = Box::pin(running.start(options)) => started.map(|()| Started::Running),
+        () = &mut shutdown => Ok(Started::Stopped),
+        () = until_stop(&mut orders, &mut early) => Ok(Started::Stopped),
     };
-    if let Err(error) = started {
+    if !matches!(started, Ok(Started::Running)) {
         running.abandon().await;
-        return Err(error);
+        return started.map(drop);
     }
     ready();
     manager::ready();
@@ -78,27 +72,14 @@ pub async fn run(
     }
 
     let piped = stdio::connect(stdio, running.connect());
-    tokio::pin!(piped);
-    let mut last = Last::InForce;
-    let (kind, ended) = 'runs: loop {
-        let next = next(std::mem::take(&mut last));
-        tokio::pin!(next);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut shutdown => break 'runs (StopKind::Drain, Ok(())),
-                ended = &mut piped => break 'runs (StopKind::Drain, ended),
-                Some(order) = orders.recv() => if let Some(kind) = running.obey(order).await {
-                    break 'runs (kind, Ok(()));
-                },
-                // A reload that has begun goes on whatever is ordered meanwhile.
-                options = &mut next => {
-                    last = running.reload(options).await.into();
-                    break;
-                }
-            }
+    let over = async {
+        tokio::select! {
+            biased;
+            () = shutdown => Ok(()),
+            ended = piped => ended,
         }
     };
+    let (kind, ended) = serve(&mut running, &mut orders, &mut next, over).await;
     manager::stopping();
     let now = async {
         if kind == StopKind::Drain {
@@ -107,6 +88,44 @@ pub async fn run(
     };
     running.stop(now).await;
     ended
+}
+
+/// How far it has come.
+enum Started {
+    /// It serves.
+    Running,
+    /// It is to stop already.
+    Stopped,
+}
+
+/// Does what is ordered, and changes over to each of the `next` options, until it is `over` or told to
+/// stop: how, and what came of it.
+async fn serve(
+    running: &mut Running,
+    orders: &mut mpsc::Receiver<Order>,
+    next: &mut impl AsyncFnMut(Last) -> Options,
+    over: impl Future<Output = Result<(), Error>>,
+) -> (StopKind, Result<(), Error>) {
+    tokio::pin!(over);
+    let mut last = Last::InForce;
+    loop {
+        let next = next(std::mem::take(&mut last));
+        tokio::pin!(next);
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut over => return (StopKind::Drain, ended),
+                Some(order) = orders.recv() => if let Some(kind) = running.obey(order).await {
+                    return (kind, Ok(()));
+                },
+                // A reload that has begun goes on whatever is ordered meanwhile.
+                options = &mut next => {
+                    last = running.reload(options).await.into();
+                    break;
+                }
+            }
+        }
+    }
 }
 
 /// Completes when somebody orders a stop. What else is ordered meanwhile is kept.

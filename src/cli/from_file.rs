@@ -139,40 +139,16 @@ async fn options(
     }
     let (mut listeners, mut remote_forwards) = (proxies(config), Vec::new());
     for forward in &config.forwards {
-        match forward.clone() {
-            ForwardConfig::Local { name, forward, via } => listeners.push(ListenerOptions {
-                origin: Origin::Configuration,
-                address: forward.listen.address(Bind::Loopback),
-                name: Some(name),
-                service: Service::Forward { to: forward.to, via: via.map(Arc::new) },
-            }),
-            ForwardConfig::Remote { name, on, forward, auth } => {
-                // What a server's ssh_config forbids its clients, no forward of the file allows.
-                let server = servers.iter().find(|server| server.name == on);
-                let permit = server.map(|s| s.config.forwards.permit_remote_open.clone());
-                let permit = permit.unwrap_or_default();
-                remote_forwards.push(RemoteOptions {
-                    origin: Origin::Configuration,
-                    server: on,
-                    name: Some(name),
-                    forward,
-                    permit,
-                    credentials: auth.map(|auth| auth.credentials),
-                });
-            }
+        match configured(forward.clone(), &servers) {
+            Place::Here(options) => listeners.push(options),
+            Place::There(options) => remote_forwards.push(options),
         }
     }
     for address in &command.listeners {
         // One that the file has too is as the file says.
         if listeners.iter().all(|listener| listener.address != *address) {
             let service = Service::Proxy { credentials: credentials.cloned() };
-            let origin = Origin::CommandLine;
-            listeners.push(ListenerOptions {
-                origin,
-                address: address.clone(),
-                name: None,
-                service,
-            });
+            listeners.push(ListenerOptions { service, ..ListenerOptions::proxy(address.clone()) });
         }
     }
     if listeners.is_empty() && remote_forwards.is_empty() {
@@ -190,6 +166,38 @@ async fn options(
         control: ControlOptions::default(),
         inherited: Inherited::default(),
     })
+}
+
+/// Where a forward listens.
+enum Place {
+    Here(ListenerOptions),
+    There(RemoteOptions),
+}
+
+/// `[[forward]]`.
+fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> Place {
+    let origin = Origin::Configuration;
+    match forward {
+        ForwardConfig::Local { name, forward, via } => Place::Here(ListenerOptions {
+            origin,
+            address: forward.listen.address(Bind::Loopback),
+            name: Some(name),
+            service: Service::Forward { to: forward.to, via: via.map(Arc::new) },
+        }),
+        ForwardConfig::Remote { name, on, forward, auth } => {
+            // What a server's ssh_config forbids its clients, no forward of the file allows.
+            let server = servers.iter().find(|server| server.name == on);
+            let permit = server.map(|s| s.config.forwards.permit_remote_open.clone());
+            Place::There(RemoteOptions {
+                origin,
+                server: on,
+                name: Some(name),
+                forward,
+                permit: permit.unwrap_or_default(),
+                credentials: auth.map(|auth| auth.credentials),
+            })
+        }
+    }
 }
 
 /// `[[listen]]`.

@@ -9,9 +9,11 @@ use std::time::Duration;
 use super::server_name::ServerName;
 
 mod algorithms;
+mod auth;
 mod connection;
 mod forwards;
 mod groups;
+mod host_keys;
 mod keywords;
 mod local;
 mod parse;

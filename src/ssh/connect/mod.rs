@@ -4,25 +4,20 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use russh::client::{self, Handle};
-use tokio::io::BufReader;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use self::distance::Distance;
-use self::greeting::Greeted;
 use self::line::Sample;
 use self::proxy_command::{CommandEnd, ProxyCommand};
 use self::reach::Reach;
-use self::transport::{SshSocket, Transport};
+use self::transport::SshSocket;
 use self::wire::Wire;
-use super::session::handler::{HandlerError, SessionHandler};
-use super::session::lifespan::Lifespan;
+use super::session::Session;
 use super::session::load::Beat;
-use super::session::observed::{Observed, Told};
-use super::session::{Barrier, Session};
-use super::trust::auth::{self, AuthError, Authenticated, Credentials};
+use super::session::observed::Told;
+use super::trust::auth::{Authenticated, Credentials};
 use super::trust::host_key::HostKeyPolicy;
 use crate::destination::{Destination, Host};
 use crate::lock::lock;
@@ -37,12 +32,11 @@ pub use line_memory::LineMemory;
 pub(crate) use liveness::Liveness;
 pub use reach::ReachError;
 
-use error::Circumstances;
-
 pub(crate) mod distance;
 mod error;
 mod failure_class;
 mod greeting;
+mod handshake;
 mod hops;
 mod library;
 mod line;
@@ -62,14 +56,14 @@ pub(crate) struct Connector {
     config: ClientConfig,
     policy: Arc<HostKeyPolicy>,
     credentials: Credentials,
-    /// The programs that carry the bytes (`ProxyCommand`), each until it is over.
-    commands: TaskTracker,
     prompter: Prompter,
     distance: Distance,
     told: Arc<Told>,
     hops: Arc<dyn Hops>,
     /// What is still to be run once the server is logged in to.
     local_command: Mutex<Option<String>>,
+    /// The programs that carry the bytes (`ProxyCommand`), each until it is over.
+    commands: TaskTracker,
 }
 
 /// Whether a login may ask a person.
@@ -104,13 +98,13 @@ impl Connector {
         Self {
             config,
             policy,
-            commands: TaskTracker::new(),
             credentials: Credentials::default(),
             prompter,
             distance: Distance::of(server, memory),
             told: Arc::default(),
             hops,
             local_command,
+            commands: TaskTracker::new(),
         }
     }
 
@@ -143,16 +137,16 @@ impl Connector {
         match (connected, command) {
             // What is told of the command explains the rest.
             (Err(error), Some(end)) if error.is_end() => {
-    /// Waits until the programs are over that have carried sessions, once those have ended.
-    pub(crate) async fn ended(&self) {
-        self.commands.close();
-        let _ = timeout(proxy_command::LONGEST, self.commands.wait()).await;
-    }
-
                 Err(self.command_failed(error, &end).await)
             }
             (connected, _) => connected,
         }
+    }
+
+    /// Waits until the programs are over that have carried sessions, once those have ended.
+    pub(crate) async fn ended(&self) {
+        self.commands.close();
+        let _ = timeout(proxy_command::LONGEST, self.commands.wait()).await;
     }
 
     /// What carries the bytes to the server.
@@ -229,83 +223,6 @@ impl Connector {
         ConnectError::Command { command: error::name(command), status, said }
     }
 
-    /// Shakes hands and logs in.
-    async fn over(
-        &self,
-        mut wire: Wire,
-        asking: Asking,
-        begun: Instant,
-    ) -> Result<Connected, ConnectError> {
-        let observed = Arc::new(Observed::of(&self.told));
-        wire.report_to(&observed.outflow);
-        let connecting = match &wire {
-            Wire::Tcp(socket) => Some(socket.connecting()),
-            Wire::Channel(_) => Some(begun.elapsed()),
-            // What it does is its own affair.
-            Wire::Command(_) => None,
-        };
-        let mut stream = BufReader::with_capacity(READ_BUFFER, wire);
-        let window = self.distance.window(&mut stream, connecting).await;
-        debug!(window, ?connecting, "so much may be sent ahead on a channel");
-        let cut = CancellationToken::new();
-        // Cuts the transport on every early return, so that the library's task ends.
-        let guard = cut.clone().drop_guard();
-        let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
-        let transport = Transport::new(stream, &cut, &observed.traffic, &observed.outflow);
-        let transport = Greeted::new(transport, &observed.traffic);
-        let handshake =
-            client::connect_stream(self.library_config(window).await, transport, handler);
-        let failed = |error: HandlerError| {
-            let said = observed.facts().end.filter(|_| error.is_end());
-            let (address, head) = (self.address(), observed.traffic.head());
-            ConnectError::handshake(error, Circumstances { address, head, said })
-        };
-        let mut handle = self.within("handshake", &observed, handshake).await?.map_err(failed)?;
-        let binding = handle.agent_session_binding();
-        observed
-            .check_signature(binding.map_or(&[], |binding| binding.signature()))
-            .map_err(failed)?;
-        let prompter = match asking {
-            Asking::Allowed => self.prompter.clone(),
-            Asking::Never => self.prompter.silent(),
-        };
-        let login = auth::authenticate(&mut handle, &self.config, &self.credentials, &prompter);
-        let login = match self.within("login", &observed, login).await? {
-            Ok(login) => login,
-            Err(error) => return Err(with_last_words(error, &observed).await.into()),
-        };
-        let barrier = self.within("login", &observed, barrier(&handle)).await?;
-        if observed.traffic.head().starts_with(TINYSSH) {
-            self.told.no_forwarding("");
-        }
-        let lifespan = Lifespan::of(&self.config.session.rekey_limit);
-        let session = Session::new(handle, observed, guard.disarm(), barrier, lifespan, window);
-        Ok(Connected { session, login, took: begun.elapsed() })
-    }
-
-    /// Runs a stage of the handshake within its limit; the time in which a person is asked does not
-    /// count.
-    async fn within<T>(
-        &self,
-        stage: &'static str,
-        observed: &Observed,
-        work: impl Future<Output = T>,
-    ) -> Result<T, ConnectError> {
-        let mut work = std::pin::pin!(work);
-        let limit =
-            self.config.reach.connect_timeout.unwrap_or(HANDSHAKE_TIMEOUT).max(MIN_HANDSHAKE);
-        loop {
-            match timeout(limit, work.as_mut()).await {
-                Ok(done) => return Ok(done),
-                Err(_) if self.prompter.is_waiting() => debug!(stage, "waiting for an answer"),
-                Err(_) => {
-                    let (address, head) = (self.address(), observed.traffic.head());
-                    return Err(ConnectError::late(stage, limit, address, &head));
-                }
-            }
-        }
-    }
-
     /// When a session to this server counts as dead.
     pub(crate) fn liveness(&self) -> Liveness {
         let interval = self.config.session.server_alive_interval.unwrap_or(ALIVE_INTERVAL);
@@ -370,38 +287,11 @@ impl Connector {
     }
 }
 
-/// Whether the server told its signature algorithms, which OpenSSH does since 7.2.
-async fn barrier(handle: &Handle<SessionHandler>) -> Barrier {
-    match handle.best_supported_rsa_hash().await {
-        Ok(Some(_)) => Barrier::Available,
-        Ok(None) | Err(_) => Barrier::Missing,
-    }
-}
-
-/// Adds the server's own word to the end of a connection in mid-login.
-async fn with_last_words(error: AuthError, observed: &Observed) -> AuthError {
-    if matches!(error, AuthError::Disconnected { .. }) {
-        // The session's task ends right after the login has heard of it.
-        let _ = timeout(LAST_WORDS, observed.closed.cancelled()).await;
-    }
-    error.with_last_words(observed.facts().end)
-}
-
-/// How a server introduces itself that has no forwarding.
-const TINYSSH: &[u8] = b"SSH-2.0-tinyssh";
 /// How long the TCP connection may take, where `ConnectTimeout` does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the key exchange, and then the login, may take, where `ConnectTimeout` does not say.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
-/// `ConnectTimeout` covers the TCP connection of `ssh`; a busy server deserves this much after it.
-const MIN_HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`): as long as three lost pings.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
-/// How long the end of a session may take to be known.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 /// `ConnectionAttempts` are made one a second, as with `ssh`.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 /// How often an idle session is pinged, where `ServerAliveInterval` does not say.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
-/// Saves system calls: the library reads a packet's head and body on their own. In bytes.
-const READ_BUFFER: usize = 64 * 1024;

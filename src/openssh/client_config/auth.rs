@@ -1,0 +1,130 @@
+//! What `ssh_config` says of the login: the keys, the agent, the methods.
+
+use std::path::PathBuf;
+
+use super::local::Local;
+use super::settings::{Settings, invalid, parse_time};
+use super::signatures;
+use super::{
+    AddKeysToAgent, AuthConfig, AuthMethod, ClientConfig, ConfigError, IdentityAgent, IdentityFile,
+    IdentityOrigin, Switch,
+};
+use crate::printable::{Lines, printable};
+
+/// The key files follow, since their names have tokens of the rest.
+pub(super) fn read(settings: &Settings, local: &Local) -> Result<AuthConfig, ConfigError> {
+    Ok(AuthConfig {
+        identity_files: Vec::new(),
+        certificate_files: Vec::new(),
+        identities_only: settings.switch("identitiesonly", Switch::Off),
+        pubkey_accepted_algorithms: signatures::accepted(settings)?,
+        identity_agent: identity_agent(settings.first("identityagent"), local),
+        batch_mode: settings.switch("batchmode", Switch::Off),
+        pubkey_authentication: settings.switch("pubkeyauthentication", Switch::On),
+        kbd_interactive_authentication: settings.switch("kbdinteractiveauthentication", Switch::On),
+        password_authentication: settings.switch("passwordauthentication", Switch::On),
+        preferred_authentications: methods(settings.first("preferredauthentications")),
+        number_of_password_prompts: settings.number(
+            "numberofpasswordprompts",
+            "NumberOfPasswordPrompts",
+            3,
+        )?,
+        add_keys_to_agent: add_keys(settings)?,
+    })
+}
+
+fn add_keys(settings: &Settings) -> Result<AddKeysToAgent, ConfigError> {
+    let value = settings.first("addkeystoagent").unwrap_or("no");
+    let mut words = value.split_whitespace();
+    let lifetime = |text: &str| {
+        let seconds = parse_time(text).and_then(|seconds| u32::try_from(seconds).ok());
+        seconds.filter(|s| *s != 0).ok_or_else(|| invalid("AddKeysToAgent", value))
+    };
+    Ok(match (words.next().unwrap_or_default(), words.next()) {
+        ("no" | "false", None) => AddKeysToAgent::No,
+        ("ask", None) => AddKeysToAgent::Ask,
+        ("yes" | "true", None) => AddKeysToAgent::Yes { confirm: Switch::Off, lifetime: None },
+        ("confirm", time) => {
+            AddKeysToAgent::Yes { confirm: Switch::On, lifetime: time.map(lifetime).transpose()? }
+        }
+        (time, None) => {
+            AddKeysToAgent::Yes { confirm: Switch::Off, lifetime: Some(lifetime(time)?) }
+        }
+        _ => return Err(invalid("AddKeysToAgent", value)),
+    })
+}
+
+fn methods(value: Option<&str>) -> Vec<AuthMethod> {
+    let names = value.unwrap_or("publickey,keyboard-interactive,password");
+    let known = [AuthMethod::PublicKey, AuthMethod::KeyboardInteractive, AuthMethod::Password];
+    names.split(',').filter_map(|n| known.into_iter().find(|m| m.as_str() == n.trim())).collect()
+}
+
+fn identity_agent(value: Option<&str>, local: &Local) -> IdentityAgent {
+    let of = |variable: &str| local.variables.get(variable).filter(|v| !v.is_empty());
+    let path = match value {
+        None | Some("SSH_AUTH_SOCK") => of("SSH_AUTH_SOCK").map(PathBuf::from),
+        Some("none") => None,
+        Some(value) => match value.strip_prefix('$') {
+            Some(variable) => of(variable).map(PathBuf::from),
+            None => Some(local.expand_tilde(value)),
+        },
+    };
+    path.map_or(IdentityAgent::None, IdentityAgent::Socket)
+}
+
+/// The keys of the command line first. `ssh -G` leaves out those of them that do not exist; here
+/// they stay, so that their absence is told when they would be used.
+pub(super) fn identity_files(
+    settings: &Settings,
+    of_flags: &[PathBuf],
+    local: &Local,
+    config: &ClientConfig,
+) -> Vec<IdentityFile> {
+    let configured: Vec<&str> = settings.all("identityfile").filter(|f| *f != "none").collect();
+    let is_default =
+        |file: &str| file.strip_prefix("~/.ssh/").is_some_and(|f| DEFAULT_KEY_NAMES.contains(&f));
+    // `ssh -G` lists its default names when nobody named a file, and then all of them.
+    let by_default = configured.iter().filter(|f| is_default(f)).count() >= 3;
+    let mut out: Vec<IdentityFile> = Vec::new();
+    let mut push = |text: &str, origin| {
+        let Some(path) = expand("identity", text, local, config) else { return };
+        if !out.iter().any(|file| file.path == path) {
+            out.push(IdentityFile { path, origin });
+        }
+    };
+    for file in of_flags {
+        push(&file.to_string_lossy(), IdentityOrigin::Named);
+    }
+    for file in configured {
+        if !(by_default && is_default(file)) {
+            push(file, IdentityOrigin::Named);
+        } else if !file.ends_with("_dsa") && !file.ends_with("_xmss") {
+            push(file, IdentityOrigin::Default);
+        }
+    }
+    out
+}
+
+pub(super) fn certificate_files(
+    settings: &Settings,
+    local: &Local,
+    config: &ClientConfig,
+) -> Vec<PathBuf> {
+    let named = settings.all("certificatefile").filter(|f| *f != "none");
+    named.filter_map(|text| expand("certificate", text, local, config)).collect()
+}
+
+/// The path that a value stands for; nothing, and a warning, where that cannot be told.
+fn expand(kind: &str, text: &str, local: &Local, config: &ClientConfig) -> Option<PathBuf> {
+    let path = local.expand(text, config);
+    if path.is_none() {
+        tracing::warn!(file = %printable(text, 200, Lines::One),
+            "{kind} file left out: it has a token or a variable that is not known here");
+    }
+    path
+}
+
+/// Every default name of any version of OpenSSH.
+const DEFAULT_KEY_NAMES: [&str; 7] =
+    ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa"];

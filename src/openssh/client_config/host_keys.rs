@@ -1,0 +1,69 @@
+//! What `ssh_config` says of host keys.
+
+use super::local::Local;
+use super::parse::DEFAULTS;
+use super::settings::{Settings, invalid};
+use super::{
+    ClientConfig, ConfigError, HostKeyConfig, StrictHostKeyChecking, Switch, UpdateHostKeys,
+};
+
+/// The command follows, since it has tokens of the rest.
+pub(super) fn read(settings: &Settings, local: &Local) -> Result<HostKeyConfig, ConfigError> {
+    Ok(HostKeyConfig {
+        user_known_hosts_files: settings.files("userknownhostsfile", local),
+        global_known_hosts_files: settings.files("globalknownhostsfile", local),
+        known_hosts_command: None,
+        host_key_alias: settings.first("hostkeyalias").map(str::to_owned),
+        strict_host_key_checking: strict(settings.first("stricthostkeychecking"))?,
+        hash_known_hosts: settings.switch("hashknownhosts", Switch::Off),
+        update_host_keys: update_host_keys(settings)?,
+        revoked_host_keys: settings.files("revokedhostkeys", local),
+        ca_signature_algorithms: list(settings.first("casignaturealgorithms")),
+    })
+}
+
+/// The program and its arguments, with their tokens but for those that are known only later.
+pub(super) fn command(
+    settings: &Settings,
+    local: &Local,
+    config: &ClientConfig,
+) -> Result<Option<Vec<String>>, ConfigError> {
+    let command = settings.first("knownhostscommand").filter(|command| *command != "none");
+    let Some(command) = command else { return Ok(None) };
+    let unreadable = || invalid("KnownHostsCommand", command);
+    let mut words = shlex::split(command).ok_or_else(unreadable)?;
+    for word in words.iter_mut().skip(1) {
+        *word = local.expand_text(word, config, "HIKft").ok_or_else(unreadable)?;
+    }
+    Ok(Some(words))
+}
+
+fn strict(value: Option<&str>) -> Result<StrictHostKeyChecking, ConfigError> {
+    Ok(match value.unwrap_or("ask").to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => StrictHostKeyChecking::Yes,
+        "ask" => StrictHostKeyChecking::Ask,
+        "accept-new" => StrictHostKeyChecking::AcceptNew,
+        "false" | "no" | "off" => StrictHostKeyChecking::No,
+        other => return Err(invalid("StrictHostKeyChecking", other)),
+    })
+}
+
+/// As OpenSSH decides it: by default only where the files are its own.
+fn update_host_keys(settings: &Settings) -> Result<UpdateHostKeys, ConfigError> {
+    let value = settings.first("updatehostkeys");
+    match value.map(str::to_ascii_lowercase).as_deref() {
+        None if settings.first("userknownhostsfile") == Some(DEFAULTS[0].1) => {
+            Ok(UpdateHostKeys::Yes)
+        }
+        None | Some("no" | "false") => Ok(UpdateHostKeys::No),
+        Some("yes" | "true") => Ok(UpdateHostKeys::Yes),
+        Some("ask") => Ok(UpdateHostKeys::Ask),
+        Some(value) => Err(invalid("UpdateHostKeys", value)),
+    }
+}
+
+/// The names of a list; `None` where there is none, or one that only changes the default.
+fn list(value: Option<&str>) -> Option<Vec<String>> {
+    let value = value.filter(|v| !v.starts_with(['+', '-', '^']))?;
+    Some(value.split(',').map(|name| name.trim().to_owned()).collect())
+}

@@ -1,0 +1,128 @@
+//! From what carries the bytes to a session: the key exchange and the login, each within its limit.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use russh::client::{self, Handle};
+use tokio::io::BufReader;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::error::Circumstances;
+use super::greeting::Greeted;
+use super::transport::Transport;
+use super::wire::Wire;
+use super::{Asking, ConnectError, Connected, Connector};
+use crate::ssh::session::handler::{HandlerError, SessionHandler};
+use crate::ssh::session::lifespan::Lifespan;
+use crate::ssh::session::observed::Observed;
+use crate::ssh::session::{Barrier, Session};
+use crate::ssh::trust::auth::{self, AuthError};
+
+impl Connector {
+    /// Shakes hands and logs in.
+    pub(super) async fn over(
+        &self,
+        mut wire: Wire,
+        asking: Asking,
+        begun: Instant,
+    ) -> Result<Connected, ConnectError> {
+        let observed = Arc::new(Observed::of(&self.told));
+        wire.report_to(&observed.outflow);
+        let connecting = match &wire {
+            Wire::Tcp(socket) => Some(socket.connecting()),
+            Wire::Channel(_) => Some(begun.elapsed()),
+            // What it does is its own affair.
+            Wire::Command(_) => None,
+        };
+        let mut stream = BufReader::with_capacity(READ_BUFFER, wire);
+        let window = self.distance.window(&mut stream, connecting).await;
+        debug!(window, ?connecting, "so much may be sent ahead on a channel");
+        let cut = CancellationToken::new();
+        // Cuts the transport on every early return, so that the library's task ends.
+        let guard = cut.clone().drop_guard();
+        let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
+        let transport = Transport::new(stream, &cut, &observed.traffic, &observed.outflow);
+        let transport = Greeted::new(transport, &observed.traffic);
+        let handshake =
+            client::connect_stream(self.library_config(window).await, transport, handler);
+        let failed = |error: HandlerError| {
+            let said = observed.facts().end.filter(|_| error.is_end());
+            let (address, head) = (self.address(), observed.traffic.head());
+            ConnectError::handshake(error, Circumstances { address, head, said })
+        };
+        let mut handle = self.within("handshake", &observed, handshake).await?.map_err(failed)?;
+        let binding = handle.agent_session_binding();
+        observed
+            .check_signature(binding.map_or(&[], |binding| binding.signature()))
+            .map_err(failed)?;
+        let prompter = match asking {
+            Asking::Allowed => self.prompter.clone(),
+            Asking::Never => self.prompter.silent(),
+        };
+        let login = auth::authenticate(&mut handle, &self.config, &self.credentials, &prompter);
+        let login = match self.within("login", &observed, login).await? {
+            Ok(login) => login,
+            Err(error) => return Err(with_last_words(error, &observed).await.into()),
+        };
+        let barrier = self.within("login", &observed, barrier(&handle)).await?;
+        if observed.traffic.head().starts_with(TINYSSH) {
+            self.told.no_forwarding("");
+        }
+        let lifespan = Lifespan::of(&self.config.session.rekey_limit);
+        let session = Session::new(handle, observed, guard.disarm(), barrier, lifespan, window);
+        Ok(Connected { session, login, took: begun.elapsed() })
+    }
+
+    /// Runs a stage of the handshake within its limit; the time in which a person is asked does not
+    /// count.
+    async fn within<T>(
+        &self,
+        stage: &'static str,
+        observed: &Observed,
+        work: impl Future<Output = T>,
+    ) -> Result<T, ConnectError> {
+        let mut work = std::pin::pin!(work);
+        let limit =
+            self.config.reach.connect_timeout.unwrap_or(HANDSHAKE_TIMEOUT).max(MIN_HANDSHAKE);
+        loop {
+            match timeout(limit, work.as_mut()).await {
+                Ok(done) => return Ok(done),
+                Err(_) if self.prompter.is_waiting() => debug!(stage, "waiting for an answer"),
+                Err(_) => {
+                    let (address, head) = (self.address(), observed.traffic.head());
+                    return Err(ConnectError::late(stage, limit, address, &head));
+                }
+            }
+        }
+    }
+}
+
+/// Whether the server told its signature algorithms, which OpenSSH does since 7.2.
+async fn barrier(handle: &Handle<SessionHandler>) -> Barrier {
+    match handle.best_supported_rsa_hash().await {
+        Ok(Some(_)) => Barrier::Available,
+        Ok(None) | Err(_) => Barrier::Missing,
+    }
+}
+
+/// Adds the server's own word to the end of a connection in mid-login.
+async fn with_last_words(error: AuthError, observed: &Observed) -> AuthError {
+    if matches!(error, AuthError::Disconnected { .. }) {
+        // The session's task ends right after the login has heard of it.
+        let _ = timeout(LAST_WORDS, observed.closed.cancelled()).await;
+    }
+    error.with_last_words(observed.facts().end)
+}
+
+/// How a server introduces itself that has no forwarding.
+const TINYSSH: &[u8] = b"SSH-2.0-tinyssh";
+/// How long the key exchange, and then the login, may take, where `ConnectTimeout` does not say.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
+/// `ConnectTimeout` covers the TCP connection of `ssh`; a busy server deserves this much after it.
+const MIN_HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long the end of a session may take to be known.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Saves system calls: the library reads a packet's head and body on their own. In bytes.
+const READ_BUFFER: usize = 64 * 1024;
