@@ -20,8 +20,7 @@ pub(super) fn read(source: &Source<'_>, mut section: Fields<'_>) -> Option<Backl
     if source.report().errors() > errors {
         return None;
     }
-    format!("{connection},{memory},{spill}")
-        .parse()
+    BacklogLimits::new(connection, memory, spill)
         .map_err(|why| source.error(&span, format!("[backlog]: {why}"), ()))
         .ok()
 }

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use crate::openssh::{ServerName, SshOptions};
 
-use crate::pool::PoolSize;
+use crate::pool::{InvalidPoolSize, PoolSize};
 
 use super::fields::{Fields, Text, as_number};
 use super::mistake::Place;
@@ -99,6 +99,7 @@ fn read_sessions<'a>(
     server: &str,
     value: &'a Spanned<DeValue<'a>>,
 ) -> Option<PoolSize> {
+    let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     let size = match value.get_ref() {
         DeValue::Table(_) => {
             let mut table = Fields::of(source, format!("sessions of {server}"), value)?;
@@ -110,15 +111,14 @@ fn read_sessions<'a>(
                 return None;
             }
             let default = PoolSize::default();
-            let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
             let min = min.map_or(default.min(), count);
             // A larger minimum alone is not a mistake.
             PoolSize::new(min, max.map_or(default.max().max(min), count))
         }
         DeValue::String(text) => text.parse(),
-        other => match as_number(other) {
-            Some(number) => number.to_string().parse(),
-            None => "".parse(),
+        other => match as_number(other).map(count) {
+            Some(both) => PoolSize::new(both, both),
+            None => Err(InvalidPoolSize::NotNumbers),
         },
     };
     size.map_err(|why| {

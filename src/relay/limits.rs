@@ -19,7 +19,7 @@ pub struct BacklogLimits {
     pub spill: u64,
 }
 
-/// Why a text is not three limits.
+/// Why there are no such limits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBacklogLimits {
     /// The text has not three parts.
@@ -58,6 +58,20 @@ impl Default for BacklogLimits {
     }
 }
 
+impl BacklogLimits {
+    /// Limits in bytes: 1 MiB <= `connection` <= `memory`; `spill` may be 0.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidBacklogLimits::OutOfRange`].
+    pub fn new(connection: u64, memory: u64, spill: u64) -> Result<Self, InvalidBacklogLimits> {
+        if connection < LARGE || connection > memory {
+            return Err(InvalidBacklogLimits::OutOfRange);
+        }
+        Ok(Self { connection, memory, spill })
+    }
+}
+
 impl FromStr for BacklogLimits {
     type Err = InvalidBacklogLimits;
 
@@ -67,10 +81,7 @@ impl FromStr for BacklogLimits {
         let &[connection, memory, spill] = sizes.as_slice() else {
             return Err(InvalidBacklogLimits::NotThree);
         };
-        if connection < LARGE || connection > memory {
-            return Err(InvalidBacklogLimits::OutOfRange);
-        }
-        Ok(Self { connection, memory, spill })
+        Self::new(connection, memory, spill)
     }
 }
 

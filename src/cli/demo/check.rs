@@ -1,7 +1,7 @@
 //! The demo's own fetches through the proxy.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::forward::ListenAddress;
+use crate::forward::listen_address::Bind;
 use crate::listen::stream::ClientStream;
+use crate::task;
 
 /// Where the proxy listens.
-use crate::task;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Front {
     /// On a TCP port.
@@ -47,7 +49,23 @@ pub(super) struct Fetched {
     pub(super) took: Duration,
 }
 
+/// Where a listener with this bind address is reached from this machine.
+pub(super) fn reached_at(bind: Bind) -> IpAddr {
+    match bind {
+        Bind::Loopback | Bind::All => Ipv4Addr::LOCALHOST.into(),
+        Bind::Address(ip) => ip,
+    }
+}
+
 impl Front {
+    /// Where a listener is reached from this machine.
+    pub(super) fn of(listener: &ListenAddress) -> Self {
+        match listener {
+            ListenAddress::Tcp { bind, port } => Self::Tcp((reached_at(*bind), *port).into()),
+            ListenAddress::Unix(path) => Self::Unix(path.clone()),
+        }
+    }
+
     async fn connect(&self) -> std::io::Result<ClientStream> {
         match self {
             Self::Tcp(address) => {

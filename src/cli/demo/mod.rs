@@ -1,8 +1,7 @@
 //! `sockeye demo`: the proxy, an SSH server and a web page, all of it on this machine.
 
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::str::FromStr;
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use self::server::DemoServer;
 use crate::app;
 use crate::forward::ListenAddress;
+use crate::forward::listen_address::Bind;
 use crate::openssh::{Prompter, SshOptions};
 use crate::relay::BacklogLimits;
 use crate::route::Router;
@@ -38,8 +38,8 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let server = DemoServer::start().await.context("the demo's SSH server cannot start")?;
     let page = Page::start().await.context("the demo's web page cannot start")?;
-    let listeners = listeners(command.listeners)?;
-    let front = Front::from_str(&listeners[0].to_string())?;
+    let listeners = listeners(command.listeners).context("no free port for the proxy")?;
+    let front = Front::of(&listeners[0]);
     let options = options(&server, listeners).await?;
 
     let (up, is_up) = oneshot::channel();
@@ -189,46 +189,28 @@ fn ssh_options(server: &DemoServer) -> SshOptions {
 
 /// Where to listen: as asked; else on the default port, or on a free one when that is taken. A
 /// port 0 is given its number here, since the demo must know it.
-fn listeners(asked: Vec<ListenAddress>) -> anyhow::Result<Vec<ListenAddress>> {
+fn listeners(asked: Vec<ListenAddress>) -> io::Result<Vec<ListenAddress>> {
     if asked.is_empty() {
         let default = default_listener();
-        return match Front::from_str(&default.to_string())? {
-            Front::Tcp(address) if TcpListener::bind(address).is_err() => {
-                Ok(vec![free_port(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?])
-            }
-            _ => Ok(vec![default]),
+        let taken = match Front::of(&default) {
+            Front::Tcp(address) => TcpListener::bind(address).is_err(),
+            Front::Unix(_) => false,
         };
+        return Ok(vec![if taken { free_port(Bind::Loopback)? } else { default }]);
     }
     asked
         .into_iter()
-        .map(|listener| match Front::from_str(&listener.to_string())? {
-            Front::Tcp(address) if address.port() == 0 => free_port(address),
-            _ => Ok(listener),
+        .map(|listener| match listener {
+            ListenAddress::Tcp { bind, port: 0 } => free_port(bind),
+            listener => Ok(listener),
         })
         .collect()
 }
 
-/// A free port on the address.
-fn free_port(address: SocketAddr) -> anyhow::Result<ListenAddress> {
-    let free = TcpListener::bind(address).and_then(|listener| listener.local_addr())?;
-    free.to_string().parse().map_err(|error| anyhow!("{error}"))
-}
-
-impl FromStr for Front {
-    type Err = anyhow::Error;
-
-    /// Reads what a listener's address shows itself as.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.starts_with('/') {
-            return Ok(Self::Unix(text.into()));
-        }
-        let numeric = match text.strip_prefix("localhost:") {
-            Some(port) => format!("{}:{port}", Ipv4Addr::LOCALHOST),
-            None => text.to_owned(),
-        };
-        let address = numeric.parse().with_context(|| format!("{text} is not an address"))?;
-        Ok(Self::Tcp(address))
-    }
+/// A port that is free now.
+fn free_port(bind: Bind) -> io::Result<ListenAddress> {
+    let free = TcpListener::bind((check::reached_at(bind), 0))?.local_addr()?;
+    Ok(ListenAddress::Tcp { bind, port: free.port() })
 }
 
 impl std::fmt::Display for Front {
@@ -267,10 +249,7 @@ mod tests {
         // A machine without IPv6 has no ::1.
         let Ok(chosen) = chosen else { return };
         for listener in &chosen {
-            let Front::Tcp(address) = Front::from_str(&listener.to_string()).expect("an address")
-            else {
-                panic!("{listener}");
-            };
+            let Front::Tcp(address) = Front::of(listener) else { panic!("{listener}") };
             assert_ne!(address.port(), 0);
         }
         assert!(chosen[0].to_string().starts_with("[::1]:"), "{}", chosen[0]);
