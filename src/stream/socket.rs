@@ -54,6 +54,25 @@ impl Socket {
         }
     }
 
+    /// One read. Where it did not fill the buffer, the next one waits until more is told to be there:
+    /// that spares the call which would find nothing, one for each small message.
+    fn read_once(&self, buf: &mut BytesMut) -> io::Result<usize> {
+        let (before, room) = (buf.len(), buf.capacity() - buf.len());
+        // What is told to be there while we read stays told: the error takes back no more than was
+        // known before.
+        let read = either!(self, socket => socket.try_io(Interest::READABLE, || {
+            match socket.try_read_buf(buf)? {
+                0 => Ok(()),
+                read if read < room => Err(io::ErrorKind::WouldBlock.into()),
+                _ => Ok(()),
+            }
+        }));
+        match read {
+            Err(error) if buf.len() == before => Err(error),
+            _ => Ok(buf.len() - before),
+        }
+    }
+
     fn set_linger(&self, linger: Option<Duration>) {
         if let Self::Tcp(socket) = self {
             // This fails only where the socket is dead already.
@@ -80,7 +99,7 @@ impl Client for Socket {
                 return Poll::Pending;
             }
             buf.reserve(READ_SIZE);
-            match either!(self, socket => socket.try_read_buf(buf)) {
+            match self.read_once(buf) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
             }

@@ -8,6 +8,9 @@
 //! While data floods in, the session's task would run for megabytes before the runtime takes its
 //! turn away, and every connection's relay would wait for it. So it gives way by itself.
 //!
+//! What is little waits for one turn of the others before it is written: of many small messages that
+//! are on their way to the library, those that come meanwhile leave in one write.
+//!
 //! While the socket takes nothing, the library would read nothing either. So what it writes is kept
 //! here, and goes on its way whenever the library reads; those who have much to send are told to wait
 //! ([`Outflow`]).
@@ -37,6 +40,8 @@ pub(crate) struct Transport<S> {
     outflow: Arc<Outflow>,
     /// What the stream has not taken yet.
     kept: BytesMut,
+    /// Whether the others have had a turn since the last write.
+    gave_way: bool,
     // One for each direction: a future remembers one waker only.
     cut_read: Pin<Box<WaitForCancellationFutureOwned>>,
     cut_write: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -57,6 +62,7 @@ impl<S> Transport<S> {
             traffic: Arc::clone(traffic),
             outflow: Arc::clone(outflow),
             kept: BytesMut::new(),
+            gave_way: false,
             cut_read: Box::pin(cut.clone().cancelled_owned()),
             cut_write: Box::pin(cut.clone().cancelled_owned()),
         }
@@ -123,6 +129,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if buf.len() < LITTLE && !this.gave_way {
+            this.gave_way = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        this.gave_way = false;
         if this.poll_kept(cx)?.is_ready() {
             if let Poll::Ready(written) = Pin::new(&mut this.stream).poll_write(cx, buf)? {
                 return Poll::Ready(Ok(written));
@@ -321,6 +333,8 @@ impl AsyncWrite for SshSocket {
 
 /// What is kept before the library has to wait, in bytes: more than it has to say by itself.
 const MOST_KEPT: usize = 1 << 20;
+/// Below this, a write waits for a turn of the others, in bytes: a few small messages.
+const LITTLE: usize = 4 << 10;
 /// What a socket may hold that is not sent before anything is known of its line, and then at the least
 /// and at the most. In bytes.
 const FIRST_UNSENT: u32 = 64 << 10;
