@@ -226,6 +226,7 @@ impl ListenerSet {
                 Some(options) => {
                     if *options != running.options {
                         running.entrance.behind.store(Arc::new(self.behind(options)));
+                        running.place.describe(options.place());
                         running.options = options.clone();
                     }
                     kept.push(running);

@@ -265,9 +265,10 @@ impl Figures {
 
     fn places(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let places = self.0.registry().places.all();
-        let up = places.iter().map(|place| {
+        let names = places.iter().map(|place| place.name().unwrap_or_else(|| place.spec()));
+        let names: Vec<_> = names.collect();
+        let up = places.iter().zip(&names).map(|(place, name)| {
             let up = matches!(place.state(), PlaceState::Listening(_));
-            let name = place.name().unwrap_or_else(|| place.spec());
             let labels = [("kind", place.kind().word()), ("name", &**name)];
             (labels, f64::from(u8::from(up)))
         });

@@ -4,6 +4,8 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
+
 use super::event::{Event, Events};
 use crate::lock::lock;
 
@@ -11,14 +13,8 @@ use crate::lock::lock;
 #[derive(Debug)]
 pub struct Place {
     id: u64,
-    kind: PlaceKind,
-    origin: Origin,
-    /// What the rules call it; none where that is its address.
-    name: Option<Arc<str>>,
-    /// As the user wrote it, in ssh's form: `8080:db:5432`.
-    spec: Arc<str>,
-    /// The server that listens (`-R`).
-    server: Option<Arc<str>>,
+    /// What it is; a reload may change that, while the socket stays.
+    is: ArcSwap<NewPlace>,
     accepted: AtomicU64,
     state: Mutex<PlaceState>,
 }
@@ -81,7 +77,7 @@ pub struct Registered {
     inner: Arc<Inner>,
 }
 
-/// What is to be known of a place from the beginning.
+/// What a place is, as whoever opens it says.
 #[derive(Clone, Debug)]
 pub struct NewPlace {
     /// What is behind it.
@@ -105,14 +101,9 @@ impl Places {
     pub fn register(&self, new: NewPlace) -> Registered {
         let mut table = lock(&self.0.places);
         table.last += 1;
-        let NewPlace { kind, origin, name, spec, server } = new;
         let place = Arc::new(Place {
             id: table.last,
-            kind,
-            origin,
-            name,
-            spec,
-            server,
+            is: ArcSwap::from_pointee(new),
             accepted: AtomicU64::new(0),
             state: Mutex::new(PlaceState::Asking),
         });
@@ -130,6 +121,12 @@ impl Registered {
     /// The place itself, to be shared.
     pub fn place(&self) -> &Arc<Place> {
         &self.place
+    }
+
+    /// It is something else from now on: the configuration was read again.
+    pub fn describe(&self, new: NewPlace) {
+        self.place.is.store(Arc::new(new));
+        self.inner.events.tell(|| Event::PlaceChanged(Arc::clone(&self.place)));
     }
 
     /// Clients can come in, or no longer.
@@ -162,27 +159,27 @@ impl Place {
 
     /// What is behind it.
     pub fn kind(&self) -> PlaceKind {
-        self.kind
+        self.is.load().kind
     }
 
     /// Who asked for it.
     pub fn origin(&self) -> Origin {
-        self.origin
+        self.is.load().origin
     }
 
     /// What the rules call it; none where that is its address.
-    pub fn name(&self) -> Option<&Arc<str>> {
-        self.name.as_ref()
+    pub fn name(&self) -> Option<Arc<str>> {
+        self.is.load().name.clone()
     }
 
     /// As the user wrote it, in ssh's form.
-    pub fn spec(&self) -> &Arc<str> {
-        &self.spec
+    pub fn spec(&self) -> Arc<str> {
+        Arc::clone(&self.is.load().spec)
     }
 
     /// The server that listens, where it is one.
-    pub fn server(&self) -> Option<&Arc<str>> {
-        self.server.as_ref()
+    pub fn server(&self) -> Option<Arc<str>> {
+        self.is.load().server.clone()
     }
 
     /// Whether clients can come in.
