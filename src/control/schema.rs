@@ -137,6 +137,24 @@ pub struct Server {
     pub round_trip: Option<f64>,
     /// Its sessions, the oldest first.
     pub sessions: Vec<Session>,
+    /// The servers on the way to it that were passed so far, the nearest first.
+    pub jumps: Vec<Jump>,
+}
+
+/// A server on the way to another (`ProxyJump`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Jump {
+    /// As the user, or ssh's configuration, calls it.
+    pub name: String,
+    /// `ready`, `pending` or `down`.
+    pub state: String,
+    /// Why there is no session, or one less; empty where nothing is wrong.
+    pub reason: String,
+    /// How many sessions there are to it.
+    pub sessions: usize,
+    /// The shortest of their last round trips.
+    pub round_trip: Option<f64>,
 }
 
 /// A session that was lost.

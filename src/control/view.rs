@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::path::Proved;
 use super::program::{Phase, Program};
 use super::{remark, schema};
-use crate::pool::{Availability, PoolSize, PoolView, SessionView};
+use crate::pool::{Availability, JumpView, PoolSize, PoolView, SessionView};
 use crate::registry::{
     self, DEFAULT_RULE, Outcome, PlaceKind, PlaceState, Registry, RuleTally, State,
 };
@@ -77,12 +77,7 @@ impl Program {
         let proof = self.proof(name);
         schema::Server {
             name: name.to_string(),
-            state: match pool.availability {
-                Availability::Ready => "ready",
-                Availability::Pending => "pending",
-                Availability::Down => "down",
-            }
-            .to_owned(),
+            state: word_of(pool.availability).to_owned(),
             reason: pool.reason.clone(),
             path: proof.proved.word().to_owned(),
             path_reason: proof.reason,
@@ -103,6 +98,7 @@ impl Program {
             },
             round_trip: shortest.map(fine),
             sessions,
+            jumps: pool.jumps.iter().map(jump_view).collect(),
         }
     }
 
@@ -180,6 +176,24 @@ impl Program {
             schema::Listener { name: name.to_string(), names, addresses }
         };
         listeners.into_iter().map(view).collect()
+    }
+}
+
+fn word_of(availability: Availability) -> &'static str {
+    match availability {
+        Availability::Ready => "ready",
+        Availability::Pending => "pending",
+        Availability::Down => "down",
+    }
+}
+
+fn jump_view(jump: &JumpView) -> schema::Jump {
+    schema::Jump {
+        name: jump.name.clone(),
+        state: word_of(jump.availability).to_owned(),
+        reason: jump.reason.clone(),
+        sessions: jump.sessions,
+        round_trip: jump.round_trip.map(fine),
     }
 }
 

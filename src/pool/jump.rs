@@ -130,6 +130,14 @@ impl JumpRoute {
         Self { jumps: jumps.clone(), last: OnceCell::new(), size, trail }
     }
 
+    /// The last server on the way, once it was asked for: its name, and its pool where it has one yet.
+    pub(super) fn last(&self) -> Option<(String, Option<Pool>)> {
+        let last = self.last.get()?;
+        let hops = self.jumps.hops();
+        let hop = hops.iter().find(|hop| hop.config == *last)?;
+        Some((hop.name(), hop.pool.get().cloned()))
+    }
+
     /// Lets what lies behind the server go over `pool`.
     pub(super) fn share(&self, pool: &Pool) {
         if let Some(own) = self.trail.last().and_then(Weak::upgrade) {

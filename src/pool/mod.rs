@@ -58,7 +58,7 @@ pub use jump::{Carry, JumpHosts};
 pub(crate) use pace::Backoff;
 pub use placed::Placed;
 pub use size::{InvalidPoolSize, PoolSize};
-pub use survey::{PoolView, SessionState, SessionView};
+pub use survey::{JumpView, PoolView, SessionState, SessionView};
 
 /// A handle to the pool.
 #[derive(Clone, Debug)]
@@ -68,6 +68,8 @@ pub struct Pool(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     connector: Connector,
+    /// The way to the server.
+    route: Arc<JumpRoute>,
     sessions: Mutex<Vec<Arc<Session>>>,
     status: Mutex<Status>,
     log: ServerLog,
@@ -164,6 +166,7 @@ impl Pool {
         let connector = Connector::new(config, route.prompter(), hops, route.memory());
         let shared = Arc::new(Shared {
             connector,
+            route: Arc::clone(&route),
             sessions: Mutex::default(),
             status: Mutex::new(Status { size, ..Status::default() }),
             log,

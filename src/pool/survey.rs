@@ -31,6 +31,23 @@ pub struct PoolView {
     pub received: u64,
     /// The sessions, the oldest first.
     pub sessions: Vec<SessionView>,
+    /// The servers on the way that were passed so far, the nearest first.
+    pub jumps: Vec<JumpView>,
+}
+
+/// A server on the way to another (`ProxyJump`), at one moment.
+#[derive(Clone, Debug)]
+pub struct JumpView {
+    /// Its name. Printable.
+    pub name: String,
+    /// How soon it can carry a session to what lies behind.
+    pub availability: Availability,
+    /// Why there is no session, or one less; empty where nothing is wrong. Printable.
+    pub reason: String,
+    /// How many sessions there are.
+    pub sessions: usize,
+    /// The shortest of their last round trips.
+    pub round_trip: Option<Duration>,
 }
 
 /// A session at one moment.
@@ -86,7 +103,7 @@ pub enum SessionState {
 impl Pool {
     /// What it is like now.
     pub fn view(&self) -> PoolView {
-        let availability = self.availability();
+        let (availability, jumps) = (self.availability(), self.jumps());
         let sessions: Vec<_> =
             lock(&self.0.sessions).iter().filter(|s| !s.is_closed()).map(|s| view(s)).collect();
         let status = lock(&self.0.status);
@@ -103,7 +120,34 @@ impl Pool {
             sent: status.past.0 + sum(|session| session.sent),
             received: status.past.1 + sum(|session| session.received),
             sessions,
+            jumps,
         }
+    }
+
+    /// The servers on the way, the nearest first.
+    fn jumps(&self) -> Vec<JumpView> {
+        let mut jumps = Vec::new();
+        let mut next = self.0.route.last();
+        while let Some((name, pool)) = next
+            && jumps.len() < MOST_JUMPS
+        {
+            let view = pool.as_ref().map(|pool| pool.jump_view(&name));
+            jumps.extend(view);
+            next = pool.and_then(|pool| pool.0.route.last());
+        }
+        jumps.reverse();
+        jumps
+    }
+
+    fn jump_view(&self, name: &str) -> JumpView {
+        let sessions = lock(&self.0.sessions);
+        let live = sessions.iter().filter(|session| !session.is_closed());
+        let trips = live.clone().filter_map(|session| session.delay().last());
+        let (count, round_trip) = (live.clone().count(), trips.min());
+        drop(sessions);
+        let (availability, reason) = (self.availability(), self.reason());
+        let name = name.to_owned();
+        JumpView { name, availability, reason, sessions: count, round_trip }
     }
 }
 
@@ -168,3 +212,6 @@ fn view(session: &Session) -> SessionView {
         cipher: facts.cipher,
     }
 }
+
+/// Of a way that leads to itself, so much is told.
+const MOST_JUMPS: usize = 16;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::control::schema::{Connection, Place, Server, Status, Traffic};
+use crate::control::schema::{Connection, Jump, Place, Server, Status, Traffic};
 use crate::printable::{Lines, printable};
 
 /// A text from outside in a form that a terminal can take.
@@ -22,6 +22,9 @@ pub(super) fn status(status: &Status) -> String {
     );
     for server in &status.servers {
         let _ = writeln!(out, "  server {}: {}", text(&server.name), server_line(server));
+        for jump in &server.jumps {
+            let _ = writeln!(out, "    by way of {}: {}", text(&jump.name), jump_line(jump));
+        }
     }
     for place in &status.places {
         let _ = writeln!(out, "  {}", place_line(place));
@@ -81,14 +84,23 @@ fn server_line(server: &Server) -> String {
     line
 }
 
+/// A server on the way.
+fn jump_line(jump: &Jump) -> String {
+    let mut line = text(&jump.state);
+    if jump.state == "ready" {
+        let _ = write!(line, ", sessions {}", jump.sessions);
+        if let Some(trip) = jump.round_trip {
+            let _ = write!(line, ", round trip {}", millis(trip));
+        }
+    } else if !jump.reason.is_empty() {
+        let _ = write!(line, ": {}", text(&jump.reason));
+    }
+    line
+}
+
 /// A listener or forward.
 pub(super) fn place_line(place: &Place) -> String {
-    let flag = match place.kind.as_str() {
-        "dynamic" => "-D",
-        "local" => "-L",
-        _ => "-R",
-    };
-    let mut line = format!("{flag} {}", text(&place.spec));
+    let mut line = format!("{} {}", flag(place), text(&place.spec));
     if let Some(server) = &place.server {
         let _ = write!(line, " on {}", text(server));
     }
@@ -107,6 +119,15 @@ pub(super) fn place_line(place: &Place) -> String {
     }
     let _ = write!(line, ", id {}", place.id);
     line
+}
+
+/// ssh's flag for it.
+pub(super) fn flag(place: &Place) -> &'static str {
+    match place.kind.as_str() {
+        "dynamic" => "-D",
+        "local" => "-L",
+        _ => "-R",
+    }
 }
 
 /// A connection in a line.
@@ -145,7 +166,7 @@ fn rates(traffic: &Traffic) -> String {
 }
 
 /// Bytes.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec_short().to_string()
 }
 
