@@ -24,6 +24,7 @@ use crate::task;
 #[derive(Clone, Debug)]
 pub struct Client<'a> {
     socket: &'a Path,
+    patience: Duration,
 }
 
 /// Why there is no answer, or another than was asked for.
@@ -36,6 +37,12 @@ pub enum ClientError {
         path: String,
         /// What the system says.
         cause: io::Error,
+    },
+    /// Somebody listens there, and does not answer in time.
+    #[error("{path}: the program does not answer; it may be stopped, or overloaded")]
+    Silent {
+        /// The socket.
+        path: String,
     },
     /// It did not do what it was asked for.
     #[error("{}", .0.title)]
@@ -51,15 +58,23 @@ pub struct EventStream {
     body: Incoming,
     read: Vec<u8>,
     _connection: Connection,
+    /// In so much of it there is no end of an event.
+    searched: usize,
 }
 
 /// Reads and writes for a request, until it is dropped.
 type Connection = AbortOnDropHandle<hyper::Result<()>>;
 
 impl<'a> Client<'a> {
-    /// Speaks to the program at this socket.
+    /// Speaks to the program at this socket, which answers from what it knows: within [`QUICK`].
     pub fn new(socket: &'a Path) -> Self {
-        Self { socket }
+        Self { socket, patience: QUICK }
+    }
+
+    /// The same, for what the program asks others for: a dial, a list, a server. Within [`SLOW`].
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { patience: SLOW, ..self }
     }
 
     /// Asks for something.
@@ -82,13 +97,13 @@ impl<'a> Client<'a> {
         path: &str,
         content: &C,
     ) -> Result<T, ClientError> {
-        let answer = timeout(PATIENCE, async {
+        let answer = timeout(self.patience, async {
             let (response, _connection) = self.send(method, path, content).await?;
             let status = response.status();
             let content = response.into_body().collect().await.map_err(broken)?.to_bytes();
             read(status, &content)
         });
-        answer.await.unwrap_or_else(|_| Err(broken("it takes too long")))
+        answer.await.unwrap_or_else(|_| Err(self.silent()))
     }
 
     /// What happens from now on.
@@ -97,11 +112,17 @@ impl<'a> Client<'a> {
     ///
     /// It does not run.
     pub async fn events(&self) -> Result<EventStream, ClientError> {
-        let (response, connection) = self.send(Method::GET, "/v1/events", &()).await?;
+        let sent = timeout(self.patience, self.send(Method::GET, "/v1/events", &())).await;
+        let (response, connection) = sent.unwrap_or_else(|_| Err(self.silent()))?;
         if response.status() != StatusCode::OK {
             return Err(broken(response.status()));
         }
-        Ok(EventStream { body: response.into_body(), read: Vec::new(), _connection: connection })
+        let body = response.into_body();
+        Ok(EventStream { body, read: Vec::new(), searched: 0, _connection: connection })
+    }
+
+    fn silent(&self) -> ClientError {
+        ClientError::Silent { path: self.socket.display().to_string() }
     }
 
     async fn send<C: Serialize>(
@@ -145,7 +166,9 @@ impl EventStream {
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
         loop {
-            if let Some(end) = self.read.windows(2).position(|two| two == b"\n\n") {
+            let rest = &self.read[self.searched..];
+            if let Some(end) = rest.windows(2).position(|two| two == b"\n\n") {
+                let end = std::mem::take(&mut self.searched) + end;
                 let block: Vec<u8> = self.read.drain(..end + 2).collect();
                 let data = block.split(|byte| *byte == b'\n');
                 let data = data.filter_map(|line| line.strip_prefix(b"data: "));
@@ -155,6 +178,7 @@ impl EventStream {
                     Some(Err(_)) | None => continue,
                 }
             }
+            self.searched = self.read.len().saturating_sub(1);
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(frame) => {
@@ -180,5 +204,7 @@ fn broken(why: impl std::fmt::Display) -> ClientError {
     ClientError::Broken(why.to_string())
 }
 
+/// The longest that an answer may take which the program has at hand, or finds with a short probe.
+const QUICK: Duration = Duration::from_secs(5);
 /// The longest that anything may take: a ping waits for a dial, a reload for lists.
-const PATIENCE: Duration = Duration::from_secs(60);
+const SLOW: Duration = Duration::from_secs(60);

@@ -46,7 +46,8 @@ pub(super) async fn add(
             server: server.clone(),
             name: name.clone(),
         };
-        match client.ask::<Place, _>(Method::POST, "/v1/forwards", &request).await {
+        match client.clone().patient().ask::<Place, _>(Method::POST, "/v1/forwards", &request).await
+        {
             Ok(place) => say(&format!("{}\n", show::place_line(&place))),
             Err(error @ ClientError::Refused(_)) => {
                 super::tell(&error.into());
@@ -104,7 +105,12 @@ pub(super) async fn cancel(client: &Client<'_>, specs: &SpecArgs) -> Done {
 async fn take_back(client: &Client<'_>, ids: &[u64]) -> Done {
     let mut status = FINE;
     for id in ids {
-        match client.ask::<Closed, _>(Method::DELETE, &format!("/v1/forwards/{id}"), &()).await {
+        match client
+            .clone()
+            .patient()
+            .ask::<Closed, _>(Method::DELETE, &format!("/v1/forwards/{id}"), &())
+            .await
+        {
             Ok(_) => {}
             Err(error @ ClientError::Refused(_)) => {
                 super::tell(&error.into());

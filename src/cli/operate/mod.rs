@@ -130,7 +130,7 @@ type Done = Result<u8, Failure>;
 
 async fn reload(which: instance::Which) -> Done {
     let instance = Instance::one(which)?;
-    let client = Client::new(&instance.socket);
+    let client = Client::new(&instance.socket).patient();
     let done: schema::Reloaded = client.ask(Method::POST, "/v1/reload", &()).await?;
     say(&format!("{}\n", show::text(&done.changes)));
     Ok(FINE)

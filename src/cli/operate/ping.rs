@@ -16,7 +16,7 @@ use crate::control::schema::{Ping, PingRequest};
 /// Pings, and tells of each stage.
 pub(super) async fn run(args: PingArgs) -> Done {
     let instance = Instance::one(args.which())?;
-    let client = Client::new(&instance.socket);
+    let client = Client::new(&instance.socket).patient();
     let request = PingRequest {
         destination: args.destination.clone(),
         server: args.server.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::args::{StatusArgs, WaitArgs};
 use super::instance::{Instance, Which};
@@ -20,13 +20,23 @@ pub(super) async fn status(args: StatusArgs) -> Done {
         }
         return Ok(NOT_RUNNING);
     }
+    let only = instances.len() == 1;
+    // All at once: one that does not answer holds up nobody else.
+    let asked: Vec<_> = instances.into_iter().map(|i| tokio::spawn(ask(i))).collect();
     let mut worst = FINE;
-    for instance in &instances {
-        let status = match ask(instance).await {
-            Ok(status) => status,
+    for asked in asked {
+        let status = match asked.await {
+            Ok(Ok(status)) => status,
             // It has ended since.
-            Err(ClientError::NotRunning { .. }) if instances.len() > 1 => continue,
-            Err(error) => return Err(error.into()),
+            Ok(Err(ClientError::NotRunning { .. })) if !only => continue,
+            Ok(Err(error)) if only => return Err(error.into()),
+            Ok(Err(error)) => {
+                super::tell(&error.into());
+                worst = FAILED;
+                continue;
+            }
+            // The program ends.
+            Err(_) => return Ok(FAILED),
         };
         if status.state != "ready" {
             worst = FAILED;
@@ -40,7 +50,7 @@ pub(super) async fn status(args: StatusArgs) -> Done {
     Ok(worst)
 }
 
-async fn ask(instance: &Instance) -> Result<Status, ClientError> {
+async fn ask(instance: Instance) -> Result<Status, ClientError> {
     Client::new(&instance.socket).get("/v1/status?probe=true").await
 }
 
@@ -50,11 +60,13 @@ pub(super) async fn wait(args: WaitArgs) -> Done {
         .map_err(|_| Failure::Words(format!("--timeout {}: not a time", args.timeout)))?;
     let deadline = Instant::now() + patience;
     loop {
-        let why = match is_up(&args).await {
-            Ok(None) => return Ok(FINE),
-            Ok(Some(why)) => why,
-            Err(Failure::WhichOne(names)) => return Err(Failure::WhichOne(names)),
-            Err(failure) => failure.to_string(),
+        let limit = deadline.max(Instant::now() + ONE_LOOK);
+        let why = match timeout_at(limit, is_up(&args)).await {
+            Ok(Ok(None)) => return Ok(FINE),
+            Ok(Ok(Some(why))) => why,
+            Ok(Err(Failure::WhichOne(names))) => return Err(Failure::WhichOne(names)),
+            Ok(Err(failure)) => failure.to_string(),
+            Err(_) => "the program does not answer".to_owned(),
         };
         if Instant::now() >= deadline {
             return Err(Failure::NotInTime(why));
@@ -79,7 +91,7 @@ async fn is_up(args: &WaitArgs) -> Result<Option<String>, Failure> {
             server: args.server.clone(),
             http: false,
         };
-        let ping: Ping = client.ask(hyper::Method::POST, "/v1/ping", &request).await?;
+        let ping: Ping = client.patient().ask(hyper::Method::POST, "/v1/ping", &request).await?;
         return Ok((!ping.opened).then_some(ping.verdict));
     }
     let wanted = |name: &str| args.server.as_deref().is_none_or(|server| server == name);
@@ -99,5 +111,7 @@ async fn is_up(args: &WaitArgs) -> Result<Option<String>, Failure> {
     Ok(missing.map(|place| format!("{} is {}", place.spec, place.state)))
 }
 
+/// So long a look may take, also where less is left: it may be the only one.
+const ONE_LOOK: Duration = Duration::from_secs(2);
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
