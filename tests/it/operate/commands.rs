@@ -1,0 +1,244 @@
+//! Each command, with a server that forwards, one that is dead, one that forbids it, with two programs and with
+//! none.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::desk::{Desk, echoes};
+use crate::support::login::HOST;
+use crate::support::program::program;
+use crate::support::socks::Protocol;
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+use crate::support::{process, wait};
+
+/// Every command that wants one program. None of them ends it.
+const COMMANDS: &[&str] = &[
+    "ping",
+    "connections",
+    "kill --all",
+    "forward add -D 127.0.0.1:0",
+    "forward list",
+    "forward remove 9999",
+    "reload",
+    "log normal",
+    "wait --timeout 0",
+];
+
+#[test]
+#[ignore = "needs sshd"]
+fn with_none_or_with_two_every_command_says_so() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    for command in COMMANDS.iter().chain(&["stop", "-O exit"]) {
+        let said = desk.say(command);
+        let (status, words) =
+            if command.starts_with("wait") { (1, "not in time") } else { (3, "no sockeye runs") };
+        assert!(said.status == status && said.err.contains(words), "{command}: {}", said.err);
+        if !command.starts_with("wait") {
+            let named = desk.say(&format!("{command} -n nobody -S /nonexistent"));
+            let named = if command.starts_with("-O") { said } else { named };
+            assert_eq!(named.status, 3, "{command}: {}", named.err);
+        }
+    }
+    let two = [desk.start(&sshd.ssh_config(), &[]), desk.start(&sshd.ssh_config(), &[])];
+    for command in COMMANDS.iter().chain(&["stop"]) {
+        let said = desk.say(command).expect(2);
+        assert!(said.err.contains(&format!("{HOST}, {HOST}-2")), "{command}: {}", said.err);
+    }
+    let second = format!("{HOST}-2");
+    for command in COMMANDS {
+        let said = desk.say(&format!("{command} -n {second}"));
+        // A command line has no file to read again, and there is no such forward.
+        let wanted = i32::from(command.contains("9999") || *command == "reload");
+        assert_eq!(said.status, wanted, "{command}: {}{}", said.out, said.err);
+    }
+    // What was done to the one was not done to the other.
+    let list = |name: &str| desk.say(&format!("forward list -n {name}")).out.lines().count();
+    assert_eq!((list(HOST), list(&second)), (1, 2));
+    desk.say(&format!("stop {second}")).expect(0);
+    wait::until("one is left", || desk.say("connections").status == 0);
+    drop(two);
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn with_a_dead_server_every_command_does_what_it_can() {
+    let (desk, mut sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
+    let mut proxy = desk.start(&sshd.ssh_config(), &[]);
+    sshd.stop();
+    wait::until("the loss is told", || desk.say("status -q").status == 1);
+    let address = proxy.address();
+    let port = echo.port();
+    let asking = thread::spawn(move || Protocol::Socks5.ask(address, "127.0.0.1", port));
+    wait::until("the request is listed", || {
+        desk.say("connections --state waiting").expect(0).out.contains(&format!(":{port}"))
+    });
+    let ended = desk.say("kill --state waiting").expect(0);
+    assert!(ended.out.contains("ended: 1"), "{}", ended.out);
+    drop(asking.join().expect("no panic"));
+    let past = desk.say("connections --state ended").expect(0);
+    assert!(past.out.contains("killed"), "{}", past.out);
+
+    desk.say(&format!("forward add -L 127.0.0.1:0:127.0.0.1:{port}")).expect(0);
+    let asked = desk.say(&format!("forward add -R 0:127.0.0.1:{port}")).expect(0);
+    assert!(asked.out.contains("asking"), "{}", asked.out);
+    desk.say("log debug").expect(0);
+    let reload = desk.say("reload").expect(1);
+    assert!(reload.err.contains("no configuration file"), "{}", reload.err);
+    let ping = desk.say("ping --json").expect(1).json();
+    assert_eq!((&ping["culprit"], &ping["opened"]), (&"session".into(), &false.into()), "{ping}");
+    desk.say(&format!("-O check {HOST}")).expect(1);
+    desk.say("stop --now").expect(0);
+    assert!(proxy.wait().success());
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn with_a_server_that_forbids_forwarding_every_command_does_what_it_can() {
+    let (desk, sshd) = (Desk::new(), Sshd::with(&["AllowTcpForwarding no"]));
+    let mut proxy = desk.start(&sshd.ssh_config(), &[]);
+    let refusal = Protocol::Socks5.refusal(proxy.address(), "127.0.0.1", 9);
+    assert_eq!(refusal.get(1), Some(&2), "{refusal:?}");
+    let past = desk.say("connections --state ended --json").expect(0);
+    let past: Value = serde_json::from_str(past.out.lines().next().expect("one")).expect("JSON");
+    assert!(past["failure"].as_str().is_some_and(|why| why.contains("forb")), "{past}");
+    assert!(desk.say("connections").expect(0).out.is_empty());
+    assert!(desk.say("kill --all").expect(0).out.contains("ended: 0"));
+    desk.say("forward add -L 127.0.0.1:0:127.0.0.1:9").expect(0);
+    desk.say("log trace").expect(0);
+    desk.say("reload").expect(1);
+    desk.say("stop").expect(0);
+    assert!(proxy.wait().success());
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn connections_are_listed_watched_and_ended() {
+    let (desk, sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
+    let proxy = desk.start(&sshd.ssh_config(), &[]);
+    let mut watching = program();
+    watching.env("XDG_RUNTIME_DIR", desk.directory.path()).args(["connections", "--watch"]);
+    let mut watching = watching.stdout(Stdio::piped()).spawn().expect("the program under test");
+    let mut told = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
+    let (lines, heard) = mpsc::channel();
+    thread::spawn(move || told.by_ref().map_while(Result::ok).try_for_each(|l| lines.send(l)));
+    wait::until("it is watched", || {
+        assert!(echoes(&mut Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port())));
+        heard.try_iter().any(|line| line.starts_with("- "))
+    });
+    wait::until("they have ended", || desk.say("connections").out.is_empty());
+    let mut both =
+        [(); 2].map(|()| Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port()));
+    assert!(both.iter_mut().all(echoes));
+    let all = desk.say("connections --json --host 127.0.0.1 --min-bytes 8").expect(0);
+    let all: Vec<Value> =
+        all.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert_eq!((&all[0]["state"], &all[0]["server"]), (&"relaying".into(), &HOST.into()));
+    assert!(all[0]["stages"]["opened"].is_number(), "{}", all[0]);
+    for none in ["--host example.org", "--older 1000", "--state opening", "--user nobody"] {
+        assert!(desk.say(&format!("connections {none}")).expect(0).out.is_empty(), "{none}");
+    }
+    let wrong = desk.say("connections --state nonsense").expect(1);
+    assert!(wrong.err.contains("state"), "{}", wrong.err);
+    let wrong = desk.say("kill").expect(2);
+    assert!(wrong.err.contains("say which ones"), "{}", wrong.err);
+    let channels = desk.say("-O channels testhost").expect(0);
+    assert_eq!(channels.out.lines().count(), 2, "{}", channels.out);
+    let sessions = desk.say("-O conninfo testhost").expect(0);
+    let session = sessions.out.lines().next().expect("one");
+    let session: Value = serde_json::from_str(session).expect("JSON");
+    assert!(
+        session["host_key"].as_str().is_some_and(|key| key.starts_with("SHA256:")),
+        "{session}"
+    );
+    let ended = desk.say(&format!("kill --host 127.0.0.1 --server {HOST}")).expect(0);
+    assert!(ended.out.contains("ended: 2"), "{}", ended.out);
+    assert!(!both.iter_mut().any(echoes));
+    let mut killed = 0;
+    while killed < 2 {
+        let line = heard.recv_timeout(wait::LONG).expect("two were ended");
+        killed += usize::from(line.starts_with("- ") && line.contains(": killed"));
+    }
+    watching.kill().expect("a child");
+    watching.wait().expect("a child");
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_running_program_says_more_or_less() {
+    let (desk, sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
+    let proxy = desk.start(&sshd.ssh_config(), &[]);
+    let request = || drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port()));
+    let level = || desk.status()["instance"]["log"].as_str().expect("a word").to_owned();
+    assert_eq!(level(), "normal");
+    request();
+    assert!(!proxy.log().contains("DEBUG"), "{}", proxy.log());
+    desk.say("log debug").expect(0);
+    assert_eq!(level(), "debug");
+    wait::until("it says more", || {
+        request();
+        proxy.log().contains("DEBUG")
+    });
+    desk.say("log quiet").expect(0);
+    let wrong = desk.say("log loud").expect(1);
+    assert!(wrong.err.contains("quiet, normal, debug or trace"), "{}", wrong.err);
+    assert_eq!(level(), "quiet");
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_program_that_does_not_answer_is_told_of_in_time() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let (stopped, _other) =
+        (desk.start(&sshd.ssh_config(), &[]), desk.start(&sshd.ssh_config(), &[]));
+    process::signal(stopped.pid(), Signal::STOP);
+    let begun = Instant::now();
+    let said = desk.say("status").expect(1);
+    assert!(
+        said.err.contains(&format!("{HOST}.sock: the program does not answer")),
+        "{}",
+        said.err
+    );
+    assert!(said.out.contains(&format!("{HOST}-2: ready")), "the other is told of: {}", said.out);
+    desk.say(&format!("status -q {HOST}")).expect(1);
+    for command in ["connections", "kill --all", "forward list", "log normal"] {
+        let said = desk.say(&format!("{command} -n {HOST}")).expect(1);
+        assert!(said.err.contains("does not answer"), "{command}: {}", said.err);
+    }
+    let said = desk.say(&format!("wait --timeout 0.5 {HOST}")).expect(1);
+    assert!(said.err.contains("not in time"), "{}", said.err);
+    // Six of them with 5 s each, and one with 2 s.
+    assert!(begun.elapsed() < wait::LONG * 2, "{:?}", begun.elapsed());
+    process::signal(stopped.pid(), Signal::CONT);
+    desk.say(&format!("wait {HOST}")).expect(0);
+    desk.say("status -q").expect(0);
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn the_servers_on_the_way_are_told_of() {
+    let (desk, far, mut near) = (Desk::new(), Sshd::start(), Sshd::start());
+    let hop = std::fs::read_to_string(near.ssh_config()).expect("a file");
+    let config = far.login().ssh_config(far.port(), &["ProxyJump gate"]);
+    let both = std::fs::read_to_string(&config).expect("a file")
+        + &hop.replace(&format!("Host {HOST}"), "Host gate");
+    std::fs::write(&config, both).expect("a file");
+    let proxy = desk.start(&config, &[]);
+    let told = desk.say("status").expect(0);
+    assert!(told.out.contains("by way of gate: ready, sessions 1"), "{}", told.out);
+    near.stop();
+    wait::until("the hop is down", || {
+        let jump = &desk.status()["servers"][0]["jumps"][0];
+        jump["name"] == "gate" && jump["state"] != "ready" && jump["sessions"] == 0
+    });
+    near.start_again();
+    wait::until("it is back", || desk.say("status").out.contains("by way of gate: ready"));
+    drop(proxy);
+}

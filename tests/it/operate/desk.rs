@@ -1,0 +1,101 @@
+//! Running programs, and what is said to them.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::configured::Configuration;
+use crate::support::login::HOST;
+use crate::support::program::{Sockeye, program};
+use crate::support::wait;
+
+/// A runtime directory, and the programs that have their control sockets there.
+pub(super) struct Desk {
+    pub(super) directory: TempDir,
+}
+
+/// What a command said.
+pub(super) struct Said {
+    pub(super) status: i32,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+impl Desk {
+    pub(super) fn new() -> Self {
+        Self { directory: TempDir::with_prefix("sockeye-run-").expect("a temporary directory") }
+    }
+
+    /// Starts a proxy, and waits for its first session.
+    pub(super) fn start(&self, ssh_config: &Path, arguments: &[&str]) -> Sockeye {
+        let mut command = program();
+        command.env("XDG_RUNTIME_DIR", self.directory.path());
+        command.arg("-F").arg(ssh_config).args(["-D", "127.0.0.1:0"]).args(arguments).arg(HOST);
+        let proxy = Sockeye::spawn(command);
+        proxy.wait_for_log("connected to ");
+        proxy
+    }
+
+    /// Starts a proxy by a file.
+    pub(super) fn start_by(&self, configuration: &Configuration) -> Sockeye {
+        let mut command = program();
+        command.env("XDG_RUNTIME_DIR", self.directory.path());
+        command.arg("--config").arg(configuration.path("config.toml"));
+        let proxy = Sockeye::spawn(command);
+        proxy.wait_for_log("connected to ");
+        proxy
+    }
+
+    /// A command to what runs.
+    pub(super) fn say(&self, words: &str) -> Said {
+        let mut command = program();
+        command.env("XDG_RUNTIME_DIR", self.directory.path()).args(words.split_whitespace());
+        Said::of(command.output().expect("the program under test"))
+    }
+
+    pub(super) fn status(&self) -> Value {
+        self.say("status --json").json()
+    }
+
+    pub(super) fn socket(&self, name: &str) -> PathBuf {
+        self.directory.path().join("sockeye").join(format!("{name}.sock"))
+    }
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        Self {
+            status: output.status.code().expect("it ends by itself"),
+            out: String::from_utf8(output.stdout).expect("UTF-8"),
+            err: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|why| panic!("{why}: {}{}", self.out, self.err))
+    }
+
+    #[track_caller]
+    pub(super) fn expect(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "{}{}", self.out, self.err);
+        self
+    }
+}
+
+/// Sends a word, and reads it back.
+pub(super) fn echoes(stream: &mut TcpStream) -> bool {
+    stream.write_all(b"word").is_ok() && stream.read_exact(&mut [0; 4]).is_ok()
+}
+
+pub(super) fn connect(address: &str) -> TcpStream {
+    let address: SocketAddr = address.parse().expect(address);
+    let stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(wait::LONG)).expect("a socket");
+    stream
+}
