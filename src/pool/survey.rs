@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::watched::Watched as _;
 use super::{Availability, Pool, PoolSize, lock};
 use crate::ssh::session::Session;
 

@@ -10,6 +10,7 @@ use super::{Done, FAILED, FINE, Failure, NOT_RUNNING, show};
 use crate::cli::configured::say;
 use crate::control::client::{Client, ClientError};
 use crate::control::schema::{Ping, PingRequest, Status};
+use crate::task;
 
 /// Tells what runs.
 pub(super) async fn status(args: StatusArgs) -> Done {
@@ -22,7 +23,7 @@ pub(super) async fn status(args: StatusArgs) -> Done {
     }
     let only = instances.len() == 1;
     // All at once: one that does not answer holds up nobody else.
-    let asked: Vec<_> = instances.into_iter().map(|i| tokio::spawn(ask(i))).collect();
+    let asked: Vec<_> = instances.into_iter().map(|i| task::spawn(ask(i))).collect();
     let mut worst = FINE;
     for asked in asked {
         let status = match asked.await {
