@@ -110,7 +110,9 @@ async fn tcp(
     }
     let addresses = interleave(addresses.into_iter());
     race(addresses).await.map(Socket::Tcp).map_err(|tried| {
-        debug!(?tried, "no address took the connection");
+        for (address, error) in &tried {
+            debug!(%address, %error, "the address does not take the connection");
+        }
         most_telling(&tried)
     })
 }

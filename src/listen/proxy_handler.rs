@@ -108,7 +108,7 @@ impl<R: Connect> ProxyHandler<R> {
         match version.greet(client, self.context.checker(source).as_ref()).await {
             Ok(greeting) => Greeted::Socks(greeting),
             Err(error) => {
-                debug!(?version, %error, "no request");
+                debug!(%version, %error, "no request");
                 match error {
                     SocksError::Gone(_) => Greeted::Over,
                     SocksError::Refused(_) => Greeted::Refused,

@@ -1,5 +1,6 @@
 //! A SOCKS client of any version.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -24,6 +25,15 @@ use crate::stream::Client as _;
 pub(crate) enum Version {
     Four,
     Five,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Four => "SOCKS4",
+            Self::Five => "SOCKS5",
+        })
+    }
 }
 
 /// A complete request.

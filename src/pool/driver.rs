@@ -144,7 +144,7 @@ impl Driver {
     }
 
     fn connected(&mut self, connected: Connected) {
-        debug!(took = ?connected.took, "another session is ready");
+        debug!(took_ms = connected.took.as_millis(), "another session is ready");
         self.took = Some(connected.took);
         let (kind, told) = (connected.login.kind, FirstSession::of(&connected));
         self.shared.log.session_up(connected.session.id(), connected.took);

@@ -96,7 +96,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
     fn answered(&mut self) {
         if let Some(ping) = self.ping.take() {
             let round_trip = ping.asked.elapsed();
-            debug!(?round_trip, "the server answers");
+            debug!(round_trip_ms = round_trip.as_millis(), "the server answers");
             self.session.delay().answered(round_trip);
             self.session.answered(ping.sent);
         }

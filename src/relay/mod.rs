@@ -5,6 +5,7 @@
 //! both sides are done, and the channel when the server has closed it or a short time has passed (a
 //! channel that is closed from here first costs its session memory).
 
+use std::fmt;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -55,6 +56,18 @@ pub enum Ended {
     NoRoom,
     /// The connection was ended by hand; the client was reset.
     Killed,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clean => "both sides have ended",
+            Self::Cut => "the session ended",
+            Self::ClientGone => "the client reset the connection",
+            Self::NoRoom => "the client was too slow",
+            Self::Killed => "ended by hand",
+        })
+    }
 }
 
 impl Relayer {

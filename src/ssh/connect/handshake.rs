@@ -38,7 +38,8 @@ impl Connector {
         };
         let mut stream = BufReader::with_capacity(READ_BUFFER, wire);
         let window = self.distance.window(&mut stream, connecting).await;
-        debug!(window, ?connecting, "so much may be sent ahead on a channel");
+        let connecting_ms = connecting.map(|took| took.as_millis());
+        debug!(window, connecting_ms, "so much may be sent ahead on a channel");
         let cut = CancellationToken::new();
         // Cuts the transport on every early return, so that the library's task ends.
         let guard = cut.clone().drop_guard();

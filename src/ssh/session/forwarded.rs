@@ -56,6 +56,16 @@ pub enum Refusal {
     Full,
 }
 
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConnectFailed => "its target cannot be reached",
+            Self::Prohibited => "a rule forbids it",
+            Self::Full => "too many wait already",
+        })
+    }
+}
+
 impl Forwarded {
     /// Where it comes from, as far as the server tells an address: that of the far side's client.
     pub fn origin(&self) -> Option<SocketAddr> {

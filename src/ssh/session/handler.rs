@@ -116,7 +116,7 @@ impl SessionHandler {
             Ok(slot) => slot.take(arrival),
             Err(why) => {
                 let at = one_line(&arrival.at.to_string());
-                debug!(at, ?why, "refused a channel that the server wanted to open");
+                debug!(at, %why, "refused a channel that the server wanted to open");
                 arrival.refuse(why).await;
                 if why == Refusal::Prohibited {
                     // However many: a listener that we have let go may still be one to the server.
@@ -143,7 +143,7 @@ impl Handler for SessionHandler {
         shown: &PublicKeyOrCertificate,
     ) -> Result<bool, HandlerError> {
         let accepted = self.policy.verify(shown).await?;
-        debug!(?accepted, "the host key is accepted");
+        debug!("the host key is accepted: {}", accepted.verdict);
         let key = shown.public_key();
         let mut facts = self.observed.lock();
         facts.host_key_type = Some(key.algorithm());
@@ -182,7 +182,7 @@ impl Handler for SessionHandler {
         _: &mut Session,
     ) -> Result<(), HandlerError> {
         let fault = TargetFault::from_code(&reason, TargetFault::from_text(text));
-        debug!(?fault, text = %one_line(text), "the server did not open a channel");
+        debug!(%fault, text = %one_line(text), "the server did not open a channel");
         let refuses = matches!(
             reason,
             ChannelOpenFailure::AdministrativelyProhibited | ChannelOpenFailure::UnknownChannelType

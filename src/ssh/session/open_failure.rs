@@ -6,6 +6,7 @@
 //! one only where it is certain: where it is the only opener that waits, or where all the texts
 //! that nobody took say the same. Otherwise the code has to do. Nothing is guessed.
 
+use std::fmt;
 use std::sync::Mutex;
 
 use russh::ChannelOpenFailure;
@@ -30,6 +31,20 @@ pub enum TargetFault {
     Prohibited,
     /// It cannot be reached, and why is not certain.
     Uncertain,
+}
+
+impl fmt::Display for TargetFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "it refuses the connection",
+            Self::NameNotFound => "the server knows no such name",
+            Self::NoRoute => "the server has no route to it",
+            Self::NetworkUnreachable => "the server cannot reach its network",
+            Self::TimedOut => "it does not answer the server",
+            Self::Prohibited => "the server does not allow it",
+            Self::Uncertain => "it cannot be reached",
+        })
+    }
 }
 
 /// The failures of one session that have not been taken by their openers yet.

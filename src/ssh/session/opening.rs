@@ -60,6 +60,6 @@ pub enum OpenError {
     #[error("the session ended at an answer that cannot be read")]
     Unreadable,
     /// The server answered that it could not or would not: the answer is the client's to hear.
-    #[error("the target: {0:?}")]
+    #[error("the target: {0}")]
     Target(TargetFault),
 }

@@ -1,5 +1,6 @@
 //! Whether a server is who it says it is.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -82,6 +83,17 @@ pub(crate) enum HostKeyVerdict {
     /// It was new and accepted, and could not be put on record; for this run it counts as known
     /// when a person accepted it.
     Unrecorded,
+}
+
+impl fmt::Display for HostKeyVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Known => "it is on record",
+            Self::Certified => "an authority on record vouches for it",
+            Self::Added => "it was new, and is on record now",
+            Self::Unrecorded => "it was new, and could not be put on record",
+        })
+    }
 }
 
 /// Whether the record follows the keys that the server announces.
