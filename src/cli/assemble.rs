@@ -18,7 +18,7 @@ use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::listen::{Inherited, ProxyCredentials};
 use crate::observe::logs::{Verbosity, Volume};
-use crate::openssh::{ConfiguredForwards, LogLevel, Switch};
+use crate::openssh::{ClientConfig, ConfigError, ConfiguredForwards, LogLevel, Switch};
 use crate::registry::Origin;
 use crate::route::Router;
 
@@ -52,6 +52,7 @@ pub async fn assemble(
     if configured.clear_all.is_on() {
         clear(&mut command)?;
     }
+    expand(&mut command, &server.config)?;
     // With the defaults of ssh -G for -W: ClearAllForwardings and ExitOnForwardFailure.
     let on_forward_failure = match command.stdio_forward {
         Some(_) => OnForwardFailure::Exit,
@@ -93,6 +94,17 @@ pub async fn assemble(
         verbosity: verbosity.or(process.log_level.map(Verbosity::from)),
         ground: if process.fork_after_authentication.is_on() { Ground::Back } else { ground },
     })
+}
+
+/// Replaces what stands for something in the paths of sockets. `ssh -G` has done it in the configuration.
+fn expand(command: &mut ProxyCommand, config: &ClientConfig) -> Result<(), ConfigError> {
+    let locals = std::mem::take(&mut command.local_forwards).into_iter();
+    command.local_forwards =
+        locals.map(|forward| config.expand_local(forward)).collect::<Result<_, _>>()?;
+    let remotes = std::mem::take(&mut command.remote_forwards).into_iter();
+    command.remote_forwards =
+        remotes.map(|forward| config.expand_remote(forward)).collect::<Result<_, _>>()?;
+    Ok(())
 }
 
 /// Leaves out the forwards of the command line, as ssh does for `ClearAllForwardings`, but for `-W`.

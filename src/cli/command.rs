@@ -10,7 +10,7 @@ use crate::control::location::{Location, name_of};
 use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
 use crate::forward::{DashboardAddress, ListenAddress};
-use crate::forward::{LocalForward, LocalListen, RemoteForward};
+use crate::forward::{LocalForward, LocalListen, RemoteForward, service};
 use crate::observe::logs::{Format, LogOptions, Verbosity};
 use crate::openssh::{AddressFamily, ServerName, SshOptions, Switch};
 use crate::pool::PoolSize;
@@ -455,9 +455,9 @@ pub(super) fn default_listener() -> ListenAddress {
     DEFAULT_LISTENER.parse().expect("the default is an address")
 }
 
-/// Reads the value of `-p`, 1 to 65535.
+/// Reads the value of `-p`, 1 to 65535 or the name of a service.
 fn read_port(text: &str, problems: &mut Vec<Problem>) -> Option<u16> {
-    let port = text.parse().ok().filter(|port| *port != 0);
+    let port = service::port(text).filter(|port| *port != 0);
     if port.is_none() {
         problems.push(Problem::Port(text.to_owned()));
     }

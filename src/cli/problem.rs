@@ -78,7 +78,7 @@ pub enum Problem {
     )]
     ControlCommand(String),
     /// A `-p` that is no port.
-    #[error("-p '{}': not a number from 1 to 65535", shown(.0))]
+    #[error("-p '{}': neither a number from 1 to 65535 nor a service of /etc/services", shown(.0))]
     Port(String),
     /// A `--sessions` that is no size of a pool.
     #[error("--sessions '{}': {}", shown(.text), shown(.why))]

@@ -26,8 +26,10 @@ pub enum InvalidForward {
     /// A bracket that is not closed at the end of its field, or a backslash at the end.
     #[error("a bracket is not closed at the end of its field, or a backslash stands at the end")]
     Quoting,
-    /// The port to listen on is not a number from 0 to 65535.
-    #[error("the port to listen on is not a number from 0 to 65535")]
+    /// The port to listen on is neither a number from 0 to 65535 nor the name of a TCP service.
+    #[error(
+        "the port to listen on is neither a number from 0 to 65535 nor a service of /etc/services"
+    )]
     ListenPort,
     /// The local bind address names no interface.
     #[error("the bind address is not an IP address (IPv6 in brackets), `localhost` or `*`")]
@@ -38,6 +40,12 @@ pub enum InvalidForward {
     /// The host or port to connect to is not valid.
     #[error("the target: {0}")]
     Target(InvalidDestination),
+    /// The path of a unix socket has a token or a variable that cannot be replaced.
+    #[error(
+        "the path of a socket has a token that is none of TOKENS in ssh_config(5), or a variable that \
+         is not set"
+    )]
+    Token,
     /// The path of a unix socket is longer than the system allows.
     #[error("the path of a socket is longer than 107 bytes, or has a NUL")]
     Path,

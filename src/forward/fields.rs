@@ -1,6 +1,6 @@
 //! The fields of a specification, split as in ssh(1), and joined again.
 
-use super::InvalidForward;
+use super::{InvalidForward, service};
 
 /// One field, without its brackets and backslashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,14 @@ pub(super) fn path(text: &str) -> String {
     out
 }
 
+/// Replaces the tokens and variables of a path; `None` where one is not known.
+pub(crate) type Expand<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A path with its tokens and variables replaced.
+pub(super) fn expanded(path: &str, expand: Expand<'_>) -> Result<String, InvalidForward> {
+    expand(path).ok_or(InvalidForward::Token)
+}
+
 /// Reads the path of a unix socket, which has to fit into `sun_path` of unix(7) with its end.
 pub(super) fn checked_path(text: &str) -> Result<&str, InvalidForward> {
     if text.len() > MAX_PATH || text.contains('\0') {
@@ -83,12 +91,9 @@ pub(super) fn checked_path(text: &str) -> Result<&str, InvalidForward> {
     Ok(text)
 }
 
-/// Reads a port to listen on: digits only, 0 to 65535.
+/// Reads a port to listen on: 0 to 65535, or the name of a service.
 pub(super) fn listen_port(text: &str) -> Result<u16, InvalidForward> {
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(InvalidForward::ListenPort);
-    }
-    text.parse().map_err(|_| InvalidForward::ListenPort)
+    service::port(text).ok_or(InvalidForward::ListenPort)
 }
 
 /// The longest path of a unix socket, in bytes.

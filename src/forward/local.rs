@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::fields::{self, Field};
+use super::fields::{self, Expand, Field};
 use super::listen_address::{Bind, ListenAddress};
 use super::target::AsField;
 use super::{InvalidForward, target};
@@ -34,6 +34,17 @@ pub enum LocalListen {
     Unix(PathBuf),
 }
 
+impl LocalForward {
+    /// The same, with what `expand` makes of the paths of sockets.
+    ///
+    /// # Errors
+    ///
+    /// It makes nothing of one, or a path that is too long.
+    pub(crate) fn expanded(self, expand: Expand<'_>) -> Result<Self, InvalidForward> {
+        Ok(Self { listen: self.listen.with_path(expand)?, to: target::expanded(self.to, expand)? })
+    }
+}
+
 impl LocalListen {
     /// The address to listen on. `bare` is the meaning of a port alone: the loopback interface, or every
     /// interface with `-g` or `GatewayPorts yes`.
@@ -43,6 +54,13 @@ impl LocalListen {
                 ListenAddress::Tcp { bind: bind.unwrap_or(bare), port: *port }
             }
             Self::Unix(path) => ListenAddress::Unix(path.clone()),
+        }
+    }
+
+    fn with_path(self, expand: Expand<'_>) -> Result<Self, InvalidForward> {
+        match self {
+            Self::Unix(path) => Self::unix(&fields::expanded(&path.to_string_lossy(), expand)?),
+            Self::Tcp { .. } => Ok(self),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::fields::{self, Field};
+use super::fields::{self, Expand, Field};
 use super::target::AsField;
 use super::{InvalidForward, target};
 use crate::target::Target;
@@ -49,6 +49,25 @@ pub enum RemoteTo {
     Fixed(Target),
     /// Any destination: the clients find a SOCKS and HTTP proxy.
     Proxy,
+}
+
+impl RemoteForward {
+    /// The same, with what `expand` makes of the paths of sockets.
+    ///
+    /// # Errors
+    ///
+    /// It makes nothing of one, or a path that is too long.
+    pub(crate) fn expanded(self, expand: Expand<'_>) -> Result<Self, InvalidForward> {
+        let listen = match self.listen {
+            RemoteListen::Unix(path) => RemoteListen::unix(&fields::expanded(&path, expand)?)?,
+            tcp @ RemoteListen::Tcp { .. } => tcp,
+        };
+        let to = match self.to {
+            RemoteTo::Fixed(target) => RemoteTo::Fixed(target::expanded(target, expand)?),
+            RemoteTo::Proxy => RemoteTo::Proxy,
+        };
+        Ok(Self { listen, to })
+    }
 }
 
 impl RemoteBind {

@@ -7,7 +7,16 @@ pub(crate) fn port(text: &str) -> Option<u16> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok();
     }
-    named(text, &fs::read_to_string(SERVICES).ok()?)
+    named_port(text)
+}
+
+/// The port of a TCP service in `/etc/services`.
+pub(crate) fn named_port(name: &str) -> Option<u16> {
+    // Most ports are numbers, which are no names.
+    if name.is_empty() || name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    named(name, &fs::read_to_string(SERVICES).ok()?)
 }
 
 /// Looks a service up in the lines of services(5): name, `port/tcp`, further names.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::InvalidForward;
-use super::fields::{self, Field};
+use super::fields::{self, Expand, Field};
+use super::{InvalidForward, service};
 use crate::destination::Destination;
 use crate::target::Target;
 
@@ -12,11 +12,22 @@ use crate::target::Target;
 pub(super) struct AsField<'a>(pub(super) &'a Target);
 
 pub(super) fn host(host: &str, port: &str) -> Result<Target, InvalidForward> {
-    Destination::from_parts(host, port).map(Target::Host).map_err(InvalidForward::Target)
+    let destination = match service::named_port(port) {
+        Some(port) => host.parse().and_then(|host| Destination::new(host, port)),
+        None => Destination::from_parts(host, port),
+    };
+    destination.map(Target::Host).map_err(InvalidForward::Target)
 }
 
 pub(super) fn socket(path: &str) -> Result<Target, InvalidForward> {
     Ok(Target::Socket(fields::checked_path(path)?.into()))
+}
+
+pub(super) fn expanded(target: Target, expand: Expand<'_>) -> Result<Target, InvalidForward> {
+    match target {
+        Target::Socket(path) => socket(&fields::expanded(&path, expand)?),
+        host @ Target::Host(_) => Ok(host),
+    }
 }
 
 impl FromStr for Target {

@@ -35,6 +35,8 @@ fn local_forwards() {
         ("./l:[::1]:81", "./l", "[::1]:81"),
         (r"/a\:b:a:81", r"/a\:b", "a:81"),
         ("[/a:b]:a:81", r"/a\:b", "a:81"),
+        ("http:a:https", "80", "a:443"),
+        ("localhost:ssh:a:domain", "localhost:22", "a:53"),
     ] {
         let forward = local(text);
         assert_eq!(forward.listen.to_string(), listen, "{text}");
@@ -64,7 +66,7 @@ fn what_is_no_local_forward_says_why() {
         (":a:81", ListenPort),
         ("host:80:a:81", Bind),
         ("80:a:0", Target(InvalidDestination::PortZero)),
-        ("80:a:http", Target(InvalidDestination::InvalidPort)),
+        ("80:a:no-service", Target(InvalidDestination::InvalidPort)),
         ("80::81", Target(InvalidDestination::EmptyHost)),
         ("80:a b:81", Target(InvalidDestination::InvalidHost)),
         ("80:[fe80::1%eth0]:81", Target(InvalidDestination::Zone)),
@@ -145,7 +147,7 @@ fn targets() {
     {
         assert_eq!(text.parse::<Target>().map(|t| t.to_string()), Ok(printed.into()), "{text}");
     }
-    for text in ["", "a", "80", "a:http", "a:0", ":80", "a:80:90"] {
+    for text in ["", "a", "80", "a:no-service", "a:0", ":80", "a:80:90"] {
         assert!(text.parse::<Target>().is_err(), "{text:?}");
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use crate::forward::service;
 use crate::printable::{Lines, printable};
 
 /// An SSH server as the user typed it. The host may be an alias that only `ssh_config` knows.
@@ -36,8 +37,8 @@ pub enum InvalidServerName {
     /// There is an `@` with nothing usable before it.
     #[error("the user name before '@' is empty, starts with '-' or has control characters")]
     InvalidUser,
-    /// The port is not a number from 1 to 65535.
-    #[error("the port must be a number from 1 to 65535, not '{0}'")]
+    /// The port is neither a number from 1 to 65535 nor the name of a TCP service.
+    #[error("the port must be a number from 1 to 65535 or a service of /etc/services, not '{0}'")]
     InvalidPort(String),
     /// Brackets without a partner, around something else than IPv6, or with more behind them.
     #[error("an IPv6 address needs brackets, as in [2001:db8::1]:22")]
@@ -150,11 +151,9 @@ fn check_user(user: String) -> Result<String, InvalidServerName> {
 }
 
 fn parse_port(text: &str) -> Result<u16, InvalidServerName> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    match text.parse() {
-        Ok(port) if digits && port != 0 => Ok(port),
-        _ => Err(InvalidServerName::InvalidPort(printable(text, 20, Lines::One))),
-    }
+    service::port(text)
+        .filter(|port| *port != 0)
+        .ok_or_else(|| InvalidServerName::InvalidPort(printable(text, 20, Lines::One)))
 }
 
 /// Decodes `%40` and the like (RFC 3986 section 2.1), the way to write an `@` in a URI's user.

@@ -147,6 +147,28 @@ fn paramiko() {
     exercise(Make::Paramiko, &Told { refused: 1, unresolvable: 1 });
 }
 
+/// It says nothing of why.
+#[test]
+#[ignore = "needs node, ssh2"]
+fn ssh2() {
+    exercise(Make::Ssh2, &Told { refused: 1, unresolvable: 1 });
+}
+
+/// It has no forwarding, which is said once and in plain words.
+#[test]
+#[ignore = "needs tinysshd"]
+fn tinyssh() {
+    let Some(server) = Foreign::start(Make::Tinyssh) else { return };
+    let proxy = Sockeye::start(&server.ssh_config(&[]));
+    proxy.wait_for_log("connected to ");
+    for _ in 0..3 {
+        let answer = Protocol::Socks5.refusal(proxy.address(), "127.0.0.1", 80);
+        assert_eq!(answer[1], 2, "{answer:?}: {}", proxy.log());
+    }
+    let log = proxy.log();
+    assert_eq!(log.matches("it may have no forwarding at all").count(), 1, "{log}");
+}
+
 const WORDS: &[u8] = b"there and back";
 const LENGTH: u64 = 300_000;
 /// Sockets that may be there besides, for a moment: of a look at the network, and of a ping.

@@ -8,10 +8,14 @@ use std::process::{Child, Command, Stdio};
 use crate::support::command;
 use crate::support::program::{Sockeye, program};
 
+mod algorithms;
 mod check;
 mod command_line;
 mod exposure;
+mod forwards;
+mod hops;
 mod login;
+mod servers;
 mod trust;
 
 /// One of the two programs at work. Dropping it ends it.

@@ -1,7 +1,8 @@
 //! The forwards that the configuration sets for a host, as `ssh -G` prints them or as `-o` has them.
 
+use super::local::Local;
 use super::settings::{self, Settings};
-use super::{ConfigError, Switch};
+use super::{ClientConfig, ConfigError, Switch};
 use crate::forward::{
     InvalidForward, LocalForward, LocalListen, PermitOpen, RemoteForward, RemoteListen, RemoteTo,
     SocketFiles, Taken,
@@ -94,6 +95,32 @@ pub(super) fn read(
     Ok(forwards)
 }
 
+impl ClientConfig {
+    /// Replaces the tokens and variables in the paths of sockets of `-L`, as `ssh` does for its flags.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not known.
+    pub fn expand_local(&self, forward: LocalForward) -> Result<LocalForward, ConfigError> {
+        let shown = forward.to_string();
+        let local = Local::from_environment();
+        let expanded = forward.expanded(&|path| local.expand_text(path, self, ""));
+        expanded.map_err(|why| invalid_flag("-L", &shown, &why))
+    }
+
+    /// The same of `-R`.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not known.
+    pub fn expand_remote(&self, forward: RemoteForward) -> Result<RemoteForward, ConfigError> {
+        let shown = forward.to_string();
+        let local = Local::from_environment();
+        let expanded = forward.expanded(&|path| local.expand_text(path, self, ""));
+        expanded.map_err(|why| invalid_flag("-R", &shown, &why))
+    }
+}
+
 fn socket_files(settings: &Settings) -> Result<SocketFiles, ConfigError> {
     let mask = settings.first("streamlocalbindmask").unwrap_or("0177");
     let unlink = settings.switch("streamlocalbindunlink", Switch::Off);
@@ -175,6 +202,14 @@ fn invalid(keyword: &'static str, line: &str, why: &InvalidForward) -> ConfigErr
     ConfigError::Forward {
         keyword,
         value: printable(line, 200, Lines::One),
+        why: printable(&why.to_string(), 200, Lines::One),
+    }
+}
+
+fn invalid_flag(flag: &'static str, value: &str, why: &InvalidForward) -> ConfigError {
+    ConfigError::ForwardFlag {
+        flag,
+        value: printable(value, 200, Lines::One),
         why: printable(&why.to_string(), 200, Lines::One),
     }
 }

@@ -238,6 +238,16 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// A forward of the command line whose paths cannot be told.
+    #[error("{flag} '{value}': {why}")]
+    ForwardFlag {
+        /// `-L` or `-R`.
+        flag: &'static str,
+        /// Its value, escaped.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The servers to pass cannot be read.
     #[error("ProxyJump: {0}; a list looks like user@first:22,second")]
     Jump(InvalidJumpList),

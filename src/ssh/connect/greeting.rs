@@ -41,6 +41,7 @@ impl State {
     fn push(&mut self, bytes: &[u8], traffic: &Traffic) {
         let Self::Before { line, lines } = self else { return };
         line.extend_from_slice(bytes);
+        let mut is_too_much = false;
         while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
             if line.starts_with(b"SSH-") {
                 traffic.set_head(&line[..=end]);
@@ -51,12 +52,13 @@ impl State {
             debug!(said = %printable(said.trim_end(), SHOWN, Lines::One), "before the version");
             line.drain(..=end);
             *lines += 1;
-            if *lines > MAX_LINES {
+            if *lines > MAX_LINES || end > MAX_LINE {
+                is_too_much = true;
                 break;
             }
         }
         // What says more than `ssh` would read is for the library to refuse.
-        if *lines > MAX_LINES || line.len() > MAX_LINE {
+        if is_too_much || line.len() > MAX_LINE {
             *self = Self::Read { bytes: vec![b'\n'; 1024], at: 0 };
         }
     }

@@ -89,9 +89,11 @@ impl HandlerError {
             // Written for the user, in lines; what is not ours in it is escaped and bounded.
             Self::HostKey(error) => error.to_string(),
             text if text.is_unreadable() => NOT_UTF8.to_owned(),
-            Self::Library(russh::Error::PacketSize(_) | russh::Error::PacketAuth) => {
-                DAMAGED.to_owned()
-            }
+            Self::Library(
+                russh::Error::PacketSize(_)
+                | russh::Error::PacketAuth
+                | russh::Error::DecryptionError,
+            ) => DAMAGED.to_owned(),
             other => one_line(&other.to_string()),
         }
     }
@@ -349,7 +351,8 @@ mod tests {
         }
         let other = russh::Error::IO(io::Error::other("one\ntwo"));
         assert_eq!(HandlerError::from(other).in_words(), "one\\ntwo");
-        for damaged in [russh::Error::PacketSize(1 << 31), russh::Error::PacketAuth] {
+        let size = russh::Error::PacketSize(1 << 31);
+        for damaged in [size, russh::Error::PacketAuth, russh::Error::DecryptionError] {
             assert_eq!(HandlerError::from(damaged).in_words(), DAMAGED);
         }
         let latin = ssh_encoding::Error::CharacterEncoding;

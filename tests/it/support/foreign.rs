@@ -19,6 +19,10 @@ pub(crate) enum Make {
     Asyncssh,
     /// The same.
     Paramiko,
+    /// Of npm, in a process of Node.js.
+    Ssh2,
+    /// Of Debian's package, started for each connection. It has no forwarding and no passwords.
+    Tinyssh,
 }
 
 /// The server. Dropping it ends it.
@@ -34,18 +38,24 @@ pub(crate) struct Foreign {
 pub(crate) const PASSWORD: &str = "pw-7Qh2vXk9";
 
 impl Foreign {
-    /// Starts it. Nothing, and a line that says so, where it cannot be had: dropbear reads the home
-    /// directory of a user, which is another one in a mount namespace.
+    /// Starts it. Nothing, and a line that says so, where it cannot be had: dropbear and tinyssh read the
+    /// home directory of a user, which is another one in a mount namespace.
     #[track_caller]
     pub(crate) fn start(make: Make) -> Option<Self> {
-        if make == Make::Dropbear && !skip::unless_root("a home of its own for dropbear takes root")
+        let reads_home = matches!(make, Make::Dropbear | Make::Tinyssh);
+        if reads_home && !skip::unless_root("a home of its own for dropbear and tinyssh takes root")
         {
             return None;
         }
         let login = Login::new();
         let mut server = Self { make, login, port: free_port(), child: None };
-        if make == Make::Dropbear {
-            server.prepare_dropbear();
+        match make {
+            Make::Dropbear => server.convert_host_key(),
+            Make::Tinyssh => server.make_host_key(),
+            Make::Asyncssh | Make::Paramiko | Make::Ssh2 => {}
+        }
+        if reads_home {
+            server.make_home();
         }
         server.start_again();
         Some(server)
@@ -85,7 +95,8 @@ impl Foreign {
             assert!(ended.is_none(), "{:?} ended: {said}", self.make);
             let listens = match self.make {
                 Make::Dropbear => said.contains("Not backgrounding"),
-                Make::Asyncssh | Make::Paramiko => said.contains("listening"),
+                Make::Asyncssh | Make::Paramiko | Make::Ssh2 => said.contains("listening"),
+                Make::Tinyssh => said.contains("Listening on "),
             };
             listens.then_some(())
         });
@@ -95,46 +106,74 @@ impl Foreign {
         let port = self.port.to_string();
         match self.make {
             Make::Dropbear => {
-                let mut dropbear = command("unshare");
-                dropbear.args([
-                    "--mount",
-                    "--propagation",
-                    "private",
-                    "sh",
-                    "-c",
-                    IN_NAMESPACE,
-                    "sh",
-                ]);
-                dropbear.args(["passwd", "shadow"].map(|file| self.path(file)));
+                let mut dropbear = self.at_home();
                 dropbear.args(["dropbear", "-F", "-E", "-p", &format!("127.0.0.1:{port}"), "-r"]);
                 dropbear.arg(self.path("host.dropbear")).arg("-P").arg(self.path("pid"));
                 dropbear
             }
             Make::Asyncssh => self.python("asyncssh_server.py", &port),
             Make::Paramiko => self.python("paramiko_server.py", &port),
+            Make::Ssh2 => {
+                let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+                let mut node = command("node");
+                node.current_dir(root).arg("tests/it/support/node/ssh2_server.js");
+                self.give_access(&mut node, &port);
+                node
+            }
+            Make::Tinyssh => {
+                let mut tinyssh = self.at_home();
+                let address = format!("127.0.0.1:{port}");
+                tinyssh.args(["systemd-socket-activate", "--inetd", "-a", "-l", &address]);
+                tinyssh.args(["tinysshd", "-v"]).arg(self.path("keys"));
+                tinyssh
+            }
         }
+    }
+
+    /// The beginning of a command that finds the user's home in the server's directory.
+    fn at_home(&self) -> Command {
+        let mut unshare = command("unshare");
+        let namespace = ["--mount", "--propagation", "private"];
+        unshare.args(namespace).args(["sh", "-c", IN_NAMESPACE, "sh"]);
+        unshare.args(["passwd", "shadow", "home"].map(|file| self.path(file)));
+        unshare
     }
 
     fn python(&self, script: &str, port: &str) -> Command {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut python = command(root.join(PYTHON).to_str().expect("UTF-8"));
-        python.arg(root.join("tests/it/support/python").join(script)).arg(port);
-        python.arg(self.login.host_key()).arg(self.path("authorized_keys")).arg(PASSWORD);
+        python.arg(root.join("tests/it/support/python").join(script));
+        self.give_access(&mut python, port);
         python
     }
 
-    fn prepare_dropbear(&self) {
+    fn give_access(&self, server: &mut Command, port: &str) {
+        server.arg(port).arg(self.login.host_key());
+        server.arg(self.path("authorized_keys")).arg(PASSWORD);
+    }
+
+    fn convert_host_key(&self) {
         let mut convert = command("dropbearconvert");
         convert.args(["openssh", "dropbear"]);
         convert.arg(self.login.host_key()).arg(self.path("host.dropbear"));
         let converted = convert.output().expect("dropbearconvert");
         assert!(converted.status.success(), "{converted:?}");
+    }
+
+    /// A key of its own making, in the place of the login's.
+    fn make_host_key(&self) {
+        let keys = self.path("keys");
+        let made = command("tinysshd-makekey").arg("-q").arg(&keys).status().expect("tinyssh");
+        assert!(made.success());
+        let shown = command("tinysshd-printkey").arg(&keys).output().expect("tinyssh");
+        fs::write(self.login.host_key().with_extension("pub"), shown.stdout).expect("written");
+    }
+
+    fn make_home(&self) {
         let home = self.path("home");
         fs::create_dir_all(home.join(".ssh")).expect("a directory");
         fs::copy(self.path("authorized_keys"), home.join(".ssh/authorized_keys")).expect("a copy");
-        for (file, field, value) in
-            [("passwd", 5, home.to_str().expect("UTF-8")), ("shadow", 1, HASH)]
-        {
+        for (file, field, value) in [("passwd", 5, HOME), ("shadow", 1, HASH)] {
             let lines = fs::read_to_string(Path::new("/etc").join(file)).expect("an account");
             let of_root = |line: &str| {
                 let mut fields: Vec<&str> = line.split(':').collect();
@@ -162,9 +201,12 @@ const PYTHON: &str = "target/python/bin/python3";
 /// [`PASSWORD`], as `openssl passwd -6` wrote it.
 const HASH: &str = "$6$sockeye$F2iWf78CArSe5/q7xzhy3xsWkoG0G0atXDivA7ZC3R1p1V0RL.\
                     ZiwDFMMWUx8MmYaofjV3tK9IdvPOFmStGjT0";
+/// Where others cannot write, nor into what lies above it.
+const HOME: &str = "/mnt";
 const IN_NAMESPACE: &str = r#"set -e
 mount --bind "$1" /etc/passwd
 mount --bind "$2" /etc/shadow
+mount --bind "$3" /mnt
 if [ -d /var/run/nscd ]; then mount -t tmpfs none /var/run/nscd; fi
-shift 2
+shift 3
 exec "$@""#;

@@ -69,3 +69,59 @@ pub(crate) const HOST_KEYS: [Algorithm; 6] = [
 
 /// Signatures with SHA-1.
 pub(crate) const OLD_HOST_KEYS: [Algorithm; 1] = [Algorithm::Rsa { hash: None }];
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../guide/ssh-config.md");
+
+    fn row<A: AsRef<str>, B: AsRef<str>>(keyword: &str, usual: &[A], named: &[B]) -> String {
+        fn cell(names: &[impl AsRef<str>]) -> String {
+            names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(" ")
+        }
+        format!("| `{keyword}` | {} | {} |", cell(usual), cell(named))
+    }
+
+    /// The guide's table is this one.
+    #[test]
+    fn the_guide_says_the_same() {
+        let (gcm_128, chacha) = (cipher::AES_128_GCM, cipher::CHACHA20_POLY1305);
+        let (ctr_128, ctr_192) = (cipher::AES_128_CTR, cipher::AES_192_CTR);
+        let with_aes =
+            [gcm_128, cipher::AES_256_GCM, chacha, ctr_128, ctr_192, cipher::AES_256_CTR];
+        let mut own = ciphers().map(|name| name.as_ref().to_owned());
+        let mut shown = with_aes.map(|name| name.as_ref().to_owned());
+        own.sort();
+        shown.sort();
+        assert_eq!(own, shown);
+        for row in [
+            row("KexAlgorithms", &KEY_EXCHANGES, &OLD_KEY_EXCHANGES),
+            row("Ciphers", &with_aes, &OLD_CIPHERS),
+            row("MACs", &MACS, &[] as &[mac::Name]),
+            row("HostKeyAlgorithms", &HOST_KEYS, &OLD_HOST_KEYS),
+        ] {
+            assert!(PAGE.contains(&row), "src/guide/ssh-config.md should have this row:\n{row}");
+        }
+    }
+
+    /// What the `ssh` that is installed knows is there, or is said to be lacking.
+    #[test]
+    #[ignore = "needs ssh"]
+    fn the_guide_names_every_algorithm_of_the_ssh_that_is_installed() {
+        for kind in ["kex", "cipher", "mac", "HostKeyAlgorithms"] {
+            let output = Command::new("ssh").args(["-Q", kind]).output().expect("ssh");
+            let names = String::from_utf8(output.stdout).expect("names");
+            assert!(names.lines().count() > 5, "{names}");
+            for name in names.lines() {
+                let (bare, _) = name.split_once('@').unwrap_or((name, ""));
+                let bare = bare.replace("-cert-v01", "").replace("-etm", "");
+                let is_there =
+                    PAGE.contains(&format!("`{bare}`")) || PAGE.contains(&format!("`{name}`"));
+                assert!(is_there, "{name} is not in the guide");
+            }
+        }
+    }
+}

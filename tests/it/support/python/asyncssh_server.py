@@ -1,4 +1,5 @@
-"""An asyncssh server: PORT HOST_KEY AUTHORIZED_KEYS PASSWORD. It re-keys after each megabyte."""
+"""An asyncssh server: PORT HOST_KEY AUTHORIZED_KEYS PASSWORD. It re-keys after each megabyte, and never
+says whether it listens on port 9 (discard)."""
 
 import asyncio
 import sys
@@ -18,7 +19,9 @@ class Server(asyncssh.SSHServer):
     def connection_requested(self, *_):
         return True
 
-    def server_requested(self, *_):
+    async def server_requested(self, _, port):
+        if port == 9:
+            await asyncio.Event().wait()
         return True
 
 

@@ -1,0 +1,150 @@
+//! Algorithms: what the defaults reach, what counts when it is named, and what the library lacks.
+
+use std::fs;
+use std::process::{Output, Stdio};
+
+use super::{BOTH, Client};
+use crate::support::command;
+use crate::support::login::{HOST, Login};
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+
+/// What comes of it, with these lines of the server and these arguments.
+struct Case {
+    server: &'static [&'static str],
+    arguments: &'static [&'static str],
+    ssh: bool,
+    /// Whether the program is in; else what it says.
+    sockeye: Result<(), &'static [&'static str]>,
+}
+
+const fn both(server: &'static [&'static str], arguments: &'static [&'static str]) -> Case {
+    Case { server, arguments, ssh: true, sockeye: Ok(()) }
+}
+
+const fn neither(
+    server: &'static [&'static str],
+    arguments: &'static [&'static str],
+    words: &'static [&'static str],
+) -> Case {
+    Case { server, arguments, ssh: false, sockeye: Err(words) }
+}
+
+const fn lacking(
+    server: &'static [&'static str],
+    arguments: &'static [&'static str],
+    words: &'static [&'static str],
+) -> Case {
+    Case { server, arguments, ssh: true, sockeye: Err(words) }
+}
+
+const CASES: &[Case] = &[
+    both(&["KexAlgorithms diffie-hellman-group-exchange-sha256"], &[]),
+    both(&["KexAlgorithms diffie-hellman-group18-sha512"], &[]),
+    both(&["KexAlgorithms diffie-hellman-group16-sha512"], &[]),
+    neither(
+        &["KexAlgorithms diffie-hellman-group14-sha1"],
+        &[],
+        &["no common key exchange", "diffie-hellman-group14-sha1"],
+    ),
+    both(
+        &["KexAlgorithms diffie-hellman-group14-sha1"],
+        &["-o", "KexAlgorithms=+diffie-hellman-group14-sha1"],
+    ),
+    both(
+        &["KexAlgorithms diffie-hellman-group14-sha1"],
+        &["-o", "KexAlgorithms=^diffie-hellman-group14-sha1"],
+    ),
+    both(
+        &["KexAlgorithms diffie-hellman-group1-sha1"],
+        &["-o", "KexAlgorithms=diffie-hellman-group1-sha1"],
+    ),
+    both(
+        &["KexAlgorithms diffie-hellman-group-exchange-sha1"],
+        &["-o", "KexAlgorithms=+diffie-hellman-group-exchange-sha1"],
+    ),
+    lacking(
+        &["KexAlgorithms sntrup761x25519-sha512@openssh.com"],
+        &[],
+        &["no common key exchange", "sntrup761x25519-sha512@openssh.com"],
+    ),
+    both(&["Ciphers aes128-ctr", "MACs hmac-sha1"], &[]),
+    both(&["Ciphers aes256-ctr", "MACs hmac-sha2-256"], &["-o", "MACs=-hmac-sha1"]),
+    neither(
+        &["Ciphers aes128-ctr", "MACs hmac-sha1"],
+        &["-o", "MACs=-hmac-sha1*"],
+        &["no common MAC", "hmac-sha1"],
+    ),
+    lacking(
+        &["Ciphers aes128-ctr", "MACs umac-64@openssh.com"],
+        &[],
+        &["no common MAC", "umac-64@openssh.com"],
+    ),
+    neither(&["Ciphers aes256-cbc"], &[], &["no common cipher", "aes256-cbc"]),
+    both(&["Ciphers aes256-cbc"], &["-o", "Ciphers=+aes256-cbc"]),
+    both(&["Ciphers aes128-cbc"], &["-c", "aes128-cbc"]),
+    neither(&["Ciphers 3des-cbc"], &[], &["no common cipher", "3des-cbc"]),
+    both(&["Ciphers 3des-cbc"], &["-c", "3des-cbc"]),
+    neither(&[], &["-o", "HostKeyAlgorithms=ecdsa-sha2-nistp521"], &["ecdsa-sha2-nistp521"]),
+    neither(
+        &[],
+        &["-o", "HostKeyAlgorithms=sk-ssh-ed25519@openssh.com"],
+        &["HostKeyAlgorithms: none of 'sk-ssh-ed25519@openssh.com' is available here"],
+    ),
+];
+
+fn reach(client: Client, sshd: &Sshd, arguments: &[&str]) -> Output {
+    let target = Target::echo();
+    let mut command = client.command(&sshd.ssh_config());
+    command.args(arguments).args(["-W", &format!("127.0.0.1:{}", target.port()), HOST]);
+    command.stdin(Stdio::null()).output().expect("it ends")
+}
+
+fn check(client: Client, output: &Output, expected: bool, words: &[&str], case: &str) {
+    assert_eq!(output.status.success(), expected, "{client:?}, {case}: {output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    for word in words.iter().filter(|_| client == Client::Sockeye) {
+        assert!(said.contains(word), "{word} is not in {said}");
+    }
+}
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn what_counts_is_what_counts_for_ssh_as_far_as_it_is_available() {
+    for Case { server, arguments, ssh, sockeye } in CASES {
+        let sshd = Sshd::with(server);
+        let case = format!("{server:?}, {arguments:?}");
+        let words = sockeye.err().unwrap_or_default();
+        for client in BOTH {
+            let expected = if client == Client::Ssh { *ssh } else { sockeye.is_ok() };
+            check(client, &reach(client, &sshd, arguments), expected, words, &case);
+        }
+    }
+}
+
+fn rsa(login: &Login) -> String {
+    let mut keygen = command("ssh-keygen");
+    keygen.args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f"]).arg(login.path("rsa"));
+    assert!(keygen.status().expect("ssh-keygen").success());
+    format!("HostKey {}", login.path("rsa").display())
+}
+
+/// A server of long ago: its RSA key signs with SHA-1 only.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_signature_with_sha_1_counts_where_it_is_asked_for() {
+    let sshd = Sshd::prepared(|login| vec![rsa(login), "HostKeyAlgorithms ssh-rsa".to_owned()]);
+    let login = sshd.login();
+    let (record, key) = (login.path("record"), fs::read_to_string(login.path("rsa.pub")));
+    let line = format!("[127.0.0.1]:{} {}", sshd.port(), key.expect("a key"));
+    fs::write(&record, line).expect("written");
+    let known = format!("UserKnownHostsFile={}", record.display());
+    for (asked, expected) in [("rsa-sha2-512", false), ("+ssh-rsa", true), ("ssh-rsa", true)] {
+        let asked = format!("HostKeyAlgorithms={asked}");
+        for client in BOTH {
+            let output = reach(client, &sshd, &["-o", &known, "-o", &asked]);
+            let words = if expected { &[][..] } else { &["ssh-rsa"] };
+            check(client, &output, expected, words, &asked);
+        }
+    }
+}

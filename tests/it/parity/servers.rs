@@ -1,0 +1,111 @@
+//! What servers say and leave unsaid.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::thread;
+
+use super::{BOTH, Client, Running, at};
+use crate::support::foreign::{Foreign, Make};
+use crate::support::login::HOST;
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+use crate::support::{free_port, wait};
+
+/// A server that says this first, and then is another one.
+fn says_before(words: Vec<u8>, port: u16) -> Target {
+    Target::start(move |mut client: TcpStream| {
+        client.write_all(&words)?;
+        let mut server = TcpStream::connect(at(port))?;
+        let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+        thread::spawn(move || std::io::copy(&mut from, &mut to));
+        std::io::copy(&mut client, &mut server).map(drop)
+    })
+}
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn lines_before_the_version_are_passed_over() {
+    let (sshd, echo) = (Sshd::start(), Target::echo());
+    let to = format!("127.0.0.1:{}", echo.port());
+    for (words, expected) in [
+        (format!("{}\r\n", "x".repeat(78)).repeat(30), true),
+        (format!("{}\r\n", "x".repeat(254)), true),
+        ("\r\n".to_owned(), true),
+        (format!("{}\n", "x".repeat(7000)), true),
+        ("x\r\n".repeat(1000), true),
+        ("x\r\n".repeat(1100), false),
+        (format!("{}\n", "x".repeat(9000)), false),
+    ] {
+        let server = says_before(words.clone().into_bytes(), sshd.port());
+        let config = sshd.ssh_config_through(server.port());
+        for client in BOTH {
+            let mut command = client.command(&config);
+            let output = command.args(["-W", &to, HOST]).stdin(Stdio::null()).output();
+            let output = output.expect("it ends");
+            let is_in = output.status.success();
+            assert_eq!(is_in, expected, "{client:?}, {} bytes: {output:?}", words.len());
+        }
+    }
+}
+
+/// The library ends the session at it, and no server lets us in without saying it: it comes with the answer
+/// to the first request, whatever that asks for.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_banner_in_another_encoding_is_the_one_that_ssh_can_read_and_we_cannot() {
+    let echo = Target::echo();
+    let to = format!("127.0.0.1:{}", echo.port());
+    for (banner, ours) in
+        [("Accès réservé\n".as_bytes(), true), (b"Acc\xe8s r\xe9serv\xe9\n", false), (b"\n", true)]
+    {
+        let sshd = Sshd::prepared(|login| {
+            fs::write(login.path("banner"), banner).expect("written");
+            vec![format!("Banner {}", login.path("banner").display())]
+        });
+        for methods in ["publickey", "keyboard-interactive,publickey", "password,publickey"] {
+            let methods = format!("PreferredAuthentications={methods}");
+            for client in BOTH {
+                let mut command = client.command(&sshd.ssh_config());
+                command.args(["-o", &methods, "-W", &to, HOST]).stdin(Stdio::null());
+                let output = command.output().expect("it ends");
+                let expected = client == Client::Ssh || ours;
+                assert_eq!(output.status.success(), expected, "{client:?}: {output:?}");
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(expected || said.contains("a text that is not UTF-8"), "{said}");
+            }
+        }
+    }
+}
+
+/// It does not say whether it listens, and carries everything else.
+#[test]
+#[ignore = "needs asyncssh, ssh"]
+fn a_server_that_never_says_whether_it_listens() {
+    let Some(server) = Foreign::start(Make::Asyncssh) else { return };
+    let echo = Target::echo();
+    let config = server.ssh_config(&[]);
+    for client in BOTH {
+        let port = free_port();
+        let mut command = client.command(&config);
+        command.args(["-R", "9:127.0.0.1:1"]);
+        command.args(["-L", &format!("{port}:127.0.0.1:{}", echo.port()), HOST]);
+        let running = client.start(command);
+        let echoes = || -> std::io::Result<bool> {
+            let mut stream = TcpStream::connect(at(port))?;
+            stream.set_read_timeout(Some(wait::LONG))?;
+            stream.write_all(b"x")?;
+            let mut back = [0];
+            stream.read_exact(&mut back)?;
+            Ok(back == *b"x")
+        };
+        wait::until(&format!("{client:?} carries the rest"), || echoes().unwrap_or_default());
+        if let Running::Sockeye(sockeye) = &running {
+            sockeye.wait_for_log(
+                "cannot listen on port 9 of testhost, will try again: the server does not answer",
+            );
+            assert!(echoes().expect("it still carries the rest"));
+        }
+    }
+}
