@@ -60,6 +60,7 @@ systemd-analyze systemd
 gsettings libglib2.0-bin
 chromium chromium
 unzip unzip
+tmux tmux
 TOOLS
     # What gsettings knows of proxies.
     if [[ ! -e /usr/share/glib-2.0/schemas/org.gnome.system.proxy.gschema.xml ]]; then

@@ -19,7 +19,7 @@ use super::man::ManCommand;
 use super::operate::OperateCommand;
 use super::operate::args::{
     ConnectionsArgs, ForwardArgs, KillArgs, LogArgs, PingArgs, ReloadArgs, StatusArgs, StopArgs,
-    WaitArgs,
+    TopArgs, WaitArgs,
 };
 use super::pac::PacCommand;
 use super::service::ServiceCommand;
@@ -70,6 +70,11 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
         name: "ping",
         read: |words| OperateCommand::read("ping", words),
         definition: PingArgs::command,
+    },
+    Subcommand {
+        name: "top",
+        read: |words| OperateCommand::read("top", words),
+        definition: TopArgs::command,
     },
     Subcommand {
         name: "connections",

@@ -16,6 +16,7 @@ use desk::Desk;
 mod commands;
 mod desk;
 mod pings;
+mod top;
 mod transfer;
 
 #[test]

@@ -127,6 +127,24 @@ pub(crate) struct PingArgs {
     which: WhichArgs,
 }
 
+/// `sockeye top`.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "sockeye top",
+    bin_name = "sockeye top",
+    about = "Shows a running program on the terminal, live: servers, connections, rules. Key ? has help.",
+    help_template = TEMPLATE,
+    after_help = after!("top", "0 when it is done, 1 when not"),
+    disable_help_flag = true
+)]
+pub(crate) struct TopArgs {
+    /// The running program [default: the only one]
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    which: WhichArgs,
+}
+
 /// Which connections are meant.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FilterArgs {
@@ -395,7 +413,7 @@ macro_rules! flagged {
     )*};
 }
 
-named!(StatusArgs, WaitArgs, ReloadArgs, StopArgs, LogArgs);
+named!(StatusArgs, WaitArgs, TopArgs, ReloadArgs, StopArgs, LogArgs);
 flagged!(PingArgs, ConnectionsArgs, KillArgs, ForwardListArgs, ForwardRemoveArgs);
 
 impl ForwardAddArgs {
@@ -414,6 +432,7 @@ mod tests {
     fn the_tables_fit_the_commands() {
         StatusArgs::command().debug_assert();
         WaitArgs::command().debug_assert();
+        TopArgs::command().debug_assert();
         PingArgs::command().debug_assert();
         ConnectionsArgs::command().debug_assert();
         KillArgs::command().debug_assert();

@@ -1,5 +1,5 @@
-//! The commands that speak to a running program: `status`, `wait`, `ping`, `connections`, `kill`,
-//! `forward`, `reload`, `stop`, `log`, and ssh's own `-O`.
+//! The commands that speak to a running program: `status`, `wait`, `ping`, `top`, `connections`,
+//! `kill`, `forward`, `reload`, `stop`, `log`, and ssh's own `-O`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,11 +22,12 @@ mod mux;
 mod ping;
 mod show;
 mod status;
+mod top;
 
 pub(super) use mux::MuxCommand;
 
 use args::{ConnectionsArgs, ForwardArgs, KillArgs, LogArgs, PingArgs, ReloadArgs};
-use args::{StatusArgs, StopArgs, WaitArgs};
+use args::{StatusArgs, StopArgs, TopArgs, WaitArgs};
 
 /// A command to a running program, as it was written.
 #[derive(Clone, Debug)]
@@ -37,6 +38,7 @@ enum Kind {
     Status(StatusArgs),
     Wait(WaitArgs),
     Ping(PingArgs),
+    Top(TopArgs),
     Connections(ConnectionsArgs),
     Kill(KillArgs),
     Forward(ForwardArgs),
@@ -61,6 +63,9 @@ enum Failure {
     /// It does not forward, and the time is over.
     #[error("not in time: {0}")]
     NotInTime(String),
+    /// The terminal does not do what is wanted of it.
+    #[error("the terminal: {0}")]
+    Terminal(std::io::Error),
     /// What the program says.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -78,6 +83,7 @@ impl OperateCommand {
             "status" => Kind::Status(parse(&program, rest)?),
             "wait" => Kind::Wait(parse(&program, rest)?),
             "ping" => Kind::Ping(parse(&program, rest)?),
+            "top" => Kind::Top(parse(&program, rest)?),
             "connections" => Kind::Connections(parse(&program, rest)?),
             "kill" => Kind::Kill(parse(&program, rest)?),
             "forward" => Kind::Forward(parse(&program, rest)?),
@@ -94,6 +100,7 @@ impl OperateCommand {
             Kind::Status(args) => status::status(args).await,
             Kind::Wait(args) => status::wait(args).await,
             Kind::Ping(args) => ping::run(args).await,
+            Kind::Top(args) => top::run(args).await,
             Kind::Connections(args) => connections::list(args).await,
             Kind::Kill(args) => connections::kill(args).await,
             Kind::Forward(args) => forward::run(args).await,
@@ -110,7 +117,7 @@ impl OperateCommand {
                         NOT_RUNNING
                     }
                     Failure::WhichOne(_) | Failure::Words(_) => WRONG,
-                    Failure::Client(_) | Failure::NotInTime(_) => FAILED,
+                    Failure::Client(_) | Failure::NotInTime(_) | Failure::Terminal(_) => FAILED,
                 };
                 tell(&failure);
                 ExitCode::from(status)

@@ -36,6 +36,7 @@ pub(crate) mod skip;
 pub(crate) mod socks;
 pub(crate) mod sshd;
 pub(crate) mod target;
+pub(crate) mod terminal;
 pub(crate) mod verdict;
 pub(crate) mod wait;
 pub(crate) mod web;

@@ -1,0 +1,140 @@
+//! What is known of a running program, from what it says.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::series::History;
+use crate::cli::operate::show;
+use crate::control::schema::{Connection, Event, Place, Rule, Status};
+
+/// What is known of a running program.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) status: Status,
+    pub(super) connections: HashMap<u64, Seen>,
+    pub(super) rules: Vec<Rule>,
+    /// What happened, the newest first.
+    pub(super) happenings: VecDeque<Happening>,
+    /// All connections together.
+    pub(super) total: History,
+    pub(super) servers: HashMap<String, History>,
+    pub(super) sessions: HashMap<u64, History>,
+}
+
+/// A connection as it was told last.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) connection: Connection,
+    /// How long the program had run then.
+    at: u64,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Happening {
+    /// How long the program had run then.
+    pub(super) at: u64,
+    pub(super) text: String,
+}
+
+impl Facts {
+    /// Takes what the program says. The connection that has ended, where it says that.
+    pub(super) fn hear(&mut self, event: Event) -> Option<Box<Connection>> {
+        match event {
+            Event::Reset { status, connections } => {
+                if status.instance.run != self.status.instance.run {
+                    // Another program: its numbers mean something else.
+                    *self = Self::default();
+                }
+                self.status = *status;
+                self.connections.clear();
+                self.see(connections);
+            }
+            Event::Tick { status, connections } => {
+                self.status = *status;
+                self.see(connections);
+                self.measure();
+            }
+            Event::ConnectionOpened { connection } => self.see([*connection]),
+            Event::ConnectionClosed { connection } => {
+                self.connections.remove(&connection.id);
+                if let Some(failure) = &connection.failure {
+                    let target = show::text(&connection.target);
+                    self.happened(format!("{target} failed: {}", show::text(failure)));
+                }
+                return Some(connection);
+            }
+            other => self.happened(words(&other)?),
+        }
+        None
+    }
+
+    /// How long ago a connection began, in milliseconds.
+    pub(super) fn age(&self, seen: &Seen) -> u64 {
+        seen.connection.age + self.status.instance.uptime.saturating_sub(seen.at)
+    }
+
+    /// How long ago something happened, in milliseconds.
+    pub(super) fn since(&self, happening: &Happening) -> u64 {
+        self.status.instance.uptime.saturating_sub(happening.at)
+    }
+
+    fn see(&mut self, connections: impl IntoIterator<Item = Connection>) {
+        let at = self.status.instance.uptime;
+        let seen = connections.into_iter().map(|c| (c.id, Seen { connection: c, at }));
+        self.connections.extend(seen);
+    }
+
+    fn happened(&mut self, text: String) {
+        self.happenings.truncate(KEPT - 1);
+        self.happenings.push_front(Happening { at: self.status.instance.uptime, text });
+    }
+
+    /// Takes the figures of a second down.
+    fn measure(&mut self) {
+        let Self { status, total, servers, sessions, .. } = self;
+        total.push(status.traffic.down_rate, status.traffic.up_rate, None);
+        for server in &status.servers {
+            let history = servers.entry(server.name.clone()).or_default();
+            history.push(server.traffic.down_rate, server.traffic.up_rate, server.round_trip);
+            for session in &server.sessions {
+                let history = sessions.entry(session.id).or_default();
+                let traffic = &session.traffic;
+                history.push(traffic.down_rate, traffic.up_rate, session.round_trip);
+            }
+        }
+        let names: HashSet<_> = status.servers.iter().map(|server| &server.name).collect();
+        servers.retain(|name, _| names.contains(name));
+        let ids: HashSet<_> =
+            status.servers.iter().flat_map(|s| &s.sessions).map(|s| s.id).collect();
+        sessions.retain(|id, _| ids.contains(id));
+    }
+}
+
+/// An event in words; none for one that is no news by itself.
+fn words(event: &Event) -> Option<String> {
+    let text = show::text;
+    Some(match event {
+        Event::SessionUp { server, session } => {
+            format!("session {session} of {} is up", text(server))
+        }
+        Event::SessionDown { server, session, reason, .. } => {
+            format!("session {session} of {} has ended: {}", text(server), text(reason))
+        }
+        Event::AttemptFailed { server, reason } => {
+            format!("{} cannot be reached: {}", text(server), text(reason))
+        }
+        Event::Place { place } => {
+            let Place { spec, state, reason, .. } = place;
+            let why = reason.as_ref().map_or_else(String::new, |why| format!(": {}", text(why)));
+            format!("{} is {}{why}", text(spec), text(state))
+        }
+        Event::Reloaded { text: words } => format!("configuration: {}", text(words)),
+        Event::Reset { .. }
+        | Event::Tick { .. }
+        | Event::ConnectionOpened { .. }
+        | Event::ConnectionClosed { .. } => return None,
+    })
+}
+
+/// Of so many happenings is told.
+const KEPT: usize = 500;

@@ -1,0 +1,132 @@
+//! What the running program says, for as long as somebody listens; where it goes away, it is waited for.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hyper::Method;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use super::model::{Interest, News};
+use crate::control::client::{Client, ClientError, EventStream};
+use crate::control::schema::{Closed, Connection, Event, Rules};
+
+/// Where news go.
+pub(super) type Sender = mpsc::Sender<News>;
+
+/// Nobody listens any more.
+struct Unheard;
+
+/// Tells what the program at this socket says, until nobody listens.
+pub(super) async fn follow(socket: PathBuf, mut interest: watch::Receiver<Interest>, news: Sender) {
+    let client = Client::new(&socket);
+    loop {
+        let why = match timeout(PATIENCE, client.events()).await {
+            Err(_) | Ok(Err(ClientError::Silent { .. })) => {
+                "the program does not answer".to_owned()
+            }
+            Ok(Err(ClientError::NotRunning { .. })) => "the program does not run".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Ok(Ok(events)) => match listen(&client, events, &mut interest, &news).await {
+                Ok(why) => why,
+                Err(Unheard) => return,
+            },
+        };
+        if news.send(News::Gone(why)).await.is_err() {
+            return;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Tells of events until there are no more, and then why.
+async fn listen(
+    client: &Client<'_>,
+    mut events: EventStream,
+    interest: &mut watch::Receiver<Interest>,
+    news: &Sender,
+) -> Result<String, Unheard> {
+    let mut silent = 0;
+    loop {
+        let heard = tokio::select! {
+            heard = timeout(SECOND, events.next()) => heard,
+            changed = interest.changed() => {
+                changed.map_err(|_| Unheard)?;
+                look(client, interest, news).await?;
+                continue;
+            }
+        };
+        match heard {
+            Ok(Ok(Some(event))) => {
+                silent = 0;
+                let is_tick = matches!(event, Event::Tick { .. } | Event::Reset { .. });
+                tell(news, News::Event(Box::new(event))).await?;
+                if is_tick {
+                    look(client, interest, news).await?;
+                }
+            }
+            Ok(Ok(None)) => return Ok("the program has ended".to_owned()),
+            Ok(Err(error)) => return Ok(error.to_string()),
+            // It says something each second.
+            Err(_) => {
+                silent += 1;
+                if silent >= UNUSUAL {
+                    tell(news, News::Silent(silent)).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Asks for what does not come by itself. Where there is no answer, the events will tell.
+async fn look(
+    client: &Client<'_>,
+    interest: &mut watch::Receiver<Interest>,
+    news: &Sender,
+) -> Result<(), Unheard> {
+    let Interest { rules, connection } = *interest.borrow_and_update();
+    if rules && let Ok(Ok(Rules { rules })) = timeout(SECOND, client.get("/v1/rules")).await {
+        tell(news, News::Rules(rules)).await?;
+    }
+    if let Some(id) = connection {
+        let path = format!("/v1/connections/{id}");
+        if let Ok(Ok(found)) = timeout(SECOND, client.get::<Connection>(&path)).await {
+            tell(news, News::Connection(Box::new(found))).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends connections. What came of it, in words.
+pub(super) async fn kill(socket: PathBuf, ids: Vec<u64>) -> String {
+    let mut ended = 0;
+    let mut refusal = None;
+    for id in ids {
+        match kill_one(&socket, id).await {
+            Ok(()) => ended += 1,
+            Err(error) => refusal = Some(error.to_string()),
+        }
+    }
+    match refusal {
+        None => format!("ended: {ended}"),
+        Some(why) => format!("ended: {ended}; not all: {why}"),
+    }
+}
+
+async fn kill_one(socket: &Path, id: u64) -> Result<(), ClientError> {
+    let path = format!("/v1/connections/{id}");
+    Client::new(socket).ask::<Closed, _>(Method::DELETE, &path, &()).await.map(drop)
+}
+
+async fn tell(news: &Sender, what: News) -> Result<(), Unheard> {
+    news.send(what).await.map_err(|_| Unheard)
+}
+
+/// How long the program may take to begin.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
+/// As often as it says something.
+const SECOND: Duration = Duration::from_secs(1);
+/// So many seconds of silence are no accident.
+const UNUSUAL: u64 = 3;

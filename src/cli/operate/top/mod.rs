@@ -1,0 +1,147 @@
+//! `sockeye top`: a running program on a terminal, live.
+//!
+//! [`model`] is what is known and what keys do to it, [`view`] what that looks like; both are pure.
+//! [`feed`] hears the program, [`screen`] holds the terminal.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream};
+use futures_util::StreamExt as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::args::TopArgs;
+use super::instance::Instance;
+use super::{Done, FINE, Failure};
+use crate::task;
+use keys::Effect;
+use model::{Interest, Model, News};
+use screen::{Screen, Who};
+
+mod facts;
+mod feed;
+mod keys;
+mod model;
+mod rows;
+#[cfg(test)]
+mod samples;
+mod screen;
+mod series;
+#[cfg(test)]
+mod tests;
+mod view;
+
+/// Shows it until the user leaves.
+pub(super) async fn run(args: TopArgs) -> Done {
+    if let Some(why) = screen::obstacle() {
+        return Err(Failure::Words(why.to_owned()));
+    }
+    let instance = Instance::one(args.which())?;
+    let (news, heard) = mpsc::channel(AHEAD);
+    let (interest, wanted) = watch::channel(Interest::default());
+    let _feed = task::spawn(feed::follow(instance.socket.clone(), wanted, news));
+    let orders = JoinSet::new();
+    let top = Top { model: Model::default(), socket: instance.socket, interest, heard, orders };
+    top.show().await.map_err(Failure::Terminal)?;
+    Ok(FINE)
+}
+
+/// What runs while the screen is there.
+struct Top {
+    model: Model,
+    socket: PathBuf,
+    interest: watch::Sender<Interest>,
+    heard: mpsc::Receiver<News>,
+    /// What was ordered and is not done yet: what came of it, in words.
+    orders: JoinSet<String>,
+}
+
+impl Top {
+    async fn show(mut self) -> io::Result<()> {
+        let mut screen = Screen::open()?;
+        let shown = self.steer(&mut screen).await;
+        drop(screen);
+        // What was ordered last is done, where the program answers.
+        let _ = timeout(PATIENCE, self.orders.join_all()).await;
+        shown
+    }
+
+    async fn steer(&mut self, screen: &mut Screen) -> io::Result<()> {
+        let mut keys = EventStream::new();
+        let mut stops = signal(SignalKind::from_raw(SIGTSTP))?;
+        let mut continues = signal(SignalKind::from_raw(SIGCONT))?;
+        // When it is to be drawn next; never, where nothing is new.
+        let mut next = Some(Instant::now());
+        loop {
+            tokio::select! {
+                biased;
+                _ = continues.recv() => screen.retake()?,
+                _ = stops.recv() => screen.suspend(Who::Process)?,
+                event = keys.next() => match event {
+                    None => return Ok(()),
+                    Some(Err(error)) => return Err(error),
+                    Some(Ok(Event::Key(key))) => match self.model.key(key) {
+                        Some(Effect::Quit) => return Ok(()),
+                        Some(effect) => self.effect(effect, screen)?,
+                        None => {}
+                    }
+                    Some(Ok(_)) => {}
+                },
+                () = until(next) => {
+                    screen.draw(&self.model)?;
+                    next = None;
+                    continue;
+                }
+                Some(Ok(note)) = self.orders.join_next() => self.model.hear(News::Done(note)),
+                Some(news) = self.heard.recv() => {
+                    self.model.hear(news);
+                    while let Ok(news) = self.heard.try_recv() {
+                        self.model.hear(news);
+                    }
+                }
+            }
+            let wanted = self.model.interest();
+            self.interest.send_if_modified(|now| {
+                let is_other = *now != wanted;
+                *now = wanted;
+                is_other
+            });
+            // Soon, and not with everything that comes.
+            next = next.or(Some(Instant::now() + PAUSE));
+        }
+    }
+
+    fn effect(&mut self, effect: Effect, screen: &mut Screen) -> io::Result<()> {
+        match effect {
+            Effect::Suspend => screen.suspend(Who::Job)?,
+            Effect::Redraw => screen.retake()?,
+            Effect::Kill(ids) => {
+                self.orders.spawn(feed::kill(self.socket.clone(), ids));
+            }
+            Effect::Quit => {}
+        }
+        Ok(())
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// How many news wait to be taken in.
+const AHEAD: usize = 1024;
+/// Between something new and the next picture.
+const PAUSE: Duration = Duration::from_millis(30);
+/// How long the program has for what was ordered before the user left.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Somebody wants this process to stop.
+const SIGTSTP: i32 = rustix::process::Signal::TSTP.as_raw();
+/// It goes on.
+const SIGCONT: i32 = rustix::process::Signal::CONT.as_raw();

@@ -1,0 +1,72 @@
+//! What a figure was lately.
+
+use std::collections::VecDeque;
+
+/// The last values of a figure, one a second.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Series(VecDeque<u64>);
+
+/// What goes over a server, a session or a connection, and how long a round trip takes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    /// Bytes a second to clients.
+    pub(super) down: Series,
+    /// Bytes a second from clients.
+    pub(super) up: Series,
+    /// Round trips, in microseconds.
+    pub(super) trip: Series,
+}
+
+impl Series {
+    pub(super) fn push(&mut self, value: u64) {
+        if self.0.len() == KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(value);
+    }
+
+    /// The last of them, the newest first.
+    pub(super) fn newest(&self, count: usize) -> impl Iterator<Item = u64> + '_ {
+        self.0.iter().rev().take(count).copied()
+    }
+}
+
+impl History {
+    pub(super) fn push(&mut self, down: u64, up: u64, trip: Option<f64>) {
+        self.down.push(down);
+        self.up.push(up);
+        if let Some(trip) = trip {
+            self.trip.push(micros(trip));
+        }
+    }
+}
+
+/// Microseconds, of milliseconds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of a float saturates"
+)]
+fn micros(millis: f64) -> u64 {
+    (millis * 1000.0) as u64
+}
+
+/// More than a wide terminal shows.
+const KEPT: usize = 240;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_are_kept() {
+        let mut series = Series::default();
+        (0..KEPT as u64 + 3).for_each(|value| series.push(value));
+        assert_eq!(series.newest(2).collect::<Vec<_>>(), [KEPT as u64 + 2, KEPT as u64 + 1]);
+        assert_eq!(series.newest(usize::MAX).last(), Some(3));
+        let mut history = History::default();
+        history.push(1, 2, Some(-1.0));
+        history.push(1, 2, None);
+        assert_eq!(history.trip.newest(9).collect::<Vec<_>>(), [0]);
+    }
+}

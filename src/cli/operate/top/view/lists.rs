@@ -1,0 +1,96 @@
+//! Rules, listeners and forwards, and what happened.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::text::Text;
+use ratatui::widgets::{Row, Table, Widget};
+
+use super::super::model::Model;
+use super::cells::{age, fit, put};
+use super::theme::Theme;
+use crate::cli::operate::show;
+
+pub(super) fn rules(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let widths = [
+        Constraint::Fill(1),
+        Constraint::Fill(1),
+        Constraint::Length(10),
+        Constraint::Length(8),
+        Constraint::Length(6),
+    ];
+    let [name, action, ..] = Layout::horizontal(widths).spacing(1).areas::<5>(area);
+    let status = &model.facts().status;
+    let now = status.instance.started + status.instance.uptime;
+    let rows = model.facts().rules.iter().skip(model.offset).take(area.height.into());
+    let rows = rows.map(|rule| {
+        let last = rule.last_hit.map_or_else(|| "-".to_owned(), |at| age(now.saturating_sub(at)));
+        Row::new([
+            Text::raw(fit(&rule.name, name.width)),
+            Text::raw(fit(&rule.action, action.width)),
+            Text::raw(rule.hits.to_string()).right_aligned(),
+            Text::raw(show::size(rule.bytes)).right_aligned(),
+            Text::raw(last).right_aligned(),
+        ])
+    });
+    let head = Row::new([
+        Text::raw("RULE"),
+        Text::raw("ACTION"),
+        Text::raw("HITS").right_aligned(),
+        Text::raw("BYTES").right_aligned(),
+        Text::raw("LAST").right_aligned(),
+    ]);
+    Table::new(rows, widths).header(head.style(theme.heading())).render(area, buffer);
+}
+
+pub(super) fn places(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let widths = [
+        Constraint::Length(3),
+        Constraint::Length(2),
+        Constraint::Fill(2),
+        Constraint::Length(10),
+        Constraint::Length(9),
+        Constraint::Length(7),
+        Constraint::Fill(3),
+    ];
+    let [_, _, spec, owner, _, _, at] = Layout::horizontal(widths).spacing(1).areas(area);
+    let places = model.facts().status.places.iter();
+    let rows = places.skip(model.offset).take(area.height.into()).map(|place| {
+        let words = match &place.reason {
+            Some(reason) => reason.clone(),
+            None => place.addresses.join(", "),
+        };
+        let name = place.name.as_deref().or(place.server.as_deref()).unwrap_or("-");
+        Row::new([
+            Text::raw(place.id.to_string()).right_aligned(),
+            Text::raw(show::flag(place)),
+            Text::raw(fit(&place.spec, spec.width)),
+            Text::raw(fit(name, owner.width)),
+            Text::styled(fit(&place.state, 9), theme.state(&place.state)),
+            Text::raw(place.accepted.to_string()).right_aligned(),
+            Text::raw(fit(&words, at.width)),
+        ])
+    });
+    let head = Row::new([
+        Text::raw("ID").right_aligned(),
+        Text::raw(""),
+        Text::raw("FORWARD"),
+        Text::raw("NAME"),
+        Text::raw("STATE"),
+        Text::raw("CAME IN").right_aligned(),
+        Text::raw("AT"),
+    ]);
+    Table::new(rows, widths).header(head.style(theme.heading())).render(area, buffer);
+}
+
+pub(super) fn happenings(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let facts = model.facts();
+    if facts.happenings.is_empty() {
+        put("nothing yet", theme.aside(), area, buffer);
+    }
+    let lines = facts.happenings.iter().skip(model.offset);
+    for (happening, line) in lines.zip(area.rows()) {
+        let text = format!("{:>5}  {}", age(facts.since(happening)), happening.text);
+        put(fit(&text, line.width), Style::new(), line, buffer);
+    }
+}
