@@ -66,12 +66,12 @@ pub struct EventStream {
 type Connection = AbortOnDropHandle<hyper::Result<()>>;
 
 impl<'a> Client<'a> {
-    /// Speaks to the program at this socket, which answers from what it knows: within [`QUICK`].
+    /// Speaks to the program at this socket, which answers from what it knows: within 5 s.
     pub fn new(socket: &'a Path) -> Self {
         Self { socket, patience: QUICK }
     }
 
-    /// The same, for what the program asks others for: a dial, a list, a server. Within [`SLOW`].
+    /// The same, for what the program asks others for: a dial, a list, a server. Within a minute.
     #[must_use]
     pub fn patient(self) -> Self {
         Self { patience: SLOW, ..self }
