@@ -18,8 +18,11 @@ use crate::support::{command, process, wait};
 impl Desk {
     /// A shell with job control on a terminal, in which `top` is the command.
     fn shell(&self) -> Terminal {
-        let mut bash = command("bash");
-        bash.args(["--norc", "--noprofile", "-i"]).env("PS1", "ready> ").env("PS0", "");
+        // Whoever runs the tests may ignore SIGHUP, as nohup does, and no shell takes that back.
+        let mut bash = command("env");
+        bash.args(["--default-signal=HUP", "bash", "--norc", "--noprofile", "-i"])
+            .env("PS1", "ready> ")
+            .env("PS0", "");
         bash.env("XDG_RUNTIME_DIR", self.directory.path()).env("LC_ALL", "C.UTF-8");
         let mut terminal = Terminal::start(&bash);
         terminal.wait_for("ready> ");
