@@ -18,9 +18,10 @@ use crate::support::{command, process, wait};
 impl Desk {
     /// A shell with job control on a terminal, in which `top` is the command.
     fn shell(&self) -> Terminal {
-        // Whoever runs the tests may ignore SIGHUP, as nohup does, and no shell takes that back.
+        // Whoever runs the tests may ignore signals, as nohup and a script's `&` do, and no shell takes
+        // that back.
         let mut bash = command("env");
-        bash.args(["--default-signal=HUP", "bash", "--norc", "--noprofile", "-i"])
+        bash.args(["--default-signal", "bash", "--norc", "--noprofile", "-i"])
             .env("PS1", "ready> ")
             .env("PS0", "");
         bash.env("XDG_RUNTIME_DIR", self.directory.path()).env("LC_ALL", "C.UTF-8");
