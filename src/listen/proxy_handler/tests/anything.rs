@@ -7,10 +7,9 @@ use tokio::runtime::Builder;
 use super::*;
 use crate::destination::Destination;
 
-/// Requests that are valid but for a few bytes that are changed, cut out or put in; now and then
-/// anything at all.
+/// Requests that are valid but for a few bytes.
 pub(super) fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
-    let requests = [
+    let requests: [&[u8]; 8] = [
         SOCKS4,
         SOCKS4A,
         SOCKS5,
@@ -20,20 +19,25 @@ pub(super) fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
         b"GET http://example.com/a?b HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n",
         b"POST http://127.1:81/ HTTP/1.1\r\nHost: 127.1:81\r\nContent-Length: 2\r\n\r\nab",
     ];
+    nearly(requests.to_vec())
+}
+
+/// One of these with a few bytes that are changed, cut out or put in; now and then anything at all.
+pub(super) fn nearly(valid: Vec<&'static [u8]>) -> impl Strategy<Value = Vec<u8>> {
     let change = (any::<prop::sample::Index>(), any::<u8>(), 0..3_u8);
-    let changed = (prop::sample::select(requests.to_vec()), prop::collection::vec(change, 0..4))
-        .prop_map(|(request, changes)| {
-            let mut bytes = request.to_vec();
-            for (at, byte, how) in changes {
-                let at = at.index(bytes.len());
-                match how {
-                    0 => bytes[at] = byte,
-                    1 if bytes.len() > 1 => drop(bytes.remove(at)),
-                    _ => bytes.insert(at, byte),
-                }
+    let changes = prop::collection::vec(change, 0..4);
+    let changed = (prop::sample::select(valid), changes).prop_map(|(valid, changes)| {
+        let mut bytes = valid.to_vec();
+        for (at, byte, how) in changes {
+            let at = at.index(bytes.len());
+            match how {
+                0 => bytes[at] = byte,
+                1 if bytes.len() > 1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, byte),
             }
-            bytes
-        });
+        }
+        bytes
+    });
     prop_oneof![9 => changed, 1 => prop::collection::vec(any::<u8>(), 0..300)]
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 
-use super::anything::nearly_a_request;
+use super::anything::{nearly, nearly_a_request};
 use super::*;
 use crate::listen::testing::TestConnect;
 use crate::request::Source;
@@ -60,21 +60,7 @@ fn nearly_an_answer() -> impl Strategy<Value = Vec<u8>> {
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nabc",
         b"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\nConnection: close, X\r\nX: y\r\n\r\n",
     ];
-    let change = (any::<prop::sample::Index>(), any::<u8>(), 0..3_u8);
-    let changed = (prop::sample::select(answers.to_vec()), prop::collection::vec(change, 0..4))
-        .prop_map(|(answer, changes)| {
-            let mut bytes = answer.to_vec();
-            for (at, byte, how) in changes {
-                let at = at.index(bytes.len());
-                match how {
-                    0 => bytes[at] = byte,
-                    1 if bytes.len() > 1 => drop(bytes.remove(at)),
-                    _ => bytes.insert(at, byte),
-                }
-            }
-            bytes
-        });
-    prop_oneof![9 => changed, 1 => prop::collection::vec(any::<u8>(), 0..300)]
+    nearly(answers.to_vec())
 }
 
 proptest! {
