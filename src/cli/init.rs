@@ -10,6 +10,7 @@ use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::config::locate;
 
+use super::cannot_write::CannotWrite;
 use super::configured::{parse, say, shown};
 
 /// `sockeye init`, judged.
@@ -38,13 +39,8 @@ pub enum InitError {
     #[error("{} is there already; --print shows the example", shown(.0))]
     Exists(PathBuf),
     /// The system refuses.
-    #[error("cannot write {}: {cause}", shown(.path))]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
+    #[error("{0}")]
+    Write(CannotWrite),
 }
 
 /// The flags of `sockeye init`, as they were written.
@@ -104,7 +100,7 @@ impl InitCommand {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(InitError::Exists(file))
             }
-            Err(cause) => Err(InitError::Write { path: file, cause }),
+            Err(cause) => Err(InitError::Write(CannotWrite { path: file, cause })),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, CommandFactory, Parser};
 use clap_mangen::Man;
 
-use super::configured::{parse, say, shown};
+use super::cannot_write::CannotWrite;
+use super::configured::{parse, say};
 use super::subcommand;
 
 /// `sockeye man`, judged.
@@ -16,14 +16,6 @@ use super::subcommand;
 pub struct ManCommand {
     /// Where all pages are written to, in place of the one that is printed.
     directory: Option<PathBuf>,
-}
-
-/// A page that could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {cause}", shown(.path))]
-pub struct ManError {
-    path: PathBuf,
-    cause: io::Error,
 }
 
 /// The flags of `sockeye man`, as they were written.
@@ -62,7 +54,7 @@ impl ManCommand {
     /// # Errors
     ///
     /// A page cannot be written.
-    pub(super) fn run(&self) -> Result<(), ManError> {
+    pub(super) fn run(&self) -> Result<(), CannotWrite> {
         let Some(directory) = &self.directory else {
             let (_, page) = pages().next().expect("the first is that of the program");
             say(&page);
@@ -72,8 +64,8 @@ impl ManCommand {
     }
 }
 
-fn write(path: &Path, page: &str) -> Result<(), ManError> {
-    fs::write(path, page).map_err(|cause| ManError { path: path.to_owned(), cause })
+fn write(path: &Path, page: &str) -> Result<(), CannotWrite> {
+    fs::write(path, page).map_err(|cause| CannotWrite { path: path.to_owned(), cause })
 }
 
 /// The pages by their names: that of the program, and one for each command.

@@ -2,6 +2,7 @@
 
 pub mod assemble;
 pub mod background;
+pub mod cannot_write;
 pub mod check;
 pub mod command;
 pub mod completions;

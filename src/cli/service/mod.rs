@@ -15,6 +15,7 @@ use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 use crate::config::Config;
 use crate::forward::{ListenAddress, LocalListen};
 
+use super::cannot_write::CannotWrite;
 use super::configured::{ConfigFile, FileError, parse, say, shown};
 
 /// `sockeye service`, judged.
@@ -87,13 +88,8 @@ pub enum ServiceError {
     #[error("{} is there and was not written by this command; move it away first", shown(.0))]
     Foreign(PathBuf),
     /// The system refuses.
-    #[error("cannot write {}: {cause}", shown(.path))]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
+    #[error("{0}")]
+    Write(CannotWrite),
 }
 
 /// The flags of `sockeye service`, as they were written.
@@ -237,7 +233,7 @@ fn sockets(config: &Config) -> impl Iterator<Item = PathBuf> {
 
 /// Writes the file, unless one of somebody else's is there.
 fn install(path: &Path, text: &str) -> Result<(), ServiceError> {
-    let fail = |cause| ServiceError::Write { path: path.to_owned(), cause };
+    let fail = |cause| ServiceError::Write(CannotWrite { path: path.to_owned(), cause });
     match fs::read_to_string(path) {
         Ok(before) if !before.contains(MARK) => return Err(ServiceError::Foreign(path.to_owned())),
         Ok(_) => {}
