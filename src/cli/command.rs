@@ -123,6 +123,16 @@ pub enum GatewayPorts {
     Configured,
 }
 
+impl GatewayPorts {
+    /// Where a port without an address listens.
+    fn bare(self) -> Bind {
+        match self {
+            Self::Yes => Bind::All,
+            Self::Configured => Bind::Loopback,
+        }
+    }
+}
+
 /// When the demo ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DemoUntil {
@@ -217,12 +227,9 @@ impl ProxyCommand {
 
         let gateway_ports =
             if args.gateway_ports { GatewayPorts::Yes } else { GatewayPorts::Configured };
-        let bare = match gateway_ports {
-            GatewayPorts::Yes => Bind::All,
-            GatewayPorts::Configured => Bind::Loopback,
-        };
         let listens: Vec<LocalListen> = read_all(&args.listen, Problem::listener, &mut problems);
-        let listeners: Vec<_> = listens.iter().map(|listen| listen.address(bare)).collect();
+        let listeners: Vec<_> =
+            listens.iter().map(|listen| listen.address(gateway_ports.bare())).collect();
         let guard = args.guard();
         problems.extend(open_listeners(&listeners, guard));
         let local_forwards = read_all(&args.local_forward, Problem::local_forward, &mut problems);
