@@ -25,8 +25,8 @@ pub(super) fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
 /// One of these with a few bytes that are changed, cut out or put in; now and then anything at all.
 pub(super) fn nearly(valid: Vec<&'static [u8]>) -> impl Strategy<Value = Vec<u8>> {
     let change = (any::<prop::sample::Index>(), any::<u8>(), 0..3_u8);
-    let changes = prop::collection::vec(change, 0..4);
-    let changed = (prop::sample::select(valid), changes).prop_map(|(valid, changes)| {
+    let several = prop::collection::vec(change, 0..4);
+    let changed = (prop::sample::select(valid), several).prop_map(|(valid, changes)| {
         let mut bytes = valid.to_vec();
         for (at, byte, how) in changes {
             let at = at.index(bytes.len());
