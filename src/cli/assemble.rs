@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::command::{GatewayPorts, Ground, ProxyCommand, default_listener};
+use super::command::{GatewayPorts, Ground, ProxyCommand};
+use super::values::default_listener;
 use crate::app::{
     ControlOptions, Error, ListenerOptions, OnForwardFailure, Options, RemoteOptions,
     ServerOptions, Service,

@@ -2,20 +2,17 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use crate::config::DashboardConfig;
 use crate::control::AccessLog;
 use crate::control::location::{Location, name_of};
 use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
-use crate::forward::{DashboardAddress, ListenAddress};
-use crate::forward::{LocalForward, LocalListen, RemoteForward, service};
+use crate::forward::{ListenAddress, LocalForward, LocalListen, RemoteForward};
 use crate::observe::logs::{Format, LogOptions, Verbosity};
-use crate::openssh::{AddressFamily, ServerName, SshOptions, Switch};
+use crate::openssh::{ServerName, SshOptions, Switch};
 use crate::pool::PoolSize;
 use crate::relay::BacklogLimits;
-use crate::secret::Secret;
 use crate::target::Target;
 
 use super::args::{Args, DemoArgs, LogArgs, LogFormat};
@@ -29,6 +26,10 @@ use super::operate::{MuxCommand, OperateCommand};
 use super::pac::PacCommand;
 use super::problem::Problem;
 use super::subcommand;
+use super::values::{
+    access_log, dashboard, location, open_listeners, open_remote_forwards, read, read_all,
+    read_ssh_options, read_stdio_forward,
+};
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -306,101 +307,6 @@ impl LogArgs {
     }
 }
 
-/// Reads the flags that say how to reach the server, as ssh has them.
-fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> SshOptions {
-    let port = args.port.first().and_then(|text| read_port(text, problems));
-    let jumps = match args.jumps.as_slice() {
-        [] => None,
-        [list] => read(Some(list), Problem::jumps, problems),
-        // As ssh: which of them comes first would be a guess.
-        [_, ..] => {
-            problems.push(Problem::SeveralJumps);
-            None
-        }
-    };
-    let address_family = match (args.inet, args.inet6) {
-        (false, false) => None,
-        (true, false) => Some(AddressFamily::Inet),
-        (false, true) => Some(AddressFamily::Inet6),
-        (true, true) => {
-            problems.push(Problem::BothFamilies);
-            None
-        }
-    };
-    SshOptions {
-        config_file: args.config_file.take(),
-        options: std::mem::take(&mut args.option),
-        port,
-        // The first of them counts, as in ssh.
-        user: std::mem::take(&mut args.login).into_iter().next(),
-        identities: std::mem::take(&mut args.identity),
-        address_family,
-        jumps,
-        bind_address: args.bind_address.pop(),
-        bind_interface: args.bind_interface.pop(),
-        compression: if args.compression { Switch::On } else { Switch::Off },
-        ciphers: args.ciphers.pop(),
-        macs: args.macs.pop(),
-        // The first of them counts, as in ssh.
-        tag: std::mem::take(&mut args.tag).into_iter().next(),
-        stdio: Switch::Off,
-    }
-}
-
-/// Reads the value of an option, where there is one.
-pub(super) fn read<T: FromStr>(
-    text: Option<&str>,
-    problem: impl FnOnce(&str, &T::Err) -> Problem,
-    problems: &mut Vec<Problem>,
-) -> Option<T> {
-    let text = text?;
-    text.parse().map_err(|why| problems.push(problem(text, &why))).ok()
-}
-
-/// Reads the values of an option that may be repeated.
-pub(super) fn read_all<T: FromStr>(
-    texts: &[String],
-    problem: impl Fn(&str, &T::Err) -> Problem,
-    problems: &mut Vec<Problem>,
-) -> Vec<T> {
-    texts.iter().filter_map(|text| read(Some(text), &problem, problems)).collect()
-}
-
-/// Reads the value of `-W`, which may stand once, and needs a standard input.
-fn read_stdio_forward(args: &Args, problems: &mut Vec<Problem>) -> Option<Target> {
-    if args.stdio_forward.len() > 1 {
-        problems.push(Problem::TwoStdioForwards);
-    }
-    let target =
-        read(args.stdio_forward.first().map(String::as_str), Problem::stdio_forward, problems)?;
-    if args.background {
-        problems.push(Problem::StdioInBackground);
-    }
-    Some(target)
-}
-
-/// What is wrong with those of `-D` that the gate does not admit.
-pub(super) fn open_listeners(
-    listeners: &[ListenAddress],
-    guard: Guard,
-) -> impl Iterator<Item = Problem> {
-    let is_open = move |listener: &&ListenAddress| {
-        exposure::admit(Reach::of(listener), Offer::Anything, guard).is_err()
-    };
-    let open = listeners.iter().filter(is_open);
-    open.map(|listener| Problem::OpenToAll { flag: 'D', text: listener.to_string() })
-}
-
-/// What is wrong with those of `-R` that the gate does not admit.
-fn open_remote_forwards(forwards: &[RemoteForward], guard: Guard) -> impl Iterator<Item = Problem> {
-    let is_open = move |forward: &&RemoteForward| {
-        exposure::admit(Reach::of_remote(&forward.listen), Offer::of_remote(forward), guard)
-            .is_err()
-    };
-    let open = forwards.iter().filter(is_open);
-    open.map(|forward| Problem::OpenToAll { flag: 'R', text: forward.to_string() })
-}
-
 /// What is said of a flag of ssh that changes nothing here.
 pub fn idle_flag(letter: char) -> Option<String> {
     Flag::find(letter)?.idle()
@@ -418,61 +324,6 @@ fn mux(word: &str, args: Args, mut problems: Vec<Problem>) -> Result<OperateComm
         }
     }
 }
-
-/// Where each request that is over is told, in the form of the log.
-pub(super) fn access_log(args: &Args) -> Option<AccessLog> {
-    let file = args.access_log.clone()?;
-    Some(AccessLog { file, format: args.log.judge().format })
-}
-
-/// The dashboard that is wanted, if one is.
-pub(super) fn dashboard(args: &Args, problems: &mut Vec<Problem>) -> Option<DashboardConfig> {
-    let token = args.dashboard_token.as_deref().and_then(|file| {
-        let wrong =
-            |why| Problem::dashboard("--dashboard-token", &file.display().to_string(), &why);
-        Secret::read(file).map_err(|why| problems.push(wrong(why))).ok()
-    });
-    let Some(address) = &args.dashboard else {
-        let others = [
-            ("--dashboard-files", args.dashboard_files.is_some()),
-            ("--dashboard-token", args.dashboard_token.is_some()),
-        ];
-        let written = others.into_iter().filter(|(_, written)| *written);
-        problems.extend(written.map(|(flag, _)| Problem::NoDashboard(flag)));
-        return None;
-    };
-    let named = Some(address.as_str()).filter(|address| !address.is_empty());
-    let wrong = |text: &str, why: &_| Problem::dashboard("--dashboard", text, why);
-    let address = read::<DashboardAddress>(named, wrong, problems).unwrap_or_default();
-    Some(DashboardConfig { address, files: args.dashboard_files.clone(), token })
-}
-
-/// Where the control socket is to be: where `--control` says, or else under `name`, if there is one.
-pub(super) fn location(control: Option<&Path>, name: Option<String>) -> Location {
-    match (control, name) {
-        (Some(path), _) if path.as_os_str() == "none" => Location::None,
-        (Some(path), _) => Location::At(path.to_owned()),
-        (None, Some(name)) => Location::Named(name),
-        (None, None) => Location::None,
-    }
-}
-
-/// Where to listen when nobody says.
-pub(super) fn default_listener() -> ListenAddress {
-    DEFAULT_LISTENER.parse().expect("the default is an address")
-}
-
-/// Reads the value of `-p`, 1 to 65535 or the name of a service.
-fn read_port(text: &str, problems: &mut Vec<Problem>) -> Option<u16> {
-    let port = service::port(text).filter(|port| *port != 0);
-    if port.is_none() {
-        problems.push(Problem::Port(text.to_owned()));
-    }
-    port
-}
-
-/// The port of SOCKS (IANA), where other machines cannot reach it.
-const DEFAULT_LISTENER: &str = "127.0.0.1:1080";
 
 #[cfg(test)]
 mod tests;

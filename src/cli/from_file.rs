@@ -26,11 +26,12 @@ use crate::relay::BacklogLimits;
 
 use super::args::Args;
 use super::assemble::read_credentials;
-use super::command::{
-    Ground, access_log, dashboard, default_listener, location, open_listeners, read, read_all,
-};
+use super::command::Ground;
 use super::configured::ConfigFile;
 use super::problem::Problem;
+use super::values::{
+    access_log, dashboard, default_listener, location, open_listeners, read, read_all,
+};
 
 /// The proxy as a configuration file says, and what the command line adds to it.
 #[derive(Clone, Debug)]

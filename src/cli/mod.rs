@@ -28,6 +28,7 @@ mod args;
 mod configured;
 mod progress;
 mod subcommand;
+mod values;
 mod version;
 
 pub use command::Command;

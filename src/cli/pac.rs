@@ -11,8 +11,8 @@ use crate::destination::Destination;
 use crate::forward::ListenAddress;
 use crate::route::{self, Localhost};
 
-use super::command::default_listener;
 use super::configured::{self, ConfigFile, FileError, parse};
+use super::values::default_listener;
 
 /// `sockeye pac`, judged.
 #[derive(Clone, Debug)]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::cli::values::default_listener;
+use crate::openssh::AddressFamily;
 
 fn read_line(line: &str) -> Result<Command, Exit> {
     Command::read(line.split_whitespace().map(Into::into))

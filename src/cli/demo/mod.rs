@@ -16,7 +16,8 @@ use crate::openssh::{Prompter, SshOptions};
 use crate::relay::BacklogLimits;
 use crate::route::Router;
 
-use super::command::{DemoCommand, DemoUntil, default_listener};
+use super::command::{DemoCommand, DemoUntil};
+use super::values::default_listener;
 
 mod check;
 mod page;
