@@ -48,10 +48,10 @@ impl Line {
     pub(crate) fn learn(&mut self, sample: Sample) -> bool {
         let Sample { received, busiest, round_trip, best, window } = sample;
         let before = *self;
-        let on_the_way = u128::from(busiest) * round_trip.as_micros() / 1_000_000;
+        let carried_in = |time: Duration| u128::from(busiest) * time.as_micros() / 1_000_000;
         if round_trip > best * 3 / 2 + WAVERING {
             // A queue has formed. Who has sent little ahead has not made it.
-            if on_the_way < u128::from(LEAST / 2) {
+            if carried_in(round_trip) < u128::from(LEAST / 2) {
                 return false;
             }
             self.too_small = None;
@@ -59,8 +59,9 @@ impl Line {
                 Some(rate) if rate > received => rate - (rate - received) / 16,
                 _ => received,
             });
-        } else if on_the_way * 5 / 3 >= u128::from(window) && window < MOST {
-            // The window was on its way all the time.
+        } else if carried_in(best) * 5 / 3 >= u128::from(window) && window < MOST {
+            // The window was on its way all the time. A line that is full takes longer for it than the
+            // best: with the time that it took, every window would be too small.
             self.too_small = self.too_small.max(Some(window));
         }
         let rate = |line: Self| line.rate.unwrap_or(0);
@@ -119,6 +120,26 @@ mod tests {
         }
         assert!(line.learn(Sample { round_trip: far * 3, best: far, ..HOME }));
         assert_eq!(line.window(Some(far)), 1_250_000 / 4, "it was the line after all");
+    }
+
+    #[test]
+    fn the_window_of_a_line_that_is_full_is_not_too_small() {
+        let full = Sample {
+            received: 12_500_000,
+            busiest: 12_500_000,
+            round_trip: Duration::from_millis(40),
+            best: Duration::from_millis(10),
+            window: FIRST,
+        };
+        let mut line = Line::default();
+        assert!(line.learn(full));
+        let window = line.window(Some(full.best));
+        assert_eq!(window, 312_500);
+        // It fills the line, and makes no queue that could be told from wavering.
+        for round_trip in [12, 15, 20, 25, 30].map(Duration::from_millis) {
+            assert!(!line.learn(Sample { round_trip, window, ..full }), "{round_trip:?}");
+            assert_eq!(line.window(Some(full.best)), window);
+        }
     }
 
     #[test]
