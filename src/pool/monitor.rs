@@ -95,7 +95,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
 
     fn answered(&mut self) {
         if let Some(ping) = self.ping.take() {
-            let round_trip = ping.asked.elapsed();
+            let round_trip = ping.sent.elapsed();
             debug!(round_trip_ms = round_trip.as_millis(), "the server answers");
             self.session.delay().answered(round_trip);
             self.session.answered(ping.sent);

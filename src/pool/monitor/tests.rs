@@ -167,6 +167,22 @@ async fn a_probe_is_answered_soon_or_the_session_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_probe_does_not_shorten_the_round_trip_of_what_is_under_way() {
+    let session = Scripted::default();
+    let probing = async {
+        session.gauge.notify_one();
+        sleep(Duration::from_millis(300)).await;
+        session.probe.notify_one();
+        sleep(Duration::from_millis(5)).await;
+        session.answer.notify_one();
+        sleep(Duration::from_millis(1)).await;
+        session.closed.notify_one();
+    };
+    session.watched(HOUR, probing).await;
+    assert_eq!(session.delay.best(), Some(Duration::from_millis(305)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_answer_an_open_is_avoided_then_suspected() {
     let session = Scripted::default();
     lock(&session.reading).opening = 1;
