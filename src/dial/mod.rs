@@ -166,7 +166,6 @@ impl Dialer {
             }
             way.carrier = Carrier::Server(Arc::clone(name));
             connection.asked(Some(name), placed.session());
-            let asked = Instant::now();
             match timeout_at(deadline, placed.open(target, origin)).await {
                 Ok(Ok(channel)) => {
                     // Another session may have been sooner.
@@ -185,7 +184,7 @@ impl Dialer {
                 }
                 Ok(Err(OpenError::Target(fault))) => return Err(DialError::of_target(fault, name)),
                 // The target's fault only where the server is known to have gone to it.
-                Err(_) if placed.has_come_to(asked) => return Err(DialError::TimedOut),
+                Err(_) if placed.has_come_to() => return Err(DialError::TimedOut),
                 Err(_) => return Err(DialError::NoAnswer { server: Arc::clone(name) }),
             }
             way.carrier = Carrier::None;

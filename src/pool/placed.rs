@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
@@ -18,15 +19,23 @@ use crate::target::Target;
 /// A session that a request was given.
 #[derive(Debug)]
 pub struct Placed {
-    /// The one that was asked last.
-    asked: Mutex<Arc<Session>>,
+    session: Arc<Session>,
     kind: OpenKind,
     pool: Arc<Shared>,
+    /// The sessions that were asked for the channel, and when; the last is the one that answered, where
+    /// one has.
+    asked: Mutex<Vec<(Arc<Session>, Instant)>>,
+}
+
+/// An open that is not answered.
+struct Outstanding {
+    session: Arc<Session>,
+    opening: Opening,
 }
 
 impl Placed {
     pub(super) fn new(session: Arc<Session>, kind: OpenKind, pool: Arc<Shared>) -> Self {
-        Self { asked: Mutex::new(session), kind, pool }
+        Self { session, kind, pool, asked: Mutex::default() }
     }
 
     /// Opens a channel to `target` for a client at `origin`. Waits a little where another session is
@@ -42,32 +51,33 @@ impl Placed {
     /// Dropped in mid-open, a late success is closed.
     pub async fn open(&self, target: &Target, origin: SocketAddr) -> Result<Channel, OpenError> {
         let session = self.settled().await;
-        self.asked().clone_from(&session);
         let received = session.received();
-        let mut first = Some(session.open(target, origin, self.kind));
-        let mut second: Option<Opening> = None;
         let health = session.health();
         let mut next_look = LOOK.max(health.delay().best().unwrap_or_default() * 2);
-        let opened = loop {
+        let mut first = Some(self.ask(&session, target, origin));
+        let mut second: Option<Outstanding> = None;
+        let (answerer, opened) = loop {
+            let unanswered: Vec<_> = [&first, &second]
+                .into_iter()
+                .flatten()
+                .map(|open| Arc::clone(&open.session))
+                .collect();
             tokio::select! {
                 biased;
-                opened = answer(&mut first) => match opened {
+                (from, opened) = answer(&mut first) => match opened {
                     Err(OpenError::SessionLost) if second.is_some() => first = None,
-                    opened => {
-                        self.asked().clone_from(&session);
-                        break opened;
-                    }
+                    opened => break (from, opened),
                 },
-                opened = answer(&mut second) => match opened {
+                (from, opened) = answer(&mut second) => match opened {
                     Err(OpenError::SessionLost) if first.is_some() => second = None,
-                    opened => break opened,
+                    opened => break (from, opened),
                 },
-                () = health.suspected(), if self.kind == OpenKind::Plain && second.is_none() => {
-                    if self.pool.has_better(&session) {
-                        break Err(OpenError::SessionLost);
+                () = suspected(&unanswered), if self.kind == OpenKind::Plain => {
+                    if self.pool.has_better(&unanswered) {
+                        return Err(OpenError::SessionLost);
                     }
                 }
-                () = sleep(next_look), if second.is_none() => {
+                () = sleep(next_look), if first.is_some() && second.is_none() => {
                     next_look = LOOK;
                     health.request_gauge();
                     // A look-up may be what the server stands still for; not where it sends.
@@ -78,43 +88,52 @@ impl Placed {
                     };
                     if let Some(other) = self.pool.sooner(&session, self.kind).filter(|_| may) {
                         debug!("a session answers late: another one is asked as well");
-                        self.asked().clone_from(&other);
-                        second = Some(other.open(target, origin, self.kind));
+                        second = Some(self.ask(&other, target, origin));
                     }
                 }
             }
         };
+        self.asked().sort_by_key(|(session, _)| Arc::ptr_eq(session, &answerer));
         match &opened {
             Ok(_) => self.pool.targets.add(target),
-            Err(_) if session.ended_unreadable() => self.pool.targets.suspect(target),
+            Err(_) if answerer.ended_unreadable() => self.pool.targets.suspect(target),
             Err(_) => {}
         }
         opened
     }
 
-    /// The number of the session that was asked last, never given twice in one run.
+    /// The number of the session that answered, or was asked last; never given twice in one run.
     pub fn session(&self) -> u64 {
-        self.asked().id()
+        self.asked().last().map_or(self.session.id(), |(session, _)| session.id())
     }
 
-    /// Whether the server has certainly come to what it was asked then: it has answered something that
-    /// was asked later. While sshd looks a name up its session stands still, and the name is what it has
+    /// Whether the server has certainly come to what it was asked: it has answered something that was
+    /// asked later. While sshd looks a name up its session stands still, and the name is what it has
     /// come to, if the server answers on another.
-    pub fn has_come_to(&self, asked: Instant) -> bool {
-        let elsewhere = || {
+    pub fn has_come_to(&self) -> bool {
+        let elsewhere = |asked| {
             let sessions = lock(&self.pool.sessions);
-            sessions.iter().any(|s| s.health().has_come_to(asked))
+            self.kind == OpenKind::Scout && sessions.iter().any(|s| s.health().has_come_to(asked))
         };
-        self.asked().health().has_come_to(asked) || self.kind == OpenKind::Scout && elsewhere()
+        let asked = self.asked().clone();
+        asked
+            .iter()
+            .any(|(session, asked)| session.health().has_come_to(*asked) || elsewhere(*asked))
     }
 
-    fn asked(&self) -> MutexGuard<'_, Arc<Session>> {
+    fn ask(&self, session: &Arc<Session>, target: &Target, origin: SocketAddr) -> Outstanding {
+        self.asked().push((Arc::clone(session), Instant::now()));
+        let opening = session.open(target, origin, self.kind);
+        Outstanding { session: Arc::clone(session), opening }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Vec<(Arc<Session>, Instant)>> {
         lock(&self.asked)
     }
 
     /// The session that was given, or a better one, where one comes sooner than the given one answers.
     async fn settled(&self) -> Arc<Session> {
-        let mut session = Arc::clone(&self.asked());
+        let mut session = Arc::clone(&self.session);
         let begun = Instant::now();
         if self.kind == OpenKind::Alone {
             return session;
@@ -133,19 +152,30 @@ impl Placed {
     }
 }
 
-/// The answer to an open that is under way.
-async fn answer(opening: &mut Option<Opening>) -> Result<Channel, OpenError> {
-    match opening {
-        Some(opening) => opening.await,
+/// The answer to an open that is under way, and whose it is.
+async fn answer(open: &mut Option<Outstanding>) -> (Arc<Session>, Result<Channel, OpenError>) {
+    match open {
+        Some(open) => {
+            let opened = (&mut open.opening).await;
+            (Arc::clone(&open.session), opened)
+        }
         None => pending().await,
     }
 }
 
+/// Completes when one of the servers that are asked, at least one, has not answered for long.
+async fn suspected(asked: &[Arc<Session>]) {
+    select_all(asked.iter().map(|session| Box::pin(session.health().suspected()))).await;
+}
+
 impl Shared {
-    /// Whether there is another session whose server answers.
-    fn has_better(&self, than: &Arc<Session>) -> bool {
-        let sessions = lock(&self.sessions);
-        sessions.iter().any(|s| !Arc::ptr_eq(s, than) && s.is_ready() && !s.health().is_stuck())
+    /// Whether none of these is answered, and there is another session whose server answers.
+    fn has_better(&self, than: &[Arc<Session>]) -> bool {
+        let is_one = |session: &Arc<Session>| than.iter().any(|asked| Arc::ptr_eq(session, asked));
+        than.iter().all(|session| session.health().is_stuck())
+            && lock(&self.sessions)
+                .iter()
+                .any(|s| !is_one(s) && s.is_ready() && !s.health().is_stuck())
     }
 
     /// Another session that would answer much sooner.

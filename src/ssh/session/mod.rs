@@ -128,7 +128,9 @@ impl Session {
             let asked = Instant::now();
             let opened = session.ask(&target, origin).await;
             session.health.open_answered();
-            session.health.note_answer(asked);
+            if matches!(opened, Ok(_) | Err(russh::Error::ChannelOpenFailure(_))) {
+                session.health.note_answer(asked);
+            }
             match opened {
                 Ok(channel) => {
                     lease.confirmed();
