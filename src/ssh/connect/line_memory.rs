@@ -2,8 +2,8 @@
 //! directory for state (the XDG base directory specification).
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use super::line::Line;
+use crate::file::{self, Besides};
 
 /// Where it is kept; nowhere by default. Without it, or where it cannot be read or written, every run
 /// begins anew.
@@ -64,14 +65,8 @@ impl LineMemory {
 
 /// What is not there, or not as we wrote it, is nothing.
 fn read(path: &Path) -> Entries {
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| {
-        if !file.metadata()?.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        file.take(MOST_BYTES).read_to_end(&mut text)
-    });
-    read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    let text = file::read(path, MOST_BYTES, Besides::Nothing).ok();
+    text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 
 /// All or nothing, for nobody else's eyes.
