@@ -171,8 +171,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
 
 impl<S> Drop for Transport<S> {
     fn drop(&mut self) {
-        // Whoever waits to send finds out that nothing can be sent any more.
+        // Whoever waits to send, for room or for a turn, finds out that nothing can be sent any more.
         self.outflow.keep(0);
+        self.outflow.handed_over();
     }
 }
 
