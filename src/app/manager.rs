@@ -41,7 +41,7 @@ fn tell(states: &[NotifyState<'_>]) {
 /// Keeps the manager's line of status true and its watchdog quiet, for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Reports {
-    _status: Option<AbortOnDropHandle<()>>,
+    status: Option<AbortOnDropHandle<()>>,
     _watchdog: Option<AbortOnDropHandle<()>>,
 }
 
@@ -51,7 +51,13 @@ impl Reports {
         let status = std::env::var_os("NOTIFY_SOCKET").map(|_| report(routes, registry.clone()));
         let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero());
         let watchdog = limit.map(|limit| watch(registry, limit));
-        Self { _status: status.map(task::spawn), _watchdog: watchdog.map(task::spawn) }
+        Self { status: status.map(task::spawn), _watchdog: watchdog.map(task::spawn) }
+    }
+
+    /// Tells the manager that the program stops, which stands until it has ended.
+    pub(super) fn stopping(&mut self) {
+        self.status = None;
+        stopping();
     }
 }
 

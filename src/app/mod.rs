@@ -66,10 +66,7 @@ pub async fn run(
     }
     ready();
     manager::ready();
-    let _reports = running.reports();
-    for order in early {
-        let _ = running.obey(order).await;
-    }
+    let mut reports = running.reports();
 
     let piped = stdio::connect(stdio, running.connect());
     let over = async {
@@ -79,8 +76,13 @@ pub async fn run(
             ended = piped => ended,
         }
     };
-    let (kind, ended) = serve(&mut running, &mut orders, &mut next, over).await;
-    manager::stopping();
+    let mut early = early.into_iter();
+    let ordered = async || match early.next() {
+        None => orders.recv().await,
+        order => order,
+    };
+    let (kind, ended) = serve(&mut running, ordered, &mut next, over).await;
+    reports.stopping();
     let now = async {
         if kind == StopKind::Drain {
             until_told(&mut orders).await;
@@ -102,7 +104,7 @@ enum Started {
 /// stop: how, and what came of it.
 async fn serve(
     running: &mut Running,
-    orders: &mut mpsc::Receiver<Order>,
+    mut ordered: impl AsyncFnMut() -> Option<Order>,
     next: &mut impl AsyncFnMut(Last) -> Options,
     over: impl Future<Output = Result<(), Error>>,
 ) -> (StopKind, Result<(), Error>) {
@@ -115,9 +117,16 @@ async fn serve(
             tokio::select! {
                 biased;
                 ended = &mut over => return (StopKind::Drain, ended),
-                Some(order) = orders.recv() => if let Some(kind) = running.obey(order).await {
-                    return (kind, Ok(()));
-                },
+                Some(order) = ordered() => {
+                    let obeyed = tokio::select! {
+                        biased;
+                        ended = &mut over => return (StopKind::Drain, ended),
+                        obeyed = running.obey(order) => obeyed,
+                    };
+                    if let Some(kind) = obeyed {
+                        return (kind, Ok(()));
+                    }
+                }
                 // A reload that has begun goes on whatever is ordered meanwhile.
                 options = &mut next => {
                     last = running.reload(options).await.into();
