@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::options::{ListenerOptions, Options, RemoteOptions, Service};
-use crate::control::{ForwardKind, ForwardRefusal, ForwardWish};
+use crate::control::{ForwardKind, ForwardOrder, ForwardRefusal};
 use crate::dial::Servers;
 use crate::forward::PermitOpen;
 use crate::forward::exposure::{Guard, Offer, Reach, Welcome, admit};
@@ -87,17 +87,17 @@ impl RunTimeChanges {
     }
 }
 
-/// Judges a wish. A proxy asks its clients for the password that the other proxies ask for.
+/// Judges a order. A proxy asks its clients for the password that the other proxies ask for.
 ///
 /// # Errors
 ///
 /// It cannot be had like that.
 pub(super) fn judge(
-    wish: ForwardWish,
+    order: ForwardOrder,
     servers: &Servers,
     credentials: Option<Arc<ProxyCredentials>>,
 ) -> Result<Judged, ForwardRefusal> {
-    let ForwardWish { kind, server, name } = wish;
+    let ForwardOrder { kind, server, name } = order;
     let mut names: Vec<_> = servers.iter().map(|(name, _)| Arc::clone(name)).collect();
     names.sort();
     if let Some(wanted) = server.as_ref().filter(|wanted| !names.contains(wanted)) {

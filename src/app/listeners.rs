@@ -23,9 +23,11 @@ use crate::route::Action;
 #[derive(Debug)]
 pub(super) struct ListenerSet {
     connect: Outbound,
+    /// How a unix socket is made that is added while the others run.
+    files: SocketFiles,
     running: Vec<Running>,
     /// Forwards whose address could not be had.
-    failed: Vec<Registered>,
+    failed: Vec<(ListenerOptions, Registered)>,
     places: Places,
     /// The tasks that accept.
     accepting: TaskTracker,
@@ -105,12 +107,13 @@ impl ListenerSet {
     /// `places`.
     pub(super) fn new(
         connect: Outbound,
+        files: SocketFiles,
         places: Places,
         connections: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
         let (running, failed, accepting) = (Vec::new(), Vec::new(), TaskTracker::new());
-        Self { connect, running, failed, places, accepting, connections, stop }
+        Self { connect, files, running, failed, places, accepting, connections, stop }
     }
 
     /// Another one, while the others run. A port that the system chose is its port from now on.
@@ -127,10 +130,9 @@ impl ListenerSet {
         if !is_chosen && self.running.iter().any(|other| other.options.address == options.address) {
             return Err(ForwardRefusal::Taken(address));
         }
-        let sockets =
-            Listener::bind(&options.address, SocketFiles::default()).map_err(|error| {
-                ForwardRefusal::Address { address: address.clone(), reason: error.to_string() }
-            })?;
+        let sockets = Listener::bind(&options.address, self.files).map_err(|error| {
+            ForwardRefusal::Address { address: address.clone(), reason: error.to_string() }
+        })?;
         let chosen = sockets.first().and_then(Listener::local_address);
         if let (ListenAddress::Tcp { port, .. }, Some(chosen)) = (&mut options.address, chosen) {
             *port = chosen.port();
@@ -140,14 +142,16 @@ impl ListenerSet {
         opened.ok_or(ForwardRefusal::Ending)
     }
 
-    /// The one whose place has this number.
+    /// The one whose place has this number, whether it could be had or not.
     pub(super) fn find(&self, place: u64) -> Option<&ListenerOptions> {
-        let found = self.running.iter().find(|running| running.place.id() == place);
-        found.map(|running| &running.options)
+        let running = self.running.iter().map(|running| (&running.options, &running.place));
+        let failed = self.failed.iter().map(|(options, place)| (options, place));
+        running.chain(failed).find(|(_, of)| of.id() == place).map(|(options, _)| options)
     }
 
     /// Lets nobody in there any more. What came in goes on.
     pub(super) fn remove(&mut self, place: u64) {
+        self.failed.retain(|(_, failed)| failed.id() != place);
         self.running.retain(|running| {
             let is_it = running.place.id() == place;
             if is_it {
@@ -174,7 +178,7 @@ impl ListenerSet {
                 Ok(sockets) => sockets,
                 Err(why) => {
                     place.set_state(PlaceState::Refused(why.into()));
-                    self.failed.push(place);
+                    self.failed.push((options, place));
                     continue;
                 }
             };

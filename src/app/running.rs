@@ -18,7 +18,9 @@ use super::remotes::RemoteSet;
 use super::servers::{ServerSet, Telling};
 use super::{Error, drain};
 use crate::control::location::Location;
-use crate::control::{ControlServer, ForwardRefusal, ForwardWish, Order, Phase, Program, StopKind};
+use crate::control::{
+    ControlServer, ForwardOrder, ForwardRefusal, Order, Phase, Program, StopKind,
+};
 use crate::dashboard::DashboardServer;
 use crate::dial::{CurrentRoutes, DEADLINE, Dialer, OwnPlaces, Routes, Routing, Servers};
 use crate::listen::connect::Outbound;
@@ -91,7 +93,13 @@ impl Running {
             servers: ServerSet::new(prompter, connect.relayer.clone(), registry.clone()),
             listeners: {
                 let (places, connections) = (registry.places.clone(), connections.clone());
-                ListenerSet::new(connect.clone(), places, connections, stop.clone())
+                ListenerSet::new(
+                    connect.clone(),
+                    options.sockets,
+                    places,
+                    connections,
+                    stop.clone(),
+                )
             },
             remotes: {
                 let (places, connections) = (registry.places.clone(), connections.clone());
@@ -161,16 +169,16 @@ impl Running {
         // Whoever asked may have left.
         match order {
             Order::Stop(kind) => return Some(kind),
-            Order::AddForward(wish, done) => drop(done.send(self.add_forward(wish).await)),
+            Order::AddForward(order, done) => drop(done.send(self.add_forward(order).await)),
             Order::RemoveForward(id, done) => drop(done.send(self.remove_forward(id).await)),
         }
         None
     }
 
-    async fn add_forward(&mut self, wish: ForwardWish) -> Result<Arc<Place>, ForwardRefusal> {
+    async fn add_forward(&mut self, order: ForwardOrder) -> Result<Arc<Place>, ForwardRefusal> {
         let servers = self.servers.pools();
         let credentials = self.listeners.credentials();
-        match forwards::judge(wish, &servers, credentials)? {
+        match forwards::judge(order, &servers, credentials)? {
             Judged::Here(options) => {
                 let place = self.listeners.add(options)?;
                 self.changes.listeners.extend(self.listeners.find(place.id()).cloned());
@@ -223,6 +231,8 @@ impl Running {
             () = now => {}
         }
         self.servers.shutdown().await;
+        // Where nothing was waited for, it is still open.
+        self.connections.close();
         // What was cut now tells its client so.
         let _ = timeout(LAST_WORDS, async {
             self.connections.wait().await;

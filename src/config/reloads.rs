@@ -49,7 +49,7 @@ impl Reloads {
     ///
     /// # Cancel safety
     ///
-    /// No wish is lost when this is dropped.
+    /// No order is lost when this is dropped.
     pub(super) async fn asked(&self) {
         self.0.asked.notified().await;
     }

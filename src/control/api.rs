@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::filter::Filter;
-use super::order::{ForwardKind, ForwardRefusal, ForwardWish, Order, StopKind};
+use super::order::{ForwardKind, ForwardOrder, ForwardRefusal, Order, StopKind};
 use super::program::Program;
 use super::query::Query;
 use super::reply::{Body, Failure, json, text_of};
@@ -241,7 +241,7 @@ async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Fail
 }
 
 /// Judges a forward.
-fn wish(request: schema::ForwardRequest) -> Result<ForwardWish, Failure> {
+fn wish(request: schema::ForwardRequest) -> Result<ForwardOrder, Failure> {
     let schema::ForwardRequest { kind, spec, server, name } = request;
     let wrong =
         |why: String| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{spec}: {why}"));
@@ -252,7 +252,7 @@ fn wish(request: schema::ForwardRequest) -> Result<ForwardWish, Failure> {
         _ => return Err(Failure::bad("kind: local, remote or dynamic")),
     };
     let text = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Arc::from);
-    Ok(ForwardWish { kind, server: text(server), name: text(name) })
+    Ok(ForwardOrder { kind, server: text(server), name: text(name) })
 }
 
 fn refused(refusal: &ForwardRefusal) -> Failure {

@@ -36,6 +36,6 @@ mod view;
 
 pub use access_log::AccessLog;
 pub use keys::{CODE_LIFE, Keys};
-pub use order::{ForwardKind, ForwardRefusal, ForwardWish, Order, StopKind};
+pub use order::{ForwardKind, ForwardOrder, ForwardRefusal, Order, StopKind};
 pub use program::{Facts, Front, Phase, Program};
 pub use server::{ControlError, ControlServer};

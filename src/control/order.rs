@@ -11,7 +11,7 @@ use crate::registry::Place;
 #[derive(Debug)]
 pub enum Order {
     /// Another forward, for as long as the program runs.
-    AddForward(ForwardWish, oneshot::Sender<Result<Arc<Place>, ForwardRefusal>>),
+    AddForward(ForwardOrder, oneshot::Sender<Result<Arc<Place>, ForwardRefusal>>),
     /// The place with this number takes nobody any more. What came in goes on.
     RemoveForward(u64, oneshot::Sender<Result<(), ForwardRefusal>>),
     /// The end.
@@ -27,9 +27,9 @@ pub enum StopKind {
     Now,
 }
 
-/// A forward that is wished for.
+/// A forward to be added.
 #[derive(Clone, Debug)]
-pub struct ForwardWish {
+pub struct ForwardOrder {
     /// Which.
     pub kind: ForwardKind,
     /// The server, where the rules are not to say.

@@ -155,21 +155,23 @@ impl<R: Connect> Exchange<R> {
         };
         let Origin { listener, source, .. } = &self.origin;
         let target = destination.clone().into();
-        let wish = request::Request {
+        let dial_request = request::Request {
             listener: Arc::clone(listener),
             protocol,
             source: *source,
             user,
             target,
         };
-        let Some(path) = path else { return self.connect(request, &wish, &destination).await };
+        let Some(path) = path else {
+            return self.connect(request, &dial_request, &destination).await;
+        };
         let method = request.method().clone();
         if hops::count(&method, request.headers_mut()) == Hops::Last {
             let answer = hops::answer(&method, &destination, &path, request.headers());
             return Ok(answer.map(Either::Right));
         }
         let asked = Onward { destination: &destination, head: &head, path: &path };
-        self.forward(request, &wish, asked).await
+        self.forward(request, &dial_request, asked).await
     }
 
     /// A page of this program itself.
@@ -210,10 +212,10 @@ impl<R: Connect> Exchange<R> {
     async fn connect(
         &self,
         mut request: Request<Incoming>,
-        wish: &request::Request,
+        dial_request: &request::Request,
         destination: &Destination,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let Connected { channel, .. } = self.dial(wish, destination).await?;
+        let Connected { channel, .. } = self.dial(dial_request, destination).await?;
         self.next.put(Next::Tunnel { client: hyper::upgrade::on(&mut request), channel });
         let mut response = Response::new(Either::Right(Full::default()));
         response.extensions_mut().insert(ReasonPhrase::from_static(b"Connection established"));
@@ -224,7 +226,7 @@ impl<R: Connect> Exchange<R> {
     async fn forward(
         &self,
         mut request: Request<Incoming>,
-        wish: &request::Request,
+        dial_request: &request::Request,
         onward: Onward<'_>,
     ) -> Result<Response<ResponseBody>, Failure> {
         let Onward { destination, head, path } = onward;
@@ -236,7 +238,7 @@ impl<R: Connect> Exchange<R> {
         let client = hyper::upgrade::on(&mut request);
         let offered = request.headers().contains_key(hyper::header::UPGRADE);
         let open = async {
-            let Connected { channel, way } = self.dial(wish, destination).await?;
+            let Connected { channel, way } = self.dial(dial_request, destination).await?;
             Ok(Opened { stream: self.context.stream(channel), way })
         };
         let asked = Asked { destination, head, raw };
@@ -261,10 +263,10 @@ impl<R: Connect> Exchange<R> {
 
     async fn dial(
         &self,
-        wish: &request::Request,
+        dial_request: &request::Request,
         destination: &Destination,
     ) -> Result<Connected<R::Channel>, Failure> {
-        let dialled = self.context.dial(wish).await;
+        let dialled = self.context.dial(dial_request).await;
         dialled.map_err(|failure| Failure::Dial { destination: destination.clone(), failure })
     }
 }
