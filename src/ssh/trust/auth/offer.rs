@@ -132,7 +132,7 @@ impl Offer {
         };
         let of_name = |name: &String| taken.iter().find(|hash| *name == self.name(**hash));
         let found = accepted.iter().find_map(of_name).copied();
-        // A list with nothing but SHA-1 is meant so; the server may take that, too.
+        // SHA-1 where the list has it and nothing else that the server takes: it is meant so.
         found.or(ours(&None).then_some(None)).ok_or_else(|| NO_RSA.to_owned())
     }
 
