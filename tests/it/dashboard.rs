@@ -131,6 +131,7 @@ fn the_page_shows_two_thousand_connections_and_ends_one() {
     browser.press("Home");
     browser.press("Delete");
     browser.until("it asks", "document.getElementById('confirm').open");
+    assert_eq!(browser.evaluate("document.activeElement.value"), "no", "Enter ends nothing");
     browser.evaluate("document.querySelector('#confirm [value=yes]').click()");
     let fewer = format!("document.getElementById('shown').textContent === '{}'", count - 1);
     browser.until("it is gone", &fewer);
