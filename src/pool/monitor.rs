@@ -98,7 +98,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
             let round_trip = ping.sent.elapsed();
             debug!(round_trip_ms = round_trip.as_millis(), "the server answers");
             self.session.delay().answered(round_trip);
-            self.session.answered(ping.sent);
+            self.session.answered(ping.sent, round_trip);
         }
         self.heard = Instant::now();
     }

@@ -1,5 +1,7 @@
 //! A session as its monitor sees it.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::ssh::session::Session;
@@ -26,8 +28,8 @@ pub(super) trait Watched: Sync {
     /// Ends a beat, and reads what there is.
     fn beat(&self) -> Reading;
 
-    /// The server has answered what was asked then.
-    fn answered(&self, asked: Instant);
+    /// The server has answered what was asked then, after such a time.
+    fn answered(&self, asked: Instant, round_trip: Duration);
 
     /// Takes note of what a beat has shown.
     fn judge(&self, verdict: Verdict);
@@ -94,7 +96,8 @@ impl Watched for Session {
         }
     }
 
-    fn answered(&self, asked: Instant) {
+    fn answered(&self, asked: Instant, round_trip: Duration) {
+        self.note_round_trip(round_trip);
         self.health().note_answer(asked);
         self.health().set_stuck(false);
     }

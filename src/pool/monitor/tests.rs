@@ -50,7 +50,7 @@ impl Watched for Scripted {
         *lock(&self.reading)
     }
 
-    fn answered(&self, _asked: Instant) {
+    fn answered(&self, _asked: Instant, _round_trip: Duration) {
         lock(&self.verdict).stuck = false;
     }
 

@@ -108,7 +108,10 @@ impl<S: AsyncWrite + Unpin> Transport<S> {
         while !self.kept.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.kept)? {
                 Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(written) => self.kept.advance(written),
+                Poll::Ready(written) => {
+                    self.outflow.took(written);
+                    self.kept.advance(written);
+                }
                 Poll::Pending => {
                     self.outflow.keep(self.kept.len());
                     return Poll::Pending;
@@ -137,6 +140,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         this.gave_way = false;
         if this.poll_kept(cx)?.is_ready() {
             if let Poll::Ready(written) = Pin::new(&mut this.stream).poll_write(cx, buf)? {
+                this.outflow.took(written);
                 return Poll::Ready(Ok(written));
             }
         } else if this.kept.len() >= MOST_KEPT {

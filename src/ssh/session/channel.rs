@@ -121,8 +121,8 @@ impl ChannelWriter {
         let half = self.half.as_ref().ok_or(ChannelGone)?;
         let outflow = self.lease.outflow();
         while !data.is_empty() {
-            outflow.room(&self.turn).await;
-            let piece = data.split_to(outflow.piece().min(data.len()));
+            let room = outflow.room(&self.turn, data.len()).await;
+            let piece = data.split_to(room);
             self.lease.sent(piece.len());
             half.data_bytes(piece).await.map_err(|_| ChannelGone)?;
         }

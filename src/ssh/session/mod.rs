@@ -35,6 +35,7 @@ mod open_failure;
 mod open_kind;
 mod opening;
 pub(crate) mod outflow;
+mod pacer;
 pub(crate) mod registry;
 mod traffic;
 mod unasked;
@@ -303,6 +304,11 @@ impl Session {
     /// How long the answer to what is sent now takes, as far as it is known.
     pub(crate) fn expected_delay(&self) -> Duration {
         self.health.delay().expected().max(self.observed.outflow.waiting())
+    }
+
+    /// Takes note of what an answer took: how fast uploads may be follows from it.
+    pub(crate) fn note_round_trip(&self, took: Duration) {
+        self.observed.outflow.answered(took, self.health.delay().best().unwrap_or(took));
     }
 
     /// Whether it was ended from here.

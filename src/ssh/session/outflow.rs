@@ -2,13 +2,19 @@
 //!
 //! The library takes what it is given and writes it in one go, and while the socket takes nothing it
 //! reads nothing either. So the transport takes all of it at once, and whoever has much to send waits
-//! until what was taken has gone: one piece at a time, as large as the line carries in [`AHEAD`].
+//! until what was taken has gone: one piece at a time, as large as the line carries in [`AHEAD`], and no
+//! faster than at its [pace](Pacer).
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::pacer::{Pacer, Sample};
+use crate::lock::lock;
 
 /// What is on its way out of one session.
 #[derive(Debug)]
@@ -23,6 +29,15 @@ pub(crate) struct Outflow {
     /// How much the socket takes while there is more to send, in bytes a second; 0 before it was ever
     /// full.
     rate: AtomicU64,
+    /// What the stream has taken, in bytes.
+    sent: AtomicU64,
+    /// How much those who send much may send, in bytes a second; 0 for as much as there is.
+    pace: AtomicU64,
+    /// When the next of their pieces may be sent, in microseconds from `begun`.
+    next: AtomicU64,
+    /// Whether anybody has waited for that.
+    held_back: AtomicBool,
+    pacer: Mutex<Pacer>,
     moved: Notify,
 }
 
@@ -51,6 +66,24 @@ impl Outflow {
         }
     }
 
+    /// The stream has taken so many bytes.
+    pub(crate) fn took(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// The server has answered, after such a time; `best` is the shortest so far.
+    pub(crate) fn answered(&self, round_trip: Duration, best: Duration) {
+        let sample = Sample {
+            at: Instant::now(),
+            round_trip,
+            sent: self.sent.load(Relaxed),
+            held_back: self.held_back.swap(false, Relaxed),
+        };
+        let rate = self.rate();
+        let pace = lock(&self.pacer).answered(sample, best, rate);
+        self.pace.store(pace.filter(|&pace| pace < FAST).unwrap_or(0), Relaxed);
+    }
+
     /// What the line was found to carry, in bytes a second.
     pub(crate) fn measured(&self, rate: u64) {
         self.rate.store(rate, Relaxed);
@@ -70,27 +103,50 @@ impl Outflow {
     }
 
     /// How much one sender may hand over at once, in bytes.
-    pub(crate) fn piece(&self) -> usize {
+    fn piece(&self) -> usize {
         match self.rate() {
             Some(rate) if rate < FAST => in_time(rate, AHEAD).clamp(LEAST_PIECE, MOST_PIECE),
             _ => usize::MAX,
         }
     }
 
-    /// Waits until `turn`'s last piece has gone and there is room for the next.
+    /// Waits until `turn`'s last piece has gone and there is room for the next of `wanted` bytes. Returns
+    /// how many of them that is.
     ///
     /// # Cancel safety
     ///
     /// May be dropped at any time.
-    pub(crate) async fn room(&self, turn: &Turn) {
+    pub(crate) async fn room(&self, turn: &Turn, wanted: usize) -> usize {
+        let piece = self.piece().min(wanted);
+        self.in_pace(piece).await;
         while !self.take(turn) {
             let mut moved = pin!(self.moved.notified());
             moved.as_mut().enable();
             // It may have moved before we began to listen.
             if self.take(turn) {
-                return;
+                break;
             }
             moved.await;
+        }
+        piece
+    }
+
+    /// Waits until a piece of so many bytes may be sent. What is little does not wait, and counts.
+    async fn in_pace(&self, bytes: usize) {
+        let pace = self.pace.load(Relaxed);
+        if pace == 0 {
+            return;
+        }
+        let now = self.now();
+        let takes = bytes as u64 * 1_000_000 / pace;
+        // A timer wakes late by a little, which is made up for.
+        let earliest = now.saturating_sub(AHEAD_OF_PACE);
+        let starts = |next: u64| next.max(earliest);
+        let next = self.next.fetch_update(Relaxed, Relaxed, |next| Some(starts(next) + takes));
+        let start = starts(next.unwrap_or_default());
+        if start > now && bytes >= LEAST_PIECE {
+            self.held_back.store(true, Relaxed);
+            sleep_until(self.begun + Duration::from_micros(start)).await;
         }
     }
 
@@ -118,6 +174,11 @@ impl Default for Outflow {
             kept: AtomicUsize::new(0),
             kept_since: AtomicU64::new(0),
             rate: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            pace: AtomicU64::new(0),
+            next: AtomicU64::new(0),
+            held_back: AtomicBool::new(false),
+            pacer: Mutex::default(),
             moved: Notify::new(),
         }
     }
@@ -134,6 +195,8 @@ pub(crate) const AHEAD: Duration = Duration::from_millis(20);
 /// Above this rate, in bytes a second, nobody waits for a turn: what the buffers hold is gone in
 /// milliseconds.
 const FAST: u64 = 32 << 20;
+/// By how much of its time a piece may be sent sooner, in microseconds.
+const AHEAD_OF_PACE: u64 = 5000;
 /// Smaller pieces would be more head than body. In bytes.
 const LEAST_PIECE: usize = 4 << 10;
 /// The largest packet that OpenSSH takes, in bytes.
@@ -155,10 +218,10 @@ mod tests {
     async fn on_a_fast_line_nobody_waits_until_the_socket_is_full() {
         let (outflow, turn) = (Outflow::default(), Turn::default());
         assert_eq!(outflow.piece(), usize::MAX);
-        outflow.room(&turn).await;
-        outflow.room(&turn).await;
+        outflow.room(&turn, 10_000).await;
+        outflow.room(&turn, 10_000).await;
         outflow.keep(100);
-        let mut waits = pin!(outflow.room(&turn));
+        let mut waits = pin!(outflow.room(&turn, 10_000));
         assert!(is_pending(waits.as_mut()));
         outflow.keep(50);
         assert!(is_pending(waits.as_mut()));
@@ -172,13 +235,35 @@ mod tests {
         let (outflow, one, other) = (Outflow::default(), Turn::default(), Turn::default());
         outflow.measured(250_000);
         assert_eq!(outflow.piece(), 5000);
-        outflow.room(&one).await;
-        let mut waits = pin!(outflow.room(&one));
+        outflow.room(&one, 10_000).await;
+        let mut waits = pin!(outflow.room(&one, 10_000));
         assert!(is_pending(waits.as_mut()));
-        outflow.room(&other).await;
+        outflow.room(&other, 10_000).await;
         outflow.handed_over();
         waits.await;
-        outflow.room(&other).await;
+        outflow.room(&other, 10_000).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_much_keeps_the_pace_and_what_is_little_does_not_wait() {
+        let (outflow, turn) = (Outflow::default(), Turn::default());
+        outflow.measured(1_000_000);
+        let (best, queued) = (Duration::from_millis(30), Duration::from_millis(330));
+        for _ in 0..2 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            outflow.took(1_000_000);
+            outflow.answered(queued, best);
+        }
+        let begun = Instant::now();
+        for _ in 0..50 {
+            assert_eq!(outflow.room(&turn, 1 << 20).await, 20_000);
+            outflow.handed_over();
+        }
+        let took = begun.elapsed();
+        assert!(took > Duration::from_millis(1300), "1 MB in {took:?}");
+        let begun = Instant::now();
+        assert_eq!(outflow.room(&turn, 100).await, 100);
+        assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 
     #[test]
