@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 
+use crate::support::closed_port;
 use crate::support::content::Content;
 use crate::support::curl::Curl;
-use crate::support::free_port;
 use crate::support::http::Response;
 use crate::support::link::Link;
 use crate::support::program::Sockeye;
@@ -37,7 +37,7 @@ const NO_SESSION: Row = Row(1, 503, "destination_unavailable");
 fn a_target_refuses() {
     let sshd = Sshd::start();
     let proxy = Sockeye::start(&sshd.ssh_config());
-    assert_row(REFUSED, proxy.address(), "127.0.0.1", free_port());
+    assert_row(REFUSED, proxy.address(), "127.0.0.1", closed_port());
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn there_is_no_session() {
     let sshd = Sshd::start();
     let link = Link::to(sshd.port());
     let proxy = Sockeye::start(&sshd.ssh_config_through(link.port()));
-    link.lead_to(free_port());
+    link.lead_to(closed_port());
     link.cut();
     assert_row(NO_SESSION, proxy.address(), "127.0.0.1", 80);
 }

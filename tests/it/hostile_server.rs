@@ -10,7 +10,6 @@ use std::thread;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::free_port;
 use crate::support::login::{HOST, Login};
 use crate::support::program::{Sockeye, program};
 use crate::support::rude::{disconnect, says};
@@ -19,6 +18,7 @@ use crate::support::socks::{Protocol, connect};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::wait;
+use crate::support::{closed_port, free_port};
 
 /// A title, a bell, a cleared screen, a C1 sequence, a change of direction, a return, a delete.
 const NASTY: &str = "\x1b]0;title\x07\x1b[2J\u{9b}31m\u{202e}evil\r\x7f";
@@ -155,7 +155,7 @@ fn the_text_of_a_failure_in_another_encoding() {
         let address = proxy.address();
         let asked = 3;
         for _ in 0..asked {
-            let answer = Protocol::Socks5.refusal(address, "127.0.0.1", free_port());
+            let answer = Protocol::Socks5.refusal(address, "127.0.0.1", closed_port());
             assert_eq!(answer[1], 1, "general failure, which is all that is certain: {answer:?}");
             drop(Protocol::Socks5.open(address, "127.0.0.1", echo.port()));
         }
@@ -165,7 +165,7 @@ fn the_text_of_a_failure_in_another_encoding() {
         thread::scope(|scope| {
             for _ in 0..several {
                 scope.spawn(|| {
-                    let answer = Protocol::Socks5.refusal(address, "127.0.0.1", free_port());
+                    let answer = Protocol::Socks5.refusal(address, "127.0.0.1", closed_port());
                     assert_eq!(answer[1], 1, "{answer:?}");
                 });
             }
@@ -184,7 +184,7 @@ fn a_target_whose_failure_ended_a_session_is_asked_for_alone() {
     let echo = Target::echo();
     let sshd = Sshd::with_word_for_errors("connexion refus\\351e");
     let proxy = Sockeye::start(&sshd.ssh_config());
-    let (address, closed) = (proxy.address(), free_port());
+    let (address, closed) = (proxy.address(), closed_port());
     let refused = || {
         let answer = Protocol::Socks5.refusal(address, "127.0.0.1", closed);
         assert_eq!(answer[1], 1, "{answer:?}");

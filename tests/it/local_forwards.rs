@@ -16,7 +16,7 @@ use crate::support::program::{Sockeye, program};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::wait::LONG;
-use crate::support::{free_port, process};
+use crate::support::{closed_port, free_port, process};
 
 /// The program with these arguments, and no proxy.
 fn forwarding(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
@@ -138,7 +138,7 @@ fn a_target_that_speaks_first_and_both_half_closes() {
 #[ignore = "needs sshd"]
 fn a_target_that_refuses_resets_the_client_and_is_told() {
     let sshd = Sshd::start();
-    let nobody = free_port();
+    let nobody = closed_port();
     let sockeye = forwarding(&sshd, &["-L", &format!("0:127.0.0.1:{nobody}")]);
     let error = tcp(sockeye.address()).read(&mut [0]).expect_err("no end");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);

@@ -20,7 +20,7 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::wait::{self, LONG};
 use crate::support::web::Web;
-use crate::support::{free_port, process, write_program};
+use crate::support::{closed_port, free_port, process, write_program};
 
 /// The program with these arguments and no proxy; all its listeners are on the server.
 fn forwarding(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
@@ -243,7 +243,7 @@ const MUCH: u64 = 120_000_000;
 #[test]
 #[ignore = "needs sshd"]
 fn a_target_that_refuses_closes_the_connection_and_is_told() {
-    let (port, sshd, nobody) = (free_port(), Sshd::start(), free_port());
+    let (port, sshd, nobody) = (free_port(), Sshd::start(), closed_port());
     let proxy = listening(&sshd, &["-R", &format!("{port}:127.0.0.1:{nobody}")]);
     let mut stream = TcpStream::connect(at(port)).expect("the server listens");
     let read = stream.read(&mut [0]);

@@ -11,7 +11,7 @@ use crate::support::resolver::Resolver;
 use crate::support::socks::{Answer, Protocol};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
-use crate::support::{command, free_port, wait};
+use crate::support::{closed_port, command, free_port, wait};
 
 /// The program, its standard input and output connected to the target.
 fn connecting(sshd: &Sshd, target: &str) -> Command {
@@ -74,7 +74,7 @@ fn it_ends_when_nobody_reads_what_it_writes() {
 #[ignore = "needs sshd"]
 fn what_goes_wrong_is_told_and_the_status_is_1() {
     let sshd = Sshd::start();
-    let nobody = format!("127.0.0.1:{}", free_port());
+    let nobody = format!("127.0.0.1:{}", closed_port());
     let output = connecting(&sshd, &nobody).output().expect("the program under test");
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");

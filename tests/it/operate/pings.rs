@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::desk::Desk;
-use crate::support::free_port;
+use crate::support::closed_port;
 use crate::support::link::{Link, Quality};
 use crate::support::resolver::{Resolver, SLOW};
 use crate::support::socks::Protocol;
@@ -29,7 +29,7 @@ fn a_ping_names_the_stage_that_is_to_blame() {
     let mut sshd = Sshd::asking(resolver);
     let (echo, flood) = (Target::echo(), Target::flood());
     let proxy = desk.start(&sshd.ssh_config(), &["--sessions", "1"]);
-    let refused = culprit(&format!("127.0.0.1:{}", free_port()));
+    let refused = culprit(&format!("127.0.0.1:{}", closed_port()));
     assert_eq!(
         (&refused["culprit"], &refused["opened"]),
         (&"target".into(), &false.into()),

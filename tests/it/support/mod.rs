@@ -5,13 +5,14 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::process::getuid;
+use socket2::{Domain, Socket, Type};
 
 pub(crate) mod accounts;
 pub(crate) mod browser;
@@ -86,6 +87,17 @@ pub(crate) fn free_port() -> u16 {
         Some(port)
     };
     (0..PORTS).find_map(|_| claim(NEXT.fetch_add(1, Ordering::Relaxed))).expect("a free port")
+}
+
+/// A loopback port that refuses connections, since it is taken by a socket that does not listen, as long
+/// as this process runs.
+pub(crate) fn closed_port() -> u16 {
+    static HELD: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+    let address = socket.local_addr().expect("bound").as_socket().expect("of IPv4");
+    HELD.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
+    address.port()
 }
 
 /// Where Debian keeps its tools, `sshd` among them.

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use super::{config, start_in_vain};
-use crate::support::free_port;
+use crate::support::closed_port;
 use crate::support::login::HOST;
 use crate::support::rude::Rude;
 use crate::support::sshd::Sshd;
@@ -14,7 +14,7 @@ use crate::support::target::Target;
 #[ignore = "needs sshd"]
 fn a_server_that_cannot_be_reached() {
     let servers = Servers::start();
-    let nobody = format!("Port {}", free_port());
+    let nobody = format!("Port {}", closed_port());
     servers.fail(&[&nobody], &[], &["connect to 127.0.0.1:", "refused", "check the port"]);
     let unknown = "HostName no-such.invalid";
     servers.fail(&[unknown], &[], &["no-such.invalid does not resolve", "check its spelling"]);
@@ -79,7 +79,7 @@ fn a_program_that_leads_nowhere() {
 #[ignore = "needs sshd"]
 fn a_hop_that_leads_nowhere() {
     let servers = Servers::start();
-    let (jump, nobody) = ("ProxyJump hop", format!("Port {}", free_port()));
+    let (jump, nobody) = ("ProxyJump hop", format!("Port {}", closed_port()));
     let unknown = "HostName no-such.invalid";
     let words = ["at the jump host hop: connect to 127.0.0.1:", "check the port"];
     servers.fail(&[jump], &[&nobody], &words);
