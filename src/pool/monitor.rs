@@ -50,6 +50,8 @@ struct Monitor<'a, S> {
     received: u64,
     /// What had been answered at the last beat.
     answered: u64,
+    /// Beats since it carried anything or opened a channel.
+    idle: u32,
     ping: Option<Ping<'a>>,
 }
 
@@ -66,7 +68,7 @@ struct Ping<'a> {
 impl<'a, S: Watched> Monitor<'a, S> {
     fn new(session: &'a S, liveness: Liveness) -> Self {
         let heard = Instant::now();
-        Self { session, liveness, heard, received: 0, answered: 0, ping: None }
+        Self { session, liveness, heard, received: 0, answered: 0, idle: 0, ping: None }
     }
 
     fn ask(&mut self, patience: Duration) {
@@ -120,9 +122,12 @@ impl<'a, S: Watched> Monitor<'a, S> {
             suspect: stuck && asked > SUSPECT,
             flooded: excess > FLOODED && unwanted >= MUCH && unwanted > carried.received,
         });
-        let wants_to_know = opens_wait
-            || carried.carried >= BUSY
-            || excess > CALM
+        let busy = opens_wait || carried.carried >= BUSY;
+        self.idle = if busy { 0 } else { self.idle.saturating_add(1) };
+        // A line that is full for hours is no reason to ask for hours.
+        let may_have_calmed = self.idle < IDLE || self.idle.is_multiple_of(IDLE / 2);
+        let wants_to_know = busy
+            || excess > CALM && may_have_calmed
             || self.heard.elapsed() >= self.liveness.interval;
         if self.ping.is_none() && wants_to_know {
             self.ask(self.liveness.silence);
@@ -144,6 +149,8 @@ pub(crate) const BEAT: Duration = Duration::from_millis(500);
 const BUSY: u64 = 8 << 10;
 /// and so is one whose last answer was late by so much.
 const CALM: Duration = Duration::from_millis(20);
+/// One that has been idle for so many beats is asked that twice in as many only.
+const IDLE: u32 = 20;
 /// A server that has not answered for so long is avoided.
 const STUCK: Duration = Duration::from_secs(1);
 /// After so long what waits for it had better go elsewhere.

@@ -127,6 +127,20 @@ async fn an_idle_server_is_asked_once_in_each_interval() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_idle_session_on_a_full_line_is_asked_less_and_less() {
+    let session = Scripted::default();
+    session.delay.note(Duration::from_millis(1));
+    let answering = async {
+        loop {
+            sleep(Duration::from_millis(130)).await;
+            session.answer.notify_waiters();
+        }
+    };
+    assert_eq!(session.watched(HOUR, answering).await, None);
+    assert!((300..1000).contains(&session.pings()), "{}", session.pings());
+}
+
+#[tokio::test(start_paused = true)]
 async fn whatever_arrives_is_as_good_as_an_answer() {
     let session = Scripted::default();
     let arriving = async {

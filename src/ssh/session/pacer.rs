@@ -128,7 +128,7 @@ impl Control {
     fn pace(&self, round_trip: Duration) -> u64 {
         let queue = self.queue(round_trip);
         let permille = match self.look {
-            Look::Since(_) => 700,
+            Look::Since(_) => 800,
             // What is too much goes within a second.
             Look::From(_) if queue > TARGET => 1000 - beyond(queue, TARGET).min(STEEPEST),
             Look::From(_) if self.short > 0 => 1000 + (GROWTH << self.short.min(5)),
