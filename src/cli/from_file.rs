@@ -290,6 +290,7 @@ fn elsewhere(args: &Args) -> impl Iterator<Item = Problem> {
         ("-C", args.compression, "options = [\"Compression=yes\"] under [server.NAME]"),
         ("-c", !args.ciphers.is_empty(), "options = [\"Ciphers=LIST\"] under [server.NAME]"),
         ("-m", !args.macs.is_empty(), "options = [\"MACs=LIST\"] under [server.NAME]"),
+        ("-P", !args.tag.is_empty(), "options = [\"Tag=TAG\"] under [server.NAME]"),
         (
             "--sessions",
             args.sessions.is_some(),

@@ -247,10 +247,10 @@ fn a_file_and_what_goes_with_it() {
         problems("--config c -D *:1"),
         [Problem::OpenToAll { flag: 'D', text: "*:1".into() }]
     );
-    let flags = "-p 1 -l u -i k -F f -o A=b -4 -6 --sessions 1 -L 1:a:1 -R 1 -W a:1 -J a -b h -B i -C -c x -m y";
+    let flags = "-p 1 -l u -i k -F f -o A=b -4 -6 --sessions 1 -L 1:a:1 -R 1 -W a:1 -J a -b h -B i -C -c x -m y -P t";
     let wrong = problems(&format!("--config c {flags}"));
     let belongs = |problem: &&Problem| matches!(problem, Problem::BelongsToFile { .. });
-    assert_eq!(wrong.iter().filter(belongs).count(), 17, "{wrong:?}");
+    assert_eq!(wrong.iter().filter(belongs).count(), 18, "{wrong:?}");
 }
 
 #[test]
