@@ -67,6 +67,7 @@ struct Service {
     agent: Option<PathBuf>,
     /// Whom a service of the machine runs as.
     user: String,
+    /// That user's home directory.
     home: PathBuf,
     /// Where sockets are made, beside the places that every service may write to.
     writes: Vec<PathBuf>,
@@ -196,7 +197,14 @@ impl Service {
     fn here(command: &ServiceCommand, config: &Config) -> Result<Self, ServiceError> {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
-        let home = std::env::var_os("HOME").map(PathBuf::from).ok_or(ServiceError::Homeless)?;
+        let user = user.unwrap_or_else(|_| "root".to_owned());
+        // Under sudo, HOME may be root's.
+        let entry = nix::unistd::User::from_name(&user).ok().flatten();
+        let home = match (command.scope, entry) {
+            (Scope::System, Some(entry)) => Some(entry.dir),
+            _ => std::env::home_dir(),
+        };
+        let home = home.filter(|home| home.is_absolute()).ok_or(ServiceError::Homeless)?;
         let mut writes: Vec<_> = sockets(config)
             .filter_map(|path| absolute(&path).parent().map(Path::to_owned))
             .collect();
@@ -208,7 +216,7 @@ impl Service {
             program: std::env::current_exe().map_err(ServiceError::Program)?,
             config: absolute(&config.file),
             agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
-            user: user.unwrap_or_else(|_| "root".to_owned()),
+            user,
             home,
             writes,
         })

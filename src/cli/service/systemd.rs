@@ -14,7 +14,7 @@ pub(super) fn unit(service: &Service, version: Option<u32>) -> String {
          [Unit]\n\
          Description=sockeye: SOCKS and HTTP proxy over SSH\n\
          Documentation=man:sockeye(1)\n\
-         # It mends its connections itself, and tries for as long as it takes.\n\
+         # It reconnects by itself, for as long as it takes.\n\
          StartLimitIntervalSec=0\n\
          \n\
          [Service]\n\
@@ -45,6 +45,10 @@ pub(super) fn unit(service: &Service, version: Option<u32>) -> String {
     match service.scope {
         Scope::User => text.push_str(OF_A_USER),
         Scope::System => {
+            // `%h` is the home of the manager's user here, whatever `User=` says.
+            for path in WRITTEN_AT_HOME {
+                let _ = writeln!(text, "ReadWritePaths=-{}", quoted(&service.home.join(path)));
+            }
             let _ = writeln!(text, "{OF_THE_MACHINE}User={}", service.user.replace('%', "%%"));
         }
     }
@@ -115,8 +119,8 @@ UMask=0077
 RuntimeDirectory=sockeye
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
-# What it may touch: nothing but ~/.ssh (known_hosts) and temporary files is written. A ProxyCommand, a
-# PKCS#11 module or a hardware key may need more: `systemctl edit` takes lines away by naming them again.
+# What it may write to: ~/.ssh (known_hosts), ~/.local/state, sockets and temporary files. A ProxyCommand
+# or a hardware key may need more: see `systemctl edit`.
 NoNewPrivileges=yes
 ProtectSystem=strict
 ReadWritePaths=-/tmp -/var/tmp
@@ -144,15 +148,16 @@ SystemCallErrorNumber=EPERM
 const OF_A_USER: &str = "\
 PrivateUsers=yes
 ProtectHome=read-only
-ReadWritePaths=-%h/.ssh
+ReadWritePaths=-%h/.ssh -%h/.local/state
 ";
 /// With a name for the user behind it.
 const OF_THE_MACHINE: &str = "\
 ProtectHome=read-only
-ReadWritePaths=-%h/.ssh
 PrivateTmp=yes
 PrivateDevices=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
 # Its keys and its known_hosts are those of this user.
 ";
+/// `known_hosts`, and what was learnt of the lines to servers.
+const WRITTEN_AT_HOME: [&str; 2] = [".ssh", ".local/state"];

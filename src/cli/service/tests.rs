@@ -43,6 +43,9 @@ fn the_scope_says_where_it_goes_and_who_it_is() {
     assert_eq!(systemd::path(&system), Path::new("/etc/systemd/system/work.service"));
     assert!(systemd::unit(&system, None).contains("\nUser=me\n"));
     assert!(!systemd::unit(&user, None).contains("\nUser="));
+    // In a unit of the machine `%h` would be root's.
+    let unit = systemd::unit(&system, None);
+    assert!(unit.contains("ReadWritePaths=-\"/home/me/.ssh\"\n") && !unit.contains("%h"), "{unit}");
     assert_eq!(launchd::path(&user), Path::new("/home/me/Library/LaunchAgents/sockeye.work.plist"));
     let plist = launchd::plist(&system);
     assert!(plist.contains("<key>UserName</key>\n\t<string>me</string>"), "{plist}");
