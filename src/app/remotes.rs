@@ -102,7 +102,7 @@ impl RemoteSet {
         servers: &Servers,
     ) -> Result<Arc<Place>, ForwardRefusal> {
         let asked = self.start(vec![options], servers, OnForwardFailure::Exit);
-        match timeout(PATIENCE, asked).await {
+        match timeout(ASKED, asked).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(ForwardRefusal::Server(error.to_string())),
             Err(_) => return Err(ForwardRefusal::Server("the server does not answer".into())),
@@ -184,5 +184,7 @@ impl RemoteSet {
     }
 }
 
-/// How long a server may take to answer.
+/// How long a server may take to listen no more.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to listen: its answer has 10 s, and another one may come first.
+const ASKED: Duration = Duration::from_secs(15);

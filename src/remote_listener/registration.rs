@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -47,6 +48,10 @@ pub(super) enum Over {
 
 impl Registration {
     /// Asks the server of `session` to listen. Accepted connections go to `sink`.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time: what the server grants when nobody waits for it is given back.
     pub(super) async fn request(
         session: Arc<Session>,
         listen: &RemoteListen,
@@ -56,8 +61,9 @@ impl Registration {
         let turn = registry.turn.lock().await;
         // Entered before the answer: the first connection may follow it at once.
         let entered = registry.enter(listen.clone(), sink.clone(), Arc::clone(session.load()));
-        let answer = timeout(ANSWERS, session.listen(listen)).await;
+        let answer = timeout(ANSWERS, ask(&session, listen)).await;
         let answer = answer.map_err(|_| ListenError::NoAnswer)?;
+        let answer = answer.map_err(|_| ListenError::SessionLost)?;
         let listen = answer.map_err(|error| match error {
             russh::Error::RequestDenied => ListenError::Refused,
             _ => ListenError::SessionLost,
@@ -94,6 +100,22 @@ impl Registration {
             Err(_) => debug!(listen = %self.listen, "no answer to the request to stop listening"),
         }
     }
+}
+
+/// Asks the server to listen. The answer is waited for in any case: one that comes too late is undone.
+fn ask(
+    session: &Arc<Session>,
+    listen: &RemoteListen,
+) -> oneshot::Receiver<Result<RemoteListen, russh::Error>> {
+    let (tell, answer) = oneshot::channel();
+    let (asked, listen) = (Arc::clone(session), listen.clone());
+    session.registry().asking.spawn(async move {
+        if let Err(Ok(granted)) = tell.send(asked.listen(&listen).await) {
+            debug!(listen = %granted, "granted when nobody waited for it any more");
+            let _ = asked.stop_listening(&granted).await;
+        }
+    });
+    answer
 }
 
 /// The time for a server to answer that it listens.

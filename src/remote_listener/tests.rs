@@ -8,7 +8,7 @@ use super::registration::{Over, Registration};
 use super::*;
 use crate::ssh::session::registry::Sink;
 use crate::ssh::session::{Incoming, Refusal};
-use crate::ssh::testing::{CHOSEN_PORT, TestSession};
+use crate::ssh::testing::{CHOSEN_PORT, SLOW_PORT, TestSession};
 
 async fn register(test: &TestSession, listen: &str, sink: &Sink) -> Registration {
     let session = Arc::clone(test.session());
@@ -79,4 +79,19 @@ async fn a_lost_session_is_told_from_a_retired_one() {
     let (session, listen) = (Arc::clone(test.session()), "81".parse().expect("a port"));
     let error = Registration::request(session, &listen, &sink).await.expect_err("no server");
     assert_eq!(error, ListenError::SessionLost);
+}
+
+#[tokio::test]
+async fn what_is_granted_when_nobody_waits_any_more_is_given_back() {
+    let mut test = TestSession::start().await;
+    let (sink, _connections) = Sink::new(1);
+    let (session, listen) = (Arc::clone(test.session()), SLOW_PORT.to_string());
+    let listen = listen.parse().expect("a port");
+    tokio::select! {
+        _ = Registration::request(session, &listen, &sink) => panic!("it has not answered yet"),
+        () = test.asked_for_slow_port() => {}
+    }
+    test.grant_slow_port();
+    assert_eq!(test.cancelled().await, SLOW_PORT);
+    assert!(test.session().is_empty());
 }

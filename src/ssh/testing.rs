@@ -8,7 +8,7 @@ use bytes::Bytes;
 use russh::keys::key::safe_rng;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::{ChannelMsg, client, server};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::OpenKind;
@@ -30,6 +30,16 @@ pub(crate) struct TestSession {
     session: Arc<Session>,
     opened: mpsc::UnboundedReceiver<Far>,
     cancelled: mpsc::UnboundedReceiver<u32>,
+    slow: Arc<Slow>,
+}
+
+/// A server that takes its time.
+#[derive(Debug, Default)]
+struct Slow {
+    /// Whether it was asked for [`SLOW_PORT`].
+    asked: Notify,
+    /// Whether it may answer.
+    answer: Notify,
 }
 
 /// The server's end of a channel.
@@ -38,6 +48,7 @@ pub(crate) struct Far(russh::Channel<server::Msg>);
 struct Server {
     opened: mpsc::UnboundedSender<Far>,
     cancelled: mpsc::UnboundedSender<u32>,
+    slow: Arc<Slow>,
 }
 
 impl TestSession {
@@ -46,7 +57,8 @@ impl TestSession {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (sender, opened) = mpsc::unbounded_channel();
         let (cancels, cancelled) = mpsc::unbounded_channel();
-        let server = Server { opened: sender, cancelled: cancels };
+        let slow = Arc::new(Slow::default());
+        let server = Server { opened: sender, cancelled: cancels, slow: Arc::clone(&slow) };
         tokio::spawn(async move {
             let running = server::run_stream(server_config(), theirs, server).await;
             let _ = running.expect("a handshake").await;
@@ -66,7 +78,7 @@ impl TestSession {
         assert!(login.success(), "everybody may log in");
         let session =
             Session::new(handle, observed, cut, Barrier::Missing, Lifespan::default(), WINDOW);
-        Self { session: Arc::new(session), opened, cancelled }
+        Self { session: Arc::new(session), opened, cancelled, slow }
     }
 
     /// Opens a channel.
@@ -90,6 +102,16 @@ impl TestSession {
     /// The port where the server was asked to listen no more.
     pub(crate) async fn cancelled(&mut self) -> u32 {
         self.cancelled.recv().await.expect("the server is there")
+    }
+
+    /// Completes when the server was asked for [`SLOW_PORT`].
+    pub(crate) async fn asked_for_slow_port(&self) {
+        self.slow.asked.notified().await;
+    }
+
+    /// Has the server answer that it listens at [`SLOW_PORT`].
+    pub(crate) fn grant_slow_port(&self) {
+        self.slow.answer.notify_one();
     }
 
     /// Ends the session as a lost connection does.
@@ -182,6 +204,11 @@ impl server::Handler for Server {
         if *port == 0 {
             *port = CHOSEN_PORT;
         }
+        if *port == SLOW_PORT {
+            self.slow.asked.notify_one();
+            self.slow.answer.notified().await;
+            return Ok(true);
+        }
         let (address, port, opened) = (address.to_owned(), *port, self.opened.clone());
         let handle = session.handle();
         tokio::spawn(async move {
@@ -206,6 +233,9 @@ impl server::Handler for Server {
 
 /// What the server listens on where it is to choose.
 pub(crate) const CHOSEN_PORT: u32 = 40_000;
+
+/// Where the server listens when it is told to, and not before.
+pub(crate) const SLOW_PORT: u32 = 4000;
 
 fn server_config() -> Arc<server::Config> {
     let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
 
 use super::forwarded::{Arrival, At, Forwarded, Refusal};
 use super::load::{Listening, Load};
@@ -16,6 +17,8 @@ pub(crate) struct Registry {
     /// Held while the server is asked for a listener, so that a port of its choice is known before
     /// the next one is asked for.
     pub(crate) turn: tokio::sync::Mutex<()>,
+    /// What waits for the server's answers. It ends with the session.
+    pub(crate) asking: TaskTracker,
 }
 
 /// A listener is on record until this is dropped.
