@@ -42,6 +42,8 @@ struct Running {
     entrance: Arc<Entrance>,
     place: Registered,
     stop: CancellationToken,
+    /// The tasks that accept there. When they have ended, the address is free.
+    accepting: TaskTracker,
 }
 
 /// Sockets that are bound, and nobody accepts there yet; or why they could not be had.
@@ -149,17 +151,12 @@ impl ListenerSet {
         running.chain(failed).find(|(_, of)| of.id() == place).map(|(options, _)| options)
     }
 
-    /// Lets nobody in there any more. What came in goes on.
-    pub(super) fn remove(&mut self, place: u64) {
+    /// Lets nobody in there any more, and waits until the address is free. What came in goes on.
+    pub(super) async fn remove(&mut self, place: u64) {
         self.failed.retain(|(_, failed)| failed.id() != place);
-        self.running.retain(|running| {
-            let is_it = running.place.id() == place;
-            if is_it {
-                info!("no longer listening on {}", running.options.address);
-                running.stop.cancel();
-            }
-            !is_it
-        });
+        if let Some(at) = self.running.iter().position(|running| running.place.id() == place) {
+            self.running.remove(at).close().await;
+        }
     }
 
     /// What the proxies ask their clients for, where they do.
@@ -192,17 +189,17 @@ impl ListenerSet {
                 behind: ArcSwap::from_pointee(behind),
                 place: Arc::clone(place.place()),
             });
-            let stop = self.stop.child_token();
+            let (stop, here) = (self.stop.child_token(), TaskTracker::new());
             for socket in sockets {
                 let (entrance, connections) = (Arc::clone(&entrance), self.connections.clone());
                 let ours = self.connect.dialer.own().register(socket.place(), Kind::Listener);
                 let accepting = socket.run(entrance, connections, stop.clone());
-                self.accepting.spawn(async move {
+                self.accepting.spawn(here.track_future(async move {
                     let _ours = ours;
                     accepting.await;
-                });
+                }));
             }
-            self.running.push(Running { options, entrance, place, stop });
+            self.running.push(Running { options, entrance, place, stop, accepting: here });
         }
     }
 
@@ -216,17 +213,20 @@ impl ListenerSet {
 
     /// Changes over to these listeners. `bound` are those that were [missing](Self::missing). The
     /// sockets of the others stay, and so do all connections.
-    pub(super) fn reload(&mut self, listeners: &[ListenerOptions], bound: Vec<Bound>) {
+    pub(super) async fn reload(
+        &mut self,
+        listeners: &[ListenerOptions],
+        files: SocketFiles,
+        bound: Vec<Bound>,
+    ) {
+        self.files = files;
         let mut kept = Vec::new();
         self.failed.clear();
         for mut running in std::mem::take(&mut self.running) {
             let same_address =
                 |options: &&ListenerOptions| options.address == running.options.address;
             match listeners.iter().find(same_address) {
-                None => {
-                    info!("no longer listening on {}", running.options.address);
-                    running.stop.cancel();
-                }
+                None => running.close().await,
                 Some(options) => {
                     if *options != running.options {
                         running.entrance.behind.store(Arc::new(self.behind(options)));
@@ -264,6 +264,16 @@ impl ListenerSet {
             }
         };
         Behind { name: options.name.clone(), handler }
+    }
+}
+
+impl Running {
+    /// Lets nobody in any more, and waits until the address is free.
+    async fn close(self) {
+        info!("no longer listening on {}", self.options.address);
+        self.stop.cancel();
+        self.accepting.close();
+        self.accepting.wait().await;
     }
 }
 

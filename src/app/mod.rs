@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use crate::control::{Order, StopKind};
 use crate::openssh::Prompter;
 
+mod dashboard;
 mod error;
 mod forwards;
 mod last;
@@ -124,6 +125,7 @@ async fn serve(
                         obeyed = running.obey(order) => obeyed,
                     };
                     if let Some(kind) = obeyed {
+                        tell_stop();
                         return (kind, Ok(()));
                     }
                 }
@@ -141,11 +143,16 @@ async fn serve(
 async fn until_stop(orders: &mut mpsc::Receiver<Order>, early: &mut Vec<Order>) {
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Stop(_) => return,
+            Order::Stop(_) => return tell_stop(),
             order => early.push(order),
         }
     }
     std::future::pending::<()>().await;
+}
+
+/// Says why it stops: nobody has sent a signal.
+fn tell_stop() {
+    info!("stopping, as a command says");
 }
 
 /// Completes when somebody orders what still runs to be cut. Nothing else is done any more.

@@ -39,7 +39,7 @@ pub struct Options {
     pub on_forward_failure: OnForwardFailure,
     /// Sockets that are bound already, for the listeners whose name or address they have.
     pub inherited: Inherited,
-    /// How it is looked at and steered. A reload does not change it.
+    /// How it is looked at and steered. Of this a reload changes the dashboard alone.
     pub control: ControlOptions,
 }
 

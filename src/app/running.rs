@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use super::dashboard::Dashboard;
 use super::forwards::{self, Judged, RunTimeChanges};
 use super::listeners::{self, Bound, ListenerSet};
 use super::manager::Reports;
@@ -21,7 +22,6 @@ use crate::control::location::Location;
 use crate::control::{
     ControlServer, ForwardOrder, ForwardRefusal, Order, Phase, Program, StopKind,
 };
-use crate::dashboard::DashboardServer;
 use crate::dial::{CurrentRoutes, DEADLINE, Dialer, OwnPlaces, Routes, Routing, Servers};
 use crate::listen::connect::Outbound;
 use crate::openssh::Prompter;
@@ -45,6 +45,7 @@ pub struct Running {
     changes: RunTimeChanges,
     /// Ends with the program: the control socket, and the beat of the figures.
     looked_at: JoinSet<()>,
+    dashboard: Dashboard,
     stop: CancellationToken,
 }
 
@@ -76,9 +77,6 @@ impl Running {
             connections: registry.connections.clone(),
         };
         let control = control_socket(&options.control.location, connect.dialer.own())?;
-        let dashboard = options.control.dashboard.as_ref();
-        let dashboard = dashboard.map(|wanted| DashboardServer::bind(wanted, connect.dialer.own()));
-        let dashboard = dashboard.transpose().map_err(Error::Dashboard)?;
         if let Some(log) = &options.control.access_log {
             let file = || log.file.display().to_string();
             let started = log.start(&registry.events);
@@ -87,7 +85,9 @@ impl Running {
         let (give, orders) = mpsc::channel(ORDERS);
         let facts = options.control.facts.clone();
         let program = Program::new(facts, registry.clone(), routes.clone(), connect.clone(), give);
-        let looked_at = look_on(&program, control, dashboard);
+        let (wanted, own) = (options.control.dashboard.clone(), connect.dialer.own());
+        let dashboard = Dashboard::start(wanted, &program, own).map_err(Error::Dashboard)?;
+        let looked_at = look_on(&program, control);
         let running = Self {
             routes,
             servers: ServerSet::new(prompter, connect.relayer.clone(), registry.clone()),
@@ -112,6 +112,7 @@ impl Running {
             program,
             changes: RunTimeChanges::default(),
             looked_at,
+            dashboard,
             stop,
         };
         Ok((running, orders))
@@ -151,12 +152,14 @@ impl Running {
         let missing = self.listeners.missing(&options.listeners);
         let Options { sockets, inherited, .. } = &options;
         let bound = listeners::bind(missing, OnForwardFailure::Exit, *sockets, inherited)?;
+        let (wanted, own) = (options.control.dashboard.take(), self.connect.dialer.own());
+        self.dashboard.reload(wanted, &self.program, own).await.map_err(Error::Dashboard)?;
         self.servers.reload(options.servers);
         let servers = self.servers.pools();
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });
         // Not before nobody is led to them any more.
         self.servers.retire_former();
-        self.listeners.reload(&options.listeners, bound);
+        self.listeners.reload(&options.listeners, options.sockets, bound).await;
         self.remotes.reload(options.remote_forwards, &servers).await;
         let routes = self.routes.load();
         let is_rule = |name: &str| routes.router.rules().iter().any(|rule| *rule.name == *name);
@@ -195,7 +198,7 @@ impl Running {
     async fn remove_forward(&mut self, id: u64) -> Result<(), ForwardRefusal> {
         if let Some(options) = self.listeners.find(id) {
             self.changes.take_back_listener(options)?;
-            self.listeners.remove(id);
+            self.listeners.remove(id).await;
         } else if let Some(options) = self.remotes.find(id) {
             self.changes.take_back_remote(options)?;
             self.remotes.remove(id).await;
@@ -214,6 +217,7 @@ impl Running {
     pub(super) async fn abandon(mut self) {
         self.stop.cancel();
         self.servers.shutdown().await;
+        self.dashboard.stop(&self.program).await;
         self.looked_at.shutdown().await;
     }
 
@@ -239,33 +243,19 @@ impl Running {
             self.connect.relayer.pipes_ended().await;
         })
         .await;
+        self.dashboard.stop(&self.program).await;
         self.looked_at.shutdown().await;
     }
 }
 
-/// Lets the user look on, by the control socket and the dashboard, where there are any.
-fn look_on(
-    program: &Program,
-    control: Option<ControlServer>,
-    dashboard: Option<DashboardServer>,
-) -> JoinSet<()> {
+/// Lets the user look on by the control socket, where there is one, and measures for whoever looks on.
+fn look_on(program: &Program, control: Option<ControlServer>) -> JoinSet<()> {
     let mut looked_at = JoinSet::new();
-    if control.is_some() || dashboard.is_some() {
-        let program = program.clone();
-        looked_at.spawn(async move { program.beat().await });
-    }
+    let beating = program.clone();
+    looked_at.spawn(async move { beating.beat().await });
     if let Some(control) = control {
         debug!("control socket {}", control.path().display());
         looked_at.spawn(control.run(program.clone()));
-    }
-    if let Some(dashboard) = dashboard {
-        let front = dashboard.front();
-        match front.link() {
-            Ok(link) => info!("dashboard at {link} (good once, for 10 minutes)"),
-            Err(error) => warn!("dashboard at {}, and no link to it: {error}", front.address),
-        }
-        program.set_front(front.clone());
-        looked_at.spawn(dashboard.run(program.clone()));
     }
     looked_at
 }

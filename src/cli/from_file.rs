@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use tracing::warn;
 
 use crate::app::{
     self, ControlOptions, Last, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions,
@@ -64,8 +63,6 @@ pub struct Following {
     command: FileCommand,
     credentials: Option<Arc<ProxyCredentials>>,
     reloader: Reloader,
-    /// As the file had it at the start: it stays as it is.
-    dashboard: Option<DashboardConfig>,
     /// Handed out. What became of it is known when the next one is asked for.
     handed: Option<Reloaded>,
 }
@@ -89,11 +86,9 @@ impl Following {
         let reloads = Reloads::new(command.file.clone(), asked);
         let facts = Facts { reloads: Some(reloads.clone()), volume: Some(volume) };
         let (location, access_log) = (command.control.clone(), command.access_log.clone());
-        let dashboard = command.dashboard.clone().or_else(|| config.dashboard.clone());
-        options.control = ControlOptions { location, facts, access_log, dashboard };
-        let dashboard = config.dashboard.clone();
+        options.control = ControlOptions { location, facts, access_log, ..options.control };
         let reloader = Reloader::start(config, reloads);
-        Ok((options, Self { command, credentials, reloader, dashboard, handed: None }))
+        Ok((options, Self { command, credentials, reloader, handed: None }))
     }
 
     /// Waits for the next configuration and gives what to run by it. `last` is what became of the one
@@ -110,9 +105,6 @@ impl Following {
             self.reloader.due().await;
             manager::reloading();
             let Some(reloaded) = self.reloader.load().await else { continue };
-            if self.command.dashboard.is_none() && reloaded.config.dashboard != self.dashboard {
-                warn!("[dashboard] has changed: that counts from the next start on");
-            }
             match options(&self.command, self.credentials.as_ref(), &reloaded.config).await {
                 Ok(options) => {
                     self.handed = Some(reloaded);
@@ -164,7 +156,10 @@ async fn options(
         backlog: command.backlog.or(config.backlog).unwrap_or_default(),
         sockets: SocketFiles::default(),
         on_forward_failure: OnForwardFailure::default(),
-        control: ControlOptions::default(),
+        control: ControlOptions {
+            dashboard: command.dashboard.clone().or_else(|| config.dashboard.clone()),
+            ..ControlOptions::default()
+        },
         inherited: Inherited::default(),
     })
 }

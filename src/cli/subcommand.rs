@@ -18,8 +18,8 @@ use super::init::InitCommand;
 use super::man::ManCommand;
 use super::operate::OperateCommand;
 use super::operate::args::{
-    ConnectionsArgs, ForwardArgs, KillArgs, LogArgs, PingArgs, ReloadArgs, StatusArgs, StopArgs,
-    TopArgs, WaitArgs,
+    ConnectionsArgs, DashboardArgs, ForwardArgs, KillArgs, LogArgs, PingArgs, ReloadArgs,
+    StatusArgs, StopArgs, TopArgs, WaitArgs,
 };
 use super::pac::PacCommand;
 use super::service::ServiceCommand;
@@ -90,6 +90,11 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
         name: "forward",
         read: |words| OperateCommand::read("forward", words),
         definition: ForwardArgs::command,
+    },
+    Subcommand {
+        name: "dashboard",
+        read: |words| OperateCommand::read("dashboard", words),
+        definition: DashboardArgs::command,
     },
     Subcommand {
         name: "reload",

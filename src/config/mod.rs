@@ -76,7 +76,7 @@ pub struct Config {
     pub forwards: Vec<ForwardConfig>,
     /// `[backlog]`, if present.
     pub backlog: Option<BacklogLimits>,
-    /// `[dashboard]`, if present. A reload does not change it.
+    /// `[dashboard]`, if present.
     pub dashboard: Option<DashboardConfig>,
     /// The number of rules.
     pub rules: usize,

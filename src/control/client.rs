@@ -155,16 +155,12 @@ impl<'a> Client<'a> {
 }
 
 impl EventStream {
-    /// The next event; none when the program has ended.
-    ///
-    /// # Errors
-    ///
-    /// It says something that is no event.
+    /// The next event; none when the program has ended, whether it said so or was gone at once.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
-    pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
+    pub async fn next(&mut self) -> Option<Event> {
         loop {
             let rest = &self.read[self.searched..];
             if let Some(end) = rest.windows(2).position(|two| two == b"\n\n") {
@@ -173,19 +169,14 @@ impl EventStream {
                 let data = block.split(|byte| *byte == b'\n');
                 let data = data.filter_map(|line| line.strip_prefix(b"data: "));
                 match data.map(serde_json::from_slice).next() {
-                    Some(Ok(event)) => return Ok(Some(event)),
+                    Some(Ok(event)) => return Some(event),
                     // A kind that this version does not know.
                     Some(Err(_)) | None => continue,
                 }
             }
             self.searched = self.read.len().saturating_sub(1);
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(frame) => {
-                    let data = frame.map_err(broken)?.into_data().unwrap_or_default();
-                    self.read.extend_from_slice(&data);
-                }
-            }
+            let frame = self.body.frame().await?.ok()?;
+            self.read.extend_from_slice(&frame.into_data().unwrap_or_default());
         }
     }
 }

@@ -9,7 +9,12 @@ use super::reply::Failure;
 
 /// Whether whoever is at the other end is the user, or root.
 pub(super) fn is_ours(stream: &UnixStream) -> bool {
-    stream.peer_cred().is_ok_and(|peer| may_speak(peer.uid(), geteuid().as_raw()))
+    stream.peer_cred().is_ok_and(|peer| is_user_or_root(peer.uid()))
+}
+
+/// Whether this is the user, or root.
+pub(crate) fn is_user_or_root(user: u32) -> bool {
+    may_speak(user, geteuid().as_raw())
 }
 
 fn may_speak(peer: u32, own: u32) -> bool {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! - `schema`: what is said, the same for all who listen.
-//! - `program`: the running program as the server sees it; `view`, `remark`, `path`, `ping`: what it tells.
+//! - `program`: the running program as the server sees it; `view`, `remark`, `path`, `identify`, `ping`: what it tells.
 //! - `order`: what changes the program, done by whoever runs it.
 //! - `location`: where the sockets are, and which programs run.
 //! - `guard`: nobody but the user, and no browser.
@@ -19,6 +19,7 @@ pub mod client;
 mod events;
 mod filter;
 mod guard;
+mod identify;
 mod keys;
 pub mod location;
 mod metrics;
@@ -35,6 +36,7 @@ mod server;
 mod view;
 
 pub use access_log::AccessLog;
+pub(crate) use guard::is_user_or_root;
 pub use keys::{CODE_LIFE, Keys};
 pub use order::{ForwardKind, ForwardOrder, ForwardRefusal, Order, StopKind};
 pub use program::{Facts, Front, Phase, Program};

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc;
 
+use super::identify::LookUps;
 use super::keys::Keys;
 use super::order::Order;
 use super::path::Proof;
@@ -31,12 +33,13 @@ pub(super) struct Inner {
     pub(super) connect: Outbound,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) rates: Rates,
+    pub(super) look_ups: LookUps,
     pub(super) proofs: Mutex<HashMap<Arc<str>, Proof>>,
     pub(super) started: Instant,
     pub(super) started_at: SystemTime,
     pub(super) run: String,
     pub(super) name: OnceLock<String>,
-    front: OnceLock<Front>,
+    front: ArcSwapOption<Front>,
     phase: AtomicU8,
 }
 
@@ -97,12 +100,13 @@ impl Program {
             connect,
             orders,
             rates: Rates::default(),
+            look_ups: LookUps::default(),
             proofs: Mutex::default(),
             started: Instant::now(),
             started_at: SystemTime::now(),
             run: format!("{:016x}", fastrand::u64(..)),
             name: OnceLock::new(),
-            front: OnceLock::new(),
+            front: ArcSwapOption::empty(),
             phase: AtomicU8::new(Phase::Starting as u8),
         }))
     }
@@ -112,14 +116,14 @@ impl Program {
         let _ = self.0.name.set(name.to_owned());
     }
 
-    /// Browsers find it there. The first place stays.
-    pub fn set_front(&self, front: Front) {
-        let _ = self.0.front.set(front);
+    /// Browsers find it there from now on.
+    pub fn set_front(&self, front: Option<Front>) {
+        self.0.front.store(front.map(Arc::new));
     }
 
     /// Where browsers find it.
-    pub(super) fn front(&self) -> Option<&Front> {
-        self.0.front.get()
+    pub fn front(&self) -> Option<Arc<Front>> {
+        self.0.front.load_full()
     }
 
     /// The rules and servers in force.

@@ -19,6 +19,16 @@ pub(super) struct Gate {
     cookie: String,
 }
 
+/// Who has connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// The user, or somebody of whom the system does not say who it is.
+    User,
+    /// Another user of this machine. A browser gives the cookie of one port to all the others of its
+    /// host, and so to their servers; a token is given by the user alone.
+    Stranger,
+}
+
 /// What a request that was let in has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
@@ -57,7 +67,7 @@ impl Gate {
     /// # Errors
     ///
     /// It was meant for another place, or another site has sent it.
-    pub(super) fn check(&self, request: &Parts, keys: &Keys) -> Result<Pass, Failure> {
+    pub(super) fn check(&self, request: &Parts, peer: Peer, keys: &Keys) -> Result<Pass, Failure> {
         let headers = &request.headers;
         let host = only(headers, &HOST).ok().flatten().filter(|host| self.is_here(host));
         let named = request.uri.authority().is_none_or(|name| self.is_here(name.as_str()));
@@ -75,30 +85,21 @@ impl Gate {
             (Ok(Some("none") | None), origin) => origin,
             (Ok(Some(_)) | Err(Several), _) => return Err(foreign()),
         };
+        let has_cookie = peer == Peer::User && self.has_cookie(headers, keys);
         if is_upgrade(headers) {
-            return Ok(self.check_socket(request, origin, keys));
+            let has_cookie = has_cookie && origin == Origin::Here;
+            let shown = has_cookie || is_for_script(request, keys);
+            return Ok(if shown { Pass::Shown } else { Pass::Missing });
         }
         if bearer(headers).is_some_and(|token| keys.is_token(token)) {
             return Ok(Pass::Shown);
         }
-        if !self.has_cookie(headers, keys) {
+        if !has_cookie {
             return Ok(Pass::Missing);
         }
         // A browser adds the cookie by itself: what changes something must come from our own page.
         let is_harmless = matches!(request.method, Method::GET | Method::HEAD);
         if is_harmless || origin == Origin::Here { Ok(Pass::Shown) } else { Err(foreign()) }
-    }
-
-    /// A WebSocket: every page may ask for one, and a browser tells by `Origin` alone which.
-    fn check_socket(&self, request: &Parts, origin: Origin, keys: &Keys) -> Pass {
-        let headers = &request.headers;
-        let query = request.uri.query().unwrap_or_default();
-        let mut parameters = url::form_urlencoded::parse(query.as_bytes());
-        let token = parameters.find(|(name, _)| name == "token").map(|(_, token)| token);
-        let has_token = bearer(headers).is_some_and(|token| keys.is_token(token))
-            || token.is_some_and(|token| keys.is_token(token.as_bytes()));
-        let has_cookie = origin == Origin::Here && self.has_cookie(headers, keys);
-        if has_token || has_cookie { Pass::Shown } else { Pass::Missing }
     }
 
     fn is_here(&self, host: &str) -> bool {
@@ -129,6 +130,15 @@ enum Origin {
 
 /// A field that may stand once stands more often, or is no text.
 struct Several;
+
+/// Whether a request for a WebSocket has the token: every page may ask for one, and cannot set a field.
+fn is_for_script(request: &Parts, keys: &Keys) -> bool {
+    let query = request.uri.query().unwrap_or_default();
+    let mut parameters = url::form_urlencoded::parse(query.as_bytes());
+    let token = parameters.find(|(name, _)| name == "token").map(|(_, token)| token);
+    bearer(&request.headers).is_some_and(|token| keys.is_token(token))
+        || token.is_some_and(|token| keys.is_token(token.as_bytes()))
+}
 
 fn foreign() -> Failure {
     Failure::new(StatusCode::FORBIDDEN, "another site has no business here")
@@ -188,13 +198,17 @@ mod tests {
         }
 
         fn ask(&self, line: &str, fields: &[(&str, &str)]) -> Told {
+            self.ask_as(Peer::User, line, fields)
+        }
+
+        fn ask_as(&self, peer: Peer, line: &str, fields: &[(&str, &str)]) -> Told {
             let (method, uri) = line.split_once(' ').expect("two words");
             let mut request = Request::builder().method(method).uri(uri);
             for (name, value) in fields {
                 request = request.header(*name, *value);
             }
             let (parts, ()) = request.body(()).expect("a request").into_parts();
-            match self.gate.check(&parts, &self.keys) {
+            match self.gate.check(&parts, peer, &self.keys) {
                 Ok(Pass::Shown) => Told::Pass,
                 Ok(Pass::Missing) => Told::Missing,
                 Err(failure) => Told::Refused(failure.into_response().status().as_u16()),
@@ -321,6 +335,20 @@ mod tests {
             let script = stage.ask(&line, &[HERE, ("authorization", bearer.as_str())]);
             assert_eq!(script, Told::Pass, "{method}");
         }
+    }
+
+    #[test]
+    fn a_cookie_that_another_user_has_is_stolen_and_a_token_was_given() {
+        let stage = Stage::new();
+        let (bearer, cookie) = (stage.bearer(), stage.cookie());
+        let ask = |fields: &[(&str, &str)]| {
+            stage.ask_as(Peer::Stranger, "GET /v1/status", &[&[HERE], fields].concat())
+        };
+        assert_eq!(ask(&[("cookie", &cookie)]), Told::Missing);
+        assert_eq!(ask(&[("authorization", &bearer)]), Told::Pass);
+        let here = ("origin", "http://127.0.0.1:9090");
+        let upgrade = [here, ("upgrade", "websocket"), ("cookie", cookie.as_str())];
+        assert_eq!(ask(&upgrade), Told::Missing);
     }
 
     #[test]

@@ -7,22 +7,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::folder::Folder;
-use super::gate::Gate;
+use super::gate::{Gate, Peer};
 use super::site::Site;
 use crate::config::DashboardConfig;
-use crate::control::{Front, Keys, Program};
+use crate::control::{Front, Keys, Program, is_user_or_root};
 use crate::dial::{Kind, OwnPlaces, Registered};
 use crate::forward::SocketFiles;
 use crate::listen::{Accepted, Handler, Listener};
+use crate::request::Source;
+use crate::stream::processes::user_of;
 
 /// A dashboard whose sockets are bound.
 #[derive(Debug)]
@@ -102,10 +106,11 @@ impl DashboardServer {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it ends all that it serves.
+    /// Dropped, it ends all that it serves, and its address is free.
     pub async fn run(self, program: Program) {
         let Self { sockets, _ours, gate, front, folder } = self;
         let site = Arc::new(Site {
+            port: sockets.iter().find_map(Listener::local_address).map_or(0, |at| at.port()),
             program,
             gate,
             keys: front.keys,
@@ -116,21 +121,20 @@ impl DashboardServer {
         });
         let (clients, stop) = (TaskTracker::new(), CancellationToken::new());
         let _end = stop.clone().drop_guard();
-        let accepting = TaskTracker::new();
-        for socket in sockets {
-            accepting.spawn(socket.run(Arc::clone(&site), clients.clone(), stop.clone()));
-        }
-        accepting.close();
-        accepting.wait().await;
+        // In this future itself: when it is dropped, the address is free.
+        let accept =
+            |socket: Listener| socket.run(Arc::clone(&site), clients.clone(), stop.clone());
+        join_all(sockets.into_iter().map(accept)).await;
     }
 }
 
 impl Handler for Site {
     async fn serve(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {
         let Ok(_permit) = self.clients.try_acquire() else { return };
+        let peer = peer_of(accepted.source, self.port).await;
         let service = service_fn(|request| {
             let (site, shutdown) = (Arc::clone(&self), shutdown.clone());
-            async move { Ok::<_, Infallible>(site.answer(request, &shutdown).await) }
+            async move { Ok::<_, Infallible>(site.answer(request, peer, &shutdown).await) }
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(BUFFER);
@@ -146,6 +150,18 @@ impl Handler for Site {
 
     fn make_room(&self) {
         // Its clients are few, and each is the user.
+    }
+}
+
+/// Who has connected, as far as the system says.
+async fn peer_of(source: Source, port: u16) -> Peer {
+    let Source::Tcp(client) = source else { return Peer::User };
+    match spawn_blocking(move || user_of(client, port)).await {
+        Ok(Some(user)) if !is_user_or_root(user) => {
+            debug!(user, "another user is at the dashboard");
+            Peer::Stranger
+        }
+        Ok(_) | Err(_) => Peer::User,
     }
 }
 

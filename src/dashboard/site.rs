@@ -7,14 +7,14 @@ use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE, WWW_AUTHENTICATE,
 };
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::clash::{self, Answered};
 use super::folder::Folder;
-use super::gate::{Gate, Pass, is_upgrade};
+use super::gate::{Gate, Pass, Peer, is_upgrade};
 use super::{page, socket};
 use crate::control::query::Query;
 use crate::control::reply::{Body, Failure, text_of};
@@ -24,6 +24,8 @@ use crate::control::{Keys, Program};
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) program: Program,
+    /// Where it is.
+    pub(super) port: u16,
     pub(super) gate: Gate,
     pub(super) keys: Arc<Keys>,
     pub(super) folder: Option<Folder>,
@@ -42,10 +44,13 @@ impl Site {
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
+        peer: Peer,
         shutdown: &CancellationToken,
     ) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let answer = match self.gate.check(&parts, &self.keys) {
+        let answer = match self.gate.check(&parts, peer, &self.keys) {
+            // A link is for a browser, too.
+            Ok(_) if peer == Peer::Stranger && code(&parts.uri).is_some() => Ok(page::locked()),
             Ok(pass) => self.judge(Request::from_parts(parts, body), pass, shutdown).await,
             Err(failure) => Err(failure),
         };
@@ -74,7 +79,7 @@ impl Site {
                     Bytes::from_static(word.as_bytes()),
                 ))
             }
-            ("/", _) if is_get && code(&request).is_some() => Ok(self.enter(&request, pass)),
+            ("/", _) if is_get && code(request.uri()).is_some() => Ok(self.enter(&request, pass)),
             (_, Pass::Missing) if is_get && wants_html(&request) => Ok(page::locked()),
             (_, Pass::Missing) => Err(Failure::new(StatusCode::UNAUTHORIZED, "Unauthorized")),
             ("/", Pass::Shown) if !wants_html(&request) => self.clash(request, shutdown).await,
@@ -100,7 +105,7 @@ impl Site {
 
     /// Gives the cookie for the code of a link.
     fn enter(&self, request: &Request<Incoming>, pass: Pass) -> Response<Body> {
-        let code = code(request).unwrap_or_default();
+        let code = code(request.uri()).unwrap_or_default();
         if !self.keys.redeem(code.as_bytes()) {
             // A link that was used is as good as none.
             return if pass == Pass::Shown { redirect("/") } else { page::locked() };
@@ -134,8 +139,8 @@ impl Site {
 }
 
 /// The code of a link.
-fn code(request: &Request<Incoming>) -> Option<String> {
-    Query::new(request.uri().query()).take("code")
+fn code(address: &Uri) -> Option<String> {
+    Query::new(address.query()).take("code")
 }
 
 /// Whether a page is asked for, as a browser does.

@@ -2,11 +2,13 @@
 
 mod duplex;
 pub(crate) mod happy_eyeballs;
+pub(crate) mod processes;
 mod socket;
 mod stdio;
 
 pub use duplex::Client;
 pub(crate) use duplex::READ_SIZE;
+pub use processes::Process;
 pub use socket::Socket;
 pub(crate) use stdio::Stdio;
 

@@ -14,6 +14,7 @@ use crate::support::{command, wait};
 use desk::Desk;
 
 mod commands;
+mod dashboard;
 mod desk;
 mod pings;
 mod top;
@@ -50,6 +51,7 @@ fn a_server_is_up_then_dead_then_up_again_and_each_is_told() {
     desk.say("status -q").expect(0);
     desk.say("stop").expect(0);
     assert!(proxy.wait().success());
+    assert!(proxy.log().contains("stopping, as a command says"), "{}", proxy.log());
     desk.say("status").expect(3);
     assert!(!desk.socket(HOST).exists());
 }

@@ -31,7 +31,7 @@ pub(super) async fn list(args: ConnectionsArgs) -> Done {
 /// Shows those that come and go, until the program ends.
 async fn watch(client: &Client<'_>, json: bool) -> Done {
     let mut events = client.events().await?;
-    while let Some(event) = events.next().await? {
+    while let Some(event) = events.next().await {
         match &event {
             Event::ConnectionOpened { connection } => {
                 line(connection, json, |c| format!("+ {}", show::connection_line(c)));
@@ -49,6 +49,7 @@ async fn watch(client: &Client<'_>, json: bool) -> Done {
             _ => {}
         }
     }
+    super::note("the program has ended");
     Ok(FINE)
 }
 

@@ -1,5 +1,5 @@
 //! The commands that speak to a running program: `status`, `wait`, `ping`, `top`, `connections`,
-//! `kill`, `forward`, `reload`, `stop`, `log`, and ssh's own `-O`.
+//! `kill`, `forward`, `dashboard`, `reload`, `stop`, `log`, and ssh's own `-O`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -16,6 +16,7 @@ use instance::Instance;
 
 pub(super) mod args;
 mod connections;
+mod dashboard;
 mod forward;
 mod instance;
 mod mux;
@@ -26,7 +27,7 @@ mod top;
 
 pub(super) use mux::MuxCommand;
 
-use args::{ConnectionsArgs, ForwardArgs, KillArgs, LogArgs, PingArgs, ReloadArgs};
+use args::{ConnectionsArgs, DashboardArgs, ForwardArgs, KillArgs, LogArgs, PingArgs, ReloadArgs};
 use args::{StatusArgs, StopArgs, TopArgs, WaitArgs};
 
 /// A command to a running program, as it was written.
@@ -42,6 +43,7 @@ enum Kind {
     Connections(ConnectionsArgs),
     Kill(KillArgs),
     Forward(ForwardArgs),
+    Dashboard(DashboardArgs),
     Reload(ReloadArgs),
     Stop(StopArgs),
     Log(LogArgs),
@@ -66,6 +68,9 @@ enum Failure {
     /// The terminal does not do what is wanted of it.
     #[error("the terminal: {0}")]
     Terminal(std::io::Error),
+    /// No browser was opened.
+    #[error("cannot open the browser of the desktop: {0}")]
+    Browser(std::io::Error),
     /// What the program says.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -87,6 +92,7 @@ impl OperateCommand {
             "connections" => Kind::Connections(parse(&program, rest)?),
             "kill" => Kind::Kill(parse(&program, rest)?),
             "forward" => Kind::Forward(parse(&program, rest)?),
+            "dashboard" => Kind::Dashboard(parse(&program, rest)?),
             "reload" => Kind::Reload(parse(&program, rest)?),
             "stop" => Kind::Stop(parse(&program, rest)?),
             _ => Kind::Log(parse(&program, rest)?),
@@ -104,6 +110,7 @@ impl OperateCommand {
             Kind::Connections(args) => connections::list(args).await,
             Kind::Kill(args) => connections::kill(args).await,
             Kind::Forward(args) => forward::run(args).await,
+            Kind::Dashboard(args) => dashboard::run(args).await,
             Kind::Reload(args) => reload(args.which()).await,
             Kind::Stop(args) => stop(args.which(), args.now).await,
             Kind::Log(args) => log(args).await,
@@ -117,7 +124,10 @@ impl OperateCommand {
                         NOT_RUNNING
                     }
                     Failure::WhichOne(_) | Failure::Words(_) => WRONG,
-                    Failure::Client(_) | Failure::NotInTime(_) | Failure::Terminal(_) => FAILED,
+                    Failure::Client(_)
+                    | Failure::NotInTime(_)
+                    | Failure::Terminal(_)
+                    | Failure::Browser(_) => FAILED,
                 };
                 tell(&failure);
                 ExitCode::from(status)
@@ -164,15 +174,19 @@ async fn log(args: LogArgs) -> Done {
 
 /// Says on standard error what went wrong.
 fn tell(failure: &Failure) {
-    use std::io::Write as _;
-    let mut out = std::io::stderr().lock();
-    // A standard error that is gone is no reason to panic.
-    let _ = writeln!(out, "error: {}", show::text(&failure.to_string()));
+    note(&format!("error: {}", show::text(&failure.to_string())));
     if let Failure::Client(ClientError::Refused(problem)) = failure {
         for line in &problem.details {
-            let _ = writeln!(out, "error: {}", show::text(line));
+            note(&format!("error: {}", show::text(line)));
         }
     }
+}
+
+/// Says something on standard error.
+fn note(line: &str) {
+    use std::io::Write as _;
+    // A standard error that is gone is no reason to panic.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// All is well.

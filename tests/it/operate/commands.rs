@@ -16,7 +16,7 @@ use crate::support::program::program;
 use crate::support::socks::Protocol;
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
-use crate::support::{process, wait};
+use crate::support::{free_port, process, wait};
 
 /// Every command that wants one program. None of them ends it.
 const COMMANDS: &[&str] = &[
@@ -105,8 +105,15 @@ fn with_a_server_that_forbids_forwarding_every_command_does_what_it_can() {
     let mut proxy = desk.start(&sshd.ssh_config(), &[]);
     let refusal = Protocol::Socks5.refusal(proxy.address(), "127.0.0.1", 9);
     assert_eq!(refusal.get(1), Some(&2), "{refusal:?}");
+    // An address, and from the same client a name: it knows how to look one up.
+    assert!(!desk.say("status").out.contains("look names up"));
+    for host in ["203.0.113.1", "db.example"] {
+        Protocol::Socks5.refusal(proxy.address(), host, 9);
+    }
+    let told = desk.say("status").expect(1).out;
+    assert!(told.contains("look names up by themselves): 1"), "{told}");
     let past = desk.say("connections --state ended --json").expect(0);
-    let past: Value = serde_json::from_str(past.out.lines().next().expect("one")).expect("JSON");
+    let past: Value = serde_json::from_str(past.out.lines().next().expect("some")).expect("JSON");
     assert!(past["failure"].as_str().is_some_and(|why| why.contains("forb")), "{past}");
     assert!(desk.say("connections").expect(0).out.is_empty());
     assert!(desk.say("kill --all").expect(0).out.contains("ended: 0"));
@@ -142,6 +149,12 @@ fn connections_are_listed_watched_and_ended() {
     assert_eq!(all.len(), 2, "{all:?}");
     assert_eq!((&all[0]["state"], &all[0]["server"]), (&"relaying".into(), &HOST.into()));
     assert!(all[0]["stages"]["opened"].is_number(), "{}", all[0]);
+    let own = std::process::id();
+    wait::until("the client's program is known", || {
+        let all = desk.say("connections --json").expect(0).out;
+        let mut all = all.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        all.all(|connection| connection["process"]["pid"] == own)
+    });
     for none in ["--host example.org", "--older 1000", "--state opening", "--user nobody"] {
         assert!(desk.say(&format!("connections {none}")).expect(0).out.is_empty(), "{none}");
     }
@@ -166,8 +179,20 @@ fn connections_are_listed_watched_and_ended() {
         let line = heard.recv_timeout(wait::LONG).expect("two were ended");
         killed += usize::from(line.starts_with("- ") && line.contains(": killed"));
     }
-    watching.kill().expect("a child");
-    watching.wait().expect("a child");
+    desk.say("stop --now").expect(0);
+    assert!(watching.wait().expect("a child").success(), "what it watches has ended");
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn an_address_that_is_taken_back_is_free_at_once() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let _proxy = desk.start(&sshd.ssh_config(), &[]);
+    let forward = format!("-D 127.0.0.1:{}", free_port());
+    for _ in 0..10 {
+        desk.say(&format!("forward add {forward}")).expect(0);
+        desk.say(&format!("forward remove {forward}")).expect(0);
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ async fn listen(
             }
         };
         match heard {
-            Ok(Ok(Some(event))) => {
+            Ok(Some(event)) => {
                 silent = 0;
                 let is_tick = matches!(event, Event::Tick { .. } | Event::Reset { .. });
                 tell(news, News::Event(Box::new(event))).await?;
@@ -65,8 +65,7 @@ async fn listen(
                     look(client, interest, news).await?;
                 }
             }
-            Ok(Ok(None)) => return Ok("the program has ended".to_owned()),
-            Ok(Err(error)) => return Ok(error.to_string()),
+            Ok(None) => return Ok("the program has ended".to_owned()),
             // It says something each second.
             Err(_) => {
                 silent += 1;

@@ -1,0 +1,122 @@
+//! Which connections are meant, and what is done about them.
+
+use clap::{Args, Parser};
+
+use super::{TEMPLATE, Which, WhichArgs};
+
+/// Which connections are meant.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct FilterArgs {
+    /// Those over this server
+    #[arg(long, value_name = "SERVER")]
+    server: Option<String>,
+    /// Those of this rule
+    #[arg(long, value_name = "RULE")]
+    rule: Option<String>,
+    /// Those to this host, or below it
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Those that came in there
+    #[arg(long, value_name = "LISTENER")]
+    listener: Option<String>,
+    /// Those of this proxy user
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    #[arg(long, value_name = "STATE", help = "waiting, opening, relaying, half_closed or ended")]
+    state: Option<String>,
+    /// Those of this session
+    #[arg(long, value_name = "ID")]
+    session: Option<u64>,
+    /// Those older than this, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    older: Option<u64>,
+    /// Those that carried at least so many bytes
+    #[arg(long, value_name = "BYTES")]
+    min_bytes: Option<u64>,
+}
+
+impl FilterArgs {
+    /// As the query of a request; empty where nothing is said.
+    pub(in crate::cli::operate) fn query(&self) -> String {
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        let older = self.older.map(|seconds| seconds.saturating_mul(1000));
+        let all = [
+            ("server", self.server.clone()),
+            ("rule", self.rule.clone()),
+            ("host", self.host.clone()),
+            ("listener", self.listener.clone()),
+            ("user", self.user.clone()),
+            ("state", self.state.clone()),
+            ("session", number(self.session)),
+            ("older", number(older)),
+            ("min_bytes", number(self.min_bytes)),
+        ];
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in all {
+            if let Some(value) = value {
+                query.append_pair(name, &value);
+            }
+        }
+        query.finish()
+    }
+}
+
+/// `sockeye connections`.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "sockeye connections",
+    bin_name = "sockeye connections",
+    about = "Lists the connections of a running program.",
+    help_template = TEMPLATE,
+    after_help = after!("connections", "0 when it is done, 1 when not"),
+    disable_help_flag = true
+)]
+pub(crate) struct ConnectionsArgs {
+    #[command(flatten)]
+    pub(in crate::cli::operate) filter: FilterArgs,
+    /// As JSON, an object a line
+    #[arg(long)]
+    pub(in crate::cli::operate) json: bool,
+    /// What happens from now on: connections that come and go
+    #[arg(short, long)]
+    pub(in crate::cli::operate) watch: bool,
+    #[command(flatten)]
+    which: WhichArgs,
+}
+
+/// `sockeye kill`.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "sockeye kill",
+    bin_name = "sockeye kill",
+    about = "Ends connections of a running program. Their clients are reset.",
+    help_template = TEMPLATE,
+    after_help = after!("kill", "0 when it is done, 1 when not"),
+    disable_help_flag = true
+)]
+pub(crate) struct KillArgs {
+    /// Their numbers, as `sockeye connections` shows them
+    #[arg(value_name = "ID")]
+    pub(in crate::cli::operate) ids: Vec<u64>,
+    #[command(flatten)]
+    pub(in crate::cli::operate) filter: FilterArgs,
+    /// All of them
+    #[arg(long)]
+    pub(in crate::cli::operate) all: bool,
+    #[command(flatten)]
+    which: WhichArgs,
+}
+
+flagged!(ConnectionsArgs, KillArgs);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_query() {
+        let args = KillArgs::try_parse_from(["kill", "--host", "a b&c", "--older", "3"]);
+        assert_eq!(args.expect("good").filter.query(), "host=a+b%26c&older=3000");
+        assert_eq!(FilterArgs::default().query(), "");
+    }
+}

@@ -1,0 +1,90 @@
+//! What is done about forwards.
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use super::{TEMPLATE, Which, WhichArgs};
+
+/// `sockeye forward`.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "sockeye forward",
+    bin_name = "sockeye forward",
+    about = "Adds, lists and removes forwards of a running program.",
+    help_template = TEMPLATE,
+    after_help = after!("forward", "0 when it is done, 1 when not"),
+    disable_help_flag = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct ForwardArgs {
+    #[command(subcommand)]
+    pub(in crate::cli::operate) action: ForwardAction,
+    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
+    help: (),
+}
+
+/// What is to be done about forwards.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ForwardAction {
+    /// Adds forwards; they outlive reconnects and reloads, and end with the program
+    Add(ForwardAddArgs),
+    /// Lists listeners and forwards
+    List(ForwardListArgs),
+    /// Takes forwards back; what came in goes on
+    Remove(ForwardRemoveArgs),
+}
+
+/// `sockeye forward add`.
+#[derive(Clone, Debug, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct ForwardAddArgs {
+    #[command(flatten)]
+    pub(in crate::cli::operate) specs: SpecArgs,
+    /// Over this server [default: as the rules say; for -R the only one]
+    #[arg(long, value_name = "SERVER")]
+    pub(in crate::cli::operate) server: Option<String>,
+    /// What the rules are to call it
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli::operate) name: Option<String>,
+    #[command(flatten)]
+    which: WhichArgs,
+}
+
+/// Forwards in ssh's forms.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SpecArgs {
+    /// Here, to a host on the far side
+    #[arg(short = 'L', value_name = "[bind:]port:host:hostport")]
+    pub(in crate::cli::operate) local: Vec<String>,
+    /// There, to a host on this side, or a proxy
+    #[arg(short = 'R', value_name = "[bind:]port[:host:hostport]")]
+    pub(in crate::cli::operate) remote: Vec<String>,
+    /// Here, a proxy
+    #[arg(short = 'D', value_name = "[bind:]port")]
+    pub(in crate::cli::operate) dynamic: Vec<String>,
+}
+
+/// `sockeye forward list`.
+#[derive(Clone, Debug, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct ForwardListArgs {
+    /// As JSON, an object a line
+    #[arg(long)]
+    pub(in crate::cli::operate) json: bool,
+    #[command(flatten)]
+    which: WhichArgs,
+}
+
+/// `sockeye forward remove`.
+#[derive(Clone, Debug, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct ForwardRemoveArgs {
+    /// Their numbers, as `sockeye forward list` shows them
+    #[arg(value_name = "ID")]
+    pub(in crate::cli::operate) ids: Vec<u64>,
+    #[command(flatten)]
+    pub(in crate::cli::operate) specs: SpecArgs,
+    #[command(flatten)]
+    which: WhichArgs,
+}
+
+flagged!(ForwardAddArgs, ForwardListArgs, ForwardRemoveArgs);

@@ -1,0 +1,24 @@
+//! `sockeye dashboard`.
+
+use hyper::Method;
+
+use super::args::DashboardArgs;
+use super::instance::Instance;
+use super::{Done, FINE, Failure};
+use crate::cli::configured::say;
+use crate::control::client::Client;
+use crate::control::schema::DashboardLink;
+
+/// Prints a link to the dashboard, or opens it.
+pub(super) async fn run(args: DashboardArgs) -> Done {
+    let instance = Instance::one(args.which())?;
+    let client = Client::new(&instance.socket);
+    let answer: DashboardLink = client.ask(Method::POST, "/v1/dashboard", &()).await?;
+    if args.open {
+        // Another user may see the words that a program is started with; the dashboard knows him.
+        open::that_detached(&answer.link).map_err(Failure::Browser)?;
+    } else {
+        say(&format!("{}\n", if args.token { &answer.token } else { &answer.link }));
+    }
+    Ok(FINE)
+}
