@@ -19,7 +19,7 @@ use sockeye::listen::{Accepted, GreetingLimits, Handler, ProxyHandler};
 use sockeye::openssh::{ClientConfig, Prompter, SshOptions};
 use sockeye::pool::placement::{View, choose};
 use sockeye::pool::{JumpHosts, Pool};
-use sockeye::registry::Connections;
+use sockeye::registry::{Connections, Outcome, Registry};
 use sockeye::relay::{BacklogLimits, Relayer};
 use sockeye::request::{Protocol, Request, Source};
 use sockeye::route::{Action, ConditionsBuilder, List, Query, Router, Rule};
@@ -203,6 +203,34 @@ fn rules(criterion: &mut Criterion) {
 }
 
 /// So many names, every tenth of them as a suffix, and a prefix for every ten of them.
+/// All that is noted of one short connection, from its request to its end, beside others that live.
+fn registry(criterion: &mut Criterion) {
+    let registry = Registry::new();
+    let request = Request {
+        listener: "127.0.0.1:1080".into(),
+        protocol: Protocol::Socks5,
+        source: Source::Tcp(([127, 0, 0, 1], 50_000).into()),
+        user: None,
+        target: Destination::parse("host.example:443", None).expect("a destination").into(),
+    };
+    let (rule, server) = ("rule".into(), "server".into());
+    let others: Vec<_> = (0..1000).map(|_| registry.connections.begin(&request)).collect();
+    criterion.bench_function("registry, a short connection", |bencher| {
+        bencher.iter(|| {
+            let tracked = registry.connections.begin(black_box(&request));
+            tracked.decided(Some(&rule));
+            tracked.asked(Some(&server), 1);
+            tracked.carried_by(1);
+            tracked.opened();
+            tracked.sent(100);
+            tracked.received(100);
+            tracked.half_closed();
+            tracked.end(Outcome::Clean);
+        });
+    });
+    drop(others);
+}
+
 fn list_of(entries: usize) -> List {
     let mut text = String::new();
     for n in 0..entries {
@@ -241,5 +269,5 @@ fn runtime() -> Runtime {
 /// How much one round of the relay moves, in bytes.
 const DOWNLOAD: usize = 32 << 20;
 
-criterion_group!(benches, greetings, relays, placement, rules);
+criterion_group!(benches, greetings, relays, placement, rules, registry);
 criterion_main!(benches);

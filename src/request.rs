@@ -43,6 +43,8 @@ pub enum Protocol {
 pub enum Source {
     /// A TCP client and its address.
     Tcp(SocketAddr),
+    /// A TCP client of a server, and its address as the server sees it: its loopback is not ours.
+    Remote(SocketAddr),
     /// A client of a unix socket, which has no address.
     Unix,
 }
@@ -71,7 +73,7 @@ impl Source {
     /// The address, where there is one.
     pub fn ip(self) -> Option<IpAddr> {
         match self {
-            Self::Tcp(address) => Some(address.ip().to_canonical()),
+            Self::Tcp(address) | Self::Remote(address) => Some(address.ip().to_canonical()),
             Self::Unix => None,
         }
     }
@@ -86,7 +88,7 @@ impl fmt::Display for Protocol {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(address) => address.fmt(f),
+            Self::Tcp(address) | Self::Remote(address) => address.fmt(f),
             Self::Unix => f.write_str("unix"),
         }
     }

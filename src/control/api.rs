@@ -51,14 +51,18 @@ impl Program {
             ["v1", "status" | "servers" | "rules" | "listeners" | "events"] => {
                 Err(Failure::method("GET"))
             }
-            ["v1", "connections"] if get => self.list(query),
+            ["v1", "connections"] if get => {
+                self.identify().await;
+                self.list(query)
+            }
             ["v1", "connections"] if delete => self.kill_some(query),
-            ["v1", "connections", id] if get => self.one(id),
+            ["v1", "connections", id] if get => {
+                self.identify().await;
+                self.one(id)
+            }
             ["v1", "connections", id] if delete => self.kill_one(id),
             ["v1", "connections", ..] => Err(Failure::method("GET, DELETE")),
-            ["v1", "forwards"] if get => {
-                Ok(ok(&schema::Forwards { forwards: self.status().places }))
-            }
+            ["v1", "forwards"] if get => Ok(ok(&schema::Forwards { forwards: self.places() })),
             ["v1", "forwards"] if request.method() == Method::POST => self.forward(request).await,
             ["v1", "forwards"] => Err(Failure::method("GET, POST")),
             ["v1", "forwards", id] if delete => self.remove_forward(id).await,

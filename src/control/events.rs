@@ -30,12 +30,32 @@ struct Stream {
     program: Program,
     sender: Sender<Bytes, Infallible>,
     /// The connections as they were told last.
-    seen: HashMap<u64, (State, Traffic)>,
+    seen: HashMap<u64, Seen>,
     sequence: u64,
+}
+
+/// What has changed, where a connection is worth telling of again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    state: State,
+    traffic: Traffic,
+    is_identified: bool,
+    is_held_up: bool,
 }
 
 /// Whoever listens has left, or does not listen.
 struct Gone;
+
+impl Seen {
+    fn of(connection: &Connection, remark: Option<&str>) -> Self {
+        Self {
+            state: connection.state(),
+            traffic: connection.traffic(),
+            is_identified: connection.process().is_some(),
+            is_held_up: remark.is_some(),
+        }
+    }
+}
 
 impl Stream {
     async fn run(mut self) {
@@ -58,27 +78,33 @@ impl Stream {
     }
 
     async fn reset(&mut self) -> Result<(), Gone> {
+        self.program.identify().await;
         let living = self.program.registry().connections.living();
-        self.seen = living.iter().map(|c| (c.id(), (c.state(), c.traffic()))).collect();
+        let remarks = self.program.remarks(&living);
+        self.seen =
+            living.iter().zip(&remarks).map(|(c, r)| (c.id(), Seen::of(c, r.as_deref()))).collect();
         let status = Box::new(self.program.status());
-        let connections = self.program.connections(&living);
+        let views = living.iter().zip(remarks);
+        let connections = views.map(|(c, remark)| view::connection_view(c, remark)).collect();
         self.send(&schema::Event::Reset { status, connections }).await
     }
 
     async fn tick(&mut self) -> Result<(), Gone> {
+        self.program.identify().await;
         let living = self.program.registry().connections.living();
+        let remarks = self.program.remarks(&living);
         let mut seen = HashMap::with_capacity(living.len());
-        let mut changed = Vec::new();
-        for connection in living {
-            let now = (connection.state(), connection.traffic());
-            if self.seen.get(&connection.id()) != Some(&now) {
-                changed.push(Arc::clone(&connection));
+        let mut connections = Vec::new();
+        for (connection, remark) in living.iter().zip(remarks) {
+            let now = Seen::of(connection, remark.as_deref());
+            // What is stuck is so for longer each time.
+            if remark.is_some() || self.seen.get(&connection.id()) != Some(&now) {
+                connections.push(view::connection_view(connection, remark));
             }
             seen.insert(connection.id(), now);
         }
         self.seen = seen;
         let status = Box::new(self.program.status());
-        let connections = self.program.connections(&changed);
         self.send(&schema::Event::Tick { status, connections }).await
     }
 

@@ -178,6 +178,15 @@ impl Figures {
         });
         let named = ("listener_requests", "Requests by listener, for names and for addresses.");
         writer.counters(named, kinds)?;
+        let suspicious = listeners.iter().map(|(name, tally)| (name, tally.suspicious()));
+        let suspicious = suspicious.filter(|(_, number)| *number > 0);
+        writer.counters(
+            (
+                "suspicious_requests",
+                "Requests to a proxy for public addresses, by clients that ask for names as well.",
+            ),
+            suspicious.map(|(name, number)| ([("listener", &**name)], figure(number))),
+        )?;
         let protocols = listeners.iter().flat_map(|(name, tally)| {
             let seen = Protocol::ALL.into_iter().zip(tally.protocols.iter().map(read));
             seen.filter(|(_, number)| *number > 0).map(move |(protocol, number)| {

@@ -12,12 +12,13 @@ use crate::registry::{
     self, DEFAULT_RULE, Outcome, PlaceKind, PlaceState, Registry, RuleTally, State,
 };
 use crate::route::Action;
+use crate::stream::Process;
 
 impl Program {
     /// What there is now.
     pub(crate) fn status(&self) -> schema::Status {
         let pools = self.pools();
-        let places: Vec<_> = self.0.registry.places.all().iter().map(|p| place(p)).collect();
+        let places = self.places();
         let servers: Vec<_> = pools.iter().map(|(name, pool)| self.server(name, pool)).collect();
         let configuration = self.0.facts.reloads.as_ref().map(|reloads| schema::Configuration {
             file: reloads.file().display().to_string(),
@@ -147,14 +148,20 @@ impl Program {
         &self,
         connections: &[Arc<registry::Connection>],
     ) -> Vec<schema::Connection> {
+        let remarks = self.remarks(connections).into_iter();
+        connections.iter().zip(remarks).map(|(one, remark)| connection_view(one, remark)).collect()
+    }
+
+    /// What holds each of the connections up.
+    pub(super) fn remarks(&self, connections: &[Arc<registry::Connection>]) -> Vec<Option<String>> {
         let pools = self.pools();
         let sessions = pools.iter().flat_map(|(_, pool)| &pool.sessions);
         let sessions: HashMap<u64, &SessionView> = sessions.map(|s| (s.id, s)).collect();
-        let view = |connection: &Arc<registry::Connection>| {
+        let remark = |connection: &Arc<registry::Connection>| {
             let session = connection.session().and_then(|id| sessions.get(&id)).copied();
-            connection_view(connection, remark::of(connection, session))
+            remark::of(connection, session)
         };
-        connections.iter().map(view).collect()
+        connections.iter().map(remark).collect()
     }
 
     /// The rules in their order, the default last.
@@ -168,12 +175,31 @@ impl Program {
         rules.chain([default]).collect()
     }
 
+    /// Listeners and forwards, in the order in which they came.
+    pub(super) fn places(&self) -> Vec<schema::Place> {
+        let view = |one: &Arc<registry::Place>| {
+            let view = place(one);
+            // As requests name it.
+            let names = match (&view.name, &view.server) {
+                (Some(name), _) => vec![name.clone()],
+                (None, Some(_)) => vec![view.spec.clone()],
+                (None, None) => view.addresses.clone(),
+            };
+            let tallies = &self.0.registry.tallies;
+            let seen = names.iter().filter_map(|name| tallies.seen_listener(name));
+            let suspicious = seen.map(|tally| tally.suspicious()).sum();
+            schema::Place { suspicious, ..view }
+        };
+        self.0.registry.places.all().iter().map(view).collect()
+    }
+
     /// What came in where.
     pub(super) fn listeners(&self) -> Vec<schema::Listener> {
         let listeners = self.0.registry.tallies.listeners();
         let view = |(name, tally): (Arc<str>, Arc<registry::ListenerTally>)| {
             let (names, addresses) = tally.kinds();
-            schema::Listener { name: name.to_string(), names, addresses }
+            let suspicious = tally.suspicious();
+            schema::Listener { name: name.to_string(), names, addresses, suspicious }
         };
         listeners.into_iter().map(view).collect()
     }
@@ -218,6 +244,7 @@ pub(super) fn place(place: &registry::Place) -> schema::Place {
         addresses,
         reason,
         accepted: place.accepted(),
+        suspicious: 0,
     }
 }
 
@@ -238,7 +265,7 @@ pub(super) fn connection_view(
         protocol: request.protocol.to_string(),
         source: request.source.to_string(),
         user: request.user.as_deref().map(str::to_owned),
-        process: None,
+        process: connection.process().map(|process| process_view(process)),
         target: request.target.to_string(),
         rule: connection.rule().as_deref().map(str::to_owned),
         server: connection.server().as_deref().map(str::to_owned),
@@ -257,6 +284,10 @@ pub(super) fn connection_view(
         stalled: fine(connection.stalled()),
         remark,
     }
+}
+
+fn process_view(process: &Process) -> schema::Process {
+    schema::Process { pid: process.pid, name: process.name.clone() }
 }
 
 /// How long the stages took.

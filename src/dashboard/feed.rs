@@ -91,6 +91,8 @@ impl Feed {
                 Some(text(&first.take().unwrap_or(inuse)))
             }
             Kind::Connections(tick) => {
+                // Before the tick, which could be lost otherwise.
+                self.program.identify().await;
                 tick.tick().await;
                 Some(text(&clash::snapshot(&self.program)))
             }

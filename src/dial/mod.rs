@@ -282,7 +282,7 @@ fn no_session(servers: &Servers, via: &Via) -> DialError {
 /// address.
 fn origin(source: Source) -> SocketAddr {
     match source {
-        Source::Tcp(address) => address,
+        Source::Tcp(address) | Source::Remote(address) => address,
         Source::Unix => SocketAddr::from((Ipv4Addr::LOCALHOST, u16::MAX)),
     }
 }

@@ -45,7 +45,7 @@ impl RemoteHandler {
         listener: Arc<str>,
         shutdown: CancellationToken,
     ) {
-        let source = forwarded.origin().map_or(Source::Unix, Source::Tcp);
+        let source = forwarded.origin().map_or(Source::Unix, Source::Remote);
         match self {
             Self::Fixed { failures, target, connect } => {
                 let protocol = Protocol::Forward;

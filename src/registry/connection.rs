@@ -1,7 +1,7 @@
 //! One connection while it lives, and a while after: a request, its dial and its relay.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -9,12 +9,15 @@ use tokio::sync::Notify;
 use super::outcome::{Outcome, State};
 use crate::lock::lock;
 use crate::request::Request;
+use crate::stream::Process;
 
 /// A connection: who asked for what, and what became of it so far. Some 350 bytes.
 #[derive(Debug)]
 pub struct Connection {
     id: u64,
     request: Request,
+    /// The client's program; none where it cannot be known. Not there until somebody has asked.
+    process: OnceLock<Option<Arc<Process>>>,
     began: Instant,
     state: AtomicU8,
     /// [`Outcome`], counted from 1; 0 while it lives.
@@ -108,6 +111,7 @@ impl Connection {
         Self {
             id,
             request,
+            process: OnceLock::new(),
             began: Instant::now(),
             state: AtomicU8::new(State::Waiting as u8),
             outcome: AtomicU8::new(0),
@@ -131,6 +135,21 @@ impl Connection {
     /// Who asks for what.
     pub fn request(&self) -> &Request {
         &self.request
+    }
+
+    /// The client's program, where it can be known and somebody has asked for it.
+    pub fn process(&self) -> Option<&Arc<Process>> {
+        self.process.get()?.as_ref()
+    }
+
+    /// Whether somebody has asked for the client's program.
+    pub(crate) fn has_been_identified(&self) -> bool {
+        self.process.get().is_some()
+    }
+
+    /// That is the client's program; none where it cannot be known. What was said first stays.
+    pub(crate) fn identify(&self, process: Option<Arc<Process>>) {
+        let _ = self.process.set(process);
     }
 
     /// When its request was complete.
@@ -249,13 +268,13 @@ impl Connection {
     }
 
     /// The rules have decided.
-    pub(crate) fn decided(&self, rule: Option<&Arc<str>>) {
+    pub fn decided(&self, rule: Option<&Arc<str>>) {
         self.mark(&self.marks.decided);
         self.way().rule = rule.cloned();
     }
 
     /// A session was chosen, and is asked for a channel; 0 for none, where it goes direct.
-    pub(crate) fn asked(&self, server: Option<&Arc<str>>, session: u64) {
+    pub fn asked(&self, server: Option<&Arc<str>>, session: u64) {
         if session != 0 {
             self.mark(&self.marks.placed);
         }
@@ -266,7 +285,7 @@ impl Connection {
     }
 
     /// The channel is on this session, which need not be the one that was asked first.
-    pub(crate) fn carried_by(&self, session: u64) {
+    pub fn carried_by(&self, session: u64) {
         self.way().session = session;
     }
 
@@ -279,25 +298,25 @@ impl Connection {
     }
 
     /// There is a connection to the target.
-    pub(crate) fn opened(&self) {
+    pub fn opened(&self) {
         self.mark(&self.marks.opened);
         self.state.store(State::Relaying as u8, Relaxed);
     }
 
     /// One side has said all it had to say.
-    pub(crate) fn half_closed(&self) {
+    pub fn half_closed(&self) {
         self.state.store(State::HalfClosed as u8, Relaxed);
     }
 
     /// So many bytes came from the far side.
-    pub(crate) fn received(&self, bytes: usize) {
+    pub fn received(&self, bytes: usize) {
         if self.down.bytes.fetch_add(bytes as u64, Relaxed) == 0 {
             self.mark(&self.marks.first_byte);
         }
     }
 
     /// So many bytes go to the far side.
-    pub(crate) fn sent(&self, bytes: usize) {
+    pub fn sent(&self, bytes: usize) {
         self.up.bytes.fetch_add(bytes as u64, Relaxed);
     }
 
@@ -308,7 +327,7 @@ impl Connection {
     }
 
     /// That much waits for the client.
-    pub(crate) fn set_waiting(&self, waiting: Waiting) {
+    pub fn set_waiting(&self, waiting: Waiting) {
         self.in_memory.store(waiting.memory, Relaxed);
         self.on_disk.store(waiting.disk, Relaxed);
     }

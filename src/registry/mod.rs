@@ -20,6 +20,7 @@ mod connection;
 mod connections;
 mod event;
 mod histogram;
+mod look_ups;
 mod outcome;
 mod place;
 mod server_log;

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use super::connection::Connection;
 use super::histogram::Histogram;
+use super::look_ups::LookUps;
 use super::outcome::Outcome;
 use super::server_log::{AttemptEnd, SessionEnd};
 use crate::destination::Host;
@@ -73,9 +74,9 @@ pub struct ListenerTally {
     pub protocols: [AtomicU64; Protocol::ALL.len()],
     /// Requests for a name.
     pub names: AtomicU64,
-    /// Requests for an address: where a proxy could have been asked for a name, its client looks names
-    /// up by itself.
+    /// Requests for an address.
     pub addresses: AtomicU64,
+    look_ups: LookUps,
 }
 
 /// Counters by name.
@@ -91,6 +92,11 @@ impl Tallies {
     /// Of the rule of this name; [`DEFAULT_RULE`] where no rule decided.
     pub fn rule(&self, name: &str) -> Arc<RuleTally> {
         self.0.rules.of(name)
+    }
+
+    /// Of the listener of this name, where anything was counted.
+    pub fn seen_listener(&self, name: &str) -> Option<Arc<ListenerTally>> {
+        self.0.listeners.find(name)
     }
 
     /// Of the listener of this name.
@@ -158,6 +164,7 @@ impl Tallies {
             Some(Host::Ip(_)) => listener.addresses.fetch_add(1, Relaxed),
             None => 0,
         };
+        listener.look_ups.count(request);
     }
 }
 
@@ -186,12 +193,21 @@ impl ListenerTally {
     pub fn kinds(&self) -> (u64, u64) {
         (self.names.load(Relaxed), self.addresses.load(Relaxed))
     }
+
+    /// Requests to a proxy for public addresses, by clients that ask for names as well: as it seems, they
+    /// look some names up by themselves.
+    pub fn suspicious(&self) -> u64 {
+        self.look_ups.suspicious()
+    }
 }
 
 impl<T: Default> Names<T> {
+    fn find(&self, name: &str) -> Option<Arc<T>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
     fn of(&self, name: &str) -> Arc<T> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        known.unwrap_or_else(|| {
+        self.find(name).unwrap_or_else(|| {
             let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(names.entry(name.into()).or_default())
         })

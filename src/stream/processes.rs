@@ -51,8 +51,8 @@ pub(crate) fn holders(
 #[cfg(target_os = "linux")]
 pub(crate) fn user_of(client: SocketAddr, port: u16) -> Option<u32> {
     let client = canonical(client);
-    let tables = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
-    let mut ends = tables.filter(|entry| {
+    let tables = [procfs::net::tcp, procfs::net::tcp6].into_iter();
+    let mut ends = tables.filter_map(|table| table().ok()).flatten().filter(|entry| {
         // One that waits for its end has no owner any more.
         let is_it = canonical(entry.local_address) == client && entry.remote_address.port() == port;
         is_it && entry.inode != 0

@@ -118,6 +118,14 @@ pub(super) fn place_line(place: &Place) -> String {
         line.push_str(", added while it runs");
     }
     let _ = write!(line, ", id {}", place.id);
+    if place.suspicious > 0 {
+        let _ = write!(
+            line,
+            "; requests for public addresses by clients that ask for names as well (they may look names \
+             up by themselves): {}",
+            place.suspicious
+        );
+    }
     line
 }
 
@@ -139,7 +147,7 @@ pub(super) fn connection_line(connection: &Connection) -> String {
         time(connection.age),
         size(connection.traffic.up),
         size(connection.traffic.down),
-        text(&connection.source),
+        client(connection),
         text(&connection.target),
     );
     if let Some(server) = &connection.server {
@@ -160,6 +168,14 @@ pub(super) fn connection_line(connection: &Connection) -> String {
     line
 }
 
+/// The client, with its program where that is known.
+pub(super) fn client(connection: &Connection) -> String {
+    match &connection.process {
+        Some(process) => format!("{} ({})", text(&connection.source), text(&process.name)),
+        None => text(&connection.source),
+    }
+}
+
 /// How fast both ways.
 fn rates(traffic: &Traffic) -> String {
     format!("{}/s up, {}/s down", size(traffic.up_rate), size(traffic.down_rate))
@@ -167,7 +183,7 @@ fn rates(traffic: &Traffic) -> String {
 
 /// Bytes.
 pub(super) fn size(bytes: u64) -> String {
-    bytesize::ByteSize(bytes).display().iec_short().to_string()
+    bytesize::ByteSize(bytes).display().iec().to_string()
 }
 
 /// Milliseconds and their fractions.

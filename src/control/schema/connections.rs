@@ -131,6 +131,9 @@ pub struct Listener {
     pub name: String,
     /// Requests for a name.
     pub names: u64,
-    /// Requests for an address. Where there are names as well, some client looks names up by itself.
+    /// Requests for an address.
     pub addresses: u64,
+    /// Requests to a proxy for public addresses, by clients that ask for names as well: as it seems, they
+    /// look some names up by themselves.
+    pub suspicious: u64,
 }

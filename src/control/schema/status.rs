@@ -225,4 +225,7 @@ pub struct Place {
     pub reason: Option<String>,
     /// How many have come in.
     pub accepted: u64,
+    /// Requests to a proxy for public addresses, by clients that ask for names as well: as it seems, they
+    /// look some names up by themselves.
+    pub suspicious: u64,
 }

@@ -50,7 +50,7 @@ struct Metadata {
     host: String,
     dns_mode: &'static str,
     process_path: &'static str,
-    process: &'static str,
+    process: String,
     inbound_name: String,
     inbound_user: String,
     remote_destination: &'static str,
@@ -99,7 +99,7 @@ fn chains(connection: &Connection, rule: &str) -> Vec<String> {
 fn metadata(connection: &Connection) -> Metadata {
     let request = connection.request();
     let (source_ip, source_port) = match request.source {
-        Source::Tcp(address) => {
+        Source::Tcp(address) | Source::Remote(address) => {
             (address.ip().to_canonical().to_string(), address.port().to_string())
         }
         Source::Unix => (String::new(), String::new()),
@@ -128,7 +128,7 @@ fn metadata(connection: &Connection) -> Metadata {
         host,
         dns_mode: "normal",
         process_path: "",
-        process: "",
+        process: connection.process().map_or_else(String::new, |process| process.name.clone()),
         inbound_name: request.listener.to_string(),
         inbound_user: request.user.as_deref().unwrap_or_default().to_owned(),
         remote_destination: "",

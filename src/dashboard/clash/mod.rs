@@ -96,7 +96,10 @@ async fn get(
             let period = query.take_as("interval")?.map_or(SECOND, Duration::from_millis);
             return Ok(Answered::Stream(Feed::connections(program, period)));
         }
-        ["connections"] => ok(&snapshot(program)),
+        ["connections"] => {
+            program.identify().await;
+            ok(&snapshot(program))
+        }
         ["traffic"] => return Ok(Answered::Stream(Feed::traffic(program))),
         ["memory"] => return Ok(Answered::Stream(Feed::memory(program))),
         ["logs"] => {

@@ -61,6 +61,7 @@ function body(table, rows) {
 const way = (c) => (c.server ? `${c.server}${c.session ? ` #${c.session}` : ""}` : c.stages.opened !== null ? "direct" : "");
 const stateOf = (c) => (c.state === "ended" ? words(c.outcome ?? "ended") : words(c.state));
 const isFailed = (c) => c.failure !== null && c.failure !== undefined;
+const client = (c) => (c.process ? `${c.process.name} ` : "") + c.source + (c.user ? ` (${c.user})` : "");
 const lasted = (c) => (c.state === "ended" ? (c.stages.total ?? c.age) : now() - c.began);
 const columns = [
   { name: "id", title: "No.", text: (c) => String(c.id), order: (c) => c.id, number: true },
@@ -68,7 +69,7 @@ const columns = [
   { name: "target", title: "Target", text: (c) => c.target, order: (c) => c.target, hint: (c) => c.remark ?? c.target },
   { name: "rule", title: "Rule", text: (c) => c.rule ?? "(default)", order: (c) => c.rule ?? "" },
   { name: "server", title: "Way", text: way, order: way },
-  { name: "source", title: "Client", text: (c) => c.source + (c.user ? ` (${c.user})` : ""), order: (c) => c.source },
+  { name: "source", title: "Client", text: client, order: client },
   { name: "protocol", title: "Protocol", text: (c) => c.protocol, order: (c) => c.protocol },
   { name: "up", title: "Up", text: (c) => rate(c.traffic.up_rate), order: (c) => c.traffic.up_rate, number: true },
   { name: "down", title: "Down", text: (c) => rate(c.traffic.down_rate), order: (c) => c.traffic.down_rate, number: true },
@@ -84,7 +85,7 @@ const table = new Table(at("table"), columns, {
 function drawConnections() {
   const wanted = at("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   const all = at("with-ended").checked ? [...living.values(), ...ended] : [...living.values()];
-  const text = (c) => [c.target, c.rule ?? "(default)", way(c), c.source, c.user, c.listener, c.protocol, stateOf(c), c.remark, c.failure].join(" ").toLowerCase();
+  const text = (c) => [c.target, c.rule ?? "(default)", way(c), client(c), c.listener, c.protocol, stateOf(c), c.remark, c.failure].join(" ").toLowerCase();
   const found = wanted.length ? all.filter((c) => { const of = text(c); return wanted.every((word) => of.includes(word)); }) : all;
   table.set(found);
   at("shown").textContent = found.length === all.length ? `${all.length}` : `${found.length} of ${all.length}`;
@@ -104,6 +105,7 @@ function details(c) {
   facts(at("details-facts"), [
     ["State", `${stateOf(c)}, for ${age(c.in_state)}`],
     ["Client", `${c.source}${c.user ? `, user ${c.user}` : ""}`],
+    ["Program", c.process ? `${c.process.name}, process ${c.process.pid}` : null],
     ["Came in", `${c.listener}, ${c.protocol}`],
     ["Rule", c.rule ?? "(default)"],
     ["Way", way(c)],
@@ -159,6 +161,7 @@ function drawOverview() {
     place.addresses.join(", ") + (place.server ? ` on ${place.server}` : ""),
     [place.reason ? `${words(place.state)}: ${place.reason}` : words(place.state), place.state],
     [String(place.accepted), "n"],
+    [place.suspicious ? String(place.suspicious) : "–", "n"],
   ]));
   for (const plot of Object.values(plots)) plot.draw();
 }

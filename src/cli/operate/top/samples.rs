@@ -33,60 +33,6 @@ pub(super) fn event(event: Event) -> News {
 
 /// A program with a server that works and one that does not.
 pub(super) fn status(uptime: u64) -> Status {
-    let fast = Traffic { up: 5 << 20, down: 900 << 20, up_rate: 90_000, down_rate: 12 << 20 };
-    let session = |id, channels| Session {
-        id,
-        state: "ready".into(),
-        age: 1_800_000,
-        round_trip: Some(21.4),
-        best_round_trip: Some(20.1),
-        channels,
-        traffic: fast,
-        cipher: "aes128-gcm@openssh.com".into(),
-        ..Session::default()
-    };
-    let bastion = Server {
-        name: "bastion".into(),
-        state: "ready".into(),
-        path: "proved".into(),
-        max: Some(8),
-        traffic: fast,
-        round_trip: Some(21.4),
-        sessions: vec![session(3, 2), session(4, 1)],
-        jumps: vec![Jump {
-            name: "gate".into(),
-            state: "ready".into(),
-            sessions: 1,
-            round_trip: Some(3.2),
-            ..Jump::default()
-        }],
-        ..Server::default()
-    };
-    let lab = Server {
-        name: "lab".into(),
-        state: "down".into(),
-        reason: "connection refused".into(),
-        next_attempt: Some(12_000),
-        waiting: 2,
-        ..Server::default()
-    };
-    let place = |id, kind: &str, spec: &str, state: &str| Place {
-        id,
-        kind: kind.into(),
-        spec: spec.into(),
-        state: state.into(),
-        ..Place::default()
-    };
-    let listening = Place {
-        addresses: vec!["127.0.0.1:1080".into()],
-        accepted: 341,
-        ..place(1, "dynamic", "1080", "listening")
-    };
-    let refused = Place {
-        server: Some("bastion".into()),
-        reason: Some("the server does not listen there".into()),
-        ..place(2, "remote", "80:localhost:80", "refused")
-    };
     let text = "connection refused".to_owned();
     Status {
         instance: Instance {
@@ -109,11 +55,72 @@ pub(super) fn status(uptime: u64) -> Status {
             relaying: 3,
             failed: 4,
         },
-        traffic: fast,
-        servers: vec![bastion, lab],
-        places: vec![listening, refused],
+        traffic: FAST,
+        servers: servers(),
+        places: places(),
         ..Status::default()
     }
+}
+
+fn servers() -> Vec<Server> {
+    let session = |id, channels| Session {
+        id,
+        state: "ready".into(),
+        age: 1_800_000,
+        round_trip: Some(21.4),
+        best_round_trip: Some(20.1),
+        channels,
+        traffic: FAST,
+        cipher: "aes128-gcm@openssh.com".into(),
+        ..Session::default()
+    };
+    let bastion = Server {
+        name: "bastion".into(),
+        state: "ready".into(),
+        path: "proved".into(),
+        max: Some(8),
+        traffic: FAST,
+        round_trip: Some(21.4),
+        sessions: vec![session(3, 2), session(4, 1)],
+        jumps: vec![Jump {
+            name: "gate".into(),
+            state: "ready".into(),
+            sessions: 1,
+            round_trip: Some(3.2),
+            ..Jump::default()
+        }],
+        ..Server::default()
+    };
+    let lab = Server {
+        name: "lab".into(),
+        state: "down".into(),
+        reason: "connection refused".into(),
+        next_attempt: Some(12_000),
+        waiting: 2,
+        ..Server::default()
+    };
+    vec![bastion, lab]
+}
+
+fn places() -> Vec<Place> {
+    let place = |id, kind: &str, spec: &str, state: &str| Place {
+        id,
+        kind: kind.into(),
+        spec: spec.into(),
+        state: state.into(),
+        ..Place::default()
+    };
+    let listening = Place {
+        addresses: vec!["127.0.0.1:1080".into()],
+        accepted: 341,
+        ..place(1, "dynamic", "1080", "listening")
+    };
+    let refused = Place {
+        server: Some("bastion".into()),
+        reason: Some("the server does not listen there".into()),
+        ..place(2, "remote", "80:localhost:80", "refused")
+    };
+    vec![listening, refused]
 }
 
 /// Some connections, each of them different.
@@ -190,3 +197,6 @@ pub(super) fn many(count: u64) -> Vec<Connection> {
     };
     (1..=count).map(one).collect()
 }
+
+const FAST: Traffic =
+    Traffic { up: 5 << 20, down: 900 << 20, up_rate: 90_000, down_rate: 12 << 20 };

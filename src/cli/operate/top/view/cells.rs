@@ -39,7 +39,12 @@ pub(super) fn age(millis: u64) -> String {
 
 /// Bytes a second; nothing for none, so that the eye finds what moves.
 pub(super) fn rate(bytes: u64) -> String {
-    if bytes == 0 { "-".to_owned() } else { format!("{}/s", show::size(bytes)) }
+    if bytes == 0 { "-".to_owned() } else { format!("{}/s", size(bytes)) }
+}
+
+/// Bytes, in little room.
+pub(super) fn size(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).display().iec_short().to_string()
 }
 
 /// A round trip, in milliseconds.

@@ -7,10 +7,9 @@ use ratatui::style::Style;
 use super::super::facts::{Facts, Seen};
 use super::super::model::{Link, Model};
 use super::super::rows::{Column, Direction};
-use super::cells::{age, figure, fit, put, rate};
+use super::cells::{age, figure, fit, put, rate, size};
 use super::theme::Theme;
 use super::window;
-use crate::cli::operate::show;
 
 pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let columns = columns(area.width);
@@ -88,8 +87,8 @@ fn text(facts: &Facts, seen: &Seen, column: Column) -> String {
         Column::Age => age(facts.age(seen)),
         Column::DownRate => rate(connection.traffic.down_rate),
         Column::UpRate => rate(connection.traffic.up_rate),
-        Column::Down => show::size(connection.traffic.down),
-        Column::Up => show::size(connection.traffic.up),
+        Column::Down => size(connection.traffic.down),
+        Column::Up => size(connection.traffic.up),
         Column::Target => connection.target.clone(),
         Column::Via => match (&connection.server, connection.session) {
             (Some(server), Some(session)) => format!("{server}#{session}"),

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::super::model::{Details, Model};
-use super::cells::{age, fit, put, rate, spark};
+use super::cells::{age, fit, put, rate, size, spark};
 use super::theme::Theme;
 use crate::cli::operate::show;
 use crate::control::schema::{Connection, Session};
@@ -68,14 +68,14 @@ fn facts_of(model: &Model, connection: &Connection) -> Vec<(&'static str, String
         ("rule", connection.rule.clone().unwrap_or_else(|| "the default".to_owned())),
         ("over", over(model, connection)),
         ("began", format!("{} ago", age(connection.age))),
-        ("bytes", format!("{} down, {} up", show::size(traffic.down), show::size(traffic.up))),
+        ("bytes", format!("{} down, {} up", size(traffic.down), size(traffic.up))),
     ];
     let held = connection.waiting_memory + connection.waiting_disk;
     if held > 0 {
-        let disk = show::size(connection.waiting_disk);
+        let disk = size(connection.waiting_disk);
         facts.push((
             "held",
-            format!("{} wait for the client, of these {disk} in a file", show::size(held)),
+            format!("{} wait for the client, of these {disk} in a file", size(held)),
         ));
     }
     if connection.stalled >= 1.0 {

@@ -7,7 +7,7 @@ use ratatui::text::Text;
 use ratatui::widgets::{Row, Table, Widget};
 
 use super::super::model::Model;
-use super::cells::{age, fit, put};
+use super::cells::{age, fit, put, size};
 use super::theme::Theme;
 use crate::cli::operate::show;
 
@@ -29,7 +29,7 @@ pub(super) fn rules(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffe
             Text::raw(fit(&rule.name, name.width)),
             Text::raw(fit(&rule.action, action.width)),
             Text::raw(rule.hits.to_string()).right_aligned(),
-            Text::raw(show::size(rule.bytes)).right_aligned(),
+            Text::raw(size(rule.bytes)).right_aligned(),
             Text::raw(last).right_aligned(),
         ])
     });
@@ -56,9 +56,12 @@ pub(super) fn places(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buff
     let [_, _, spec, owner, _, _, at] = Layout::horizontal(widths).spacing(1).areas(area);
     let places = model.facts().status.places.iter();
     let rows = places.skip(model.offset).take(area.height.into()).map(|place| {
-        let words = match &place.reason {
-            Some(reason) => reason.clone(),
-            None => place.addresses.join(", "),
+        let words = match (&place.reason, place.suspicious) {
+            (Some(reason), _) => reason.clone(),
+            (None, 0) => place.addresses.join(", "),
+            (None, suspicious) => {
+                format!("{}, {suspicious} by address", place.addresses.join(", "))
+            }
         };
         let name = place.name.as_deref().or(place.server.as_deref()).unwrap_or("-");
         Row::new([
