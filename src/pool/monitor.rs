@@ -19,12 +19,13 @@ pub(super) async fn watch<S: Watched>(session: &S, liveness: Liveness, learn: im
     let mut monitor = Monitor::new(session, liveness);
     let mut beat = interval(BEAT);
     loop {
-        let dead_at = monitor.dead_at();
+        let (dead_at, again) = (monitor.dead_at(), monitor.again());
         tokio::select! {
             () = session.closed() => return,
             () = session.probe_requested() => monitor.probe(),
             () = answer(&mut monitor.ping) => monitor.answered(),
             () = session.gauge_requested() => monitor.gauge(),
+            () = sleep_until(again) => monitor.gauge(),
             _ = beat.tick() => learn(monitor.beat()),
             () = sleep_until(dead_at) => {
                 session.give_up("the server does not answer any more");
@@ -52,6 +53,8 @@ struct Monitor<'a, S> {
     answered: u64,
     /// Beats since it carried anything or opened a channel.
     idle: u32,
+    /// When to ask again, where that cannot wait for the next beat.
+    again: Option<Instant>,
     ping: Option<Ping<'a>>,
 }
 
@@ -68,7 +71,16 @@ struct Ping<'a> {
 impl<'a, S: Watched> Monitor<'a, S> {
     fn new(session: &'a S, liveness: Liveness) -> Self {
         let heard = Instant::now();
-        Self { session, liveness, heard, received: 0, answered: 0, idle: 0, ping: None }
+        Self {
+            session,
+            liveness,
+            heard,
+            received: 0,
+            answered: 0,
+            idle: 0,
+            again: None,
+            ping: None,
+        }
     }
 
     fn ask(&mut self, patience: Duration) {
@@ -81,6 +93,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
 
     /// Somebody wants to know how long an answer takes now.
     fn gauge(&mut self) {
+        self.again = None;
         if self.ping.is_none() {
             self.ask(self.liveness.silence);
         }
@@ -100,7 +113,8 @@ impl<'a, S: Watched> Monitor<'a, S> {
             let round_trip = ping.sent.elapsed();
             debug!(round_trip_ms = round_trip.as_millis(), "the server answers");
             self.session.delay().answered(round_trip);
-            self.session.answered(ping.sent, round_trip);
+            let again = self.session.answered(ping.sent, round_trip);
+            self.again = again.map(|wait| Instant::now() + wait);
         }
         self.heard = Instant::now();
     }
@@ -133,6 +147,10 @@ impl<'a, S: Watched> Monitor<'a, S> {
             self.ask(self.liveness.silence);
         }
         carried
+    }
+
+    fn again(&self) -> Instant {
+        self.again.unwrap_or_else(|| Instant::now() + FAR)
     }
 
     fn dead_at(&self) -> Instant {

@@ -28,8 +28,9 @@ pub(super) trait Watched: Sync {
     /// Ends a beat, and reads what there is.
     fn beat(&self) -> Reading;
 
-    /// The server has answered what was asked then, after such a time.
-    fn answered(&self, asked: Instant, round_trip: Duration);
+    /// The server has answered what was asked then, after such a time. Returns how soon it is to be
+    /// asked again, where that cannot wait.
+    fn answered(&self, asked: Instant, round_trip: Duration) -> Option<Duration>;
 
     /// Takes note of what a beat has shown.
     fn judge(&self, verdict: Verdict);
@@ -96,10 +97,10 @@ impl Watched for Session {
         }
     }
 
-    fn answered(&self, asked: Instant, round_trip: Duration) {
-        self.note_round_trip(round_trip);
+    fn answered(&self, asked: Instant, round_trip: Duration) -> Option<Duration> {
         self.health().note_answer(asked);
         self.health().set_stuck(false);
+        self.note_round_trip(round_trip)
     }
 
     fn judge(&self, verdict: Verdict) {

@@ -50,8 +50,9 @@ impl Watched for Scripted {
         *lock(&self.reading)
     }
 
-    fn answered(&self, _asked: Instant, _round_trip: Duration) {
+    fn answered(&self, _asked: Instant, _round_trip: Duration) -> Option<Duration> {
         lock(&self.verdict).stuck = false;
+        None
     }
 
     fn judge(&self, verdict: Verdict) {

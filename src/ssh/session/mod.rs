@@ -306,9 +306,10 @@ impl Session {
         self.health.delay().expected().max(self.observed.outflow.waiting())
     }
 
-    /// Takes note of what an answer took: how fast uploads may be follows from it.
-    pub(crate) fn note_round_trip(&self, took: Duration) {
-        self.observed.outflow.answered(took, self.health.delay().best().unwrap_or(took));
+    /// Takes note of what an answer took: how fast uploads may be follows from it. Returns when the
+    /// server had better be asked again, where that matters.
+    pub(crate) fn note_round_trip(&self, took: Duration) -> Option<Duration> {
+        self.observed.outflow.answered(took, self.health.delay().best().unwrap_or(took))
     }
 
     /// Whether it was ended from here.

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+use tracing::trace;
 
-use super::pacer::{Pacer, Sample};
+use super::pacer::{AGAIN, Pacer, Sample};
 use crate::lock::lock;
 
 /// What is on its way out of one session.
@@ -71,8 +72,9 @@ impl Outflow {
         self.sent.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// The server has answered, after such a time; `best` is the shortest so far.
-    pub(crate) fn answered(&self, round_trip: Duration, best: Duration) {
+    /// The server has answered, after such a time; `best` is the shortest so far. Returns when it is to
+    /// be asked again, where uploads are paced.
+    pub(crate) fn answered(&self, round_trip: Duration, best: Duration) -> Option<Duration> {
         let sample = Sample {
             at: Instant::now(),
             round_trip,
@@ -81,7 +83,13 @@ impl Outflow {
         };
         let rate = self.rate();
         let pace = lock(&self.pacer).answered(sample, best, rate);
-        self.pace.store(pace.filter(|&pace| pace < FAST).unwrap_or(0), Relaxed);
+        let round_trip_ms = round_trip.as_millis();
+        if pace.is_some() {
+            trace!(pace, round_trip_ms, held_back = sample.held_back, "an upload is paced");
+        }
+        let pace = pace.filter(|&pace| pace < FAST);
+        self.pace.store(pace.unwrap_or(0), Relaxed);
+        pace.map(|_| AGAIN)
     }
 
     /// What the line was found to carry, in bytes a second.
@@ -106,6 +114,8 @@ impl Outflow {
     fn piece(&self) -> usize {
         match self.rate() {
             Some(rate) if rate < FAST => in_time(rate, AHEAD).clamp(LEAST_PIECE, MOST_PIECE),
+            // The first bytes tell how fast the line is.
+            None if self.sent.load(Relaxed) < UNKNOWN => MOST_PIECE,
             _ => usize::MAX,
         }
     }
@@ -201,6 +211,8 @@ const AHEAD_OF_PACE: u64 = 5000;
 const LEAST_PIECE: usize = 4 << 10;
 /// The largest packet that OpenSSH takes, in bytes.
 const MOST_PIECE: usize = 32 << 10;
+/// When so much was sent and the socket was never full, the line is fast. In bytes.
+const UNKNOWN: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -217,6 +229,8 @@ mod tests {
     #[tokio::test]
     async fn on_a_fast_line_nobody_waits_until_the_socket_is_full() {
         let (outflow, turn) = (Outflow::default(), Turn::default());
+        assert_eq!(outflow.piece(), MOST_PIECE, "it may be slow");
+        outflow.took(1 << 20);
         assert_eq!(outflow.piece(), usize::MAX);
         outflow.room(&turn, 10_000).await;
         outflow.room(&turn, 10_000).await;

@@ -90,7 +90,12 @@ impl Pacer {
 
 impl Control {
     fn learn(&mut self, last: Sample, sample: Sample, delivered: u64, span: Duration) {
+        let looked = matches!(self.look, Look::Since(_));
         self.find_base(sample);
+        if looked {
+            self.short = 0;
+            return;
+        }
         let (before, queue) = (self.queue(last.round_trip), self.queue(sample.round_trip));
         // What went into the queue was not carried; what came out of it was, besides.
         let took = (span + queue).saturating_sub(before).max(span / 2);
@@ -129,10 +134,10 @@ impl Control {
         let queue = self.queue(round_trip);
         let permille = match self.look {
             Look::Since(_) => 800,
-            // What is too much goes within a second.
-            Look::From(_) if queue > TARGET => 1000 - beyond(queue, TARGET).min(STEEPEST),
-            Look::From(_) if self.short > 0 => 1000 + (GROWTH << self.short.min(5)),
-            Look::From(_) => 1000 + beyond(TARGET, queue),
+            // What is too much goes within half a second.
+            Look::From(_) if queue > TARGET => 1000 - (2 * beyond(queue, TARGET)).min(STEEPEST),
+            Look::From(_) if self.short > 1 => 1000 + (GROWTH << self.short.min(6)),
+            Look::From(_) => 1000 + 2 * beyond(TARGET, queue),
         };
         self.capacity * permille / 1000
     }
@@ -153,12 +158,15 @@ fn micros(time: Duration) -> u64 {
 
 /// What is to wait before the line, as time on it: so much that the line never runs dry.
 const TARGET: Duration = Duration::from_millis(30);
-/// A queue that is longer than the target by more is not emptied faster. In milliseconds.
+/// By how much less than the line carries is sent at the most, in thousandths.
 const STEEPEST: u64 = 300;
-/// By how much more is sent where there was no queue, in thousandths, doubled with each answer.
-const GROWTH: u64 = 25;
+/// By how much more is sent where there was no queue twice in a row, in thousandths: doubled with each
+/// answer until that, from 60 to 960.
+const GROWTH: u64 = 15;
 /// What sends less, in bytes a second, fills no line.
 const BULK: u64 = 8 << 10;
+/// How long after an answer the server is asked again while an upload is paced.
+pub(crate) const AGAIN: Duration = Duration::from_millis(200);
 /// Answers that come sooner after another show nothing,
 const LEAST_SPAN: Duration = Duration::from_millis(100);
 /// and later nothing that still holds.
