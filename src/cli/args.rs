@@ -30,27 +30,27 @@ pub(super) struct Args {
     #[arg(short = 'D', value_name = "[bind:]port|/path", help_heading = PROXY)]
     pub(super) listen: Vec<String>,
 
-    /// Carry what connects here to a host on the far side
+    /// Forward connections from here to a host beyond the server
     #[arg(short = 'L', value_name = "[bind:]port:host:hostport", help_heading = FORWARDS)]
     pub(super) local_forward: Vec<String>,
 
-    /// Carry what connects there to a host here, or as a proxy
+    /// Forward connections from the server to a host here, or a proxy
     #[arg(short = 'R', value_name = "[bind:]port[:host:hostport]", help_heading = FORWARDS)]
     pub(super) remote_forward: Vec<String>,
 
-    /// Connect standard input and output to a host on the far side
+    /// Connect standard input and output to a host beyond the server
     #[arg(short = 'W', value_name = "host:port", help_heading = FORWARDS)]
     pub(super) stdio_forward: Vec<String>,
 
-    /// Let other machines use local ports that name no bind address
+    /// Let other machines use local ports without a bind address
     #[arg(short = 'g', help_heading = FORWARDS)]
     pub(super) gateway_ports: bool,
 
-    /// Take everything from FILE [default: ~/.config/sockeye/config.toml]
+    /// Run the configuration FILE [default: ~/.config/sockeye/config.toml]
     #[arg(long, value_name = "FILE", help_heading = PROXY)]
     pub(super) config: Option<PathBuf>,
 
-    /// Ask clients for a user:password of FILE, for its owner's eyes only
+    /// Require a user:password of FILE (mode 0600) from clients
     #[arg(long, value_name = "FILE", help_heading = PROXY)]
     pub(super) proxy_auth: Option<PathBuf>,
 
@@ -62,11 +62,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "MIN..MAX", help_heading = PROXY)]
     pub(super) sessions: Option<String>,
 
-    /// Bounds on what waits for slow clients [default: 16MiB,256MiB,1GiB]
-    #[arg(long, value_name = "1,ALL,FILES", help_heading = PROXY)]
+    /// Limits on data held for slow clients [default: 16MiB,256MiB,1GiB]
+    #[arg(long, value_name = "ONE,ALL,FILES", help_heading = PROXY)]
     pub(super) backlog: Option<String>,
 
-    /// Tell FILE of each request that is over (- for standard output)
+    /// Append a line per finished request to FILE (-: standard output)
     #[arg(long, value_name = "FILE|-", help_heading = PROXY)]
     pub(super) access_log: Option<PathBuf>,
 
@@ -74,7 +74,7 @@ pub(super) struct Args {
     #[arg(long, short = 'S', value_name = "PATH|none", help_heading = PROXY)]
     pub(super) control: Option<PathBuf>,
 
-    /// Page for a browser on this machine [=ADDR: 127.0.0.1:9090]
+    /// Web page that shows what runs [default ADDR: 127.0.0.1:9090]
     #[arg(
         long,
         value_name = "ADDR",
@@ -85,15 +85,15 @@ pub(super) struct Args {
     )]
     pub(super) dashboard: Option<String>,
 
-    /// Serve the dashboard of DIR beside it, at /ui/
+    /// Also serve the dashboard in DIR, at /ui/
     #[arg(long, value_name = "DIR", hide = true)]
     pub(super) dashboard_files: Option<PathBuf>,
 
-    /// Take the token for scripts from FILE, for its owner's eyes only
+    /// Read the dashboard's token for scripts from FILE (mode 0600)
     #[arg(long, value_name = "FILE", hide = true)]
     pub(super) dashboard_token: Option<PathBuf>,
 
-    /// Tell a running one: check, forward, cancel, exit or stop
+    /// Command a running sockeye: check, forward, cancel, exit or stop
     #[arg(short = 'O', value_name = "command", help_heading = OTHER)]
     pub(super) control_command: Option<String>,
 
@@ -117,15 +117,15 @@ pub(super) struct Args {
     #[arg(short, value_name = "Key=Value", help_heading = SSH)]
     pub(super) option: Vec<String>,
 
-    /// Reach the server over IPv4 only
+    /// Connect over IPv4 only
     #[arg(short = '4', help_heading = SSH)]
     pub(super) inet: bool,
 
-    /// Reach the server over IPv6 only
+    /// Connect over IPv6 only
     #[arg(short = '6', help_heading = SSH)]
     pub(super) inet6: bool,
 
-    /// Pass these servers on the way, with commas between
+    /// Connect through these jump hosts, comma-separated
     #[arg(short = 'J', value_name = "[user@]host[:port]", help_heading = SSH)]
     pub(super) jumps: Vec<String>,
 
@@ -137,11 +137,11 @@ pub(super) struct Args {
     #[arg(short = 'B', value_name = "interface", help_heading = SSH)]
     pub(super) bind_interface: Vec<String>,
 
-    /// Compress what goes over the SSH connection
+    /// Compress data on the SSH connection
     #[arg(short = 'C', help_heading = SSH)]
     pub(super) compression: bool,
 
-    /// Ciphers to offer, best first, with commas between
+    /// Ciphers to offer, best first, comma-separated
     #[arg(short = 'c', value_name = "list", help_heading = SSH)]
     pub(super) ciphers: Vec<String>,
 
@@ -149,7 +149,7 @@ pub(super) struct Args {
     #[arg(short = 'P', value_name = "tag", hide = true)]
     pub(super) tag: Vec<String>,
 
-    /// MACs to offer, best first, with commas between
+    /// MACs to offer, best first, comma-separated
     #[arg(short = 'm', value_name = "list", help_heading = SSH)]
     pub(super) macs: Vec<String>,
 
@@ -179,7 +179,7 @@ pub(super) struct Args {
 #[command(
     name = "sockeye demo",
     bin_name = "sockeye demo",
-    about = "Shows the proxy at work, all of it on this machine: SSH server, web page, proxy.",
+    about = "Demonstrates the proxy with an SSH server and a web page, all on this machine.",
     override_usage = "sockeye demo [-D [bind:]port] [--once]",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
     after_help = "A server whose name is `demo` is `sockeye ssh://demo`.\n",
@@ -240,7 +240,7 @@ impl Args {
         let mut command = Self::full_command();
         let words = std::iter::once(&program).chain(words);
         let matches = command.try_get_matches_from_mut(words).map_err(|mut error| {
-            // It would advise to write an unknown flag where ssh has its remote command.
+            // clap would suggest `-- -Z`, which ssh takes for a remote command.
             error.remove(ContextKind::Suggested);
             error
         })?;
@@ -248,7 +248,7 @@ impl Args {
         Ok((args, Foreign::of(&matches)))
     }
 
-    /// What stands between a proxy and other machines.
+    /// The protection of proxies from other machines.
     pub(super) fn guard(&self) -> Guard {
         Guard::new(self.proxy_auth.as_ref(), self.allow_remote.into())
     }
@@ -271,7 +271,7 @@ impl Args {
         let after_help = format!("{}\n{AFTER_HELP}", subcommand::listing());
         Self::command().after_help(after_help).args(foreign).args([
             help.help("Show this help").help_heading(OTHER),
-            version.help("Show the versions that a report needs").help_heading(OTHER),
+            version.help("Show versions, as needed in a bug report").help_heading(OTHER),
         ])
     }
 }
@@ -291,9 +291,9 @@ impl DemoArgs {
 /// Flags of ssh that were written and that are none of our own, in the order of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Foreign {
-    /// Those that ask for what is not here.
+    /// Those that are refused.
     pub(super) refused: Vec<char>,
-    /// Those that change nothing.
+    /// Those without an effect.
     pub(super) idle: Vec<char>,
 }
 
@@ -315,14 +315,15 @@ impl Foreign {
 }
 
 const PROXY: &str = "Proxy options";
-const FORWARDS: &str = "Forwards, as in ssh(1); a path may stand for an address and its port";
+const FORWARDS: &str =
+    "Forwards, as in ssh(1); the path of a unix socket may replace an address and port";
 const SSH: &str = "SSH options, as in ssh(1)";
 const OTHER: &str = "Other options";
 
 const AFTER_HELP: &str = "\
-Flags of ssh that change nothing here (-N, -T, -n, -a and others) are taken; -v names them.
-Exit status: 0 after a clean stop, 1 when the server cannot be reached or refuses, or a port is
-taken, 2 for a wrong command line.
+Flags of ssh that have no effect here (-N, -T, -n, -a and others) are accepted; -v names them.
+Exit status: 0 after a clean stop, 1 when the server cannot be reached or refuses the login, or a
+port is in use, 2 for a wrong command line. The guide: sockeye help
 ";
 
 #[cfg(test)]

@@ -22,9 +22,9 @@ mod server;
 
 /// What stands below the options.
 const CHECK_HELP: &str = "\
-The options are those of the proxy: put `check` before its command line. --connect comes first.
-Exit status: 0 when all is well, 1 when a server cannot be reached or lets nothing through, 2 when
-something is wrong here. A server whose name is `check` is `sockeye ssh://check`.
+To check a command line, put `check` before it. --connect comes first.
+Exit status: 0 when all is well, 1 when a server cannot be reached or forbids forwarding, 2 for
+mistakes. A server whose name is `check` is `sockeye ssh://check`.
 ";
 
 /// `sockeye check`, judged.
@@ -57,7 +57,7 @@ enum Reach {
 #[command(
     name = "sockeye check",
     bin_name = "sockeye check",
-    about = "Tells what would be used for a server or by a file, and what is wrong with it.",
+    about = "Shows what a command line or a configuration file would use, and its mistakes.",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
     override_usage = "sockeye check [--connect] [options] [user@]host\n       sockeye check [--connect] [--config FILE]",
     after_help = CHECK_HELP,
@@ -69,7 +69,7 @@ struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Log in, and say what the servers allow and how they answer
+    /// Log in, and show what the servers permit and how fast they answer
     #[arg(long)]
     connect: bool,
 

@@ -19,7 +19,7 @@ pub struct CompletionsCommand {
 #[command(
     name = "sockeye completions",
     bin_name = "sockeye completions",
-    about = "Prints the completions for a shell, which reads them at its start.",
+    about = "Prints the completion script for a shell.",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
     after_help = "For bash: sockeye completions bash > ~/.local/share/bash-completion/completions/sockeye\n\
                   A server whose name is `completions` is `sockeye ssh://completions`.\n",

@@ -56,14 +56,14 @@ pub enum Form {
 #[command(
     name = "sockeye explain",
     bin_name = "sockeye explain",
-    about = "Tells for each destination which way a request would go by the rules, and why.",
+    about = "Shows for each destination which rule a request would match, and where it would go.",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
     after_help = "A server whose name is `explain` is `sockeye ssh://explain`.\n",
     disable_help_flag = true,
     args_override_self = true
 )]
 struct ExplainArgs {
-    /// Where requests want to go; the port is 443 where none is named
+    /// Destination of the request; the default port is 443
     #[arg(value_name = "DESTINATION", required = true, value_parser = destination)]
     destinations: Vec<Destination>,
 
@@ -71,7 +71,7 @@ struct ExplainArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// The proxy user who asks [default: nobody]
+    /// The proxy user [default: none]
     #[arg(long, value_name = "USER")]
     user: Option<String>,
 
@@ -79,15 +79,15 @@ struct ExplainArgs {
     #[arg(long, value_name = "IP")]
     from: Option<IpAddr>,
 
-    /// Name or address of the listener that is asked [default: the first]
+    /// Name or address of the listener [default: the first]
     #[arg(long, value_name = "LISTENER")]
     listener: Option<String>,
 
-    /// Look no name up, where a rule with resolve = "local" would
+    /// Do not look up names for rules with resolve = "local"
     #[arg(long)]
     no_resolve: bool,
 
-    /// A JSON object a line: destination, action, rule, servers, trace
+    /// Print a JSON object a line: destination, action, rule, servers, trace
     #[arg(long)]
     json: bool,
 

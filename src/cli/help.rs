@@ -21,14 +21,14 @@ pub struct HelpCommand {
 #[command(
     name = "sockeye help",
     bin_name = "sockeye help",
-    about = "Shows a page of the guide, or the list of its topics.",
+    about = "Shows a page of the guide, or lists its topics.",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
     after_help = "A server whose name is `help` is `sockeye ssh://help`.\n",
     disable_help_flag = true,
     args_override_self = true
 )]
 struct HelpArgs {
-    /// The topic, one of the list that is shown without it
+    /// The topic; without it, all topics are listed
     #[arg(value_name = "TOPIC", value_parser = topics(), hide_possible_values = true)]
     topic: Option<String>,
 
@@ -65,9 +65,7 @@ fn list() -> String {
     let line = |topic: &Topic| format!("  {:width$}  {}\n", topic.name, topic.about);
     let topics: String = TOPICS.iter().map(line).collect();
     let commands = subcommand::listing();
-    format!(
-        "Usage: sockeye help TOPIC\n\nTopics:\n{topics}\n{commands}\n\nThe flags: sockeye --help\n"
-    )
+    format!("Usage: sockeye help TOPIC\n\nTopics:\n{topics}\n{commands}\n\nFlags: sockeye --help\n")
 }
 
 #[cfg(test)]

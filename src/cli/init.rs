@@ -36,7 +36,7 @@ pub enum InitError {
     #[error("no home directory: name a file with --config FILE")]
     Homeless,
     /// Nothing is overwritten.
-    #[error("{} is there already; --print shows the example", shown(.0))]
+    #[error("{} exists already; --print shows the example", shown(.0))]
     Exists(PathBuf),
     /// The system refuses.
     #[error("{0}")]
@@ -48,9 +48,9 @@ pub enum InitError {
 #[command(
     name = "sockeye init",
     bin_name = "sockeye init",
-    about = "Writes a configuration to begin with, with a comment on each part.",
+    about = "Writes a commented example configuration.",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "A file that is there is not overwritten.\n\
+    after_help = "An existing file is not overwritten.\n\
                   A server whose name is `init` is `sockeye ssh://init`.\n",
     disable_help_flag = true,
     args_override_self = true
@@ -91,10 +91,7 @@ impl InitCommand {
         let file = self.file.clone().or_else(locate::default_path).ok_or(InitError::Homeless)?;
         match write(&file) {
             Ok(()) => {
-                say(&format!(
-                    "{}: written; what to change first is [server.bastion]\n",
-                    shown(&file)
-                ));
+                say(&format!("{}: written; change [server.bastion] first\n", shown(&file)));
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::builder::Resettable;
 use clap::{ArgAction, CommandFactory, Parser};
 use clap_mangen::Man;
 
@@ -23,7 +24,7 @@ pub struct ManCommand {
 #[command(
     name = "sockeye man",
     bin_name = "sockeye man",
-    about = "Prints the manual page sockeye(1), or writes it and those of the commands.",
+    about = "Prints the manual page sockeye(1), or writes all manual pages.",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
     after_help = "To read it: sockeye man | man -l -\n\
                   A server whose name is `man` is `sockeye ssh://man`.\n",
@@ -70,22 +71,77 @@ fn write(path: &Path, page: &str) -> Result<(), CannotWrite> {
 
 /// The pages by their names: that of the program, and one for each command.
 fn pages() -> impl Iterator<Item = (String, String)> {
-    let mut whole = subcommand::whole().version(env!("CARGO_PKG_VERSION"));
+    let mut whole = subcommand::whole()
+        .version(env!("CARGO_PKG_VERSION"))
+        .long_about(DESCRIPTION)
+        .after_help(Resettable::Reset);
+    // Flags for which the help, one screen, has no room.
+    for flag in ["dashboard_files", "dashboard_token", "tag"] {
+        whole = whole.mut_arg(flag, |arg| arg.hide(false));
+    }
     whole.build();
     let commands: Vec<_> = whole.get_subcommands().cloned().collect();
-    std::iter::once(whole)
-        .chain(commands.into_iter().map(|command| {
-            let name = format!("sockeye-{}", command.get_name());
-            command.name(name)
-        }))
-        .map(|command| {
-            let name = format!("{}.1", command.get_name());
-            let mut page = Vec::new();
-            // Memory takes all.
-            let _ = Man::new(command).manual("User Commands").render(&mut page);
-            (name, String::from_utf8_lossy(&page).into_owned())
-        })
+    let (name, page) = page(whole);
+    let commands = commands.into_iter().map(|command| {
+        let name = format!("sockeye-{}", command.get_name());
+        self::page(command.name(name))
+    });
+    std::iter::once((name, page + SECTIONS)).chain(commands)
 }
+
+fn page(command: clap::Command) -> (String, String) {
+    let name = format!("{}.1", command.get_name());
+    let mut page = Vec::new();
+    // Memory takes all.
+    let _ = Man::new(command).manual("User Commands").render(&mut page);
+    (name, String::from_utf8_lossy(&page).into_owned())
+}
+
+/// What the page of the program says before the flags.
+const DESCRIPTION: &str = "\
+sockeye listens on one local port for SOCKS4, SOCKS4a, SOCKS5, HTTP CONNECT and plain HTTP, and forwards \
+each request over SSH, as ssh -D does. It keeps one or more SSH connections to the server, as the traffic \
+needs, and reconnects when they are lost. ssh_config(5), keys, the agent and known_hosts are used as ssh \
+uses them.
+
+Without a host, it runs a configuration file with servers, rules and forwards.
+
+Flags of ssh that have no effect here (-N, -T, -n, -a and others) are accepted; -v names them.";
+
+/// What it says after the commands.
+const SECTIONS: &str = r#".SH "EXIT STATUS"
+.TP
+0
+a clean stop
+.TP
+1
+the server cannot be reached or refuses the login, or an address to listen on is not available
+.TP
+2
+a wrong command line, or a mistake in a file that it names
+.TP
+128 + N
+signal N ended it before it was up, or was the second one
+.PP
+The pages of the commands have theirs.
+.SH FILES
+.TP
+~/.config/sockeye/config.toml
+the configuration file; XDG_CONFIG_HOME is honoured
+.TP
+$XDG_RUNTIME_DIR/sockeye/NAME.sock
+the control socket
+.TP
+~/.local/state/sockeye/lines.json
+the measured rate of the line to each server; XDG_STATE_HOME is honoured
+.SH "SEE ALSO"
+.BR ssh (1),
+.BR ssh_config (5),
+.BR sshd_config (5).
+.PP
+The guide is shown by
+.BR "sockeye help" .
+"#;
 
 #[cfg(test)]
 mod tests {
@@ -98,7 +154,9 @@ mod tests {
         assert_eq!(pages.len(), 1 + SUBCOMMANDS.len());
         let (name, page) = &pages[0];
         assert_eq!(name, "sockeye.1");
-        assert!(page.contains(".TH sockeye 1") && page.contains("\\-\\-sessions"), "{page}");
+        for part in [".TH sockeye 1", "\\-\\-sessions", "\\-\\-dashboard\\-token", "EXIT STATUS"] {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
         for ((name, page), subcommand) in pages[1..].iter().zip(SUBCOMMANDS) {
             assert_eq!(*name, format!("sockeye-{}.1", subcommand.name));
             assert!(page.contains(&format!(".TH sockeye-{} 1", subcommand.name)), "{page}");

@@ -26,7 +26,7 @@ pub struct PacCommand {
 #[command(
     name = "sockeye pac",
     bin_name = "sockeye pac",
-    about = "Prints the rules as a proxy auto-configuration file, for a browser.",
+    about = "Prints the rules as a proxy auto-configuration (PAC) file for browsers.",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
     after_help = "A server whose name is `pac` is `sockeye ssh://pac`.\n",
     disable_help_flag = true,

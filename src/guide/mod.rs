@@ -44,13 +44,13 @@ pages! {
     clients: "clients.md", "curl, git, browsers, package managers, databases";
     forwards: "forwards.md", "-L, -R and -W: who listens, who connects, who may use it";
     configuration: "configuration.md", "every key of the configuration file; rules; reload";
-    ssh_config: "ssh-config.md", "every keyword of ssh_config and every flag of ssh";
-    failures: "failures.md", "every message and code, and what to do";
+    ssh_config: "ssh-config.md", "every keyword of ssh_config and every flag of ssh, and what it does here";
+    failures: "failures.md", "every message and code, and what to do about it";
     speed: "speed.md", "what was measured, how, and where the differences come from";
     limits: "limits.md", "what is promised, and what is not possible";
     desktop: "desktop.md", "browsers, shells and the proxy of the desktop";
-    http: "http.md", "what the HTTP proxy takes, changes and refuses";
-    operating: "operating.md", "status, ping, forwards and kills while it runs; the control socket";
-    service: "service.md", "start at login or boot: systemd, launchd, sockets by name";
-    security: "security.md", "who is trusted with what, what is promised, and the test of each promise";
+    http: "http.md", "what the HTTP proxy passes on, changes and refuses";
+    operating: "operating.md", "status, top, ping, forwards, metrics and dashboard of a running program";
+    service: "service.md", "start at login or boot: systemd, socket units, launchd";
+    security: "security.md", "who is trusted with what, what is promised, and which tests check it";
 }

@@ -1,4 +1,4 @@
-//! What would be used for a server, and what it is like, in lines for people.
+//! The texts of `sockeye check`: what would be used for a server, and what was found there.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -61,7 +61,7 @@ pub(super) fn describe(server: &ServerOptions) -> String {
     out
 }
 
-/// What would be listened on.
+/// The listeners and forwards that would be opened.
 pub(super) fn forwards(options: &Options) -> String {
     let mut out = String::new();
     for listener in &options.listeners {
@@ -73,7 +73,7 @@ pub(super) fn forwards(options: &Options) -> String {
         line(&mut out, "listens on", &format!("{} ({to})", plain(&listener.address.to_string())));
     }
     for remote in &options.remote_forwards {
-        line(&mut out, "listens there", &plain(&remote.forward.to_string()));
+        line(&mut out, "server listens", &plain(&remote.forward.to_string()));
         line(&mut out, "permits", &plain(&remote.permit.to_string()));
     }
     if let Some(target) = &options.stdio {
@@ -82,7 +82,7 @@ pub(super) fn forwards(options: &Options) -> String {
     out
 }
 
-/// What a server is like.
+/// What a test connection has found.
 pub(super) fn found(findings: &Findings) -> String {
     let Findings { first, forwarding, names, round_trip, sessions } = findings;
     let mut out = String::new();
@@ -105,25 +105,28 @@ pub(super) fn found(findings: &Findings) -> String {
     line(&mut out, "forwarding", forwarding);
     let names = match names {
         Names::Resolved(took) => {
-            format!("looked up there; that one does not exist is told in {}", millis(*took))
+            format!(
+                "resolved by the server; one that does not exist is reported in {}",
+                millis(*took)
+            )
         }
         Names::Uncertain(took) => format!(
-            "looked up there; that one does not exist is not told from other failures ({})",
+            "resolved by the server; one that does not exist is not told from other failures ({})",
             millis(*took)
         ),
         Names::Slow => "the server's name service does not answer within 10 s".to_owned(),
-        Names::Unasked => "not asked".to_owned(),
+        Names::Unasked => "not tested".to_owned(),
     };
     line(&mut out, "names", &names);
     line(
         &mut out,
         "round trip",
-        &format!("{} with a connection that is refused", millis(*round_trip)),
+        &format!("{}, with a connection that is refused", millis(*round_trip)),
     );
     let sessions = match sessions {
-        Sessions::AtLeast(count) => format!("{count} at once, and perhaps more"),
-        Sessions::Exactly(count) => format!("{count} at once, and no more"),
-        Sessions::OneByPerson => "1; each further one would take a person".to_owned(),
+        Sessions::AtLeast(count) => format!("{count} at once, perhaps more"),
+        Sessions::Exactly(count) => format!("{count} at once, no more"),
+        Sessions::OneByPerson => "1; each further login needs a person".to_owned(),
     };
     line(&mut out, "sessions", &sessions);
     out
@@ -153,7 +156,7 @@ fn known_as(config: &ClientConfig) -> String {
 
 fn way(config: &ClientConfig) -> String {
     match &config.reach.way {
-        Way::Direct => "nothing between".to_owned(),
+        Way::Direct => "a direct connection".to_owned(),
         Way::Jump(jump) => plain(&jump.to_string()),
         Way::Command(command) => format!("the program {}", quoted(command)),
     }

@@ -69,16 +69,16 @@ pub enum BrowserError {
 #[command(
     name = "sockeye browser",
     bin_name = "sockeye browser",
-    about = "Starts a browser with a profile of its own, all of whose traffic takes the proxy.",
+    about = "Starts a browser with a separate profile that uses the proxy for everything.",
     override_usage = "sockeye browser [options] [chromium|firefox] [URL]",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "It ends when the browser does. Your other windows and profiles are left alone.\n\
+    after_help = "It ends when the browser does. Other windows and profiles are not affected.\n\
                   A server whose name is `browser` is `sockeye ssh://browser`.\n",
     disable_help_flag = true,
     args_override_self = true
 )]
 struct BrowserArgs {
-    /// chromium (or one of its kin) or firefox, and what to open
+    /// chromium (or chrome), or firefox; and a page to open
     #[arg(value_name = "BROWSER|URL", num_args = 0..=2)]
     words: Vec<String>,
 

@@ -41,9 +41,9 @@ pub(super) enum Shell {
 #[command(
     name = "sockeye env",
     bin_name = "sockeye env",
-    about = "Prints what has the programs of a shell use the proxy: eval \"$(sockeye env)\".",
+    about = "Prints the variables by which programs use the proxy: eval \"$(sockeye env)\".",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "Names are resolved by the server. What goes direct is up to the rules.\n\
+    after_help = "The server resolves names. The rules decide what goes direct.\n\
                   A server whose name is `env` is `sockeye ssh://env`.\n",
     disable_help_flag = true,
     args_override_self = true
@@ -52,11 +52,11 @@ struct EnvArgs {
     #[command(flatten)]
     proxy: ProxyArgs,
 
-    /// Take it back
+    /// Unset the variables
     #[arg(long)]
     unset: bool,
 
-    /// The language [default: as $SHELL says]
+    /// Shell syntax [default: by $SHELL]
     #[arg(long, value_name = "sh|fish|powershell", value_enum, hide_possible_values = true)]
     shell: Option<Shell>,
 

@@ -21,7 +21,7 @@ pub use system_proxy::{SystemProxyCommand, SystemProxyError};
 /// Which proxy is meant, as it was written.
 #[derive(Clone, Debug, clap::Args)]
 struct ProxyArgs {
-    /// The proxy [default: the first of the file, or 127.0.0.1:1080]
+    /// The proxy [default: the file's first, or 127.0.0.1:1080]
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     proxy: Option<Destination>,
 

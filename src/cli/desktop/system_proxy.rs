@@ -75,7 +75,7 @@ pub enum SystemProxyError {
 #[command(
     name = "sockeye system-proxy",
     bin_name = "sockeye system-proxy",
-    about = "Makes this the proxy of the desktop (GNOME, KDE), or puts back what was there.",
+    about = "Sets the proxy of the desktop (GNOME, KDE), or restores the previous settings.",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
     after_help = "A server whose name is `system-proxy` is `sockeye ssh://system-proxy`.\n",
     disable_help_flag = true,

@@ -98,9 +98,9 @@ pub enum ServiceError {
 #[command(
     name = "sockeye service",
     bin_name = "sockeye service",
-    about = "Prints or installs what starts the proxy at login or boot, by its configuration.",
+    about = "Prints or installs a service file that starts the proxy at login or boot.",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "Nothing is started; what to type for that is printed. See `sockeye help service`.\n\
+    after_help = "It starts nothing; it prints the commands for that. See `sockeye help service`.\n\
                   A server whose name is `service` is `sockeye ssh://service`.\n",
     disable_help_flag = true,
     args_override_self = true
@@ -110,11 +110,11 @@ struct ServiceArgs {
     #[arg(value_name = "print|install", value_enum, hide_possible_values = true)]
     act: Act,
 
-    /// For the user who types this, from the login on (default)
+    /// Run as a service of this user, from login on (default)
     #[arg(long, overrides_with = "system")]
     user: bool,
 
-    /// For the machine, from the boot on
+    /// Run as a service of the machine, from boot on
     #[arg(long, overrides_with = "user")]
     system: bool,
 
@@ -122,11 +122,11 @@ struct ServiceArgs {
     #[arg(long, value_name = "systemd|launchd", value_enum, hide_possible_values = true)]
     manager: Option<Manager>,
 
-    /// What the service is called [default: sockeye]
+    /// Name of the service [default: sockeye]
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<String>,
 
-    /// Its configuration [default: ~/.config/sockeye/config.toml]
+    /// Configuration to run [default: ~/.config/sockeye/config.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 

@@ -32,7 +32,7 @@ fn services_tokens_and_variables_stand_for_what_they_do_with_ssh() {
     for (arguments, of_ssh, of_ours) in [
         (["-L", "http:db:https"], "localforward 80 [db]:443", "localhost:80 (to db:443)"),
         (["-R", "http:db:ftp"], "remoteforward 80 [db]:21", "80:db:21"),
-        (["-R", "socks"], "remoteforward 1080 [socks]:0", "listens there  1080"),
+        (["-R", "socks"], "remoteforward 1080 [socks]:0", "server listens 1080"),
         (["-D", "socks"], "dynamicforward 1080", "localhost:1080 (a proxy)"),
         (["-p", "http"], "port 80", "[127.0.0.1]:80"),
         (
