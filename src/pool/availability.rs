@@ -9,17 +9,16 @@ use super::{Pool, lock};
 pub enum Availability {
     /// At once: it has a session that takes channels.
     Ready,
-    /// It has none, and one may be had soon.
+    /// It has no session, and may have one soon.
     Pending,
-    /// It has none, and the last attempt to get one failed, or nobody may make one.
+    /// It has no session, and the last attempt failed or none may be made.
     Down,
 }
 
-/// What the sessions to a server carry together. The fewer the better, first of all those that move
-/// something.
+/// The load of all sessions to a server. It is ordered: active channels count first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PoolLoad {
-    /// Channels that moved anything lately, or that are being opened.
+    /// Channels that moved data recently, or that are being opened.
     pub active: usize,
     /// All channels.
     pub channels: usize,
@@ -36,19 +35,18 @@ impl Pool {
         }
     }
 
-    /// Completes when its standing may have changed since this was called.
+    /// Completes when the availability may have changed since this was called.
     pub(crate) fn changed(&self) -> impl Future<Output = ()> + Send {
         self.0.changed.notified()
     }
 
-    /// The shortest of the last round trips to the server, one of each session; none before the
-    /// first was measured.
+    /// The shortest of the sessions' last round trips; none before the first measurement.
     pub fn round_trip(&self) -> Option<Duration> {
         let sessions = lock(&self.0.sessions);
         sessions.iter().filter(|s| s.is_ready()).filter_map(|s| s.health().delay().last()).min()
     }
 
-    /// What its sessions carry.
+    /// The load of its sessions.
     pub fn load(&self) -> PoolLoad {
         let sessions = lock(&self.0.sessions);
         sessions.iter().fold(PoolLoad::default(), |sum, session| {

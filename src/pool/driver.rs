@@ -1,4 +1,4 @@
-//! The task that keeps a pool: it tells the policy what happens, and does what that decides.
+//! The task that maintains a pool: it feeds events to the policy, and carries out its actions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::registry::{AttemptEnd, SessionEnd};
 use crate::ssh::connect::{Asking, ConnectError, Connected, FailureClass, Liveness};
 use crate::ssh::session::Session;
 
-/// What the driver keeps for itself.
+/// The state of the driver.
 pub(super) struct Driver {
     shared: Arc<Shared>,
     policy: Policy,
@@ -28,18 +28,18 @@ pub(super) struct Driver {
     liveness: Liveness,
     /// Attempts to connect.
     attempts: JoinSet<Result<Connected, ConnectError>>,
-    /// One for each new session: ends when the server no longer counts it as a handshake.
+    /// One for each new session; ends when the server no longer counts it as a handshake.
     settling: JoinSet<()>,
     /// Tasks that watch the sessions; each ends with its session.
     watchers: JoinSet<Arc<Session>>,
-    /// Goodbyes under way.
+    /// Disconnects under way.
     closing: JoinSet<()>,
-    /// How long the last session took to come.
+    /// How long the last connect took.
     took: Option<Duration>,
 }
 
 impl Driver {
-    /// Begins without a session; what comes of the first attempt is told to `first`.
+    /// Begins without a session; `first` gets the outcome of the first attempt.
     pub(super) fn new(shared: Arc<Shared>, size: Option<PoolSize>, first: Tell) -> Self {
         Self {
             liveness: shared.connector.liveness(),
@@ -92,7 +92,7 @@ impl Driver {
         self.end().await;
     }
 
-    /// Has the policy decide about an event, and does what it says.
+    /// Gives an event to the policy, and carries out its actions.
     fn handle(&mut self, event: Event) {
         let sessions = self.sessions();
         let facts = self.facts(&sessions);
@@ -101,7 +101,7 @@ impl Driver {
         }
     }
 
-    /// `sessions` are those of the facts.
+    /// Carries out an action; `sessions` are those of the facts.
     fn act(&mut self, action: Action, sessions: &[Arc<Session>]) {
         match action {
             Action::Connect(asking) => self.connect(asking),
@@ -138,7 +138,7 @@ impl Driver {
                 warn!("an attempt to connect ended abruptly: {panicked}");
                 self.handle(Event::Abandoned);
             }
-            // Given up, or done just before that.
+            // Aborted, or finished just before that.
             Ok(Ok(_)) | Err(_) => self.handle(Event::Abandoned),
         }
     }
@@ -153,7 +153,7 @@ impl Driver {
         lock(&self.shared.status).size = self.policy.known_size();
         self.shared.changed.notify_waiters();
         if let Some(first) = self.first.take() {
-            // Nobody needs to wait for it.
+            // Its receiver may be gone.
             let _ = first.send(Ok(told));
         }
     }
@@ -194,7 +194,7 @@ impl Driver {
         debug!(%error, "no session: next attempt in {:.1} s", wait.as_secs_f32());
         lock(&self.shared.status).next_attempt = next_attempt;
         if let Some(first) = self.first.take() {
-            // Where nobody waits for it, the pool is about to end.
+            // If the receiver is gone, the pool is about to end.
             let _ = first.send(Err(error));
         }
     }
@@ -227,7 +227,7 @@ impl Driver {
         }
     }
 
-    /// Notes why there is no session, or one less.
+    /// Records why there is no session, or one less.
     fn show(&self, standstill: Standstill) {
         let Standstill { reason, down, outcome } = standstill;
         {

@@ -1,4 +1,4 @@
-//! What comes of the first attempt to connect to a server.
+//! The outcome of the first attempt to connect to a server.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use tokio::sync::oneshot;
 use crate::ssh::connect::{ConnectError, Connected};
 use crate::ssh::trust::auth::LoginKind;
 
-/// What is known of the first session, for the line that tells it.
+/// Facts about the first session, for the log.
 #[derive(Clone, Debug)]
 pub struct FirstSession {
-    /// By what we logged in.
+    /// The method of the login.
     pub login: String,
     /// The type of the host key.
     pub host_key_type: String,
@@ -20,18 +20,18 @@ pub struct FirstSession {
     pub key_exchange: String,
     /// The cipher.
     pub cipher: String,
-    /// How long it took, from the first packet to the login.
+    /// From the first packet to the login.
     pub took: Duration,
     kind: LoginKind,
 }
 
 impl FirstSession {
-    /// Whether the next one needs nobody.
+    /// Whether the next login needs no person.
     pub fn is_unattended(&self) -> bool {
         self.kind == LoginKind::Unattended
     }
 
-    /// What is known of it, in a line.
+    /// The facts in one line.
     pub fn describe(&self, server: &str) -> String {
         format!(
             "{server} in {} ms (host key {}, {}, {})",
@@ -47,7 +47,7 @@ impl FirstSession {
 #[derive(Debug)]
 pub struct FirstAttempt(oneshot::Receiver<Result<FirstSession, ConnectError>>);
 
-/// Where its outcome is told. Nobody may be listening any more.
+/// Where its outcome is sent. The receiver may be gone.
 pub(super) type Tell = oneshot::Sender<Result<FirstSession, ConnectError>>;
 
 pub(super) fn channel() -> (Tell, FirstAttempt) {

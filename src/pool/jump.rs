@@ -1,9 +1,9 @@
-//! The servers that are passed on the way to others (`ProxyJump`, `-J`).
+//! Jump hosts: the servers on the way to others (`ProxyJump`, `-J`).
 //!
-//! A server on the way has a pool like any other: it is logged in to once for all that lies behind
-//! it, comes back when it is lost, grows where much runs over it. A session to what lies behind is
-//! one channel of it. Whatever waits for that session is taken off the channel at once, as for any
-//! other client: a session that does not read holds up nobody else on the way.
+//! A jump host has a pool like any other server: all servers behind it share its sessions, and it reconnects
+//! and grows as needed. A session to a server behind it is one of its channels. Data for that session is
+//! taken off the channel at once, as for any other client, so that a session that does not read holds up
+//! nothing else on the jump host.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,12 +25,12 @@ use crate::ssh::session::TargetFault;
 use crate::stream::ByteStream;
 use crate::target::Target;
 
-/// The servers on the way of a program, and the sessions to them. Clones are the same.
+/// The jump hosts of the program, and their pools. Clones share them.
 #[derive(Clone)]
 pub struct JumpHosts(Arc<Shared>);
 
-/// Makes a byte stream of a channel. It takes what arrives off the channel whether it is read or
-/// not, within bounds, and a cut of the channel reads as an error.
+/// Turns a channel into a byte stream. It takes data off the channel whether it is read or not, within
+/// limits, and a cut of the channel reads as an error.
 pub type Carry = Box<dyn Fn(Channel) -> Box<dyn ByteStream> + Send + Sync>;
 
 struct Shared {
@@ -40,31 +40,31 @@ struct Shared {
     hops: Mutex<Vec<Arc<Hop>>>,
 }
 
-/// A server on the way.
+/// A jump host.
 struct Hop {
     config: ClientConfig,
     pool: OnceCell<Pool>,
 }
 
-/// The way to one server through those before it.
+/// The route to one server through its jump hosts.
 #[derive(Debug)]
 pub(super) struct JumpRoute {
     jumps: JumpHosts,
-    /// What `ssh` would do with the last server on the way, once it was asked.
+    /// The configuration of the last jump host, once `ssh -G` was asked.
     last: OnceCell<ClientConfig>,
-    /// How many sessions a server on the way has; by default as its login allows.
+    /// The pool size of a jump host; by default as its login allows.
     size: Option<PoolSize>,
-    /// Who wants to go through this server, and itself at the end.
+    /// The servers that are to be reached through this one, and itself at the end.
     trail: Trail,
 }
 
-/// The servers that are being connected to, each on the way to the one before it. They keep their
-/// connectors, not the other way round.
+/// The servers that are being connected to, each on the way to the one before it. Weak, since each hop owns
+/// its connector.
 type Trail = Vec<Weak<Hop>>;
 
 impl JumpHosts {
-    /// None yet. `prompter` asks where a login needs a person; what is learnt of the lines to them, and to
-    /// what lies behind, is kept in `memory`.
+    /// Begins empty. `prompter` asks where a login needs a person; `memory` keeps what is learnt of the lines
+    /// to them and to the servers behind.
     pub fn new(prompter: Prompter, carry: Carry, memory: LineMemory) -> Self {
         Self(Arc::new(Shared { prompter, carry, memory, hops: Mutex::default() }))
     }
@@ -78,10 +78,10 @@ impl JumpHosts {
         }
     }
 
-    /// The server of a configuration. One that is asked for again is the same.
+    /// The hop for a configuration; the same one for the same configuration.
     fn hop(&self, config: &ClientConfig) -> Arc<Hop> {
         let mut hops = self.hops();
-        // A pool that was shared may have been shut down meanwhile.
+        // A shared pool may have been shut down meanwhile.
         hops.retain(|hop| !hop.pool.get().is_some_and(Pool::is_shut_down));
         if let Some(hop) = hops.iter().find(|hop| hop.config == *config) {
             return Arc::clone(hop);
@@ -91,10 +91,10 @@ impl JumpHosts {
         hop
     }
 
-    /// Says goodbye to each of them, the farthest first.
+    /// Shuts down all of them, the farthest first.
     pub async fn shutdown(&self) {
         let mut hops = std::mem::take(&mut *self.hops());
-        // Those on the way to others were asked for after them, and go after them.
+        // A hop is added after the one that is reached through it.
         for hop in hops.drain(..) {
             if let Some(pool) = hop.pool.get() {
                 pool.shutdown().await;
@@ -108,29 +108,29 @@ impl JumpHosts {
 }
 
 impl JumpRoute {
-    /// Asks where a login needs a person.
+    /// The prompter for logins that need a person.
     pub(super) fn prompter(&self) -> Prompter {
         self.jumps.0.prompter.clone()
     }
 
-    /// Where what is learnt of the lines is kept.
+    /// The memory of the lines.
     pub(super) fn memory(&self) -> LineMemory {
         self.jumps.0.memory.clone()
     }
 
-    /// To the server of `config`, which has `size` sessions; one before it has no more.
+    /// The route to the server of `config`, whose pool has this `size`; that of a jump host is no larger.
     pub(super) fn new(jumps: &JumpHosts, config: &ClientConfig, size: Option<PoolSize>) -> Self {
         let own = Arc::downgrade(&jumps.hop(config));
         Self::on_the_way(jumps, size, vec![own])
     }
 
-    /// To the last server of `trail`, which the others wait for.
+    /// The route to the last server of `trail`, for which the others wait.
     fn on_the_way(jumps: &JumpHosts, size: Option<PoolSize>, trail: Trail) -> Self {
         let size = size.map(PoolSize::starting_at_one);
         Self { jumps: jumps.clone(), last: OnceCell::new(), size, trail }
     }
 
-    /// The last server on the way, once it was asked for: its name, and its pool where it has one yet.
+    /// The name of the last jump host, once it is known, and its pool once there is one.
     pub(super) fn last(&self) -> Option<(String, Option<Pool>)> {
         let last = self.last.get()?;
         let hops = self.jumps.hops();
@@ -138,7 +138,7 @@ impl JumpRoute {
         Some((hop.name(), hop.pool.get().cloned()))
     }
 
-    /// Lets what lies behind the server go over `pool`.
+    /// Makes `pool` the one for servers behind this server.
     pub(super) fn share(&self, pool: &Pool) {
         if let Some(own) = self.trail.last().and_then(Weak::upgrade) {
             own.share(pool);
@@ -148,7 +148,7 @@ impl JumpRoute {
 
 impl Hops for JumpRoute {
     fn open<'a>(&'a self, jump: &'a Jump, next: &'a Target, limit: Duration) -> OpeningStream<'a> {
-        // A box, since this leads to itself where one hop lies behind another.
+        // Boxed, since it is recursive where one hop lies behind another.
         Box::pin(async move {
             let last = self.last.get_or_try_init(|| JumpHosts::last_of(jump)).await?;
             let hop = self.jumps.hop(last);
@@ -168,7 +168,7 @@ impl Hops for JumpRoute {
 }
 
 impl Hop {
-    /// Its name, as the user gave it, escaped.
+    /// The name as the user wrote it, escaped.
     fn name(&self) -> String {
         printable(&self.config.name, 200, Lines::One)
     }
@@ -217,7 +217,7 @@ impl Hop {
         }
     }
 
-    /// Lets what lies behind go over `pool`. One that is there already stays.
+    /// Uses `pool` for servers behind this one, unless it has a pool already.
     fn share(&self, pool: &Pool) {
         let _ = self.pool.set(pool.clone());
     }
@@ -240,5 +240,5 @@ impl fmt::Debug for Hop {
     }
 }
 
-/// Who asks for the channel, as `ssh -W` puts it.
+/// The originator of the channel, as of `ssh -W`.
 const ORIGIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), u16::MAX);

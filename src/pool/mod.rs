@@ -10,10 +10,10 @@
 //!
 //! - **connecting**: at most two at a time to one server. Only the driver connects.
 //! - **ready**: takes new channels, as [`placement`] says.
-//! - **draining**: too old, has carried too much, or has a window made for another line: takes none,
-//!   and is closed when the last channel is. A session above the minimum that has been empty for a
-//!   minute goes the same way, and so does one that is full of what nobody wants any more.
-//! - **closed**: by us, by the server, or because it did not answer (`monitor`).
+//! - **draining**: takes no new channels, and is closed after the last one. A session drains when it is too
+//!   old, has carried too much, or has a window that does not suit the line; when it is above the minimum
+//!   and has been empty for a minute; and when it is full of data that no channel takes any more.
+//! - **closed**: by this program, by the server, or because the server did not answer (`monitor`).
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -68,23 +68,23 @@ pub struct Pool(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     connector: Connector,
-    /// The way to the server.
+    /// The jump hosts on the way to the server.
     route: Arc<JumpRoute>,
     sessions: Mutex<Vec<Arc<Session>>>,
     status: Mutex<Status>,
     log: ServerLog,
     targets: KnownTargets,
-    /// Told to requests that wait: there is another session, or none can be had.
+    /// Notified for requests that wait: there is another session, or an attempt has failed.
     changed: Notify,
-    /// Told to the driver: another session is wanted.
+    /// Notified for the driver: another session is wanted.
     wanted: Notify,
-    /// No more channels.
+    /// Cancelled when the pool takes no more channels.
     retired: CancellationToken,
     stop: CancellationToken,
     driver: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
-/// There is no session, and another attempt to have one has failed.
+/// The pool has no session, and another attempt to connect has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoSession;
 
@@ -92,32 +92,32 @@ pub(crate) struct NoSession;
 #[derive(Debug, Default)]
 struct Status {
     reason: String,
-    /// Attempts that failed while no session was there.
+    /// Attempts that failed while there was no session.
     failures: usize,
     /// Requests that wait for a session.
     waiting: usize,
-    /// Listeners that wait for a session to be on.
+    /// Remote listeners that wait for a session.
     listeners: usize,
-    /// There is none, and the last attempt to get one failed, or nobody may make one.
+    /// There is no session, and the last attempt failed or none may be made.
     down: bool,
-    /// When the next attempt comes, after one that failed.
+    /// When the next attempt is due, after one that failed.
     next_attempt: Option<Instant>,
     /// When the last session was lost, and why, in printable words.
     last_loss: Option<(Instant, String)>,
-    /// Bytes of the sessions that are over, to the server and from it.
+    /// Bytes of ended sessions, to the server and from it.
     past: (u64, u64),
     /// The bounds of the pool, once they are known.
     size: Option<PoolSize>,
-    /// How long another session takes to come; none where there may be no other.
+    /// How long connecting another session is expected to take; none where there may be no other.
     next: Option<Duration>,
 }
 
 impl Pool {
-    /// Opens the first session, so that what is wrong is known now, and keeps the pool from then on.
+    /// Opens the first session, so that its errors are known now, and maintains the pool from then on.
     ///
     /// # Cancel safety
     ///
-    /// Dropped in mid-way, the connection is cut and nothing stays behind.
+    /// If dropped, the connection is cut and nothing is left behind.
     pub async fn start(
         config: ClientConfig,
         jumps: &JumpHosts,
@@ -139,12 +139,12 @@ impl Pool {
         Ok((pool, first))
     }
 
-    /// Begins to open the first session, and keeps the pool from now on whatever comes of that. The
-    /// first attempt may ask a person. Where it fails, more follow: at once when there is a request,
-    /// and without one unless the server, or its host key, was the obstacle.
+    /// Begins to open the first session, and maintains the pool whether that succeeds or not. The first
+    /// attempt may ask a person. If it fails, more follow: at once when there is a request, and without
+    /// a request unless the server refused, or its host key was wrong.
     ///
     /// Without a `size`, a server whose login needs a person gets one session, and any other the
-    /// default. What comes of each attempt and session is told to `log`.
+    /// default. `log` records each attempt and session.
     pub fn begin(
         config: ClientConfig,
         jumps: &JumpHosts,
@@ -216,7 +216,7 @@ impl Pool {
             }
             shared.wanted.notify_one();
             if shared.targets.kind(target) == OpenKind::Alone {
-                // Nobody tells when a session has become free of others.
+                // Nothing is notified when a session becomes free of other channels.
                 let _ = timeout(FREE_AGAIN, changed).await;
             } else {
                 changed.await;
@@ -224,8 +224,8 @@ impl Pool {
         }
     }
 
-    /// A session for a listener on the server; waits while there is none. The pool opens its sessions
-    /// in its own time for it, but asks a person, as for a request.
+    /// A session for a remote listener; waits while there is none. It does not hurry the pool, but a person
+    /// may be asked, as for a request.
     pub(crate) async fn host(&self) -> Arc<Session> {
         let shared = &self.0;
         let mut waiting = None;
@@ -275,22 +275,22 @@ impl Pool {
         self.0.retired.cancel();
     }
 
-    /// Completes when it takes no more channels.
+    /// Completes when the pool takes no more channels.
     pub(crate) async fn retired(&self) {
         self.0.retired.cancelled().await;
     }
 
-    /// Whether it has ended, with all of its sessions.
+    /// Whether the pool and all of its sessions have ended.
     pub fn is_over(&self) -> bool {
         lock(&self.0.driver).as_ref().is_none_or(AbortOnDropHandle::is_finished)
     }
 
-    /// Whether it has been told to end, or to take no more channels.
+    /// Whether it is shutting down or takes no more channels.
     pub(crate) fn is_shut_down(&self) -> bool {
         self.0.stop.is_cancelled() || self.0.retired.is_cancelled()
     }
 
-    /// Says goodbye to the server on every session, and ends them.
+    /// Disconnects every session, and ends the pool.
     pub async fn shutdown(&self) {
         self.0.stop.cancel();
         let driver = lock(&self.0.driver).take();
@@ -312,7 +312,7 @@ impl Shared {
         placement::reserve(&views)
     }
 
-    /// The best session there is, and a word to the driver where another one would be better.
+    /// The best session; wakes the driver where another one would be better.
     fn choose(&self, kind: OpenKind) -> Option<Arc<Session>> {
         let ready = self.ready();
         let views: Vec<View> = ready.iter().map(|s| view(s)).collect();
@@ -342,7 +342,7 @@ fn view(session: &Session) -> View {
     }
 }
 
-/// How often a request that wants a session for itself looks for one.
+/// How often a request that needs a session for itself looks for one.
 const FREE_AGAIN: Duration = Duration::from_millis(200);
 
 /// Who waits for a session.
@@ -352,7 +352,7 @@ enum Waiter {
     Listener,
 }
 
-/// Somebody waits for a session until this is dropped.
+/// Counts a waiter until it is dropped.
 struct Waiting<'a> {
     shared: &'a Shared,
     who: Waiter,

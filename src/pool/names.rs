@@ -1,4 +1,4 @@
-//! Which names a server has resolved lately, and at which targets' failures its sessions have ended.
+//! The names that a server has resolved recently, and the targets whose failures have ended its sessions.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,17 +10,17 @@ use crate::destination::Host;
 use crate::ssh::OpenKind;
 use crate::target::Target;
 
-/// What a server is known to do with targets.
+/// What is known of a server's targets.
 #[derive(Debug, Default)]
 pub(super) struct KnownTargets {
-    /// Names that led to a channel, and when. A server that has just resolved a name has it at hand.
+    /// Names that led to a channel, and when. The server's resolver is likely to have them in its cache.
     resolved: Mutex<HashMap<Arc<str>, Instant>>,
-    /// What was asked for when a session ended at an answer that cannot be read, and when.
+    /// Targets being opened when a session ended at an answer that cannot be decoded, and when.
     suspects: Mutex<HashMap<Target, Instant>>,
 }
 
 impl KnownTargets {
-    /// Whether `target` may take the server a while.
+    /// How an open to `target` may affect its session.
     pub(super) fn kind(&self, target: &Target) -> OpenKind {
         let suspect = lock(&self.suspects).get(target).copied();
         if suspect.is_some_and(|when| when.elapsed() < SUSPECT) {
@@ -43,13 +43,13 @@ impl KnownTargets {
         }
     }
 
-    /// A session has ended at an answer that cannot be read, while `target` was asked for.
+    /// A session has ended at an answer that cannot be decoded, while `target` was being opened.
     pub(super) fn suspect(&self, target: &Target) {
         note(&self.suspects, target.clone(), SUSPECT);
     }
 }
 
-/// Notes `key` now, among no more than [`MOST`] others that are not older than `fresh`.
+/// Records `key` at the present time. At [`MOST`] entries, those older than `fresh` are removed, or all.
 fn note<K: Eq + Hash>(known: &Mutex<HashMap<K, Instant>>, key: K, fresh: Duration) {
     let mut known = lock(known);
     if known.len() >= MOST && !known.contains_key(&key) {
@@ -61,9 +61,9 @@ fn note<K: Eq + Hash>(known: &Mutex<HashMap<K, Instant>>, key: K, fresh: Duratio
     known.insert(key, Instant::now());
 }
 
-/// How long a resolver keeps a name, for all we know.
+/// How long a resolver is assumed to cache a name.
 const FRESH: Duration = Duration::from_secs(60);
-/// How long a target whose failure ended a session is asked for on a session of its own.
+/// How long a target whose failure ended a session gets a session of its own.
 const SUSPECT: Duration = Duration::from_secs(600);
 /// The most that is kept.
 const MOST: usize = 4096;

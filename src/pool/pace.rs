@@ -1,11 +1,11 @@
-//! How soon to try again.
+//! The wait before the next attempt to connect.
 
 use std::time::Duration;
 
 use crate::ssh::connect::FailureClass;
 
-/// Exponential back-off with full jitter: the first retry comes at once, the later ones after a
-/// random part of a time that doubles, up to a bound.
+/// Exponential back-off with full jitter: each wait is a random part of a time that doubles, within
+/// limits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -22,12 +22,12 @@ pub(super) enum Demand {
 }
 
 impl Backoff {
-    /// A session was had.
+    /// Starts again after a session was opened.
     pub(super) fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// The wait before what nobody waits for is tried again.
+    /// The wait after another failure of something that no request waits for.
     pub(crate) fn unasked(&mut self) -> Duration {
         self.next(FailureClass::Unreachable, Demand::None)
     }
@@ -37,7 +37,7 @@ impl Backoff {
         self.last == Some(FailureClass::Refused)
     }
 
-    /// Whether a request may have the wait cut short.
+    /// Whether a request may shorten the wait.
     pub(super) fn may_hurry(&self) -> bool {
         self.last == Some(FailureClass::Unreachable)
     }
@@ -64,9 +64,9 @@ impl Backoff {
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(30);
-/// The longest wait while requests wait and the server is merely out of reach.
+/// The longest wait while requests wait and the server cannot be reached.
 const LONGEST_WANTED: Duration = Duration::from_secs(2);
-/// The longest wait while requests wait and the server may be full.
+/// The longest wait while requests wait and the server has turned us away, perhaps because it is full.
 const LONGEST_TURNED_AWAY: Duration = Duration::from_secs(4);
 /// The shortest wait after the server refused us.
 const LEAST_REFUSED: Duration = Duration::from_secs(1);

@@ -1,28 +1,28 @@
-//! How many sessions a pool has.
+//! The size of a pool.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The bounds of a pool.
+/// The minimum and maximum number of sessions of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSize {
     min: usize,
     max: usize,
 }
 
-/// Why a text does not say how many sessions there should be.
+/// Why a text is not a pool size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPoolSize {
     /// Neither a number nor two with `..` between them.
     #[error("expected MIN..MAX or a number, as in 1..8")]
     NotNumbers,
-    /// The pool would be empty, or the bounds are the wrong way round, or too many.
+    /// The minimum is 0, above the maximum, or the maximum is too large.
     #[error("expected 1 <= MIN <= MAX <= {MOST}")]
     OutOfRange,
 }
 
 impl PoolSize {
-    /// From `min`, which are kept open, to `max`: 1 <= min <= max <= 64.
+    /// `min` sessions are kept open, and up to `max` are opened: 1 <= min <= max <= 64.
     pub fn new(min: usize, max: usize) -> Result<Self, InvalidPoolSize> {
         if 1 <= min && min <= max && max <= MOST {
             Ok(Self { min, max })
@@ -31,7 +31,7 @@ impl PoolSize {
         }
     }
 
-    /// From one on, with the same most.
+    /// The same maximum with a minimum of one.
     pub(crate) fn starting_at_one(self) -> Self {
         Self { min: 1, ..self }
     }
@@ -41,12 +41,12 @@ impl PoolSize {
         Self { min: 1, max: 1 }
     }
 
-    /// So many sessions are kept open.
+    /// The number of sessions that are kept open.
     pub fn min(self) -> usize {
         self.min
     }
 
-    /// So many are opened at the most.
+    /// The largest number of sessions.
     pub fn max(self) -> usize {
         self.max
     }
@@ -78,7 +78,7 @@ impl fmt::Display for PoolSize {
     }
 }
 
-/// More sessions than that to one server help nobody.
+/// More sessions to one server are of no use.
 const MOST: usize = 64;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A pool as those see it who look on: copies, taken at one moment.
+//! Snapshots of a pool for status, metrics and the dashboard.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,16 +32,16 @@ pub struct PoolView {
     pub received: u64,
     /// The sessions, the oldest first.
     pub sessions: Vec<SessionView>,
-    /// The servers on the way that were passed so far, the nearest first.
+    /// The jump hosts that are known so far, the nearest first.
     pub jumps: Vec<JumpView>,
 }
 
-/// A server on the way to another (`ProxyJump`), at one moment.
+/// A jump host (`ProxyJump`) at one moment.
 #[derive(Clone, Debug)]
 pub struct JumpView {
     /// Its name. Printable.
     pub name: String,
-    /// How soon it can carry a session to what lies behind.
+    /// How soon it can carry a session to the server behind it.
     pub availability: Availability,
     /// Why there is no session, or one less; empty where nothing is wrong. Printable.
     pub reason: String,
@@ -54,7 +54,7 @@ pub struct JumpView {
 /// A session at one moment.
 #[derive(Clone, Debug)]
 pub struct SessionView {
-    /// Its number, never given twice in one run.
+    /// Its number, unique in one run.
     pub id: u64,
     /// Whether it takes channels.
     pub state: SessionState,
@@ -72,13 +72,13 @@ pub struct SessionView {
     pub bulk: usize,
     /// Channels whose client does not keep up.
     pub slow_readers: usize,
-    /// Channels whose reader has stopped taking, and with it the session.
+    /// Channels whose reader has stopped reading, which blocks the session.
     pub held: usize,
     /// Bytes sent by channels.
     pub sent: u64,
     /// Bytes received by channels.
     pub received: u64,
-    /// How much the server may send ahead on a channel, in bytes.
+    /// The receive window of a channel, in bytes.
     pub window: u32,
     /// The type of the host key.
     pub host_key_type: String,
@@ -95,14 +95,14 @@ pub struct SessionView {
 pub enum SessionState {
     /// It does.
     Ready,
-    /// It would, but its server has not answered for a while.
+    /// It would, but the server has not answered for a while.
     Stuck,
-    /// It does not any more, and ends with the last that it carries.
+    /// It takes no more channels, and ends after the last one.
     Draining,
 }
 
 impl Pool {
-    /// What it is like now.
+    /// The pool at this moment.
     pub fn view(&self) -> PoolView {
         let (availability, jumps) = (self.availability(), self.jumps());
         let sessions: Vec<_> =
@@ -125,7 +125,7 @@ impl Pool {
         }
     }
 
-    /// The servers on the way, the nearest first.
+    /// The jump hosts, the nearest first.
     fn jumps(&self) -> Vec<JumpView> {
         let mut jumps = Vec::new();
         let mut next = self.0.route.last();
@@ -153,12 +153,12 @@ impl Pool {
 }
 
 impl Pool {
-    /// The port of the server, as we reach it.
+    /// The port of the server that is connected to.
     pub fn port(&self) -> u16 {
         self.0.connector.port()
     }
 
-    /// A round trip on the session with this number, now; none where it is gone.
+    /// Measures a round trip on the session with this number; none where it has ended.
     pub async fn round_trip_of(&self, id: u64) -> Option<Duration> {
         let session = lock(&self.0.sessions).iter().find(|s| s.id() == id).map(Arc::clone)?;
         let asked = Instant::now();
@@ -176,7 +176,7 @@ impl SessionState {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Ready, Self::Stuck, Self::Draining];
 
-    /// Its word in answers and labels.
+    /// The word for it in answers and metric labels.
     pub fn word(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -214,5 +214,5 @@ fn view(session: &Session) -> SessionView {
     }
 }
 
-/// Of a way that leads to itself, so much is told.
+/// Bounds the list where the jump hosts form a circle.
 const MOST_JUMPS: usize = 16;

@@ -1,19 +1,19 @@
-//! What the user was told, so that a server that is away for an hour is one line.
+//! What the log has said, so that a server that is away for an hour is one line.
 
-/// The last word on each matter; nothing, when it is settled.
+/// The last message on each subject; none once it is resolved.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// Why there is no session.
     pub(super) session: Option<String>,
-    /// That somebody has to log in.
+    /// That a person has to log in.
     pub(super) person: Option<String>,
     /// Why there is no further session.
     pub(super) growth: Option<String>,
-    /// Whether it is known that the server closes what is unused.
+    /// Whether the log has said that the server closes unused sessions.
     pub(super) let_be: bool,
 }
 
-/// Whether `text` is not what was told last; from now on it is.
+/// Whether `text` differs from the last message, which it becomes.
 pub(super) fn is_news(told: &mut Option<String>, text: &str) -> bool {
     let news = told.as_deref() != Some(text);
     if news {

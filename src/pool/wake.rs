@@ -1,4 +1,4 @@
-//! Notices that the machine was asleep, or that its network has changed.
+//! Detects that the machine was asleep, or that its network has changed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Compares how the world looks with how it looked before.
+/// Compares the clocks and the network with their last state.
 #[derive(Debug)]
 pub(crate) struct WakeDetector {
     asleep: Duration,
-    /// As it was last seen.
+    /// The last fingerprint.
     network: Option<u64>,
 }
 
 impl WakeDetector {
-    /// Remembers how it looks now.
+    /// Starts from the present state.
     pub(crate) fn new() -> Self {
         Self { asleep: asleep(), network: network() }
     }
 
-    /// Whether the machine has slept or the network has changed since it was asked last.
+    /// Whether the machine has slept or the network has changed since the last call.
     pub(crate) fn has_woken(&mut self) -> bool {
         let (asleep, network) = (asleep(), network());
         let changed = network.is_some() && self.network.is_some() && network != self.network;
@@ -30,8 +30,8 @@ impl WakeDetector {
     }
 }
 
-/// How long the machine has slept since it started: the boot clock counts that, the monotonic one
-/// does not.
+/// How long the machine has slept since boot: the boot-time clock counts sleep, the monotonic clock does
+/// not.
 fn asleep() -> Duration {
     let clock = |id| {
         let time = clock_gettime(id);
@@ -40,8 +40,8 @@ fn asleep() -> Duration {
     clock(ClockId::Boottime).saturating_sub(clock(ClockId::Monotonic))
 }
 
-/// A fingerprint of the routes and of the IPv6 addresses; none where it cannot be seen now, as when
-/// there is no descriptor left. What the system does not show at all never changes.
+/// A fingerprint of the routes and the IPv6 addresses; none where it cannot be read now, as when descriptors
+/// have run out. A table that the system does not have counts as empty.
 fn network() -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     for line in table("/proc/net/route")?.lines() {
@@ -58,7 +58,7 @@ fn network() -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// A table of the system; empty where it has none, none where it cannot be read now.
+/// A file of the system; empty where it does not exist, none where it cannot be read now.
 fn table(path: &str) -> Option<String> {
     match std::fs::read_to_string(path) {
         Ok(table) => Some(table),
@@ -67,7 +67,7 @@ fn table(path: &str) -> Option<String> {
     }
 }
 
-/// The clocks are not read at the same moment.
+/// Tolerance, since the two clocks are not read at the same moment.
 const NOTICEABLE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -8,60 +8,60 @@ use crate::ssh::session::Session;
 use crate::ssh::session::delay::Delay;
 use crate::ssh::session::load::Beat;
 
-/// What is watched: it ends by itself or is given up, answers pings in order, and carries something.
+/// A session as the monitor needs it; tests have their own.
 pub(super) trait Watched: Sync {
     /// Completes when it has ended.
     fn closed(&self) -> impl Future<Output = ()> + Send;
 
-    /// Completes when somebody wants to know at once whether the server still answers.
+    /// Completes when a probe is requested: whether the server still answers.
     fn probe_requested(&self) -> impl Future<Output = ()> + Send;
 
-    /// Completes when somebody wants to know how long an answer takes.
+    /// Completes when a measurement of the round trip is requested.
     fn gauge_requested(&self) -> impl Future<Output = ()> + Send;
 
-    /// Asks the server, and completes with its answer.
+    /// Pings the server, and completes with its answer.
     fn ping(&self) -> impl Future<Output = ()> + Send;
 
-    /// Where round trips are kept.
+    /// The measured round trips.
     fn delay(&self) -> &Delay;
 
-    /// Ends a beat, and reads what there is.
+    /// Ends a beat, and returns the counters.
     fn beat(&self) -> Reading;
 
-    /// The server has answered what was asked then, after such a time. Returns how soon it is to be
-    /// asked again, where that cannot wait.
+    /// Records the answer to a ping that was sent at `asked`. Returns how soon the next ping is due, where
+    /// that cannot wait.
     fn answered(&self, asked: Instant, round_trip: Duration) -> Option<Duration>;
 
-    /// Takes note of what a beat has shown.
+    /// Records the verdict of a beat.
     fn judge(&self, verdict: Verdict);
 
     /// Ends it, for this reason.
     fn give_up(&self, why: &str);
 }
 
-/// What there is at the end of a beat.
+/// The counters at the end of a beat.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reading {
-    /// What its channels carried in the beat.
+    /// What the channels carried in the beat.
     pub(super) carried: Beat,
-    /// Bytes that came from the server so far, whatever they say.
+    /// All bytes received from the server so far.
     pub(super) received: u64,
     /// Opens that the server has answered so far.
     pub(super) answered: u64,
     /// Channels that are being opened.
     pub(super) opening: usize,
-    /// Channels whose reader holds the session up.
+    /// Channels whose reader blocks the session.
     pub(super) held: usize,
 }
 
-/// What a beat has shown.
+/// The judgement of a beat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// The server has not answered for a while.
     pub(super) stuck: bool,
-    /// It has not for so long that what waits had better go elsewhere.
+    /// It has not answered for so long that waiting opens should use another session.
     pub(super) suspect: bool,
-    /// The server sends much that no channel takes, and answers late for it.
+    /// The server sends much data that no channel takes, which delays its answers.
     pub(super) flooded: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a pool's policy hears, and what it has done.
+//! The events of a pool's policy, and its actions.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::ssh::trust::auth::LoginKind;
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Nothing but that time has passed, or the pool has just begun.
+    /// A deadline has come, or the pool has just begun.
     Time,
-    /// A request waits, or would be served better by another session.
+    /// A request waits, or another session would serve it better.
     Wanted,
-    /// An attempt has brought a session, which is among the facts already.
+    /// An attempt has succeeded; its session is among the facts already.
     Connected(LoginKind),
     /// An attempt has failed.
     Failed(Failure),
@@ -25,7 +25,7 @@ pub(crate) enum Event {
     Settled,
     /// A session has ended; it is no longer among the facts.
     Lost(Loss),
-    /// It is time to look after the sessions.
+    /// The periodic upkeep is due.
     Upkeep,
     /// The machine was asleep, or the network has changed.
     Woken,
@@ -37,18 +37,18 @@ pub(crate) enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) class: FailureClass,
-    /// Whether it would have gone on, had there been a person to ask.
+    /// Whether it failed only because no person could be asked.
     pub(crate) lacked_a_person: bool,
-    /// In words, perhaps of several lines.
+    /// The reason, perhaps of several lines.
     pub(crate) text: String,
 }
 
 /// A session that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Loss {
-    /// Why, in words.
+    /// The reason.
     pub(crate) end: String,
-    /// How long it was there.
+    /// How long it lasted.
     pub(crate) age: Duration,
     /// Channels that were cut with it.
     pub(crate) channels: usize,
@@ -58,15 +58,15 @@ pub(crate) struct Loss {
 /// Who ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LossCause {
-    /// It was told to take no more channels, and has carried the last.
+    /// It was draining, and its last channel has ended.
     Retired,
-    /// The server, though nothing was on it.
+    /// The server, while it was unused.
     Unused,
-    /// The server or the network, while it was in use; or we, since the server did not answer.
+    /// The server or the network, while it was in use; or the monitor, since the server did not answer.
     Lost,
 }
 
-/// What is so at the moment of an event.
+/// The state of the pool at the time of an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) now: Instant,
@@ -74,7 +74,7 @@ pub(crate) struct Facts {
     pub(crate) sessions: Vec<SessionFacts>,
     /// Requests that wait for a session.
     pub(crate) waiting: usize,
-    /// Listeners that wait for a session to be on.
+    /// Remote listeners that wait for a session.
     pub(crate) listeners: usize,
     /// Whether a person can be asked.
     pub(crate) can_ask: bool,
@@ -82,56 +82,56 @@ pub(crate) struct Facts {
     pub(crate) reserve: Growth,
 }
 
-/// What is so of one session.
+/// The state of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionFacts {
     pub(crate) stage: SessionStage,
-    /// Nothing is left for which it must stay.
+    /// It carries no channels, and no remote listener is on it.
     pub(crate) is_empty: bool,
-    /// For how long it has been of no use.
+    /// How long it has been empty.
     pub(crate) idle: Duration,
-    /// A new session would be better than this one.
+    /// It is too old, has carried too much, or has an unsuitable window: it should be replaced.
     pub(crate) is_worn: bool,
-    /// It is full of what nobody wants any more, so that answers on it are late.
+    /// It is full of data that no channel takes, which delays answers.
     pub(crate) is_flooded: bool,
 }
 
-/// Where a session is in its life.
+/// The stage of a session's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionStage {
     /// It takes channels.
     Ready,
-    /// It takes none, and ends with the last that it carries.
+    /// It takes none, and ends after the last one.
     Draining,
 }
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Make an attempt to connect.
+    /// Start an attempt to connect.
     Connect(Asking),
     /// End every attempt.
     AbortAttempts,
-    /// Have a session take no more channels: its place among the facts, and why.
+    /// Drain a session: its index in the facts, and why.
     Drain(usize, DrainReason),
-    /// Say goodbye on a session: its place among the facts.
+    /// Disconnect a session: its index in the facts.
     Close(usize),
-    /// Ask the server of every session whether it is there.
+    /// Probe every session.
     ProbeAll,
     /// Show why there is no session, or one less.
     Show(Standstill),
-    /// Say something to the user.
+    /// Log a notice.
     Tell(Notice),
 }
 
-/// Why a session is to take no more channels.
+/// Why a session is drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DrainReason {
     /// There is a newer one.
     Replaced,
     /// There are enough others, and it has been empty for long.
     Idle,
-    /// What nobody wants any more is in the way of others on the line.
+    /// Data that no channel takes delays others on the line.
     Flooded,
     /// The server is not configured any more.
     Retired,
@@ -140,14 +140,14 @@ pub(crate) enum DrainReason {
 /// Why there is no session, or one less.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Standstill {
-    /// In words, one line.
+    /// The reason, one line.
     pub(crate) reason: String,
-    /// There is none at all, and none may be had soon.
+    /// There is no session, and there will be none soon.
     pub(crate) down: bool,
     pub(crate) outcome: Outcome,
 }
 
-/// Whether something came to nothing.
+/// Whether an attempt has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// An attempt to have a session.
@@ -156,22 +156,22 @@ pub(crate) enum Outcome {
     Open,
 }
 
-/// What the user hears of the sessions to a server.
+/// What the log says about the sessions to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// There is a session where there was none.
+    /// The first session, or the first after there was none.
     Connected(Before),
-    /// There is one session less; so many connections were cut.
+    /// A session was lost; `cut` connections were cut with it.
     Lost { end: String, cut: usize },
-    /// The server closes what is unused.
+    /// The server closes unused sessions.
     LetBe,
-    /// The server gives no further session.
+    /// The server refuses a further session.
     NoFurther(String),
     /// There is no session, and another attempt will follow.
     CannotConnect(String),
     /// Nobody has logged in.
     NeedsPerson(&'static str),
-    /// Everything is looked at anew.
+    /// The machine woke, or its network changed: all sessions are probed.
     Woken,
 }
 
@@ -182,7 +182,7 @@ pub(crate) enum Before {
     Some,
 }
 
-/// How loud a notice is.
+/// The log level of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Volume {
     Info,
@@ -197,7 +197,7 @@ impl Notice {
         }
     }
 
-    /// Its words about `server`.
+    /// The message about `server`.
     pub(crate) fn about(&self, server: &str) -> String {
         match self {
             Self::Connected(Before::None) => format!("connected to {server}"),
@@ -239,7 +239,7 @@ impl DrainReason {
 }
 
 impl Facts {
-    /// How many sessions take channels.
+    /// The number of sessions that take channels.
     pub(crate) fn ready(&self) -> usize {
         self.sessions.iter().filter(|session| session.stage == SessionStage::Ready).count()
     }

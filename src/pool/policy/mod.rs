@@ -1,5 +1,5 @@
-//! When a pool connects, retries, grows and lets go: what is to be done about each event. It does
-//! nothing itself and asks nobody, so that it can be tried with any facts at any time.
+//! When a pool connects, retries, grows and shrinks: a pure state machine from events to actions, which tests
+//! can run with any facts at any time.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) use event::{
 
 use event::Before;
 
-/// What the policy remembers.
+/// The state of the policy.
 #[derive(Debug)]
 pub(super) struct Policy {
     /// As asked for, or as the first login allows.
@@ -36,15 +36,15 @@ pub(super) struct Policy {
     lacked_a_person: bool,
     /// Attempts under way.
     attempts: usize,
-    /// Attempts that are over, and that the server still counts as handshakes.
+    /// Finished attempts that the server still counts as handshakes.
     settling: usize,
     backoff: Backoff,
     /// No attempt before this.
     not_before: Instant,
-    /// No attempt to grow before this: the server has refused one.
+    /// No further session before this: the server has refused one.
     growth_not_before: Instant,
     growth_backoff: Duration,
-    /// Sessions in a row that the server has ended while they carried nothing.
+    /// Consecutive sessions that the server has ended while they were unused.
     unused: u32,
     told: Told,
     phase: Phase,
@@ -57,15 +57,15 @@ enum First {
     Over,
 }
 
-/// Whether there are to be sessions at all.
+/// Whether the pool is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Serving,
-    /// No more sessions, and those that are there end with what they carry.
+    /// No new sessions; the existing ones end after their last channel.
     Retired,
 }
 
-/// Whether a session may be had soon.
+/// Whether there may be a session soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prospect {
     Good,
@@ -92,7 +92,7 @@ impl Policy {
         }
     }
 
-    /// What is to be done about an event, in this order.
+    /// Returns the actions for an event, in order.
     pub(super) fn on(&mut self, event: Event, facts: &Facts) -> Vec<Action> {
         let mut actions = match event {
             Event::Time => Vec::new(),
@@ -116,22 +116,22 @@ impl Policy {
         actions
     }
 
-    /// When to come back with [`Event::Time`]; none where there is nothing to wait for.
+    /// When the next [`Event::Time`] is due, if at all.
     pub(super) fn wake_at(&self, facts: &Facts) -> Option<Instant> {
         (self.missing(facts) > 0 && facts.now < self.not_before).then_some(self.not_before)
     }
 
-    /// Whether everything has come to its end.
+    /// Whether the pool is retired and its last session has ended.
     pub(super) fn is_over(&self, facts: &Facts) -> bool {
         self.is_retired() && facts.sessions.is_empty()
     }
 
-    /// Whether there are to be no more sessions.
+    /// Whether the pool is retired.
     pub(super) fn is_retired(&self) -> bool {
         self.phase == Phase::Retired
     }
 
-    /// Opens what is missing, as soon as it may.
+    /// Opens missing sessions, as soon as allowed.
     fn connect_if_needed(&mut self, facts: &Facts) -> Vec<Action> {
         let missing = self.missing(facts);
         if missing == 0 || facts.now < self.not_before {
@@ -144,13 +144,13 @@ impl Policy {
         (0..missing.min(room)).map(|_| self.attempt(facts)).collect()
     }
 
-    /// Handshakes under way, as the server counts them: it says that we are in before it strikes us
-    /// off its list.
+    /// Handshakes under way as the server counts them: it confirms a login before it takes the handshake off
+    /// its list.
     fn handshakes(&self) -> usize {
         self.attempts + self.settling
     }
 
-    /// Sessions that should be there, and are not even on their way. The first comes alone.
+    /// Sessions below the minimum for which no attempt runs. The first one is opened alone.
     fn missing(&self, facts: &Facts) -> usize {
         if self.is_retired() {
             return 0;
@@ -168,27 +168,27 @@ impl Policy {
         self.size.unwrap_or_default()
     }
 
-    /// A login that needs a person is tried again when it is wanted and somebody is there;
-    /// one that has never succeeded and was refused, when there is a request; and so is a server that
-    /// closes what is unused.
+    /// Whether an attempt may be made. A login that needs a person takes a request and a person who can be
+    /// asked; one that was refused and has never succeeded, and a server that closes unused sessions, take a
+    /// request.
     fn may_try(&self, facts: &Facts) -> bool {
         if self.lets_be() && !is_wanted(facts) {
             return false;
         }
         match self.login_kind {
-            // What an agent did before, it may do again when the next request comes.
+            // The agent that answered before may answer again when the next request comes.
             Some(LoginKind::Unattended) => !self.lacked_a_person || is_wanted(facts),
             Some(LoginKind::Interactive) => is_wanted(facts) && facts.can_ask,
             None => demand(facts) == Demand::Waiting || !self.backoff.was_refused(),
         }
     }
 
-    /// Whether the server closes what is unused, so that nothing is opened before somebody asks.
+    /// Whether the server closes unused sessions, so that none is opened without a request.
     fn lets_be(&self) -> bool {
         self.unused >= MAX_UNUSED
     }
 
-    /// Says, once, that there is no session because nobody has logged in.
+    /// Reports, once, that there is no session because the login needs a person.
     fn wait_for_a_person(&mut self, facts: &Facts) -> Vec<Action> {
         if self.login_kind != Some(LoginKind::Interactive) || facts.ready() > 0 {
             return Vec::new();
@@ -205,11 +205,11 @@ impl Policy {
         vec![Action::Tell(Notice::NeedsPerson(state)), shown]
     }
 
-    /// Opens another session in the background, if there may be one more.
+    /// Opens another session in the background, if the limits allow it.
     fn grow(&mut self, facts: &Facts) -> Vec<Action> {
         let ready = facts.ready();
         let room = ready + self.attempts < self.size().max() && self.may_grow(facts);
-        // Without a session the request waits for what `connect_if_needed` does.
+        // Without any session, `connect_if_needed` opens one.
         if ready == 0 || !room || self.attempts > 0 {
             if ready == 0 && demand(facts) == Demand::Waiting {
                 self.hurry(facts);
@@ -222,7 +222,7 @@ impl Policy {
         Vec::new()
     }
 
-    /// Whether another session is on its way, or may be had when it is wanted.
+    /// Whether another session is being opened, or may be opened when it is wanted.
     pub(super) fn may_get_another(&self, facts: &Facts) -> bool {
         let room = facts.ready() < self.size().max() && self.may_grow(facts);
         let may = room && facts.now >= self.growth_not_before;
@@ -234,7 +234,7 @@ impl Policy {
         self.login_kind != Some(LoginKind::Interactive) || facts.can_ask
     }
 
-    /// Somebody waits: the server that was merely out of reach is tried again soon.
+    /// A request waits: a server that could not be reached is tried again soon.
     fn hurry(&mut self, facts: &Facts) {
         let soon = facts.now + SOON;
         if self.backoff.may_hurry() && self.not_before > soon {
@@ -244,7 +244,7 @@ impl Policy {
 
     fn attempt(&mut self, facts: &Facts) -> Action {
         self.attempts += 1;
-        // By a person only where more sessions were asked for than such a login gets by itself.
+        // By a person only where the user asked for more sessions than such a login gets by default.
         let by_person = self.login_kind == Some(LoginKind::Interactive);
         let worth_asking = self.first == First::Pending || is_wanted(facts) || by_person;
         Action::Connect(if worth_asking { Asking::Allowed } else { Asking::Never })
@@ -254,10 +254,10 @@ impl Policy {
         self.attempts -= 1;
         self.settling += 1;
         let is_first = std::mem::replace(&mut self.first, First::Over) == First::Pending;
-        // The new one is among the facts.
+        // The new session is among the facts.
         let news = !is_first && facts.ready() <= 1;
         let before = if self.login_kind.is_some() { Before::Some } else { Before::None };
-        // One that is opened and closed while nobody wants it is no news.
+        // A server that closes unused sessions is not reported for each of them.
         let is_quiet = self.told.let_be && before == Before::Some;
         self.told.session = None;
         self.told.person = None;
@@ -280,24 +280,24 @@ impl Policy {
         }
         self.lacked_a_person = failure.lacked_a_person;
         self.not_before = facts.now + self.backoff.next(failure.class, demand(facts));
-        // The first line says what is wrong; a client does not need the rest.
+        // The first line has the reason; clients do not need the rest.
         let reason = failure.text.lines().next().unwrap_or_default().to_owned();
         let mut actions = vec![standstill(reason, Prospect::Bad, facts)];
-        // Whoever waits for the first attempt tells of it.
+        // The first failure is reported by the receiver of the first attempt.
         if is_news(&mut self.told.session, &failure.text) && !is_first {
             actions.push(Action::Tell(Notice::CannotConnect(failure.text)));
         }
         actions
     }
 
-    /// A session more could not be had; what there is serves.
+    /// A further session could not be opened; the existing ones serve.
     fn not_grown(&mut self, failure: Failure, facts: &Facts) -> Vec<Action> {
         if failure.class == FailureClass::Unreachable {
-            // The network, rather than the server, did not want one more.
+            // The network failed, not the server.
             self.growth_not_before = facts.now + UNREACHABLE;
             return Vec::new();
         }
-        // One more than it allows us, perhaps.
+        // Perhaps the server allows no more.
         self.growth_not_before = facts.now + self.growth_backoff;
         self.growth_backoff = (self.growth_backoff * 2).min(GROWTH_BACKOFF_MAX);
         if is_news(&mut self.told.growth, &failure.text) {
@@ -307,7 +307,7 @@ impl Policy {
         }
     }
 
-    /// A session has ended: what it carried is cut, and it is replaced at once.
+    /// A session has ended, and is replaced at once.
     fn lost(&mut self, loss: Loss, facts: &Facts) -> Vec<Action> {
         match loss.cause {
             LossCause::Retired => return Vec::new(),
@@ -318,7 +318,7 @@ impl Policy {
             }
         }
         if loss.age < SHORT_LIVED {
-            // A server that takes us in only to drop us is not asked again at once.
+            // A server that accepts the login and then disconnects is not tried again at once.
             let class = FailureClass::Unreachable;
             self.not_before = facts.now + self.backoff.next(class, demand(facts));
         } else {
@@ -334,7 +334,7 @@ impl Policy {
         }
     }
 
-    /// A server that closes what is unused is told of once.
+    /// The notice of a loss; a server that closes unused sessions is reported once.
     fn notice_of(&mut self, loss: Loss) -> Option<Notice> {
         let Loss { end, channels, .. } = loss;
         if !self.lets_be() {
@@ -345,7 +345,7 @@ impl Policy {
     }
 }
 
-/// Why there is no session, or one less, for those who wait.
+/// The action that shows why there is no session, or one less.
 fn standstill(reason: String, prospect: Prospect, facts: &Facts) -> Action {
     Action::Show(Standstill {
         reason,
@@ -358,36 +358,35 @@ fn demand(facts: &Facts) -> Demand {
     if facts.waiting > 0 { Demand::Waiting } else { Demand::None }
 }
 
-/// Whether a session is worth a question to a person: a request waits, or there is none for a listener
-/// on the server to be on.
+/// Whether a session is worth asking a person: a request or a remote listener waits for one.
 fn is_wanted(facts: &Facts) -> bool {
     facts.waiting > 0 || facts.listeners > 0
 }
 
-/// Whether nothing is carried, and nobody waits.
+/// Whether all sessions are empty, and nothing waits for one.
 fn is_idle(facts: &Facts) -> bool {
     !is_wanted(facts) && facts.sessions.iter().all(|session| session.is_empty)
 }
 
-/// Handshakes to one server at the same time: sshd's MaxStartups and PerSourcePenalties punish more.
+/// Concurrent handshakes to one server: more may run into sshd's MaxStartups or PerSourcePenalties.
 const MAX_ATTEMPTS: usize = 2;
-/// How long to leave growth alone when the server cannot be reached.
+/// How long the pool does not grow after the server could not be reached.
 const UNREACHABLE: Duration = Duration::from_secs(5);
-/// A session that ends sooner than this was not worth having.
+/// After a session that ends sooner than this, the next attempt waits.
 const SHORT_LIVED: Duration = Duration::from_millis(500);
-/// How soon a server that was out of reach is tried again when a request comes.
+/// How soon an unreachable server is tried again when a request comes.
 const SOON: Duration = Duration::from_millis(500);
-/// How long to leave a server alone that refused a further session; doubled each time.
+/// How long the pool does not grow after the server has refused a further session; doubled each time.
 const GROWTH_BACKOFF: Duration = Duration::from_secs(60);
-/// The longest that gets.
+/// The longest of these waits.
 const GROWTH_BACKOFF_MAX: Duration = Duration::from_secs(3600);
-/// After so many sessions in a row that the server ended while they carried nothing
-/// (`UnusedConnectionTimeout` of sshd), no further one is opened before somebody asks.
+/// After so many consecutive sessions that the server has ended while they were unused
+/// (`UnusedConnectionTimeout` of sshd), none is opened without a request.
 const MAX_UNUSED: u32 = 3;
-/// A session that carried nothing for so long before it was ended does not count.
+/// An unused session that lasted so long does not count as closed by such a timeout.
 const LONG_UNUSED: Duration = Duration::from_secs(3600);
-/// Of a server whose login is waited for.
+/// The state of a server whose login waits for a request.
 const WAITS_FOR_A_PERSON: &str =
     "the login needs a person, who is asked when the next request comes";
-/// The same, where that would be in vain.
+/// The same, where nobody can be asked.
 const NOBODY_TO_ASK: &str = "the login needs a person, and nobody can be asked";

@@ -1,4 +1,4 @@
-//! What is done to the sessions that are there: some are retired, some closed.
+//! The upkeep of existing sessions: which are drained, replaced and closed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::pool::placement::Growth;
 use crate::ssh::trust::auth::LoginKind;
 
 impl Policy {
-    /// From now on the sessions end by themselves.
+    /// Drains all sessions, and ends all attempts.
     pub(super) fn retire(&mut self, facts: &Facts) -> Vec<Action> {
         self.phase = Phase::Retired;
         self.first = First::Over;
@@ -23,7 +23,7 @@ impl Policy {
         actions
     }
 
-    /// Retires what is old, closes what is empty and not needed, and sees to the reserve.
+    /// Replaces old sessions, closes empty ones that are not needed, and keeps one in reserve.
     pub(super) fn upkeep(&mut self, facts: &Facts) -> Vec<Action> {
         let mut actions = Vec::new();
         let mut ready = facts.ready();
@@ -32,7 +32,7 @@ impl Policy {
             let is_flooded = session.is_flooded && session.is_empty;
             let may_login = self.login_kind == Some(LoginKind::Unattended);
             let is_worn = (session.is_worn || is_flooded) && may_login;
-            // A flooded one is worth less than none where there is another.
+            // A flooded session is drained even at the minimum where there is another.
             let is_spare = ready > self.size().min() || (is_flooded && ready > 1);
             let drain = is_ready && is_spare && (is_worn || is_flooded || session.idle >= IDLE);
             if drain {
@@ -48,7 +48,7 @@ impl Policy {
                 && self.attempts == 0
                 && facts.now >= self.growth_not_before
             {
-                // It goes when there is another one in its place.
+                // It is drained once its replacement is there.
                 actions.push(self.attempt(facts));
             }
             if session.is_empty && (drain || !is_ready) {
