@@ -133,8 +133,9 @@ impl RemoteSet {
         let mut added = forwards;
         let mut kept = Vec::new();
         for running in std::mem::take(&mut self.running) {
-            let same_server =
-                servers.pool(&running.options.server).is_some_and(|pool| pool.is(&running.pool));
+            let same_server = servers
+                .pool(&running.options.server)
+                .is_some_and(|pool| pool.is_same_as(&running.pool));
             match added.iter().position(|options| *options == running.options) {
                 Some(same) if same_server => {
                     added.remove(same);

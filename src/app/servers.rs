@@ -106,7 +106,7 @@ impl ServerSet {
     /// Changes over to these servers. Those that are the same stay as they are, with their sessions;
     /// of the new ones, what comes of the first attempt is told when it is there.
     pub(super) fn reload(&mut self, servers: Vec<ServerOptions>) {
-        self.retired.retain(|pool| !pool.is_over());
+        self.retired.retain(|pool| !pool.has_ended());
         while self.telling.try_join_next().is_some() {}
         let mut before = std::mem::take(&mut self.running);
         for options in servers {

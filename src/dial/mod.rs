@@ -267,7 +267,7 @@ fn not_permitted() -> DialFailure {
 }
 
 fn view(pool: &Pool) -> View {
-    View { standing: pool.availability(), round_trip: pool.round_trip(), burden: pool.load() }
+    View { availability: pool.availability(), round_trip: pool.round_trip(), load: pool.load() }
 }
 
 fn no_session(servers: &Servers, via: &Via) -> DialError {

@@ -11,10 +11,10 @@ use crate::route::Select;
 /// What is known of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct View {
-    pub(super) standing: Availability,
+    pub(super) availability: Availability,
     /// None where it was not measured yet.
     pub(super) round_trip: Option<Duration>,
-    pub(super) burden: PoolLoad,
+    pub(super) load: PoolLoad,
 }
 
 /// The servers that were the nearest, by the list that they were chosen from.
@@ -45,7 +45,7 @@ impl Memory {
 /// last, where that counts.
 pub(super) fn order(select: Select, views: &[View], last: Option<usize>) -> Vec<usize> {
     let mut order: Vec<usize> = (0..views.len()).collect();
-    let is_late = |&index: &usize| views[index].standing != Availability::Ready;
+    let is_late = |&index: &usize| views[index].availability != Availability::Ready;
     // A sort keeps the order of the configuration among equals.
     match select {
         Select::Order => {}
@@ -59,7 +59,7 @@ pub(super) fn order(select: Select, views: &[View], last: Option<usize>) -> Vec<
                 order.insert(0, last);
             }
         }
-        Select::Balance => order.sort_by_key(|index| (is_late(index), views[*index].burden)),
+        Select::Balance => order.sort_by_key(|index| (is_late(index), views[*index].load)),
     }
     order
 }
@@ -68,7 +68,7 @@ pub(super) fn order(select: Select, views: &[View], last: Option<usize>) -> Vec<
 fn stays(last: &View, best: &View) -> bool {
     let (Some(before), Some(now)) = (last.round_trip, best.round_trip) else { return false };
     let gain = before.saturating_sub(now);
-    last.standing == Availability::Ready && (gain < before / 5 || gain < WORTHWHILE)
+    last.availability == Availability::Ready && (gain < before / 5 || gain < WORTHWHILE)
 }
 
 /// A gain below this is noise.
@@ -80,9 +80,9 @@ const MOST: usize = 4096;
 mod tests {
     use super::*;
 
-    fn server(standing: Availability, round_trip: u64, active: usize) -> View {
+    fn server(availability: Availability, round_trip: u64, active: usize) -> View {
         let round_trip = Some(round_trip).filter(|&ms| ms > 0).map(Duration::from_millis);
-        View { standing, round_trip, burden: PoolLoad { active, channels: active } }
+        View { availability, round_trip, load: PoolLoad { active, channels: active } }
     }
 
     #[test]

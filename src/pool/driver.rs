@@ -10,8 +10,8 @@ use tracing::{debug, info, warn};
 use super::first::{FirstSession, Tell};
 use super::monitor::{self, BEAT};
 use super::policy::{
-    Action, Event, Facts, Failure, Loss, LossCause, Notice, Outcome, Policy, SessionFacts,
-    SessionStage, Standstill, Volume,
+    Action, Event, Facts, Failure, Level, Loss, LossCause, Notice, Outage, Outcome, Policy,
+    SessionFacts, SessionStage,
 };
 use super::wake::WakeDetector;
 use super::{PoolSize, Shared, lock};
@@ -120,7 +120,7 @@ impl Driver {
                     session.health().request_probe();
                 }
             }
-            Action::Show(standstill) => self.show(standstill),
+            Action::Show(outage) => self.show(outage),
             Action::Tell(notice) => self.tell(&notice),
         }
     }
@@ -228,8 +228,8 @@ impl Driver {
     }
 
     /// Records why there is no session, or one less.
-    fn show(&self, standstill: Standstill) {
-        let Standstill { reason, down, outcome } = standstill;
+    fn show(&self, outage: Outage) {
+        let Outage { reason, down, outcome } = outage;
         {
             let mut status = lock(&self.shared.status);
             status.reason = reason;
@@ -244,9 +244,9 @@ impl Driver {
 
     fn tell(&self, notice: &Notice) {
         let text = notice.about(self.shared.connector.name());
-        match notice.volume() {
-            Volume::Info => info!("{text}"),
-            Volume::Warning => warn!("{text}"),
+        match notice.level() {
+            Level::Info => info!("{text}"),
+            Level::Warning => warn!("{text}"),
         }
     }
 
@@ -260,7 +260,7 @@ impl Driver {
             stage: if session.is_ready() { SessionStage::Ready } else { SessionStage::Draining },
             is_empty: session.is_empty(),
             idle: session.idle(),
-            is_worn: self.shared.connector.would_replace(session),
+            is_outdated: self.shared.connector.would_replace(session),
             is_flooded: session.health().is_flooded(),
         };
         let sessions = sessions.iter().map(of).collect();

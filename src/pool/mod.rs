@@ -37,28 +37,28 @@ use crate::target::Target;
 use crate::task;
 
 mod availability;
+mod backoff;
 mod driver;
 mod first;
 pub(crate) mod jump;
 pub(crate) mod monitor;
 mod names;
-mod pace;
 mod placed;
 pub mod placement;
 mod policy;
 mod size;
-mod survey;
+mod snapshot;
 mod told;
 mod wake;
 mod watched;
 
 pub use availability::{Availability, PoolLoad};
+pub(crate) use backoff::Backoff;
 pub use first::{FirstAttempt, FirstSession};
 pub use jump::{Carry, JumpHosts};
-pub(crate) use pace::Backoff;
 pub use placed::Placed;
 pub use size::{InvalidPoolSize, PoolSize};
-pub use survey::{JumpView, PoolView, SessionState, SessionView};
+pub use snapshot::{JumpView, PoolView, SessionState, SessionView};
 
 /// A handle to the pool.
 #[derive(Clone, Debug)]
@@ -226,7 +226,7 @@ impl Pool {
 
     /// A session for a remote listener; waits while there is none. It does not hurry the pool, but a person
     /// may be asked, as for a request.
-    pub(crate) async fn host(&self) -> Arc<Session> {
+    pub(crate) async fn session_for_listener(&self) -> Arc<Session> {
         let shared = &self.0;
         let mut waiting = None;
         loop {
@@ -266,7 +266,7 @@ impl Pool {
     }
 
     /// Whether both are handles to the same pool.
-    pub fn is(&self, other: &Self) -> bool {
+    pub fn is_same_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
@@ -281,7 +281,7 @@ impl Pool {
     }
 
     /// Whether the pool and all of its sessions have ended.
-    pub fn is_over(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         lock(&self.0.driver).as_ref().is_none_or(AbortOnDropHandle::is_finished)
     }
 

@@ -10,7 +10,7 @@ pub(super) struct Told {
     /// Why there is no further session.
     pub(super) growth: Option<String>,
     /// Whether the log has said that the server closes unused sessions.
-    pub(super) let_be: bool,
+    pub(super) closes_unused: bool,
 }
 
 /// Whether `text` differs from the last message, which it becomes.

@@ -79,7 +79,7 @@ impl RemoteListener {
     ///
     /// The server refuses or does not answer. [`run`](Self::run) asks again.
     pub async fn register(&mut self) -> Result<(), ListenError> {
-        let session = self.pool.host().await;
+        let session = self.pool.session_for_listener().await;
         let asked = Registration::request(session, &self.listen, &self.sink).await;
         let registration = asked.inspect_err(|error| {
             self.noted.set_state(PlaceState::Refused(error.to_string().into()));

@@ -91,7 +91,7 @@ pub(crate) struct SessionFacts {
     /// How long it has been empty.
     pub(crate) idle: Duration,
     /// It is too old, has carried too much, or has an unsuitable window: it should be replaced.
-    pub(crate) is_worn: bool,
+    pub(crate) is_outdated: bool,
     /// It is full of data that no channel takes, which delays answers.
     pub(crate) is_flooded: bool,
 }
@@ -119,7 +119,7 @@ pub(crate) enum Action {
     /// Probe every session.
     ProbeAll,
     /// Show why there is no session, or one less.
-    Show(Standstill),
+    Show(Outage),
     /// Log a notice.
     Tell(Notice),
 }
@@ -139,7 +139,7 @@ pub(crate) enum DrainReason {
 
 /// Why there is no session, or one less.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standstill {
+pub(crate) struct Outage {
     /// The reason, one line.
     pub(crate) reason: String,
     /// There is no session, and there will be none soon.
@@ -164,7 +164,7 @@ pub(crate) enum Notice {
     /// A session was lost; `cut` connections were cut with it.
     Lost { end: String, cut: usize },
     /// The server closes unused sessions.
-    LetBe,
+    ClosesUnused,
     /// The server refuses a further session.
     NoFurther(String),
     /// There is no session, and another attempt will follow.
@@ -184,16 +184,18 @@ pub(crate) enum Before {
 
 /// The log level of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Volume {
+pub(crate) enum Level {
     Info,
     Warning,
 }
 
 impl Notice {
-    pub(crate) fn volume(&self) -> Volume {
+    pub(crate) fn level(&self) -> Level {
         match self {
-            Self::Connected(_) | Self::NoFurther(_) | Self::Woken | Self::LetBe => Volume::Info,
-            Self::Lost { .. } | Self::CannotConnect(_) | Self::NeedsPerson(_) => Volume::Warning,
+            Self::Connected(_) | Self::NoFurther(_) | Self::Woken | Self::ClosesUnused => {
+                Level::Info
+            }
+            Self::Lost { .. } | Self::CannotConnect(_) | Self::NeedsPerson(_) => Level::Warning,
         }
     }
 
@@ -206,7 +208,7 @@ impl Notice {
             Self::Lost { end, cut } => {
                 format!("lost a session to {server}: {end}; connections cut: {cut}")
             }
-            Self::LetBe => format!(
+            Self::ClosesUnused => format!(
                 "{server} closes connections that carry nothing: the next one is opened when a \
                  request comes"
             ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pace::{Backoff, Demand};
+use super::backoff::{Backoff, Demand};
 use super::size::PoolSize;
 use super::told::{Told, is_news};
 use crate::ssh::connect::{Asking, FailureClass};
@@ -17,8 +17,8 @@ mod tests;
 mod upkeep;
 
 pub(super) use event::{
-    Action, DrainReason, Event, Facts, Failure, Loss, LossCause, Notice, Outcome, SessionFacts,
-    SessionStage, Standstill, Volume,
+    Action, DrainReason, Event, Facts, Failure, Level, Loss, LossCause, Notice, Outage, Outcome,
+    SessionFacts, SessionStage,
 };
 
 use event::Before;
@@ -172,7 +172,7 @@ impl Policy {
     /// asked; one that was refused and has never succeeded, and a server that closes unused sessions, take a
     /// request.
     fn may_try(&self, facts: &Facts) -> bool {
-        if self.lets_be() && !is_wanted(facts) {
+        if self.closes_unused() && !is_wanted(facts) {
             return false;
         }
         match self.login_kind {
@@ -184,7 +184,7 @@ impl Policy {
     }
 
     /// Whether the server closes unused sessions, so that none is opened without a request.
-    fn lets_be(&self) -> bool {
+    fn closes_unused(&self) -> bool {
         self.unused >= MAX_UNUSED
     }
 
@@ -201,7 +201,7 @@ impl Policy {
         if !is_news(&mut self.told.person, state) {
             return Vec::new();
         }
-        let shown = standstill(state.to_owned(), prospect, facts);
+        let shown = outage(state.to_owned(), prospect, facts);
         vec![Action::Tell(Notice::NeedsPerson(state)), shown]
     }
 
@@ -258,7 +258,7 @@ impl Policy {
         let news = !is_first && facts.ready() <= 1;
         let before = if self.login_kind.is_some() { Before::Some } else { Before::None };
         // A server that closes unused sessions is not reported for each of them.
-        let is_quiet = self.told.let_be && before == Before::Some;
+        let is_quiet = self.told.closes_unused && before == Before::Some;
         self.told.session = None;
         self.told.person = None;
         self.lacked_a_person = false;
@@ -282,7 +282,7 @@ impl Policy {
         self.not_before = facts.now + self.backoff.next(failure.class, demand(facts));
         // The first line has the reason; clients do not need the rest.
         let reason = failure.text.lines().next().unwrap_or_default().to_owned();
-        let mut actions = vec![standstill(reason, Prospect::Bad, facts)];
+        let mut actions = vec![outage(reason, Prospect::Bad, facts)];
         // The first failure is reported by the receiver of the first attempt.
         if is_news(&mut self.told.session, &failure.text) && !is_first {
             actions.push(Action::Tell(Notice::CannotConnect(failure.text)));
@@ -314,7 +314,7 @@ impl Policy {
             LossCause::Unused if loss.age < LONG_UNUSED && is_idle(facts) => self.unused += 1,
             LossCause::Unused | LossCause::Lost => {
                 self.unused = 0;
-                self.told.let_be = false;
+                self.told.closes_unused = false;
             }
         }
         if loss.age < SHORT_LIVED {
@@ -327,7 +327,7 @@ impl Policy {
         }
         let hopeless = self.login_kind == Some(LoginKind::Interactive) && !facts.can_ask;
         let prospect = if hopeless { Prospect::Bad } else { Prospect::Good };
-        let shown = standstill(loss.end.clone(), prospect, facts);
+        let shown = outage(loss.end.clone(), prospect, facts);
         match self.notice_of(loss) {
             Some(notice) => vec![Action::Tell(notice), shown],
             None => vec![shown],
@@ -337,17 +337,17 @@ impl Policy {
     /// The notice of a loss; a server that closes unused sessions is reported once.
     fn notice_of(&mut self, loss: Loss) -> Option<Notice> {
         let Loss { end, channels, .. } = loss;
-        if !self.lets_be() {
+        if !self.closes_unused() {
             return Some(Notice::Lost { end, cut: channels });
         }
-        let is_told = std::mem::replace(&mut self.told.let_be, true);
-        (!is_told).then_some(Notice::LetBe)
+        let is_told = std::mem::replace(&mut self.told.closes_unused, true);
+        (!is_told).then_some(Notice::ClosesUnused)
     }
 }
 
 /// The action that shows why there is no session, or one less.
-fn standstill(reason: String, prospect: Prospect, facts: &Facts) -> Action {
-    Action::Show(Standstill {
+fn outage(reason: String, prospect: Prospect, facts: &Facts) -> Action {
+    Action::Show(Outage {
         reason,
         down: facts.ready() == 0 && prospect == Prospect::Bad,
         outcome: if prospect == Prospect::Bad { Outcome::Failed } else { Outcome::Open },

@@ -11,14 +11,14 @@ struct World {
     facts: Facts,
     attempts: usize,
     notices: Vec<Notice>,
-    shown: Vec<Standstill>,
+    shown: Vec<Outage>,
 }
 
 const QUIET: SessionFacts = SessionFacts {
     stage: SessionStage::Ready,
     is_empty: true,
     idle: Duration::ZERO,
-    is_worn: false,
+    is_outdated: false,
     is_flooded: false,
 };
 
@@ -56,7 +56,7 @@ impl World {
                 }
                 Action::Close(place) => closed.push(place),
                 Action::AbortAttempts | Action::ProbeAll => {}
-                Action::Show(standstill) => self.shown.push(standstill),
+                Action::Show(outage) => self.shown.push(outage),
                 Action::Tell(notice) => self.notices.push(notice),
             }
         }
@@ -181,9 +181,9 @@ fn a_server_that_closes_what_is_unused_is_let_be_until_somebody_asks() {
         assert_eq!(world.attempts, 0, "no reserve, either");
         world.lose(LossCause::Unused, Duration::from_secs(4));
     }
-    let lines: Vec<_> = world.notices.iter().filter(|n| **n == Notice::LetBe).collect();
+    let lines: Vec<_> = world.notices.iter().filter(|n| **n == Notice::ClosesUnused).collect();
     assert_eq!(lines.len(), 1);
-    assert_eq!(world.notices.last(), Some(&Notice::LetBe), "nothing is told after that");
+    assert_eq!(world.notices.last(), Some(&Notice::ClosesUnused), "nothing is told after that");
 }
 
 #[test]
@@ -231,13 +231,13 @@ fn what_is_spare_and_empty_for_long_is_closed() {
 #[test]
 fn a_worn_session_goes_only_when_there_is_another() {
     let mut world = World::connected(LoginKind::Unattended);
-    world.facts.sessions[0].is_worn = true;
+    world.facts.sessions[0].is_outdated = true;
     world.on(Event::Upkeep);
     assert_eq!((world.facts.ready(), world.attempts), (1, 1));
     world.succeed(LoginKind::Unattended);
     world.on(Event::Upkeep);
     assert_eq!(world.facts.sessions.len(), 1);
-    assert!(!world.facts.sessions[0].is_worn);
+    assert!(!world.facts.sessions[0].is_outdated);
 }
 
 /// What may happen to a pool, any of it at any time.
@@ -297,7 +297,7 @@ impl World {
                 let cause = if unused { LossCause::Unused } else { LossCause::Lost };
                 self.lose(cause, Duration::from_secs(1));
             }
-            Step::Wear => self.facts.sessions.iter_mut().for_each(|s| s.is_worn = true),
+            Step::Wear => self.facts.sessions.iter_mut().for_each(|s| s.is_outdated = true),
             Step::Reserve(wanted) => {
                 self.facts.reserve = if wanted { Growth::Wanted } else { Growth::Enough };
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, DrainReason, Facts, First, Phase, Policy, Prospect, SessionStage, standstill};
+use super::{Action, DrainReason, Facts, First, Phase, Policy, Prospect, SessionStage, outage};
 use crate::pool::placement::Growth;
 use crate::ssh::trust::auth::LoginKind;
 
@@ -19,7 +19,7 @@ impl Policy {
                 actions.push(Action::Close(place));
             }
         }
-        actions.push(standstill(reason, Prospect::Bad, facts));
+        actions.push(outage(reason, Prospect::Bad, facts));
         actions
     }
 
@@ -31,19 +31,19 @@ impl Policy {
             let is_ready = session.stage == SessionStage::Ready;
             let is_flooded = session.is_flooded && session.is_empty;
             let may_login = self.login_kind == Some(LoginKind::Unattended);
-            let is_worn = (session.is_worn || is_flooded) && may_login;
+            let is_outdated = (session.is_outdated || is_flooded) && may_login;
             // A flooded session is drained even at the minimum where there is another.
             let is_spare = ready > self.size().min() || (is_flooded && ready > 1);
-            let drain = is_ready && is_spare && (is_worn || is_flooded || session.idle >= IDLE);
+            let drain = is_ready && is_spare && (is_outdated || is_flooded || session.idle >= IDLE);
             if drain {
-                let reason = match (is_flooded, is_worn) {
+                let reason = match (is_flooded, is_outdated) {
                     (true, _) => DrainReason::Flooded,
                     (false, true) => DrainReason::Replaced,
                     (false, false) => DrainReason::Idle,
                 };
                 actions.push(Action::Drain(place, reason));
                 ready -= 1;
-            } else if is_worn
+            } else if is_outdated
                 && is_ready
                 && self.attempts == 0
                 && facts.now >= self.growth_not_before
@@ -55,7 +55,7 @@ impl Policy {
                 actions.push(Action::Close(place));
             }
         }
-        if facts.reserve == Growth::Wanted && !self.lets_be() {
+        if facts.reserve == Growth::Wanted && !self.closes_unused() {
             actions.extend(self.grow(facts));
         }
         actions
