@@ -6,10 +6,13 @@ use std::time::Duration;
 use tokio::time::{Instant, interval, sleep_until};
 use tracing::debug;
 
+use self::endless::{EndlessPacket, Found};
 use super::watched::{Reading, Verdict, Watched};
 use crate::ssh::connect::Liveness;
+use crate::ssh::session::handler::DAMAGED;
 use crate::ssh::session::load::Beat;
 
+mod endless;
 #[cfg(test)]
 mod tests;
 
@@ -23,9 +26,10 @@ pub(super) async fn watch<S: Watched>(session: &S, liveness: Liveness, learn: im
         tokio::select! {
             () = session.closed() => return,
             () = session.probe_requested() => monitor.probe(),
-            () = answer(&mut monitor.ping) => monitor.answered(),
+            () = answer(monitor.ping.as_mut().map(|ping| &mut ping.answer)) => monitor.answered(),
             () = session.gauge_requested() => monitor.gauge(),
             () = sleep_until(again) => monitor.gauge(),
+            () = answer(monitor.nudge.as_mut()) => monitor.nudge = None,
             _ = beat.tick() => learn(monitor.beat()),
             () = sleep_until(dead_at) => {
                 session.give_up("the server does not answer any more");
@@ -36,9 +40,9 @@ pub(super) async fn watch<S: Watched>(session: &S, liveness: Liveness, learn: im
 }
 
 /// Completes when what was asked is answered; never where nothing was asked.
-async fn answer(ping: &mut Option<Ping<'_>>) {
-    match ping {
-        Some(ping) => ping.answer.as_mut().await,
+async fn answer(answer: Option<&mut Answer<'_>>) {
+    match answer {
+        Some(answer) => answer.await,
         None => std::future::pending().await,
     }
 }
@@ -56,6 +60,9 @@ struct Monitor<'a, S> {
     /// When to ask again, where that cannot wait for the next beat.
     again: Option<Instant>,
     ping: Option<Ping<'a>>,
+    packet: EndlessPacket,
+    /// What was asked in the middle of a packet.
+    nudge: Option<Answer<'a>>,
 }
 
 /// A question that the server has not answered.
@@ -65,8 +72,10 @@ struct Ping<'a> {
     asked: Instant,
     /// How long it may be silent after it.
     patience: Duration,
-    answer: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    answer: Answer<'a>,
 }
+
+type Answer<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl<'a, S: Watched> Monitor<'a, S> {
     fn new(session: &'a S, liveness: Liveness) -> Self {
@@ -80,6 +89,8 @@ impl<'a, S: Watched> Monitor<'a, S> {
             idle: 0,
             again: None,
             ping: None,
+            packet: EndlessPacket::default(),
+            nudge: None,
         }
     }
 
@@ -120,7 +131,15 @@ impl<'a, S: Watched> Monitor<'a, S> {
     }
 
     fn beat(&mut self) -> Beat {
-        let Reading { carried, received, answered, opening, held } = self.session.beat();
+        let Reading { carried, received, packet, answered, opening, held } = self.session.beat();
+        match self.packet.look(received, packet) {
+            Found::Nothing => {}
+            Found::Silence => {
+                let session = self.session;
+                self.nudge = Some(Box::pin(async move { session.ping().await }));
+            }
+            Found::Endless => self.session.give_up(DAMAGED),
+        }
         // Whatever comes is as good as an answer; and where a reader holds the session up, its silence is ours.
         if received != self.received || answered != self.answered || held > 0 {
             self.heard = Instant::now();

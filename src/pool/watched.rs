@@ -46,6 +46,8 @@ pub(super) struct Reading {
     pub(super) carried: Beat,
     /// All bytes received from the server so far.
     pub(super) received: u64,
+    /// How many of them belong to the packet that is coming in; 0 between two.
+    pub(super) packet: u64,
     /// Opens that the server has answered so far.
     pub(super) answered: u64,
     /// Channels that are being opened.
@@ -91,6 +93,7 @@ impl Watched for Session {
         Reading {
             carried: load.beat(),
             received: self.received(),
+            packet: self.of_packet(),
             answered: self.health().answered(),
             opening: load.opening(),
             held: load.held(),

@@ -11,6 +11,7 @@ use crate::support::program::{Sockeye, program};
 mod algorithms;
 mod check;
 mod command_line;
+mod damage;
 mod exposure;
 mod forwards;
 mod hops;

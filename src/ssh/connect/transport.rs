@@ -84,6 +84,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
             return Poll::Pending;
         }
         let before = buf.filled().len();
+        // The library reads a packet in two steps, the first of which tells its length.
+        if before == 0 && buf.remaining() <= LENGTH_FIELD {
+            this.traffic.packet_begins();
+        }
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Pending => {
                 this.turn = TURN;
@@ -336,6 +340,9 @@ impl AsyncWrite for SshSocket {
     }
 }
 
+/// What the library reads before it knows how long a packet is: a block of its cipher at the most, in
+/// bytes. The rest of one is longer.
+const LENGTH_FIELD: usize = 16;
 /// What is kept before the library has to wait, in bytes: more than it has to say by itself.
 const MOST_KEPT: usize = 1 << 20;
 /// Below this, a write waits for a turn of the others, in bytes: a few small messages.

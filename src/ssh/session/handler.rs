@@ -330,7 +330,7 @@ const CLOSED: &str = "the server closed the connection";
 const NOT_UTF8: &str = "the server sent a text that is not UTF-8, which ends the session (its Banner, or \
                         its words for an error, in another encoding)";
 /// A length that cannot be, or a check that fails.
-const DAMAGED: &str = "what came from the server is damaged: something on the way changes bytes, or the \
+pub(crate) const DAMAGED: &str = "what came from the server is damaged: something on the way changes bytes, or the \
                        server is at fault";
 /// More lines of banners than this are not shown, in a whole session.
 const MAX_BANNER_LINES: usize = 100;

@@ -296,6 +296,11 @@ impl Session {
         self.observed.traffic.received()
     }
 
+    /// How many of them belong to the packet that is coming in; 0 between two.
+    pub(crate) fn of_packet(&self) -> u64 {
+        self.observed.traffic.of_packet()
+    }
+
     /// How well the server answers on it.
     pub(crate) fn health(&self) -> &Health {
         &self.health

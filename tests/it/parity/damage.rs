@@ -1,0 +1,60 @@
+//! A line that changes what it carries.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+use super::{Client, Running, at};
+use crate::support::link::{Direction, Fault, Link};
+use crate::support::login::HOST;
+use crate::support::program::Sockeye;
+use crate::support::socks::Protocol;
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+use crate::support::{free_port, wait};
+
+/// Where the length of a packet is not hidden.
+const CIPHER: &str = "Ciphers aes128-gcm@openssh.com";
+/// What is said of it.
+const DAMAGED: &str = "what came from the server is damaged";
+
+/// Two lengths that are impossible, one that is too long by 4 KiB, and one by 16 bytes. Each leads to the end
+/// of the session, and that is told; what asks for something then has another one. `ssh` ends at an
+/// impossible length, too, and waits for the rest of the packet otherwise.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_length_that_was_changed_ends_the_session() {
+    let (sshd, echo) = (Sshd::start(), Target::echo());
+    for (byte, impossible) in [(0, true), (1, true), (2, false), (3, false)] {
+        let link = Link::to(sshd.port());
+        let config = sshd.login().ssh_config(link.port(), &[CIPHER]);
+        let proxy = Sockeye::single(&config);
+        let mut held = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
+        echoes(&mut held);
+        link.plan(Direction::Down, byte, Fault::Flip);
+        let mut next = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
+        echoes(&mut next);
+        held.read_exact(&mut [0]).expect_err("it was cut");
+        proxy.wait_for_log(DAMAGED);
+        drop(proxy);
+        if impossible {
+            ssh_ends(&config, &link, byte, echo.port());
+        }
+    }
+}
+
+fn echoes(stream: &mut TcpStream) {
+    stream.write_all(b"x").expect("a connection");
+    stream.read_exact(&mut [0]).expect("an echo");
+}
+
+fn ssh_ends(config: &Path, link: &Link, byte: usize, target: u16) {
+    let port = free_port();
+    let mut command = Client::Ssh.command(config);
+    command.args(["-D", &port.to_string(), HOST]);
+    let Running::Ssh(ref mut child) = Client::Ssh.start(command) else { unreachable!("it is ssh") };
+    wait::until("it listens", || TcpStream::connect(at(port)).is_ok());
+    link.plan(Direction::Down, byte, Fault::Flip);
+    let _ = Protocol::Socks5.ask(at(port), "127.0.0.1", target);
+    wait::until("ssh ends", || child.try_wait().expect("a child").is_some());
+}
