@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::options::{ListenerOptions, Options, RemoteOptions, Service};
+use super::options::{ListenerOptions, Options, RemoteOptions, ServerOptions, Service};
 use crate::control::{ForwardKind, ForwardOrder, ForwardRefusal};
 use crate::dial::Servers;
 use crate::forward::PermitOpen;
@@ -47,7 +47,8 @@ impl RunTimeChanges {
         };
         for added in &self.remotes {
             if options.remote_forwards.iter().all(|forward| !same(forward, added)) {
-                options.remote_forwards.push(added.clone());
+                let permit = ServerOptions::permit(&options.servers, &added.server);
+                options.remote_forwards.push(RemoteOptions { permit, ..added.clone() });
             }
         }
     }
@@ -87,7 +88,8 @@ impl RunTimeChanges {
     }
 }
 
-/// Judges a order. A proxy asks its clients for the password that the other proxies ask for.
+/// Judges an order. A proxy asks its clients for the password that the other proxies ask for; one on a
+/// server leads no further than `permit` says of that.
 ///
 /// # Errors
 ///
@@ -95,6 +97,7 @@ impl RunTimeChanges {
 pub(super) fn judge(
     order: ForwardOrder,
     servers: &Servers,
+    permit: impl Fn(&str) -> PermitOpen,
     credentials: Option<Arc<ProxyCredentials>>,
 ) -> Result<Judged, ForwardRefusal> {
     let ForwardOrder { kind, server, name } = order;
@@ -133,7 +136,7 @@ pub(super) fn judge(
                 (None, [only]) => Arc::clone(only),
                 (None, _) => return Err(ForwardRefusal::WhichServer(names.join(", "))),
             };
-            let permit = PermitOpen::Any;
+            let permit = permit(&server);
             Judged::There(RemoteOptions { origin, server, name, forward, permit, credentials })
         }
     })

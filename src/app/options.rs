@@ -144,6 +144,16 @@ impl ServerOptions {
         }
         Ok(Self { name, config, sessions })
     }
+
+    /// Where the clients of a proxy on a server may be led to, by what its configuration says
+    /// (`PermitRemoteOpen`).
+    pub(crate) fn permit<'a>(
+        servers: impl IntoIterator<Item = &'a Self>,
+        name: &str,
+    ) -> PermitOpen {
+        let server = servers.into_iter().find(|server| *server.name == *name);
+        server.map(|s| s.config.forwards.permit_remote_open.clone()).unwrap_or_default()
+    }
 }
 
 impl ListenerOptions {

@@ -181,7 +181,8 @@ impl Running {
     async fn add_forward(&mut self, order: ForwardOrder) -> Result<Arc<Place>, ForwardRefusal> {
         let servers = self.servers.pools();
         let credentials = self.listeners.credentials();
-        match forwards::judge(order, &servers, credentials)? {
+        let permit = |server: &str| self.servers.permit(server);
+        match forwards::judge(order, &servers, permit, credentials)? {
             Judged::Here(options) => {
                 let place = self.listeners.add(options)?;
                 self.changes.listeners.extend(self.listeners.find(place.id()).cloned());

@@ -7,6 +7,7 @@ use tracing::{debug, info, warn};
 
 use super::{Error, ServerOptions};
 use crate::dial::Servers;
+use crate::forward::PermitOpen;
 use crate::openssh::Prompter;
 use crate::pool::{FirstAttempt, FirstSession, JumpHosts, Pool};
 use crate::registry::Registry;
@@ -132,6 +133,11 @@ impl ServerSet {
     pub(super) fn pools(&self) -> Servers {
         let named = |server: &Server| (Arc::clone(&server.options.name), server.pool.clone());
         self.running.iter().map(named).collect()
+    }
+
+    /// Where the clients of a proxy on a server may be led to.
+    pub(super) fn permit(&self, server: &str) -> PermitOpen {
+        ServerOptions::permit(self.running.iter().map(|server| &server.options), server)
     }
 
     /// Ends every session.

@@ -50,6 +50,7 @@ pub async fn assemble(
     let mut server = query.await?;
     let configured = std::mem::take(&mut server.config.forwards);
     let process = server.config.process.clone();
+    server.config.forwards.permit_remote_open = configured.permit_remote_open.clone();
     if configured.clear_all.is_on() {
         clear(&mut command)?;
     }

@@ -182,14 +182,13 @@ fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> Place {
         }),
         ForwardConfig::Remote { name, on, forward, auth } => {
             // What a server's ssh_config forbids its clients, no forward of the file allows.
-            let server = servers.iter().find(|server| server.name == on);
-            let permit = server.map(|s| s.config.forwards.permit_remote_open.clone());
+            let permit = ServerOptions::permit(servers, &on);
             Place::There(RemoteOptions {
                 origin,
                 server: on,
                 name: Some(name),
                 forward,
-                permit: permit.unwrap_or_default(),
+                permit,
                 credentials: auth.map(|auth| auth.credentials),
             })
         }

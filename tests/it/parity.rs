@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::command;
+use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
+use crate::support::{command, wait};
 
 mod algorithms;
 mod check;
@@ -44,6 +45,26 @@ impl Client {
         };
         command.args(["-N", "-F"]).arg(config);
         command
+    }
+
+    /// Starts what answers to `-O`, and waits until it does.
+    fn start_master(self, config: &Path, socket: &str) -> Running {
+        let mut command = self.command(config);
+        command.args(["-S", socket]);
+        if self == Self::Ssh {
+            command.arg("-M");
+        }
+        command.arg(HOST);
+        let running = self.start(command);
+        wait::until("it answers", || self.tells(config, socket, &["check"]));
+        running
+    }
+
+    /// Whether the one that runs does what `-O` wants of it.
+    fn tells(self, config: &Path, socket: &str, words: &[&str]) -> bool {
+        let mut command = self.command(config);
+        command.args(["-S", socket, "-O"]).args(words).arg(HOST);
+        command.output().expect("it ends").status.success()
     }
 
     /// Starts it, and waits for nothing.

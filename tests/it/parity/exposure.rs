@@ -55,3 +55,24 @@ fn a_proxy_on_the_server_leads_only_where_permit_remote_open_says() {
         }
     }
 }
+
+/// Nor does one that is added later.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_proxy_on_the_server_that_is_added_leads_no_further() {
+    let (echo, sshd) = (Target::echo(), Sshd::start());
+    for (permit, reached) in [("none", false), ("any", true)] {
+        let line = format!("PermitRemoteOpen {permit}");
+        let config = sshd.login().ssh_config(sshd.port(), &[&line]);
+        for client in BOTH {
+            let port = free_port();
+            let folder = tempfile::tempdir().expect("a folder");
+            let socket = folder.path().join("control").display().to_string();
+            let _running = client.start_master(&config, &socket);
+            assert!(client.tells(&config, &socket, &["forward", "-R", &port.to_string()]));
+            wait::until("the server listens", || TcpStream::connect(at(port)).is_ok());
+            let answer = Protocol::Socks5.ask(at(port), "127.0.0.1", echo.port());
+            assert_eq!(matches!(answer, Ok(Answer::Open(_))), reached, "{client:?} {permit}");
+        }
+    }
+}
