@@ -13,6 +13,7 @@ use crate::app::{
     ServerOptions, Service,
 };
 use crate::control::Facts;
+use crate::control::location::Location;
 use crate::forward::ListenAddress;
 use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
@@ -64,7 +65,11 @@ pub async fn assemble(
     let (permit, sockets) = (configured.permit_remote_open.clone(), configured.sockets);
     let stdio = command.stdio_forward.clone();
     let backlog = command.backlog;
-    let (control, access_log) = (command.control.clone(), command.access_log.clone());
+    let control = match command.control.clone() {
+        Location::At(path) => Location::At(server.config.control_path(path)?),
+        other => other,
+    };
+    let access_log = command.access_log.clone();
     let dashboard = command.dashboard.clone();
     let (listeners, remote) = forwards(command, configured, credentials.as_ref());
     let remote_forwards = remote.into_iter().map(|forward| RemoteOptions {

@@ -313,9 +313,14 @@ pub fn idle_flag(letter: char) -> Option<String> {
 }
 
 /// Reads `-O`.
-fn mux(word: &str, args: Args, mut problems: Vec<Problem>) -> Result<OperateCommand, Vec<Problem>> {
+fn mux(
+    word: &str,
+    mut args: Args,
+    mut problems: Vec<Problem>,
+) -> Result<OperateCommand, Vec<Problem>> {
+    let ssh = read_ssh_options(&mut args, &mut problems);
     let specs = [args.local_forward, args.remote_forward, args.listen];
-    match MuxCommand::read(word, args.server.as_deref(), args.control, specs) {
+    match MuxCommand::read(word, args.server, ssh, args.control, specs) {
         Some(command) if problems.is_empty() => Ok(command.into()),
         Some(_) => Err(problems),
         None => {

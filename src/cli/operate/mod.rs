@@ -8,6 +8,7 @@ use hyper::Method;
 
 use crate::control::client::{Client, ClientError};
 use crate::control::schema;
+use crate::openssh::ConfigError;
 
 use super::command::Command;
 use super::configured::{parse, say};
@@ -71,6 +72,9 @@ enum Failure {
     /// No browser was opened.
     #[error("cannot open the browser of the desktop: {0}")]
     Browser(std::io::Error),
+    /// It is not known what tokens stand for.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// What the program says.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -123,7 +127,7 @@ impl OperateCommand {
                     Failure::NotRunning(_) | Failure::Client(ClientError::NotRunning { .. }) => {
                         NOT_RUNNING
                     }
-                    Failure::WhichOne(_) | Failure::Words(_) => WRONG,
+                    Failure::WhichOne(_) | Failure::Words(_) | Failure::Config(_) => WRONG,
                     Failure::Client(_)
                     | Failure::NotInTime(_)
                     | Failure::Terminal(_)

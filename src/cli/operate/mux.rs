@@ -9,12 +9,17 @@ use crate::cli::configured::say;
 use crate::control::client::Client;
 use crate::control::location::name_of;
 use crate::control::schema::{Connections, Status};
+use crate::forward::{LocalForward, RemoteForward};
+use crate::openssh::{ClientConfig, ConfigError, ServerName, SshOptions};
 
 /// A command of ssh to a running program.
 #[derive(Clone, Debug)]
 pub struct MuxCommand {
     word: Word,
-    which: Which,
+    /// As the user typed it.
+    server: Option<String>,
+    ssh: SshOptions,
+    socket: Option<PathBuf>,
     specs: SpecArgs,
 }
 
@@ -34,7 +39,8 @@ impl MuxCommand {
     /// Reads the word after `-O`; none where it is no such word.
     pub(crate) fn read(
         word: &str,
-        server: Option<&str>,
+        server: Option<String>,
+        ssh: SshOptions,
         socket: Option<PathBuf>,
         [local, remote, dynamic]: [Vec<String>; 3],
     ) -> Option<Self> {
@@ -48,12 +54,13 @@ impl MuxCommand {
             "channels" => Word::Channels,
             _ => return None,
         };
-        let which = Which { name: server.map(name_of), socket };
-        Some(Self { word, which, specs: SpecArgs { local, remote, dynamic } })
+        Some(Self { word, server, ssh, socket, specs: SpecArgs { local, remote, dynamic } })
     }
 
-    pub(super) async fn run(self) -> Done {
-        let Self { word, which, specs } = self;
+    pub(super) async fn run(mut self) -> Done {
+        self.expand().await?;
+        let Self { word, server, socket, specs, .. } = self;
+        let which = Which { name: server.as_deref().map(name_of), socket };
         if word == Word::Forward {
             return forward::add(which, &specs, None, None).await;
         }
@@ -90,5 +97,35 @@ impl MuxCommand {
             Word::Exit => super::stop(which, true).await,
             Word::Stop | Word::Forward => super::stop(which, false).await,
         }
+    }
+
+    /// Replaces tokens and variables in paths, as ssh does before it speaks to the one that runs. What they
+    /// stand for depends on the server.
+    async fn expand(&mut self) -> Result<(), ConfigError> {
+        let Some(server) = self.server.as_deref().and_then(|s| s.parse::<ServerName>().ok()) else {
+            return Ok(());
+        };
+        let SpecArgs { local, remote, .. } = &mut self.specs;
+        let socket = self.socket.as_deref().map(|path| path.to_string_lossy());
+        let mut texts = local.iter().chain(&*remote).map(String::as_str).chain(socket.as_deref());
+        if !texts.any(|text| text.contains(['%', '$', '~'])) {
+            return Ok(());
+        }
+        let (config, _) = ClientConfig::query(&server, &self.ssh).await?;
+        // What cannot be read is told by whoever gets it.
+        for spec in local {
+            if let Ok(forward) = spec.parse::<LocalForward>() {
+                *spec = config.expand_local(forward)?.to_string();
+            }
+        }
+        for spec in remote {
+            if let Ok(forward) = spec.parse::<RemoteForward>() {
+                *spec = config.expand_remote(forward)?.to_string();
+            }
+        }
+        if let Some(path) = self.socket.take() {
+            self.socket = Some(config.control_path(path)?);
+        }
+        Ok(())
     }
 }

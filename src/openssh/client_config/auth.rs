@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::local::Local;
 use super::settings::{Settings, invalid, parse_time};
 use super::signatures;
+use super::tokens::Tokens;
 use super::{
-    AddKeysToAgent, AuthConfig, AuthMethod, ClientConfig, ConfigError, IdentityAgent, IdentityFile,
+    AddKeysToAgent, AuthConfig, AuthMethod, ConfigError, IdentityAgent, IdentityFile,
     IdentityOrigin, Switch,
 };
 use crate::printable::{Lines, printable};
@@ -78,8 +79,7 @@ fn identity_agent(value: Option<&str>, local: &Local) -> IdentityAgent {
 pub(super) fn identity_files(
     settings: &Settings,
     of_flags: &[PathBuf],
-    local: &Local,
-    config: &ClientConfig,
+    tokens: &Tokens<'_>,
 ) -> Vec<IdentityFile> {
     let configured: Vec<&str> = settings.all("identityfile").filter(|f| *f != "none").collect();
     let is_default =
@@ -88,7 +88,7 @@ pub(super) fn identity_files(
     let by_default = configured.iter().filter(|f| is_default(f)).count() >= 3;
     let mut out: Vec<IdentityFile> = Vec::new();
     let mut push = |text: &str, origin| {
-        let Some(path) = expand("identity", text, local, config) else { return };
+        let Some(path) = expand("identity", text, tokens) else { return };
         if !out.iter().any(|file| file.path == path) {
             out.push(IdentityFile { path, origin });
         }
@@ -106,18 +106,14 @@ pub(super) fn identity_files(
     out
 }
 
-pub(super) fn certificate_files(
-    settings: &Settings,
-    local: &Local,
-    config: &ClientConfig,
-) -> Vec<PathBuf> {
+pub(super) fn certificate_files(settings: &Settings, tokens: &Tokens<'_>) -> Vec<PathBuf> {
     let named = settings.all("certificatefile").filter(|f| *f != "none");
-    named.filter_map(|text| expand("certificate", text, local, config)).collect()
+    named.filter_map(|text| expand("certificate", text, tokens)).collect()
 }
 
 /// The path that a value stands for; nothing, and a warning, where that cannot be told.
-fn expand(kind: &str, text: &str, local: &Local, config: &ClientConfig) -> Option<PathBuf> {
-    let path = local.expand(text, config);
+fn expand(kind: &str, text: &str, tokens: &Tokens<'_>) -> Option<PathBuf> {
+    let path = tokens.path(text);
     if path.is_none() {
         tracing::warn!(file = %printable(text, 200, Lines::One),
             "{kind} file left out: it has a token or a variable that is not known here");

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::settings::{Settings, invalid, parse_time};
+use super::tokens::{Tokens, replaced};
 use super::{ConfigError, SshOptions, Switch};
 use crate::openssh::server_name::{InvalidServerName, ServerName};
 use crate::printable::{Lines, printable};
@@ -80,18 +81,6 @@ pub struct RekeyLimit {
     pub age: Option<Duration>,
 }
 
-/// What the tokens of `ProxyCommand` and `ProxyJump` stand for.
-pub(super) struct Tokens<'a> {
-    /// `%h`.
-    pub(super) host_name: &'a str,
-    /// `%n`.
-    pub(super) name: &'a str,
-    /// `%p`.
-    pub(super) port: u16,
-    /// `%r`.
-    pub(super) user: &'a str,
-}
-
 impl Jump {
     /// The server next to the last one, and the flags that `ssh` gives to the `ssh` that goes there:
     /// the servers before it and the configuration file.
@@ -141,32 +130,25 @@ impl fmt::Display for JumpList {
     }
 }
 
-impl Tokens<'_> {
-    /// Puts them in (`ssh_config(5)`, TOKENS).
-    fn expand(&self, keyword: &'static str, text: &str) -> Result<String, ConfigError> {
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('%') {
-            out.push_str(before);
-            let token = after.chars().next().unwrap_or('%');
-            match token {
-                '%' if !after.is_empty() => out.push('%'),
-                'h' => out.push_str(harmless(keyword, self.host_name)?),
-                'n' => out.push_str(harmless(keyword, self.name)?),
-                'r' => out.push_str(harmless_user(keyword, self.user)?),
-                'p' => out.push_str(&self.port.to_string()),
-                _ => {
-                    return Err(ConfigError::Token {
-                        keyword,
-                        token: token.escape_default().to_string(),
-                    });
-                }
+/// Puts in the tokens that `ProxyCommand` and `ProxyJump` have (`ssh_config(5)`, TOKENS).
+fn with_tokens(
+    keyword: &'static str,
+    text: &str,
+    tokens: &Tokens<'_>,
+) -> Result<String, ConfigError> {
+    replaced(text, |token| {
+        Ok(match token {
+            Some('%') => "%".into(),
+            Some('h') => harmless(keyword, tokens.host_name)?.into(),
+            Some('n') => harmless(keyword, tokens.name)?.into(),
+            Some('r') => harmless_user(keyword, tokens.user)?.into(),
+            Some('p') => tokens.port.to_string().into(),
+            other => {
+                let token = other.unwrap_or('%').escape_default().to_string();
+                return Err(ConfigError::Token { keyword, token });
             }
-            rest = after.get(token.len_utf8()..).unwrap_or_default();
-        }
-        out.push_str(rest);
-        Ok(out)
-    }
+        })
+    })
 }
 
 /// A shell reads what is put in for a token, and names may come from a link that somebody clicked on:
@@ -206,9 +188,9 @@ pub(super) fn way(
         return Ok(Way::Direct);
     }
     if keyword == "proxycommand" {
-        return Ok(Way::Command(tokens.expand("ProxyCommand", value)?));
+        return Ok(Way::Command(with_tokens("ProxyCommand", value, tokens)?));
     }
-    let hops = tokens.expand("ProxyJump", value)?.parse().map_err(ConfigError::Jump)?;
+    let hops = with_tokens("ProxyJump", value, tokens)?.parse().map_err(ConfigError::Jump)?;
     Ok(Way::Jump(Jump { hops, config_file: options.config_file.clone() }))
 }
 
@@ -270,13 +252,17 @@ const MAX_HOPS: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::openssh::client_config::local::Local;
 
-    const TOKENS: Tokens<'_> =
-        Tokens { host_name: "real.host", name: "alias", port: 7, user: "me" };
+    fn way_as(user: &str, lines: &str) -> Result<Way, ConfigError> {
+        let options = SshOptions { config_file: Some("f".into()), ..SshOptions::default() };
+        let (local, name, host_name) = (Local::default(), "alias", "real.host");
+        let tokens = Tokens { name, host_name, port: 7, user, ..Tokens::of(&local) };
+        way(&Settings::from_lines(lines), &options, &tokens)
+    }
 
     fn way_of(lines: &str) -> Result<Way, ConfigError> {
-        let options = SshOptions { config_file: Some("f".into()), ..SshOptions::default() };
-        way(&Settings::from_lines(lines), &options, &TOKENS)
+        way_as("me", lines)
     }
 
     #[test]
@@ -310,18 +296,13 @@ mod tests {
         assert!(told("proxycommand nc %").contains("the token %%"));
         assert!(told("proxyjump a,,b\n").contains("is empty"));
         assert!(told("proxyjump a:0\n").contains("from 1 to 65535"));
-        let evil = Tokens { user: "x;reboot", ..TOKENS };
-        let lines = Settings::from_lines("proxycommand nc %r\n");
-        way(&lines, &SshOptions::default(), &evil).expect_err("a shell would run it");
-        for evil in ["a\\", "-oX", "a -b", "a`b`", "a'b", "a|b"] {
-            let tokens = Tokens { user: evil, ..TOKENS };
-            way(&lines, &SshOptions::default(), &tokens).expect_err(evil);
+        // A shell would run it.
+        for evil in ["x;reboot", "a\\", "-oX", "a -b", "a`b`", "a'b", "a|b"] {
+            way_as(evil, "proxycommand nc %r\n").expect_err(evil);
         }
-        let domain = Tokens { user: "CORP\\alice", ..TOKENS };
-        let command = way(&lines, &SshOptions::default(), &domain).expect("a user");
+        let command = way_as("CORP\\alice", "proxycommand nc %r\n").expect("a user");
         assert_eq!(command, Way::Command("nc CORP\\alice".into()));
-        let lines = Settings::from_lines("proxycommand nc %h\n");
-        way(&lines, &SshOptions::default(), &evil).expect("it is not put in");
+        way_as("x;reboot", "proxycommand nc %h\n").expect("it is not put in");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::local::Local;
 use super::settings::{self, Settings};
+use super::tokens::Tokens;
 use super::{ClientConfig, ConfigError, Switch};
 use crate::forward::{
     InvalidForward, LocalForward, LocalListen, PermitOpen, RemoteForward, RemoteListen, RemoteTo,
@@ -33,12 +34,12 @@ pub struct ConfiguredForwards {
 }
 
 /// Who wrote the lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wording {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wording<'a> {
     /// `ssh -G`: hosts in brackets, paths as they are.
     Printed,
-    /// The user, as in `ssh_config(5)`: the two halves of an argument of `-L`.
-    Written,
+    /// The user, as in `ssh_config(5)`: the two halves of an argument of `-L`, whose paths may have tokens.
+    Written(Tokens<'a>),
 }
 
 impl Default for ConfiguredForwards {
@@ -59,7 +60,7 @@ impl Default for ConfiguredForwards {
 /// Reads the forwards. `ssh -G` has left out what `ClearAllForwardings` clears.
 pub(super) fn read(
     settings: &Settings,
-    wording: Wording,
+    wording: Wording<'_>,
 ) -> Result<ConfiguredForwards, ConfigError> {
     let mut forwards = ConfiguredForwards {
         gateway_ports: settings.switch("gatewayports", Switch::Off),
@@ -88,7 +89,9 @@ pub(super) fn read(
         let listen = listen(line, wording).map_err(|why| invalid("DynamicForward", line, &why))?;
         // `ssh -G` prints a local forward to a socket a second time, as this.
         match to_sockets.iter().position(|twice| *twice == listen) {
-            Some(index) if wording == Wording::Printed => drop(to_sockets.swap_remove(index)),
+            Some(index) if matches!(wording, Wording::Printed) => {
+                to_sockets.swap_remove(index);
+            }
             _ => forwards.dynamic.push(listen),
         }
     }
@@ -104,7 +107,7 @@ impl ClientConfig {
     pub fn expand_local(&self, forward: LocalForward) -> Result<LocalForward, ConfigError> {
         let shown = forward.to_string();
         let local = Local::from_environment();
-        let expanded = forward.expanded(&|path| local.expand_text(path, self, ""));
+        let expanded = forward.expanded(&|path| self.tokens(&local).text(path, ""));
         expanded.map_err(|why| invalid_flag("-L", &shown, &why))
     }
 
@@ -116,7 +119,7 @@ impl ClientConfig {
     pub fn expand_remote(&self, forward: RemoteForward) -> Result<RemoteForward, ConfigError> {
         let shown = forward.to_string();
         let local = Local::from_environment();
-        let expanded = forward.expanded(&|path| local.expand_text(path, self, ""));
+        let expanded = forward.expanded(&|path| self.tokens(&local).text(path, ""));
         expanded.map_err(|why| invalid_flag("-R", &shown, &why))
     }
 }
@@ -139,17 +142,17 @@ fn permitted(settings: &Settings) -> Result<PermitOpen, ConfigError> {
     text.parse().map_err(|_| settings::invalid("PermitRemoteOpen", text))
 }
 
-fn local(line: &str, wording: Wording) -> Result<LocalForward, InvalidForward> {
-    if wording == Wording::Written {
-        return joined(line).parse();
+fn local(line: &str, wording: Wording<'_>) -> Result<LocalForward, InvalidForward> {
+    if let Wording::Written(tokens) = wording {
+        return joined(line).parse::<LocalForward>()?.expanded(&|path| tokens.text(path, ""));
     }
     let (near, far) = halves(line).ok_or(InvalidForward::LocalForm)?;
     Ok(LocalForward { listen: listen(near, wording)?, to: target(far)? })
 }
 
-fn remote(line: &str, wording: Wording) -> Result<RemoteForward, InvalidForward> {
-    if wording == Wording::Written {
-        return joined(line).parse();
+fn remote(line: &str, wording: Wording<'_>) -> Result<RemoteForward, InvalidForward> {
+    if let Wording::Written(tokens) = wording {
+        return joined(line).parse::<RemoteForward>()?.expanded(&|path| tokens.text(path, ""));
     }
     let (far, near) = halves(line).unwrap_or((line, PROXY));
     let listen = if is_address(far) { far.parse()? } else { RemoteListen::Unix(far.into()) };
@@ -160,8 +163,8 @@ fn remote(line: &str, wording: Wording) -> Result<RemoteForward, InvalidForward>
     Ok(RemoteForward { listen, to })
 }
 
-fn listen(line: &str, wording: Wording) -> Result<LocalListen, InvalidForward> {
-    if wording == Wording::Written || is_address(line) {
+fn listen(line: &str, wording: Wording<'_>) -> Result<LocalListen, InvalidForward> {
+    if matches!(wording, Wording::Written(_)) || is_address(line) {
         return line.parse();
     }
     Ok(LocalListen::Unix(line.into()))
@@ -207,7 +210,7 @@ fn invalid(keyword: &'static str, line: &str, why: &InvalidForward) -> ConfigErr
 }
 
 fn invalid_flag(flag: &'static str, value: &str, why: &InvalidForward) -> ConfigError {
-    ConfigError::ForwardFlag {
+    ConfigError::Flag {
         flag,
         value: printable(value, 200, Lines::One),
         why: printable(&why.to_string(), 200, Lines::One),

@@ -3,9 +3,8 @@
 use super::local::Local;
 use super::parse::DEFAULTS;
 use super::settings::{Settings, invalid};
-use super::{
-    ClientConfig, ConfigError, HostKeyConfig, StrictHostKeyChecking, Switch, UpdateHostKeys,
-};
+use super::tokens::Tokens;
+use super::{ConfigError, HostKeyConfig, StrictHostKeyChecking, Switch, UpdateHostKeys};
 
 /// The command follows, since it has tokens of the rest.
 pub(super) fn read(settings: &Settings, local: &Local) -> Result<HostKeyConfig, ConfigError> {
@@ -25,15 +24,14 @@ pub(super) fn read(settings: &Settings, local: &Local) -> Result<HostKeyConfig, 
 /// The program and its arguments, with their tokens but for those that are known only later.
 pub(super) fn command(
     settings: &Settings,
-    local: &Local,
-    config: &ClientConfig,
+    tokens: &Tokens<'_>,
 ) -> Result<Option<Vec<String>>, ConfigError> {
     let command = settings.first("knownhostscommand").filter(|command| *command != "none");
     let Some(command) = command else { return Ok(None) };
     let unreadable = || invalid("KnownHostsCommand", command);
     let mut words = shlex::split(command).ok_or_else(unreadable)?;
     for word in words.iter_mut().skip(1) {
-        *word = local.expand_text(word, config, "HIKft").ok_or_else(unreadable)?;
+        *word = tokens.text(word, "HIKft").ok_or_else(unreadable)?;
     }
     Ok(Some(words))
 }

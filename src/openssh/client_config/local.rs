@@ -1,12 +1,10 @@
-//! What this machine adds to a configuration: the home directory, the user, the environment, and
-//! with them what `ssh -G` leaves in a path: `~`, `${NAME}` and the tokens.
+//! What this machine adds to a configuration: the home directory, the user, the environment, and what
+//! `~` stands for.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use nix::unistd::{Uid, User};
-
-use super::{ClientConfig, Way};
 
 /// This side, as far as paths of a configuration speak of it.
 #[derive(Clone, Debug, Default)]
@@ -57,85 +55,5 @@ impl Local {
             Some(home) => home.join(rest.trim_start_matches('/')),
             None => path.into(),
         }
-    }
-
-    /// Expands a path of `IdentityFile`, where `ssh -G` leaves everything as it was written
-    /// (`ssh_config(5)`, TOKENS). `None` when it has a token that is not known here.
-    pub(super) fn expand(&self, path: &str, config: &ClientConfig) -> Option<PathBuf> {
-        self.expand_text(path, config, "").map(|path| self.expand_tilde(&path))
-    }
-
-    /// Expands the tokens of `LocalCommand`; a shell does the rest.
-    pub(super) fn expand_command(&self, command: &str, config: &ClientConfig) -> Option<String> {
-        let mut out = String::new();
-        let mut rest = command;
-        while let Some((before, after)) = rest.split_once('%') {
-            out.push_str(before);
-            let token = after.chars().next()?;
-            match token {
-                // No tunnel device is made.
-                'T' => out.push_str("NONE"),
-                _ => out.push_str(&self.token(token, config)?),
-            }
-            rest = &after[token.len_utf8()..];
-        }
-        out.push_str(rest);
-        Some(out)
-    }
-
-    /// Expands tokens and variables. Those of `later` are known only later: a NUL takes the place of
-    /// their `%`.
-    pub(super) fn expand_text(
-        &self,
-        text: &str,
-        config: &ClientConfig,
-        later: &str,
-    ) -> Option<String> {
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find(['%', '$']) {
-            out.push_str(&rest[..at]);
-            let special = &rest[at..];
-            if let Some(inner) = special.strip_prefix("${") {
-                let (name, tail) = inner.split_once('}')?;
-                out.push_str(self.variables.get(name)?);
-                rest = tail;
-            } else if let Some(tail) = special.strip_prefix('$') {
-                out.push('$');
-                rest = tail;
-            } else {
-                let token = special[1..].chars().next()?;
-                if later.contains(token) {
-                    out.extend(['\0', token]);
-                } else {
-                    out.push_str(&self.token(token, config)?);
-                }
-                rest = &special[1 + token.len_utf8()..];
-            }
-        }
-        out.push_str(rest);
-        Some(out)
-    }
-
-    fn token(&self, token: char, config: &ClientConfig) -> Option<String> {
-        Some(match token {
-            '%' => "%".into(),
-            'd' => self.home.as_ref()?.to_str()?.into(),
-            'h' => config.host_name.clone(),
-            'i' => self.uid.to_string(),
-            'k' => config.host_keys.host_key_alias.clone().unwrap_or_else(|| config.name.clone()),
-            'L' => self.host.split('.').next().unwrap_or_default().into(),
-            'l' => self.host.clone(),
-            'n' => config.name.clone(),
-            'p' => config.port.to_string(),
-            'r' => config.user.clone(),
-            'u' => self.user.clone()?,
-            'C' => config.hash.clone()?,
-            'j' => match &config.reach.way {
-                Way::Jump(jump) => jump.last().0.host.clone(),
-                Way::Direct | Way::Command(_) => String::new(),
-            },
-            _ => return None,
-        })
     }
 }

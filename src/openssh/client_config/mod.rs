@@ -22,6 +22,7 @@ mod settings;
 mod signatures;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use algorithms::{Algorithms, NoneAvailable};
 pub use connection::{InvalidJumpList, Jump, JumpList, Origin, RekeyLimit, Way};
@@ -238,10 +239,10 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
-    /// A forward of the command line whose paths cannot be told.
+    /// The value of a flag, whose paths cannot be told.
     #[error("{flag} '{value}': {why}")]
-    ForwardFlag {
-        /// `-L` or `-R`.
+    Flag {
+        /// `-L`, `-R` or `-S`.
         flag: &'static str,
         /// Its value, escaped.
         value: String,

@@ -2,12 +2,13 @@
 
 use super::algorithms;
 use super::auth;
-use super::connection::{self, Tokens};
+use super::connection;
 use super::forwards::{self, Wording};
 use super::host_keys;
 use super::keywords;
 use super::local::Local;
 use super::settings::{Settings, invalid};
+use super::tokens::Tokens;
 use super::{
     AddressFamily, ClientConfig, ConfigError, ConfiguredForwards, LogLevel, ProcessConfig,
     ReachConfig, SessionConfig, SshOptions, Switch, Way,
@@ -63,9 +64,10 @@ pub(super) fn defaults(
     let user = user.or(local.user.as_deref()).ok_or(ConfigError::NoUser)?.to_owned();
     let host = settings.first("hostname").map(|h| h.replace("%h", &name.host));
     let host_name = host.unwrap_or_else(|| name.host.clone()).to_lowercase();
-    let forwards = forwards::read(&settings, Wording::Written)?;
-    let config =
-        build(&settings, Place { host_name, port, user, hash: None }, name, options, local)?;
+    let place = Place { host_name, port, user, hash: None };
+    expand(&mut settings, &place, name, options, local)?;
+    let config = build(&settings, place, name, options, local)?;
+    let forwards = forwards::read(&settings, Wording::Written(config.tokens(local)))?;
     Ok(ClientConfig { forwards, ..config })
 }
 
@@ -92,6 +94,25 @@ fn overrule_by_flags(settings: &mut Settings, options: &SshOptions) {
     }
 }
 
+/// Replaces tokens and variables where `ssh -G` does.
+fn expand(
+    settings: &mut Settings,
+    place: &Place,
+    name: &ServerName,
+    options: &SshOptions,
+    local: &Local,
+) -> Result<(), ConfigError> {
+    let tokens = place.tokens(name, local);
+    let way = connection::way(settings, options, &tokens)?;
+    let alias = settings.first("hostkeyalias").map(str::to_owned);
+    let tokens = Tokens { jump: way.last_jump(), host_key_alias: alias.as_deref(), ..tokens };
+    for keyword in ["UserKnownHostsFile", "IdentityAgent"] {
+        let replaced = |value: &str| tokens.text(value, "").ok_or_else(|| invalid(keyword, value));
+        settings.replace(&keyword.to_ascii_lowercase(), replaced)?;
+    }
+    Ok(())
+}
+
 /// Where to connect, and as whom.
 struct Place {
     host_name: String,
@@ -102,9 +123,11 @@ struct Place {
 }
 
 impl Place {
-    fn tokens<'a>(&'a self, name: &'a ServerName) -> Tokens<'a> {
-        let Self { host_name, port, user, .. } = self;
-        Tokens { host_name, name: &name.host, port: *port, user }
+    /// What the tokens stand for, as far as they do not depend on the way.
+    fn tokens<'a>(&'a self, name: &'a ServerName, local: &'a Local) -> Tokens<'a> {
+        let Self { host_name, port, user, hash } = self;
+        let (name, hash) = (name.host.as_str(), hash.as_deref());
+        Tokens { name, host_name, port: *port, user, hash, ..Tokens::of(local) }
     }
 }
 
@@ -116,7 +139,7 @@ fn build(
     local: &Local,
 ) -> Result<ClientConfig, ConfigError> {
     keywords::refuse(settings, name)?;
-    let tokens = place.tokens(name);
+    let tokens = place.tokens(name, local);
     let way = connection::way(settings, options, &tokens)?;
     connection::refuse_descriptors(settings, &way)?;
     let mut config = ClientConfig {
@@ -134,11 +157,15 @@ fn build(
         process: process_config(settings)?,
         forwards: ConfiguredForwards::default(),
     };
-    config.auth.identity_files =
-        auth::identity_files(settings, &options.identities, local, &config);
-    config.auth.certificate_files = auth::certificate_files(settings, local, &config);
-    config.host_keys.known_hosts_command = host_keys::command(settings, local, &config)?;
-    config.session.local_command = local_command(settings, local, &config)?;
+    let tokens = config.tokens(local);
+    let identity_files = auth::identity_files(settings, &options.identities, &tokens);
+    let certificate_files = auth::certificate_files(settings, &tokens);
+    let known_hosts_command = host_keys::command(settings, &tokens)?;
+    let local_command = local_command(settings, &tokens)?;
+    config.auth.identity_files = identity_files;
+    config.auth.certificate_files = certificate_files;
+    config.host_keys.known_hosts_command = known_hosts_command;
+    config.session.local_command = local_command;
     Ok(config)
 }
 
@@ -164,15 +191,11 @@ fn session_config(settings: &Settings) -> Result<SessionConfig, ConfigError> {
 }
 
 /// What the user's shell is to run, with its tokens.
-fn local_command(
-    settings: &Settings,
-    local: &Local,
-    config: &ClientConfig,
-) -> Result<Option<String>, ConfigError> {
+fn local_command(settings: &Settings, tokens: &Tokens<'_>) -> Result<Option<String>, ConfigError> {
     let command = settings.first("localcommand").filter(|command| *command != "none");
     match command {
         Some(command) if settings.switch("permitlocalcommand", Switch::Off).is_on() => {
-            let expanded = local.expand_command(command, config);
+            let expanded = tokens.command(command);
             expanded.map(Some).ok_or_else(|| invalid("LocalCommand", command))
         }
         _ => Ok(None),

@@ -50,6 +50,18 @@ impl Settings {
         self.pairs.insert(0, (keyword.to_owned(), value.to_owned()));
     }
 
+    /// Replaces each value of a keyword, where that can be done.
+    pub(super) fn replace<E>(
+        &mut self,
+        keyword: &str,
+        replaced: impl Fn(&str) -> Result<String, E>,
+    ) -> Result<(), E> {
+        for (_, value) in self.pairs.iter_mut().filter(|(k, _)| k == keyword) {
+            *value = replaced(value)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn all(&self, keyword: &str) -> impl Iterator<Item = &str> {
         self.pairs.iter().filter(move |(k, _)| k == keyword).map(|(_, value)| value.as_str())
     }

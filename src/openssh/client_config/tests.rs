@@ -62,10 +62,10 @@ preferredauthentications gssapi-with-mic,password,publickey
 identityfile ~/.ssh/id_%r_%h
 identityfile /tmp/with space/id
 identityfile %d/x_%u_%L_%%_${TEAM}
-identityfile %C/no
+identityfile %Z/no
 identityfile none
 certificatefile %d/my cert.pub
-certificatefile /tmp/%C-cert.pub
+certificatefile /tmp/%Z-cert.pub
 pubkeyacceptedalgorithms rsa-sha2-256,ssh-ed25519
 requiredrsasize 3072
 globalknownhostsfile /etc/x /etc/y z
@@ -293,7 +293,8 @@ fn without_ssh_the_flags_and_the_defaults_count() {
             "StrictHostKeyChecking no",
             "ConnectTimeout = 1m30",
             "AddressFamily=inet6",
-            "UserKnownHostsFile=\"/tmp/a b\"",
+            "UserKnownHostsFile=\"/tmp/a b-%r-${TEAM}\"",
+            "IdentityAgent=%d/agent-%L",
             "HostName=%h.lan",
             "Port=2200",
             "Port=2201",
@@ -304,7 +305,9 @@ fn without_ssh_the_flags_and_the_defaults_count() {
     assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::No);
     assert_eq!(config.reach.connect_timeout, Some(Duration::from_secs(90)));
     assert_eq!(config.reach.address_family, AddressFamily::Inet);
-    assert_eq!(config.host_keys.user_known_hosts_files, [Path::new("/tmp/a b")]);
+    assert_eq!(config.host_keys.user_known_hosts_files, [Path::new("/tmp/a b-you-blue")]);
+    let agent = IdentityAgent::Socket("/home/me/agent-box".into());
+    assert_eq!(config.auth.identity_agent, agent);
     assert_eq!((config.host_name.as_str(), config.port), ("host.lan", 2200));
     assert_eq!(config.user, "you");
     assert_eq!(paths(&config), ["k"]);

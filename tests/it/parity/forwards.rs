@@ -1,11 +1,16 @@
 //! What a forward of the command line says: names of services, tokens and variables.
 
+use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::command;
+use super::BOTH;
 use crate::support::login::{HOST, Login, user};
 use crate::support::program::program;
+use crate::support::sshd::Sshd;
+use crate::support::target::Target;
+use crate::support::{command, wait};
 
 /// What it says that it would use.
 fn told(mut asked: Command, config: &Path, arguments: &[&str]) -> Output {
@@ -64,5 +69,35 @@ fn services_tokens_and_variables_stand_for_what_they_do_with_ssh() {
         assert!(!ssh(&refused).status.success(), "{refused:?}");
         let said = sockeye(&refused);
         assert_eq!(said.status.code(), Some(2), "{refused:?}: {said:?}");
+    }
+}
+
+/// The one that runs and the command to it find each other by a socket whose name has tokens, and so has what
+/// is to be added.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn tokens_stand_for_the_same_in_commands_to_one_that_runs() {
+    let (sshd, echo) = (Sshd::start(), Target::echo());
+    let config = sshd.ssh_config();
+    for client in BOTH {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let socket = at("%C-%%-%r");
+        let running = client.start_master(&config, &socket);
+        let (listen, local) = (at("%n-%p"), folder.path().join(format!("{HOST}-{}", sshd.port())));
+        let spec = format!("{listen}:127.0.0.1:{}", echo.port());
+        assert!(
+            client.tells(&config, &socket, &["forward", "-L", &spec]),
+            "{client:?} {running:?}"
+        );
+        assert!(UnixStream::connect(&local).is_ok(), "{client:?} {running:?}");
+        assert!(client.tells(&config, &socket, &["cancel", "-L", &spec]), "{client:?} {running:?}");
+        wait::until("it is gone", || UnixStream::connect(&local).is_err());
+        assert!(!client.tells(&config, &socket, &["forward", "-L", &format!("/x/%Z:{spec}")]));
+        let sockets = fs::read_dir(folder.path()).expect("a folder").flatten();
+        let names: Vec<_> = sockets.map(|entry| entry.file_name()).collect();
+        let end = format!("-%-{}", user());
+        assert!(names.iter().any(|name| name.to_string_lossy().ends_with(&end)), "{names:?}");
+        assert!(client.tells(&config, &socket, &["exit"]), "{client:?}");
     }
 }

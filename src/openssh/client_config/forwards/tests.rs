@@ -13,7 +13,10 @@ fn printed(output: &str) -> ConfiguredForwards {
 
 fn written(options: &[&str]) -> Result<ConfiguredForwards, ConfigError> {
     let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-    read(&Settings::from_options(&options), Wording::Written)
+    let local = Local { user: Some("me".into()), ..Local::default() };
+    let (name, host_name) = ("Alias", "host.example");
+    let tokens = Tokens { name, host_name, port: 22, user: "you", ..Tokens::of(&local) };
+    read(&Settings::from_options(&options), Wording::Written(tokens))
 }
 
 fn texts<T: ToString>(forwards: &[T]) -> Vec<String> {
@@ -50,12 +53,15 @@ fn without_ssh_the_options_count_as_they_are_written() {
         "LocalForward=[::1]:80   [::2]:81",
         "RemoteForward 80",
         "RemoteForward=/r /l",
+        "RemoteForward /%h/%u-%% [::1]:80",
+        "LocalForward /%n /%r-%p",
         "DynamicForward *:1",
         "ExitOnForwardFailure=yes",
     ])
     .expect("readable");
-    assert_eq!(texts(&forwards.local), ["80:a:81", "[::1]:80:[::2]:81"]);
-    assert_eq!(texts(&forwards.remote), ["80", "/r:/l"]);
+    assert_eq!(texts(&forwards.local), ["80:a:81", "[::1]:80:[::2]:81", "/Alias:/you-22"]);
+    let of_remote = ["80", "/r:/l", "/host.example/me-%:[::1]:80"];
+    assert_eq!(texts(&forwards.remote), of_remote);
     assert_eq!(texts(&forwards.dynamic), ["*:1"]);
     assert!(forwards.exit_on_forward_failure.is_on());
     let cleared = written(&["LocalForward 80 a:81", "ClearAllForwardings yes"]);

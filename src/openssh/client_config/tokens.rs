@@ -1,0 +1,196 @@
+//! What stands for something else in a value of `ssh_config(5)`: tokens, and variables of the environment.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use sha1::{Digest as _, Sha1};
+
+use super::local::Local;
+use super::{ClientConfig, ConfigError, Way};
+use crate::forward::InvalidForward;
+use crate::printable::{Lines, printable};
+
+/// What the tokens stand for at one server (`ssh_config(5)`, TOKENS).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tokens<'a> {
+    /// `%d`, `%i`, `%L`, `%l`, `%u`, and the environment.
+    pub(super) local: &'a Local,
+    /// `%n`: the host as the user typed it.
+    pub(super) name: &'a str,
+    /// `%h`.
+    pub(super) host_name: &'a str,
+    /// `%p`.
+    pub(super) port: u16,
+    /// `%r`.
+    pub(super) user: &'a str,
+    /// `%k`, which is the name by default.
+    pub(super) host_key_alias: Option<&'a str>,
+    /// `%j`: the last of the jump hosts, or nothing.
+    pub(super) jump: &'a str,
+    /// `%C`, where `ssh` has told it: what goes into it differs from version to version.
+    pub(super) hash: Option<&'a str>,
+}
+
+impl<'a> Tokens<'a> {
+    /// Those that this side alone decides; no server is known.
+    pub(super) fn of(local: &'a Local) -> Self {
+        let (name, host_name, user, jump) = ("", "", "", "");
+        Self { local, name, host_name, port: 0, user, host_key_alias: None, jump, hash: None }
+    }
+
+    /// Replaces tokens and variables. Those of `later` are known only later: a NUL takes the place of
+    /// their `%`. `None` where one is not known.
+    pub(super) fn text(&self, text: &str, later: &str) -> Option<String> {
+        let token = |token: Option<char>| match token? {
+            token if later.contains(token) => Some(format!("\0{token}").into()),
+            token => self.value(token),
+        };
+        let replaced = |text| replaced(text, |found| token(found).ok_or(())).ok();
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, tail) = after.split_once('}')?;
+            out.push_str(&replaced(before)?);
+            out.push_str(self.local.variables.get(name)?);
+            rest = tail;
+        }
+        out.push_str(&replaced(rest)?);
+        Some(out)
+    }
+
+    /// The same of a path, with `~`.
+    pub(super) fn path(&self, path: &str) -> Option<PathBuf> {
+        self.text(path, "").map(|path| self.local.expand_tilde(&path))
+    }
+
+    /// Replaces the tokens of `LocalCommand`; a shell does the rest.
+    pub(super) fn command(&self, command: &str) -> Option<String> {
+        let token = |token: Option<char>| match token? {
+            // No tunnel device is made.
+            'T' => Some("NONE".into()),
+            token => self.value(token),
+        };
+        replaced(command, |found| token(found).ok_or(())).ok()
+    }
+
+    fn value(&self, token: char) -> Option<Cow<'a, str>> {
+        let Tokens { local, name, host_name, user, jump, .. } = *self;
+        Some(match token {
+            '%' => "%".into(),
+            'd' => local.home.as_ref()?.to_str()?.into(),
+            'h' => host_name.into(),
+            'i' => local.uid.to_string().into(),
+            'k' => self.host_key_alias.unwrap_or(name).into(),
+            'L' => local.host.split('.').next().unwrap_or_default().into(),
+            'l' => local.host.as_str().into(),
+            'n' => name.into(),
+            'p' => self.port.to_string().into(),
+            'r' => user.into(),
+            'u' => local.user.as_deref()?.into(),
+            'C' => self.hash.map_or_else(|| self.own_hash().into(), Cow::from),
+            'j' => jump.into(),
+            _ => return None,
+        })
+    }
+
+    /// `%C` as the newest `ssh` makes it, of `%l%h%p%r%j`.
+    fn own_hash(&self) -> String {
+        let Tokens { local, host_name, port, user, jump, .. } = *self;
+        let all = format!("{}{host_name}{port}{user}{jump}", local.host);
+        let mut hash = String::new();
+        for byte in Sha1::digest(all) {
+            // Memory takes it.
+            let _ = write!(hash, "{byte:02x}");
+        }
+        hash
+    }
+}
+
+impl ClientConfig {
+    /// What the tokens stand for at this server.
+    pub(super) fn tokens<'a>(&'a self, local: &'a Local) -> Tokens<'a> {
+        Tokens {
+            local,
+            name: &self.name,
+            host_name: &self.host_name,
+            port: self.port,
+            user: &self.user,
+            host_key_alias: self.host_keys.host_key_alias.as_deref(),
+            jump: self.reach.way.last_jump(),
+            hash: self.hash.as_deref(),
+        }
+    }
+
+    /// The path of a control socket (`-S`), as `ssh` understands it.
+    ///
+    /// # Errors
+    ///
+    /// It has a token or a variable that is not known.
+    pub fn control_path(&self, path: PathBuf) -> Result<PathBuf, ConfigError> {
+        let Some(text) = path.to_str() else { return Ok(path) };
+        let expanded = self.tokens(&Local::from_environment()).path(text);
+        expanded.ok_or_else(|| ConfigError::Flag {
+            flag: "-S",
+            value: printable(text, 200, Lines::One),
+            why: InvalidForward::Token.to_string(),
+        })
+    }
+}
+
+impl Way {
+    /// The host next to the last one, or nothing.
+    pub(super) fn last_jump(&self) -> &str {
+        match self {
+            Self::Jump(jump) => &jump.last().0.host,
+            Self::Direct | Self::Command(_) => "",
+        }
+    }
+}
+
+/// Puts in what `value` has for the character after each `%`, which is missing at the end.
+pub(super) fn replaced<'v, E>(
+    text: &str,
+    mut value: impl FnMut(Option<char>) -> Result<Cow<'v, str>, E>,
+) -> Result<String, E> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        let mut chars = after.chars();
+        out.push_str(&value(chars.next())?);
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_and_variables() {
+        let variables = [("A".into(), "%h".into())].into();
+        let local = Local { host: "box.example".into(), uid: 7, variables, ..Local::default() };
+        let (name, host_name) = ("alias", "h");
+        let tokens = Tokens { name, host_name, port: 22, user: "u", ..Tokens::of(&local) };
+        for (text, expected) in [
+            ("%n-%h:%p %r %i %L %l %k %%%j", Some("alias-h:22 u 7 box box.example alias %")),
+            // What a variable says is taken as it is.
+            ("${A}/%h $A", Some("%h/h $A")),
+            ("%C", Some("8ae6a38cde385f3e3a601effcc33089e774503a2")),
+            ("%f%%", Some("\0f%")),
+            ("%u", None),
+            ("%d", None),
+            ("%Z", None),
+            ("100%", None),
+            ("%${A}", None),
+            ("${B}", None),
+            ("${A", None),
+        ] {
+            assert_eq!(tokens.text(text, "f").as_deref(), expected, "{text}");
+        }
+        assert_eq!(tokens.command("${A%h} %T").as_deref(), Some("${Ah} NONE"));
+    }
+}
