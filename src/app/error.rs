@@ -22,12 +22,6 @@ pub enum Error {
         /// What the system says.
         cause: std::io::Error,
     },
-    /// `ClearAllForwardings` leaves nothing of the command line.
-    #[error(
-        "ClearAllForwardings leaves out the forwards of the command line, too, as with ssh, and \
-         nothing else is asked for (-o ClearAllForwardings=no keeps them)"
-    )]
-    AllCleared,
     /// The access log cannot be written.
     #[error("cannot write the access log {file}: {cause}")]
     AccessLog {
@@ -84,7 +78,7 @@ impl Error {
     /// Whether the command line, or a file that it names, is at fault.
     pub fn is_wrong_usage(&self) -> bool {
         match self {
-            Self::Credentials(_) | Self::Config(_) | Self::AllCleared => true,
+            Self::Credentials(_) | Self::Config(_) => true,
             Self::Listen { .. }
             | Self::Control(_)
             | Self::AccessLog { .. }

@@ -52,9 +52,10 @@ pub async fn assemble(
     let configured = std::mem::take(&mut server.config.forwards);
     let process = server.config.process.clone();
     server.config.forwards.permit_remote_open = configured.permit_remote_open.clone();
-    if configured.clear_all.is_on() {
-        clear(&mut command)?;
-    }
+    let default = match configured.clear_all {
+        Switch::On => clear(&mut command),
+        Switch::Off => Some(default_listener()),
+    };
     expand(&mut command, &server.config)?;
     // With the defaults of ssh -G for -W: ClearAllForwardings and ExitOnForwardFailure.
     let on_forward_failure = match command.stdio_forward {
@@ -71,7 +72,7 @@ pub async fn assemble(
     };
     let access_log = command.access_log.clone();
     let dashboard = command.dashboard.clone();
-    let (listeners, remote) = forwards(command, configured, credentials.as_ref());
+    let (listeners, remote) = forwards(command, configured, default, credentials.as_ref());
     let remote_forwards = remote.into_iter().map(|forward| RemoteOptions {
         origin: Origin::CommandLine,
         server: Arc::clone(&name),
@@ -114,25 +115,30 @@ fn expand(command: &mut ProxyCommand, config: &ClientConfig) -> Result<(), Confi
     Ok(())
 }
 
-/// Leaves out the forwards of the command line, as ssh does for `ClearAllForwardings`, but for `-W`.
-fn clear(command: &mut ProxyCommand) -> Result<(), Error> {
+/// Leaves out the forwards of the command line, as ssh does for `ClearAllForwardings`, but for `-W`. Where
+/// there were any, nothing is to take their place.
+fn clear(command: &mut ProxyCommand) -> Option<ListenAddress> {
     let named = !command.listeners.is_empty()
         || !command.local_forwards.is_empty()
         || !command.remote_forwards.is_empty();
     command.listeners.clear();
     command.local_forwards.clear();
     command.remote_forwards.clear();
-    match command.stdio_forward {
-        None if named => Err(Error::AllCleared),
-        Some(_) | None => Ok(()),
+    if named && command.stdio_forward.is_none() {
+        warn!(
+            "ClearAllForwardings leaves out the forwards of the command line, too, as with ssh: \
+             nothing is listened on (-o ClearAllForwardings=no keeps them)"
+        );
     }
+    (!named).then(default_listener)
 }
 
 /// Where to listen here, and what to ask the server for. What the command line says comes before the
-/// configuration.
+/// configuration, and `default` is for where neither says anything.
 fn forwards(
     command: ProxyCommand,
     configured: ConfiguredForwards,
+    default: Option<ListenAddress>,
     credentials: Option<&Arc<ProxyCredentials>>,
 ) -> (Vec<ListenerOptions>, Vec<RemoteForward>) {
     let bare = match command.gateway_ports {
@@ -150,7 +156,7 @@ fn forwards(
         || [command.listeners.is_empty(), configured_dynamic.is_empty()].contains(&false);
     let dynamic = configured_dynamic.iter().filter_map(|listen| dynamic(listen, bare, guard));
     // What nobody has asked for stays away from what somebody has.
-    let default = (!asked).then(default_listener);
+    let default = default.filter(|_| !asked);
     let proxies = command.listeners.into_iter().chain(dynamic).chain(default);
     let proxies = proxies.map(|address| ListenerOptions {
         service: Service::Proxy { credentials: credentials.cloned() },
