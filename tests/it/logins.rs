@@ -419,7 +419,8 @@ fn keys_are_offered_in_the_order_of_ssh() {
     }
 }
 
-/// `ssh` fails here: it offers what the agent has first, and the server does not listen so long.
+/// `ssh` fails here: it offers what the agent has first, and the server does not listen so long. We come a
+/// second time. Where the order of `ssh` is good, it is ours.
 #[test]
 #[ignore = "needs sshd, unshare"]
 fn too_many_keys() {
@@ -436,6 +437,15 @@ fn too_many_keys() {
     assert_eq!(ssh(&config, &[]).verdict, Refused);
     let told = sockeye(&config, &[]);
     assert_eq!(told.verdict, In, "{}", told.said);
+    let second = Agent::start();
+    let right = server.key("right", &[]);
+    second.add(&server.key("wrong", &[]), &[]);
+    second.add(&right, &[]);
+    server.authorize(&[&right]);
+    let files = (0..5).map(|i| format!("IdentityFile {}", server.path(&format!("k{i}")).display()));
+    let files: Vec<_> = files.collect();
+    agree("in the agent", &server.client(&[&second.line(), &files.join("\n    ")]), &[], In);
+    server.authorize(&[&key]);
 
     let told = agree("seven strangers", &server.client(&[&line]), &[], Refused);
     for part in ["Too many authentication failures", "1 more key was not tried", "IdentitiesOnly"] {

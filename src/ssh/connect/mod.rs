@@ -17,7 +17,7 @@ use self::wire::Wire;
 use super::session::Session;
 use super::session::load::Beat;
 use super::session::observed::Told;
-use super::trust::auth::{Authenticated, Credentials};
+use super::trust::auth::{Authenticated, Credentials, KeyOrder};
 use super::trust::host_key::HostKeyPolicy;
 use crate::destination::{Destination, Host};
 use crate::lock::lock;
@@ -125,6 +125,17 @@ impl Connector {
     /// Dropped in mid-way, the connection is cut and nothing of it stays behind.
     pub(crate) async fn connect(&self, asking: Asking) -> Result<Connected, ConnectError> {
         let begun = Instant::now();
+        let order = self.credentials.order();
+        match self.attempt(asking, begun).await {
+            Err(error) if order == KeyOrder::Usual && self.credentials.order() != order => {
+                debug!(%error, "trying again, with the keys first that the server did not listen to");
+                self.attempt(asking, begun).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt(&self, asking: Asking, begun: Instant) -> Result<Connected, ConnectError> {
         let (wire, command) = self.wire().await?;
         // The state of a login is large and short-lived.
         let connected = Box::pin(self.over(wire, asking, begun)).await;

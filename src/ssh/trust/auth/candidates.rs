@@ -65,6 +65,11 @@ impl Candidates {
         self.left.len()
     }
 
+    /// Whether one of those that are left was named.
+    pub(super) fn has_named(&self) -> bool {
+        self.left.iter().any(|candidate| candidate.source.is_named())
+    }
+
     pub(super) fn next(&mut self) -> Option<Candidate> {
         self.left.pop_front()
     }
@@ -186,13 +191,11 @@ fn without_doubles(all: Vec<Candidate>) -> Vec<Candidate> {
     out
 }
 
-/// Puts what somebody named in front, where a server would not listen to all of them: it closes the
-/// connection after `limit` refusals. `ssh` keeps to its order there, and fails.
-pub(super) fn named_first(candidates: &mut [Candidate], limit: usize) {
-    if candidates.len() > limit {
-        // A stable sort.
-        candidates.sort_by_key(|candidate| !candidate.source.is_named());
-    }
+/// Puts what somebody named in front, for a server that does not listen to all of them. `ssh` keeps to its
+/// order there, and fails.
+pub(super) fn named_first(candidates: &mut [Candidate]) {
+    // A stable sort.
+    candidates.sort_by_key(|candidate| !candidate.source.is_named());
 }
 
 impl Candidate {

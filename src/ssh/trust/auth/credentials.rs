@@ -1,4 +1,4 @@
-//! What a person unlocked, kept for the next login of this run.
+//! What a person unlocked, and what was learnt of the server, kept for the next login of this run.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -26,6 +26,17 @@ struct Shared {
     unlocked: HashMap<PathBuf, Unlocked>,
     warned: HashSet<PathBuf>,
     offered: HashSet<PathBuf>,
+    order: KeyOrder,
+}
+
+/// In which order keys are tried, where the server may not listen to all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum KeyOrder {
+    /// That of `ssh`.
+    #[default]
+    Usual,
+    /// What somebody named before what the agent has besides.
+    NamedFirst,
 }
 
 struct Unlocked {
@@ -59,6 +70,20 @@ impl Credentials {
     /// Whether this is the first time that the key of a file is offered to the agent.
     pub(super) fn first_offered(&self, path: &Path) -> bool {
         self.lock().offered.insert(path.to_owned())
+    }
+
+    /// In which order the next login tries keys.
+    pub(crate) fn order(&self) -> KeyOrder {
+        self.lock().order
+    }
+
+    /// The server did not listen to a key that somebody named: the next login has the other order.
+    pub(super) fn turn_order(&self) {
+        let order = &mut self.lock().order;
+        *order = match order {
+            KeyOrder::Usual => KeyOrder::NamedFirst,
+            KeyOrder::NamedFirst => KeyOrder::Usual,
+        };
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {

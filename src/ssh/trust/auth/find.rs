@@ -11,7 +11,7 @@ use super::agent::{Agent, AgentError};
 use super::candidates::{self, Candidate, Candidates, SignedBy};
 use super::key_file::{self, KeyFile, Secret};
 use super::offer::Offer;
-use super::{ANSWER_LIMIT, AuthError, Login, MAX_FAILURES, RsaSignatures, within};
+use super::{ANSWER_LIMIT, AuthError, KeyOrder, Login, RsaSignatures, within};
 use crate::openssh::client_config::{IdentityAgent, IdentityOrigin};
 use crate::printable::{Lines, printable};
 
@@ -32,7 +32,9 @@ impl<H: Handler> Login<'_, H> {
                 Err(why) => self.note(&candidate.describe(), &why),
             }
         }
-        candidates::named_first(&mut usable, MAX_FAILURES);
+        if self.credentials.order() == KeyOrder::NamedFirst {
+            candidates::named_first(&mut usable);
+        }
         self.candidates = Some(Candidates::new(usable));
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::openssh::client_config::{AuthMethod, ClientConfig};
 use crate::openssh::prompt::Prompter;
 
 pub use credentials::Credentials;
+pub(crate) use credentials::KeyOrder;
 pub use error::{AuthError, Tried};
 
 use agent::Agent;
@@ -270,6 +271,9 @@ impl<H: Handler> Login<'_, H> {
     }
 
     fn disconnected(&mut self) -> AuthError {
+        if self.failures > 0 && self.candidates.as_ref().is_some_and(Candidates::has_named) {
+            self.credentials.turn_order();
+        }
         AuthError::Disconnected {
             said: None,
             tried: std::mem::take(&mut self.tried),
@@ -329,5 +333,5 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T
 /// closed the connection by itself. A second factor on a telephone takes its time.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);
 /// sshd's default of `MaxAuthTries`: at this many refusals it closes the connection. Another server
-/// may listen to more, so nothing is given up for it; it only says what is tried first.
+/// may listen to more, so nothing is given up for it.
 const MAX_FAILURES: usize = 6;
