@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
-use crate::support::{command, wait};
+use crate::support::{command, free_port, wait};
 
 mod algorithms;
 mod check;
@@ -15,6 +15,7 @@ mod command_line;
 mod damage;
 mod exposure;
 mod forwards;
+mod home;
 mod hops;
 mod login;
 mod servers;
@@ -50,7 +51,8 @@ impl Client {
     /// Starts what answers to `-O`, and waits until it does.
     fn start_master(self, config: &Path, socket: &str) -> Running {
         let mut command = self.command(config);
-        command.args(["-S", socket]);
+        // Without a listener of its own it would take 1080.
+        command.args(["-S", socket, "-D", &free_port().to_string()]);
         if self == Self::Ssh {
             command.arg("-M");
         }

@@ -143,7 +143,10 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("KnownHostsCommand", Honoured("")),
     keyword("LocalCommand", Honoured("once, when the first session is up")),
     keyword("LocalForward", Honoured("")),
-    keyword("LogLevel", Honoured("-q and -v come first")),
+    keyword(
+        "LogLevel",
+        Honoured("-q and -v come first; what ends the program is told in any case"),
+    ),
     keyword("LogVerbose", Idle("its patterns name files of ssh")),
     keyword("MACs", Honoured("as far as the MAC is available here")),
     keyword("Match", Evaluated),

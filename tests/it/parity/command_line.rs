@@ -43,14 +43,14 @@ fn only_what_is_configured_is_listened_on() {
 }
 
 #[test]
-#[ignore = "needs sshd"]
+#[ignore = "needs sshd, ssh"]
 fn flags_of_aliases_are_taken_and_named() {
     let sshd = Sshd::start();
     let config = sshd.ssh_config();
     for client in BOTH {
         let port = free_port();
         let mut command = client.command(&config);
-        command.args(["-C2TnN", "-AXYkax", "-tt", "-S", "none", "-e", "none"]);
+        command.args(["-C2TnN", "-AKXYkax", "-tt", "-S", "none", "-e", "none"]);
         command.args(["-D", &port.to_string(), "-v", HOST]);
         let running = client.start(command);
         wait::until("it listens", || listens(port));
@@ -128,21 +128,27 @@ fn clear_all_forwardings_clears_those_of_the_command_line() {
 }
 
 #[test]
-#[ignore = "needs sshd"]
+#[ignore = "needs sshd, ssh"]
 fn fork_after_authentication_goes_to_the_background() {
     let sshd = Sshd::start();
     let lines = ["ForkAfterAuthentication yes", "SessionType none", "StdinNull yes"];
-    let config = sshd.login().ssh_config(sshd.port(), &lines);
-    let port = free_port();
-    let mut command = program();
-    command.arg("-F").arg(&config).args(["-D", &port.to_string(), HOST]);
-    let mut proxy = Sockeye::spawn(command);
-    assert_eq!(proxy.wait().code(), Some(0), "{}", proxy.log());
-    assert!(listens(port), "it goes on in the background");
-    let pids = process::with_argument(&config);
-    assert_eq!(pids.len(), 1, "{pids:?}");
-    process::signal(pids[0], rustix::process::Signal::TERM);
-    wait::until("it ends", || !process::is_running(pids[0]));
+    for client in BOTH {
+        let config = sshd.login().ssh_config(sshd.port(), &lines);
+        let port = free_port();
+        let mut command = match client {
+            Client::Ssh => crate::support::command("ssh"),
+            Client::Sockeye => program(),
+        };
+        command.arg("-F").arg(&config).args(["-D", &port.to_string(), HOST]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = command.status().expect("it runs");
+        assert!(status.success(), "{client:?}: {status}");
+        assert!(listens(port), "{client:?} goes on in the background");
+        let pids = process::with_argument(&config);
+        assert_eq!(pids.len(), 1, "{client:?}: {pids:?}");
+        process::signal(pids[0], rustix::process::Signal::TERM);
+        wait::until("it ends", || !process::is_running(pids[0]));
+    }
 }
 
 #[test]

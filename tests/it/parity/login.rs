@@ -12,6 +12,7 @@ use russh::server::{Auth, Config, Handler, Response, run_stream};
 use super::{BOTH, Client};
 use crate::support::login::{HOST, Login, user};
 use crate::support::person::{Agent, Person};
+use crate::support::program::Sockeye;
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{command, wait};
@@ -45,6 +46,68 @@ fn keys_go_to_the_agent_where_that_is_asked_for() {
             assert_eq!(has, expected, "{client:?} {value}: {list:?}");
         }
     }
+}
+
+/// The key that is added is used when its owner says yes, once for each yes.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn the_agent_asks_for_keys_that_are_added_so() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let to = format!("127.0.0.1:{}", target.port());
+    for value in ["confirm", "confirm 300"] {
+        for client in BOTH {
+            let owner = Person::with(&["yes"]);
+            let agent = Agent::of(&owner);
+            let lines = [&format!("AddKeysToAgent {value}"), &agent.line()];
+            let config = sshd.login().ssh_config(sshd.port(), &lines.map(String::as_str));
+            let mut run = client.command(&config);
+            let output =
+                run.args(["-W", &to, HOST]).stdin(Stdio::null()).output().expect("it ends");
+            assert!(output.status.success(), "{client:?} {value}: {output:?}");
+            let mut signs = command("ssh-add");
+            signs.arg("-T").arg(sshd.login().client_key().with_extension("pub"));
+            signs.env("SSH_AUTH_SOCK", agent.socket());
+            for expected in [true, false] {
+                let output = signs.output().expect("ssh-add");
+                assert_eq!(output.status.success(), expected, "{client:?} {value}: {output:?}");
+            }
+            assert_eq!(owner.asked().len(), 2, "{client:?} {value}");
+        }
+    }
+}
+
+/// A server that does not take it is asked again and again; why not is told once.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_certificate_that_has_expired_is_told_of_once() {
+    let sshd = Sshd::prepared(|login| {
+        login.make_key("ca");
+        let ca = fs::read_to_string(login.path("ca.pub")).expect("a key");
+        let keys = fs::read_to_string(login.path("authorized_keys")).expect("keys");
+        fs::write(login.path("authorized_keys"), format!("{keys}cert-authority {ca}"))
+            .expect("written");
+        let mut certify = command("ssh-keygen");
+        let years = "20200101:20210101";
+        certify.args(["-q", "-I", "id", "-n", &user(), "-V", years, "-s"]).arg(login.path("ca"));
+        let public = login.client_key().with_extension("pub");
+        assert!(certify.arg(public).status().expect("ssh-keygen").success());
+        Vec::new()
+    });
+    let (login, config) = (sshd.login(), sshd.ssh_config());
+    let proxy = Sockeye::start(&config);
+    let keys = fs::read_to_string(login.path("authorized_keys")).expect("keys");
+    let authority = keys.lines().last().expect("a line");
+    fs::write(login.path("authorized_keys"), format!("{authority}\n")).expect("written");
+    let connections = || sshd.log().matches("Connection from").count();
+    let before = connections();
+    sshd.kill_children();
+    wait::until("the server is asked again", || connections() >= before + 4);
+    proxy.wait_for_log("it expired on Fri, 01 Jan 2021");
+    let log = proxy.log();
+    assert_eq!(log.matches("it expired on").count(), 1, "{log}");
+    let mut ssh = Client::Ssh.command(&config);
+    let output = ssh.arg(HOST).stdin(Stdio::null()).output().expect("it ends");
+    assert_eq!(output.status.code(), Some(255), "{output:?}");
 }
 
 #[test]

@@ -57,8 +57,18 @@ pub(crate) struct Agent {
 impl Agent {
     /// One with nothing in it.
     pub(crate) fn start() -> Self {
-        let directory = TempDir::with_prefix("sockeye-agent-").expect("a directory");
+        Self::spawn(command("ssh-agent"))
+    }
+
+    /// One that asks this person where it has to ask.
+    pub(crate) fn of(person: &Person) -> Self {
         let mut agent = command("ssh-agent");
+        person.answers(&mut agent);
+        Self::spawn(agent)
+    }
+
+    fn spawn(mut agent: Command) -> Self {
+        let directory = TempDir::with_prefix("sockeye-agent-").expect("a directory");
         agent.arg("-D").arg("-a").arg(directory.path().join("socket"));
         let child = agent.stdout(Stdio::null()).spawn().expect("ssh-agent");
         let agent = Self { child, directory };
