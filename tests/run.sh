@@ -151,6 +151,40 @@ fi
 # The functions below are called in conditions, where `set -e` does not hold: each step says that the next
 # one depends on it.
 
+# A server of Go's library, and the one of libssh's samples that forwards; both compiled here.
+need_packages() {
+    local package missing=()
+    for package in "$@"; do
+        dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
+    done
+    ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
+}
+make_go_server() {
+    need_packages golang-go golang-github-gliderlabs-ssh-dev &&
+        GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$target/go/cache \
+            go build -o "$target/go/server" tests/it/support/go/main.go
+}
+make_libssh_server() {
+    local folder=$target/libssh
+    local sample=$folder/usr/share/doc/libssh-dev/examples/sshd_direct-tcpip.c
+    need_packages libssh-dev && rm -rf "$folder" && mkdir -p "$folder" &&
+        (cd "$folder" && apt-get download -q libssh-doc) &&
+        dpkg-deb --extract "$folder"/libssh-doc_*.deb "$folder" &&
+        echo '#define HAVE_ARGP_H 1' >"$folder/config.h" &&
+        cc -w -I "$folder" -o "$folder/server" "$sample" -lssh &&
+        rm -r "$folder/usr" "$folder"/libssh-doc_*.deb
+}
+export SOCKEYE_GO_SERVER=$target/go/server
+if [[ ! -x $SOCKEYE_GO_SERVER || tests/it/support/go/main.go -nt $SOCKEYE_GO_SERVER ]]; then
+    begin "a server of Go"
+    make_go_server || skip "the server of Go: its packages cannot be installed"
+fi
+export SOCKEYE_LIBSSH_SERVER=$target/libssh/server
+if [[ ! -x $SOCKEYE_LIBSSH_SERVER ]]; then
+    begin "a server of libssh"
+    make_libssh_server || skip "the server of libssh: its packages cannot be installed"
+fi
+
 # Downloads promtool, without the server that its package would install.
 fetch_promtool() {
     local folder=$target/tools/prometheus

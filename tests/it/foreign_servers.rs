@@ -8,7 +8,7 @@ use crate::support::foreign::{Foreign, Make, PASSWORD};
 use crate::support::login::HOST;
 use crate::support::person::Person;
 use crate::support::program::{Sockeye, program};
-use crate::support::socks::{Protocol, connect};
+use crate::support::socks::{Answer, Protocol, connect};
 use crate::support::target::Target;
 use crate::support::wait::{self, LONG};
 use crate::support::{free_port, process, scaled};
@@ -41,16 +41,33 @@ fn exercise(make: Make, told: &Told) {
 
     server.stop();
     server.start_again();
-    wait::until("the server is taken again", || {
-        match Protocol::Socks5.ask(proxy.address(), "127.0.0.1", echo.port()) {
-            Ok(crate::support::socks::Answer::Open(mut stream)) => {
-                echoed(&mut stream).is_ok_and(|back| back == WORDS)
-            }
-            _ => false,
-        }
-    });
+    wait::until("the server is taken again", || reaches(&proxy, &echo));
     drop(proxy);
     by_password(&server, &echo);
+}
+
+fn reaches(proxy: &Sockeye, echo: &Target) -> bool {
+    match Protocol::Socks5.ask(proxy.address(), "127.0.0.1", echo.port()) {
+        Ok(Answer::Open(mut stream)) => there_and_back(&mut stream),
+        Ok(Answer::Refused(_)) | Err(_) => false,
+    }
+}
+
+/// Each is over when the client leaves: what a server does, too, that ends both directions at once.
+fn short_exchanges(proxy: &Sockeye, echo: &Target) {
+    for turn in 0..scaled(60, 200) {
+        let mut stream = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
+        assert!(there_and_back(&mut stream), "turn {turn}");
+    }
+    wait::until("nothing is held", || process::sockets(proxy.pid()) < 2 + 8 + SPARE);
+}
+
+/// Whether an echo sends back what it is sent.
+fn there_and_back(stream: &mut TcpStream) -> bool {
+    let mut back = vec![0; WORDS.len()];
+    let _ = stream.set_read_timeout(Some(LONG));
+    let sent = stream.write_all(WORDS);
+    sent.and_then(|()| stream.read_exact(&mut back)).is_ok() && back == WORDS
 }
 
 fn short_connections(proxy: &Sockeye, echo: &Target) {
@@ -104,8 +121,7 @@ fn by_password(server: &Foreign, echo: &Target) {
     person.answers(&mut command);
     let proxy = Sockeye::spawn(command);
     proxy.wait_for_log("connected to ");
-    let mut stream = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
-    assert_eq!(echoed(&mut stream).expect("a clean end"), WORDS);
+    assert!(reaches(&proxy, echo), "{}", proxy.log());
     assert_eq!(person.asked().len(), 1);
 }
 
@@ -152,6 +168,43 @@ fn paramiko() {
 #[ignore = "needs node, ssh2"]
 fn ssh2() {
     exercise(Make::Ssh2, &Told { refused: 1, unresolvable: 1 });
+}
+
+/// It says of a failure what Go says.
+#[test]
+#[ignore = "needs go"]
+fn go() {
+    let Some(mut server) = Foreign::start(Make::Go) else { return };
+    let echo = Target::echo();
+    let remote = format!("127.0.0.1:0:127.0.0.1:{}", echo.port());
+    let proxy = Sockeye::with(&server.ssh_config(&[]), &["-R", &remote]);
+    short_exchanges(&proxy, &echo);
+    transfers(&proxy);
+    failures(&proxy, &Told { refused: 5, unresolvable: 4 });
+    let port = wait::until_some("the server listens", || remote_port(&proxy.log()));
+    assert!(there_and_back(&mut connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))));
+    server.stop();
+    server.start_again();
+    wait::until("the server is taken again", || reaches(&proxy, &echo));
+    drop(proxy);
+    by_password(&server, &echo);
+}
+
+/// It opens a channel before it connects, so a target that refuses is none of its failures. What it cannot send
+/// at once is lost, with `ssh`, too: there is nothing large.
+#[test]
+#[ignore = "needs libssh"]
+fn libssh() {
+    let Some(server) = Foreign::start(Make::Libssh) else { return };
+    let (echo, person) = (Target::echo(), Person::with(&["pwd"]));
+    let config = server.ssh_config(&["User user", "ConnectionAttempts 10"]);
+    let mut command = program();
+    command.arg("-F").arg(config).args(["-D", "127.0.0.1:0", "--sessions", "1", HOST]);
+    person.answers(&mut command);
+    let proxy = Sockeye::spawn(command);
+    proxy.wait_for_log("connected to ");
+    short_exchanges(&proxy, &echo);
+    assert_eq!(person.asked().len(), 1, "{}", proxy.log());
 }
 
 /// It has no forwarding, which is said once and in plain words.

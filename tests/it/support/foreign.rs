@@ -23,6 +23,11 @@ pub(crate) enum Make {
     Ssh2,
     /// Of Debian's package, started for each connection. It has no forwarding and no passwords.
     Tinyssh,
+    /// Of Go's library, by a program of the tests' own. It closes a channel at the first end of either side.
+    Go,
+    /// The sample of libssh that forwards. It serves one connection, lets in `user` with the password `pwd`,
+    /// and closes a channel at the first end of either side.
+    Libssh,
 }
 
 /// The server. Dropping it ends it.
@@ -32,6 +37,8 @@ pub(crate) struct Foreign {
     login: Login,
     port: u16,
     child: Option<Child>,
+    /// What `tests/run.sh` has compiled.
+    compiled: PathBuf,
 }
 
 /// What lets the user in, besides the key.
@@ -47,12 +54,19 @@ impl Foreign {
         {
             return None;
         }
+        let compiled = match make {
+            Make::Go => skip::unless_made("SOCKEYE_GO_SERVER")?,
+            Make::Libssh => skip::unless_made("SOCKEYE_LIBSSH_SERVER")?,
+            Make::Dropbear | Make::Asyncssh | Make::Paramiko | Make::Ssh2 | Make::Tinyssh => {
+                PathBuf::new()
+            }
+        };
         let login = Login::new();
-        let mut server = Self { make, login, port: free_port(), child: None };
+        let mut server = Self { make, login, port: free_port(), child: None, compiled };
         match make {
             Make::Dropbear => server.convert_host_key(),
             Make::Tinyssh => server.make_host_key(),
-            Make::Asyncssh | Make::Paramiko | Make::Ssh2 => {}
+            Make::Asyncssh | Make::Paramiko | Make::Ssh2 | Make::Go | Make::Libssh => {}
         }
         if reads_home {
             server.make_home();
@@ -95,7 +109,9 @@ impl Foreign {
             assert!(ended.is_none(), "{:?} ended: {said}", self.make);
             let listens = match self.make {
                 Make::Dropbear => said.contains("Not backgrounding"),
-                Make::Asyncssh | Make::Paramiko | Make::Ssh2 => said.contains("listening"),
+                Make::Asyncssh | Make::Paramiko | Make::Ssh2 | Make::Go | Make::Libssh => {
+                    said.contains("listening")
+                }
                 Make::Tinyssh => said.contains("Listening on "),
             };
             listens.then_some(())
@@ -127,7 +143,23 @@ impl Foreign {
                 tinyssh.args(["tinysshd", "-v"]).arg(self.path("keys"));
                 tinyssh
             }
+            Make::Go => {
+                let mut go = self.compiled();
+                self.give_access(&mut go, &port);
+                go
+            }
+            Make::Libssh => {
+                let mut again = command("sh");
+                again.args(["-c", "while :; do echo listening; \"$@\"; done", "sh"]);
+                again.arg(&self.compiled).arg("-k").arg(self.login.host_key());
+                again.args(["-p", &port, "127.0.0.1"]);
+                again
+            }
         }
+    }
+
+    fn compiled(&self) -> Command {
+        command(self.compiled.to_str().expect("UTF-8"))
     }
 
     /// The beginning of a command that finds the user's home in the server's directory.
