@@ -46,6 +46,8 @@ run() {
     # A run without this line told nothing.
     if ((status == 0)) && grep -q '^ok ' "$out/$name.log"; then
         row "$name" passed
+    elif grep -qi '^skipped' "$out/$name.log"; then
+        row "$name" "$(grep -i -m 1 '^skipped' "$out/$name.log")"
     else
         row "$name" "FAILED ($status): $(grep -m 1 -i -e FAIL -e FATAL "$out/$name.log" | head -c 200)"
     fi
