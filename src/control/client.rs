@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::guard;
 use super::schema::{Event, Problem};
 use crate::task;
 
@@ -37,6 +38,12 @@ pub enum ClientError {
         path: String,
         /// What the system says.
         cause: io::Error,
+    },
+    /// Another user listens there, in place of the program.
+    #[error("{path} belongs to another user")]
+    Foreign {
+        /// The socket.
+        path: String,
     },
     /// Somebody listens there, and does not answer in time.
     #[error("{path}: the program does not answer; it may be stopped, or overloaded")]
@@ -134,6 +141,9 @@ impl<'a> Client<'a> {
         let stream = UnixStream::connect(self.socket).await.map_err(|cause| {
             ClientError::NotRunning { path: self.socket.display().to_string(), cause }
         })?;
+        if !guard::may_be_asked(&stream) {
+            return Err(ClientError::Foreign { path: self.socket.display().to_string() });
+        }
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let connection = task::spawn(connection);

@@ -17,6 +17,17 @@ pub(crate) fn is_user_or_root(user: u32) -> bool {
     may_speak(user, geteuid().as_raw())
 }
 
+/// Whether whoever listens at the other end may be asked for something: nobody's socket takes the place
+/// of the user's.
+pub(super) fn may_be_asked(stream: &UnixStream) -> bool {
+    stream.peer_cred().is_ok_and(|peer| may_answer(peer.uid(), geteuid().as_raw()))
+}
+
+/// Root may ask everybody.
+fn may_answer(peer: u32, own: u32) -> bool {
+    may_speak(peer, own) || own == 0
+}
+
 fn may_speak(peer: u32, own: u32) -> bool {
     peer == own || peer == 0
 }
@@ -66,6 +77,8 @@ mod tests {
     fn nobody_but_the_user_and_root() {
         assert!(may_speak(1000, 1000) && may_speak(0, 1000));
         assert!(!may_speak(1001, 1000) && !may_speak(1000, 0));
+        assert!(may_answer(1000, 1000) && may_answer(0, 1000) && may_answer(1000, 0));
+        assert!(!may_answer(1001, 1000));
     }
 
     #[test]

@@ -116,6 +116,7 @@ impl DashboardServer {
             keys: front.keys,
             folder,
             clients: Semaphore::new(MOST_CLIENTS),
+            strangers: Semaphore::new(MOST_STRANGERS),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             sockets: TaskTracker::new(),
         });
@@ -132,6 +133,14 @@ impl Handler for Site {
     async fn serve(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {
         let Ok(_permit) = self.clients.try_acquire() else { return };
         let peer = peer_of(accepted.source, self.port).await;
+        // They keep nobody out but each other.
+        let _room = match peer {
+            Peer::User => None,
+            Peer::Stranger => match self.strangers.try_acquire() {
+                Ok(room) => Some(room),
+                Err(_) => return,
+            },
+        };
         let service = service_fn(|request| {
             let (site, shutdown) = (Arc::clone(&self), shutdown.clone());
             async move { Ok::<_, Infallible>(site.answer(request, peer, &shutdown).await) }
@@ -167,6 +176,8 @@ async fn peer_of(source: Source, port: u16) -> Peer {
 
 /// How many connections there may be.
 const MOST_CLIENTS: usize = 64;
+/// How many of them other users of this machine may have.
+const MOST_STRANGERS: usize = 16;
 /// How many streams of the Clash API.
 const MOST_STREAMS: usize = 32;
 /// How long a client may take to say what it wants.

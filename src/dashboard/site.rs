@@ -31,6 +31,8 @@ pub(super) struct Site {
     pub(super) folder: Option<Folder>,
     /// One each for a connection, and for a stream.
     pub(super) clients: Semaphore,
+    /// Of the connections, one for each of another user's.
+    pub(super) strangers: Semaphore,
     pub(super) streams: Arc<Semaphore>,
     /// The `WebSockets`. They end with the shutdown.
     pub(super) sockets: TaskTracker,

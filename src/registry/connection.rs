@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::figures::{Marks, Meter, Stages, Traffic, Waiting};
 use super::outcome::{Outcome, State};
 use crate::lock::lock;
 use crate::request::Request;
@@ -45,65 +46,6 @@ struct Way {
     session: u64,
     /// Why it failed, in printable words.
     failure: Option<Box<str>>,
-}
-
-/// When something happened, in microseconds after it began, plus one; 0 where it has not yet.
-#[derive(Debug, Default)]
-struct Marks {
-    /// The rules have said which way.
-    decided: AtomicU32,
-    /// A session was chosen, the last one where there were several.
-    placed: AtomicU32,
-    opened: AtomicU32,
-    first_byte: AtomicU32,
-    ended: AtomicU32,
-}
-
-/// One direction.
-#[derive(Debug, Default)]
-struct Meter {
-    bytes: AtomicU64,
-    /// As of the last beat.
-    before: AtomicU64,
-    /// In the last beat.
-    rate: AtomicU64,
-}
-
-/// How long each stage of a connection took; none for one that is not over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stages {
-    /// Until the rules had decided, with a look-up on this side where one of them wanted it.
-    pub decided: Option<Duration>,
-    /// From then on until there was a session, of a server that carries it.
-    pub waited: Option<Duration>,
-    /// What the far side needed: look-up and connect together, and one round trip.
-    pub opened: Option<Duration>,
-    /// From then on until the target sent its first byte.
-    pub first_byte: Option<Duration>,
-    /// All of it, to the end.
-    pub total: Option<Duration>,
-}
-
-/// Bytes of a connection's two directions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// From the client.
-    pub up: u64,
-    /// To the client, as it came from the far side.
-    pub down: u64,
-    /// From the client, in the last second.
-    pub up_rate: u64,
-    /// To the client, in the last second.
-    pub down_rate: u64,
-}
-
-/// What waits for a client that does not keep up, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
-    /// In memory.
-    pub memory: u64,
-    /// In a temporary file.
-    pub disk: u64,
 }
 
 impl Connection {

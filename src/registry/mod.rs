@@ -19,6 +19,7 @@
 mod connection;
 mod connections;
 mod event;
+mod figures;
 mod histogram;
 mod look_ups;
 mod outcome;
@@ -26,9 +27,10 @@ mod place;
 mod server_log;
 mod tally;
 
-pub use connection::{Connection, Stages, Traffic, Waiting};
+pub use connection::Connection;
 pub use connections::{Connections, MOST_ENDED, Tracked};
 pub use event::{Event, Events};
+pub use figures::{Stages, Traffic, Waiting};
 pub use histogram::{BOUNDS, Histogram};
 pub use outcome::{Outcome, State};
 pub use place::{NewPlace, Origin, Place, PlaceKind, PlaceState, Places, Registered};

@@ -3,12 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
+#[cfg(target_os = "linux")]
+use crate::printable::{Lines, printable};
+
 /// A program of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Its number.
     pub pid: i32,
-    /// Its name as the system has it, 15 bytes at the most. It chose that itself: it may hold anything.
+    /// Its name as the system has it, 15 bytes at the most. It chose that itself, and may have put
+    /// anything into it: what could deceive is escaped.
     pub name: String,
 }
 
@@ -36,7 +40,7 @@ pub(crate) fn holders(
         for file in open.flatten() {
             let FDTarget::Socket(inode) = file.target else { continue };
             let Some(client) = wanted.remove(&inode) else { continue };
-            let name = name.get_or_insert_with(|| process.stat().map(|stat| stat.comm));
+            let name = name.get_or_insert_with(|| process.stat().map(|stat| shown(&stat.comm)));
             // One that has ended meanwhile has no name any more.
             if let Ok(name) = name {
                 found.insert(client, Process { pid: process.pid(), name: name.clone() });
@@ -44,6 +48,11 @@ pub(crate) fn holders(
         }
     }
     found
+}
+
+#[cfg(target_os = "linux")]
+fn shown(name: &str) -> String {
+    printable(name, LONGEST, Lines::One)
 }
 
 /// The user whose socket has this address and is connected to that port here; none where the system
@@ -95,6 +104,10 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
+/// Characters of a name, each of which may need some to be escaped.
+#[cfg(target_os = "linux")]
+const LONGEST: usize = 150;
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::net::{TcpListener, TcpStream};
@@ -121,5 +134,10 @@ mod tests {
             assert!(holders(&clients, &[1].into()).is_empty());
             assert!(holders(&[address].into(), &ports).is_empty(), "our own end is no client");
         }
+    }
+
+    #[test]
+    fn a_name_cannot_act() {
+        assert_eq!(shown("a\x1b[2J\u{202e}"), "a\\u{1b}[2J\\u{202e}");
     }
 }

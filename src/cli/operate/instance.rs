@@ -34,6 +34,10 @@ impl Instance {
             Which { socket: Some(socket), .. } => (socket.display().to_string(), socket),
             Which { name: Some(name), .. } => {
                 let socket = location::socket(&directory, &name);
+                // A directory that could be somebody else's has no names.
+                if socket.starts_with(&directory) && !location::names(&directory).contains(&name) {
+                    return Err(Failure::NotRunning(format!("{name} does not run")));
+                }
                 (name, socket)
             }
             Which { name: None, socket: None } => {
