@@ -8,7 +8,7 @@ use sockeye::app;
 use sockeye::cli::assemble::Assembled;
 use sockeye::cli::background::{self, Background, Stderr};
 use sockeye::cli::command::idle_flag;
-use sockeye::cli::command::{Command, DemoCommand, Ground, ProxyCommand};
+use sockeye::cli::command::{Command, DemoCommand, ProxyCommand, RunIn};
 use sockeye::cli::from_file::{FileCommand, Following};
 use sockeye::cli::hardening;
 use sockeye::cli::signals::{HangUp, Readiness, Signals, Started, Stop, until_stopped};
@@ -63,7 +63,7 @@ fn done((): ()) -> ExitCode {
 fn hang_up(command: &Command, asked: &Arc<Notify>) -> HangUp {
     match command {
         Command::File(command) => {
-            HangUp::Reload { asked: Arc::clone(asked), started: Started::now(command.ground) }
+            HangUp::Reload { asked: Arc::clone(asked), started: Started::now(command.run_in) }
         }
         _ => HangUp::Stop,
     }
@@ -80,16 +80,16 @@ enum Half {
 }
 
 fn background_half(command: &Command) -> anyhow::Result<Half> {
-    let ground = match command {
-        Command::Proxy(proxy) => proxy.ground,
-        Command::File(command) => command.ground,
+    let run_in = match command {
+        Command::Proxy(proxy) => proxy.run_in,
+        Command::File(command) => command.run_in,
         _ => return Ok(Half::Only),
     };
     // The configuration may say so, too; then this process is started once more as the other half.
-    Ok(match (Background::detect()?, ground) {
+    Ok(match (Background::detect()?, run_in) {
         (Some(background), _) => Half::Back(background),
-        (None, Ground::Back) => Half::Fore,
-        (None, Ground::Fore) => Half::Only,
+        (None, RunIn::Background) => Half::Fore,
+        (None, RunIn::Foreground) => Half::Only,
     })
 }
 
@@ -154,12 +154,12 @@ fn work(
 async fn proxy_to(command: ProxyCommand, up: Up<'_>) -> anyhow::Result<ExitCode> {
     let idle = command.idle.clone();
     let log = command.log;
-    let Assembled { options, verbosity, ground } =
+    let Assembled { options, verbosity, run_in } =
         assemble::assemble(command, Some(up.logs.volume())).await?;
     if let Some(verbosity) = verbosity {
         up.logs.set(verbosity);
     }
-    if ground == Ground::Back && up.half.is_none() {
+    if run_in == RunIn::Background && up.half.is_none() {
         // The configuration says so, and nothing has begun yet.
         let status = launch(std::env::args_os().skip(1)).context("cannot go to the background")?;
         return Ok(ExitCode::from(status));

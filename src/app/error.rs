@@ -1,4 +1,4 @@
-//! Why it did not run, or not to the end.
+//! Why the program did not start, or failed.
 
 use crate::control::ControlError;
 use crate::dashboard::DashboardError;
@@ -8,13 +8,13 @@ use crate::openssh::ConfigError;
 use crate::remote_listener::ListenError;
 use crate::ssh::ConnectError;
 
-/// Why it did not run, or not to the end. The text has its cause in it.
+/// Why the program did not start, or failed. The text includes the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file of `--proxy-auth` cannot be used.
     #[error("--proxy-auth: {0}")]
     Credentials(CredentialsError),
-    /// A listener's address cannot be had.
+    /// A listener's address is not available.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
         /// The address, as the user named it.
@@ -30,10 +30,10 @@ pub enum Error {
         /// What the system says.
         cause: std::io::Error,
     },
-    /// The control socket cannot be had where the user wants it.
+    /// The control socket that the user asked for cannot be bound.
     #[error("no control socket: {0}")]
     Control(ControlError),
-    /// The dashboard that the user wants cannot be had.
+    /// The dashboard cannot be bound.
     #[error("no dashboard: {0}")]
     Dashboard(DashboardError),
     /// `ssh -G` does not take the host or the options.
@@ -47,10 +47,10 @@ pub enum Error {
         /// What happened.
         cause: ConnectError,
     },
-    /// There is no session to any of the servers. Why has been told of each.
+    /// There is no session to any of the servers. The reasons have been logged.
     #[error("none of the {0} servers can be reached")]
     ConnectToAny(usize),
-    /// A server does not listen for us, and the user wants that to be the end.
+    /// A server refuses a remote forward, with `ExitOnForwardFailure`.
     #[error("cannot listen on {place}: {cause}")]
     RemoteListen {
         /// Where, in words.

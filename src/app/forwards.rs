@@ -1,4 +1,4 @@
-//! Forwards that are added while the program runs, and what of the command line was taken back.
+//! Forwards that were added or removed at run time.
 
 use std::sync::Arc;
 
@@ -12,31 +12,32 @@ use crate::listen::ProxyCredentials;
 use crate::registry::Origin;
 use crate::route::{Select, Via};
 
-/// What differs from the configuration and the command line. A reload does not undo it.
+/// The changes relative to the configuration and the command line. A reload does not undo them.
 #[derive(Debug, Default)]
 pub(super) struct RunTimeChanges {
-    /// Listeners here that were added.
+    /// Local listeners that were added.
     pub(super) listeners: Vec<ListenerOptions>,
-    /// Listeners on servers that were added.
+    /// Remote forwards that were added.
     pub(super) remotes: Vec<RemoteOptions>,
-    taken_listeners: Vec<ListenerOptions>,
-    taken_remotes: Vec<RemoteOptions>,
+    removed_listeners: Vec<ListenerOptions>,
+    removed_remotes: Vec<RemoteOptions>,
 }
 
-/// A forward that may be there.
+/// A validated forward.
 #[derive(Debug)]
-pub(super) enum Judged {
+pub(super) enum NewForward {
     /// On this machine.
     Here(ListenerOptions),
     /// On a server.
-    There(RemoteOptions),
+    OnServer(RemoteOptions),
 }
 
 impl RunTimeChanges {
-    /// Puts it into what is to run. What the configuration has by now is as it says.
+    /// Applies the changes to `options`. Where the configuration has the same listener by now, it takes
+    /// precedence.
     pub(super) fn apply(&self, options: &mut Options) {
-        options.listeners.retain(|listener| !self.taken_listeners.contains(listener));
-        options.remote_forwards.retain(|forward| !self.taken_remotes.contains(forward));
+        options.listeners.retain(|listener| !self.removed_listeners.contains(listener));
+        options.remote_forwards.retain(|forward| !self.removed_remotes.contains(forward));
         for added in &self.listeners {
             if options.listeners.iter().all(|listener| listener.address != added.address) {
                 options.listeners.push(added.clone());
@@ -53,53 +54,50 @@ impl RunTimeChanges {
         }
     }
 
-    /// A listener is there no more.
+    /// Removes a local listener.
     ///
     /// # Errors
     ///
-    /// It is the configuration's.
-    pub(super) fn take_back_listener(
+    /// It belongs to the configuration.
+    pub(super) fn remove_listener(
         &mut self,
         options: &ListenerOptions,
     ) -> Result<(), ForwardRefusal> {
         match options.origin {
             Origin::Configuration => return Err(ForwardRefusal::Configured),
-            Origin::CommandLine => self.taken_listeners.push(options.clone()),
+            Origin::CommandLine => self.removed_listeners.push(options.clone()),
             Origin::RunTime => self.listeners.retain(|listener| listener != options),
         }
         Ok(())
     }
 
-    /// A listener on a server is there no more.
+    /// Removes a remote forward.
     ///
     /// # Errors
     ///
-    /// It is the configuration's.
-    pub(super) fn take_back_remote(
-        &mut self,
-        options: &RemoteOptions,
-    ) -> Result<(), ForwardRefusal> {
+    /// It belongs to the configuration.
+    pub(super) fn remove_remote(&mut self, options: &RemoteOptions) -> Result<(), ForwardRefusal> {
         match options.origin {
             Origin::Configuration => return Err(ForwardRefusal::Configured),
-            Origin::CommandLine => self.taken_remotes.push(options.clone()),
+            Origin::CommandLine => self.removed_remotes.push(options.clone()),
             Origin::RunTime => self.remotes.retain(|forward| forward != options),
         }
         Ok(())
     }
 }
 
-/// Judges an order. A proxy asks its clients for the password that the other proxies ask for; one on a
-/// server leads no further than `permit` says of that.
+/// Validates an order. A proxy requires the same password as the other proxies; one on a server leads no
+/// further than `permit` says for that server.
 ///
 /// # Errors
 ///
-/// It cannot be had like that.
-pub(super) fn judge(
+/// The order cannot be carried out.
+pub(super) fn validate(
     order: ForwardOrder,
     servers: &Servers,
     permit: impl Fn(&str) -> PermitOpen,
     credentials: Option<Arc<ProxyCredentials>>,
-) -> Result<Judged, ForwardRefusal> {
+) -> Result<NewForward, ForwardRefusal> {
     let ForwardOrder { kind, server, name } = order;
     let mut names: Vec<_> = servers.iter().map(|(name, _)| Arc::clone(name)).collect();
     names.sort();
@@ -116,12 +114,12 @@ pub(super) fn judge(
                 .map(|server| Arc::new(Via { servers: vec![server], select: Select::default() }));
             let address = forward.listen.address(Bind::Loopback);
             let service = Service::Forward { to: forward.to, via };
-            Judged::Here(ListenerOptions { origin, address, name, service })
+            NewForward::Here(ListenerOptions { origin, address, name, service })
         }
         ForwardKind::Dynamic(listen) => {
             let address = listen.address(Bind::Loopback);
             admit(Reach::of(&address), Offer::Anything, guard).map_err(open)?;
-            Judged::Here(ListenerOptions {
+            NewForward::Here(ListenerOptions {
                 origin,
                 address,
                 name,
@@ -137,7 +135,14 @@ pub(super) fn judge(
                 (None, _) => return Err(ForwardRefusal::WhichServer(names.join(", "))),
             };
             let permit = permit(&server);
-            Judged::There(RemoteOptions { origin, server, name, forward, permit, credentials })
+            NewForward::OnServer(RemoteOptions {
+                origin,
+                server,
+                name,
+                forward,
+                permit,
+                credentials,
+            })
         }
     })
 }

@@ -1,14 +1,14 @@
-//! What became of a reload.
+//! The outcome of a reload.
 
 use super::Error;
 
-/// What became of the options that were handed out last.
+/// The outcome of the options that were returned last.
 #[derive(Debug, Default)]
 pub enum Last {
     /// They are in force.
     #[default]
     InForce,
-    /// They cannot be had, and those before them stay in force.
+    /// They failed, and those before them stay in force.
     Refused(Error),
 }
 

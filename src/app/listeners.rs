@@ -1,4 +1,4 @@
-//! The listeners on this machine that run, each with what its clients find.
+//! The local listeners, each with its handler.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ use crate::listen::{
 use crate::registry::{Place, PlaceState, Places, Registered};
 use crate::route::Action;
 
-/// The listeners that run.
+/// The local listeners.
 #[derive(Debug)]
 pub(super) struct ListenerSet {
     connect: Outbound,
-    /// How a unix socket is made that is added while the others run.
+    /// The modes of unix sockets that are added at run time.
     files: SocketFiles,
     running: Vec<Running>,
-    /// Forwards whose address could not be had.
+    /// Forwards whose address was not available.
     failed: Vec<(ListenerOptions, Registered)>,
     places: Places,
     /// The tasks that accept.
@@ -39,46 +39,46 @@ pub(super) struct ListenerSet {
 #[derive(Debug)]
 struct Running {
     options: ListenerOptions,
-    entrance: Arc<Entrance>,
+    handler: Arc<ReloadableHandler>,
     place: Registered,
     stop: CancellationToken,
-    /// The tasks that accept there. When they have ended, the address is free.
+    /// Its accept tasks. When they have ended, the address is free.
     accepting: TaskTracker,
 }
 
-/// Sockets that are bound, and nobody accepts there yet; or why they could not be had.
+/// Sockets that are bound and do not accept yet, or why they could not be bound.
 #[derive(Debug)]
 pub(super) struct Bound {
     options: ListenerOptions,
     sockets: Result<Vec<Listener>, String>,
 }
 
-/// The handler of a listener. A reload may replace it, while the socket stays.
+/// The handler of a listener, which a reload can replace while the socket stays.
 #[derive(Debug)]
-struct Entrance {
-    behind: ArcSwap<Behind>,
+struct ReloadableHandler {
+    current: ArcSwap<Current>,
     place: Arc<Place>,
 }
 
-/// What is behind an entrance.
+/// The handler in use.
 #[derive(Debug)]
-struct Behind {
-    /// What the rules call the listener, where it is not its address.
+struct Current {
+    /// The listener's name in rules, where it is not its address.
     name: Option<Arc<str>>,
-    handler: AnyDoor,
+    handler: AnyHandler,
 }
 
 #[derive(Clone, Debug)]
-enum AnyDoor {
+enum AnyHandler {
     Proxy(Arc<ProxyHandler>),
     Forward(Arc<ForwardHandler>),
 }
 
-/// Binds the sockets of listeners, but for those that somebody else bound for them.
+/// Binds the sockets of listeners, except those that the service manager has bound.
 ///
 /// # Errors
 ///
-/// The first that cannot be had; a forward only where `on_failure` says so.
+/// The first one that fails; a forward only where `on_failure` says so.
 pub(super) fn bind(
     listeners: Vec<ListenerOptions>,
     on_failure: OnForwardFailure,
@@ -105,8 +105,8 @@ pub(super) fn bind(
 }
 
 impl ListenerSet {
-    /// No listeners. Their clients take `connect`, and run on `connections`; they are noted in
-    /// `places`.
+    /// Begins empty. Clients are dialled by `connect` and tracked by `connections`; listeners are registered
+    /// in `places`.
     pub(super) fn new(
         connect: Outbound,
         files: SocketFiles,
@@ -118,11 +118,11 @@ impl ListenerSet {
         Self { connect, files, running, failed, places, accepting, connections, stop }
     }
 
-    /// Another one, while the others run. A port that the system chose is its port from now on.
+    /// Adds a listener at run time. A port that the system chose becomes its port.
     ///
     /// # Errors
     ///
-    /// It cannot be had.
+    /// It cannot be bound.
     pub(super) fn add(
         &mut self,
         mut options: ListenerOptions,
@@ -144,14 +144,14 @@ impl ListenerSet {
         opened.ok_or(ForwardRefusal::Ending)
     }
 
-    /// The one whose place has this number, whether it could be had or not.
+    /// The options of the listener with this id, bound or not.
     pub(super) fn find(&self, place: u64) -> Option<&ListenerOptions> {
         let running = self.running.iter().map(|running| (&running.options, &running.place));
         let failed = self.failed.iter().map(|(options, place)| (options, place));
         running.chain(failed).find(|(_, of)| of.id() == place).map(|(options, _)| options)
     }
 
-    /// Lets nobody in there any more, and waits until the address is free. What came in goes on.
+    /// Stops listening, and waits until the address is free. Open connections go on.
     pub(super) async fn remove(&mut self, place: u64) {
         self.failed.retain(|(_, failed)| failed.id() != place);
         if let Some(at) = self.running.iter().position(|running| running.place.id() == place) {
@@ -159,7 +159,7 @@ impl ListenerSet {
         }
     }
 
-    /// What the proxies ask their clients for, where they do.
+    /// The credentials that the proxies require, if any.
     pub(super) fn credentials(&self) -> Option<Arc<ProxyCredentials>> {
         self.running.iter().find_map(|running| match &running.options.service {
             Service::Proxy { credentials } => credentials.clone(),
@@ -167,7 +167,7 @@ impl ListenerSet {
         })
     }
 
-    /// Lets clients in.
+    /// Starts to accept clients.
     pub(super) fn open(&mut self, bound: Vec<Bound>) {
         for Bound { options, sockets } in bound {
             let place = self.places.register(options.place());
@@ -181,25 +181,25 @@ impl ListenerSet {
             };
             let names = sockets.iter().map(|socket| Arc::clone(socket.name())).collect();
             place.set_state(PlaceState::Listening(names));
-            let behind = self.behind(&options);
+            let current = self.current(&options);
             for socket in &sockets {
-                info!("listening on {} ({})", socket.name(), behind.handler.words());
+                info!("listening on {} ({})", socket.name(), current.handler.words());
             }
-            let entrance = Arc::new(Entrance {
-                behind: ArcSwap::from_pointee(behind),
+            let handler = Arc::new(ReloadableHandler {
+                current: ArcSwap::from_pointee(current),
                 place: Arc::clone(place.place()),
             });
             let (stop, here) = (self.stop.child_token(), TaskTracker::new());
             for socket in sockets {
-                let (entrance, connections) = (Arc::clone(&entrance), self.connections.clone());
+                let (handler, connections) = (Arc::clone(&handler), self.connections.clone());
                 let ours = self.connect.dialer.own().register(socket.place(), Kind::Listener);
-                let accepting = socket.run(entrance, connections, stop.clone());
+                let accepting = socket.run(handler, connections, stop.clone());
                 self.accepting.spawn(here.track_future(async move {
                     let _ours = ours;
                     accepting.await;
                 }));
             }
-            self.running.push(Running { options, entrance, place, stop, accepting: here });
+            self.running.push(Running { options, handler, place, stop, accepting: here });
         }
     }
 
@@ -211,8 +211,8 @@ impl ListenerSet {
         listeners.iter().filter(is_new).cloned().collect()
     }
 
-    /// Changes over to these listeners. `bound` are those that were [missing](Self::missing). The
-    /// sockets of the others stay, and so do all connections.
+    /// Replaces the listeners by these. `bound` are those that were [missing](Self::missing). The sockets of
+    /// the others stay, and so do all connections.
     pub(super) async fn reload(
         &mut self,
         listeners: &[ListenerOptions],
@@ -229,7 +229,7 @@ impl ListenerSet {
                 None => running.close().await,
                 Some(options) => {
                     if *options != running.options {
-                        running.entrance.behind.store(Arc::new(self.behind(options)));
+                        running.handler.current.store(Arc::new(self.current(options)));
                         running.place.describe(options.place());
                         running.options = options.clone();
                     }
@@ -241,16 +241,16 @@ impl ListenerSet {
         self.open(bound);
     }
 
-    /// Waits until nobody accepts any more, after the stop.
+    /// Waits until all accept tasks have ended, after the stop.
     pub(super) async fn closed(&self) {
         self.accepting.close();
         self.accepting.wait().await;
     }
 
-    fn behind(&self, options: &ListenerOptions) -> Behind {
+    fn current(&self, options: &ListenerOptions) -> Current {
         let connect = |routing| Outbound { routing, ..self.connect.clone() };
         let handler = match &options.service {
-            Service::Proxy { credentials } => AnyDoor::Proxy(Arc::new(ProxyHandler::new(
+            Service::Proxy { credentials } => AnyHandler::Proxy(Arc::new(ProxyHandler::new(
                 connect(Routing::Rules),
                 credentials.clone(),
                 GreetingLimits::default(),
@@ -260,15 +260,15 @@ impl ListenerSet {
                     Some(via) => Routing::Fixed(Action::Via(Arc::clone(via))),
                     None => Routing::Rules,
                 };
-                AnyDoor::Forward(Arc::new(ForwardHandler::new(connect(routing), to.clone())))
+                AnyHandler::Forward(Arc::new(ForwardHandler::new(connect(routing), to.clone())))
             }
         };
-        Behind { name: options.name.clone(), handler }
+        Current { name: options.name.clone(), handler }
     }
 }
 
 impl Running {
-    /// Lets nobody in any more, and waits until the address is free.
+    /// Stops listening, and waits until the address is free.
     async fn close(self) {
         info!("no longer listening on {}", self.options.address);
         self.stop.cancel();
@@ -277,8 +277,8 @@ impl Running {
     }
 }
 
-impl AnyDoor {
-    /// What clients find, in words.
+impl AnyHandler {
+    /// A description for the log.
     fn words(&self) -> String {
         match self {
             Self::Proxy(handler) => handler.protocols().to_owned(),
@@ -287,25 +287,25 @@ impl AnyDoor {
     }
 }
 
-impl Handler for Entrance {
+impl Handler for ReloadableHandler {
     async fn serve(self: Arc<Self>, mut accepted: Accepted, shutdown: CancellationToken) {
         self.place.accept();
-        let behind = self.behind.load_full();
-        if let Some(name) = &behind.name {
+        let current = self.current.load_full();
+        if let Some(name) = &current.name {
             accepted.listener = Arc::clone(name);
         }
-        let handler = behind.handler.clone();
-        drop(behind);
+        let handler = current.handler.clone();
+        drop(current);
         match handler {
-            AnyDoor::Proxy(handler) => handler.serve(accepted, shutdown).await,
-            AnyDoor::Forward(handler) => handler.serve(accepted, shutdown).await,
+            AnyHandler::Proxy(handler) => handler.serve(accepted, shutdown).await,
+            AnyHandler::Forward(handler) => handler.serve(accepted, shutdown).await,
         }
     }
 
     fn make_room(&self) {
-        match &self.behind.load().handler {
-            AnyDoor::Proxy(handler) => handler.make_room(),
-            AnyDoor::Forward(handler) => handler.make_room(),
+        match &self.current.load().handler {
+            AnyHandler::Proxy(handler) => handler.make_room(),
+            AnyHandler::Forward(handler) => handler.make_room(),
         }
     }
 }

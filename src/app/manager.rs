@@ -1,4 +1,4 @@
-//! What a service manager is told (`sd_notify(3)`). Where there is none nothing is sent.
+//! Notifications to a service manager (`sd_notify(3)`); none where there is no manager.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::dial::CurrentRoutes;
 use crate::registry::Registry;
 use crate::task;
 
-/// The configuration is read again from now on, until [`ready`] is told.
+/// A reload begins; it ends with [`ready`].
 pub fn reloading() {
     // The time tells systemd that this answers its signal and not an earlier one.
     match NotifyState::monotonic_usec_now() {
@@ -21,14 +21,14 @@ pub fn reloading() {
     }
 }
 
-/// It serves, or serves again after a reload, whatever came of that.
+/// The program serves; or a reload has ended, successful or not.
 pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
-/// It serves nobody new.
+/// The program stops and accepts no more clients.
 pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping, NotifyState::Status("waiting for what runs to end")]);
+    tell(&[NotifyState::Stopping, NotifyState::Status("waiting for connections to end")]);
 }
 
 fn tell(states: &[NotifyState<'_>]) {
@@ -38,7 +38,7 @@ fn tell(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Keeps the manager's line of status true and its watchdog quiet, for as long as this lives.
+/// Keeps the status line up to date and feeds the watchdog, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Reports {
     status: Option<AbortOnDropHandle<()>>,
@@ -46,7 +46,7 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    /// Starts, where there is a manager that wants to know.
+    /// Starts, where a manager asks for it.
     pub(super) fn start(routes: CurrentRoutes, registry: Registry) -> Self {
         let status = std::env::var_os("NOTIFY_SOCKET").map(|_| report(routes, registry.clone()));
         let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero());
@@ -54,14 +54,14 @@ impl Reports {
         Self { status: status.map(task::spawn), _watchdog: watchdog.map(task::spawn) }
     }
 
-    /// Tells the manager that the program stops, which stands until it has ended.
+    /// Reports that the program stops; the status line does not change after that.
     pub(super) fn stopping(&mut self) {
         self.status = None;
         stopping();
     }
 }
 
-/// Tells what the program is like, whenever that is new.
+/// Sends the status line whenever it has changed.
 async fn report(routes: CurrentRoutes, registry: Registry) {
     let mut every = interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -78,8 +78,8 @@ async fn report(routes: CurrentRoutes, registry: Registry) {
     }
 }
 
-/// Says that the program lives, twice in each `limit`, as long as its runtime gets round and nobody
-/// holds the table of connections. What the network does is no part of it.
+/// Feeds the watchdog twice in each `limit`, as long as the runtime is responsive and the table of connections
+/// is not locked. The state of the network does not matter.
 async fn watch(registry: Registry, limit: Duration) {
     let mut every = interval(limit / 2);
     loop {
@@ -89,5 +89,5 @@ async fn watch(registry: Registry, limit: Duration) {
     }
 }
 
-/// How often the line of status may change.
+/// How often the status line may change.
 const EVERY: Duration = Duration::from_secs(1);

@@ -34,16 +34,16 @@ pub use options::{
 pub use probe::{Findings, Forwarding, Names, Sessions, probe};
 pub use running::Running;
 
-/// Serves until `shutdown` completes, or what `-W` connects is over, and then until what runs is done,
-/// for 10 s at the most.
+/// Serves until `shutdown` completes, or the connection of `-W` ends, and then drains connections for up to
+/// 10 s.
 ///
-/// `ready` is called when every listener is bound, and each server has a session or a failure that
-/// was told. From then on `next` gives other options to run by, whenever there are some; it is told
-/// what became of those before.
+/// `ready` is called when every listener is bound, and each server has a session or its failure has been
+/// logged. From then on `next` returns new options whenever there are some; it gets the outcome of those
+/// before.
 ///
 /// # Errors
 ///
-/// All of them come before `ready` is called, but for those of `-W`.
+/// All of them come before `ready` is called, except those of `-W`.
 pub async fn run(
     options: Options,
     prompter: Prompter,
@@ -93,7 +93,7 @@ pub async fn run(
     ended
 }
 
-/// How far it has come.
+/// The outcome of the start.
 enum Started {
     /// It serves.
     Running,
@@ -101,8 +101,8 @@ enum Started {
     Stopped,
 }
 
-/// Does what is ordered, and changes over to each of the `next` options, until it is `over` or told to
-/// stop: how, and what came of it.
+/// Carries out orders and reloads to each of the `next` options, until `over` completes or a stop is ordered.
+/// Returns how to stop, and the result.
 async fn serve(
     running: &mut Running,
     mut ordered: impl AsyncFnMut() -> Option<Order>,
@@ -139,7 +139,7 @@ async fn serve(
     }
 }
 
-/// Completes when somebody orders a stop. What else is ordered meanwhile is kept.
+/// Completes when a stop is ordered. Other orders are kept in `early`.
 async fn until_stop(orders: &mut mpsc::Receiver<Order>, early: &mut Vec<Order>) {
     while let Some(order) = orders.recv().await {
         match order {
@@ -155,7 +155,7 @@ fn tell_stop() {
     info!("stopping, as a command says");
 }
 
-/// Completes when somebody orders what still runs to be cut. Nothing else is done any more.
+/// Completes when a stop at once is ordered. Other orders are ignored.
 async fn until_told(orders: &mut mpsc::Receiver<Order>) {
     while let Some(order) = orders.recv().await {
         if let Order::Stop(StopKind::Now) = order {
@@ -165,11 +165,11 @@ async fn until_told(orders: &mut mpsc::Receiver<Order>) {
     std::future::pending::<()>().await;
 }
 
-/// Waits for the connections that run. What is left after the grace period ends with the runtime.
+/// Waits for open connections. Those left after the grace period end with the runtime.
 async fn drain(connections: &TaskTracker) {
     connections.close();
     let deadline = Instant::now() + DRAIN;
-    // What ends of itself in a moment is not worth a word.
+    // Not worth logging where it takes a moment only.
     if timeout(UNTOLD, connections.wait()).await.is_ok() {
         return;
     }
@@ -188,7 +188,7 @@ fn counted(connections: usize) -> String {
     }
 }
 
-/// How long connections may go on after the program was told to stop.
+/// How long connections may go on after a stop was ordered.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How much of that passes before the user is told.
+/// How much of that passes before it is logged.
 const UNTOLD: Duration = Duration::from_millis(200);

@@ -1,4 +1,4 @@
-//! What to run, judged and complete.
+//! What to run, validated and complete.
 
 use std::sync::Arc;
 
@@ -23,36 +23,36 @@ use crate::target::Target;
 pub struct Options {
     /// The SSH servers; no two have the same name.
     pub servers: Vec<ServerOptions>,
-    /// The rules, and what becomes of requests that none of them names.
+    /// The rules and their default.
     pub router: Router,
-    /// Where clients come in. Of two with the same address the second cannot be had.
+    /// The local listeners. Of two with the same address the second fails.
     pub listeners: Vec<ListenerOptions>,
-    /// Where clients of the servers come in (`-R`).
+    /// The remote forwards (`-R`).
     pub remote_forwards: Vec<RemoteOptions>,
-    /// What standard input and output are connected to (`-W`). When that is over, so is the program.
+    /// The target of standard input and output (`-W`). The program ends with that connection.
     pub stdio: Option<Target>,
-    /// Bounds on what waits for slow clients. A reload does not change them.
+    /// Limits on data buffered for slow clients. A reload does not change them.
     pub backlog: BacklogLimits,
     /// How the files of unix sockets are made.
     pub sockets: SocketFiles,
-    /// What becomes of a forward that cannot be had at start.
+    /// What to do when a forward fails at start.
     pub on_forward_failure: OnForwardFailure,
-    /// Sockets that are bound already, for the listeners whose name or address they have.
+    /// Sockets from the service manager, for the listeners with their name or address.
     pub inherited: Inherited,
-    /// How it is looked at and steered. Of this a reload changes the dashboard alone.
+    /// The control socket, access log and dashboard. A reload changes the dashboard only.
     pub control: ControlOptions,
 }
 
-/// How a program is looked at and steered.
+/// How the program is observed and controlled.
 #[derive(Clone, Debug, Default)]
 pub struct ControlOptions {
-    /// Where its control socket is to be; by default nowhere.
+    /// The control socket; by default none.
     pub location: Location,
-    /// What does not change while it runs.
+    /// What does not change while the program runs.
     pub facts: Facts,
-    /// Where each request that is over is told; by default nowhere.
+    /// The access log; by default none.
     pub access_log: Option<AccessLog>,
-    /// The page for a browser; by default there is none.
+    /// The dashboard; by default none.
     pub dashboard: Option<DashboardConfig>,
 }
 
@@ -63,64 +63,64 @@ pub struct ServerOptions {
     pub name: Arc<str>,
     /// How to reach it.
     pub config: ClientConfig,
-    /// How many sessions; by default as its login allows.
+    /// The pool size; by default as the login allows.
     pub sessions: Option<PoolSize>,
 }
 
-/// A place on this machine where clients come in.
+/// A local listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerOptions {
     /// Who asked for it.
     pub origin: Origin,
     /// Where it is.
     pub address: ListenAddress,
-    /// What the rules call it; without it its address, as it is printed.
+    /// Its name in rules; without it, the address as it is printed.
     pub name: Option<Arc<str>>,
-    /// What its clients find.
+    /// What it serves.
     pub service: Service,
 }
 
-/// What the clients of a listener find.
+/// What a listener serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Service {
     /// A proxy.
     Proxy {
-        /// Who may use it; without it everybody who reaches it.
+        /// Who may use it; without it, everybody who reaches it.
         credentials: Option<Arc<ProxyCredentials>>,
     },
     /// One target (`-L`).
     Forward {
         /// Where it leads.
         to: Target,
-        /// Which servers carry it; without it the rules say.
+        /// The servers that may carry it; without it, the rules decide.
         via: Option<Arc<Via>>,
     },
 }
 
-/// A place on a server where clients come in (`-R`).
+/// A remote forward (`-R`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteOptions {
     /// Who asked for it.
     pub origin: Origin,
     /// The server's name.
     pub server: Arc<str>,
-    /// What the rules call it; without it where the server listens, as the user wrote it.
+    /// Its name in rules; without it, the listen address as the user wrote it.
     pub name: Option<Arc<str>>,
-    /// Where it listens, and where its clients are led to.
+    /// Where it listens, and the target.
     pub forward: RemoteForward,
-    /// Where its clients may be led to, where it is a proxy.
+    /// The destinations that its clients may use, where it is a proxy.
     pub permit: PermitOpen,
     /// Who may use it, where it is a proxy; without it everybody who reaches it.
     pub credentials: Option<Arc<ProxyCredentials>>,
 }
 
-/// What becomes of a forward that cannot be had at start (`ExitOnForwardFailure`).
+/// What to do when a forward fails at start (`ExitOnForwardFailure`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnForwardFailure {
-    /// It is told, and the others go on. ssh's default.
+    /// Log it, and go on. ssh's default.
     #[default]
     GoOn,
-    /// The program ends.
+    /// End the program.
     Exit,
 }
 
@@ -157,7 +157,7 @@ impl ServerOptions {
 }
 
 impl ListenerOptions {
-    /// A proxy of the command line for everybody who reaches it, without a name of its own.
+    /// A proxy of the command line without a password and without a name.
     pub fn proxy(address: ListenAddress) -> Self {
         Self {
             origin: Origin::CommandLine,

@@ -1,4 +1,4 @@
-//! What a server is like: it is logged in to, and asked for channels that lead nowhere.
+//! Tests a server for `sockeye check --connect`: logs in, and opens channels to targets that do not exist.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -18,17 +18,17 @@ use crate::target::Target;
 pub struct Findings {
     /// The first session.
     pub first: FirstSession,
-    /// Whether the server lets connections through.
+    /// Whether the server permits forwarding.
     pub forwarding: Forwarding,
-    /// What it does with a name that nobody has.
+    /// How it answers for a name that does not exist.
     pub names: Names,
-    /// How long the fastest of its answers took.
+    /// The time of its fastest answer.
     pub round_trip: Duration,
-    /// How many sessions it gave at once.
+    /// How many concurrent sessions it permits.
     pub sessions: Sessions,
 }
 
-/// Whether a server lets connections through.
+/// Whether a server permits forwarding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forwarding {
     /// It does.
@@ -39,31 +39,31 @@ pub enum Forwarding {
     Unanswered,
 }
 
-/// What becomes of a name that nobody has.
+/// How a server answers for a name that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
-    /// The server looks names up and says that there is no such name; so long it took.
+    /// It says that the name does not exist; with the time that took.
     Resolved(Duration),
-    /// It says that it could not connect, and not why; so long it took.
+    /// It does not say why it could not connect; with the time that took.
     Uncertain(Duration),
-    /// It did not say anything within 10 s: its name service does not answer.
+    /// It did not answer within 10 s: its name service does not respond.
     Slow,
-    /// It was not asked.
+    /// Not tested.
     Unasked,
 }
 
-/// How many sessions a server gives.
+/// How many concurrent sessions a server permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sessions {
-    /// So many as were asked for.
+    /// As many as were tried.
     AtLeast(usize),
-    /// So many, and the next was refused.
+    /// So many; the next one was refused.
     Exactly(usize),
-    /// One; each further one would take a person.
+    /// One; each further login needs a person.
     OneByPerson,
 }
 
-/// Logs in to a server, and looks what it does.
+/// Logs in to a server, and tests it.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub enum Sessions {
 ///
 /// # Cancel safety
 ///
-/// Dropped in mid-way, what was opened ends.
+/// If dropped, all sessions end.
 pub async fn probe(server: &ServerOptions, prompter: &Prompter) -> Result<Findings, ConnectError> {
     let relayer = Relayer::new(BacklogLimits::default());
     let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
@@ -113,8 +113,8 @@ pub async fn probe(server: &ServerOptions, prompter: &Prompter) -> Result<Findin
     Ok(Findings { first, forwarding, names, round_trip, sessions })
 }
 
-/// Asks for a channel. What the server says of its target, where it leads nowhere; a channel that is
-/// opened is as good as any answer.
+/// Opens a channel. Returns the server's failure for the target, and the time; a channel that does open counts
+/// as an uncertain answer.
 async fn ask(pool: &Pool, target: &str) -> (Option<TargetFault>, Duration) {
     let target: Target = target.parse().expect("a host and a port");
     let begun = Instant::now();
@@ -131,7 +131,7 @@ async fn ask(pool: &Pool, target: &str) -> (Option<TargetFault>, Duration) {
     (answer, begun.elapsed())
 }
 
-/// Opens further sessions beside the first, one after the other.
+/// Opens further sessions besides the first, one after another.
 async fn further(config: &ClientConfig, jumps: &JumpHosts, most: usize) -> Sessions {
     let mut pools = Vec::new();
     let mut sessions = Sessions::AtLeast(most);
@@ -149,13 +149,13 @@ async fn further(config: &ClientConfig, jumps: &JumpHosts, most: usize) -> Sessi
     sessions
 }
 
-/// Nobody listens there (tcpmux, RFC 1078), on the server itself.
+/// A port of the server itself on which nothing listens (tcpmux, RFC 1078).
 const NOBODY: &str = "127.0.0.1:1";
-/// No name service knows it (RFC 6761).
+/// A name that does not exist (RFC 6761).
 const NO_NAME: &str = "sockeye-check.invalid:80";
-/// How often the server is asked, of which the fastest counts.
+/// How often the server is asked; the fastest answer counts.
 const ROUNDS: usize = 3;
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Who asks, as `ssh` puts it where nobody does.
+/// The originator, as `ssh` gives it where there is no client.
 const ORIGIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), u16::MAX);

@@ -1,4 +1,4 @@
-//! The remote forwards: asked for once before the program is ready, and served until it ends.
+//! Remote forwards: requested once before the program is ready, and served until it ends.
 
 use std::sync::Arc;
 
@@ -26,26 +26,26 @@ pub(super) struct Remote {
 /// Serves remote forwards.
 #[derive(Clone, Debug)]
 pub(super) struct Service {
-    /// What the rules call the listener, where that is not where it listens.
+    /// The listener's name in rules, where it is not the listen address.
     pub(super) name: Option<Arc<str>>,
     /// Where clients are counted.
     pub(super) place: Arc<Place>,
-    /// The way to their targets: by the rules, or direct.
+    /// Dials their targets: by the rules, or direct.
     pub(super) connect: Outbound,
-    /// What those find that have no target.
+    /// The proxy for forwards without a target.
     pub(super) proxy: Arc<ProxyHandler>,
-    /// The connections that run.
+    /// The open connections.
     pub(super) connections: TaskTracker,
-    /// Told to stop.
+    /// Cancelled to stop.
     pub(super) stop: CancellationToken,
 }
 
 impl Remote {
-    /// Asks the server for it.
+    /// Requests it from the server.
     ///
     /// # Errors
     ///
-    /// The server refuses, and that is the end by `on_failure`.
+    /// The server refuses, and `on_failure` is `Exit`.
     pub(super) async fn begin(
         pool: &Pool,
         forward: RemoteForward,
@@ -58,7 +58,7 @@ impl Remote {
             (Err(cause), OnForwardFailure::Exit) => {
                 return Err(Error::RemoteListen { place: listener.place().to_string(), cause });
             }
-            // When it runs it asks again, and tells what comes of that.
+            // `run` requests it again, and logs the outcome.
             (Err(error), OnForwardFailure::GoOn) => {
                 debug!(%error, "not listening on {}", listener.place());
             }
@@ -66,13 +66,13 @@ impl Remote {
         Ok(Self { forward, listener })
     }
 
-    /// Leaves it to [`run`](Self::run) to ask the server for it, when there is a session.
+    /// Leaves the request to [`run`](Self::run), when there is a session.
     pub(super) fn later(pool: &Pool, forward: RemoteForward, place: Registered) -> Self {
         let listener = RemoteListener::new(pool.clone(), forward.listen.clone(), place);
         Self { forward, listener }
     }
 
-    /// Serves it until the service is told to stop.
+    /// Serves it until the service stops.
     pub(super) async fn run(self, service: Service) {
         let Service { name, place, connect, proxy, connections, stop } = service;
         let name = name.unwrap_or_else(|| self.forward.listen.to_string().into());
@@ -93,7 +93,7 @@ impl Remote {
     }
 }
 
-/// Where its connections are led to, in words.
+/// A description of its target.
 fn lead(to: &RemoteTo) -> String {
     match to {
         RemoteTo::Fixed(target) => {

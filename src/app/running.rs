@@ -1,4 +1,4 @@
-//! The program while it runs, and how it changes over to other options.
+//! The running program, and its reload.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::dashboard::Dashboard;
-use super::forwards::{self, Judged, RunTimeChanges};
+use super::forwards::{self, NewForward, RunTimeChanges};
 use super::listeners::{self, Bound, ListenerSet};
 use super::manager::Reports;
 use super::options::{OnForwardFailure, Options};
 use super::remotes::RemoteSet;
-use super::servers::{ServerSet, Telling};
+use super::servers::{Report, ServerSet};
 use super::{Error, drain};
 use crate::control::location::Location;
 use crate::control::{
@@ -28,7 +28,7 @@ use crate::openssh::Prompter;
 use crate::registry::{Place, Registry};
 use crate::relay::Relayer;
 
-/// The program while it runs.
+/// The running program.
 #[derive(Debug)]
 pub struct Running {
     routes: CurrentRoutes,
@@ -36,21 +36,21 @@ pub struct Running {
     servers: ServerSet,
     listeners: ListenerSet,
     remotes: RemoteSet,
-    /// Bound before a password is asked for, and opened when the servers are there.
+    /// Bound before a password is asked for, and opened once the servers are connected.
     bound: Vec<Bound>,
     connections: TaskTracker,
     registry: Registry,
     program: Program,
-    /// What was added while it runs, and what was taken back of the command line.
+    /// Forwards that were added or removed at run time.
     changes: RunTimeChanges,
-    /// Ends with the program: the control socket, and the beat of the figures.
-    looked_at: JoinSet<()>,
+    /// Tasks that end last: the control socket, and the sampling of rates.
+    observers: JoinSet<()>,
     dashboard: Dashboard,
     stop: CancellationToken,
 }
 
 impl Running {
-    /// Binds the listeners, and lets the user look on and give orders. Nobody else is let in yet.
+    /// Binds the listeners, and opens the control socket. Clients are not accepted yet.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Running {
         let program = Program::new(facts, registry.clone(), routes.clone(), connect.clone(), give);
         let (wanted, own) = (options.control.dashboard.clone(), connect.dialer.own());
         let dashboard = Dashboard::start(wanted, &program, own).map_err(Error::Dashboard)?;
-        let looked_at = look_on(&program, control);
+        let observers = start_observers(&program, control);
         let running = Self {
             routes,
             servers: ServerSet::new(prompter, connect.relayer.clone(), registry.clone()),
@@ -111,21 +111,21 @@ impl Running {
             registry,
             program,
             changes: RunTimeChanges::default(),
-            looked_at,
+            observers,
             dashboard,
             stop,
         };
         Ok((running, orders))
     }
 
-    /// Connects to the servers, and lets clients in.
+    /// Connects to the servers, and accepts clients.
     ///
     /// # Errors
     ///
-    /// No server could be reached, or a forward could not be had that the user cannot do without.
+    /// No server could be reached, or a forward failed with `ExitOnForwardFailure`.
     pub(super) async fn start(&mut self, options: Options) -> Result<(), Error> {
-        let telling = if options.stdio.is_some() { Telling::Quietly } else { Telling::Aloud };
-        self.servers.connect(options.servers, telling).await?;
+        let report = if options.stdio.is_some() { Report::Debug } else { Report::Info };
+        self.servers.connect(options.servers, report).await?;
         let servers = self.servers.pools();
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });
         self.listeners.open(std::mem::take(&mut self.bound));
@@ -135,14 +135,13 @@ impl Running {
         Ok(())
     }
 
-    /// The way that the rules say.
+    /// Dials and relays by the rules.
     pub(super) fn connect(&self) -> Outbound {
         self.connect.clone()
     }
 
-    /// Changes over to other options. What is the same in both stays as it is: listeners, sessions,
-    /// connections. What is there no more takes nothing new, and ends with what it carries. What was
-    /// added while it runs stays.
+    /// Reloads with other options. What is unchanged stays: listeners, sessions, connections. What is removed
+    /// takes no new requests, and ends with its last connection. Forwards that were added at run time stay.
     ///
     /// # Errors
     ///
@@ -157,7 +156,7 @@ impl Running {
         self.servers.reload(options.servers);
         let servers = self.servers.pools();
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });
-        // Not before nobody is led to them any more.
+        // After the routes: no request may find a retired pool.
         self.servers.retire_former();
         self.listeners.reload(&options.listeners, options.sockets, bound).await;
         self.remotes.reload(options.remote_forwards, &servers).await;
@@ -167,9 +166,9 @@ impl Running {
         Ok(())
     }
 
-    /// Does what changes forwards; a stop is for whoever runs this.
+    /// Carries out orders that change forwards; returns a stop to the caller.
     pub(super) async fn obey(&mut self, order: Order) -> Option<StopKind> {
-        // Whoever asked may have left.
+        // The receiver may be gone.
         match order {
             Order::Stop(kind) => return Some(kind),
             Order::AddForward(order, done) => drop(done.send(self.add_forward(order).await)),
@@ -182,13 +181,13 @@ impl Running {
         let servers = self.servers.pools();
         let credentials = self.listeners.credentials();
         let permit = |server: &str| self.servers.permit(server);
-        match forwards::judge(order, &servers, permit, credentials)? {
-            Judged::Here(options) => {
+        match forwards::validate(order, &servers, permit, credentials)? {
+            NewForward::Here(options) => {
                 let place = self.listeners.add(options)?;
                 self.changes.listeners.extend(self.listeners.find(place.id()).cloned());
                 Ok(place)
             }
-            Judged::There(options) => {
+            NewForward::OnServer(options) => {
                 let place = self.remotes.add(options, &servers).await?;
                 self.changes.remotes.extend(self.remotes.find(place.id()).cloned());
                 Ok(place)
@@ -198,10 +197,10 @@ impl Running {
 
     async fn remove_forward(&mut self, id: u64) -> Result<(), ForwardRefusal> {
         if let Some(options) = self.listeners.find(id) {
-            self.changes.take_back_listener(options)?;
+            self.changes.remove_listener(options)?;
             self.listeners.remove(id).await;
         } else if let Some(options) = self.remotes.find(id) {
-            self.changes.take_back_remote(options)?;
+            self.changes.remove_remote(options)?;
             self.remotes.remove(id).await;
         } else {
             return Err(ForwardRefusal::Unknown(id));
@@ -214,15 +213,15 @@ impl Running {
         Reports::start(self.routes.clone(), self.registry.clone())
     }
 
-    /// Stops before it has been ready.
+    /// Stops before it was ready.
     pub(super) async fn abandon(mut self) {
         self.stop.cancel();
         self.servers.shutdown().await;
         self.dashboard.stop(&self.program).await;
-        self.looked_at.shutdown().await;
+        self.observers.shutdown().await;
     }
 
-    /// Lets nobody in any more, waits for what runs until `now`, and ends the sessions.
+    /// Stops accepting, drains connections until `now` completes, and ends the sessions.
     pub(super) async fn stop(mut self, now: impl Future<Output = ()>) {
         self.program.set_phase(Phase::Draining);
         self.stop.cancel();
@@ -236,37 +235,37 @@ impl Running {
             () = now => {}
         }
         self.servers.shutdown().await;
-        // Where nothing was waited for, it is still open.
+        // `drain` may have been skipped.
         self.connections.close();
-        // What was cut now tells its client so.
+        // Connections that were cut reset their clients now.
         let _ = timeout(LAST_WORDS, async {
             self.connections.wait().await;
             self.connect.relayer.pipes_ended().await;
         })
         .await;
         self.dashboard.stop(&self.program).await;
-        self.looked_at.shutdown().await;
+        self.observers.shutdown().await;
     }
 }
 
-/// Lets the user look on by the control socket, where there is one, and measures for whoever looks on.
-fn look_on(program: &Program, control: Option<ControlServer>) -> JoinSet<()> {
-    let mut looked_at = JoinSet::new();
+/// Starts the control socket, where there is one, and the sampling of rates.
+fn start_observers(program: &Program, control: Option<ControlServer>) -> JoinSet<()> {
+    let mut observers = JoinSet::new();
     let beating = program.clone();
-    looked_at.spawn(async move { beating.beat().await });
+    observers.spawn(async move { beating.beat().await });
     if let Some(control) = control {
         debug!("control socket {}", control.path().display());
-        looked_at.spawn(control.run(program.clone()));
+        observers.spawn(control.run(program.clone()));
     }
-    looked_at
+    observers
 }
 
-/// The control socket, where there is to be one.
+/// Binds the control socket, where one is wanted.
 fn control_socket(location: &Location, own: &OwnPlaces) -> Result<Option<ControlServer>, Error> {
     match (ControlServer::bind(location, own), location) {
         (Ok(control), _) => Ok(control),
         (Err(error), Location::At(_)) => Err(Error::Control(error)),
-        // Nobody has asked for it.
+        // The user has not asked for it explicitly.
         (Err(error), Location::Named(_) | Location::None) => {
             info!("no control socket: {error}");
             Ok(None)
@@ -276,5 +275,5 @@ fn control_socket(location: &Location, own: &OwnPlaces) -> Result<Option<Control
 
 /// How long connections may take to end once their sessions have.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How many orders wait to be done.
+/// Capacity of the queue of orders.
 const ORDERS: usize = 16;

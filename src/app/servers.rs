@@ -1,4 +1,4 @@
-//! The servers that run, each with its pool.
+//! The servers in use, each with its pool.
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ use crate::relay::Relayer;
 use crate::ssh::{ConnectError, LineMemory};
 use crate::stream::ByteStream;
 
-/// The servers that run.
+/// The servers in use.
 #[derive(Debug)]
 pub(super) struct ServerSet {
     jumps: JumpHosts,
     registry: Registry,
     running: Vec<Server>,
-    /// Those that are not asked any more and end with what they still carry.
+    /// Pools that take no more channels and end with their last one.
     retired: Vec<Pool>,
-    /// Those that a reload has left out, and that are still to be retired.
+    /// Pools that the last reload has removed, to be retired once the routes are replaced.
     former: Vec<Pool>,
-    /// Waits for what comes of the first attempts that a reload has begun.
-    telling: JoinSet<()>,
+    /// Log the outcome of the first attempts of a reload.
+    reports: JoinSet<()>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,13 +35,13 @@ struct Server {
     pool: Pool,
 }
 
-/// How loud good news is.
+/// The level at which a first session is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Telling {
-    /// The user hears of it.
-    Aloud,
-    /// Only who debugs does: the terminal belongs to another program.
-    Quietly,
+pub(super) enum Report {
+    /// As information.
+    Info,
+    /// For debugging: the terminal belongs to another program (`-W`).
+    Debug,
 }
 
 /// A server's first attempt, under way.
@@ -51,8 +51,8 @@ struct First {
 }
 
 impl ServerSet {
-    /// No servers. `prompter` asks where a login needs a person; `relayer` carries the sessions that
-    /// go over other servers; what comes of each session is told to `registry`.
+    /// Begins empty. `prompter` asks where a login needs a person; `relayer` carries sessions over jump hosts;
+    /// `registry` records each session.
     pub(super) fn new(prompter: Prompter, relayer: Relayer, registry: Registry) -> Self {
         let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
         let jumps = JumpHosts::new(prompter, carry, LineMemory::of_user());
@@ -62,24 +62,24 @@ impl ServerSet {
             running: Vec::new(),
             retired: Vec::new(),
             former: Vec::new(),
-            telling: JoinSet::new(),
+            reports: JoinSet::new(),
         }
     }
 
-    /// Connects to all of them at the same time, and waits until each has a session or has failed for
-    /// the first time.
+    /// Connects to all of them concurrently, and waits until each has a session or its first attempt has
+    /// failed.
     ///
     /// # Errors
     ///
-    /// None could be reached, and there is one.
+    /// There are servers, and none could be reached.
     ///
     /// # Cancel safety
     ///
-    /// What has begun goes on; [`shutdown`](Self::shutdown) ends it.
+    /// Attempts go on; [`shutdown`](Self::shutdown) ends them.
     pub(super) async fn connect(
         &mut self,
         servers: Vec<ServerOptions>,
-        telling: Telling,
+        report: Report,
     ) -> Result<(), Error> {
         let count = servers.len();
         let mut attempts = JoinSet::new();
@@ -91,7 +91,7 @@ impl ServerSet {
         while let Some(attempt) = attempts.join_next().await {
             let Ok((name, outcome)) = attempt else { continue };
             match outcome {
-                Ok(first) => tell(&name, &first, telling),
+                Ok(first) => tell(&name, &first, report),
                 Err(error) if count == 1 => {
                     return Err(Error::Connect { server: name.to_string(), cause: error });
                 }
@@ -104,24 +104,24 @@ impl ServerSet {
         if count > 0 && failures.len() == count { Err(Error::ConnectToAny(count)) } else { Ok(()) }
     }
 
-    /// Changes over to these servers. Those that are the same stay as they are, with their sessions;
-    /// of the new ones, what comes of the first attempt is told when it is there.
+    /// Replaces the servers by these. Unchanged ones stay with their sessions; the outcome of the first attempt
+    /// of a new one is logged when it is known.
     pub(super) fn reload(&mut self, servers: Vec<ServerOptions>) {
         self.retired.retain(|pool| !pool.has_ended());
-        while self.telling.try_join_next().is_some() {}
+        while self.reports.try_join_next().is_some() {}
         let mut before = std::mem::take(&mut self.running);
         for options in servers {
             if let Some(same) = before.iter().position(|server| server.options == options) {
                 self.running.push(before.swap_remove(same));
             } else {
                 let first = self.begin(options);
-                self.telling.spawn(first.told());
+                self.reports.spawn(first.logged());
             }
         }
         self.former.extend(before.into_iter().map(|server| server.pool));
     }
 
-    /// Ends those that the last reload has left out, once the routes lead to them no more.
+    /// Retires the pools that the last reload has removed, once the routes are replaced.
     pub(super) fn retire_former(&mut self) {
         for pool in self.former.drain(..) {
             pool.retire();
@@ -164,22 +164,22 @@ impl ServerSet {
 }
 
 impl First {
-    /// Waits for it, and says what came of it.
-    async fn told(self) {
+    /// Waits for the outcome, and logs it.
+    async fn logged(self) {
         match self.attempt.outcome().await {
-            Ok(first) => tell(&self.name, &first, Telling::Aloud),
+            Ok(first) => tell(&self.name, &first, Report::Info),
             Err(ConnectError::Stopped) => {}
             Err(error) => warn!("cannot connect to {}, will try again: {error}", self.name),
         }
     }
 }
 
-/// Says what the first session is like.
-fn tell(name: &str, first: &FirstSession, telling: Telling) {
+/// Logs the first session.
+fn tell(name: &str, first: &FirstSession, report: Report) {
     let line = format!("connected to {}", first.describe(name));
-    match telling {
-        Telling::Aloud => info!("{line}"),
-        Telling::Quietly => debug!("{line}"),
+    match report {
+        Report::Info => info!("{line}"),
+        Report::Debug => debug!("{line}"),
     }
     debug!(by = first.login, host_key = first.host_key_fingerprint, "logged in");
 }

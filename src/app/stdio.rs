@@ -1,4 +1,4 @@
-//! Standard input and output through one channel (`-W`).
+//! Standard input and output over one channel (`-W`).
 
 use bytes::Bytes;
 
@@ -30,7 +30,7 @@ pub(super) async fn connect(target: Option<Target>, connect: Outbound) -> Result
         Err(cause) => return Err(Error::Stdio { target, cause }),
     };
     match connect.relayer.relay(Stdio::new(), Bytes::new(), connected.channel).await {
-        // Whoever reads our output has what it wanted, and has gone.
+        // A reader of our output that has gone has what it wanted.
         Ended::Clean | Ended::ClientGone => Ok(()),
         Ended::Cut | Ended::NoRoom | Ended::Killed => Err(Error::StdioCut { target }),
     }

@@ -1,11 +1,11 @@
-//! What the program is like, in a line.
+//! The program's state in one line.
 
 use std::fmt;
 
 use crate::pool::{Availability, PoolView};
 
-/// What the program is like at one moment, as a service manager shows it: `2 of 3 servers up,
-/// 41 connections; backup: no route to host`.
+/// The state at one moment, as a service manager shows it: `2 of 3 servers up, 41 connections; backup: no
+/// route to host`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Summary {
     servers: usize,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::command::{GatewayPorts, Ground, ProxyCommand};
+use super::command::{GatewayPorts, ProxyCommand, RunIn};
 use super::values::default_listener;
 use crate::app::{
     ControlOptions, Error, ListenerOptions, OnForwardFailure, Options, RemoteOptions,
@@ -32,7 +32,7 @@ pub struct Assembled {
     /// How much to log, where somebody has said so: the flags come first.
     pub verbosity: Option<Verbosity>,
     /// Where it runs once it is up.
-    pub ground: Ground,
+    pub run_in: RunIn,
 }
 
 /// Puts together what a proxy in front of one server runs; `volume` changes how much it logs.
@@ -62,7 +62,7 @@ pub async fn assemble(
         Some(_) => OnForwardFailure::Exit,
         None => on_failure(configured.exit_on_forward_failure),
     };
-    let (verbosity, ground) = (command.log.verbosity, command.ground);
+    let (verbosity, run_in) = (command.log.verbosity, command.run_in);
     let (permit, sockets) = (configured.permit_remote_open.clone(), configured.sockets);
     let stdio = command.stdio_forward.clone();
     let backlog = command.backlog;
@@ -100,7 +100,7 @@ pub async fn assemble(
             },
         },
         verbosity: verbosity.or(process.log_level.map(Verbosity::from)),
-        ground: if process.fork_after_authentication.is_on() { Ground::Back } else { ground },
+        run_in: if process.fork_after_authentication.is_on() { RunIn::Background } else { run_in },
     })
 }
 

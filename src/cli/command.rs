@@ -1,4 +1,4 @@
-//! The command line, judged: every value has its type, and every problem is told at once.
+//! The command line, validated: every value has its type, and all problems are reported together.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -46,13 +46,13 @@ pub enum Command {
     Pac(PacCommand),
     /// `sockeye demo`.
     Demo(DemoCommand),
-    /// A command that answers and ends.
+    /// A command that prints or writes something and ends.
     Errand(Errand),
-    /// `sockeye status` and its like: to a program that runs.
+    /// A command to a running program, such as `sockeye status`.
     Operate(OperateCommand),
 }
 
-/// The proxy in front of one server.
+/// The proxy for one server of the command line.
 #[derive(Clone, Debug)]
 pub struct ProxyCommand {
     /// The server, as the user named it.
@@ -61,40 +61,40 @@ pub struct ProxyCommand {
     pub ssh: SshOptions,
     /// Where to listen (`-D`), in order.
     pub listeners: Vec<ListenAddress>,
-    /// Listeners here with a fixed target there (`-L`), in order.
+    /// Local forwards (`-L`), in order.
     pub local_forwards: Vec<LocalForward>,
-    /// Listeners there (`-R`), in order.
+    /// Remote forwards (`-R`), in order.
     pub remote_forwards: Vec<RemoteForward>,
     /// What standard input and output are connected to (`-W`).
     pub stdio_forward: Option<Target>,
-    /// What a local port without a bind address stands for: every interface with `-g`, or else what
-    /// the server's configuration says.
+    /// Where a local port without a bind address listens: on every interface with `-g`, else as the
+    /// server's configuration says.
     pub gateway_ports: GatewayPorts,
-    /// The file with `user:password` that clients must know (`--proxy-auth`).
+    /// The file with the `user:password` lines of clients (`--proxy-auth`).
     pub proxy_auth: Option<PathBuf>,
-    /// What stands between a proxy and other machines (`--proxy-auth`, `--allow-remote`).
+    /// The protection of proxies from other machines (`--proxy-auth`, `--allow-remote`).
     pub guard: Guard,
-    /// How many sessions (`--sessions`); by default as the server's login allows.
+    /// The pool size (`--sessions`); by default as the login allows.
     pub sessions: Option<PoolSize>,
-    /// Bounds on what waits for slow clients (`--backlog`).
+    /// Limits on data buffered for slow clients (`--backlog`).
     pub backlog: BacklogLimits,
-    /// Where its control socket is to be (`--control`).
+    /// The control socket (`--control`).
     pub control: Location,
-    /// Where each request that is over is told (`--access-log`).
+    /// The access log (`--access-log`).
     pub access_log: Option<AccessLog>,
-    /// The page for a browser (`--dashboard`).
+    /// The dashboard (`--dashboard`).
     pub dashboard: Option<DashboardConfig>,
     /// How much to log, and in which form.
     pub log: LogOptions,
     /// Where the log goes instead of standard error (`-E`).
     pub log_file: Option<PathBuf>,
     /// Where to run once the first session is up (`-f`).
-    pub ground: Ground,
-    /// Flags of ssh that change nothing here.
+    pub run_in: RunIn,
+    /// Flags of ssh that have no effect here.
     pub idle: Vec<char>,
 }
 
-/// The proxy with everything it needs on this machine.
+/// The demo: a proxy with a server and a target on this machine.
 #[derive(Clone, Debug)]
 pub struct DemoCommand {
     /// Where to listen (`-D`), on loopback. None means 127.0.0.1:1080, or a free port when that is
@@ -108,11 +108,11 @@ pub struct DemoCommand {
 
 /// Where the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ground {
-    /// On the terminal it was started from.
-    Fore,
-    /// Behind it, once the first session is up (ssh's `-f`).
-    Back,
+pub enum RunIn {
+    /// In the foreground.
+    Foreground,
+    /// In the background, once the first session is up (ssh's `-f`).
+    Background,
 }
 
 /// Who may use a local port without a bind address.
@@ -265,7 +265,7 @@ impl ProxyCommand {
                 dashboard,
                 log: args.log.judge(),
                 log_file: args.log_file,
-                ground: if args.background { Ground::Back } else { Ground::Fore },
+                run_in: if args.background { RunIn::Background } else { RunIn::Foreground },
                 idle,
             }),
             _ => Err(problems),
@@ -307,7 +307,7 @@ impl LogArgs {
     }
 }
 
-/// What is said of a flag of ssh that changes nothing here.
+/// The notice for a flag of ssh that has no effect here.
 pub fn idle_flag(letter: char) -> Option<String> {
     Flag::find(letter)?.idle()
 }

@@ -1,4 +1,4 @@
-//! What the commands that read the configuration file have in common.
+//! What all commands that read the configuration file share.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use crate::printable::{Lines, printable};
 
 use super::progress::Bar;
 
-/// Which file: the one that `--config` names, or else the user's.
+/// The configuration file: that of `--config`, or else the default one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigFile(pub Option<PathBuf>);
 
@@ -21,13 +21,13 @@ pub enum FileError {
     /// None was named, and there is no home directory to look for one.
     #[error("no configuration: name one with --config FILE")]
     Homeless,
-    /// None was named, and the user has none.
+    /// None was named, and the default one does not exist.
     #[error("no configuration: {} is not there; name one with --config FILE", shown(.0))]
     Missing(PathBuf),
-    /// It has mistakes, which were told.
+    /// It has mistakes, which have been printed.
     #[error(transparent)]
     Mistakes(#[from] Mistakes),
-    /// It has no listener that a browser could be told of.
+    /// It has no listener that a browser can use.
     #[error("no listener has a TCP port of its own, which is all that a browser can use")]
     NoProxy,
     /// It has no such listener.
@@ -54,8 +54,8 @@ impl ConfigFile {
         if default.exists() { Ok(default) } else { Err(FileError::Missing(default)) }
     }
 
-    /// Reads the file, away from whoever waits for signals: a list may be long, and a file system slow.
-    /// What is wrong with it goes to standard error.
+    /// Reads the file in a blocking task, since lists may be long and file systems slow. Mistakes go to
+    /// standard error.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl ConfigFile {
     ///
     /// # Cancel safety
     ///
-    /// The reading goes on in its thread, and nobody hears of it.
+    /// The task goes on, and its result is dropped.
     pub async fn load(&self) -> Result<Config, FileError> {
         let path = self.path()?;
         let load = move || Config::load(&path, None, &mut Bar::default());
@@ -96,16 +96,16 @@ pub(super) fn tell(mistakes: &[Mistake]) {
 
 /// Writes to standard output.
 pub(super) fn say(text: &str) {
-    // An output that is gone is not an error.
+    // A closed output is not an error.
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// A path in a form that a terminal can take.
+/// A path, escaped for a terminal.
 pub(super) fn shown(path: &Path) -> String {
     printable(&path.to_string_lossy(), MAX_PATH, Lines::One)
 }
 
-/// A word in quotes, in a form that a terminal can take.
+/// A word in quotes, escaped for a terminal.
 pub(super) fn quoted(word: &str) -> String {
     format!("'{}'", printable(word, MAX_WORD, Lines::One))
 }

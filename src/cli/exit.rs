@@ -1,4 +1,4 @@
-//! What is said instead of running: the help, the versions, or what is wrong.
+//! The texts shown in place of running: help, versions, problems.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -31,7 +31,7 @@ impl Exit {
         }
     }
 
-    /// Says it, on standard output or standard error. An output that is gone is not an error.
+    /// Prints it, on standard output or standard error. A closed output is not an error.
     pub fn tell(&self) -> ExitCode {
         let text = self.text();
         let _ = match self.status() {

@@ -1,4 +1,4 @@
-//! `sockeye [--config FILE]`: the proxy as a configuration file says.
+//! `sockeye [--config FILE]`: the proxy of a configuration file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,51 +25,51 @@ use crate::relay::BacklogLimits;
 
 use super::args::Args;
 use super::assemble::read_credentials;
-use super::command::Ground;
+use super::command::RunIn;
 use super::configured::ConfigFile;
 use super::problem::Problem;
 use super::values::{
     access_log, dashboard, default_listener, location, open_listeners, read, read_all,
 };
 
-/// The proxy as a configuration file says, and what the command line adds to it.
+/// The proxy of a configuration file, and what the command line adds.
 #[derive(Clone, Debug)]
 pub struct FileCommand {
     /// The file.
     pub file: PathBuf,
-    /// Where to listen besides (`-D`), in order.
+    /// Further listeners (`-D`), in order.
     pub listeners: Vec<ListenAddress>,
-    /// The file with `user:password` that clients of these must know (`--proxy-auth`).
+    /// The file with the `user:password` lines for clients of these (`--proxy-auth`).
     pub proxy_auth: Option<PathBuf>,
-    /// Bounds on what waits for slow clients (`--backlog`), in place of those of the file.
+    /// Limits on data buffered for slow clients (`--backlog`), in place of those of the file.
     pub backlog: Option<BacklogLimits>,
-    /// Where its control socket is to be (`--control`).
+    /// The control socket (`--control`).
     pub control: Location,
-    /// Where each request that is over is told (`--access-log`).
+    /// The access log (`--access-log`).
     pub access_log: Option<AccessLog>,
-    /// The page for a browser (`--dashboard`), in place of that of the file.
+    /// The dashboard (`--dashboard`), in place of that of the file.
     pub dashboard: Option<DashboardConfig>,
     /// How much to log, and in which form.
     pub log: LogOptions,
     /// Where the log goes instead of standard error (`-E`).
     pub log_file: Option<PathBuf>,
     /// Where to run once it is up (`-f`).
-    pub ground: Ground,
+    pub run_in: RunIn,
 }
 
-/// The configuration that the proxy runs by, and those that come after it.
+/// The configuration in use, and its reloads.
 #[derive(Debug)]
 pub struct Following {
     command: FileCommand,
     credentials: Option<Arc<ProxyCredentials>>,
     reloader: Reloader,
-    /// Handed out. What became of it is known when the next one is asked for.
+    /// The configuration that was returned last; its outcome is known at the next call.
     handed: Option<Reloaded>,
 }
 
 impl Following {
-    /// Reads the file, and gives what to run. What is wrong with it goes to standard error. `asked` is
-    /// notified when somebody asks for a reload; `volume` changes how much is logged.
+    /// Reads the file, and returns what to run. Its mistakes go to standard error. `asked` is notified when a
+    /// reload is requested; `volume` changes how much is logged.
     ///
     /// # Errors
     ///
@@ -91,8 +91,8 @@ impl Following {
         Ok((options, Self { command, credentials, reloader, handed: None }))
     }
 
-    /// Waits for the next configuration and gives what to run by it. `last` is what became of the one
-    /// before: it is told in the log.
+    /// Waits for the next configuration, and returns what to run. `last` is the outcome of the one before,
+    /// which is logged.
     pub async fn next(&mut self, last: Last) -> app::Options {
         match (self.handed.take(), last) {
             (Some(handed), Last::InForce) => self.reloader.accept(handed),
@@ -100,7 +100,7 @@ impl Following {
             (None, _) => {}
         }
         loop {
-            // What came of the one before, or of the start, is over and told.
+            // The one before, or the start, is finished and logged.
             manager::ready();
             self.reloader.due().await;
             manager::reloading();
@@ -120,7 +120,7 @@ impl Following {
     }
 }
 
-/// What to run by a configuration and what the command line adds to it.
+/// What to run for a configuration and the additions of the command line.
 async fn options(
     command: &FileCommand,
     credentials: Option<&Arc<ProxyCredentials>>,
@@ -138,7 +138,7 @@ async fn options(
         }
     }
     for address in &command.listeners {
-        // One that the file has too is as the file says.
+        // The file takes precedence for the same address.
         if listeners.iter().all(|listener| listener.address != *address) {
             let service = Service::Proxy { credentials: credentials.cloned() };
             listeners.push(ListenerOptions { service, ..ListenerOptions::proxy(address.clone()) });
@@ -181,7 +181,7 @@ fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> Place {
             service: Service::Forward { to: forward.to, via: via.map(Arc::new) },
         }),
         ForwardConfig::Remote { name, on, forward, auth } => {
-            // What a server's ssh_config forbids its clients, no forward of the file allows.
+            // PermitRemoteOpen of the server's ssh_config applies to forwards of the file, too.
             let permit = ServerOptions::permit(servers, &on);
             Place::There(RemoteOptions {
                 origin,
@@ -234,14 +234,14 @@ impl FileCommand {
                 dashboard,
                 log: args.log.judge(),
                 log_file: args.log_file.clone(),
-                ground: if args.background { Ground::Back } else { Ground::Fore },
+                run_in: if args.background { RunIn::Background } else { RunIn::Foreground },
             }),
             _ => Err(problems),
         }
     }
 }
 
-/// What a program that runs by a file is called: as the file, or `default` for the user's own.
+/// The instance name for a file: its stem, or `default` for the default file.
 fn instance_name(file: &Path) -> String {
     let own = locate::default_path().is_some_and(|own| own == file);
     let stem = file.file_stem().filter(|_| !own);

@@ -1,4 +1,4 @@
-//! What can be wrong with a command line that `clap` could read.
+//! Problems of a command line that `clap` has parsed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use crate::printable::{Lines, printable};
 
 use super::flags::Flag;
 
-/// One thing that is wrong. What the user wrote is escaped and in quotes.
+/// One problem. What the user wrote is escaped and in quotes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A flag of ssh that is not taken here.
@@ -37,8 +37,8 @@ pub enum Problem {
         /// What is wrong with it.
         why: String,
     },
-    /// Something for a dashboard that there is not.
-    #[error("{0} says something of the dashboard, and there is none: add --dashboard")]
+    /// A flag of the dashboard without a dashboard.
+    #[error("{0} has no effect without --dashboard")]
     NoDashboard(&'static str),
     /// A `-L`, `-R` or `-W` that is no forward.
     #[error("-{flag} '{}': {}", shown(.text), shown(.why))]
@@ -51,7 +51,7 @@ pub enum Problem {
         why: String,
     },
     /// More than one `-W`.
-    #[error("-W twice: standard input goes to one place only; leave one out")]
+    #[error("-W is given twice: standard input can have one target only; leave one out")]
     TwoStdioForwards,
     /// `-W` with `-f`, which leaves no standard input.
     #[error("-W with -f: there is no standard input in the background; use one")]
@@ -105,7 +105,7 @@ pub enum Problem {
         why: String,
     },
     /// More than one `-J`.
-    #[error("-J stands more than once; write several servers with commas between")]
+    #[error("-J is given more than once; separate several jump hosts with commas")]
     SeveralJumps,
     /// `-4` and `-6`, which leave nothing.
     #[error("-4 and -6 together leave no address; use one")]
@@ -122,7 +122,7 @@ pub enum Problem {
     )]
     HostAndFile,
     /// A flag for one server, with a configuration file.
-    #[error("{flag} says nothing where a configuration file is used: write {instead}")]
+    #[error("{flag} cannot be used with a configuration file: write {instead}")]
     BelongsToFile {
         /// The flag.
         flag: &'static str,
@@ -203,7 +203,7 @@ fn no_server(looked: Option<&Path>) -> String {
     }
 }
 
-/// What the user wrote, in a form that a terminal can take.
+/// What the user wrote, escaped for a terminal.
 fn shown(text: &str) -> String {
     printable(text, MAX_SHOWN, Lines::One)
 }

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::command::Ground;
+use super::command::RunIn;
 use super::terminal;
 
 /// The signals that end the program.
@@ -28,11 +28,11 @@ pub struct Signals {
 pub enum HangUp {
     /// The terminal is gone: stop.
     Stop,
-    /// Read the configuration again. But where there was a terminal and it is gone, stop.
+    /// Reload the configuration; but stop where the program was started on a terminal that is gone.
     Reload {
         /// Notified for each.
         asked: Arc<Notify>,
-        /// Whether there was one.
+        /// Whether there was a terminal.
         started: Started,
     },
 }
@@ -40,9 +40,9 @@ pub enum HangUp {
 /// Where the program was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Started {
-    /// On a terminal, which it does not leave by itself.
+    /// On a terminal, in the foreground.
     OnTerminal,
-    /// Elsewhere, or on its way to the background.
+    /// Without a terminal, or in the background.
     Elsewhere,
 }
 
@@ -57,27 +57,26 @@ pub enum Stop {
     HangUp,
 }
 
-/// Whether what runs has something to stop cleanly.
+/// Whether the program has something to stop cleanly.
 #[derive(Debug, Default)]
 pub struct Readiness {
     reached: Cell<bool>,
     said: Cell<Said>,
 }
 
-/// How loud it is said that the program stops.
+/// The level at which the stop is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Said {
-    /// The user hears of it.
+    /// As information.
     #[default]
     Aloud,
-    /// Only who debugs does.
+    /// For debugging only.
     Quietly,
 }
 
 impl Signals {
-    /// Takes over the signals, but for those that whoever started the program had it ignore
-    /// (`nohup`, a shell's background jobs). A reload is asked for on purpose: SIGHUP is taken for that
-    /// all the same, and then never stops the program.
+    /// Handles the signals, except those that the program was started with as ignored (`nohup`, a shell's
+    /// background jobs). SIGHUP for a reload is handled even then, and then never stops the program.
     ///
     /// # Errors
     ///
@@ -134,11 +133,11 @@ impl HangUp {
 }
 
 impl Started {
-    /// Where this process is now; `ground` is where it is meant to run.
-    pub fn now(ground: Ground) -> Self {
-        match ground {
-            Ground::Fore if terminal::is_there() => Self::OnTerminal,
-            Ground::Fore | Ground::Back => Self::Elsewhere,
+    /// Where this process was started; `run_in` is where it is to run.
+    pub fn now(run_in: RunIn) -> Self {
+        match run_in {
+            RunIn::Foreground if terminal::is_there() => Self::OnTerminal,
+            RunIn::Foreground | RunIn::Background => Self::Elsewhere,
         }
     }
 
@@ -159,7 +158,7 @@ impl Stop {
 }
 
 impl Readiness {
-    /// The terminal belongs to another program, which stops this one: that is no news.
+    /// Logs the stop for debugging only: the terminal belongs to the program that stops this one.
     pub fn stop_quietly(&self) {
         self.said.set(Said::Quietly);
     }

@@ -37,7 +37,7 @@ fn a_line_of_ssh() {
         }
     );
     assert_eq!(proxy.listeners, ["localhost:1090".parse().expect("an address")]);
-    assert_eq!(proxy.ground, Ground::Back);
+    assert_eq!(proxy.run_in, RunIn::Background);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn defaults() {
     assert_eq!(proxy.ssh, SshOptions::default());
     assert_eq!(proxy.listeners, [], "the configuration has a word in it");
     assert_eq!(Reach::of(&default_listener()), Reach::Machine);
-    assert_eq!((proxy.ground, proxy.proxy_auth), (Ground::Fore, None));
+    assert_eq!((proxy.run_in, proxy.proxy_auth), (RunIn::Foreground, None));
     let plain = LogOptions { verbosity: None, format: Format::Text };
     assert_eq!(proxy.log, plain);
 }
@@ -239,7 +239,10 @@ fn a_file_and_what_goes_with_it() {
     let command = file("--config c -fvD 1090 --backlog 1MiB,2MiB,0");
     assert_eq!(command.file, PathBuf::from("c"));
     assert_eq!(command.listeners, ["localhost:1090".parse().expect("an address")]);
-    assert_eq!((command.ground, command.log.verbosity), (Ground::Back, Some(Verbosity::Debug)));
+    assert_eq!(
+        (command.run_in, command.log.verbosity),
+        (RunIn::Background, Some(Verbosity::Debug))
+    );
     assert_eq!(command.backlog.map(|backlog| backlog.spill), Some(0));
     assert_eq!(file("--config c").listeners, []);
     assert_eq!(problems("--config c host"), [Problem::HostAndFile]);
