@@ -20,8 +20,8 @@ use sockeye::openssh::Prompter;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// What a download brings is allocated here and freed there, megabytes at a time: the system's allocator
-/// gives them back to the kernel and faults them in again, a tenth of all our work.
+/// A download allocates on one thread and frees on another, megabytes at a time: the system's allocator
+/// returns them to the kernel and faults them in again, which takes a tenth of the CPU time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -71,11 +71,11 @@ fn hang_up(command: &Command, asked: &Arc<Notify>) -> HangUp {
 
 /// Which half of `-f` this process is.
 enum Half {
-    /// There are no halves: it stays in the foreground.
+    /// Neither: it stays in the foreground.
     Only,
-    /// The one that waits.
+    /// The foreground half, which waits.
     Fore,
-    /// The one that works.
+    /// The background half, which works.
     Back(Background),
 }
 
@@ -85,7 +85,7 @@ fn background_half(command: &Command) -> anyhow::Result<Half> {
         Command::File(command) => command.run_in,
         _ => return Ok(Half::Only),
     };
-    // The configuration may say so, too; then this process is started once more as the other half.
+    // ssh_config may ask for the background, too; then this process starts the background half later.
     Ok(match (Background::detect()?, run_in) {
         (Some(background), _) => Half::Back(background),
         (None, RunIn::Background) => Half::Fore,
@@ -97,7 +97,7 @@ fn launch(words: impl Iterator<Item = std::ffi::OsString>) -> anyhow::Result<u8>
     Ok(background::launch(&std::env::current_exe()?, words)?)
 }
 
-/// Does what the command says, and gives the exit status.
+/// Runs the command, and returns the exit status.
 fn work(
     command: Command,
     half: Option<Background>,
@@ -139,7 +139,7 @@ fn work(
         };
         anyhow::Ok(until_stopped(async || signals.next().await, &readiness, &drain, work).await)
     })?;
-    // A thread that waits for a password would hold up an ordinary end.
+    // A thread that waits for a password would block a normal exit.
     runtime.shutdown_background();
     Ok(match ended {
         Ok(Ok(status)) => status,
@@ -160,7 +160,7 @@ async fn proxy_to(command: ProxyCommand, up: Up<'_>) -> anyhow::Result<ExitCode>
         up.logs.set(verbosity);
     }
     if run_in == RunIn::Background && up.half.is_none() {
-        // The configuration says so, and nothing has begun yet.
+        // ssh_config asks for the background, and nothing has begun yet.
         let status = launch(std::env::args_os().skip(1)).context("cannot go to the background")?;
         return Ok(ExitCode::from(status));
     }
@@ -174,7 +174,7 @@ async fn proxy_to(command: ProxyCommand, up: Up<'_>) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Names what has been asked for and has no effect.
+/// Logs what has been configured and has no effect.
 fn tell_idle(flags: &[char], options: &app::Options) {
     for words in flags.iter().filter_map(|flag| idle_flag(*flag)) {
         tracing::debug!("{words}");
@@ -189,7 +189,7 @@ fn tell_idle(flags: &[char], options: &app::Options) {
     }
 }
 
-/// What cannot be logged to, in words.
+/// The error for a log file that cannot be opened.
 fn cannot_log(command: &Command) -> String {
     match command.log_file() {
         Some(file) => format!("cannot log to {}", file.display()),
@@ -202,7 +202,7 @@ async fn proxy_by_file(command: FileCommand, asked: Arc<Notify>, up: Up<'_>) -> 
     serve(options, async |last| following.next(last).await, up).await
 }
 
-/// What is to be done when the proxy is up, and what it takes.
+/// What happens once the proxy is up, and its resources.
 struct Up<'a> {
     half: Option<Background>,
     stderr: Stderr,
@@ -225,7 +225,7 @@ async fn serve(
     let mut left = Ok(());
     let ready = || {
         readiness.reached();
-        // What was said until now belongs on the terminal.
+        // Flush to the terminal before leaving it.
         logs.flush();
         let Some(half) = half else { return };
         asking.detach();
@@ -240,7 +240,7 @@ async fn serve(
     left.map_err(|error| anyhow::Error::new(error).context("cannot go to the background"))
 }
 
-/// What becomes of standard error in the background.
+/// Standard error in the background.
 fn stderr_behind(log: LogOptions) -> Stderr {
     match log.verbosity.unwrap_or_default() {
         Verbosity::Quiet | Verbosity::Normal => Stderr::Dropped,
@@ -262,7 +262,7 @@ fn is_wrong_usage(error: &anyhow::Error) -> bool {
     app || error.is::<FileError>()
 }
 
-/// Says what went wrong before there was a log.
+/// Prints an error before there is a log.
 fn fail(error: &anyhow::Error) -> ExitCode {
     use std::io::Write;
     // A standard error that is gone is no reason to panic.

@@ -10,7 +10,7 @@ use super::flags::{Effect, FLAGS};
 use super::subcommand;
 use crate::forward::exposure::Guard;
 
-/// The flags of `sockeye [options] host`, as they were written.
+/// The raw flags of `sockeye [options] host`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye",
@@ -174,7 +174,7 @@ pub(super) struct Args {
     pub(super) command: Vec<String>,
 }
 
-/// The flags of `sockeye demo`, as they were written.
+/// The raw flags of `sockeye demo`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye demo",

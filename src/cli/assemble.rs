@@ -1,5 +1,4 @@
-//! From a command line to what runs: what `ssh_config` says about the host is put together with the
-//! flags.
+//! From a command line to what to run: combines `ssh_config` of the host with the flags.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,23 +23,23 @@ use crate::openssh::{ClientConfig, ConfigError, ConfiguredForwards, LogLevel, Sw
 use crate::registry::Origin;
 use crate::route::Router;
 
-/// What a proxy in front of one server runs, and how.
+/// What to run for a command line with a host, and how.
 #[derive(Debug)]
 pub struct Assembled {
-    /// What it runs.
+    /// What to run.
     pub options: Options,
-    /// How much to log, where somebody has said so: the flags come first.
+    /// How much to log, by the flags or `LogLevel`, in this order.
     pub verbosity: Option<Verbosity>,
-    /// Where it runs once it is up.
+    /// Where to run once it is up.
     pub run_in: RunIn,
 }
 
-/// Puts together what a proxy in front of one server runs; `volume` changes how much it logs.
+/// Combines a command line with `ssh_config`; `volume` changes how much is logged.
 ///
 /// # Errors
 ///
 /// `ssh` does not take the host or the options, the file of `--proxy-auth` cannot be used, or nothing
-/// is left to be done.
+/// is left to do.
 pub async fn assemble(
     mut command: ProxyCommand,
     volume: Option<Volume>,
@@ -104,7 +103,7 @@ pub async fn assemble(
     })
 }
 
-/// Replaces what stands for something in the paths of sockets. `ssh -G` has done it in the configuration.
+/// Expands the tokens in socket paths of the flags; `ssh -G` has expanded those of the configuration.
 fn expand(command: &mut ProxyCommand, config: &ClientConfig) -> Result<(), ConfigError> {
     let locals = std::mem::take(&mut command.local_forwards).into_iter();
     command.local_forwards =
@@ -115,8 +114,8 @@ fn expand(command: &mut ProxyCommand, config: &ClientConfig) -> Result<(), Confi
     Ok(())
 }
 
-/// Leaves out the forwards of the command line, as ssh does for `ClearAllForwardings`, but for `-W`. Where
-/// there were any, nothing is to take their place.
+/// Removes the forwards of the command line, except `-W`, as ssh does for `ClearAllForwardings`. Returns the
+/// default listener; none where there were any.
 fn clear(command: &mut ProxyCommand) -> Option<ListenAddress> {
     let named = !command.listeners.is_empty()
         || !command.local_forwards.is_empty()
@@ -133,8 +132,8 @@ fn clear(command: &mut ProxyCommand) -> Option<ListenAddress> {
     (!named).then(default_listener)
 }
 
-/// Where to listen here, and what to ask the server for. What the command line says comes before the
-/// configuration, and `default` is for where neither says anything.
+/// The local listeners and the remote forwards, those of the command line before those of the configuration;
+/// `default` where there are none.
 fn forwards(
     command: ProxyCommand,
     configured: ConfiguredForwards,

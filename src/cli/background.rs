@@ -1,9 +1,9 @@
-//! `-f`: to the background once everything is up, without a fork.
+//! `-f`: goes to the background once everything is up, without a fork.
 //!
 //! A program with threads cannot fork. So the foreground half starts the program once more, with
-//! the same arguments and its standard output a pipe, and waits. The other half, the background
-//! half, does all the work; it keeps the terminal for questions until it is ready, says so through
-//! the pipe, and leaves the terminal behind. Then the foreground half ends with status 0.
+//! the same arguments and a pipe as its standard output, and waits. The background half does the work; it
+//! keeps the terminal for questions until it is ready, reports that through the pipe, and detaches from the
+//! terminal. Then the foreground half ends with status 0.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -19,18 +19,18 @@ pub struct Background {
     pipe: File,
 }
 
-/// What becomes of standard error in the background.
+/// Standard error in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stderr {
     /// It stays: the user asked for more logs (`-v`), as in ssh.
     Kept,
-    /// It goes to `/dev/null`, so that whoever waits for its end does not wait for ever.
+    /// It becomes `/dev/null`, so that a reader that waits for its end does not wait for ever.
     Dropped,
 }
 
 impl Background {
-    /// The background half, if this process is one. Standard output then leads nowhere: the pipe
-    /// it was is kept here, out of reach of the programs that this one starts.
+    /// The background half, if this process is one. Standard output becomes `/dev/null`; the pipe is kept
+    /// here, where programs that this one starts do not inherit it.
     ///
     /// To be called once, before anything is written to standard output.
     ///
@@ -55,10 +55,9 @@ impl Background {
     ///
     /// # Errors
     ///
-    /// The foreground half is gone, so nobody knows of this process: it should end too.
+    /// The foreground half is gone: this process should end, too.
     pub fn ready(mut self, stderr: Stderr) -> io::Result<()> {
-        // Before the word is given: once the foreground half has ended, the shell may do with the
-        // terminal what it likes.
+        // Before reporting: once the foreground half has ended, the shell uses the terminal.
         rustix::process::setsid()?;
         let null = null()?;
         rustix::stdio::dup2_stdin(&null)?;
@@ -70,8 +69,8 @@ impl Background {
 }
 
 /// The foreground half: starts `program` with `words` as the background half and waits until it is
-/// ready or has ended. Gives the exit status to end with: 0 when it is ready, its own when it
-/// ended before (128 and the signal's number when one ended it, as a shell has it).
+/// ready or has ended. Returns the exit status: 0 when it is ready, that of the background half when it
+/// ended before (128 plus the number of a signal, as in a shell).
 ///
 /// # Errors
 ///
@@ -83,7 +82,7 @@ pub fn launch(program: &Path, words: impl IntoIterator<Item = OsString>) -> io::
         .stdout(Stdio::piped())
         .spawn()?;
     let pipe = half.stdout.take().expect("standard output was asked to be a pipe");
-    // The end of the pipe is the end of the half: nothing else holds its other side.
+    // The pipe ends with the background half: nothing else holds its write end.
     let mut lines = BufReader::new(pipe.take(MOST_OUTPUT)).lines();
     if lines.any(|line| line.is_ok_and(|line| line == READY)) {
         return Ok(0);
@@ -91,7 +90,7 @@ pub fn launch(program: &Path, words: impl IntoIterator<Item = OsString>) -> io::
     half.wait().map(status_byte)
 }
 
-/// A status as a shell shows it.
+/// The exit status as a shell shows it.
 fn status_byte(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)

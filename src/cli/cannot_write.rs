@@ -1,11 +1,11 @@
-//! A file that a command was to write, and could not.
+//! The error of commands that write a file.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::configured::shown;
 
-/// The system refuses.
+/// A file cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {cause}", shown(.path))]
 pub struct CannotWrite {

@@ -1,4 +1,4 @@
-//! `sockeye check`: all that can be known of a configuration without connecting.
+//! `sockeye check`: checks a configuration or a command line, and with `--connect` the servers.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,14 +20,14 @@ use crate::ssh::ConnectError;
 
 mod server;
 
-/// What stands below the options.
+/// The help text below the options.
 const CHECK_HELP: &str = "\
 To check a command line, put `check` before it. --connect comes first.
 Exit status: 0 when all is well, 1 when a server cannot be reached or forbids forwarding, 2 for
 mistakes. A server whose name is `check` is `sockeye ssh://check`.
 ";
 
-/// `sockeye check`, judged.
+/// `sockeye check`, validated.
 #[derive(Clone, Debug)]
 pub struct CheckCommand {
     what: Checked,
@@ -43,16 +43,16 @@ enum Checked {
     Host(Box<ProxyCommand>),
 }
 
-/// How far a check goes.
+/// Whether the check connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
-    /// Nothing is connected to.
+    /// It does not.
     Here,
-    /// Each server is logged in to (`--connect`).
+    /// It logs in to each server (`--connect`).
     Server,
 }
 
-/// The flags of `sockeye check`, as they were written.
+/// The raw flags of `sockeye check`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye check",
@@ -73,7 +73,7 @@ struct CheckArgs {
     #[arg(long)]
     connect: bool,
 
-    // Not a comment for the documentation: that takes the brackets for links.
+    // Not a doc comment: rustdoc takes the brackets for links.
     #[arg(
         help = "The command line of the proxy: [options] [user@]host",
         trailing_var_arg = true,
@@ -95,7 +95,7 @@ impl CheckCommand {
         }
     }
 
-    /// What it takes.
+    /// The definition of its command line.
     pub(super) fn definition() -> clap::Command {
         CheckArgs::command()
     }
@@ -120,10 +120,10 @@ impl CheckCommand {
     }
 }
 
-/// Why a server is no use, though all that is known here is right.
+/// Why a server cannot be used, though the configuration is right.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    /// It cannot be reached, or does not let us in.
+    /// It cannot be reached, or refuses the login.
     #[error("cannot connect to {server}: {cause}")]
     Unreachable {
         /// Its name.
@@ -131,17 +131,17 @@ pub enum Unusable {
         /// What happened.
         cause: ConnectError,
     },
-    /// It lets no connection through.
+    /// It forbids forwarding.
     #[error("{0} does not let connections through")]
     NoForwarding(String),
 }
 
-/// Checks a command line, or a file with its lists, its files of passwords and each server. What is
-/// wrong goes to standard error, what is right to standard output.
+/// Checks a command line, or a file with its lists, password files and servers. Mistakes go to standard
+/// error, everything else to standard output.
 ///
 /// # Errors
 ///
-/// There is nothing to check, it has mistakes, or a server is no use.
+/// There is nothing to check, it has mistakes, or a server cannot be used.
 pub async fn run(command: &CheckCommand) -> anyhow::Result<()> {
     let file = match &command.what {
         Checked::File(file) => file,
@@ -176,7 +176,7 @@ async fn check_host(proxy: &ProxyCommand, reach: Reach) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Logs in, where that is asked for, and says what the server is like.
+/// Logs in and tests the server, where that is asked for.
 async fn connect(options: &ServerOptions, reach: Reach) -> Result<(), Unusable> {
     if reach == Reach::Here {
         return Ok(());
@@ -192,7 +192,7 @@ async fn connect(options: &ServerOptions, reach: Reach) -> Result<(), Unusable> 
     }
 }
 
-/// What `ssh -G` says against the servers.
+/// Errors of `ssh -G` for the servers.
 async fn ask_ssh(config: &Config) -> (Vec<ServerOptions>, Vec<Mistake>) {
     let (mut servers, mut mistakes) = (Vec::new(), Vec::new());
     let mut told = false;

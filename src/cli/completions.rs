@@ -8,13 +8,13 @@ use clap_complete::Shell;
 use super::configured::{parse, say};
 use super::subcommand;
 
-/// `sockeye completions`, judged.
+/// `sockeye completions`, validated.
 #[derive(Clone, Debug)]
 pub struct CompletionsCommand {
     shell: Shell,
 }
 
-/// The flags of `sockeye completions`, as they were written.
+/// The raw flags of `sockeye completions`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye completions",

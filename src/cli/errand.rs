@@ -1,4 +1,4 @@
-//! The commands that answer and end, without the proxy.
+//! Commands that print or write something and end, without the proxy.
 
 use super::command::Command;
 use super::completions::CompletionsCommand;
@@ -8,7 +8,7 @@ use super::init::InitCommand;
 use super::man::ManCommand;
 use super::service::ServiceCommand;
 
-/// A command that answers and ends, without the proxy.
+/// A command that prints or writes something and ends, without the proxy.
 #[derive(Clone, Debug)]
 pub enum Errand {
     /// `sockeye init`.
@@ -30,11 +30,11 @@ pub enum Errand {
 }
 
 impl Errand {
-    /// Does it.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// Why it could not be done. The exit status for it is 1.
+    /// The command has failed: exit status 1.
     pub async fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Init(command) => Ok(command.run()?),

@@ -1,4 +1,4 @@
-//! `sockeye explain`: which way a request would go, and why.
+//! `sockeye explain`: which rule a request would match, and where it would go.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,7 +14,7 @@ use crate::route::{Explanation, Outcome, Query};
 
 use super::configured::{self, ConfigFile, FileError, parse};
 
-/// What `sockeye explain` is asked.
+/// `sockeye explain`, validated.
 #[derive(Clone, Debug)]
 pub struct ExplainCommand {
     /// The configuration.
@@ -23,22 +23,22 @@ pub struct ExplainCommand {
     pub destinations: Vec<Destination>,
     /// The proxy user (`--user`).
     pub user: Option<String>,
-    /// The client's address (`--from`); 127.0.0.1 unless told otherwise.
+    /// The client's address (`--from`); by default 127.0.0.1.
     pub from: IpAddr,
-    /// The listener (`--listener`); the first one of the file unless told otherwise.
+    /// The listener (`--listener`); by default the first one of the file.
     pub listener: Option<String>,
     /// Whether names may be looked up here, as a rule with `resolve = "local"` does.
     pub look_up: LookUp,
-    /// How it is told.
+    /// The output format.
     pub form: Form,
 }
 
 /// Whether names may be looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookUp {
-    /// Where a rule would do so for a request.
+    /// For rules that look names up.
     AsRequests,
-    /// They are not (`--no-resolve`).
+    /// Never (`--no-resolve`).
     Never,
 }
 
@@ -51,7 +51,7 @@ pub enum Form {
     Json,
 }
 
-/// The flags of `sockeye explain`, as they were written.
+/// The raw flags of `sockeye explain`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye explain",
@@ -96,7 +96,7 @@ struct ExplainArgs {
 }
 
 impl ExplainCommand {
-    /// What it takes.
+    /// The definition of its command line.
     pub(super) fn definition() -> clap::Command {
         ExplainArgs::command()
     }
@@ -138,7 +138,7 @@ pub async fn run(command: &ExplainCommand) -> Result<(), FileError> {
     Ok(())
 }
 
-/// The walk over the rules that decides a request, written down.
+/// The evaluation of the rules for one request, with its trace.
 async fn explain(
     command: &ExplainCommand,
     config: &Config,
@@ -162,7 +162,7 @@ async fn explain(
     }
 }
 
-/// The name that rules know the listener by.
+/// The listener's name in rules.
 fn listener(command: &ExplainCommand, config: &Config) -> Result<String, FileError> {
     let mut known = config.names_of_listeners();
     let Some(wanted) = &command.listener else {
@@ -177,7 +177,7 @@ fn listener(command: &ExplainCommand, config: &Config) -> Result<String, FileErr
     Err(FileError::NoListener { wanted: configured::quoted(wanted), known })
 }
 
-/// Reads `host:port`, `host`, or a URL, whose path says nothing.
+/// Parses `host:port`, `host`, or a URL, whose path is ignored.
 fn destination(text: &str) -> Result<Destination, String> {
     let parsed = match text.split_once("://") {
         Some((scheme, rest)) => {
@@ -195,9 +195,9 @@ fn destination(text: &str) -> Result<Destination, String> {
     parsed.map_err(|why| why.to_string())
 }
 
-/// The port of a destination that names none (RFC 9110 section 4.2.2).
+/// The default port of a destination (RFC 9110 section 4.2.2).
 const HTTPS: u16 = 443;
-/// What is listened on when nobody says.
+/// The default listener.
 const DEFAULT_LISTENER: &str = "127.0.0.1:1080";
 
 #[cfg(test)]

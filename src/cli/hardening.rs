@@ -1,12 +1,12 @@
-//! Keeps what is in memory (passwords, keys, everybody's traffic) to this process.
+//! Protects the memory of the process (passwords, keys, traffic) from other processes.
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Leaves no core dumps, and lets no other process of the user look into this one, where the system
-/// allows it. What it does not allow goes on without: a sandbox may well forbid to ask.
+/// Disables core dumps, and tracing by other processes of the user. Failures are ignored: a sandbox may
+/// forbid these calls.
 ///
 /// The programs that it starts (`ssh -G`, `SSH_ASKPASS`, a `ProxyCommand`) leave no core dumps
-/// either, and are traceable as ever.
+/// either, and can be traced.
 pub fn seal() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     #[cfg(target_os = "linux")]

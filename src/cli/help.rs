@@ -10,13 +10,13 @@ use crate::guide::{TOPICS, Topic};
 use super::configured::{parse, say};
 use super::subcommand;
 
-/// `sockeye help`, judged.
+/// `sockeye help`, validated.
 #[derive(Clone, Debug)]
 pub struct HelpCommand {
     topic: Option<&'static Topic>,
 }
 
-/// The flags of `sockeye help`, as they were written.
+/// The raw flags of `sockeye help`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye help",

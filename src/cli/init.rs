@@ -1,4 +1,4 @@
-//! `sockeye init`: a configuration to begin with.
+//! `sockeye init`: the example configuration.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use crate::config::locate;
 use super::cannot_write::CannotWrite;
 use super::configured::{parse, say, shown};
 
-/// `sockeye init`, judged.
+/// `sockeye init`, validated.
 #[derive(Clone, Debug)]
 pub struct InitCommand {
     file: Option<PathBuf>,
@@ -35,7 +35,7 @@ pub enum InitError {
     /// There is no home directory to write to.
     #[error("no home directory: name a file with --config FILE")]
     Homeless,
-    /// Nothing is overwritten.
+    /// The file exists, and is not overwritten.
     #[error("{} exists already; --print shows the example", shown(.0))]
     Exists(PathBuf),
     /// The system refuses.
@@ -43,7 +43,7 @@ pub enum InitError {
     Write(CannotWrite),
 }
 
-/// The flags of `sockeye init`, as they were written.
+/// The raw flags of `sockeye init`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye init",
@@ -102,8 +102,7 @@ impl InitCommand {
     }
 }
 
-/// Writes the example where nothing is yet. It is the owner's alone, and so is a directory that had to
-/// be made for it.
+/// Creates the file, with mode 0600; a directory that is created for it has mode 0700.
 fn write(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         let mut directory = fs::DirBuilder::new();

@@ -12,14 +12,14 @@ use super::cannot_write::CannotWrite;
 use super::configured::{parse, say};
 use super::subcommand;
 
-/// `sockeye man`, judged.
+/// `sockeye man`, validated.
 #[derive(Clone, Debug)]
 pub struct ManCommand {
     /// Where all pages are written to, in place of the one that is printed.
     directory: Option<PathBuf>,
 }
 
-/// The flags of `sockeye man`, as they were written.
+/// The raw flags of `sockeye man`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye man",

@@ -14,14 +14,14 @@ use crate::route::{self, Localhost};
 use super::configured::{self, ConfigFile, FileError, parse};
 use super::values::default_listener;
 
-/// `sockeye pac`, judged.
+/// `sockeye pac`, validated.
 #[derive(Clone, Debug)]
 pub struct PacCommand {
     /// The configuration.
     pub file: ConfigFile,
 }
 
-/// The flags of `sockeye pac`, as they were written.
+/// The raw flags of `sockeye pac`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye pac",
@@ -42,7 +42,7 @@ struct PacArgs {
 }
 
 impl PacCommand {
-    /// What it takes.
+    /// The definition of its command line.
     pub(super) fn definition() -> clap::Command {
         PacArgs::command()
     }
@@ -62,7 +62,7 @@ impl PacCommand {
 ///
 /// # Errors
 ///
-/// There is no configuration, it has mistakes, or no listener that a browser could be told of.
+/// There is no configuration, it has mistakes, or no listener that a browser can use.
 pub async fn run(command: &PacCommand) -> Result<(), FileError> {
     let config = command.file.load().await?;
     let proxies = proxies(&config);
@@ -73,7 +73,7 @@ pub async fn run(command: &PacCommand) -> Result<(), FileError> {
     Ok(())
 }
 
-/// The listeners as a browser on this machine reaches them, in order.
+/// The addresses of the listeners for a browser on this machine, in order.
 pub(super) fn proxies(config: &Config) -> Vec<Destination> {
     if config.listeners.is_empty() && config.forwards.is_empty() {
         return default_proxy().into_iter().collect();
@@ -81,13 +81,13 @@ pub(super) fn proxies(config: &Config) -> Vec<Destination> {
     config.listeners.iter().filter_map(|listener| reach(&listener.address)).collect()
 }
 
-/// Where a proxy is that nobody said anything about.
+/// The address of the default listener.
 pub(super) fn default_proxy() -> Option<Destination> {
     reach(&default_listener())
 }
 
-/// Where a TCP listener is found; none where its port is chosen anew at each start, and for a unix
-/// socket, which a browser cannot use.
+/// The address of a TCP listener; none where the system chooses the port at each start, and for a unix
+/// socket, which browsers cannot use.
 fn reach(address: &ListenAddress) -> Option<Destination> {
     let ListenAddress::Tcp { bind, port } = address else { return None };
     let ip = bind.addresses().into_iter().next()?;

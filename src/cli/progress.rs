@@ -1,4 +1,4 @@
-//! A bar of progress while lists are loaded, on a terminal only.
+//! A progress bar while lists are loaded, on a terminal only.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::printable::{Lines, printable};
 use crate::route::Progress;
 
-/// The bar of the list that is read right now. Nothing is drawn where standard error is no terminal,
-/// nor for a list that is read at once. It goes away when it is dropped.
+/// The bar of the list that is being read. Nothing is drawn where standard error is not a terminal, nor for
+/// a short list. Dropping it removes it from the screen.
 #[derive(Debug, Default)]
 pub(super) struct Bar {
     bar: Option<ProgressBar>,
@@ -54,7 +54,7 @@ impl Drop for Bar {
     }
 }
 
-/// A list of fewer bytes is there before a bar could be read.
+/// A list of fewer bytes has no bar.
 const WORTH_IT: u64 = 1 << 20;
 /// Characters of a list's name that are shown.
 const MAX_NAME: usize = 40;

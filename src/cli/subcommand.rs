@@ -26,11 +26,11 @@ use super::service::ServiceCommand;
 
 /// A subcommand.
 pub(super) struct Subcommand {
-    /// Its word. A server of that name is written `ssh://NAME`.
+    /// Its name. A server of that name is written `ssh://NAME`.
     pub(super) name: &'static str,
-    /// Reads the words after it.
+    /// Parses the words after it.
     pub(super) read: fn(&[OsString]) -> Result<Command, Exit>,
-    /// What it takes.
+    /// The definition of its command line.
     pub(super) definition: fn() -> clap::Command,
 }
 
@@ -153,12 +153,12 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
     },
 ];
 
-/// The subcommand of a word.
+/// The subcommand of a name.
 pub(super) fn find(word: &str) -> Option<&'static Subcommand> {
     SUBCOMMANDS.iter().find(|subcommand| subcommand.name == word)
 }
 
-/// All that can be written, as one definition: the flags of the proxy, and the subcommands.
+/// The whole command line as one definition: the flags of the proxy, and the subcommands.
 pub(super) fn whole() -> clap::Command {
     let proxy = Args::full_command().disable_help_subcommand(true);
     SUBCOMMANDS.iter().fold(proxy, |whole, Subcommand { name, definition, .. }| {

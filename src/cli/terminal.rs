@@ -1,43 +1,42 @@
-//! The terminal, left as it was found.
+//! Restores the state of the terminal.
 
 use std::fs::File;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
-/// How the terminal was when the program started.
+/// The state of the terminal when the program started.
 ///
-/// A password is asked for with the echo off. When the program ends in the middle of that, nobody
-/// but this turns it on again.
+/// A password is asked for with the echo off. If the program ends meanwhile, this turns it on again.
 #[derive(Debug)]
 pub struct Terminal {
     device: File,
     before: Termios,
 }
 
-/// Whether this process has a terminal. One that was closed is none.
+/// Whether this process has a terminal that is still open.
 pub(super) fn is_there() -> bool {
     File::open("/dev/tty").is_ok()
 }
 
 impl Terminal {
-    /// Remembers how the terminal is; `None` when there is none.
+    /// Saves the state of the terminal; `None` when there is none.
     pub fn remember() -> Option<Self> {
         let device = File::options().read(true).write(true).open("/dev/tty").ok()?;
         let before = tcgetattr(&device).ok()?;
         Some(Self { device, before })
     }
 
-    /// Puts the echo back, if it is off and was on.
+    /// Turns the echo on again, if it is off and was on.
     pub fn restore(&self) {
-        // From behind another program, this would stop the process (SIGTTOU), and it would be
-        // the other program's terminal.
+        // In the background, this would stop the process (SIGTTOU), and the terminal belongs to another
+        // program.
         if tcgetpgrp(&self.device).ok() != Some(rustix::process::getpgrp()) {
             return;
         }
         let Ok(now) = tcgetattr(&self.device) else { return };
         let echo = LocalModes::ECHO;
         if self.before.local_modes.contains(echo) && !now.local_modes.contains(echo) {
-            // A terminal that is gone needs no echo.
+            // The terminal may be gone.
             let _ = tcsetattr(&self.device, OptionalActions::Now, &self.before);
         }
     }

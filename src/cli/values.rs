@@ -1,5 +1,4 @@
-//! The values of the flags, read and judged: what is wrong with one is a problem more, and the others
-//! are read all the same.
+//! Parsing of flag values. A wrong one adds a problem, and the others are parsed nevertheless.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -16,13 +15,13 @@ use crate::target::Target;
 use super::args::Args;
 use super::problem::Problem;
 
-/// Reads the flags that say how to reach the server, as ssh has them.
+/// Parses the flags about the server, as ssh has them.
 pub(super) fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> SshOptions {
     let port = args.port.first().and_then(|text| read_port(text, problems));
     let jumps = match args.jumps.as_slice() {
         [] => None,
         [list] => read(Some(list), Problem::jumps, problems),
-        // As ssh: which of them comes first would be a guess.
+        // As in ssh: their order would be a guess.
         [_, ..] => {
             problems.push(Problem::SeveralJumps);
             None
@@ -89,7 +88,7 @@ pub(super) fn read_stdio_forward(args: &Args, problems: &mut Vec<Problem>) -> Op
     Some(target)
 }
 
-/// What is wrong with those of `-D` that the gate does not admit.
+/// Problems of `-D` listeners that other machines could use without permission.
 pub(super) fn open_listeners(
     listeners: &[ListenAddress],
     guard: Guard,
@@ -101,7 +100,7 @@ pub(super) fn open_listeners(
     open.map(|listener| Problem::OpenToAll { flag: 'D', text: listener.to_string() })
 }
 
-/// What is wrong with those of `-R` that the gate does not admit.
+/// Problems of `-R` proxies that other machines could use without permission.
 pub(super) fn open_remote_forwards(
     forwards: &[RemoteForward],
     guard: Guard,
@@ -114,13 +113,13 @@ pub(super) fn open_remote_forwards(
     open.map(|forward| Problem::OpenToAll { flag: 'R', text: forward.to_string() })
 }
 
-/// Where each request that is over is told, in the form of the log.
+/// The access log, in the format of the log.
 pub(super) fn access_log(args: &Args) -> Option<AccessLog> {
     let file = args.access_log.clone()?;
     Some(AccessLog { file, format: args.log.judge().format })
 }
 
-/// The dashboard that is wanted, if one is.
+/// The dashboard, if one is asked for.
 pub(super) fn dashboard(args: &Args, problems: &mut Vec<Problem>) -> Option<DashboardConfig> {
     let token = args.dashboard_token.as_deref().and_then(|file| {
         let wrong =
@@ -142,7 +141,7 @@ pub(super) fn dashboard(args: &Args, problems: &mut Vec<Problem>) -> Option<Dash
     Some(DashboardConfig { address, files: args.dashboard_files.clone(), token })
 }
 
-/// Where the control socket is to be: where `--control` says, or else under `name`, if there is one.
+/// The location of the control socket: that of `--control`, or else under `name`, if there is one.
 pub(super) fn location(control: Option<&Path>, name: Option<String>) -> Location {
     match (control, name) {
         (Some(path), _) if path.as_os_str() == "none" => Location::None,
@@ -152,7 +151,7 @@ pub(super) fn location(control: Option<&Path>, name: Option<String>) -> Location
     }
 }
 
-/// Where to listen when nobody says.
+/// The default listener.
 pub(super) fn default_listener() -> ListenAddress {
     DEFAULT_LISTENER.parse().expect("the default is an address")
 }
@@ -166,5 +165,5 @@ fn read_port(text: &str, problems: &mut Vec<Problem>) -> Option<u16> {
     port
 }
 
-/// The port of SOCKS (IANA), where other machines cannot reach it.
+/// The SOCKS port (IANA) on loopback.
 const DEFAULT_LISTENER: &str = "127.0.0.1:1080";

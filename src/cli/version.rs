@@ -1,11 +1,11 @@
-//! `--version`: the versions that a report of a fault needs.
+//! `--version`: the versions that a bug report needs.
 
 use std::process::{Command, Stdio};
 
 use crate::printable::{Lines, printable};
 
-/// What `--version` prints: this program, the libraries that decide what it does on the wire, the
-/// `ssh` whose configuration it reads, and the system.
+/// The text of `--version`: this program, its SSH and I/O libraries, the `ssh` that reads the configuration, and
+/// the system.
 pub(super) fn report() -> String {
     format!(
         "sockeye {}\nrussh {RUSSH}\ntokio {TOKIO}\nssh: {}\nsystem: {} {}\n",
@@ -16,9 +16,9 @@ pub(super) fn report() -> String {
     )
 }
 
-/// What `ssh -V` says, in one line.
+/// The first line of `ssh -V`.
 fn ssh() -> String {
-    // Nothing of the user's is read by `ssh -V`; it writes one line to standard error.
+    // `ssh -V` reads no configuration, and writes one line to standard error.
     let output = Command::new("ssh").arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).output();
     match output {
         Ok(output) => {

@@ -1,26 +1,26 @@
-//! Whose fault a failed request is, and what each protocol says of it: one table for all of them.
+//! Whose fault a failed request is, and its code in each protocol, in one table.
 
 use std::fmt;
 
 use super::DialError;
 use crate::ssh::Refusal;
 
-/// Whose fault it is that a request came to nothing: whom its user has to turn to.
+/// Whose fault a failed request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blame {
-    /// The way to the SSH server: there is no session, or the session does not answer.
+    /// The tunnel: there is no session to the SSH server, or the session does not answer.
     Tunnel,
-    /// The SSH server: it does not want to.
+    /// The SSH server, which forbids the request.
     Server,
-    /// Where the request wanted to go, as far as whoever connected can tell.
+    /// The target, as far as can be told.
     Target,
-    /// Whoever asked, for what is not to be had here.
+    /// The client, which asked for something that is not allowed.
     Client,
     /// This machine, or its network.
     Machine,
 }
 
-/// What is said of a failure.
+/// The codes of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) blame: Blame,
@@ -40,7 +40,7 @@ impl DialError {
         self.verdict().blame
     }
 
-    /// What is said of it.
+    /// The codes of the failure.
     pub(crate) fn verdict(&self) -> Verdict {
         use Blame::{Client, Machine, Server, Target, Tunnel};
         use Refusal::{ConnectFailed as Failed, Prohibited};

@@ -1,4 +1,4 @@
-//! From here to the target, where a rule says so.
+//! Direct connections to the target, where a rule says so.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -18,20 +18,20 @@ use crate::stream::Socket;
 use crate::stream::happy_eyeballs::{Tried, interleave, race};
 use crate::target::Target;
 
-/// What of this program's own is not connected to.
+/// The program's own listeners, which are not connected to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avoided<'a> {
     pub(super) places: &'a OwnPlaces,
-    /// The target of a forward is what the user asked for.
+    /// The protocol of the request: the user has named the target of a forward.
     pub(super) unless_named: Protocol,
 }
 
-/// Connects to `target`. Where a rule has checked addresses, to one of these and to no other;
-/// otherwise a name is looked up here. Never to what is to be avoided.
+/// Connects to `target`. Where a rule has checked addresses, to one of these only; otherwise a name is looked up
+/// on this machine. Never to what is avoided.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future gives it up.
+/// Dropping the future aborts the connection.
 pub(super) async fn connect(
     target: &Target,
     checked: Option<&[IpAddr]>,
@@ -56,11 +56,11 @@ impl Avoided<'_> {
     }
 }
 
-/// What a name stands for, as this machine sees it; nothing where there is no such name.
+/// The addresses of a name as this machine resolves it; none where it does not exist.
 ///
 /// # Errors
 ///
-/// Nobody could tell: no name service answered, or it failed.
+/// The name service failed or did not answer.
 pub(super) async fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
     match tokio::net::lookup_host((name, 0)).await {
         Ok(found) => {
@@ -81,8 +81,8 @@ pub(super) async fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
     }
 }
 
-/// Whether a look-up failed because there is no such name, or no address of it. The C library's words
-/// are all that the standard library hands on (glibc, musl, macOS).
+/// Whether a look-up failed because the name or its address does not exist. The standard library passes on only
+/// the C library's text (glibc, musl, macOS).
 fn is_absence(error: &io::Error) -> bool {
     let text = error.to_string();
     let words = ["not known", "does not resolve", "no usable address", "No address associated"];
@@ -124,8 +124,8 @@ async fn unix(path: &Arc<str>) -> Result<Socket, DialError> {
     })
 }
 
-/// Of several failures the one that came from nearest to the target: an address family that this
-/// machine does not have says nothing about the target.
+/// Of several failures, the one that says most about the target: a missing address family says nothing about
+/// it.
 fn most_telling(tried: &Tried) -> DialError {
     let faults: Vec<_> = tried.iter().map(|(_, error)| fault(error)).collect();
     let order = [
@@ -149,12 +149,12 @@ fn fault(error: &io::Error) -> DialError {
             DialError::NetworkUnreachable
         }
         io::ErrorKind::TimedOut => DialError::TimedOut,
-        // The system's list is open; what says nothing about the target is not certain.
+        // Other errors say nothing certain about the target.
         _ => DialError::Unreachable,
     }
 }
 
-/// Whether this machine had nothing left to connect with: connect(2) has `EADDRNOTAVAIL` for its ports.
+/// Whether this machine has run out of resources: connect(2) has `EADDRNOTAVAIL` for ports.
 fn is_exhausted(error: &io::Error) -> bool {
     let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
     Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))

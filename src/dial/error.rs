@@ -1,4 +1,4 @@
-//! Why a request got no channel, and which way it was to go.
+//! Why a request got no channel, and its route.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,11 +12,10 @@ pub enum DialError {
     /// The target refused the connection.
     #[error("the target refused the connection")]
     ConnectionRefused,
-    /// There is no such name where it was looked up.
+    /// The name does not exist where it was looked up.
     #[error("the name was not found")]
     NameNotFound,
-    /// Whether there is such a name cannot be told: the look-up on this side failed, or was not
-    /// answered in time.
+    /// The look-up on this machine failed, or was not answered in time.
     #[error("the name could not be looked up here")]
     LookUpFailed,
     /// There is no route to the host.
@@ -25,20 +24,20 @@ pub enum DialError {
     /// The network cannot be reached.
     #[error("the network is unreachable")]
     NetworkUnreachable,
-    /// The target did not answer: whoever connected to it gave up, or our deadline passed.
+    /// The target did not answer: the connection attempt gave up, or our deadline passed.
     #[error("the target did not answer in time")]
     TimedOut,
-    /// There is no connection to the target, and the reason is not certain.
+    /// The target could not be connected to, for an unknown reason.
     #[error("the target could not be connected to")]
     Unreachable,
-    /// The server did not answer before our deadline passed, and whether it ever handled the request is not
-    /// known: later ones have not been answered either.
+    /// The server did not answer before our deadline, and may not have handled the request: later ones were not
+    /// answered either.
     #[error("the SSH server {server} did not answer in time")]
     NoAnswer {
         /// The server that was asked.
         server: Arc<str>,
     },
-    /// This machine has no more of what a connection takes.
+    /// This machine has run out of a resource for connections.
     #[error("this machine has run out of descriptors, memory or ports for another connection")]
     Exhausted,
     /// It leads to a listener of this program.
@@ -62,7 +61,7 @@ pub enum DialError {
         /// The servers that may carry it, each with what the last attempt to connect said.
         servers: Vec<MissingSession>,
     },
-    /// Somebody ended the request by hand before there was an answer.
+    /// The user ended the request before there was an answer.
     #[error("the request was ended by hand on this machine")]
     Killed,
 }
@@ -72,24 +71,24 @@ pub enum DialError {
 pub struct MissingSession {
     /// The server's name.
     pub server: Arc<str>,
-    /// What the last attempt to connect said; empty where none is over yet.
+    /// The error of the last attempt to connect; empty before the first has finished.
     pub reason: String,
 }
 
-/// A dial that came to nothing: why, and on which way.
+/// A failed dial: the error and the route.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{error}")]
 pub struct DialFailure {
     /// Why.
     pub error: DialError,
-    /// The way that it took.
+    /// Its route.
     pub way: Way,
 }
 
-/// The way that a request takes.
+/// The route of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Way {
-    /// The name of the rule that says so; none where the default applies.
+    /// The name of the rule; none where the default applies.
     pub rule: Option<Arc<str>>,
     /// What carries it.
     pub carrier: Carrier,
@@ -98,7 +97,7 @@ pub struct Way {
 /// What carries a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Carrier {
-    /// Nothing does, or not yet.
+    /// Nothing, or not yet known.
     #[default]
     None,
     /// The SSH server of this name.
@@ -108,7 +107,7 @@ pub enum Carrier {
 }
 
 impl DialError {
-    /// What a server's answer means.
+    /// The error for a server's answer.
     pub(super) fn of_target(fault: TargetFault, server: &Arc<str>) -> Self {
         match fault {
             TargetFault::Refused => Self::ConnectionRefused,
@@ -144,7 +143,7 @@ impl From<&DialError> for Outcome {
 }
 
 impl Way {
-    /// The SSH server's name, where one carries it.
+    /// The name of the SSH server that carries it, if any.
     pub fn server(&self) -> Option<&str> {
         match &self.carrier {
             Carrier::Server(server) => Some(server),

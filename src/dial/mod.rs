@@ -1,11 +1,10 @@
-//! Joins the request, the rules and the servers: one deadline for the whole dial, and what to say when
-//! it fails.
+//! Dials: applies the rules to a request, and opens its channel on a server or directly, within one deadline.
 //!
-//! - `servers`: the servers and the rules that are in force, swapped at once on a reload.
+//! - `servers`: the servers and the rules in force, replaced atomically on a reload.
 //! - `select`, `via`: which of several servers carries a request.
-//! - `own`: where this program itself listens, which is nowhere to go.
-//! - `blame`: whose fault a failure is, and what each protocol says of it.
-//! - `direct`: from here, where a rule says so. A request that no session can carry fails; it never
+//! - `own`: this program's own listeners, to which no request is connected.
+//! - `blame`: whose fault a failure is, and its code in each protocol.
+//! - `direct`: direct connections, where a rule says so. A request that no session can carry fails; it never
 //!   becomes direct.
 
 use std::future::poll_fn;
@@ -50,24 +49,24 @@ pub struct Dialer {
     deadline: Duration,
 }
 
-/// Who says which way a request goes.
+/// How a request is routed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Routing {
     /// The rules and their default.
     Rules,
-    /// The rules; what none of them names goes direct. Nothing is dialled that is not permitted,
-    /// whatever they say.
+    /// The rules; requests that none of them matches go direct, whatever the default. Destinations that are
+    /// not permitted are rejected first.
     RulesOrDirect(PermitOpen),
-    /// It is fixed: a forward says so itself.
+    /// A fixed action, of a forward.
     Fixed(Action),
 }
 
-/// A confirmed channel, and the way that it took.
+/// A confirmed channel, and its route.
 #[derive(Debug)]
 pub struct Connected<C> {
     /// The channel.
     pub channel: C,
-    /// Its way.
+    /// Its route.
     pub way: Way,
 }
 
@@ -77,22 +76,21 @@ impl Dialer {
         Self { routes, own: OwnPlaces::default(), deadline }
     }
 
-    /// Where this program listens: whatever does so is registered here, so that nobody is led to it.
+    /// The listeners of this program. Every listener is registered here, so that no request is connected to it.
     pub fn own(&self) -> &OwnPlaces {
         &self.own
     }
 
-    /// The rules in force as a proxy auto-configuration file for `proxies`, our listeners as a browser
-    /// reaches them. Where there are no rules, everything is for the proxy but this machine itself.
+    /// The rules in force as a proxy auto-configuration file. `proxies` are the listeners as a browser reaches
+    /// them. Without rules, everything except this machine goes to the proxy.
     pub fn pac(&self, proxies: &[Destination]) -> String {
         let router = &self.routes.load().router;
         let localhost = if router.has_rules() { Localhost::ByRules } else { Localhost::Direct };
         route::pac(router, proxies, localhost)
     }
 
-    /// Opens a channel to the target of the connection's request, and tells the connection of each
-    /// stage. A session that is lost before the channel is
-    /// confirmed is our fault and is made up for; what the target does is told at once.
+    /// Opens a channel to the target of the connection's request, and records each stage in the connection. An
+    /// open whose session is lost is retried; a failure of the target is returned at once.
     ///
     /// # Cancel safety
     ///
@@ -151,7 +149,7 @@ impl Dialer {
         let origin = origin(*source);
         let mut unreadable = 0;
         loop {
-            // Those of now: a reload may have put another pool in the place of one.
+            // The present routes: a reload may have replaced a pool.
             let routes = self.routes.load();
             let (names, pools) = self.in_order(&routes.servers, via);
             let placed = tokio::select! {
@@ -168,14 +166,14 @@ impl Dialer {
             connection.asked(Some(name), placed.session());
             match timeout_at(deadline, placed.open(target, origin)).await {
                 Ok(Ok(channel)) => {
-                    // Another session may have been sooner.
+                    // Another session may have answered first.
                     connection.carried_by(placed.session());
                     return Ok(channel.into());
                 }
                 // Another session may serve it, or the next server.
                 Ok(Err(OpenError::SessionLost)) => {}
-                // Whoever was twice there when an answer ended a session is likely the one who asked
-                // for it, and must not end session after session.
+                // A target whose opens have twice met such an answer is likely its cause, and must not end
+                // session after session.
                 Ok(Err(OpenError::Unreadable)) => {
                     unreadable += 1;
                     if unreadable == MAX_UNREADABLE {
@@ -183,7 +181,7 @@ impl Dialer {
                     }
                 }
                 Ok(Err(OpenError::Target(fault))) => return Err(DialError::of_target(fault, name)),
-                // The target's fault only where the server is known to have gone to it.
+                // The target's fault only where the server is known to have tried it.
                 Err(_) if placed.has_come_to() => return Err(DialError::TimedOut),
                 Err(_) => return Err(DialError::NoAnswer { server: Arc::clone(name) }),
             }
@@ -192,8 +190,7 @@ impl Dialer {
         }
     }
 
-    /// The servers in the order in which they are asked. One that is not configured any more is left
-    /// out.
+    /// The servers in the order in which they are tried, without those that are no longer configured.
     fn in_order<'a>(
         &self,
         servers: &'a Servers,
@@ -212,7 +209,7 @@ impl Dialer {
     }
 }
 
-/// Completes when one of them takes no more requests.
+/// Completes when one of the pools is retired.
 async fn any_retired(pools: &[&Pool]) {
     let mut retired: Vec<_> = pools.iter().map(|pool| Box::pin(pool.retired())).collect();
     poll_fn(|cx| {
@@ -222,8 +219,8 @@ async fn any_retired(pools: &[&Pool]) {
     .await;
 }
 
-/// Asks the rules, and looks the name up here where one of them wants that. A rule that cannot be
-/// judged lets nothing pass: it may be the one that forbids it.
+/// Applies the rules, and looks the name up on this machine where one of them needs that. A request whose
+/// look-up fails is refused: the rule might forbid it.
 async fn decide(router: &Router, request: &Request) -> Result<Decision, DialFailure> {
     let query = Query {
         host: request.target.host(),
@@ -248,18 +245,18 @@ async fn decide(router: &Router, request: &Request) -> Result<Decision, DialFail
     };
     Ok(match router.decide(&query, Some(&found)) {
         Outcome::Decided(decision) => decision,
-        // It was looked up: whoever still cannot say allows nothing.
+        // Not possible after a look-up; refused to be safe.
         Outcome::Resolve => Decision { rule: None, action: Action::Reject },
     })
 }
 
-/// What a name stands for, as this machine sees it, for a rule that wants to know: nothing where there
-/// is no such name, and `None` where nobody could tell in time.
+/// The addresses of a name as this machine resolves it: none where it does not exist, and `None` where the
+/// look-up failed or took too long.
 pub(crate) async fn look_up(name: &str) -> Option<Vec<IpAddr>> {
     timeout(LOOK_UP, direct::look_up(name)).await.ok()?.ok()
 }
 
-/// What the owner of this side has not permitted to clients of a server.
+/// A destination that `PermitRemoteOpen` does not permit.
 fn not_permitted() -> DialFailure {
     let rule: Arc<str> = PERMIT.into();
     let way = Way { rule: Some(Arc::clone(&rule)), carrier: Carrier::None };
@@ -278,8 +275,7 @@ fn no_session(servers: &Servers, via: &Via) -> DialError {
     DialError::NoSession { servers: missing.collect() }
 }
 
-/// The originator that is told to the server: the client, or what `ssh` says where there is no
-/// address.
+/// The originator address for the server: the client's, or that of `ssh` where there is none.
 fn origin(source: Source) -> SocketAddr {
     match source {
         Source::Tcp(address) | Source::Remote(address) => address,
@@ -287,11 +283,11 @@ fn origin(source: Source) -> SocketAddr {
     }
 }
 
-/// What rejects a request that `PermitRemoteOpen` does not permit, told as a rule's name.
+/// The rule's name for a request that `PermitRemoteOpen` does not permit.
 const PERMIT: &str = "PermitRemoteOpen";
-/// How long a dial may take, unless the user says otherwise.
+/// The deadline of a dial.
 pub const DEADLINE: Duration = Duration::from_secs(20);
-/// So many sessions may end at an answer that cannot be read and was perhaps not ours.
+/// After so many sessions that ended at an undecodable answer, the request fails.
 const MAX_UNREADABLE: usize = 2;
-/// How long a look-up on this side may take, for a rule that wants one: the server's turn comes after.
+/// The deadline of a look-up on this machine, part of that of the dial.
 const LOOK_UP: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! Where this program itself listens: places to which no request is led from here.
+//! This program's own listeners, to which no request is connected from here.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::destination::leads_to;
 use crate::lock::lock;
 
-/// The places where this program listens. Clones see the same.
+/// The addresses on which this program listens. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct OwnPlaces(Arc<Mutex<Vec<Arc<Own>>>>);
 
-/// A place that counts as ours until this is dropped.
+/// A registered address; dropping it removes it.
 #[derive(Debug)]
 #[must_use = "the place is forgotten when this is dropped"]
 pub struct Registered {
@@ -19,7 +19,7 @@ pub struct Registered {
     places: OwnPlaces,
 }
 
-/// A place to listen, as it is bound.
+/// The bound address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The address of a TCP socket, with the port that the system chose.
@@ -28,13 +28,13 @@ pub enum Place {
     Unix(PathBuf),
 }
 
-/// What its clients find there, and so who may be led to it from here.
+/// What listens there, and so which requests may be connected to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A proxy or a forward. Whoever asks a proxy for it would go in a circle; a forward whose target the
-    /// user has named may lead to it, as in ssh.
+    /// A proxy or a forward. A request to a proxy would loop; a forward may have it as its target, as in
+    /// ssh.
     Listener,
-    /// What controls this program (a socket for commands, a page): nobody is led there.
+    /// The control socket or the dashboard: no request is connected to it.
     Control,
 }
 
@@ -45,14 +45,14 @@ struct Own {
 }
 
 impl OwnPlaces {
-    /// Counts a place as ours.
+    /// Registers an address.
     pub fn register(&self, place: Place, kind: Kind) -> Registered {
         let own = Arc::new(Own { place, kind });
         self.lock().push(Arc::clone(&own));
         Registered { own, places: self.clone() }
     }
 
-    /// What of ours a connection to this address from here would end at.
+    /// What a connection to this address from here would reach.
     pub fn at(&self, address: SocketAddr) -> Option<Kind> {
         let owns = self.lock();
         let found = owns.iter().filter(|own| match &own.place {
@@ -62,7 +62,7 @@ impl OwnPlaces {
         strictest(found)
     }
 
-    /// What of ours listens at this path.
+    /// What a connection to this path would reach.
     pub fn at_path(&self, path: &Path) -> Option<Kind> {
         let owns = self.lock();
         let found = owns.iter().filter(|own| match &own.place {
@@ -100,12 +100,12 @@ fn is_at(bound: SocketAddr, address: SocketAddr) -> bool {
         })
 }
 
-/// Whether it is an address of this machine: one that a socket can be bound to.
+/// Whether it is an address of this machine: a socket can be bound to it.
 fn is_local(address: SocketAddr) -> bool {
     UdpSocket::bind(address).is_ok()
 }
 
-/// Whether both paths lead to one socket, by whatever links.
+/// Whether both paths lead to the same socket, links included.
 fn is_same_file(a: &Path, b: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let file = |path: &Path| path.metadata().map(|file| (file.dev(), file.ino())).ok();

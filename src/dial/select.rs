@@ -1,4 +1,4 @@
-//! Which of several servers is asked first: a pure function of what is known of them.
+//! The order in which several servers are tried: a pure function of their state.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use crate::lock::lock;
 use crate::pool::{Availability, PoolLoad};
 use crate::route::Select;
 
-/// What is known of one server.
+/// The state of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) availability: Availability,
@@ -17,7 +17,7 @@ pub(super) struct View {
     pub(super) load: PoolLoad,
 }
 
-/// The servers that were the nearest, by the list that they were chosen from.
+/// The server that was taken last, for each list of servers.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<HashMap<Vec<Arc<str>>, Arc<str>>>);
 
@@ -27,13 +27,13 @@ impl Memory {
         lock(&self.0).get(servers).cloned()
     }
 
-    /// From now on that is the last one of `servers` that was taken.
+    /// Records the one of `servers` that was taken.
     pub(super) fn remember(&self, servers: &[Arc<str>], taken: &Arc<str>) {
         let mut memory = lock(&self.0);
         if memory.get(servers) == Some(taken) {
             return;
         }
-        // Lists come from rules; old ones stay behind when the rules change.
+        // Lists come from rules; those of old rules accumulate.
         if memory.len() >= MOST {
             memory.clear();
         }
@@ -41,8 +41,8 @@ impl Memory {
     }
 }
 
-/// The places of the servers in the order in which they are asked. `last` is the one that was taken
-/// last, where that counts.
+/// The indices of the servers in the order in which they are tried. `last` is the one that was taken last,
+/// which matters for `Latency`.
 pub(super) fn order(select: Select, views: &[View], last: Option<usize>) -> Vec<usize> {
     let mut order: Vec<usize> = (0..views.len()).collect();
     let is_late = |&index: &usize| views[index].availability != Availability::Ready;
@@ -64,14 +64,14 @@ pub(super) fn order(select: Select, views: &[View], last: Option<usize>) -> Vec<
     order
 }
 
-/// Whether `best` is not so much nearer than the `last` one that it is worth a change.
+/// Whether `best` is not near enough to give up the `last` one.
 fn stays(last: &View, best: &View) -> bool {
     let (Some(before), Some(now)) = (last.round_trip, best.round_trip) else { return false };
     let gain = before.saturating_sub(now);
     last.availability == Availability::Ready && (gain < before / 5 || gain < WORTHWHILE)
 }
 
-/// A gain below this is noise.
+/// A smaller gain is noise.
 const WORTHWHILE: Duration = Duration::from_millis(2);
 /// More lists than any configuration has rules.
 const MOST: usize = 4096;

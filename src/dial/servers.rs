@@ -1,5 +1,4 @@
-//! The SSH servers by their names, and the rules that choose between them: one value, swapped at
-//! once.
+//! The SSH servers by name and the rules that choose between them, in one value that is replaced atomically.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +10,7 @@ use super::select::Memory;
 use crate::pool::Pool;
 use crate::route::Router;
 
-/// What a dial looks at. Immutable: a reload puts another in its place.
+/// The routing state of a dial. Immutable: a reload replaces it.
 #[derive(Debug)]
 pub struct Routes {
     /// The rules.
@@ -26,11 +25,11 @@ pub struct Servers {
     pools: HashMap<Arc<str>, Pool>,
 }
 
-/// The routes that are in force. Clones see the same.
+/// The routes in force. Clones share them.
 #[derive(Clone)]
 pub struct CurrentRoutes {
     routes: Arc<ArcSwap<Routes>>,
-    /// Which server was taken last, where that counts.
+    /// The server that was taken last, for `Latency`.
     pub(super) memory: Arc<Memory>,
 }
 
@@ -53,17 +52,17 @@ impl FromIterator<(Arc<str>, Pool)> for Servers {
 }
 
 impl CurrentRoutes {
-    /// Begins with these.
+    /// Starts with these.
     pub fn new(routes: Routes) -> Self {
         Self { routes: Arc::new(ArcSwap::from_pointee(routes)), memory: Arc::default() }
     }
 
-    /// Puts others in their place, all at once: no dial sees half of them.
+    /// Replaces them atomically.
     pub fn replace(&self, routes: Routes) {
         self.routes.store(Arc::new(routes));
     }
 
-    /// Those in force now.
+    /// The routes in force now.
     pub fn load(&self) -> Arc<Routes> {
         self.routes.load_full()
     }

@@ -1,4 +1,4 @@
-//! A session on one of several servers: the first in order that has one, and no long wait for those
+//! A session on one of several servers: that of the first server that has one, without a long wait for those
 //! that have none.
 
 use std::collections::VecDeque;
@@ -12,20 +12,20 @@ use tokio::time::sleep;
 use crate::pool::{Availability, Placed, Pool};
 use crate::target::Target;
 
-/// A server as the choice between several sees it.
+/// A server as this choice needs it; tests have their own.
 pub(super) trait Server: Sync {
     /// A session that was given.
     type Placed;
 
     fn availability(&self) -> Availability;
 
-    /// Completes when the standing may have changed since this was called.
+    /// Completes when the availability may have changed since this was called.
     fn changed(&self) -> impl Future<Output = ()> + Send;
 
     /// A session, if one is there.
     fn try_place(&self, target: &Target) -> Option<Self::Placed>;
 
-    /// A session; waits for one, and has the server try harder meanwhile.
+    /// A session; waits for one, and hurries the pool meanwhile.
     fn place(&self, target: &Target) -> impl Future<Output = Self::Placed> + Send;
 }
 
@@ -49,9 +49,8 @@ impl Server for &Pool {
     }
 }
 
-/// A session on one of `servers`, and the place of that server. Each is asked in its turn: when the
-/// one before is down, or has left us waiting for [`PATIENCE`]. Where none has a session, the first
-/// to get one is taken, for as long as it takes.
+/// A session on one of `servers`, and the index of that server. Each one is tried when the one before is down,
+/// or has not had a session for [`PATIENCE`]. Where none has a session, waits for the first one.
 ///
 /// # Cancel safety
 ///
@@ -65,7 +64,7 @@ pub(super) async fn place<S: Server>(servers: &[S], target: &Target) -> (usize, 
             break;
         }
     }
-    // A server that is down is left in peace where there is another.
+    // A server that is down is tried last.
     let is_down = |&index: &usize| servers[index].availability() == Availability::Down;
     let (down, mut waiting): (VecDeque<usize>, VecDeque<usize>) =
         (0..servers.len()).partition(is_down);
@@ -88,7 +87,7 @@ pub(super) async fn place<S: Server>(servers: &[S], target: &Target) -> (usize, 
 /// A session that is waited for.
 type Placing<'a, P> = Pin<Box<dyn Future<Output = P> + Send + 'a>>;
 
-/// The servers that were asked for a session, in order.
+/// The servers that are waited for, in order.
 struct Asked<'a, S: Server> {
     servers: &'a [S],
     target: &'a Target,
@@ -125,7 +124,7 @@ async fn down_at<S: Server>(server: &S) {
     }
 }
 
-/// How long the next server is left alone while the one before has no session.
+/// How long to wait for a server before the next one is tried as well.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

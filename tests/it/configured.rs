@@ -84,7 +84,7 @@ fn without_a_host_and_a_file_it_says_where_it_looked() {
 fn flags_of_one_server_do_not_go_with_a_file() {
     let configuration = Configuration::with("");
     for (arguments, told) in [
-        (&["-p", "22"][..], "-p says nothing where a configuration file is used"),
+        (&["-p", "22"][..], "-p cannot be used with a configuration file"),
         (&["-i", "key"], "identity = "),
         (&["--sessions", "2"], "sessions = "),
         (&["host"], "a host and --config exclude each other"),

@@ -105,8 +105,8 @@ fn the_desktop_gets_back_what_it_had() {
     assert!(status("127.0.0.1:1").contains("does not use"));
     // Once more, with another address: what was there at first is what comes back.
     on("127.0.0.1:1082");
-    assert!(told(&home.sockeye(&["system-proxy", "off"])).contains("as it was before"));
+    assert!(told(&home.sockeye(&["system-proxy", "off"])).contains("restored"));
     assert_eq!(gsettings(&["get", group, "mode"]).trim(), "'auto'");
     assert_eq!(gsettings(&["get", "org.gnome.system.proxy.http", "host"]).trim(), "'old.example'");
-    assert!(told(&home.sockeye(&["system-proxy", "off"])).contains("it was not on"));
+    assert!(told(&home.sockeye(&["system-proxy", "off"])).contains("the proxy was not on"));
 }

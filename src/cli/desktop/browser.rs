@@ -1,4 +1,4 @@
-//! `sockeye browser`: a browser with a profile of its own, all of whose traffic takes the proxy.
+//! `sockeye browser`: a browser with a separate profile that uses the proxy for everything.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,7 +14,7 @@ use super::ProxyArgs;
 use crate::cli::configured::{FileError, parse, quoted, shown};
 use crate::destination::Destination;
 
-/// `sockeye browser`, judged.
+/// `sockeye browser`, validated.
 #[derive(Clone, Debug)]
 pub struct BrowserCommand {
     proxy: ProxyArgs,
@@ -22,7 +22,7 @@ pub struct BrowserCommand {
     url: Option<String>,
 }
 
-/// How a browser is told of a proxy.
+/// How a browser is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// By its command line.
@@ -37,13 +37,13 @@ pub enum BrowserError {
     /// The configuration names no proxy.
     #[error(transparent)]
     File(#[from] FileError),
-    /// None of the programs is there.
+    /// None of the programs is installed.
     #[error("no such browser on the PATH: {0}")]
     None(String),
     /// Nothing listens.
     #[error("nothing listens on {0}; start `sockeye` first")]
     NoProxy(Destination),
-    /// There is no place for a profile.
+    /// There is no home directory for a profile.
     #[error("no home directory for a profile")]
     Homeless,
     /// The profile cannot be written.
@@ -64,7 +64,7 @@ pub enum BrowserError {
     },
 }
 
-/// The flags of `sockeye browser`, as they were written.
+/// The raw flags of `sockeye browser`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye browser",
@@ -111,7 +111,7 @@ impl BrowserCommand {
         BrowserArgs::command()
     }
 
-    /// Starts the browser and waits for its end.
+    /// Starts the browser and waits until it ends.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl BrowserCommand {
         Ok(())
     }
 
-    /// The first that is there, of the wanted kind or of any.
+    /// The first installed program of the wanted kind, or of any kind.
     fn program(&self) -> Result<(&'static str, Kind), BrowserError> {
         let wanted = || PROGRAMS.iter().filter(|(_, kind)| self.kind.is_none_or(|k| k == *kind));
         let found = wanted().find(|(program, _)| is_on_path(program));
@@ -157,7 +157,7 @@ impl Kind {
     }
 }
 
-/// The arguments, but for what is to be opened.
+/// The arguments, without the page to open.
 pub(super) fn arguments(kind: Kind, profile: &Path, proxy: &Destination) -> Vec<OsString> {
     let with_profile = |flag: &str| {
         let mut word = OsString::from(flag);
@@ -171,9 +171,9 @@ pub(super) fn arguments(kind: Kind, profile: &Path, proxy: &Destination) -> Vec<
             vec![
                 with_profile("--user-data-dir="),
                 format!("--proxy-server=socks5://{proxy}").into(),
-                // Loopback is that of the far side, as everything else.
+                // Loopback names go to the proxy, too.
                 "--proxy-bypass-list=<-loopback>".into(),
-                // No look-up here ahead of time, and no WebRTC beside the proxy.
+                // No DNS prefetching on this machine, and no WebRTC around the proxy.
                 format!("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {host}").into(),
                 "--force-webrtc-ip-handling-policy=disable_non_proxied_udp".into(),
                 "--no-first-run".into(),
@@ -183,7 +183,7 @@ pub(super) fn arguments(kind: Kind, profile: &Path, proxy: &Destination) -> Vec<
     }
 }
 
-/// The preferences of a profile of Firefox.
+/// The preferences of a Firefox profile.
 pub(super) fn preferences(proxy: &Destination) -> String {
     let host = proxy.host().to_string();
     let host = host.trim_matches(['[', ']']);
@@ -219,7 +219,7 @@ fn profile(kind: Kind) -> Result<PathBuf, BrowserError> {
 
 fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // On macOS the name is a path.
+    // On macOS the name is an absolute path.
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
@@ -230,7 +230,7 @@ fn listens(proxy: &Destination) -> bool {
 
 /// How long a proxy on this machine may take to accept.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The programs, those that most people have first.
+/// The programs, in order of preference.
 const PROGRAMS: [(&str, Kind); 11] = [
     ("chromium", Kind::Chromium),
     ("chromium-browser", Kind::Chromium),

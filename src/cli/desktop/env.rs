@@ -1,4 +1,4 @@
-//! `sockeye env`: the variables by which programs find a proxy.
+//! `sockeye env`: the environment variables for a proxy.
 
 use std::ffi::OsString;
 
@@ -8,7 +8,7 @@ use super::ProxyArgs;
 use crate::cli::configured::{FileError, parse, say};
 use crate::destination::Destination;
 
-/// `sockeye env`, judged.
+/// `sockeye env`, validated.
 #[derive(Clone, Debug)]
 pub struct EnvCommand {
     proxy: ProxyArgs,
@@ -16,19 +16,19 @@ pub struct EnvCommand {
     act: Act,
 }
 
-/// What the variables are told.
+/// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
-    /// The proxy.
+    /// Set the variables.
     Set,
-    /// Nothing any more.
+    /// Unset them.
     Unset,
 }
 
-/// The language of the lines.
+/// The syntax of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Shell {
-    /// sh, bash, zsh and their kin.
+    /// sh, bash, zsh and the like.
     Sh,
     /// fish.
     Fish,
@@ -36,7 +36,7 @@ pub(super) enum Shell {
     Powershell,
 }
 
-/// The flags of `sockeye env`, as they were written.
+/// The raw flags of `sockeye env`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye env",
@@ -82,7 +82,7 @@ impl EnvCommand {
     ///
     /// # Errors
     ///
-    /// The configuration has mistakes, or no listener that programs could be told of.
+    /// The configuration has mistakes, or no TCP listener.
     pub(in crate::cli) async fn run(&self) -> Result<(), FileError> {
         let proxy = self.proxy.find().await?;
         say(&lines(&proxy, self.shell, self.act));

@@ -1,4 +1,4 @@
-//! Near the user: what points shells, browsers and the desktop at the proxy.
+//! Commands that point shells, browsers and the desktop at the proxy.
 
 mod browser;
 mod env;
@@ -18,7 +18,7 @@ pub use browser::{BrowserCommand, BrowserError};
 pub use env::EnvCommand;
 pub use system_proxy::{SystemProxyCommand, SystemProxyError};
 
-/// Which proxy is meant, as it was written.
+/// The flags that name the proxy.
 #[derive(Clone, Debug, clap::Args)]
 struct ProxyArgs {
     /// The proxy [default: the file's first, or 127.0.0.1:1080]
@@ -31,7 +31,7 @@ struct ProxyArgs {
 }
 
 impl ProxyArgs {
-    /// The address at which programs of this machine find the proxy.
+    /// The address of the proxy for programs on this machine.
     async fn find(&self) -> Result<Destination, FileError> {
         if let Some(proxy) = &self.proxy {
             return Ok(proxy.clone());

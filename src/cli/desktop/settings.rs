@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::destination::Destination;
 
-/// A desktop that keeps a proxy.
+/// A desktop with proxy settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Desktop {
@@ -36,7 +36,7 @@ impl Desktop {
         }
     }
 
-    /// Whether it is there, with settings for a proxy.
+    /// Whether it is installed, with proxy settings.
     pub(super) fn is_there(self) -> bool {
         match self {
             Self::Gnome => self.get(GNOME, "mode").is_ok(),
@@ -44,7 +44,7 @@ impl Desktop {
         }
     }
 
-    /// The settings that name the proxy for everything.
+    /// The settings that use the proxy for everything.
     pub(super) fn wanted(self, proxy: &Destination) -> Vec<Setting> {
         let host = proxy.host().to_string();
         let host = host.trim_matches(['[', ']']);
@@ -73,7 +73,7 @@ impl Desktop {
         }
     }
 
-    /// What these settings are now.
+    /// The present values of these settings.
     pub(super) fn now(self, settings: &[Setting]) -> io::Result<Vec<Setting>> {
         let read = |setting: &Setting| {
             let value = self.get(&setting.group, &setting.key)?;
@@ -82,18 +82,18 @@ impl Desktop {
         settings.iter().map(read).collect()
     }
 
-    /// Makes the settings so, in their order.
+    /// Applies the settings in order.
     pub(super) fn apply(self, settings: &[Setting]) -> io::Result<()> {
         for Setting { group, key, value } in settings {
             match self {
                 Self::Gnome => run("gsettings", &["set", group, key, value])?,
-                // An empty value stands for none.
+                // An empty value means unset.
                 Self::Kde if value.is_empty() => kde_write(&[group, "--key", key, "--delete"])?,
                 Self::Kde => kde_write(&[group, "--key", key, value])?,
             };
         }
         if self == Self::Kde {
-            // Programs that run hear of it where there is a bus to say so.
+            // Running programs are notified over D-Bus, where there is one.
             let _ = run(
                 "dbus-send",
                 &[
@@ -123,7 +123,7 @@ fn kde_write(words: &[&str]) -> io::Result<String> {
     run(&program, &[&["--file", "kioslaverc", "--group"], words].concat())
 }
 
-/// The newest program of this name.
+/// The newest version of this program.
 fn kde(name: &str) -> Option<String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there =
@@ -131,7 +131,7 @@ fn kde(name: &str) -> Option<String> {
     ["6", "5"].map(|version| format!("{name}{version}")).into_iter().find(is_there)
 }
 
-/// What a program prints, without the line's end.
+/// The output of a program, without the final line break.
 fn run(program: &str, words: &[&str]) -> io::Result<String> {
     let output = Command::new(program).args(words).stdin(Stdio::null()).output()?;
     if output.status.success() {

@@ -1,4 +1,4 @@
-//! `sockeye system-proxy`: the proxy of the desktop, and what was there before.
+//! `sockeye system-proxy`: sets the proxy of the desktop, and restores the previous settings.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,54 +13,54 @@ use super::settings::{Desktop, Setting};
 use crate::cli::configured::{FileError, parse, say, shown};
 use crate::destination::Destination;
 
-/// `sockeye system-proxy`, judged.
+/// `sockeye system-proxy`, validated.
 #[derive(Clone, Debug)]
 pub struct SystemProxyCommand {
     act: Act,
     proxy: ProxyArgs,
 }
 
-/// What is done.
+/// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Act {
-    /// The desktop uses the proxy.
+    /// Use the proxy.
     On,
-    /// It uses what it used before.
+    /// Restore the previous settings.
     Off,
-    /// What it uses is told.
+    /// Show whether the proxy is used.
     Status,
 }
 
-/// What a desktop had before.
+/// The previous settings of a desktop.
 #[derive(Debug, Serialize, Deserialize)]
 struct Before {
     desktop: Desktop,
     settings: Vec<Setting>,
 }
 
-/// Why the desktop stays as it is.
+/// Why the settings were not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SystemProxyError {
     /// The configuration names no proxy.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Neither of the known desktops is there.
+    /// No known desktop is available.
     #[error(
         "no settings of GNOME or KDE can be reached from here; a service of the system has none"
     )]
     NoDesktop,
-    /// There is no place to remember what was there.
+    /// There is no home directory for the previous settings.
     #[error("no home directory to remember the settings in")]
     Homeless,
-    /// What was there before cannot be remembered, or is not to be read.
-    #[error("cannot keep what was there before in {}: {cause}", shown(.path))]
+    /// The previous settings cannot be saved or read.
+    #[error("cannot save or read the previous settings in {}: {cause}", shown(.path))]
     Memory {
         /// The file.
         path: PathBuf,
         /// What the system says.
         cause: io::Error,
     },
-    /// A desktop does not take it.
+    /// A desktop refuses the settings.
     #[error("{desktop} does not take the settings: {cause}")]
     Refused {
         /// Its name.
@@ -70,7 +70,7 @@ pub enum SystemProxyError {
     },
 }
 
-/// The flags of `sockeye system-proxy`, as they were written.
+/// The raw flags of `sockeye system-proxy`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye system-proxy",
@@ -103,7 +103,7 @@ impl SystemProxyCommand {
         SystemProxyArgs::command()
     }
 
-    /// Does it.
+    /// Runs the command.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl SystemProxyCommand {
     }
 }
 
-/// All desktops that are there, not the first alone: programs of one read the settings of another.
+/// All available desktops, since programs of one may read the settings of another.
 fn desktops() -> Result<Vec<Desktop>, SystemProxyError> {
     let found: Vec<_> = Desktop::ALL.into_iter().filter(|desktop| desktop.is_there()).collect();
     if found.is_empty() { Err(SystemProxyError::NoDesktop) } else { Ok(found) }
@@ -130,7 +130,7 @@ fn refused(desktop: Desktop) -> impl Fn(io::Error) -> SystemProxyError {
 fn turn_on(proxy: &Destination) -> Result<(), SystemProxyError> {
     let desktops = desktops()?;
     let memory = memory()?;
-    // Turned on twice, what was there before the first time is what counts.
+    // Turned on twice, the settings from before the first time are kept.
     if !memory.exists() {
         let mut before = Vec::new();
         for desktop in &desktops {
@@ -153,17 +153,17 @@ fn turn_off() -> Result<(), SystemProxyError> {
     let text = match fs::read_to_string(&memory) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            say("it was not on\n");
+            say("the proxy was not on\n");
             return Ok(());
         }
         Err(error) => return Err(fail(error)),
     };
     let before: Vec<Before> = serde_json::from_str(&text).map_err(|error| fail(error.into()))?;
     for Before { desktop, settings } in before {
-        // The mode first: it is the last that was set.
+        // In reverse: the mode was set last.
         let settings: Vec<_> = settings.into_iter().rev().collect();
         desktop.apply(&settings).map_err(refused(desktop))?;
-        say(&format!("{}: as it was before\n", desktop.name()));
+        say(&format!("{}: restored\n", desktop.name()));
     }
     fs::remove_file(&memory).map_err(fail)
 }
@@ -178,7 +178,7 @@ fn tell(proxy: &Destination) -> Result<(), SystemProxyError> {
     Ok(())
 }
 
-/// Where what was there before is kept, past a crash and a new start.
+/// The file of the previous settings.
 fn memory() -> Result<PathBuf, SystemProxyError> {
     let absolute =
         |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -187,7 +187,7 @@ fn memory() -> Result<PathBuf, SystemProxyError> {
     Ok(state.ok_or(SystemProxyError::Homeless)?.join("sockeye/system-proxy.json"))
 }
 
-/// Written whole or not at all.
+/// Saves the previous settings, atomically.
 fn remember(path: &Path, before: &[Before]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder)?;

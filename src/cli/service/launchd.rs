@@ -1,4 +1,4 @@
-//! A property list of launchd (macOS).
+//! The property list of launchd (macOS).
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use html_escape::encode_text;
 
 use super::{MARK, Scope, Service};
 
-/// The property list. launchd gives an agent of a user the socket of the keychain's ssh-agent by itself.
+/// The property list. launchd gives agents of a user the ssh-agent's socket by itself.
 pub(super) fn plist(service: &Service) -> String {
     let string = |text: &str| format!("<string>{}</string>", encode_text(text));
     let words = [
@@ -40,7 +40,7 @@ pub(super) fn plist(service: &Service) -> String {
     )
 }
 
-/// Where launchd looks for it.
+/// The path of the property list.
 pub(super) fn path(service: &Service) -> PathBuf {
     let folder = match service.scope {
         Scope::User => service.home.join("Library/LaunchAgents"),
@@ -49,7 +49,7 @@ pub(super) fn path(service: &Service) -> PathBuf {
     folder.join(format!("{}.plist", label(service)))
 }
 
-/// What to type next.
+/// The commands that start it.
 pub(super) fn next(service: &Service) -> String {
     let domain = match service.scope {
         Scope::User => "gui/$(id -u)",

@@ -1,4 +1,4 @@
-//! `sockeye service`: a start at login or boot, by the service manager of the system.
+//! `sockeye service`: the service file that starts the proxy at login or boot.
 
 mod launchd;
 mod systemd;
@@ -18,7 +18,7 @@ use crate::forward::{ListenAddress, LocalListen};
 use super::cannot_write::CannotWrite;
 use super::configured::{ConfigFile, FileError, parse, say, shown};
 
-/// `sockeye service`, judged.
+/// `sockeye service`, validated.
 #[derive(Clone, Debug)]
 pub struct ServiceCommand {
     act: Act,
@@ -28,16 +28,16 @@ pub struct ServiceCommand {
     file: ConfigFile,
 }
 
-/// What is done.
+/// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Act {
-    /// The file is shown, with what to do with it.
+    /// Print the service file.
     Print,
-    /// The file is written where the manager looks for it.
+    /// Write it where the service manager looks for it.
     Install,
 }
 
-/// Who starts the service.
+/// The service manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Manager {
     /// systemd.
@@ -46,16 +46,16 @@ enum Manager {
     Launchd,
 }
 
-/// For whom it runs.
+/// The kind of service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
-    /// For the user, from the login on.
+    /// A service of the user, from login on.
     User,
-    /// For the machine, from the boot on.
+    /// A service of the machine, from boot on.
     System,
 }
 
-/// What the file of a service is made of.
+/// The contents of a service file.
 #[derive(Clone, Debug)]
 struct Service {
     name: String,
@@ -63,37 +63,37 @@ struct Service {
     /// This program.
     program: PathBuf,
     config: PathBuf,
-    /// The socket of the agent that this process uses.
+    /// The agent's socket of this process.
     agent: Option<PathBuf>,
-    /// Whom a service of the machine runs as.
+    /// The user of a service of the machine.
     user: String,
     /// That user's home directory.
     home: PathBuf,
-    /// Where sockets are made, beside the places that every service may write to.
+    /// The directories of the configuration's unix sockets, which it may write to.
     writes: Vec<PathBuf>,
 }
 
-/// Why there is no service.
+/// Why the service file was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// There is no home directory to write to.
     #[error("no home directory")]
     Homeless,
-    /// This program is not to be found.
+    /// The path of this program is unknown.
     #[error("cannot tell where this program is: {0}")]
     Program(io::Error),
-    /// The configuration that the service is to run by is not there.
+    /// The configuration cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file of somebody else's is in the way.
+    /// A file that this command has not written is in the way.
     #[error("{} is there and was not written by this command; move it away first", shown(.0))]
     Foreign(PathBuf),
-    /// The system refuses.
+    /// The file cannot be written.
     #[error("{0}")]
     Write(CannotWrite),
 }
 
-/// The flags of `sockeye service`, as they were written.
+/// The raw flags of `sockeye service`.
 #[derive(Debug, Parser)]
 #[command(
     name = "sockeye service",
@@ -134,7 +134,7 @@ struct ServiceArgs {
     help: (),
 }
 
-/// A name that is one file's, and no option.
+/// Checks that a name can be a file name.
 fn name(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_plain) {
@@ -161,7 +161,7 @@ impl ServiceCommand {
         ServiceArgs::command()
     }
 
-    /// Prints or installs it.
+    /// Prints or installs the file.
     ///
     /// # Errors
     ///
@@ -184,7 +184,7 @@ impl ServiceCommand {
             Act::Install => {
                 install(&path, &text)?;
                 say(&format!(
-                    "{}: written. To start it now and from now on:\n{next}",
+                    "{}: written. To start it now and at each login or boot:\n{next}",
                     shown(&path)
                 ));
             }
@@ -223,7 +223,7 @@ impl Service {
     }
 }
 
-/// The unix sockets that a configuration has the program make.
+/// The unix sockets of a configuration.
 fn sockets(config: &Config) -> impl Iterator<Item = PathBuf> {
     let listeners = config.listeners.iter().filter_map(|listener| match &listener.address {
         ListenAddress::Unix(path) => Some(path.clone()),
@@ -239,7 +239,7 @@ fn sockets(config: &Config) -> impl Iterator<Item = PathBuf> {
     listeners.chain(forwards)
 }
 
-/// Writes the file, unless one of somebody else's is there.
+/// Writes the file, unless one that this command has not written is there.
 fn install(path: &Path, text: &str) -> Result<(), ServiceError> {
     let fail = |cause| ServiceError::Write(CannotWrite { path: path.to_owned(), cause });
     match fs::read_to_string(path) {
@@ -254,5 +254,5 @@ fn install(path: &Path, text: &str) -> Result<(), ServiceError> {
     fs::write(path, text).map_err(fail)
 }
 
-/// What a file of this command's says of itself.
+/// The mark of files that this command writes.
 const MARK: &str = "Written by `sockeye service`";

@@ -1,4 +1,4 @@
-//! A unit of systemd.
+//! The systemd unit.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::{MARK, Scope, Service};
 
-/// The unit, for a systemd of this version; where it is not known, for an old one.
+/// The unit for this version of systemd; for an old one where it is unknown.
 pub(super) fn unit(service: &Service, version: Option<u32>) -> String {
     let Service { program, config, .. } = service;
     let mut text = format!(
@@ -34,7 +34,7 @@ pub(super) fn unit(service: &Service, version: Option<u32>) -> String {
     if let Some(agent) = &service.agent {
         let _ = write!(
             text,
-            "# The agent of the session in which this was written. One that is started anew has another.\n\
+            "# The agent of the session in which this was written. A new agent has another socket.\n\
              Environment={}\n",
             quoted(Path::new(&format!("SSH_AUTH_SOCK={}", agent.display()))),
         );
@@ -60,7 +60,7 @@ pub(super) fn unit(service: &Service, version: Option<u32>) -> String {
     text
 }
 
-/// Where systemd looks for it.
+/// The path of the unit.
 pub(super) fn path(Service { name, scope, home, .. }: &Service) -> PathBuf {
     let folder = match scope {
         Scope::User => home.join(".config/systemd/user"),
@@ -69,7 +69,7 @@ pub(super) fn path(Service { name, scope, home, .. }: &Service) -> PathBuf {
     folder.join(format!("{name}.service"))
 }
 
-/// What to type next.
+/// The commands that start it.
 pub(super) fn next(Service { name, scope, .. }: &Service) -> String {
     match scope {
         Scope::User => format!(
@@ -91,7 +91,7 @@ pub(super) fn version() -> Option<u32> {
     text.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// A word of a unit, as systemd.syntax(7) and its specifiers have it.
+/// Quotes a word for a unit (systemd.syntax(7), and the specifiers).
 fn quoted(word: &Path) -> String {
     let mut text = String::from("\"");
     for c in word.to_string_lossy().chars() {
@@ -107,7 +107,7 @@ fn quoted(word: &Path) -> String {
     text
 }
 
-/// A wrong file (status 2) is not tried again and again. What runs has 10 s to end by itself.
+/// Not restarted after a mistake in the file (status 2). Connections have 10 s to end by themselves.
 const COMMON: &str = "\
 NotifyAccess=main
 Restart=on-failure
@@ -143,14 +143,14 @@ SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
 SystemCallErrorNumber=EPERM
 ";
-/// The agent's socket is often in /tmp, which therefore stays what it is. A sandbox without root takes a
-/// user namespace.
+/// Without PrivateTmp, since the agent's socket is often in /tmp. A sandbox without root needs a user
+/// namespace.
 const OF_A_USER: &str = "\
 PrivateUsers=yes
 ProtectHome=read-only
 ReadWritePaths=-%h/.ssh -%h/.local/state
 ";
-/// With a name for the user behind it.
+/// The user's name follows.
 const OF_THE_MACHINE: &str = "\
 ProtectHome=read-only
 PrivateTmp=yes

@@ -142,7 +142,7 @@ fn a_list_of_hops_that_is_none() {
     let nothing = std::path::PathBuf::from("none");
     for (arguments, words) in [
         (&["-J", "bad host"][..], &["-J 'bad host'", "me@first:22,second"][..]),
-        (&["-J", "a", "-J", "b"], &["-J stands more than once", "commas"]),
+        (&["-J", "a", "-J", "b"], &["-J is given more than once", "commas"]),
     ] {
         let output = start_in_vain(&nothing, arguments);
         let said = String::from_utf8_lossy(&output.stderr);
