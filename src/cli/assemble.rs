@@ -38,8 +38,7 @@ pub struct Assembled {
 ///
 /// # Errors
 ///
-/// `ssh` does not take the host or the options, the file of `--proxy-auth` cannot be used, or nothing
-/// is left to do.
+/// `ssh` does not take the host or the options, or the file of `--proxy-auth` cannot be used.
 pub async fn assemble(
     mut command: ProxyCommand,
     volume: Option<Volume>,
