@@ -1,4 +1,4 @@
-//! Watches one session: whether the server still answers, and what the session carries.
+//! Monitors one session: whether the server still answers, and how much the session carries.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,7 +16,7 @@ mod endless;
 #[cfg(test)]
 mod tests;
 
-/// Watches `session` until it ends. Ends it when the server is silent for too long. Tells `learn` what
+/// Monitors `session` until it ends, and ends it when the server is silent for too long. Calls `learn` with what
 /// it carried in each [`BEAT`].
 pub(super) async fn watch<S: Watched>(session: &S, liveness: Liveness, learn: impl Fn(Beat)) {
     let mut monitor = Monitor::new(session, liveness);
@@ -39,7 +39,7 @@ pub(super) async fn watch<S: Watched>(session: &S, liveness: Liveness, learn: im
     }
 }
 
-/// Completes when what was asked is answered; never where nothing was asked.
+/// Completes when the ping is answered; never where there is none.
 async fn answer(answer: Option<&mut Answer<'_>>) {
     match answer {
         Some(answer) => answer.await,
@@ -50,10 +50,10 @@ async fn answer(answer: Option<&mut Answer<'_>>) {
 struct Monitor<'a, S> {
     session: &'a S,
     liveness: Liveness,
-    /// When the server was last heard of, and what had been received by then.
+    /// When the server was last heard from.
     heard: Instant,
     received: u64,
-    /// What had been answered at the last beat.
+    /// Opens answered until the last beat.
     answered: u64,
     /// Beats since it carried anything or opened a channel.
     idle: u32,
@@ -65,12 +65,12 @@ struct Monitor<'a, S> {
     nudge: Option<Answer<'a>>,
 }
 
-/// A question that the server has not answered.
+/// A ping that the server has not answered.
 struct Ping<'a> {
     sent: Instant,
-    /// From when its patience counts.
+    /// The start of its patience.
     asked: Instant,
-    /// How long it may be silent after it.
+    /// How long the server may be silent.
     patience: Duration,
     answer: Answer<'a>,
 }
@@ -102,7 +102,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
         session.delay().asked();
     }
 
-    /// Somebody wants to know how long an answer takes now.
+    /// A measurement of the round trip is requested.
     fn gauge(&mut self) {
         self.again = None;
         if self.ping.is_none() {
@@ -110,7 +110,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
         }
     }
 
-    /// Something happened that may have cut the network: the answer must come soon.
+    /// A probe is requested, since the network may have failed: the answer must come soon.
     fn probe(&mut self) {
         self.heard = Instant::now();
         match &mut self.ping {
@@ -140,7 +140,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
             }
             Found::Endless => self.session.give_up(DAMAGED),
         }
-        // Whatever comes is as good as an answer; and where a reader holds the session up, its silence is ours.
+        // Any data counts as an answer. Where a reader blocks the session, the silence is not the server's.
         if received != self.received || answered != self.answered || held > 0 {
             self.heard = Instant::now();
         }
@@ -157,7 +157,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
         });
         let busy = opens_wait || carried.carried >= BUSY;
         self.idle = if busy { 0 } else { self.idle.saturating_add(1) };
-        // A line that is full for hours is no reason to ask for hours.
+        // An idle session on a busy line is not pinged at every beat.
         let may_have_calmed = self.idle < IDLE || self.idle.is_multiple_of(IDLE / 2);
         let wants_to_know = busy
             || excess > CALM && may_have_calmed
@@ -180,20 +180,20 @@ impl<'a, S: Watched> Monitor<'a, S> {
     }
 }
 
-/// How often the load is looked at.
+/// How often the load is sampled.
 pub(crate) const BEAT: Duration = Duration::from_millis(500);
-/// A session that has carried so much in a beat, in bytes, is asked how long an answer takes,
+/// A session that has carried so many bytes in a beat is pinged,
 const BUSY: u64 = 8 << 10;
 /// and so is one whose last answer was late by so much.
 const CALM: Duration = Duration::from_millis(20);
-/// One that has been idle for so many beats is asked that twice in as many only.
+/// One that has been idle for so many beats is pinged only twice in as many.
 const IDLE: u32 = 20;
-/// A server that has not answered for so long is avoided.
+/// A session whose server has not answered for so long is avoided.
 const STUCK: Duration = Duration::from_secs(1);
-/// After so long what waits for it had better go elsewhere.
+/// After so long, waiting opens should use another session.
 const SUSPECT: Duration = Duration::from_secs(3);
-/// A session whose answers are late by so much, and which sends so many bytes in a beat that no channel
-/// takes, more than those that one does, is flooded.
+/// A session is flooded when its answers are late by so much, and so many of the bytes received in a beat, more
+/// than half, are for no channel.
 const FLOODED: Duration = Duration::from_millis(300);
 const MUCH: u64 = 16 << 10;
 /// How long the answer to a probe may take.

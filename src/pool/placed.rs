@@ -1,5 +1,5 @@
-//! A session that a request was given, and the opening of its channel: on a better session where one
-//! comes soon, and on another one as well where the first does not answer.
+//! The session chosen for a request, and the opening of its channel: on a better session where one is ready
+//! soon, and on a second one where the first does not answer.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -16,18 +16,17 @@ use crate::ssh::OpenKind;
 use crate::ssh::session::{Channel, OpenError, Opening, Session};
 use crate::target::Target;
 
-/// A session that a request was given.
+/// The session chosen for a request.
 #[derive(Debug)]
 pub struct Placed {
     session: Arc<Session>,
     kind: OpenKind,
     pool: Arc<Shared>,
-    /// The sessions that were asked for the channel, and when; the last is the one that answered, where
-    /// one has.
+    /// The sessions on which the channel was opened, and when; the one that answered is the last.
     asked: Mutex<Vec<(Arc<Session>, Instant)>>,
 }
 
-/// An open that is not answered.
+/// An open that has not been answered.
 struct Outstanding {
     session: Arc<Session>,
     opening: Opening,
@@ -38,17 +37,16 @@ impl Placed {
         Self { session, kind, pool, asked: Mutex::default() }
     }
 
-    /// Opens a channel to `target` for a client at `origin`. Waits a little where another session is
-    /// about to be there and would answer sooner. Where the session's answer is late and another one
-    /// would come sooner, it is asked as well, and the first answer counts: what the target said is
-    /// not asked for again.
+    /// Opens a channel to `target` for a client at `origin`. Waits a little where another session is being
+    /// opened and would answer sooner. Where the answer is late and another session would answer sooner, the
+    /// open is tried there as well, and the first answer counts, a failure of the target included.
     ///
-    /// Gives up where the server has stopped answering and there is another session; but not with a
-    /// name that may be the reason, which would stop the next session, too.
+    /// Gives up where the server has stopped answering and there is another session; but not for a name whose
+    /// look-up may be the reason, since that would block the next session, too.
     ///
     /// # Cancel safety
     ///
-    /// Dropped in mid-open, a late success is closed.
+    /// If dropped, a channel that is confirmed later is closed.
     pub async fn open(&self, target: &Target, origin: SocketAddr) -> Result<Channel, OpenError> {
         let session = self.settled().await;
         let received = session.received();
@@ -80,7 +78,7 @@ impl Placed {
                 () = sleep(next_look), if first.is_some() && second.is_none() => {
                     next_look = LOOK;
                     health.request_gauge();
-                    // A look-up may be what the server stands still for; not where it sends.
+                                        // The server may be blocked by the look-up, unless it sends something.
                     let may = match self.kind {
                         OpenKind::Plain => true,
                         OpenKind::Scout => session.received() > received,
@@ -102,14 +100,14 @@ impl Placed {
         opened
     }
 
-    /// The number of the session that answered, or was asked last; never given twice in one run.
+    /// The number of the session that answered, or else was tried last; unique in one run.
     pub fn session(&self) -> u64 {
         self.asked().last().map_or(self.session.id(), |(session, _)| session.id())
     }
 
-    /// Whether the server has certainly come to what it was asked: it has answered something that was
-    /// asked later. While sshd looks a name up its session stands still, and the name is what it has
-    /// come to, if the server answers on another.
+    /// Whether the server has certainly begun to handle the open: it has answered something that was sent later.
+    /// While sshd looks a name up its session is blocked; so a scout counts as begun when the server answers on
+    /// another session.
     pub fn has_come_to(&self) -> bool {
         let elsewhere = |asked| {
             let sessions = lock(&self.pool.sessions);
@@ -131,7 +129,7 @@ impl Placed {
         lock(&self.asked)
     }
 
-    /// The session that was given, or a better one, where one comes sooner than the given one answers.
+    /// The chosen session, or a better one that is ready before the chosen one would answer.
     async fn settled(&self) -> Arc<Session> {
         let mut session = Arc::clone(&self.session);
         let begun = Instant::now();
@@ -152,7 +150,7 @@ impl Placed {
     }
 }
 
-/// The answer to an open that is under way, and whose it is.
+/// The answer to an open, and its session.
 async fn answer(open: &mut Option<Outstanding>) -> (Arc<Session>, Result<Channel, OpenError>) {
     match open {
         Some(open) => {
@@ -163,13 +161,13 @@ async fn answer(open: &mut Option<Outstanding>) -> (Arc<Session>, Result<Channel
     }
 }
 
-/// Completes when one of the servers that are asked, at least one, has not answered for long.
+/// Completes when one of these sessions, at least one, has not answered for long.
 async fn suspected(asked: &[Arc<Session>]) {
     select_all(asked.iter().map(|session| Box::pin(session.health().suspected()))).await;
 }
 
 impl Shared {
-    /// Whether none of these is answered, and there is another session whose server answers.
+    /// Whether all of these are stuck, and there is another session that is not.
     fn has_better(&self, than: &[Arc<Session>]) -> bool {
         let is_one = |session: &Arc<Session>| than.iter().any(|asked| Arc::ptr_eq(session, asked));
         than.iter().all(|session| session.health().is_stuck())
@@ -190,16 +188,16 @@ impl Shared {
         Some(others.swap_remove(index))
     }
 
-    /// How long to wait for a new session; none where the given one answers as soon.
+    /// How long to wait for a new session; none where the chosen one answers about as soon.
     fn patience(&self, given: &Session) -> Option<Duration> {
         let next = lock(&self.status).next?;
         (given.expected_delay() > next + WORTHWHILE).then(|| (next * 2).min(PATIENCE))
     }
 }
 
-/// How often an open that is not answered is looked at.
+/// How often an unanswered open is checked.
 const LOOK: Duration = Duration::from_millis(100);
-/// A session has to be slower than a new one by so much to be worth a wait.
+/// By how much a session must be slower than a new one for a wait to be worthwhile.
 const WORTHWHILE: Duration = Duration::from_millis(100);
 /// The longest that a request waits for a better session.
 const PATIENCE: Duration = Duration::from_secs(3);

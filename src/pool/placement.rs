@@ -1,45 +1,45 @@
-//! Which session takes a new channel, and whether the pool should grow: a pure function of what is
-//! known of the sessions.
+//! Which session takes a new channel, and whether the pool should grow: a pure function of the state of the
+//! sessions.
 //!
-//! What counts is how long a new channel would take to be answered on each, and then who would be
-//! disturbed.
+//! The criteria are how soon each session would answer, and then how much the new channel would disturb
+//! others.
 
 use std::time::Duration;
 
 use crate::ssh::OpenKind;
 
-/// What placement knows of one session.
+/// The state of one session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// Channels whose client does not keep up: the session may stand still for them.
+    /// Channels whose client does not keep up: they may block the session.
     pub slow_readers: usize,
     /// A probe or an open has not been answered for a while: the server may be busy with a slow
     /// name look-up, or the network gone.
     pub stuck: bool,
-    /// How long an answer takes now: the server's, after all that is on its way before it.
+    /// How long an answer takes now, including the data that is queued before it.
     pub delay: Duration,
-    /// By how much that is more than it took at best.
+    /// By how much that exceeds the shortest round trip.
     pub excess: Duration,
     /// Channels that move much.
     pub bulk: usize,
-    /// Channels that moved anything lately.
+    /// Channels that moved data recently.
     pub active: usize,
     /// Opens that the server has not answered.
     pub opening: usize,
-    /// Those of them to names that may take it a while.
+    /// Of these, the ones to names whose look-up may take a while.
     pub scouts: usize,
     /// All channels.
     pub channels: usize,
-    /// Whether it carries nothing, and nothing comes to it without our doing.
+    /// Whether it carries no channel, and no remote listener can open one.
     pub free: bool,
-    /// An open that may end the session is not answered yet.
+    /// An open that may end the session has not been answered yet.
     pub risky: bool,
 }
 
-/// What to do with a request.
+/// The choice for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The session to open the channel on, by its place among the views; none when there is none.
+    /// The index of the session to open the channel on; none when there is no session.
     pub session: Option<usize>,
     /// Whether another session would serve requests like this one better.
     pub growth: Growth,
@@ -50,12 +50,12 @@ pub struct Choice {
 pub enum Growth {
     /// Another session is wanted.
     Wanted,
-    /// What there is will do.
+    /// The present sessions are enough.
     Enough,
 }
 
-/// Chooses the session that is soonest to answer and least likely to be disturbed, or, for a scout, the
-/// one with the least to lose.
+/// Chooses the session that answers soonest and is least disturbed; for a scout, the one on which a slow
+/// look-up disturbs the least.
 pub fn choose(sessions: &[View], kind: OpenKind) -> Choice {
     let nearest = sessions.iter().map(|view| view.delay).min().unwrap_or_default();
     let may_take = |(_, view): &(usize, &View)| kind != OpenKind::Alone || view.free;
@@ -67,35 +67,35 @@ pub fn choose(sessions: &[View], kind: OpenKind) -> Choice {
     }
 }
 
-/// Whether a channel that waits on `slow` had better be opened on `other` as well.
+/// Whether an open that waits on `slow` should be tried on `other` as well.
 pub fn is_worth_a_second_try(slow: &View, other: &View) -> bool {
     let is_usable = !other.stuck && other.slow_readers == 0;
     is_usable && slow.delay > other.delay * 2 + LATE
 }
 
-/// What a channel on a session would cost; the lower the better, compared from the top down.
+/// The cost of a channel on a session: the lower the better, compared field by field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Cost {
-    /// It may end with what is asked for on it.
+    /// The session may end with the open that is under way.
     risky: bool,
     standing: Standing,
     /// How much later its answer comes than that of the nearest, in [`STEP`]s: less is chance.
     late: u128,
-    /// Whose transfers are in its way, and it in theirs.
+    /// Transfers that would share the session with it.
     bulk: usize,
-    /// Look-ups that may hold it up.
+    /// Look-ups that may block it.
     scouts: usize,
-    /// Whom it would disturb.
+    /// Channels that it would disturb.
     active: usize,
     opening: usize,
     channels: usize,
 }
 
-/// Whether a session moves at all, the worst last.
+/// Whether a session makes progress, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     Moving,
-    /// It may stand still, but for another reason than what is asked here.
+    /// It may be blocked by something that matters less for this kind of open.
     Doubtful,
     Still,
     Hopeless,
@@ -119,7 +119,7 @@ impl Cost {
         let late = delay.saturating_sub(nearest).as_micros() / STEP.as_micros();
         let (still, doubtful) = match kind {
             OpenKind::Plain => (slow_readers > 0, stuck),
-            // An open that waits may be a scout's: better not to wait with it.
+            // The unanswered open may be a slow look-up: avoid waiting behind it.
             OpenKind::Scout | OpenKind::Alone => (stuck, slow_readers > 0),
         };
         let standing = match (still, doubtful) {
@@ -130,16 +130,16 @@ impl Cost {
         };
         let cost = Self { risky, standing, late, bulk, scouts, active, opening, channels };
         match kind {
-            // In the house nobody waits for anybody else's bytes: each session that is woken costs the
-            // server more.
+            // On a LAN channels do not wait for each other's data, and each active session costs the server
+            // more CPU time.
             OpenKind::Plain if nearest < HOUSE => Self {
                 active: channels / PACKED_CHANNELS,
                 opening: (active + opening) / PACKED,
                 channels: 0,
                 ..cost
             },
-            // What begins together stays together, and away from what runs already: a burst of
-            // downloads does not spread over the sessions of those who wait for a keystroke.
+            // A burst of opens stays together on one session, away from active channels: a burst of downloads
+            // does not spread over the sessions of interactive connections.
             OpenKind::Plain => cost,
             OpenKind::Scout | OpenKind::Alone => {
                 Self { scouts: 0, active: active + opening, opening: 0, ..cost }
@@ -148,8 +148,8 @@ impl Cost {
     }
 }
 
-/// Whether the pool should have another session before anybody asks: where something runs on every
-/// one, the next request would have to share.
+/// Whether the pool should open a session in reserve: where every session is in use, the next request would
+/// have to share one.
 pub fn reserve(sessions: &[View]) -> Growth {
     if sessions.iter().any(is_quiet) { Growth::Enough } else { Growth::Wanted }
 }
@@ -174,20 +174,20 @@ fn growth(best: &View, kind: OpenKind) -> Growth {
     }
 }
 
-/// Differences below this are chance, or the line's own queue that all sessions wait in.
+/// Smaller differences are noise, or the queue of the line, which all sessions share.
 const STEP: Duration = Duration::from_millis(60);
-/// A session whose answer is late by so much is full of something.
+/// A session whose answers are late by so much is congested.
 const LATE: Duration = Duration::from_millis(200);
-/// The longest round trip in a house.
+/// The longest round trip of a LAN.
 const HOUSE: Duration = Duration::from_millis(4);
-/// There so many that move something share a session before the next is taken. Spread over all of them,
-/// each connection woke another of the server's processes.
+/// On a LAN so many active channels share a session before the next one is used. Spread over all sessions, each
+/// connection would wake another process of the server.
 const PACKED: usize = 24;
-/// And so many channels, since the server looks at each whenever one of them moves.
+/// The same for all channels, since the server polls each of them whenever one is active.
 const PACKED_CHANNELS: usize = 64;
-/// So many active channels are reason enough for another session.
+/// With so many active channels another session is opened.
 const CROWDED: usize = 32;
-/// A scout that turns out to be slow holds up so many.
+/// The same for a scout, which may block them.
 const CROWDED_FOR_SCOUT: usize = 8;
 
 #[cfg(test)]
@@ -196,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// Of a server that is not in the house.
+    /// A session to a server that is not on the LAN.
     fn quiet() -> View {
         View { delay: Duration::from_millis(20), ..View::default() }
     }
