@@ -1,4 +1,4 @@
-//! The demo's own fetches through the proxy.
+//! The self-check of the demo: fetches through the proxy.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,7 +22,7 @@ use crate::forward::listen_address::Bind;
 use crate::listen::stream::ClientStream;
 use crate::task;
 
-/// Where the proxy listens.
+/// The address of the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Front {
     /// On a TCP port.
@@ -31,16 +31,16 @@ pub(super) enum Front {
     Unix(PathBuf),
 }
 
-/// How to ask the proxy.
+/// The protocol to the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// By SOCKS5, with a name that the far side resolves.
+    /// SOCKS5, with a name that the server resolves.
     Socks5,
-    /// By HTTP CONNECT.
+    /// HTTP CONNECT.
     Connect,
 }
 
-/// A fetch that brought what it should.
+/// A successful fetch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fetched {
     /// The length of the body, in bytes.
@@ -49,7 +49,7 @@ pub(super) struct Fetched {
     pub(super) took: Duration,
 }
 
-/// Where a listener with this bind address is reached from this machine.
+/// The address at which this machine reaches a listener with this bind address.
 pub(super) fn reached_at(bind: Bind) -> IpAddr {
     match bind {
         Bind::Loopback | Bind::All => Ipv4Addr::LOCALHOST.into(),
@@ -58,7 +58,7 @@ pub(super) fn reached_at(bind: Bind) -> IpAddr {
 }
 
 impl Front {
-    /// Where a listener is reached from this machine.
+    /// The address at which this machine reaches a listener.
     pub(super) fn of(listener: &ListenAddress) -> Self {
         match listener {
             ListenAddress::Tcp { bind, port } => Self::Tcp((reached_at(*bind), *port).into()),
@@ -77,7 +77,7 @@ impl Front {
         }
     }
 
-    /// Fetches `path` from `localhost:port` and compares it with what it should be.
+    /// Fetches `path` from `localhost:port` and compares it with the expected content.
     pub(super) async fn fetch(
         &self,
         way: Way,
@@ -101,7 +101,7 @@ impl Front {
 }
 
 impl Way {
-    /// Asks the proxy for the page's server.
+    /// Connects to the page's server through the proxy.
     async fn open(self, mut stream: ClientStream, port: u16) -> anyhow::Result<ClientStream> {
         match self {
             Self::Socks5 => {
@@ -136,7 +136,7 @@ impl fmt::Display for Way {
     }
 }
 
-/// Reads an HTTP head, a byte at a time: what follows it is not the proxy's.
+/// Reads an HTTP head byte by byte: what follows belongs to the tunnel.
 async fn read_head(stream: &mut ClientStream) -> anyhow::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! `sockeye demo`: the proxy, an SSH server and a web page, all of it on this machine.
+//! `sockeye demo`: the proxy, an SSH server and a web page, all on this machine.
 
 use std::io::{self, Write};
 use std::net::TcpListener;
@@ -27,7 +27,7 @@ use check::{Front, Way};
 use page::Page;
 
 /// Runs the demo until it is checked (`--once`) or `stop` is cancelled. `ready` is called when it
-/// serves. What it shows goes to standard output.
+/// serves. Its output goes to standard output.
 ///
 /// # Errors
 ///
@@ -102,7 +102,7 @@ async fn options(
     })
 }
 
-/// Shows what runs where, checks it, and serves as long as it should.
+/// Prints the addresses, runs the self-check, and serves until stopped.
 async fn show(
     server: &DemoServer,
     page: &Page,
@@ -113,7 +113,7 @@ async fn show(
 ) -> anyhow::Result<()> {
     let url = format!("http://{}/", page.address());
     say(&format!(
-        "SSH server  {} (inside this process; it knows one key, made for this run)\n\
+        "SSH server  {} (in this process; accepts one key, made for this run)\n\
          web page    {url}\n\
          proxy       {front}\n\n",
         server.address(),
@@ -128,7 +128,7 @@ async fn show(
     Ok(())
 }
 
-/// Fetches what the page has, both ways, and says what took how long.
+/// Fetches the resources of the page by each method, and prints the times.
 async fn check(front: &Front, port: u16) -> anyhow::Result<()> {
     let data = page::data();
     for (path, expected) in [("/", page::HTML.as_bytes()), ("/data", &data)] {
@@ -144,7 +144,7 @@ async fn check(front: &Front, port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lines for a shell.
+/// Commands to paste into a shell.
 fn to_paste(front: &Front, url: &str) -> String {
     let proxies = match front {
         Front::Tcp(address) => {
@@ -161,7 +161,7 @@ fn to_paste(front: &Front, url: &str) -> String {
         proxies.iter().map(|proxy| format!("  curl --proxy '{proxy}' {url}")).collect();
     lines.push(format!("  curl --proxy '{}' -o /dev/null {url}data", proxies[0]));
     if let Front::Tcp(address) = front {
-        // A profile of its own: a browser that runs already would take the page and drop the proxy.
+        // A separate profile: a running browser would open the page without the proxy.
         lines.push(format!(
             "  chromium --user-data-dir=\"$(mktemp -d)\" --proxy-server=socks5://{address} \
              --proxy-bypass-list='<-loopback>' {url}"
@@ -170,8 +170,7 @@ fn to_paste(front: &Front, url: &str) -> String {
     format!("\nTo try it:\n{}\n\nCtrl-C ends it.\n", lines.join("\n"))
 }
 
-/// How the proxy reaches the demo's server: with its key and its host key, and with nothing of
-/// the user's.
+/// The SSH options for the demo's server: its key and host key, and nothing of the user's configuration.
 fn ssh_options(server: &DemoServer) -> SshOptions {
     let known_hosts = format!("UserKnownHostsFile={}", server.known_hosts().display());
     let fixed = [
@@ -188,8 +187,8 @@ fn ssh_options(server: &DemoServer) -> SshOptions {
     }
 }
 
-/// Where to listen: as asked; else on the default port, or on a free one when that is taken. A
-/// port 0 is given its number here, since the demo must know it.
+/// The listen addresses: as given, or else the default port, or a free one when that is in use. Port 0 is
+/// replaced by a free port, which the demo must know.
 fn listeners(asked: Vec<ListenAddress>) -> io::Result<Vec<ListenAddress>> {
     if asked.is_empty() {
         let default = default_listener();
@@ -208,7 +207,7 @@ fn listeners(asked: Vec<ListenAddress>) -> io::Result<Vec<ListenAddress>> {
         .collect()
 }
 
-/// A port that is free now.
+/// A free port.
 fn free_port(bind: Bind) -> io::Result<ListenAddress> {
     let free = TcpListener::bind((check::reached_at(bind), 0))?.local_addr()?;
     Ok(ListenAddress::Tcp { bind, port: free.port() })
@@ -223,7 +222,7 @@ impl std::fmt::Display for Front {
     }
 }
 
-/// Writes to standard output. One that is gone is no reason to end.
+/// Writes to standard output. A closed one is not an error.
 fn say(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::task;
 
 /// A web server on 127.0.0.1 with two resources: `/`, a page for people, and `/data`, a megabyte.
-/// It ends, connections and all, when it is dropped.
+/// Dropping it ends it and its connections.
 #[derive(Debug)]
 pub(super) struct Page {
     address: SocketAddr,
@@ -46,7 +46,7 @@ pub(super) fn data() -> Bytes {
     (0..=250).cycle().take(DATA).collect()
 }
 
-/// Accepts connections, [`MAX_CONNECTIONS`] at a time; the rest wait in the kernel's queue.
+/// Accepts connections, up to [`MAX_CONNECTIONS`] at a time; further ones are closed.
 async fn accept(listener: TcpListener) {
     let mut connections = JoinSet::new();
     loop {
@@ -57,13 +57,13 @@ async fn accept(listener: TcpListener) {
                 connections.spawn(serve(socket));
             }
             Ok(_) => (),
-            // Out of descriptors, mostly: wait for some to come back, and do not spin.
+            // Usually out of descriptors: wait, and do not spin.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-/// Serves one connection. How it ends is the client's to see.
+/// Serves one connection. Errors show on the client's side.
 async fn serve(socket: TcpStream) {
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -76,7 +76,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(respond(request.method(), request.uri().path()))
 }
 
-/// The whole of the site. hyper leaves the body out for HEAD.
+/// The whole site. hyper omits the body for HEAD.
 fn respond(method: &Method, path: &str) -> Response<Full<Bytes>> {
     if method != Method::GET && method != Method::HEAD {
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
@@ -100,7 +100,7 @@ fn typed(body: Bytes, content_type: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // Every fetch is to go the whole way.
+    // No caching: every fetch is to pass the proxy.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -109,7 +109,7 @@ fn typed(body: Bytes, content_type: &'static str) -> Response<Full<Bytes>> {
 pub(super) const HTML: &str = include_str!("page.html");
 /// The length of `/data`, in bytes.
 pub(super) const DATA: usize = 1_000_000;
-/// The most connections at a time; one more is closed.
+/// The most concurrent connections.
 const MAX_CONNECTIONS: usize = 256;
 
 #[cfg(test)]

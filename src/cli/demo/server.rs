@@ -1,8 +1,8 @@
 //! An SSH server inside the process, for `sockeye demo` and for tests.
 //!
-//! It forwards to this machine only, for one key that is made for this run, and does nothing else:
-//! no shell, no command, no file. A target that does not read holds up the other connections of its
-//! session (russh parks a session when one channel's queue is full): it is no server for daily use.
+//! It forwards to this machine only, for one key that is made for this run, and does nothing else: no shells,
+//! commands or files. A target that does not read blocks the other connections of its session (russh suspends a
+//! session when the queue of a channel is full), so it is not a server for daily use.
 
 use std::fs::Permissions;
 use std::io;
@@ -27,7 +27,7 @@ mod handler;
 
 use handler::SessionHandler;
 
-/// The running server. It ends when it is dropped, or in order with [`DemoServer::shutdown`].
+/// The running server. It ends when it is dropped, or cleanly with [`DemoServer::shutdown`].
 #[derive(Debug)]
 pub struct DemoServer {
     address: SocketAddr,
@@ -88,7 +88,7 @@ impl DemoServer {
         self.address
     }
 
-    /// The only user it knows.
+    /// The only user.
     pub fn user(&self) -> &'static str {
         handler::USER
     }
@@ -98,7 +98,7 @@ impl DemoServer {
         self.directory.path().join("id_ed25519")
     }
 
-    /// A file in the form of `known_hosts` with its host key.
+    /// A `known_hosts` file with its host key.
     pub fn known_hosts(&self) -> PathBuf {
         self.directory.path().join("known_hosts")
     }
@@ -184,7 +184,7 @@ async fn serve(
     }
 }
 
-/// What the server offers: login by key alone, and limits that fit a machine talking to itself.
+/// The configuration: login by key only, and limits for loopback connections.
 fn config(host_key: PrivateKey) -> Config {
     Config {
         methods: MethodSet::from([MethodKind::PublicKey].as_slice()),
@@ -214,7 +214,7 @@ fn new_key() -> io::Result<PrivateKey> {
     PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).map_err(io::Error::other)
 }
 
-/// The most sessions at a time. A pool has 8 at most; the rest is for a look with `ssh`.
+/// The most concurrent sessions. The pool has up to 8 by default; the rest are for `ssh`.
 const MAX_SESSIONS: usize = 32;
 /// The longest wait for sessions to end.
 const GRACE: Duration = Duration::from_secs(2);

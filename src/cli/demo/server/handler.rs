@@ -18,8 +18,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Decides for one session. Every kind of channel but `direct-tcpip`, every global request and
-/// every way to log in but the one key is refused: those are the defaults of the trait.
+/// The handler of one session. Channels other than `direct-tcpip`, global requests and logins other than by the
+/// one key are refused, by the defaults of the trait.
 pub(super) struct SessionHandler {
     key: Arc<PublicKey>,
     channels: Arc<Semaphore>,
@@ -32,7 +32,7 @@ impl SessionHandler {
         Self { key, channels: Arc::new(Semaphore::new(MAX_CHANNELS)), tasks, stop }
     }
 
-    /// The handler of a further session, with channels of its own to spend.
+    /// The handler of a further session, with its own limit of channels.
     pub(super) fn for_new_session(&self) -> Self {
         Self::new(Arc::clone(&self.key), self.tasks.clone(), self.stop.clone())
     }
@@ -94,8 +94,8 @@ impl Handler for SessionHandler {
     }
 }
 
-/// The addresses that a request may be connected to, in the order to try them; none when it may
-/// not. A loopback address, or the name `localhost` (RFC 6761 section 6.3): nothing is looked up.
+/// The addresses to try for a request, in order; none where it is not permitted. Only loopback addresses and the
+/// name `localhost` (RFC 6761 section 6.3) are; nothing is looked up.
 fn targets(host: &str, port: u32) -> Vec<SocketAddr> {
     let Some(port) = u16::try_from(port).ok().filter(|port| *port != 0) else {
         return Vec::new();
@@ -133,7 +133,7 @@ fn connect_failed(error: &io::Error) -> ChannelOpenFailure {
     ChannelOpenFailure::Other { code: ChannelOpenFailure::ConnectFailed.code(), reason }
 }
 
-/// Relays until both sides have said that they are done, or one breaks.
+/// Relays until both sides have ended, or one fails.
 async fn relay(socket: TcpStream, channel: Channel<Msg>) {
     let (from_client, to_client) = channel.split();
     let (from_target, to_target) = socket.into_split();
@@ -164,8 +164,7 @@ async fn pump_down(mut from: OwnedReadHalf, to: &ChannelWriteHalf<Msg>) -> io::R
     }
 }
 
-/// From the client to the target. Goes on after the client's EOF, which it tells, so that its
-/// CLOSE is seen whenever it comes.
+/// From the client to the target. Passes on the client's EOF, and goes on until its CLOSE.
 async fn pump_up(mut from: ChannelReadHalf, to: OwnedWriteHalf, client_done: &Notify) {
     let mut to = Some(to);
     loop {
