@@ -143,7 +143,7 @@ SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
 SystemCallErrorNumber=EPERM
 ";
-/// Without PrivateTmp, since the agent's socket is often in /tmp. A sandbox without root needs a user
+/// Without `PrivateTmp`, since the agent's socket is often in /tmp. A sandbox without root needs a user
 /// namespace.
 const OF_A_USER: &str = "\
 PrivateUsers=yes
