@@ -21,7 +21,7 @@ impl Dashboard {
     ///
     /// # Errors
     ///
-    /// It cannot be had.
+    /// It cannot be bound.
     pub(super) fn start(
         config: Option<DashboardConfig>,
         program: &Program,
@@ -39,7 +39,7 @@ impl Dashboard {
     ///
     /// # Errors
     ///
-    /// It cannot be had, and nothing has changed.
+    /// It cannot be bound, and nothing has changed.
     pub(super) async fn reload(
         &mut self,
         config: Option<DashboardConfig>,

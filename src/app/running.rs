@@ -54,7 +54,7 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// An address cannot be had.
+    /// An address is not available.
     pub(super) fn bind(
         options: &Options,
         prompter: Prompter,
@@ -145,7 +145,7 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// A new listener cannot be had. Nothing has changed then.
+    /// A new listener cannot be bound. Nothing has changed then.
     pub async fn reload(&mut self, mut options: Options) -> Result<(), Error> {
         self.changes.apply(&mut options);
         let missing = self.listeners.missing(&options.listeners);

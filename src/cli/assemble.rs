@@ -219,8 +219,8 @@ fn local_options(forward: LocalForward, bare: Bind) -> ListenerOptions {
     ListenerOptions { origin: Origin::CommandLine, address, name: None, service }
 }
 
-/// What is asked for twice is the same, as in ssh. Two that have only the address in common stay two,
-/// and the second cannot be had.
+/// Identical listeners are merged, as in ssh. Two that share only the address stay two, and the second
+/// fails.
 fn once_each(all: impl Iterator<Item = ListenerOptions>) -> Vec<ListenerOptions> {
     let mut listeners: Vec<ListenerOptions> = Vec::new();
     for one in all {

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_wish_a_taken_port_is_no_obstacle() {
+    fn the_default_port_is_replaced_when_it_is_taken() {
         // Taken by this test, or by whatever else has it: taken either way.
         let _taken = TcpListener::bind("127.0.0.1:1080");
         let chosen = listeners(Vec::new()).expect("a port");

@@ -229,7 +229,7 @@ fn what_is_spare_and_empty_for_long_is_closed() {
 }
 
 #[test]
-fn a_worn_session_goes_only_when_there_is_another() {
+fn an_outdated_session_is_drained_only_when_there_is_another() {
     let mut world = World::connected(LoginKind::Unattended);
     world.facts.sessions[0].is_outdated = true;
     world.on(Event::Upkeep);
