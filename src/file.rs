@@ -50,7 +50,7 @@ pub(crate) fn open(path: &Path, besides: Besides) -> io::Result<File> {
 ///
 /// # Errors
 ///
-/// As [`open`], or it cannot be read, or is longer.
+/// As [`open()`], or it cannot be read, or is longer.
 pub(crate) fn read(path: &Path, most: u64, besides: Besides) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path, besides)?.take(most + 1).read_to_end(&mut bytes)?;
