@@ -104,7 +104,7 @@ impl KnownHosts {
 }
 
 /// Makes `files` have exactly `keys` for `host`: other lines for it go, from all of them; what is
-/// missing is added to the first. Files that do not exist are not made. Lines with a marker, and
+/// missing is added to the first that exists. Files that do not exist are not made. Lines with a marker, and
 /// those that cannot be read, stay.
 ///
 /// It blocks, as [`super::add()`] does.
@@ -114,26 +114,25 @@ pub(crate) fn update(
     keys: &[PublicKey],
     hashing: Switch,
 ) -> Result<Changes, KnownHostsError> {
-    let mut changes = Changes::default();
-    for (i, file) in files.iter().enumerate() {
-        let wanted = if i == 0 { keys } else { &[] };
-        let of_file = update_file(file, host, wanted, hashing)?;
+    let (mut changes, mut wanted) = (Changes::default(), keys);
+    for file in files {
+        let Some(of_file) = update_file(file, host, wanted, hashing)? else { continue };
+        wanted = &[];
         changes.added += of_file.added;
         changes.removed += of_file.removed;
     }
     Ok(changes)
 }
 
+/// None where the file does not exist.
 fn update_file(
     file: &Path,
     host: &HostLabel,
     keys: &[PublicKey],
     hashing: Switch,
-) -> Result<Changes, KnownHostsError> {
+) -> Result<Option<Changes>, KnownHostsError> {
     for _ in 0..ATTEMPTS {
-        let Some(record) = LockedRecord::open(file, Missing::Leave)? else {
-            return Ok(Changes::default());
-        };
+        let Some(record) = LockedRecord::open(file, Missing::Leave)? else { return Ok(None) };
         let (mut content, mut changes, missing) =
             without_others(file, record.content(), host, keys);
         for key in missing {
@@ -141,7 +140,7 @@ fn update_file(
             changes.added += 1;
         }
         if changes == Changes::default() || record.replace(&content)? == Written::Done {
-            return Ok(changes);
+            return Ok(Some(changes));
         }
     }
     Err(KnownHostsError::Busy(file.to_owned()))

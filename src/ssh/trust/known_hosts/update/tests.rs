@@ -88,3 +88,18 @@ fn a_record_is_replaced_as_a_whole_and_the_old_one_kept() {
     let again = update(&files[..1], &host(), &keys, Switch::Off).expect("nothing to do");
     assert_eq!(again, Changes::default());
 }
+
+#[test]
+fn what_is_new_goes_to_the_first_file_that_exists() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let [missing, first, second] = ["missing", "first", "second"].map(|name| dir.path().join(name));
+    let (a, b, old) = (key(), key(), key());
+    fs::write(&first, line("[host]:2222", &a) + &line("[host]:2222", &old)).expect("written");
+    fs::write(&second, "").expect("written");
+    let files = [missing, first.clone(), second.clone()];
+    let done = update(&files, &host(), &[a.clone(), b.clone()], Switch::Off).expect("written");
+    assert_eq!(done, Changes { added: 1, removed: 1 });
+    let expected = line("[host]:2222", &a) + &line("[host]:2222", &b);
+    assert_eq!(fs::read_to_string(&first).expect("there"), expected);
+    assert_eq!(fs::read_to_string(&second).expect("there"), "");
+}
