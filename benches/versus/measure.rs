@@ -21,6 +21,7 @@ use crate::peer::{Peer, Scope};
 pub(crate) use bulk::Direction;
 
 use line::Beside;
+pub(crate) use line::meet;
 
 /// One thing that is done with a peer; it yields a figure for each of its rows.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::bed::{Bed, Way};
 use crate::effort::Effort;
 use crate::instance::Instance;
-use crate::measure::{Figures, Measure, Turn};
+use crate::measure::{self, Figures, Measure, Turn};
 use crate::peer::Peer;
 use crate::results::Results;
 
@@ -68,11 +68,25 @@ impl<'a> Rounds<'a> {
             let Some(way) = self.measures[measure].availability() else { continue };
             for peer in self.of(&self.measures[measure]) {
                 bar.set_message(format!("starting {}", self.peers[peer].name));
-                if let Err(error) = self.stand(peer, way).await {
+                if let Err(error) = self.introduce(peer, way).await {
                     taken.push((measure, peer, Err(error)));
                 }
             }
         }
+    }
+
+    /// Starts the peer, and lets it meet its line by a download: what a line carries is learnt once, and
+    /// known in every later run.
+    async fn introduce(&mut self, peer: usize, way: Way) -> Result<()> {
+        if self.standing.contains_key(&(peer, way)) {
+            return Ok(());
+        }
+        self.stand(peer, way).await?;
+        if let (Way::Over(_), Some(instance)) = (way, self.standing.get(&(peer, way))) {
+            measure::meet(instance.road(), self.effort.on_a_line()).await?;
+            self.quiet().await;
+        }
+        Ok(())
     }
 
     async fn turn(&mut self, measure: usize, peer: usize) -> Result<Figures> {

@@ -78,6 +78,14 @@ pub(super) async fn figures(road: Road, beside: Beside, timing: Timing) -> Resul
     Ok(Figures { values: vec![time, percentile_ms(&pings, 0.99)], note })
 }
 
+/// Downloads for a while.
+pub(crate) async fn meet(road: Road, timing: Timing) -> Result<()> {
+    let transfer = bulk::start(road, Direction::Down, 1, &Arc::default()).await?;
+    sleep(timing.warm_up + timing.span).await;
+    drop(transfer);
+    Ok(())
+}
+
 async fn pings(stream: &mut TcpStream, span: Duration) -> Result<Vec<Duration>> {
     let end = Instant::now() + span;
     let mut times = Vec::new();
