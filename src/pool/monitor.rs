@@ -99,7 +99,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
         let answer = Box::pin(async move { session.ping().await });
         let sent = Instant::now();
         self.ping = Some(Ping { sent, asked: sent, patience, answer });
-        session.delay().asked();
+        session.asked();
     }
 
     /// A measurement of the round trip is requested.

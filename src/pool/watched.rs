@@ -25,6 +25,11 @@ pub(super) trait Watched: Sync {
     /// The measured round trips.
     fn delay(&self) -> &Delay;
 
+    /// Records that a ping is sent now.
+    fn asked(&self) {
+        self.delay().asked();
+    }
+
     /// Ends a beat, and returns the counters.
     fn beat(&self) -> Reading;
 
@@ -86,6 +91,10 @@ impl Watched for Session {
 
     fn delay(&self) -> &Delay {
         self.health().delay()
+    }
+
+    fn asked(&self) {
+        self.note_question();
     }
 
     fn beat(&self) -> Reading {

@@ -349,7 +349,7 @@ const MOST_KEPT: usize = 1 << 20;
 const LITTLE: usize = 4 << 10;
 /// What a socket may hold that is not sent before anything is known of its line, and then at the least
 /// and at the most. In bytes.
-const FIRST_UNSENT: u32 = 64 << 10;
+const FIRST_UNSENT: u32 = 32 << 10;
 const LEAST_UNSENT: u32 = 8 << 10;
 const MOST_UNSENT: u32 = 4 << 20;
 /// Over how long the rate of a socket is measured.

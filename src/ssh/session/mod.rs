@@ -311,6 +311,12 @@ impl Session {
         self.health.delay().expected().max(self.observed.outflow.waiting())
     }
 
+    /// Takes note that the server is asked for a round trip.
+    pub(crate) fn note_question(&self) {
+        self.health.delay().asked();
+        self.observed.outflow.asks();
+    }
+
     /// Takes note of what an answer took: how fast uploads may be follows from it. Returns when the
     /// server had better be asked again, where that matters.
     pub(crate) fn note_round_trip(&self, took: Duration) -> Option<Duration> {

@@ -32,6 +32,10 @@ pub(crate) struct Outflow {
     rate: AtomicU64,
     /// What the stream has taken, in bytes.
     sent: AtomicU64,
+    /// When the server was asked something that it has not answered, in microseconds from `begun`, and
+    /// what had been taken then, in bytes.
+    asked: AtomicU64,
+    sent_before: AtomicU64,
     /// How much those who send much may send, in bytes a second; 0 for as much as there is.
     pace: AtomicU64,
     /// When the next of their pieces may be sent, in microseconds from `begun`.
@@ -72,13 +76,25 @@ impl Outflow {
         self.sent.fetch_add(bytes as u64, Relaxed);
     }
 
+    /// The server is asked something.
+    pub(crate) fn asks(&self) {
+        self.asked.store(self.now(), Relaxed);
+        self.sent_before.store(self.handed(), Relaxed);
+    }
+
+    /// What the library has handed over so far, in bytes.
+    fn handed(&self) -> u64 {
+        self.sent.load(Relaxed) + self.kept.load(Relaxed) as u64
+    }
+
     /// The server has answered, after such a time; `best` is the shortest so far. Returns when it is to
     /// be asked again, where uploads are paced.
     pub(crate) fn answered(&self, round_trip: Duration, best: Duration) -> Option<Duration> {
         let sample = Sample {
-            at: Instant::now(),
+            asked: self.begun + Duration::from_micros(self.asked.load(Relaxed)),
+            sent_before: self.sent_before.load(Relaxed),
             round_trip,
-            sent: self.sent.load(Relaxed),
+            sent: self.handed(),
             held_back: self.held_back.swap(false, Relaxed),
         };
         let rate = self.rate();
@@ -185,6 +201,8 @@ impl Default for Outflow {
             kept_since: AtomicU64::new(0),
             rate: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            sent_before: AtomicU64::new(0),
             pace: AtomicU64::new(0),
             next: AtomicU64::new(0),
             held_back: AtomicBool::new(false),
@@ -264,8 +282,9 @@ mod tests {
         outflow.measured(1_000_000);
         let (best, queued) = (Duration::from_millis(30), Duration::from_millis(330));
         for _ in 0..2 {
-            tokio::time::advance(Duration::from_secs(1)).await;
-            outflow.took(1_000_000);
+            outflow.asks();
+            tokio::time::advance(queued).await;
+            outflow.took(330_000);
             outflow.answered(queued, best);
         }
         let begun = Instant::now();

@@ -21,11 +21,13 @@ pub(crate) struct Pacer {
 /// What an answer has shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// When it came.
-    pub(crate) at: Instant,
-    /// What it took.
+    /// When the server was asked, and what had been sent on the session until then, in bytes: before
+    /// the question lay what was queued.
+    pub(crate) asked: Instant,
+    pub(crate) sent_before: u64,
+    /// What the answer took.
     pub(crate) round_trip: Duration,
-    /// What was sent on the session until then, in bytes.
+    /// What has been sent until it came, in bytes.
     pub(crate) sent: u64,
     /// Whether there was more to send than the pace allowed, since the last one.
     pub(crate) held_back: bool,
@@ -58,40 +60,36 @@ impl Pacer {
         best: Duration,
         rate: Option<u64>,
     ) -> Option<u64> {
-        let Some(last) = self.last else {
-            self.last = Some(sample);
-            return None;
-        };
-        let span = sample.at.saturating_duration_since(last.at);
-        if span < LEAST_SPAN {
-            return self.control.as_ref().map(|control| control.pace(sample.round_trip));
-        }
-        self.last = Some(sample);
-        let delivered = per_second(sample.sent.saturating_sub(last.sent), span);
+        let last = self.last.replace(sample)?;
+        let span = sample.asked.saturating_duration_since(last.asked);
+        let delivered = per_second(sample.sent_before.saturating_sub(last.sent_before), span);
         if delivered < BULK || span > MOST_SPAN {
             self.control = None;
             return None;
         }
         match &mut self.control {
-            Some(control) => control.learn(last, sample, delivered, span),
-            None if sample.round_trip > best + 2 * TARGET => {
+            Some(control) => control.learn(last, sample, delivered, best),
+            // A session that began on a full line knows no better round trip: that the socket was full
+            // is enough.
+            None if rate.is_some() || sample.round_trip > best + 2 * TARGET => {
                 self.control = Some(Control {
                     base: best,
-                    capacity: rate.map_or(delivered, |rate| rate.min(delivered)).max(BULK),
+                    capacity: rate.unwrap_or(delivered).max(BULK),
                     short: 0,
-                    look: Look::From(sample.at + FIRST_LOOK),
+                    look: Look::From(sample.asked + FIRST_LOOK),
                 });
             }
             None => {}
         }
-        self.control.as_ref().map(|control| control.pace(sample.round_trip))
+        self.control.as_ref().map(|control| control.pace(sample))
     }
 }
 
 impl Control {
-    fn learn(&mut self, last: Sample, sample: Sample, delivered: u64, span: Duration) {
+    fn learn(&mut self, last: Sample, sample: Sample, delivered: u64, best: Duration) {
+        let span = sample.asked.saturating_duration_since(last.asked);
         let looked = matches!(self.look, Look::Since(_));
-        self.find_base(sample);
+        self.find_base(sample, best);
         if looked {
             self.short = 0;
             return;
@@ -114,13 +112,17 @@ impl Control {
     }
 
     /// Looks now and then what an answer takes without a queue of ours.
-    fn find_base(&mut self, sample: Sample) {
+    fn find_base(&mut self, sample: Sample, best: Duration) {
+        let before = self.base;
         self.base = self.base.min(sample.round_trip);
         match self.look {
-            Look::From(at) if sample.at >= at => self.look = Look::Since(sample.at),
-            Look::Since(at) if sample.at >= at + sample.round_trip + DRAIN => {
+            Look::From(at) if sample.answered() >= at => self.look = Look::Since(sample.answered()),
+            Look::Since(at) if sample.asked >= at + DRAIN || sample.round_trip <= best + SLIGHT => {
+                // Where it has come down by much, there may be more.
+                let more = sample.round_trip + TARGET / 3 < before;
                 self.base = sample.round_trip;
-                self.look = Look::From(sample.at + BETWEEN_LOOKS);
+                self.look =
+                    Look::From(sample.asked + if more { FIRST_LOOK } else { BETWEEN_LOOKS });
             }
             Look::From(_) | Look::Since(_) => {}
         }
@@ -130,8 +132,10 @@ impl Control {
         round_trip.saturating_sub(self.base)
     }
 
-    fn pace(&self, round_trip: Duration) -> u64 {
-        let queue = self.queue(round_trip);
+    fn pace(&self, sample: Sample) -> u64 {
+        // What has come to the queue since the question, and gone.
+        let came = time_of(sample.sent.saturating_sub(sample.sent_before), self.capacity);
+        let queue = (self.queue(sample.round_trip) + came).saturating_sub(sample.round_trip);
         let permille = match self.look {
             Look::Since(_) => 800,
             // What is too much goes within half a second.
@@ -141,6 +145,17 @@ impl Control {
         };
         self.capacity * permille / 1000
     }
+}
+
+impl Sample {
+    fn answered(&self) -> Instant {
+        self.asked + self.round_trip
+    }
+}
+
+/// How long a line that carries so much takes for some bytes.
+fn time_of(bytes: u64, capacity: u64) -> Duration {
+    Duration::from_micros(bytes.saturating_mul(1_000_000) / capacity.max(1))
 }
 
 /// By how many milliseconds one time is longer than the other.
@@ -167,15 +182,15 @@ const GROWTH: u64 = 15;
 const BULK: u64 = 8 << 10;
 /// How long after an answer the server is asked again while an upload is paced.
 pub(crate) const AGAIN: Duration = Duration::from_millis(200);
-/// Answers that come sooner after another show nothing,
-const LEAST_SPAN: Duration = Duration::from_millis(100);
-/// and later nothing that still holds.
+/// An answer that comes later after another shows nothing that still holds.
 const MOST_SPAN: Duration = Duration::from_secs(5);
 /// For how long the pace is down before what an answer takes is the base.
 const DRAIN: Duration = Duration::from_millis(250);
-/// When it is for the first time, and then how often: it costs the upload a hundredth.
-const FIRST_LOOK: Duration = Duration::from_secs(4);
-const BETWEEN_LOOKS: Duration = Duration::from_secs(15);
+/// When it is for the first time, and again where that has helped, and then how often: it costs the upload less than a hundredth.
+const FIRST_LOOK: Duration = Duration::from_millis(1500);
+const BETWEEN_LOOKS: Duration = Duration::from_secs(30);
+/// An answer that takes so little more than the best was not queued.
+const SLIGHT: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {
@@ -194,6 +209,12 @@ mod tests {
         carried: u64,
         /// What others have in the queue, as time.
         foreign: Duration,
+        held_back: bool,
+        best_known: Duration,
+        rate: Option<u64>,
+        /// When the server was asked, what had been sent, and what the answer takes.
+        question: Option<(Instant, u64, Duration)>,
+        next: Instant,
     }
 
     impl Uplink {
@@ -208,29 +229,43 @@ mod tests {
                 sent: 0,
                 carried: 0,
                 foreign: Duration::ZERO,
+                held_back: false,
+                best_known: BEST,
+                rate: None,
+                question: None,
+                next: Instant::now(),
             }
         }
 
-        /// Sends for a time, with an answer every half second. Returns the longest queue, as time.
+        /// Sends for a time, and asks again some time after each answer. Returns the longest queue, as
+        /// time.
         fn send_for(&mut self, seconds: u64) -> Duration {
             let mut longest = Duration::ZERO;
-            for _ in 0..seconds * 2 {
-                let mut held_back = false;
-                for _ in 0..500 {
-                    let room = self.most - self.queue;
-                    let sends = self.pace.map_or(room, |pace| room.min(pace / 1000));
-                    held_back |= sends < room;
-                    let carries = (self.queue + sends).min(self.capacity / 1000);
-                    self.queue = self.queue + sends - carries;
-                    self.sent += sends;
-                    self.carried += carries;
-                }
-                self.now += Duration::from_millis(500);
+            for _ in 0..seconds * 1000 {
+                self.now += Duration::from_millis(1);
+                let room = self.most - self.queue;
+                let sends = self.pace.map_or(room, |pace| room.min(pace / 1000));
+                self.held_back |= sends < room;
+                let carries = (self.queue + sends).min(self.capacity / 1000);
+                self.queue = self.queue + sends - carries;
+                self.sent += sends;
+                self.carried += carries;
                 let queued = Duration::from_micros(self.queue * 1_000_000 / self.capacity);
                 longest = longest.max(queued);
-                let round_trip = BEST + queued + self.foreign;
-                let sample = Sample { at: self.now, round_trip, sent: self.sent, held_back };
-                self.pace = self.pacer.answered(sample, BEST, None);
+                match self.question {
+                    Some((asked, sent_before, round_trip)) if self.now >= asked + round_trip => {
+                        let held_back = std::mem::take(&mut self.held_back);
+                        let sent = self.sent;
+                        let sample = Sample { asked, sent_before, round_trip, sent, held_back };
+                        self.pace = self.pacer.answered(sample, self.best_known, self.rate);
+                        self.next = self.now + self.pace.map_or(UNPACED, |_| AGAIN);
+                        self.question = None;
+                    }
+                    None if self.now >= self.next => {
+                        self.question = Some((self.now, self.sent, BEST + queued + self.foreign));
+                    }
+                    _ => {}
+                }
             }
             longest
         }
@@ -243,6 +278,7 @@ mod tests {
     }
 
     const BEST: Duration = Duration::from_millis(30);
+    const UNPACED: Duration = Duration::from_millis(500);
 
     #[test]
     fn an_upload_fills_the_line_and_not_the_queue() {
@@ -289,16 +325,25 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_began_on_a_full_line_finds_its_round_trip() {
+        let mut line = Uplink::new(625_000);
+        line.best_known = BEST + Duration::from_millis(90);
+        line.rate = Some(600_000);
+        line.send_for(8);
+        line.used(8);
+        assert!(line.send_for(20) < 2 * TARGET);
+        assert!(line.used(20) >= 97);
+    }
+
+    #[test]
     fn who_sends_little_is_not_held_back() {
         let mut pacer = Pacer::default();
         let begun = Instant::now();
         for beat in 1..20 {
-            let sample = Sample {
-                at: begun + Duration::from_millis(500) * beat,
-                round_trip: BEST * 10,
-                sent: u64::from(beat) * 1000,
-                held_back: false,
-            };
+            let asked = begun + Duration::from_millis(500) * beat;
+            let sent = u64::from(beat) * 1000;
+            let (round_trip, sent_before) = (BEST * 10, sent);
+            let sample = Sample { asked, sent_before, round_trip, sent, held_back: false };
             assert_eq!(pacer.answered(sample, BEST, Some(1_000_000)), None);
         }
     }
