@@ -234,7 +234,7 @@ ulimit -Sn 8192 2>/dev/null || true
 export SOCKEYE_SKIPPED=$skipped
 # Most tests wait, so more of them than cores run at once. Those that measure how long something takes run
 # alone afterwards.
-measuring=(keeping_apart:: pings:: recovery::)
+measuring=(choices::the_nearest keeping_apart:: pings:: recovery::)
 cargo test --locked -- --include-ignored --test-threads=$((2 * $(nproc))) "${measuring[@]/#/--skip=}"
 begin "tests that measure"
 cargo test --locked -- --include-ignored --test-threads=1 "${measuring[@]}"
