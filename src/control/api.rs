@@ -38,7 +38,7 @@ impl Program {
                 let probe = query.is_set("probe")?;
                 query.finish()?;
                 if probe {
-                    self.prove().await;
+                    tokio::join!(self.prove(), self.identify());
                 }
                 Ok(ok(&self.status()))
             }

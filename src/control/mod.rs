@@ -16,6 +16,7 @@
 mod access_log;
 mod api;
 pub mod client;
+mod counts;
 mod events;
 mod filter;
 mod guard;

@@ -103,10 +103,11 @@ impl Program {
     }
 }
 
-/// Whether a connection shows that its server forwards.
+/// Whether a connection shows that its server forwards: it was opened just now, or something came.
 fn carries(connection: &Connection, server: &str) -> bool {
-    matches!(connection.state(), State::Relaying | State::HalfClosed)
-        && connection.server().as_deref() == Some(server)
+    let is_open = matches!(connection.state(), State::Relaying | State::HalfClosed);
+    let is_alive = || connection.traffic().down_rate > 0 || connection.since().elapsed() < FRESH;
+    is_open && is_alive() && connection.server().as_deref() == Some(server)
 }
 
 /// What the answer to a probe says. A target that refuses is as good as one that answers: the server has
@@ -134,5 +135,5 @@ const NOBODY: std::net::SocketAddr =
     std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 65535);
 /// How long a probe may take: `status` is to be told within two seconds.
 const PATIENCE: Duration = Duration::from_millis(1500);
-/// How long a proof counts.
-const FRESH: Duration = Duration::from_secs(5);
+/// How long a proof counts: what was true before is not told for long.
+const FRESH: Duration = Duration::from_secs(1);

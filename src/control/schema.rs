@@ -18,8 +18,8 @@ pub use requests::{
     Reloaded, StopRequest,
 };
 pub use status::{
-    Configuration, ConnectionCounts, Instance, Jump, Loss, Place, Server, Session, Status, Traffic,
-    Trouble,
+    ClientProgram, Configuration, ConnectionCounts, Instance, Jump, Loss, Place, Server, Session,
+    Status, Traffic, Trouble,
 };
 
 /// An event of `GET /v1/events`; its kind is the event's name.

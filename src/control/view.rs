@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::counts::{counts, programs};
 use super::path::Proved;
 use super::program::{Phase, Program};
 use super::{remark, schema};
 use crate::pool::{Availability, JumpView, PoolSize, PoolView, SessionView};
-use crate::registry::{
-    self, DEFAULT_RULE, Outcome, PlaceKind, PlaceState, Registry, RuleTally, State,
-};
+use crate::registry::{self, DEFAULT_RULE, PlaceKind, PlaceState, RuleTally};
 use crate::route::Action;
 use crate::stream::Process;
 
@@ -33,6 +32,7 @@ impl Program {
             configuration,
             connections: counts(&self.0.registry),
             traffic: self.traffic(),
+            programs: programs(&self.0.registry),
             servers,
             places,
         }
@@ -63,8 +63,9 @@ impl Program {
             Phase::Draining => "draining",
             Phase::Running if health.is_empty() => "ready",
             Phase::Running => {
+                let dead = [Proved::Forbidden, Proved::Silent].map(Proved::word);
                 let carries = |server: &schema::Server| {
-                    server.state == "ready" && server.path != Proved::Forbidden.word()
+                    server.state == "ready" && !dead.contains(&server.path.as_str())
                 };
                 if servers.is_empty() || servers.iter().any(carries) { "degraded" } else { "down" }
             }
@@ -309,23 +310,6 @@ fn rule_view(name: &str, action: &Action, tally: &RuleTally) -> schema::Rule {
         Action::Reject => "reject".to_owned(),
     };
     schema::Rule { name: name.to_owned(), action, hits, bytes, last_hit }
-}
-
-fn counts(registry: &Registry) -> schema::ConnectionCounts {
-    let living = registry.connections.living();
-    let count = |state: State| living.iter().filter(|c| c.state() == state).count();
-    let failed = |outcome: &Outcome| outcome.is_failure();
-    let tallies = registry.tallies.servers();
-    let failed = tallies.iter().map(|(_, tally)| {
-        Outcome::ALL.into_iter().filter(failed).map(|outcome| tally.outcome(outcome)).sum::<u64>()
-    });
-    schema::ConnectionCounts {
-        total: registry.connections.total(),
-        waiting: count(State::Waiting),
-        opening: count(State::Opening),
-        relaying: count(State::Relaying) + count(State::HalfClosed),
-        failed: failed.sum(),
-    }
 }
 
 /// What is wrong, a sentence each.

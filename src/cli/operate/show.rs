@@ -44,6 +44,11 @@ pub(super) fn status(status: &Status) -> String {
         connections.failed,
         rates(&status.traffic)
     );
+    if !status.programs.is_empty() {
+        let programs = status.programs.iter();
+        let programs = programs.map(|one| format!("{} ({})", text(&one.name), one.connections));
+        let _ = writeln!(out, "  used by: {}", programs.collect::<Vec<_>>().join(", "));
+    }
     if let Some(configuration) = &status.configuration {
         for mistake in &configuration.mistakes {
             let _ = writeln!(out, "  {}: {}", text(&configuration.file), text(mistake));
@@ -214,6 +219,7 @@ const LONGEST: usize = 500;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::schema::ClientProgram;
 
     #[test]
     fn times_have_two_units_at_the_most() {
@@ -227,6 +233,7 @@ mod tests {
 
     #[test]
     fn texts_from_outside_move_no_cursor() {
+        let program = ClientProgram { name: "b\x1b[2J".into(), connections: 1 };
         let server = Server {
             name: "a\x1b[2J".into(),
             state: "down".into(),
@@ -234,8 +241,9 @@ mod tests {
             next_attempt: Some(12_000),
             ..Server::default()
         };
-        let told = status(&Status { servers: vec![server], ..Status::default() });
-        assert!(!told.contains('\x1b') && told.lines().count() == 3, "{told}");
+        let (servers, programs) = (vec![server], vec![program]);
+        let told = status(&Status { programs, servers, ..Status::default() });
+        assert!(!told.contains('\x1b') && told.lines().count() == 4, "{told}");
         assert!(told.contains("down: no\\nroute; next attempt in 12 s"), "{told}");
     }
 }

@@ -18,6 +18,8 @@ pub struct Status {
     pub connections: ConnectionCounts,
     /// The bytes of all connections.
     pub traffic: Traffic,
+    /// The programs of this machine that have the most connections, as far as they are known.
+    pub programs: Vec<ClientProgram>,
     /// The SSH servers, in the order of the configuration.
     pub servers: Vec<Server>,
     /// Listeners and forwards, in the order in which they came.
@@ -82,6 +84,16 @@ pub struct ConnectionCounts {
     pub relaying: usize,
     /// That failed, since the start.
     pub failed: u64,
+}
+
+/// A program of this machine, whatever processes it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientProgram {
+    /// Its name, as the system has it.
+    pub name: String,
+    /// How many of its connections live.
+    pub connections: usize,
 }
 
 /// Bytes both ways.

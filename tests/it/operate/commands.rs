@@ -155,6 +155,9 @@ fn connections_are_listed_watched_and_ended() {
         let mut all = all.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         all.all(|connection| connection["process"]["pid"] == own)
     });
+    let told = desk.status();
+    assert_eq!(told["programs"][0]["connections"], 2, "{told}");
+    assert!(desk.say("status").out.contains("\n  used by: "));
     for none in ["--host example.org", "--older 1000", "--state opening", "--user nobody"] {
         assert!(desk.say(&format!("connections {none}")).expect(0).out.is_empty(), "{none}");
     }
