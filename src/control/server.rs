@@ -13,6 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use tokio_io_timeout::TimeoutStream;
 use tracing::debug;
 
 use super::guard;
@@ -142,7 +143,10 @@ async fn serve(stream: UnixStream, program: Program) {
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(BUFFER);
-    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(PATIENCE));
+    let stream = TokioIo::new(Box::pin(stream));
+    if let Err(error) = server.serve_connection(stream, service).await {
         debug!(%error, "a client of the control socket");
     }
 }
@@ -151,7 +155,7 @@ async fn serve(stream: UnixStream, program: Program) {
 const MOST: u32 = 100;
 /// How many may speak to it at the same time.
 const MOST_CLIENTS: usize = 64;
-/// How long a client may take to say what it wants.
+/// How long a client may take to say what it wants, and to read of what is said.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What is held of a request's head.
 const BUFFER: usize = 16 * 1024;

@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -147,8 +148,10 @@ impl Handler for Site {
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(BUFFER);
-        let connection =
-            http.serve_connection(TokioIo::new(accepted.stream), service).with_upgrades();
+        let mut stream = TimeoutStream::new(accepted.stream);
+        stream.set_write_timeout(Some(PATIENCE));
+        let stream = TokioIo::new(Box::pin(stream));
+        let connection = http.serve_connection(stream, service).with_upgrades();
         tokio::select! {
             ended = connection => if let Err(error) = ended {
                 debug!(%error, "a client of the dashboard");
@@ -180,7 +183,7 @@ const MOST_CLIENTS: usize = 64;
 const MOST_STRANGERS: usize = 16;
 /// How many streams of the Clash API.
 const MOST_STREAMS: usize = 32;
-/// How long a client may take to say what it wants.
+/// How long a client may take to say what it wants, and to read of what is said.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What is held of a request's head. Browsers send all cookies of `localhost` along.
 const BUFFER: usize = 64 * 1024;

@@ -3,11 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -260,6 +261,28 @@ async fn the_facts_are_those_of_the_control_socket() {
 
 fn stage_cookie(stage: &Stage) -> String {
     format!("sockeye-{}", stage.address.port())
+}
+
+/// The clock stands still while something is done.
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_and_does_not_read_is_left() -> io::Result<()> {
+    let stage = Stage::start();
+    // Far more than the sockets hold.
+    let living: Vec<_> = (0..40_000).map(|n| stage.begin(&format!("h{n}.example:1"))).collect();
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(4096)?;
+    let mut stream = socket.connect(stage.address).await?;
+    let (address, bearer) = (stage.address, stage.bearer().replace('\n', "\r\n"));
+    let head =
+        format!("GET /v1/connections?limit=40000 HTTP/1.1\r\nhost: {address}\r\n{bearer}\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let mut said = Vec::new();
+    let end = stream.read_to_end(&mut said).await;
+    let is_whole = end.is_ok() && said.ends_with(b"}");
+    assert!(said.starts_with(b"HTTP/1.1 200") && !is_whole, "{} bytes, {end:?}", said.len());
+    drop(living);
+    Ok(())
 }
 
 #[tokio::test]
