@@ -215,7 +215,7 @@ impl Pool {
                 waiting = Some(Waiting::new(shared, Waiter::Request));
             }
             shared.wanted.notify_one();
-            if shared.targets.kind(target) == OpenKind::Alone {
+            if shared.targets.kind(target) == OpenKind::Isolated {
                 // Nothing is notified when a session becomes free of other channels.
                 let _ = timeout(FREE_AGAIN, changed).await;
             } else {
@@ -335,10 +335,10 @@ fn view(session: &Session) -> View {
         bulk: load.bulk(),
         active: load.active(),
         opening: load.opening(),
-        scouts: load.scouts(),
+        unresolved: load.unresolved(),
         channels: load.channels(),
         free: load.is_free(),
-        risky: load.alone() > 0,
+        risky: load.isolated() > 0,
     }
 }
 

@@ -24,13 +24,13 @@ impl KnownTargets {
     pub(super) fn kind(&self, target: &Target) -> OpenKind {
         let suspect = lock(&self.suspects).get(target).copied();
         if suspect.is_some_and(|when| when.elapsed() < SUSPECT) {
-            return OpenKind::Alone;
+            return OpenKind::Isolated;
         }
         match target.host() {
             None | Some(Host::Ip(_)) => OpenKind::Plain,
             Some(Host::Name(name)) => match lock(&self.resolved).get(name) {
                 Some(when) if when.elapsed() < FRESH => OpenKind::Plain,
-                _ => OpenKind::Scout,
+                _ => OpenKind::UnresolvedName,
             },
         }
     }
@@ -81,10 +81,10 @@ mod tests {
     fn a_name_is_scouted_once() {
         let names = KnownTargets::default();
         assert_eq!(names.kind(&name("127.0.0.1")), OpenKind::Plain);
-        assert_eq!(names.kind(&name("a.example")), OpenKind::Scout);
+        assert_eq!(names.kind(&name("a.example")), OpenKind::UnresolvedName);
         names.add(&name("a.example"));
         assert_eq!(names.kind(&name("A.example.")), OpenKind::Plain);
-        assert_eq!(names.kind(&name("b.example")), OpenKind::Scout);
+        assert_eq!(names.kind(&name("b.example")), OpenKind::UnresolvedName);
         assert_eq!(names.kind(&Target::Socket("/run/x".into())), OpenKind::Plain);
     }
 
@@ -93,7 +93,7 @@ mod tests {
         let known = KnownTargets::default();
         let target = name("127.0.0.1:80");
         known.suspect(&target);
-        assert_eq!(known.kind(&target), OpenKind::Alone);
+        assert_eq!(known.kind(&target), OpenKind::Isolated);
         assert_eq!(known.kind(&name("127.0.0.1:81")), OpenKind::Plain);
         known.add(&target);
         assert_eq!(known.kind(&target), OpenKind::Plain);

@@ -81,8 +81,8 @@ impl Placed {
                                         // The server may be blocked by the look-up, unless it sends something.
                     let may = match self.kind {
                         OpenKind::Plain => true,
-                        OpenKind::Scout => session.received() > received,
-                        OpenKind::Alone => false,
+                        OpenKind::UnresolvedName => session.received() > received,
+                        OpenKind::Isolated => false,
                     };
                     if let Some(other) = self.pool.sooner(&session, self.kind).filter(|_| may) {
                         debug!("a session answers late: another one is asked as well");
@@ -106,12 +106,13 @@ impl Placed {
     }
 
     /// Whether the server has certainly begun to handle the open: it has answered something that was sent later.
-    /// While sshd looks a name up its session is blocked; so a scout counts as begun when the server answers on
+    /// While sshd looks a name up its session is blocked; so an unresolved name counts as begun when the server answers on
     /// another session.
     pub fn has_come_to(&self) -> bool {
         let elsewhere = |asked| {
             let sessions = lock(&self.pool.sessions);
-            self.kind == OpenKind::Scout && sessions.iter().any(|s| s.health().has_come_to(asked))
+            self.kind == OpenKind::UnresolvedName
+                && sessions.iter().any(|s| s.health().has_come_to(asked))
         };
         let asked = self.asked().clone();
         asked
@@ -133,7 +134,7 @@ impl Placed {
     async fn settled(&self) -> Arc<Session> {
         let mut session = Arc::clone(&self.session);
         let begun = Instant::now();
-        if self.kind == OpenKind::Alone {
+        if self.kind == OpenKind::Isolated {
             return session;
         }
         loop {

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::ssh::OpenKind;
+use crate::ssh::session::delay::LAN;
 
 /// The state of one session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct View {
     /// Opens that the server has not answered.
     pub opening: usize,
     /// Of these, the ones to names whose look-up may take a while.
-    pub scouts: usize,
+    pub unresolved: usize,
     /// All channels.
     pub channels: usize,
     /// Whether it carries no channel, and no remote listener can open one.
@@ -54,11 +55,11 @@ pub enum Growth {
     Enough,
 }
 
-/// Chooses the session that answers soonest and is least disturbed; for a scout, the one on which a slow
+/// Chooses the session that answers soonest and is least disturbed; for an unresolved name, the one on which a slow
 /// look-up disturbs the least.
 pub fn choose(sessions: &[View], kind: OpenKind) -> Choice {
     let nearest = sessions.iter().map(|view| view.delay).min().unwrap_or_default();
-    let may_take = |(_, view): &(usize, &View)| kind != OpenKind::Alone || view.free;
+    let may_take = |(_, view): &(usize, &View)| kind != OpenKind::Isolated || view.free;
     let usable = sessions.iter().enumerate().filter(may_take);
     let best = usable.min_by_key(|(_, view)| Cost::of(view, nearest, kind));
     match best {
@@ -84,7 +85,7 @@ struct Cost {
     /// Transfers that would share the session with it.
     bulk: usize,
     /// Look-ups that may block it.
-    scouts: usize,
+    unresolved: usize,
     /// Channels that it would disturb.
     active: usize,
     opening: usize,
@@ -111,7 +112,7 @@ impl Cost {
             bulk,
             active,
             opening,
-            scouts,
+            unresolved,
             channels,
             free: _,
             risky,
@@ -120,7 +121,7 @@ impl Cost {
         let (still, doubtful) = match kind {
             OpenKind::Plain => (slow_readers > 0, stuck),
             // The unanswered open may be a slow look-up: avoid waiting behind it.
-            OpenKind::Scout | OpenKind::Alone => (stuck, slow_readers > 0),
+            OpenKind::UnresolvedName | OpenKind::Isolated => (stuck, slow_readers > 0),
         };
         let standing = match (still, doubtful) {
             (false, false) => Standing::Moving,
@@ -128,11 +129,11 @@ impl Cost {
             (true, false) => Standing::Still,
             (true, true) => Standing::Hopeless,
         };
-        let cost = Self { risky, standing, late, bulk, scouts, active, opening, channels };
+        let cost = Self { risky, standing, late, bulk, unresolved, active, opening, channels };
         match kind {
             // On a LAN channels do not wait for each other's data, and each active session costs the server
             // more CPU time.
-            OpenKind::Plain if nearest < HOUSE => Self {
+            OpenKind::Plain if nearest < LAN => Self {
                 active: channels / PACKED_CHANNELS,
                 opening: (active + opening) / PACKED,
                 channels: 0,
@@ -141,8 +142,8 @@ impl Cost {
             // A burst of opens stays together on one session, away from active channels: a burst of downloads
             // does not spread over the sessions of interactive connections.
             OpenKind::Plain => cost,
-            OpenKind::Scout | OpenKind::Alone => {
-                Self { scouts: 0, active: active + opening, opening: 0, ..cost }
+            OpenKind::UnresolvedName | OpenKind::Isolated => {
+                Self { unresolved: 0, active: active + opening, opening: 0, ..cost }
             }
         }
     }
@@ -162,10 +163,10 @@ fn is_quiet(view: &View) -> bool {
 fn growth(best: &View, kind: OpenKind) -> Growth {
     let crowded = match kind {
         OpenKind::Plain => CROWDED,
-        OpenKind::Scout | OpenKind::Alone => CROWDED_FOR_SCOUT,
+        OpenKind::UnresolvedName | OpenKind::Isolated => CROWDED_FOR_UNRESOLVED,
     };
     let disturbed =
-        best.risky || best.slow_readers > 0 || best.stuck || best.bulk > 0 || best.scouts > 0;
+        best.risky || best.slow_readers > 0 || best.stuck || best.bulk > 0 || best.unresolved > 0;
     let late = best.excess >= LATE;
     if disturbed || late || best.active + best.opening >= crowded {
         Growth::Wanted
@@ -178,8 +179,6 @@ fn growth(best: &View, kind: OpenKind) -> Growth {
 const STEP: Duration = Duration::from_millis(60);
 /// A session whose answers are late by so much is congested.
 const LATE: Duration = Duration::from_millis(200);
-/// The longest round trip of a LAN.
-const HOUSE: Duration = Duration::from_millis(4);
 /// On a LAN so many active channels share a session before the next one is used. Spread over all sessions, each
 /// connection would wake another process of the server.
 const PACKED: usize = 24;
@@ -187,8 +186,8 @@ const PACKED: usize = 24;
 const PACKED_CHANNELS: usize = 64;
 /// With so many active channels another session is opened.
 const CROWDED: usize = 32;
-/// The same for a scout, which may block them.
-const CROWDED_FOR_SCOUT: usize = 8;
+/// The same for an unresolved name, which may block them.
+const CROWDED_FOR_UNRESOLVED: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_house_what_moves_is_kept_together() {
+    fn on_a_lan_what_moves_is_kept_together() {
         let near = View { delay: Duration::from_micros(200), ..View::default() };
         let take = |views: &[View]| choose(views, OpenKind::Plain).session;
         let few = View { active: 10, opening: 5, channels: 20, ..near };
@@ -268,7 +267,7 @@ mod tests {
         let grows = |view: View, kind| choose(&[view], kind).growth == Growth::Wanted;
         assert!(!grows(quiet(), OpenKind::Plain));
         assert!(!grows(View { active: 10, ..quiet() }, OpenKind::Plain));
-        assert!(grows(View { active: 10, ..quiet() }, OpenKind::Scout));
+        assert!(grows(View { active: 10, ..quiet() }, OpenKind::UnresolvedName));
         assert!(grows(View { active: 32, ..quiet() }, OpenKind::Plain));
         assert!(grows(View { bulk: 1, ..quiet() }, OpenKind::Plain));
         assert!(grows(View { stuck: true, ..quiet() }, OpenKind::Plain));
@@ -280,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_looked_up_is_not_waited_for() {
-        let scouted = View { opening: 1, scouts: 1, channels: 1, ..quiet() };
+        let scouted = View { opening: 1, unresolved: 1, channels: 1, ..quiet() };
         let busy = View { active: 5, channels: 5, ..quiet() };
         assert_eq!(choose(&[scouted, busy], OpenKind::Plain).session, Some(1));
         assert_eq!(choose(&[scouted], OpenKind::Plain).growth, Growth::Wanted);
@@ -291,15 +290,15 @@ mod tests {
         let runs = View { active: 1, channels: 1, ..quiet() };
         let burst = View { opening: 3, channels: 3, ..quiet() };
         assert_eq!(choose(&[runs, burst], OpenKind::Plain).session, Some(1));
-        assert_eq!(choose(&[runs, burst], OpenKind::Scout).session, Some(0));
+        assert_eq!(choose(&[runs, burst], OpenKind::UnresolvedName).session, Some(0));
     }
 
     #[test]
     fn what_may_end_a_session_is_asked_for_where_nobody_else_is_and_others_stay_away() {
         let free = View { free: true, ..quiet() };
         let idle = View { channels: 1, ..quiet() };
-        assert_eq!(choose(&[idle, free], OpenKind::Alone).session, Some(1));
-        let none = choose(&[idle, idle], OpenKind::Alone);
+        assert_eq!(choose(&[idle, free], OpenKind::Isolated).session, Some(1));
+        let none = choose(&[idle, idle], OpenKind::Isolated);
         assert_eq!(none, Choice { session: None, growth: Growth::Wanted });
         let risky = View { risky: true, opening: 1, channels: 1, ..quiet() };
         let bulk = View { bulk: 3, active: 3, channels: 3, ..quiet() };
@@ -334,7 +333,7 @@ mod tests {
                     bulk,
                     active,
                     opening,
-                    scouts: opening / 3,
+                    unresolved: opening / 3,
                     channels,
                     free: channels == 0,
                     risky: false,
@@ -344,7 +343,7 @@ mod tests {
     }
 
     fn any_kind() -> impl Strategy<Value = OpenKind> {
-        prop_oneof![Just(OpenKind::Plain), Just(OpenKind::Scout)]
+        prop_oneof![Just(OpenKind::Plain), Just(OpenKind::UnresolvedName)]
     }
 
     proptest! {

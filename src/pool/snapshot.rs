@@ -66,7 +66,7 @@ pub struct SessionView {
     pub channels: usize,
     /// Of these, those that the server has not confirmed yet.
     pub opening: usize,
-    /// Channels that carried something in the last second or two.
+    /// Channels that carried something in the last second.
     pub active: usize,
     /// Channels that carried much.
     pub bulk: usize,

@@ -191,7 +191,7 @@ pub struct Session {
     pub channels: usize,
     /// Of these, those that the server has not confirmed yet.
     pub opening: usize,
-    /// Of these, those that moved something in the last second or two.
+    /// Of these, those that moved something in the last second.
     pub active: usize,
     /// Of these, those that moved much.
     pub bulk: usize,

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::line::{Line, Sample};
 use super::line_memory::LineMemory;
 use crate::lock::lock;
+use crate::ssh::session::delay::LAN;
 
 /// What the connections to one server have shown of its distance.
 #[derive(Debug, Default)]
@@ -47,10 +48,10 @@ impl Distance {
     /// The window for the channels of a session over `stream`, in bytes. The library fixes it before
     /// the handshake, and takes none after.
     ///
-    /// A server is near when its first byte comes within [`NEAR`]. How near tells the time that it
-    /// took to connect, where we did so ourselves; unless what accepted was a relay on this machine:
-    /// then the sessions before this one know better. A server that was near and is slow to answer may
-    /// be busy. One that waits for the client's first word counts as far.
+    /// A server is near when its first byte comes within [`NEAR`]. The time to connect estimates the round
+    /// trip; where a relay on this machine accepted the connection, the round trips of earlier sessions
+    /// correct it. A server that was near and is slow to answer may be busy. One that waits for the
+    /// client's first word counts as far.
     pub(crate) async fn window(
         &self,
         stream: &mut (impl AsyncBufRead + Unpin),
@@ -145,8 +146,6 @@ fn near_window(round_trip: Duration) -> u32 {
 
 /// The longest time to a near server's first byte: a round trip, and `sshd` starting a process.
 const NEAR: Duration = Duration::from_millis(25);
-/// The longest round trip in a house: there a line is as fast as its ends.
-const LAN: Duration = Duration::from_millis(4);
 /// Four of the largest packets. With half of that, eight downloads on one session came to 455 MB/s over
 /// loopback, with this to 506. In bytes.
 const LEAST_WINDOW: u32 = 256 << 10;
@@ -233,6 +232,6 @@ mod tests {
         assert!(distance.is_unfit(FIRST_WINDOW), "what it holds is in the way of others");
         assert!(!distance.is_unfit(LEAST_WINDOW));
         distance.learn(Sample { best: Duration::from_micros(200), ..sample });
-        assert!(!distance.is_unfit(LEAST_WINDOW), "in a house there is nothing to learn");
+        assert!(!distance.is_unfit(LEAST_WINDOW), "on a LAN there is nothing to learn");
     }
 }

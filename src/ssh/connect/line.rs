@@ -60,8 +60,8 @@ impl Line {
                 _ => received,
             });
         } else if carried_in(best) * 5 / 3 >= u128::from(window) && window < MOST {
-            // The window was on its way all the time. A line that is full takes longer for it than the
-            // best: with the time that it took, every window would be too small.
+            // A whole window was in flight all the time. The shortest round trip counts: the present one
+            // includes queueing, by which every window would be too small.
             self.too_small = self.too_small.max(Some(window));
         }
         let rate = |line: Self| line.rate.unwrap_or(0);

@@ -32,7 +32,7 @@ pub struct ChannelReader {
 /// The half that sends.
 #[derive(Debug)]
 pub struct ChannelWriter {
-    /// Taken when the channel is closed by us or by the server.
+    /// Always there until the drop, which needs it by value.
     half: Option<ChannelWriteHalf<Msg>>,
     turn: Turn,
     lease: Arc<Lease>,

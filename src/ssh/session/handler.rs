@@ -1,5 +1,5 @@
-//! What the server tells us out of turn: its host key, its banner, failures of channels, and its
-//! kind to open channels, which is refused.
+//! What the server sends unasked: its host key, its banner, failures of channels, and the channels that
+//! it opens, of which only those of remote forwards are accepted.
 
 use std::sync::Arc;
 

@@ -33,12 +33,12 @@ impl Health {
         self.answered.fetch_add(1, Relaxed);
     }
 
-    /// Says again and again that the server has not answered for long.
+    /// Wakes whoever waits in [`Self::suspected`]: the server has not answered for long.
     pub(crate) fn suspect(&self) {
         self.suspect.notify_waiters();
     }
 
-    /// Completes when the server has not answered for long.
+    /// Completes when the server is suspected the next time.
     pub(crate) async fn suspected(&self) {
         self.suspect.notified().await;
     }

@@ -23,8 +23,8 @@ use crate::lock::lock;
 pub(crate) struct Load {
     channels: AtomicUsize,
     opening: AtomicUsize,
-    scouts: AtomicUsize,
-    alone: AtomicUsize,
+    unresolved: AtomicUsize,
+    isolated: AtomicUsize,
     slow_readers: AtomicUsize,
     held: AtomicUsize,
     beats: Beats,
@@ -76,13 +76,13 @@ impl Load {
     }
 
     /// Channels that are being opened to a name that may take the server a while.
-    pub(crate) fn scouts(&self) -> usize {
-        self.scouts.load(Relaxed)
+    pub(crate) fn unresolved(&self) -> usize {
+        self.unresolved.load(Relaxed)
     }
 
     /// Channels that are being opened to a target at whose failure the session may end.
-    pub(crate) fn alone(&self) -> usize {
-        self.alone.load(Relaxed)
+    pub(crate) fn isolated(&self) -> usize {
+        self.isolated.load(Relaxed)
     }
 
     /// Channels whose client does not keep up.
@@ -153,8 +153,8 @@ impl Load {
     fn of_kind(&self, kind: OpenKind) -> Option<&AtomicUsize> {
         match kind {
             OpenKind::Plain => None,
-            OpenKind::Scout => Some(&self.scouts),
-            OpenKind::Alone => Some(&self.alone),
+            OpenKind::UnresolvedName => Some(&self.unresolved),
+            OpenKind::Isolated => Some(&self.isolated),
         }
     }
 
@@ -331,10 +331,10 @@ mod tests {
         let load = Arc::new(Load::default());
         let lease = load.lease(OpenKind::Plain);
         assert_eq!((load.channels(), load.opening()), (1, 1));
-        let scout = load.lease(OpenKind::Scout);
-        assert_eq!((load.opening(), load.scouts()), (2, 1));
-        drop(scout);
-        assert_eq!((load.opening(), load.scouts()), (1, 0));
+        let unresolved = load.lease(OpenKind::UnresolvedName);
+        assert_eq!((load.opening(), load.unresolved()), (2, 1));
+        drop(unresolved);
+        assert_eq!((load.opening(), load.unresolved()), (1, 0));
         lease.confirmed();
         assert_eq!((load.channels(), load.opening()), (1, 0));
         lease.set_pace(Pace::Slow);

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::lock::lock;
 
-/// What the target, or the server on its behalf, did to our kind to connect.
+/// What the target, or the server on its behalf, did to our attempt to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetFault {
     /// It refused the connection.

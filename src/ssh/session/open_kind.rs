@@ -1,13 +1,13 @@
 //! What is known of a channel before it is opened.
 
-/// How long the server may take to open a channel.
+/// What the opening of a channel may do to its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenKind {
-    /// An address, or a name that this server has resolved lately.
+    /// Nothing: to an address, or a name that this server has resolved lately.
     Plain,
-    /// A name that may take the server a while, during which the whole session stands still.
-    Scout,
-    /// A target at whose failure a session has ended: it is asked for on a session that carries nobody
+    /// A name whose resolution may take the server a while, during which the whole session stands still.
+    UnresolvedName,
+    /// A target at whose failure a session has ended: it is opened on a session that carries nothing
     /// else.
-    Alone,
+    Isolated,
 }
