@@ -5,13 +5,15 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::login::HOST;
+use crate::support::socks::Protocol;
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
-use crate::support::{command, wait};
-use desk::Desk;
+use crate::support::{command, process, wait};
+use desk::{Desk, echoes};
 
 mod commands;
 mod dashboard;
@@ -73,6 +75,27 @@ fn a_server_that_forbids_forwarding_is_not_up() {
     assert_eq!(ping["culprit"], "far_side", "{ping}");
     let refused = desk.say("forward add -R 0:127.0.0.1:9").expect(1);
     assert!(refused.err.contains("cannot listen"), "{}", refused.err);
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_server_that_stands_still_is_not_up_whatever_it_has_carried() {
+    let (desk, sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
+    let proxy = desk.start(&sshd.ssh_config(), &[]);
+    let mut idle = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
+    assert!(echoes(&mut idle));
+    desk.say("wait").expect(0);
+    let signal = |signal| sshd.children().into_iter().for_each(|pid| process::signal(pid, signal));
+    // Another session is no better.
+    wait::until("it is told", || {
+        signal(Signal::STOP);
+        let told = desk.status();
+        let is_told = told["state"] == "down" && told["servers"][0]["path"] != "proved";
+        is_told && desk.say("wait --timeout 0").status == 1
+    });
+    signal(Signal::CONT);
+    desk.say("wait").expect(0);
+    desk.say("status -q").expect(0);
 }
 
 #[test]
