@@ -64,10 +64,7 @@ pub async fn assemble(
     let (permit, sockets) = (configured.permit_remote_open.clone(), configured.sockets);
     let stdio = command.stdio_forward.clone();
     let backlog = command.backlog;
-    let control = match command.control.clone() {
-        Location::At(path) => Location::At(server.config.control_path(path)?),
-        other => other,
-    };
+    let control = control_location(command.control.clone(), &server.config)?;
     let access_log = command.access_log.clone();
     let dashboard = command.dashboard.clone();
     let (listeners, remote) = forwards(command, configured, default, credentials.as_ref());
@@ -99,6 +96,14 @@ pub async fn assemble(
         },
         verbosity: verbosity.or(process.log_level.map(Verbosity::from)),
         run_in: if process.fork_after_authentication.is_on() { RunIn::Background } else { run_in },
+    })
+}
+
+/// Where the control socket is to be, with its tokens expanded.
+fn control_location(control: Location, config: &ClientConfig) -> Result<Location, ConfigError> {
+    Ok(match control {
+        Location::At(path) => Location::At(config.control_path(path)?),
+        Location::Named(_) | Location::None => control,
     })
 }
 

@@ -7,6 +7,9 @@ use proptest::prelude::*;
 use super::local::Local;
 use super::*;
 
+mod installed;
+mod without_ssh;
+
 /// What `ssh -G -N -T` of OpenSSH 9.2 printed for a plain host, without the lists of algorithms.
 const PLAIN: &str = "\
 host foo
@@ -272,121 +275,6 @@ fn one_default_name_in_a_configuration_is_a_named_file() {
     let config = parse(&(output + "identityfile ~/.ssh/id_rsa\n")).expect("readable");
     assert_eq!(config.auth.identity_files.len(), 1);
     assert_eq!(config.auth.identity_files[0].origin, IdentityOrigin::Named);
-}
-
-#[test]
-fn without_ssh_the_flags_and_the_defaults_count() {
-    let config = defaults("Host.Example", &SshOptions::default()).expect("plain");
-    assert_eq!((config.host_name.as_str(), config.port), ("host.example", 22));
-    assert_eq!(config.user, "me");
-    assert_eq!(config.host_keys.user_known_hosts_files[0], Path::new("/home/me/.ssh/known_hosts"));
-    assert_eq!(config.host_keys.global_known_hosts_files[0], Path::new("/etc/ssh/ssh_known_hosts"));
-    assert_eq!(config.auth.identity_files.len(), 5);
-    assert_eq!(config.auth.identity_files[0].origin, IdentityOrigin::Default);
-    assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::Ask);
-    assert_eq!(config.host_keys.hash_known_hosts, Switch::Off);
-
-    let options = SshOptions {
-        identities: vec!["k".into()],
-        address_family: Some(AddressFamily::Inet),
-        ..with_options(&[
-            "StrictHostKeyChecking no",
-            "ConnectTimeout = 1m30",
-            "AddressFamily=inet6",
-            "UserKnownHostsFile=\"/tmp/a b-%r-${TEAM}\"",
-            "IdentityAgent=%d/agent-%L",
-            "HostName=%h.lan",
-            "Port=2200",
-            "Port=2201",
-            "user=you",
-        ])
-    };
-    let config = defaults("them@host:1", &options).expect("readable");
-    assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::No);
-    assert_eq!(config.reach.connect_timeout, Some(Duration::from_secs(90)));
-    assert_eq!(config.reach.address_family, AddressFamily::Inet);
-    assert_eq!(config.host_keys.user_known_hosts_files, [Path::new("/tmp/a b-you-blue")]);
-    let agent = IdentityAgent::Socket("/home/me/agent-box".into());
-    assert_eq!(config.auth.identity_agent, agent);
-    assert_eq!((config.host_name.as_str(), config.port), ("host.lan", 2200));
-    assert_eq!(config.user, "you");
-    assert_eq!(paths(&config), ["k"]);
-
-    let options = SshOptions { port: Some(7), user: Some("flag".into()), ..options };
-    let config = defaults("them@host:1", &options).expect("readable");
-    assert_eq!((config.port, config.user.as_str()), (7, "flag"));
-    let config = defaults("them@host:1", &SshOptions::default()).expect("plain");
-    assert_eq!((config.port, config.user.as_str()), (1, "them"));
-}
-
-#[test]
-fn without_ssh_a_configuration_file_cannot_be_read() {
-    let options = SshOptions { config_file: Some("x".into()), ..SshOptions::default() };
-    assert!(matches!(defaults("host", &options), Err(ConfigError::NeedsSsh)));
-    let nobody = Local { user: None, ..local() };
-    let told = super::parse::defaults(&name("host"), &SshOptions::default(), &nobody);
-    assert!(matches!(told, Err(ConfigError::NoUser)), "{told:?}");
-}
-
-#[tokio::test]
-#[ignore = "needs ssh"]
-async fn the_ssh_of_this_machine() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let file = dir.path().join("a config");
-    let text = "Host alias\n HostName Real.Example\n User ali\n Port 2022\n\
-                IdentityFile \"/tmp/a key\"\n UserKnownHostsFile \"/tmp/a b\" /tmp/c\n\
-                HostKeyAlias %h\n ConnectTimeout 9\nHost jump\n ProxyJump other\n";
-    std::fs::write(&file, text).expect("written");
-    let options = SshOptions {
-        config_file: Some(file),
-        identities: vec!["/tmp/does not exist".into()],
-        address_family: Some(AddressFamily::Inet),
-        ..with_options(&["StrictHostKeyChecking=accept-new", "Port=1"])
-    };
-
-    let (config, source) = ClientConfig::query(&name("alias:2"), &options).await.expect("ssh -G");
-    assert_eq!(source, ConfigSource::Ssh);
-    assert_eq!((config.host_name.as_str(), config.user.as_str()), ("real.example", "ali"));
-    assert_eq!(config.port, 1, "-o counts before the name, as with ssh");
-    assert_eq!(paths(&config), ["/tmp/does not exist", "/tmp/a key"]);
-    assert_eq!(
-        config.host_keys.user_known_hosts_files,
-        [Path::new("/tmp/a b"), Path::new("/tmp/c")]
-    );
-    assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::AcceptNew);
-    assert_eq!(config.reach.connect_timeout, Some(Duration::from_secs(9)));
-    assert_eq!(config.reach.address_family, AddressFamily::Inet);
-
-    let (config, _) = ClientConfig::query(&name("jump"), &options).await.expect("ssh -G");
-    let Way::Jump(jump) = config.reach.way else { panic!("no jump: {:?}", config.reach.way) };
-    assert_eq!(jump.last().0.host, "other");
-    let flags = SshOptions {
-        jumps: Some("a,b".parse().expect("two")),
-        ciphers: Some("aes256-ctr".into()),
-        bind_address: Some("::1".into()),
-        compression: Switch::On,
-        ..with_options(&["ProxyCommand=x", "RekeyLimit=2G 1h", "TCPKeepAlive=no"])
-    };
-    let (config, _) = ClientConfig::query(&name("jump"), &flags).await.expect("ssh -G");
-    let Way::Jump(jump) = &config.reach.way else { panic!("no jump: {:?}", config.reach.way) };
-    assert_eq!((jump.last().0.host.as_str(), config.session.compression), ("b", Switch::On));
-    assert_eq!(config.algorithms.ciphers, [russh::cipher::AES_256_CTR]);
-    assert_eq!(config.algorithms.macs.len(), 6, "nobody configured any");
-    assert_eq!(
-        (config.reach.origin, config.reach.tcp_keep_alive),
-        (Origin::Address("::1".into()), Switch::Off)
-    );
-    assert_eq!(config.session.rekey_limit.bytes, Some(2 << 30));
-
-    let bad = with_options(&["NoSuchOption=1"]);
-    let told = ClientConfig::query(&name("alias"), &bad).await;
-    match told {
-        Err(ConfigError::Refused(said)) => {
-            assert!(said.to_lowercase().contains("nosuchoption"), "{said}");
-            assert!(!said.contains('\r') && !said.contains("\\r"), "{said}");
-        }
-        other => panic!("{other:?}"),
-    }
 }
 
 /// A line as `ssh -G` may print it, or nearly: a keyword that is known here with a value that may not

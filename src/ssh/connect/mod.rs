@@ -127,7 +127,7 @@ impl Connector {
         let begun = Instant::now();
         let order = self.credentials.order();
         match self.attempt(asking, begun).await {
-            Err(error) if order == KeyOrder::Usual && self.credentials.order() != order => {
+            Err(error) if order == KeyOrder::Ssh && self.credentials.order() != order => {
                 debug!(%error, "trying again, with the keys first that the server did not listen to");
                 self.attempt(asking, begun).await
             }

@@ -34,7 +34,7 @@ struct Shared {
 pub(crate) enum KeyOrder {
     /// That of `ssh`.
     #[default]
-    Usual,
+    Ssh,
     /// What somebody named before what the agent has besides.
     NamedFirst,
 }
@@ -81,8 +81,8 @@ impl Credentials {
     pub(super) fn turn_order(&self) {
         let order = &mut self.lock().order;
         *order = match order {
-            KeyOrder::Usual => KeyOrder::NamedFirst,
-            KeyOrder::NamedFirst => KeyOrder::Usual,
+            KeyOrder::Ssh => KeyOrder::NamedFirst,
+            KeyOrder::NamedFirst => KeyOrder::Ssh,
         };
     }
 

@@ -1,6 +1,5 @@
 //! Whether a server is who it says it is.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -16,21 +15,24 @@ use super::known_hosts::{
 use crate::openssh::client_config::{
     ClientConfig, HostKeyTypes, SIGNATURES, StrictHostKeyChecking, Switch, UpdateHostKeys,
 };
-use crate::openssh::prompt::{PromptError, Prompter};
+use crate::openssh::prompt::Prompter;
 use certificate::CertificateRules;
 use offer::Certificates;
 
+pub(crate) use accepted::{Accepted, HostKeyVerdict, Updates};
 pub use certificate::CertificateFault;
 pub use error::{HostKeyError, RefusedKey};
 pub(crate) use offer::Offer;
 pub use revoked::RevocationError;
 
+mod accepted;
 mod certificate;
 mod command;
 mod error;
 mod krl;
 mod offer;
 pub(crate) mod proof;
+mod question;
 mod revoked;
 #[cfg(test)]
 mod tests;
@@ -60,50 +62,6 @@ pub(crate) struct HostKeyPolicy {
     told_broken_lines: AtomicBool,
     /// A person did not want the record to follow the server.
     update_declined: AtomicBool,
-}
-
-/// A host key that is accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Accepted {
-    /// Why.
-    pub(crate) verdict: HostKeyVerdict,
-    /// Whether the server is believed when it announces further keys.
-    pub(crate) updates: Updates,
-}
-
-/// Why a host key is accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HostKeyVerdict {
-    /// It is on record.
-    Known,
-    /// An authority on record vouches for it.
-    Certified,
-    /// It was new and is on record now.
-    Added,
-    /// It was new and accepted, and could not be put on record; for this run it counts as known
-    /// when a person accepted it.
-    Unrecorded,
-}
-
-impl fmt::Display for HostKeyVerdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Known => "it is on record",
-            Self::Certified => "an authority on record vouches for it",
-            Self::Added => "it was new, and is on record now",
-            Self::Unrecorded => "it was new, and could not be put on record",
-        })
-    }
-}
-
-/// Whether the record follows the keys that the server announces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Updates {
-    /// The key stands in the user's own files under the server's name, or a person has just
-    /// accepted it.
-    Followed,
-    /// It was trusted in some other way.
-    Ignored,
 }
 
 impl HostKeyPolicy {
@@ -210,7 +168,7 @@ impl HostKeyPolicy {
         let updates = match self.checking {
             StrictHostKeyChecking::Yes => return Err(HostKeyError::UnknownAndStrict(refused)),
             StrictHostKeyChecking::Ask => {
-                self.ask(&refused).await?;
+                question::ask(&self.prompter, &refused).await?;
                 Updates::Followed
             }
             StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => Updates::Ignored,
@@ -328,42 +286,6 @@ impl HostKeyPolicy {
         Ok(known)
     }
 
-    async fn ask(&self, shown: &RefusedKey) -> Result<(), HostKeyError> {
-        let refused = || shown.clone();
-        let RefusedKey { host, algorithm, fingerprint, certificate } = shown;
-        let fault = match certificate {
-            Some(fault) => format!("Its certificate does not count: {fault}.\n"),
-            None => String::new(),
-        };
-        let mut question = format!(
-            "The authenticity of host '{host}' can't be established.\n{fault}{} key fingerprint is \
-             {fingerprint}.\nAre you sure you want to continue connecting \
-             (yes/no/[fingerprint])? ",
-            kind(algorithm),
-        );
-        for _ in 0..MAX_QUESTIONS {
-            let answer = match self.prompter.confirm(&question).await {
-                Ok(answer) => answer,
-                Err(PromptError::Nobody) => {
-                    return Err(HostKeyError::UnknownAndNobodyToAsk(refused()));
-                }
-                Err(PromptError::Cancelled) => return Err(HostKeyError::Declined(refused())),
-                Err(PromptError::Failed(error)) => {
-                    return Err(HostKeyError::Prompt { key: refused(), cause: error });
-                }
-            };
-            let answer = answer.trim();
-            if answer.eq_ignore_ascii_case("yes") || answer == fingerprint.as_str() {
-                return Ok(());
-            }
-            if answer.eq_ignore_ascii_case("no") {
-                break;
-            }
-            "Please type 'yes', 'no' or the fingerprint: ".clone_into(&mut question);
-        }
-        Err(HostKeyError::Declined(refused()))
-    }
-
     /// Puts the key on record; `false` when that is not possible, which does not make it wrong.
     async fn record(
         &self,
@@ -400,13 +322,6 @@ impl HostKeyPolicy {
     }
 }
 
-/// A type of keys as `ssh` names it to people.
-fn kind(algorithm: &str) -> String {
-    let name = algorithm.trim_start_matches("ssh-");
-    let name = if name.starts_with("ecdsa-sha2-") { "ecdsa" } else { name };
-    name.to_uppercase()
-}
-
 /// RSA keys are one type, whatever hash is signed with.
 pub(crate) fn same_type(a: &Algorithm, b: &Algorithm) -> bool {
     matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })) || a == b
@@ -430,8 +345,6 @@ type Told = Option<Vec<u8>>;
 
 /// What stands in the place of a file for the lines of `KnownHostsCommand`.
 const COMMAND: &str = "KnownHostsCommand";
-/// How often an answer that is neither yes nor no nor the fingerprint is asked for again.
-const MAX_QUESTIONS: usize = 5;
 
 /// OpenSSH takes no RSA key with fewer bits, whatever `RequiredRSASize` says.
 const MIN_RSA: u32 = 1024;

@@ -1,0 +1,64 @@
+//! Against the `ssh` of this machine.
+
+use super::*;
+
+#[tokio::test]
+#[ignore = "needs ssh"]
+async fn the_ssh_of_this_machine() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("a config");
+    let text = "Host alias\n HostName Real.Example\n User ali\n Port 2022\n\
+                IdentityFile \"/tmp/a key\"\n UserKnownHostsFile \"/tmp/a b\" /tmp/c\n\
+                HostKeyAlias %h\n ConnectTimeout 9\nHost jump\n ProxyJump other\n";
+    std::fs::write(&file, text).expect("written");
+    let options = SshOptions {
+        config_file: Some(file),
+        identities: vec!["/tmp/does not exist".into()],
+        address_family: Some(AddressFamily::Inet),
+        ..with_options(&["StrictHostKeyChecking=accept-new", "Port=1"])
+    };
+
+    let (config, source) = ClientConfig::query(&name("alias:2"), &options).await.expect("ssh -G");
+    assert_eq!(source, ConfigSource::Ssh);
+    assert_eq!((config.host_name.as_str(), config.user.as_str()), ("real.example", "ali"));
+    assert_eq!(config.port, 1, "-o counts before the name, as with ssh");
+    assert_eq!(paths(&config), ["/tmp/does not exist", "/tmp/a key"]);
+    assert_eq!(
+        config.host_keys.user_known_hosts_files,
+        [Path::new("/tmp/a b"), Path::new("/tmp/c")]
+    );
+    assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::AcceptNew);
+    assert_eq!(config.reach.connect_timeout, Some(Duration::from_secs(9)));
+    assert_eq!(config.reach.address_family, AddressFamily::Inet);
+
+    let (config, _) = ClientConfig::query(&name("jump"), &options).await.expect("ssh -G");
+    let Way::Jump(jump) = config.reach.way else { panic!("no jump: {:?}", config.reach.way) };
+    assert_eq!(jump.last().0.host, "other");
+    let flags = SshOptions {
+        jumps: Some("a,b".parse().expect("two")),
+        ciphers: Some("aes256-ctr".into()),
+        bind_address: Some("::1".into()),
+        compression: Switch::On,
+        ..with_options(&["ProxyCommand=x", "RekeyLimit=2G 1h", "TCPKeepAlive=no"])
+    };
+    let (config, _) = ClientConfig::query(&name("jump"), &flags).await.expect("ssh -G");
+    let Way::Jump(jump) = &config.reach.way else { panic!("no jump: {:?}", config.reach.way) };
+    assert_eq!((jump.last().0.host.as_str(), config.session.compression), ("b", Switch::On));
+    assert_eq!(config.algorithms.ciphers, [russh::cipher::AES_256_CTR]);
+    assert_eq!(config.algorithms.macs.len(), 6, "nobody configured any");
+    assert_eq!(
+        (config.reach.origin, config.reach.tcp_keep_alive),
+        (Origin::Address("::1".into()), Switch::Off)
+    );
+    assert_eq!(config.session.rekey_limit.bytes, Some(2 << 30));
+
+    let bad = with_options(&["NoSuchOption=1"]);
+    let told = ClientConfig::query(&name("alias"), &bad).await;
+    match told {
+        Err(ConfigError::Refused(said)) => {
+            assert!(said.to_lowercase().contains("nosuchoption"), "{said}");
+            assert!(!said.contains('\r') && !said.contains("\\r"), "{said}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
