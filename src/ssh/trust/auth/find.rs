@@ -97,7 +97,7 @@ impl<H: Handler> Login<'_, H> {
         for (read, path) in certificates {
             match read {
                 Ok(offer) if offer.is_user_certificate() => usable.push((path, offer)),
-                Ok(_) => self.warn("certificate", &path, "is not a certificate of a user"),
+                Ok(_) => self.warn("certificate", &path, "it is not a certificate of a user"),
                 Err(why) => self.warn("certificate", &path, &why),
             }
         }
@@ -115,7 +115,7 @@ impl<H: Handler> Login<'_, H> {
                 }
             }
             Secret::Missing if file.origin == IdentityOrigin::Named && file.public.is_none() => {
-                self.warn("identity", &file.path, "does not exist");
+                self.warn("identity", &file.path, "it does not exist");
             }
             Secret::Unusable(why) => self.warn("identity", &file.path, why),
             Secret::Clear(_) | Secret::Missing => {}
@@ -153,7 +153,7 @@ impl<H: Handler> Login<'_, H> {
         let file = printable(&path.to_string_lossy(), 200, Lines::One);
         let why = printable(why, 200, Lines::One);
         if self.credentials.first_warning(path) {
-            tracing::warn!("{kind} file {file} is not used: it {why}");
+            tracing::warn!("{kind} file {file} is not used: {why}");
         }
         self.note(&format!("publickey (from {file})"), &why);
     }

@@ -92,16 +92,16 @@ pub(super) fn load(path: &Path, origin: IdentityOrigin) -> KeyFile {
 ///
 /// # Errors
 ///
-/// What is wrong with the file, to be put behind its name.
+/// What is wrong with the file.
 pub(super) fn load_public(path: &Path) -> Result<Offer, String> {
     let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "does not exist".to_owned(),
-        _ => format!("cannot be read: {error}"),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "it does not exist".to_owned(),
+        _ => format!("it cannot be read: {error}"),
     };
     let file = file::open(path, Besides::Nothing).map_err(unreadable)?;
     let mut text = String::new();
     file.take(MAX_SIZE as u64).read_to_string(&mut text).map_err(unreadable)?;
-    Offer::parse(&text).ok_or_else(|| "has no public key or certificate in it".to_owned())
+    Offer::parse(&text).ok_or_else(|| "it has no public key or certificate in it".to_owned())
 }
 
 /// Reads a private key's text, in any of the formats of OpenSSH, PEM, PKCS#8 and `PuTTY`.
@@ -159,7 +159,7 @@ fn public_outside(text: &str) -> Option<PublicKey> {
 fn read_private(path: &Path) -> Result<Zeroizing<String>, Secret> {
     let unusable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Secret::Missing,
-        _ => Secret::Unusable(format!("cannot be read: {error}")),
+        _ => Secret::Unusable(format!("it cannot be read: {error}")),
     };
     let file = file::open(path, Besides::Nothing).map_err(unusable)?;
     let about = file.metadata().map_err(unusable)?;

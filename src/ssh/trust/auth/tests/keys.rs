@@ -82,7 +82,7 @@ async fn files_that_cannot_be_used_are_told_and_missing_defaults_are_not() {
     let text = error.to_string();
     assert_eq!(tried(&error).len(), 3, "{text}");
     assert!(text.contains("0644") && text.contains("open"), "{text}");
-    assert!(text.contains("missing): does not exist"), "{text}");
+    assert!(text.contains("missing): it does not exist"), "{text}");
     assert!(!text.contains("id_rsa"), "{text}");
     assert_eq!(script.log(), ["none"], "nothing was offered");
 }
