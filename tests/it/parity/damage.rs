@@ -28,19 +28,29 @@ fn a_length_that_was_changed_ends_the_session() {
     for (byte, impossible) in [(0, true), (1, true), (2, false), (3, false)] {
         let link = Link::to(sshd.port());
         let config = sshd.login().ssh_config(link.port(), &[CIPHER]);
-        let proxy = Sockeye::single(&config);
-        let mut held = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
-        echoes(&mut held);
-        link.plan(Direction::Down, byte, Fault::Flip);
-        let mut next = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
-        echoes(&mut next);
-        held.read_exact(&mut [0]).expect_err("it was cut");
-        proxy.wait_for_log(DAMAGED);
-        drop(proxy);
+        assert!((0..5).any(|_| session_ends(&config, &link, byte, echo.port())), "byte {byte}");
         if impossible {
             ssh_ends(&config, &link, byte, echo.port());
         }
     }
+}
+
+/// False where it was not the session that was hit, but the handshake of one that is to replace it.
+fn session_ends(config: &Path, link: &Link, byte: usize, target: u16) -> bool {
+    let before = link.connections();
+    let proxy = Sockeye::single(config);
+    let mut held = Protocol::Socks5.open(proxy.address(), "127.0.0.1", target);
+    echoes(&mut held);
+    link.plan(Direction::Down, byte, Fault::Flip);
+    let mut next = Protocol::Socks5.open(proxy.address(), "127.0.0.1", target);
+    echoes(&mut next);
+    let sessions = || link.connections() - before;
+    let is_told = || proxy.log().contains(DAMAGED);
+    wait::until("it is told", || is_told() || sessions() > 2);
+    if sessions() == 2 {
+        held.read_exact(&mut [0]).expect_err("it was cut");
+    }
+    is_told()
 }
 
 fn echoes(stream: &mut TcpStream) {

@@ -9,9 +9,10 @@ use std::thread;
 use super::{BOTH, Client, Running, at};
 use crate::support::foreign::{Foreign, Make};
 use crate::support::login::HOST;
+use crate::support::socks::{Answer, Protocol};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
-use crate::support::{free_port, wait};
+use crate::support::{free_port, process, wait};
 
 /// A server that says this first, and then is another one.
 fn says_before(words: Vec<u8>, port: u16) -> Target {
@@ -76,6 +77,62 @@ fn a_banner_in_another_encoding_is_the_one_that_ssh_can_read_and_we_cannot() {
                 assert!(expected || said.contains("a text that is not UTF-8"), "{said}");
             }
         }
+    }
+}
+
+/// What a server says of a target that cannot be reached ends nothing else, whatever it is written in; here not
+/// once it is known.
+#[test]
+#[ignore = "needs sshd, ssh, cc"]
+fn words_in_another_encoding_end_nothing_else() {
+    let (sshd, echo) = (Sshd::with_word_for_errors("connexion refus\\351e"), Target::echo());
+    for client in BOTH {
+        let (port, closed) = (free_port(), free_port());
+        let mut command = client.command(&sshd.ssh_config());
+        command.args(["-D", &port.to_string(), HOST]);
+        let _running = client.start(command);
+        wait::until("it listens", || TcpStream::connect(at(port)).is_ok());
+        let refused = || {
+            let answer = Protocol::Socks5.ask(at(port), "127.0.0.1", closed);
+            assert!(!matches!(answer, Ok(Answer::Open(_))), "{client:?}: {answer:?}");
+        };
+        refused();
+        let open = || Protocol::Socks5.open(at(port), "127.0.0.1", echo.port());
+        let mut others: Vec<_> = (0..5).map(|_| open()).collect();
+        refused();
+        for other in &mut others {
+            other.write_all(b"x").expect("it is connected");
+            other.read_exact(&mut [0]).expect("it is connected");
+        }
+    }
+}
+
+/// It says that a target has ended, and waits for us to close.
+#[test]
+#[ignore = "needs asyncssh, ssh"]
+fn a_server_that_waits_for_our_close() {
+    let Some(server) = Foreign::start(Make::Asyncssh) else { return };
+    let source = Target::source(1000);
+    let config = server.ssh_config(&[]);
+    for client in BOTH {
+        let port = free_port();
+        let mut command = client.command(&config);
+        command.args(["-D", &port.to_string(), HOST]);
+        let running = client.start(command);
+        wait::until("it listens", || TcpStream::connect(at(port)).is_ok());
+        for _ in 0..40 {
+            let mut stream = Protocol::Socks5.open(at(port), "127.0.0.1", source.port());
+            stream.write_all(b"x").expect("a connection");
+            let mut content = Vec::new();
+            stream.read_to_end(&mut content).expect("a clean end");
+            assert_eq!(content.len(), 1000, "{client:?}");
+        }
+        let pid = match &running {
+            Running::Ssh(child) => child.id(),
+            Running::Sockeye(sockeye) => sockeye.pid(),
+        };
+        // Listeners, sessions, and what somebody looks at for a moment.
+        wait::until(&format!("{client:?} holds nothing"), || process::sockets(pid) < 20);
     }
 }
 
