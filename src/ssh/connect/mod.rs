@@ -12,7 +12,7 @@ use self::distance::Distance;
 use self::line::Sample;
 use self::proxy_command::{CommandEnd, ProxyCommand};
 use self::reach::Reach;
-use self::transport::SshSocket;
+use self::ssh_socket::SshSocket;
 use self::wire::Wire;
 use super::session::Session;
 use super::session::load::Beat;
@@ -45,6 +45,7 @@ mod liveness;
 mod local_command;
 mod proxy_command;
 mod reach;
+mod ssh_socket;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transport;

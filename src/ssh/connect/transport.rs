@@ -19,17 +19,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::reach::Reached;
 use crate::ssh::session::Traffic;
-use crate::ssh::session::outflow::{AHEAD, Outflow, in_time};
+use crate::ssh::session::outflow::Outflow;
 
 /// A stream that fails once its token is cancelled.
 pub(crate) struct Transport<S> {
@@ -194,171 +190,20 @@ fn unless_cut<T>(
     Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
 }
 
-/// A TCP connection to an SSH server, tuned for many small packets.
-pub(crate) struct SshSocket {
-    socket: TcpStream,
-    connecting: Duration,
-    acknowledgement: Acknowledgement,
-    gauge: Gauge,
-}
-
-/// How much the socket takes while it is full, and so how much it may hold that is not sent.
-struct Gauge {
-    outflow: Arc<Outflow>,
-    /// When the socket was full for the first time in this span, and what it has taken since.
-    since: Option<Instant>,
-    taken: u64,
-    /// In bytes (`TCP_NOTSENT_LOWAT`).
-    unsent: u32,
-}
-
-/// Whether the peer waits for the kernel to acknowledge what has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Acknowledgement {
-    Asked,
-    /// The last read filled its buffer: while there is more, the kernel acknowledges by itself.
-    Owed,
-}
-
-impl SshSocket {
-    /// Takes a connected socket: no delay for small packets, and an end to a peer that has not
-    /// acknowledged anything for `unacknowledged` (`TCP_USER_TIMEOUT`).
-    pub(crate) fn new(reached: Reached, unacknowledged: Duration) -> io::Result<Self> {
-        let Reached { socket, took } = reached;
-        socket.set_nodelay(true)?;
-        SockRef::from(&socket).set_tcp_user_timeout(Some(unacknowledged))?;
-        let gauge = Gauge::new(&socket);
-        Ok(Self { socket, connecting: took, acknowledgement: Acknowledgement::Asked, gauge })
-    }
-
-    /// What it finds the line to carry is told there.
-    pub(crate) fn report_to(&mut self, outflow: &Arc<Outflow>) {
-        self.gauge.outflow = Arc::clone(outflow);
-    }
-
-    /// How long it took to connect.
-    pub(crate) fn connecting(&self) -> Duration {
-        self.connecting
-    }
-
-    /// Has the kernel acknowledge at once what has been read.
-    ///
-    /// A forward-only sshd never sets `TCP_NODELAY`, so its second small packet waits for our
-    /// acknowledgement, which Linux would delay by 40 ms. The kernel forgets the option by itself,
-    /// hence after each burst.
-    fn acknowledge(&mut self) {
-        self.acknowledgement = Acknowledgement::Asked;
-        // It is advice: failing to give it is no fault.
-        let _ = SockRef::from(&self.socket).set_tcp_quickack(true);
-    }
-}
-
-impl Gauge {
-    fn new(socket: &TcpStream) -> Self {
-        let mut gauge =
-            Self { outflow: Arc::default(), since: None, taken: 0, unsent: FIRST_UNSENT };
-        gauge.set_unsent(socket, FIRST_UNSENT);
-        gauge
-    }
-
-    /// The socket has taken so many bytes.
-    fn took(&mut self, bytes: usize) {
-        self.taken += bytes as u64;
-    }
-
-    /// The socket takes no more for now.
-    fn is_full(&mut self, socket: &TcpStream) {
-        let now = Instant::now();
-        let Some(since) = self.since else {
-            (self.since, self.taken) = (Some(now), 0);
-            return;
-        };
-        let span = now - since;
-        if span < SPAN {
-            return;
-        }
-        // Where it was idle meanwhile, nothing was learnt.
-        if span < 4 * SPAN {
-            let rate = u128::from(self.taken) * 1_000_000 / span.as_micros().max(1);
-            let rate = u64::try_from(rate).unwrap_or(u64::MAX).max(1);
-            self.outflow.measured(rate);
-            let unsent = u32::try_from(in_time(rate, AHEAD)).unwrap_or(u32::MAX);
-            let unsent = unsent.clamp(LEAST_UNSENT, MOST_UNSENT);
-            if unsent > self.unsent * 5 / 4 || unsent < self.unsent * 4 / 5 {
-                self.set_unsent(socket, unsent);
-            }
-        }
-        (self.since, self.taken) = (Some(now), 0);
-    }
-
-    fn set_unsent(&mut self, socket: &TcpStream, unsent: u32) {
-        self.unsent = unsent;
-        // It is a bound on a delay: without it everything works.
-        let _ = SockRef::from(socket).set_tcp_notsent_lowat(unsent);
-    }
-}
-
-impl AsyncRead for SshSocket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.socket).poll_read(cx, buf)?;
-        if polled.is_ready() && buf.remaining() == 0 {
-            this.acknowledgement = Acknowledgement::Owed;
-        } else if polled.is_ready() || this.acknowledgement == Acknowledgement::Owed {
-            this.acknowledge();
-        }
-        polled.map(Ok)
-    }
-}
-
-impl AsyncWrite for SshSocket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.socket).poll_write(cx, buf);
-        match &polled {
-            Poll::Ready(Ok(written)) => this.gauge.took(*written),
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => this.gauge.is_full(&this.socket),
-        }
-        polled
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
-    }
-}
-
-/// What the library reads before it knows how long a packet is: a block of its cipher at the most, in
-/// bytes. The rest of one is longer.
-const LENGTH_FIELD: usize = 16;
 /// What is kept before the library has to wait, in bytes: more than it has to say by itself.
 const MOST_KEPT: usize = 1 << 20;
 /// Below this, a write waits for a turn of the others, in bytes: a few small messages.
 const LITTLE: usize = 4 << 10;
-/// What a socket may hold that is not sent before anything is known of its line, and then at the least
-/// and at the most. In bytes.
-const FIRST_UNSENT: u32 = 32 << 10;
-const LEAST_UNSENT: u32 = 8 << 10;
-const MOST_UNSENT: u32 = 4 << 20;
-/// Over how long the rate of a socket is measured.
-const SPAN: Duration = Duration::from_millis(100);
+/// What the library reads before it knows how long a packet is: a block of its cipher at the most, in
+/// bytes. The rest of one is longer.
+const LENGTH_FIELD: usize = 16;
 /// What is read before the others have a turn, in bytes: about what the second-level cache holds.
 const TURN: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;

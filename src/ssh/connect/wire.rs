@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::proxy_command::ProxyCommand;
-use super::transport::SshSocket;
+use super::ssh_socket::SshSocket;
 use crate::ssh::session::outflow::Outflow;
 use crate::stream::ByteStream;
 

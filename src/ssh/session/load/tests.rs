@@ -1,0 +1,88 @@
+use super::*;
+
+#[test]
+fn what_is_counted_in_is_counted_out() {
+    let load = Arc::new(Load::default());
+    let lease = load.lease(OpenKind::Plain);
+    assert_eq!((load.channels(), load.opening()), (1, 1));
+    let unresolved = load.lease(OpenKind::UnresolvedName);
+    assert_eq!((load.opening(), load.unresolved()), (2, 1));
+    drop(unresolved);
+    assert_eq!((load.opening(), load.unresolved()), (1, 0));
+    lease.confirmed();
+    assert_eq!((load.channels(), load.opening()), (1, 0));
+    lease.set_pace(Pace::Slow);
+    lease.set_pace(Pace::Slow);
+    assert_eq!(load.slow_readers(), 1);
+    drop(lease);
+    drop(load.lease(OpenKind::Plain));
+    assert_eq!((load.channels(), load.opening(), load.slow_readers()), (0, 0, 0));
+}
+
+#[test]
+fn a_channel_is_not_alone_where_others_may_come_by_themselves() {
+    let load = Arc::new(Load::default());
+    let lease = load.lease(OpenKind::Plain);
+    assert!(lease.is_alone());
+    let listening = load.listen();
+    assert!(!lease.is_alone());
+    drop(listening);
+    assert!(lease.is_alone());
+    let _other = load.lease(OpenKind::Plain);
+    assert!(!lease.is_alone());
+}
+
+#[test]
+fn a_transfer_is_bulk_while_it_runs_and_an_idle_connection_is_nothing() {
+    let load = Arc::new(Load::default());
+    let (small, large) = (load.lease(OpenKind::Plain), load.lease(OpenKind::Plain));
+    small.sent(100);
+    large.received(200 * 1024);
+    assert_eq!((load.active(), load.bulk()), (2, 0));
+    large.received(200 * 1024);
+    large.received(500 * 1024);
+    assert_eq!((load.active(), load.bulk()), (2, 1));
+    assert_eq!(load.beat().busiest, 900 * 1024);
+    assert_eq!((load.active(), load.bulk()), (2, 1), "it was so a moment ago");
+    load.beat();
+    assert_eq!((load.active(), load.bulk()), (0, 0));
+    large.received(900 * 1024);
+    load.beat();
+    large.received(900 * 1024);
+    assert_eq!((load.active(), load.bulk()), (1, 1));
+    drop(large);
+    assert_eq!((load.active(), load.bulk()), (0, 0), "what is over does not weigh");
+    small.over();
+    assert_eq!(load.channels(), 0);
+    drop(small);
+    assert_eq!(load.channels(), 0, "it is counted out once");
+    assert_eq!(load.carried(), 100 + 2700 * 1024);
+}
+
+#[test]
+fn bulk_is_what_fills_the_line_however_slow_it_is() {
+    let load = Arc::new(Load::default());
+    let transfer = load.lease(OpenKind::Plain);
+    for _ in 0..2 {
+        transfer.sent(100 * 1024);
+        transfer.received(60 * 1024);
+        load.beat();
+    }
+    transfer.sent(60 * 1024);
+    load.beat();
+    load.beat();
+    assert_eq!(load.bulk(), 0, "less than anything that counts");
+    transfer.sent(70 * 1024);
+    assert_eq!(load.bulk(), 1);
+    load.beat();
+    load.beat();
+    let (picture, download) = (load.lease(OpenKind::Plain), load.lease(OpenKind::Plain));
+    download.received(1000 * 1024);
+    load.beat();
+    load.beat();
+    load.beat();
+    picture.received(200 * 1024);
+    assert_eq!(load.bulk(), 0, "a quarter of what the line carries");
+    picture.received(100 * 1024);
+    assert_eq!(load.bulk(), 1);
+}
