@@ -29,6 +29,7 @@ const COMMANDS: &[&str] = &[
     "reload",
     "log normal",
     "wait --timeout 0",
+    "dashboard",
 ];
 
 #[test]
@@ -54,8 +55,9 @@ fn with_none_or_with_two_every_command_says_so() {
     let second = format!("{HOST}-2");
     for command in COMMANDS {
         let said = desk.say(&format!("{command} -n {second}"));
-        // A command line has no file to read again, and there is no such forward.
-        let wanted = i32::from(command.contains("9999") || *command == "reload");
+        // A command line has no file to read again, there is no such forward, and no dashboard.
+        let wanted = command.contains("9999") || ["reload", "dashboard"].contains(command);
+        let wanted = i32::from(wanted);
         assert_eq!(said.status, wanted, "{command}: {}{}", said.out, said.err);
     }
     // What was done to the one was not done to the other.
@@ -70,7 +72,7 @@ fn with_none_or_with_two_every_command_says_so() {
 #[ignore = "needs sshd"]
 fn with_a_dead_server_every_command_does_what_it_can() {
     let (desk, mut sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
-    let mut proxy = desk.start(&sshd.ssh_config(), &[]);
+    let mut proxy = desk.start(&sshd.ssh_config(), &["--dashboard=127.0.0.1:0"]);
     sshd.stop();
     wait::until("the loss is told", || desk.say("status -q").status == 1);
     let address = proxy.address();
@@ -89,6 +91,7 @@ fn with_a_dead_server_every_command_does_what_it_can() {
     let asked = desk.say(&format!("forward add -R 0:127.0.0.1:{port}")).expect(0);
     assert!(asked.out.contains("asking"), "{}", asked.out);
     desk.say("log debug").expect(0);
+    assert!(desk.say("dashboard").expect(0).out.contains("?code="));
     let reload = desk.say("reload").expect(1);
     assert!(reload.err.contains("no configuration file"), "{}", reload.err);
     let ping = desk.say("ping --json").expect(1).json();
@@ -102,7 +105,7 @@ fn with_a_dead_server_every_command_does_what_it_can() {
 #[ignore = "needs sshd"]
 fn with_a_server_that_forbids_forwarding_every_command_does_what_it_can() {
     let (desk, sshd) = (Desk::new(), Sshd::with(&["AllowTcpForwarding no"]));
-    let mut proxy = desk.start(&sshd.ssh_config(), &[]);
+    let mut proxy = desk.start(&sshd.ssh_config(), &["--dashboard=127.0.0.1:0"]);
     let refusal = Protocol::Socks5.refusal(proxy.address(), "127.0.0.1", 9);
     assert_eq!(refusal.get(1), Some(&2), "{refusal:?}");
     // An address, and from the same client a name: it knows how to look one up.
@@ -119,6 +122,7 @@ fn with_a_server_that_forbids_forwarding_every_command_does_what_it_can() {
     assert!(desk.say("kill --all").expect(0).out.contains("ended: 0"));
     desk.say("forward add -L 127.0.0.1:0:127.0.0.1:9").expect(0);
     desk.say("log trace").expect(0);
+    assert!(desk.say("dashboard").expect(0).out.contains("?code="));
     desk.say("reload").expect(1);
     desk.say("stop").expect(0);
     assert!(proxy.wait().success());
