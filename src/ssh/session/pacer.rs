@@ -60,8 +60,15 @@ impl Pacer {
         best: Duration,
         rate: Option<u64>,
     ) -> Option<u64> {
-        let last = self.last.replace(sample)?;
+        let Some(last) = self.last else {
+            self.last = Some(sample);
+            return None;
+        };
         let span = sample.asked.saturating_duration_since(last.asked);
+        if span < LEAST_SPAN {
+            return self.control.as_ref().map(|control| control.pace(sample));
+        }
+        self.last = Some(sample);
         let delivered = per_second(sample.sent_before.saturating_sub(last.sent_before), span);
         if delivered < BULK || span > MOST_SPAN {
             self.control = None;
@@ -182,7 +189,9 @@ const GROWTH: u64 = 15;
 const BULK: u64 = 8 << 10;
 /// How long after an answer the server is asked again while an upload is paced.
 pub(crate) const AGAIN: Duration = Duration::from_millis(200);
-/// An answer that comes later after another shows nothing that still holds.
+/// Questions that follow each other sooner show nothing,
+const LEAST_SPAN: Duration = Duration::from_millis(100);
+/// and later nothing that still holds.
 const MOST_SPAN: Duration = Duration::from_secs(5);
 /// For how long the pace is down before what an answer takes is the base.
 const DRAIN: Duration = Duration::from_millis(250);
@@ -333,6 +342,19 @@ mod tests {
         line.used(8);
         assert!(line.send_for(20) < 2 * TARGET);
         assert!(line.used(20) >= 97);
+    }
+
+    #[test]
+    fn questions_that_follow_at_once_change_nothing() {
+        let mut line = Uplink::new(625_000);
+        line.send_for(10);
+        let before = line.pacer.control.as_ref().expect("an upload").capacity;
+        let last = line.pacer.last.expect("an answer");
+        for micros in [1, 1000, 50_000] {
+            let asked = last.asked + Duration::from_micros(micros);
+            line.pacer.answered(Sample { asked, round_trip: BEST, ..last }, BEST, None);
+        }
+        assert_eq!(line.pacer.control.expect("an upload").capacity, before);
     }
 
     #[test]
