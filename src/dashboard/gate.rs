@@ -22,9 +22,9 @@ pub(super) struct Gate {
 /// Who has connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// The user, or somebody of whom the system does not say who it is.
+    /// The user; or somebody, where the system does not tell users apart.
     User,
-    /// Another user of this machine. A browser gives the cookie of one port to all the others of its
+    /// Another user of this machine, or one who has gone before that was known. A browser gives the cookie of one port to all the others of its
     /// host, and so to their servers; a token is given by the user alone.
     Stranger,
 }

@@ -27,7 +27,7 @@ use crate::dial::{Kind, OwnPlaces, Registered};
 use crate::forward::SocketFiles;
 use crate::listen::{Accepted, Handler, Listener};
 use crate::request::Source;
-use crate::stream::processes::user_of;
+use crate::stream::processes::{Owner, owner_of};
 
 /// A dashboard whose sockets are bound.
 #[derive(Debug)]
@@ -165,15 +165,18 @@ impl Handler for Site {
     }
 }
 
-/// Who has connected, as far as the system says.
+/// Who has connected. Whoever has closed already, so that nobody can say who it was, is a stranger: what it
+/// has sent would be done all the same.
 async fn peer_of(source: Source, port: u16) -> Peer {
     let Source::Tcp(client) = source else { return Peer::User };
-    match spawn_blocking(move || user_of(client, port)).await {
-        Ok(Some(user)) if !is_user_or_root(user) => {
-            debug!(user, "another user is at the dashboard");
+    match spawn_blocking(move || owner_of(client, port)).await {
+        Ok(Owner::User(user)) if is_user_or_root(user) => Peer::User,
+        Ok(Owner::Unknown) => Peer::User,
+        Ok(Owner::User(_) | Owner::Nobody) => {
+            debug!("another user, or somebody who has gone, is at the dashboard");
             Peer::Stranger
         }
-        Ok(_) | Err(_) => Peer::User,
+        Err(_) => Peer::Stranger,
     }
 }
 
@@ -187,3 +190,21 @@ const MOST_STREAMS: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What is held of a request's head. Browsers send all cookies of `localhost` along.
 const BUFFER: usize = 64 * 1024;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_gone_before_it_is_known_is_a_stranger() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let client = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
+        let (_accepted, from) = listener.accept().await.expect("it is connected");
+        assert_eq!(peer_of(Source::Tcp(from), port).await, Peer::User);
+        drop(client);
+        assert_eq!(peer_of(Source::Tcp(from), port).await, Peer::Stranger);
+    }
+}

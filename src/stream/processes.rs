@@ -55,23 +55,41 @@ fn shown(name: &str) -> String {
     printable(name, LONGEST, Lines::One)
 }
 
-/// The user whose socket has this address and is connected to that port here; none where the system
-/// does not tell. Not to be called where others wait.
+/// Whose a socket of this machine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The user with this number.
+    User(u32),
+    /// Nobody's any more: it was closed, whatever it has sent before. Or it is of another machine.
+    Nobody,
+    /// The system has no table of its sockets.
+    Unknown,
+}
+
+/// Whose socket has this address and is connected to that port here. Not to be called where others wait.
 #[cfg(target_os = "linux")]
-pub(crate) fn user_of(client: SocketAddr, port: u16) -> Option<u32> {
+pub(crate) fn owner_of(client: SocketAddr, port: u16) -> Owner {
     let client = canonical(client);
-    let tables = [procfs::net::tcp, procfs::net::tcp6].into_iter();
-    let mut ends = tables.filter_map(|table| table().ok()).flatten().filter(|entry| {
-        // One that waits for its end has no owner any more.
-        let is_it = canonical(entry.local_address) == client && entry.remote_address.port() == port;
-        is_it && entry.inode != 0
-    });
-    ends.next().map(|end| end.uid)
+    let mut owner = Owner::Unknown;
+    for table in [procfs::net::tcp, procfs::net::tcp6] {
+        let Ok(entries) = table() else { continue };
+        let found = entries.into_iter().find(|entry| {
+            // One that waits for its end has no owner any more.
+            let is_it =
+                canonical(entry.local_address) == client && entry.remote_address.port() == port;
+            is_it && entry.inode != 0
+        });
+        match found {
+            Some(entry) => return Owner::User(entry.uid),
+            None => owner = Owner::Nobody,
+        }
+    }
+    owner
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn user_of(_: SocketAddr, _: u16) -> Option<u32> {
-    None
+pub(crate) fn owner_of(_: SocketAddr, _: u16) -> Owner {
+    Owner::Unknown
 }
 
 /// The clients' sockets by their inodes.
@@ -125,14 +143,17 @@ mod tests {
             let client = client.local_addr().map(|local| (client, local)).expect("connected");
             let (clients, ports) = ([client.1].into(), [address.port()].into());
             let user = rustix::process::geteuid().as_raw();
-            assert_eq!(user_of(client.1, address.port()), Some(user), "{bound}");
-            assert_eq!(user_of(client.1, 1), None, "{bound}");
+            assert_eq!(owner_of(client.1, address.port()), Owner::User(user), "{bound}");
+            assert_eq!(owner_of(client.1, 1), Owner::Nobody, "{bound}");
             let found = holders(&clients, &ports);
             assert_eq!(found.get(&client.1).map(|process| process.pid), Some(own), "{bound}");
             assert!(found.values().all(|process| !process.name.is_empty()), "{found:?}");
             // Another connection of that address is another's affair.
             assert!(holders(&clients, &[1].into()).is_empty());
             assert!(holders(&[address].into(), &ports).is_empty(), "our own end is no client");
+            let _accepted = listener.accept().expect("it is connected");
+            drop(client.0);
+            assert_eq!(owner_of(client.1, address.port()), Owner::Nobody, "{bound}: it is closed");
         }
     }
 
