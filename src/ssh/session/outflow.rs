@@ -157,7 +157,8 @@ impl Outflow {
         piece
     }
 
-    /// Waits until a piece of so many bytes may be sent. What is little does not wait, and counts.
+    /// Waits until a piece of so many bytes may be sent. What is little does not wait. It counts, but only so
+    /// far that whoever sends much little holds up nobody for long.
     async fn in_pace(&self, bytes: usize) {
         let pace = self.pace.load(Relaxed);
         if pace == 0 {
@@ -168,9 +169,13 @@ impl Outflow {
         // A timer wakes late by a little, which is made up for.
         let earliest = now.saturating_sub(AHEAD_OF_PACE);
         let starts = |next: u64| next.max(earliest);
-        let next = self.next.fetch_update(Relaxed, Relaxed, |next| Some(starts(next) + takes));
+        let is_little = bytes < LEAST_PIECE;
+        let next = self.next.fetch_update(Relaxed, Relaxed, |next| {
+            let after = starts(next) + takes;
+            Some(if is_little { after.min(next.max(now + MOST_OF_LITTLE)) } else { after })
+        });
         let start = starts(next.unwrap_or_default());
-        if start > now && bytes >= LEAST_PIECE {
+        if start > now && !is_little {
             self.held_back.store(true, Relaxed);
             sleep_until(self.begun + Duration::from_micros(start)).await;
         }
@@ -225,6 +230,8 @@ pub(crate) const AHEAD: Duration = Duration::from_millis(20);
 const FAST: u64 = 32 << 20;
 /// By how much of its time a piece may be sent sooner, in microseconds.
 const AHEAD_OF_PACE: u64 = 5000;
+/// How far ahead of the time what is little may take up the pace, in microseconds.
+const MOST_OF_LITTLE: u64 = 50_000;
 /// Smaller pieces would be more head than body. In bytes.
 const LEAST_PIECE: usize = 4 << 10;
 /// The largest packet that OpenSSH takes, in bytes.
@@ -297,6 +304,21 @@ mod tests {
         let begun = Instant::now();
         assert_eq!(outflow.room(&turn, 100).await, 100);
         assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_much_little_holds_up_nobody_for_long() {
+        let (outflow, little, much) = (Outflow::default(), Turn::default(), Turn::default());
+        outflow.measured(1_000_000);
+        outflow.pace.store(100_000, Relaxed);
+        for _ in 0..1000 {
+            outflow.room(&little, 1000).await;
+            outflow.handed_over();
+        }
+        let begun = Instant::now();
+        outflow.room(&much, 1 << 20).await;
+        let waited = begun.elapsed();
+        assert!(waited <= Duration::from_millis(60), "{waited:?}");
     }
 
     #[test]
