@@ -88,23 +88,16 @@ impl Running {
         let (wanted, own) = (options.control.dashboard.clone(), connect.dialer.own());
         let dashboard = Dashboard::start(wanted, &program, own).map_err(Error::Dashboard)?;
         let observers = start_observers(&program, control);
+        let shared = || (registry.places.clone(), connections.clone(), stop.clone());
+        let (places, tasks, end) = shared();
+        let listeners = ListenerSet::new(connect.clone(), options.sockets, places, tasks, end);
+        let (places, tasks, end) = shared();
+        let remotes = RemoteSet::new(connect.clone(), places, tasks, end);
         let running = Self {
             routes,
             servers: ServerSet::new(prompter, connect.relayer.clone(), registry.clone()),
-            listeners: {
-                let (places, connections) = (registry.places.clone(), connections.clone());
-                ListenerSet::new(
-                    connect.clone(),
-                    options.sockets,
-                    places,
-                    connections,
-                    stop.clone(),
-                )
-            },
-            remotes: {
-                let (places, connections) = (registry.places.clone(), connections.clone());
-                RemoteSet::new(connect.clone(), places, connections, stop.clone())
-            },
+            listeners,
+            remotes,
             connect,
             bound,
             connections,

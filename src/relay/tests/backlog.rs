@@ -122,8 +122,9 @@ async fn beside_others_all_of_it_is_spilled_and_comes_back_in_order() {
     let all = content(40 << 20);
     let sending = send(line.far, all.clone(), 30_000);
     soon(sending).await.expect("nobody waits for the client");
-    until("it is in the file", || relayer.disk.used() > 20 << 20).await;
-    assert!(relayer.memory.used() < 4 << 20, "{}", relayer.memory.used());
+    // What is on its way to the file counts as there, and is in memory as long as the disk is busy.
+    let is_written = || relayer.disk.used() > 20 << 20 && relayer.memory.used() < 4 << 20;
+    until("it is in the file, and no longer in memory", is_written).await;
     soon(echoes(&mut session, &relayer)).await;
     let (bytes, ended) = read_all(&mut line.client).await;
     ended.expect("a clean end");
