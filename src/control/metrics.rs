@@ -105,6 +105,7 @@ impl Collector for Figures {
         let mut writer = Writer(encoder);
         self.program(&mut writer)?;
         self.requests(&mut writer)?;
+        self.listeners(&mut writer)?;
         self.stages(&mut writer)?;
         self.sessions(&mut writer)?;
         self.places(&mut writer)?;
@@ -168,9 +169,11 @@ impl Figures {
 
         let rules = registry.tallies.rules();
         let hits = rules.iter().map(|(name, tally)| ([("rule", &**name)], figure(tally.read().0)));
-        writer.counters(("rule_hits", "Requests that a rule decided and that are over."), hits)?;
+        writer.counters(("rule_hits", "Requests that a rule decided and that are over."), hits)
+    }
 
-        let listeners = registry.tallies.listeners();
+    fn listeners(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let listeners = self.0.registry().tallies.listeners();
         let kinds = listeners.iter().flat_map(|(name, tally)| {
             let (names, addresses) = tally.kinds();
             [("name", names), ("address", addresses)]
