@@ -1,7 +1,7 @@
 //! `-R`: listeners on a real `sshd`, and what becomes of their connections.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc;
@@ -50,7 +50,7 @@ fn echoed<S: io::Read + io::Write>(mut stream: S, end: impl Fn(&S)) -> Vec<u8> {
     back
 }
 
-fn echoed_over_tcp(address: SocketAddr) -> Vec<u8> {
+fn echoed_over_tcp(address: impl ToSocketAddrs) -> Vec<u8> {
     let stream = TcpStream::connect(address).expect("the server listens");
     stream.set_read_timeout(Some(LONG)).expect("a socket");
     echoed(stream, |stream| stream.shutdown(Shutdown::Write).expect("a socket"))
@@ -77,6 +77,12 @@ fn unix_echo(path: &Path) {
 
 fn at(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// Where a port is that the server chose: sshd takes one that is free in one family, and is content where
+/// it is in use in the other.
+fn at_chosen(port: u16) -> [SocketAddr; 2] {
+    [at(port), (Ipv6Addr::LOCALHOST, port).into()]
 }
 
 const WORDS: &[u8] = b"there and back again";
@@ -120,7 +126,7 @@ fn a_port_of_the_servers_choice_is_told() {
     assert_eq!(ports.len(), 2, "{log}");
     assert!(!ports.contains(&0) && ports[0] != ports[1], "{log}");
     for port in ports {
-        assert_eq!(echoed_over_tcp(at(port)), WORDS);
+        assert_eq!(echoed_over_tcp(&at_chosen(port)[..]), WORDS);
     }
 }
 
@@ -304,7 +310,7 @@ fn it_is_there_again_after_a_cut() {
         } else {
             assert_eq!(echoed_over_tcp(at(port)), WORDS);
             let chosen = proxy.log().lines().filter_map(chosen_port).find(|p| *p != port);
-            assert_eq!(echoed_over_tcp(at(chosen.expect("a chosen port"))), WORDS);
+            assert_eq!(echoed_over_tcp(&at_chosen(chosen.expect("a chosen port"))[..]), WORDS);
         }
     }
 }
