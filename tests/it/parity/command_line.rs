@@ -1,16 +1,18 @@
 //! Flags and what a configuration says of forwards and of the program itself.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use super::{BOTH, Client, Running, at};
 use crate::support::login::HOST;
-use crate::support::program::{Sockeye, program};
+use crate::support::program::program;
+use crate::support::socks::{Answer, Protocol, connect, socks5_command};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
-use crate::support::{free_port, process, wait};
+use crate::support::{closed_port, free_port, process, wait};
 
 fn listens(port: u16) -> bool {
     TcpStream::connect(at(port)).is_ok()
@@ -152,9 +154,9 @@ fn fork_after_authentication_goes_to_the_background() {
 }
 
 #[test]
-#[ignore = "needs sshd"]
+#[ignore = "needs sshd, ssh"]
 fn log_level_says_how_much_is_told_and_flags_come_first() {
-    let sshd = Sshd::start();
+    let (sshd, echo) = (Sshd::start(), Target::echo());
     for (level, flag, quiet, loud) in [
         ("QUIET", None, true, false),
         ("ERROR", None, true, false),
@@ -163,21 +165,23 @@ fn log_level_says_how_much_is_told_and_flags_come_first() {
         ("DEBUG3", Some("-q"), true, false),
         ("INFO", None, false, false),
     ] {
-        let line = format!("LogLevel {level}");
-        let config = sshd.login().ssh_config(sshd.port(), &[&line]);
-        let port = free_port();
-        let mut command = Client::Sockeye.command(&config);
-        command.args(flag).args(["-D", &port.to_string(), HOST]);
-        let mut proxy = Sockeye::spawn(command);
-        wait::until("it listens", || listens(port));
-        if !quiet {
-            proxy.wait_for_log("listening on ");
+        for client in BOTH {
+            let line = format!("LogLevel {level}");
+            let config = sshd.login().ssh_config(sshd.port(), &[&line]);
+            let (port, file) = (free_port(), sshd.login().path("log"));
+            let _ = fs::remove_file(&file);
+            let mut command = client.command(&config);
+            command.args(flag).args(["-D", &port.to_string(), "-E"]).arg(&file).arg(HOST);
+            let _running = client.start(command);
+            wait::until("it listens", || listens(port));
+            // Something to tell, and a sign that it was told if it ever is.
+            let answer = Protocol::Socks5.ask(at(port), "127.0.0.1", closed_port());
+            assert!(!matches!(answer, Ok(Answer::Open(_))), "{answer:?}");
+            drop(Protocol::Socks5.open(at(port), "127.0.0.1", echo.port()));
+            let log = fs::read_to_string(&file).unwrap_or_default();
+            assert_eq!(log.is_empty(), quiet, "{client:?} {level} {flag:?}: {log}");
+            assert_eq!(log.to_lowercase().contains("debug"), loud, "{level} {flag:?}: {log}");
         }
-        proxy.terminate();
-        proxy.wait();
-        let log = proxy.log();
-        assert_eq!(log.is_empty(), quiet, "{level} {flag:?}: {log}");
-        assert_eq!(log.contains("DEBUG"), loud, "{level} {flag:?}: {log}");
     }
 }
 
@@ -253,5 +257,40 @@ fn a_gateway_and_what_lies_behind_it_in_one_name() {
         wait::until(&format!("{client:?} reaches it: {running:?}"), || {
             sshd.log()[before..].contains("CORP\\\\alice")
         });
+    }
+}
+
+/// A client that offers nothing but a password where nobody asked for one: `ssh` ends the connection without a
+/// word, and what some clients always do is taken here.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn credentials_that_nobody_asked_for() {
+    let (sshd, echo) = (Sshd::start(), Target::echo());
+    for client in BOTH {
+        let port = free_port();
+        let mut command = client.command(&sshd.ssh_config());
+        command.args(["-D", &port.to_string(), HOST]);
+        let _running = client.start(command);
+        wait::until("it listens", || listens(port));
+        let mut stream = connect(at(port));
+        stream.write_all(&[5, 1, 2]).expect("a connection");
+        let mut method = Vec::new();
+        (&stream).take(2).read_to_end(&mut method).expect("an answer or the end");
+        if client == Client::Ssh {
+            assert!(method.is_empty(), "{method:?}");
+            continue;
+        }
+        assert_eq!(method, [5, 2]);
+        stream.write_all(b"\x01\x04some\x04body").expect("a connection");
+        let mut taken = [0; 2];
+        stream.read_exact(&mut taken).expect("an answer");
+        assert_eq!(taken, [1, 0]);
+        stream.write_all(&socks5_command(1, "127.0.0.1", echo.port())).expect("a connection");
+        let mut open = [0; 10];
+        stream.read_exact(&mut open).expect("an answer");
+        assert_eq!(open[..2], [5, 0]);
+        stream.write_all(b"x").expect("a tunnel");
+        stream.read_exact(&mut taken[..1]).expect("a tunnel");
+        assert_eq!(taken[0], b'x');
     }
 }

@@ -12,7 +12,7 @@ use crate::support::login::HOST;
 use crate::support::socks::{Answer, Protocol};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
-use crate::support::{free_port, process, wait};
+use crate::support::{closed_port, free_port, process, wait};
 
 /// A server that says this first, and then is another one.
 fn says_before(words: Vec<u8>, port: u16) -> Target {
@@ -165,4 +165,62 @@ fn a_server_that_never_says_whether_it_listens() {
             assert!(echoes().expect("it still carries the rest"));
         }
     }
+}
+
+/// What `ssh` writes to its log, and shows no client of its proxy.
+#[test]
+#[ignore = "needs asyncssh, dropbear, go, ssh"]
+fn a_target_that_refuses_in_the_words_of_each_server() {
+    for (make, words) in [
+        (Make::Asyncssh, "[Errno 111]"),
+        (Make::Dropbear, "Connection refused"),
+        (Make::Go, "connect: connection refused"),
+    ] {
+        let Some(server) = Foreign::start(make) else { continue };
+        for client in BOTH {
+            let (answer, log) = refused(client, &server);
+            if client == Client::Ssh {
+                assert!(answer.is_none(), "{make:?}: {answer:?}");
+                wait::until(&format!("{make:?} says {words}"), || log().contains(words));
+            } else {
+                assert_eq!(answer.map(|answer| answer[1]), Some(5), "{make:?}: {}", log());
+            }
+        }
+    }
+}
+
+/// `ssh` tells of each request what our log says once.
+#[test]
+#[ignore = "needs tinysshd, ssh"]
+fn a_server_without_forwarding() {
+    let Some(server) = Foreign::start(Make::Tinyssh) else { return };
+    for client in BOTH {
+        let (answer, log) = refused(client, &server);
+        if client == Client::Ssh {
+            assert!(answer.is_none(), "{answer:?}");
+            wait::until("it tells of it", || log().contains("open failed: "));
+        } else {
+            assert_eq!(answer.map(|answer| answer[1]), Some(2), "{}", log());
+            wait::until("it tells of it", || log().contains("it may have no forwarding at all"));
+        }
+    }
+}
+
+/// What a client of the proxy is answered for a target that refuses, and the log then. `ssh` answers before it has
+/// asked, and then ends.
+fn refused(client: Client, server: &Foreign) -> (Option<Vec<u8>>, impl Fn() -> String) {
+    let (port, log) = (free_port(), server.path("client.log"));
+    let mut command = client.command(&server.ssh_config(&[]));
+    command.args(["-v", "-D", &port.to_string(), "-E"]).arg(&log).arg(HOST);
+    let _running = client.start(command);
+    wait::until("it listens", || TcpStream::connect(at(port)).is_ok());
+    let answer = match Protocol::Socks5.ask(at(port), "127.0.0.1", closed_port()) {
+        Ok(Answer::Refused(answer)) => Some(answer),
+        Ok(Answer::Open(mut stream)) => {
+            assert_eq!(stream.read(&mut [0]).expect("its end"), 0, "{client:?}");
+            None
+        }
+        Err(_) => None,
+    };
+    (answer, move || fs::read_to_string(&log).expect("a log"))
 }
