@@ -18,7 +18,7 @@ use sockeye::listen::stream::ClientStream;
 use sockeye::listen::{Accepted, GreetingLimits, Handler, ProxyHandler};
 use sockeye::openssh::{ClientConfig, Prompter, SshOptions};
 use sockeye::pool::placement::{View, choose};
-use sockeye::pool::{JumpHosts, Pool};
+use sockeye::pool::{JumpHosts, Pool, Report};
 use sockeye::registry::{Connections, Outcome, Registry};
 use sockeye::relay::{BacklogLimits, Relayer};
 use sockeye::request::{Protocol, Request, Source};
@@ -121,6 +121,7 @@ async fn pool_to(server: &DemoServer) -> Pool {
         Prompter::nobody(),
         Box::new(|_| Box::new(tokio::io::empty())),
         LineMemory::default(),
+        Report::Info,
     );
     Pool::start(config, &jumps, Some("1".parse().expect("a size"))).await.expect("a session").0
 }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::ServerOptions;
 use crate::openssh::{ClientConfig, Prompter};
-use crate::pool::{FirstSession, JumpHosts, Pool, PoolSize};
+use crate::pool::{FirstSession, JumpHosts, Pool, PoolSize, Report};
 use crate::relay::{BacklogLimits, Relayer};
 use crate::ssh::{ConnectError, OpenError, TargetFault};
 use crate::stream::ByteStream;
@@ -75,7 +75,8 @@ pub enum Sessions {
 pub async fn probe(server: &ServerOptions, prompter: &Prompter) -> Result<Findings, ConnectError> {
     let relayer = Relayer::new(BacklogLimits::default());
     let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
-    let jumps = JumpHosts::new(prompter.clone(), carry, crate::ssh::LineMemory::default());
+    let jumps =
+        JumpHosts::new(prompter.clone(), carry, crate::ssh::LineMemory::default(), Report::Info);
     let most = server.sessions.map_or(PoolSize::default().max(), PoolSize::max);
     let started = Pool::start(server.config.clone(), &jumps, Some(PoolSize::single())).await;
     let (pool, first) = match started {

@@ -16,7 +16,7 @@ use super::listeners::{self, Bound, ListenerSet};
 use super::manager::Reports;
 use super::options::{OnForwardFailure, Options};
 use super::remotes::RemoteSet;
-use super::servers::{Report, ServerSet};
+use super::servers::ServerSet;
 use super::{Error, drain};
 use crate::control::location::Location;
 use crate::control::{
@@ -25,6 +25,7 @@ use crate::control::{
 use crate::dial::{CurrentRoutes, DEADLINE, Dialer, OwnPlaces, Routes, Routing, Servers};
 use crate::listen::connect::Outbound;
 use crate::openssh::Prompter;
+use crate::pool::Report;
 use crate::registry::{Place, Registry};
 use crate::relay::Relayer;
 
@@ -93,9 +94,10 @@ impl Running {
         let listeners = ListenerSet::new(connect.clone(), options.sockets, places, tasks, end);
         let (places, tasks, end) = shared();
         let remotes = RemoteSet::new(connect.clone(), places, tasks, end);
+        let report = if options.stdio.is_some() { Report::Debug } else { Report::Info };
         let running = Self {
             routes,
-            servers: ServerSet::new(prompter, connect.relayer.clone(), registry.clone()),
+            servers: ServerSet::new(prompter, connect.relayer.clone(), registry.clone(), report),
             listeners,
             remotes,
             connect,
@@ -117,8 +119,7 @@ impl Running {
     ///
     /// No server could be reached, or a forward failed with `ExitOnForwardFailure`.
     pub(super) async fn start(&mut self, options: Options) -> Result<(), Error> {
-        let report = if options.stdio.is_some() { Report::Debug } else { Report::Info };
-        self.servers.connect(options.servers, report).await?;
+        self.servers.connect(options.servers).await?;
         let servers = self.servers.pools();
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });
         self.listeners.open(std::mem::take(&mut self.bound));

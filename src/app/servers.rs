@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::{Error, ServerOptions};
 use crate::dial::Servers;
 use crate::forward::PermitOpen;
 use crate::openssh::Prompter;
-use crate::pool::{FirstAttempt, FirstSession, JumpHosts, Pool};
+use crate::pool::{FirstAttempt, FirstSession, JumpHosts, Pool, Report};
 use crate::registry::Registry;
 use crate::relay::Relayer;
 use crate::ssh::{ConnectError, LineMemory};
@@ -19,6 +19,7 @@ use crate::stream::ByteStream;
 #[derive(Debug)]
 pub(super) struct ServerSet {
     jumps: JumpHosts,
+    report: Report,
     registry: Registry,
     running: Vec<Server>,
     /// Pools that take no more channels and end with their last one.
@@ -35,15 +36,6 @@ struct Server {
     pool: Pool,
 }
 
-/// The level at which a first session is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Report {
-    /// As information.
-    Info,
-    /// For debugging: the terminal belongs to another program (`-W`).
-    Debug,
-}
-
 /// A server's first attempt, under way.
 struct First {
     name: Arc<str>,
@@ -52,12 +44,18 @@ struct First {
 
 impl ServerSet {
     /// Begins empty. `prompter` asks where a login needs a person; `relayer` carries sessions over jump hosts;
-    /// `registry` records each session.
-    pub(super) fn new(prompter: Prompter, relayer: Relayer, registry: Registry) -> Self {
+    /// `registry` records each session; `report` is the level at which the first one to each server is logged.
+    pub(super) fn new(
+        prompter: Prompter,
+        relayer: Relayer,
+        registry: Registry,
+        report: Report,
+    ) -> Self {
         let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
-        let jumps = JumpHosts::new(prompter, carry, LineMemory::of_user());
+        let jumps = JumpHosts::new(prompter, carry, LineMemory::of_user(), report);
         Self {
             jumps,
+            report,
             registry,
             running: Vec::new(),
             retired: Vec::new(),
@@ -76,11 +74,7 @@ impl ServerSet {
     /// # Cancel safety
     ///
     /// Attempts go on; [`shutdown`](Self::shutdown) ends them.
-    pub(super) async fn connect(
-        &mut self,
-        servers: Vec<ServerOptions>,
-        report: Report,
-    ) -> Result<(), Error> {
+    pub(super) async fn connect(&mut self, servers: Vec<ServerOptions>) -> Result<(), Error> {
         let count = servers.len();
         let mut attempts = JoinSet::new();
         for options in servers {
@@ -91,7 +85,7 @@ impl ServerSet {
         while let Some(attempt) = attempts.join_next().await {
             let Ok((name, outcome)) = attempt else { continue };
             match outcome {
-                Ok(first) => tell(&name, &first, report),
+                Ok(first) => tell(&name, &first, self.report),
                 Err(error) if count == 1 => {
                     return Err(Error::Connect { server: name.to_string(), cause: error });
                 }
@@ -176,10 +170,6 @@ impl First {
 
 /// Logs the first session.
 fn tell(name: &str, first: &FirstSession, report: Report) {
-    let line = format!("connected to {}", first.describe(name));
-    match report {
-        Report::Info => info!("{line}"),
-        Report::Debug => debug!("{line}"),
-    }
+    report.log(&format!("connected to {}", first.describe(name)));
     debug!(by = first.login, host_key = first.host_key_fingerprint, "logged in");
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tracing::{debug, info};
 
 use crate::ssh::connect::{ConnectError, Connected};
 use crate::ssh::trust::auth::LoginKind;
@@ -40,6 +41,25 @@ impl FirstSession {
             self.key_exchange,
             self.cipher,
         )
+    }
+}
+
+/// The level at which first sessions are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// As information.
+    Info,
+    /// For debugging: the terminal belongs to another program (`-W`).
+    Debug,
+}
+
+impl Report {
+    /// Logs a line about a first session.
+    pub fn log(self, line: &str) {
+        match self {
+            Self::Info => info!("{line}"),
+            Self::Debug => debug!("{line}"),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Pool, PoolSize};
+use super::{Pool, PoolSize, Report};
 use crate::lock::lock;
 use crate::openssh::client_config::{ClientConfig, Jump};
 use crate::openssh::prompt::Prompter;
@@ -37,6 +37,7 @@ struct Shared {
     prompter: Prompter,
     carry: Carry,
     memory: LineMemory,
+    report: Report,
     hops: Mutex<Vec<Arc<Hop>>>,
 }
 
@@ -64,9 +65,9 @@ type Trail = Vec<Weak<Hop>>;
 
 impl JumpHosts {
     /// Begins empty. `prompter` asks where a login needs a person; `memory` keeps what is learnt of the lines
-    /// to them and to the servers behind.
-    pub fn new(prompter: Prompter, carry: Carry, memory: LineMemory) -> Self {
-        Self(Arc::new(Shared { prompter, carry, memory, hops: Mutex::default() }))
+    /// to them and to the servers behind; `report` is the level at which the first session to each is logged.
+    pub fn new(prompter: Prompter, carry: Carry, memory: LineMemory, report: Report) -> Self {
+        Self(Arc::new(Shared { prompter, carry, memory, report, hops: Mutex::default() }))
     }
 
     /// What `ssh` would do with the last server on the way.
@@ -182,7 +183,7 @@ impl Hop {
         let route = JumpRoute::on_the_way(jumps, size, trail);
         let started = Pool::start_on(self.config.clone(), route, size).await;
         let (pool, first) = started.map_err(|error| error.at_hop(&self.config.name))?;
-        tracing::info!("passing {}", first.describe(pool.server()));
+        jumps.0.report.log(&format!("passing {}", first.describe(pool.server())));
         Ok(pool)
     }
 

@@ -54,7 +54,7 @@ mod watched;
 
 pub use availability::{Availability, PoolLoad};
 pub(crate) use backoff::Backoff;
-pub use first::{FirstAttempt, FirstSession};
+pub use first::{FirstAttempt, FirstSession, Report};
 pub use jump::{Carry, JumpHosts};
 pub use placed::Placed;
 pub use size::{InvalidPoolSize, PoolSize};

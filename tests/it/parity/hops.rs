@@ -50,6 +50,8 @@ impl Stage {
             let output = output.expect("it ends");
             let is_in = output.status.success();
             assert_eq!(is_in, expected, "{client:?}, {lines:?}, {arguments:?}: {output:?}");
+            // The terminal is another's.
+            assert!(!is_in || output.stderr.is_empty(), "{client:?}, {arguments:?}: {output:?}");
         }
     }
 }
