@@ -82,7 +82,8 @@ impl Load<'_> {
                 return made;
             }
             // Whoever was held up makes up for it, so that the rate is what was asked for.
-            next = (next + interval).max(Instant::now() - CATCH_UP);
+            next += interval;
+            next += next.elapsed().saturating_sub(CATCH_UP);
             made.push(self.request());
         }
     }
