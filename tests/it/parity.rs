@@ -40,12 +40,17 @@ const BOTH: [Client; 2] = [Client::Ssh, Client::Sockeye];
 impl Client {
     /// Its command line with a configuration, without a command.
     fn command(self, config: &Path) -> Command {
-        let mut command = match self {
-            Self::Ssh => command("ssh"),
-            Self::Sockeye => program(),
-        };
+        let mut command = self.program();
         command.args(["-N", "-F"]).arg(config);
         command
+    }
+
+    /// It alone.
+    fn program(self) -> Command {
+        match self {
+            Self::Ssh => command("ssh"),
+            Self::Sockeye => program(),
+        }
     }
 
     /// Starts what answers to `-O`, and waits until it does.
@@ -77,6 +82,15 @@ impl Client {
                 Running::Ssh(command.stderr(Stdio::null()).spawn().expect("ssh"))
             }
             Self::Sockeye => Running::Sockeye(Sockeye::spawn(command)),
+        }
+    }
+}
+
+impl Running {
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Ssh(child) => child.id(),
+            Self::Sockeye(sockeye) => sockeye.pid(),
         }
     }
 }

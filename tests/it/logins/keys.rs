@@ -60,7 +60,7 @@ fn keys_of_files_with_old_ciphers() {
     let openssh = ["-t", "ed25519", "-a", "1", "-Z", "3des-cbc", "-N", passphrase];
     let openssh = server.key("openssh", &openssh);
     server.authorize(&[&plain, &openssh]);
-    let convert = |name: &str, cipher: [&str; 2]| {
+    let convert = |name: &str, cipher: &[&str]| {
         let key = server.path(name);
         let mut convert = command("openssl");
         convert.args(["pkcs8", "-topk8", "-passout", &format!("pass:{passphrase}")]).args(cipher);
@@ -69,13 +69,14 @@ fn keys_of_files_with_old_ciphers() {
         assert!(output.status.success(), "{output:?}");
         key
     };
-    for key in [openssh, convert("v2", ["-v2", "des3"])] {
+    let old = convert("old", &["-v2", "des3"]);
+    for key in [openssh, old, convert("usual", &[]), convert("scrypt", &["-scrypt"])] {
         let what = key.display().to_string();
         agree(&what, &server.client(&[&only(&key)]), &["wrong", passphrase], In);
     }
     // The password of this one is stretched as PKCS#12 does it, which is not available here, and said before
     // anybody is asked.
-    let config = server.client(&[&only(&convert("v1", ["-v1", "PBE-SHA1-3DES"]))]);
+    let config = server.client(&[&only(&convert("v1", &["-v1", "PBE-SHA1-3DES"]))]);
     assert_eq!(ssh(&config, &[passphrase]).verdict, In);
     let told = sockeye(&config, &[passphrase]);
     assert_eq!((told.verdict, told.asked.len()), (Refused, 0), "{}", told.said);

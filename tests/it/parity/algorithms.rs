@@ -45,7 +45,7 @@ const CASES: &[Case] = &[
     neither(
         &["KexAlgorithms diffie-hellman-group14-sha1"],
         &[],
-        &["no common key exchange", "diffie-hellman-group14-sha1"],
+        &["no common key exchange", "KexAlgorithms +diffie-hellman-group14-sha1 in ssh_config"],
     ),
     both(
         &["KexAlgorithms diffie-hellman-group14-sha1"],
@@ -66,9 +66,11 @@ const CASES: &[Case] = &[
     lacking(
         &["KexAlgorithms sntrup761x25519-sha512@openssh.com"],
         &[],
-        &["no common key exchange", "sntrup761x25519-sha512@openssh.com"],
+        &["no common key exchange", "none of the server's is available here"],
     ),
     both(&["Ciphers aes128-ctr", "MACs hmac-sha1"], &[]),
+    both(&["Ciphers aes128-ctr", "MACs hmac-sha1"], &["-o", "MACs=+hmac-sha1"]),
+    both(&["Ciphers aes128-ctr", "MACs hmac-sha1"], &["-m", "hmac-sha1"]),
     both(&["Ciphers aes256-ctr", "MACs hmac-sha2-256"], &["-o", "MACs=-hmac-sha1"]),
     neither(
         &["Ciphers aes128-ctr", "MACs hmac-sha1"],
@@ -78,12 +80,16 @@ const CASES: &[Case] = &[
     lacking(
         &["Ciphers aes128-ctr", "MACs umac-64@openssh.com"],
         &[],
-        &["no common MAC", "umac-64@openssh.com"],
+        &["no common MAC", "none of the server's is available here"],
     ),
-    neither(&["Ciphers aes256-cbc"], &[], &["no common cipher", "aes256-cbc"]),
+    neither(
+        &["Ciphers aes256-cbc"],
+        &[],
+        &["no common cipher", "Ciphers +aes256-cbc in ssh_config"],
+    ),
     both(&["Ciphers aes256-cbc"], &["-o", "Ciphers=+aes256-cbc"]),
     both(&["Ciphers aes128-cbc"], &["-c", "aes128-cbc"]),
-    neither(&["Ciphers 3des-cbc"], &[], &["no common cipher", "3des-cbc"]),
+    neither(&["Ciphers 3des-cbc"], &[], &["no common cipher", "Ciphers +3des-cbc in ssh_config"]),
     both(&["Ciphers 3des-cbc"], &["-c", "3des-cbc"]),
     neither(&[], &["-o", "HostKeyAlgorithms=ecdsa-sha2-nistp521"], &["ecdsa-sha2-nistp521"]),
     neither(
@@ -91,6 +97,7 @@ const CASES: &[Case] = &[
         &["-o", "HostKeyAlgorithms=sk-ssh-ed25519@openssh.com"],
         &["HostKeyAlgorithms: none of 'sk-ssh-ed25519@openssh.com' is available here"],
     ),
+    both(&[], &["-o", "HostKeyAlgorithms=sk-ssh-ed25519@openssh.com,ssh-ed25519"]),
 ];
 
 fn reach(client: Client, sshd: &Sshd, arguments: &[&str]) -> Output {

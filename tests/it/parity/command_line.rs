@@ -4,11 +4,11 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 
 use super::{BOTH, Client, Running, at};
 use crate::support::login::HOST;
-use crate::support::program::program;
 use crate::support::socks::{Answer, Protocol, connect, socks5_command};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
@@ -23,23 +23,19 @@ fn listens(port: u16) -> bool {
 fn only_what_is_configured_is_listened_on() {
     let (echo, sshd) = (Target::echo(), Sshd::start());
     let (dynamic, local, there) = (free_port(), free_port(), free_port());
-    for line in [
-        format!("DynamicForward {dynamic}"),
-        format!("LocalForward {local} 127.0.0.1:{}", echo.port()),
-        format!("RemoteForward {there} 127.0.0.1:{}", echo.port()),
+    for (line, port, here) in [
+        (format!("DynamicForward {dynamic}"), dynamic, vec![dynamic]),
+        (format!("LocalForward {local} 127.0.0.1:{}", echo.port()), local, vec![local]),
+        (format!("RemoteForward {there} 127.0.0.1:{}", echo.port()), there, vec![]),
     ] {
-        let port = line.split(' ').nth(1).and_then(|port| port.parse().ok()).expect("a port");
         let config = sshd.login().ssh_config(sshd.port(), &[&line]);
         for client in BOTH {
             let mut command = client.command(&config);
             command.arg(HOST);
             let running = client.start(command);
             wait::until("it listens", || listens(port));
-            if let Running::Sockeye(sockeye) = &running {
-                sockeye.wait_for_log("listening on ");
-                let log = sockeye.log();
-                assert!(!log.contains(":1080"), "{line}: {log}");
-            }
+            let own: Vec<u16> = process::listening(running.pid()).into_iter().collect();
+            assert_eq!(own, here, "{client:?}: {line}");
         }
     }
 }
@@ -61,6 +57,33 @@ fn flags_of_aliases_are_taken_and_named() {
             for flag in ["-2", "-A", "-X", "-t"] {
                 assert!(sockeye.log().contains(&format!("{flag} has no effect")), "{flag}");
             }
+        }
+    }
+}
+
+/// What `ssh` does and is not done here, a user would miss.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn what_would_be_lost_is_refused_by_name() {
+    let sshd = Sshd::start();
+    let config = sshd.ssh_config();
+    for flag in [None, Some("-A"), Some("-X"), Some("-Y"), Some("-K"), Some("-t")]
+        .into_iter()
+        .chain(["-M", "-G", "-Qcipher", "-y"].map(Some))
+    {
+        for client in BOTH {
+            let mut command = client.program();
+            command.arg("-F").arg(&config).args(flag).args([HOST, "true"]);
+            let output = command.stdin(Stdio::null()).output().expect("it ends");
+            if client == Client::Ssh {
+                assert!(output.status.success(), "{flag:?}: {output:?}");
+                continue;
+            }
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{flag:?}: {said}");
+            let refused = flag.map(|flag| format!("error: {} has no meaning here", &flag[..2]));
+            assert!(said.contains(refused.as_deref().unwrap_or_default()), "{said}");
+            assert!(said.contains("a command to run on the server ('true')"), "{said}");
         }
     }
 }
@@ -137,10 +160,7 @@ fn fork_after_authentication_goes_to_the_background() {
     for client in BOTH {
         let config = sshd.login().ssh_config(sshd.port(), &lines);
         let port = free_port();
-        let mut command = match client {
-            Client::Ssh => crate::support::command("ssh"),
-            Client::Sockeye => program(),
-        };
+        let mut command = client.program();
         command.arg("-F").arg(&config).args(["-D", &port.to_string(), HOST]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let status = command.status().expect("it runs");
@@ -213,7 +233,7 @@ fn the_files_of_sockets_are_made_as_the_configuration_says() {
         for client in BOTH {
             let path = sshd.login().path("forward.sock");
             // A file that is in the way, of a listener that still runs.
-            let _taken = std::os::unix::net::UnixListener::bind(&path).expect("a free path");
+            let _taken = UnixListener::bind(&path).expect("a free path");
             let lines = [&format!("StreamLocalBindMask {mask}"), "StreamLocalBindUnlink yes"];
             let config = sshd.login().ssh_config(sshd.port(), &lines);
             let mut command = client.command(&config);
@@ -225,6 +245,18 @@ fn the_files_of_sockets_are_made_as_the_configuration_says() {
             drop(running);
             let _ = fs::remove_file(&path);
         }
+    }
+    // One in use stays whose it is, where nobody says otherwise.
+    for client in BOTH {
+        let path = sshd.login().path("forward.sock");
+        let _taken = UnixListener::bind(&path).expect("a free path");
+        let mut command = client.command(&sshd.ssh_config());
+        command.args(["-o", "ExitOnForwardFailure=yes", "-L"]);
+        command.args([&format!("{}:127.0.0.1:{}", path.display(), echo.port()), HOST]);
+        let output = command.stdin(Stdio::null()).output().expect("it ends");
+        assert!(!output.status.success(), "{client:?}: {output:?}");
+        assert!(UnixStream::connect(&path).is_ok(), "{client:?}");
+        fs::remove_file(&path).expect("there");
     }
 }
 

@@ -1,10 +1,11 @@
 //! What `ssh` does not let the far side reach on this one.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use super::{BOTH, at};
 use crate::support::login::HOST;
-use crate::support::socks::{Answer, Protocol};
+use crate::support::socks::{Answer, Protocol, connect};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{free_port, wait};
@@ -24,6 +25,8 @@ fn a_proxy_on_the_server_leads_only_where_permit_remote_open_says() {
             vec![numbers("localhost", a), numbers("localhost", b), numbers("127.0.0.1", b)],
         ),
         (format!("*:{b}"), vec![numbers("127.0.0.1", b), numbers("localhost", b)]),
+        // A part of a name is no name.
+        (format!("127.*:{a} local*:{b}"), vec![]),
     ] {
         for client in BOTH {
             let port = free_port();
@@ -53,6 +56,24 @@ fn a_proxy_on_the_server_leads_only_where_permit_remote_open_says() {
                 }
             }
         }
+    }
+}
+
+/// Where a target is named, nobody on the server chooses one.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn permit_remote_open_is_for_proxies() {
+    let (echo, sshd) = (Target::echo(), Sshd::start());
+    let config = sshd.login().ssh_config(sshd.port(), &["PermitRemoteOpen none"]);
+    for client in BOTH {
+        let port = free_port();
+        let mut command = client.command(&config);
+        command.args(["-R", &format!("{port}:127.0.0.1:{}", echo.port()), HOST]);
+        let _running = client.start(command);
+        wait::until("the server listens", || TcpStream::connect(at(port)).is_ok());
+        let mut stream = connect(at(port));
+        stream.write_all(b"x").expect("a connection");
+        stream.read_exact(&mut [0]).expect("an echo");
     }
 }
 

@@ -39,12 +39,34 @@ fn keys_go_to_the_agent_where_that_is_asked_for() {
             let output =
                 run.args(["-W", &to, HOST]).stdin(Stdio::null()).output().expect("it ends");
             assert!(output.status.success(), "{client:?} {value}: {output:?}");
-            let mut list = command("ssh-add");
-            let list =
-                list.arg("-l").env("SSH_AUTH_SOCK", agent.socket()).output().expect("ssh-add");
-            let has = String::from_utf8_lossy(&list.stdout).contains(&fingerprint);
-            assert_eq!(has, expected, "{client:?} {value}: {list:?}");
+            assert_eq!(holds(&agent, &fingerprint), expected, "{client:?} {value}");
         }
+    }
+}
+
+fn holds(agent: &Agent, fingerprint: &str) -> bool {
+    let mut list = command("ssh-add");
+    let list = list.arg("-l").env("SSH_AUTH_SOCK", agent.socket()).output().expect("ssh-add");
+    String::from_utf8_lossy(&list.stdout).contains(fingerprint)
+}
+
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn keys_leave_the_agent_when_their_time_is_up() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let fingerprint = Login::fingerprint(&sshd.login().client_key());
+    let agents = BOTH.map(|client| {
+        let agent = Agent::start();
+        let lines = ["AddKeysToAgent 20", &agent.line()];
+        let mut run = client.command(&sshd.login().ssh_config(sshd.port(), &lines));
+        run.args(["-W", &format!("127.0.0.1:{}", target.port()), HOST]);
+        let output = run.stdin(Stdio::null()).output().expect("it ends");
+        assert!(output.status.success(), "{client:?}: {output:?}");
+        assert!(holds(&agent, &fingerprint), "{client:?}");
+        agent
+    });
+    for (client, agent) in BOTH.iter().zip(&agents) {
+        wait::until(&format!("the key of {client:?} is gone"), || !holds(agent, &fingerprint));
     }
 }
 

@@ -127,10 +127,7 @@ fn a_server_that_waits_for_our_close() {
             stream.read_to_end(&mut content).expect("a clean end");
             assert_eq!(content.len(), 1000, "{client:?}");
         }
-        let pid = match &running {
-            Running::Ssh(child) => child.id(),
-            Running::Sockeye(sockeye) => sockeye.pid(),
-        };
+        let pid = running.pid();
         // Listeners, sessions, and what somebody looks at for a moment.
         wait::until(&format!("{client:?} holds nothing"), || process::sockets(pid) < 20);
     }

@@ -6,9 +6,10 @@ use std::process::Stdio;
 
 use super::{BOTH, Client};
 use crate::support::login::{HOST, Login};
+use crate::support::person::Person;
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
-use crate::support::{command, wait, write_program};
+use crate::support::{command, free_port, wait, write_program};
 
 /// Whether it gets as far as to a target behind the server.
 fn is_in(client: Client, config: &Path, target: &Target) -> bool {
@@ -73,7 +74,10 @@ fn the_record_follows_the_types_that_are_taken() {
         more.into()
     });
     let login = sshd.login();
-    for (types, expected) in [("ssh-ed25519", 1), ("ssh-ed25519,rsa-sha2-256", 2)] {
+    for (types, expected, of_ssh, ours) in [
+        ("ssh-ed25519", 1, "no new or deprecated keys", "leave the record as it is"),
+        ("ssh-ed25519,rsa-sha2-256", 2, "Learned new hostkey: RSA", "follows the announced"),
+    ] {
         for client in BOTH {
             let record = record(login, sshd.port(), "host");
             let lines = [
@@ -82,31 +86,50 @@ fn the_record_follows_the_types_that_are_taken() {
                 &format!("UserKnownHostsFile {}", record.display()),
             ];
             let config = login.ssh_config(sshd.port(), &lines);
+            let log = login.path("client.log");
+            let _ = fs::remove_file(&log);
             let mut command = client.command(&config);
-            command.args(["-v", "-D", "127.0.0.1:0", HOST]);
+            command.args(["-v", "-D", &free_port().to_string(), "-E"]).arg(&log).arg(HOST);
+            let _running = client.start(command);
+            let words = if client == Client::Ssh { of_ssh } else { ours };
+            let said = || fs::read_to_string(&log).unwrap_or_default();
+            wait::until(&format!("{client:?} says {words}"), || said().contains(words));
             let known = || fs::read_to_string(&record).expect("a record").lines().count();
-            if client == Client::Ssh {
-                // ssh takes no port 0.
-                let mut ssh = client.command(&config);
-                let running = client.start({
-                    ssh.arg(HOST);
-                    ssh
-                });
-                wait::until("ssh has learnt them", || known() == expected);
-                drop(running);
-                continue;
-            }
-            let running = client.start(command);
-            if let super::Running::Sockeye(sockeye) = &running {
-                let words = if expected == 1 {
-                    "leave the record as it is"
-                } else {
-                    "follows the announced"
-                };
-                sockeye.wait_for_log(words);
-            }
-            assert_eq!(known(), expected, "{types}");
+            wait::until(&format!("{client:?} knows {expected}"), || known() == expected);
         }
+    }
+}
+
+/// Scripts that answer wait for the last line of a question.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_new_key_is_asked_about_in_the_words_of_ssh() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let login = sshd.login();
+    let fingerprint = Login::fingerprint(&login.host_key());
+    let record = login.path("record");
+    let file = format!("UserKnownHostsFile {}", record.display());
+    let config = login.ssh_config(sshd.port(), &["StrictHostKeyChecking ask", &file]);
+    for (answers, expected) in [
+        (&["yes"][..], true),
+        (&["no"], false),
+        (&[&fingerprint], true),
+        (&["well", "yes"], true),
+        (&["SHA256:another", "no"], false),
+    ] {
+        let asked = BOTH.map(|client| {
+            let _ = fs::remove_file(&record);
+            let person = Person::with(answers);
+            let mut command = client.command(&config);
+            person.answers(&mut command);
+            command.args(["-W", &format!("127.0.0.1:{}", target.port()), HOST]);
+            let output = command.stdin(Stdio::null()).output().expect("it ends");
+            assert_eq!(output.status.success(), expected, "{client:?} {answers:?}: {output:?}");
+            let asked = person.asked();
+            asked.iter().map(|text| text.lines().last().map(str::to_owned)).collect::<Vec<_>>()
+        });
+        assert_eq!(asked[0], asked[1], "{answers:?}");
+        assert_eq!(asked[0].len(), answers.len());
     }
 }
 

@@ -1,5 +1,6 @@
 //! What `/proc` tells about a process, and signals to it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -43,13 +44,30 @@ pub(crate) fn descriptors(pid: u32) -> usize {
 
 /// The number of sockets that a process has open.
 pub(crate) fn sockets(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| {
-        entries
-            .flatten()
-            .filter_map(|entry| fs::read_link(entry.path()).ok())
-            .filter(|link| link.to_string_lossy().starts_with("socket:"))
-            .count()
-    })
+    socket_names(pid).len()
+}
+
+/// The TCP ports that a process listens on.
+pub(crate) fn listening(pid: u32) -> BTreeSet<u16> {
+    let own = socket_names(pid);
+    let table = |name: &str| fs::read_to_string(format!("/proc/{pid}/net/{name}"));
+    let tables = ["tcp", "tcp6"].map(|name| table(name).unwrap_or_default()).concat();
+    let port = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (_, port) = fields.get(1)?.split_once(':')?;
+        let is_own = own.contains(&format!("socket:[{}]", fields.get(9)?));
+        let listens = is_own && fields[3] == TCP_LISTEN;
+        listens.then(|| u16::from_str_radix(port, 16).expect("a port"))
+    };
+    tables.lines().filter_map(port).collect()
+}
+
+/// The sockets that a process has open, as `socket:[INODE]`.
+fn socket_names(pid: u32) -> Vec<String> {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let links = links.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let names = links.map(|link| link.to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("socket:")).collect()
 }
 
 /// The number of threads of a process.
@@ -112,6 +130,8 @@ fn stat(pid: u32, field: usize) -> Option<u64> {
     stat.rsplit_once(") ")?.1.split(' ').nth(field - 3)?.parse().ok()
 }
 
+/// A state of `/proc/net/tcp` (`TCP_LISTEN`).
+const TCP_LISTEN: &str = "0A";
 const STAT_PPID: usize = 4;
 const STAT_UTIME: usize = 14;
 const STAT_STIME: usize = 15;
