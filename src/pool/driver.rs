@@ -8,7 +8,7 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::first::{FirstSession, Tell};
-use super::monitor::{self, BEAT};
+use super::monitor;
 use super::policy::{
     Action, Event, Facts, Failure, Level, Loss, LossCause, Notice, Outage, Outcome, Policy,
     SessionFacts, SessionStage,
@@ -173,7 +173,7 @@ impl Driver {
         });
         let (shared, liveness) = (Arc::clone(&self.shared), self.liveness);
         self.watchers.spawn(async move {
-            let learn = |beat| shared.connector.learn(&session, beat, BEAT);
+            let learn = |beat, span| shared.connector.learn(&session, beat, span);
             tokio::select! {
                 () = monitor::watch(&*session, liveness, learn) => {}
                 never = shared.connector.measure(&session) => match never {},

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::debug;
 
 use self::endless::{EndlessPacket, Found};
@@ -17,10 +17,17 @@ mod endless;
 mod tests;
 
 /// Monitors `session` until it ends, and ends it when the server is silent for too long. Calls `learn` with what
-/// it carried in each [`BEAT`].
-pub(super) async fn watch<S: Watched>(session: &S, liveness: Liveness, learn: impl Fn(Beat)) {
+/// it carried in each [`BEAT`], and how long that was in fact.
+pub(super) async fn watch<S: Watched>(
+    session: &S,
+    liveness: Liveness,
+    learn: impl Fn(Beat, Duration),
+) {
     let mut monitor = Monitor::new(session, liveness);
     let mut beat = interval(BEAT);
+    // Where the machine is busy a beat may be late. None is shorter for it.
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut begun = Instant::now();
     loop {
         let (dead_at, again) = (monitor.dead_at(), monitor.again());
         tokio::select! {
@@ -30,7 +37,15 @@ pub(super) async fn watch<S: Watched>(session: &S, liveness: Liveness, learn: im
             () = session.gauge_requested() => monitor.gauge(),
             () = sleep_until(again) => monitor.gauge(),
             () = answer(monitor.nudge.as_mut()) => monitor.nudge = None,
-            _ = beat.tick() => learn(monitor.beat()),
+            _ = beat.tick() => {
+                let carried = monitor.beat();
+                let span = begun.elapsed();
+                begun = Instant::now();
+                // The first comes at once.
+                if span >= BEAT / 2 {
+                    learn(carried, span);
+                }
+            }
             () = sleep_until(dead_at) => {
                 session.give_up("the server does not answer any more");
                 return;
@@ -181,7 +196,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
 }
 
 /// How often the load is sampled.
-pub(crate) const BEAT: Duration = Duration::from_millis(500);
+const BEAT: Duration = Duration::from_millis(500);
 /// A session that has carried so many bytes in a beat is pinged,
 const BUSY: u64 = 8 << 10;
 /// and so is one whose last answer was late by so much.

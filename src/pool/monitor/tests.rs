@@ -69,7 +69,7 @@ impl Scripted {
     /// Watches it for `time` while `script` runs. How long it took to be over, where it was.
     async fn watched(&self, time: Duration, script: impl Future<Output = ()>) -> Option<Duration> {
         let begun = Instant::now();
-        let watching = watch(self, LIVENESS, |_| ());
+        let watching = watch(self, LIVENESS, |_, _| ());
         let script = async {
             script.await;
             std::future::pending::<()>().await;

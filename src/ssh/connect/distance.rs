@@ -9,12 +9,12 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio::time::timeout;
 
-use super::line::{Line, Sample};
+use super::line::{Line, Sample, Upload};
 use super::line_memory::LineMemory;
 use crate::lock::lock;
 use crate::ssh::session::delay::LAN;
@@ -26,7 +26,9 @@ pub(crate) struct Distance {
     connecting: Shortest,
     round_trip: Shortest,
     line: Mutex<Line>,
-    /// Where that is kept, and under which name.
+    /// When much was sent, last.
+    uploaded: Mutex<Option<Instant>>,
+    /// Where the line is kept, and under which name.
     memory: LineMemory,
     server: String,
 }
@@ -61,7 +63,8 @@ impl Distance {
         let spoke = timeout(NEAR, stream.fill_buf()).await.is_ok();
         let near_by_then =
             || self.was_near.load(Relaxed) && connecting.is_none_or(|took| took < NEAR);
-        let near = spoke || near_by_then();
+        let is_known_far = self.round_trip.get().is_some_and(|round_trip| round_trip >= LAN);
+        let near = !is_known_far && (spoke || near_by_then());
         if !near && self.was_near.load(Relaxed) {
             self.forget();
         }
@@ -77,11 +80,30 @@ impl Distance {
         self.round_trip.note(round_trip);
     }
 
+    /// Takes note of what a session has sent in a while, in bytes a second.
+    pub(crate) fn sent(&self, rate: u64) {
+        if rate >= UPLOAD {
+            *lock(&self.uploaded) = Some(Instant::now());
+        }
+    }
+
+    /// Whether answers may be late because of what has been sent.
+    pub(crate) fn upload(&self) -> Upload {
+        match *lock(&self.uploaded) {
+            Some(at) if at.elapsed() < LATER => Upload::Running,
+            _ => Upload::None,
+        }
+    }
+
     /// Takes note of what a session has carried in a while.
     pub(crate) fn learn(&self, sample: Sample) {
         if sample.best < LAN {
             return;
         }
+        // A session that began on a full line knows no better one than that.
+        self.round_trip.note(sample.best);
+        let best = self.round_trip.get().unwrap_or(sample.best);
+        let sample = Sample { best, ..sample };
         let line = {
             let mut line = lock(&self.line);
             if !line.learn(sample) {
@@ -98,7 +120,7 @@ impl Distance {
     pub(crate) fn is_unfit(&self, window: u32) -> bool {
         let Some(round_trip) = self.round_trip.get() else { return false };
         let wanted = self.wanted(self.was_near.load(Relaxed));
-        window < wanted / 4 || (round_trip >= LAN && window / 3 > wanted)
+        window < wanted / 3 * 2 || (round_trip >= LAN && window / 3 > wanted)
     }
 
     fn wanted(&self, near: bool) -> u32 {
@@ -149,6 +171,10 @@ const NEAR: Duration = Duration::from_millis(25);
 /// Four of the largest packets. With half of that, eight downloads on one session came to 455 MB/s over
 /// loopback, with this to 506. In bytes.
 const LEAST_WINDOW: u32 = 256 << 10;
+/// Whoever sends less, in bytes a second, makes no queue that matters.
+const UPLOAD: u64 = 16 << 10;
+/// An answer may have been waited for so long, and the queue may take so long to go.
+const LATER: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -204,6 +230,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_known_of_a_far_server_outlasts_a_quick_word() {
+        let (silent, _server) = duplex(64);
+        let (speaks, mut server) = duplex(64);
+        server.write_all(b"SSH-2.0-x\r\n").await.expect("room");
+        let (mut silent, mut speaks) = (BufReader::new(silent), BufReader::new(speaks));
+        let distance = Distance::default();
+        distance.measured(Duration::from_millis(20));
+        let late = Some(NEAR);
+        assert_eq!(distance.window(&mut speaks, late).await, FIRST_WINDOW);
+        assert_eq!(distance.window(&mut silent, late).await, FIRST_WINDOW);
+        assert_eq!(distance.round_trip.get(), Some(Duration::from_millis(20)));
+    }
+
+    #[tokio::test]
     async fn a_machine_that_is_busy_makes_no_server_farther_and_another_network_may() {
         let (client, mut server) = duplex(64);
         server.write_all(b"SSH-2.0-x\r\n").await.expect("room");
@@ -224,13 +264,21 @@ mod tests {
         distance.measured(best);
         assert!(!distance.is_unfit(FIRST_WINDOW));
         let rate = 1_250_000;
-        let sample =
-            Sample { received: rate, busiest: rate, round_trip: best, best, window: 64 << 10 };
+        let sample = Sample {
+            received: rate,
+            busiest: rate,
+            round_trip: best,
+            best,
+            window: 64 << 10,
+            upload: Upload::None,
+        };
         distance.learn(sample);
         assert!(distance.is_unfit(64 << 10), "a larger one is faster");
         distance.learn(Sample { round_trip: best * 4, ..sample });
         assert!(distance.is_unfit(FIRST_WINDOW), "what it holds is in the way of others");
         assert!(!distance.is_unfit(LEAST_WINDOW));
+        distance.learn(Sample { best: best * 3, round_trip: best * 3, ..sample });
+        assert!(!distance.is_unfit(LEAST_WINDOW), "another session has known a better round trip");
         distance.learn(Sample { best: Duration::from_micros(200), ..sample });
         assert!(!distance.is_unfit(LEAST_WINDOW), "on a LAN there is nothing to learn");
     }

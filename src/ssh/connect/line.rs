@@ -30,6 +30,15 @@ pub(crate) struct Sample {
     pub(crate) best: Duration,
     /// In bytes.
     pub(crate) window: u32,
+    pub(crate) upload: Upload,
+}
+
+/// Whether much has been sent to the server, on whichever session, shortly before: answers are late by the
+/// queue on the way there, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upload {
+    None,
+    Running,
 }
 
 impl Line {
@@ -46,27 +55,59 @@ impl Line {
 
     /// Takes note of a sample. Returns whether it has changed what is known by much.
     pub(crate) fn learn(&mut self, sample: Sample) -> bool {
-        let Sample { received, busiest, round_trip, best, window } = sample;
         let before = *self;
-        let carried_in = |time: Duration| u128::from(busiest) * time.as_micros() / 1_000_000;
-        if round_trip > best * 3 / 2 + WAVERING {
-            // A queue has formed. Who has sent little ahead has not made it.
-            if carried_in(round_trip) < u128::from(LEAST / 2) {
-                return false;
+        match sample.limit() {
+            Limit::Line => {
+                self.too_small = None;
+                self.rate = Some(match self.rate {
+                    Some(rate) if rate > sample.received => rate - (rate - sample.received) / 16,
+                    _ => sample.received,
+                });
             }
-            self.too_small = None;
-            self.rate = Some(match self.rate {
-                Some(rate) if rate > received => rate - (rate - received) / 16,
-                _ => received,
-            });
-        } else if carried_in(best) * 5 / 3 >= u128::from(window) && window < MOST {
-            // A whole window was in flight all the time. The shortest round trip counts: the present one
-            // includes queueing, by which every window would be too small.
-            self.too_small = self.too_small.max(Some(window));
+            // The line is far from full: how much it carries is not known.
+            Limit::Window if sample.is_calm() => {
+                self.too_small = self.too_small.max(Some(sample.window));
+            }
+            Limit::Window => {
+                self.too_small = None;
+                self.rate = self.rate.max(Some(sample.received));
+            }
+            Limit::Unknown => {}
         }
         let rate = |line: Self| line.rate.unwrap_or(0);
         let (low, high) = (rate(before).min(rate(*self)), rate(before).max(rate(*self)));
         self.too_small != before.too_small || high > low + low / 4
+    }
+}
+
+/// What kept a download from being faster.
+enum Limit {
+    Line,
+    /// A whole window was in flight all the time.
+    Window,
+    Unknown,
+}
+
+impl Sample {
+    fn limit(&self) -> Limit {
+        let Self { busiest, round_trip, best, window, upload, .. } = *self;
+        let carried_in = |time: Duration| u128::from(busiest) * time.as_micros() / 1_000_000;
+        let queued = round_trip > best * 3 / 2 + WAVERING;
+        // Who has sent little ahead has not made a queue, and an upload may have.
+        if queued && upload == Upload::None && carried_in(round_trip) >= u128::from(LEAST / 2) {
+            Limit::Line
+        } else if !queued && carried_in(best) * 5 / 3 >= u128::from(window) && window < MOST {
+            // The shortest round trip counts: the present one includes queueing, by which every window
+            // would be too small.
+            Limit::Window
+        } else {
+            Limit::Unknown
+        }
+    }
+
+    /// Whether nothing is queued, as far as can be told.
+    fn is_calm(&self) -> bool {
+        self.round_trip <= self.best * 9 / 8 + SLIGHT
     }
 }
 
@@ -80,6 +121,8 @@ const MOST: u32 = 64 << 20;
 const STEP: u32 = 8;
 /// By how much an answer may be late without there being a queue.
 const WAVERING: Duration = Duration::from_millis(20);
+/// By how much at the most where nothing is queued at all, besides an eighth.
+const SLIGHT: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {
@@ -91,6 +134,7 @@ mod tests {
         round_trip: Duration::from_millis(330),
         best: Duration::from_millis(50),
         window: FIRST,
+        upload: Upload::None,
     };
 
     #[test]
@@ -114,7 +158,8 @@ mod tests {
         let far = Duration::from_millis(100);
         for window in [FIRST, 16 << 20] {
             let busiest = u64::from(window) * 8;
-            let sample = Sample { received: busiest, busiest, round_trip: far, best: far, window };
+            let sample =
+                Sample { received: busiest, busiest, round_trip: far, best: far, window, ..HOME };
             assert!(line.learn(sample));
             assert_eq!(line.window(Some(far)), window.saturating_mul(STEP).min(MOST));
         }
@@ -129,7 +174,7 @@ mod tests {
             busiest: 12_500_000,
             round_trip: Duration::from_millis(40),
             best: Duration::from_millis(10),
-            window: FIRST,
+            ..HOME
         };
         let mut line = Line::default();
         assert!(line.learn(full));
@@ -149,6 +194,34 @@ mod tests {
         assert!(!line.learn(Sample { round_trip: calm, ..HOME }));
         assert!(!line.learn(Sample { busiest: 20_000, ..HOME }), "an upload has made the queue");
         assert_eq!(line, Line::default());
+    }
+
+    #[test]
+    fn a_window_that_nearly_fills_the_line_grows_to_what_fills_it() {
+        let best = Duration::from_millis(30);
+        let sample = Sample {
+            received: 5_800_000,
+            busiest: 5_800_000,
+            round_trip: Duration::from_millis(45),
+            best,
+            window: LEAST,
+            ..HOME
+        };
+        for rate in [None, Some(3_000_000)] {
+            let mut line = Line { rate, too_small: None };
+            assert!(line.learn(sample));
+            assert_eq!(line.window(Some(best)), 5_800_000 * 3 / 100 * 5 / 2);
+        }
+    }
+
+    #[test]
+    fn the_queue_of_an_upload_makes_no_line_slower() {
+        let mut line = Line { rate: Some(5_000_000), too_small: None };
+        let beside = Sample { upload: Upload::Running, ..HOME };
+        assert!(!line.learn(beside));
+        assert_eq!(line.rate, Some(5_000_000));
+        line.learn(HOME);
+        assert!(line.rate < Some(5_000_000));
     }
 
     #[test]

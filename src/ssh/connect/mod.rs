@@ -255,18 +255,20 @@ impl Connector {
 
     /// Takes note of what `session` carried in a `span`.
     pub(crate) fn learn(&self, session: &Session, carried: Beat, span: Duration) {
-        let delay = session.health().delay();
-        let (Some(best), true) = (delay.best(), carried.busiest > 0) else { return };
         let rate = |bytes: u64| {
             let bytes = u128::from(bytes) * 1_000_000 / span.as_micros();
             u64::try_from(bytes).unwrap_or(u64::MAX)
         };
+        self.distance.sent(rate(carried.carried - carried.received));
+        let delay = session.health().delay();
+        let (Some(best), true) = (delay.best(), carried.busiest > 0) else { return };
         self.distance.learn(Sample {
             received: rate(carried.received),
             busiest: rate(carried.busiest),
             round_trip: delay.expected(),
             best,
             window: session.window(),
+            upload: self.distance.upload(),
         });
     }
 
