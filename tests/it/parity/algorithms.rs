@@ -1,6 +1,7 @@
 //! Algorithms: what the defaults reach, what counts when it is named, and what the library lacks.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use super::{BOTH, Client};
@@ -129,18 +130,22 @@ fn what_counts_is_what_counts_for_ssh_as_far_as_it_is_available() {
     }
 }
 
-fn rsa(login: &Login) -> String {
+/// An RSA key.
+fn rsa(login: &Login) -> PathBuf {
     let mut keygen = command("ssh-keygen");
     keygen.args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f"]).arg(login.path("rsa"));
     assert!(keygen.status().expect("ssh-keygen").success());
-    format!("HostKey {}", login.path("rsa").display())
+    login.path("rsa")
 }
 
 /// A server of long ago: its RSA key signs with SHA-1 only.
 #[test]
 #[ignore = "needs sshd, ssh"]
 fn a_signature_with_sha_1_counts_where_it_is_asked_for() {
-    let sshd = Sshd::prepared(|login| vec![rsa(login), "HostKeyAlgorithms ssh-rsa".to_owned()]);
+    let sshd = Sshd::prepared(|login| {
+        let key = format!("HostKey {}", rsa(login).display());
+        vec![key, "HostKeyAlgorithms ssh-rsa".to_owned()]
+    });
     let login = sshd.login();
     let (record, key) = (login.path("record"), fs::read_to_string(login.path("rsa.pub")));
     let line = format!("[127.0.0.1]:{} {}", sshd.port(), key.expect("a key"));
@@ -152,6 +157,37 @@ fn a_signature_with_sha_1_counts_where_it_is_asked_for() {
             let output = reach(client, &sshd, &["-o", &known, "-o", &asked]);
             let words = if expected { &[][..] } else { &["ssh-rsa"] };
             check(client, &output, expected, words, &asked);
+        }
+    }
+}
+
+/// Servers that take one kind of signature of a user's RSA key. A list that only grows leaves `ssh` with the
+/// best of it.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_user_s_key_signs_as_is_asked_for() {
+    for (server, asked, expected) in [
+        ("rsa-sha2-512", None, true),
+        ("rsa-sha2-512", Some("+ssh-rsa"), true),
+        ("rsa-sha2-512", Some("rsa-sha2-256"), false),
+        ("rsa-sha2-256", None, false),
+        ("rsa-sha2-256", Some("rsa-sha2-256"), true),
+        ("ssh-rsa", None, false),
+        ("ssh-rsa", Some("+ssh-rsa"), false),
+        ("ssh-rsa", Some("ssh-rsa"), true),
+    ] {
+        let sshd = Sshd::prepared(|login| {
+            fs::copy(rsa(login).with_extension("pub"), login.path("authorized_keys"))
+                .expect("a copy");
+            vec![format!("PubkeyAcceptedAlgorithms {server}")]
+        });
+        let key = sshd.login().path("rsa").display().to_string();
+        let asked = asked.map(|list| format!("PubkeyAcceptedAlgorithms={list}"));
+        let mut arguments = vec!["-i", &key];
+        arguments.extend(asked.iter().flat_map(|option| ["-o", option.as_str()]));
+        for client in BOTH {
+            let output = reach(client, &sshd, &arguments);
+            check(client, &output, expected, &[], &format!("{server}, {asked:?}"));
         }
     }
 }
