@@ -10,11 +10,11 @@ use tracing::{info, warn};
 use super::{Error, ListenerOptions, OnForwardFailure, Service};
 use crate::control::ForwardRefusal;
 use crate::dial::{Kind, Routing};
-use crate::forward::{ListenAddress, SocketFiles};
+use crate::forward::ListenAddress;
 use crate::listen::connect::Outbound;
 use crate::listen::{
     Accepted, ForwardHandler, GreetingLimits, Handler, Inherited, Listener, ProxyCredentials,
-    ProxyHandler,
+    ProxyHandler, SocketOptions,
 };
 use crate::registry::{Place, PlaceState, Places, Registered};
 use crate::route::Action;
@@ -23,8 +23,8 @@ use crate::route::Action;
 #[derive(Debug)]
 pub(super) struct ListenerSet {
     connect: Outbound,
-    /// The modes of unix sockets that are added at run time.
-    files: SocketFiles,
+    /// Of those that are added at run time.
+    sockets: SocketOptions,
     running: Vec<Running>,
     /// Forwards whose address was not available.
     failed: Vec<(ListenerOptions, Registered)>,
@@ -82,12 +82,12 @@ enum AnyHandler {
 pub(super) fn bind(
     listeners: Vec<ListenerOptions>,
     on_failure: OnForwardFailure,
-    files: SocketFiles,
+    sockets: SocketOptions,
     inherited: &Inherited,
 ) -> Result<Vec<Bound>, Error> {
     let bind = |options: &ListenerOptions| {
         let handed = inherited.take(options.name.as_deref(), &options.address)?;
-        if handed.is_empty() { Listener::bind(&options.address, files) } else { Ok(handed) }
+        if handed.is_empty() { Listener::bind(&options.address, sockets) } else { Ok(handed) }
     };
     let mut bound = Vec::new();
     for options in listeners {
@@ -109,13 +109,13 @@ impl ListenerSet {
     /// in `places`.
     pub(super) fn new(
         connect: Outbound,
-        files: SocketFiles,
+        sockets: SocketOptions,
         places: Places,
         connections: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
         let (running, failed, accepting) = (Vec::new(), Vec::new(), TaskTracker::new());
-        Self { connect, files, running, failed, places, accepting, connections, stop }
+        Self { connect, sockets, running, failed, places, accepting, connections, stop }
     }
 
     /// Adds a listener at run time. A port that the system chose becomes its port.
@@ -132,7 +132,7 @@ impl ListenerSet {
         if !is_chosen && self.running.iter().any(|other| other.options.address == options.address) {
             return Err(ForwardRefusal::Taken(address));
         }
-        let sockets = Listener::bind(&options.address, self.files).map_err(|error| {
+        let sockets = Listener::bind(&options.address, self.sockets).map_err(|error| {
             ForwardRefusal::Address { address: address.clone(), reason: error.to_string() }
         })?;
         let chosen = sockets.first().and_then(Listener::local_address);
@@ -216,10 +216,10 @@ impl ListenerSet {
     pub(super) async fn reload(
         &mut self,
         listeners: &[ListenerOptions],
-        files: SocketFiles,
+        sockets: SocketOptions,
         bound: Vec<Bound>,
     ) {
-        self.files = files;
+        self.sockets = sockets;
         let mut kept = Vec::new();
         self.failed.clear();
         for mut running in std::mem::take(&mut self.running) {

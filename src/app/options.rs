@@ -9,8 +9,8 @@ use crate::config::DashboardConfig;
 use crate::control::location::Location;
 use crate::control::{AccessLog, Facts};
 use crate::forward::ListenAddress;
-use crate::forward::{PermitOpen, RemoteForward, SocketFiles};
-use crate::listen::{Inherited, ProxyCredentials};
+use crate::forward::{PermitOpen, RemoteForward};
+use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
 use crate::openssh::{ClientConfig, ConfigSource, ServerName, SshOptions};
 use crate::pool::PoolSize;
 use crate::registry::{NewPlace, Origin, PlaceKind};
@@ -33,8 +33,8 @@ pub struct Options {
     pub stdio: Option<Target>,
     /// Limits on data buffered for slow clients. A reload does not change them.
     pub backlog: BacklogLimits,
-    /// How the files of unix sockets are made.
-    pub sockets: SocketFiles,
+    /// How the sockets of listeners are made.
+    pub sockets: SocketOptions,
     /// What to do when a forward fails at start.
     pub on_forward_failure: OnForwardFailure,
     /// Sockets from the service manager, for the listeners with their name or address.

@@ -117,11 +117,11 @@ pub(super) struct Args {
     #[arg(short, value_name = "Key=Value", help_heading = SSH)]
     pub(super) option: Vec<String>,
 
-    /// Connect over IPv4 only
+    /// Use IPv4 only, to the server and for local ports
     #[arg(short = '4', help_heading = SSH)]
     pub(super) inet: bool,
 
-    /// Connect over IPv6 only
+    /// Use IPv6 only, to the server and for local ports
     #[arg(short = '6', help_heading = SSH)]
     pub(super) inet6: bool,
 

@@ -17,7 +17,7 @@ use crate::forward::ListenAddress;
 use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
-use crate::listen::{Inherited, ProxyCredentials};
+use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
 use crate::observe::logs::{Verbosity, Volume};
 use crate::openssh::{ClientConfig, ConfigError, ConfiguredForwards, LogLevel, Switch};
 use crate::registry::Origin;
@@ -61,7 +61,9 @@ pub async fn assemble(
         None => on_failure(configured.exit_on_forward_failure),
     };
     let (verbosity, run_in) = (command.log.verbosity, command.run_in);
-    let (permit, sockets) = (configured.permit_remote_open.clone(), configured.sockets);
+    let permit = configured.permit_remote_open.clone();
+    let family = server.config.reach.address_family;
+    let sockets = SocketOptions { files: configured.sockets, family };
     let stdio = command.stdio_forward.clone();
     let backlog = command.backlog;
     let control = control_location(command.control.clone(), &server.config)?;

@@ -16,9 +16,9 @@ use crate::config::{
 use crate::control::location::{Location, name_of};
 use crate::control::{AccessLog, Facts};
 use crate::forward::ListenAddress;
+use crate::forward::LocalListen;
 use crate::forward::listen_address::Bind;
-use crate::forward::{LocalListen, SocketFiles};
-use crate::listen::{Inherited, ProxyCredentials};
+use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
 use crate::observe::logs::{LogOptions, Volume};
 use crate::registry::Origin;
 use crate::relay::BacklogLimits;
@@ -154,7 +154,7 @@ async fn options(
         remote_forwards,
         stdio: None,
         backlog: command.backlog.or(config.backlog).unwrap_or_default(),
-        sockets: SocketFiles::default(),
+        sockets: SocketOptions::default(),
         on_forward_failure: OnForwardFailure::default(),
         control: ControlOptions {
             dashboard: command.dashboard.clone().or_else(|| config.dashboard.clone()),

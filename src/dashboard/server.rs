@@ -24,8 +24,7 @@ use super::site::Site;
 use crate::config::DashboardConfig;
 use crate::control::{Front, Keys, Program, is_user_or_root};
 use crate::dial::{Kind, OwnPlaces, Registered};
-use crate::forward::SocketFiles;
-use crate::listen::{Accepted, Handler, Listener};
+use crate::listen::{Accepted, Handler, Listener, SocketOptions};
 use crate::request::Source;
 use crate::stream::processes::{Owner, owner_of};
 
@@ -79,7 +78,7 @@ impl DashboardServer {
             })
         });
         let keys = Keys::new(token.clone()).map_err(DashboardError::Keys)?;
-        let sockets = Listener::bind(address.listen(), SocketFiles::default());
+        let sockets = Listener::bind(address.listen(), SocketOptions::default());
         let sockets = sockets.map_err(|cause| {
             let address = address.to_string();
             DashboardError::Listen { address, cause }

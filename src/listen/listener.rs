@@ -17,10 +17,10 @@ use tracing::{Instrument, debug, debug_span, warn};
 
 use super::handler::{Accepted, Handler};
 use super::socket_file::{self, SocketFile};
+use super::socket_options::SocketOptions;
 use super::stream::ClientStream;
 use crate::dial::Place;
-use crate::forward::SocketFiles;
-use crate::forward::listen_address::{Bind, ListenAddress};
+use crate::forward::listen_address::ListenAddress;
 use crate::request::Source;
 
 /// A socket that clients connect to.
@@ -58,23 +58,26 @@ struct Trouble {
 }
 
 impl Listener {
-    /// Binds every socket that the address stands for: `127.0.0.1` and `::1` for a bare port; the file
-    /// of a unix socket is made as `files` says.
+    /// Binds every socket that the address stands for: `127.0.0.1` and `::1` for a bare port.
     ///
-    /// An address family that this machine does not have is left out as long as one is left. Port 0
-    /// is the same chosen port for all.
+    /// An address family that `options` or this machine does not have is left out as long as one is left.
+    /// Port 0 is the same chosen port for all.
     ///
     /// # Errors
     ///
     /// Whatever the system says, first of all that the port is taken.
-    pub fn bind(address: &ListenAddress, files: SocketFiles) -> io::Result<Vec<Self>> {
+    pub fn bind(address: &ListenAddress, options: SocketOptions) -> io::Result<Vec<Self>> {
         match address {
             ListenAddress::Unix(path) => {
-                let (listener, file) = socket_file::listen(path, files)?;
+                let (listener, file) = socket_file::listen(path, options.files)?;
                 let name = path.display().to_string().into();
                 Ok(vec![Self { name, socket: Bound::Unix { listener, _file: Some(file) } }])
             }
-            ListenAddress::Tcp { bind, port } => bind_all(*bind, *port),
+            ListenAddress::Tcp { bind, port } => {
+                let addresses = bind.addresses().into_iter();
+                let addresses: Vec<_> = addresses.filter(|ip| options.family.admits(*ip)).collect();
+                bind_all(&addresses, *port)
+            }
         }
     }
 
@@ -202,11 +205,11 @@ impl Trouble {
     }
 }
 
-fn bind_all(bind: Bind, port: u16) -> io::Result<Vec<Listener>> {
+fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<Listener>> {
     let mut attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
     loop {
         attempts -= 1;
-        match bind_once(bind, port) {
+        match bind_once(addresses, port) {
             // The port that was chosen for the first address is taken on the second: choose again.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
             result => return result,
@@ -214,10 +217,10 @@ fn bind_all(bind: Bind, port: u16) -> io::Result<Vec<Listener>> {
     }
 }
 
-fn bind_once(bind: Bind, mut port: u16) -> io::Result<Vec<Listener>> {
+fn bind_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<Listener>> {
     let mut listeners = Vec::new();
     let mut absent = None;
-    for ip in bind.addresses() {
+    for &ip in addresses {
         match bind_tcp(SocketAddr::new(ip, port)) {
             Ok(listener) => {
                 let address = listener.local_addr()?;
@@ -231,6 +234,9 @@ fn bind_once(bind: Bind, mut port: u16) -> io::Result<Vec<Listener>> {
     }
     match absent {
         Some(error) if listeners.is_empty() => Err(error),
+        None if listeners.is_empty() => {
+            Err(io::Error::other("AddressFamily, -4 or -6 leaves out its address"))
+        }
         _ => Ok(listeners),
     }
 }
@@ -301,9 +307,10 @@ mod tests {
     use crate::listen::greeting::GreetingLimits;
     use crate::listen::proxy_handler::ProxyHandler;
     use crate::listen::testing::{TestConnect, read_to_end};
+    use crate::openssh::AddressFamily;
 
     fn bind(text: &str) -> io::Result<Vec<Listener>> {
-        Listener::bind(&text.parse().expect(text), SocketFiles::default())
+        Listener::bind(&text.parse().expect(text), SocketOptions::default())
     }
 
     #[tokio::test]
@@ -317,6 +324,27 @@ mod tests {
         }
         let error = bind(&port.to_string()).expect_err("taken");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn a_family_that_is_left_out_has_no_socket() {
+        for (family, text, bound) in [
+            (AddressFamily::Inet, "0", Some("127.0.0.1:")),
+            (AddressFamily::Inet, "*:0", Some("0.0.0.0:")),
+            (AddressFamily::Inet, "[::1]:0", None),
+            (AddressFamily::Inet6, "127.0.0.1:0", None),
+        ] {
+            let options = SocketOptions { family, ..SocketOptions::default() };
+            let listeners = Listener::bind(&text.parse().expect(text), options).ok();
+            let names: Option<Vec<_>> =
+                listeners.map(|all| all.iter().map(|one| one.name().to_string()).collect());
+            let is_it = match (&names, bound) {
+                (Some(names), Some(bound)) => names.len() == 1 && names[0].starts_with(bound),
+                (None, None) => true,
+                _ => false,
+            };
+            assert!(is_it, "{family} {text}: {names:?}");
+        }
     }
 
     #[tokio::test]

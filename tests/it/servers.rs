@@ -86,7 +86,7 @@ fn options(servers: Vec<ServerOptions>, listeners: Vec<ListenerOptions>) -> Opti
         remote_forwards: Vec::new(),
         stdio: None,
         backlog: BacklogLimits::default(),
-        sockets: sockeye::forward::SocketFiles::default(),
+        sockets: sockeye::listen::SocketOptions::default(),
         on_forward_failure: OnForwardFailure::Exit,
         control: sockeye::app::ControlOptions::default(),
         inherited: sockeye::listen::Inherited::default(),

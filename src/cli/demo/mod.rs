@@ -12,6 +12,7 @@ use self::server::DemoServer;
 use crate::app;
 use crate::forward::ListenAddress;
 use crate::forward::listen_address::Bind;
+use crate::listen::SocketOptions;
 use crate::openssh::{Prompter, SshOptions};
 use crate::relay::BacklogLimits;
 use crate::route::Router;
@@ -95,7 +96,7 @@ async fn options(
         remote_forwards: Vec::new(),
         stdio: None,
         backlog: BacklogLimits::default(),
-        sockets: crate::forward::SocketFiles::default(),
+        sockets: SocketOptions::default(),
         on_forward_failure: app::OnForwardFailure::default(),
         control: app::ControlOptions::default(),
         inherited: crate::listen::Inherited::default(),

@@ -2,7 +2,7 @@
 //! defaults where no `ssh` is installed.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -173,10 +173,11 @@ pub enum Switch {
     Off,
 }
 
-/// Which addresses of a server are tried (`AddressFamily`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which addresses are used, of a server and of ports here (`AddressFamily`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AddressFamily {
     /// Both. OpenSSH's default.
+    #[default]
     Any,
     /// IPv4 only.
     Inet,
@@ -321,7 +322,7 @@ impl Switch {
 
 impl AddressFamily {
     /// Whether an address is of this family.
-    pub(crate) fn admits(self, address: &SocketAddr) -> bool {
+    pub(crate) fn admits(self, address: IpAddr) -> bool {
         match self {
             Self::Any => true,
             Self::Inet => address.is_ipv4(),

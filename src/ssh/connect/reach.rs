@@ -132,7 +132,7 @@ pub(crate) async fn connect_tcp(reach: Reach<'_>) -> Result<Reached, ReachError>
     let found = tokio::net::lookup_host((host, port))
         .await
         .map_err(|reason| ReachError::Resolve { host: host.to_owned(), reason })?;
-    let addresses = interleave(found.filter(|address| family.admits(address)));
+    let addresses = interleave(found.filter(|address| family.admits(address.ip())));
     if addresses.is_empty() {
         return Err(ReachError::NoAddress { host: host.to_owned(), family });
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
@@ -57,6 +57,29 @@ fn flags_of_aliases_are_taken_and_named() {
             for flag in ["-2", "-A", "-X", "-t"] {
                 assert!(sockeye.log().contains(&format!("{flag} has no effect")), "{flag}");
             }
+        }
+    }
+}
+
+/// A port that others may use is not open on addresses that nobody wants.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_family_that_is_left_out_is_left_out_of_listeners() {
+    let (echo, sshd) = (Target::echo(), Sshd::start());
+    for (arguments, bind) in
+        [(&["-4"][..], ""), (&["-4", "-g"], ""), (&["-o", "AddressFamily=inet"], "*:")]
+    {
+        for client in BOTH {
+            let port = free_port();
+            let forward = format!("{bind}{port}:127.0.0.1:{}", echo.port());
+            let mut command = client.command(&sshd.ssh_config());
+            let _running = client.start({
+                command.args(arguments).args(["-L", &forward, HOST]);
+                command
+            });
+            wait::until("it listens", || listens(port));
+            let of_ipv6 = TcpStream::connect((Ipv6Addr::LOCALHOST, port));
+            assert!(of_ipv6.is_err(), "{client:?}: {arguments:?} {forward}");
         }
     }
 }
