@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use rustix::process::Signal;
 
@@ -225,6 +226,10 @@ impl Foreign {
 impl Drop for Foreign {
     fn drop(&mut self) {
         self.stop();
+        if thread::panicking() {
+            let said = fs::read(self.path("log")).unwrap_or_default();
+            eprintln!("--- what the server said:\n{}---", String::from_utf8_lossy(&said));
+        }
     }
 }
 

@@ -42,6 +42,7 @@ class Server(paramiko.ServerInterface):
     def __init__(self, transport):
         self.transport = transport
         self.streams = {}
+        self.listeners = {}
 
     def get_allowed_auths(self, username):
         return "publickey,password"
@@ -60,14 +61,27 @@ class Server(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def check_port_forward_request(self, address, port):
-        listener = socket.create_server((address or "127.0.0.1", port))
+        try:
+            listener = socket.create_server((address or "127.0.0.1", port))
+        except OSError:
+            return False
         port = listener.getsockname()[1]
+        self.listeners[port] = listener
         threading.Thread(target=self.forward, args=(listener, address, port), daemon=True).start()
         return port
 
+    def cancel_port_forward_request(self, address, port):
+        if listener := self.listeners.pop(port, None):
+            # This wakes the thread that accepts.
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+
     def forward(self, listener, address, port):
         while True:
-            stream, origin = listener.accept()
+            try:
+                stream, origin = listener.accept()
+            except OSError:
+                return
             channel = self.transport.open_forwarded_tcpip_channel(origin, (address, port))
             threading.Thread(target=relay, args=(channel, stream), daemon=True).start()
 
@@ -85,6 +99,8 @@ def serve(stream):
         if channel is not None:
             target = server.streams.pop(channel.get_id())
             threading.Thread(target=relay, args=(channel, target), daemon=True).start()
+    for port in list(server.listeners):
+        server.cancel_port_forward_request("", port)
 
 
 listener = socket.create_server(("127.0.0.1", int(port)), backlog=128)
