@@ -29,7 +29,7 @@ pub use registration::ListenError;
 
 use crate::ssh::session::Forwarded;
 use crate::ssh::session::registry::{self, Sink};
-use registration::{Over, Registration};
+use registration::{Over, Registration, Stopped};
 
 /// A listener on the server.
 #[derive(Debug)]
@@ -128,16 +128,19 @@ impl RemoteListener {
     /// Handles the end of a registration.
     async fn leave(&mut self, over: Over) {
         let Some(registration) = self.registration.take() else { return };
-        self.noted.set_state(PlaceState::Asking);
         match over {
             Over::Lost => {
+                self.noted.set_state(PlaceState::Asking);
                 let end = registration.end();
                 warn!("no longer listening on {}, will ask for it again: {end}", self.place());
             }
             // For a moment nobody listens: a port cannot be used twice.
             Over::Retired => {
                 debug!("the listener on {} moves to another session", self.place());
-                registration.cancel().await;
+                match registration.cancel().await {
+                    Stopped::Yes => self.noted.set_state(PlaceState::Asking),
+                    Stopped::No => self.registration = Some(registration.staying()),
+                }
             }
         }
     }

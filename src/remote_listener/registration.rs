@@ -16,7 +16,26 @@ use crate::ssh::session::registry::{Entered, Sink};
 pub(super) struct Registration {
     session: Arc<Session>,
     listen: RemoteListen,
+    stay: Stay,
     _entered: Entered,
+}
+
+/// How long it stays on its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    /// Until that is retired.
+    WhileInService,
+    /// Until that ends: the server does not stop listening, and grants the place to no other session.
+    ToTheEnd,
+}
+
+/// What the server does when it is asked to stop listening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// It has stopped, or does not say.
+    Yes,
+    /// It refuses to, as dropbear 2022.83 does in any case.
+    No,
 }
 
 /// Why the server does not listen.
@@ -70,7 +89,7 @@ impl Registration {
         })?;
         entered.settle(&listen);
         drop(turn);
-        Ok(Self { session, listen, _entered: entered })
+        Ok(Self { session, listen, stay: Stay::WhileInService, _entered: entered })
     }
 
     /// The place where the server listens, with the port that it chose.
@@ -83,8 +102,13 @@ impl Registration {
         tokio::select! {
             biased;
             () = self.session.closed() => Over::Lost,
-            () = self.session.drained() => Over::Retired,
+            () = self.session.drained(), if self.stay == Stay::WhileInService => Over::Retired,
         }
+    }
+
+    /// The same on its session to the end of that.
+    pub(super) fn staying(self) -> Self {
+        Self { stay: Stay::ToTheEnd, ..self }
     }
 
     /// Why the session ended, as far as it is known.
@@ -93,12 +117,18 @@ impl Registration {
     }
 
     /// Asks the server to stop listening, and waits briefly for the answer.
-    pub(super) async fn cancel(self) {
+    pub(super) async fn cancel(&self) -> Stopped {
         match timeout(ANSWER, self.session.stop_listening(&self.listen)).await {
             Ok(Ok(())) => debug!(listen = %self.listen, "the server has stopped listening"),
-            Ok(Err(error)) => debug!(listen = %self.listen, %error, "the server keeps listening"),
+            Ok(Err(error)) => {
+                debug!(listen = %self.listen, %error, "the server keeps listening");
+                if matches!(error, russh::Error::RequestDenied) {
+                    return Stopped::No;
+                }
+            }
             Err(_) => debug!(listen = %self.listen, "no answer to the request to stop listening"),
         }
+        Stopped::Yes
     }
 }
 

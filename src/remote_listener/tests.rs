@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::registration::{Over, Registration};
+use futures_util::FutureExt as _;
+
+use super::registration::{Over, Registration, Stopped};
 use super::*;
 use crate::ssh::session::registry::Sink;
 use crate::ssh::session::{Incoming, Refusal};
-use crate::ssh::testing::{CHOSEN_PORT, SLOW_PORT, TestSession};
+use crate::ssh::testing::{CHOSEN_PORT, KEPT_PORT, SLOW_PORT, TestSession};
 
 async fn register(test: &TestSession, listen: &str, sink: &Sink) -> Registration {
     let session = Arc::clone(test.session());
@@ -62,9 +64,29 @@ async fn a_retired_session_stays_until_its_listener_has_gone() {
     session.drain();
     assert_eq!(registration.over().await, Over::Retired);
     assert!(!session.is_empty(), "it may not be closed yet");
-    registration.cancel().await;
+    assert_eq!(registration.cancel().await, Stopped::Yes);
     assert_eq!(test.cancelled().await, 80);
+    drop(registration);
     assert!(session.is_empty());
+}
+
+/// Its clients would be refused, and no other session would be granted the place.
+#[tokio::test]
+async fn a_listener_that_the_server_does_not_give_up_stays_on_its_session() {
+    let test = TestSession::start().await;
+    let (sink, mut connections) = Sink::new(2);
+    let registration = register(&test, &KEPT_PORT.to_string(), &sink).await;
+    test.session().drain();
+    assert_eq!(registration.over().await, Over::Retired);
+    assert_eq!(registration.cancel().await, Stopped::No);
+    let registration = registration.staying();
+    assert!(connections.recv().await.is_some(), "it is served");
+    assert!(!test.session().is_empty(), "it may not be closed yet");
+    let over = registration.over();
+    tokio::pin!(over);
+    assert!(over.as_mut().now_or_never().is_none());
+    test.cut();
+    assert_eq!(over.await, Over::Lost);
 }
 
 #[tokio::test]

@@ -227,12 +227,15 @@ impl server::Handler for Server {
         _: &mut server::Session,
     ) -> Result<bool, russh::Error> {
         let _ = self.cancelled.send(port);
-        Ok(true)
+        Ok(port != KEPT_PORT)
     }
 }
 
 /// What the server listens on where it is to choose.
 pub(crate) const CHOSEN_PORT: u32 = 40_000;
+
+/// Where the server does not stop listening.
+pub(crate) const KEPT_PORT: u32 = 4001;
 
 /// Where the server listens when it is told to, and not before.
 pub(crate) const SLOW_PORT: u32 = 4000;
