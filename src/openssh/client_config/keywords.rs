@@ -74,7 +74,12 @@ use Effect::{Evaluated, Honoured, Idle, Refused};
 /// In the order of the alphabet.
 pub const KEYWORDS: &[Keyword] = &[
     keyword("AddKeysToAgent", Honoured("")),
-    keyword("AddressFamily", Honoured("")),
+    keyword(
+        "AddressFamily",
+        Honoured(
+            "for the server and for local ports; a target of -R, on this side, may have either family",
+        ),
+    ),
     keyword("BatchMode", Honoured("")),
     keyword("BindAddress", Honoured("")),
     keyword("BindInterface", Honoured("")),
