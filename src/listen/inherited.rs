@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use listenfd::ListenFd;
-use socket2::SockRef;
 
 use super::Listener;
 use crate::forward::ListenAddress;
 use crate::forward::exposure::Reach;
 use crate::forward::listen_address::Bind;
+use crate::stream::options::is_listener;
 
 /// Sockets that were bound for this process, until a listener takes them. A clone is another handle to
 /// the same.
@@ -90,8 +90,8 @@ fn socket(descriptors: &mut ListenFd, index: usize) -> io::Result<Socket> {
         Socket::Unix(listener, path.unwrap_or_default())
     };
     let listens = match &socket {
-        Socket::Tcp(listener, _) => SockRef::from(listener).is_listener()?,
-        Socket::Unix(listener, _) => SockRef::from(listener).is_listener()?,
+        Socket::Tcp(listener, _) => is_listener(listener)?,
+        Socket::Unix(listener, _) => is_listener(listener)?,
     };
     let what = || io::Error::other(format!("{} does not listen", socket.place()));
     if listens { Ok(socket) } else { Err(what()) }

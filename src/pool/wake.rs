@@ -2,14 +2,14 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
 /// Compares the clocks and the network with their last state.
 #[derive(Debug)]
 pub(crate) struct WakeDetector {
-    asleep: Duration,
+    clocks: Clocks,
     /// The last fingerprint.
     network: Option<u64>,
 }
@@ -17,28 +17,45 @@ pub(crate) struct WakeDetector {
 impl WakeDetector {
     /// Starts from the present state.
     pub(crate) fn new() -> Self {
-        Self { asleep: asleep(), network: network() }
+        Self { clocks: Clocks::read(), network: network() }
     }
 
     /// Whether the machine has slept or the network has changed since the last call.
     pub(crate) fn has_woken(&mut self) -> bool {
-        let (asleep, network) = (asleep(), network());
+        let (clocks, network) = (Clocks::read(), network());
         let changed = network.is_some() && self.network.is_some() && network != self.network;
-        let woken = asleep > self.asleep + NOTICEABLE || changed;
-        (self.asleep, self.network) = (asleep, network.or(self.network));
+        let woken = clocks.asleep_since(self.clocks) > NOTICEABLE || changed;
+        (self.clocks, self.network) = (clocks, network.or(self.network));
         woken
     }
 }
 
-/// How long the machine has slept since boot: the boot-time clock counts sleep, the monotonic clock does
-/// not.
-fn asleep() -> Duration {
-    let clock = |id| {
-        let time = clock_gettime(id);
-        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-    };
-    clock(ClockId::Boottime).saturating_sub(clock(ClockId::Monotonic))
+/// The time by a clock that counts sleep, and by one that does not.
+#[derive(Clone, Copy, Debug)]
+struct Clocks {
+    with_sleep: Duration,
+    without: Instant,
 }
+
+impl Clocks {
+    fn read() -> Self {
+        let time = clock_gettime(WITH_SLEEP);
+        let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
+        let with_sleep = Duration::new(time.tv_sec.unsigned_abs(), nanoseconds);
+        Self { with_sleep, without: Instant::now() }
+    }
+
+    fn asleep_since(self, before: Self) -> Duration {
+        let passed = self.with_sleep.saturating_sub(before.with_sleep);
+        passed.saturating_sub(self.without - before.without)
+    }
+}
+
+/// The clock that counts sleep. On macOS the monotonic one does, and [`Instant`] reads another.
+#[cfg(target_os = "linux")]
+const WITH_SLEEP: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const WITH_SLEEP: ClockId = ClockId::Monotonic;
 
 /// A fingerprint of the routes and the IPv6 addresses; none where it cannot be read now, as when descriptors
 /// have run out. A table that the system does not have counts as empty.
@@ -81,8 +98,11 @@ mod tests {
 
     #[test]
     fn sleep_and_another_network_are_noticed_once() {
-        let mut detector = WakeDetector { asleep: Duration::ZERO, ..WakeDetector::new() };
+        let mut detector = WakeDetector::new();
         detector.network = detector.network.map(|network| network ^ 1);
+        assert!(detector.has_woken());
+        assert!(!detector.has_woken());
+        detector.clocks.with_sleep -= 2 * NOTICEABLE;
         assert!(detector.has_woken());
         assert!(!detector.has_woken());
         // What could not be seen before is no change.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use rustix::fs::{FallocateFlags, fallocate};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::backlog::Backlog;
@@ -152,8 +151,7 @@ impl Spill {
         self.job = Some(spawn_blocking(move || {
             let mut chunk = vec![0; count];
             file.read_exact_at(&mut chunk, start)?;
-            let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            let freed = fallocate(&*file, hole, 0, start + count as u64).map_err(io::Error::from);
+            let freed = free_space(&file, start + count as u64);
             Ok(Done::Read(chunk.into(), freed))
         }));
     }
@@ -179,6 +177,20 @@ impl Spill {
             Ok(Done::Wrote(at - end))
         }));
     }
+}
+
+/// Gives back the space of the first bytes of a file.
+#[cfg(target_os = "linux")]
+fn free_space(file: &File, bytes: u64) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+
+    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    Ok(fallocate(file, hole, 0, bytes)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn free_space(_: &File, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A file without a name in a directory, and the directory as text. Errors name it, too.

@@ -2,6 +2,7 @@
 
 mod duplex;
 pub(crate) mod happy_eyeballs;
+pub(crate) mod options;
 pub(crate) mod processes;
 mod socket;
 mod stdio;

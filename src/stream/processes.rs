@@ -1,10 +1,14 @@
 //! Which programs of this machine hold the other ends of our sockets.
 
-use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 #[cfg(target_os = "linux")]
-use crate::printable::{Lines, printable};
+pub(crate) use linux::{holders, owner_of};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use unknown::{holders, owner_of};
+
+#[cfg(target_os = "linux")]
+mod linux;
 
 /// A program of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,47 +20,9 @@ pub struct Process {
     pub name: String,
 }
 
-/// The programs whose sockets have these addresses, and are connected to one of these ports here. What
-/// the system does not tell of (programs of other users) is left out; other systems than Linux tell of none.
-///
-/// It reads the tables of all sockets, and of every program what it has open, until all are found: some
-/// milliseconds on a machine with few, and up to some hundreds. Not to be called where others wait.
-#[cfg(target_os = "linux")]
-pub(crate) fn holders(
-    clients: &HashSet<SocketAddr>,
-    ports: &HashSet<u16>,
-) -> HashMap<SocketAddr, Process> {
-    use procfs::process::{FDTarget, all_processes};
-
-    let mut wanted = sockets(clients, ports);
-    let mut found = HashMap::new();
-    let Ok(processes) = all_processes() else { return found };
-    for process in processes.flatten() {
-        if wanted.is_empty() {
-            break;
-        }
-        let Ok(open) = process.fd() else { continue };
-        let mut name = None;
-        for file in open.flatten() {
-            let FDTarget::Socket(inode) = file.target else { continue };
-            let Some(client) = wanted.remove(&inode) else { continue };
-            let name = name.get_or_insert_with(|| process.stat().map(|stat| shown(&stat.comm)));
-            // One that has ended meanwhile has no name any more.
-            if let Ok(name) = name {
-                found.insert(client, Process { pid: process.pid(), name: name.clone() });
-            }
-        }
-    }
-    found
-}
-
-#[cfg(target_os = "linux")]
-fn shown(name: &str) -> String {
-    printable(name, LONGEST, Lines::One)
-}
-
 /// Whose a socket of this machine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "made from tables of Linux"))]
 pub(crate) enum Owner {
     /// The user with this number.
     User(u32),
@@ -66,99 +32,27 @@ pub(crate) enum Owner {
     Unknown,
 }
 
-/// Whose socket has this address and is connected to that port here. Not to be called where others wait.
-#[cfg(target_os = "linux")]
-pub(crate) fn owner_of(client: SocketAddr, port: u16) -> Owner {
-    let client = canonical(client);
-    let mut owner = Owner::Unknown;
-    for table in [procfs::net::tcp, procfs::net::tcp6] {
-        let Ok(entries) = table() else { continue };
-        let found = entries.into_iter().find(|entry| {
-            // One that waits for its end has no owner any more.
-            let is_it =
-                canonical(entry.local_address) == client && entry.remote_address.port() == port;
-            is_it && entry.inode != 0
-        });
-        match found {
-            Some(entry) => return Owner::User(entry.uid),
-            None => owner = Owner::Nobody,
-        }
-    }
-    owner
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn owner_of(_: SocketAddr, _: u16) -> Owner {
-    Owner::Unknown
-}
-
-/// The clients' sockets by their inodes.
-#[cfg(target_os = "linux")]
-fn sockets(clients: &HashSet<SocketAddr>, ports: &HashSet<u16>) -> HashMap<u64, SocketAddr> {
-    use procfs::net::{tcp, tcp6};
-
-    let mut sockets = HashMap::new();
-    // A socket of IPv6 may be connected to an address of IPv4.
-    for table in [tcp(), tcp6()] {
-        for entry in table.unwrap_or_default() {
-            let client = canonical(entry.local_address);
-            let ours = ports.contains(&entry.remote_address.port());
-            // Without one it is nobody's any more.
-            if ours && entry.inode != 0 && clients.contains(&client) {
-                sockets.insert(entry.inode, client);
-            }
-        }
-    }
-    sockets
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn holders(_: &HashSet<SocketAddr>, _: &HashSet<u16>) -> HashMap<SocketAddr, Process> {
-    HashMap::new()
-}
-
 /// An address as the two families of sockets have in common.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Characters of a name, each of which may need some to be escaped.
-#[cfg(target_os = "linux")]
-const LONGEST: usize = 150;
+/// A system that tells nothing of them.
+#[cfg(not(target_os = "linux"))]
+mod unknown {
+    use std::collections::{HashMap, HashSet};
+    use std::net::SocketAddr;
 
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use super::{Owner, Process};
 
-    use super::*;
-
-    #[test]
-    fn the_holder_of_a_client_s_socket_is_found() {
-        let own = i32::try_from(std::process::id()).expect("a number of a process");
-        for bound in ["127.0.0.1:0", "[::1]:0"] {
-            // A machine without IPv6 has no such address.
-            let Ok(listener) = TcpListener::bind(bound) else { continue };
-            let address = listener.local_addr().expect("bound");
-            let client = TcpStream::connect(address).expect("it listens");
-            let client = client.local_addr().map(|local| (client, local)).expect("connected");
-            let (clients, ports) = ([client.1].into(), [address.port()].into());
-            let user = rustix::process::geteuid().as_raw();
-            assert_eq!(owner_of(client.1, address.port()), Owner::User(user), "{bound}");
-            assert_eq!(owner_of(client.1, 1), Owner::Nobody, "{bound}");
-            let found = holders(&clients, &ports);
-            assert_eq!(found.get(&client.1).map(|process| process.pid), Some(own), "{bound}");
-            assert!(found.values().all(|process| !process.name.is_empty()), "{found:?}");
-            // Another connection of that address is another's affair.
-            assert!(holders(&clients, &[1].into()).is_empty());
-            assert!(holders(&[address].into(), &ports).is_empty(), "our own end is no client");
-            let _accepted = listener.accept().expect("it is connected");
-            drop(client.0);
-            assert_eq!(owner_of(client.1, address.port()), Owner::Nobody, "{bound}: it is closed");
-        }
+    pub(crate) fn holders(
+        _: &HashSet<SocketAddr>,
+        _: &HashSet<u16>,
+    ) -> HashMap<SocketAddr, Process> {
+        HashMap::new()
     }
 
-    #[test]
-    fn a_name_cannot_act() {
-        assert_eq!(shown("a\x1b[2J\u{202e}"), "a\\u{1b}[2J\\u{202e}");
+    pub(crate) fn owner_of(_: SocketAddr, _: u16) -> Owner {
+        Owner::Unknown
     }
 }

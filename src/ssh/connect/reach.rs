@@ -11,6 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::openssh::client_config::{AddressFamily, ClientConfig, Origin, Switch};
 use crate::printable::{Lines, printable};
 use crate::stream::happy_eyeballs::{interleave, race_by};
+use crate::stream::options::bind_device;
 
 /// Why no address of the server took the connection.
 #[derive(Debug, thiserror::Error)]
@@ -187,18 +188,6 @@ impl LocalEnd {
             }
         }
     }
-}
-
-/// Keeps the connection to an interface. `ssh` only takes an address of it, and the system may still
-/// send elsewhere.
-#[cfg(target_os = "linux")]
-fn bind_device(socket: &TcpSocket, name: &str) -> io::Result<()> {
-    socket2::SockRef::from(socket).bind_device(Some(name.as_bytes()))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn bind_device(_: &TcpSocket, _: &str) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "not on this system; use BindAddress"))
 }
 
 #[cfg(test)]

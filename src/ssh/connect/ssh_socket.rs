@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::reach::Reached;
 use crate::ssh::session::outflow::{AHEAD, Outflow, in_time};
+use crate::stream::options::{acknowledge_now, set_unacknowledged, set_unsent};
 
 /// A TCP connection to an SSH server, tuned for many small packets.
 pub(crate) struct SshSocket {
@@ -41,12 +41,10 @@ enum Acknowledgement {
 }
 
 impl SshSocket {
-    /// Takes a connected socket: no delay for small packets, and an end to a peer that has not
-    /// acknowledged anything for `unacknowledged` (`TCP_USER_TIMEOUT`).
+    /// Takes a connected socket, and ends it when its peer has acknowledged nothing for `unacknowledged`.
     pub(crate) fn new(reached: Reached, unacknowledged: Duration) -> io::Result<Self> {
         let Reached { socket, took } = reached;
-        socket.set_nodelay(true)?;
-        SockRef::from(&socket).set_tcp_user_timeout(Some(unacknowledged))?;
+        set_unacknowledged(&socket, unacknowledged)?;
         let gauge = Gauge::new(&socket);
         Ok(Self { socket, connecting: took, acknowledgement: Acknowledgement::Asked, gauge })
     }
@@ -68,8 +66,7 @@ impl SshSocket {
     /// hence after each burst.
     fn acknowledge(&mut self) {
         self.acknowledgement = Acknowledgement::Asked;
-        // It is advice: failing to give it is no fault.
-        let _ = SockRef::from(&self.socket).set_tcp_quickack(true);
+        acknowledge_now(&self.socket);
     }
 }
 
@@ -113,8 +110,7 @@ impl Gauge {
 
     fn set_unsent(&mut self, socket: &TcpStream, unsent: u32) {
         self.unsent = unsent;
-        // It is a bound on a delay: without it everything works.
-        let _ = SockRef::from(socket).set_tcp_notsent_lowat(unsent);
+        set_unsent(socket, unsent);
     }
 }
 
