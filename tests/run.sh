@@ -55,6 +55,7 @@ pip3 python3-pip
 dropbear dropbear-bin
 dropbearconvert dropbear-bin
 tinysshd tinysshd
+man man-db
 systemd-socket-activate systemd
 systemd-analyze systemd
 gsettings libglib2.0-bin

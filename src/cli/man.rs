@@ -1,21 +1,27 @@
-//! `sockeye man`: the manual page.
+//! `sockeye man`: the manual pages.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::builder::Resettable;
+use clap::builder::{PossibleValuesParser, Resettable};
 use clap::{ArgAction, CommandFactory, Parser};
 use clap_mangen::Man;
+use roff::{Roff, bold, roman};
 
 use super::cannot_write::CannotWrite;
 use super::configured::{parse, say};
-use super::subcommand;
+use super::subcommand::{self, SUBCOMMANDS};
+use crate::guide::TOPICS;
+
+mod markdown;
 
 /// `sockeye man`, validated.
 #[derive(Clone, Debug)]
 pub struct ManCommand {
-    /// Where all pages are written to, in place of the one that is printed.
+    /// The page that is printed.
+    page: String,
+    /// Where all pages are written to instead.
     directory: Option<PathBuf>,
 }
 
@@ -24,16 +30,20 @@ pub struct ManCommand {
 #[command(
     name = "sockeye man",
     bin_name = "sockeye man",
-    about = "Prints the manual page sockeye(1), or writes all manual pages.",
+    about = "Prints a manual page, or writes all of them.",
     help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "To read it: sockeye man | man -l -\n\
+    after_help = "To read it: sockeye man sockeye.toml | man -l -\n\
                   A server whose name is `man` is `sockeye ssh://man`.\n",
     disable_help_flag = true,
     args_override_self = true
 )]
 struct ManArgs {
-    /// Write sockeye.1, sockeye-check.1 and so on into DIR
-    #[arg(long, value_name = "DIR")]
+    /// sockeye, sockeye.toml, or sockeye-COMMAND [default: sockeye]
+    #[arg(value_name = "PAGE", value_parser = names(), hide_possible_values = true)]
+    page: Option<String>,
+
+    /// Write sockeye.1, sockeye.toml.5, sockeye-check.1 and so on into DIR
+    #[arg(long, value_name = "DIR", conflicts_with = "page")]
     directory: Option<PathBuf>,
 
     #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
@@ -43,7 +53,8 @@ struct ManArgs {
 impl ManCommand {
     pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
         let args: ManArgs = parse("sockeye man", words)?;
-        Ok(Self { directory: args.directory })
+        let page = args.page.unwrap_or_else(|| "sockeye".into());
+        Ok(Self { page, directory: args.directory })
     }
 
     pub(super) fn definition() -> clap::Command {
@@ -56,12 +67,16 @@ impl ManCommand {
     ///
     /// A page cannot be written.
     pub(super) fn run(&self) -> Result<(), CannotWrite> {
-        let Some(directory) = &self.directory else {
-            let (_, page) = pages().next().expect("the first is that of the program");
-            say(&page);
-            return Ok(());
+        if let Some(directory) = &self.directory {
+            return pages().try_for_each(|(name, page)| write(&directory.join(name), &page));
+        }
+        let is_it = |(name, _): &(String, String)| {
+            name.rsplit_once('.').is_some_and(|(stem, _)| stem == self.page)
         };
-        pages().try_for_each(|(name, page)| write(&directory.join(name), &page))
+        if let Some((_, page)) = pages().find(is_it) {
+            say(&page);
+        }
+        Ok(())
     }
 }
 
@@ -69,7 +84,19 @@ fn write(path: &Path, page: &str) -> Result<(), CannotWrite> {
     fs::write(path, page).map_err(|cause| CannotWrite { path: path.to_owned(), cause })
 }
 
-/// The pages by their names: that of the program, and one for each command.
+/// What [`ManArgs::page`] may be.
+fn names() -> PossibleValuesParser {
+    let commands = SUBCOMMANDS.iter().map(|command| format!("sockeye-{}", command.name));
+    ["sockeye", "sockeye.toml"]
+        .map(String::from)
+        .into_iter()
+        .chain(commands)
+        .collect::<Vec<_>>()
+        .into()
+}
+
+/// The pages by the names of their files: that of the program, that of its configuration file, and one for
+/// each command.
 fn pages() -> impl Iterator<Item = (String, String)> {
     let mut whole = subcommand::whole()
         .version(env!("CARGO_PKG_VERSION"))
@@ -86,16 +113,32 @@ fn pages() -> impl Iterator<Item = (String, String)> {
         let name = format!("sockeye-{}", command.get_name());
         self::page(command.name(name))
     });
-    std::iter::once((name, page + SECTIONS)).chain(commands)
+    [(name, page + SECTIONS), configuration()].into_iter().chain(commands)
+}
+
+/// The page of the configuration file, which is that of the guide.
+fn configuration() -> (String, String) {
+    let mut roff = Roff::new();
+    let version = concat!("sockeye ", env!("CARGO_PKG_VERSION"));
+    roff.control("TH", ["sockeye.toml", "5", NO_DATE, version, "File Formats"]);
+    roff.control("SH", ["NAME"]).text([roman("sockeye.toml - the configuration file of sockeye")]);
+    let topic = TOPICS.iter().find(|topic| topic.name == "configuration");
+    markdown::append(&mut roff, topic.expect("a page of the guide").text);
+    let [other, section] = [bold("sockeye"), roman("(1)")];
+    roff.control("SH", ["SEE ALSO"]).text([other, section]);
+    ("sockeye.toml.5".into(), roff.render())
 }
 
 fn page(command: clap::Command) -> (String, String) {
     let name = format!("{}.1", command.get_name());
     let mut page = Vec::new();
     // Memory takes all.
-    let _ = Man::new(command).manual("User Commands").render(&mut page);
+    let _ = Man::new(command).date(NO_DATE).manual("User Commands").render(&mut page);
     (name, String::from_utf8_lossy(&page).into_owned())
 }
+
+/// An empty word: without it, the version would stand in the place of the date.
+const NO_DATE: &str = "\"\"";
 
 /// What the page of the program says before the flags.
 const DESCRIPTION: &str = "\
@@ -127,7 +170,9 @@ The pages of the commands have theirs.
 .SH FILES
 .TP
 ~/.config/sockeye/config.toml
-the configuration file; XDG_CONFIG_HOME is honoured
+the configuration file,
+.BR sockeye.toml (5);
+XDG_CONFIG_HOME is honoured
 .TP
 $XDG_RUNTIME_DIR/sockeye/NAME.sock
 the control socket
@@ -135,6 +180,7 @@ the control socket
 ~/.local/state/sockeye/lines.json
 the measured rate of the line to each server; XDG_STATE_HOME is honoured
 .SH "SEE ALSO"
+.BR sockeye.toml (5),
 .BR ssh (1),
 .BR ssh_config (5),
 .BR sshd_config (5).
@@ -146,18 +192,17 @@ The guide is shown by
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::subcommand::SUBCOMMANDS;
 
     #[test]
     fn the_program_and_each_command_have_a_page() {
         let pages: Vec<_> = pages().collect();
-        assert_eq!(pages.len(), 1 + SUBCOMMANDS.len());
+        assert_eq!(pages.len(), 2 + SUBCOMMANDS.len());
         let (name, page) = &pages[0];
         assert_eq!(name, "sockeye.1");
         for part in [".TH sockeye 1", "\\-\\-sessions", "\\-\\-dashboard\\-token", "EXIT STATUS"] {
             assert!(page.contains(part), "{part} is not in {page}");
         }
-        for ((name, page), subcommand) in pages[1..].iter().zip(SUBCOMMANDS) {
+        for ((name, page), subcommand) in pages[2..].iter().zip(SUBCOMMANDS) {
             assert_eq!(*name, format!("sockeye-{}.1", subcommand.name));
             assert!(page.contains(&format!(".TH sockeye-{} 1", subcommand.name)), "{page}");
         }
@@ -166,10 +211,11 @@ mod tests {
     #[test]
     fn pages_are_written_into_a_directory() {
         let directory = tempfile::tempdir().expect("a directory");
-        let command = ManCommand { directory: Some(directory.path().to_owned()) };
+        let command =
+            ManCommand { page: String::new(), directory: Some(directory.path().to_owned()) };
         command.run().expect("written");
         assert!(directory.path().join("sockeye-check.1").is_file());
-        let missing = ManCommand { directory: Some(directory.path().join("none")) };
+        let missing = ManCommand { directory: Some(directory.path().join("none")), ..command };
         let told = missing.run().expect_err("no directory").to_string();
         assert!(told.starts_with("cannot write ") && told.contains("sockeye.1: "), "{told}");
     }

@@ -24,6 +24,7 @@ mod layers;
 mod leaks;
 mod local_forwards;
 mod logins;
+mod man_pages;
 mod operate;
 mod pac;
 mod package_managers;
