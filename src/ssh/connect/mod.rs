@@ -45,6 +45,7 @@ mod liveness;
 mod local_command;
 mod proxy_command;
 mod reach;
+mod shell;
 mod ssh_socket;
 #[cfg(test)]
 mod tests;

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
+use super::shell;
 use crate::lock::lock;
 use crate::printable::{Lines, printable};
 use crate::task;
@@ -46,10 +47,7 @@ impl ProxyCommand {
     /// before us, and all it started ends with it; so it cannot ask anything on the terminal.
     /// One of `running` waits for its end.
     pub(crate) fn start(command: &str, running: &TaskTracker) -> io::Result<(Self, CommandEnd)> {
-        let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
-        let mut child = Command::new(shell.unwrap_or_else(|| "/bin/sh".into()))
-            .arg("-c")
-            .arg(format!("exec {command}"))
+        let mut child = shell::run(&format!("exec {command}"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
