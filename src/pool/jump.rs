@@ -197,24 +197,14 @@ impl Hop {
         loop {
             let placed = timeout_at(deadline, pool.place_or_fail(next)).await;
             let Ok(Ok(placed)) = placed else { return Err(lost()) };
-            match timeout_at(deadline, placed.open(next, ORIGIN)).await {
+            let fault = match timeout_at(deadline, placed.open(next, ORIGIN)).await {
                 Ok(Ok(channel)) => return Ok(channel),
-                Ok(Err(OpenError::SessionLost)) => {}
-                Ok(Err(OpenError::Unreadable)) => {
-                    let (hop, next) = (self.name(), next.to_string());
-                    let fault = TargetFault::Uncertain;
-                    return Err(ConnectError::HopTarget { hop, next, fault });
-                }
-                Ok(Err(OpenError::Target(fault))) => {
-                    let (hop, next) = (self.name(), next.to_string());
-                    return Err(ConnectError::HopTarget { hop, next, fault });
-                }
-                Err(_) => {
-                    let (hop, next) = (self.name(), next.to_string());
-                    let fault = TargetFault::TimedOut;
-                    return Err(ConnectError::HopTarget { hop, next, fault });
-                }
-            }
+                Ok(Err(OpenError::SessionLost)) => continue,
+                Ok(Err(OpenError::Unreadable)) => TargetFault::Uncertain,
+                Ok(Err(OpenError::Target(fault))) => fault,
+                Err(_) => TargetFault::TimedOut,
+            };
+            return Err(ConnectError::HopTarget { hop: self.name(), next: next.to_string(), fault });
         }
     }
 
