@@ -32,8 +32,8 @@ pub struct ChannelReader {
 /// The half that sends.
 #[derive(Debug)]
 pub struct ChannelWriter {
-    /// Always there until the drop, which needs it by value.
-    half: Option<ChannelWriteHalf<Msg>>,
+    /// Shared with the task that closes it.
+    half: Arc<ChannelWriteHalf<Msg>>,
     turn: Turn,
     lease: Arc<Lease>,
 }
@@ -60,7 +60,7 @@ impl Channel {
         let lease = Arc::new(lease);
         Self {
             reader: ChannelReader { half: reader, lease: Arc::clone(&lease) },
-            writer: ChannelWriter { half: Some(writer), turn: Turn::default(), lease },
+            writer: ChannelWriter { half: Arc::new(writer), turn: Turn::default(), lease },
         }
     }
 
@@ -118,27 +118,24 @@ impl ChannelWriter {
     ///
     /// Dropped in mid-way, a part of `data` may have been sent; nothing may be sent after that.
     pub async fn send(&self, mut data: Bytes) -> Result<(), ChannelGone> {
-        let half = self.half.as_ref().ok_or(ChannelGone)?;
         let outflow = self.lease.outflow();
         while !data.is_empty() {
             let room = outflow.room(&self.turn, data.len()).await;
             let piece = data.split_to(room);
             self.lease.sent(piece.len());
-            half.data_bytes(piece).await.map_err(|_| ChannelGone)?;
+            self.half.data_bytes(piece).await.map_err(|_| ChannelGone)?;
         }
         Ok(())
     }
 
     /// Says that nothing more will be sent.
     pub async fn send_eof(&self) -> Result<(), ChannelGone> {
-        let half = self.half.as_ref().ok_or(ChannelGone)?;
-        half.eof().await.map_err(|_| ChannelGone)
+        self.half.eof().await.map_err(|_| ChannelGone)
     }
 }
 
 impl Drop for ChannelWriter {
     fn drop(&mut self) {
-        let Some(half) = self.half.take() else { return };
         if self.lease.is_closed_by_server() {
             return;
         }
@@ -146,6 +143,7 @@ impl Drop for ChannelWriter {
         // A task of its own, since the session may take its time to accept the message. Without a
         // runtime there is no session left to tell.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let half = Arc::clone(&self.half);
             let closing = async move { drop(half.close().await) };
             self.lease.closers().spawn_on(closing, &runtime);
         }
