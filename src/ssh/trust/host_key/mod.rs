@@ -9,6 +9,7 @@ use russh::keys::{Algorithm, Certificate, PublicKey, PublicKeyOrCertificate};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
+use super::MIN_RSA;
 use super::known_hosts::{
     self, CertificateVerdict, HostLabel, KnownHosts, KnownHostsError, Verdict,
 };
@@ -222,9 +223,10 @@ impl HostKeyPolicy {
         }
         let (files, key) = (self.revoked_files.clone(), key.clone());
         let certificate = certificate.cloned();
-        let found = spawn_blocking(move || revoked::find(&files, &key, certificate.as_ref()));
-        let found = found.await.map_err(|_| KnownHostsError::ShuttingDown)?;
-        match found.map_err(HostKeyError::Revocation)? {
+        let found = move || {
+            revoked::find(&files, &key, certificate.as_ref()).map_err(HostKeyError::Revocation)
+        };
+        match blocking(found).await? {
             Some((file, line)) => Err(HostKeyError::Revoked { key: refused.clone(), file, line }),
             None => Ok(()),
         }
@@ -328,14 +330,18 @@ pub(crate) fn same_type(a: &Algorithm, b: &Algorithm) -> bool {
 }
 
 /// Does what waits for the file system outside of the runtime's own threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, KnownHostsError> + Send + 'static,
-) -> Result<T, KnownHostsError> {
+async fn blocking<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<KnownHostsError> + Send + 'static,
+{
     match spawn_blocking(work).await {
         Ok(done) => done,
         Err(failed) => match failed.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(KnownHostsError::ShuttingDown),
+            Err(_) => Err(KnownHostsError::ShuttingDown.into()),
         },
     }
 }
@@ -345,6 +351,3 @@ type Told = Option<Vec<u8>>;
 
 /// What stands in the place of a file for the lines of `KnownHostsCommand`.
 const COMMAND: &str = "KnownHostsCommand";
-
-/// OpenSSH takes no RSA key with fewer bits, whatever `RequiredRSASize` says.
-const MIN_RSA: u32 = 1024;

@@ -7,8 +7,8 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Certificate, PublicKey};
 
 use super::krl::{self, InvalidList};
-
 use crate::file::{self, Besides};
+use crate::ssh::trust::MAX_FILE;
 
 /// Why such a file does not tell. Then no key is taken, as with `ssh`.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +85,3 @@ fn find_line(
     }
     Ok(None)
 }
-
-/// More than that is no list of keys that somebody keeps, in bytes.
-const MAX_FILE: u64 = 64 << 20;

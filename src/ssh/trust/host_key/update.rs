@@ -113,8 +113,8 @@ impl HostKeyPolicy {
     /// What would change.
     async fn plan(&self, keys: &[PublicKey]) -> Result<Plan, Unfollowed> {
         let (files, host, announced) = (self.user_files.clone(), self.host.clone(), keys.to_vec());
-        let plan = blocking(move || Ok(KnownHosts::read(&files)?.plan(&host, &announced))).await?;
-        Ok(plan?)
+        let plan = move || Ok(KnownHosts::read(&files)?.plan(&host, &announced)?);
+        blocking(plan).await
     }
 
     async fn is_update_wanted(&self, plan: &Plan) -> bool {

@@ -7,6 +7,7 @@ use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 
 use super::{BrokenLine, RecordedKey, pattern};
+use crate::ssh::trust::MIN_RSA;
 
 /// A line that could be read.
 #[derive(Debug)]
@@ -93,6 +94,3 @@ fn entry(text: &str) -> Option<Entry> {
     let short = key.key_data().rsa().is_some_and(|rsa| rsa.key_size() < MIN_RSA);
     (!unknown && !short).then_some(entry)
 }
-
-/// OpenSSH reads no RSA key with fewer bits.
-const MIN_RSA: u32 = 1024;

@@ -12,6 +12,7 @@ use russh::keys::ssh_key::known_hosts::Marker;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, PublicKey};
 
+use super::MAX_FILE;
 use crate::file::{self, Besides};
 
 use line::Line;
@@ -23,9 +24,6 @@ mod add;
 mod line;
 mod locked;
 mod pattern;
-
-/// More than that is no list of keys that somebody keeps, in bytes.
-const MAX_FILE: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests;
