@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{ArgAction, CommandFactory, Parser};
+use clap::Parser;
 
 use crate::config::changes::counted;
 use crate::config::{Config, Mistake, Mistakes, Severity};
@@ -12,7 +12,7 @@ use crate::openssh::{ClientConfig, ConfigSource, Prompter};
 
 use super::assemble::assemble;
 use super::command::{Command, ProxyCommand, idle_flag};
-use super::configured::{self, ConfigFile, FileError, parse};
+use super::configured::{self, ConfigFile, FileError, definition, parse};
 use super::exit::Exit;
 use super::problem::Problem;
 use crate::app::{self, Forwarding, ServerOptions};
@@ -24,8 +24,7 @@ mod server;
 const CHECK_HELP: &str = "\
 To check a command line, put `check` before it. --connect comes first.
 Exit status: 0 when all is well, 1 when a server cannot be reached or forbids forwarding, 2 for
-mistakes. A server whose name is `check` is `sockeye ssh://check`.
-";
+mistakes.";
 
 /// `sockeye check`, validated.
 #[derive(Clone, Debug)]
@@ -55,13 +54,9 @@ enum Reach {
 /// The raw flags of `sockeye check`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sockeye check",
-    bin_name = "sockeye check",
     about = "Shows what a command line or a configuration file would use, and its mistakes.",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
     override_usage = "sockeye check [--connect] [options] [user@]host\n       sockeye check [--connect] [--config FILE]",
     after_help = CHECK_HELP,
-    disable_help_flag = true,
     args_override_self = true
 )]
 struct CheckArgs {
@@ -81,9 +76,6 @@ struct CheckArgs {
         hide = true
     )]
     line: Vec<OsString>,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 impl CheckCommand {
@@ -97,7 +89,7 @@ impl CheckCommand {
 
     /// The definition of its command line.
     pub(super) fn definition() -> clap::Command {
-        CheckArgs::command()
+        definition::<CheckArgs>("check")
     }
 
     /// Reads the command line after `sockeye check`.
@@ -106,7 +98,7 @@ impl CheckCommand {
     ///
     /// What `clap` cannot read, and `--help`.
     pub(super) fn read(words: &[OsString]) -> Result<Self, Exit> {
-        let args: CheckArgs = parse("sockeye check", words)?;
+        let args: CheckArgs = parse("check", words)?;
         let reach = if args.connect { Reach::Server } else { Reach::Here };
         if args.line.is_empty() {
             return Ok(Self { what: Checked::File(ConfigFile(args.config)), reach });

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 
-use clap::{ArgAction, CommandFactory, Parser};
+use clap::Parser;
 use clap_complete::Shell;
 
-use super::configured::{parse, say};
+use super::configured::{definition, parse, say};
 use super::subcommand;
 
 /// `sockeye completions`, validated.
@@ -17,32 +17,24 @@ pub struct CompletionsCommand {
 /// The raw flags of `sockeye completions`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sockeye completions",
-    bin_name = "sockeye completions",
     about = "Prints the completion script for a shell.",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "For bash: sockeye completions bash > ~/.local/share/bash-completion/completions/sockeye\n\
-                  A server whose name is `completions` is `sockeye ssh://completions`.\n",
-    disable_help_flag = true,
+    after_help = "For bash: sockeye completions bash > ~/.local/share/bash-completion/completions/sockeye",
     args_override_self = true
 )]
 struct CompletionsArgs {
     /// bash, zsh, fish, elvish or powershell
     #[arg(value_name = "SHELL", value_enum, hide_possible_values = true)]
     shell: Shell,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 impl CompletionsCommand {
     pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: CompletionsArgs = parse("sockeye completions", words)?;
+        let args: CompletionsArgs = parse("completions", words)?;
         Ok(Self { shell: args.shell })
     }
 
     pub(super) fn definition() -> clap::Command {
-        CompletionsArgs::command()
+        definition::<CompletionsArgs>("completions")
     }
 
     /// Prints them.

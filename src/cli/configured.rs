@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use clap::{Arg, ArgAction, CommandFactory, Parser};
 
 use crate::config::{Config, Mistake, Mistakes, locate};
 use crate::printable::{Lines, printable};
@@ -80,9 +80,31 @@ impl ConfigFile {
     }
 }
 
-/// Reads the words after a subcommand.
-pub(super) fn parse<A: Parser>(program: &str, words: &[OsString]) -> Result<A, clap::Error> {
-    A::try_parse_from(std::iter::once(&OsString::from(program)).chain(words))
+/// The definition of the subcommand `name`, with what all have in common: their names, `-h`, and the shape
+/// of their help.
+pub(super) fn definition<A: CommandFactory>(name: &str) -> clap::Command {
+    let program = format!("sockeye {name}");
+    let mut after = format!("A server whose name is `{name}` is `sockeye ssh://{name}`.\n");
+    let command = A::command();
+    if let Some(own) = command.get_after_help() {
+        after = format!("{own}\n{after}");
+    }
+    let help = Arg::new("help").short('h').long("help").help("Show this help");
+    command
+        .name(program.clone())
+        .bin_name(program)
+        .help_template("{about}\n\nUsage: {usage}\n\n{all-args}{after-help}")
+        .after_help(after)
+        .disable_help_flag(true)
+        .arg(help.action(ArgAction::Help).global(true))
+}
+
+/// Reads the words after the subcommand `name`.
+pub(super) fn parse<A: Parser>(name: &str, words: &[OsString]) -> Result<A, clap::Error> {
+    let mut command = definition::<A>(name);
+    let words = std::iter::once(OsString::from(command.get_name())).chain(words.iter().cloned());
+    let mut matches = command.try_get_matches_from_mut(words)?;
+    A::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 /// Writes mistakes to standard error, a line each.

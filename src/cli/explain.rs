@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use clap::{ArgAction, CommandFactory, Parser};
+use clap::Parser;
 
 use crate::config::Config;
 use crate::destination::{Destination, Host};
@@ -12,7 +12,7 @@ use crate::dial::look_up;
 use crate::forward::ListenAddress;
 use crate::route::{Explanation, Outcome, Query};
 
-use super::configured::{self, ConfigFile, FileError, parse};
+use super::configured::{self, ConfigFile, FileError, definition, parse};
 
 /// `sockeye explain`, validated.
 #[derive(Clone, Debug)]
@@ -54,12 +54,7 @@ pub enum Form {
 /// The raw flags of `sockeye explain`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sockeye explain",
-    bin_name = "sockeye explain",
     about = "Shows for each destination which rule a request would match, and where it would go.",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "A server whose name is `explain` is `sockeye ssh://explain`.\n",
-    disable_help_flag = true,
     args_override_self = true
 )]
 struct ExplainArgs {
@@ -90,15 +85,12 @@ struct ExplainArgs {
     /// Print a JSON object a line: destination, action, rule, servers, trace
     #[arg(long)]
     json: bool,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 impl ExplainCommand {
     /// The definition of its command line.
     pub(super) fn definition() -> clap::Command {
-        ExplainArgs::command()
+        definition::<ExplainArgs>("explain")
     }
 
     /// Reads the command line after `sockeye explain`.
@@ -107,7 +99,7 @@ impl ExplainCommand {
     ///
     /// What `clap` cannot read, and `--help`.
     pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: ExplainArgs = parse("sockeye explain", words)?;
+        let args: ExplainArgs = parse("explain", words)?;
         Ok(Self {
             file: ConfigFile(args.config),
             destinations: args.destinations,

@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 
+use clap::Parser;
 use clap::builder::PossibleValuesParser;
-use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::guide::{TOPICS, Topic};
 
-use super::configured::{parse, say};
+use super::configured::{definition, parse, say};
 use super::subcommand;
 
 /// `sockeye help`, validated.
@@ -18,33 +18,22 @@ pub struct HelpCommand {
 
 /// The raw flags of `sockeye help`.
 #[derive(Debug, Parser)]
-#[command(
-    name = "sockeye help",
-    bin_name = "sockeye help",
-    about = "Shows a page of the guide, or lists its topics.",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "A server whose name is `help` is `sockeye ssh://help`.\n",
-    disable_help_flag = true,
-    args_override_self = true
-)]
+#[command(about = "Shows a page of the guide, or lists its topics.", args_override_self = true)]
 struct HelpArgs {
     /// The topic; without it, all topics are listed
     #[arg(value_name = "TOPIC", value_parser = topics(), hide_possible_values = true)]
     topic: Option<String>,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 impl HelpCommand {
     pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: HelpArgs = parse("sockeye help", words)?;
+        let args: HelpArgs = parse("help", words)?;
         let topic = args.topic.and_then(|wanted| TOPICS.iter().find(|topic| topic.name == wanted));
         Ok(Self { topic })
     }
 
     pub(super) fn definition() -> clap::Command {
-        HelpArgs::command()
+        definition::<HelpArgs>("help")
     }
 
     /// Shows the page or the list.

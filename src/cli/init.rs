@@ -6,12 +6,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, CommandFactory, Parser};
+use clap::Parser;
 
 use crate::config::locate;
 
 use super::cannot_write::CannotWrite;
-use super::configured::{parse, say, shown};
+use super::configured::{definition, parse, say, shown};
 
 /// `sockeye init`, validated.
 #[derive(Clone, Debug)]
@@ -46,13 +46,8 @@ pub enum InitError {
 /// The raw flags of `sockeye init`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sockeye init",
-    bin_name = "sockeye init",
     about = "Writes a commented example configuration.",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "An existing file is not overwritten.\n\
-                  A server whose name is `init` is `sockeye ssh://init`.\n",
-    disable_help_flag = true,
+    after_help = "An existing file is not overwritten.",
     args_override_self = true
 )]
 struct InitArgs {
@@ -63,19 +58,16 @@ struct InitArgs {
     /// Print it instead
     #[arg(long)]
     print: bool,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 impl InitCommand {
     pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: InitArgs = parse("sockeye init", words)?;
+        let args: InitArgs = parse("init", words)?;
         Ok(Self { file: args.config, to: if args.print { To::Output } else { To::File } })
     }
 
     pub(super) fn definition() -> clap::Command {
-        InitArgs::command()
+        definition::<InitArgs>("init")
     }
 
     /// Writes or prints it.

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::Parser;
 use clap::builder::{PossibleValuesParser, Resettable};
-use clap::{ArgAction, CommandFactory, Parser};
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
 use super::cannot_write::CannotWrite;
-use super::configured::{parse, say};
+use super::configured::{definition, parse, say};
 use super::subcommand::{self, SUBCOMMANDS};
 use crate::guide::TOPICS;
 
@@ -28,13 +28,8 @@ pub struct ManCommand {
 /// The raw flags of `sockeye man`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sockeye man",
-    bin_name = "sockeye man",
     about = "Prints a manual page, or writes all of them.",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "To read it: sockeye man sockeye.toml | man -l -\n\
-                  A server whose name is `man` is `sockeye ssh://man`.\n",
-    disable_help_flag = true,
+    after_help = "To read it: sockeye man sockeye.toml | man -l -",
     args_override_self = true
 )]
 struct ManArgs {
@@ -45,20 +40,17 @@ struct ManArgs {
     /// Write sockeye.1, sockeye.toml.5, sockeye-check.1 and so on into DIR
     #[arg(long, value_name = "DIR", conflicts_with = "page")]
     directory: Option<PathBuf>,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 impl ManCommand {
     pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: ManArgs = parse("sockeye man", words)?;
+        let args: ManArgs = parse("man", words)?;
         let page = args.page.unwrap_or_else(|| "sockeye".into());
         Ok(Self { page, directory: args.directory })
     }
 
     pub(super) fn definition() -> clap::Command {
-        ManArgs::command()
+        definition::<ManArgs>("man")
     }
 
     /// Prints or writes the pages.

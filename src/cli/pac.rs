@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-use clap::{ArgAction, CommandFactory, Parser};
+use clap::Parser;
 
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::forward::ListenAddress;
 use crate::route::{self, Localhost};
 
-use super::configured::{self, ConfigFile, FileError, parse};
+use super::configured::{self, ConfigFile, FileError, definition, parse};
 use super::values::default_listener;
 
 /// `sockeye pac`, validated.
@@ -24,27 +24,19 @@ pub struct PacCommand {
 /// The raw flags of `sockeye pac`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sockeye pac",
-    bin_name = "sockeye pac",
     about = "Prints the rules as a proxy auto-configuration (PAC) file for browsers.",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "A server whose name is `pac` is `sockeye ssh://pac`.\n",
-    disable_help_flag = true,
     args_override_self = true
 )]
 struct PacArgs {
     /// The configuration [default: ~/.config/sockeye/config.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 impl PacCommand {
     /// The definition of its command line.
     pub(super) fn definition() -> clap::Command {
-        PacArgs::command()
+        definition::<PacArgs>("pac")
     }
 
     /// Reads the command line after `sockeye pac`.
@@ -53,7 +45,7 @@ impl PacCommand {
     ///
     /// What `clap` cannot read, and `--help`.
     pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: PacArgs = parse("sockeye pac", words)?;
+        let args: PacArgs = parse("pac", words)?;
         Ok(Self { file: ConfigFile(args.config) })
     }
 }

@@ -9,6 +9,7 @@ use super::args::{Args, DemoArgs};
 use super::check::CheckCommand;
 use super::command::{Command, DemoCommand};
 use super::completions::CompletionsCommand;
+use super::configured::definition;
 use super::desktop::{BrowserCommand, EnvCommand, SystemProxyCommand};
 use super::errand::Errand;
 use super::exit::Exit;
@@ -59,57 +60,57 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand {
         name: "status",
         read: |words| OperateCommand::read("status", words),
-        definition: StatusArgs::command,
+        definition: || definition::<StatusArgs>("status"),
     },
     Subcommand {
         name: "wait",
         read: |words| OperateCommand::read("wait", words),
-        definition: WaitArgs::command,
+        definition: || definition::<WaitArgs>("wait"),
     },
     Subcommand {
         name: "ping",
         read: |words| OperateCommand::read("ping", words),
-        definition: PingArgs::command,
+        definition: || definition::<PingArgs>("ping"),
     },
     Subcommand {
         name: "top",
         read: |words| OperateCommand::read("top", words),
-        definition: TopArgs::command,
+        definition: || definition::<TopArgs>("top"),
     },
     Subcommand {
         name: "connections",
         read: |words| OperateCommand::read("connections", words),
-        definition: ConnectionsArgs::command,
+        definition: || definition::<ConnectionsArgs>("connections"),
     },
     Subcommand {
         name: "kill",
         read: |words| OperateCommand::read("kill", words),
-        definition: KillArgs::command,
+        definition: || definition::<KillArgs>("kill"),
     },
     Subcommand {
         name: "forward",
         read: |words| OperateCommand::read("forward", words),
-        definition: ForwardArgs::command,
+        definition: || definition::<ForwardArgs>("forward"),
     },
     Subcommand {
         name: "dashboard",
         read: |words| OperateCommand::read("dashboard", words),
-        definition: DashboardArgs::command,
+        definition: || definition::<DashboardArgs>("dashboard"),
     },
     Subcommand {
         name: "reload",
         read: |words| OperateCommand::read("reload", words),
-        definition: ReloadArgs::command,
+        definition: || definition::<ReloadArgs>("reload"),
     },
     Subcommand {
         name: "stop",
         read: |words| OperateCommand::read("stop", words),
-        definition: StopArgs::command,
+        definition: || definition::<StopArgs>("stop"),
     },
     Subcommand {
         name: "log",
         read: |words| OperateCommand::read("log", words),
-        definition: LogArgs::command,
+        definition: || definition::<LogArgs>("log"),
     },
     Subcommand {
         name: "init",

@@ -204,7 +204,11 @@ impl Hop {
                 Ok(Err(OpenError::Target(fault))) => fault,
                 Err(_) => TargetFault::TimedOut,
             };
-            return Err(ConnectError::HopTarget { hop: self.name(), next: next.to_string(), fault });
+            return Err(ConnectError::HopTarget {
+                hop: self.name(),
+                next: next.to_string(),
+                fault,
+            });
         }
     }
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use clap::{ArgAction, CommandFactory, Parser};
+use clap::Parser;
 
 use super::ProxyArgs;
-use crate::cli::configured::{FileError, parse, quoted, shown};
+use crate::cli::configured::{FileError, definition, parse, quoted, shown};
 use crate::destination::Destination;
 
 /// `sockeye browser`, validated.
@@ -67,14 +67,9 @@ pub enum BrowserError {
 /// The raw flags of `sockeye browser`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sockeye browser",
-    bin_name = "sockeye browser",
     about = "Starts a browser with a separate profile that uses the proxy for everything.",
     override_usage = "sockeye browser [options] [chromium|firefox] [URL]",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "It ends when the browser does. Other windows and profiles are not affected.\n\
-                  A server whose name is `browser` is `sockeye ssh://browser`.\n",
-    disable_help_flag = true,
+    after_help = "It ends when the browser does. Other windows and profiles are not affected.",
     args_override_self = true
 )]
 struct BrowserArgs {
@@ -84,14 +79,11 @@ struct BrowserArgs {
 
     #[command(flatten)]
     proxy: ProxyArgs,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 impl BrowserCommand {
     pub(in crate::cli) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: BrowserArgs = parse("sockeye browser", words)?;
+        let args: BrowserArgs = parse("browser", words)?;
         let mut words = args.words.into_iter().peekable();
         let kind = words.peek().and_then(|word| Kind::named(word));
         if kind.is_some() {
@@ -108,7 +100,7 @@ impl BrowserCommand {
     }
 
     pub(in crate::cli) fn definition() -> clap::Command {
-        BrowserArgs::command()
+        definition::<BrowserArgs>("browser")
     }
 
     /// Starts the browser and waits until it ends.

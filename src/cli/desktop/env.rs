@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 
-use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+use clap::{Parser, ValueEnum};
 
 use super::ProxyArgs;
-use crate::cli::configured::{FileError, parse, say};
+use crate::cli::configured::{FileError, definition, parse, say};
 use crate::destination::Destination;
 
 /// `sockeye env`, validated.
@@ -39,13 +39,8 @@ pub(super) enum Shell {
 /// The raw flags of `sockeye env`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sockeye env",
-    bin_name = "sockeye env",
     about = "Prints the variables by which programs use the proxy: eval \"$(sockeye env)\".",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "The server resolves names. The rules decide what goes direct.\n\
-                  A server whose name is `env` is `sockeye ssh://env`.\n",
-    disable_help_flag = true,
+    after_help = "The server resolves names. The rules decide what goes direct.",
     args_override_self = true
 )]
 struct EnvArgs {
@@ -59,14 +54,11 @@ struct EnvArgs {
     /// Shell syntax [default: by $SHELL]
     #[arg(long, value_name = "sh|fish|powershell", value_enum, hide_possible_values = true)]
     shell: Option<Shell>,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 impl EnvCommand {
     pub(in crate::cli) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: EnvArgs = parse("sockeye env", words)?;
+        let args: EnvArgs = parse("env", words)?;
         Ok(Self {
             proxy: args.proxy,
             shell: args.shell.unwrap_or_else(Shell::of_the_user),
@@ -75,7 +67,7 @@ impl EnvCommand {
     }
 
     pub(in crate::cli) fn definition() -> clap::Command {
-        EnvArgs::command()
+        definition::<EnvArgs>("env")
     }
 
     /// Prints the lines.

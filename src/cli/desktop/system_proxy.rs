@@ -5,12 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::ProxyArgs;
 use super::settings::{Desktop, Setting};
-use crate::cli::configured::{FileError, parse, say, shown};
+use crate::cli::configured::{FileError, definition, parse, say, shown};
 use crate::destination::Destination;
 
 /// `sockeye system-proxy`, validated.
@@ -73,12 +73,7 @@ pub enum SystemProxyError {
 /// The raw flags of `sockeye system-proxy`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sockeye system-proxy",
-    bin_name = "sockeye system-proxy",
     about = "Sets the proxy of the desktop (GNOME, KDE), or restores the previous settings.",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "A server whose name is `system-proxy` is `sockeye ssh://system-proxy`.\n",
-    disable_help_flag = true,
     args_override_self = true
 )]
 struct SystemProxyArgs {
@@ -88,19 +83,16 @@ struct SystemProxyArgs {
 
     #[command(flatten)]
     proxy: ProxyArgs,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 impl SystemProxyCommand {
     pub(in crate::cli) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: SystemProxyArgs = parse("sockeye system-proxy", words)?;
+        let args: SystemProxyArgs = parse("system-proxy", words)?;
         Ok(Self { act: args.act, proxy: args.proxy })
     }
 
     pub(in crate::cli) fn definition() -> clap::Command {
-        SystemProxyArgs::command()
+        definition::<SystemProxyArgs>("system-proxy")
     }
 
     /// Runs the command.

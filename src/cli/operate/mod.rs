@@ -87,19 +87,18 @@ impl OperateCommand {
     ///
     /// What `clap` cannot read, and `--help`.
     pub(super) fn read(word: &str, rest: &[OsString]) -> Result<Command, Exit> {
-        let program = format!("sockeye {word}");
         let kind = match word {
-            "status" => Kind::Status(parse(&program, rest)?),
-            "wait" => Kind::Wait(parse(&program, rest)?),
-            "ping" => Kind::Ping(parse(&program, rest)?),
-            "top" => Kind::Top(parse(&program, rest)?),
-            "connections" => Kind::Connections(parse(&program, rest)?),
-            "kill" => Kind::Kill(parse(&program, rest)?),
-            "forward" => Kind::Forward(parse(&program, rest)?),
-            "dashboard" => Kind::Dashboard(parse(&program, rest)?),
-            "reload" => Kind::Reload(parse(&program, rest)?),
-            "stop" => Kind::Stop(parse(&program, rest)?),
-            _ => Kind::Log(parse(&program, rest)?),
+            "status" => Kind::Status(parse(word, rest)?),
+            "wait" => Kind::Wait(parse(word, rest)?),
+            "ping" => Kind::Ping(parse(word, rest)?),
+            "top" => Kind::Top(parse(word, rest)?),
+            "connections" => Kind::Connections(parse(word, rest)?),
+            "kill" => Kind::Kill(parse(word, rest)?),
+            "forward" => Kind::Forward(parse(word, rest)?),
+            "dashboard" => Kind::Dashboard(parse(word, rest)?),
+            "reload" => Kind::Reload(parse(word, rest)?),
+            "stop" => Kind::Stop(parse(word, rest)?),
+            _ => Kind::Log(parse(word, rest)?),
         };
         Ok(Command::Operate(Self(kind)))
     }

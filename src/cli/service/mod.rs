@@ -10,13 +10,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+use clap::{Parser, ValueEnum};
 
 use crate::config::Config;
 use crate::forward::{ListenAddress, LocalListen};
 
 use super::cannot_write::CannotWrite;
-use super::configured::{ConfigFile, FileError, parse, say, shown};
+use super::configured::{ConfigFile, FileError, definition, parse, say, shown};
 
 /// `sockeye service`, validated.
 #[derive(Clone, Debug)]
@@ -96,13 +96,8 @@ pub enum ServiceError {
 /// The raw flags of `sockeye service`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sockeye service",
-    bin_name = "sockeye service",
     about = "Prints or installs a service file that starts the proxy at login or boot.",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "It starts nothing; it prints the commands for that. See `sockeye help service`.\n\
-                  A server whose name is `service` is `sockeye ssh://service`.\n",
-    disable_help_flag = true,
+    after_help = "It starts nothing; it prints the commands for that. See `sockeye help service`.",
     args_override_self = true
 )]
 struct ServiceArgs {
@@ -129,9 +124,6 @@ struct ServiceArgs {
     /// Configuration to run [default: ~/.config/sockeye/config.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 /// Checks that a name can be a file name.
@@ -146,7 +138,7 @@ fn name(text: &str) -> Result<String, String> {
 
 impl ServiceCommand {
     pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: ServiceArgs = parse("sockeye service", words)?;
+        let args: ServiceArgs = parse("service", words)?;
         let here = if cfg!(target_os = "macos") { Manager::Launchd } else { Manager::Systemd };
         Ok(Self {
             act: args.act,
@@ -158,7 +150,7 @@ impl ServiceCommand {
     }
 
     pub(super) fn definition() -> clap::Command {
-        ServiceArgs::command()
+        definition::<ServiceArgs>("service")
     }
 
     /// Prints or installs the file.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser};
 
-use super::{TEMPLATE, Which, WhichArgs};
+use super::{Which, WhichArgs};
 
 /// Which connections are meant.
 #[derive(Clone, Debug, Default, Args)]
@@ -64,12 +64,8 @@ impl FilterArgs {
 /// `sockeye connections`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "sockeye connections",
-    bin_name = "sockeye connections",
     about = "Lists the connections of a running program.",
-    help_template = TEMPLATE,
-    after_help = after!("connections", "0 when it is done, 1 when not"),
-    disable_help_flag = true
+    after_help = after!("0 when it is done, 1 when not")
 )]
 pub(crate) struct ConnectionsArgs {
     #[command(flatten)]
@@ -87,12 +83,8 @@ pub(crate) struct ConnectionsArgs {
 /// `sockeye kill`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "sockeye kill",
-    bin_name = "sockeye kill",
     about = "Ends connections of a running program. Their clients are reset.",
-    help_template = TEMPLATE,
-    after_help = after!("kill", "0 when it is done, 1 when not"),
-    disable_help_flag = true
+    after_help = after!("0 when it is done, 1 when not")
 )]
 pub(crate) struct KillArgs {
     /// Their numbers, as `sockeye connections` shows them

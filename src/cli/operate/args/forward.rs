@@ -1,25 +1,19 @@
 //! What is done about forwards.
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use super::{TEMPLATE, Which, WhichArgs};
+use super::{Which, WhichArgs};
 
 /// `sockeye forward`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "sockeye forward",
-    bin_name = "sockeye forward",
     about = "Adds, lists and removes forwards of a running program.",
-    help_template = TEMPLATE,
-    after_help = after!("forward", "0 when it is done, 1 when not"),
-    disable_help_flag = true,
+    after_help = after!("0 when it is done, 1 when not"),
     disable_help_subcommand = true
 )]
 pub(crate) struct ForwardArgs {
     #[command(subcommand)]
     pub(in crate::cli::operate) action: ForwardAction,
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 /// What is to be done about forwards.
@@ -35,7 +29,6 @@ pub(crate) enum ForwardAction {
 
 /// `sockeye forward add`.
 #[derive(Clone, Debug, Args)]
-#[command(disable_help_flag = true)]
 pub(crate) struct ForwardAddArgs {
     #[command(flatten)]
     pub(in crate::cli::operate) specs: SpecArgs,
@@ -65,7 +58,6 @@ pub(crate) struct SpecArgs {
 
 /// `sockeye forward list`.
 #[derive(Clone, Debug, Args)]
-#[command(disable_help_flag = true)]
 pub(crate) struct ForwardListArgs {
     /// As JSON, an object a line
     #[arg(long)]
@@ -76,7 +68,6 @@ pub(crate) struct ForwardListArgs {
 
 /// `sockeye forward remove`.
 #[derive(Clone, Debug, Args)]
-#[command(disable_help_flag = true)]
 pub(crate) struct ForwardRemoveArgs {
     /// Their numbers, as `sockeye forward list` shows them
     #[arg(value_name = "ID")]

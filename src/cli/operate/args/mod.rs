@@ -2,22 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser};
+use clap::{Args, Parser};
 
 use super::instance::Which;
 
 /// What stands at the end of a help page.
 macro_rules! after {
-    ($name:literal, $status:literal) => {
-        concat!(
-            "Exit status: ",
-            $status,
-            ", 3 when nothing runs.\nA server whose name is `",
-            $name,
-            "` is `sockeye ssh://",
-            $name,
-            "`.\n"
-        )
+    ($status:literal) => {
+        concat!("Exit status: ", $status, ", 3 when nothing runs.")
     };
 }
 
@@ -61,9 +53,6 @@ pub(crate) struct WhichArgs {
     /// The running program with this control socket
     #[arg(short = 'S', long, value_name = "PATH")]
     control: Option<PathBuf>,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help)]
-    help: (),
 }
 
 impl WhichArgs {
@@ -76,12 +65,8 @@ impl WhichArgs {
 /// `sockeye status`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "sockeye status",
-    bin_name = "sockeye status",
     about = "Tells what runs, whether it works, and why not.",
-    help_template = TEMPLATE,
-    after_help = after!("status", "0 when all is up, 1 when something is down"),
-    disable_help_flag = true
+    after_help = after!("0 when all is up, 1 when something is down")
 )]
 pub(crate) struct StatusArgs {
     /// The running program [default: all that run]
@@ -100,12 +85,8 @@ pub(crate) struct StatusArgs {
 /// `sockeye wait`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "sockeye wait",
-    bin_name = "sockeye wait",
     about = "Waits until a running program, or one that is about to start, forwards.",
-    help_template = TEMPLATE,
-    after_help = after!("wait", "0 when it forwards, 1 when it did not in time"),
-    disable_help_flag = true
+    after_help = after!("0 when it forwards, 1 when it did not in time")
 )]
 pub(crate) struct WaitArgs {
     /// The running program [default: the only one]
@@ -127,12 +108,8 @@ pub(crate) struct WaitArgs {
 /// `sockeye ping`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "sockeye ping",
-    bin_name = "sockeye ping",
     about = "Opens a channel, tells how long each stage takes, and what was slow.",
-    help_template = TEMPLATE,
-    after_help = after!("ping", "0 when it is done, 1 when not"),
-    disable_help_flag = true
+    after_help = after!("0 when it is done, 1 when not")
 )]
 pub(crate) struct PingArgs {
     /// Where to, as host:port [default: the only server itself]
@@ -157,12 +134,8 @@ pub(crate) struct PingArgs {
 /// `sockeye top`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "sockeye top",
-    bin_name = "sockeye top",
     about = "Shows a running program on the terminal, live: servers, connections, rules. Key ? has help.",
-    help_template = TEMPLATE,
-    after_help = after!("top", "0 when it is done, 1 when not"),
-    disable_help_flag = true
+    after_help = after!("0 when it is done, 1 when not")
 )]
 pub(crate) struct TopArgs {
     /// The running program [default: the only one]
@@ -175,12 +148,8 @@ pub(crate) struct TopArgs {
 /// `sockeye dashboard`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "sockeye dashboard",
-    bin_name = "sockeye dashboard",
     about = "Prints a link to the dashboard of a running program. It lets one browser in, once, for 10 minutes.",
-    help_template = TEMPLATE,
-    after_help = after!("dashboard", "0 when there is one, 1 when not"),
-    disable_help_flag = true
+    after_help = after!("0 when there is one, 1 when not")
 )]
 pub(crate) struct DashboardArgs {
     /// The running program [default: the only one]
@@ -199,12 +168,8 @@ pub(crate) struct DashboardArgs {
 /// `sockeye reload`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "sockeye reload",
-    bin_name = "sockeye reload",
     about = "Has a running program read its configuration again, and tells what came of it.",
-    help_template = TEMPLATE,
-    after_help = after!("reload", "0 when it is done, 1 when not"),
-    disable_help_flag = true
+    after_help = after!("0 when it is done, 1 when not")
 )]
 pub(crate) struct ReloadArgs {
     /// The running program [default: the only one]
@@ -217,12 +182,8 @@ pub(crate) struct ReloadArgs {
 /// `sockeye stop`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "sockeye stop",
-    bin_name = "sockeye stop",
     about = "Ends a running program. It lets nobody in any more, and waits up to 10 s for what runs.",
-    help_template = TEMPLATE,
-    after_help = after!("stop", "0 when it is done, 1 when not"),
-    disable_help_flag = true
+    after_help = after!("0 when it is done, 1 when not")
 )]
 pub(crate) struct StopArgs {
     /// The running program [default: the only one]
@@ -238,12 +199,8 @@ pub(crate) struct StopArgs {
 /// `sockeye log`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    name = "sockeye log",
-    bin_name = "sockeye log",
     about = "Changes how much a running program logs.",
-    help_template = TEMPLATE,
-    after_help = after!("log", "0 when it is done, 1 when not"),
-    disable_help_flag = true
+    after_help = after!("0 when it is done, 1 when not")
 )]
 pub(crate) struct LogArgs {
     /// quiet, normal, debug or trace
@@ -258,9 +215,6 @@ pub(crate) struct LogArgs {
 
 named!(StatusArgs, WaitArgs, TopArgs, DashboardArgs, ReloadArgs, StopArgs, LogArgs);
 flagged!(PingArgs);
-
-/// The shape of every help page.
-const TEMPLATE: &str = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}";
 
 #[cfg(test)]
 mod tests {

@@ -330,9 +330,7 @@ pub(crate) fn same_type(a: &Algorithm, b: &Algorithm) -> bool {
 }
 
 /// Does what waits for the file system outside of the runtime's own threads.
-async fn blocking<T, E>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E>
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<KnownHostsError> + Send + 'static,
