@@ -1,0 +1,180 @@
+//! What a reload changes, and what it leaves alone.
+
+use super::*;
+
+#[test]
+#[ignore = "needs sshd"]
+fn reloads_during_a_download_touch_nothing() {
+    let sshd = Sshd::start();
+    let spare = Sshd::start();
+    let length: u64 = scaled(64 << 20, 1 << 30);
+    let rounds = scaled(20, 100);
+    let target = Target::source(length);
+    let port = free_port();
+    let second = free_port();
+    let kept = format!(
+        "[[listen]]\naddress = \"127.0.0.1:{port}\"\n{}[default]\nvia = \"kept\"\n",
+        server("kept", &sshd)
+    );
+    let more = format!(
+        "{kept}[[listen]]\naddress = \"127.0.0.1:{second}\"\n{}\
+         [[rule]]\nlist = \"names.txt\"\naction = \"reject\"\n",
+        server("spare", &spare)
+    );
+    let configuration = Configuration::with(&kept);
+    configuration.write("names.txt", "a.test\n");
+    let proxy = configuration.start();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    proxy.wait_for_log(&format!("listening on {address}"));
+
+    let mut download = Protocol::Socks5.open(address, "127.0.0.1", target.port());
+    download.write_all(&[0]).expect("the word to begin");
+    let knocking = Knocking::at(address);
+    let mut content = Vec::new();
+    let piece = length / rounds;
+    for round in 0..rounds {
+        let text = if round % 2 == 0 { &more } else { &kept };
+        let before = reloads(&proxy);
+        match round % 4 {
+            // The file alone, a list alone, and SIGHUP.
+            0 | 1 => configuration.write("config.toml", text),
+            _ => {
+                configuration.write("names.txt", &format!("a{round}.test\n"));
+                configuration.write("config.toml", text);
+                process::signal(proxy.pid(), Signal::HUP);
+            }
+        }
+        wait::until("the configuration is read again", || reloads(&proxy) > before);
+        (&mut download).take(piece).read_to_end(&mut content).expect("a part");
+    }
+    download.read_to_end(&mut content).expect("the rest");
+    assert_eq!(Sum::of(content.as_slice()).expect("memory"), Content::of(length).sum());
+    let (knocks, failures) = knocking.stop();
+    assert!(knocks > usize::try_from(rounds).expect("few"), "{knocks} connections were tried");
+    assert_eq!(failures, 0, "of {knocks} connections");
+    assert!(!proxy.log().contains("panicked"));
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_request_that_waits_is_served_by_what_a_reload_brings() {
+    let (mut gone, new, target) = (Sshd::start(), Sshd::start(), Target::echo());
+    let listener = "[[listen]]\naddress = \"127.0.0.1:0\"\n";
+    let by = |sshd| format!("{listener}{}[default]\nvia = \"a\"\n", server("a", sshd));
+    let changed = by(&new);
+    let configuration = Configuration::with(&by(&gone));
+    let proxy = configuration.start();
+    proxy.wait_for_log("connected to ");
+    let address = proxy.address();
+    gone.stop();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| Protocol::Socks5.open(address, "127.0.0.1", target.port()));
+        wait::until("the request waits for a session", || {
+            configuration.ask("/v1/connections").contains("\"waiting\"")
+        });
+        configuration.write("config.toml", &changed);
+        reload(&proxy);
+        let mut served = waiting.join().expect("it is served");
+        served.write_all(b"hello").expect("a stream");
+        let mut echo = [0; 5];
+        served.read_exact(&mut echo).expect("an echo");
+        assert_eq!(&echo, b"hello");
+    });
+}
+
+/// Connections to a listener, one after the other.
+struct Knocking {
+    stop: Arc<AtomicBool>,
+    knocks: Arc<AtomicUsize>,
+    thread: thread::JoinHandle<usize>,
+}
+
+impl Knocking {
+    fn at(address: SocketAddr) -> Self {
+        let (stop, knocks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&knocks));
+        let thread = thread::spawn(move || {
+            let mut failures = 0;
+            while !stopped.load(Ordering::SeqCst) {
+                failures += usize::from(TcpStream::connect(address).is_err());
+                counted.fetch_add(1, Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(2));
+            }
+            failures
+        });
+        Self { stop, knocks, thread }
+    }
+
+    /// How many there were, and how many failed.
+    fn stop(self) -> (usize, usize) {
+        self.stop.store(true, Ordering::SeqCst);
+        let failures = self.thread.join().expect("the thread that knocks");
+        (self.knocks.load(Ordering::SeqCst), failures)
+    }
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_broken_file_keeps_the_old_rules() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let port = free_port();
+    let good = |action: &str| {
+        format!(
+            "[[listen]]\naddress = \"127.0.0.1:{port}\"\n{}[[rule]]\nport = {}\n{action}\n\
+             [default]\nvia = \"a\"\n",
+            server("a", &sshd),
+            target.port()
+        )
+    };
+    let configuration = Configuration::with(&good("action = \"reject\""));
+    let proxy = configuration.start();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    proxy.wait_for_log(&format!("listening on {address}"));
+    let refused = || {
+        let answer = Protocol::Socks5.ask(address, "127.0.0.1", target.port()).expect("an answer");
+        matches!(answer, Answer::Refused(answer) if answer[1] == NOT_ALLOWED)
+    };
+    assert!(refused());
+    configuration.write("config.toml", &good("acton = \"direct\""));
+    proxy.wait_for_log("did you mean 'action'?");
+    proxy.wait_for_log("configuration not reloaded");
+    assert!(refused(), "the old rule is in force");
+    configuration.write("config.toml", &good("via = \"a\""));
+    wait::until("the mended file is in force", || !refused());
+    reload(&proxy);
+    assert!(!refused());
+}
+
+#[test]
+fn a_listener_that_cannot_be_had_is_one_line_and_what_is_in_force_stays() {
+    let [port, other] = [free_port(), free_port()];
+    let listen = |port| format!("[[listen]]\naddress = \"127.0.0.1:{port}\"\n");
+    let configuration = Configuration::with(&listen(port));
+    let proxy = configuration.start();
+    proxy.wait_for_log("listening on ");
+    let taken = TcpListener::bind(("127.0.0.1", other)).expect("a free port");
+    configuration.write("config.toml", &[listen(port), listen(other)].concat());
+    proxy.wait_for_log("configuration not reloaded: cannot listen on ");
+    drop(taken);
+    reload(&proxy);
+    let log = proxy.log();
+    // Had the first been taken for what is in force, this would tell of no change.
+    let told: Vec<_> = log.lines().filter(|line| line.contains("reloaded: ")).collect();
+    assert_eq!(told.len(), 2, "{log}");
+    assert!(told[1].contains("configuration reloaded: +1 listener"), "{log}");
+    TcpStream::connect(("127.0.0.1", other)).expect("it listens");
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_reload_is_heard_under_nohup() {
+    let sshd = Sshd::start();
+    let port = free_port();
+    let text = format!("[[listen]]\naddress = \"127.0.0.1:{port}\"\n{}", server("a", &sshd));
+    let configuration = Configuration::with(&text);
+    let proxy = configuration.start_under_nohup();
+    proxy.wait_for_log("listening on ");
+    // Nothing has changed, so that only the signal can bring it about; and once more behind it.
+    reload(&proxy);
+    reload(&proxy);
+}
