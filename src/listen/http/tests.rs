@@ -10,6 +10,7 @@ mod properties;
 mod refused;
 mod table;
 mod turns;
+mod upgrades;
 
 const GET: &str = "GET http://example.com/a HTTP/1.1\r\nHost: example.com\r\n\r\n";
 const GET_AS_SENT: &str = "GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n";
@@ -234,67 +235,6 @@ async fn a_stale_connection_is_replaced_without_a_word() {
     assert!(head.contains("proxy-status: sockeye; error=connection_terminated;"), "{head}");
     assert!(page.contains("Asked through the SSH server test&lt;server&gt;."), "{page}");
     house.no_dial();
-}
-
-#[tokio::test]
-async fn a_web_socket_passes_with_early_data_both_ways() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, task) = house.client().await;
-    let request = "GET http://example.com/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
-                   Upgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\nearly";
-    say(&mut client, request).await;
-    let mut far = house.dialled().await.far();
-    let sent = far.head().await;
-    assert!(sent.contains("Connection: Upgrade\r\n") && sent.contains("Upgrade: websocket\r\n"));
-    far.send(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Accept: a\r\n\r\nfirst",
-    )
-    .await;
-    let received = head(&mut client).await;
-    assert!(received.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{received}");
-    assert!(received.contains("Connection: Upgrade\r\n"), "{received}");
-    assert!(received.contains("Upgrade: websocket\r\n"), "{received}");
-    assert!(received.contains("Sec-WebSocket-Accept: a\r\n"), "{received}");
-    assert_eq!(take(&mut client, 5).await, "first");
-    assert_eq!(take(&mut far.stream, 5).await, "early");
-    say(&mut client, "ping").await;
-    assert_eq!(take(&mut far.stream, 4).await, "ping");
-    client.shutdown().await.expect("open");
-    assert_eq!(read_to_end(&mut far.stream).await, b"");
-    far.send("last words").await;
-    drop(far);
-    assert_eq!(read_to_end(&mut client).await, b"last words");
-    timeout(HANG, task).await.expect("over").expect("no panic");
-}
-
-#[tokio::test]
-async fn a_web_socket_that_is_cut_is_a_reset() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
-    let fields = "\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
-    say(&mut client, &GET.replace("\r\n\r\n", fields)).await;
-    let mut far = house.dialled().await.far();
-    far.head().await;
-    far.send(&format!("HTTP/1.1 101 Switching Protocols{fields}")).await;
-    head(&mut client).await;
-    far.cut();
-    let error = client.read_u8().await.expect_err("not an end");
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-}
-
-#[tokio::test]
-async fn an_upgrade_that_is_declined_is_a_response_like_others() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
-    say(&mut client, &GET.replace("\r\n\r\n", "\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"))
-        .await;
-    let mut far = house.dialled().await.far();
-    far.head().await;
-    far.send(OK).await;
-    assert_eq!(response(&mut client).await.1, "hello");
-    say(&mut client, GET).await;
-    assert_eq!(far.head().await, GET_AS_SENT);
 }
 
 #[tokio::test]
