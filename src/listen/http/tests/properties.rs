@@ -17,6 +17,9 @@ use crate::listen::http::wire::answers::{self, Answers};
 use crate::listen::http::wire::framing::Framing;
 use crate::listen::http::wire::request::{Malformed, Parsed};
 use crate::listen::http::wire::requests::{Requests, Step};
+use reader::{assert_sound, chunked, framings, text};
+
+mod reader;
 
 /// What a message is mutated with: what has led parsers astray.
 const FRAGMENTS: &[&[u8]] = &[
@@ -108,73 +111,6 @@ fn mutated(rng: &mut Rng, corpus: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// What readers of different manners make of a head that is written for hyper.
-fn framings(written: &[u8]) -> Vec<Framing> {
-    let mut fields = [httparse::EMPTY_HEADER; 64];
-    let parsed = httparse::parse_headers(after_first_line(written), &mut fields);
-    let Ok(httparse::Status::Complete((_, strict))) = parsed else {
-        panic!("not read strictly: {:?}", text(written));
-    };
-    let strict: Vec<_> =
-        strict.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect();
-    let mut readings = vec![strict];
-    // Readers that end a line at any CR or LF, that skip blanks around a name, that go by `-` or `_`.
-    for ends in [&b"\n"[..], b"\r\n", b"\r\n\x0b\x0c\x85"] {
-        let lines = after_first_line(written).split(|byte| ends.contains(byte));
-        let fields = lines.filter_map(|line| {
-            let colon = line.iter().position(|&byte| byte == b':')?;
-            let name = text(&line[..colon]).trim().replace('_', "-");
-            Some((name, line[colon + 1..].to_vec()))
-        });
-        readings.push(fields.collect());
-    }
-    let first_and_last = readings.into_iter().flat_map(|fields| {
-        let backwards = fields.iter().rev().cloned().collect::<Vec<_>>();
-        [framing(&fields), framing(&backwards)]
-    });
-    first_and_last.collect()
-}
-
-/// What the first of each field says.
-fn framing(fields: &[(String, Vec<u8>)]) -> Framing {
-    let first = |wanted: &str| {
-        let found = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        found.map(|(_, value)| text(value).trim().to_ascii_lowercase())
-    };
-    match (first("transfer-encoding"), first("content-length")) {
-        (None, None) => Framing::Unsaid,
-        (None, Some(length)) => Framing::Length(length.parse().expect("a number")),
-        (Some(coding), None) if coding == "chunked" => Framing::Chunked,
-        both => panic!("{both:?}"),
-    }
-}
-
-fn after_first_line(head: &[u8]) -> &[u8] {
-    let end = head.windows(2).position(|two| two == b"\r\n").expect("a first line");
-    &head[end + 2..]
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A head that is written for hyper ends where its empty line is, and holds nothing odd.
-fn assert_sound(written: &[u8], framing: Framing) {
-    let empty = written.windows(4).position(|four| four == b"\r\n\r\n");
-    assert_eq!(empty, Some(written.len() - 4), "{:?}", text(written));
-    for (at, &byte) in written.iter().enumerate() {
-        let end = match byte {
-            b'\r' => written.get(at + 1) == Some(&b'\n'),
-            b'\n' => at > 0 && written[at - 1] == b'\r',
-            _ => !byte.is_ascii_control() || byte == b'\t',
-        };
-        assert!(end, "{byte:#x} at {at}: {:?}", text(written));
-    }
-    for reading in framings(written) {
-        assert_eq!(reading, framing, "{:?}", text(written));
-    }
-}
-
 /// A message as it is handed to hyper: its head, and its content as it came.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Handed {
@@ -254,30 +190,6 @@ fn assert_in_step(handed: &Handed) {
         rest = &after[content..];
     }
     assert!(rest.is_empty(), "hyper would take this for a request: {:?}", text(rest));
-}
-
-/// How long chunked content is, trailers and all. What is known to end badly may do so anywhere.
-fn chunked(bytes: &[u8], is_bad: bool) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let size = httparse::parse_chunk_size(&bytes[at..]);
-        assert!(size.is_ok() || is_bad, "a bad size: {:?}", text(bytes));
-        let httparse::Status::Complete((length, size)) = size.ok()? else { return None };
-        at += length;
-        if size == 0 {
-            let mut trailers = [httparse::EMPTY_HEADER; 64];
-            let trailers = httparse::parse_headers(&bytes[at..], &mut trailers);
-            assert!(trailers.is_ok() || is_bad, "bad trailers: {:?}", text(bytes));
-            let httparse::Status::Complete((length, _)) = trailers.ok()? else { return None };
-            return Some(at + length);
-        }
-        at += usize::try_from(size).ok()?;
-        if bytes.len() < at + 2 {
-            return None;
-        }
-        assert_eq!(&bytes[at..at + 2], b"\r\n", "behind a chunk");
-        at += 2;
-    }
 }
 
 fn request_corpus() -> Vec<&'static [u8]> {
