@@ -1,6 +1,7 @@
 //! The configuration file as a whole: what is right is read, and what is wrong is told with its
 //! place.
 
+mod lists;
 mod mistakes;
 mod properties;
 
@@ -146,86 +147,6 @@ fn decide(config: &Config, destination: &str) -> (Option<Arc<str>>, Action) {
         Outcome::Decided(decision) => (decision.rule, decision.action),
         Outcome::Resolve => panic!("{destination} was looked up"),
     }
-}
-
-#[test]
-fn a_list_is_read_once_and_again_when_it_has_changed() {
-    let rules = "[[rule]]\nlist = \"names\"\naction = \"direct\"\n";
-    let folder = Folder::with(&rules.repeat(3));
-    folder.write("names", "a.example\n");
-    let mut reads = Reads(0);
-    let path = folder.path("config.toml");
-    let (first, _) = Config::load(&path, None, &mut reads).expect("good");
-    let (second, _) = Config::load(&path, Some(&first), &mut reads).expect("good");
-    assert_eq!((reads.0, second.entries()), (1, 1));
-    folder.write("names", "a.example\nb.example\n");
-    let (third, _) = Config::load(&path, Some(&second), &mut reads).expect("good");
-    assert_eq!((reads.0, third.entries()), (2, 2));
-    // Once more: the second reload takes what the first took.
-    Config::load(&path, Some(&third), &mut reads).expect("good");
-    assert_eq!(reads.0, 2);
-}
-
-/// Counts the lists that are read.
-struct Reads(usize);
-
-impl Progress for Reads {
-    fn start(&mut self, _: &str, _: Option<u64>) {
-        self.0 += 1;
-    }
-
-    fn advance(&mut self, _: u64) {}
-}
-
-#[test]
-fn mistakes_of_lists_have_their_own_lines() {
-    let folder = Folder::with("[[rule]]\nlist = [\"names\", \"none\"]\naction = \"reject\"\n");
-    folder.write("names", "a.example\na b\n10.0.0.0/33\n");
-    let Mistakes { mistakes, files } = folder.load().expect_err("mistakes");
-    let told = folder.told(&mistakes);
-    assert_eq!(
-        told,
-        [
-            "error: names:2: 'a b': one entry a line, or an address and names as in a hosts file",
-            "error: names:3: '10.0.0.0/33': not a range of addresses, as 10.0.0.0/8 or fd00::/8",
-            "error: names: 2 lines are no entries; invalid_lines = \"skip\" in the rule leaves such \
-             lines out",
-            "error: config.toml:2:18: list 'none': cannot be opened: No such file or directory \
-             (os error 2)",
-        ]
-    );
-    // Whoever waits for a better version has to look at all of them.
-    assert_eq!(files, ["config.toml", "names", "none"].map(|name| folder.path(name)).into());
-}
-
-#[test]
-fn lines_that_are_no_entries_are_left_out_where_the_rule_says_so() {
-    let text = "[[rule]]\nlist = \"names\"\ninvalid_lines = \"skip\"\naction = \"direct\"\n";
-    let folder = Folder::with(text);
-    folder.write("names", "a.example\na b\nc d\n");
-    let (config, warnings) = folder.load().expect("good");
-    let entry = "one entry a line, or an address and names as in a hosts file";
-    let told = folder.told(&warnings);
-    assert_eq!(
-        told,
-        [
-            format!("warning: names:2: 'a b': {entry}"),
-            format!("warning: names:3: 'c d': {entry}"),
-            "warning: names: 2 lines are no entries and left out".to_owned(),
-        ]
-    );
-    assert_eq!(config.entries(), 1);
-    // On a reload only a list that has changed is told of again.
-    let again = |config: &Config| Config::load(&folder.path("config.toml"), Some(config), &mut ());
-    let (config, warnings) = again(&config).expect("good");
-    assert_eq!(warnings, []);
-    // Without the word it is refused, read before or not.
-    folder.write("config.toml", &text.replace("skip", "refuse"));
-    assert_eq!(again(&config).expect_err("refused").mistakes.len(), 3);
-    // Where no line is an entry it is no list: a page that says "not found".
-    folder.write("config.toml", text);
-    folder.write("names", "<html>not found</html>\n");
-    assert_eq!(again(&config).expect_err("refused").mistakes.len(), 2);
 }
 
 #[test]
