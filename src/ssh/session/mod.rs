@@ -17,7 +17,6 @@ use self::load::Load;
 use self::observed::{Facts, Observed};
 use self::open_failure::{Settled, Unreadable};
 use super::trust::host_key::proof::{self, ProofError};
-use crate::forward::RemoteListen;
 use crate::ssh::session::registry::Registry;
 use crate::target::Target;
 
@@ -29,6 +28,7 @@ mod forwarded;
 pub(crate) mod handler;
 pub(crate) mod health;
 pub(crate) mod lifespan;
+mod listening;
 pub(crate) mod load;
 pub(crate) mod observed;
 mod open_failure;
@@ -224,36 +224,6 @@ impl Session {
     /// Completes when it is to take no new channels.
     pub(crate) async fn drained(&self) {
         self.drained.cancelled().await;
-    }
-
-    /// Asks the server to listen (RFC 4254 section 7.1, and OpenSSH's own request for a socket).
-    /// Returns the place with the port that the server chose, where it was to choose one.
-    pub(crate) async fn listen(&self, listen: &RemoteListen) -> Result<RemoteListen, russh::Error> {
-        match listen {
-            RemoteListen::Tcp { bind, port } => {
-                let asked = u32::from(*port);
-                let chosen = self.handle.tcpip_forward(bind.on_the_wire(), asked).await?;
-                let port = match port {
-                    0 => u16::try_from(chosen).map_err(|_| russh::Error::Inconsistent)?,
-                    port => *port,
-                };
-                Ok(RemoteListen::Tcp { bind: bind.clone(), port })
-            }
-            RemoteListen::Unix(path) => {
-                self.handle.streamlocal_forward(&**path).await?;
-                Ok(listen.clone())
-            }
-        }
-    }
-
-    /// Asks the server to listen there no more.
-    pub(crate) async fn stop_listening(&self, listen: &RemoteListen) -> Result<(), russh::Error> {
-        match listen {
-            RemoteListen::Tcp { bind, port } => {
-                self.handle.cancel_tcpip_forward(bind.on_the_wire(), u32::from(*port)).await
-            }
-            RemoteListen::Unix(path) => self.handle.cancel_streamlocal_forward(&**path).await,
-        }
     }
 
     /// Where the server listens for us.
