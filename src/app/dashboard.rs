@@ -6,7 +6,7 @@ use tracing::{info, warn};
 use crate::config::DashboardConfig;
 use crate::control::Program;
 use crate::dashboard::{DashboardError, DashboardServer};
-use crate::dial::OwnPlaces;
+use crate::dial::OwnAddresses;
 use crate::task;
 
 /// The dashboard that there is to be, and whoever serves it.
@@ -25,7 +25,7 @@ impl Dashboard {
     pub(super) fn start(
         config: Option<DashboardConfig>,
         program: &Program,
-        own: &OwnPlaces,
+        own: &OwnAddresses,
     ) -> Result<Self, DashboardError> {
         let mut dashboard = Self::default();
         if let Some(config) = &config {
@@ -44,7 +44,7 @@ impl Dashboard {
         &mut self,
         config: Option<DashboardConfig>,
         program: &Program,
-        own: &OwnPlaces,
+        own: &OwnAddresses,
     ) -> Result<(), DashboardError> {
         if config == self.config {
             return Ok(());

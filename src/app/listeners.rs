@@ -192,7 +192,8 @@ impl ListenerSet {
             let (stop, here) = (self.stop.child_token(), TaskTracker::new());
             for socket in sockets {
                 let (handler, connections) = (Arc::clone(&handler), self.connections.clone());
-                let ours = self.connect.dialer.own().register(socket.place(), Kind::Listener);
+                let ours =
+                    self.connect.dialer.own().register(socket.bound_address(), Kind::Listener);
                 let accepting = socket.run(handler, connections, stop.clone());
                 self.accepting.spawn(here.track_future(async move {
                     let _ours = ours;

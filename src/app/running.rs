@@ -22,7 +22,7 @@ use crate::control::location::Location;
 use crate::control::{
     ControlServer, ForwardOrder, ForwardRefusal, Order, Phase, Program, StopKind,
 };
-use crate::dial::{CurrentRoutes, DEADLINE, Dialer, OwnPlaces, Routes, Routing, Servers};
+use crate::dial::{CurrentRoutes, DEADLINE, Dialer, OwnAddresses, Routes, Routing, Servers};
 use crate::listen::connect::Outbound;
 use crate::openssh::Prompter;
 use crate::pool::Report;
@@ -255,7 +255,7 @@ fn start_observers(program: &Program, control: Option<ControlServer>) -> JoinSet
 }
 
 /// Binds the control socket, where one is wanted.
-fn control_socket(location: &Location, own: &OwnPlaces) -> Result<Option<ControlServer>, Error> {
+fn control_socket(location: &Location, own: &OwnAddresses) -> Result<Option<ControlServer>, Error> {
     match (ControlServer::bind(location, own), location) {
         (Ok(control), _) => Ok(control),
         (Err(error), Location::At(_)) => Err(Error::Control(error)),

@@ -1,4 +1,4 @@
-//! The raw command line: what was written, read by `clap` and not yet judged.
+//! The raw command line: what was written, read by `clap` and not yet validated.
 
 use std::path::PathBuf;
 

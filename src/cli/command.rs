@@ -174,10 +174,10 @@ impl Command {
         }
         match args.server.clone() {
             Some(server) => {
-                let proxy = ProxyCommand::judge(args, &server, foreign.idle, problems)?;
+                let proxy = ProxyCommand::validate(args, &server, foreign.idle, problems)?;
                 Ok(Self::Proxy(Box::new(proxy)))
             }
-            None => Ok(Self::File(FileCommand::judge(&args, problems)?)),
+            None => Ok(Self::File(FileCommand::validate(&args, problems)?)),
         }
     }
 
@@ -212,7 +212,7 @@ impl Command {
 }
 
 impl ProxyCommand {
-    fn judge(
+    fn validate(
         mut args: Args,
         server: &str,
         idle: Vec<char>,
@@ -263,7 +263,7 @@ impl ProxyCommand {
                 control,
                 access_log,
                 dashboard,
-                log: args.log.judge(),
+                log: args.log.validate(),
                 log_file: args.log_file,
                 run_in: if args.background { RunIn::Background } else { RunIn::Foreground },
                 idle,
@@ -274,7 +274,7 @@ impl ProxyCommand {
 }
 
 impl DemoCommand {
-    pub(super) fn judge(args: &DemoArgs) -> Result<Self, Vec<Problem>> {
+    pub(super) fn validate(args: &DemoArgs) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let listeners: Vec<ListenAddress> =
             read_all(&args.listen, Problem::listener, &mut problems);
@@ -287,12 +287,12 @@ impl DemoCommand {
             return Err(problems);
         }
         let until = if args.once { DemoUntil::Checked } else { DemoUntil::Stopped };
-        Ok(Self { listeners, until, log: args.log.judge() })
+        Ok(Self { listeners, until, log: args.log.validate() })
     }
 }
 
 impl LogArgs {
-    pub(super) fn judge(&self) -> LogOptions {
+    pub(super) fn validate(&self) -> LogOptions {
         let verbosity = match (self.quiet, self.verbose) {
             (true, _) => Some(Verbosity::Quiet),
             (false, 0) => None,

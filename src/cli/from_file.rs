@@ -209,8 +209,8 @@ fn proxies(config: &Config) -> Vec<ListenerOptions> {
 }
 
 impl FileCommand {
-    /// Judges a command line that names no host.
-    pub(super) fn judge(args: &Args, mut problems: Vec<Problem>) -> Result<Self, Vec<Problem>> {
+    /// Validates a command line that names no host.
+    pub(super) fn validate(args: &Args, mut problems: Vec<Problem>) -> Result<Self, Vec<Problem>> {
         let file = file(args).map_err(|problem| problems.push(problem)).ok();
         if file.is_some() {
             problems.extend(elsewhere(args));
@@ -232,7 +232,7 @@ impl FileCommand {
                 control,
                 access_log: access_log(args),
                 dashboard,
-                log: args.log.judge(),
+                log: args.log.validate(),
                 log_file: args.log_file.clone(),
                 run_in: if args.background { RunIn::Background } else { RunIn::Foreground },
             }),

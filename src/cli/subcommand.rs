@@ -54,7 +54,7 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "demo",
-        read: |words| Ok(Command::Demo(DemoCommand::judge(&DemoArgs::read(words)?)?)),
+        read: |words| Ok(Command::Demo(DemoCommand::validate(&DemoArgs::read(words)?)?)),
         definition: DemoArgs::command,
     },
     Subcommand {

@@ -116,7 +116,7 @@ pub(super) fn open_remote_forwards(
 /// The access log, in the format of the log.
 pub(super) fn access_log(args: &Args) -> Option<AccessLog> {
     let file = args.access_log.clone()?;
-    Some(AccessLog { file, format: args.log.judge().format })
+    Some(AccessLog { file, format: args.log.validate().format })
 }
 
 /// The dashboard, if one is asked for.

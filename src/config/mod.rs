@@ -143,12 +143,12 @@ impl Config {
             return None;
         }
         let mut top = Fields::new(&source, "", table.get_ref(), table.span());
-        let config = Self::judge(&source, &mut top, path, lists);
+        let config = Self::validate(&source, &mut top, path, lists);
         top.finish();
         Some(config)
     }
 
-    fn judge(
+    fn validate(
         source: &Source<'_>,
         top: &mut Fields<'_>,
         path: &Path,

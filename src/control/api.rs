@@ -157,9 +157,9 @@ impl Program {
     }
 
     async fn forward(&self, request: Request<Incoming>) -> Answer {
-        let wish = wish(read(request).await?)?;
+        let order = forward_order(read(request).await?)?;
         let (tell, done) = oneshot::channel();
-        self.order(Order::AddForward(wish, tell)).await?;
+        self.order(Order::AddForward(order, tell)).await?;
         match done.await {
             Ok(Ok(place)) => Ok(json(StatusCode::CREATED, &view::place(&place))),
             Ok(Err(refusal)) => Err(refused(&refusal)),
@@ -244,8 +244,8 @@ async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Fail
     serde_json::from_slice(&content).map_err(|error| Failure::bad(error.to_string()))
 }
 
-/// Judges a forward.
-fn wish(request: schema::ForwardRequest) -> Result<ForwardOrder, Failure> {
+/// Validates a request for a forward.
+fn forward_order(request: schema::ForwardRequest) -> Result<ForwardOrder, Failure> {
     let schema::ForwardRequest { kind, spec, server, name } = request;
     let wrong =
         |why: String| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{spec}: {why}"));

@@ -89,7 +89,7 @@ impl Program {
         while let Some(probed) = probes.join_next().await {
             let Ok((name, outcome)) = probed else { continue };
             let (proved, reason) = match outcome {
-                Ok(Some(outcome)) => judge(outcome),
+                Ok(Some(outcome)) => interpret(outcome),
                 Ok(None) => continue,
                 Err(_) => (Proved::Silent, Some("the server does not answer".to_owned())),
             };
@@ -112,7 +112,7 @@ fn carries(connection: &Connection, server: &str) -> bool {
 
 /// What the answer to a probe says. A target that refuses is as good as one that answers: the server has
 /// gone there.
-fn judge(outcome: Result<(), OpenError>) -> (Proved, Option<String>) {
+fn interpret(outcome: Result<(), OpenError>) -> (Proved, Option<String>) {
     match outcome {
         Err(OpenError::Target(TargetFault::Prohibited)) => {
             let reason = "the server forbids forwarding to its own port: if it permits other \

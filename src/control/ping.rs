@@ -67,14 +67,14 @@ impl Program {
     /// Opens a channel as a request would, and tells of each stage.
     pub(crate) async fn ping(&self, request: PingRequest) -> Result<Ping, Failure> {
         let (target, routing) = self.wanted(&request)?;
-        let wish = Request {
+        let probe = Request {
             listener: LISTENER.into(),
             protocol: Protocol::Forward,
             source: Source::Unix,
             user: None,
             target: target.clone(),
         };
-        let tracked = self.registry().connections.begin(&wish);
+        let tracked = self.registry().connections.begin(&probe);
         let connection = Arc::clone(tracked.connection());
         let connect = Outbound { routing: routing.clone(), ..self.0.connect.clone() };
         let dialled = connect.dial_tracked(tracked).await;
@@ -101,7 +101,7 @@ impl Program {
             slow: self.slowest(&connection),
             opening: self.opening(&connection),
         };
-        let (culprit, verdict) = judge(failure.as_ref(), &facts);
+        let (culprit, verdict) = diagnose(failure.as_ref(), &facts);
         let far_side =
             stages.opened.or(asked).zip(round_trip).map(|(all, trip)| all.saturating_sub(trip));
         let mut stages = stages_view(stages);
@@ -204,7 +204,7 @@ async fn first_byte(
 }
 
 /// Says which stage is to blame, and for what.
-fn judge(failure: Option<&DialError>, facts: &Facts<'_>) -> (Culprit, String) {
+fn diagnose(failure: Option<&DialError>, facts: &Facts<'_>) -> (Culprit, String) {
     let server = shown(facts.server.unwrap_or("the server"));
     if let Some(error) = failure {
         let culprit = match (error, error.blame()) {

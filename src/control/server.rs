@@ -19,7 +19,7 @@ use tracing::debug;
 use super::guard;
 use super::location::{self, DirectoryError, Location};
 use super::program::Program;
-use crate::dial::{Kind, OwnPlaces, Place, Registered};
+use crate::dial::{BoundAddress, Kind, OwnAddresses, Registered};
 use crate::forward::SocketFiles;
 use crate::listen::{SocketFile, listen_at};
 
@@ -57,7 +57,7 @@ impl ControlServer {
     /// # Errors
     ///
     /// It cannot be had.
-    pub fn bind(location: &Location, own: &OwnPlaces) -> Result<Option<Self>, ControlError> {
+    pub fn bind(location: &Location, own: &OwnAddresses) -> Result<Option<Self>, ControlError> {
         match location {
             Location::None => Ok(None),
             Location::At(path) => {
@@ -83,10 +83,10 @@ impl ControlServer {
         }
     }
 
-    fn bind_at(path: &Path, name: &str, own: &OwnPlaces) -> Result<Self, ControlError> {
+    fn bind_at(path: &Path, name: &str, own: &OwnAddresses) -> Result<Self, ControlError> {
         let failed = |cause| ControlError::Socket { path: path.to_owned(), cause };
         let (listener, file) = listen_at(path, SocketFiles::default()).map_err(failed)?;
-        let ours = own.register(Place::Unix(path.to_owned()), Kind::Control);
+        let ours = own.register(BoundAddress::Unix(path.to_owned()), Kind::Control);
         let (name, path) = (name.to_owned(), path.to_owned());
         Ok(Self { listener, _file: file, _ours: ours, name, path })
     }

@@ -23,7 +23,7 @@ use super::gate::{Gate, Peer};
 use super::site::Site;
 use crate::config::DashboardConfig;
 use crate::control::{Front, Keys, Program, is_user_or_root};
-use crate::dial::{Kind, OwnPlaces, Registered};
+use crate::dial::{Kind, OwnAddresses, Registered};
 use crate::listen::{Accepted, Handler, Listener, SocketOptions};
 use crate::request::Source;
 use crate::stream::processes::{Owner, owner_of};
@@ -69,7 +69,7 @@ impl DashboardServer {
     /// # Errors
     ///
     /// They cannot be had, or the folder cannot be used.
-    pub fn bind(options: &DashboardConfig, own: &OwnPlaces) -> Result<Self, DashboardError> {
+    pub fn bind(options: &DashboardConfig, own: &OwnAddresses) -> Result<Self, DashboardError> {
         let DashboardConfig { address, files, token } = options;
         let folder = files.as_deref().map(|folder| {
             Folder::open(folder).map_err(|cause| {
@@ -83,8 +83,8 @@ impl DashboardServer {
             let address = address.to_string();
             DashboardError::Listen { address, cause }
         })?;
-        let places = sockets.iter().map(Listener::place);
-        let ours = places.map(|place| own.register(place, Kind::Control)).collect();
+        let bound = sockets.iter().map(Listener::bound_address);
+        let ours = bound.map(|address| own.register(address, Kind::Control)).collect();
         let addresses: Vec<SocketAddr> =
             sockets.iter().filter_map(Listener::local_address).collect();
         let first = addresses.first().map_or_else(String::new, SocketAddr::to_string);

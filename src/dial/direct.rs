@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tracing::debug;
 
 use super::DialError;
-use super::own::{Kind, OwnPlaces};
+use super::own::{Kind, OwnAddresses};
 use crate::channel::Direct;
 use crate::destination::{Destination, Host};
 use crate::request::Protocol;
@@ -21,7 +21,7 @@ use crate::target::Target;
 /// The program's own listeners, which are not connected to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avoided<'a> {
-    pub(super) places: &'a OwnPlaces,
+    pub(super) own_addresses: &'a OwnAddresses,
     /// The protocol of the request: the user has named the target of a forward.
     pub(super) unless_named: Protocol,
 }
@@ -39,7 +39,7 @@ pub(super) async fn connect(
 ) -> Result<Direct, DialError> {
     let socket = match target {
         Target::Host(destination) => tcp(destination, checked, avoided).await?,
-        Target::Socket(path) if avoided.has(avoided.places.at_path(Path::new(&**path))) => {
+        Target::Socket(path) if avoided.has(avoided.own_addresses.at_path(Path::new(&**path))) => {
             return Err(DialError::Loop);
         }
         Target::Socket(path) => unix(path).await?,
@@ -104,7 +104,7 @@ async fn tcp(
     }
     let port = destination.port();
     let mut addresses: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    addresses.retain(|address| !avoided.has(avoided.places.at(*address)));
+    addresses.retain(|address| !avoided.has(avoided.own_addresses.at(*address)));
     if addresses.is_empty() {
         return Err(DialError::Loop);
     }
@@ -169,13 +169,13 @@ mod tests {
     use super::*;
 
     async fn failure(target: Target, checked: Option<&[IpAddr]>) -> DialError {
-        connect(&target, checked, nothing(&OwnPlaces::default()))
+        connect(&target, checked, nothing(&OwnAddresses::default()))
             .await
             .expect_err("nobody is there")
     }
 
-    fn nothing(places: &OwnPlaces) -> Avoided<'_> {
-        Avoided { places, unless_named: Protocol::Socks5 }
+    fn nothing(own_addresses: &OwnAddresses) -> Avoided<'_> {
+        Avoided { own_addresses, unless_named: Protocol::Socks5 }
     }
 
     fn host(text: &str) -> Target {
@@ -237,7 +237,9 @@ mod tests {
         // The name would not resolve, and need not.
         let target = host(&format!("name.invalid:{port}"));
         let checked = [IpAddr::from(Ipv4Addr::LOCALHOST)];
-        connect(&target, Some(&checked), nothing(&OwnPlaces::default())).await.expect("it listens");
+        connect(&target, Some(&checked), nothing(&OwnAddresses::default()))
+            .await
+            .expect("it listens");
         // The name would lead there, but another address was checked, where nobody listens.
         let elsewhere = [IpAddr::from([127, 0, 0, 2])];
         let target = host(&format!("localhost:{port}"));
@@ -252,7 +254,7 @@ mod tests {
         let target = || Target::Socket(path.to_str().expect("ASCII").into());
         assert_eq!(failure(target(), None).await, DialError::Unreachable);
         let listener = UnixListener::bind(&path).expect("a free path");
-        connect(&target(), None, nothing(&OwnPlaces::default())).await.expect("it listens");
+        connect(&target(), None, nothing(&OwnAddresses::default())).await.expect("it listens");
         drop(listener);
         assert_eq!(failure(target(), None).await, DialError::ConnectionRefused);
     }
@@ -261,12 +263,12 @@ mod tests {
     async fn what_is_ours_is_no_target_of_a_client() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let address = listener.local_addr().expect("bound");
-        let places = OwnPlaces::default();
-        let by = |protocol| Avoided { places: &places, unless_named: protocol };
+        let own_addresses = OwnAddresses::default();
+        let by = |protocol| Avoided { own_addresses: &own_addresses, unless_named: protocol };
         let hosts = ["127.0.0.1", "0.0.0.0", "localhost", "[::ffff:127.0.0.1]"];
         let targets: Vec<_> =
             hosts.iter().map(|text| host(&format!("{text}:{}", address.port()))).collect();
-        let ours = places.register(super::super::Place::Tcp(address), Kind::Listener);
+        let ours = own_addresses.register(super::super::BoundAddress::Tcp(address), Kind::Listener);
         // Nobody listens on ::1, which `localhost` may be, too.
         for target in &targets {
             let refused = connect(target, None, by(Protocol::Socks5)).await.expect_err("ours");
@@ -274,7 +276,8 @@ mod tests {
             connect(target, None, by(Protocol::Forward)).await.expect("the user named it");
         }
         drop(ours);
-        let _control = places.register(super::super::Place::Tcp(address), Kind::Control);
+        let _control =
+            own_addresses.register(super::super::BoundAddress::Tcp(address), Kind::Control);
         for target in &targets {
             let refused = connect(target, None, by(Protocol::Forward)).await.expect_err("control");
             assert!(matches!(refused, DialError::Loop | DialError::ConnectionRefused), "{refused}");

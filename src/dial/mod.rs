@@ -35,7 +35,7 @@ mod via;
 
 pub use blame::Blame;
 pub use error::{Carrier, DialError, DialFailure, MissingSession, Way};
-pub use own::{Kind, OwnPlaces, Place, Registered};
+pub use own::{BoundAddress, Kind, OwnAddresses, Registered};
 pub use servers::{CurrentRoutes, Routes, Servers};
 
 use direct::Avoided;
@@ -45,7 +45,7 @@ use select::View;
 #[derive(Clone, Debug)]
 pub struct Dialer {
     routes: CurrentRoutes,
-    own: OwnPlaces,
+    own: OwnAddresses,
     deadline: Duration,
 }
 
@@ -73,11 +73,11 @@ pub struct Connected<C> {
 impl Dialer {
     /// Dials by the routes in force; one dial takes no longer than `deadline` (default [`DEADLINE`]).
     pub fn new(routes: CurrentRoutes, deadline: Duration) -> Self {
-        Self { routes, own: OwnPlaces::default(), deadline }
+        Self { routes, own: OwnAddresses::default(), deadline }
     }
 
     /// The listeners of this program. Every listener is registered here, so that no request is connected to it.
-    pub fn own(&self) -> &OwnPlaces {
+    pub fn own(&self) -> &OwnAddresses {
         &self.own
     }
 
@@ -121,7 +121,7 @@ impl Dialer {
             Action::Direct { addresses } => {
                 way.carrier = Carrier::Direct;
                 connection.asked(None, 0);
-                let own = Avoided { places: &self.own, unless_named: request.protocol };
+                let own = Avoided { own_addresses: &self.own, unless_named: request.protocol };
                 let connecting = direct::connect(&request.target, addresses.as_deref(), own);
                 let connected = timeout_at(deadline, connecting).await;
                 connected.unwrap_or(Err(DialError::TimedOut)).map(Channel::from)

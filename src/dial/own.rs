@@ -9,19 +9,19 @@ use crate::lock::lock;
 
 /// The addresses on which this program listens. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct OwnPlaces(Arc<Mutex<Vec<Arc<Own>>>>);
+pub struct OwnAddresses(Arc<Mutex<Vec<Arc<Own>>>>);
 
 /// A registered address; dropping it removes it.
 #[derive(Debug)]
-#[must_use = "the place is forgotten when this is dropped"]
+#[must_use = "the address is forgotten when this is dropped"]
 pub struct Registered {
     own: Arc<Own>,
-    places: OwnPlaces,
+    own_addresses: OwnAddresses,
 }
 
 /// The bound address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum BoundAddress {
     /// The address of a TCP socket, with the port that the system chose.
     Tcp(SocketAddr),
     /// The path of a unix socket.
@@ -40,24 +40,24 @@ pub enum Kind {
 
 #[derive(Debug)]
 struct Own {
-    place: Place,
+    address: BoundAddress,
     kind: Kind,
 }
 
-impl OwnPlaces {
+impl OwnAddresses {
     /// Registers an address.
-    pub fn register(&self, place: Place, kind: Kind) -> Registered {
-        let own = Arc::new(Own { place, kind });
+    pub fn register(&self, address: BoundAddress, kind: Kind) -> Registered {
+        let own = Arc::new(Own { address, kind });
         self.lock().push(Arc::clone(&own));
-        Registered { own, places: self.clone() }
+        Registered { own, own_addresses: self.clone() }
     }
 
     /// What a connection to this address from here would reach.
     pub fn at(&self, address: SocketAddr) -> Option<Kind> {
         let owns = self.lock();
-        let found = owns.iter().filter(|own| match &own.place {
-            Place::Tcp(bound) => is_at(*bound, address),
-            Place::Unix(_) => false,
+        let found = owns.iter().filter(|own| match &own.address {
+            BoundAddress::Tcp(bound) => is_at(*bound, address),
+            BoundAddress::Unix(_) => false,
         });
         strictest(found)
     }
@@ -65,9 +65,9 @@ impl OwnPlaces {
     /// What a connection to this path would reach.
     pub fn at_path(&self, path: &Path) -> Option<Kind> {
         let owns = self.lock();
-        let found = owns.iter().filter(|own| match &own.place {
-            Place::Unix(bound) => is_same_file(bound, path),
-            Place::Tcp(_) => false,
+        let found = owns.iter().filter(|own| match &own.address {
+            BoundAddress::Unix(bound) => is_same_file(bound, path),
+            BoundAddress::Tcp(_) => false,
         });
         strictest(found)
     }
@@ -79,7 +79,7 @@ impl OwnPlaces {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.places.lock().retain(|own| !Arc::ptr_eq(own, &self.own));
+        self.own_addresses.lock().retain(|own| !Arc::ptr_eq(own, &self.own));
     }
 }
 
@@ -124,9 +124,10 @@ mod tests {
 
     #[test]
     fn whatever_leads_to_a_listener_of_ours_is_ours() {
-        let places = OwnPlaces::default();
-        let _v4 = places.register(Place::Tcp(address("127.0.0.1:1080")), Kind::Listener);
-        let _v6 = places.register(Place::Tcp(address("[::1]:1080")), Kind::Listener);
+        let own_addresses = OwnAddresses::default();
+        let _v4 =
+            own_addresses.register(BoundAddress::Tcp(address("127.0.0.1:1080")), Kind::Listener);
+        let _v6 = own_addresses.register(BoundAddress::Tcp(address("[::1]:1080")), Kind::Listener);
         for text in [
             "127.0.0.1:1080",
             "[::1]:1080",
@@ -137,30 +138,31 @@ mod tests {
             "[64:ff9b::7f00:1]:1080",
             "[2002:7f00:1::]:1080",
         ] {
-            assert_eq!(places.at(address(text)), Some(Kind::Listener), "{text}");
+            assert_eq!(own_addresses.at(address(text)), Some(Kind::Listener), "{text}");
         }
         for text in ["127.0.0.1:1081", "127.0.0.2:1080", "192.0.2.1:1080", "[fd00::2]:1080"] {
-            assert_eq!(places.at(address(text)), None, "{text}");
+            assert_eq!(own_addresses.at(address(text)), None, "{text}");
         }
     }
 
     #[test]
     fn a_listener_on_every_interface_is_at_every_address_of_this_machine() {
-        let places = OwnPlaces::default();
-        let _all = places.register(Place::Tcp(address("0.0.0.0:1080")), Kind::Listener);
+        let own_addresses = OwnAddresses::default();
+        let _all =
+            own_addresses.register(BoundAddress::Tcp(address("0.0.0.0:1080")), Kind::Listener);
         for text in ["127.0.0.1:1080", "127.77.0.1:1080", "0.0.0.0:1080"] {
-            assert_eq!(places.at(address(text)), Some(Kind::Listener), "{text}");
+            assert_eq!(own_addresses.at(address(text)), Some(Kind::Listener), "{text}");
         }
-        assert_eq!(places.at(address("192.0.2.1:1080")), None, "of another machine");
+        assert_eq!(own_addresses.at(address("192.0.2.1:1080")), None, "of another machine");
     }
 
     #[test]
     fn what_is_dropped_is_not_ours_any_more_and_control_counts_for_more() {
-        let places = OwnPlaces::default();
-        let place = || Place::Tcp(address("127.0.0.1:9"));
-        let listener = places.register(place(), Kind::Listener);
-        let control = places.register(place(), Kind::Control);
-        let at = || places.at(address("0.0.0.0:9"));
+        let own_addresses = OwnAddresses::default();
+        let bound = || BoundAddress::Tcp(address("127.0.0.1:9"));
+        let listener = own_addresses.register(bound(), Kind::Listener);
+        let control = own_addresses.register(bound(), Kind::Control);
+        let at = || own_addresses.at(address("0.0.0.0:9"));
         assert_eq!(at(), Some(Kind::Control));
         drop(control);
         assert_eq!(at(), Some(Kind::Listener));
@@ -174,12 +176,12 @@ mod tests {
         let (path, link) = (folder.path().join("s"), folder.path().join("l"));
         let _socket = std::os::unix::net::UnixListener::bind(&path).expect("a free path");
         std::os::unix::fs::symlink(&path, &link).expect("a link");
-        let places = OwnPlaces::default();
-        let _control = places.register(Place::Unix(path.clone()), Kind::Control);
+        let own_addresses = OwnAddresses::default();
+        let _control = own_addresses.register(BoundAddress::Unix(path.clone()), Kind::Control);
         for path in [&path, &link, &folder.path().join(".").join("s")] {
-            assert_eq!(places.at_path(path), Some(Kind::Control), "{}", path.display());
+            assert_eq!(own_addresses.at_path(path), Some(Kind::Control), "{}", path.display());
         }
-        assert_eq!(places.at_path(&folder.path().join("other")), None);
+        assert_eq!(own_addresses.at_path(&folder.path().join("other")), None);
     }
 
     proptest! {
@@ -193,14 +195,14 @@ mod tests {
             use std::net::{TcpListener, TcpStream};
             let listener = TcpListener::bind(if all { "0.0.0.0:0" } else { "127.0.0.1:0" });
             let bound = listener.as_ref().expect("a port").local_addr().expect("bound");
-            let places = OwnPlaces::default();
-            let _ours = places.register(Place::Tcp(bound), Kind::Listener);
+            let own_addresses = OwnAddresses::default();
+            let _ours = own_addresses.register(BoundAddress::Tcp(bound), Kind::Listener);
             let there = address(&format!("{host}:{}", bound.port()));
             let wait = std::time::Duration::from_millis(300);
             if let Ok(stream) = TcpStream::connect_timeout(&there, wait)
                 && stream.peer_addr().is_ok()
             {
-                prop_assert!(places.at(there).is_some(), "{} reaches {}", there, bound);
+                prop_assert!(own_addresses.at(there).is_some(), "{} reaches {}", there, bound);
             }
         }
     }

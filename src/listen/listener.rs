@@ -19,7 +19,7 @@ use super::handler::{Accepted, Handler};
 use super::socket_file::{self, SocketFile};
 use super::socket_options::SocketOptions;
 use super::stream::ClientStream;
-use crate::dial::Place;
+use crate::dial::BoundAddress;
 use crate::forward::listen_address::ListenAddress;
 use crate::request::Source;
 
@@ -111,10 +111,10 @@ impl Listener {
     }
 
     /// Where it is bound.
-    pub fn place(&self) -> Place {
+    pub fn bound_address(&self) -> BoundAddress {
         match self.local_address() {
-            Some(address) => Place::Tcp(address),
-            None => Place::Unix(PathBuf::from(&*self.name)),
+            Some(address) => BoundAddress::Tcp(address),
+            None => BoundAddress::Unix(PathBuf::from(&*self.name)),
         }
     }
 

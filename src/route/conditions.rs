@@ -35,7 +35,7 @@ pub enum Resolve {
 
 /// The result of a rule's conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Judgement {
+pub(super) enum Evaluation {
     /// They hold; for these addresses, where the name had to be resolved for it.
     Matched { addresses: Option<Vec<IpAddr>> },
     /// They do not hold.
@@ -45,20 +45,20 @@ pub(super) enum Judgement {
 }
 
 impl Conditions {
-    pub(super) fn judge<T: Tracer>(
+    pub(super) fn evaluate<T: Tracer>(
         &self,
         query: &Query<'_>,
         resolved: Option<&[IpAddr]>,
         tracer: &mut T,
-    ) -> Judgement {
+    ) -> Evaluation {
         let others = self.port_holds(query.port, tracer)
             && one_of(&self.listeners, Some(query.listener), Kind::Listener, tracer)
             && one_of(&self.users, query.user, Kind::User, tracer)
             && self.source_holds(query.source, tracer);
         match &self.destinations {
-            _ if !others => Judgement::Passed,
-            None => Judgement::Matched { addresses: None },
-            Some(destinations) => destinations.judge(query.host, resolved, tracer),
+            _ if !others => Evaluation::Passed,
+            None => Evaluation::Matched { addresses: None },
+            Some(destinations) => destinations.evaluate(query.host, resolved, tracer),
         }
     }
 

@@ -29,7 +29,7 @@ pub enum Action {
     Via(Arc<Via>),
     /// This machine connects directly.
     Direct {
-        /// The addresses that were judged, where the name was resolved for that: only these may be
+        /// The addresses that were evaluated, where the name was resolved for that: only these may be
         /// connected to. None where it was not.
         addresses: Option<Vec<IpAddr>>,
     },

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use regex::bytes::RegexSet;
 
 use super::addresses::AddressSet;
-use super::conditions::{Judgement, Resolve};
+use super::conditions::{Evaluation, Resolve};
 use super::list::List;
 use super::names::{NameMatch, NameSet};
 use super::trace::{Finding, Kind, Tracer};
@@ -43,30 +43,30 @@ pub(super) struct Expressions {
 
 impl Destinations {
     /// `resolved` has the addresses that a look-up on this side has found, if there was one.
-    pub(super) fn judge<T: Tracer>(
+    pub(super) fn evaluate<T: Tracer>(
         &self,
         host: Option<&Host>,
         resolved: Option<&[IpAddr]>,
         tracer: &mut T,
-    ) -> Judgement {
+    ) -> Evaluation {
         match host {
             Some(Host::Name(name)) => {
                 if self.name_matches(name, tracer) {
-                    Judgement::Matched { addresses: None }
+                    Evaluation::Matched { addresses: None }
                 } else {
-                    self.judge_addresses_of(name, resolved, tracer)
+                    self.evaluate_addresses_of(name, resolved, tracer)
                 }
             }
             Some(Host::Ip(ip)) => {
                 if self.address_matches(*ip, tracer) {
-                    return Judgement::Matched { addresses: None };
+                    return Evaluation::Matched { addresses: None };
                 }
                 self.all_failed(tracer, |_| format!("{ip} is not there"));
-                Judgement::Passed
+                Evaluation::Passed
             }
             None => {
                 self.all_failed(tracer, |_| "a unix socket has no host".to_owned());
-                Judgement::Passed
+                Evaluation::Passed
             }
         }
     }
@@ -115,13 +115,13 @@ impl Destinations {
         false
     }
 
-    /// Judges the conditions on addresses, for a name that no other condition has matched.
-    fn judge_addresses_of<T: Tracer>(
+    /// Evaluates the conditions on addresses, for a name that no other condition has matched.
+    fn evaluate_addresses_of<T: Tracer>(
         &self,
         name: &str,
         resolved: Option<&[IpAddr]>,
         tracer: &mut T,
-    ) -> Judgement {
+    ) -> Evaluation {
         let missed = |tracer: &mut T| {
             self.all_failed(tracer, |kind| match kind {
                 Kind::Cidr if resolved.is_none() => ONLY_LITERALS.to_owned(),
@@ -130,21 +130,21 @@ impl Destinations {
         };
         if self.resolve == Resolve::Remote || !self.has_addresses() {
             missed(tracer);
-            return Judgement::Passed;
+            return Evaluation::Passed;
         }
         let Some(resolved) = resolved else {
             let kind = if self.prefixes.is_empty() { Kind::List } else { Kind::Cidr };
             let text = || format!("{name} has to be looked up here first");
             tracer.condition(kind, Finding::Unknown, text);
-            return Judgement::Resolve;
+            return Evaluation::Resolve;
         };
         let addresses = resolved.iter().map(IpAddr::to_canonical);
         let matched: Vec<_> = addresses.filter(|ip| self.address_matches(*ip, tracer)).collect();
         if matched.is_empty() {
             missed(tracer);
-            Judgement::Passed
+            Evaluation::Passed
         } else {
-            Judgement::Matched { addresses: Some(matched) }
+            Evaluation::Matched { addresses: Some(matched) }
         }
     }
 

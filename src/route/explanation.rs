@@ -23,7 +23,7 @@ pub struct Explanation {
     pub outcome: Outcome,
     /// The resolver of its name; none where there is no name, or nobody resolves it.
     pub resolve: Option<Resolver>,
-    /// The rules that were judged, in order, up to the one that decides.
+    /// The rules that were evaluated, in order, up to the one that decides.
     pub trace: Vec<Step>,
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::conditions::Judgement;
+use super::conditions::Evaluation;
 use super::decision::{Action, Decision, Outcome, Select, Via};
 use super::explanation::Explanation;
 use super::query::Query;
@@ -76,22 +76,28 @@ impl Router {
             Some(Host::Ip(_)) | None => None,
         };
         for rule in &*self.rules {
-            let action = match rule.judge(query, resolved, tracer) {
-                Judgement::Passed => continue,
-                Judgement::Resolve => return Outcome::Resolve,
-                Judgement::Matched { addresses } => judged(&rule.action, addresses, looked_up),
+            let action = match rule.evaluate(query, resolved, tracer) {
+                Evaluation::Passed => continue,
+                Evaluation::Resolve => return Outcome::Resolve,
+                Evaluation::Matched { addresses } => {
+                    with_addresses(&rule.action, addresses, looked_up)
+                }
             };
             return Outcome::Decided(Decision { rule: Some(Arc::clone(&rule.name)), action });
         }
-        let action = judged(&self.default, None, looked_up);
+        let action = with_addresses(&self.default, None, looked_up);
         Outcome::Decided(Decision { rule: None, action })
     }
 }
 
 /// The action with the addresses that may be connected to: those that the rule has matched, or else all
 /// that were found and that no rule has rejected. A second look-up could find others, which no rule has
-/// judged.
-fn judged(action: &Action, matched: Option<Vec<IpAddr>>, looked_up: Option<&[IpAddr]>) -> Action {
+/// evaluated.
+fn with_addresses(
+    action: &Action,
+    matched: Option<Vec<IpAddr>>,
+    looked_up: Option<&[IpAddr]>,
+) -> Action {
     match action {
         Action::Direct { .. } => {
             let all = || looked_up.map(|all| all.iter().map(IpAddr::to_canonical).collect());

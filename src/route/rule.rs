@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::conditions::{Conditions, Judgement};
+use super::conditions::{Conditions, Evaluation};
 use super::decision::Action;
 use super::query::Query;
 use super::trace::{Tracer, Verdict};
@@ -20,19 +20,19 @@ pub struct Rule {
 }
 
 impl Rule {
-    pub(super) fn judge<T: Tracer>(
+    pub(super) fn evaluate<T: Tracer>(
         &self,
         query: &Query<'_>,
         resolved: Option<&[IpAddr]>,
         tracer: &mut T,
-    ) -> Judgement {
+    ) -> Evaluation {
         tracer.rule(&self.name);
-        let judgement = self.conditions.judge(query, resolved, tracer);
-        tracer.verdict(match judgement {
-            Judgement::Matched { .. } => Verdict::Matched,
-            Judgement::Passed => Verdict::Passed,
-            Judgement::Resolve => Verdict::Resolve,
+        let evaluation = self.conditions.evaluate(query, resolved, tracer);
+        tracer.verdict(match evaluation {
+            Evaluation::Matched { .. } => Verdict::Matched,
+            Evaluation::Passed => Verdict::Passed,
+            Evaluation::Resolve => Verdict::Resolve,
         });
-        judgement
+        evaluation
     }
 }

@@ -10,7 +10,7 @@ pub(super) trait Tracer {
     /// The next rule begins.
     fn rule(&mut self, name: &Arc<str>);
 
-    /// A condition of that rule was judged.
+    /// A condition of that rule was evaluated.
     fn condition(&mut self, kind: Kind, finding: Finding, text: impl FnOnce() -> String);
 
     /// The verdict on that rule.
@@ -28,7 +28,7 @@ pub struct Step {
     pub rule: Arc<str>,
     /// Its verdict.
     pub verdict: Verdict,
-    /// The conditions that were judged, in order. The first of the kind `port`, `listener`,
+    /// The conditions that were evaluated, in order. The first of the kind `port`, `listener`,
     /// `user` or `source` that fails is the last; destination conditions are alternatives.
     pub conditions: Vec<Reason>,
 }

@@ -7,13 +7,13 @@ use super::*;
 proptest! {
     #[test]
     fn no_text_is_a_panic(text in "\\PC{0,200}") {
-        let _ = judge(&text);
+        let _ = mistakes_of(&text);
     }
 
     #[test]
     fn no_toml_is_a_panic(lines in prop::collection::vec(line(), 0..30)) {
         let text = lines.concat();
-        for mistake in judge(&text) {
+        for mistake in mistakes_of(&text) {
             // A place is a place of the text, and a mistake one line.
             let line = mistake.place.map_or(1, |place| place.line);
             prop_assert!(1 <= line && line <= text.lines().count() + 1, "{mistake}");
@@ -23,7 +23,7 @@ proptest! {
 }
 
 /// The mistakes of a text, without a file.
-fn judge(text: &str) -> Vec<Mistake> {
+fn mistakes_of(text: &str) -> Vec<Mistake> {
     let report = Report::default();
     let mut nobody = ();
     let mut lists = Lists::new(None, &mut nobody);

@@ -132,7 +132,7 @@ fn decisive(router: &Router) -> &[Rule] {
     &rules[..last.map_or(0, |last| last + 1)]
 }
 
-/// Whether there are conditions that a browser cannot judge.
+/// Whether there are conditions that a browser cannot evaluate.
 fn is_beyond(conditions: &Conditions) -> bool {
     conditions.sources.is_some() || !conditions.listeners.is_empty() || !conditions.users.is_empty()
 }

@@ -281,7 +281,7 @@ impl Connector {
     /// Whether a new session would be better than this one: it has served long enough, or its window
     /// has turned out not to suit the line.
     pub(crate) fn would_replace(&self, session: &Session) -> bool {
-        session.is_worn() || self.distance.is_unfit(session.window())
+        session.is_expired() || self.distance.is_unfit(session.window())
     }
 
     /// Keeps the record up with the host keys that the server announces on `session`, for as long

@@ -233,7 +233,7 @@ impl Session {
 
     /// Whether it has served long enough: the keys are not renewed from our side, and channels that
     /// we had to close, or that failed to open, each leave something behind in the library.
-    pub(crate) fn is_worn(&self) -> bool {
+    pub(crate) fn is_expired(&self) -> bool {
         self.since.elapsed() > self.lifespan.age
             || self.load.carried() > self.lifespan.bytes
             || self.load.closed_by_us() + self.observed.failures.count() > MAX_LEFTOVERS

@@ -37,7 +37,7 @@ impl SessionHandler {
         Self::new(Arc::clone(&self.key), self.tasks.clone(), self.stop.clone())
     }
 
-    fn judge(&self, user: &str, key: &PublicKey) -> Auth {
+    fn check(&self, user: &str, key: &PublicKey) -> Auth {
         if user == USER && key.key_data() == self.key.key_data() {
             Auth::Accept
         } else {
@@ -54,7 +54,7 @@ impl Handler for SessionHandler {
         user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.judge(user, offer.public_key))
+        Ok(self.check(user, offer.public_key))
     }
 
     async fn auth_publickey(
@@ -62,7 +62,7 @@ impl Handler for SessionHandler {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.judge(user, key.public_key))
+        Ok(self.check(user, key.public_key))
     }
 
     async fn channel_open_direct_tcpip(

@@ -63,7 +63,7 @@ impl<H: Handler> Login<'_, H> {
         }
         match answer {
             Ok(answer) => {
-                let outcome = self.judge_key(&what, &offer, answer)?;
+                let outcome = self.take_key_answer(&what, &offer, answer)?;
                 if offer.is_security_key() && !matches!(outcome, Outcome::GoOn) {
                     self.kind = LoginKind::Interactive;
                 }
@@ -109,7 +109,7 @@ impl<H: Handler> Login<'_, H> {
         };
         let mut signer = FileSigner(key);
         match within(ANSWER_LIMIT, self.show(&offer, hash, &mut signer)).await? {
-            Ok(answer) => self.judge_key(&what, &offer, answer),
+            Ok(answer) => self.take_key_answer(&what, &offer, answer),
             Err(FileSignerError::Gone) => Err(self.disconnected()),
             Err(error) => Ok(self.leave_out(&what, &error.to_string())),
         }
@@ -175,21 +175,21 @@ impl<H: Handler> Login<'_, H> {
                 Err(AuthError::Failed("the server accepted an unsigned key".to_owned()))
             }
             Ok(refusal) => {
-                self.judge_key(what, offer, refusal)?;
+                self.take_key_answer(what, offer, refusal)?;
                 Ok(false)
             }
         }
     }
 
     /// Takes note of the server's answer, and of what may be wrong with a certificate.
-    fn judge_key(
+    fn take_key_answer(
         &mut self,
         what: &str,
         offer: &Offer,
         answer: AuthResult,
     ) -> Result<Outcome, AuthError> {
         let before = self.tried.len();
-        let outcome = self.judge(what, Ok(answer))?;
+        let outcome = self.take_answer(what, Ok(answer))?;
         let refusal = self.tried.get_mut(before..).and_then(<[_]>::last_mut);
         if let Some(last) = refusal
             && let Some(doubts) = offer.doubts(&self.config.user, SystemTime::now())

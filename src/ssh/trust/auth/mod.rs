@@ -146,7 +146,7 @@ impl<H: Handler> Login<'_, H> {
         // A server may let everybody in; every other tells what it takes.
         let request = self.handle.authenticate_none(&self.config.user);
         let answer = within(ANSWER_LIMIT, request).await?;
-        let mut outcome = self.judge("none", answer)?;
+        let mut outcome = self.take_answer("none", answer)?;
         // The refusal of `none` is not counted by servers, and is no news to anybody.
         self.failures = 0;
         self.tried.clear();
@@ -223,7 +223,7 @@ impl<H: Handler> Login<'_, H> {
     }
 
     /// Takes note of the server's answer to an attempt by `method`.
-    fn judge(
+    fn take_answer(
         &mut self,
         method: &str,
         answer: Result<AuthResult, russh::Error>,

@@ -23,7 +23,7 @@ impl<H: Handler> Login<'_, H> {
         let _waiting = self.prompter.asked_elsewhere();
         let answer = timeout(ANSWER_LIMIT, request).await;
         let answer = answer.map_err(|_| AuthError::PasswordUnanswered(ANSWER_LIMIT))?;
-        self.judge("password", answer)
+        self.take_answer("password", answer)
     }
 
     pub(super) async fn try_dialogue(&mut self) -> Result<Outcome, AuthError> {
@@ -34,14 +34,14 @@ impl<H: Handler> Login<'_, H> {
         let mut response = within(ANSWER_LIMIT, start).await?;
         for round in 0..MAX_ROUNDS {
             match response {
-                Ok(Response::Success) => return self.judge(METHOD, Ok(AuthResult::Success)),
+                Ok(Response::Success) => return self.take_answer(METHOD, Ok(AuthResult::Success)),
                 Ok(Response::Failure { remaining_methods, partial_success }) => {
                     if round == 0 {
                         // It has no question for us, and will not have one next time.
                         self.dialogues = self.config.auth.number_of_password_prompts;
                     }
                     let answer = AuthResult::Failure { remaining_methods, partial_success };
-                    return self.judge(METHOD, Ok(answer));
+                    return self.take_answer(METHOD, Ok(answer));
                 }
                 Ok(Response::InfoRequest { name, instructions, prompts }) => {
                     // Without a question, too: somebody may have to say yes on a telephone.
