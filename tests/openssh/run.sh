@@ -21,6 +21,12 @@ reason() {
     awk -v name="$1" '$1 == name && $2 == "none" { $1 = $2 = ""; sub(/^ +/, ""); print }' "$here/scripts"
 }
 
+# In a network of its own, where that can be had: several scripts listen on the same ports.
+apart=()
+if unshare --net ip link set lo up 2>/dev/null; then
+    apart=(unshare --net sh -c 'ip link set lo up && exec "$@"' sh)
+fi
+
 # A row of the table.
 row() { printf '| %-20s | %s |\n' "$1" "$2"; }
 
@@ -40,7 +46,7 @@ run() {
         export TEST_SSH_LOGFILE=$work/ssh.log TEST_SSHD_LOGFILE=$work/sshd.log
         export TEST_REGRESS_LOGFILE=$work/regress.log USER=$(id -un)
         : > "$WRAPPER_LOG"
-        timeout "${LIMIT:-300}" sh test-exec.sh "$work" "$work/$name.sh"
+        timeout "${LIMIT:-300}" "${apart[@]}" sh test-exec.sh "$work" "$work/$name.sh"
     ) > "$out/$name.log" 2>&1 < /dev/null
     local status=$?
     # A run without this line told nothing.
