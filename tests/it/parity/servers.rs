@@ -175,7 +175,7 @@ fn a_target_that_refuses_in_the_words_of_each_server() {
     ] {
         let Some(server) = Foreign::start(make) else { continue };
         for client in BOTH {
-            let (answer, log) = refused(client, &server);
+            let (answer, _running, log) = refused(client, &server);
             if client == Client::Ssh {
                 assert!(answer.is_none(), "{make:?}: {answer:?}");
                 wait::until(&format!("{make:?} says {words}"), || log().contains(words));
@@ -192,7 +192,7 @@ fn a_target_that_refuses_in_the_words_of_each_server() {
 fn a_server_without_forwarding() {
     let Some(server) = Foreign::start(Make::Tinyssh) else { return };
     for client in BOTH {
-        let (answer, log) = refused(client, &server);
+        let (answer, _running, log) = refused(client, &server);
         if client == Client::Ssh {
             assert!(answer.is_none(), "{answer:?}");
             wait::until("it tells of it", || log().contains("open failed: "));
@@ -203,13 +203,13 @@ fn a_server_without_forwarding() {
     }
 }
 
-/// What a client of the proxy is answered for a target that refuses, and the log then. `ssh` answers before it has
-/// asked, and then ends.
-fn refused(client: Client, server: &Foreign) -> (Option<Vec<u8>>, impl Fn() -> String) {
+/// What a client of the proxy is answered for a target that refuses, the proxy, which may not have logged it yet,
+/// and its log. `ssh` answers before it has asked, and then ends.
+fn refused(client: Client, server: &Foreign) -> (Option<Vec<u8>>, Running, impl Fn() -> String) {
     let (port, log) = (free_port(), server.path("client.log"));
     let mut command = client.command(&server.ssh_config(&[]));
     command.args(["-v", "-D", &port.to_string(), "-E"]).arg(&log).arg(HOST);
-    let _running = client.start(command);
+    let running = client.start(command);
     wait::until("it listens", || TcpStream::connect(at(port)).is_ok());
     let answer = match Protocol::Socks5.ask(at(port), "127.0.0.1", closed_port()) {
         Ok(Answer::Refused(answer)) => Some(answer),
@@ -219,5 +219,5 @@ fn refused(client: Client, server: &Foreign) -> (Option<Vec<u8>>, impl Fn() -> S
         }
         Err(_) => None,
     };
-    (answer, move || fs::read_to_string(&log).expect("a log"))
+    (answer, running, move || fs::read_to_string(&log).expect("a log"))
 }
