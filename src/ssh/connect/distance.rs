@@ -273,6 +273,7 @@ mod tests {
             upload: Upload::None,
         };
         distance.learn(sample);
+        distance.learn(sample);
         assert!(distance.is_unfit(64 << 10), "a larger one is faster");
         distance.learn(Sample { round_trip: best * 4, ..sample });
         assert!(distance.is_unfit(FIRST_WINDOW), "what it holds is in the way of others");

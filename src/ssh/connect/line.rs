@@ -15,6 +15,9 @@ pub(crate) struct Line {
     rate: Option<u64>,
     /// The largest window, in bytes, that was the limit of a download; none where the line was it.
     too_small: Option<u32>,
+    /// A window that seemed to be, in the last sample.
+    #[serde(skip)]
+    doubtful: Option<u32>,
 }
 
 /// What a session has carried in a while, beside what its server's answers took.
@@ -56,6 +59,7 @@ impl Line {
     /// Takes note of a sample. Returns whether it has changed what is known by much.
     pub(crate) fn learn(&mut self, sample: Sample) -> bool {
         let before = *self;
+        let doubtful = self.doubtful.take();
         match sample.limit() {
             Limit::Line => {
                 self.too_small = None;
@@ -64,7 +68,11 @@ impl Line {
                     _ => sample.received,
                 });
             }
-            // The line is far from full: how much it carries is not known.
+            // The line is far from full, and how much it carries is not known. What a busy machine
+            // takes late seems to be faster once, and not twice in a row.
+            Limit::Window if sample.is_calm() && doubtful != Some(sample.window) => {
+                self.doubtful = Some(sample.window);
+            }
             Limit::Window if sample.is_calm() => {
                 self.too_small = self.too_small.max(Some(sample.window));
             }
@@ -114,7 +122,7 @@ impl Sample {
 /// As OpenSSH's, before anything is known. In bytes.
 const FIRST: u32 = 2 << 20;
 /// Below this a download stops and goes. In bytes.
-const LEAST: u32 = 256 << 10;
+const LEAST: u32 = 192 << 10;
 /// Enough for 640 MB/s at a round trip of 100 ms. In bytes.
 const MOST: u32 = 64 << 20;
 /// How many times as large the next window is where one was the limit.
@@ -160,6 +168,7 @@ mod tests {
             let busiest = u64::from(window) * 8;
             let sample =
                 Sample { received: busiest, busiest, round_trip: far, best: far, window, ..HOME };
+            assert!(!line.learn(sample), "once is nothing");
             assert!(line.learn(sample));
             assert_eq!(line.window(Some(far)), window.saturating_mul(STEP).min(MOST));
         }
@@ -208,7 +217,7 @@ mod tests {
             ..HOME
         };
         for rate in [None, Some(3_000_000)] {
-            let mut line = Line { rate, too_small: None };
+            let mut line = Line { rate, ..Line::default() };
             assert!(line.learn(sample));
             assert_eq!(line.window(Some(best)), 5_800_000 * 3 / 100 * 5 / 2);
         }
@@ -216,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_queue_of_an_upload_makes_no_line_slower() {
-        let mut line = Line { rate: Some(5_000_000), too_small: None };
+        let mut line = Line { rate: Some(5_000_000), ..Line::default() };
         let beside = Sample { upload: Upload::Running, ..HOME };
         assert!(!line.learn(beside));
         assert_eq!(line.rate, Some(5_000_000));
@@ -226,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_line_that_has_become_slower_is_believed_after_a_while() {
-        let mut line = Line { rate: Some(10_000_000), too_small: None };
+        let mut line = Line { rate: Some(10_000_000), ..Line::default() };
         line.learn(HOME);
         assert!(line.rate > Some(9_000_000), "once is nothing");
         for _ in 0..100 {

@@ -12,8 +12,9 @@ pub(super) struct Flow {
     bulk: AtomicU64,
     /// The most that it carried in a beat, of late.
     most: AtomicU64,
-    /// The most that one channel has carried in this beat.
+    /// The most that one channel has carried in this beat, and what it was in the one before.
     busiest: AtomicU64,
+    busiest_before: AtomicU64,
 }
 
 impl Flow {
@@ -22,7 +23,8 @@ impl Flow {
         self.total.load(Relaxed)
     }
 
-    /// Ends a beat; tells what was carried in it, and what of that by the busiest channel.
+    /// Ends a beat; tells what was carried in it, and what of that by the busiest channel, where there was
+    /// one in the beat before, too: a transfer carries less in the beat in which it begins.
     pub(super) fn turn(&self) -> (u64, u64) {
         let total = self.total.load(Relaxed);
         let carried = total - self.before.swap(total, Relaxed);
@@ -31,7 +33,9 @@ impl Flow {
         let most = carried.max(most - most / 64);
         self.most.store(most, Relaxed);
         self.bulk.store((most / PART).clamp(LEAST_BULK, MOST_BULK), Relaxed);
-        (carried, self.busiest.swap(0, Relaxed))
+        let busiest = self.busiest.swap(0, Relaxed);
+        let before = self.busiest_before.swap(busiest, Relaxed);
+        (carried, if before > 0 { busiest } else { 0 })
     }
 
     /// Counts what a channel carries, which has `carried` so much in this beat before. Returns whether
@@ -51,7 +55,14 @@ impl Default for Flow {
     fn default() -> Self {
         let zero = || AtomicU64::new(0);
         let bulk = AtomicU64::new(FIRST_BULK);
-        Self { total: zero(), before: zero(), bulk, most: zero(), busiest: zero() }
+        Self {
+            total: zero(),
+            before: zero(),
+            bulk,
+            most: zero(),
+            busiest: zero(),
+            busiest_before: zero(),
+        }
     }
 }
 

@@ -318,7 +318,7 @@ pub(crate) struct Beat {
     pub(crate) carried: u64,
     /// From the server.
     pub(crate) received: u64,
-    /// The busiest channel from the server, where it was bulk.
+    /// The busiest channel from the server, where it was bulk and one was in the beat before.
     pub(crate) busiest: u64,
 }
 
