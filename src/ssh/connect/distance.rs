@@ -5,7 +5,7 @@
 //! its memory. Over loopback, on two busy cores, from 4 MiB to 256 KiB: beside four downloads the 99th
 //! percentile of a ping went from 24 to 7 ms, and beside a download on the same session that nobody
 //! reads that of short connections from 30 to 13 ms, for up to a tenth of a single download's speed.
-//! What a far one needs depends on the line ([`Line`]).
+//! What a far one needs depends on the [line](super::line::Line).
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio::time::timeout;
 
-use super::line::{Line, Sample, Upload};
+use super::line::{Learner, Sample, Upload};
 use super::line_memory::LineMemory;
 use crate::lock::lock;
 use crate::ssh::session::delay::LAN;
@@ -25,7 +25,7 @@ pub(crate) struct Distance {
     was_near: AtomicBool,
     connecting: Shortest,
     round_trip: Shortest,
-    line: Mutex<Line>,
+    line: Mutex<Learner>,
     /// When much was sent, last.
     uploaded: Mutex<Option<Instant>>,
     /// Where the line is kept, and under which name.
@@ -43,7 +43,7 @@ struct Shortest {
 impl Distance {
     /// Of a server, as far as `memory` knows it.
     pub(crate) fn of(server: String, memory: LineMemory) -> Self {
-        let line = Mutex::new(memory.recall(&server));
+        let line = Mutex::new(Learner::of(memory.recall(&server)));
         Self { line, memory, server, ..Self::default() }
     }
 
@@ -109,7 +109,7 @@ impl Distance {
             if !line.learn(sample) {
                 return;
             }
-            *line
+            line.line()
         };
         let (memory, server) = (self.memory.clone(), self.server.clone());
         tokio::task::spawn_blocking(move || memory.remember(&server, line));
@@ -127,7 +127,7 @@ impl Distance {
         let round_trip = self.connecting.get().max(self.round_trip.get());
         match round_trip {
             Some(round_trip) if near && round_trip < LAN => near_window(round_trip),
-            round_trip => lock(&self.line).window(round_trip),
+            round_trip => lock(&self.line).line().window(round_trip),
         }
     }
 
@@ -275,7 +275,9 @@ mod tests {
         distance.learn(sample);
         distance.learn(sample);
         assert!(distance.is_unfit(64 << 10), "a larger one is faster");
-        distance.learn(Sample { round_trip: best * 4, ..sample });
+        let queued = Sample { round_trip: best * 4, ..sample };
+        distance.learn(queued);
+        distance.learn(queued);
         assert!(distance.is_unfit(FIRST_WINDOW), "what it holds is in the way of others");
         assert!(!distance.is_unfit(LEAST_WINDOW));
         distance.learn(Sample { best: best * 3, round_trip: best * 3, ..sample });

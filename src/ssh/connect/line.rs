@@ -15,9 +15,14 @@ pub(crate) struct Line {
     rate: Option<u64>,
     /// The largest window, in bytes, that was the limit of a download; none where the line was it.
     too_small: Option<u32>,
-    /// A window that seemed to be, in the last sample.
-    #[serde(skip)]
-    doubtful: Option<u32>,
+}
+
+/// Learns of a line from sample to sample.
+#[derive(Debug, Default)]
+pub(crate) struct Learner {
+    line: Line,
+    /// What the last sample has shown, and the window it was with.
+    last: Option<(Limit, u32)>,
 }
 
 /// What a session has carried in a while, beside what its server's answers took.
@@ -55,67 +60,81 @@ impl Line {
         let larger = self.too_small.map(|window| window.saturating_mul(STEP));
         of_rate.max(larger).unwrap_or(FIRST).min(MOST)
     }
+}
+
+impl Learner {
+    /// Begins with what is known.
+    pub(crate) fn of(line: Line) -> Self {
+        Self { line, last: None }
+    }
+
+    pub(crate) fn line(&self) -> Line {
+        self.line
+    }
 
     /// Takes note of a sample. Returns whether it has changed what is known by much.
     pub(crate) fn learn(&mut self, sample: Sample) -> bool {
-        let before = *self;
-        let doubtful = self.doubtful.take();
-        match sample.limit() {
-            Limit::Line => {
-                self.too_small = None;
-                self.rate = Some(match self.rate {
-                    Some(rate) if rate > sample.received => rate - (rate - sample.received) / 16,
-                    _ => sample.received,
-                });
+        let before = self.line;
+        let limit = sample.limit();
+        let shown = limit.map(|limit| (limit, sample.window));
+        let again = shown == std::mem::replace(&mut self.last, shown);
+        match (limit, before.rate) {
+            // It carries at least what it has carried.
+            (Some(_), Some(rate)) if rate < sample.received => self.set_rate(sample.received),
+            (Some(Limit::Line), None) if again => self.set_rate(sample.received),
+            (Some(Limit::Line), Some(rate)) if again => {
+                self.set_rate(rate - (rate - sample.received) / 16);
             }
-            // The line is far from full, and how much it carries is not known. What a busy machine
-            // takes late seems to be faster once, and not twice in a row.
-            Limit::Window if sample.is_calm() && doubtful != Some(sample.window) => {
-                self.doubtful = Some(sample.window);
+            (Some(Limit::Window), None) => self.set_rate(sample.received),
+            (Some(Limit::Window), Some(rate)) if again => self.set_rate(rate + rate / 8),
+            (Some(Limit::WindowAlone), None) if again => {
+                self.line.too_small = before.too_small.max(Some(sample.window));
             }
-            Limit::Window if sample.is_calm() => {
-                self.too_small = self.too_small.max(Some(sample.window));
+            (Some(Limit::WindowAlone), Some(rate)) if again => {
+                self.set_rate(rate.max(sample.received * 2));
             }
-            Limit::Window => {
-                self.too_small = None;
-                self.rate = self.rate.max(Some(sample.received));
-            }
-            Limit::Unknown => {}
+            _ => {}
         }
-        let rate = |line: Self| line.rate.unwrap_or(0);
-        let (low, high) = (rate(before).min(rate(*self)), rate(before).max(rate(*self)));
-        self.too_small != before.too_small || high > low + low / 4
+        let rate = |line: Line| line.rate.unwrap_or(0);
+        let (low, high) = (rate(before).min(rate(self.line)), rate(before).max(rate(self.line)));
+        self.line.too_small != before.too_small || high > low + low / 4
+    }
+
+    fn set_rate(&mut self, rate: u64) {
+        self.line = Line { rate: Some(rate), too_small: None };
     }
 }
 
-/// What kept a download from being faster.
+/// What kept a download from being faster. What a busy machine does late looks like either once, and seldom
+/// twice in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Limit {
     Line,
-    /// A whole window was in flight all the time.
+    /// The window, and the line carries hardly more: some is queued.
     Window,
-    Unknown,
+    /// The window. The line is far from full, and how much it carries is not known.
+    WindowAlone,
 }
 
 impl Sample {
-    fn limit(&self) -> Limit {
+    /// None where it was neither, or cannot be told.
+    fn limit(&self) -> Option<Limit> {
         let Self { busiest, round_trip, best, window, upload, .. } = *self;
         let carried_in = |time: Duration| u128::from(busiest) * time.as_micros() / 1_000_000;
         let queued = round_trip > best * 3 / 2 + WAVERING;
-        // Who has sent little ahead has not made a queue, and an upload may have.
-        if queued && upload == Upload::None && carried_in(round_trip) >= u128::from(LEAST / 2) {
-            Limit::Line
-        } else if !queued && carried_in(best) * 5 / 3 >= u128::from(window) && window < MOST {
-            // The shortest round trip counts: the present one includes queueing, by which every window
-            // would be too small.
-            Limit::Window
-        } else {
-            Limit::Unknown
+        if queued {
+            // Who has sent little ahead has not made a queue, and an upload may have.
+            let is_own = upload == Upload::None && carried_in(round_trip) >= u128::from(LEAST / 2);
+            return is_own.then_some(Limit::Line);
         }
-    }
-
-    /// Whether nothing is queued, as far as can be told.
-    fn is_calm(&self) -> bool {
-        self.round_trip <= self.best * 9 / 8 + SLIGHT
+        // The shortest round trip counts: the present one includes queueing, by which every window would be
+        // too small. The library gives back half a window at a time, so that less is in flight.
+        let fills = |part: u128| carried_in(best) * part / 4 >= u128::from(window) && window < MOST;
+        if round_trip <= best * 9 / 8 + SLIGHT {
+            fills(12).then_some(Limit::WindowAlone)
+        } else {
+            fills(9).then_some(Limit::Window)
+        }
     }
 }
 
@@ -130,7 +149,7 @@ const STEP: u32 = 8;
 /// By how much an answer may be late without there being a queue.
 const WAVERING: Duration = Duration::from_millis(20);
 /// By how much at the most where nothing is queued at all, besides an eighth.
-const SLIGHT: Duration = Duration::from_millis(5);
+const SLIGHT: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
@@ -153,16 +172,20 @@ mod tests {
 
     #[test]
     fn a_slow_line_gets_a_window_for_its_rate_and_round_trip() {
-        let mut line = Line::default();
+        let mut line = Learner::default();
+        assert!(!line.learn(HOME), "once is nothing");
         assert!(line.learn(HOME));
         assert!(!line.learn(HOME), "that is no news");
-        assert_eq!(line.window(Some(HOME.best)), LEAST);
-        assert_eq!(line.window(Some(Duration::from_millis(300))), 1_250_000 * 3 / 10 * 5 / 2);
+        assert_eq!(line.line().window(Some(HOME.best)), LEAST);
+        assert_eq!(
+            line.line().window(Some(Duration::from_millis(300))),
+            1_250_000 * 3 / 10 * 5 / 2
+        );
     }
 
     #[test]
     fn a_far_line_that_is_not_filled_gets_a_larger_one_step_by_step() {
-        let mut line = Line::default();
+        let mut line = Learner::default();
         let far = Duration::from_millis(100);
         for window in [FIRST, 16 << 20] {
             let busiest = u64::from(window) * 8;
@@ -170,10 +193,11 @@ mod tests {
                 Sample { received: busiest, busiest, round_trip: far, best: far, window, ..HOME };
             assert!(!line.learn(sample), "once is nothing");
             assert!(line.learn(sample));
-            assert_eq!(line.window(Some(far)), window.saturating_mul(STEP).min(MOST));
+            assert_eq!(line.line().window(Some(far)), window.saturating_mul(STEP).min(MOST));
         }
-        assert!(line.learn(Sample { round_trip: far * 3, best: far, ..HOME }));
-        assert_eq!(line.window(Some(far)), 1_250_000 / 4, "it was the line after all");
+        let full = Sample { round_trip: far * 3, best: far, ..HOME };
+        assert!(!line.learn(full) && line.learn(full));
+        assert_eq!(line.line().window(Some(far)), 1_250_000 / 4, "it was the line after all");
     }
 
     #[test]
@@ -185,24 +209,24 @@ mod tests {
             best: Duration::from_millis(10),
             ..HOME
         };
-        let mut line = Line::default();
-        assert!(line.learn(full));
-        let window = line.window(Some(full.best));
+        let mut line = Learner::default();
+        assert!(!line.learn(full) && line.learn(full));
+        let window = line.line().window(Some(full.best));
         assert_eq!(window, 312_500);
         // It fills the line, and makes no queue that could be told from wavering.
         for round_trip in [12, 15, 20, 25, 30].map(Duration::from_millis) {
             assert!(!line.learn(Sample { round_trip, window, ..full }), "{round_trip:?}");
-            assert_eq!(line.window(Some(full.best)), window);
+            assert_eq!(line.line().window(Some(full.best)), window);
         }
     }
 
     #[test]
     fn a_download_whose_server_is_slow_teaches_nothing() {
-        let mut line = Line::default();
+        let mut line = Learner::default();
         let calm = HOME.best;
         assert!(!line.learn(Sample { round_trip: calm, ..HOME }));
         assert!(!line.learn(Sample { busiest: 20_000, ..HOME }), "an upload has made the queue");
-        assert_eq!(line, Line::default());
+        assert_eq!(line.line(), Line::default());
     }
 
     #[test]
@@ -217,30 +241,49 @@ mod tests {
             ..HOME
         };
         for rate in [None, Some(3_000_000)] {
-            let mut line = Line { rate, ..Line::default() };
+            let mut line = Learner::of(Line { rate, too_small: None });
             assert!(line.learn(sample));
-            assert_eq!(line.window(Some(best)), 5_800_000 * 3 / 100 * 5 / 2);
+            assert_eq!(line.line().window(Some(best)), 5_800_000 * 3 / 100 * 5 / 2);
         }
+    }
+
+    #[test]
+    fn a_window_that_was_taken_for_too_small_a_rate_grows_until_it_fills_the_line() {
+        let best = Duration::from_millis(15);
+        let mut line = Learner::of(Line { rate: Some(5_000_000), too_small: None });
+        // It stops and goes: half a window in each round trip, which takes longer by a third.
+        for _ in 0..8 {
+            let window = line.line().window(Some(best));
+            let received = (u64::from(window) * 1000 / 2 / 20).min(37_500_000);
+            let round_trip =
+                best + Duration::from_millis(if received < 37_500_000 { 1 } else { 9 });
+            let sample = Sample { received, busiest: received, round_trip, best, window, ..HOME };
+            line.learn(sample);
+            line.learn(sample);
+        }
+        let rate = line.line.rate.expect("it is known");
+        assert!((37_500_000..80_000_000).contains(&rate), "{rate}");
     }
 
     #[test]
     fn the_queue_of_an_upload_makes_no_line_slower() {
-        let mut line = Line { rate: Some(5_000_000), ..Line::default() };
+        let mut line = Learner::of(Line { rate: Some(5_000_000), too_small: None });
         let beside = Sample { upload: Upload::Running, ..HOME };
         assert!(!line.learn(beside));
-        assert_eq!(line.rate, Some(5_000_000));
+        assert_eq!(line.line.rate, Some(5_000_000));
         line.learn(HOME);
-        assert!(line.rate < Some(5_000_000));
+        line.learn(HOME);
+        assert!(line.line.rate < Some(5_000_000));
     }
 
     #[test]
     fn a_line_that_has_become_slower_is_believed_after_a_while() {
-        let mut line = Line { rate: Some(10_000_000), ..Line::default() };
+        let mut line = Learner::of(Line { rate: Some(10_000_000), too_small: None });
         line.learn(HOME);
-        assert!(line.rate > Some(9_000_000), "once is nothing");
+        assert!(line.line.rate > Some(9_000_000), "once is nothing");
         for _ in 0..100 {
             line.learn(HOME);
         }
-        assert!(line.rate < Some(1_300_000));
+        assert!(line.line.rate < Some(1_300_000));
     }
 }

@@ -89,22 +89,18 @@ const MOST_BYTES: u64 = 1 << 20;
 mod tests {
     use std::time::Duration;
 
-    use super::super::line::{Sample, Upload};
+    use super::super::line::{Learner, Sample, Upload};
     use super::*;
 
     fn learnt() -> Line {
-        let mut line = Line::default();
+        let mut learner = Learner::default();
         let (best, round_trip) = (Duration::from_millis(50), Duration::from_millis(500));
         let (received, busiest) = (1_000_000, 1_000_000);
-        line.learn(Sample {
-            received,
-            busiest,
-            round_trip,
-            best,
-            window: 2 << 20,
-            upload: Upload::None,
-        });
-        line
+        let window = 2 << 20;
+        let sample = Sample { received, busiest, round_trip, best, window, upload: Upload::None };
+        learner.learn(sample);
+        learner.learn(sample);
+        learner.line()
     }
 
     fn memory(dir: &tempfile::TempDir) -> LineMemory {
