@@ -19,7 +19,9 @@ use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
 use crate::observe::logs::{Verbosity, Volume};
-use crate::openssh::{ClientConfig, ConfigError, ConfiguredForwards, LogLevel, Switch};
+use crate::openssh::{
+    AddressFamily, ClientConfig, ConfigError, ConfiguredForwards, LogLevel, Switch,
+};
 use crate::registry::Origin;
 use crate::route::Router;
 
@@ -50,9 +52,10 @@ pub async fn assemble(
     let configured = std::mem::take(&mut server.config.forwards);
     let process = server.config.process.clone();
     server.config.forwards.permit_remote_open = configured.permit_remote_open.clone();
+    let family = server.config.reach.address_family;
     let default = match configured.clear_all {
-        Switch::On => clear(&mut command),
-        Switch::Off => Some(default_listener()),
+        Switch::On => clear(&mut command, family),
+        Switch::Off => Some(default_listener(family)),
     };
     expand(&mut command, &server.config)?;
     // With the defaults of ssh -G for -W: ClearAllForwardings and ExitOnForwardFailure.
@@ -62,7 +65,6 @@ pub async fn assemble(
     };
     let (verbosity, run_in) = (command.log.verbosity, command.run_in);
     let permit = configured.permit_remote_open.clone();
-    let family = server.config.reach.address_family;
     let sockets = SocketOptions { files: configured.sockets, family };
     let stdio = command.stdio_forward.clone();
     let backlog = command.backlog;
@@ -122,7 +124,7 @@ fn expand(command: &mut ProxyCommand, config: &ClientConfig) -> Result<(), Confi
 
 /// Removes the forwards of the command line, except `-W`, as ssh does for `ClearAllForwardings`. Returns the
 /// default listener; none where there were any.
-fn clear(command: &mut ProxyCommand) -> Option<ListenAddress> {
+fn clear(command: &mut ProxyCommand, family: AddressFamily) -> Option<ListenAddress> {
     let named = !command.listeners.is_empty()
         || !command.local_forwards.is_empty()
         || !command.remote_forwards.is_empty();
@@ -135,7 +137,7 @@ fn clear(command: &mut ProxyCommand) -> Option<ListenAddress> {
              nothing is listened on (-o ClearAllForwardings=no keeps them)"
         );
     }
-    (!named).then(default_listener)
+    (!named).then(|| default_listener(family))
 }
 
 /// The local listeners and the remote forwards, those of the command line before those of the configuration;

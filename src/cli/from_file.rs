@@ -20,6 +20,7 @@ use crate::forward::LocalListen;
 use crate::forward::listen_address::Bind;
 use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
 use crate::observe::logs::{LogOptions, Volume};
+use crate::openssh::AddressFamily;
 use crate::registry::Origin;
 use crate::relay::BacklogLimits;
 
@@ -145,7 +146,7 @@ async fn options(
         }
     }
     if listeners.is_empty() && remote_forwards.is_empty() {
-        listeners.push(ListenerOptions::proxy(default_listener()));
+        listeners.push(ListenerOptions::proxy(default_listener(AddressFamily::Any)));
     }
     Ok(app::Options {
         servers,

@@ -9,6 +9,7 @@ use clap::Parser;
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::forward::ListenAddress;
+use crate::openssh::AddressFamily;
 use crate::route::{self, Localhost};
 
 use super::configured::{self, ConfigFile, FileError, definition, parse};
@@ -75,7 +76,7 @@ pub(super) fn proxies(config: &Config) -> Vec<Destination> {
 
 /// The address of the default listener.
 pub(super) fn default_proxy() -> Option<Destination> {
-    reach(&default_listener())
+    reach(&default_listener(AddressFamily::Any))
 }
 
 /// The address of a TCP listener; none where the system chooses the port at each start, and for a unix

@@ -151,9 +151,13 @@ pub(super) fn location(control: Option<&Path>, name: Option<String>) -> Location
     }
 }
 
-/// The default listener.
-pub(super) fn default_listener() -> ListenAddress {
-    DEFAULT_LISTENER.parse().expect("the default is an address")
+/// The default listener: the SOCKS port (IANA) on loopback.
+pub(super) fn default_listener(family: AddressFamily) -> ListenAddress {
+    let address = match family {
+        AddressFamily::Any | AddressFamily::Inet => "127.0.0.1:1080",
+        AddressFamily::Inet6 => "[::1]:1080",
+    };
+    address.parse().expect("the default is an address")
 }
 
 /// Reads the value of `-p`, 1 to 65535 or the name of a service.
@@ -164,6 +168,3 @@ fn read_port(text: &str, problems: &mut Vec<Problem>) -> Option<u16> {
     }
     port
 }
-
-/// The SOCKS port (IANA) on loopback.
-const DEFAULT_LISTENER: &str = "127.0.0.1:1080";

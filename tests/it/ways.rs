@@ -305,7 +305,7 @@ pub(crate) fn start_in_vain(config: &PathBuf, arguments: &[&str]) -> Output {
     program()
         .arg("-F")
         .arg(config)
-        .args(["-D", &format!("127.0.0.1:{port}")])
+        .args(["-D", &port.to_string()])
         .args(arguments)
         .arg(HOST)
         .stdin(Stdio::null())

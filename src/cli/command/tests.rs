@@ -45,7 +45,11 @@ fn defaults() {
     let proxy = proxy("host");
     assert_eq!(proxy.ssh, SshOptions::default());
     assert_eq!(proxy.listeners, [], "the configuration has a word in it");
-    assert_eq!(Reach::of(&default_listener()), Reach::Machine);
+    for family in [AddressFamily::Any, AddressFamily::Inet, AddressFamily::Inet6] {
+        assert_eq!(Reach::of(&default_listener(family)), Reach::Machine);
+    }
+    let only_ipv6 = default_listener(AddressFamily::Inet6);
+    assert_eq!(only_ipv6.to_string(), "[::1]:1080");
     assert_eq!((proxy.run_in, proxy.proxy_auth), (RunIn::Foreground, None));
     let plain = LogOptions { verbosity: None, format: Format::Text };
     assert_eq!(proxy.log, plain);

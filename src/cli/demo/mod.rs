@@ -13,7 +13,7 @@ use crate::app;
 use crate::forward::ListenAddress;
 use crate::forward::listen_address::Bind;
 use crate::listen::SocketOptions;
-use crate::openssh::{Prompter, SshOptions};
+use crate::openssh::{AddressFamily, Prompter, SshOptions};
 use crate::relay::BacklogLimits;
 use crate::route::Router;
 
@@ -192,7 +192,7 @@ fn ssh_options(server: &DemoServer) -> SshOptions {
 /// replaced by a free port, which the demo must know.
 fn listeners(asked: Vec<ListenAddress>) -> io::Result<Vec<ListenAddress>> {
     if asked.is_empty() {
-        let default = default_listener();
+        let default = default_listener(AddressFamily::Any);
         let taken = match Front::of(&default) {
             Front::Tcp(address) => TcpListener::bind(address).is_err(),
             Front::Unix(_) => false,
@@ -262,7 +262,7 @@ mod tests {
         let _taken = TcpListener::bind("127.0.0.1:1080");
         let chosen = listeners(Vec::new()).expect("a port");
         assert_eq!(chosen.len(), 1);
-        assert_ne!(chosen[0], default_listener());
+        assert_ne!(chosen[0], default_listener(AddressFamily::Any));
         assert_eq!(Reach::of(&chosen[0]), Reach::Machine);
     }
 
