@@ -97,7 +97,7 @@ impl<C: Client> Drain<'_, C> {
             if let Poll::Ready(Some(end)) = written {
                 return Poll::Ready(end);
             }
-            let spilled = self.poll_spill(cx);
+            self.poll_spill(cx);
             match taken {
                 // There may be more, but other tasks run first.
                 Taken::Batch => {
@@ -107,7 +107,7 @@ impl<C: Client> Drain<'_, C> {
                 // There may be room by now.
                 Taken::Held if !self.must_hold() => {}
                 // Data read back from the file can be written.
-                _ if spilled.is_ready() && written.is_ready() && !self.backlog.is_empty() => {}
+                _ if written.is_ready() && !self.backlog.is_empty() => {}
                 Taken::All | Taken::Held => return Poll::Pending,
             }
         }
@@ -198,19 +198,24 @@ impl<C: Client> Drain<'_, C> {
     }
 
     /// Moves data to the file, and back when the client has taken what comes before it.
-    fn poll_spill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(spill) = &mut self.spill else { return Poll::Ready(()) };
+    fn poll_spill(&mut self, cx: &mut Context<'_>) {
+        let Some(spill) = &mut self.spill else { return };
         let room = self.backlog.weight() < LARGE;
         let into = room.then_some(&mut self.backlog);
-        if let Err(error) = ready!(spill.poll(cx, into)) {
-            let directory = spill.directory();
-            let why = format!("the temporary file in {directory} cannot be used: {error}");
-            self.give_up(&why);
-            cx.waker().wake_by_ref();
-        } else if spill.is_empty() {
-            self.spill = None;
+        match spill.poll(cx, into) {
+            Poll::Pending => {}
+            Poll::Ready(Err(error)) => {
+                let directory = spill.directory();
+                let why = format!("the temporary file in {directory} cannot be used: {error}");
+                self.give_up(&why);
+                cx.waker().wake_by_ref();
+            }
+            Poll::Ready(Ok(())) => {
+                if spill.is_empty() {
+                    self.spill = None;
+                }
+            }
         }
-        Poll::Ready(())
     }
 
     /// Writes until the client accepts no more. Ready with an end when the direction is over.

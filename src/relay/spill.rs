@@ -94,8 +94,8 @@ impl Spill {
 
     /// Moves pushed data to the file and, with `into`, the oldest data back out.
     ///
-    /// Pending while the file system works. Ready when there is nothing to do for now; with `into`, after
-    /// one chunk.
+    /// Pending while the file system works, though there may be more in `into`. Ready when there is nothing
+    /// to do for now; with `into`, after one chunk.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -111,7 +111,11 @@ impl Spill {
             match &mut into {
                 Some(backlog) if !self.ahead.is_empty() => {
                     backlog.append(&mut self.ahead);
-                    return Poll::Ready(Ok(()));
+                    if self.queue.len() < CHUNK {
+                        return Poll::Ready(Ok(()));
+                    }
+                    // Reading back first of all would let the queue grow in memory.
+                    into = None;
                 }
                 Some(_) if self.start < self.end => self.read(),
                 // Data that is not in the file yet need not go there.
@@ -224,6 +228,31 @@ mod tests {
 
     async fn settle(spill: &mut Spill) {
         poll_fn(|cx| spill.poll(cx, None)).await.expect("a file");
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_others_are_read_back_goes_to_the_file() {
+        let mut spill = Spill::new().expect("a temporary file");
+        for _ in 0..16 {
+            spill.push(vec![7; CHUNK].into());
+            settle(&mut spill).await;
+        }
+        for _ in 0..64 {
+            spill.push(vec![7; CHUNK].into());
+            let mut out = Backlog::default();
+            while out.is_empty() {
+                poll_fn(|cx| match spill.poll(cx, Some(&mut out)) {
+                    Poll::Pending if out.is_empty() => Poll::Pending,
+                    Poll::Pending => Poll::Ready(Ok(())),
+                    ready @ Poll::Ready(_) => ready,
+                })
+                .await
+                .expect("a file");
+            }
+            assert_eq!(out.len(), CHUNK);
+            let in_memory = spill.in_memory();
+            assert!(in_memory < 4 << 20, "{in_memory}");
+        }
     }
 
     #[tokio::test]
