@@ -81,11 +81,10 @@ impl Learner {
         match (limit, before.rate) {
             // It carries at least what it has carried.
             (Some(_), Some(rate)) if rate < sample.received => self.set_rate(sample.received),
-            (Some(Limit::Line), None) if again => self.set_rate(sample.received),
             (Some(Limit::Line), Some(rate)) if again => {
                 self.set_rate(rate - (rate - sample.received) / 16);
             }
-            (Some(Limit::Window), None) => self.set_rate(sample.received),
+            (Some(Limit::Line | Limit::Window), None) if again => self.set_rate(sample.received),
             (Some(Limit::Window), Some(rate)) if again => self.set_rate(rate + rate / 8),
             (Some(Limit::WindowAlone), None) if again => {
                 self.line.too_small = before.too_small.max(Some(sample.window));
@@ -240,9 +239,10 @@ mod tests {
             window: LEAST,
             ..HOME
         };
-        for rate in [None, Some(3_000_000)] {
+        for (rate, samples) in [(None, 2), (Some(3_000_000), 1)] {
             let mut line = Learner::of(Line { rate, too_small: None });
-            assert!(line.learn(sample));
+            let changes = (0..samples).filter(|_| line.learn(sample)).count();
+            assert_eq!(changes, 1);
             assert_eq!(line.line().window(Some(best)), 5_800_000 * 3 / 100 * 5 / 2);
         }
     }
