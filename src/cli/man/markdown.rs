@@ -38,7 +38,7 @@ impl Writer<'_> {
             Event::End(tag) => self.end(tag),
             Event::Text(text) => self.line.push((self.font)(text.into_string())),
             Event::Code(code) => self.line.push(bold(code.into_string())),
-            Event::SoftBreak => self.line.push(roman(" ")),
+            Event::SoftBreak | Event::HardBreak => self.line.push(roman(" ")),
             _ => {}
         }
     }

@@ -115,8 +115,8 @@ impl Distance {
         tokio::task::spawn_blocking(move || memory.remember(&server, line));
     }
 
-    /// Whether a session with this window, in bytes, is much slower than a new one would be, or much
-    /// more in the way of others.
+    /// Whether a session with this window, in bytes, is clearly slower than a new one would be, or
+    /// much more in the way of others.
     pub(crate) fn is_unfit(&self, window: u32) -> bool {
         let Some(round_trip) = self.round_trip.get() else { return false };
         let wanted = self.wanted(self.was_near.load(Relaxed));
@@ -280,8 +280,12 @@ mod tests {
         distance.learn(queued);
         assert!(distance.is_unfit(FIRST_WINDOW), "what it holds is in the way of others");
         assert!(!distance.is_unfit(LEAST_WINDOW));
-        distance.learn(Sample { best: best * 3, round_trip: best * 3, ..sample });
-        assert!(!distance.is_unfit(LEAST_WINDOW), "another session has known a better round trip");
+        // Another session has known a better round trip.
+        let (wanted, late) = (distance.wanted(false), best * 3);
+        let crowded = Sample { best: late, round_trip: late, window: LEAST_WINDOW, ..sample };
+        distance.learn(crowded);
+        distance.learn(crowded);
+        assert_eq!(distance.wanted(false), wanted);
         distance.learn(Sample { best: Duration::from_micros(200), ..sample });
         assert!(!distance.is_unfit(LEAST_WINDOW), "on a LAN there is nothing to learn");
     }

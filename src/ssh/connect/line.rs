@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// What was learnt of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Line {
-    /// What it carries, in bytes a second; none before a download was slower than its window allows.
+    /// What it carries, in bytes a second; none before a download has made a queue.
     rate: Option<u64>,
     /// The largest window, in bytes, that was the limit of a download; none where the line was it.
     too_small: Option<u32>,
