@@ -32,26 +32,21 @@ pub enum Host {
 
 /// Why a text is not a host or a destination.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidDestination {
-    /// The host has no characters.
     #[error("the host name is empty")]
     EmptyHost,
     /// The host is longer than a name can be (RFC 1035 section 2.3.4).
     #[error("the host name is longer than 253 bytes, or one of its labels than 63")]
     HostTooLong,
-    /// The host has characters that are not allowed, or is a malformed address.
     #[error("not a host name or an address")]
     InvalidHost,
-    /// An IPv6 zone has a meaning on one machine only, not on the far side.
     #[error("an IPv6 zone has no meaning on the far side")]
     Zone,
-    /// Port 0 names no service.
     #[error("port 0 is not a port to connect to")]
     PortZero,
-    /// The port is missing, or not a number from 1 to 65535.
     #[error("the port is missing or not a number from 1 to 65535")]
     InvalidPort,
-    /// Something other than `host:port`.
     #[error("not of the form host:port")]
     InvalidAuthority,
 }

@@ -16,14 +16,12 @@ pub struct Secret(Zeroizing<String>);
 
 /// Why a file with a token cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum TokenError {
-    /// It could not be read.
     #[error("cannot read it: {0}")]
     Read(io::Error),
-    /// Others than its owner may read or write it.
     #[error("others may read it (mode {0:04o}); set its mode to 0600")]
     Mode(u32),
-    /// It belongs to somebody else.
     #[error("it belongs to user id {0}, neither you nor root")]
     Owner(u32),
     /// It holds something else. Its text is not repeated.

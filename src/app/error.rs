@@ -10,30 +10,25 @@ use crate::ssh::ConnectError;
 
 /// Why the program did not start, or failed. The text includes the cause.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum Error {
-    /// The file of `--proxy-auth` cannot be used.
     #[error("--proxy-auth: {0}")]
     Credentials(CredentialsError),
-    /// A listener's address is not available.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
         /// The address, as the user named it.
         address: String,
-        /// What the system says.
         cause: std::io::Error,
     },
-    /// The access log cannot be written.
     #[error("cannot write the access log {file}: {cause}")]
     AccessLog {
         /// Its file, as the user named it.
         file: String,
-        /// What the system says.
         cause: std::io::Error,
     },
     /// The control socket that the user asked for cannot be bound.
     #[error("no control socket: {0}")]
     Control(ControlError),
-    /// The dashboard cannot be bound.
     #[error("no dashboard: {0}")]
     Dashboard(DashboardError),
     /// `ssh -G` does not take the host or the options.
@@ -44,7 +39,6 @@ pub enum Error {
     Connect {
         /// The server, as the user named it.
         server: String,
-        /// What happened.
         cause: ConnectError,
     },
     /// There is no session to any of the servers. The reasons have been logged.
@@ -55,23 +49,12 @@ pub enum Error {
     RemoteListen {
         /// Where, in words.
         place: String,
-        /// What happened.
         cause: ListenError,
     },
-    /// Standard input and output could not be connected (`-W`).
     #[error("cannot connect to {target}: {cause}")]
-    Stdio {
-        /// Where they were to lead.
-        target: String,
-        /// Why they do not.
-        cause: DialFailure,
-    },
-    /// Standard input and output were connected, and the connection was cut.
+    Stdio { target: String, cause: DialFailure },
     #[error("the connection to {target} was cut")]
-    StdioCut {
-        /// Where they led.
-        target: String,
-    },
+    StdioCut { target: String },
 }
 
 impl Error {

@@ -114,16 +114,11 @@ impl CheckCommand {
 
 /// Why a server cannot be used, though the configuration is right.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum Unusable {
     /// It cannot be reached, or refuses the login.
     #[error("cannot connect to {server}: {cause}")]
-    Unreachable {
-        /// Its name.
-        server: String,
-        /// What happened.
-        cause: ConnectError,
-    },
-    /// It forbids forwarding.
+    Unreachable { server: String, cause: ConnectError },
     #[error("{0} does not let connections through")]
     NoForwarding(String),
 }

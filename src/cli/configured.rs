@@ -17,6 +17,7 @@ pub struct ConfigFile(pub Option<PathBuf>);
 
 /// Why a configuration cannot be used. The command line or a file is at fault: exit status 2.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum FileError {
     /// None was named, and there is no home directory to look for one.
     #[error("no configuration: name one with --config FILE")]
@@ -27,15 +28,12 @@ pub enum FileError {
     /// It has mistakes, which have been printed.
     #[error(transparent)]
     Mistakes(#[from] Mistakes),
-    /// It has no listener that a browser can use.
     #[error("no listener has a TCP port of its own, which is all that a browser can use")]
     NoProxy,
-    /// It has no such listener.
     #[error("there is no listener {wanted}; the listeners are {known}")]
     NoListener {
         /// The one that was asked for, in quotes.
         wanted: String,
-        /// Those that there are.
         known: String,
     },
 }

@@ -31,14 +31,12 @@ enum To {
 
 /// Why the example was not written.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InitError {
-    /// There is no home directory to write to.
     #[error("no home directory: name a file with --config FILE")]
     Homeless,
-    /// The file exists, and is not overwritten.
     #[error("{} exists already; --print shows the example", shown(.0))]
     Exists(PathBuf),
-    /// The system refuses.
     #[error("{0}")]
     Write(CannotWrite),
 }

@@ -9,51 +9,26 @@ use super::flags::Flag;
 
 /// One problem. What the user wrote is escaped and in quotes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum Problem {
     /// A flag of ssh that is not taken here.
     #[error("{}", refused(*.0))]
     Refused(char),
-    /// Words after the host, which ssh would run there.
     #[error(
         "a command to run on the server ('{}') has no meaning here: sockeye only forwards; use ssh for it",
         shown(.0)
     )]
     RemoteCommand(String),
-    /// A `-D` that is no address to listen on.
     #[error("-D '{}': {}", shown(.text), shown(.why))]
-    Listener {
-        /// The value.
-        text: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A value of `--dashboard` and its like that cannot be used.
+    Listener { text: String, why: String },
     #[error("{flag} '{}': {}", shown(.text), shown(.why))]
-    Dashboard {
-        /// The flag.
-        flag: &'static str,
-        /// The value.
-        text: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A flag of the dashboard without a dashboard.
+    Dashboard { flag: &'static str, text: String, why: String },
     #[error("{0} has no effect without --dashboard")]
     NoDashboard(&'static str),
-    /// A `-L`, `-R` or `-W` that is no forward.
     #[error("-{flag} '{}': {}", shown(.text), shown(.why))]
-    Forward {
-        /// The flag's letter.
-        flag: char,
-        /// The value.
-        text: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// More than one `-W`.
+    Forward { flag: char, text: String, why: String },
     #[error("-W is given twice: standard input can have one target only; leave one out")]
     TwoStdioForwards,
-    /// `-W` with `-f`, which leaves no standard input.
     #[error("-W with -f: there is no standard input in the background; use one")]
     StdioInBackground,
     /// A proxy (`-D`, or `-R` without a target) that other machines could use without a password.
@@ -62,52 +37,24 @@ pub enum Problem {
          or allow it with --allow-remote",
         shown(.text)
     )]
-    OpenToAll {
-        /// The flag's letter.
-        flag: char,
-        /// Where it would listen.
-        text: String,
-    },
-    /// The same, in the demo, where nothing allows it.
+    OpenToAll { flag: char, text: String },
     #[error("-D '{}': the demo listens on loopback only", shown(.0))]
     DemoOpenToAll(String),
-    /// A `-O` that ssh does not know, or that has no meaning here.
     #[error(
         "-O '{}': it is check, forward, cancel, exit, stop, conninfo or channels",
         shown(.0)
     )]
     ControlCommand(String),
-    /// A `-p` that is no port.
     #[error("-p '{}': neither a number from 1 to 65535 nor a service of /etc/services", shown(.0))]
     Port(String),
-    /// A `--sessions` that is no size of a pool.
     #[error("--sessions '{}': {}", shown(.text), shown(.why))]
-    Sessions {
-        /// The value.
-        text: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A `--backlog` that sets no bounds.
+    Sessions { text: String, why: String },
     #[error("--backlog '{}': {}", shown(.text), shown(.why))]
-    Backlog {
-        /// The value.
-        text: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A `-J` that is no list of servers.
+    Backlog { text: String, why: String },
     #[error("-J '{}': {}; a list looks like me@first:22,second", shown(.text), shown(.why))]
-    Jumps {
-        /// The value.
-        text: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// More than one `-J`.
+    Jumps { text: String, why: String },
     #[error("-J is given more than once; separate several jump hosts with commas")]
     SeveralJumps,
-    /// `-4` and `-6`, which leave nothing.
     #[error("-4 and -6 together leave no address; use one")]
     BothFamilies,
     /// Neither a host nor a configuration file.
@@ -116,27 +63,14 @@ pub enum Problem {
         /// Where the file was looked for; none without a home directory.
         looked: Option<PathBuf>,
     },
-    /// A host and `--config`.
     #[error(
         "a host and --config exclude each other: write [server.NAME] with the host into the file"
     )]
     HostAndFile,
-    /// A flag for one server, with a configuration file.
     #[error("{flag} cannot be used with a configuration file: write {instead}")]
-    BelongsToFile {
-        /// The flag.
-        flag: &'static str,
-        /// What to write in the file.
-        instead: &'static str,
-    },
-    /// A host that is none.
+    BelongsToFile { flag: &'static str, instead: &'static str },
     #[error("host '{}': {}", shown(.text), shown(.why))]
-    Server {
-        /// The word.
-        text: String,
-        /// What is wrong with it.
-        why: String,
-    },
+    Server { text: String, why: String },
 }
 
 impl Problem {

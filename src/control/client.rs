@@ -30,27 +30,15 @@ pub struct Client<'a> {
 
 /// Why there is no answer, or another than was asked for.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ClientError {
-    /// Nobody listens there.
     #[error("no program answers at {path}: {cause}")]
-    NotRunning {
-        /// The socket.
-        path: String,
-        /// What the system says.
-        cause: io::Error,
-    },
+    NotRunning { path: String, cause: io::Error },
     /// Another user listens there, in place of the program.
     #[error("{path} belongs to another user")]
-    Foreign {
-        /// The socket.
-        path: String,
-    },
-    /// Somebody listens there, and does not answer in time.
+    Foreign { path: String },
     #[error("{path}: the program does not answer; it may be stopped, or overloaded")]
-    Silent {
-        /// The socket.
-        path: String,
-    },
+    Silent { path: String },
     /// It did not do what it was asked for.
     #[error("{}", .0.title)]
     Refused(Problem),

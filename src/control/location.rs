@@ -21,15 +21,11 @@ pub enum Location {
 
 /// Why the directory of the sockets cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum DirectoryError {
     /// It can neither be found nor made.
     #[error("{}: {cause}", .directory.display())]
-    Io {
-        /// The directory.
-        directory: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
+    Io { directory: PathBuf, cause: io::Error },
     /// Somebody else could put sockets there.
     #[error("{}: it is not a directory that belongs to this user alone (mode 0700)", .0.display())]
     NotOurs(PathBuf),

@@ -51,45 +51,32 @@ pub enum ForwardKind {
 
 /// Why a forward is not there, or not gone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ForwardRefusal {
-    /// The address cannot be had.
     #[error("cannot listen on {address}: {reason}")]
     Address {
         /// The address, as the user named it.
         address: String,
-        /// What the system says.
         reason: String,
     },
-    /// This program has a place there already.
     #[error("there is a listener at {0} already")]
     Taken(String),
     /// The server does not listen there for us.
     #[error("{0}")]
     Server(String),
-    /// There is no such server.
     #[error("there is no server {wanted}; the servers are {known}")]
-    NoServer {
-        /// The one that was named.
-        wanted: String,
-        /// Those that there are.
-        known: String,
-    },
-    /// There are several servers, and none was named.
+    NoServer { wanted: String, known: String },
     #[error("name one of the servers {0} for it")]
     WhichServer(String),
-    /// Other machines could use the proxy without a password.
     #[error(
         "other machines could use this proxy, and nobody asks them for a password; listen on loopback, \
          or put it into the configuration with a password"
     )]
     OpenToAll,
-    /// There is none with this number.
     #[error("there is no forward {0}")]
     Unknown(u64),
-    /// Only the configuration takes it back.
     #[error("it is in the configuration file: take it out there, and reload")]
     Configured,
-    /// The program is about to end.
     #[error("the program is about to end")]
     Ending,
 }

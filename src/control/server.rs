@@ -37,18 +37,14 @@ pub struct ControlServer {
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ControlError {
     /// The directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     /// The socket cannot be had.
     #[error("{}: {cause}", .path.display())]
-    Socket {
-        /// Its path.
-        path: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
+    Socket { path: PathBuf, cause: io::Error },
 }
 
 impl ControlServer {

@@ -41,24 +41,17 @@ pub struct DashboardServer {
 
 /// Why there is no dashboard.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum DashboardError {
-    /// The address cannot be had.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
         /// The address, as the user named it.
         address: String,
-        /// What the system says.
         cause: io::Error,
     },
     /// The folder of the other dashboard cannot be used.
     #[error("{}: {cause}", .folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// The system has no random numbers.
+    Folder { folder: PathBuf, cause: io::Error },
     #[error("no keys: {0}")]
     Keys(io::Error),
 }

@@ -14,14 +14,12 @@ pub struct DashboardAddress(ListenAddress);
 
 /// Why there can be no dashboard at an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidDashboardAddress {
-    /// It is none.
     #[error(transparent)]
     Address(#[from] InvalidListenAddress),
-    /// No browser reaches it.
     #[error("a browser needs a port, and none reaches a unix socket")]
     Unix,
-    /// Other machines reach it.
     #[error(
         "other machines could reach the dashboard; let it listen on loopback, and lead them there by an \
          SSH forward"

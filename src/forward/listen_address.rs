@@ -33,13 +33,10 @@ pub enum Bind {
 /// Why a text is not a listen address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidListenAddress {
-    /// The port is missing or not a number from 0 to 65535.
     #[error("the port is not a number from 0 to 65535")]
     Port,
-    /// The text before the port is not an address of an interface.
     #[error("the bind address is not an IP address, `localhost` or `*`")]
     Bind,
-    /// An IPv6 address without its brackets.
     #[error("an IPv6 address needs brackets: [::1]:1080")]
     Brackets,
 }

@@ -19,51 +19,21 @@ pub struct ProxyCredentials {
 
 /// Why a file of credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum CredentialsError {
-    /// The file could not be read.
     #[error("cannot read {path}: {cause}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// Others than its owner may read or write the file.
+    Read { path: PathBuf, cause: io::Error },
     #[error("{path} may be read by others (mode {mode:04o}); set its mode to 0600")]
-    Mode {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The file belongs to somebody else.
+    Mode { path: PathBuf, mode: u32 },
     #[error("{path} belongs to user id {owner}, neither you nor root")]
-    Owner {
-        /// The file.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-    },
-    /// The file is longer than 1 MiB.
+    Owner { path: PathBuf, owner: u32 },
     #[error("{path} is longer than 1 MiB")]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-    },
+    TooLong { path: PathBuf },
     /// A line is not `user:password` with 1 to 255 bytes each. Its text is not repeated.
     #[error("{path}, line {line}: not user:password with 1 to 255 bytes each, the user in UTF-8")]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-    },
-    /// The file names nobody.
+    Line { path: PathBuf, line: usize },
     #[error("{path} names no user")]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    Empty { path: PathBuf },
 }
 
 #[derive(PartialEq, Eq)]

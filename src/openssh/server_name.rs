@@ -24,29 +24,24 @@ pub struct ServerName {
 
 /// Why a text names no server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidServerName {
-    /// There is no host.
     #[error("the host name of the server is empty")]
     EmptyHost,
     /// The host starts with `-`, which programs take for a flag.
     #[error("a host name cannot start with '-': '{0}'")]
     LeadingDash(String),
-    /// The host has characters that no host name has.
     #[error("not a host name: '{0}'")]
     InvalidHost(String),
-    /// There is an `@` with nothing usable before it.
     #[error("the user name before '@' is empty, starts with '-' or has control characters")]
     InvalidUser,
-    /// The port is neither a number from 1 to 65535 nor the name of a TCP service.
     #[error("the port must be a number from 1 to 65535 or a service of /etc/services, not '{0}'")]
     InvalidPort(String),
     /// Brackets without a partner, around something else than IPv6, or with more behind them.
     #[error("an IPv6 address needs brackets, as in [2001:db8::1]:22")]
     InvalidBrackets,
-    /// A URI with something after the host and port.
     #[error("a server has no path: ssh://[user@]host[:port] is all there is")]
     Path,
-    /// A URI with a password.
     #[error("a password does not belong on a command line; it is asked for when it is needed")]
     Password,
 }

@@ -40,6 +40,7 @@ pub(super) enum Stopped {
 
 /// Why the server does not listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ListenError {
     /// It refuses. The protocol has no field for a reason (RFC 4254 section 4).
     #[error(
@@ -51,7 +52,6 @@ pub enum ListenError {
     /// It does not answer within ten seconds.
     #[error("the server does not answer whether it does; it may know no forwarding of this kind")]
     NoAnswer,
-    /// The session ended before it answered.
     #[error("the session ended")]
     SessionLost,
 }

@@ -31,35 +31,26 @@ pub struct ConditionsBuilder {
 
 /// Why a text is not a condition.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ConditionError {
-    /// Not a name.
     #[error(transparent)]
     Name(#[from] InvalidDestination),
-    /// An address in place of a name.
     #[error("this is an address: addresses are matched by `cidr`")]
     Address,
-    /// A `*` in a place where it has no meaning.
     #[error("`*` is no part of a name: for a name and all below it use `domain_suffix`")]
     Wildcard,
-    /// No name can contain it.
     #[error("no host name contains this in its ASCII form (xn--...)")]
     Keyword,
-    /// Not a regular expression, or too large a one.
     #[error("not a regular expression that can be used: {0}")]
     Expression(Box<regex::Error>),
-    /// Not an address or a prefix of addresses.
     #[error("not an address or a range of addresses, as 10.0.0.0/8 or fd00::/8")]
     Prefix,
-    /// An empty text in place of a name.
     #[error("it is empty")]
     Empty,
-    /// The keywords of the rule are too many.
     #[error("the keywords are too many for one rule: {0}")]
     Keywords(aho_corasick::BuildError),
-    /// The names or addresses of the rule are too many.
     #[error("the names or addresses are too many for one rule: {0}")]
     TooLarge(fst::Error),
-    /// `resolve` in a rule without a condition on addresses.
     #[error("`resolve` has no effect without `cidr` or `list`")]
     NothingToResolve,
 }

@@ -13,11 +13,10 @@ pub struct PortRange {
 
 /// Why a text is not a range of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidPortRange {
-    /// An end is missing or not a number from 1 to 65535.
     #[error("a port is a number from 1 to 65535, and a range two of them, as 8000-8999")]
     Port,
-    /// The range ends before it starts.
     #[error("the range ends before it starts")]
     Reversed,
 }

@@ -33,35 +33,21 @@ pub(super) enum Kind {
 
 /// Why there is no browser.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum BrowserError {
     /// The configuration names no proxy.
     #[error(transparent)]
     File(#[from] FileError),
-    /// None of the programs is installed.
     #[error("no such browser on the PATH: {0}")]
     None(String),
-    /// Nothing listens.
     #[error("nothing listens on {0}; start `sockeye` first")]
     NoProxy(Destination),
-    /// There is no home directory for a profile.
     #[error("no home directory for a profile")]
     Homeless,
-    /// The profile cannot be written.
     #[error("cannot write the profile {}: {cause}", shown(.path))]
-    Profile {
-        /// Its directory.
-        path: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// It cannot be started.
+    Profile { path: PathBuf, cause: io::Error },
     #[error("cannot start {program}: {cause}")]
-    Start {
-        /// The browser.
-        program: &'static str,
-        /// What the system says.
-        cause: io::Error,
-    },
+    Start { program: &'static str, cause: io::Error },
 }
 
 /// The raw flags of `sockeye browser`.

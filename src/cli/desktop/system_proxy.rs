@@ -40,34 +40,21 @@ struct Before {
 
 /// Why the settings were not changed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum SystemProxyError {
     /// The configuration names no proxy.
     #[error(transparent)]
     File(#[from] FileError),
-    /// No known desktop is available.
     #[error(
         "no settings of GNOME or KDE can be reached from here; a service of the system has none"
     )]
     NoDesktop,
-    /// There is no home directory for the previous settings.
     #[error("no home directory to remember the settings in")]
     Homeless,
-    /// The previous settings cannot be saved or read.
     #[error("cannot save or read the previous settings in {}: {cause}", shown(.path))]
-    Memory {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// A desktop refuses the settings.
+    Memory { path: PathBuf, cause: io::Error },
     #[error("{desktop} does not take the settings: {cause}")]
-    Refused {
-        /// Its name.
-        desktop: &'static str,
-        /// What its program says.
-        cause: io::Error,
-    },
+    Refused { desktop: &'static str, cause: io::Error },
 }
 
 /// The raw flags of `sockeye system-proxy`.

@@ -57,19 +57,15 @@ enum Failure {
     /// No program runs, or none of that name.
     #[error("{0}")]
     NotRunning(String),
-    /// It is not certain which one is meant.
     #[error("several run: name one of {0}")]
     WhichOne(String),
     /// The words do not fit together.
     #[error("{0}")]
     Words(String),
-    /// It does not forward, and the time is over.
     #[error("not in time: {0}")]
     NotInTime(String),
-    /// The terminal does not do what is wanted of it.
     #[error("the terminal: {0}")]
     Terminal(std::io::Error),
-    /// No browser was opened.
     #[error("cannot open the browser of the desktop: {0}")]
     Browser(std::io::Error),
     /// It is not known what tokens stand for.

@@ -75,20 +75,17 @@ struct Service {
 
 /// Why the service file was not made.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ServiceError {
-    /// There is no home directory to write to.
     #[error("no home directory")]
     Homeless,
-    /// The path of this program is unknown.
     #[error("cannot tell where this program is: {0}")]
     Program(io::Error),
     /// The configuration cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file that this command has not written is in the way.
     #[error("{} is there and was not written by this command; move it away first", shown(.0))]
     Foreign(PathBuf),
-    /// The file cannot be written.
     #[error("{0}")]
     Write(CannotWrite),
 }

@@ -47,16 +47,14 @@ struct JumpHost {
 
 /// Why a text is no list of servers to pass.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidJumpList {
-    /// One of them is no server.
     #[error("'{text}': {why}")]
     Host {
         /// What was written, escaped.
         text: String,
-        /// What is wrong with it.
         why: InvalidServerName,
     },
-    /// There are more than any network needs.
     #[error("more than {MAX_HOPS} servers to pass")]
     TooMany,
 }

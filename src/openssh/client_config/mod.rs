@@ -198,11 +198,11 @@ pub enum AuthMethod {
 
 /// Why it is not known what `ssh` would do, or cannot be done here.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ConfigError {
     /// `ssh -G` refused the flags or a configuration file, in its own words.
     #[error("{0}")]
     Refused(String),
-    /// `ssh` is there, but did not run.
     #[error("running 'ssh -G' failed: {0}")]
     Run(std::io::Error),
     /// `ssh -G` did not end in time; a `Match exec` of the configuration may hang.
@@ -214,30 +214,23 @@ pub enum ConfigError {
     Unsupported {
         /// The server, as the user typed it.
         host: String,
-        /// The keyword of `ssh_config`.
         keyword: &'static str,
-        /// What the user can do.
         remedy: &'static str,
     },
-    /// A value that cannot be read.
     #[error("{keyword} has a value that cannot be read: '{value}'")]
     Invalid {
-        /// The keyword of `ssh_config`.
         keyword: &'static str,
         /// Its value, escaped.
         value: String,
     },
-    /// A forward of the configuration that cannot be read.
     #[error(
         "{keyword} '{value}': {why} (-o ClearAllForwardings=yes leaves out the forwards of the \
          configuration)"
     )]
     Forward {
-        /// The keyword of `ssh_config`.
         keyword: &'static str,
         /// Its value, escaped.
         value: String,
-        /// What is wrong with it.
         why: String,
     },
     /// The value of a flag, whose paths cannot be told.
@@ -247,30 +240,24 @@ pub enum ConfigError {
         flag: &'static str,
         /// Its value, escaped.
         value: String,
-        /// What is wrong with it.
         why: String,
     },
-    /// The servers to pass cannot be read.
     #[error("ProxyJump: {0}; a list looks like user@first:22,second")]
     Jump(InvalidJumpList),
     /// Of a configured list nothing is left.
     #[error(transparent)]
     NoAlgorithm(#[from] NoneAvailable),
-    /// A token that `ssh` has not in this place.
     #[error("{keyword} has the token %{token}; those that it can have are %%, %h, %n, %p and %r")]
     Token {
-        /// The keyword of `ssh_config`.
         keyword: &'static str,
         /// The character, escaped.
         token: String,
     },
-    /// A proxy command that would pass a descriptor.
     #[error(
         "ProxyUseFdpass is not supported: have the ProxyCommand carry the data itself, or use \
          ProxyJump"
     )]
     DescriptorPassing,
-    /// A configuration file was named, and only `ssh` can read it.
     #[error("-F needs the program ssh, which is not installed")]
     NeedsSsh,
     /// Neither the flags nor the environment (USER, LOGNAME) tell a user name.

@@ -25,6 +25,7 @@ pub struct Prompter {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum PromptError {
     /// There is no terminal and no `SSH_ASKPASS`, or nobody may be asked (`BatchMode`).
     #[error("nobody can be asked")]
@@ -32,7 +33,6 @@ pub enum PromptError {
     /// The person did not answer: end of input, Ctrl-C, or Cancel.
     #[error("the question was not answered")]
     Cancelled,
-    /// Asking failed.
     #[error("asking failed: {0}")]
     Failed(io::Error),
 }

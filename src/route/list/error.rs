@@ -46,17 +46,14 @@ pub struct Mistake {
 
 /// Why a text is not an entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidEntry {
-    /// Neither a name nor an address.
     #[error(transparent)]
     Name(#[from] InvalidDestination),
-    /// An address with the mark of a suffix.
     #[error("an address has no suffixes: a prefix is written as 10.0.0.0/8")]
     Address,
-    /// A `*` that is not the first label.
     #[error("`*` can only stand at the start, as in *.example.com")]
     Wildcard,
-    /// A text with a slash that is not a prefix.
     #[error("not a range of addresses, as 10.0.0.0/8 or fd00::/8")]
     Prefix,
     /// A rule for the content of pages (`##`), which no proxy sees.
@@ -68,13 +65,10 @@ pub enum InvalidEntry {
     /// A rule of an ad blocker that holds for some requests to a host.
     #[error("of the rules of ad blockers only ||name^ is known: a proxy sees hosts, not pages")]
     PageRule,
-    /// Several words, the first of which is not an address.
     #[error("one entry a line, or an address and names as in a hosts file")]
     Words,
-    /// A line longer than any entry.
     #[error("the line is longer than 64 KiB")]
     TooLong,
-    /// Not text.
     #[error("not UTF-8")]
     Encoding,
 }

@@ -15,6 +15,7 @@ use crate::stream::options::bind_device;
 
 /// Why no address of the server took the connection.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ReachError {
     /// The server's own name did not resolve.
     #[error(
@@ -22,30 +23,20 @@ pub enum ReachError {
          the network"
     )]
     Resolve {
-        /// The name that was looked up.
         host: String,
         /// What the resolver said. Not the source: the text is complete, as with the others.
         reason: io::Error,
     },
-    /// The name resolved, but not to an address of the family that was asked for.
     #[error("{host} has no {family} address; AddressFamily, -4 or -6 asks for one")]
-    NoAddress {
-        /// The name that was looked up.
-        host: String,
-        /// The family that was asked for.
-        family: AddressFamily,
-    },
-    /// The address to connect from did not resolve.
+    NoAddress { host: String, family: AddressFamily },
     #[error(
         "BindAddress {address} does not resolve: {reason}; it must be an address of this machine"
     )]
     Bind {
         /// What was configured, escaped.
         address: String,
-        /// What the resolver said.
         reason: io::Error,
     },
-    /// Every address failed.
     #[error("{}{}", Attempts(.tried), advice(.tried))]
     Connect {
         /// Each address in the order of its failure, with its reason.

@@ -14,15 +14,14 @@ pub struct Tried {
 
 /// Why nobody is logged in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum AuthError {
-    /// The server takes nothing that we have.
     #[error(
         "the server refuses the login of '{user}'; it takes {}{}",
         Methods(offered),
         Attempts(tried)
     )]
     Refused {
-        /// The user's name.
         user: String,
         /// The methods that the server takes, by their names.
         offered: Vec<String>,
@@ -36,17 +35,14 @@ pub enum AuthError {
         Attempts(tried)
     )]
     PersonNeeded {
-        /// The user's name.
         user: String,
         /// The methods that the server takes, by their names.
         offered: Vec<String>,
         /// What it refused or accepted, and what could not be used.
         tried: Vec<Tried>,
     },
-    /// The person did not answer.
     #[error("the login was given up: {0}")]
     GivenUp(String),
-    /// The server closed the connection during the login.
     #[error(
         "during the login {}{}{}",
         said.as_deref().unwrap_or("the server closed the connection"),
@@ -60,7 +56,6 @@ pub enum AuthError {
         /// How many keys are left that the server did not listen to any more.
         untried: usize,
     },
-    /// The server did not answer.
     #[error("the server did not answer within {} s during the login", .0.as_secs())]
     TimedOut(Duration),
     /// The server did not say yes or no to a password. It may have asked for a new one (RFC 4252

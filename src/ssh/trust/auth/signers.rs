@@ -15,13 +15,10 @@ pub(super) struct FileSigner(pub(super) Arc<PrivateKey>);
 /// Why there is no signature.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileSignerError {
-    /// The key cannot sign.
     #[error("it cannot sign: {0}")]
     Key(signature::Error),
-    /// The signature is too long to be sent.
     #[error("its signature cannot be sent: {0}")]
     Encoding(ssh_encoding::Error),
-    /// The session is gone.
     #[error("the connection is gone")]
     Gone,
 }

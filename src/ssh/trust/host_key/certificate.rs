@@ -19,26 +19,16 @@ pub(super) struct CertificateRules {
 
 /// Why a certificate does not count. The plain key in it may still be on record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum CertificateFault {
-    /// It is a user's.
     #[error("it is a user's certificate, not a host's")]
     NotAHost,
-    /// It is not valid yet.
     #[error("it is not valid before {} from now; is this machine's clock right?", span(*.seconds))]
-    NotYetValid {
-        /// How long until then.
-        seconds: u64,
-    },
-    /// It is not valid any more.
+    NotYetValid { seconds: u64 },
     #[error("it expired {} ago", span(*.seconds))]
-    Expired {
-        /// How long since then.
-        seconds: u64,
-    },
-    /// It is another host's.
+    Expired { seconds: u64 },
     #[error("it is for {principals}, not for '{name}'")]
     OtherPrincipal {
-        /// The name that it should have.
         name: String,
         /// The names that it has; escaped.
         principals: String,
@@ -46,7 +36,6 @@ pub enum CertificateFault {
     /// It has a critical option, and there is none that a host certificate may have.
     #[error("it has the critical option '{0}', which is not known")]
     CriticalOption(String),
-    /// Its authority signed it in a way that does not count, as with SHA-1.
     #[error("its authority signed it with {0}, which CASignatureAlgorithms does not allow")]
     Signature(String),
 }

@@ -27,30 +27,22 @@ pub struct RefusedKey {
 
 /// Why a host key is refused. The text is complete and meant for the user.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum HostKeyError {
     /// The server has other keys on record. It is refused whatever `StrictHostKeyChecking` says.
     #[error("{}", Changed { key, recorded })]
-    Changed {
-        /// The key that was shown.
-        key: RefusedKey,
-        /// The keys on record.
-        recorded: Vec<RecordedKey>,
-    },
-    /// The key is marked as revoked.
+    Changed { key: RefusedKey, recorded: Vec<RecordedKey> },
     #[error(
         "the host key of '{}' is revoked: {key}, or the authority that vouches for it, is revoked \
          in {}; somebody may have stolen it. Ask whoever runs the server",
         key.host, place(file, *line)
     )]
     Revoked {
-        /// The key that was shown.
         key: RefusedKey,
-        /// The file that has the mark.
         file: PathBuf,
         /// Its line, from 1, where it has lines.
         line: Option<usize>,
     },
-    /// The key is new, and nobody can be asked about it.
     #[error(
         "the host key of '{}' is not on record, and nobody can be asked about it ({}). Connect \
          once with ssh on a terminal, or check the fingerprint and add the output of ssh-keyscan \
@@ -58,47 +50,31 @@ pub enum HostKeyError {
         .0.host, .0
     )]
     UnknownAndNobodyToAsk(RefusedKey),
-    /// The key is new, and `StrictHostKeyChecking` is `yes`.
     #[error(
         "the host key of '{}' is not on record, and StrictHostKeyChecking is yes ({}). Check \
          the fingerprint and add the key to known_hosts, or set StrictHostKeyChecking to ask",
         .0.host, .0
     )]
     UnknownAndStrict(RefusedKey),
-    /// The key is new, and `UserKnownHostsFile` is `none`.
     #[error(
         "the host key of '{}' is not on record, and UserKnownHostsFile is none, so that it cannot \
          be accepted either ({}). Name a file there",
         .0.host, .0
     )]
     UnknownAndNoFile(RefusedKey),
-    /// The key is new, and the person who was asked did not accept it.
     #[error("the host key of '{}' was not accepted ({})", .0.host, .0)]
     Declined(RefusedKey),
-    /// The key is new, and asking about it failed.
     #[error(
         "the host key of '{}' is not on record, and asking about it failed: {cause} ({key})",
         key.host
     )]
-    Prompt {
-        /// The key that was shown.
-        key: RefusedKey,
-        /// What failed.
-        cause: io::Error,
-    },
-    /// An RSA key that is too small.
+    Prompt { key: RefusedKey, cause: io::Error },
     #[error(
         "the host key of '{}' is an RSA key of fewer than {required} bits (RequiredRSASize): \
          {key}. Whoever runs the server should make a new one",
         key.host
     )]
-    TooSmall {
-        /// The key that was shown.
-        key: RefusedKey,
-        /// How many bits it should have.
-        required: u32,
-    },
-    /// The certificate's signature is not that of the authority it names.
+    TooSmall { key: RefusedKey, required: u32 },
     #[error("the certificate of '{}' is forged: its signature is wrong ({})", .0.host, .0)]
     ForgedCertificate(RefusedKey),
     /// A file of revoked keys does not tell, so no key can be trusted.

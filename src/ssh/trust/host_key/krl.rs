@@ -7,13 +7,10 @@ use sha2::Sha256;
 /// What is wrong with a list. One that cannot be read through is none: it may revoke anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidList {
-    /// It ends in the middle of something.
     #[error("it is cut off, or malformed")]
     Malformed,
-    /// Its format has another version.
     #[error("its format has version {0}, and 1 is read here")]
     Version(u32),
-    /// It has a part that must be understood, and is not.
     #[error("it has a part of an unknown kind ({0})")]
     Unknown(u8),
 }

@@ -19,23 +19,14 @@ pub(crate) enum ProofError {
     /// The server refused, or the session ended.
     #[error("the server gave no proof: {0}")]
     NoReply(russh::Error),
-    /// The reply cannot be read.
     #[error("the proof cannot be read: {0}")]
     Malformed(ssh_key::Error),
-    /// There are more signatures than were asked for.
     #[error("the proof has more in it than was asked for")]
     Excess,
-    /// A signature with SHA-1.
     #[error("the proof is signed with SHA-1")]
     Weak,
-    /// A signature is wrong.
     #[error("the proof is wrong for the {algorithm} key {fingerprint}")]
-    Wrong {
-        /// The key's type.
-        algorithm: String,
-        /// Its fingerprint.
-        fingerprint: String,
-    },
+    Wrong { algorithm: String, fingerprint: String },
 }
 
 impl From<ssh_key::Error> for ProofError {

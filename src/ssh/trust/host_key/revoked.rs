@@ -12,31 +12,15 @@ use crate::ssh::trust::MAX_FILE;
 
 /// Why such a file does not tell. Then no key is taken, as with `ssh`.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum RevocationError {
-    /// It cannot be read, or is not there.
     #[error("{} of RevokedHostKeys cannot be read: {cause}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
-    /// A line of it is not a public key.
+    Read { file: PathBuf, cause: io::Error },
     #[error("line {line} of {}, a file of RevokedHostKeys, is not a public key", file.display())]
-    Line {
-        /// The file.
-        file: PathBuf,
-        /// Its number, from 1.
-        line: usize,
-    },
+    Line { file: PathBuf, line: usize },
     /// It is a list in the binary form of `ssh-keygen -k`, and cannot be read through.
     #[error("the revocation list {} of RevokedHostKeys cannot be read: {why}", file.display())]
-    List {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        why: InvalidList,
-    },
+    List { file: PathBuf, why: InvalidList },
 }
 
 /// Finds what revokes the key, its certificate or the authority behind it: the file, and the line, from

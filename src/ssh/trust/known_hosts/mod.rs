@@ -117,33 +117,20 @@ pub struct RecordedKey {
 
 /// Why the record cannot be read or written.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum KnownHostsError {
     /// A file is there and cannot be read. That is not "no key on record".
     #[error("{} cannot be read: {cause}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
-    /// A new line cannot be written.
+    Read { file: PathBuf, cause: io::Error },
     #[error("{} cannot be written: {cause}", file.display())]
-    Write {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
-    /// Another program holds the lock on the file.
+    Write { file: PathBuf, cause: io::Error },
     #[error("{} is locked by another program", .0.display())]
     Locked(PathBuf),
-    /// The file is changed by others again and again.
     #[error("{} is changed by another program again and again", .0.display())]
     Busy(PathBuf),
     /// The name would mean something else in a line of the file.
     #[error("the host name cannot be written into known_hosts")]
     Unwritable,
-    /// Meanwhile the file has another key for the host.
     #[error("{} has another key for this host by now", .0.display())]
     Conflict(PathBuf),
     /// The program is ending, and nothing is read any more.

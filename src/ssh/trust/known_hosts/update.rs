@@ -32,29 +32,14 @@ pub(crate) struct Plan {
 pub(crate) enum Obstacle {
     /// A line for the host that a person wrote.
     #[error("line {line} of {} has patterns or many names", file.display())]
-    HandMade {
-        /// Its file.
-        file: PathBuf,
-        /// Its number, from 1.
-        line: usize,
-    },
+    HandMade { file: PathBuf, line: usize },
     /// A line for the host with `@cert-authority` or `@revoked`.
     #[error("line {line} of {} has a marker", file.display())]
-    Marker {
-        /// Its file.
-        file: PathBuf,
-        /// Its number, from 1.
-        line: usize,
-    },
+    Marker { file: PathBuf, line: usize },
     /// One of the keys is on record for another host, too: changing it here alone would make the
     /// two disagree.
     #[error("line {line} of {} has one of the keys for another name", file.display())]
-    OtherName {
-        /// Its file.
-        file: PathBuf,
-        /// Its number, from 1.
-        line: usize,
-    },
+    OtherName { file: PathBuf, line: usize },
 }
 
 /// What was done.
