@@ -13,7 +13,7 @@ use sockeye::cli::from_file::{FileCommand, Following};
 use sockeye::cli::hardening;
 use sockeye::cli::signals::{HangUp, Readiness, Signals, Started, Stop, until_stopped};
 use sockeye::cli::terminal::Terminal;
-use sockeye::cli::{FileError, assemble, check, demo, explain, pac};
+use sockeye::cli::{FileError, assemble, check, demo};
 use sockeye::listen::Inherited;
 use sockeye::observe::logs::{LogOptions, Logs, Verbosity};
 use sockeye::openssh::Prompter;
@@ -128,8 +128,6 @@ fn work(
                     Ok(ExitCode::SUCCESS)
                 }
                 Command::Check(command) => Ok(done(check::run(&command).await?)),
-                Command::Explain(command) => Ok(done(explain::run(&command).await?)),
-                Command::Pac(command) => Ok(done(pac::run(&command).await?)),
                 Command::Errand(errand) => Ok(done(errand.run().await?)),
                 Command::Operate(command) => Ok(command.run().await),
                 Command::Demo(command) => {

@@ -177,30 +177,21 @@ pub(super) struct Args {
 /// The raw flags of `sockeye demo`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "sockeye demo",
-    bin_name = "sockeye demo",
     about = "Demonstrates the proxy with an SSH server and a web page, all on this machine.",
-    override_usage = "sockeye demo [-D [bind:]port] [--once]",
-    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}",
-    after_help = "A server whose name is `demo` is `sockeye ssh://demo`.\n",
-    disable_help_flag = true,
-    args_override_self = true
+    override_usage = "sockeye demo [-D [bind:]port] [--once]"
 )]
 pub(super) struct DemoArgs {
     /// Listen here; may be repeated [default: 127.0.0.1:1080, or a free port]
-    #[arg(short = 'D', value_name = "[bind:]port|/path", help_heading = PROXY)]
+    #[arg(short = 'D', value_name = "[bind:]port|/path")]
     pub(super) listen: Vec<String>,
 
     /// End after the self-check: status 0 when it passed, else 1
-    #[arg(long, help_heading = PROXY)]
+    #[arg(long)]
     pub(super) once: bool,
 
     /// How much to log, and in which form.
     #[command(flatten)]
     pub(super) log: LogArgs,
-
-    #[arg(short = 'h', long, help = "Show this help", action = ArgAction::Help, help_heading = OTHER)]
-    help: (),
 }
 
 /// The flags about logs.
@@ -273,18 +264,6 @@ impl Args {
             help.help("Show this help").help_heading(OTHER),
             version.help("Show versions, as needed in a bug report").help_heading(OTHER),
         ])
-    }
-}
-
-impl DemoArgs {
-    /// Reads the command line after `sockeye demo`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Args::read`].
-    pub(super) fn read(words: &[std::ffi::OsString]) -> Result<Self, clap::Error> {
-        let program = std::ffi::OsString::from("sockeye demo");
-        Self::try_parse_from(std::iter::once(&program).chain(words))
     }
 }
 

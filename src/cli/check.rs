@@ -1,7 +1,6 @@
 //! `sockeye check`: checks a configuration or a command line, and with `--connect` the servers.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Parser;
@@ -12,7 +11,7 @@ use crate::openssh::{ClientConfig, ConfigSource, Prompter};
 
 use super::assemble::assemble;
 use super::command::{Command, ProxyCommand, idle_flag};
-use super::configured::{self, ConfigFile, FileError, definition, parse};
+use super::configured::{self, ConfigFile, FileError};
 use super::exit::Exit;
 use super::problem::Problem;
 use crate::app::{self, Forwarding, ServerOptions};
@@ -56,13 +55,11 @@ enum Reach {
 #[command(
     about = "Shows what a command line or a configuration file would use, and its mistakes.",
     override_usage = "sockeye check [--connect] [options] [user@]host\n       sockeye check [--connect] [--config FILE]",
-    after_help = CHECK_HELP,
-    args_override_self = true
+    after_help = CHECK_HELP
 )]
-struct CheckArgs {
-    /// The file [default: ~/.config/sockeye/config.toml]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    file: ConfigFile,
 
     /// Log in, and show what the servers permit and how fast they answer
     #[arg(long)]
@@ -87,23 +84,17 @@ impl CheckCommand {
         }
     }
 
-    /// The definition of its command line.
-    pub(super) fn definition() -> clap::Command {
-        definition::<CheckArgs>("check")
-    }
-
-    /// Reads the command line after `sockeye check`.
+    /// Validates the command line.
     ///
     /// # Errors
     ///
-    /// What `clap` cannot read, and `--help`.
-    pub(super) fn read(words: &[OsString]) -> Result<Self, Exit> {
-        let args: CheckArgs = parse("check", words)?;
+    /// The command line of the proxy is wrong.
+    pub(super) fn validate(args: CheckArgs) -> Result<Self, Exit> {
         let reach = if args.connect { Reach::Server } else { Reach::Here };
         if args.line.is_empty() {
-            return Ok(Self { what: Checked::File(ConfigFile(args.config)), reach });
+            return Ok(Self { what: Checked::File(args.file), reach });
         }
-        let config = args.config.map(|file| ["--config".into(), file.into_os_string()]);
+        let config = args.file.named.map(|file| ["--config".into(), file.into_os_string()]);
         let line = config.into_iter().flatten().chain(args.line);
         match Command::read_proxy(&line.collect::<Vec<_>>())? {
             Command::Proxy(proxy) => Ok(Self { what: Checked::Host(proxy), reach }),

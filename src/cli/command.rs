@@ -19,11 +19,9 @@ use super::args::{Args, DemoArgs, LogArgs, LogFormat};
 use super::check::CheckCommand;
 use super::errand::Errand;
 use super::exit::Exit;
-use super::explain::ExplainCommand;
 use super::flags::Flag;
 use super::from_file::FileCommand;
 use super::operate::{MuxCommand, OperateCommand};
-use super::pac::PacCommand;
 use super::problem::Problem;
 use super::subcommand;
 use super::values::{
@@ -40,10 +38,6 @@ pub enum Command {
     File(FileCommand),
     /// `sockeye check`.
     Check(CheckCommand),
-    /// `sockeye explain`.
-    Explain(ExplainCommand),
-    /// `sockeye pac`.
-    Pac(PacCommand),
     /// `sockeye demo`.
     Demo(DemoCommand),
     /// A command that prints or writes something and ends.
@@ -153,12 +147,14 @@ impl Command {
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
         let words: Vec<_> = words.into_iter().collect();
         // Only the first word: a host may be called `demo` too, and is then `ssh://demo`.
-        let rest = words.get(1..).unwrap_or_default();
-        let named = words.first().and_then(|word| subcommand::find(word.to_str()?));
-        if let Some(subcommand) = named {
-            return (subcommand.read)(rest);
+        if words
+            .first()
+            .is_some_and(|first| subcommand::names().iter().any(|name| first == &**name))
+        {
+            subcommand::read(&words)
+        } else {
+            Self::read_proxy(&words)
         }
-        Self::read_proxy(&words)
     }
 
     /// Reads a command line without subcommands.
@@ -186,12 +182,7 @@ impl Command {
         match self {
             Self::Proxy(proxy) => proxy.log_file.as_deref(),
             Self::File(command) => command.log_file.as_deref(),
-            Self::Check(_)
-            | Self::Explain(_)
-            | Self::Pac(_)
-            | Self::Errand(_)
-            | Self::Demo(_)
-            | Self::Operate(_) => None,
+            Self::Check(_) | Self::Errand(_) | Self::Demo(_) | Self::Operate(_) => None,
         }
     }
 
@@ -202,11 +193,7 @@ impl Command {
             Self::File(command) => command.log,
             Self::Demo(demo) => demo.log,
             // They answer on standard output.
-            Self::Check(_)
-            | Self::Explain(_)
-            | Self::Pac(_)
-            | Self::Errand(_)
-            | Self::Operate(_) => LogOptions::default(),
+            Self::Check(_) | Self::Errand(_) | Self::Operate(_) => LogOptions::default(),
         }
     }
 }
@@ -321,7 +308,7 @@ fn mux(
     let ssh = read_ssh_options(&mut args, &mut problems);
     let specs = [args.local_forward, args.remote_forward, args.listen];
     match MuxCommand::read(word, args.server, ssh, args.control, specs) {
-        Some(command) if problems.is_empty() => Ok(command.into()),
+        Some(command) if problems.is_empty() => Ok(OperateCommand::Mux(command)),
         Some(_) => Err(problems),
         None => {
             problems.push(Problem::ControlCommand(word.to_owned()));

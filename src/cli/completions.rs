@@ -1,42 +1,24 @@
 //! `sockeye completions`: what a shell needs to complete a command line.
 
-use std::ffi::OsString;
-
 use clap::Parser;
 use clap_complete::Shell;
 
-use super::configured::{definition, parse, say};
+use super::configured::say;
 use super::subcommand;
 
-/// `sockeye completions`, validated.
-#[derive(Clone, Debug)]
-pub struct CompletionsCommand {
-    shell: Shell,
-}
-
-/// The raw flags of `sockeye completions`.
-#[derive(Debug, Parser)]
+/// `sockeye completions`.
+#[derive(Clone, Debug, Parser)]
 #[command(
     about = "Prints the completion script for a shell.",
-    after_help = "For bash: sockeye completions bash > ~/.local/share/bash-completion/completions/sockeye",
-    args_override_self = true
+    after_help = "For bash: sockeye completions bash > ~/.local/share/bash-completion/completions/sockeye"
 )]
-struct CompletionsArgs {
+pub struct CompletionsCommand {
     /// bash, zsh, fish, elvish or powershell
     #[arg(value_name = "SHELL", value_enum, hide_possible_values = true)]
     shell: Shell,
 }
 
 impl CompletionsCommand {
-    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: CompletionsArgs = parse("completions", words)?;
-        Ok(Self { shell: args.shell })
-    }
-
-    pub(super) fn definition() -> clap::Command {
-        definition::<CompletionsArgs>("completions")
-    }
-
     /// Prints them.
     pub(super) fn run(&self) {
         say(&text(self.shell));

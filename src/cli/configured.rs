@@ -1,10 +1,7 @@
 //! What all commands that read the configuration file share.
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-
-use clap::{Arg, ArgAction, CommandFactory, Parser};
 
 use crate::config::{Config, Mistake, Mistakes, locate};
 use crate::printable::{Lines, printable};
@@ -12,8 +9,12 @@ use crate::printable::{Lines, printable};
 use super::progress::Bar;
 
 /// The configuration file: that of `--config`, or else the default one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConfigFile(pub Option<PathBuf>);
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct ConfigFile {
+    /// The configuration [default: ~/.config/sockeye/config.toml]
+    #[arg(long = "config", value_name = "FILE")]
+    pub named: Option<PathBuf>,
+}
 
 /// Why a configuration cannot be used. The command line or a file is at fault: exit status 2.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +46,7 @@ impl ConfigFile {
     ///
     /// None was named, and the user has none.
     pub fn path(&self) -> Result<PathBuf, FileError> {
-        if let Some(named) = &self.0 {
+        if let Some(named) = &self.named {
             return Ok(named.clone());
         }
         let default = locate::default_path().ok_or(FileError::Homeless)?;
@@ -76,33 +77,6 @@ impl ConfigFile {
         tell(told);
         Ok(loaded?.0)
     }
-}
-
-/// The definition of the subcommand `name`, with what all have in common: their names, `-h`, and the shape
-/// of their help.
-pub(super) fn definition<A: CommandFactory>(name: &str) -> clap::Command {
-    let program = format!("sockeye {name}");
-    let mut after = format!("A server whose name is `{name}` is `sockeye ssh://{name}`.\n");
-    let command = A::command();
-    if let Some(own) = command.get_after_help() {
-        after = format!("{own}\n{after}");
-    }
-    let help = Arg::new("help").short('h').long("help").help("Show this help");
-    command
-        .name(program.clone())
-        .bin_name(program)
-        .help_template("{about}\n\nUsage: {usage}\n\n{all-args}{after-help}")
-        .after_help(after)
-        .disable_help_flag(true)
-        .arg(help.action(ArgAction::Help).global(true))
-}
-
-/// Reads the words after the subcommand `name`.
-pub(super) fn parse<A: Parser>(name: &str, words: &[OsString]) -> Result<A, clap::Error> {
-    let mut command = definition::<A>(name);
-    let words = std::iter::once(OsString::from(command.get_name())).chain(words.iter().cloned());
-    let mut matches = command.try_get_matches_from_mut(words)?;
-    A::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 /// Writes mistakes to standard error, a line each.

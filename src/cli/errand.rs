@@ -1,31 +1,28 @@
 //! Commands that print or write something and end, without the proxy.
 
-use super::command::Command;
 use super::completions::CompletionsCommand;
 use super::desktop::{BrowserCommand, EnvCommand, SystemProxyCommand};
+use super::explain::ExplainCommand;
 use super::help::HelpCommand;
 use super::init::InitCommand;
 use super::man::ManCommand;
+use super::pac::PacCommand;
 use super::service::ServiceCommand;
 
 /// A command that prints or writes something and ends, without the proxy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, clap::Subcommand)]
+#[expect(missing_docs, reason = "each is the command of its name")]
 pub enum Errand {
-    /// `sockeye init`.
+    Explain(ExplainCommand),
+    Pac(PacCommand),
     Init(InitCommand),
-    /// `sockeye env`.
     Env(EnvCommand),
-    /// `sockeye browser`.
+    #[command(skip)]
     Browser(BrowserCommand),
-    /// `sockeye system-proxy`.
     SystemProxy(SystemProxyCommand),
-    /// `sockeye service`.
     Service(ServiceCommand),
-    /// `sockeye help`.
     Help(HelpCommand),
-    /// `sockeye completions`.
     Completions(CompletionsCommand),
-    /// `sockeye man`.
     Man(ManCommand),
 }
 
@@ -37,26 +34,17 @@ impl Errand {
     /// The command has failed: exit status 1.
     pub async fn run(&self) -> anyhow::Result<()> {
         match self {
-            Self::Init(command) => Ok(command.run()?),
-            Self::Env(command) => Ok(command.run().await?),
-            Self::Browser(command) => Ok(command.run().await?),
-            Self::SystemProxy(command) => Ok(command.run().await?),
-            Self::Service(command) => Ok(command.run().await?),
-            Self::Help(command) => {
-                command.run();
-                Ok(())
-            }
-            Self::Completions(command) => {
-                command.run();
-                Ok(())
-            }
-            Self::Man(command) => Ok(command.run()?),
+            Self::Explain(command) => command.run().await?,
+            Self::Pac(command) => command.run().await?,
+            Self::Init(command) => command.run()?,
+            Self::Env(command) => command.run().await?,
+            Self::Browser(command) => command.run().await?,
+            Self::SystemProxy(command) => command.run().await?,
+            Self::Service(command) => command.run().await?,
+            Self::Help(command) => command.run(),
+            Self::Completions(command) => command.run(),
+            Self::Man(command) => command.run()?,
         }
-    }
-}
-
-impl From<Errand> for Command {
-    fn from(errand: Errand) -> Self {
-        Self::Errand(errand)
+        Ok(())
     }
 }

@@ -1,8 +1,6 @@
 //! `sockeye explain`: which rule a request would match, and where it would go.
 
-use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::net::IpAddr;
 
 use clap::Parser;
 
@@ -12,67 +10,28 @@ use crate::dial::look_up;
 use crate::forward::ListenAddress;
 use crate::route::{Explanation, Outcome, Query};
 
-use super::configured::{self, ConfigFile, FileError, definition, parse};
+use super::configured::{self, ConfigFile, FileError};
 
-/// `sockeye explain`, validated.
-#[derive(Clone, Debug)]
-pub struct ExplainCommand {
-    /// The configuration.
-    pub file: ConfigFile,
-    /// The requests' destinations, in order; at least one.
-    pub destinations: Vec<Destination>,
-    /// The proxy user (`--user`).
-    pub user: Option<String>,
-    /// The client's address (`--from`); by default 127.0.0.1.
-    pub from: IpAddr,
-    /// The listener (`--listener`); by default the first one of the file.
-    pub listener: Option<String>,
-    /// Whether names may be looked up here, as a rule with `resolve = "local"` does.
-    pub look_up: LookUp,
-    /// The output format.
-    pub form: Form,
-}
-
-/// Whether names may be looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LookUp {
-    /// For rules that look names up.
-    AsRequests,
-    /// Never (`--no-resolve`).
-    Never,
-}
-
-/// The form of an explanation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// A paragraph for people.
-    Text,
-    /// One JSON object a line (`--json`).
-    Json,
-}
-
-/// The raw flags of `sockeye explain`.
-#[derive(Debug, Parser)]
+/// `sockeye explain`.
+#[derive(Clone, Debug, Parser)]
 #[command(
-    about = "Shows for each destination which rule a request would match, and where it would go.",
-    args_override_self = true
+    about = "Shows for each destination which rule a request would match, and where it would go."
 )]
-struct ExplainArgs {
+pub struct ExplainCommand {
     /// Destination of the request; the default port is 443
     #[arg(value_name = "DESTINATION", required = true, value_parser = destination)]
     destinations: Vec<Destination>,
 
-    /// The configuration [default: ~/.config/sockeye/config.toml]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
 
     /// The proxy user [default: none]
     #[arg(long, value_name = "USER")]
     user: Option<String>,
 
-    /// The address of the client [default: 127.0.0.1]
-    #[arg(long, value_name = "IP")]
-    from: Option<IpAddr>,
+    /// The address of the client
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    from: IpAddr,
 
     /// Name or address of the listener [default: the first]
     #[arg(long, value_name = "LISTENER")]
@@ -88,46 +47,24 @@ struct ExplainArgs {
 }
 
 impl ExplainCommand {
-    /// The definition of its command line.
-    pub(super) fn definition() -> clap::Command {
-        definition::<ExplainArgs>("explain")
-    }
-
-    /// Reads the command line after `sockeye explain`.
+    /// Explains each destination on standard output.
     ///
     /// # Errors
     ///
-    /// What `clap` cannot read, and `--help`.
-    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: ExplainArgs = parse("explain", words)?;
-        Ok(Self {
-            file: ConfigFile(args.config),
-            destinations: args.destinations,
-            user: args.user,
-            from: args.from.unwrap_or(Ipv4Addr::LOCALHOST.into()).to_canonical(),
-            listener: args.listener,
-            look_up: if args.no_resolve { LookUp::Never } else { LookUp::AsRequests },
-            form: if args.json { Form::Json } else { Form::Text },
-        })
+    /// There is no configuration, it has mistakes, or it has no such listener.
+    pub(super) async fn run(&self) -> Result<(), FileError> {
+        let config = self.file.load().await?;
+        let listener = listener(self, &config)?;
+        for destination in &self.destinations {
+            let explanation = explain(self, &config, &listener, destination).await;
+            configured::say(&if self.json {
+                format!("{}\n", serde_json::json!(explanation))
+            } else {
+                format!("{explanation}\n")
+            });
+        }
+        Ok(())
     }
-}
-
-/// Explains each destination on standard output.
-///
-/// # Errors
-///
-/// There is no configuration, it has mistakes, or it has no such listener.
-pub async fn run(command: &ExplainCommand) -> Result<(), FileError> {
-    let config = command.file.load().await?;
-    let listener = listener(command, &config)?;
-    for destination in &command.destinations {
-        let explanation = explain(command, &config, &listener, destination).await;
-        configured::say(&match command.form {
-            Form::Text => format!("{explanation}\n"),
-            Form::Json => format!("{}\n", serde_json::json!(explanation)),
-        });
-    }
-    Ok(())
 }
 
 /// The evaluation of the rules for one request, with its trace.
@@ -141,12 +78,12 @@ async fn explain(
         host: Some(destination.host()),
         port: Some(destination.port()),
         listener,
-        source: Some(command.from),
+        source: Some(command.from.to_canonical()),
         user: command.user.as_deref(),
     };
     let explanation = config.router.explain(&query, None);
-    match (&explanation.outcome, destination.host(), command.look_up) {
-        (Outcome::Resolve, Host::Name(name), LookUp::AsRequests) => match look_up(name).await {
+    match (&explanation.outcome, destination.host()) {
+        (Outcome::Resolve, Host::Name(name)) if !command.no_resolve => match look_up(name).await {
             Some(found) => config.router.explain(&query, Some(&found)),
             None => explanation.unresolved(),
         },

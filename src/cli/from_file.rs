@@ -82,7 +82,7 @@ impl Following {
         volume: Volume,
     ) -> anyhow::Result<(app::Options, Self)> {
         let credentials = read_credentials(command.proxy_auth.clone()).await?;
-        let config = Arc::new(ConfigFile(Some(command.file.clone())).load().await?);
+        let config = Arc::new(ConfigFile { named: Some(command.file.clone()) }.load().await?);
         let mut options = options(&command, credentials.as_ref(), &config).await?;
         let reloads = Reloads::new(command.file.clone(), asked);
         let facts = Facts { reloads: Some(reloads.clone()), volume: Some(volume) };

@@ -1,47 +1,33 @@
 //! `sockeye help`: the guide, a page a topic.
 
-use std::ffi::OsString;
-
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
 use crate::guide::{TOPICS, Topic};
 
-use super::configured::{definition, parse, say};
+use super::configured::say;
 use super::subcommand;
 
-/// `sockeye help`, validated.
-#[derive(Clone, Debug)]
+/// `sockeye help`.
+#[derive(Clone, Debug, Parser)]
+#[command(about = "Shows a page of the guide, or lists its topics.")]
 pub struct HelpCommand {
-    topic: Option<&'static Topic>,
-}
-
-/// The raw flags of `sockeye help`.
-#[derive(Debug, Parser)]
-#[command(about = "Shows a page of the guide, or lists its topics.", args_override_self = true)]
-struct HelpArgs {
     /// The topic; without it, all topics are listed
     #[arg(value_name = "TOPIC", value_parser = topics(), hide_possible_values = true)]
     topic: Option<String>,
 }
 
 impl HelpCommand {
-    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: HelpArgs = parse("help", words)?;
-        let topic = args.topic.and_then(|wanted| TOPICS.iter().find(|topic| topic.name == wanted));
-        Ok(Self { topic })
-    }
-
-    pub(super) fn definition() -> clap::Command {
-        definition::<HelpArgs>("help")
-    }
-
     /// Shows the page or the list.
     pub(super) fn run(&self) {
-        match self.topic {
+        match self.page() {
             Some(topic) => say(topic.text),
             None => say(&list()),
         }
+    }
+
+    fn page(&self) -> Option<&'static Topic> {
+        TOPICS.iter().find(|topic| Some(topic.name) == self.topic.as_deref())
     }
 }
 
@@ -69,11 +55,11 @@ mod tests {
                 list.contains(&format!("  {}", topic.name)) && list.contains(topic.about),
                 "{list}"
             );
-            let read = HelpCommand::read(&[topic.name.into()]).expect("a topic");
-            assert_eq!(read.topic.map(|topic| topic.name), Some(topic.name));
+            let read = HelpCommand::try_parse_from(["help", topic.name]).expect("a topic");
+            assert_eq!(read.page().map(|topic| topic.name), Some(topic.name));
             assert!(topic.text.starts_with("# "), "{}: a page begins with its title", topic.name);
         }
-        let wrong = HelpCommand::read(&["nothing".into()]).expect_err("no topic");
+        let wrong = HelpCommand::try_parse_from(["help", "nothing"]).expect_err("no topic");
         assert!(wrong.to_string().contains("possible values"), "{wrong}");
     }
 }

@@ -1,6 +1,5 @@
 //! `sockeye init`: the example configuration.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,23 +10,7 @@ use clap::Parser;
 use crate::config::locate;
 
 use super::cannot_write::CannotWrite;
-use super::configured::{definition, parse, say, shown};
-
-/// `sockeye init`, validated.
-#[derive(Clone, Debug)]
-pub struct InitCommand {
-    file: Option<PathBuf>,
-    to: To,
-}
-
-/// Where the example goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum To {
-    /// Into the file.
-    File,
-    /// To standard output (`--print`).
-    Output,
-}
+use super::configured::{say, shown};
 
 /// Why the example was not written.
 #[derive(Debug, thiserror::Error)]
@@ -41,14 +24,13 @@ pub enum InitError {
     Write(CannotWrite),
 }
 
-/// The raw flags of `sockeye init`.
-#[derive(Debug, Parser)]
+/// `sockeye init`.
+#[derive(Clone, Debug, Parser)]
 #[command(
     about = "Writes a commented example configuration.",
-    after_help = "An existing file is not overwritten.",
-    args_override_self = true
+    after_help = "An existing file is not overwritten."
 )]
-struct InitArgs {
+pub struct InitCommand {
     /// The file to write [default: ~/.config/sockeye/config.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -59,26 +41,17 @@ struct InitArgs {
 }
 
 impl InitCommand {
-    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: InitArgs = parse("init", words)?;
-        Ok(Self { file: args.config, to: if args.print { To::Output } else { To::File } })
-    }
-
-    pub(super) fn definition() -> clap::Command {
-        definition::<InitArgs>("init")
-    }
-
     /// Writes or prints it.
     ///
     /// # Errors
     ///
     /// The file is there, or cannot be written.
     pub(super) fn run(&self) -> Result<(), InitError> {
-        if self.to == To::Output {
+        if self.print {
             say(EXAMPLE);
             return Ok(());
         }
-        let file = self.file.clone().or_else(locate::default_path).ok_or(InitError::Homeless)?;
+        let file = self.config.clone().or_else(locate::default_path).ok_or(InitError::Homeless)?;
         match write(&file) {
             Ok(()) => {
                 say(&format!("{}: written; change [server.bastion] first\n", shown(&file)));
@@ -119,7 +92,7 @@ mod tests {
     fn it_is_written_once_and_is_a_configuration() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("new/config.toml");
-        let command = InitCommand { file: Some(file.clone()), to: To::File };
+        let command = InitCommand { config: Some(file.clone()), print: false };
         command.run().expect("written");
         let (config, warnings) = load(&file);
         assert_eq!(warnings, []);

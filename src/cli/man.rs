@@ -1,41 +1,30 @@
 //! `sockeye man`: the manual pages.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use clap::builder::{PossibleValuesParser, Resettable};
+use clap::builder::Resettable;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
 use super::cannot_write::CannotWrite;
-use super::configured::{definition, parse, say};
-use super::subcommand::{self, SUBCOMMANDS};
+use super::configured::say;
+use super::subcommand;
 use crate::guide::TOPICS;
 
 mod markdown;
 
-/// `sockeye man`, validated.
-#[derive(Clone, Debug)]
-pub struct ManCommand {
-    /// The page that is printed.
-    page: String,
-    /// Where all pages are written to instead.
-    directory: Option<PathBuf>,
-}
-
-/// The raw flags of `sockeye man`.
-#[derive(Debug, Parser)]
+/// `sockeye man`.
+#[derive(Clone, Debug, Parser)]
 #[command(
     about = "Prints a manual page, or writes all of them.",
-    after_help = "To read it: sockeye man sockeye.toml | man -l -",
-    args_override_self = true
+    after_help = "To read it: sockeye man sockeye.toml | man -l -"
 )]
-struct ManArgs {
-    /// sockeye, sockeye.toml, or sockeye-COMMAND [default: sockeye]
-    #[arg(value_name = "PAGE", value_parser = names(), hide_possible_values = true)]
-    page: Option<String>,
+pub struct ManCommand {
+    /// sockeye, sockeye.toml, or sockeye-COMMAND
+    #[arg(value_name = "PAGE", default_value = "sockeye", value_parser = existing)]
+    page: String,
 
     /// Write sockeye.1, sockeye.toml.5, sockeye-check.1 and so on into DIR
     #[arg(long, value_name = "DIR", conflicts_with = "page")]
@@ -43,16 +32,6 @@ struct ManArgs {
 }
 
 impl ManCommand {
-    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: ManArgs = parse("man", words)?;
-        let page = args.page.unwrap_or_else(|| "sockeye".into());
-        Ok(Self { page, directory: args.directory })
-    }
-
-    pub(super) fn definition() -> clap::Command {
-        definition::<ManArgs>("man")
-    }
-
     /// Prints or writes the pages.
     ///
     /// # Errors
@@ -76,15 +55,14 @@ fn write(path: &Path, page: &str) -> Result<(), CannotWrite> {
     fs::write(path, page).map_err(|cause| CannotWrite { path: path.to_owned(), cause })
 }
 
-/// What [`ManArgs::page`] may be.
-fn names() -> PossibleValuesParser {
-    let commands = SUBCOMMANDS.iter().map(|command| format!("sockeye-{}", command.name));
-    ["sockeye", "sockeye.toml"]
-        .map(String::from)
-        .into_iter()
-        .chain(commands)
-        .collect::<Vec<_>>()
-        .into()
+/// Checks that there is such a page.
+fn existing(page: &str) -> Result<String, String> {
+    let commands = subcommand::names().into_iter().map(|name| format!("sockeye-{name}"));
+    let mut names = ["sockeye", "sockeye.toml"].map(String::from).into_iter().chain(commands);
+    match names.find(|name| name == page) {
+        Some(name) => Ok(name),
+        None => Err("there is no such page".to_owned()),
+    }
 }
 
 /// The pages by the names of their files: that of the program, that of its configuration file, and one for
@@ -188,15 +166,15 @@ mod tests {
     #[test]
     fn the_program_and_each_command_have_a_page() {
         let pages: Vec<_> = pages().collect();
-        assert_eq!(pages.len(), 2 + SUBCOMMANDS.len());
+        assert_eq!(pages.len(), 2 + subcommand::names().len());
         let (name, page) = &pages[0];
         assert_eq!(name, "sockeye.1");
         for part in [".TH sockeye 1", "\\-\\-sessions", "\\-\\-dashboard\\-token", "EXIT STATUS"] {
             assert!(page.contains(part), "{part} is not in {page}");
         }
-        for ((name, page), subcommand) in pages[2..].iter().zip(SUBCOMMANDS) {
-            assert_eq!(*name, format!("sockeye-{}.1", subcommand.name));
-            assert!(page.contains(&format!(".TH sockeye-{} 1", subcommand.name)), "{page}");
+        for ((name, page), command) in pages[2..].iter().zip(subcommand::names()) {
+            assert_eq!(*name, format!("sockeye-{command}.1"));
+            assert!(page.contains(&format!(".TH sockeye-{command} 1")), "{page}");
         }
     }
 

@@ -1,8 +1,6 @@
 //! `sockeye pac`: the rules as a proxy auto-configuration file.
 
-use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -12,58 +10,32 @@ use crate::forward::ListenAddress;
 use crate::openssh::AddressFamily;
 use crate::route::{self, Localhost};
 
-use super::configured::{self, ConfigFile, FileError, definition, parse};
+use super::configured::{self, ConfigFile, FileError};
 use super::values::default_listener;
 
-/// `sockeye pac`, validated.
-#[derive(Clone, Debug)]
+/// `sockeye pac`.
+#[derive(Clone, Debug, Parser)]
+#[command(about = "Prints the rules as a proxy auto-configuration (PAC) file for browsers.")]
 pub struct PacCommand {
-    /// The configuration.
-    pub file: ConfigFile,
-}
-
-/// The raw flags of `sockeye pac`.
-#[derive(Debug, Parser)]
-#[command(
-    about = "Prints the rules as a proxy auto-configuration (PAC) file for browsers.",
-    args_override_self = true
-)]
-struct PacArgs {
-    /// The configuration [default: ~/.config/sockeye/config.toml]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
 }
 
 impl PacCommand {
-    /// The definition of its command line.
-    pub(super) fn definition() -> clap::Command {
-        definition::<PacArgs>("pac")
-    }
-
-    /// Reads the command line after `sockeye pac`.
+    /// Prints the file on standard output.
     ///
     /// # Errors
     ///
-    /// What `clap` cannot read, and `--help`.
-    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: PacArgs = parse("pac", words)?;
-        Ok(Self { file: ConfigFile(args.config) })
+    /// There is no configuration, it has mistakes, or no listener that a browser can use.
+    pub(super) async fn run(&self) -> Result<(), FileError> {
+        let config = self.file.load().await?;
+        let proxies = proxies(&config);
+        if proxies.is_empty() {
+            return Err(FileError::NoProxy);
+        }
+        configured::say(&route::pac(&config.router, &proxies, Localhost::ByRules));
+        Ok(())
     }
-}
-
-/// Prints the file on standard output.
-///
-/// # Errors
-///
-/// There is no configuration, it has mistakes, or no listener that a browser can use.
-pub async fn run(command: &PacCommand) -> Result<(), FileError> {
-    let config = command.file.load().await?;
-    let proxies = proxies(&config);
-    if proxies.is_empty() {
-        return Err(FileError::NoProxy);
-    }
-    configured::say(&route::pac(&config.router, &proxies, Localhost::ByRules));
-    Ok(())
 }
 
 /// The addresses of the listeners for a browser on this machine, in order.

@@ -1,177 +1,93 @@
-//! The subcommands, in one table: how each is read, and the definition that its help, the completions
-//! and the manual page come from.
+//! The subcommands: how they are read and listed, and the definition that their help, the completions and
+//! the manual pages come from.
 
 use std::ffi::OsString;
 
-use clap::CommandFactory;
+use clap::{Arg, ArgAction, FromArgMatches, Subcommand as _};
 
 use super::args::{Args, DemoArgs};
-use super::check::CheckCommand;
+use super::check::{CheckArgs, CheckCommand};
 use super::command::{Command, DemoCommand};
-use super::completions::CompletionsCommand;
-use super::configured::definition;
-use super::desktop::{BrowserCommand, EnvCommand, SystemProxyCommand};
+use super::desktop::{BrowserArgs, BrowserCommand};
 use super::errand::Errand;
 use super::exit::Exit;
-use super::explain::ExplainCommand;
-use super::help::HelpCommand;
-use super::init::InitCommand;
-use super::man::ManCommand;
 use super::operate::OperateCommand;
-use super::operate::args::{
-    ConnectionsArgs, DashboardArgs, ForwardArgs, KillArgs, LogArgs, PingArgs, ReloadArgs,
-    StatusArgs, StopArgs, TopArgs, WaitArgs,
-};
-use super::pac::PacCommand;
-use super::service::ServiceCommand;
 
-/// A subcommand.
-pub(super) struct Subcommand {
-    /// Its name. A server of that name is written `ssh://NAME`.
-    pub(super) name: &'static str,
-    /// Parses the words after it.
-    pub(super) read: fn(&[OsString]) -> Result<Command, Exit>,
-    /// The definition of its command line.
-    pub(super) definition: fn() -> clap::Command,
+/// A subcommand. A server of the same name is written `ssh://NAME`.
+#[derive(Debug, clap::Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
+enum Subcommand {
+    Check(CheckArgs),
+    Demo(DemoArgs),
+    #[command(flatten)]
+    Operate(OperateCommand),
+    Browser(BrowserArgs),
+    #[command(flatten)]
+    Errand(Errand),
 }
 
-/// All of them, in the order in which they are listed.
-pub(super) const SUBCOMMANDS: &[Subcommand] = &[
-    Subcommand {
-        name: "check",
-        read: |words| Ok(Command::Check(CheckCommand::read(words)?)),
-        definition: CheckCommand::definition,
-    },
-    Subcommand {
-        name: "explain",
-        read: |words| Ok(Command::Explain(ExplainCommand::read(words)?)),
-        definition: ExplainCommand::definition,
-    },
-    Subcommand {
-        name: "pac",
-        read: |words| Ok(Command::Pac(PacCommand::read(words)?)),
-        definition: PacCommand::definition,
-    },
-    Subcommand {
-        name: "demo",
-        read: |words| Ok(Command::Demo(DemoCommand::validate(&DemoArgs::read(words)?)?)),
-        definition: DemoArgs::command,
-    },
-    Subcommand {
-        name: "status",
-        read: |words| OperateCommand::read("status", words),
-        definition: || definition::<StatusArgs>("status"),
-    },
-    Subcommand {
-        name: "wait",
-        read: |words| OperateCommand::read("wait", words),
-        definition: || definition::<WaitArgs>("wait"),
-    },
-    Subcommand {
-        name: "ping",
-        read: |words| OperateCommand::read("ping", words),
-        definition: || definition::<PingArgs>("ping"),
-    },
-    Subcommand {
-        name: "top",
-        read: |words| OperateCommand::read("top", words),
-        definition: || definition::<TopArgs>("top"),
-    },
-    Subcommand {
-        name: "connections",
-        read: |words| OperateCommand::read("connections", words),
-        definition: || definition::<ConnectionsArgs>("connections"),
-    },
-    Subcommand {
-        name: "kill",
-        read: |words| OperateCommand::read("kill", words),
-        definition: || definition::<KillArgs>("kill"),
-    },
-    Subcommand {
-        name: "forward",
-        read: |words| OperateCommand::read("forward", words),
-        definition: || definition::<ForwardArgs>("forward"),
-    },
-    Subcommand {
-        name: "dashboard",
-        read: |words| OperateCommand::read("dashboard", words),
-        definition: || definition::<DashboardArgs>("dashboard"),
-    },
-    Subcommand {
-        name: "reload",
-        read: |words| OperateCommand::read("reload", words),
-        definition: || definition::<ReloadArgs>("reload"),
-    },
-    Subcommand {
-        name: "stop",
-        read: |words| OperateCommand::read("stop", words),
-        definition: || definition::<StopArgs>("stop"),
-    },
-    Subcommand {
-        name: "log",
-        read: |words| OperateCommand::read("log", words),
-        definition: || definition::<LogArgs>("log"),
-    },
-    Subcommand {
-        name: "init",
-        read: |words| Ok(Errand::Init(InitCommand::read(words)?).into()),
-        definition: InitCommand::definition,
-    },
-    Subcommand {
-        name: "env",
-        read: |words| Ok(Errand::Env(EnvCommand::read(words)?).into()),
-        definition: EnvCommand::definition,
-    },
-    Subcommand {
-        name: "browser",
-        read: |words| Ok(Errand::Browser(BrowserCommand::read(words)?).into()),
-        definition: BrowserCommand::definition,
-    },
-    Subcommand {
-        name: "system-proxy",
-        read: |words| Ok(Errand::SystemProxy(SystemProxyCommand::read(words)?).into()),
-        definition: SystemProxyCommand::definition,
-    },
-    Subcommand {
-        name: "service",
-        read: |words| Ok(Errand::Service(ServiceCommand::read(words)?).into()),
-        definition: ServiceCommand::definition,
-    },
-    Subcommand {
-        name: "help",
-        read: |words| Ok(Errand::Help(HelpCommand::read(words)?).into()),
-        definition: HelpCommand::definition,
-    },
-    Subcommand {
-        name: "completions",
-        read: |words| Ok(Errand::Completions(CompletionsCommand::read(words)?).into()),
-        definition: CompletionsCommand::definition,
-    },
-    Subcommand {
-        name: "man",
-        read: |words| Ok(Errand::Man(ManCommand::read(words)?).into()),
-        definition: ManCommand::definition,
-    },
-];
+/// Reads a command line that begins with the name of a subcommand.
+///
+/// # Errors
+///
+/// What `clap` cannot read, `--help`, and what is wrong with the values.
+pub(super) fn read(words: &[OsString]) -> Result<Command, Exit> {
+    let mut all = all();
+    let program = OsString::from("sockeye");
+    let matches = all.try_get_matches_from_mut(std::iter::once(&program).chain(words))?;
+    let read = Subcommand::from_arg_matches(&matches).map_err(|error| error.format(&mut all))?;
+    Ok(match read {
+        Subcommand::Check(args) => Command::Check(CheckCommand::validate(args)?),
+        Subcommand::Demo(args) => Command::Demo(DemoCommand::validate(&args)?),
+        Subcommand::Operate(command) => Command::Operate(command),
+        Subcommand::Browser(args) => {
+            Command::Errand(Errand::Browser(BrowserCommand::validate(args)?))
+        }
+        Subcommand::Errand(errand) => Command::Errand(errand),
+    })
+}
 
-/// The subcommand of a name.
-pub(super) fn find(word: &str) -> Option<&'static Subcommand> {
-    SUBCOMMANDS.iter().find(|subcommand| subcommand.name == word)
+/// Their names, in the order in which they are listed.
+pub(super) fn names() -> Vec<String> {
+    all().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 /// The whole command line as one definition: the flags of the proxy, and the subcommands.
 pub(super) fn whole() -> clap::Command {
-    let proxy = Args::full_command().disable_help_subcommand(true);
-    SUBCOMMANDS.iter().fold(proxy, |whole, Subcommand { name, definition, .. }| {
-        whole.subcommand(definition().name(*name))
-    })
+    Args::full_command()
+        .disable_help_subcommand(true)
+        .subcommands(all().get_subcommands().cloned().collect::<Vec<_>>())
+}
+
+/// The subcommands alone.
+fn all() -> clap::Command {
+    Subcommand::augment_subcommands(clap::Command::new("sockeye"))
+        .disable_help_subcommand(true)
+        .mut_subcommands(shaped)
+}
+
+/// A subcommand with what all have in common: `-h`, and the shape of their help.
+fn shaped(command: clap::Command) -> clap::Command {
+    let name = command.get_name();
+    let mut after = format!("A server whose name is `{name}` is `sockeye ssh://{name}`.\n");
+    if let Some(own) = command.get_after_help() {
+        after = format!("{own}\n{after}");
+    }
+    let help = Arg::new("help").short('h').long("help").help("Show this help");
+    command
+        .help_template("{about}\n\nUsage: {usage}\n\n{all-args}{after-help}")
+        .after_help(after)
+        .args_override_self(true)
+        .disable_help_flag(true)
+        .arg(help.action(ArgAction::Help).global(true))
 }
 
 /// The lines of a help page that list the subcommands.
 pub(super) fn listing() -> String {
     let mut lines = vec!["Commands (each has --help):".to_owned()];
-    for (n, Subcommand { name, .. }) in SUBCOMMANDS.iter().enumerate() {
-        let word = if n + 1 < SUBCOMMANDS.len() { format!(" {name},") } else { format!(" {name}") };
+    let names = names();
+    for (n, name) in names.iter().enumerate() {
+        let word = if n + 1 < names.len() { format!(" {name},") } else { format!(" {name}") };
         if lines.last().is_some_and(|line| line.len() + word.len() > WIDTH) {
             lines.push(" ".to_owned());
         }
@@ -194,8 +110,9 @@ mod tests {
 
     #[test]
     fn each_has_its_help_and_the_way_to_a_server_of_its_name() {
-        for Subcommand { name, read, .. } in SUBCOMMANDS {
-            let Err(Exit::Help(text)) = read(&["--help".into()]) else { panic!("{name}: no help") };
+        for name in names() {
+            let help = read(&[name.clone().into(), "--help".into()]);
+            let Err(Exit::Help(text)) = help else { panic!("{name}: no help") };
             assert!(text.contains(&format!("Usage: sockeye {name}")), "{text}");
             assert!(text.contains(&format!("`sockeye ssh://{name}`")), "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
@@ -205,10 +122,7 @@ mod tests {
     #[test]
     fn all_are_listed() {
         let listing = listing();
-        assert!(
-            SUBCOMMANDS.iter().all(|subcommand| listing.contains(subcommand.name)),
-            "{listing}"
-        );
+        assert!(names().iter().all(|name| listing.contains(name)), "{listing}");
         assert!(listing.lines().all(|line| line.len() <= WIDTH), "{listing}");
     }
 }

@@ -70,10 +70,7 @@ fn try_command(command: &str, home: &Path) {
     let words = if words.is_empty() { &checked } else { words };
     let read = cli::Command::read(words.iter().map(Into::into));
     match read.unwrap_or_else(|exit| panic!("{command}: {exit:?}")) {
-        cli::Command::Check(_)
-        | cli::Command::Explain(_)
-        | cli::Command::Pac(_)
-        | cli::Command::Errand(_) => {
+        cli::Command::Check(_) | cli::Command::Errand(_) => {
             let output = Command::new(env!("CARGO_BIN_EXE_sockeye"))
                 .args(words)
                 .current_dir(home)

@@ -109,7 +109,7 @@ fn the_help_is_one_screen_and_grouped() {
     assert!(help.lines().count() <= 54, "{help}");
     assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
     for heading in
-        ["Usage: sockeye [options]", "COMMAND", "check, explain", PROXY, FORWARDS, SSH, OTHER]
+        ["Usage: sockeye [options]", "COMMAND", "check, demo", PROXY, FORWARDS, SSH, OTHER]
     {
         assert!(help.contains(heading), "{heading} is not in\n{help}");
     }

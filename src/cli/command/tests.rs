@@ -211,9 +211,9 @@ fn the_demo() {
 #[test]
 fn commands_that_read_the_file() {
     let file = |line| match read_line(line) {
-        Ok(Command::Check(check)) => check.file().expect("a file").0.clone(),
-        Ok(Command::Explain(explain)) => explain.file.0,
-        Ok(Command::Pac(pac)) => pac.file.0,
+        Ok(Command::Check(check)) => check.file().expect("a file").named.clone(),
+        Ok(Command::Errand(Errand::Explain(explain))) => explain.file.named,
+        Ok(Command::Errand(Errand::Pac(pac))) => pac.file.named,
         other => panic!("{line}: {other:?}"),
     };
     assert_eq!(file("check"), None);

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 
 use super::ProxyArgs;
-use crate::cli::configured::{FileError, definition, parse, quoted, shown};
+use crate::cli::configured::{FileError, quoted, shown};
 use crate::destination::Destination;
 
 /// `sockeye browser`, validated.
@@ -55,10 +55,9 @@ pub enum BrowserError {
 #[command(
     about = "Starts a browser with a separate profile that uses the proxy for everything.",
     override_usage = "sockeye browser [options] [chromium|firefox] [URL]",
-    after_help = "It ends when the browser does. Other windows and profiles are not affected.",
-    args_override_self = true
+    after_help = "It ends when the browser does. Other windows and profiles are not affected."
 )]
-struct BrowserArgs {
+pub(in crate::cli) struct BrowserArgs {
     /// chromium (or chrome), or firefox; and a page to open
     #[arg(value_name = "BROWSER|URL", num_args = 0..=2)]
     words: Vec<String>,
@@ -68,8 +67,7 @@ struct BrowserArgs {
 }
 
 impl BrowserCommand {
-    pub(in crate::cli) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: BrowserArgs = parse("browser", words)?;
+    pub(in crate::cli) fn validate(args: BrowserArgs) -> Result<Self, clap::Error> {
         let mut words = args.words.into_iter().peekable();
         let kind = words.peek().and_then(|word| Kind::named(word));
         if kind.is_some() {
@@ -80,13 +78,9 @@ impl BrowserCommand {
         let odd = url.clone().filter(|url| url.starts_with('-')).or(words.next());
         if let Some(word) = odd {
             let what = format!("{} is no browser and no URL\n", quoted(&word));
-            return Err(Self::definition().error(clap::error::ErrorKind::InvalidValue, what));
+            return Err(BrowserArgs::command().error(clap::error::ErrorKind::InvalidValue, what));
         }
         Ok(Self { proxy: args.proxy, kind, url })
-    }
-
-    pub(in crate::cli) fn definition() -> clap::Command {
-        definition::<BrowserArgs>("browser")
     }
 
     /// Starts the browser and waits until it ends.

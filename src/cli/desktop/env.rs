@@ -1,20 +1,10 @@
 //! `sockeye env`: the environment variables for a proxy.
 
-use std::ffi::OsString;
-
 use clap::{Parser, ValueEnum};
 
 use super::ProxyArgs;
-use crate::cli::configured::{FileError, definition, parse, say};
+use crate::cli::configured::{FileError, say};
 use crate::destination::Destination;
-
-/// `sockeye env`, validated.
-#[derive(Clone, Debug)]
-pub struct EnvCommand {
-    proxy: ProxyArgs,
-    shell: Shell,
-    act: Act,
-}
 
 /// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +26,13 @@ pub(super) enum Shell {
     Powershell,
 }
 
-/// The raw flags of `sockeye env`.
-#[derive(Debug, Parser)]
+/// `sockeye env`.
+#[derive(Clone, Debug, Parser)]
 #[command(
     about = "Prints the variables by which programs use the proxy: eval \"$(sockeye env)\".",
-    after_help = "The server resolves names. The rules decide what goes direct.",
-    args_override_self = true
+    after_help = "The server resolves names. The rules decide what goes direct."
 )]
-struct EnvArgs {
+pub struct EnvCommand {
     #[command(flatten)]
     proxy: ProxyArgs,
 
@@ -57,19 +46,6 @@ struct EnvArgs {
 }
 
 impl EnvCommand {
-    pub(in crate::cli) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: EnvArgs = parse("env", words)?;
-        Ok(Self {
-            proxy: args.proxy,
-            shell: args.shell.unwrap_or_else(Shell::of_the_user),
-            act: if args.unset { Act::Unset } else { Act::Set },
-        })
-    }
-
-    pub(in crate::cli) fn definition() -> clap::Command {
-        definition::<EnvArgs>("env")
-    }
-
     /// Prints the lines.
     ///
     /// # Errors
@@ -77,7 +53,8 @@ impl EnvCommand {
     /// The configuration has mistakes, or no TCP listener.
     pub(in crate::cli) async fn run(&self) -> Result<(), FileError> {
         let proxy = self.proxy.find().await?;
-        say(&lines(&proxy, self.shell, self.act));
+        let shell = self.shell.unwrap_or_else(Shell::of_the_user);
+        say(&lines(&proxy, shell, if self.unset { Act::Unset } else { Act::Set }));
         Ok(())
     }
 }

@@ -7,13 +7,12 @@ mod system_proxy;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-
 use crate::cli::configured::{ConfigFile, FileError};
 use crate::cli::pac;
 use crate::config::locate;
 use crate::destination::Destination;
 
+pub(super) use browser::BrowserArgs;
 pub use browser::{BrowserCommand, BrowserError};
 pub use env::EnvCommand;
 pub use system_proxy::{SystemProxyCommand, SystemProxyError};
@@ -25,9 +24,8 @@ struct ProxyArgs {
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     proxy: Option<Destination>,
 
-    /// The configuration [default: ~/.config/sockeye/config.toml]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 impl ProxyArgs {
@@ -37,10 +35,10 @@ impl ProxyArgs {
             return Ok(proxy.clone());
         }
         let is_there = || locate::default_path().is_some_and(|path| path.exists());
-        if self.config.is_none() && !is_there() {
+        if self.file.named.is_none() && !is_there() {
             return pac::default_proxy().ok_or(FileError::NoProxy);
         }
-        let config = ConfigFile(self.config.clone()).load().await?;
+        let config = self.file.load().await?;
         pac::proxies(&config).into_iter().next().ok_or(FileError::NoProxy)
     }
 }

@@ -1,6 +1,5 @@
 //! `sockeye system-proxy`: sets the proxy of the desktop, and restores the previous settings.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,15 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ProxyArgs;
 use super::settings::{Desktop, Setting};
-use crate::cli::configured::{FileError, definition, parse, say, shown};
+use crate::cli::configured::{FileError, say, shown};
 use crate::destination::Destination;
-
-/// `sockeye system-proxy`, validated.
-#[derive(Clone, Debug)]
-pub struct SystemProxyCommand {
-    act: Act,
-    proxy: ProxyArgs,
-}
 
 /// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,13 +49,10 @@ pub enum SystemProxyError {
     Refused { desktop: &'static str, cause: io::Error },
 }
 
-/// The raw flags of `sockeye system-proxy`.
-#[derive(Debug, Parser)]
-#[command(
-    about = "Sets the proxy of the desktop (GNOME, KDE), or restores the previous settings.",
-    args_override_self = true
-)]
-struct SystemProxyArgs {
+/// `sockeye system-proxy`.
+#[derive(Clone, Debug, Parser)]
+#[command(about = "Sets the proxy of the desktop (GNOME, KDE), or restores the previous settings.")]
+pub struct SystemProxyCommand {
     /// on, off or status
     #[arg(value_name = "on|off|status", value_enum, hide_possible_values = true)]
     act: Act,
@@ -73,15 +62,6 @@ struct SystemProxyArgs {
 }
 
 impl SystemProxyCommand {
-    pub(in crate::cli) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: SystemProxyArgs = parse("system-proxy", words)?;
-        Ok(Self { act: args.act, proxy: args.proxy })
-    }
-
-    pub(in crate::cli) fn definition() -> clap::Command {
-        definition::<SystemProxyArgs>("system-proxy")
-    }
-
     /// Runs the command.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use clap::Parser as _;
+
 use super::browser::{Kind, arguments, preferences};
 use super::env::{Act, Shell, lines};
 use super::settings::Desktop;
@@ -41,8 +43,9 @@ fn browsers_resolve_nothing_themselves() {
 #[test]
 fn a_word_is_a_browser_or_a_url() {
     let read = |line: &str| {
-        let words: Vec<_> = line.split_whitespace().map(Into::into).collect();
-        BrowserCommand::read(&words).map_err(|error| error.to_string())
+        let words = std::iter::once("browser").chain(line.split_whitespace());
+        let args = BrowserArgs::try_parse_from(words).expect("words");
+        BrowserCommand::validate(args).map_err(|error| error.to_string())
     };
     assert!(read("firefox https://example.com").is_ok() && read("https://example.com").is_ok());
     assert!(read("").is_ok());

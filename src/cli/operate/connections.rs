@@ -12,7 +12,7 @@ use crate::control::schema::{Closed, Connection, Connections, Event};
 
 /// Lists connections.
 pub(super) async fn list(args: ConnectionsArgs) -> Done {
-    let instance = Instance::one(args.which())?;
+    let instance = Instance::one(args.which)?;
     let client = Client::new(&instance.socket);
     if args.watch {
         return watch(&client, args.json).await;
@@ -71,7 +71,7 @@ pub(super) async fn kill(args: KillArgs) -> Done {
     if !args.ids.is_empty() && (!query.is_empty() || args.all) {
         return Err(Failure::Words("numbers, or a filter, but not both".to_owned()));
     }
-    let instance = Instance::one(args.which())?;
+    let instance = Instance::one(args.which)?;
     let client = Client::new(&instance.socket);
     if args.ids.is_empty() {
         let path = format!("/v1/connections?all={}&{query}", args.all);

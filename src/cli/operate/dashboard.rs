@@ -11,7 +11,7 @@ use crate::control::schema::DashboardLink;
 
 /// Prints a link to the dashboard, or opens it.
 pub(super) async fn run(args: DashboardArgs) -> Done {
-    let instance = Instance::one(args.which())?;
+    let instance = Instance::one(args.which.into())?;
     let client = Client::new(&instance.socket);
     let answer: DashboardLink = client.ask(Method::POST, "/v1/dashboard", &()).await?;
     if args.open {

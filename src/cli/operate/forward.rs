@@ -2,9 +2,9 @@
 
 use hyper::Method;
 
-use super::args::ForwardRemoveArgs;
-use super::args::{ForwardAction, ForwardAddArgs, ForwardArgs, ForwardListArgs, SpecArgs};
-use super::instance::{Instance, Which};
+use super::args::{ForwardAction, ForwardAddArgs, ForwardArgs, ForwardListArgs};
+use super::args::{ForwardRemoveArgs, SpecArgs, Which};
+use super::instance::Instance;
 use super::{Done, FAILED, FINE, Failure, show};
 use crate::cli::configured::say;
 use crate::control::client::{Client, ClientError};
@@ -16,11 +16,10 @@ use crate::forward::{LocalForward, LocalListen, RemoteForward};
 pub(super) async fn run(args: ForwardArgs) -> Done {
     match args.action {
         ForwardAction::Add(args) => {
-            let which = args.which();
-            let ForwardAddArgs { specs, server, name, .. } = args;
+            let ForwardAddArgs { specs, server, name, which } = args;
             add(which, &specs, server, name).await
         }
-        ForwardAction::List(args) => list(&args).await,
+        ForwardAction::List(args) => list(args).await,
         ForwardAction::Remove(args) => remove(args).await,
     }
 }
@@ -59,8 +58,8 @@ pub(super) async fn add(
     Ok(status)
 }
 
-async fn list(args: &ForwardListArgs) -> Done {
-    let instance = Instance::one(args.which())?;
+async fn list(args: ForwardListArgs) -> Done {
+    let instance = Instance::one(args.which)?;
     let found: Forwards = Client::new(&instance.socket).get("/v1/forwards").await?;
     for place in &found.forwards {
         if args.json {
@@ -73,11 +72,10 @@ async fn list(args: &ForwardListArgs) -> Done {
 }
 
 async fn remove(args: ForwardRemoveArgs) -> Done {
-    let which = args.which();
     if args.ids.is_empty() && all(&args.specs).is_empty() {
         return Err(Failure::Words("say which ones: their numbers, or -L, -R, -D".to_owned()));
     }
-    let instance = Instance::one(which)?;
+    let instance = Instance::one(args.which)?;
     let client = Client::new(&instance.socket);
     let mut status = take_back(&client, &args.ids).await?;
     if !all(&args.specs).is_empty() {

@@ -4,16 +4,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use super::Failure;
+use super::args::Which;
 use crate::control::location;
-
-/// Which running program is meant, as the user says it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Which {
-    /// By its name.
-    pub(super) name: Option<String>,
-    /// By its control socket.
-    pub(super) socket: Option<PathBuf>,
-}
 
 /// A program that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

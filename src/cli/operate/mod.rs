@@ -1,7 +1,6 @@
 //! The commands that speak to a running program: `status`, `wait`, `ping`, `top`, `connections`,
 //! `kill`, `forward`, `dashboard`, `reload`, `stop`, `log`, and ssh's own `-O`.
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use hyper::Method;
@@ -10,12 +9,11 @@ use crate::control::client::{Client, ClientError};
 use crate::control::schema;
 use crate::openssh::ConfigError;
 
-use super::command::Command;
-use super::configured::{parse, say};
-use super::exit::Exit;
+use super::configured::say;
 use instance::Instance;
 
-pub(super) mod args;
+#[macro_use]
+pub mod args;
 mod connections;
 mod dashboard;
 mod forward;
@@ -28,26 +26,34 @@ mod top;
 
 pub(super) use mux::MuxCommand;
 
-use args::{ConnectionsArgs, DashboardArgs, ForwardArgs, KillArgs, LogArgs, PingArgs, ReloadArgs};
-use args::{StatusArgs, StopArgs, TopArgs, WaitArgs};
+use args::{ConnectionsArgs, DashboardArgs, ForwardArgs, KillArgs, LogArgs, Named, PingArgs};
+use args::{StatusArgs, StopArgs, WaitArgs, Which};
 
 /// A command to a running program, as it was written.
-#[derive(Clone, Debug)]
-pub struct OperateCommand(Kind);
-
-#[derive(Clone, Debug)]
-enum Kind {
+#[derive(Clone, Debug, clap::Subcommand)]
+#[expect(missing_docs, reason = "each is the command of its name")]
+pub enum OperateCommand {
     Status(StatusArgs),
     Wait(WaitArgs),
     Ping(PingArgs),
-    Top(TopArgs),
+    #[command(
+        about = "Shows a running program on the terminal, live: servers, connections, rules. Key ? has help.",
+        after_help = after!("0 when it is done, 1 when not")
+    )]
+    Top(Named),
     Connections(ConnectionsArgs),
     Kill(KillArgs),
     Forward(ForwardArgs),
     Dashboard(DashboardArgs),
-    Reload(ReloadArgs),
+    #[command(
+        about = "Has a running program read its configuration again, and tells what came of it.",
+        after_help = after!("0 when it is done, 1 when not")
+    )]
+    Reload(Named),
     Stop(StopArgs),
     Log(LogArgs),
+    /// ssh's `-O`.
+    #[command(skip)]
     Mux(MuxCommand),
 }
 
@@ -77,43 +83,21 @@ enum Failure {
 }
 
 impl OperateCommand {
-    /// The command that `word` names, with the words after it.
-    ///
-    /// # Errors
-    ///
-    /// What `clap` cannot read, and `--help`.
-    pub(super) fn read(word: &str, rest: &[OsString]) -> Result<Command, Exit> {
-        let kind = match word {
-            "status" => Kind::Status(parse(word, rest)?),
-            "wait" => Kind::Wait(parse(word, rest)?),
-            "ping" => Kind::Ping(parse(word, rest)?),
-            "top" => Kind::Top(parse(word, rest)?),
-            "connections" => Kind::Connections(parse(word, rest)?),
-            "kill" => Kind::Kill(parse(word, rest)?),
-            "forward" => Kind::Forward(parse(word, rest)?),
-            "dashboard" => Kind::Dashboard(parse(word, rest)?),
-            "reload" => Kind::Reload(parse(word, rest)?),
-            "stop" => Kind::Stop(parse(word, rest)?),
-            _ => Kind::Log(parse(word, rest)?),
-        };
-        Ok(Command::Operate(Self(kind)))
-    }
-
     /// Does it, and gives the exit status.
     pub async fn run(self) -> ExitCode {
-        let done = match self.0 {
-            Kind::Status(args) => status::status(args).await,
-            Kind::Wait(args) => status::wait(args).await,
-            Kind::Ping(args) => ping::run(args).await,
-            Kind::Top(args) => top::run(args).await,
-            Kind::Connections(args) => connections::list(args).await,
-            Kind::Kill(args) => connections::kill(args).await,
-            Kind::Forward(args) => forward::run(args).await,
-            Kind::Dashboard(args) => dashboard::run(args).await,
-            Kind::Reload(args) => reload(args.which()).await,
-            Kind::Stop(args) => stop(args.which(), args.now).await,
-            Kind::Log(args) => log(args).await,
-            Kind::Mux(command) => command.run().await,
+        let done = match self {
+            Self::Status(args) => status::status(args).await,
+            Self::Wait(args) => status::wait(args).await,
+            Self::Ping(args) => ping::run(args).await,
+            Self::Top(which) => top::run(which.into()).await,
+            Self::Connections(args) => connections::list(args).await,
+            Self::Kill(args) => connections::kill(args).await,
+            Self::Forward(args) => forward::run(args).await,
+            Self::Dashboard(args) => dashboard::run(args).await,
+            Self::Reload(which) => reload(which.into()).await,
+            Self::Stop(args) => stop(args.which.into(), args.now).await,
+            Self::Log(args) => log(args).await,
+            Self::Mux(command) => command.run().await,
         };
         match done {
             Ok(status) => ExitCode::from(status),
@@ -135,16 +119,10 @@ impl OperateCommand {
     }
 }
 
-impl From<MuxCommand> for OperateCommand {
-    fn from(command: MuxCommand) -> Self {
-        Self(Kind::Mux(command))
-    }
-}
-
 /// What comes of a command: its exit status.
 type Done = Result<u8, Failure>;
 
-async fn reload(which: instance::Which) -> Done {
+async fn reload(which: Which) -> Done {
     let instance = Instance::one(which)?;
     let client = Client::new(&instance.socket).patient();
     let done: schema::Reloaded = client.ask(Method::POST, "/v1/reload", &()).await?;
@@ -152,7 +130,7 @@ async fn reload(which: instance::Which) -> Done {
     Ok(FINE)
 }
 
-async fn stop(which: instance::Which, now: bool) -> Done {
+async fn stop(which: Which, now: bool) -> Done {
     let instance = Instance::one(which)?;
     let client = Client::new(&instance.socket);
     let request = schema::StopRequest { now };
@@ -164,7 +142,7 @@ async fn stop(which: instance::Which, now: bool) -> Done {
 }
 
 async fn log(args: LogArgs) -> Done {
-    let instance = Instance::one(args.which())?;
+    let instance = Instance::one(args.which.into())?;
     let client = Client::new(&instance.socket);
     let request = schema::LogRequest { level: args.level };
     client.ask::<schema::LogRequest, _>(Method::PUT, "/v1/log", &request).await?;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::args::SpecArgs;
-use super::instance::{Instance, Which};
+use super::args::{SpecArgs, Which};
+use super::instance::Instance;
 use super::{Done, FAILED, FINE, Failure, forward, show};
 use crate::cli::configured::say;
 use crate::control::client::Client;

@@ -15,7 +15,7 @@ use crate::control::schema::{Ping, PingRequest};
 
 /// Pings, and tells of each stage.
 pub(super) async fn run(args: PingArgs) -> Done {
-    let instance = Instance::one(args.which())?;
+    let instance = Instance::one(args.which)?;
     let client = Client::new(&instance.socket).patient();
     let request = PingRequest {
         destination: args.destination.clone(),

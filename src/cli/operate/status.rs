@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::args::{StatusArgs, WaitArgs};
-use super::instance::{Instance, Which};
+use super::args::{StatusArgs, WaitArgs, Which};
+use super::instance::Instance;
 use super::{Done, FAILED, FINE, Failure, NOT_RUNNING, show};
 use crate::cli::configured::say;
 use crate::control::client::{Client, ClientError};
@@ -14,7 +14,8 @@ use crate::task;
 
 /// Tells what runs.
 pub(super) async fn status(args: StatusArgs) -> Done {
-    let instances = Instance::all(args.which())?;
+    let which = Which { name: args.name.or(args.which.name), ..args.which };
+    let instances = Instance::all(which)?;
     if instances.is_empty() {
         if !args.quiet && !args.json {
             say("no sockeye runs\n");
@@ -78,8 +79,7 @@ pub(super) async fn wait(args: WaitArgs) -> Done {
 
 /// Nothing, where it forwards; or why not, in a sentence.
 async fn is_up(args: &WaitArgs) -> Result<Option<String>, Failure> {
-    let which: Which = args.which();
-    let instance = Instance::one(which)?;
+    let instance = Instance::one(args.which.clone().into())?;
     let client = Client::new(&instance.socket);
     let probing = args.probe.is_none();
     let status: Status = client.get(&format!("/v1/status?probe={probing}")).await?;

@@ -5,7 +5,6 @@ mod systemd;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,17 +15,7 @@ use crate::config::Config;
 use crate::forward::{ListenAddress, LocalListen};
 
 use super::cannot_write::CannotWrite;
-use super::configured::{ConfigFile, FileError, definition, parse, say, shown};
-
-/// `sockeye service`, validated.
-#[derive(Clone, Debug)]
-pub struct ServiceCommand {
-    act: Act,
-    manager: Manager,
-    scope: Scope,
-    name: String,
-    file: ConfigFile,
-}
+use super::configured::{ConfigFile, FileError, say, shown};
 
 /// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -90,14 +79,13 @@ pub enum ServiceError {
     Write(CannotWrite),
 }
 
-/// The raw flags of `sockeye service`.
-#[derive(Debug, Parser)]
+/// `sockeye service`.
+#[derive(Clone, Debug, Parser)]
 #[command(
     about = "Prints or installs a service file that starts the proxy at login or boot.",
-    after_help = "It starts nothing; it prints the commands for that. See `sockeye help service`.",
-    args_override_self = true
+    after_help = "It starts nothing; it prints the commands for that. See `sockeye help service`."
 )]
-struct ServiceArgs {
+pub struct ServiceCommand {
     /// print or install
     #[arg(value_name = "print|install", value_enum, hide_possible_values = true)]
     act: Act,
@@ -114,13 +102,12 @@ struct ServiceArgs {
     #[arg(long, value_name = "systemd|launchd", value_enum, hide_possible_values = true)]
     manager: Option<Manager>,
 
-    /// Name of the service [default: sockeye]
-    #[arg(long, value_name = "NAME", value_parser = name)]
-    name: Option<String>,
+    /// Name of the service
+    #[arg(long, value_name = "NAME", default_value = "sockeye", value_parser = name)]
+    name: String,
 
-    /// Configuration to run [default: ~/.config/sockeye/config.toml]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 /// Checks that a name can be a file name.
@@ -134,22 +121,6 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 impl ServiceCommand {
-    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
-        let args: ServiceArgs = parse("service", words)?;
-        let here = if cfg!(target_os = "macos") { Manager::Launchd } else { Manager::Systemd };
-        Ok(Self {
-            act: args.act,
-            manager: args.manager.unwrap_or(here),
-            scope: if args.system { Scope::System } else { Scope::User },
-            name: args.name.unwrap_or_else(|| "sockeye".to_owned()),
-            file: ConfigFile(args.config),
-        })
-    }
-
-    pub(super) fn definition() -> clap::Command {
-        definition::<ServiceArgs>("service")
-    }
-
     /// Prints or installs the file.
     ///
     /// # Errors
@@ -158,7 +129,8 @@ impl ServiceCommand {
     pub(super) async fn run(&self) -> Result<(), ServiceError> {
         let config = self.file.load().await?;
         let service = Service::here(self, &config)?;
-        let (text, path, next) = match self.manager {
+        let here = if cfg!(target_os = "macos") { Manager::Launchd } else { Manager::Systemd };
+        let (text, path, next) = match self.manager.unwrap_or(here) {
             Manager::Systemd => (
                 systemd::unit(&service, systemd::version()),
                 systemd::path(&service),
@@ -189,7 +161,8 @@ impl Service {
         let user = user.unwrap_or_else(|_| "root".to_owned());
         // Under sudo, HOME may be root's.
         let entry = nix::unistd::User::from_name(&user).ok().flatten();
-        let home = match (command.scope, entry) {
+        let scope = if command.system { Scope::System } else { Scope::User };
+        let home = match (scope, entry) {
             (Scope::System, Some(entry)) => Some(entry.dir),
             _ => std::env::home_dir(),
         };
@@ -201,7 +174,7 @@ impl Service {
         writes.dedup();
         Ok(Self {
             name: command.name.clone(),
-            scope: command.scope,
+            scope,
             program: std::env::current_exe().map_err(ServiceError::Program)?,
             config: absolute(&config.file),
             agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),

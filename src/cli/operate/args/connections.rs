@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser};
 
-use super::{Which, WhichArgs};
+use super::Which;
 
 /// Which connections are meant.
 #[derive(Clone, Debug, Default, Args)]
@@ -67,7 +67,7 @@ impl FilterArgs {
     about = "Lists the connections of a running program.",
     after_help = after!("0 when it is done, 1 when not")
 )]
-pub(crate) struct ConnectionsArgs {
+pub struct ConnectionsArgs {
     #[command(flatten)]
     pub(in crate::cli::operate) filter: FilterArgs,
     /// As JSON, an object a line
@@ -77,7 +77,7 @@ pub(crate) struct ConnectionsArgs {
     #[arg(short, long)]
     pub(in crate::cli::operate) watch: bool,
     #[command(flatten)]
-    which: WhichArgs,
+    pub(in crate::cli::operate) which: Which,
 }
 
 /// `sockeye kill`.
@@ -86,7 +86,7 @@ pub(crate) struct ConnectionsArgs {
     about = "Ends connections of a running program. Their clients are reset.",
     after_help = after!("0 when it is done, 1 when not")
 )]
-pub(crate) struct KillArgs {
+pub struct KillArgs {
     /// Their numbers, as `sockeye connections` shows them
     #[arg(value_name = "ID")]
     pub(in crate::cli::operate) ids: Vec<u64>,
@@ -96,10 +96,8 @@ pub(crate) struct KillArgs {
     #[arg(long)]
     pub(in crate::cli::operate) all: bool,
     #[command(flatten)]
-    which: WhichArgs,
+    pub(in crate::cli::operate) which: Which,
 }
-
-flagged!(ConnectionsArgs, KillArgs);
 
 #[cfg(test)]
 mod tests {

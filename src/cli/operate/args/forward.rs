@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{Which, WhichArgs};
+use super::Which;
 
 /// `sockeye forward`.
 #[derive(Clone, Debug, Parser)]
@@ -11,7 +11,7 @@ use super::{Which, WhichArgs};
     after_help = after!("0 when it is done, 1 when not"),
     disable_help_subcommand = true
 )]
-pub(crate) struct ForwardArgs {
+pub struct ForwardArgs {
     #[command(subcommand)]
     pub(in crate::cli::operate) action: ForwardAction,
 }
@@ -39,7 +39,7 @@ pub(crate) struct ForwardAddArgs {
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli::operate) name: Option<String>,
     #[command(flatten)]
-    which: WhichArgs,
+    pub(in crate::cli::operate) which: Which,
 }
 
 /// Forwards in ssh's forms.
@@ -63,7 +63,7 @@ pub(crate) struct ForwardListArgs {
     #[arg(long)]
     pub(in crate::cli::operate) json: bool,
     #[command(flatten)]
-    which: WhichArgs,
+    pub(in crate::cli::operate) which: Which,
 }
 
 /// `sockeye forward remove`.
@@ -75,7 +75,5 @@ pub(crate) struct ForwardRemoveArgs {
     #[command(flatten)]
     pub(in crate::cli::operate) specs: SpecArgs,
     #[command(flatten)]
-    which: WhichArgs,
+    pub(in crate::cli::operate) which: Which,
 }
-
-flagged!(ForwardAddArgs, ForwardListArgs, ForwardRemoveArgs);

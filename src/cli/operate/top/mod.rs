@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::args::TopArgs;
+use super::args::Which;
 use super::instance::Instance;
 use super::{Done, FINE, Failure};
 use crate::task;
@@ -36,11 +36,11 @@ mod tests;
 mod view;
 
 /// Shows it until the user leaves.
-pub(super) async fn run(args: TopArgs) -> Done {
+pub(super) async fn run(which: Which) -> Done {
     if let Some(why) = screen::obstacle() {
         return Err(Failure::Words(why.to_owned()));
     }
-    let instance = Instance::one(args.which())?;
+    let instance = Instance::one(which)?;
     let (news, heard) = mpsc::channel(AHEAD);
     let (interest, wanted) = watch::channel(Interest::default());
     let _feed = task::spawn(feed::follow(instance.socket.clone(), wanted, news));
