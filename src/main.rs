@@ -8,9 +8,10 @@ use sockeye::app;
 use sockeye::cli::assemble::Assembled;
 use sockeye::cli::background::{self, Background, Stderr};
 use sockeye::cli::command::idle_flag;
-use sockeye::cli::command::{Command, DemoCommand, ProxyCommand, RunIn};
+use sockeye::cli::command::{Command, DemoCommand, ProxyCommand};
 use sockeye::cli::from_file::{FileCommand, Following};
 use sockeye::cli::hardening;
+use sockeye::cli::run_options::RunIn;
 use sockeye::cli::signals::{HangUp, Readiness, Signals, Started, Stop, until_stopped};
 use sockeye::cli::terminal::Terminal;
 use sockeye::cli::{FileError, assemble, check, demo};
@@ -63,7 +64,7 @@ fn done((): ()) -> ExitCode {
 fn hang_up(command: &Command, asked: &Arc<Notify>) -> HangUp {
     match command {
         Command::File(command) => {
-            HangUp::Reload { asked: Arc::clone(asked), started: Started::now(command.run_in) }
+            HangUp::Reload { asked: Arc::clone(asked), started: Started::now(command.run.run_in) }
         }
         _ => HangUp::Stop,
     }
@@ -80,13 +81,9 @@ enum Half {
 }
 
 fn background_half(command: &Command) -> anyhow::Result<Half> {
-    let run_in = match command {
-        Command::Proxy(proxy) => proxy.run_in,
-        Command::File(command) => command.run_in,
-        _ => return Ok(Half::Only),
-    };
+    let Some(options) = command.run_options() else { return Ok(Half::Only) };
     // ssh_config may ask for the background, too; then this process starts the background half later.
-    Ok(match (Background::detect()?, run_in) {
+    Ok(match (Background::detect()?, options.run_in) {
         (Some(background), _) => Half::Back(background),
         (None, RunIn::Background) => Half::Fore,
         (None, RunIn::Foreground) => Half::Only,
@@ -151,7 +148,7 @@ fn work(
 
 async fn proxy_to(command: ProxyCommand, up: Up<'_>) -> anyhow::Result<ExitCode> {
     let idle = command.idle.clone();
-    let log = command.log;
+    let log = command.run.log;
     let Assembled { options, verbosity, run_in } =
         assemble::assemble(command, Some(up.logs.volume())).await?;
     if let Some(verbosity) = verbosity {

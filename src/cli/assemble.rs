@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::command::{GatewayPorts, ProxyCommand, RunIn};
+use super::command::{GatewayPorts, ProxyCommand};
+use super::run_options::RunIn;
 use super::values::default_listener;
 use crate::app::{
     ControlOptions, Error, ListenerOptions, OnForwardFailure, Options, RemoteOptions,
@@ -45,7 +46,7 @@ pub async fn assemble(
     mut command: ProxyCommand,
     volume: Option<Volume>,
 ) -> Result<Assembled, Error> {
-    let credentials = read_credentials(command.proxy_auth.clone()).await?;
+    let credentials = read_credentials(command.run.proxy_auth.clone()).await?;
     let name: Arc<str> = command.server.to_string().into();
     let query = ServerOptions::query(name.clone(), &command.server, &command.ssh, command.sessions);
     let mut server = query.await?;
@@ -63,14 +64,14 @@ pub async fn assemble(
         Some(_) => OnForwardFailure::Exit,
         None => on_failure(configured.exit_on_forward_failure),
     };
-    let (verbosity, run_in) = (command.log.verbosity, command.run_in);
+    let (verbosity, run_in) = (command.run.log.verbosity, command.run.run_in);
     let permit = configured.permit_remote_open.clone();
     let sockets = SocketOptions { files: configured.sockets, family };
     let stdio = command.stdio_forward.clone();
-    let backlog = command.backlog;
-    let control = control_location(command.control.clone(), &server.config)?;
-    let access_log = command.access_log.clone();
-    let dashboard = command.dashboard.clone();
+    let backlog = command.run.backlog.unwrap_or_default();
+    let control = control_location(command.run.control.clone(), &server.config)?;
+    let access_log = command.run.access_log.clone();
+    let dashboard = command.run.dashboard.clone();
     let (listeners, remote) = forwards(command, configured, default, credentials.as_ref());
     let remote_forwards = remote.into_iter().map(|forward| RemoteOptions {
         origin: Origin::CommandLine,
@@ -125,10 +126,10 @@ fn expand(command: &mut ProxyCommand, config: &ClientConfig) -> Result<(), Confi
 /// Removes the forwards of the command line, except `-W`, as ssh does for `ClearAllForwardings`. Returns the
 /// default listener; none where there were any.
 fn clear(command: &mut ProxyCommand, family: AddressFamily) -> Option<ListenAddress> {
-    let named = !command.listeners.is_empty()
+    let named = !command.run.listeners.is_empty()
         || !command.local_forwards.is_empty()
         || !command.remote_forwards.is_empty();
-    command.listeners.clear();
+    command.run.listeners.clear();
     command.local_forwards.clear();
     command.remote_forwards.clear();
     if named && command.stdio_forward.is_none() {
@@ -160,11 +161,11 @@ fn forwards(
     let asked = command.stdio_forward.is_some()
         || [command.local_forwards.is_empty(), local.is_empty()].contains(&false)
         || [command.remote_forwards.is_empty(), configured_remote.is_empty()].contains(&false)
-        || [command.listeners.is_empty(), configured_dynamic.is_empty()].contains(&false);
+        || [command.run.listeners.is_empty(), configured_dynamic.is_empty()].contains(&false);
     let dynamic = configured_dynamic.iter().filter_map(|listen| dynamic(listen, bare, guard));
     // What nobody has asked for stays away from what somebody has.
     let default = default.filter(|_| !asked);
-    let proxies = command.listeners.into_iter().chain(dynamic).chain(default);
+    let proxies = command.run.listeners.into_iter().chain(dynamic).chain(default);
     let proxies = proxies.map(|address| ListenerOptions {
         service: Service::Proxy { credentials: credentials.cloned() },
         ..ListenerOptions::proxy(address)

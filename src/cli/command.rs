@@ -1,18 +1,14 @@
 //! The command line, validated: every value has its type, and all problems are reported together.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::config::DashboardConfig;
-use crate::control::AccessLog;
-use crate::control::location::{Location, name_of};
+use crate::control::location::name_of;
 use crate::forward::exposure::{self, Guard, Offer, Reach};
-use crate::forward::listen_address::Bind;
-use crate::forward::{ListenAddress, LocalForward, LocalListen, RemoteForward};
+use crate::forward::{ListenAddress, LocalForward, RemoteForward};
 use crate::observe::logs::{Format, LogOptions, Verbosity};
 use crate::openssh::{ServerName, SshOptions, Switch};
 use crate::pool::PoolSize;
-use crate::relay::BacklogLimits;
 use crate::target::Target;
 
 use super::args::{Args, DemoArgs, LogArgs, LogFormat};
@@ -23,11 +19,9 @@ use super::flags::Flag;
 use super::from_file::FileCommand;
 use super::operate::{MuxCommand, OperateCommand};
 use super::problem::Problem;
+use super::run_options::RunOptions;
 use super::subcommand;
-use super::values::{
-    access_log, dashboard, location, open_listeners, open_remote_forwards, read, read_all,
-    read_ssh_options, read_stdio_forward,
-};
+use super::values::{open_remote_forwards, read, read_all, read_ssh_options, read_stdio_forward};
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -53,8 +47,6 @@ pub struct ProxyCommand {
     pub server: ServerName,
     /// How to reach it, from the flags of ssh.
     pub ssh: SshOptions,
-    /// Where to listen (`-D`), in order.
-    pub listeners: Vec<ListenAddress>,
     /// Local forwards (`-L`), in order.
     pub local_forwards: Vec<LocalForward>,
     /// Remote forwards (`-R`), in order.
@@ -64,26 +56,12 @@ pub struct ProxyCommand {
     /// Where a local port without a bind address listens: on every interface with `-g`, else as the
     /// server's configuration says.
     pub gateway_ports: GatewayPorts,
-    /// The file with the `user:password` lines of clients (`--proxy-auth`).
-    pub proxy_auth: Option<PathBuf>,
     /// The protection of proxies from other machines (`--proxy-auth`, `--allow-remote`).
     pub guard: Guard,
     /// The pool size (`--sessions`); by default as the login allows.
     pub sessions: Option<PoolSize>,
-    /// Limits on data buffered for slow clients (`--backlog`).
-    pub backlog: BacklogLimits,
-    /// The control socket (`--control`).
-    pub control: Location,
-    /// The access log (`--access-log`).
-    pub access_log: Option<AccessLog>,
-    /// The dashboard (`--dashboard`).
-    pub dashboard: Option<DashboardConfig>,
-    /// How much to log, and in which form.
-    pub log: LogOptions,
-    /// Where the log goes instead of standard error (`-E`).
-    pub log_file: Option<PathBuf>,
-    /// Where to run once the first session is up (`-f`).
-    pub run_in: RunIn,
+    /// What it shares with the proxy of a file.
+    pub run: RunOptions,
     /// Flags of ssh that have no effect here.
     pub idle: Vec<char>,
 }
@@ -100,15 +78,6 @@ pub struct DemoCommand {
     pub log: LogOptions,
 }
 
-/// Where the program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunIn {
-    /// In the foreground.
-    Foreground,
-    /// In the background, once the first session is up (ssh's `-f`).
-    Background,
-}
-
 /// Who may use a local port without a bind address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatewayPorts {
@@ -116,16 +85,6 @@ pub enum GatewayPorts {
     Yes,
     /// As the configuration of the server says.
     Configured,
-}
-
-impl GatewayPorts {
-    /// Where a port without an address listens.
-    fn bare(self) -> Bind {
-        match self {
-            Self::Yes => Bind::All,
-            Self::Configured => Bind::Loopback,
-        }
-    }
 }
 
 /// When the demo ends.
@@ -179,21 +138,23 @@ impl Command {
 
     /// Where the log goes instead of standard error.
     pub fn log_file(&self) -> Option<&Path> {
+        self.run_options()?.log_file.as_deref()
+    }
+
+    /// How much to log, and in which form. Other commands answer on standard output.
+    pub fn log(&self) -> LogOptions {
         match self {
-            Self::Proxy(proxy) => proxy.log_file.as_deref(),
-            Self::File(command) => command.log_file.as_deref(),
-            Self::Check(_) | Self::Errand(_) | Self::Demo(_) | Self::Operate(_) => None,
+            Self::Demo(demo) => demo.log,
+            _ => self.run_options().map(|run| run.log).unwrap_or_default(),
         }
     }
 
-    /// How much to log, and in which form.
-    pub fn log(&self) -> LogOptions {
+    /// How a proxy runs; none for any other command.
+    pub fn run_options(&self) -> Option<&RunOptions> {
         match self {
-            Self::Proxy(proxy) => proxy.log,
-            Self::File(command) => command.log,
-            Self::Demo(demo) => demo.log,
-            // They answer on standard output.
-            Self::Check(_) | Self::Errand(_) | Self::Operate(_) => LogOptions::default(),
+            Self::Proxy(proxy) => Some(&proxy.run),
+            Self::File(command) => Some(&command.run),
+            Self::Check(_) | Self::Demo(_) | Self::Errand(_) | Self::Operate(_) => None,
         }
     }
 }
@@ -211,48 +172,33 @@ impl ProxyCommand {
         let named = server.to_owned();
         let server = server
             .parse::<ServerName>()
-            .map_err(|why| problems.push(Problem::server(server, &why)));
+            .map_err(|why| problems.push(Problem::value("host", server, why)));
 
         let gateway_ports =
             if args.gateway_ports { GatewayPorts::Yes } else { GatewayPorts::Configured };
-        let listens: Vec<LocalListen> = read_all(&args.listen, Problem::listener, &mut problems);
-        let listeners: Vec<_> =
-            listens.iter().map(|listen| listen.address(gateway_ports.bare())).collect();
         let guard = args.guard();
-        problems.extend(open_listeners(&listeners, guard));
-        let local_forwards = read_all(&args.local_forward, Problem::local_forward, &mut problems);
+        // What serves one other program is many, and not for long.
+        let name = args.stdio_forward.is_empty().then(|| name_of(&named));
+        let run = RunOptions::read(&args, name, &mut problems);
+        let local_forwards = read_all("-L", &args.local_forward, &mut problems);
         let remote_forwards: Vec<RemoteForward> =
-            read_all(&args.remote_forward, Problem::remote_forward, &mut problems);
+            read_all("-R", &args.remote_forward, &mut problems);
         problems.extend(open_remote_forwards(&remote_forwards, guard));
         let stdio_forward = read_stdio_forward(&args, &mut problems);
         let stdio = if stdio_forward.is_some() { Switch::On } else { Switch::Off };
         let ssh = SshOptions { stdio, ..read_ssh_options(&mut args, &mut problems) };
-        let backlog = read(args.backlog.as_deref(), Problem::backlog, &mut problems);
-        let sessions = read(args.sessions.as_deref(), Problem::sessions, &mut problems);
-        // What serves one other program is many, and not for long.
-        let named = args.stdio_forward.is_empty().then(|| name_of(&named));
-        let control = location(args.control.as_deref(), named);
-        let access_log = access_log(&args);
-        let dashboard = dashboard(&args, &mut problems);
+        let sessions = read("--sessions", args.sessions.as_deref(), &mut problems);
         match server {
             Ok(server) if problems.is_empty() => Ok(Self {
                 server,
                 ssh,
-                listeners,
                 local_forwards,
                 remote_forwards,
                 stdio_forward,
                 gateway_ports,
-                proxy_auth: args.proxy_auth,
                 guard,
                 sessions,
-                backlog: backlog.unwrap_or_default(),
-                control,
-                access_log,
-                dashboard,
-                log: args.log.validate(),
-                log_file: args.log_file,
-                run_in: if args.background { RunIn::Background } else { RunIn::Foreground },
+                run,
                 idle,
             }),
             _ => Err(problems),
@@ -263,13 +209,13 @@ impl ProxyCommand {
 impl DemoCommand {
     pub(super) fn validate(args: &DemoArgs) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let listeners: Vec<ListenAddress> =
-            read_all(&args.listen, Problem::listener, &mut problems);
+        let listeners: Vec<ListenAddress> = read_all("-D", &args.listen, &mut problems);
         // Nothing guards it, and nothing can.
         let open = listeners.iter().filter(|listener| {
             exposure::admit(Reach::of(listener), Offer::Anything, Guard::None).is_err()
         });
-        problems.extend(open.map(|listener| Problem::DemoOpenToAll(listener.to_string())));
+        let why = "the demo listens on loopback only";
+        problems.extend(open.map(|open| Problem::value("-D", &open.to_string(), why)));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -311,7 +257,8 @@ fn mux(
         Some(command) if problems.is_empty() => Ok(OperateCommand::Mux(command)),
         Some(_) => Err(problems),
         None => {
-            problems.push(Problem::ControlCommand(word.to_owned()));
+            let why = "it is check, forward, cancel, exit, stop, conninfo or channels";
+            problems.push(Problem::value("-O", word, why));
             Err(problems)
         }
     }

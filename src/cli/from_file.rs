@@ -10,52 +10,30 @@ use crate::app::{
     Service, manager,
 };
 use crate::config::{
-    Config, DashboardConfig, ForwardConfig, ListenerConfig, Reloaded, Reloader, Reloads,
-    ServerConfig, locate,
+    Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, Reloads, ServerConfig, locate,
 };
-use crate::control::location::{Location, name_of};
-use crate::control::{AccessLog, Facts};
-use crate::forward::ListenAddress;
-use crate::forward::LocalListen;
+use crate::control::Facts;
+use crate::control::location::name_of;
 use crate::forward::listen_address::Bind;
 use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
-use crate::observe::logs::{LogOptions, Volume};
+use crate::observe::logs::Volume;
 use crate::openssh::AddressFamily;
 use crate::registry::Origin;
-use crate::relay::BacklogLimits;
 
 use super::args::Args;
 use super::assemble::read_credentials;
-use super::command::RunIn;
 use super::configured::ConfigFile;
 use super::problem::Problem;
-use super::values::{
-    access_log, dashboard, default_listener, location, open_listeners, read, read_all,
-};
+use super::run_options::RunOptions;
+use super::values::default_listener;
 
 /// The proxy of a configuration file, and what the command line adds.
 #[derive(Clone, Debug)]
 pub struct FileCommand {
     /// The file.
     pub file: PathBuf,
-    /// Further listeners (`-D`), in order.
-    pub listeners: Vec<ListenAddress>,
-    /// The file with the `user:password` lines for clients of these (`--proxy-auth`).
-    pub proxy_auth: Option<PathBuf>,
-    /// Limits on data buffered for slow clients (`--backlog`), in place of those of the file.
-    pub backlog: Option<BacklogLimits>,
-    /// The control socket (`--control`).
-    pub control: Location,
-    /// The access log (`--access-log`).
-    pub access_log: Option<AccessLog>,
-    /// The dashboard (`--dashboard`), in place of that of the file.
-    pub dashboard: Option<DashboardConfig>,
-    /// How much to log, and in which form.
-    pub log: LogOptions,
-    /// Where the log goes instead of standard error (`-E`).
-    pub log_file: Option<PathBuf>,
-    /// Where to run once it is up (`-f`).
-    pub run_in: RunIn,
+    /// What the command line adds.
+    pub run: RunOptions,
 }
 
 /// The configuration in use, and its reloads.
@@ -81,12 +59,12 @@ impl Following {
         asked: Arc<Notify>,
         volume: Volume,
     ) -> anyhow::Result<(app::Options, Self)> {
-        let credentials = read_credentials(command.proxy_auth.clone()).await?;
+        let credentials = read_credentials(command.run.proxy_auth.clone()).await?;
         let config = Arc::new(ConfigFile { named: Some(command.file.clone()) }.load().await?);
         let mut options = options(&command, credentials.as_ref(), &config).await?;
         let reloads = Reloads::new(command.file.clone(), asked);
         let facts = Facts { reloads: Some(reloads.clone()), volume: Some(volume) };
-        let (location, access_log) = (command.control.clone(), command.access_log.clone());
+        let (location, access_log) = (command.run.control.clone(), command.run.access_log.clone());
         options.control = ControlOptions { location, facts, access_log, ..options.control };
         let reloader = Reloader::start(config, reloads);
         Ok((options, Self { command, credentials, reloader, handed: None }))
@@ -138,7 +116,7 @@ async fn options(
             Place::There(options) => remote_forwards.push(options),
         }
     }
-    for address in &command.listeners {
+    for address in &command.run.listeners {
         // The file takes precedence for the same address.
         if listeners.iter().all(|listener| listener.address != *address) {
             let service = Service::Proxy { credentials: credentials.cloned() };
@@ -154,11 +132,11 @@ async fn options(
         listeners,
         remote_forwards,
         stdio: None,
-        backlog: command.backlog.or(config.backlog).unwrap_or_default(),
+        backlog: command.run.backlog.or(config.backlog).unwrap_or_default(),
         sockets: SocketOptions::default(),
         on_forward_failure: OnForwardFailure::default(),
         control: ControlOptions {
-            dashboard: command.dashboard.clone().or_else(|| config.dashboard.clone()),
+            dashboard: command.run.dashboard.clone().or_else(|| config.dashboard.clone()),
             ..ControlOptions::default()
         },
         inherited: Inherited::default(),
@@ -216,27 +194,9 @@ impl FileCommand {
         if file.is_some() {
             problems.extend(elsewhere(args));
         }
-        let listens: Vec<LocalListen> = read_all(&args.listen, Problem::listener, &mut problems);
-        let bare = if args.gateway_ports { Bind::All } else { Bind::Loopback };
-        let listeners: Vec<_> = listens.iter().map(|listen| listen.address(bare)).collect();
-        problems.extend(open_listeners(&listeners, args.guard()));
-        let backlog = read(args.backlog.as_deref(), Problem::backlog, &mut problems);
-        let named = file.as_deref().map(instance_name);
-        let control = location(args.control.as_deref(), named);
-        let dashboard = dashboard(args, &mut problems);
+        let run = RunOptions::read(args, file.as_deref().map(instance_name), &mut problems);
         match file {
-            Some(file) if problems.is_empty() => Ok(Self {
-                file,
-                listeners,
-                proxy_auth: args.proxy_auth.clone(),
-                backlog,
-                control,
-                access_log: access_log(args),
-                dashboard,
-                log: args.log.validate(),
-                log_file: args.log_file.clone(),
-                run_in: if args.background { RunIn::Background } else { RunIn::Foreground },
-            }),
+            Some(file) if problems.is_empty() => Ok(Self { file, run }),
             _ => Err(problems),
         }
     }

@@ -20,6 +20,7 @@ pub mod man;
 pub mod operate;
 pub mod pac;
 pub mod problem;
+pub mod run_options;
 pub mod service;
 pub mod signals;
 pub mod terminal;

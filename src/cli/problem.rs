@@ -19,14 +19,11 @@ pub enum Problem {
         shown(.0)
     )]
     RemoteCommand(String),
-    #[error("-D '{}': {}", shown(.text), shown(.why))]
-    Listener { text: String, why: String },
+    /// A value that cannot be used.
     #[error("{flag} '{}': {}", shown(.text), shown(.why))]
-    Dashboard { flag: &'static str, text: String, why: String },
+    Value { flag: &'static str, text: String, why: String },
     #[error("{0} has no effect without --dashboard")]
     NoDashboard(&'static str),
-    #[error("-{flag} '{}': {}", shown(.text), shown(.why))]
-    Forward { flag: char, text: String, why: String },
     #[error("-W is given twice: standard input can have one target only; leave one out")]
     TwoStdioForwards,
     #[error("-W with -f: there is no standard input in the background; use one")]
@@ -38,21 +35,6 @@ pub enum Problem {
         shown(.text)
     )]
     OpenToAll { flag: char, text: String },
-    #[error("-D '{}': the demo listens on loopback only", shown(.0))]
-    DemoOpenToAll(String),
-    #[error(
-        "-O '{}': it is check, forward, cancel, exit, stop, conninfo or channels",
-        shown(.0)
-    )]
-    ControlCommand(String),
-    #[error("-p '{}': neither a number from 1 to 65535 nor a service of /etc/services", shown(.0))]
-    Port(String),
-    #[error("--sessions '{}': {}", shown(.text), shown(.why))]
-    Sessions { text: String, why: String },
-    #[error("--backlog '{}': {}", shown(.text), shown(.why))]
-    Backlog { text: String, why: String },
-    #[error("-J '{}': {}; a list looks like me@first:22,second", shown(.text), shown(.why))]
-    Jumps { text: String, why: String },
     #[error("-J is given more than once; separate several jump hosts with commas")]
     SeveralJumps,
     #[error("-4 and -6 together leave no address; use one")]
@@ -69,54 +51,12 @@ pub enum Problem {
     HostAndFile,
     #[error("{flag} cannot be used with a configuration file: write {instead}")]
     BelongsToFile { flag: &'static str, instead: &'static str },
-    #[error("host '{}': {}", shown(.text), shown(.why))]
-    Server { text: String, why: String },
 }
 
 impl Problem {
-    /// A `-D` that is no address, and why.
-    pub(super) fn listener(text: &str, why: &impl fmt::Display) -> Self {
-        Self::Listener { text: text.to_owned(), why: why.to_string() }
-    }
-
-    /// What is wrong with the value of a flag of the dashboard.
-    pub(super) fn dashboard(flag: &'static str, text: &str, why: &impl fmt::Display) -> Self {
-        Self::Dashboard { flag, text: text.to_owned(), why: why.to_string() }
-    }
-
-    /// A `-L` that is no forward, and why.
-    pub(super) fn local_forward(text: &str, why: &impl fmt::Display) -> Self {
-        Self::Forward { flag: 'L', text: text.to_owned(), why: why.to_string() }
-    }
-
-    /// A `-R` that is no forward, and why.
-    pub(super) fn remote_forward(text: &str, why: &impl fmt::Display) -> Self {
-        Self::Forward { flag: 'R', text: text.to_owned(), why: why.to_string() }
-    }
-
-    /// A `-W` that is no target, and why.
-    pub(super) fn stdio_forward(text: &str, why: &impl fmt::Display) -> Self {
-        Self::Forward { flag: 'W', text: text.to_owned(), why: why.to_string() }
-    }
-
-    /// A `--sessions` that is no size of a pool, and why.
-    pub(super) fn sessions(text: &str, why: &impl fmt::Display) -> Self {
-        Self::Sessions { text: text.to_owned(), why: why.to_string() }
-    }
-
-    /// A `--backlog` that sets no bounds, and why.
-    pub(super) fn backlog(text: &str, why: &impl fmt::Display) -> Self {
-        Self::Backlog { text: text.to_owned(), why: why.to_string() }
-    }
-
-    /// A `-J` that is no list of servers, and why.
-    pub(super) fn jumps(text: &str, why: &impl fmt::Display) -> Self {
-        Self::Jumps { text: text.to_owned(), why: why.to_string() }
-    }
-
-    /// A host that is none, and why.
-    pub(super) fn server(text: &str, why: &impl fmt::Display) -> Self {
-        Self::Server { text: text.to_owned(), why: why.to_string() }
+    /// What is wrong with the value of a flag.
+    pub(super) fn value(flag: &'static str, text: &str, why: impl fmt::Display) -> Self {
+        Self::Value { flag, text: text.to_owned(), why: why.to_string() }
     }
 }
 
@@ -159,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_the_user_wrote_cannot_move_the_cursor() {
-        let text = Problem::listener("\x1b[2J\n", &"no\rgood").to_string();
+        let text = Problem::value("-D", "\x1b[2J\n", "no\rgood").to_string();
         assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
     }
 }

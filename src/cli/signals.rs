@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::command::RunIn;
+use super::run_options::RunIn;
 use super::terminal;
 
 /// The signals that end the program.

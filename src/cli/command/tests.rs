@@ -1,6 +1,10 @@
 use super::*;
+use std::path::PathBuf;
+
+use crate::cli::run_options::RunIn;
 use crate::cli::values::default_listener;
 use crate::openssh::AddressFamily;
+use crate::relay::BacklogLimits;
 
 fn read_line(line: &str) -> Result<Command, Exit> {
     Command::read(line.split_whitespace().map(Into::into))
@@ -36,23 +40,23 @@ fn a_line_of_ssh() {
             ..SshOptions::default()
         }
     );
-    assert_eq!(proxy.listeners, ["localhost:1090".parse().expect("an address")]);
-    assert_eq!(proxy.run_in, RunIn::Background);
+    assert_eq!(proxy.run.listeners, ["localhost:1090".parse().expect("an address")]);
+    assert_eq!(proxy.run.run_in, RunIn::Background);
 }
 
 #[test]
 fn defaults() {
     let proxy = proxy("host");
     assert_eq!(proxy.ssh, SshOptions::default());
-    assert_eq!(proxy.listeners, [], "the configuration has a word in it");
+    assert_eq!(proxy.run.listeners, [], "the configuration has a word in it");
     for family in [AddressFamily::Any, AddressFamily::Inet, AddressFamily::Inet6] {
         assert_eq!(Reach::of(&default_listener(family)), Reach::Machine);
     }
     let only_ipv6 = default_listener(AddressFamily::Inet6);
     assert_eq!(only_ipv6.to_string(), "[::1]:1080");
-    assert_eq!((proxy.run_in, proxy.proxy_auth), (RunIn::Foreground, None));
+    assert_eq!((proxy.run.run_in, proxy.run.proxy_auth), (RunIn::Foreground, None));
     let plain = LogOptions { verbosity: None, format: Format::Text };
-    assert_eq!(proxy.log, plain);
+    assert_eq!(proxy.run.log, plain);
 }
 
 #[test]
@@ -66,20 +70,23 @@ fn bounds() {
     let bounds = proxy("--sessions 2..3 --backlog 1MiB,2MiB,0 host");
     assert_eq!(bounds.sessions, PoolSize::new(2, 3).ok());
     let expected = BacklogLimits { connection: 1 << 20, memory: 2 << 20, spill: 0 };
-    assert_eq!(bounds.backlog, expected);
-    assert_eq!(proxy("host").backlog, BacklogLimits::default());
+    assert_eq!(bounds.run.backlog, Some(expected));
+    assert_eq!(proxy("host").run.backlog, None);
     let wrong = problems("--sessions 0 --backlog 1 host");
-    assert!(matches!(wrong.as_slice(), [Problem::Backlog { .. }, Problem::Sessions { .. }]));
+    assert!(matches!(
+        wrong.as_slice(),
+        [Problem::Value { flag: "--backlog", .. }, Problem::Value { flag: "--sessions", .. }]
+    ));
 }
 
 #[test]
 fn levels() {
-    let verbosity = |line| proxy(line).log.verbosity;
+    let verbosity = |line| proxy(line).run.log.verbosity;
     assert_eq!(verbosity("-q host"), Some(Verbosity::Quiet));
     assert_eq!(verbosity("-v host"), Some(Verbosity::Debug));
     assert_eq!(verbosity("-vv host"), Some(Verbosity::Trace));
     assert_eq!(verbosity("-vvvv host"), Some(Verbosity::Trace));
-    assert_eq!(proxy("--log-format json host").log.format, Format::Json);
+    assert_eq!(proxy("--log-format json host").run.log.format, Format::Json);
 }
 
 #[test]
@@ -89,9 +96,9 @@ fn a_listener_off_loopback_needs_a_password_or_a_word() {
         problems("-D [::]:1 host"),
         [Problem::OpenToAll { flag: 'D', text: "[::]:1".into() }]
     );
-    assert_eq!(proxy("-D *:1 --allow-remote host").listeners.len(), 1);
-    assert_eq!(proxy("-D *:1 --proxy-auth f host").proxy_auth, Some("f".into()));
-    assert_eq!(proxy("-D 127.0.0.2:1 -D [::1]:1 -D /s host").listeners.len(), 3);
+    assert_eq!(proxy("-D *:1 --allow-remote host").run.listeners.len(), 1);
+    assert_eq!(proxy("-D *:1 --proxy-auth f host").run.proxy_auth, Some("f".into()));
+    assert_eq!(proxy("-D 127.0.0.2:1 -D [::1]:1 -D /s host").run.listeners.len(), 3);
 }
 
 /// Every form of a flag that lets clients in, and whether it is a proxy for other machines.
@@ -145,15 +152,15 @@ fn every_form_passes_the_gate() {
 #[test]
 fn forwards_stand_alone_or_beside_a_proxy() {
     let forwards = proxy("-L 80:a:81 -L /l:/r -R 0 -R *:82:b:83 host");
-    assert_eq!(forwards.listeners, [], "with a forward and no -D there is no proxy");
+    assert_eq!(forwards.run.listeners, [], "with a forward and no -D there is no proxy");
     let texts: Vec<_> = forwards.local_forwards.iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["80:a:81", "/l:/r"]);
     let texts: Vec<_> = forwards.remote_forwards.iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["0", "*:82:b:83"]);
-    assert_eq!(proxy("-L 80:a:81 -D 1 host").listeners.len(), 1);
+    assert_eq!(proxy("-L 80:a:81 -D 1 host").run.listeners.len(), 1);
     let stdio = proxy("-W a:80 host");
     assert_eq!(stdio.stdio_forward, "a:80".parse().ok());
-    assert_eq!(stdio.listeners, []);
+    assert_eq!(stdio.run.listeners, []);
 }
 
 #[test]
@@ -174,7 +181,7 @@ fn gateway_ports_open_what_has_no_bind_address() {
     assert_eq!(open.gateway_ports, GatewayPorts::Yes);
     assert_eq!(proxy("-L 80:a:81 host").gateway_ports, GatewayPorts::Configured);
     assert_eq!(problems("-g -D 1 host"), [Problem::OpenToAll { flag: 'D', text: "*:1".into() }]);
-    assert_eq!(proxy("-g -D localhost:1 host").listeners.len(), 1);
+    assert_eq!(proxy("-g -D localhost:1 host").run.listeners.len(), 1);
 }
 
 #[test]
@@ -183,11 +190,11 @@ fn every_problem_is_told_at_once() {
     let tells = |test: fn(&Problem) -> bool| problems.iter().filter(|p| test(p)).count();
     assert_eq!(problems.len(), 8, "{problems:?}");
     assert_eq!(tells(|p| matches!(p, Problem::Refused('X' | 'M'))), 2);
-    assert_eq!(tells(|p| matches!(p, Problem::Listener { .. })), 1);
+    assert_eq!(tells(|p| matches!(p, Problem::Value { flag: "-D", .. })), 1);
     assert_eq!(tells(|p| matches!(p, Problem::OpenToAll { .. })), 1);
-    assert_eq!(tells(|p| matches!(p, Problem::Port(_))), 1);
+    assert_eq!(tells(|p| matches!(p, Problem::Value { flag: "-p", .. })), 1);
     assert_eq!(tells(|p| matches!(p, Problem::BothFamilies)), 1);
-    assert_eq!(tells(|p| matches!(p, Problem::Server { .. })), 1);
+    assert_eq!(tells(|p| matches!(p, Problem::Value { flag: "host", .. })), 1);
     assert_eq!(tells(|p| matches!(p, Problem::RemoteCommand(c) if c == "ls -la")), 1);
 }
 
@@ -202,7 +209,10 @@ fn the_demo() {
     let once = demo("demo --once -D 1090 -v");
     assert_eq!(once.until, DemoUntil::Checked);
     assert_eq!(once.log.verbosity, Some(Verbosity::Debug));
-    assert_eq!(problems("demo -D *:1"), [Problem::DemoOpenToAll("*:1".into())]);
+    assert_eq!(
+        problems("demo -D *:1"),
+        [Problem::value("-D", "*:1", "the demo listens on loopback only")]
+    );
     assert!(matches!(read_line("demo host"), Err(Exit::Unreadable(_))));
     assert_eq!(proxy("ssh://demo").server.to_string(), "demo");
     assert_eq!(proxy("-v demo").server.to_string(), "demo");
@@ -242,13 +252,13 @@ fn a_file_and_what_goes_with_it() {
     };
     let command = file("--config c -fvD 1090 --backlog 1MiB,2MiB,0");
     assert_eq!(command.file, PathBuf::from("c"));
-    assert_eq!(command.listeners, ["localhost:1090".parse().expect("an address")]);
+    assert_eq!(command.run.listeners, ["localhost:1090".parse().expect("an address")]);
     assert_eq!(
-        (command.run_in, command.log.verbosity),
+        (command.run.run_in, command.run.log.verbosity),
         (RunIn::Background, Some(Verbosity::Debug))
     );
-    assert_eq!(command.backlog.map(|backlog| backlog.spill), Some(0));
-    assert_eq!(file("--config c").listeners, []);
+    assert_eq!(command.run.backlog.map(|backlog| backlog.spill), Some(0));
+    assert_eq!(file("--config c").run.listeners, []);
     assert_eq!(problems("--config c host"), [Problem::HostAndFile]);
     assert_eq!(
         problems("--config c -D *:1"),

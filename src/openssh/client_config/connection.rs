@@ -49,7 +49,7 @@ struct JumpHost {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidJumpList {
-    #[error("'{text}': {why}")]
+    #[error("'{text}': {why}; a list looks like me@first:22,second")]
     Host {
         /// What was written, escaped.
         text: String,

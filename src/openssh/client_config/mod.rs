@@ -242,7 +242,7 @@ pub enum ConfigError {
         value: String,
         why: String,
     },
-    #[error("ProxyJump: {0}; a list looks like user@first:22,second")]
+    #[error("ProxyJump: {0}")]
     Jump(InvalidJumpList),
     /// Of a configured list nothing is left.
     #[error(transparent)]
