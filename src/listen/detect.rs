@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
+use super::http::is_token;
+
 /// What the first byte says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detected {
@@ -33,11 +35,6 @@ pub(crate) async fn detect<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Resul
         Some(&byte) => Detected::Unknown(byte),
         None => Detected::Nothing,
     })
-}
-
-/// `tchar` of RFC 9110 section 5.6.2: what a method can begin with.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ impl<R: Connect> ProxyHandler<R> {
                 debug!(%version, %error, "no request");
                 match error {
                     SocksError::Gone(_) => Greeted::Over,
-                    SocksError::Refused(_) => Greeted::Refused,
+                    _ => Greeted::Refused,
                 }
             }
         }

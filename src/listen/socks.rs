@@ -15,7 +15,7 @@ use super::linger::linger;
 use super::stream::ClientStream;
 use super::tunnel::Tunnel;
 use super::{socks4, socks5};
-use crate::destination::Destination;
+use crate::destination::{Destination, InvalidDestination};
 use crate::dial::{Connected, DialError, DialFailure};
 use crate::request::{Protocol, Request, Source};
 use crate::stream::Client as _;
@@ -45,15 +45,28 @@ pub(crate) struct Greeting {
     destination: Destination,
 }
 
-/// Why there is no request.
+/// Why there is no request. What was refused has been answered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SocksError {
-    /// The client left: nobody is there to answer.
+    /// Nobody is there to answer.
     #[error("the client left in its greeting: {0}")]
     Gone(io::Error),
-    /// The request was refused, and that has been written.
-    #[error("{0}")]
-    Refused(String),
+    #[error("the client offers no method of authentication that is acceptable")]
+    NoMethod,
+    #[error("the user name or the password is wrong, empty or not UTF-8")]
+    Authentication,
+    #[error("SOCKS4 cannot carry the password that is asked for")]
+    NeedsPassword,
+    #[error("the request is not of version 5")]
+    Version,
+    #[error("the address type is unknown")]
+    AddressType,
+    #[error("the command {0} is not supported")]
+    Command(u8),
+    #[error("the user id or the host name is longer than 255 bytes")]
+    TooLong,
+    #[error("bad destination: {0}")]
+    Destination(InvalidDestination),
 }
 
 impl Version {
@@ -131,20 +144,8 @@ impl Greeting {
     }
 }
 
-impl From<socks4::Socks4Error> for SocksError {
-    fn from(error: socks4::Socks4Error) -> Self {
-        match error {
-            socks4::Socks4Error::Io(error) => Self::Gone(error),
-            error => Self::Refused(error.to_string()),
-        }
-    }
-}
-
-impl From<socks5::Socks5Error> for SocksError {
-    fn from(error: socks5::Socks5Error) -> Self {
-        match error {
-            socks5::Socks5Error::Io(error) => Self::Gone(error),
-            error => Self::Refused(error.to_string()),
-        }
+impl From<io::Error> for SocksError {
+    fn from(error: io::Error) -> Self {
+        Self::Gone(error)
     }
 }

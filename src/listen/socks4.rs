@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::socks::SocksError;
 use crate::destination::{Destination, Host, InvalidDestination};
 use crate::dial::DialError;
 use crate::request::Protocol;
@@ -27,29 +28,14 @@ pub(crate) enum Service {
     NeedsPassword,
 }
 
-/// Why a request was not taken.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Socks4Error {
-    #[error("the connection failed in the greeting: {0}")]
-    Io(io::Error),
-    #[error("the command {0} is not supported")]
-    Command(u8),
-    #[error("the user id or the host name is longer than 255 bytes")]
-    TooLong,
-    #[error("bad destination: {0}")]
-    Destination(InvalidDestination),
-    #[error("SOCKS4 cannot carry the password that is asked for")]
-    NeedsPassword,
-}
-
 /// Reads a request. A refused one has been answered when this returns.
-pub(crate) async fn accept<S>(stream: &mut S, service: Service) -> Result<Accepted, Socks4Error>
+pub(crate) async fn accept<S>(stream: &mut S, service: Service) -> Result<Accepted, SocksError>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
     let result = read(stream, service).await;
     if let Err(error) = &result
-        && error.deserves_an_answer()
+        && !matches!(error, SocksError::Gone(_))
     {
         stream.write_all(&REJECTED).await?;
     }
@@ -62,22 +48,7 @@ pub(crate) fn reply_to(_: &DialError) -> [u8; 8] {
     REJECTED
 }
 
-impl From<io::Error> for Socks4Error {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl Socks4Error {
-    fn deserves_an_answer(&self) -> bool {
-        match self {
-            Self::Io(_) => false,
-            Self::Command(_) | Self::TooLong | Self::Destination(_) | Self::NeedsPassword => true,
-        }
-    }
-}
-
-async fn read<S>(stream: &mut S, service: Service) -> Result<Accepted, Socks4Error>
+async fn read<S>(stream: &mut S, service: Service) -> Result<Accepted, SocksError>
 where
     S: AsyncBufRead + Unpin,
 {
@@ -93,22 +64,22 @@ where
         ip => (Protocol::Socks4, Ok(Host::Ip(Ipv4Addr::from(ip).into()))),
     };
     if service == Service::NeedsPassword {
-        return Err(Socks4Error::NeedsPassword);
+        return Err(SocksError::NeedsPassword);
     }
     if command != CONNECT {
-        return Err(Socks4Error::Command(command));
+        return Err(SocksError::Command(command));
     }
     let destination = host.and_then(|host| Destination::new(host, port));
-    Ok(Accepted { protocol, destination: destination.map_err(Socks4Error::Destination)? })
+    Ok(Accepted { protocol, destination: destination.map_err(SocksError::Destination)? })
 }
 
 /// Reads up to the next NUL, which is dropped.
-async fn read_text<S: AsyncBufRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, Socks4Error> {
+async fn read_text<S: AsyncBufRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, SocksError> {
     let mut text = Vec::new();
     stream.take(MAX_TEXT + 1).read_until(0, &mut text).await?;
     match text.pop() {
         Some(0) => Ok(text),
-        Some(_) if text.len() as u64 == MAX_TEXT => Err(Socks4Error::TooLong),
+        Some(_) if text.len() as u64 == MAX_TEXT => Err(SocksError::TooLong),
         _ => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
     }
 }

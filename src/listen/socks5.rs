@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWr
 use zeroize::Zeroizing;
 
 use super::brake::Checker;
+use super::socks::SocksError;
 use crate::destination::{Destination, Host, InvalidDestination};
 use crate::dial::DialError;
 
@@ -25,30 +26,11 @@ pub(crate) struct Accepted {
     pub(crate) destination: Destination,
 }
 
-/// Why a request was not taken.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Socks5Error {
-    #[error("the connection failed in the greeting: {0}")]
-    Io(io::Error),
-    #[error("the client offers no method of authentication that is acceptable")]
-    NoMethod,
-    #[error("the user name or the password is wrong, empty or not UTF-8")]
-    Authentication,
-    #[error("the request is not of version 5")]
-    Version,
-    #[error("the address type is unknown")]
-    AddressType,
-    #[error("the command {0} is not supported")]
-    Command(u8),
-    #[error("bad destination: {0}")]
-    Destination(InvalidDestination),
-}
-
 /// Negotiates and reads a request. A refused one has been answered when this returns.
 pub(crate) async fn accept<S>(
     stream: &mut S,
     checker: Option<&Checker<'_>>,
-) -> Result<Accepted, Socks5Error>
+) -> Result<Accepted, SocksError>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
@@ -58,7 +40,7 @@ where
     };
     let result = read_request(stream).await;
     if let Err(error) = &result
-        && let Some(code) = error.code()
+        && let Some(code) = code(error)
     {
         stream.write_all(&reply(code)).await?;
     }
@@ -70,31 +52,26 @@ pub(crate) fn reply_to(error: &DialError) -> [u8; 10] {
     reply(error.verdict().socks5)
 }
 
-impl From<io::Error> for Socks5Error {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl Socks5Error {
-    /// The REP code of RFC 1928 section 6, where the request deserves one and has none yet.
-    fn code(&self) -> Option<u8> {
-        match self {
-            // Nobody is there to read it, or it was said in the negotiation.
-            Self::Io(_) | Self::NoMethod | Self::Authentication => None,
-            // A malformed request was never tried: "X'01' general SOCKS server failure".
-            Self::Version | Self::Destination(_) => Some(1),
-            // "X'07' Command not supported"
-            Self::Command(_) => Some(7),
-            // "X'08' Address type not supported"
-            Self::AddressType => Some(8),
-        }
+/// The REP code of RFC 1928 section 6, where the request deserves one and has none yet.
+fn code(error: &SocksError) -> Option<u8> {
+    match error {
+        // Nobody is there to read it, or it was said in the negotiation.
+        SocksError::Gone(_) | SocksError::NoMethod | SocksError::Authentication => None,
+        // A malformed request was never tried: "X'01' general SOCKS server failure".
+        SocksError::Version
+        | SocksError::Destination(_)
+        | SocksError::TooLong
+        | SocksError::NeedsPassword => Some(1),
+        // "X'07' Command not supported"
+        SocksError::Command(_) => Some(7),
+        // "X'08' Address type not supported"
+        SocksError::AddressType => Some(8),
     }
 }
 
 /// Lets everybody in. A client that offers nothing but a name and a password (method 2) may give any; the
 /// name is that of its requests then, for rules and logs.
-async fn negotiate_freely<S>(stream: &mut S) -> Result<Option<Arc<str>>, Socks5Error>
+async fn negotiate_freely<S>(stream: &mut S) -> Result<Option<Arc<str>>, SocksError>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
@@ -107,7 +84,7 @@ where
     let given = read_password(stream).await;
     match &given {
         Ok(_) => stream.write_all(&AUTHENTICATED).await?,
-        Err(Socks5Error::Authentication) => stream.write_all(&DENIED).await?,
+        Err(SocksError::Authentication) => stream.write_all(&DENIED).await?,
         Err(_) => {}
     }
     given.map(|(name, _)| Some(Arc::from(name.as_str())))
@@ -125,7 +102,7 @@ async fn offers_only_password<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Re
 }
 
 /// Reads and checks the name and the password of RFC 1929.
-async fn authenticate<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<str>, Socks5Error>
+async fn authenticate<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<str>, SocksError>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
@@ -135,7 +112,7 @@ where
     let status = match &user {
         Ok(_) => Some(AUTHENTICATED),
         // The library would close without a word on an empty or malformed name or password.
-        Err(Socks5Error::Authentication) => Some(DENIED),
+        Err(SocksError::Authentication) => Some(DENIED),
         Err(_) => None,
     };
     if let Some(status) = status {
@@ -144,17 +121,17 @@ where
     user
 }
 
-async fn check_password<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<str>, Socks5Error>
+async fn check_password<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<str>, SocksError>
 where
     S: AsyncBufRead + Unpin,
 {
     let (name, password) = read_password(stream).await?;
-    checker.verify(name.as_bytes(), password.as_bytes()).await.ok_or(Socks5Error::Authentication)
+    checker.verify(name.as_bytes(), password.as_bytes()).await.ok_or(SocksError::Authentication)
 }
 
 async fn read_password<S>(
     stream: &mut S,
-) -> Result<(Zeroizing<String>, Zeroizing<String>), Socks5Error>
+) -> Result<(Zeroizing<String>, Zeroizing<String>), SocksError>
 where
     S: AsyncBufRead + Unpin,
 {
@@ -162,7 +139,7 @@ where
     match stream.fill_buf().await?.first() {
         None => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
         Some(1) => {}
-        Some(_) => return Err(Socks5Error::Authentication),
+        Some(_) => return Err(SocksError::Authentication),
     }
     let method = AuthMethod::new(PasswordAuthentication, &mut *stream);
     let (name, password, _) = negotiated(method.read_username_password().await)?;
@@ -170,15 +147,15 @@ where
 }
 
 /// What the library's errors mean here.
-fn negotiated<T>(result: Result<T, SocksServerError>) -> Result<T, Socks5Error> {
+fn negotiated<T>(result: Result<T, SocksServerError>) -> Result<T, SocksError> {
     result.map_err(|error| match error {
-        SocksServerError::Io { source, .. } => Socks5Error::Io(source),
-        SocksServerError::AuthMethodUnacceptable(_) => Socks5Error::NoMethod,
-        SocksServerError::UnsupportedSocksVersion(_) => Socks5Error::Version,
+        SocksServerError::Io { source, .. } => SocksError::Gone(source),
+        SocksServerError::AuthMethodUnacceptable(_) => SocksError::NoMethod,
+        SocksServerError::UnsupportedSocksVersion(_) => SocksError::Version,
         SocksServerError::EmptyUsername
         | SocksServerError::EmptyPassword
         | SocksServerError::FromUtf8 { .. }
-        | SocksServerError::AuthenticationRejected => Socks5Error::Authentication,
+        | SocksServerError::AuthenticationRejected => SocksError::Authentication,
         // Not of the negotiation.
         SocksServerError::ConnectError(_)
         | SocksServerError::UdpHeaderError(_)
@@ -186,21 +163,21 @@ fn negotiated<T>(result: Result<T, SocksServerError>) -> Result<T, Socks5Error> 
         | SocksServerError::Bug(_)
         | SocksServerError::UnknownCommand(_)
         | SocksServerError::UnexpectedUdpControlGarbage(_)
-        | SocksServerError::EOF => Socks5Error::Io(io::Error::other(error.to_string())),
+        | SocksServerError::EOF => SocksError::Gone(io::Error::other(error.to_string())),
     })
 }
 
 /// Reads the request of RFC 1928 section 4.
-async fn read_request<S: AsyncBufRead + Unpin>(stream: &mut S) -> Result<Destination, Socks5Error> {
+async fn read_request<S: AsyncBufRead + Unpin>(stream: &mut S) -> Result<Destination, SocksError> {
     let mut head = [0; 4];
     stream.read_exact(&mut head).await?;
     let [version, command, _reserved, address_type] = head;
     if version != VERSION {
-        return Err(Socks5Error::Version);
+        return Err(SocksError::Version);
     }
     let address = read_address(stream, address_type).await.map_err(bad_address)?;
     if command != CONNECT {
-        return Err(Socks5Error::Command(command));
+        return Err(SocksError::Command(command));
     }
     let destination = match address {
         TargetAddr::Ip(address) => address.try_into(),
@@ -208,22 +185,22 @@ async fn read_request<S: AsyncBufRead + Unpin>(stream: &mut S) -> Result<Destina
             name.parse::<Host>().and_then(|host| Destination::new(host, port))
         }
     };
-    destination.map_err(Socks5Error::Destination)
+    destination.map_err(SocksError::Destination)
 }
 
-fn bad_address(error: AddrError) -> Socks5Error {
+fn bad_address(error: AddrError) -> SocksError {
     match error {
         AddrError::IPv4Unreadable(source)
         | AddrError::IPv6Unreadable(source)
         | AddrError::PortNumberUnreadable(source)
         | AddrError::DomainLenUnreadable(source)
-        | AddrError::DomainContentUnreadable(source) => Socks5Error::Io(source),
-        AddrError::IncorrectAddressType => Socks5Error::AddressType,
+        | AddrError::DomainContentUnreadable(source) => SocksError::Gone(source),
+        AddrError::IncorrectAddressType => SocksError::AddressType,
         AddrError::Utf8(_)
         | AddrError::DomainLenTooLong(_)
         | AddrError::AddrConversionFailed(_)
         | AddrError::DNSResolutionFailed(_)
-        | AddrError::NoDNSRecords => Socks5Error::Destination(InvalidDestination::InvalidHost),
+        | AddrError::NoDNSRecords => SocksError::Destination(InvalidDestination::InvalidHost),
     }
 }
 

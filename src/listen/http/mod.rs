@@ -47,6 +47,7 @@ use tracing::debug;
 use self::aside::Aside;
 use self::exchange::{Exchange, Next, Origin};
 use self::stream::{HttpSocket, HttpStream};
+pub(super) use self::wire::head::is_token;
 use super::connect::Connect;
 use super::context::ProxyContext;
 use super::greeting::{Expiry, GreetingSlot};

@@ -15,7 +15,7 @@ fn request(command: u8, port: u16, ip: [u8; 4], rest: &[u8]) -> Vec<u8> {
 async fn accept_all(
     bytes: &[u8],
     service: Service,
-) -> (Result<Accepted, Socks4Error>, Vec<u8>, Vec<u8>) {
+) -> (Result<Accepted, SocksError>, Vec<u8>, Vec<u8>) {
     let (mut client, server) = duplex(4096);
     client.write_all(bytes).await.expect("room");
     client.shutdown().await.expect("open");
@@ -91,7 +91,7 @@ async fn what_is_refused_is_told() {
 async fn a_password_cannot_be_given() {
     let bytes = request(1, 80, [192, 0, 2, 7], b"ada\0");
     let (result, answer, left) = accept_all(&bytes, Service::NeedsPassword).await;
-    assert!(matches!(result, Err(Socks4Error::NeedsPassword)));
+    assert!(matches!(result, Err(SocksError::NeedsPassword)));
     assert_eq!(answer, [0, 0x5b, 0, 0, 0, 0, 0, 0]);
     assert!(left.is_empty(), "all of the request is read before the answer");
 }
@@ -101,7 +101,7 @@ async fn a_client_that_leaves_gets_no_answer() {
     let bytes = request(1, 80, [0, 0, 0, 1], b"me\0example.com\0");
     for length in 0..bytes.len() {
         let (result, answer, _) = accept_all(&bytes[..length], Service::Open).await;
-        assert!(matches!(result, Err(Socks4Error::Io(_))), "{length}");
+        assert!(matches!(result, Err(SocksError::Gone(_))), "{length}");
         assert!(answer.is_empty(), "{length}");
     }
 }
@@ -112,7 +112,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let (result, answer, _) = runtime.block_on(accept_all(&bytes, Service::Open));
         // Refused requests are answered, taken ones and broken ones are not.
-        let refused = matches!(&result, Err(error) if !matches!(error, Socks4Error::Io(_)));
+        let refused = matches!(&result, Err(error) if !matches!(error, SocksError::Gone(_)));
         prop_assert_eq!(answer.len(), if refused { 8 } else { 0 });
     }
 }

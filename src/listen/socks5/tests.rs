@@ -12,7 +12,7 @@ use crate::request::Source;
 async fn accept_all(
     bytes: &[u8],
     credentials: Option<&ProxyCredentials>,
-) -> (Result<Accepted, Socks5Error>, Vec<u8>, Vec<u8>) {
+) -> (Result<Accepted, SocksError>, Vec<u8>, Vec<u8>) {
     let (mut client, server) = duplex(4096);
     client.write_all(bytes).await.expect("room");
     client.shutdown().await.expect("open");
@@ -107,7 +107,7 @@ async fn methods() {
     ] {
         let bytes = [methods, &V4].concat();
         let (result, answer, _) = accept_all(&bytes, credentials).await;
-        assert!(matches!(result, Err(Socks5Error::NoMethod)), "{methods:?}");
+        assert!(matches!(result, Err(SocksError::NoMethod)), "{methods:?}");
         assert_eq!(answer, [5, 0xff], "{methods:?}");
     }
     let all: Vec<u8> = [5, 255].into_iter().chain((0..255).rev()).chain(V4).collect();
@@ -130,7 +130,7 @@ async fn a_wrong_password_is_answered_and_nothing_else_is_read_as_one() {
     ] {
         let bytes = [&[5, 1, 2], words, &V4].concat();
         let (result, answer, _) = accept_all(&bytes, Some(&credentials)).await;
-        assert!(matches!(result, Err(Socks5Error::Authentication)), "{what}");
+        assert!(matches!(result, Err(SocksError::Authentication)), "{what}");
         assert_eq!(answer, [5, 2, 1, 1], "{what}");
     }
 }
@@ -175,7 +175,7 @@ async fn a_client_that_leaves_gets_no_answer() {
         for length in 0..request.len() {
             let bytes = [&[5, 1, 0], &request[..length]].concat();
             let (result, answer, _) = accept_all(&bytes, None).await;
-            assert!(matches!(result, Err(Socks5Error::Io(_))), "{length}");
+            assert!(matches!(result, Err(SocksError::Gone(_))), "{length}");
             assert_eq!(answer, [5, 0], "{length}");
         }
     }
@@ -183,7 +183,7 @@ async fn a_client_that_leaves_gets_no_answer() {
     let words = b"\x05\x01\x02\x01\x03ada\x06secret";
     for length in 0..words.len() {
         let (result, answer, _) = accept_all(&words[..length], Some(&credentials)).await;
-        assert!(matches!(result, Err(Socks5Error::Io(_))), "{length}");
+        assert!(matches!(result, Err(SocksError::Gone(_))), "{length}");
         assert_eq!(answer, if length < 3 { &[][..] } else { &[5, 2] }, "{length}");
     }
 }
@@ -220,12 +220,12 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let (result, answer, _) = runtime.block_on(accept_all(&bytes, None));
         match result {
-            Ok(_) | Err(Socks5Error::Io(_)) => {
+            Ok(_) | Err(SocksError::Gone(_)) => {
                 let begun = answer.is_empty() || answer == [5, 0] || answer.starts_with(&[5, 2]);
                 prop_assert!(begun, "{answer:?}");
             }
-            Err(Socks5Error::Authentication) => prop_assert_eq!(answer, [5, 2, 1, 1]),
-            Err(Socks5Error::NoMethod) => prop_assert_eq!(answer, [5, 0xff]),
+            Err(SocksError::Authentication) => prop_assert_eq!(answer, [5, 2, 1, 1]),
+            Err(SocksError::NoMethod) => prop_assert_eq!(answer, [5, 0xff]),
             Err(_) => {
                 let reply = answer.len().checked_sub(10).map(|at| &answer[at..]);
                 prop_assert_eq!(reply.map(|reply| reply[0]), Some(5));
