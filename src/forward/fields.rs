@@ -29,6 +29,17 @@ pub(super) fn split(spec: &str) -> Result<Vec<Field>, InvalidForward> {
     Ok(fields)
 }
 
+/// Splits the fields of a forward into the place to listen and the target: a path, or a host and a port. The
+/// target is empty where nothing else would be left.
+pub(super) fn parts(fields: &[Field]) -> (&[Field], &[Field]) {
+    let target = match fields {
+        [_, .., Path(_)] => 1,
+        [_, .., Word(_), Word(_)] => 2,
+        _ => 0,
+    };
+    fields.split_at(fields.len() - target)
+}
+
 /// Reads a field in brackets literally.
 fn bracketed(inner: &str) -> Result<(Field, &str), InvalidForward> {
     let (text, after) = inner.split_once(']').ok_or(InvalidForward::Quoting)?;

@@ -64,6 +64,16 @@ impl LocalListen {
         }
     }
 
+    /// Reads the fields of it; any other number or kind of them is the error `otherwise`.
+    fn read(fields: &[Field], otherwise: InvalidForward) -> Result<Self, InvalidForward> {
+        match fields {
+            [Field::Word(port)] => Self::tcp(None, port),
+            [Field::Word(bind), Field::Word(port)] => Self::tcp(Some(bind), port),
+            [Field::Path(path)] => Self::unix(path),
+            _ => Err(otherwise),
+        }
+    }
+
     fn tcp(bind: Option<&str>, port: &str) -> Result<Self, InvalidForward> {
         let bind = bind.map(parse_bind).transpose()?;
         Ok(Self::Tcp { bind, port: fields::listen_port(port)? })
@@ -78,26 +88,13 @@ impl FromStr for LocalForward {
     type Err = InvalidForward;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        use Field::{Path, Word};
-        let (listen, to) = match fields::split(text)?.as_slice() {
-            [Path(here), Path(there)] => (LocalListen::unix(here)?, target::socket(there)?),
-            [Path(here), Word(host), Word(port)] => {
-                (LocalListen::unix(here)?, target::host(host, port)?)
-            }
-            [Word(port), Path(there)] => (LocalListen::tcp(None, port)?, target::socket(there)?),
-            [Word(bind), Word(port), Path(there)] => {
-                (LocalListen::tcp(Some(bind), port)?, target::socket(there)?)
-            }
-            [Word(port), Word(host), Word(host_port)] => {
-                (LocalListen::tcp(None, port)?, target::host(host, host_port)?)
-            }
-            [Word(bind), Word(port), Word(host), Word(host_port)] => {
-                (LocalListen::tcp(Some(bind), port)?, target::host(host, host_port)?)
-            }
-            [_] | [Word(_), Word(_)] => return Err(InvalidForward::NoTarget),
-            _ => return Err(InvalidForward::LocalForm),
-        };
-        Ok(Self { listen, to })
+        let fields = fields::split(text)?;
+        let (listen, to) = fields::parts(&fields);
+        if let ([_] | [Field::Word(_), Field::Word(_)], []) = (listen, to) {
+            return Err(InvalidForward::NoTarget);
+        }
+        let listen = LocalListen::read(listen, InvalidForward::LocalForm)?;
+        Ok(Self { listen, to: target::read(to)? })
     }
 }
 
@@ -111,13 +108,7 @@ impl FromStr for LocalListen {
     type Err = InvalidForward;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        use Field::{Path, Word};
-        match fields::split(text)?.as_slice() {
-            [Word(port)] => Self::tcp(None, port),
-            [Word(bind), Word(port)] => Self::tcp(Some(bind), port),
-            [Path(path)] => Self::unix(path),
-            _ => Err(InvalidForward::ListenForm),
-        }
+        Self::read(&fields::split(text)?, InvalidForward::ListenForm)
     }
 }
 

@@ -91,6 +91,16 @@ impl RemoteBind {
 }
 
 impl RemoteListen {
+    /// Reads the fields of it; any other number or kind of them is the error `otherwise`.
+    fn read(fields: &[Field], otherwise: InvalidForward) -> Result<Self, InvalidForward> {
+        match fields {
+            [Field::Word(port)] => Self::tcp(None, port),
+            [Field::Word(bind), Field::Word(port)] => Self::tcp(Some(bind), port),
+            [Field::Path(path)] => Self::unix(path),
+            _ => Err(otherwise),
+        }
+    }
+
     fn tcp(bind: Option<&str>, port: &str) -> Result<Self, InvalidForward> {
         let bind = bind.map_or(Ok(RemoteBind::Unsaid), RemoteBind::parse)?;
         Ok(Self::Tcp { bind, port: fields::listen_port(port)? })
@@ -105,27 +115,12 @@ impl FromStr for RemoteForward {
     type Err = InvalidForward;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        use Field::{Path, Word};
-        let to = |target| RemoteTo::Fixed(target);
-        let (listen, to) = match fields::split(text)?.as_slice() {
-            [Path(there)] => (RemoteListen::unix(there)?, RemoteTo::Proxy),
-            [Word(port)] => (RemoteListen::tcp(None, port)?, RemoteTo::Proxy),
-            [Word(bind), Word(port)] => (RemoteListen::tcp(Some(bind), port)?, RemoteTo::Proxy),
-            [Path(there), Path(here)] => (RemoteListen::unix(there)?, to(target::socket(here)?)),
-            [Path(there), Word(host), Word(port)] => {
-                (RemoteListen::unix(there)?, to(target::host(host, port)?))
-            }
-            [Word(port), Path(here)] => (RemoteListen::tcp(None, port)?, to(target::socket(here)?)),
-            [Word(bind), Word(port), Path(here)] => {
-                (RemoteListen::tcp(Some(bind), port)?, to(target::socket(here)?))
-            }
-            [Word(port), Word(host), Word(host_port)] => {
-                (RemoteListen::tcp(None, port)?, to(target::host(host, host_port)?))
-            }
-            [Word(bind), Word(port), Word(host), Word(host_port)] => {
-                (RemoteListen::tcp(Some(bind), port)?, to(target::host(host, host_port)?))
-            }
-            _ => return Err(InvalidForward::RemoteForm),
+        let fields = fields::split(text)?;
+        let (listen, to) = fields::parts(&fields);
+        let listen = RemoteListen::read(listen, InvalidForward::RemoteForm)?;
+        let to = match to {
+            [] => RemoteTo::Proxy,
+            fields => RemoteTo::Fixed(target::read(fields)?),
         };
         Ok(Self { listen, to })
     }
@@ -144,13 +139,7 @@ impl FromStr for RemoteListen {
     type Err = InvalidForward;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        use Field::{Path, Word};
-        match fields::split(text)?.as_slice() {
-            [Word(port)] => Self::tcp(None, port),
-            [Word(bind), Word(port)] => Self::tcp(Some(bind), port),
-            [Path(path)] => Self::unix(path),
-            _ => Err(InvalidForward::ListenForm),
-        }
+        Self::read(&fields::split(text)?, InvalidForward::ListenForm)
     }
 }
 

@@ -11,7 +11,15 @@ use crate::target::Target;
 /// A target as a field of a specification, where a colon in a path is escaped.
 pub(super) struct AsField<'a>(pub(super) &'a Target);
 
-pub(super) fn host(host: &str, port: &str) -> Result<Target, InvalidForward> {
+pub(super) fn read(fields: &[Field]) -> Result<Target, InvalidForward> {
+    match fields {
+        [Field::Path(path)] => socket(path),
+        [Field::Word(name), Field::Word(port)] => host(name, port),
+        _ => Err(InvalidForward::TargetForm),
+    }
+}
+
+fn host(host: &str, port: &str) -> Result<Target, InvalidForward> {
     let destination = match service::named_port(port) {
         Some(port) => host.parse().and_then(|host| Destination::new(host, port)),
         None => Destination::from_parts(host, port),
@@ -19,7 +27,7 @@ pub(super) fn host(host: &str, port: &str) -> Result<Target, InvalidForward> {
     destination.map(Target::Host).map_err(InvalidForward::Target)
 }
 
-pub(super) fn socket(path: &str) -> Result<Target, InvalidForward> {
+fn socket(path: &str) -> Result<Target, InvalidForward> {
     Ok(Target::Socket(fields::checked_path(path)?.into()))
 }
 
@@ -35,11 +43,7 @@ impl FromStr for Target {
 
     /// Reads `host:port`, an IPv6 address in brackets, or a path with a slash, as ssh would.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match fields::split(text)?.as_slice() {
-            [Field::Path(path)] => socket(path),
-            [Field::Word(name), Field::Word(port)] => host(name, port),
-            _ => Err(InvalidForward::TargetForm),
-        }
+        read(&fields::split(text)?)
     }
 }
 

@@ -168,7 +168,11 @@ fn host() -> impl Strategy<Value = String> {
 fn target() -> impl Strategy<Value = Target> {
     prop_oneof![
         (host(), 1..=u16::MAX).prop_map(|(host, port)| {
-            super::target::host(&host, &port.to_string()).expect("a host and a port")
+            super::target::read(&[
+                super::fields::Field::Word(host.clone()),
+                super::fields::Field::Word(port.to_string()),
+            ])
+            .expect("a host and a port")
         }),
         path().prop_map(|path| Target::Socket(path.into())),
     ]
