@@ -22,12 +22,7 @@ pub struct DashboardConfig {
 /// Reads `address`, `files` and `token`; `None` after reporting a mistake.
 pub(super) fn read(source: &Source<'_>, mut section: Fields<'_>) -> Option<DashboardConfig> {
     let errors = source.report().errors();
-    let address = section.text("address").and_then(|text| {
-        let wrong = |why| {
-            source.error(&text.span(), format!("address '{}': {why}", text.get_ref()), ());
-        };
-        text.get_ref().parse::<DashboardAddress>().map_err(wrong).ok()
-    });
+    let address = section.text("address").and_then(|text| source.parse("address", &text, ()));
     let files = section.text("files").map(|text| source.resolve(text.get_ref()));
     let token = section.text("token").and_then(|text| {
         let wrong = |why| {

@@ -2,14 +2,11 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::forward::exposure::{Guard, Offer, Reach};
 use crate::forward::listen_address::Bind;
-use crate::forward::{
-    InvalidForward, LocalForward, LocalListen, RemoteForward, RemoteListen, RemoteTo,
-};
+use crate::forward::{LocalForward, LocalListen, RemoteForward, RemoteTo};
 use crate::route::Via;
 use crate::target::Target;
 
@@ -156,7 +153,7 @@ fn read_one(
 
 /// Reads `local`, as `-L`.
 fn read_local(source: &Source<'_>, text: &Text<'_>, raw: Raw<'_>) -> Option<ForwardConfig> {
-    let listen = parse::<LocalListen>(source, "local", text).map(|listen| match listen {
+    let listen = source.parse("local", text, ()).map(|listen| match listen {
         LocalListen::Unix(path) => LocalListen::Unix(source.resolve(&path.to_string_lossy())),
         tcp @ LocalListen::Tcp { .. } => tcp,
     });
@@ -171,7 +168,7 @@ fn read_local(source: &Source<'_>, text: &Text<'_>, raw: Raw<'_>) -> Option<Forw
         source.error_of(cause, &raw.span, "[[forward]] with 'local' has no 'to'", hint);
         return None;
     };
-    let to = parse::<Target>(source, "to", to);
+    let to = source.parse("to", to, ());
     if raw.via_at.is_some() && raw.via.is_none() {
         return None;
     }
@@ -190,7 +187,7 @@ fn read_remote(
     raw: &Raw<'_>,
     names: &Names,
 ) -> Option<ForwardConfig> {
-    let listen = parse::<RemoteListen>(source, "remote", text);
+    let listen = source.parse("remote", text, ());
     if let Some(at) = &raw.via_at {
         let hint = "write on = \"SERVER\"; what its clients may reach is up to the rules";
         source.error(at, "[[forward]] with 'remote' has 'via'", hint);
@@ -203,7 +200,8 @@ fn read_remote(
     };
     let on = way::server(source, on, names);
     let to = match &raw.to {
-        Some(to) => parse::<Target>(source, "to", to)
+        Some(to) => source
+            .parse("to", to, ())
             .map(|to| match to {
                 Target::Socket(path) => {
                     Target::Socket(source.resolve(&path).to_string_lossy().into_owned().into())
@@ -243,16 +241,4 @@ impl Raw<'_> {
     fn called(&self, text: &Text<'_>) -> Arc<str> {
         Arc::from(*self.name.as_ref().unwrap_or(text).get_ref())
     }
-}
-
-/// Reads a text; `None` after reporting a mistake.
-fn parse<T: FromStr<Err = InvalidForward>>(
-    source: &Source<'_>,
-    key: &str,
-    text: &Text<'_>,
-) -> Option<T> {
-    text.get_ref()
-        .parse()
-        .map_err(|why| source.error(&text.span(), format!("{key} '{}': {why}", text.get_ref()), ()))
-        .ok()
 }

@@ -67,14 +67,7 @@ fn read_one(
     let asks = auth.is_some();
     let auth = auth.and_then(|file| files::auth(source, &file));
     let text = text?;
-    let address = match text.get_ref().parse::<ListenAddress>() {
-        Ok(address) => inside(source, address),
-        Err(why) => {
-            let what = format!("address '{}': {why}", text.get_ref());
-            source.error(&text.span(), what, ());
-            return None;
-        }
-    };
+    let address = inside(source, source.parse("address", &text, ())?);
     admit(source, table, &text, Reach::of(&address), Offer::Anything, guard);
     let name: Arc<str> = match name {
         Some(name) if name.get_ref().is_empty() => {

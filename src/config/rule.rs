@@ -173,16 +173,9 @@ fn port_range(value: &Spanned<DeValue<'_>>) -> Option<Result<PortRange, InvalidP
 }
 
 fn read_resolve(source: &Source<'_>, section: &mut Fields<'_>) -> Resolve {
-    let Some(text) = section.text("resolve") else { return Resolve::default() };
-    match *text.get_ref() {
-        "local" => Resolve::Local,
-        "remote" => Resolve::Remote,
-        other => {
-            let hint = suggest::hint(other, ["local", "remote"], "it may be");
-            source.error(&text.span(), format!("unknown resolve '{other}'"), hint);
-            Resolve::default()
-        }
-    }
+    let words = [("local", Resolve::Local), ("remote", Resolve::Remote)];
+    let text = section.text("resolve");
+    text.and_then(|text| source.choose("resolve", &text, &words)).unwrap_or_default()
 }
 
 /// Reads `invalid_lines`: the treatment of lines of the rule's lists that are not entries.
@@ -192,15 +185,8 @@ fn read_invalid_lines(source: &Source<'_>, section: &mut Fields<'_>) -> InvalidL
         let what = format!("{} has 'invalid_lines' without 'list'", section.name());
         source.error_of(section.missing(&["list"]), &text.span(), what, "leave it out");
     }
-    match *text.get_ref() {
-        "refuse" => InvalidLines::Refuse,
-        "skip" => InvalidLines::Skip,
-        other => {
-            let hint = suggest::hint(other, ["refuse", "skip"], "it may be");
-            source.error(&text.span(), format!("unknown invalid_lines '{other}'"), hint);
-            InvalidLines::default()
-        }
-    }
+    let words = [("refuse", InvalidLines::Refuse), ("skip", InvalidLines::Skip)];
+    source.choose("invalid_lines", &text, &words).unwrap_or_default()
 }
 
 /// Adds a prefix to the conditions.

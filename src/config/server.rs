@@ -57,22 +57,9 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
             source.error(&option.span(), what, "write options = [\"Key=Value\"]");
         }
     }
-    let jumps = jump.and_then(|jump| {
-        let why = |why| {
-            let what = format!("jump '{}': {why}", jump.get_ref());
-            source.error(&jump.span(), what, "write jump = \"me@first:22,second\"");
-        };
-        jump.get_ref().parse().map_err(why).ok()
-    });
+    let jumps = jump.and_then(|jump| source.parse("jump", &jump, ()));
     let host = host.unwrap_or_else(|| name.clone());
-    let server = match host.get_ref().parse::<ServerName>() {
-        Ok(server) => server,
-        Err(why) => {
-            let what = format!("host '{}': {why}", host.get_ref());
-            source.error(&host.span(), what, "write host = \"[user@]host[:port]\"");
-            return None;
-        }
-    };
+    let server = source.parse("host", &host, "write host = \"[user@]host[:port]\"")?;
     Some(ServerConfig {
         name: (*name.get_ref()).into(),
         server,

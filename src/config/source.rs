@@ -3,9 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
+use super::fields::Text;
 use super::mistake::{Cause, Mistake, Place, Report, Severity, shown};
+use super::suggest;
 
 /// The text of a configuration file, and the report for its mistakes.
 #[derive(Debug)]
@@ -60,6 +63,34 @@ impl<'a> Source<'a> {
         hint: impl Hint,
     ) {
         self.mistake(span, Severity::Error, &what, hint.hint(), cause);
+    }
+
+    /// Parses the value of a key; `None` after reporting what is wrong with it.
+    pub(super) fn parse<T: FromStr<Err: fmt::Display>>(
+        &self,
+        key: &str,
+        text: &Text<'_>,
+        hint: impl Hint,
+    ) -> Option<T> {
+        let wrong =
+            |why| self.error(&text.span(), format!("{key} '{}': {why}", text.get_ref()), hint);
+        text.get_ref().parse().map_err(wrong).ok()
+    }
+
+    /// The meaning of the value of a key that is one of these words; `None` after reporting that it is not.
+    pub(super) fn choose<T: Clone>(
+        &self,
+        key: &str,
+        text: &Text<'_>,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        let word = *text.get_ref();
+        let chosen = choices.iter().find(|(name, _)| *name == word);
+        if chosen.is_none() {
+            let hint = suggest::hint(word, choices.iter().map(|(name, _)| *name), "it may be");
+            self.error(&text.span(), format!("unknown {key} '{word}'"), hint);
+        }
+        chosen.map(|(_, meaning)| meaning.clone())
     }
 
     /// Reports a warning.

@@ -36,7 +36,11 @@ pub(super) fn action(
             None
         }
         (Some(_), None) => via.map(|via| Action::Via(Arc::new(via))),
-        (None, Some(action)) => named(source, &action, &name),
+        (None, Some(action)) => {
+            let actions =
+                [("reject", Action::Reject), ("direct", Action::Direct { addresses: None })];
+            source.choose("action", &action, &actions)
+        }
         // An action of a wrong type is reported already.
         (None, None) if section.span_of("action").is_some() => None,
         (None, None) => {
@@ -53,7 +57,7 @@ pub(super) fn via(source: &Source<'_>, section: &mut Fields<'_>, names: &Names) 
     let name = section.name().to_owned();
     let servers = section.texts("via");
     let select_at = section.span_of("select");
-    let select = section.text("select").map(|select| read_select(source, &select, &name));
+    let select = section.text("select").map(|select| source.choose("select", &select, &SELECTS));
     if let (None, Some(at)) = (&servers, select_at) {
         let what = format!("{name} has 'select' without 'via'");
         source.error_of(section.missing(&["via"]), &at, what, "leave it out");
@@ -101,28 +105,6 @@ fn unknown_server(source: &Source<'_>, at: &Range<usize>, name: &str, names: &Na
     source.error_of(cause, at, format!("there is no server '{name}'"), hint);
 }
 
-fn read_select(source: &Source<'_>, text: &Text<'_>, name: &str) -> Option<Select> {
-    let select = match *text.get_ref() {
-        "order" => Select::Order,
-        "latency" => Select::Latency,
-        "balance" => Select::Balance,
-        other => {
-            let hint = suggest::hint(other, ["order", "latency", "balance"], "it may be");
-            source.error(&text.span(), format!("unknown select '{other}' in {name}"), hint);
-            return None;
-        }
-    };
-    Some(select)
-}
-
-fn named(source: &Source<'_>, action: &Text<'_>, name: &str) -> Option<Action> {
-    match *action.get_ref() {
-        "reject" => Some(Action::Reject),
-        "direct" => Some(Action::Direct { addresses: None }),
-        other => {
-            let hint = suggest::hint(other, ["reject", "direct"], "it may be");
-            source.error(&action.span(), format!("unknown action '{other}' in {name}"), hint);
-            None
-        }
-    }
-}
+/// What `select` may be.
+const SELECTS: [(&str, Select); 3] =
+    [("order", Select::Order), ("latency", Select::Latency), ("balance", Select::Balance)];

@@ -199,13 +199,13 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     ),
     (
         "[server.a]\n[[rule]]\nvia = \"a\"\nselect = \"fastest\"\n",
-        &["4:10: unknown select 'fastest' in [[rule]]; it may be order, latency, balance"],
+        &["4:10: unknown select 'fastest'; it may be order, latency, balance"],
     ),
     (
         "[[rule]]\naction = \"drop\"\n[[rule]]\naction = \"rejected\"\n",
         &[
-            "2:10: unknown action 'drop' in [[rule]]; it may be reject, direct",
-            "4:10: unknown action 'rejected' in [[rule]]; did you mean 'reject'?",
+            "2:10: unknown action 'drop'; it may be reject, direct",
+            "4:10: unknown action 'rejected'; did you mean 'reject'?",
         ],
     ),
     (
