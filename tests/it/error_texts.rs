@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use regex::Regex;
+
 use crate::layers::{rust_files, src};
 
 /// The declarations that derive `Error`, each with the number of its first line, from 1.
@@ -77,4 +79,57 @@ fn a_cause_in_source_is_seen() {
     let declarations = errors(&text);
     assert_eq!(declarations.len(), 1);
     assert_eq!(causes(&declarations[0].1), [3, 8]);
+}
+
+/// The first cells of the tables of messages.
+fn messages(page: &str) -> Vec<&str> {
+    let (mut found, mut is_table) = (Vec::new(), false);
+    for line in page.lines() {
+        let first = line.strip_prefix("| ").and_then(|line| line.split(" |").next());
+        match first {
+            None => is_table &= line.starts_with('|'),
+            Some("message" | "the log says") => is_table = true,
+            Some(cell) if is_table => found.push(cell),
+            Some(_) => {}
+        }
+    }
+    found
+}
+
+/// The words of a message that the code has as they are: between names, numbers and notes in parentheses.
+fn fixed(message: &str) -> Vec<String> {
+    let note = Regex::new(r"\((?:a|in|with)[^)]*\)").expect("good");
+    let gap = Regex::new(
+        r"…|; |: |[()]|N (?:connections|more keys were)|\b[A-Z]\b|\b(?:NAME|FILE|LINE|DIR)\b|\d+|\bIPv[46]\b",
+    )
+    .expect("good");
+    let message = note.replace_all(message, "…");
+    let parts = gap.split(&message).map(|part| part.trim_matches(|c| " ,:'".contains(c)));
+    parts.filter(|part| part.len() > 5).map(str::to_owned).collect()
+}
+
+/// The message of EADDRINUSE.
+const OF_THE_SYSTEM: &str = "Address already in use";
+
+#[test]
+fn the_messages_of_the_guide_are_those_of_the_code() {
+    let (mut files, mut code) = (Vec::new(), String::new());
+    rust_files(&src(), &mut files);
+    for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
+        code += &fs::read_to_string(file).expect("source");
+    }
+    // A text that goes on in the next line.
+    let code = Regex::new(r"\\\n\s*").expect("good").replace_all(&code, "");
+    let page = include_str!("../../src/dashboard/page/locked.html");
+    let messages = messages(include_str!("../../src/guide/failures.md"));
+    assert!(messages.len() > 100, "{} messages", messages.len());
+    let parts = messages
+        .iter()
+        .flat_map(|message| fixed(message).into_iter().map(move |part| (message, part)));
+    let foreign: Vec<_> = parts
+        .filter(|(_, part)| {
+            ![&*code, page, OF_THE_SYSTEM].iter().any(|text| text.contains(&**part))
+        })
+        .collect();
+    assert!(foreign.is_empty(), "not said in src: {foreign:#?}");
 }
