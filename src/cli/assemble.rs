@@ -48,11 +48,12 @@ pub async fn assemble(
 ) -> Result<Assembled, Error> {
     let credentials = read_credentials(command.run.proxy_auth.clone()).await?;
     let name: Arc<str> = command.server.to_string().into();
-    let query = ServerOptions::query(name.clone(), &command.server, &command.ssh, command.sessions);
-    let mut server = query.await?;
+    let (at, ssh) = (&command.server, &command.ssh);
+    let mut server = ServerOptions::query(name.clone(), at, ssh, command.sessions).await?;
     let configured = std::mem::take(&mut server.config.forwards);
     let process = server.config.process.clone();
-    server.config.forwards.permit_remote_open = configured.permit_remote_open.clone();
+    let permit = configured.permit_remote_open.clone();
+    server.config.forwards.permit_remote_open = permit.clone();
     let family = server.config.reach.address_family;
     let default = match configured.clear_all {
         Switch::On => clear(&mut command, family),
@@ -64,14 +65,9 @@ pub async fn assemble(
         Some(_) => OnForwardFailure::Exit,
         None => on_failure(configured.exit_on_forward_failure),
     };
-    let (verbosity, run_in) = (command.run.log.verbosity, command.run.run_in);
-    let permit = configured.permit_remote_open.clone();
     let sockets = SocketOptions { files: configured.sockets, family };
-    let stdio = command.stdio_forward.clone();
-    let backlog = command.run.backlog.unwrap_or_default();
-    let control = control_location(command.run.control.clone(), &server.config)?;
-    let access_log = command.run.access_log.clone();
-    let dashboard = command.run.dashboard.clone();
+    let (stdio, run) = (command.stdio_forward.clone(), command.run.clone());
+    let location = control_location(run.control, &server.config)?;
     let (listeners, remote) = forwards(command, configured, default, credentials.as_ref());
     let remote_forwards = remote.into_iter().map(|forward| RemoteOptions {
         origin: Origin::CommandLine,
@@ -86,21 +82,24 @@ pub async fn assemble(
             listeners,
             remote_forwards: remote_forwards.collect(),
             stdio,
-            backlog,
+            backlog: run.backlog.unwrap_or_default(),
             sockets,
             on_forward_failure,
             inherited: Inherited::default(),
             router: Router::via_one(Arc::clone(&name)),
             servers: vec![server],
             control: ControlOptions {
-                location: control,
-                access_log,
-                dashboard,
+                location,
+                access_log: run.access_log,
+                dashboard: run.dashboard,
                 facts: Facts { reloads: None, volume },
             },
         },
-        verbosity: verbosity.or(process.log_level.map(Verbosity::from)),
-        run_in: if process.fork_after_authentication.is_on() { RunIn::Background } else { run_in },
+        verbosity: run.log.verbosity.or(process.log_level.map(Verbosity::from)),
+        run_in: match process.fork_after_authentication {
+            Switch::On => RunIn::Background,
+            Switch::Off => run.run_in,
+        },
     })
 }
 

@@ -34,7 +34,9 @@ pub(super) fn read(
         if let Some(first) = seen.insert(Arc::clone(&name), place.clone()) {
             source.error(&place, format!("two rules have the name '{name}'"), also(source, &first));
         }
-        let is_for_all = CONDITIONS.iter().all(|key| section.span_of(key).is_none());
+        // A rule without a condition matches everything.
+        let mut keys = TEXTS.iter().map(|(key, _)| *key).chain(["list", "port"]);
+        let is_for_all = keys.all(|key| section.span_of(key).is_none());
         let errors = source.report().errors();
         rules.extend(read_one(source, section, Arc::clone(&name), names, lists));
         if let Some(first) = &catch_all {
@@ -65,30 +67,16 @@ fn read_one(
 ) -> Option<Rule> {
     let errors = source.report().errors();
     let mut conditions = ConditionsBuilder::new();
-    let mut each = |key, add: fn(&mut ConditionsBuilder, &str) -> Result<(), ConditionError>| {
+    for (key, add) in TEXTS {
         for text in section.texts(key).unwrap_or_default() {
+            match key {
+                "cidr" | "source" => check_prefix(source, key, &text),
+                "listener" => check_listener(source, &text, names),
+                _ => {}
+            }
             if let Err(error) = add(&mut conditions, text.get_ref()) {
                 refuse(source, key, &text, &error);
             }
-        }
-    };
-    each("domain", ConditionsBuilder::domain);
-    each("domain_suffix", ConditionsBuilder::domain_suffix);
-    each("domain_keyword", ConditionsBuilder::domain_keyword);
-    each("domain_regex", ConditionsBuilder::domain_regex);
-    each("user", ConditionsBuilder::user);
-    for (key, add) in PREFIXES {
-        for text in section.texts(key).unwrap_or_default() {
-            check_prefix(source, key, &text);
-            if let Err(error) = add(&mut conditions, text.get_ref()) {
-                refuse(source, key, &text, &error);
-            }
-        }
-    }
-    for text in section.texts("listener").unwrap_or_default() {
-        check_listener(source, &text, names);
-        if let Err(error) = conditions.listener(text.get_ref()) {
-            refuse(source, "listener", &text, &error);
         }
     }
     let invalid = read_invalid_lines(source, &mut section);
@@ -189,22 +177,17 @@ fn read_invalid_lines(source: &Source<'_>, section: &mut Fields<'_>) -> InvalidL
     source.choose("invalid_lines", &text, &words).unwrap_or_default()
 }
 
-/// Adds a prefix to the conditions.
-type AddPrefix = fn(&mut ConditionsBuilder, &str) -> Result<(), ConditionError>;
+/// Adds a text to the conditions.
+type Add = fn(&mut ConditionsBuilder, &str) -> Result<(), ConditionError>;
 
-/// The conditions on addresses.
-const PREFIXES: [(&str, AddPrefix); 2] =
-    [("cidr", ConditionsBuilder::cidr), ("source", ConditionsBuilder::source)];
-/// The conditions. A rule without any of them matches everything.
-const CONDITIONS: [&str; 10] = [
-    "domain",
-    "domain_suffix",
-    "domain_keyword",
-    "domain_regex",
-    "cidr",
-    "list",
-    "port",
-    "source",
-    "listener",
-    "user",
+/// The conditions that are texts.
+const TEXTS: [(&str, Add); 8] = [
+    ("domain", ConditionsBuilder::domain),
+    ("domain_suffix", ConditionsBuilder::domain_suffix),
+    ("domain_keyword", ConditionsBuilder::domain_keyword),
+    ("domain_regex", ConditionsBuilder::domain_regex),
+    ("user", ConditionsBuilder::user),
+    ("cidr", ConditionsBuilder::cidr),
+    ("source", ConditionsBuilder::source),
+    ("listener", ConditionsBuilder::listener),
 ];
