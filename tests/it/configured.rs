@@ -149,6 +149,26 @@ enum Way {
     Reject,
 }
 
+/// Destinations for the rules of the test below: those that a rule is for, and their neighbours.
+const CORPUS: [&str; 16] = [
+    "x.ads.test:80",
+    "ads.test.:81",
+    "noads.test:82",
+    "my-tracker.test:83",
+    "BAD.test:84",
+    "below.bad.test:85",
+    "worse.test:86",
+    "192.0.2.9:87",
+    "git.corp.test:443",
+    "git.corp.test:80",
+    "db12.test:8500",
+    "db.test:8501",
+    "10.255.255.1:8502",
+    "10.255.255.1:90",
+    "[fd00::1]:8503",
+    "other.test:8504",
+];
+
 #[test]
 #[ignore = "needs sshd"]
 fn explain_agrees_with_what_happens() {
@@ -175,32 +195,14 @@ fn explain_agrees_with_what_happens() {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     proxy.wait_for_log(&format!("listening on {address}"));
 
-    let corpus = [
-        format!("127.0.0.1:{direct}"),
-        "x.ads.test:80".into(),
-        "ads.test.:81".into(),
-        "noads.test:82".into(),
-        "my-tracker.test:83".into(),
-        "BAD.test:84".into(),
-        "below.bad.test:85".into(),
-        "worse.test:86".into(),
-        "192.0.2.9:87".into(),
-        "git.corp.test:443".into(),
-        "git.corp.test:80".into(),
-        "db12.test:8500".into(),
-        "db.test:8501".into(),
-        "10.255.255.1:8502".into(),
-        "10.255.255.1:90".into(),
-        "[fd00::1]:8503".into(),
-        "other.test:8504".into(),
-    ];
-    let texts: Vec<&str> = corpus.iter().map(String::as_str).collect();
+    let own = format!("127.0.0.1:{direct}");
+    let texts = [&[&*own][..], &CORPUS].concat();
     let output =
         configuration.run("explain", &[&["--json", "--listener", "main"], &*texts].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let explained = String::from_utf8(output.stdout).expect("text");
     let mut seen = BTreeMap::from([("via", 0), ("direct", 0), ("reject", 0)]);
-    for (text, line) in corpus.iter().zip(explained.lines()) {
+    for (text, line) in texts.iter().zip(explained.lines()) {
         let told: serde_json::Value = serde_json::from_str(line).expect("JSON");
         let action = told["action"].as_str().expect("an action");
         *seen.get_mut(action).expect("an action that there is") += 1;

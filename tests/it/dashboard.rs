@@ -126,15 +126,7 @@ fn the_page_shows_two_thousand_connections_and_ends_one() {
     );
     browser.picture("connections");
 
-    // By the keyboard alone: the newest, which stands first, is ended.
-    browser.evaluate("document.querySelector('.grid-body').focus()");
-    browser.press("Home");
-    browser.press("Delete");
-    browser.until("it asks", "document.getElementById('confirm').open");
-    assert_eq!(browser.evaluate("document.activeElement.value"), "no", "Enter ends nothing");
-    browser.evaluate("document.querySelector('#confirm [value=yes]').click()");
-    let fewer = format!("document.getElementById('shown').textContent === '{}'", count - 1);
-    browser.until("it is gone", &fewer);
+    end_the_newest(&mut browser, count);
     let mut newest = clients.pop().expect("the newest");
     assert!(newest.read(&mut [0; 1]).is_err(), "its client was reset");
 
@@ -158,10 +150,27 @@ fn the_page_shows_two_thousand_connections_and_ends_one() {
     assert_eq!(outside, Vec::<String>::new());
     assert_eq!(browser.evaluate("document.cookie"), "", "no script sees the cookie");
 
-    // A page from elsewhere, in the same browser.
+    nothing_from_elsewhere(&mut browser, &stage.address);
+    assert_eq!(stage.get("/readyz").0, 200);
+    clients.pop().expect("another").write_all(b"x").expect("it lives");
+}
+
+/// Ends the newest connection, which stands first, by the keyboard alone.
+fn end_the_newest(browser: &mut Browser, count: usize) {
+    browser.evaluate("document.querySelector('.grid-body').focus()");
+    browser.press("Home");
+    browser.press("Delete");
+    browser.until("it asks", "document.getElementById('confirm').open");
+    assert_eq!(browser.evaluate("document.activeElement.value"), "no", "Enter ends nothing");
+    browser.evaluate("document.querySelector('#confirm [value=yes]').click()");
+    let fewer = format!("document.getElementById('shown').textContent === '{}'", count - 1);
+    browser.until("it is gone", &fewer);
+}
+
+/// A page from elsewhere, in the same browser, reads nothing and ends nothing.
+fn nothing_from_elsewhere(browser: &mut Browser, address: &str) {
     browser.open("data:text/html,elsewhere");
     browser.until("it is there", "location.protocol === 'data:'");
-    let address = &stage.address;
     let read = format!(
         "fetch('http://{address}/v1/status', {{credentials: 'include'}}).then(() => 'read', () => 'refused')"
     );
@@ -175,8 +184,6 @@ fn the_page_shows_two_thousand_connections_and_ends_one() {
         "fetch('http://{address}/connections', {{method: 'POST', mode: 'no-cors', credentials: 'include', body: '{{}}'}}).then(() => 1, () => 1)"
     );
     browser.evaluate(&end);
-    assert_eq!(stage.get("/readyz").0, 200);
-    clients.pop().expect("another").write_all(b"x").expect("it lives");
 }
 
 #[test]

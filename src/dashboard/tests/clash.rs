@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn clash_dashboards_find_what_they_look_for() {
+async fn clash_dashboards_find_connections_and_end_them() {
     let stage = Stage::start();
     let (named, addressed) = (stage.begin("db.example:5432"), stage.begin("[2001:db8::1]:443"));
     named.sent(10);
@@ -35,6 +35,18 @@ async fn clash_dashboards_find_what_they_look_for() {
         (&"".into(), &"2001:db8::1".into())
     );
 
+    let delete =
+        async |path: &str| stage.ask(&format!("DELETE {path}"), &stage.bearer()).await.status;
+    assert_eq!(delete(&format!("/connections/{}", named.id())).await, 204);
+    named.killed().await;
+    assert_eq!(delete("/connections/999").await, 404);
+    assert_eq!(delete("/connections").await, 204);
+    addressed.killed().await;
+}
+
+#[tokio::test]
+async fn clash_dashboards_find_what_they_look_for() {
+    let stage = Stage::start();
     let version = stage.get("/version").await.json();
     assert!(version["version"].as_str().is_some_and(|text| text.starts_with("sockeye ")));
     assert_eq!(stage.get("/configs").await.json()["mode"], "Rule");
@@ -59,13 +71,6 @@ async fn clash_dashboards_find_what_they_look_for() {
     ] {
         assert_eq!(stage.get(path).await.status, status, "{path}");
     }
-    let delete =
-        async |path: &str| stage.ask(&format!("DELETE {path}"), &stage.bearer()).await.status;
-    assert_eq!(delete(&format!("/connections/{}", named.id())).await, 204);
-    named.killed().await;
-    assert_eq!(delete("/connections/999").await, 404);
-    assert_eq!(delete("/connections").await, 204);
-    addressed.killed().await;
 }
 
 #[tokio::test]

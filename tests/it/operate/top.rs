@@ -109,8 +109,14 @@ fn it_shows_and_steers_and_gives_the_terminal_back() {
     terminal.wait_for(&format!("pid {}", again.pid()));
     terminal.press("q");
     is_back(&mut terminal);
+}
 
-    // A signal is no reason to leave the terminal as it is not wanted.
+#[test]
+#[ignore = "needs sshd"]
+fn a_signal_gives_the_terminal_back() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let _proxy = desk.start(&sshd.ssh_config(), &[]);
+    let mut terminal = desk.shell();
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         terminal.press("top\n");
         terminal.wait_for(&format!("sockeye {HOST}: ready"));

@@ -170,13 +170,12 @@ fn forwards_kills_and_reloads_disturb_nothing_else() {
     assert!(echoes(&mut Protocol::Socks5.open(second, "127.0.0.1", echo.port())));
     go_on("forwards that are added");
 
-    desk.say(&format!("kill {}", id_of(&desk, echo.port()))).expect(0);
-    assert!(!echoes(&mut victim), "it was ended");
-    desk.say("kill 999999").expect(1);
-    let mut another = Protocol::Socks5.open(address, "127.0.0.1", echo.port());
-    let ended = desk.say("kill --min-bytes 0 --rule nonesuch").expect(0);
-    assert!(ended.out.contains("ended: 0"), "{}", ended.out);
-    assert!(echoes(&mut another), "it was not meant");
+    kills(
+        &desk,
+        &mut victim,
+        || Protocol::Socks5.open(address, "127.0.0.1", echo.port()),
+        echo.port(),
+    );
     go_on("kills");
 
     reloads(&desk, &configuration, &listen, &server);
@@ -186,35 +185,58 @@ fn forwards_kills_and_reloads_disturb_nothing_else() {
     let list = desk.say("forward list").expect(0);
     assert!(list.out.contains("(back)"), "{}", list.out);
 
-    let denial = desk.say(&format!("forward remove -D 127.0.0.1:{port}")).expect(1);
-    assert!(denial.err.contains("configuration file"), "{}", denial.err);
-    let local = here.rsplit(':').next().expect("a port");
-    desk.say(&format!("-O cancel -L 127.0.0.1:{local}:{to_echo}")).expect(0);
-    desk.say(&format!("forward remove -D {second}")).expect(0);
+    remove(&desk, address, [here.parse().expect("an address"), second], &to_echo);
     assert!(echoes(&mut through), "what came in goes on");
-    for gone in [here.parse().expect("an address"), second] {
-        assert!(TcpStream::connect(gone).is_err(), "{gone}");
-    }
     go_on("forwards that are taken back");
 
-    for transfer in [&down, &up] {
+    finish([down, up], length, &busy);
+
+    sshd.kill_children();
+    wait::until("the server listens again after a reconnect", || listens_back(&desk));
+    drop(proxy);
+}
+
+/// Ends one connection to a port, and none that is not meant.
+fn kills(desk: &Desk, victim: &mut TcpStream, open: impl Fn() -> TcpStream, port: u16) {
+    desk.say(&format!("kill {}", id_of(desk, port))).expect(0);
+    assert!(!echoes(victim), "it was ended");
+    desk.say("kill 999999").expect(1);
+    let mut another = open();
+    let ended = desk.say("kill --min-bytes 0 --rule nonesuch").expect(0);
+    assert!(ended.out.contains("ended: 0"), "{}", ended.out);
+    assert!(echoes(&mut another), "it was not meant");
+}
+
+/// Removes a local forward and a proxy, but not the listener of the configuration.
+fn remove(desk: &Desk, configured: SocketAddr, [local, dynamic]: [SocketAddr; 2], to: &str) {
+    let denial = desk.say(&format!("forward remove -D {configured}")).expect(1);
+    assert!(denial.err.contains("configuration file"), "{}", denial.err);
+    desk.say(&format!("-O cancel -L {local}:{to}")).expect(0);
+    desk.say(&format!("forward remove -D {dynamic}")).expect(0);
+    for gone in [local, dynamic] {
+        assert!(TcpStream::connect(gone).is_err(), "{gone}");
+    }
+}
+
+/// The rest of the transfers, which were under way until now: each is whole.
+fn finish(transfers: [Transfer; 2], length: u64, busy: &AtomicBool) {
+    for transfer in &transfers {
         let arrived = transfer.arrived.load(Ordering::SeqCst);
         assert!((1..length).contains(&arrived), "all of it was beside the transfer: {arrived}");
     }
     busy.store(false, Ordering::SeqCst);
     let whole = Content::of(length).sum();
-    assert_eq!(down.sum.join().expect("no panic"), whole);
-    assert_eq!(up.sum.join().expect("no panic"), whole);
+    for transfer in transfers {
+        assert_eq!(transfer.sum.join().expect("no panic"), whole);
+    }
+}
 
-    sshd.kill_children();
-    let back = || {
-        let forwards = desk.say("forward list --json");
-        let mut places =
-            forwards.out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        places.any(|place| place["name"] == "back" && place["state"] == "listening")
-    };
-    wait::until("the server listens again after a reconnect", back);
-    drop(proxy);
+/// Whether the server listens for the forward `back`.
+fn listens_back(desk: &Desk) -> bool {
+    let forwards = desk.say("forward list --json");
+    let mut places =
+        forwards.out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    places.any(|place| place["name"] == "back" && place["state"] == "listening")
 }
 
 /// One that is refused, one with another rule, and one that gives the listener another name.

@@ -1,0 +1,117 @@
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::*;
+use crate::dial::DialError;
+use crate::listen::greeting::GreetingLimits;
+use crate::listen::proxy_handler::ProxyHandler;
+use crate::listen::testing::{TestConnect, read_to_end};
+use crate::openssh::AddressFamily;
+
+fn bind(text: &str) -> io::Result<Vec<Listener>> {
+    Listener::bind(&text.parse().expect(text), SocketOptions::default())
+}
+
+#[tokio::test]
+async fn a_bare_port_is_loopback_in_both_families() {
+    let listeners = bind("0").expect("loopback");
+    let port = listeners[0].local_address().expect("tcp").port();
+    assert_ne!(port, 0);
+    assert_eq!(&**listeners[0].name(), format!("127.0.0.1:{port}"));
+    if let Some(second) = listeners.get(1) {
+        assert_eq!(&**second.name(), format!("[::1]:{port}"));
+    }
+    let error = bind(&port.to_string()).expect_err("taken");
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+}
+
+#[tokio::test]
+async fn a_family_that_is_left_out_has_no_socket() {
+    for (family, text, bound) in [
+        (AddressFamily::Inet, "0", Some("127.0.0.1:")),
+        (AddressFamily::Inet, "*:0", Some("0.0.0.0:")),
+        (AddressFamily::Inet, "[::1]:0", None),
+        (AddressFamily::Inet6, "127.0.0.1:0", None),
+    ] {
+        let options = SocketOptions { family, ..SocketOptions::default() };
+        let listeners = Listener::bind(&text.parse().expect(text), options).ok();
+        let names: Option<Vec<_>> =
+            listeners.map(|all| all.iter().map(|one| one.name().to_string()).collect());
+        let is_it = match (&names, bound) {
+            (Some(names), Some(bound)) => names.len() == 1 && names[0].starts_with(bound),
+            (None, None) => true,
+            _ => false,
+        };
+        assert!(is_it, "{family} {text}: {names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_address_is_an_error_when_it_was_named() {
+    let error = bind("192.0.2.1:0").expect_err("not an address of this machine");
+    assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+}
+
+#[test]
+fn a_shortage_pauses_and_a_lost_connection_does_not() {
+    for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::BADF] {
+        assert_eq!(failure(&errno.into()), AcceptFailure::Exhausted, "{errno:?}");
+    }
+    for errno in [Errno::CONNABORTED, Errno::PROTO, Errno::PERM] {
+        assert_eq!(failure(&errno.into()), AcceptFailure::Connection, "{errno:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_grow_and_a_shortage_is_told_once() {
+    let mut trouble = Trouble::default();
+    assert!(trouble.is_news());
+    assert_eq!(trouble.pause(), FIRST_PAUSE);
+    assert!(!trouble.is_news());
+    assert_eq!(trouble.pause(), 2 * FIRST_PAUSE);
+    for _ in 0..20 {
+        trouble.pause();
+    }
+    assert_eq!(trouble.pause(), LONGEST_PAUSE);
+    trouble.ease();
+    assert_eq!(trouble.pause(), FIRST_PAUSE);
+    assert!(!trouble.is_news());
+    tokio::time::advance(EPISODE + Duration::from_secs(1)).await;
+    assert!(trouble.is_news());
+}
+
+#[tokio::test]
+async fn clients_are_served_until_shutdown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("proxy");
+    let mut listeners = bind("127.0.0.1:0").expect("loopback");
+    listeners.extend(bind(path.to_str().expect("ASCII")).expect("a free path"));
+    let address = listeners[0].local_address().expect("tcp");
+
+    let connect = TestConnect::failing(DialError::TimedOut);
+    let handler = Arc::new(ProxyHandler::new(connect, None, GreetingLimits::default()));
+    let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
+    let run = |listener: Listener| {
+        tokio::spawn(listener.run(handler.clone(), tracker.clone(), shutdown.clone()))
+    };
+    let running: Vec<_> = listeners.into_iter().map(run).collect();
+
+    let mut tcp = TcpStream::connect(address).await.expect("open");
+    ask(&mut tcp).await;
+    let mut unix = UnixStream::connect(&path).await.expect("open");
+    ask(&mut unix).await;
+    drop((tcp, unix));
+    shutdown.cancel();
+    for task in running {
+        task.await.expect("no panic");
+    }
+    tracker.close();
+    tracker.wait().await;
+    assert!(TcpStream::connect(address).await.is_err());
+    assert!(!path.exists());
+}
+
+async fn ask<S: AsyncRead + AsyncWrite + Unpin>(client: &mut S) {
+    client.write_all(b"\x04\x01\x00\x50\xc0\x00\x02\x07\0").await.expect("sent");
+    assert_eq!(read_to_end(client).await, b"\0\x5b\0\0\0\0\0\0");
+}
