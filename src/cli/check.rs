@@ -173,11 +173,11 @@ async fn connect(options: &ServerOptions, reach: Reach) -> Result<(), Unusable> 
 /// Errors of `ssh -G` for the servers.
 async fn ask_ssh(config: &Config) -> (Vec<ServerOptions>, Vec<Mistake>) {
     let (mut servers, mut mistakes) = (Vec::new(), Vec::new());
-    let mut told = false;
+    let mut warned = false;
     for server in &config.servers {
         match ClientConfig::query(&server.server, &server.ssh).await {
             Ok((found, source)) => {
-                if source == ConfigSource::Defaults && !std::mem::replace(&mut told, true) {
+                if source == ConfigSource::Defaults && !std::mem::replace(&mut warned, true) {
                     let what = "there is no ssh on the PATH: ssh_config is not read";
                     mistakes.push(config.mistake_of(server, Severity::Warning, what));
                 }

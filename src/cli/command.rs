@@ -92,7 +92,7 @@ pub enum GatewayPorts {
 pub enum DemoUntil {
     /// After the self-check (`--once`).
     Checked,
-    /// When it is told to.
+    /// On a signal.
     Stopped,
 }
 

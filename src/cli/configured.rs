@@ -70,11 +70,11 @@ impl ConfigFile {
             Ok(loaded) => loaded,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        let told = match &loaded {
+        let mistakes = match &loaded {
             Ok((_, warnings)) => warnings,
             Err(error) => &error.mistakes,
         };
-        tell(told);
+        tell(mistakes);
         Ok(loaded?.0)
     }
 }

@@ -96,8 +96,7 @@ pub(super) fn auth(source: &Source<'_>, file: &Text<'_>) -> Option<AuthFile> {
     match ProxyCredentials::read(&path) {
         Ok(credentials) => Some(AuthFile { path, credentials: credentials.into() }),
         Err(error) => {
-            let told = error.to_string();
-            source.error(&file.span(), format!("auth: {told}"), ());
+            source.error(&file.span(), format!("auth: {error}"), ());
             None
         }
     }

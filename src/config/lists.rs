@@ -40,13 +40,13 @@ pub(super) struct Lists<'a> {
     /// None for a file that cannot be read, which is reported once.
     loaded: HashMap<PathBuf, Option<LoadedList>>,
     /// The files whose lines were reported, once for each treatment.
-    told: HashSet<(PathBuf, InvalidLines)>,
+    reported: HashSet<(PathBuf, InvalidLines)>,
 }
 
 impl<'a> Lists<'a> {
     /// A reader that takes unchanged lists from `before`.
     pub(super) fn new(before: Option<&'a Loaded>, progress: &'a mut dyn Progress) -> Self {
-        Self { before, progress, loaded: HashMap::new(), told: HashSet::new() }
+        Self { before, progress, loaded: HashMap::new(), reported: HashSet::new() }
     }
 
     /// Loads the list of a file that the configuration names; `None` after reporting why it cannot.
@@ -68,7 +68,7 @@ impl<'a> Lists<'a> {
         }
         // A file without a single entry is another kind of file, such as a page that says "not found".
         let invalid = if loaded.list.is_empty() { InvalidLines::Refuse } else { invalid };
-        if self.told.insert((path.clone(), invalid)) {
+        if self.reported.insert((path.clone(), invalid)) {
             tell(source, &path, &loaded.invalid, invalid);
         }
         (invalid == InvalidLines::Skip).then_some(loaded.list)
@@ -84,7 +84,7 @@ impl<'a> Lists<'a> {
         let same = before.stamp.is_some() && before.stamp == Stamp::of(path);
         if same {
             // The lines that are left out were reported when it was read.
-            self.told.insert((path.to_owned(), InvalidLines::Skip));
+            self.reported.insert((path.to_owned(), InvalidLines::Skip));
         }
         same.then(|| before.clone())
     }
@@ -97,8 +97,7 @@ impl<'a> Lists<'a> {
                 Some(LoadedList { list: Arc::new(list), invalid: Arc::new(invalid), stamp })
             }
             Err(error) => {
-                let told = error.to_string();
-                source.error(&name.span(), format!("list '{}': {told}", name.get_ref()), ());
+                source.error(&name.span(), format!("list '{}': {error}", name.get_ref()), ());
                 None
             }
         }

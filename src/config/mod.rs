@@ -88,7 +88,7 @@ pub struct Config {
 
 impl Config {
     /// Reads a file and everything that it names, and returns the warnings with the configuration. Lists
-    /// that have not changed since `before` are not read again; `progress` is told of those that are.
+    /// that have not changed since `before` are not read again; `progress` is notified of those that are.
     ///
     /// # Errors
     ///
@@ -104,13 +104,13 @@ impl Config {
         let text = files::text(path, &report);
         let config = text.and_then(|text| Self::read(path, &text, &report, &mut lists));
         let errors = report.errors();
-        let told = report.into_parts();
+        let reported = report.into_parts();
         match config {
             Some(config) if errors == 0 => {
-                let Mistakes { mistakes, files } = told;
+                let Mistakes { mistakes, files } = reported;
                 Ok((Self { files, lists: lists.into_loaded(), ..config }, mistakes))
             }
-            _ => Err(told),
+            _ => Err(reported),
         }
     }
 

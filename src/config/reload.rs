@@ -47,7 +47,7 @@ impl Reloader {
         }
     }
 
-    /// Reads the configuration again; `None` where it cannot be used, which is told in the log and
+    /// Reads the configuration again; `None` where it cannot be used, which is logged and
     /// changes nothing.
     ///
     /// # Cancel safety
@@ -70,7 +70,7 @@ impl Reloader {
         None
     }
 
-    /// This is in force now: it is told in the log, and the next one is held against it.
+    /// Logs that this is in force now; the next one is compared with it.
     pub fn accept(&mut self, reloaded: Reloaded) {
         let Reloaded { config, changes } = reloaded;
         let rules = counted(config.rules, "rule");
@@ -78,10 +78,10 @@ impl Reloader {
             0 => String::new(),
             entries => format!(", {entries} entries of lists"),
         };
-        let told = format!("{changes}, {rules}{entries}");
-        info!("configuration reloaded: {told}");
+        let summary = format!("{changes}, {rules}{entries}");
+        info!("configuration reloaded: {summary}");
         self.current = config;
-        self.reloads.done(ReloadOutcome::InForce(told));
+        self.reloads.done(ReloadOutcome::InForce(summary));
     }
 
     /// The old one stays in force, for another reason than a mistake in the file.
@@ -90,8 +90,7 @@ impl Reloader {
         self.reloads.done(ReloadOutcome::Refused(vec![why.to_owned()]));
     }
 
-    /// This cannot be changed over to: that is told in the log, and the one in force stays what the next
-    /// is held against.
+    /// Logs why this cannot be put in force; the next one is compared with the old one.
     pub fn refuse(&mut self, reloaded: &Reloaded, why: &str) {
         self.fail(why);
         self.follow_both(&reloaded.config.files);
@@ -102,11 +101,11 @@ impl Reloader {
         let errors = mistakes.iter().filter(|m| m.severity == Severity::Error).count();
         let counted = counted(errors, "mistake");
         error!("configuration not reloaded: {counted}; the old one stays in force");
-        self.reloads.done(ReloadOutcome::Refused(told_of(mistakes)));
+        self.reloads.done(ReloadOutcome::Refused(errors_of(mistakes)));
         self.follow_both(files);
     }
 
-    /// Goes on with the old one. What is mended next may be any file of either.
+    /// Goes on with the old one, and watches the files of both: any of them may be corrected next.
     fn follow_both(&mut self, files: &BTreeSet<PathBuf>) {
         let all: BTreeSet<PathBuf> = self.current.files.union(files).cloned().collect();
         self.watch.follow(&all);
@@ -114,12 +113,12 @@ impl Reloader {
 }
 
 /// The errors among mistakes, a line each.
-fn told_of(mistakes: &[Mistake]) -> Vec<String> {
+fn errors_of(mistakes: &[Mistake]) -> Vec<String> {
     let errors = mistakes.iter().filter(|m| m.severity == Severity::Error);
     errors.map(ToString::to_string).collect()
 }
 
-/// Puts mistakes into the log, a line each.
+/// Logs mistakes, a line each.
 fn tell(mistakes: &[Mistake]) {
     for mistake in mistakes {
         match mistake.severity {

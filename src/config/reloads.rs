@@ -1,11 +1,11 @@
-//! Asking for the configuration to be read again, and what came of it.
+//! Requests to reload the configuration, and their outcomes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-/// Between whoever asks for a reload and whoever does it. Clones are the same.
+/// The link between those who request a reload and the one who does it. A clone is another handle.
 #[derive(Clone, Debug)]
 pub struct Reloads(Arc<Inner>);
 
@@ -25,7 +25,7 @@ struct Done {
     outcome: Option<ReloadOutcome>,
 }
 
-/// What came of a reload.
+/// The outcome of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReloadOutcome {
     /// It is in force; what is different, in words.
@@ -35,7 +35,7 @@ pub enum ReloadOutcome {
 }
 
 impl Reloads {
-    /// Of this file. `asked` is notified when somebody asks.
+    /// For this file. `asked` is notified of a request.
     pub fn new(file: PathBuf, asked: Arc<Notify>) -> Self {
         Self(Arc::new(Inner { file, asked, last: watch::Sender::default() }))
     }
@@ -45,16 +45,16 @@ impl Reloads {
         &self.0.file
     }
 
-    /// Completes when somebody has asked.
+    /// Waits for a request.
     ///
     /// # Cancel safety
     ///
-    /// No order is lost when this is dropped.
+    /// No request is lost when this is dropped.
     pub(super) async fn asked(&self) {
         self.0.asked.notified().await;
     }
 
-    /// Says what came of a reload.
+    /// Publishes the outcome of a reload.
     pub fn done(&self, outcome: ReloadOutcome) {
         self.0.last.send_modify(|last| {
             last.count += 1;

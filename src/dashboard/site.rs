@@ -53,13 +53,13 @@ impl Site {
         let answer = match self.gate.check(&parts, peer, &self.keys) {
             // A link is for a browser, too.
             Ok(_) if peer == Peer::Stranger && code(&parts.uri).is_some() => Ok(page::locked()),
-            Ok(pass) => self.judge(Request::from_parts(parts, body), pass, shutdown).await,
+            Ok(pass) => self.route(Request::from_parts(parts, body), pass, shutdown).await,
             Err(failure) => Err(failure),
         };
         sealed(answer.unwrap_or_else(Failure::into_response))
     }
 
-    async fn judge(
+    async fn route(
         &self,
         request: Request<Incoming>,
         pass: Pass,

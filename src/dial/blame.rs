@@ -12,7 +12,7 @@ pub enum Blame {
     Tunnel,
     /// The SSH server, which forbids the request.
     Server,
-    /// The target, as far as can be told.
+    /// The target, as far as can be known.
     Target,
     /// The client, which asked for something that is not allowed.
     Client,

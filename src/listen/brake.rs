@@ -1,5 +1,4 @@
-//! What one source does again and again: wrong passwords are slowed, and lines of the log are told in
-//! sums.
+//! Limits on what one source repeats: wrong passwords are slowed, and log lines are summed up.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,12 +18,12 @@ use crate::lock::lock;
 use crate::request::{Request, Source};
 use crate::task;
 
-/// Something for each source, as long as it is in use. A machine is one source, and so is a network of
-/// IPv6 that one machine may have to itself.
+/// A value for each source, as long as it is in use. A source is an IPv4 address, or an IPv6 network that one
+/// machine may have to itself.
 #[derive(Debug)]
 pub(crate) struct BySource<T>(Mutex<HashMap<SourceKey, Arc<T>>>);
 
-/// Where clients come from, as far as it makes a difference.
+/// The source of clients that is counted as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum SourceKey {
     /// Clients of a unix socket, or of the server's, which have no address.
@@ -35,7 +34,7 @@ pub(crate) enum SourceKey {
     Others,
 }
 
-/// Whoever checks a client's name and password.
+/// Checks a client's name and password.
 #[derive(Debug)]
 pub(crate) struct Checker<'a> {
     credentials: &'a ProxyCredentials,
@@ -51,19 +50,19 @@ pub(crate) struct Brake {
     wrong: Arc<Repeats>,
 }
 
-/// What the log says of the connections of a forward that come to nothing.
+/// Logs the connections of a forward that fail.
 #[derive(Clone, Debug, Default)]
 pub struct Failures(Arc<BySource<Repeats>>);
 
-/// Something that is told the first times it happens in a minute, and then in a sum.
+/// An event that is logged the first few times in a minute, and then summed up.
 #[derive(Debug)]
 pub(crate) struct Repeats {
-    /// How often it is told before it is summed up.
+    /// How often it is logged before it is summed up.
     alone: u64,
     state: Mutex<State>,
 }
 
-/// Something that is told once a second at most. What comes between is counted.
+/// An event that is logged once a second at most. Those in between are counted.
 #[derive(Debug, Default)]
 pub(crate) struct Pace(Mutex<(Option<Instant>, u64)>);
 
@@ -121,13 +120,13 @@ impl Default for Brake {
 }
 
 impl Repeats {
-    /// Tells it `alone` times a minute before it sums it up.
+    /// Logs it `alone` times a minute before it sums it up.
     pub(crate) fn new(alone: u64) -> Self {
         Self { alone, state: Mutex::default() }
     }
 
-    /// It has happened: `tell` says so, or `sum` says at the end of the minute how often it did beyond
-    /// what was told.
+    /// Counts one: `tell` logs it, or at the end of the minute `sum` logs how many there were beyond
+    /// those.
     pub(crate) fn note(
         self: &Arc<Self>,
         tell: impl FnOnce(),
@@ -146,25 +145,25 @@ impl Repeats {
         }
     }
 
-    /// How often it happened untold in the minute that is over. After one without, nothing is counted.
+    /// The number of those not logged in the last minute. After a minute without, counting stops.
     fn next_minute(&self) -> u64 {
         let mut state = lock(&self.state);
-        let untold = state.count.saturating_sub(self.alone);
-        // What goes on is told in sums alone.
-        state.count = if untold > 0 { self.alone } else { 0 };
-        if untold == 0 {
+        let unlogged = state.count.saturating_sub(self.alone);
+        // What goes on is summed up from its first time.
+        state.count = if unlogged > 0 { self.alone } else { 0 };
+        if unlogged == 0 {
             state.minute = None;
         }
-        untold
+        unlogged
     }
 }
 
 impl Pace {
-    /// It has happened. Where it is to be told: how often it happened untold before.
+    /// Counts one. Where it is to be logged: how many before it were not.
     pub(crate) fn step(&self) -> Option<u64> {
         let mut state = lock(&self.0);
         let now = Instant::now();
-        if state.0.is_some_and(|told| now.duration_since(told) < SECOND) {
+        if state.0.is_some_and(|last| now.duration_since(last) < SECOND) {
             state.1 += 1;
             return None;
         }
@@ -173,13 +172,13 @@ impl Pace {
     }
 }
 
-/// Says at the end of each minute how often something happened untold, until it does no more.
+/// Logs at the end of each minute how many were not logged, until there are none.
 async fn sum_up(repeats: Weak<Repeats>, sum: impl Fn(u64)) {
     loop {
         sleep(MINUTE).await;
         match repeats.upgrade().map(|repeats| repeats.next_minute()) {
             Some(0) | None => return,
-            Some(untold) => sum(untold),
+            Some(unlogged) => sum(unlogged),
         }
     }
 }
@@ -203,7 +202,7 @@ impl Default for Repeats {
 }
 
 impl Failures {
-    /// A connection came to nothing.
+    /// Logs a connection that failed.
     pub(crate) fn note(&self, request: &Request, failure: &DialFailure) {
         let Request { listener, target, .. } = request;
         let source = SourceKey::of(request.source);
@@ -211,9 +210,7 @@ impl Failures {
         self.0.of(source).note(
             || info!("{listener} to {target}: {}", connect::in_a_line(failure)),
             move |count| {
-                info!(
-                    "{of_all}: {count} more connections from {source} came to nothing in a minute"
-                );
+                info!("{of_all}: {count} more connections from {source} failed in a minute");
             },
         );
     }

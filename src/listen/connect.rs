@@ -54,11 +54,11 @@ pub trait Connect: Send + Sync + 'static {
 pub struct Outbound {
     /// Opens channels.
     pub dialer: Dialer,
-    /// Who says which way they go.
+    /// Decides their way.
     pub routing: Routing,
     /// Serves them.
     pub relayer: Relayer,
-    /// Where they are told of.
+    /// Counts them.
     pub connections: Connections,
 }
 

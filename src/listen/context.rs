@@ -38,8 +38,8 @@ impl<R: Connect> ProxyContext<R> {
         Some(Checker::new(credentials, &self.brakes, source))
     }
 
-    /// Dials, with one line in the log for what came of it. SOCKS has but a number for a failure: why is
-    /// told here.
+    /// Dials, with one line in the log for what came of it. SOCKS has only a number for a failure: the
+    /// reason is logged.
     pub(crate) async fn dial(
         &self,
         request: &Request,

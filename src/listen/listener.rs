@@ -40,7 +40,7 @@ enum Bound {
     },
 }
 
-/// What an error of `accept` means.
+/// The meaning of an error of `accept`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AcceptFailure {
     /// One connection was lost before we had it.
@@ -185,7 +185,7 @@ impl Listener {
 }
 
 impl Trouble {
-    /// Whether there was none in the last minute: a shortage that comes and goes is told once.
+    /// Whether there was none in the last minute: a shortage that comes and goes is logged once.
     fn is_news(&mut self) -> bool {
         let now = Instant::now();
         self.last.replace(now).is_none_or(|last| now - last > EPISODE)

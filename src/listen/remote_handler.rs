@@ -24,7 +24,7 @@ pub enum RemoteHandler {
         target: Target,
         /// The way there.
         connect: Outbound,
-        /// What is told of those that come to nothing.
+        /// Logs those that fail.
         failures: Failures,
     },
     /// They find a proxy, and say themselves where they want to go.

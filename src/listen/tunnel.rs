@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::stream::ClientStream;
 
-/// A client that has been told that its channel is there, and the channel.
+/// A client whose request was granted, and its channel.
 #[derive(Debug)]
 pub(crate) struct Tunnel<C> {
     pub(crate) client: ClientStream,

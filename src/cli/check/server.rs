@@ -35,7 +35,7 @@ pub(super) fn describe(server: &ServerOptions) -> String {
         }
     }
     if let Some(words) = &config.host_keys.known_hosts_command {
-        line(&mut out, "and told by", &plain(&words.join(" ").replace('\0', "%")));
+        line(&mut out, "and by", &plain(&words.join(" ").replace('\0', "%")));
     }
     for file in &config.auth.identity_files {
         let by_itself = file.origin == IdentityOrigin::Default;
@@ -111,7 +111,7 @@ pub(super) fn found(findings: &Findings) -> String {
             )
         }
         Names::Uncertain(took) => format!(
-            "resolved by the server; one that does not exist is not told from other failures ({})",
+            "resolved by the server; one that does not exist is reported like other failures ({})",
             millis(*took)
         ),
         Names::Slow => "the server's name service does not answer within 10 s".to_owned(),

@@ -137,9 +137,9 @@ fn run(program: &str, words: &[&str]) -> io::Result<String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
     }
-    let told = String::from_utf8_lossy(&output.stderr);
-    let told = told.lines().next().unwrap_or_default();
-    Err(io::Error::other(format!("{program}: {told}")))
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().next().unwrap_or_default();
+    Err(io::Error::other(format!("{program}: {said}")))
 }
 
 const GNOME: &str = "org.gnome.system.proxy";

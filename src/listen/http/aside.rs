@@ -14,7 +14,7 @@ use crate::lock::lock;
 /// in one task.
 #[derive(Debug)]
 pub(crate) struct Aside {
-    /// What hyper is not told of the request that it reads.
+    /// What hyper does not see of the request that it reads.
     head: Slot<Result<RequestHead, Malformed>>,
     /// What was wrong with the content of the request under way.
     fault: Slot<Malformed>,

@@ -255,7 +255,7 @@ impl<R: Connect> Exchange<R> {
         }
         prepare_response(&mut response);
         if self.aside.has_more() {
-            // The rest of the request may never come: a client that was told to wait with it keeps it.
+            // The rest of the request may never come: a client that waits for a 100 keeps it.
             response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response.map(Either::Left))

@@ -1,4 +1,4 @@
-//! What an HTTP client is told when its request fails: a status, a Proxy-Status field (RFC 9209) and
+//! The answer to an HTTP request that failed: a status, a Proxy-Status field (RFC 9209) and
 //! a page for people.
 
 use bytes::Bytes;

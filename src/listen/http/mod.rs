@@ -7,7 +7,7 @@
 //! - `exchange`: one client's connection, request by request.
 //! - `headers`: the fields that belong to one hop only. `hops`: how many a request may still take.
 //! - `upstream`: the connection to the web server, used again while the destination stays the same.
-//! - `local`: the pages of this program itself. `failure`, `page`: what a client is told.
+//! - `local`: the pages of this program itself. `failure`, `page`: the answer to a failed request.
 //!
 //! No `Via` field is added (RFC 9110 section 7.6.3 asks proxies for one): it would tell every web
 //! server that its visitor uses a tunnel, which `ssh -D` does not tell either.
@@ -57,7 +57,7 @@ use super::tunnel::Tunnel;
 use crate::request::Source;
 use crate::stream::Client as _;
 
-/// A client whose first byte began an HTTP request, and its place in the house.
+/// A client whose first byte began an HTTP request, and its slot in greeting.
 pub(crate) struct Visitor {
     pub(crate) client: BufReader<ClientStream>,
     pub(crate) listener: Arc<str>,
@@ -114,7 +114,7 @@ async fn drive<R: Connect>(
     let mut connection = pin!(connection);
     let mut broken = pin!(socket.stream().gone());
     let mut abandoned = pin!(socket.abandoned());
-    let mut told = false;
+    let mut is_draining = false;
     loop {
         tokio::select! {
             biased;
@@ -125,11 +125,11 @@ async fn drive<R: Connect>(
                 debug!(%reason, "greeting ended");
                 return End::Gone;
             }
-            () = shutdown.cancelled(), if !told => {
+            () = shutdown.cancelled(), if !is_draining => {
                 if exchange.in_greeting() {
                     return End::Gone;
                 }
-                told = true;
+                is_draining = true;
                 connection.as_mut().graceful_shutdown();
             }
         }

@@ -40,7 +40,7 @@ pub(crate) struct Upstream {
     driver: Slot<Driver>,
 }
 
-/// What a request asks of a web server, and what hyper is not told of it.
+/// A request to a web server, with what hyper does not see of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
     pub(crate) destination: &'a Destination,

@@ -63,7 +63,7 @@ fn a_shortage_pauses_and_a_lost_connection_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pauses_grow_and_a_shortage_is_told_once() {
+async fn pauses_grow_and_a_shortage_is_logged_once() {
     let mut trouble = Trouble::default();
     assert!(trouble.is_news());
     assert_eq!(trouble.pause(), FIRST_PAUSE);

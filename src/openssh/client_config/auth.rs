@@ -75,7 +75,7 @@ fn identity_agent(value: Option<&str>, local: &Local) -> IdentityAgent {
 }
 
 /// The keys of the command line first. `ssh -G` leaves out those of them that do not exist; here
-/// they stay, so that their absence is told when they would be used.
+/// they stay, so that their absence is reported when they would be used.
 pub(super) fn identity_files(
     settings: &Settings,
     of_flags: &[PathBuf],
@@ -111,7 +111,7 @@ pub(super) fn certificate_files(settings: &Settings, tokens: &Tokens<'_>) -> Vec
     named.filter_map(|text| expand("certificate", text, tokens)).collect()
 }
 
-/// The path that a value stands for; nothing, and a warning, where that cannot be told.
+/// The path that a value stands for; none, and a warning, where that is unknown.
 fn expand(kind: &str, text: &str, tokens: &Tokens<'_>) -> Option<PathBuf> {
     let path = tokens.path(text);
     if path.is_none() {

@@ -40,7 +40,7 @@ pub struct JumpList(Vec<JumpHost>);
 /// A server to pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct JumpHost {
-    /// As the user wrote it: `ssh` is told that.
+    /// As the user wrote it, which is passed on to `ssh`.
     text: String,
     name: ServerName,
 }

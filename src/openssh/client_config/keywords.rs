@@ -150,7 +150,7 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("LocalForward", Honoured("")),
     keyword(
         "LogLevel",
-        Honoured("-q and -v come first; what ends the program is told in any case"),
+        Honoured("-q and -v come first; what ends the program is logged in any case"),
     ),
     keyword("LogVerbose", Idle("its patterns name files of ssh")),
     keyword("MACs", Honoured("as far as the MAC is available here")),

@@ -103,7 +103,7 @@ pub struct ClientConfig {
 /// Where a [`ClientConfig`] comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigSource {
-    /// `ssh -G` told it.
+    /// `ssh -G`.
     Ssh,
     /// There is no `ssh`: the flags and OpenSSH's defaults, without any configuration file. Worth
     /// a word to the user, once.
@@ -233,7 +233,7 @@ pub enum ConfigError {
         value: String,
         why: String,
     },
-    /// The value of a flag, whose paths cannot be told.
+    /// A path in the value of a flag is unknown.
     #[error("{flag} '{value}': {why}")]
     Flag {
         /// `-L`, `-R` or `-S`.

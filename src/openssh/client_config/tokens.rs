@@ -28,7 +28,7 @@ pub(super) struct Tokens<'a> {
     pub(super) host_key_alias: Option<&'a str>,
     /// `%j`: the last of the jump hosts, or nothing.
     pub(super) jump: &'a str,
-    /// `%C`, where `ssh` has told it: what goes into it differs from version to version.
+    /// `%C`, where `ssh -G` has printed it: what goes into it differs from version to version.
     pub(super) hash: Option<&'a str>,
 }
 

@@ -176,7 +176,7 @@ impl Prompter {
         Self { shared: Arc::clone(&self.shared), asks: Asks::Never }
     }
 
-    /// Whether it was told to ask nobody.
+    /// Whether nobody may be asked.
     pub(crate) fn is_silent(&self) -> bool {
         self.asks == Asks::Never
     }

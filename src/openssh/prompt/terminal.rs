@@ -22,14 +22,14 @@ pub(super) async fn ask(
     turn: OwnedMutexGuard<()>,
 ) -> Result<Zeroizing<String>, PromptError> {
     let _restore = SavedState::of(open()?)?;
-    let (tell, told) = oneshot::channel();
+    let (tell, answer) = oneshot::channel();
     std::thread::Builder::new().name("prompt".into()).spawn(move || {
         let answer = read_answer(question, &text);
         drop(turn);
         // Nobody waits for it any more when the question was cancelled.
         let _ = tell.send(answer);
     })?;
-    told.await.map_err(|_| PromptError::Cancelled)?
+    answer.await.map_err(|_| PromptError::Cancelled)?
 }
 
 fn read_answer(question: Question, text: &str) -> Result<Zeroizing<String>, PromptError> {

@@ -108,7 +108,7 @@ pub enum ConnectError {
         /// What happened there. Not the source: the text is complete.
         failure: Box<ConnectError>,
     },
-    /// A server on the way has no session, and its attempts are told on their own.
+    /// A server on the way has no session, and its attempts are logged on their own.
     #[error("the jump host {hop} has no session: {reason}")]
     HopLost {
         /// Its name, as the user gave it.

@@ -29,7 +29,7 @@ enum State {
 }
 
 impl<S> Greeted<S> {
-    /// Takes a stream of which nothing has been read. `traffic` is told the version.
+    /// Takes a stream of which nothing has been read. `traffic` gets the version.
     pub(super) fn new(stream: S, traffic: &Arc<Traffic>) -> Self {
         let state = State::Before { line: Vec::new(), lines: 0 };
         Self { stream, state, traffic: Arc::clone(traffic) }

@@ -100,7 +100,7 @@ impl Connector {
     }
 }
 
-/// Whether the server told its signature algorithms, which OpenSSH does since 7.2.
+/// Whether the server announced its signature algorithms, which OpenSSH does since 7.2.
 async fn barrier(handle: &Handle<SessionHandler>) -> Barrier {
     match handle.best_supported_rsa_hash().await {
         Ok(Some(_)) => Barrier::Available,

@@ -1,4 +1,4 @@
-//! What the library is told of a session before it shakes hands.
+//! The library's configuration for a session.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::Connector;
 use crate::openssh::client_config::Switch;
 
 impl Connector {
-    /// What the library is told for a session whose channels have a `window_size` in bytes.
+    /// The configuration for a session whose channels have a `window_size` in bytes.
     pub(super) async fn library_config(&self, window_size: u32) -> Arc<client::Config> {
         let (least, wanted, most) = GROUPS;
         Arc::new(client::Config {

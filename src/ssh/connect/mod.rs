@@ -148,7 +148,7 @@ impl Connector {
             }
         }
         match (connected, command) {
-            // What is told of the command explains the rest.
+            // How the command ended explains the rest.
             (Err(error), Some(end)) if error.is_end() => {
                 Err(self.command_failed(error, &end).await)
             }
@@ -232,7 +232,7 @@ impl Connector {
 
     async fn command_failed(&self, error: ConnectError, end: &CommandEnd) -> ConnectError {
         let Way::Command(command) = &self.config.reach.way else { return error };
-        let Some((status, said)) = end.told().await else { return error };
+        let Some((status, said)) = end.report().await else { return error };
         ConnectError::Command { command: error::name(command), status, said }
     }
 

@@ -68,7 +68,7 @@ impl ProxyCommand {
 impl CommandEnd {
     /// The status of a program that has just ended, or is about to, and the last line that it wrote
     /// to its standard error; `None` when it runs on.
-    pub(crate) async fn told(&self) -> Option<(Option<ExitStatus>, String)> {
+    pub(crate) async fn report(&self) -> Option<(Option<ExitStatus>, String)> {
         timeout(LAST_WORDS, self.over.cancelled()).await.ok()?;
         let facts = self.lock();
         Some((facts.status, facts.last_line.clone()))
@@ -91,7 +91,7 @@ async fn look_after(
     let status = tokio::select! {
         status = child.wait() => status,
         () = stop.cancelled() => {
-            // It may be about to end by itself: then that is what is told, and not our signal.
+            // It may be about to end by itself: then that is reported, and not our signal.
             if let Ok(status) = timeout(OWN_END, child.wait()).await {
                 status
             } else {
@@ -221,7 +221,7 @@ mod tests {
         let mut seen = Vec::new();
         command.read_to_end(&mut seen).await.expect("what was written");
         assert_eq!(seen, b"hello");
-        let (status, _) = end.told().await.expect("it has ended");
+        let (status, _) = end.report().await.expect("it has ended");
         assert!(status.is_some_and(|status| status.success()), "{status:?}");
     }
 
@@ -231,7 +231,7 @@ mod tests {
         let (_command, end) = start(failing).expect("a shell");
         let (status, said) = tokio::time::timeout(Duration::from_secs(20), async {
             loop {
-                if let Some(told) = end.told().await {
+                if let Some(told) = end.report().await {
                     return told;
                 }
             }
@@ -251,7 +251,7 @@ mod tests {
         drop(command);
         let (status, said) = timeout(Duration::from_secs(30), async {
             loop {
-                if let Some(told) = end.told().await {
+                if let Some(told) = end.report().await {
                     return told;
                 }
             }

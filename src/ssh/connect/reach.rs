@@ -170,12 +170,12 @@ impl LocalEnd {
                     let why = "BindAddress is of the other address family";
                     return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, why));
                 };
-                let told = format!("BindAddress {}", own.ip());
-                socket.bind(*own).map_err(|error| blame(&told, error))
+                let what = format!("BindAddress {}", own.ip());
+                socket.bind(*own).map_err(|error| blame(&what, error))
             }
             Self::Interface(name) => {
-                let told = format!("BindInterface {}", printable(name, 80, Lines::One));
-                bind_device(socket, name).map_err(|error| blame(&told, error))
+                let what = format!("BindInterface {}", printable(name, 80, Lines::One));
+                bind_device(socket, name).map_err(|error| blame(&what, error))
             }
         }
     }

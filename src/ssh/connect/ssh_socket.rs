@@ -49,7 +49,7 @@ impl SshSocket {
         Ok(Self { socket, connecting: took, acknowledgement: Acknowledgement::Asked, gauge })
     }
 
-    /// What it finds the line to carry is told there.
+    /// Receives what the line is found to carry.
     pub(crate) fn report_to(&mut self, outflow: &Arc<Outflow>) {
         self.gauge.outflow = Arc::clone(outflow);
     }

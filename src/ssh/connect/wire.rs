@@ -20,7 +20,7 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
-    /// What the line is found to carry is told there.
+    /// Receives what the line is found to carry.
     pub(crate) fn report_to(&mut self, outflow: &Arc<Outflow>) {
         if let Self::Tcp(socket) = self {
             socket.report_to(outflow);

@@ -80,7 +80,7 @@ impl Answers {
     }
 }
 
-/// Whether a status line may begin so. Another protocol's greeting is told at once: it may wait for
+/// Whether a status line may begin so. Another protocol's greeting is refused at once: it may wait for
 /// an answer.
 fn could_be_http(bytes: &[u8]) -> bool {
     [b"HTTP/1.", b"ICY 200" as &[u8]]

@@ -1,4 +1,4 @@
-//! Where chunked content ends (RFC 9112 section 7.1). hyper decodes it; this is only told apart from
+//! Where chunked content ends (RFC 9112 section 7.1). hyper decodes it; here it is only separated from
 //! the request behind it, and read more strictly than hyper does, so that both find the same end.
 
 use super::head::{self, Field};

@@ -1,4 +1,4 @@
-//! How long the content of a message is (RFC 9112 section 6.3), told from its fields.
+//! How long the content of a message is (RFC 9112 section 6.3), by its fields.
 
 use super::head::Field;
 

@@ -9,7 +9,7 @@ use super::framing::{self, Collected, Framing, FramingFault};
 use super::head::{self, Field, FieldFault};
 use super::target::Target;
 
-/// What hyper is not told of a request, since it would refuse it or act on it.
+/// What hyper does not see of a request, since it would refuse it or act on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequestHead {
     pub(crate) target: Target,
@@ -70,10 +70,10 @@ impl Parsed {
         let is_old = version == Version::HTTP_10;
         let mut written = Vec::with_capacity(head.len() + ROOM);
         start(&mut written, method, version);
-        let mut told = Told::default();
+        let mut seen = Seen::default();
         for line in lines {
             let field = Field::strict(line)?;
-            told.add(&field)?;
+            seen.add(&field)?;
             if framing::frames(&field) {
                 // Written below, once.
             } else if field.is("connection") && (is_old || is_connect) {
@@ -81,13 +81,13 @@ impl Parsed {
                 // succeeds has no next request, and its answer does not speak of one.
                 connection_of_this_request(&field, &mut written);
             } else if field.is("expect") && is_continue(&field) {
-                told.expects_continue = !is_old;
+                seen.expects_continue = !is_old;
             } else {
                 field.write(&mut written);
             }
         }
-        told.check_host(is_old)?;
-        let framing = told.framing.of_request(is_old)?;
+        seen.check_host(is_old)?;
+        let framing = seen.framing.of_request(is_old)?;
         if is_connect && !matches!(framing, Framing::Unsaid | Framing::Length(0)) {
             return Err(Malformed::ConnectContent);
         }
@@ -99,24 +99,24 @@ impl Parsed {
             Framing::Length(_) | Framing::Unsaid => {}
         }
         // hyper drops the trailers of a response otherwise; a client that does not want them says so.
-        if !told.takes_trailers {
+        if !seen.takes_trailers {
             head::write(&mut written, "TE", b"trailers");
         }
         written.extend_from_slice(b"\r\n");
         let head = RequestHead {
             target: Target::parse(target),
             version,
-            expects_continue: told.expects_continue,
-            closes: told.closes,
-            takes_trailers: told.takes_trailers,
+            expects_continue: seen.expects_continue,
+            closes: seen.closes,
+            takes_trailers: seen.takes_trailers,
         };
         Ok(Self { head, framing, written })
     }
 }
 
-/// What the fields of a request have told so far.
+/// What the fields of a request have said so far.
 #[derive(Debug, Default)]
-struct Told {
+struct Seen {
     framing: Collected,
     fields: usize,
     host: HostField,
@@ -135,7 +135,7 @@ enum HostField {
     Many,
 }
 
-impl Told {
+impl Seen {
     fn add(&mut self, field: &Field<'_>) -> Result<(), Malformed> {
         self.fields += 1;
         if self.fields > MAX_FIELDS {

@@ -21,7 +21,7 @@ pub(super) struct AgentSigner<'a> {
     pub(super) agent: &'a mut Agent,
     /// What the agent knows the key by.
     pub(super) identity: &'a AgentIdentity,
-    /// Whoever waits for the login is told that the agent may be asking a person.
+    /// Notifies whoever waits for the login that the agent may be asking a person.
     pub(super) prompter: &'a Prompter,
 }
 
@@ -57,7 +57,7 @@ impl From<russh::SendError> for AgentError {
 impl Agent {
     /// Connects and asks for the keys, all within 5 s.
     ///
-    /// The agent is told which session it signs for, so that it can use keys that are meant for
+    /// The agent learns which session it signs for, so that it can use keys that are meant for
     /// one server only. One that hangs up for that is asked again without.
     pub(super) async fn connect(
         socket: &Path,

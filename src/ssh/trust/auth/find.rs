@@ -67,18 +67,18 @@ impl<H: Handler> Login<'_, H> {
         if !offer.algorithm().is_rsa() {
             return Ok(RsaSignatures::Untold);
         }
-        if let Some(told) = self.rsa_signatures {
-            return Ok(told);
+        if let Some(known) = self.rsa_signatures {
+            return Ok(known);
         }
-        let told = within(ANSWER_LIMIT, self.handle.best_supported_rsa_hash()).await?;
-        let told = match told {
+        let answer = within(ANSWER_LIMIT, self.handle.best_supported_rsa_hash()).await?;
+        let supported = match answer {
             Ok(Some(Some(hash))) => RsaSignatures::With(hash),
             Ok(Some(None)) => RsaSignatures::Sha1Only,
             Ok(None) => RsaSignatures::Untold,
             Err(error) => return Err(self.broken(&error)),
         };
-        self.rsa_signatures = Some(told);
-        Ok(told)
+        self.rsa_signatures = Some(supported);
+        Ok(supported)
     }
 
     async fn load_files(&mut self) -> (Vec<Arc<KeyFile>>, Vec<(PathBuf, Offer)>) {

@@ -116,7 +116,7 @@ pub(super) fn decode(text: &str, passphrase: Option<&str>) -> Result<PrivateKey,
         };
     }
     if let Some(sealed) = legacy_pem::Sealed::find(text) {
-        // What cannot be opened is told before anybody is asked.
+        // What cannot be opened is reported before anybody is asked.
         let sealed = sealed.map_err(|e| unreadable(&e))?;
         let clear = passphrase.and_then(|passphrase| sealed.open(passphrase));
         let clear = clear.ok_or(KeyProblem::Locked)?;

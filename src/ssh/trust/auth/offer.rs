@@ -183,7 +183,7 @@ impl From<&AgentIdentity> for Offer {
     }
 }
 
-/// A date, which stays the same however often it is told.
+/// A date, which reads the same whenever it is shown.
 fn date(seconds: u64) -> String {
     // The format has no years beyond 9999.
     let last = 253_402_300_799;

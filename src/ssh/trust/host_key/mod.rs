@@ -114,9 +114,9 @@ impl HostKeyPolicy {
             return Err(HostKeyError::TooSmall { key: refused, required: self.min_rsa_bits });
         }
         self.refuse_revoked(&refused, &key, shown.certificate()).await?;
-        let told = self.ask_command("HOSTNAME", Some(&key)).await?;
+        let output = self.ask_command("HOSTNAME", Some(&key)).await?;
         if let Some(certificate) = shown.certificate() {
-            match self.verify_certificate(&refused, certificate, &told).await? {
+            match self.verify_certificate(&refused, certificate, &output).await? {
                 Ok(true) => {
                     let (verdict, updates) = (HostKeyVerdict::Certified, Updates::Ignored);
                     return Ok(Accepted { verdict, updates });
@@ -125,22 +125,22 @@ impl HostKeyPolicy {
                 Err(fault) => refused.certificate = Some(Box::new(fault)),
             }
         }
-        self.verify_key(refused, &key, &told).await
+        self.verify_key(refused, &key, &output).await
     }
 
     /// The types of keys and certificates to offer, best first: those on record for the server,
     /// then the rest.
     pub(crate) async fn offer(&self) -> Offer {
-        let Ok(told) = self.ask_command("ORDER", None).await else {
+        let Ok(output) = self.ask_command("ORDER", None).await else {
             return Offer::new(&[], Certificates::Idle);
         };
-        match self.read(&told).await {
+        match self.read(&output).await {
             Ok(known) if self.revoked_files.is_empty() => Offer::new(
                 &known.recorded_algorithms(&self.host),
                 Certificates::of(&known, &self.host),
             ),
             Ok(known) => Offer::new(&known.recorded_algorithms(&self.host), Certificates::Matter),
-            // What cannot be read is told by `verify`, which refuses then.
+            // What cannot be read is reported by `verify`, which refuses then.
             Err(_) => Offer::new(&[], Certificates::Idle),
         }
     }
@@ -149,10 +149,10 @@ impl HostKeyPolicy {
         &self,
         refused: RefusedKey,
         key: &PublicKey,
-        told: &Told,
+        output: &CommandOutput,
     ) -> Result<Accepted, HostKeyError> {
         let known = |updates| Accepted { verdict: HostKeyVerdict::Known, updates };
-        if let Some(updates) = self.on_record(&refused, key, told).await? {
+        if let Some(updates) = self.on_record(&refused, key, output).await? {
             return Ok(known(updates));
         }
         let mut accepted = self.accepted.lock().await;
@@ -160,7 +160,7 @@ impl HostKeyPolicy {
         if accepted.contains(key.key_data()) {
             return Ok(known(Updates::Ignored));
         }
-        if let Some(updates) = self.on_record(&refused, key, told).await? {
+        if let Some(updates) = self.on_record(&refused, key, output).await? {
             return Ok(known(updates));
         }
         if self.user_files.is_empty() {
@@ -174,7 +174,7 @@ impl HostKeyPolicy {
             }
             StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => Updates::Ignored,
         };
-        if self.record(&refused, key, told).await? {
+        if self.record(&refused, key, output).await? {
             return Ok(Accepted { verdict: HostKeyVerdict::Added, updates });
         }
         if self.checking == StrictHostKeyChecking::Ask {
@@ -189,14 +189,14 @@ impl HostKeyPolicy {
         &self,
         refused: &RefusedKey,
         certificate: &Certificate,
-        told: &Told,
+        output: &CommandOutput,
     ) -> Result<Result<bool, CertificateFault>, HostKeyError> {
         // The library leaves this to us, and so does its check of everything at once, which would
         // not tell what is wrong.
         if certificate.verify_signature().is_err() {
             return Err(HostKeyError::ForgedCertificate(refused.clone()));
         }
-        match self.read(told).await?.certificate_verdict(&self.host, certificate) {
+        match self.read(output).await?.certificate_verdict(&self.host, certificate) {
             CertificateVerdict::Revoked { file, line } => {
                 Err(HostKeyError::Revoked { key: refused.clone(), file, line: Some(line) })
             }
@@ -241,9 +241,9 @@ impl HostKeyPolicy {
         &self,
         refused: &RefusedKey,
         key: &PublicKey,
-        told: &Told,
+        output: &CommandOutput,
     ) -> Result<Option<Updates>, HostKeyError> {
-        let known = self.read(told).await?;
+        let known = self.read(output).await?;
         if !known.broken().is_empty() && !self.told_broken_lines.swap(true, Ordering::Relaxed) {
             for line in known.broken() {
                 tracing::warn!(file = %line.file.display(), line = line.line,
@@ -272,18 +272,18 @@ impl HostKeyPolicy {
         &self,
         purpose: &str,
         key: Option<&PublicKey>,
-    ) -> Result<Told, HostKeyError> {
+    ) -> Result<CommandOutput, HostKeyError> {
         match &self.command {
             Some(words) => command::run(words, self.host.as_str(), purpose, key).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn read(&self, told: &Told) -> Result<KnownHosts, HostKeyError> {
+    async fn read(&self, output: &CommandOutput) -> Result<KnownHosts, HostKeyError> {
         let files: Vec<_> = self.user_files.iter().chain(&self.global_files).cloned().collect();
         let mut known = blocking(move || KnownHosts::read(&files)).await?;
-        if let Some(told) = told {
-            known.push(Path::new(COMMAND), told);
+        if let Some(output) = output {
+            known.push(Path::new(COMMAND), output);
         }
         Ok(known)
     }
@@ -293,7 +293,7 @@ impl HostKeyPolicy {
         &self,
         refused: &RefusedKey,
         key: &PublicKey,
-        told: &Told,
+        output: &CommandOutput,
     ) -> Result<bool, HostKeyError> {
         let Some(file) = self.user_files.first().cloned() else { return Ok(false) };
         let (host, hashing) = (self.host.clone(), self.hashing);
@@ -309,7 +309,7 @@ impl HostKeyPolicy {
             }
             // Another process recorded another key between our look and now.
             Err(KnownHostsError::Conflict(_)) => {
-                Ok(self.on_record(refused, key, told).await?.is_some())
+                Ok(self.on_record(refused, key, output).await?.is_some())
             }
             Err(error) => {
                 tracing::warn!(%error, "the host key is not put on record");
@@ -345,7 +345,7 @@ where
 }
 
 /// What `KnownHostsCommand` said.
-type Told = Option<Vec<u8>>;
+type CommandOutput = Option<Vec<u8>>;
 
 /// What stands in the place of a file for the lines of `KnownHostsCommand`.
 const COMMAND: &str = "KnownHostsCommand";
