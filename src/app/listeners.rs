@@ -16,7 +16,7 @@ use crate::listen::{
     Accepted, ForwardHandler, GreetingLimits, Handler, Inherited, Listener, ProxyCredentials,
     ProxyHandler, SocketOptions,
 };
-use crate::registry::{Place, PlaceState, Places, Registered};
+use crate::registry::{Forward, ForwardState, Forwards, Registered};
 use crate::route::Action;
 
 /// The local listeners.
@@ -28,7 +28,7 @@ pub(super) struct ListenerSet {
     running: Vec<Running>,
     /// Forwards whose address was not available.
     failed: Vec<(ListenerOptions, Registered)>,
-    places: Places,
+    forwards: Forwards,
     /// The tasks that accept.
     accepting: TaskTracker,
     /// The connections that run.
@@ -40,7 +40,7 @@ pub(super) struct ListenerSet {
 struct Running {
     options: ListenerOptions,
     handler: Arc<ReloadableHandler>,
-    place: Registered,
+    entry: Registered,
     stop: CancellationToken,
     /// Its accept tasks. When they have ended, the address is free.
     accepting: TaskTracker,
@@ -57,7 +57,7 @@ pub(super) struct Bound {
 #[derive(Debug)]
 struct ReloadableHandler {
     current: ArcSwap<Current>,
-    place: Arc<Place>,
+    entry: Arc<Forward>,
 }
 
 /// The handler in use.
@@ -106,16 +106,16 @@ pub(super) fn bind(
 
 impl ListenerSet {
     /// Begins empty. Clients are dialled by `connect` and tracked by `connections`; listeners are registered
-    /// in `places`.
+    /// in `forwards`.
     pub(super) fn new(
         connect: Outbound,
         sockets: SocketOptions,
-        places: Places,
+        forwards: Forwards,
         connections: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
         let (running, failed, accepting) = (Vec::new(), Vec::new(), TaskTracker::new());
-        Self { connect, sockets, running, failed, places, accepting, connections, stop }
+        Self { connect, sockets, running, failed, forwards, accepting, connections, stop }
     }
 
     /// Adds a listener at run time. A port that the system chose becomes its port.
@@ -126,7 +126,7 @@ impl ListenerSet {
     pub(super) fn add(
         &mut self,
         mut options: ListenerOptions,
-    ) -> Result<Arc<Place>, ForwardRefusal> {
+    ) -> Result<Arc<Forward>, ForwardRefusal> {
         let address = options.address.to_string();
         let is_chosen = matches!(options.address, ListenAddress::Tcp { port: 0, .. });
         if !is_chosen && self.running.iter().any(|other| other.options.address == options.address) {
@@ -140,21 +140,21 @@ impl ListenerSet {
             *port = chosen.port();
         }
         self.open(vec![Bound { options, sockets: Ok(sockets) }]);
-        let opened = self.running.last().map(|running| Arc::clone(running.place.place()));
+        let opened = self.running.last().map(|running| Arc::clone(running.entry.forward()));
         opened.ok_or(ForwardRefusal::Ending)
     }
 
     /// The options of the listener with this id, bound or not.
-    pub(super) fn find(&self, place: u64) -> Option<&ListenerOptions> {
-        let running = self.running.iter().map(|running| (&running.options, &running.place));
-        let failed = self.failed.iter().map(|(options, place)| (options, place));
-        running.chain(failed).find(|(_, of)| of.id() == place).map(|(options, _)| options)
+    pub(super) fn find(&self, id: u64) -> Option<&ListenerOptions> {
+        let running = self.running.iter().map(|running| (&running.options, &running.entry));
+        let failed = self.failed.iter().map(|(options, entry)| (options, entry));
+        running.chain(failed).find(|(_, of)| of.id() == id).map(|(options, _)| options)
     }
 
     /// Stops listening, and waits until the address is free. Open connections go on.
-    pub(super) async fn remove(&mut self, place: u64) {
-        self.failed.retain(|(_, failed)| failed.id() != place);
-        if let Some(at) = self.running.iter().position(|running| running.place.id() == place) {
+    pub(super) async fn remove(&mut self, id: u64) {
+        self.failed.retain(|(_, failed)| failed.id() != id);
+        if let Some(at) = self.running.iter().position(|running| running.entry.id() == id) {
             self.running.remove(at).close().await;
         }
     }
@@ -170,24 +170,24 @@ impl ListenerSet {
     /// Starts to accept clients.
     pub(super) fn open(&mut self, bound: Vec<Bound>) {
         for Bound { options, sockets } in bound {
-            let place = self.places.register(options.place());
+            let entry = self.forwards.register(options.entry());
             let sockets = match sockets {
                 Ok(sockets) => sockets,
                 Err(why) => {
-                    place.set_state(PlaceState::Refused(why.into()));
-                    self.failed.push((options, place));
+                    entry.set_state(ForwardState::Refused(why.into()));
+                    self.failed.push((options, entry));
                     continue;
                 }
             };
             let names = sockets.iter().map(|socket| Arc::clone(socket.name())).collect();
-            place.set_state(PlaceState::Listening(names));
+            entry.set_state(ForwardState::Listening(names));
             let current = self.current(&options);
             for socket in &sockets {
                 info!("listening on {} ({})", socket.name(), current.handler.words());
             }
             let handler = Arc::new(ReloadableHandler {
                 current: ArcSwap::from_pointee(current),
-                place: Arc::clone(place.place()),
+                entry: Arc::clone(entry.forward()),
             });
             let (stop, here) = (self.stop.child_token(), TaskTracker::new());
             for socket in sockets {
@@ -200,7 +200,7 @@ impl ListenerSet {
                     accepting.await;
                 }));
             }
-            self.running.push(Running { options, handler, place, stop, accepting: here });
+            self.running.push(Running { options, handler, entry, stop, accepting: here });
         }
     }
 
@@ -231,7 +231,7 @@ impl ListenerSet {
                 Some(options) => {
                     if *options != running.options {
                         running.handler.current.store(Arc::new(self.current(options)));
-                        running.place.describe(options.place());
+                        running.entry.describe(options.entry());
                         running.options = options.clone();
                     }
                     kept.push(running);
@@ -290,7 +290,7 @@ impl AnyHandler {
 
 impl Handler for ReloadableHandler {
     async fn serve(self: Arc<Self>, mut accepted: Accepted, shutdown: CancellationToken) {
-        self.place.accept();
+        self.entry.accept();
         let current = self.current.load_full();
         if let Some(name) = &current.name {
             accepted.listener = Arc::clone(name);

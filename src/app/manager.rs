@@ -34,7 +34,7 @@ pub(super) fn stopping() {
 fn tell(states: &[NotifyState<'_>]) {
     // Without a manager this does nothing.
     if let Err(error) = sd_notify::notify(states) {
-        debug!(%error, "the service manager was not told");
+        debug!(%error, "the service manager was not notified");
     }
 }
 
@@ -65,15 +65,15 @@ impl Reports {
 async fn report(routes: CurrentRoutes, registry: Registry) {
     let mut every = interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = None;
+    let mut sent = None;
     loop {
         every.tick().await;
         let routes = routes.load();
         let servers = routes.servers.iter().map(|(name, pool)| (&**name, pool.view()));
         let now = Summary::of(servers, registry.connections.count());
-        if told.as_ref() != Some(&now) {
+        if sent.as_ref() != Some(&now) {
             tell(&[NotifyState::Status(&now.to_string())]);
-            told = Some(now);
+            sent = Some(now);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::forward::{PermitOpen, RemoteForward};
 use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
 use crate::openssh::{ClientConfig, ConfigSource, ServerName, SshOptions};
 use crate::pool::PoolSize;
-use crate::registry::{NewPlace, Origin, PlaceKind};
+use crate::registry::{ForwardKind, NewForward, Origin};
 use crate::relay::BacklogLimits;
 use crate::route::{Router, Via};
 use crate::target::Target;
@@ -167,22 +167,22 @@ impl ListenerOptions {
         }
     }
 
-    /// What is told of it.
-    pub(super) fn place(&self) -> NewPlace {
+    /// Its entry in the registry.
+    pub(super) fn entry(&self) -> NewForward {
         let (kind, spec) = match &self.service {
-            Service::Proxy { .. } => (PlaceKind::Dynamic, self.address.to_string()),
-            Service::Forward { to, .. } => (PlaceKind::Local, format!("{}:{to}", self.address)),
+            Service::Proxy { .. } => (ForwardKind::Dynamic, self.address.to_string()),
+            Service::Forward { to, .. } => (ForwardKind::Local, format!("{}:{to}", self.address)),
         };
         let (origin, name) = (self.origin, self.name.clone());
-        NewPlace { kind, origin, name, spec: spec.into(), server: None }
+        NewForward { kind, origin, name, spec: spec.into(), server: None }
     }
 }
 
 impl RemoteOptions {
-    /// What is told of it.
-    pub(super) fn place(&self) -> NewPlace {
-        NewPlace {
-            kind: PlaceKind::Remote,
+    /// Its entry in the registry.
+    pub(super) fn entry(&self) -> NewForward {
+        NewForward {
+            kind: ForwardKind::Remote,
             origin: self.origin,
             name: self.name.clone(),
             spec: self.forward.to_string().into(),

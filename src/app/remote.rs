@@ -12,7 +12,7 @@ use crate::listen::connect::Outbound;
 use crate::listen::{Failures, ProxyHandler, RemoteHandler};
 use crate::pool::Pool;
 use crate::printable::{Lines, printable};
-use crate::registry::{Place, Registered};
+use crate::registry::{Forward, Registered};
 use crate::remote_listener::RemoteListener;
 use crate::ssh::Forwarded;
 
@@ -29,7 +29,7 @@ pub(super) struct Service {
     /// The listener's name in rules, where it is not the listen address.
     pub(super) name: Option<Arc<str>>,
     /// Where clients are counted.
-    pub(super) place: Arc<Place>,
+    pub(super) entry: Arc<Forward>,
     /// Dials their targets: by the rules, or direct.
     pub(super) connect: Outbound,
     /// The proxy for forwards without a target.
@@ -49,10 +49,10 @@ impl Remote {
     pub(super) async fn begin(
         pool: &Pool,
         forward: RemoteForward,
-        place: Registered,
+        entry: Registered,
         on_failure: OnForwardFailure,
     ) -> Result<Self, Error> {
-        let mut listener = RemoteListener::new(pool.clone(), forward.listen.clone(), place);
+        let mut listener = RemoteListener::new(pool.clone(), forward.listen.clone(), entry);
         match (listener.register().await, on_failure) {
             (Ok(()), _) => info!("listening on {} ({})", listener.place(), lead(&forward.to)),
             (Err(cause), OnForwardFailure::Exit) => {
@@ -67,14 +67,14 @@ impl Remote {
     }
 
     /// Leaves the request to [`run`](Self::run), when there is a session.
-    pub(super) fn later(pool: &Pool, forward: RemoteForward, place: Registered) -> Self {
-        let listener = RemoteListener::new(pool.clone(), forward.listen.clone(), place);
+    pub(super) fn later(pool: &Pool, forward: RemoteForward, entry: Registered) -> Self {
+        let listener = RemoteListener::new(pool.clone(), forward.listen.clone(), entry);
         Self { forward, listener }
     }
 
     /// Serves it until the service stops.
     pub(super) async fn run(self, service: Service) {
-        let Service { name, place, connect, proxy, connections, stop } = service;
+        let Service { name, entry, connect, proxy, connections, stop } = service;
         let name = name.unwrap_or_else(|| self.forward.listen.to_string().into());
         let handler = match self.forward.to {
             RemoteTo::Fixed(target) => {
@@ -84,7 +84,7 @@ impl Remote {
         };
         let stopping = stop.clone();
         let serve = move |forwarded: Forwarded| {
-            place.accept();
+            entry.accept();
             let span = debug_span!("remote client", listener = %name);
             let serving = handler.clone().serve(forwarded, Arc::clone(&name), stopping.clone());
             connections.spawn(serving.instrument(span));

@@ -16,14 +16,14 @@ use crate::forward::{PermitOpen, RemoteTo};
 use crate::listen::connect::Outbound;
 use crate::listen::{GreetingLimits, ProxyHandler};
 use crate::pool::{Availability, Pool};
-use crate::registry::{Place, Places};
+use crate::registry::{Forward, Forwards};
 
 /// The remote forwards that run.
 #[derive(Debug)]
 pub(super) struct RemoteSet {
     connect: Outbound,
     running: Vec<Running>,
-    places: Places,
+    forwards: Forwards,
     /// The tasks that serve a listener each.
     serving: TaskTracker,
     /// The connections that run.
@@ -36,7 +36,7 @@ struct Running {
     options: RemoteOptions,
     /// Of the server that listens.
     pool: Pool,
-    place: Arc<Place>,
+    entry: Arc<Forward>,
     stop: CancellationToken,
     /// Cancelled when the server was asked to listen no more.
     over: CancellationToken,
@@ -44,15 +44,15 @@ struct Running {
 
 impl RemoteSet {
     /// No forwards. Their clients take `connect`, but for what no rule names, which goes direct; they
-    /// are noted in `places`.
+    /// are noted in `forwards`.
     pub(super) fn new(
         connect: Outbound,
-        places: Places,
+        forwards: Forwards,
         connections: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
         let (running, serving) = (Vec::new(), TaskTracker::new());
-        Self { connect, running, places, serving, connections, stop }
+        Self { connect, running, forwards, serving, connections, stop }
     }
 
     /// Asks the servers to listen, each once, and serves what comes. Those without a session are
@@ -73,11 +73,11 @@ impl RemoteSet {
                 continue;
             };
             let forward = options.forward.clone();
-            let place = self.places.register(options.place());
-            let noted = Arc::clone(place.place());
+            let entry = self.forwards.register(options.entry());
+            let noted = Arc::clone(entry.forward());
             let remote = match pool.availability() {
-                Availability::Ready => Remote::begin(pool, forward, place, on_failure).await?,
-                Availability::Pending | Availability::Down => Remote::later(pool, forward, place),
+                Availability::Ready => Remote::begin(pool, forward, entry, on_failure).await?,
+                Availability::Pending | Availability::Down => Remote::later(pool, forward, entry),
             };
             let (stop, over) = (self.stop.child_token(), CancellationToken::new());
             let service = self.service(&options, Arc::clone(&noted), stop.clone());
@@ -86,7 +86,7 @@ impl RemoteSet {
                 remote.run(service).await;
                 drop(ends);
             });
-            self.running.push(Running { options, pool: pool.clone(), place: noted, stop, over });
+            self.running.push(Running { options, pool: pool.clone(), entry: noted, stop, over });
         }
         Ok(())
     }
@@ -100,26 +100,26 @@ impl RemoteSet {
         &mut self,
         options: RemoteOptions,
         servers: &Servers,
-    ) -> Result<Arc<Place>, ForwardRefusal> {
+    ) -> Result<Arc<Forward>, ForwardRefusal> {
         let asked = self.start(vec![options], servers, OnForwardFailure::Exit);
         match timeout(ASKED, asked).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(ForwardRefusal::Server(error.to_string())),
             Err(_) => return Err(ForwardRefusal::Server("the server does not answer".into())),
         }
-        let added = self.running.last().map(|running| Arc::clone(&running.place));
+        let added = self.running.last().map(|running| Arc::clone(&running.entry));
         added.ok_or(ForwardRefusal::Ending)
     }
 
-    /// The one whose place has this number.
-    pub(super) fn find(&self, place: u64) -> Option<&RemoteOptions> {
-        let found = self.running.iter().find(|running| running.place.id() == place);
+    /// The one with this number.
+    pub(super) fn find(&self, id: u64) -> Option<&RemoteOptions> {
+        let found = self.running.iter().find(|running| running.entry.id() == id);
         found.map(|running| &running.options)
     }
 
     /// Has the server listen there no more. What came in goes on.
-    pub(super) async fn remove(&mut self, place: u64) {
-        let Some(at) = self.running.iter().position(|running| running.place.id() == place) else {
+    pub(super) async fn remove(&mut self, id: u64) {
+        let Some(at) = self.running.iter().position(|running| running.entry.id() == id) else {
             return;
         };
         let running = self.running.remove(at);
@@ -162,7 +162,7 @@ impl RemoteSet {
     fn service(
         &self,
         options: &RemoteOptions,
-        place: Arc<Place>,
+        entry: Arc<Forward>,
         stop: CancellationToken,
     ) -> Service {
         let credentials = options.credentials.clone();
@@ -176,7 +176,7 @@ impl RemoteSet {
         let handler = ProxyHandler::new(connect.clone(), credentials, GreetingLimits::default());
         Service {
             name: options.name.clone(),
-            place,
+            entry,
             connect,
             proxy: Arc::new(handler),
             connections: self.connections.clone(),

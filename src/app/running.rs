@@ -26,7 +26,7 @@ use crate::dial::{CurrentRoutes, DEADLINE, Dialer, OwnAddresses, Routes, Routing
 use crate::listen::connect::Outbound;
 use crate::openssh::Prompter;
 use crate::pool::Report;
-use crate::registry::{Place, Registry};
+use crate::registry::{Forward, Registry};
 use crate::relay::Relayer;
 
 /// The running program.
@@ -89,11 +89,11 @@ impl Running {
         let (wanted, own) = (options.control.dashboard.clone(), connect.dialer.own());
         let dashboard = Dashboard::start(wanted, &program, own).map_err(Error::Dashboard)?;
         let observers = start_observers(&program, control);
-        let shared = || (registry.places.clone(), connections.clone(), stop.clone());
-        let (places, tasks, end) = shared();
-        let listeners = ListenerSet::new(connect.clone(), options.sockets, places, tasks, end);
-        let (places, tasks, end) = shared();
-        let remotes = RemoteSet::new(connect.clone(), places, tasks, end);
+        let shared = || (registry.forwards.clone(), connections.clone(), stop.clone());
+        let (forwards, tasks, end) = shared();
+        let listeners = ListenerSet::new(connect.clone(), options.sockets, forwards, tasks, end);
+        let (forwards, tasks, end) = shared();
+        let remotes = RemoteSet::new(connect.clone(), forwards, tasks, end);
         let report = if options.stdio.is_some() { Report::Debug } else { Report::Info };
         let running = Self {
             routes,
@@ -171,20 +171,20 @@ impl Running {
         None
     }
 
-    async fn add_forward(&mut self, order: ForwardOrder) -> Result<Arc<Place>, ForwardRefusal> {
+    async fn add_forward(&mut self, order: ForwardOrder) -> Result<Arc<Forward>, ForwardRefusal> {
         let servers = self.servers.pools();
         let credentials = self.listeners.credentials();
         let permit = |server: &str| self.servers.permit(server);
         match forwards::validate(order, &servers, permit, credentials)? {
             NewForward::Here(options) => {
-                let place = self.listeners.add(options)?;
-                self.changes.listeners.extend(self.listeners.find(place.id()).cloned());
-                Ok(place)
+                let entry = self.listeners.add(options)?;
+                self.changes.listeners.extend(self.listeners.find(entry.id()).cloned());
+                Ok(entry)
             }
             NewForward::OnServer(options) => {
-                let place = self.remotes.add(options, &servers).await?;
-                self.changes.remotes.extend(self.remotes.find(place.id()).cloned());
-                Ok(place)
+                let entry = self.remotes.add(options, &servers).await?;
+                self.changes.remotes.extend(self.remotes.find(entry.id()).cloned());
+                Ok(entry)
             }
         }
     }

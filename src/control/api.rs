@@ -62,7 +62,7 @@ impl Program {
             }
             ["v1", "connections", id] if delete => self.kill_one(id),
             ["v1", "connections", ..] => Err(Failure::method("GET, DELETE")),
-            ["v1", "forwards"] if get => Ok(ok(&schema::Forwards { forwards: self.places() })),
+            ["v1", "forwards"] if get => Ok(ok(&schema::Forwards { forwards: self.forwards() })),
             ["v1", "forwards"] if request.method() == Method::POST => self.forward(request).await,
             ["v1", "forwards"] => Err(Failure::method("GET, POST")),
             ["v1", "forwards", id] if delete => self.remove_forward(id).await,
@@ -161,7 +161,7 @@ impl Program {
         let (tell, done) = oneshot::channel();
         self.order(Order::AddForward(order, tell)).await?;
         match done.await {
-            Ok(Ok(place)) => Ok(json(StatusCode::CREATED, &view::place(&place))),
+            Ok(Ok(forward)) => Ok(json(StatusCode::CREATED, &view::forward(&forward))),
             Ok(Err(refusal)) => Err(refused(&refusal)),
             Err(_) => Err(refused(&ForwardRefusal::Ending)),
         }

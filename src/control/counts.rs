@@ -40,5 +40,5 @@ pub(super) fn programs(registry: &Registry) -> Vec<schema::ClientProgram> {
     programs
 }
 
-/// Of so many programs is told.
+/// The most programs that are listed.
 const MOST_PROGRAMS: usize = 10;

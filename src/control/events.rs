@@ -29,7 +29,7 @@ pub(super) fn stream(program: &Program) -> Response<Body> {
 struct Stream {
     program: Program,
     sender: Sender<Bytes, Infallible>,
-    /// The connections as they were told last.
+    /// The connections as they were sent last.
     seen: HashMap<u64, Seen>,
     sequence: u64,
 }
@@ -63,9 +63,9 @@ impl Stream {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.tick().await;
-        let mut told = self.reset().await;
-        while told.is_ok() {
-            told = tokio::select! {
+        let mut sent = self.reset().await;
+        while sent.is_ok() {
+            sent = tokio::select! {
                 event = events.recv() => match event {
                     Ok(event) => self.event(event).await,
                     // Some were lost: what is known is not true any more.
@@ -132,7 +132,9 @@ impl Stream {
                 server: server.to_string(),
                 reason: reason.to_string(),
             },
-            Event::PlaceChanged(place) => schema::Event::Place { place: view::place(&place) },
+            Event::ForwardChanged(forward) => {
+                schema::Event::Forward { forward: view::forward(&forward) }
+            }
             Event::Reloaded(text) => schema::Event::Reloaded { text: text.to_string() },
         };
         self.send(&event).await
@@ -150,7 +152,7 @@ impl Stream {
     }
 }
 
-/// How often the figures are told.
+/// How often the figures are sent.
 const TICK: Duration = Duration::from_secs(1);
 /// How many events wait for the one who listens.
 const AHEAD: usize = 64;

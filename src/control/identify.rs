@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::program::Program;
-use crate::registry::{Connection, PlaceState};
+use crate::registry::{Connection, ForwardState};
 use crate::request::Source;
 use crate::stream::processes::{canonical, holders};
 
@@ -60,11 +60,11 @@ impl Program {
 
     /// The ports at which clients come in on this machine.
     fn ports(&self) -> HashSet<u16> {
-        let places = self.0.registry.places.all();
-        let here = places.iter().filter(|place| place.server().is_none());
-        let addresses = here.filter_map(|place| match place.state() {
-            PlaceState::Listening(addresses) => Some(addresses),
-            PlaceState::Asking | PlaceState::Refused(_) | PlaceState::Gone => None,
+        let forwards = self.0.registry.forwards.all();
+        let here = forwards.iter().filter(|forward| forward.server().is_none());
+        let addresses = here.filter_map(|forward| match forward.state() {
+            ForwardState::Listening(addresses) => Some(addresses),
+            ForwardState::Asking | ForwardState::Refused(_) | ForwardState::Gone => None,
         });
         let ports = addresses
             .flatten()

@@ -15,7 +15,8 @@ use tokio::runtime::Handle;
 use super::program::Program;
 use crate::pool::{Availability, PoolView, SessionState};
 use crate::registry::{
-    AttemptEnd, BOUNDS, Histogram, Outcome, PlaceKind, PlaceState, ServerTally, SessionEnd, State,
+    AttemptEnd, BOUNDS, ForwardKind, ForwardState, Histogram, Outcome, ServerTally, SessionEnd,
+    State,
 };
 use crate::request::Protocol;
 
@@ -108,7 +109,7 @@ impl Collector for Figures {
         self.listeners(&mut writer)?;
         self.stages(&mut writer)?;
         self.sessions(&mut writer)?;
-        self.places(&mut writer)?;
+        self.forwards(&mut writer)?;
         self.waiting(&mut writer)
     }
 }
@@ -275,20 +276,20 @@ impl Figures {
         writer.counters(("session_ends", "Sessions that ended, by why."), ends)
     }
 
-    fn places(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let places = self.0.registry().places.all();
-        let names = places.iter().map(|place| place.name().unwrap_or_else(|| place.spec()));
+    fn forwards(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let forwards = self.0.registry().forwards.all();
+        let names = forwards.iter().map(|forward| forward.name().unwrap_or_else(|| forward.spec()));
         let names: Vec<_> = names.collect();
-        let up = places.iter().zip(&names).map(|(place, name)| {
-            let up = matches!(place.state(), PlaceState::Listening(_));
-            let labels = [("kind", place.kind().word()), ("name", &**name)];
+        let up = forwards.iter().zip(&names).map(|(forward, name)| {
+            let up = matches!(forward.state(), ForwardState::Listening(_));
+            let labels = [("kind", forward.kind().word()), ("name", &**name)];
             (labels, f64::from(u8::from(up)))
         });
         writer.gauges(("listener_up", "Whether clients can come in."), up)?;
-        let kinds = [PlaceKind::Dynamic, PlaceKind::Local, PlaceKind::Remote];
+        let kinds = [ForwardKind::Dynamic, ForwardKind::Local, ForwardKind::Remote];
         let accepted = kinds.map(|kind| {
-            let of_kind = places.iter().filter(|place| place.kind() == kind);
-            ([("kind", kind.word())], figure(of_kind.map(|place| place.accepted()).sum()))
+            let of_kind = forwards.iter().filter(|forward| forward.kind() == kind);
+            ([("kind", kind.word())], figure(of_kind.map(|forward| forward.accepted()).sum()))
         });
         writer.gauges(("accepted_clients", "Clients of the listeners that there are."), accepted)
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
-use crate::registry::Place;
+use crate::registry::Forward;
 
 /// Something to be done.
 #[derive(Debug)]
 pub enum Order {
     /// Another forward, for as long as the program runs.
-    AddForward(ForwardOrder, oneshot::Sender<Result<Arc<Place>, ForwardRefusal>>),
-    /// The place with this number takes nobody any more. What came in goes on.
+    AddForward(ForwardOrder, oneshot::Sender<Result<Arc<Forward>, ForwardRefusal>>),
+    /// The forward with this number takes nobody any more. What came in goes on.
     RemoveForward(u64, oneshot::Sender<Result<(), ForwardRefusal>>),
     /// The end.
     Stop(StopKind),

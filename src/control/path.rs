@@ -133,7 +133,7 @@ pub(super) fn probe_target(port: u16) -> Target {
 /// The originator of a probe.
 const NOBODY: std::net::SocketAddr =
     std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 65535);
-/// How long a probe may take: `status` is to be told within two seconds.
+/// How long a probe may take: `status` answers within two seconds.
 const PATIENCE: Duration = Duration::from_millis(1500);
-/// How long a proof counts: what was true before is not told for long.
+/// How long a proof counts: an older one is not reported.
 const FRESH: Duration = Duration::from_secs(1);

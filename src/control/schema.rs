@@ -18,7 +18,7 @@ pub use requests::{
     Reloaded, StopRequest,
 };
 pub use status::{
-    ClientProgram, Configuration, ConnectionCounts, Instance, Jump, Loss, Place, Server, Session,
+    ClientProgram, Configuration, ConnectionCounts, Forward, Instance, Jump, Loss, Server, Session,
     Status, Traffic, Trouble,
 };
 
@@ -76,9 +76,9 @@ pub enum Event {
         reason: String,
     },
     /// A listener or forward stands elsewhere.
-    Place {
+    Forward {
         /// It.
-        place: Place,
+        forward: Forward,
     },
     /// Another configuration is in force, or was refused.
     Reloaded {

@@ -9,7 +9,7 @@ use super::path::Proved;
 use super::program::{Phase, Program};
 use super::{remark, schema};
 use crate::pool::{Availability, JumpView, PoolSize, PoolView, SessionView};
-use crate::registry::{self, DEFAULT_RULE, PlaceKind, PlaceState, RuleTally};
+use crate::registry::{self, DEFAULT_RULE, ForwardKind, ForwardState, RuleTally};
 use crate::route::Action;
 use crate::stream::Process;
 
@@ -17,14 +17,14 @@ impl Program {
     /// What there is now.
     pub(crate) fn status(&self) -> schema::Status {
         let pools = self.pools();
-        let places = self.places();
+        let forwards = self.forwards();
         let servers: Vec<_> = pools.iter().map(|(name, pool)| self.server(name, pool)).collect();
         let configuration = self.0.facts.reloads.as_ref().map(|reloads| schema::Configuration {
             file: reloads.file().display().to_string(),
             reloads: reloads.in_force(),
             mistakes: reloads.mistakes(),
         });
-        let health = troubles(&servers, &places, configuration.as_ref());
+        let health = troubles(&servers, &forwards, configuration.as_ref());
         schema::Status {
             instance: self.instance(),
             state: self.state(&servers, &health).to_owned(),
@@ -34,7 +34,7 @@ impl Program {
             traffic: self.traffic(),
             programs: programs(&self.0.registry),
             servers,
-            places,
+            forwards,
         }
     }
 
@@ -177,9 +177,9 @@ impl Program {
     }
 
     /// Listeners and forwards, in the order in which they came.
-    pub(super) fn places(&self) -> Vec<schema::Place> {
-        let view = |one: &Arc<registry::Place>| {
-            let view = place(one);
+    pub(super) fn forwards(&self) -> Vec<schema::Forward> {
+        let view = |one: &Arc<registry::Forward>| {
+            let view = forward(one);
             // As requests name it.
             let names = match (&view.name, &view.server) {
                 (Some(name), _) => vec![name.clone()],
@@ -189,9 +189,9 @@ impl Program {
             let tallies = &self.0.registry.tallies;
             let seen = names.iter().filter_map(|name| tallies.seen_listener(name));
             let suspicious = seen.map(|tally| tally.suspicious()).sum();
-            schema::Place { suspicious, ..view }
+            schema::Forward { suspicious, ..view }
         };
-        self.0.registry.places.all().iter().map(view).collect()
+        self.0.registry.forwards.all().iter().map(view).collect()
     }
 
     /// What came in where.
@@ -225,26 +225,26 @@ fn jump_view(jump: &JumpView) -> schema::Jump {
 }
 
 /// A listener or forward.
-pub(super) fn place(place: &registry::Place) -> schema::Place {
-    let state = place.state();
+pub(super) fn forward(forward: &registry::Forward) -> schema::Forward {
+    let state = forward.state();
     let (addresses, reason) = match &state {
-        PlaceState::Listening(addresses) => {
+        ForwardState::Listening(addresses) => {
             (addresses.iter().map(ToString::to_string).collect(), None)
         }
-        PlaceState::Refused(reason) => (Vec::new(), Some(reason.to_string())),
-        PlaceState::Asking | PlaceState::Gone => (Vec::new(), None),
+        ForwardState::Refused(reason) => (Vec::new(), Some(reason.to_string())),
+        ForwardState::Asking | ForwardState::Gone => (Vec::new(), None),
     };
-    schema::Place {
-        id: place.id(),
-        kind: place.kind().word().to_owned(),
-        origin: place.origin().word().to_owned(),
-        name: place.name().map(|name| name.to_string()),
-        spec: place.spec().to_string(),
-        server: place.server().map(|server| server.to_string()),
+    schema::Forward {
+        id: forward.id(),
+        kind: forward.kind().word().to_owned(),
+        origin: forward.origin().word().to_owned(),
+        name: forward.name().map(|name| name.to_string()),
+        spec: forward.spec().to_string(),
+        server: forward.server().map(|server| server.to_string()),
         state: state.word().to_owned(),
         addresses,
         reason,
-        accepted: place.accepted(),
+        accepted: forward.accepted(),
         suspicious: 0,
     }
 }
@@ -315,7 +315,7 @@ fn rule_view(name: &str, action: &Action, tally: &RuleTally) -> schema::Rule {
 /// What is wrong, a sentence each.
 fn troubles(
     servers: &[schema::Server],
-    places: &[schema::Place],
+    forwards: &[schema::Forward],
     configuration: Option<&schema::Configuration>,
 ) -> Vec<schema::Trouble> {
     let mut troubles = Vec::new();
@@ -329,11 +329,11 @@ fn troubles(
         let (what, name) = ("server".to_owned(), server.name.clone());
         troubles.push(schema::Trouble { what, name, text });
     }
-    for place in places.iter().filter(|place| place.state != "listening") {
-        let what = if place.kind == PlaceKind::Dynamic.word() { "listener" } else { "forward" };
+    for forward in forwards.iter().filter(|forward| forward.state != "listening") {
+        let what = if forward.kind == ForwardKind::Dynamic.word() { "listener" } else { "forward" };
         let text =
-            place.reason.clone().unwrap_or_else(|| "the server has not been asked yet".into());
-        let name = place.name.clone().unwrap_or_else(|| place.spec.clone());
+            forward.reason.clone().unwrap_or_else(|| "the server has not been asked yet".into());
+        let name = forward.name.clone().unwrap_or_else(|| forward.spec.clone());
         troubles.push(schema::Trouble { what: what.to_owned(), name, text });
     }
     if let Some(schema::Configuration { file, mistakes, .. }) = configuration

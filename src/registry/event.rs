@@ -1,11 +1,11 @@
-//! What happens, told to whoever listens.
+//! Events, sent to whoever subscribes.
 
 use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
 use super::connection::Connection;
-use super::place::Place;
+use super::forward::Forward;
 use super::server_log::SessionEnd;
 
 /// Something that happened.
@@ -41,12 +41,12 @@ pub enum Event {
         reason: Arc<str>,
     },
     /// A listener or forward is there, stands elsewhere, or is gone.
-    PlaceChanged(Arc<Place>),
+    ForwardChanged(Arc<Forward>),
     /// Another configuration is in force, or one was refused: in words.
     Reloaded(Arc<str>),
 }
 
-/// What happens, told to any number of listeners. One that is too slow loses some, and hears so.
+/// Sends events to any number of subscribers. One that is too slow loses some, and is notified of that.
 #[derive(Clone, Debug)]
 pub struct Events(broadcast::Sender<Event>);
 

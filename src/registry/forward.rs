@@ -1,4 +1,5 @@
-//! Listeners and forwards: where clients come in, here and on the servers.
+//! Forwards in the sense of ssh (`-D`, `-L`, `-R`): the listeners that clients connect to, here and on
+//! the servers.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,19 +10,19 @@ use arc_swap::ArcSwap;
 use super::event::{Event, Events};
 use crate::lock::lock;
 
-/// A place where clients come in.
+/// A listener for clients, and what is behind it.
 #[derive(Debug)]
-pub struct Place {
+pub struct Forward {
     id: u64,
     /// What it is; a reload may change that, while the socket stays.
-    is: ArcSwap<NewPlace>,
+    is: ArcSwap<NewForward>,
     accepted: AtomicU64,
-    state: Mutex<PlaceState>,
+    state: Mutex<ForwardState>,
 }
 
-/// What is behind a place.
+/// What is behind a forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PlaceKind {
+pub enum ForwardKind {
     /// A proxy on this machine (`-D`).
     Dynamic,
     /// One target on the far side (`-L`).
@@ -30,10 +31,10 @@ pub enum PlaceKind {
     Remote,
 }
 
-/// Who asked for a place.
+/// Who asked for a forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The configuration file, which alone takes it back.
+    /// The configuration file; only a reload removes it.
     Configuration,
     /// The command line, or the configuration of ssh.
     CommandLine,
@@ -41,47 +42,47 @@ pub enum Origin {
     RunTime,
 }
 
-/// Whether clients can come in.
+/// Whether clients can connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PlaceState {
-    /// The server is asked, or there is no session to ask it on.
+pub enum ForwardState {
+    /// The server has been asked, or there is no session yet to ask it over.
     Asking,
-    /// They can, at these addresses (a port that was to be chosen is the one that was).
+    /// They can, at these addresses; a port given as 0 is the one that was chosen.
     Listening(Vec<Arc<str>>),
-    /// They cannot, for this reason, in printable words; it is tried again.
+    /// They cannot, for this reason, escaped; it is tried again.
     Refused(Arc<str>),
-    /// It was taken back.
+    /// It was removed.
     Gone,
 }
 
-/// The places that there are. A clone is another handle to the same.
+/// The forwards that there are. A clone is another handle to the same.
 #[derive(Clone, Debug, Default)]
-pub struct Places(Arc<Inner>);
+pub struct Forwards(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    places: Mutex<Table>,
+    forwards: Mutex<Table>,
     events: Events,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     last: u64,
-    all: Vec<Arc<Place>>,
+    all: Vec<Arc<Forward>>,
 }
 
-/// A place, held by whoever listens there. It is gone when this is dropped.
+/// A forward, held by whoever listens there. It is gone when this is dropped.
 #[derive(Debug)]
 pub struct Registered {
-    place: Arc<Place>,
+    forward: Arc<Forward>,
     inner: Arc<Inner>,
 }
 
-/// What a place is, as whoever opens it says.
+/// What a forward is, as whoever opens it says.
 #[derive(Clone, Debug)]
-pub struct NewPlace {
+pub struct NewForward {
     /// What is behind it.
-    pub kind: PlaceKind,
+    pub kind: ForwardKind,
     /// Who asked for it.
     pub origin: Origin,
     /// What the rules call it.
@@ -92,73 +93,73 @@ pub struct NewPlace {
     pub server: Option<Arc<str>>,
 }
 
-impl Places {
+impl Forwards {
     pub(super) fn new(events: Events) -> Self {
         Self(Arc::new(Inner { events, ..Inner::default() }))
     }
 
-    /// Notes a place at which nobody listens yet.
-    pub fn register(&self, new: NewPlace) -> Registered {
-        let mut table = lock(&self.0.places);
+    /// Adds a forward that does not listen yet.
+    pub fn register(&self, new: NewForward) -> Registered {
+        let mut table = lock(&self.0.forwards);
         table.last += 1;
-        let place = Arc::new(Place {
+        let forward = Arc::new(Forward {
             id: table.last,
             is: ArcSwap::from_pointee(new),
             accepted: AtomicU64::new(0),
-            state: Mutex::new(PlaceState::Asking),
+            state: Mutex::new(ForwardState::Asking),
         });
-        table.all.push(Arc::clone(&place));
-        Registered { place, inner: Arc::clone(&self.0) }
+        table.all.push(Arc::clone(&forward));
+        Registered { forward, inner: Arc::clone(&self.0) }
     }
 
     /// All of them, in the order in which they came.
-    pub fn all(&self) -> Vec<Arc<Place>> {
-        lock(&self.0.places).all.clone()
+    pub fn all(&self) -> Vec<Arc<Forward>> {
+        lock(&self.0.forwards).all.clone()
     }
 }
 
 impl Registered {
-    /// The place itself, to be shared.
-    pub fn place(&self) -> &Arc<Place> {
-        &self.place
+    /// The forward itself, to be shared.
+    pub fn forward(&self) -> &Arc<Forward> {
+        &self.forward
     }
 
-    /// It is something else from now on: the configuration was read again.
-    pub fn describe(&self, new: NewPlace) {
-        self.place.is.store(Arc::new(new));
-        self.inner.events.tell(|| Event::PlaceChanged(Arc::clone(&self.place)));
+    /// Replaces its description after a reload.
+    pub fn describe(&self, new: NewForward) {
+        self.forward.is.store(Arc::new(new));
+        self.inner.events.tell(|| Event::ForwardChanged(Arc::clone(&self.forward)));
     }
 
-    /// Clients can come in, or no longer.
-    pub fn set_state(&self, state: PlaceState) {
-        *lock(&self.place.state) = state;
-        self.inner.events.tell(|| Event::PlaceChanged(Arc::clone(&self.place)));
+    /// Sets whether clients can connect.
+    pub fn set_state(&self, state: ForwardState) {
+        *lock(&self.forward.state) = state;
+        self.inner.events.tell(|| Event::ForwardChanged(Arc::clone(&self.forward)));
     }
 }
 
 impl Deref for Registered {
-    type Target = Place;
+    type Target = Forward;
 
-    fn deref(&self) -> &Place {
-        &self.place
+    fn deref(&self) -> &Forward {
+        &self.forward
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        lock(&self.inner.places).all.retain(|place| place.id != self.place.id);
-        self.set_state(PlaceState::Gone);
+        lock(&self.inner.forwards).all.retain(|forward| forward.id != self.forward.id);
+        self.set_state(ForwardState::Gone);
     }
 }
 
-impl Place {
+impl Forward {
     /// Its number, never given twice in one run.
     pub fn id(&self) -> u64 {
         self.id
     }
 
     /// What is behind it.
-    pub fn kind(&self) -> PlaceKind {
+    pub fn kind(&self) -> ForwardKind {
         self.is.load().kind
     }
 
@@ -182,8 +183,8 @@ impl Place {
         self.is.load().server.clone()
     }
 
-    /// Whether clients can come in.
-    pub fn state(&self) -> PlaceState {
+    /// Whether clients can connect.
+    pub fn state(&self) -> ForwardState {
         lock(&self.state).clone()
     }
 
@@ -198,7 +199,7 @@ impl Place {
     }
 }
 
-impl PlaceKind {
+impl ForwardKind {
     /// Its word in answers, and its flag.
     pub fn word(self) -> &'static str {
         match self {
@@ -229,7 +230,7 @@ impl Origin {
     }
 }
 
-impl PlaceState {
+impl ForwardState {
     /// Its word in answers and labels.
     pub fn word(&self) -> &'static str {
         match self {
@@ -247,24 +248,24 @@ mod tests {
 
     #[test]
     fn a_place_is_there_while_somebody_holds_it() {
-        let places = Places::default();
-        let new = NewPlace {
-            kind: PlaceKind::Local,
+        let forwards = Forwards::default();
+        let new = NewForward {
+            kind: ForwardKind::Local,
             origin: Origin::RunTime,
             name: None,
             spec: "8080:db:5432".into(),
             server: None,
         };
-        let (one, two) = (places.register(new.clone()), places.register(new));
-        one.set_state(PlaceState::Listening(vec!["127.0.0.1:8080".into()]));
+        let (one, two) = (forwards.register(new.clone()), forwards.register(new));
+        one.set_state(ForwardState::Listening(vec!["127.0.0.1:8080".into()]));
         one.accept();
         let seen: Vec<_> =
-            places.all().iter().map(|p| (p.id(), p.state().word(), p.accepted())).collect();
+            forwards.all().iter().map(|p| (p.id(), p.state().word(), p.accepted())).collect();
         assert_eq!(seen, [(1, "listening", 1), (2, "asking", 0)]);
-        let place = Arc::clone(one.place());
+        let forward = Arc::clone(one.forward());
         drop(one);
-        assert_eq!((place.state(), places.all().len()), (PlaceState::Gone, 1));
+        assert_eq!((forward.state(), forwards.all().len()), (ForwardState::Gone, 1));
         drop(two);
-        assert!(places.all().is_empty());
+        assert!(forwards.all().is_empty());
     }
 }

@@ -13,7 +13,7 @@ use crate::request::{Protocol, Request};
 #[derive(Debug, Default)]
 pub(super) struct LookUps(Mutex<HashMap<Client, Asked>>);
 
-/// As far as clients can be told apart: the programs of one machine are one, unless they have users.
+/// The identity of a client: the programs of one machine are one, unless they have users.
 type Client = (Option<IpAddr>, Option<Arc<str>>);
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,7 +69,7 @@ fn is_public(ip: IpAddr) -> bool {
     }
 }
 
-/// The most clients of a listener that are told apart. Those beyond are not counted.
+/// The most clients of a listener that are counted apart. Those beyond are not counted.
 const MOST: usize = 256;
 
 #[cfg(test)]

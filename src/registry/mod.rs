@@ -3,7 +3,7 @@
 //! Each stage writes to a handle of its own and knows nothing of the others:
 //!
 //! ```text
-//! listen ──► Place       accepted a client
+//! listen ──► Forward       accepted a client
 //! dial   ──► Connection  decided, waits, opens, opened
 //! channel ─► Connection  bytes, first byte, ends of the two directions
 //! relay  ──► Connection  what waits for the client, how it ended
@@ -14,16 +14,16 @@
 //! no lock that a stage would wait for longer than it takes to copy a table of pointers.
 //!
 //! All labels come from closed sets: the enums here, and names of the configuration. What a client
-//! says (a target, a user) is told of its connection only, and forgotten with it.
+//! says (a target, a user) is kept with its connection only, and forgotten with it.
 
 mod connection;
 mod connections;
 mod event;
 mod figures;
+mod forward;
 mod histogram;
 mod look_ups;
 mod outcome;
-mod place;
 mod server_log;
 mod tally;
 
@@ -31,9 +31,9 @@ pub use connection::Connection;
 pub use connections::{Connections, MOST_ENDED, Tracked};
 pub use event::{Event, Events};
 pub use figures::{Stages, Traffic, Waiting};
+pub use forward::{Forward, ForwardKind, ForwardState, Forwards, NewForward, Origin, Registered};
 pub use histogram::{BOUNDS, Histogram};
 pub use outcome::{Outcome, State};
-pub use place::{NewPlace, Origin, Place, PlaceKind, PlaceState, Places, Registered};
 pub use server_log::{AttemptEnd, ServerLog, SessionEnd};
 pub use tally::{
     CARRIED_BY_NONE, CARRIED_DIRECT, DEFAULT_RULE, ListenerTally, RuleTally, ServerTally, Tallies,
@@ -45,7 +45,7 @@ pub struct Registry {
     /// The connections.
     pub connections: Connections,
     /// The listeners and forwards.
-    pub places: Places,
+    pub forwards: Forwards,
     /// What was counted since the start.
     pub tallies: Tallies,
     /// What happens.
@@ -58,7 +58,7 @@ impl Registry {
         let (tallies, events) = (Tallies::default(), Events::default());
         Self {
             connections: Connections::new(tallies.clone(), events.clone()),
-            places: Places::new(events.clone()),
+            forwards: Forwards::new(events.clone()),
             tallies,
             events,
         }

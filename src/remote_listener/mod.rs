@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 use crate::forward::{RemoteBind, RemoteListen};
 use crate::pool::{Backoff, Pool};
 use crate::printable::{Lines, printable};
-use crate::registry::{PlaceState, Registered};
+use crate::registry::{ForwardState, Registered};
 
 mod registration;
 #[cfg(test)]
@@ -44,19 +44,19 @@ pub struct RemoteListener {
     registration: Option<Registration>,
     sink: Sink,
     connections: UnboundedReceiver<Forwarded>,
-    told: Told,
+    logged: Logged,
     noted: Registered,
 }
 
 /// The last report to the user, so that a lasting refusal is one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum Logged {
     Nothing,
     Refused,
 }
 
 impl RemoteListener {
-    /// A listener that has not been requested yet. `noted` is told whether clients can connect.
+    /// A listener that has not been requested yet. `noted` shows whether clients can connect.
     pub fn new(pool: Pool, listen: RemoteListen, noted: Registered) -> Self {
         let (sink, connections) = Sink::new(WAITING);
         let asked = listen.clone();
@@ -68,7 +68,7 @@ impl RemoteListener {
             registration: None,
             sink,
             connections,
-            told: Told::Nothing,
+            logged: Logged::Nothing,
             noted,
         }
     }
@@ -82,13 +82,13 @@ impl RemoteListener {
         let session = self.pool.session_for_listener().await;
         let asked = Registration::request(session, &self.listen, &self.sink).await;
         let registration = asked.inspect_err(|error| {
-            self.noted.set_state(PlaceState::Refused(error.to_string().into()));
+            self.noted.set_state(ForwardState::Refused(error.to_string().into()));
         })?;
         self.listen = registration.listen().clone();
         self.last = Some(self.listen.clone());
         self.registration = Some(registration);
-        self.told = Told::Nothing;
-        self.noted.set_state(PlaceState::Listening(vec![self.listen.to_string().into()]));
+        self.logged = Logged::Nothing;
+        self.noted.set_state(ForwardState::Listening(vec![self.listen.to_string().into()]));
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl RemoteListener {
         let Some(registration) = self.registration.take() else { return };
         match over {
             Over::Lost => {
-                self.noted.set_state(PlaceState::Asking);
+                self.noted.set_state(ForwardState::Asking);
                 let end = registration.end();
                 warn!("no longer listening on {}, will ask for it again: {end}", self.place());
             }
@@ -138,7 +138,7 @@ impl RemoteListener {
             Over::Retired => {
                 debug!("the listener on {} moves to another session", self.place());
                 match registration.cancel().await {
-                    Stopped::Yes => self.noted.set_state(PlaceState::Asking),
+                    Stopped::Yes => self.noted.set_state(ForwardState::Asking),
                     Stopped::No => self.registration = Some(registration.staying()),
                 }
             }
@@ -166,8 +166,8 @@ impl RemoteListener {
         if self.listen != self.asked {
             // The port that the server chose before is taken: it may choose another.
             self.listen = self.asked.clone();
-        } else if error != ListenError::SessionLost && self.told != Told::Refused {
-            self.told = Told::Refused;
+        } else if error != ListenError::SessionLost && self.logged != Logged::Refused {
+            self.logged = Logged::Refused;
             warn!("cannot listen on {}, will try again: {error}", self.place());
         }
         debug!(listen = %self.listen, %error, "not listening");

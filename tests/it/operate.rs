@@ -36,7 +36,7 @@ fn a_server_is_up_then_dead_then_up_again_and_each_is_told() {
     assert_eq!(status["state"], "ready");
     assert_eq!(status["instance"]["pid"], proxy.pid());
     assert_eq!(status["servers"][0]["path"], "proved");
-    assert_eq!(status["places"][0]["state"], "listening");
+    assert_eq!(status["forwards"][0]["state"], "listening");
     desk.say("ping").expect(0);
     desk.say(&format!("ping 127.0.0.1:{}", echo.port())).expect(0);
 

@@ -8,7 +8,7 @@ use super::instance::Instance;
 use super::{Done, FAILED, FINE, Failure, show};
 use crate::cli::configured::say;
 use crate::control::client::{Client, ClientError};
-use crate::control::schema::{Closed, ForwardRequest, Forwards, Place};
+use crate::control::schema::{Closed, Forward, ForwardRequest, Forwards};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 
@@ -45,9 +45,13 @@ pub(super) async fn add(
             server: server.clone(),
             name: name.clone(),
         };
-        match client.clone().patient().ask::<Place, _>(Method::POST, "/v1/forwards", &request).await
+        match client
+            .clone()
+            .patient()
+            .ask::<Forward, _>(Method::POST, "/v1/forwards", &request)
+            .await
         {
-            Ok(place) => say(&format!("{}\n", show::place_line(&place))),
+            Ok(forward) => say(&format!("{}\n", show::forward_line(&forward))),
             Err(error @ ClientError::Refused(_)) => {
                 super::tell(&error.into());
                 status = FAILED;
@@ -61,11 +65,11 @@ pub(super) async fn add(
 async fn list(args: ForwardListArgs) -> Done {
     let instance = Instance::one(args.which)?;
     let found: Forwards = Client::new(&instance.socket).get("/v1/forwards").await?;
-    for place in &found.forwards {
+    for forward in &found.forwards {
         if args.json {
-            say(&format!("{}\n", serde_json::to_string(place).unwrap_or_default()));
+            say(&format!("{}\n", serde_json::to_string(forward).unwrap_or_default()));
         } else {
-            say(&format!("{}\n", show::place_line(place)));
+            say(&format!("{}\n", show::forward_line(forward)));
         }
     }
     Ok(FINE)
@@ -88,10 +92,10 @@ async fn remove(args: ForwardRemoveArgs) -> Done {
 pub(super) async fn cancel(client: &Client<'_>, specs: &SpecArgs) -> Done {
     let mut status = FINE;
     for (kind, spec) in all(specs) {
-        let places = client.get::<Forwards>("/v1/forwards").await?.forwards;
-        let meant = places.iter().find(|place| place.kind == kind && is_meant(place, spec));
-        if let Some(place) = meant {
-            status = status.max(take_back(client, &[place.id]).await?);
+        let forwards = client.get::<Forwards>("/v1/forwards").await?.forwards;
+        let meant = forwards.iter().find(|forward| forward.kind == kind && is_meant(forward, spec));
+        if let Some(forward) = meant {
+            status = status.max(take_back(client, &[forward.id]).await?);
         } else {
             super::tell(&Failure::Words(format!("there is no forward {spec}")));
             status = FAILED;
@@ -129,8 +133,8 @@ fn all(specs: &SpecArgs) -> Vec<(&'static str, &str)> {
     local.chain(remote).chain(dynamic).collect()
 }
 
-/// Whether a place is the one that is written so, however it was written when it came.
-fn is_meant(place: &Place, spec: &str) -> bool {
+/// Whether a forward is the one that is written so, however it was written when it came.
+fn is_meant(forward: &Forward, spec: &str) -> bool {
     let mut spellings = vec![spec.to_owned()];
     for bare in [Bind::Loopback, Bind::All] {
         if let Ok(forward) = spec.parse::<LocalForward>() {
@@ -143,7 +147,7 @@ fn is_meant(place: &Place, spec: &str) -> bool {
     if let Ok(forward) = spec.parse::<RemoteForward>() {
         spellings.push(forward.to_string());
     }
-    spellings.contains(&place.spec)
+    spellings.contains(&forward.spec)
 }
 
 #[cfg(test)]
@@ -152,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_forward_is_known_by_every_spelling_of_it() {
-        let place = |spec: &str| Place { spec: spec.to_owned(), ..Place::default() };
+        let forward = |spec: &str| Forward { spec: spec.to_owned(), ..Forward::default() };
         for (spec, written) in [
             ("localhost:8080:db:5432", "8080:db:5432"),
             ("localhost:8080:db:5432", "localhost:8080:db:5432"),
@@ -160,9 +164,9 @@ mod tests {
             ("localhost:1080", "1080"),
             ("8080:db:5432", "8080:DB:5432"),
         ] {
-            assert!(is_meant(&place(spec), written), "{spec} {written}");
+            assert!(is_meant(&forward(spec), written), "{spec} {written}");
         }
-        assert!(!is_meant(&place("localhost:8080:db:5432"), "8080:db:5433"));
-        assert!(!is_meant(&place("localhost:8080:db:5432"), "8080"));
+        assert!(!is_meant(&forward("localhost:8080:db:5432"), "8080:db:5433"));
+        assert!(!is_meant(&forward("localhost:8080:db:5432"), "8080"));
     }
 }

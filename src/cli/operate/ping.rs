@@ -32,14 +32,14 @@ pub(super) async fn run(args: PingArgs) -> Done {
         if args.json {
             say(&format!("{}\n", serde_json::to_string(&ping).unwrap_or_default()));
         } else {
-            say(&told(&ping));
+            say(&text(&ping));
         }
     }
     Ok(if opened { FINE } else { FAILED })
 }
 
 /// A ping in two lines: the stages, and what was slow.
-fn told(ping: &Ping) -> String {
+fn text(ping: &Ping) -> String {
     let mut line = show::text(&ping.target);
     if let Some(server) = &ping.server {
         let _ = write!(line, " over {}", show::text(server));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::control::schema::{Connection, Jump, Place, Server, Status, Traffic};
+use crate::control::schema::{Connection, Forward, Jump, Server, Status, Traffic};
 use crate::printable::{Lines, printable};
 
 /// A text from outside in a form that a terminal can take.
@@ -26,8 +26,8 @@ pub(super) fn status(status: &Status) -> String {
             let _ = writeln!(out, "    by way of {}: {}", text(&jump.name), jump_line(jump));
         }
     }
-    for place in &status.places {
-        let _ = writeln!(out, "  {}", place_line(place));
+    for forward in &status.forwards {
+        let _ = writeln!(out, "  {}", forward_line(forward));
     }
     let connections = &status.connections;
     let open = connections.relaying + connections.opening + connections.waiting;
@@ -104,39 +104,39 @@ fn jump_line(jump: &Jump) -> String {
 }
 
 /// A listener or forward.
-pub(super) fn place_line(place: &Place) -> String {
-    let mut line = format!("{} {}", flag(place), text(&place.spec));
-    if let Some(server) = &place.server {
+pub(super) fn forward_line(forward: &Forward) -> String {
+    let mut line = format!("{} {}", flag(forward), text(&forward.spec));
+    if let Some(server) = &forward.server {
         let _ = write!(line, " on {}", text(server));
     }
-    if let Some(name) = &place.name {
+    if let Some(name) = &forward.name {
         let _ = write!(line, " ({})", text(name));
     }
-    let _ = write!(line, ": {}", text(&place.state));
-    if !place.addresses.is_empty() {
-        let _ = write!(line, " at {}", text(&place.addresses.join(", ")));
+    let _ = write!(line, ": {}", text(&forward.state));
+    if !forward.addresses.is_empty() {
+        let _ = write!(line, " at {}", text(&forward.addresses.join(", ")));
     }
-    if let Some(reason) = &place.reason {
+    if let Some(reason) = &forward.reason {
         let _ = write!(line, ": {}", text(reason));
     }
-    if place.origin == "run_time" {
+    if forward.origin == "run_time" {
         line.push_str(", added while it runs");
     }
-    let _ = write!(line, ", id {}", place.id);
-    if place.suspicious > 0 {
+    let _ = write!(line, ", id {}", forward.id);
+    if forward.suspicious > 0 {
         let _ = write!(
             line,
             "; requests for public addresses by clients that ask for names as well (they may look names \
              up by themselves): {}",
-            place.suspicious
+            forward.suspicious
         );
     }
     line
 }
 
 /// ssh's flag for it.
-pub(super) fn flag(place: &Place) -> &'static str {
-    match place.kind.as_str() {
+pub(super) fn flag(forward: &Forward) -> &'static str {
+    match forward.kind.as_str() {
         "dynamic" => "-D",
         "local" => "-L",
         _ => "-R",

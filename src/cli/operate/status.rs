@@ -107,9 +107,9 @@ async fn is_up(args: &WaitArgs) -> Result<Option<String>, Failure> {
             return Ok(Some(format!("{} is {}: {reason}", server.name, server.state)));
         }
     }
-    let missing = status.places.iter().find(|place| place.state != "listening");
+    let missing = status.forwards.iter().find(|forward| forward.state != "listening");
     let missing = missing.filter(|_| args.server.is_none());
-    Ok(missing.map(|place| format!("{} is {}", place.spec, place.state)))
+    Ok(missing.map(|forward| format!("{} is {}", forward.spec, forward.state)))
 }
 
 /// So long a look may take, also where less is left: it may be the only one.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Place, Stages};
+use super::{Forward, Stages};
 
 /// `POST /v1/ping`: opens a channel and tells how long each stage took.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,8 +64,8 @@ pub struct ForwardRequest {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Forwards {
-    /// All places, listeners of the configuration included.
-    pub forwards: Vec<Place>,
+    /// All forwards, listeners of the configuration included.
+    pub forwards: Vec<Forward>,
 }
 
 /// What came of `DELETE /v1/connections`.

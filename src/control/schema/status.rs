@@ -23,7 +23,7 @@ pub struct Status {
     /// The SSH servers, in the order of the configuration.
     pub servers: Vec<Server>,
     /// Listeners and forwards, in the order in which they came.
-    pub places: Vec<Place>,
+    pub forwards: Vec<Forward>,
 }
 
 /// Which program answers.
@@ -36,7 +36,7 @@ pub struct Instance {
     pub version: String,
     /// Its process.
     pub pid: u32,
-    /// Different for each run: numbers of connections, sessions and places count within it.
+    /// Different for each run: numbers of connections, sessions and forwards count within it.
     pub run: String,
     /// When it began.
     pub started: u64,
@@ -216,7 +216,7 @@ pub struct Session {
 /// A listener or a forward.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Place {
+pub struct Forward {
     /// Its number, never given twice in one run.
     pub id: u64,
     /// `dynamic` (a proxy here), `local` (`-L`) or `remote` (`-R`).

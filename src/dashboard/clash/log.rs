@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::printable::{Lines, printable};
 use crate::registry::{Connection, Event, SessionEnd};
 
-/// How much of it is told: a level, and all that is worse.
+/// How much of it is sent: a level, and all that is worse.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::dashboard) enum Level {
@@ -65,9 +65,9 @@ pub(in crate::dashboard) fn log_line(event: &Event, level: Level) -> Option<Line
         Event::AttemptFailed { server, reason } => {
             (Level::Error, format!("cannot connect to {server}: {reason}"))
         }
-        Event::PlaceChanged(place) => {
-            let name = place.name().unwrap_or_else(|| place.spec());
-            (Level::Info, format!("{} {name}: {}", place.kind().word(), place.state().word()))
+        Event::ForwardChanged(forward) => {
+            let name = forward.name().unwrap_or_else(|| forward.spec());
+            (Level::Info, format!("{} {name}: {}", forward.kind().word(), forward.state().word()))
         }
         Event::Reloaded(text) => (Level::Info, text.to_string()),
     };

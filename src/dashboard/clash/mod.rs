@@ -171,8 +171,8 @@ async fn delays(
 /// What dashboards want to know of the configuration.
 fn configs(program: &Program) -> serde_json::Value {
     let status = program.status();
-    let addresses = status.places.iter().filter(|place| place.kind == "dynamic");
-    let mut ports = addresses.flat_map(|place| &place.addresses).filter_map(|address| {
+    let addresses = status.forwards.iter().filter(|forward| forward.kind == "dynamic");
+    let mut ports = addresses.flat_map(|forward| &forward.addresses).filter_map(|address| {
         address.parse::<std::net::SocketAddr>().ok().map(|address| address.port())
     });
     let level = match status.instance.log.as_str() {

@@ -155,13 +155,13 @@ function drawOverview() {
     return tile;
   }));
   at("health").replaceChildren(...status.health.map((one) => element("li", `${one.what} ${one.name}: ${one.text}`)));
-  body(at("places"), status.places.map((place) => [
-    { dynamic: "proxy", local: "forward (-L)", remote: "forward (-R)" }[place.kind] ?? place.kind,
-    place.name ?? place.spec,
-    place.addresses.join(", ") + (place.server ? ` on ${place.server}` : ""),
-    [place.reason ? `${words(place.state)}: ${place.reason}` : words(place.state), place.state],
-    [String(place.accepted), "n"],
-    [place.suspicious ? String(place.suspicious) : "–", "n"],
+  body(at("forwards"), status.forwards.map((forward) => [
+    { dynamic: "proxy", local: "forward (-L)", remote: "forward (-R)" }[forward.kind] ?? forward.kind,
+    forward.name ?? forward.spec,
+    forward.addresses.join(", ") + (forward.server ? ` on ${forward.server}` : ""),
+    [forward.reason ? `${words(forward.state)}: ${forward.reason}` : words(forward.state), forward.state],
+    [String(forward.accepted), "n"],
+    [forward.suspicious ? String(forward.suspicious) : "–", "n"],
   ]));
   for (const plot of Object.values(plots)) plot.draw();
 }
@@ -279,7 +279,7 @@ function take(told) {
     case "session_up": note(`session ${told.session} of ${told.server} is ready`, "ready"); break;
     case "session_down": note(`session ${told.session} of ${told.server} has ended: ${told.reason}`, told.end); break;
     case "attempt_failed": note(`cannot connect to ${told.server}: ${told.reason}`, "down"); break;
-    case "place": note(`${told.place.name ?? told.place.spec}: ${words(told.place.state)}${told.place.reason ? `: ${told.place.reason}` : ""}`, told.place.state); break;
+    case "forward": note(`${told.forward.name ?? told.forward.spec}: ${words(told.forward.state)}${told.forward.reason ? `: ${told.forward.reason}` : ""}`, told.forward.state); break;
     case "reloaded": note(told.text, ""); break;
   }
   draw();

@@ -49,7 +49,7 @@ fn is_back(terminal: &mut Terminal) {
 
 fn open(desk: &Desk, target: &Target) -> TcpStream {
     let status = desk.status();
-    let address = status["places"][0]["addresses"][0].as_str().expect("an address").to_owned();
+    let address = status["forwards"][0]["addresses"][0].as_str().expect("an address").to_owned();
     let mut stream =
         Protocol::Socks5.open(address.parse().expect("TCP"), "127.0.0.1", target.port());
     assert!(echoes(&mut stream));

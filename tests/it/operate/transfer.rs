@@ -253,7 +253,8 @@ fn reloads(desk: &Desk, file: &Configuration, listen: &dyn Fn(&str) -> String, s
     wait::until("the listener has its other name", || {
         desk.say("reload");
         let status = desk.status();
-        let names = status["places"].as_array().expect("a list").iter().map(|p| p["name"].clone());
+        let names =
+            status["forwards"].as_array().expect("a list").iter().map(|p| p["name"].clone());
         names.into_iter().any(|name| name == "people")
     });
     let told = desk.say("status").expect(0);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::series::History;
 use crate::cli::operate::show;
-use crate::control::schema::{Connection, Event, Place, Rule, Status};
+use crate::control::schema::{Connection, Event, Forward, Rule, Status};
 
 /// What is known of a running program.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Facts {
     pub(super) sessions: HashMap<u64, History>,
 }
 
-/// A connection as it was told last.
+/// A connection as it was reported last.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) connection: Connection,
@@ -123,8 +123,8 @@ fn words(event: &Event) -> Option<String> {
         Event::AttemptFailed { server, reason } => {
             format!("{} cannot be reached: {}", text(server), text(reason))
         }
-        Event::Place { place } => {
-            let Place { spec, state, reason, .. } = place;
+        Event::Forward { forward } => {
+            let Forward { spec, state, reason, .. } = forward;
             let why = reason.as_ref().map_or_else(String::new, |why| format!(": {}", text(why)));
             format!("{} is {}{why}", text(spec), text(state))
         }
@@ -136,5 +136,5 @@ fn words(event: &Event) -> Option<String> {
     })
 }
 
-/// Of so many happenings is told.
+/// The most events that are kept.
 const KEPT: usize = 500;

@@ -189,14 +189,14 @@ impl Model {
                 facts.status.servers.iter().map(lines).sum()
             }
             Pane::Rules => facts.rules.len(),
-            Pane::Places => facts.status.places.len(),
+            Pane::Forwards => facts.status.forwards.len(),
             Pane::Happenings => facts.happenings.len(),
         }
     }
 }
 
 impl Move {
-    /// The place in a list with so many lines.
+    /// The forward in a list with so many lines.
     fn from(self, here: usize, lines: usize) -> usize {
         let last = lines.saturating_sub(1);
         match self {

@@ -21,7 +21,7 @@ pub(super) struct Model {
     pub(super) selected: Option<u64>,
     /// How many lines of the other lists are above the window.
     pub(super) offset: usize,
-    /// The connection of which all is told.
+    /// The connection that is shown in full.
     pub(super) details: Option<Details>,
     /// What came of the last thing that was done.
     pub(super) note: Option<String>,
@@ -48,7 +48,7 @@ pub(super) enum Pane {
     Connections,
     Servers,
     Rules,
-    Places,
+    Forwards,
     Happenings,
 }
 
@@ -65,7 +65,7 @@ pub(super) enum Mode {
     Kill(Vec<u64>),
 }
 
-/// A connection of which all is told.
+/// A connection that is shown in full.
 #[derive(Clone, Debug)]
 pub(super) struct Details {
     pub(super) connection: Connection,
@@ -79,7 +79,7 @@ pub(super) enum News {
     Event(Box<Event>),
     /// The rules, as they are now.
     Rules(Vec<Rule>),
-    /// The connection of which all is told, as it is now.
+    /// The connection that is shown in full, as it is now.
     Connection(Box<Connection>),
     /// It has said nothing for so many seconds.
     Silent(u64),
@@ -100,14 +100,14 @@ pub(super) struct Interest {
 
 impl Pane {
     pub(super) const ALL: [Self; 5] =
-        [Self::Connections, Self::Servers, Self::Rules, Self::Places, Self::Happenings];
+        [Self::Connections, Self::Servers, Self::Rules, Self::Forwards, Self::Happenings];
 
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Connections => "connections",
             Self::Servers => "servers",
             Self::Rules => "rules",
-            Self::Places => "listeners",
+            Self::Forwards => "listeners",
             Self::Happenings => "events",
         }
     }

@@ -2,7 +2,7 @@
 
 use super::model::{Model, News};
 use crate::control::schema::{
-    Connection, ConnectionCounts, Event, Instance, Jump, Place, Rule, Server, Session, Stages,
+    Connection, ConnectionCounts, Event, Forward, Instance, Jump, Rule, Server, Session, Stages,
     Status, Traffic, Trouble,
 };
 
@@ -57,7 +57,7 @@ pub(super) fn status(uptime: u64) -> Status {
         },
         traffic: FAST,
         servers: servers(),
-        places: places(),
+        forwards: forwards(),
         ..Status::default()
     }
 }
@@ -102,23 +102,23 @@ fn servers() -> Vec<Server> {
     vec![bastion, lab]
 }
 
-fn places() -> Vec<Place> {
-    let place = |id, kind: &str, spec: &str, state: &str| Place {
+fn forwards() -> Vec<Forward> {
+    let forward = |id, kind: &str, spec: &str, state: &str| Forward {
         id,
         kind: kind.into(),
         spec: spec.into(),
         state: state.into(),
-        ..Place::default()
+        ..Forward::default()
     };
-    let listening = Place {
+    let listening = Forward {
         addresses: vec!["127.0.0.1:1080".into()],
         accepted: 341,
-        ..place(1, "dynamic", "1080", "listening")
+        ..forward(1, "dynamic", "1080", "listening")
     };
-    let refused = Place {
+    let refused = Forward {
         server: Some("bastion".into()),
         reason: Some("the server does not listen there".into()),
-        ..place(2, "remote", "80:localhost:80", "refused")
+        ..forward(2, "remote", "80:localhost:80", "refused")
     };
     vec![listening, refused]
 }

@@ -43,7 +43,7 @@ pub(super) fn rules(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffe
     Table::new(rows, widths).header(head.style(theme.heading())).render(area, buffer);
 }
 
-pub(super) fn places(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+pub(super) fn forwards(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let widths = [
         Constraint::Length(3),
         Constraint::Length(2),
@@ -54,23 +54,23 @@ pub(super) fn places(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buff
         Constraint::Fill(3),
     ];
     let [_, _, spec, owner, _, _, at] = Layout::horizontal(widths).spacing(1).areas(area);
-    let places = model.facts().status.places.iter();
-    let rows = places.skip(model.offset).take(area.height.into()).map(|place| {
-        let words = match (&place.reason, place.suspicious) {
+    let forwards = model.facts().status.forwards.iter();
+    let rows = forwards.skip(model.offset).take(area.height.into()).map(|forward| {
+        let words = match (&forward.reason, forward.suspicious) {
             (Some(reason), _) => reason.clone(),
-            (None, 0) => place.addresses.join(", "),
+            (None, 0) => forward.addresses.join(", "),
             (None, suspicious) => {
-                format!("{}, {suspicious} by address", place.addresses.join(", "))
+                format!("{}, {suspicious} by address", forward.addresses.join(", "))
             }
         };
-        let name = place.name.as_deref().or(place.server.as_deref()).unwrap_or("-");
+        let name = forward.name.as_deref().or(forward.server.as_deref()).unwrap_or("-");
         Row::new([
-            Text::raw(place.id.to_string()).right_aligned(),
-            Text::raw(show::flag(place)),
-            Text::raw(fit(&place.spec, spec.width)),
+            Text::raw(forward.id.to_string()).right_aligned(),
+            Text::raw(show::flag(forward)),
+            Text::raw(fit(&forward.spec, spec.width)),
             Text::raw(fit(name, owner.width)),
-            Text::styled(fit(&place.state, 9), theme.state(&place.state)),
-            Text::raw(place.accepted.to_string()).right_aligned(),
+            Text::styled(fit(&forward.state, 9), theme.state(&forward.state)),
+            Text::raw(forward.accepted.to_string()).right_aligned(),
             Text::raw(fit(&words, at.width)),
         ])
     });

@@ -51,7 +51,7 @@ pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer
         (None, Pane::Connections) => connections::draw(model, theme, body, buffer),
         (None, Pane::Servers) => servers::draw(model, theme, model.offset, body, buffer),
         (None, Pane::Rules) => lists::rules(model, theme, body, buffer),
-        (None, Pane::Places) => lists::places(model, theme, body, buffer),
+        (None, Pane::Forwards) => lists::forwards(model, theme, body, buffer),
         (None, Pane::Happenings) => lists::happenings(model, theme, body, buffer),
     }
     draw_foot(model, theme, foot, buffer);

@@ -194,11 +194,11 @@ fn all_of(text: &str) -> Model {
             session.cipher = text.to_owned();
         }
     }
-    for place in &mut status.places {
-        (place.kind, place.spec, place.state) = (text.into(), text.into(), text.into());
-        place.name = Some(text.into());
-        place.addresses = vec![text.into()];
-        place.reason = place.reason.as_ref().map(|_| text.into());
+    for forward in &mut status.forwards {
+        (forward.kind, forward.spec, forward.state) = (text.into(), text.into(), text.into());
+        forward.name = Some(text.into());
+        forward.addresses = vec![text.into()];
+        forward.reason = forward.reason.as_ref().map(|_| text.into());
     }
     for trouble in &mut status.health {
         (trouble.what, trouble.name, trouble.text) = (text.into(), text.into(), text.into());
