@@ -167,15 +167,15 @@ fn it_works_in_tmux() {
     let top = format!("{} top", program.get_program().display());
     let started = tmux(&["new-session", "-d", "-x", "80", "-y", "24", &top]);
     assert!(started.status.success(), "{started:?}");
-    let shows = |text: &str| {
-        wait::until(text, || {
-            String::from_utf8_lossy(&tmux(&["capture-pane", "-p"]).stdout).contains(text)
-        });
-    };
+    let has =
+        |text: &str| String::from_utf8_lossy(&tmux(&["capture-pane", "-p"]).stdout).contains(text);
+    let shows = |text: &str| wait::until(text, || has(text));
     shows(&format!("pid {}", proxy.pid()));
     tmux(&["send-keys", "?"]);
     shows("end the marked connection");
     tmux(&["send-keys", "Escape"]);
+    // A key right behind it would be taken for one with Alt.
+    wait::until("the help is closed", || !has("end the marked connection"));
     tmux(&["send-keys", "q"]);
     wait::until("the session is over", || !tmux(&["has-session"]).status.success());
 }
