@@ -146,7 +146,7 @@ impl Program {
         let filter = Filter::take(&mut query)?;
         query.finish()?;
         if filter.is_empty() && !all {
-            return Err(Failure::bad("say which ones, or all=true"));
+            return Err(Failure::bad("name the connections with a filter, or all=true"));
         }
         let living = self.registry().connections.living();
         let found: Vec<_> = living.iter().filter(|c| filter.matches(c)).collect();

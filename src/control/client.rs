@@ -76,7 +76,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     ///
-    /// It does not run, or there is no such thing.
+    /// It is not running, or there is no such thing.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.ask(Method::GET, path, &()).await
     }
@@ -85,7 +85,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     ///
-    /// It does not run, or does not do it.
+    /// It is not running, or refuses.
     pub async fn ask<T: DeserializeOwned, C: Serialize>(
         &self,
         method: Method,
@@ -105,7 +105,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     ///
-    /// It does not run.
+    /// It is not running.
     pub async fn events(&self) -> Result<EventStream, ClientError> {
         let sent = timeout(self.patience, self.send(Method::GET, "/v1/events", &())).await;
         let (response, connection) = sent.unwrap_or_else(|_| Err(self.silent()))?;

@@ -69,7 +69,7 @@ pub enum Phase {
     Starting,
     /// It lets clients in.
     Running,
-    /// It lets nobody in any more, and waits for what runs.
+    /// It accepts no more connections, and waits for open ones.
     Draining,
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn list(args: ConnectionsArgs) -> Done {
     Ok(FINE)
 }
 
-/// Shows those that come and go, until the program ends.
+/// Shows connections as they open and close, until the program ends.
 async fn watch(client: &Client<'_>, json: bool) -> Done {
     let mut events = client.events().await?;
     while let Some(event) = events.next().await {
@@ -66,10 +66,12 @@ fn json_of<T: Serialize>(content: &T) -> String {
 pub(super) async fn kill(args: KillArgs) -> Done {
     let query = args.filter.query();
     if args.ids.is_empty() && query.is_empty() && !args.all {
-        return Err(Failure::Words("say which ones: their numbers, a filter, or --all".to_owned()));
+        return Err(Failure::Words(
+            "name the connections by id, by a filter, or with --all".to_owned(),
+        ));
     }
     if !args.ids.is_empty() && (!query.is_empty() || args.all) {
-        return Err(Failure::Words("numbers, or a filter, but not both".to_owned()));
+        return Err(Failure::Words("give ids or a filter, not both".to_owned()));
     }
     let instance = Instance::one(args.which)?;
     let client = Client::new(&instance.socket);

@@ -15,7 +15,7 @@ pub(super) async fn run(args: DashboardArgs) -> Done {
     let client = Client::new(&instance.socket);
     let answer: DashboardLink = client.ask(Method::POST, "/v1/dashboard", &()).await?;
     if args.open {
-        // Another user may see the words that a program is started with; the dashboard knows him.
+        // Other users can see the arguments of a process; the dashboard recognises them.
         open::that_detached(&answer.link).map_err(Failure::Browser)?;
     } else {
         say(&format!("{}\n", if args.token { &answer.token } else { &answer.link }));

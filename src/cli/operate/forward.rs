@@ -24,7 +24,7 @@ pub(super) async fn run(args: ForwardArgs) -> Done {
     }
 }
 
-/// Adds forwards, one after the other, and tells where each is.
+/// Adds forwards, one after the other, and shows where each listens.
 pub(super) async fn add(
     which: Which,
     specs: &SpecArgs,
@@ -33,7 +33,7 @@ pub(super) async fn add(
 ) -> Done {
     let wanted = all(specs);
     if wanted.is_empty() {
-        return Err(Failure::Words("say which ones: -L, -R or -D".to_owned()));
+        return Err(Failure::Words("name the forwards with -L, -R or -D".to_owned()));
     }
     let instance = Instance::one(which)?;
     let client = Client::new(&instance.socket);
@@ -77,25 +77,25 @@ async fn list(args: ForwardListArgs) -> Done {
 
 async fn remove(args: ForwardRemoveArgs) -> Done {
     if args.ids.is_empty() && all(&args.specs).is_empty() {
-        return Err(Failure::Words("say which ones: their numbers, or -L, -R, -D".to_owned()));
+        return Err(Failure::Words("name the forwards by id, or with -L, -R or -D".to_owned()));
     }
     let instance = Instance::one(args.which)?;
     let client = Client::new(&instance.socket);
-    let mut status = take_back(&client, &args.ids).await?;
+    let mut status = remove_ids(&client, &args.ids).await?;
     if !all(&args.specs).is_empty() {
         status = status.max(cancel(&client, &args.specs).await?);
     }
     Ok(status)
 }
 
-/// Takes back those that are written so.
+/// Removes the forwards with these specifications.
 pub(super) async fn cancel(client: &Client<'_>, specs: &SpecArgs) -> Done {
     let mut status = FINE;
     for (kind, spec) in all(specs) {
         let forwards = client.get::<Forwards>("/v1/forwards").await?.forwards;
         let meant = forwards.iter().find(|forward| forward.kind == kind && is_meant(forward, spec));
         if let Some(forward) = meant {
-            status = status.max(take_back(client, &[forward.id]).await?);
+            status = status.max(remove_ids(client, &[forward.id]).await?);
         } else {
             super::tell(&Failure::Words(format!("there is no forward {spec}")));
             status = FAILED;
@@ -104,7 +104,7 @@ pub(super) async fn cancel(client: &Client<'_>, specs: &SpecArgs) -> Done {
     Ok(status)
 }
 
-async fn take_back(client: &Client<'_>, ids: &[u64]) -> Done {
+async fn remove_ids(client: &Client<'_>, ids: &[u64]) -> Done {
     let mut status = FINE;
     for id in ids {
         match client
@@ -124,7 +124,7 @@ async fn take_back(client: &Client<'_>, ids: &[u64]) -> Done {
     Ok(status)
 }
 
-/// All that were written, each with its kind.
+/// All of them, each with its kind.
 fn all(specs: &SpecArgs) -> Vec<(&'static str, &str)> {
     let SpecArgs { local, remote, dynamic } = specs;
     let local = local.iter().map(|spec| ("local", spec.as_str()));

@@ -1,4 +1,4 @@
-//! Which running program is meant.
+//! Finds running programs.
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use super::Failure;
 use super::args::Which;
 use crate::control::location;
 
-/// A program that runs.
+/// A running program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Instance {
     pub(super) name: String,
@@ -15,20 +15,20 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// All that are meant: all that run, where none is named.
+    /// Those that a command is for: all that are running where none is named.
     ///
     /// # Errors
     ///
-    /// The one that is named does not run.
+    /// The one that is named is not running.
     pub(super) fn all(which: Which) -> Result<Vec<Self>, Failure> {
         let directory = location::directory();
         let (name, socket) = match which {
             Which { socket: Some(socket), .. } => (socket.display().to_string(), socket),
             Which { name: Some(name), .. } => {
                 let socket = location::socket(&directory, &name);
-                // A directory that could be somebody else's has no names.
+                // The names of a directory that may be another user's do not count.
                 if socket.starts_with(&directory) && !location::names(&directory).contains(&name) {
-                    return Err(Failure::NotRunning(format!("{name} does not run")));
+                    return Err(Failure::NotRunning(format!("{name} is not running")));
                 }
                 (name, socket)
             }
@@ -45,11 +45,11 @@ impl Instance {
         if instance.answers() {
             Ok(vec![instance])
         } else {
-            Err(Failure::NotRunning(format!("{} does not run", instance.name)))
+            Err(Failure::NotRunning(format!("{} is not running", instance.name)))
         }
     }
 
-    /// The only one that is meant.
+    /// The only one that a command is for.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl Instance {
     pub(super) fn one(which: Which) -> Result<Self, Failure> {
         let mut all = Self::all(which)?;
         match all.len() {
-            0 => Err(Failure::NotRunning("no sockeye runs".to_owned())),
+            0 => Err(Failure::NotRunning("no sockeye is running".to_owned())),
             1 => Ok(all.remove(0)),
             _ => {
                 let names: Vec<_> = all.into_iter().map(|instance| instance.name).collect();
@@ -66,7 +66,7 @@ impl Instance {
         }
     }
 
-    /// Whether somebody listens at its socket.
+    /// Whether a program listens on its socket.
     fn answers(&self) -> bool {
         UnixStream::connect(&self.socket).is_ok()
     }

@@ -37,7 +37,7 @@ pub enum OperateCommand {
     Wait(WaitArgs),
     Ping(PingArgs),
     #[command(
-        about = "Shows a running program on the terminal, live: servers, connections, rules. Key ? has help.",
+        about = "Shows a running program live: servers, connections, rules. The key ? shows help.",
         after_help = after!("0 when it is done, 1 when not")
     )]
     Top(Named),
@@ -46,7 +46,7 @@ pub enum OperateCommand {
     Forward(ForwardArgs),
     Dashboard(DashboardArgs),
     #[command(
-        about = "Has a running program read its configuration again, and tells what came of it.",
+        about = "Makes a running program reload its configuration, and shows the outcome.",
         after_help = after!("0 when it is done, 1 when not")
     )]
     Reload(Named),
@@ -57,15 +57,15 @@ pub enum OperateCommand {
     Mux(MuxCommand),
 }
 
-/// Why a command was not done.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// No program runs, or none of that name.
+    /// No program is running, or none of that name.
     #[error("{0}")]
     NotRunning(String),
-    #[error("several run: name one of {0}")]
+    #[error("several are running: name one of {0}")]
     WhichOne(String),
-    /// The words do not fit together.
+    /// The command line is inconsistent.
     #[error("{0}")]
     Words(String),
     #[error("not in time: {0}")]
@@ -74,16 +74,16 @@ enum Failure {
     Terminal(std::io::Error),
     #[error("cannot open the browser of the desktop: {0}")]
     Browser(std::io::Error),
-    /// It is not known what tokens stand for.
+    /// The tokens of a path cannot be expanded.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// What the program says.
+    /// The answer of the program.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
 
 impl OperateCommand {
-    /// Does it, and gives the exit status.
+    /// Runs the command, and returns the exit status.
     pub async fn run(self) -> ExitCode {
         let done = match self {
             Self::Status(args) => status::status(args).await,
@@ -119,7 +119,7 @@ impl OperateCommand {
     }
 }
 
-/// What comes of a command: its exit status.
+/// The outcome of a command: its exit status.
 type Done = Result<u8, Failure>;
 
 async fn reload(which: Which) -> Done {
@@ -135,7 +135,7 @@ async fn stop(which: Which, now: bool) -> Done {
     let client = Client::new(&instance.socket);
     let request = schema::StopRequest { now };
     match client.ask::<schema::StopRequest, _>(Method::POST, "/v1/stop", &request).await {
-        // It may be gone before it could answer.
+        // It may end before it answers.
         Ok(_) | Err(ClientError::Broken(_)) => Ok(FINE),
         Err(error) => Err(error.into()),
     }
@@ -149,7 +149,7 @@ async fn log(args: LogArgs) -> Done {
     Ok(FINE)
 }
 
-/// Says on standard error what went wrong.
+/// Reports a failure on standard error.
 fn tell(failure: &Failure) {
     note(&format!("error: {}", show::text(&failure.to_string())));
     if let Failure::Client(ClientError::Refused(problem)) = failure {
@@ -159,7 +159,7 @@ fn tell(failure: &Failure) {
     }
 }
 
-/// Says something on standard error.
+/// Writes a line to standard error.
 fn note(line: &str) {
     use std::io::Write as _;
     // A standard error that is gone is no reason to panic.
@@ -168,9 +168,9 @@ fn note(line: &str) {
 
 /// All is well.
 const FINE: u8 = 0;
-/// It was not done, or something is down.
+/// The command failed, or something is down.
 const FAILED: u8 = 1;
-/// The command line is at fault.
+/// The command line is wrong.
 const WRONG: u8 = 2;
-/// Nothing runs: the number that `systemctl is-active` has for it.
+/// No program is running: the status of `systemctl is-active`.
 const NOT_RUNNING: u8 = 3;

@@ -1,4 +1,4 @@
-//! ssh's own `-O`: `sockeye -O check|forward|cancel|exit|stop [-S path] [host]`.
+//! ssh's `-O`: `sockeye -O check|forward|cancel|exit|stop [-S path] [host]`.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ pub struct MuxCommand {
     specs: SpecArgs,
 }
 
-/// What ssh's `-O` takes.
+/// A command of `-O`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     Check,
@@ -36,7 +36,7 @@ enum Word {
 }
 
 impl MuxCommand {
-    /// Reads the word after `-O`; none where it is no such word.
+    /// Reads the word after `-O`; none for an unknown one.
     pub(crate) fn read(
         word: &str,
         server: Option<String>,
@@ -90,7 +90,7 @@ impl MuxCommand {
             Word::Cancel => {
                 let SpecArgs { local, remote, dynamic } = &specs;
                 if local.is_empty() && remote.is_empty() && dynamic.is_empty() {
-                    return Err(Failure::Words("say which ones: -L, -R or -D".to_owned()));
+                    return Err(Failure::Words("name the forwards with -L, -R or -D".to_owned()));
                 }
                 forward::cancel(&client, &specs).await
             }
@@ -99,8 +99,8 @@ impl MuxCommand {
         }
     }
 
-    /// Replaces tokens and variables in paths, as ssh does before it speaks to the one that runs. What they
-    /// stand for depends on the server.
+    /// Expands tokens and variables in paths, as ssh does before it connects to the running program. Their
+    /// values depend on the server.
     async fn expand(&mut self) -> Result<(), ConfigError> {
         let Some(server) = self.server.as_deref().and_then(|s| s.parse::<ServerName>().ok()) else {
             return Ok(());

@@ -13,7 +13,7 @@ use crate::cli::configured::say;
 use crate::control::client::Client;
 use crate::control::schema::{Ping, PingRequest};
 
-/// Pings, and tells of each stage.
+/// Pings, and shows each stage.
 pub(super) async fn run(args: PingArgs) -> Done {
     let instance = Instance::one(args.which)?;
     let client = Client::new(&instance.socket).patient();

@@ -10,7 +10,7 @@ pub(super) fn text(text: &str) -> String {
     printable(text, LONGEST, Lines::One)
 }
 
-/// What a running program is like, a line for each thing.
+/// The status of a running program, a line for each part.
 pub(super) fn status(status: &Status) -> String {
     let instance = &status.instance;
     let mut out = format!(
@@ -23,7 +23,7 @@ pub(super) fn status(status: &Status) -> String {
     for server in &status.servers {
         let _ = writeln!(out, "  server {}: {}", text(&server.name), server_line(server));
         for jump in &server.jumps {
-            let _ = writeln!(out, "    by way of {}: {}", text(&jump.name), jump_line(jump));
+            let _ = writeln!(out, "    jump host {}: {}", text(&jump.name), jump_line(jump));
         }
     }
     for forward in &status.forwards {
@@ -89,7 +89,7 @@ fn server_line(server: &Server) -> String {
     line
 }
 
-/// A server on the way.
+/// A jump host.
 fn jump_line(jump: &Jump) -> String {
     let mut line = text(&jump.state);
     if jump.state == "ready" {
@@ -120,7 +120,7 @@ pub(super) fn forward_line(forward: &Forward) -> String {
         let _ = write!(line, ": {}", text(reason));
     }
     if forward.origin == "run_time" {
-        line.push_str(", added while it runs");
+        line.push_str(", added at run time");
     }
     let _ = write!(line, ", id {}", forward.id);
     if forward.suspicious > 0 {
@@ -181,7 +181,7 @@ pub(super) fn client(connection: &Connection) -> String {
     }
 }
 
-/// How fast both ways.
+/// The rates both ways.
 fn rates(traffic: &Traffic) -> String {
     format!("{}/s up, {}/s down", size(traffic.up_rate), size(traffic.down_rate))
 }

@@ -12,18 +12,18 @@ use crate::control::client::{Client, ClientError};
 use crate::control::schema::{Ping, PingRequest, Status};
 use crate::task;
 
-/// Tells what runs.
+/// Shows the running programs.
 pub(super) async fn status(args: StatusArgs) -> Done {
     let which = Which { name: args.name.or(args.which.name), ..args.which };
     let instances = Instance::all(which)?;
     if instances.is_empty() {
         if !args.quiet && !args.json {
-            say("no sockeye runs\n");
+            say("no sockeye is running\n");
         }
         return Ok(NOT_RUNNING);
     }
     let only = instances.len() == 1;
-    // All at once: one that does not answer holds up nobody else.
+    // Concurrently: one that does not answer does not delay the others.
     let asked: Vec<_> = instances.into_iter().map(|i| task::spawn(ask(i))).collect();
     let mut worst = FINE;
     for asked in asked {
@@ -77,7 +77,7 @@ pub(super) async fn wait(args: WaitArgs) -> Done {
     }
 }
 
-/// Nothing, where it forwards; or why not, in a sentence.
+/// None where it forwards; else why not, in a sentence.
 async fn is_up(args: &WaitArgs) -> Result<Option<String>, Failure> {
     let instance = Instance::one(args.which.clone().into())?;
     let client = Client::new(&instance.socket);
@@ -112,7 +112,7 @@ async fn is_up(args: &WaitArgs) -> Result<Option<String>, Failure> {
     Ok(missing.map(|forward| format!("{} is {}", forward.spec, forward.state)))
 }
 
-/// So long a look may take, also where less is left: it may be the only one.
+/// The time for one look, even if less is left: it may be the only one.
 const ONE_LOOK: Duration = Duration::from_secs(2);
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -1,10 +1,10 @@
-//! What is asked for, and what came of it.
+//! Requests, and their outcomes.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Forward, Stages};
 
-/// `POST /v1/ping`: opens a channel and tells how long each stage took.
+/// `POST /v1/ping`: opens a channel and reports how long each stage took.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PingRequest {

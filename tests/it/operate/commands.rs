@@ -38,8 +38,11 @@ fn with_none_or_with_two_every_command_says_so() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     for command in COMMANDS.iter().chain(&["stop", "-O exit"]) {
         let said = desk.say(command);
-        let (status, words) =
-            if command.starts_with("wait") { (1, "not in time") } else { (3, "no sockeye runs") };
+        let (status, words) = if command.starts_with("wait") {
+            (1, "not in time")
+        } else {
+            (3, "no sockeye is running")
+        };
         assert!(said.status == status && said.err.contains(words), "{command}: {}", said.err);
         if !command.starts_with("wait") {
             let named = desk.say(&format!("{command} -n nobody -S /nonexistent"));
@@ -168,7 +171,7 @@ fn connections_are_listed_watched_and_ended() {
     let wrong = desk.say("connections --state nonsense").expect(1);
     assert!(wrong.err.contains("state"), "{}", wrong.err);
     let wrong = desk.say("kill").expect(2);
-    assert!(wrong.err.contains("say which ones"), "{}", wrong.err);
+    assert!(wrong.err.contains("name the connections"), "{}", wrong.err);
     let channels = desk.say("-O channels testhost").expect(0);
     assert_eq!(channels.out.lines().count(), 2, "{}", channels.out);
     let sessions = desk.say("-O conninfo testhost").expect(0);
@@ -264,13 +267,13 @@ fn the_servers_on_the_way_are_told_of() {
     std::fs::write(&config, both).expect("a file");
     let proxy = desk.start(&config, &[]);
     let told = desk.say("status").expect(0);
-    assert!(told.out.contains("by way of gate: ready, sessions 1"), "{}", told.out);
+    assert!(told.out.contains("jump host gate: ready, sessions 1"), "{}", told.out);
     near.stop();
     wait::until("the hop is down", || {
         let jump = &desk.status()["servers"][0]["jumps"][0];
         jump["name"] == "gate" && jump["state"] != "ready" && jump["sessions"] == 0
     });
     near.start_again();
-    wait::until("it is back", || desk.say("status").out.contains("by way of gate: ready"));
+    wait::until("it is back", || desk.say("status").out.contains("jump host gate: ready"));
     drop(proxy);
 }

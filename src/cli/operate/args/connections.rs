@@ -1,10 +1,10 @@
-//! Which connections are meant, and what is done about them.
+//! The command lines of `sockeye connections` and `sockeye kill`.
 
 use clap::{Args, Parser};
 
 use super::Which;
 
-/// Which connections are meant.
+/// Selects connections.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FilterArgs {
     /// Those over this server
@@ -16,7 +16,7 @@ pub(crate) struct FilterArgs {
     /// Those to this host, or below it
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// Those that came in there
+    /// Those of this listener
     #[arg(long, value_name = "LISTENER")]
     listener: Option<String>,
     /// Those of this proxy user
@@ -30,13 +30,13 @@ pub(crate) struct FilterArgs {
     /// Those older than this, in seconds
     #[arg(long, value_name = "SECONDS")]
     older: Option<u64>,
-    /// Those that carried at least so many bytes
+    /// Those that carried at least this many bytes
     #[arg(long, value_name = "BYTES")]
     min_bytes: Option<u64>,
 }
 
 impl FilterArgs {
-    /// As the query of a request; empty where nothing is said.
+    /// The query of a request; empty without a filter.
     pub(in crate::cli::operate) fn query(&self) -> String {
         let number = |number: Option<u64>| number.map(|number| number.to_string());
         let older = self.older.map(|seconds| seconds.saturating_mul(1000));
@@ -73,7 +73,7 @@ pub struct ConnectionsArgs {
     /// As JSON, an object a line
     #[arg(long)]
     pub(in crate::cli::operate) json: bool,
-    /// What happens from now on: connections that come and go
+    /// Show connections as they open and close
     #[arg(short, long)]
     pub(in crate::cli::operate) watch: bool,
     #[command(flatten)]
@@ -87,7 +87,7 @@ pub struct ConnectionsArgs {
     after_help = after!("0 when it is done, 1 when not")
 )]
 pub struct KillArgs {
-    /// Their numbers, as `sockeye connections` shows them
+    /// The ids that `sockeye connections` shows
     #[arg(value_name = "ID")]
     pub(in crate::cli::operate) ids: Vec<u64>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! What is done about forwards.
+//! The command lines of `sockeye forward`.
 
 use clap::{Args, Parser, Subcommand};
 
@@ -16,14 +16,14 @@ pub struct ForwardArgs {
     pub(in crate::cli::operate) action: ForwardAction,
 }
 
-/// What is to be done about forwards.
+/// An action on forwards.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ForwardAction {
     /// Adds forwards; they outlive reconnects and reloads, and end with the program
     Add(ForwardAddArgs),
     /// Lists listeners and forwards
     List(ForwardListArgs),
-    /// Takes forwards back; what came in goes on
+    /// Removes forwards; open connections go on
     Remove(ForwardRemoveArgs),
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct ForwardAddArgs {
     /// Over this server [default: as the rules say; for -R the only one]
     #[arg(long, value_name = "SERVER")]
     pub(in crate::cli::operate) server: Option<String>,
-    /// What the rules are to call it
+    /// Its name in rules
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli::operate) name: Option<String>,
     #[command(flatten)]
@@ -45,13 +45,13 @@ pub(crate) struct ForwardAddArgs {
 /// Forwards in ssh's forms.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SpecArgs {
-    /// Here, to a host on the far side
+    /// Listen here, connect from the server
     #[arg(short = 'L', value_name = "[bind:]port:host:hostport")]
     pub(in crate::cli::operate) local: Vec<String>,
-    /// There, to a host on this side, or a proxy
+    /// Listen on the server, connect from here; without a target, a proxy
     #[arg(short = 'R', value_name = "[bind:]port[:host:hostport]")]
     pub(in crate::cli::operate) remote: Vec<String>,
-    /// Here, a proxy
+    /// Listen here, as a proxy
     #[arg(short = 'D', value_name = "[bind:]port")]
     pub(in crate::cli::operate) dynamic: Vec<String>,
 }
@@ -69,7 +69,7 @@ pub(crate) struct ForwardListArgs {
 /// `sockeye forward remove`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ForwardRemoveArgs {
-    /// Their numbers, as `sockeye forward list` shows them
+    /// The ids that `sockeye forward list` shows
     #[arg(value_name = "ID")]
     pub(in crate::cli::operate) ids: Vec<u64>,
     #[command(flatten)]

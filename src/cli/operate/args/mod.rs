@@ -1,13 +1,13 @@
-//! The flags of the commands to a running program, as they were written.
+//! The command lines of the commands to a running program.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser};
 
-/// What stands at the end of a help page.
+/// The end of a help page.
 macro_rules! after {
     ($status:literal) => {
-        concat!("Exit status: ", $status, ", 3 when nothing runs.")
+        concat!("Exit status: ", $status, ", 3 when none is running.")
     };
 }
 
@@ -19,7 +19,7 @@ pub(crate) use forward::{
     ForwardAction, ForwardAddArgs, ForwardArgs, ForwardListArgs, ForwardRemoveArgs, SpecArgs,
 };
 
-/// Which running program is meant.
+/// The running program that a command is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct Which {
     /// The running program of this name
@@ -50,17 +50,17 @@ impl From<Named> for Which {
 /// `sockeye status`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    about = "Tells what runs, whether it works, and why not.",
+    about = "Shows the running programs, whether they work, and if not, why.",
     after_help = after!("0 when all is up, 1 when something is down")
 )]
 pub struct StatusArgs {
-    /// The running program [default: all that run]
+    /// The running program [default: all of them]
     #[arg(value_name = "NAME")]
     pub(super) name: Option<String>,
     /// As JSON, an object a line
     #[arg(long)]
     pub(super) json: bool,
-    /// Only the exit status
+    /// Print nothing, only set the exit status
     #[arg(short, long)]
     pub(super) quiet: bool,
     #[command(flatten)]
@@ -70,17 +70,17 @@ pub struct StatusArgs {
 /// `sockeye wait`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    about = "Waits until a running program, or one that is about to start, forwards.",
+    about = "Waits until a program that runs, or is about to start, forwards connections.",
     after_help = after!("0 when it forwards, 1 when it did not in time")
 )]
 pub struct WaitArgs {
-    /// How long, in seconds
+    /// Seconds to wait
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub(super) timeout: f64,
-    /// Until this server forwards [default: all of them]
+    /// Wait for this server [default: all of them]
     #[arg(long, value_name = "SERVER")]
     pub(super) server: Option<String>,
-    /// Until this can be connected to, in place of the server itself
+    /// Wait until this destination can be reached, not only the server
     #[arg(long, value_name = "HOST:PORT")]
     pub(super) probe: Option<String>,
     #[command(flatten)]
@@ -90,20 +90,20 @@ pub struct WaitArgs {
 /// `sockeye ping`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    about = "Opens a channel, tells how long each stage takes, and what was slow.",
+    about = "Opens a channel, and shows how long each stage takes and what was slow.",
     after_help = after!("0 when it is done, 1 when not")
 )]
 pub struct PingArgs {
-    /// Where to, as host:port [default: the only server itself]
+    /// The destination, as host:port [default: the server itself, if there is one only]
     #[arg(value_name = "DESTINATION")]
     pub(super) destination: Option<String>,
     /// Over this server, whatever the rules say
     #[arg(long, value_name = "SERVER")]
     pub(super) server: Option<String>,
-    /// How often
+    /// Number of pings
     #[arg(short, long, value_name = "N", default_value_t = 1)]
     pub(super) count: u32,
-    /// Send a HEAD of HTTP, and wait for the answer
+    /// Send an HTTP HEAD, and wait for the answer
     #[arg(long)]
     pub(super) http: bool,
     /// As JSON, an object a line
@@ -120,10 +120,10 @@ pub struct PingArgs {
     after_help = after!("0 when there is one, 1 when not")
 )]
 pub struct DashboardArgs {
-    /// Open it in the browser of the desktop, in place of printing it
+    /// Open it in the default browser instead of printing it
     #[arg(short, long, conflicts_with = "token")]
     pub(super) open: bool,
-    /// Print what scripts send as `Authorization: Bearer`
+    /// Print the token for scripts, which goes into `Authorization: Bearer`
     #[arg(long)]
     pub(super) token: bool,
     #[command(flatten)]
@@ -133,11 +133,11 @@ pub struct DashboardArgs {
 /// `sockeye stop`.
 #[derive(Clone, Debug, Parser)]
 #[command(
-    about = "Ends a running program. It lets nobody in any more, and waits up to 10 s for what runs.",
+    about = "Stops a running program. It accepts no more connections, and waits up to 10 s for open ones.",
     after_help = after!("0 when it is done, 1 when not")
 )]
 pub struct StopArgs {
-    /// Cut what runs
+    /// Cut open connections at once
     #[arg(long)]
     pub(super) now: bool,
     #[command(flatten)]

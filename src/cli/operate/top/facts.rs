@@ -1,4 +1,4 @@
-//! What is known of a running program, from what it says.
+//! The state of a running program, by its events.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -6,15 +6,15 @@ use super::series::History;
 use crate::cli::operate::show;
 use crate::control::schema::{Connection, Event, Forward, Rule, Status};
 
-/// What is known of a running program.
+/// The state of a running program.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub(super) status: Status,
     pub(super) connections: HashMap<u64, Seen>,
     pub(super) rules: Vec<Rule>,
-    /// What happened, the newest first.
+    /// Events for people, the newest first.
     pub(super) happenings: VecDeque<Happening>,
-    /// All connections together.
+    /// The sum of all connections.
     pub(super) total: History,
     pub(super) servers: HashMap<String, History>,
     pub(super) sessions: HashMap<u64, History>,
@@ -24,25 +24,25 @@ pub(super) struct Facts {
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) connection: Connection,
-    /// How long the program had run then.
+    /// The uptime of the program then.
     at: u64,
 }
 
-/// Something that happened.
+/// An event for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Happening {
-    /// How long the program had run then.
+    /// The uptime of the program then.
     pub(super) at: u64,
     pub(super) text: String,
 }
 
 impl Facts {
-    /// Takes what the program says. The connection that has ended, where it says that.
+    /// Applies an event; returns the connection that it ends.
     pub(super) fn hear(&mut self, event: Event) -> Option<Box<Connection>> {
         match event {
             Event::Reset { status, connections } => {
                 if status.instance.run != self.status.instance.run {
-                    // Another program: its numbers mean something else.
+                    // Another run: its ids are others.
                     *self = Self::default();
                 }
                 self.status = *status;
@@ -89,7 +89,7 @@ impl Facts {
         self.happenings.push_front(Happening { at: self.status.instance.uptime, text });
     }
 
-    /// Takes the figures of a second down.
+    /// Records the figures of a second.
     fn measure(&mut self) {
         let Self { status, total, servers, sessions, .. } = self;
         total.push(status.traffic.down_rate, status.traffic.up_rate, None);
@@ -110,7 +110,7 @@ impl Facts {
     }
 }
 
-/// An event in words; none for one that is no news by itself.
+/// An event in words; none for one that is not worth a line.
 fn words(event: &Event) -> Option<String> {
     let text = show::text;
     Some(match event {

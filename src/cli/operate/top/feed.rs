@@ -1,4 +1,4 @@
-//! What the running program says, for as long as somebody listens; where it goes away, it is waited for.
+//! Follows the events of the running program; when it is gone, waits for it to come back.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use super::model::{Interest, News};
 use crate::control::client::{Client, ClientError, EventStream};
 use crate::control::schema::{Closed, Connection, Event, Rules};
 
-/// Where news go.
+/// Takes the news.
 pub(super) type Sender = mpsc::Sender<News>;
 
-/// Nobody listens any more.
+/// The receiver is gone.
 struct Unheard;
 
-/// Tells what the program at this socket says, until nobody listens.
+/// Passes on the events of the program at this socket, until the receiver is gone.
 pub(super) async fn follow(socket: PathBuf, mut interest: watch::Receiver<Interest>, news: Sender) {
     let client = Client::new(&socket);
     loop {
@@ -25,7 +25,7 @@ pub(super) async fn follow(socket: PathBuf, mut interest: watch::Receiver<Intere
             Err(_) | Ok(Err(ClientError::Silent { .. })) => {
                 "the program does not answer".to_owned()
             }
-            Ok(Err(ClientError::NotRunning { .. })) => "the program does not run".to_owned(),
+            Ok(Err(ClientError::NotRunning { .. })) => "the program is not running".to_owned(),
             Ok(Err(error)) => error.to_string(),
             Ok(Ok(events)) => match listen(&client, events, &mut interest, &news).await {
                 Ok(why) => why,
@@ -39,7 +39,7 @@ pub(super) async fn follow(socket: PathBuf, mut interest: watch::Receiver<Intere
     }
 }
 
-/// Tells of events until there are no more, and then why.
+/// Passes on events; returns why there are no more.
 async fn listen(
     client: &Client<'_>,
     mut events: EventStream,
@@ -66,7 +66,7 @@ async fn listen(
                 }
             }
             Ok(None) => return Ok("the program has ended".to_owned()),
-            // It says something each second.
+            // It ticks each second.
             Err(_) => {
                 silent += 1;
                 if silent >= UNUSUAL {
@@ -77,7 +77,7 @@ async fn listen(
     }
 }
 
-/// Asks for what does not come by itself. Where there is no answer, the events will tell.
+/// Asks for what no event carries. A missing answer shows in the events.
 async fn look(
     client: &Client<'_>,
     interest: &mut watch::Receiver<Interest>,
@@ -96,7 +96,7 @@ async fn look(
     Ok(())
 }
 
-/// Ends connections. What came of it, in words.
+/// Ends connections, and returns the outcome in words.
 pub(super) async fn kill(socket: PathBuf, ids: Vec<u64>) -> String {
     let mut ended = 0;
     let mut refusal = None;
@@ -121,11 +121,11 @@ async fn tell(news: &Sender, what: News) -> Result<(), Unheard> {
     news.send(what).await.map_err(|_| Unheard)
 }
 
-/// How long the program may take to begin.
+/// The time for the first answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
-/// As often as it says something.
+/// The interval of its ticks.
 const SECOND: Duration = Duration::from_secs(1);
-/// So many seconds of silence are no accident.
+/// The seconds of silence that are reported.
 const UNUSUAL: u64 = 3;

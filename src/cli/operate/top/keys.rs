@@ -1,4 +1,4 @@
-//! What keys do.
+//! The keys.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -6,19 +6,19 @@ use super::model::{Details, Mode, Model, Pane};
 use super::series::History;
 use crate::control::schema::Server;
 
-/// What is to be done beside showing something else.
+/// What a key asks for, besides another view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Quit,
-    /// The shell is wanted: Ctrl-Z.
+    /// Back to the shell: Ctrl-Z.
     Suspend,
-    /// What is on the screen is not what was drawn.
+    /// Draw the screen anew.
     Redraw,
-    /// These connections are to be ended.
+    /// End these connections.
     Kill(Vec<u64>),
 }
 
-/// Where in a list.
+/// A move in a list.
 #[derive(Clone, Copy, Debug)]
 enum Move {
     Up(usize),
@@ -28,7 +28,7 @@ enum Move {
 }
 
 impl Model {
-    /// Takes a key.
+    /// Handles a key.
     pub(super) fn key(&mut self, key: KeyEvent) -> Option<Effect> {
         if key.kind == KeyEventKind::Release {
             return None;
@@ -117,7 +117,7 @@ impl Model {
         }
     }
 
-    /// The filter is written.
+    /// Edits the filter.
     fn filter_key(&mut self, key: KeyCode) {
         match key {
             KeyCode::Enter => self.mode = Mode::Ordinary,
@@ -133,13 +133,13 @@ impl Model {
         }
     }
 
-    /// Whether connections are to be ended: only a clear yes is one.
+    /// The answer to the question whether to end connections: only `y` is a yes.
     fn answer(&mut self, key: KeyCode) -> Option<Effect> {
         let Mode::Kill(ids) = std::mem::take(&mut self.mode) else { return None };
         matches!(key, KeyCode::Char('y' | 'Y')).then_some(Effect::Kill(ids))
     }
 
-    /// Closes what is open, then takes the filter away.
+    /// Closes the details, then clears the filter.
     fn back(&mut self) {
         if self.details.take().is_none() {
             self.filter.clear();
@@ -179,7 +179,7 @@ impl Model {
         self.selected = Some(rows[to.from(here, rows.len())].connection.id);
     }
 
-    /// How many lines a list without a mark has.
+    /// The number of lines of a list without a selection.
     fn lines(&self) -> usize {
         let facts = self.facts();
         match self.pane {
@@ -196,7 +196,7 @@ impl Model {
 }
 
 impl Move {
-    /// The forward in a list with so many lines.
+    /// The new index in a list of `lines` lines.
     fn from(self, here: usize, lines: usize) -> usize {
         let last = lines.saturating_sub(1);
         match self {
@@ -208,7 +208,7 @@ impl Move {
     }
 }
 
-/// The lines that a page is.
+/// The lines of a page.
 const PAGE: usize = 10;
 /// The longest filter, in bytes.
 const LONGEST: usize = 200;

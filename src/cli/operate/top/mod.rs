@@ -1,7 +1,7 @@
 //! `sockeye top`: a running program on a terminal, live.
 //!
-//! [`model`] is what is known and what keys do to it, [`view`] what that looks like; both are pure.
-//! [`feed`] hears the program, [`screen`] holds the terminal.
+//! [`model`] is the state and how events and keys change it, [`view`] draws it; both are pure. [`feed`]
+//! follows the program, [`screen`] holds the terminal.
 
 use std::io;
 use std::path::PathBuf;
@@ -50,13 +50,13 @@ pub(super) async fn run(which: Which) -> Done {
     Ok(FINE)
 }
 
-/// What runs while the screen is there.
+/// The program while the screen is shown.
 struct Top {
     model: Model,
     socket: PathBuf,
     interest: watch::Sender<Interest>,
     heard: mpsc::Receiver<News>,
-    /// What was ordered and is not done yet: what came of it, in words.
+    /// Commands under way; each ends with its outcome in words.
     orders: JoinSet<String>,
 }
 
@@ -65,7 +65,7 @@ impl Top {
         let mut screen = Screen::open()?;
         let shown = self.steer(&mut screen).await;
         drop(screen);
-        // What was ordered last is done, where the program answers.
+        // The last command completes, if the program answers.
         let _ = timeout(PATIENCE, self.orders.join_all()).await;
         shown
     }
@@ -74,7 +74,7 @@ impl Top {
         let mut keys = EventStream::new();
         let mut stops = signal(SignalKind::from_raw(SIGTSTP))?;
         let mut continues = signal(SignalKind::from_raw(SIGCONT))?;
-        // When it is to be drawn next; never, where nothing is new.
+        // The time of the next draw; none while nothing is new.
         let mut next = Some(Instant::now());
         loop {
             tokio::select! {
@@ -110,7 +110,7 @@ impl Top {
                 *now = wanted;
                 is_other
             });
-            // Soon, and not with everything that comes.
+            // Soon, and not for each event.
             next = next.or(Some(Instant::now() + PAUSE));
         }
     }
@@ -135,13 +135,13 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// How many news wait to be taken in.
+/// The most news in the queue.
 const AHEAD: usize = 1024;
-/// Between something new and the next picture.
+/// From something new to the next draw.
 const PAUSE: Duration = Duration::from_millis(30);
-/// How long the program has for what was ordered before the user left.
+/// The time for a command that was given before the user quit.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Somebody wants this process to stop.
+/// The signal of Ctrl-Z.
 const SIGTSTP: i32 = rustix::process::Signal::TSTP.as_raw();
-/// It goes on.
+/// The signal to continue.
 const SIGCONT: i32 = rustix::process::Signal::CONT.as_raw();

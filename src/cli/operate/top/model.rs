@@ -1,43 +1,42 @@
-//! What `sockeye top` shows, and what becomes of it: what the program says goes in, as do keys; nothing is
-//! read and nothing drawn here.
+//! The state of `sockeye top`. Events and keys change it; nothing is read or drawn here.
 
 use super::facts::{Facts, Seen};
 use super::rows::{self, Order};
 use super::series::History;
 use crate::control::schema::{Connection, Event, Rule};
 
-/// All that `sockeye top` knows.
+/// The state of `sockeye top`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     facts: Facts,
-    /// What is shown while it stands still.
+    /// The state that is shown while paused.
     frozen: Option<Box<Facts>>,
     pub(super) link: Link,
     pub(super) pane: Pane,
     pub(super) order: Order,
     pub(super) filter: String,
     pub(super) mode: Mode,
-    /// The connection that is marked.
+    /// The selected connection.
     pub(super) selected: Option<u64>,
-    /// How many lines of the other lists are above the window.
+    /// The first visible line of the other lists.
     pub(super) offset: usize,
     /// The connection that is shown in full.
     pub(super) details: Option<Details>,
-    /// What came of the last thing that was done.
+    /// The outcome of the last command.
     pub(super) note: Option<String>,
 }
 
-/// Whether the program answers.
+/// The connection to the program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Link {
-    /// It has not been heard yet.
+    /// There was no event yet.
     #[default]
     Joining,
-    /// It does.
+    /// The program answers.
     Up,
-    /// It has said nothing for so many seconds.
+    /// There was no event for this many seconds.
     Silent(u64),
-    /// It is gone, or was never there; another attempt is made soon.
+    /// It is gone, or was never there; it is tried again soon.
     Gone(String),
 }
 
@@ -52,16 +51,16 @@ pub(super) enum Pane {
     Happenings,
 }
 
-/// What keys mean.
+/// The meaning of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Mode {
     #[default]
     Ordinary,
-    /// They are the filter.
+    /// They edit the filter.
     Filter,
     /// Any of them closes the help.
     Help,
-    /// They say whether these connections are to be ended.
+    /// They answer whether to end these connections.
     Kill(Vec<u64>),
 }
 
@@ -72,24 +71,24 @@ pub(super) struct Details {
     pub(super) history: History,
 }
 
-/// What comes in from the program.
+/// News of the program.
 #[derive(Clone, Debug)]
 pub(super) enum News {
-    /// Something has happened.
+    /// An event.
     Event(Box<Event>),
     /// The rules, as they are now.
     Rules(Vec<Rule>),
     /// The connection that is shown in full, as it is now.
     Connection(Box<Connection>),
-    /// It has said nothing for so many seconds.
+    /// There was no event for this many seconds.
     Silent(u64),
-    /// It is gone.
+    /// The program is gone.
     Gone(String),
-    /// What came of an order.
+    /// The outcome of a command.
     Done(String),
 }
 
-/// What is asked for beside what the program says by itself.
+/// What is polled besides the events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Interest {
     /// The rules.
@@ -114,17 +113,17 @@ impl Pane {
 }
 
 impl Model {
-    /// What is to be shown.
+    /// The state to show.
     pub(super) fn facts(&self) -> &Facts {
         self.frozen.as_deref().unwrap_or(&self.facts)
     }
 
-    /// Whether it stands still.
+    /// Whether it is paused.
     pub(super) fn is_frozen(&self) -> bool {
         self.frozen.is_some()
     }
 
-    /// Stands still, or goes on.
+    /// Pauses, or resumes.
     pub(super) fn freeze_or_go_on(&mut self) {
         self.frozen = match self.frozen {
             None => Some(Box::new(self.facts.clone())),
@@ -137,14 +136,14 @@ impl Model {
         rows::rows(self.facts(), &self.filter, self.order)
     }
 
-    /// The marked one among those that are listed: the first, where none is marked.
+    /// The selected one of the listed ones: the first by default.
     pub(super) fn selected<'a>(&self, rows: &[&'a Seen]) -> Option<(usize, &'a Seen)> {
         let marked = rows.iter().position(|seen| Some(seen.connection.id) == self.selected);
         let index = marked.unwrap_or(0);
         Some((index, rows.get(index).copied()?))
     }
 
-    /// What is asked for beside what comes by itself.
+    /// What to poll.
     pub(super) fn interest(&self) -> Interest {
         let living = |details: &&Details| details.connection.outcome.is_none();
         Interest {
@@ -153,7 +152,7 @@ impl Model {
         }
     }
 
-    /// Takes what comes in.
+    /// Applies news.
     pub(super) fn hear(&mut self, news: News) {
         match news {
             News::Event(event) => self.event(*event),
@@ -177,7 +176,7 @@ impl Model {
         if let Event::Reset { status, .. } = &event
             && status.instance.run != self.facts.status.instance.run
         {
-            // The numbers of another run mean something else.
+            // The ids of another run are others.
             self.details = None;
             self.frozen = None;
             self.selected = None;

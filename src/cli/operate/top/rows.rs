@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::facts::{Facts, Seen};
 
-/// By what connections are ordered.
+/// The column that connections are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Column {
     Id,
@@ -23,14 +23,14 @@ pub(super) enum Column {
     Rule,
 }
 
-/// Which end comes first.
+/// The direction of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Ascending,
     Descending,
 }
 
-/// How connections are ordered.
+/// The order of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) column: Column,
@@ -69,7 +69,7 @@ impl Column {
         }
     }
 
-    /// The way that people want first: the most of a figure, the beginning of the alphabet.
+    /// Its usual direction: the largest figure first, or the start of the alphabet.
     fn direction(self) -> Direction {
         match self {
             Self::DownRate | Self::UpRate | Self::Down | Self::Up | Self::Age => {

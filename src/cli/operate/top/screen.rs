@@ -1,4 +1,4 @@
-//! The terminal: taken, given back, lent to the shell.
+//! The terminal: taken over, restored, and left to the shell.
 
 use std::env;
 use std::io::{self, IsTerminal as _};
@@ -11,14 +11,14 @@ use rustix::process::{Signal, getpgrp, getpid, getsid, kill_current_process_grou
 use super::model::Model;
 use super::view::{self, Theme};
 
-/// The terminal while it is ours. It is given back as it was, also by a panic.
+/// The terminal while it is taken over. It is restored on drop and on a panic.
 #[derive(Debug)]
 pub(super) struct Screen {
     terminal: DefaultTerminal,
     theme: Theme,
 }
 
-/// Who stops.
+/// What is suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Who {
     /// The whole job: Ctrl-Z.
@@ -27,7 +27,7 @@ pub(super) enum Who {
     Process,
 }
 
-/// Why there is no screen to be had; none where there is one.
+/// Why the screen cannot be shown; none where it can.
 pub(super) fn obstacle() -> Option<&'static str> {
     if !io::stdout().is_terminal() {
         return Some("standard output is no terminal: `sockeye connections --watch` is for pipes");
@@ -37,10 +37,10 @@ pub(super) fn obstacle() -> Option<&'static str> {
 }
 
 impl Screen {
-    /// Takes the terminal.
+    /// Takes over the terminal.
     pub(super) fn open() -> io::Result<Self> {
         let terminal = try_init().inspect_err(|_| {
-            // It may have got half of the way.
+            // It may be half done.
             let _ = try_restore();
         })?;
         Ok(Self { terminal, theme: Theme::from_environment() })
@@ -55,9 +55,9 @@ impl Screen {
         Ok(())
     }
 
-    /// Takes the terminal anew, whatever somebody else has done with it.
+    /// Takes over the terminal again, whatever others have done with it.
     pub(super) fn retake(&mut self) -> io::Result<()> {
-        self.give_back();
+        self.restore();
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen)?;
         // Not `clear`, which asks the terminal where its cursor is, and fails where no answer comes in time.
@@ -65,13 +65,13 @@ impl Screen {
         self.terminal.resize(size.into())
     }
 
-    /// Gives the terminal back, and stops until somebody has this process go on. Where nobody could,
-    /// there being no shell with job control above it, nothing happens.
+    /// Restores the terminal, and stops until this process is continued. Without a shell with job control
+    /// nobody could continue it, and nothing happens.
     pub(super) fn suspend(&mut self, who: Who) -> io::Result<()> {
         if getsid(None)? == getpgrp() {
             return Ok(());
         }
-        self.give_back();
+        self.restore();
         match who {
             Who::Job => kill_current_process_group(Signal::STOP)?,
             Who::Process => kill_process(getpid(), Signal::STOP)?,
@@ -79,8 +79,8 @@ impl Screen {
         self.retake()
     }
 
-    fn give_back(&mut self) {
-        // A terminal that is gone wants nothing back.
+    fn restore(&mut self) {
+        // A terminal that is gone needs no restoring.
         let _ = self.terminal.show_cursor();
         let _ = try_restore();
     }
@@ -88,6 +88,6 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        self.give_back();
+        self.restore();
     }
 }

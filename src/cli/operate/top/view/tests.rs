@@ -95,9 +95,9 @@ fn the_details_of_a_slow_client() {
 fn a_program_that_is_not_there_is_told_of() {
     let mut top = Model::default();
     is_as_judged("joining_80x24", &screen(&top, &theme(), 80, 24));
-    top.hear(News::Gone("the program does not run".into()));
+    top.hear(News::Gone("the program is not running".into()));
     let shown = screen(&top, &theme(), 80, 24);
-    assert!(shown.contains("does not run; trying again"), "{shown}");
+    assert!(shown.contains("is not running; trying again"), "{shown}");
     let mut top = model(connections(), 3);
     top.hear(News::Silent(5));
     is_as_judged("silent_80x24", &screen(&top, &theme(), 80, 24));
