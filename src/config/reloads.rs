@@ -1,5 +1,6 @@
 //! Requests to reload the configuration, and their outcomes.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -34,6 +35,10 @@ pub enum ReloadOutcome {
     Refused(Vec<String>),
 }
 
+/// The outcomes of reloads, one after the other. One that comes before the last is taken is skipped.
+#[derive(Debug)]
+pub struct Outcomes(watch::Receiver<Done>);
+
 impl Reloads {
     /// For this file. `asked` is notified of a request.
     pub fn new(file: PathBuf, asked: Arc<Notify>) -> Self {
@@ -63,6 +68,11 @@ impl Reloads {
         });
     }
 
+    /// The outcomes from now on.
+    pub fn outcomes(&self) -> Outcomes {
+        Outcomes(self.0.last.subscribe())
+    }
+
     /// How many are in force, one after the other.
     pub fn in_force(&self) -> u64 {
         self.0.last.borrow().in_force
@@ -85,6 +95,35 @@ impl Reloads {
         match last.wait_for(|done| done.count > before).await {
             Ok(done) => done.outcome.clone().unwrap_or(ReloadOutcome::Refused(Vec::new())),
             Err(_) => ReloadOutcome::Refused(Vec::new()),
+        }
+    }
+}
+
+impl Outcomes {
+    /// Waits for the next outcome; for ever where there are no more reloads.
+    ///
+    /// # Cancel safety
+    ///
+    /// No outcome is lost when this is dropped.
+    pub async fn next(&mut self) -> ReloadOutcome {
+        while self.0.changed().await.is_ok() {
+            if let Some(outcome) = &self.0.borrow_and_update().outcome {
+                return outcome.clone();
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+impl fmt::Display for ReloadOutcome {
+    /// In one line; the others of several mistakes are left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InForce(summary) => write!(f, "reloaded: {summary}"),
+            Self::Refused(mistakes) => {
+                f.write_str("not reloaded, the old one stays in force: ")?;
+                f.write_str(mistakes.first().map_or("unknown", String::as_str))
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::dial::{CurrentRoutes, Routes};
 use crate::listen::connect::Outbound;
 use crate::observe::logs::Volume;
 use crate::pool::PoolView;
-use crate::registry::Registry;
+use crate::registry::{Event, Registry};
 
 /// The running program. Clones are the same.
 #[derive(Clone, Debug)]
@@ -160,11 +160,22 @@ impl Program {
         &self.0.registry
     }
 
-    /// Measures how fast everything is, once a second, for ever.
+    /// Measures how fast everything is, once a second, and reports reloads as events, for ever.
     pub async fn beat(&self) {
         let mut beat = tokio::time::interval(Duration::from_secs(1));
+        let mut reloads = self.reloads().map(Reloads::outcomes);
+        let mut reloaded = async || match &mut reloads {
+            Some(reloads) => reloads.next().await,
+            None => std::future::pending().await,
+        };
         loop {
-            beat.tick().await;
+            tokio::select! {
+                _ = beat.tick() => {}
+                outcome = reloaded() => {
+                    self.0.registry.events.tell(|| Event::Reloaded(outcome.to_string().into()));
+                    continue;
+                }
+            }
             self.0.registry.connections.beat();
             let pools = self.pools();
             let sessions = pools.iter().flat_map(|(_, pool)| &pool.sessions);

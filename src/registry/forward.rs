@@ -208,15 +208,6 @@ impl ForwardKind {
             Self::Remote => "remote",
         }
     }
-
-    /// The letter that ssh has for it.
-    pub fn flag(self) -> char {
-        match self {
-            Self::Dynamic => 'D',
-            Self::Local => 'L',
-            Self::Remote => 'R',
-        }
-    }
 }
 
 impl Origin {

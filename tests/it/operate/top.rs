@@ -7,13 +7,14 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::desk::{Desk, echoes};
+use crate::support::configured::{Configuration, server};
 use crate::support::login::HOST;
 use crate::support::program::program;
 use crate::support::socks::Protocol;
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::terminal::Terminal;
-use crate::support::{command, process, wait};
+use crate::support::{command, free_port, process, wait};
 
 impl Desk {
     /// A shell with job control on a terminal, in which `top` is the command.
@@ -107,6 +108,30 @@ fn it_shows_and_steers_and_gives_the_terminal_back() {
     sshd.start_again();
     let again = desk.start(&sshd.ssh_config(), &[]);
     terminal.wait_for(&format!("pid {}", again.pid()));
+    terminal.press("q");
+    is_back(&mut terminal);
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_reload_is_among_the_events() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let file = format!(
+        "[default]\nvia = \"box\"\n[[listen]]\naddress = \"127.0.0.1:{}\"\n{}",
+        free_port(),
+        server("box", &sshd)
+    );
+    let configuration = Configuration::with(&file);
+    let _proxy = desk.start_by(&configuration);
+    let mut terminal = desk.shell();
+    terminal.press("top\n");
+    terminal.wait_for(": ready");
+    terminal.press("5");
+    desk.say("reload").expect(0);
+    terminal.wait_for("configuration: reloaded");
+    configuration.write("config.toml", &format!("{file}nonsense = 1\n"));
+    desk.say("reload").expect(1);
+    terminal.wait_for("configuration: not reloaded");
     terminal.press("q");
     is_back(&mut terminal);
 }
