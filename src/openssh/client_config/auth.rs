@@ -25,11 +25,7 @@ pub(super) fn read(settings: &Settings, local: &Local) -> Result<AuthConfig, Con
         kbd_interactive_authentication: settings.switch("kbdinteractiveauthentication", Switch::On),
         password_authentication: settings.switch("passwordauthentication", Switch::On),
         preferred_authentications: methods(settings.first("preferredauthentications")),
-        number_of_password_prompts: settings.number(
-            "numberofpasswordprompts",
-            "NumberOfPasswordPrompts",
-            3,
-        )?,
+        number_of_password_prompts: settings.number("NumberOfPasswordPrompts", 3)?,
         add_keys_to_agent: add_keys(settings)?,
     })
 }

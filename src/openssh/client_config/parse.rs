@@ -29,7 +29,7 @@ pub(super) fn parse(
     let missing = |keyword| ConfigError::Invalid { keyword, value: String::new() };
     let host_name = settings.first("hostname").ok_or(missing("HostName"))?.to_owned();
     let user = settings.first("user").ok_or(missing("User"))?.to_owned();
-    let port = settings.number("port", "Port", 0)?;
+    let port = settings.number("Port", 0)?;
     let port = u16::try_from(port).ok().filter(|p| *p != 0).ok_or(missing("Port"))?;
     let forwards = forwards::read(&settings, Wording::Printed)?;
     let place = Place { host_name, port, user, hash };
@@ -54,7 +54,7 @@ pub(super) fn defaults(
     if options.identities.is_empty() && settings.first("identityfile").is_none() {
         settings.fill_in(&DEFAULT_IDENTITIES);
     }
-    let port = match (options.port, settings.number("port", "Port", 0)?, name.port) {
+    let port = match (options.port, settings.number("Port", 0)?, name.port) {
         (Some(port), _, _) | (None, 0, Some(port)) => port,
         (None, 0, None) => 22,
         (None, port, _) => u16::try_from(port)
@@ -148,7 +148,7 @@ fn build(
         port: place.port,
         user: place.user,
         hash: place.hash,
-        required_rsa_size: settings.number("requiredrsasize", "RequiredRSASize", 1024)?,
+        required_rsa_size: settings.number("RequiredRSASize", 1024)?,
         reach: reach_config(settings, way)?,
         auth: auth::read(settings, local)?,
         host_keys: host_keys::read(settings, local)?,
@@ -171,10 +171,10 @@ fn build(
 
 fn reach_config(settings: &Settings, way: Way) -> Result<ReachConfig, ConfigError> {
     Ok(ReachConfig {
-        connect_timeout: settings.time("connecttimeout", "ConnectTimeout")?,
+        connect_timeout: settings.time("ConnectTimeout")?,
         way,
         origin: connection::origin(settings),
-        connection_attempts: settings.number("connectionattempts", "ConnectionAttempts", 1)?,
+        connection_attempts: settings.number("ConnectionAttempts", 1)?,
         tcp_keep_alive: settings.switch("tcpkeepalive", Switch::On),
         address_family: family(settings.first("addressfamily"))?,
     })
@@ -182,8 +182,8 @@ fn reach_config(settings: &Settings, way: Way) -> Result<ReachConfig, ConfigErro
 
 fn session_config(settings: &Settings) -> Result<SessionConfig, ConfigError> {
     Ok(SessionConfig {
-        server_alive_interval: settings.time("serveraliveinterval", "ServerAliveInterval")?,
-        server_alive_count_max: settings.number("serveralivecountmax", "ServerAliveCountMax", 3)?,
+        server_alive_interval: settings.time("ServerAliveInterval")?,
+        server_alive_count_max: settings.number("ServerAliveCountMax", 3)?,
         compression: settings.switch("compression", Switch::Off),
         rekey_limit: connection::rekey_limit(settings)?,
         local_command: None,

@@ -112,25 +112,16 @@ impl Settings {
         }
     }
 
-    pub(super) fn number(
-        &self,
-        lower: &str,
-        keyword: &'static str,
-        default: u32,
-    ) -> Result<u32, ConfigError> {
-        match self.first(lower) {
+    pub(super) fn number(&self, keyword: &'static str, default: u32) -> Result<u32, ConfigError> {
+        match self.first(&keyword.to_ascii_lowercase()) {
             None => Ok(default),
             Some(value) => value.parse().map_err(|_| invalid(keyword, value)),
         }
     }
 
     /// A time in the formats of `sshd_config(5)`; 0 and `none` are `None`.
-    pub(super) fn time(
-        &self,
-        lower: &str,
-        keyword: &'static str,
-    ) -> Result<Option<Duration>, ConfigError> {
-        let value = self.first(lower).unwrap_or("none");
+    pub(super) fn time(&self, keyword: &'static str) -> Result<Option<Duration>, ConfigError> {
+        let value = self.first(&keyword.to_ascii_lowercase()).unwrap_or("none");
         if value == "none" {
             return Ok(None);
         }
