@@ -1,9 +1,10 @@
-//! Files that are read whole, up to a bound, and at which nothing is waited for.
+//! Files that are read whole, up to a bound and without waiting; and the directories of the user's files.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
@@ -66,6 +67,18 @@ pub(crate) fn too_large(most: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
+/// The directory `sockeye` of the XDG Base Directory Specification: below the directory of `variable`, or
+/// where that is not an absolute path, below `default` in the home directory; none without a home.
+pub(crate) fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
+    below(std::env::var_os(variable), std::env::var_os("HOME"), default)
+}
+
+fn below(base: Option<OsString>, home: Option<OsString>, default: &str) -> Option<PathBuf> {
+    let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    let in_home = || Some(home.and_then(absolute)?.join(default));
+    Some(base.and_then(absolute).or_else(in_home)?.join("sockeye"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::thread;
@@ -116,5 +129,18 @@ mod tests {
         let read = read(Path::new(&path), 9, Besides::Pipes).expect("a pipe");
         assert_eq!(read, b"late");
         writer.join().expect("no panic");
+    }
+
+    #[test]
+    fn the_variable_counts_where_it_is_absolute() {
+        let below = |base: Option<&str>, home: Option<&str>| {
+            below(base.map(Into::into), home.map(Into::into), ".config")
+        };
+        let path = |text: &str| Some(PathBuf::from(text));
+        assert_eq!(below(Some("/c"), Some("/h")), path("/c/sockeye"));
+        for unusable in [None, Some(""), Some("relative")] {
+            assert_eq!(below(unusable, Some("/h")), path("/h/.config/sockeye"));
+        }
+        assert_eq!(below(None, None), None);
     }
 }

@@ -13,6 +13,7 @@ use clap::{CommandFactory as _, Parser};
 use super::ProxyArgs;
 use crate::cli::configured::{FileError, quoted, shown};
 use crate::destination::Destination;
+use crate::file;
 
 /// `sockeye browser`, validated.
 #[derive(Clone, Debug)]
@@ -178,15 +179,12 @@ pub(super) fn preferences(proxy: &Destination) -> String {
 }
 
 fn profile(kind: Kind) -> Result<PathBuf, BrowserError> {
-    let absolute =
-        |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = absolute("XDG_DATA_HOME");
-    let data = data.or_else(|| Some(absolute("HOME")?.join(".local/share")));
+    let data = file::xdg_directory("XDG_DATA_HOME", ".local/share");
     let name = match kind {
         Kind::Chromium => "chromium",
         Kind::Firefox => "firefox",
     };
-    Ok(data.ok_or(BrowserError::Homeless)?.join("sockeye").join(name))
+    Ok(data.ok_or(BrowserError::Homeless)?.join(name))
 }
 
 fn is_on_path(program: &str) -> bool {

@@ -11,6 +11,7 @@ use super::ProxyArgs;
 use super::settings::{Desktop, Setting};
 use crate::cli::configured::{FileError, say, shown};
 use crate::destination::Destination;
+use crate::file;
 
 /// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -139,11 +140,8 @@ fn tell(proxy: &Destination) -> Result<(), SystemProxyError> {
 
 /// The file of the previous settings.
 fn memory() -> Result<PathBuf, SystemProxyError> {
-    let absolute =
-        |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME");
-    let state = state.or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    Ok(state.ok_or(SystemProxyError::Homeless)?.join("sockeye/system-proxy.json"))
+    let state = file::xdg_directory("XDG_STATE_HOME", ".local/state");
+    Ok(state.ok_or(SystemProxyError::Homeless)?.join("system-proxy.json"))
 }
 
 /// Saves the previous settings, atomically.
