@@ -1,5 +1,7 @@
 //! The program: arguments, logs, the background, signals, and the exit status.
 
+mod allocator;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,11 +22,6 @@ use sockeye::observe::logs::{LogOptions, Logs, Verbosity};
 use sockeye::openssh::Prompter;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-
-/// A download allocates on one thread and frees on another, megabytes at a time: the system's allocator
-/// returns them to the kernel and faults them in again, which takes a tenth of the CPU time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     hardening::seal();
@@ -102,7 +99,10 @@ fn work(
 ) -> anyhow::Result<ExitCode> {
     let logs =
         Logs::start(command.log(), command.log_file()).with_context(|| cannot_log(&command))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_park(allocator::give_back)
+        .build()?;
     let ended = runtime.block_on(async {
         let asked = Arc::new(Notify::new());
         let mut signals = Signals::listen(hang_up(&command, &asked))?;

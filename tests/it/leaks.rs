@@ -66,8 +66,10 @@ fn idle_connections_that_close_at_once_give_their_memory_back() {
     idle.wait(&proxy, &sshd);
     let peak = process::peak_kib(pid);
     assert!(peak <= held + 8 * 1024, "closing took memory: from {held} to {peak} KiB");
-    wait::until_some(&format!("of {peak} KiB all but {before} + 20480 are given back"), || {
-        (process::rss_kib(pid) <= before + 20 * 1024).then_some(())
+    // A quarter at the most stays: what is free, but on a page with what is not.
+    let most = before + (peak - before) / 4;
+    wait::until_some(&format!("of {peak} KiB all but {most} are given back"), || {
+        (process::rss_kib(pid) <= most).then_some(())
     });
 }
 
