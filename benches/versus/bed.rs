@@ -2,12 +2,14 @@
 //! client there.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::database::{Database, Running};
 use crate::line::{Quality, Stalls};
 use crate::link::Link;
 use crate::sshd::Sshd;
@@ -83,12 +85,13 @@ pub(crate) struct Bed {
     lines: Vec<(Profile, Link)>,
     sshd: Sshd,
     target: Target,
+    databases: Vec<(Database, Running)>,
     dir: TempDir,
 }
 
 impl Bed {
-    /// Starts the servers and writes the files.
-    pub(crate) async fn start(sshd: &Path) -> Result<Self> {
+    /// Starts the servers, these databases among them, and writes the files.
+    pub(crate) async fn start(sshd: &Path, databases: &[Database]) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("versus-").tempdir()?;
         let sshd = Sshd::start(sshd, dir.path())?;
         let target = Target::start().await.context("start the target")?;
@@ -98,7 +101,12 @@ impl Bed {
             let link = Link::start(sshd.address(), up, down).context("start a line")?;
             lines.push((profile, link));
         }
-        let bed = Self { lines, sshd, target, dir };
+        let databases = databases.iter().map(|database| {
+            let running = database.start().with_context(|| format!("start {database:?}"))?;
+            Ok((*database, running))
+        });
+        let databases = databases.collect::<Result<_>>()?;
+        let bed = Self { lines, sshd, target, databases, dir };
         bed.write_known_hosts()?;
         bed.write_ssh_config()?;
         Ok(bed)
@@ -110,6 +118,11 @@ impl Bed {
 
     pub(crate) fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Each database that runs, and where.
+    pub(crate) fn databases(&self) -> impl Iterator<Item = (Database, SocketAddr)> {
+        self.databases.iter().map(|(database, running)| (*database, running.address()))
     }
 
     /// A file in the bed's own directory.

@@ -53,6 +53,29 @@ impl Effort {
         }
     }
 
+    /// A transfer on a line: what it does now and then should weigh no more than it does.
+    pub(crate) fn transfer_on_a_line(self) -> Timing {
+        let Timing { warm_up, span } = self.on_a_line();
+        Timing { warm_up, span: span * 2 }
+    }
+
+    /// How many small messages are exchanged.
+    pub(crate) fn messages(self) -> u32 {
+        match self {
+            Self::Full => 40_000,
+            Self::Quick => 20_000,
+            Self::Smoke => 500,
+        }
+    }
+
+    /// For how long a database is asked, in whole seconds.
+    pub(crate) fn transactions(self) -> Duration {
+        match self {
+            Self::Full => Duration::from_secs(3),
+            Self::Quick | Self::Smoke => Duration::from_secs(1),
+        }
+    }
+
     /// How many idle connections the memory is shared by.
     pub(crate) fn idle_connections(self) -> usize {
         match self {

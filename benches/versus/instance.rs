@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::bed::{Bed, Way, user};
 use crate::client::{ClosesFirst, Road, free_port};
+use crate::database::Database;
 use crate::peer::{Peer, Program};
 use crate::process::Process;
 
@@ -20,6 +21,17 @@ use crate::process::Process;
 pub(crate) struct Instance {
     process: Process,
     road: Road,
+    /// Where it listens for the clients of each database.
+    forwards: Vec<Forward>,
+}
+
+/// A static forward to a database.
+#[derive(Debug)]
+struct Forward {
+    to: Database,
+    at: SocketAddr,
+    /// Where the database is, as the SSH server sees it.
+    target: SocketAddr,
 }
 
 impl Instance {
@@ -27,10 +39,11 @@ impl Instance {
     /// the wait for it is the same for all.
     pub(crate) fn launch(peer: &Peer, bed: &Bed, way: Way) -> Result<Self> {
         let port = free_port().context("find a free port")?;
-        let command = command(peer, bed, way, port)?;
+        let forwards = forwards(bed, way)?;
+        let command = command(peer, bed, way, port, &forwards)?;
         let process = Process::start(command, bed.file(&format!("{port}.log")))?;
         let proxy = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Ok(Self { process, road: Road { proxy, target: bed.target().address() } })
+        Ok(Self { process, road: Road { proxy, target: bed.target().address() }, forwards })
     }
 
     /// [`launch`](Self::launch), and a first request served.
@@ -61,6 +74,11 @@ impl Instance {
         self.road
     }
 
+    /// Where it listens for the clients of a database; none where that does not run.
+    pub(crate) fn forward(&self, to: Database) -> Option<SocketAddr> {
+        self.forwards.iter().find(|forward| forward.to == to).map(|forward| forward.at)
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
@@ -70,9 +88,22 @@ impl Instance {
     }
 }
 
-fn command(peer: &Peer, bed: &Bed, way: Way, port: u16) -> Result<Command> {
+/// One to each database that runs; over a line there is none.
+fn forwards(bed: &Bed, way: Way) -> Result<Vec<Forward>> {
+    let databases = bed.databases().filter(|_| way == Way::Near);
+    let forward = |(to, target)| {
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        Ok(Forward { to, at, target })
+    };
+    databases.map(forward).collect()
+}
+
+fn command(peer: &Peer, bed: &Bed, way: Way, port: u16, forwards: &[Forward]) -> Result<Command> {
     let like_ssh = |command: &mut Command| {
         command.arg("-F").arg(bed.ssh_config());
+        for Forward { at, target, .. } in forwards {
+            command.args(["-L", &format!("{at}:{target}")]);
+        }
         command.args(["-D", &format!("127.0.0.1:{port}"), way.host()]);
     };
     let mut command;
@@ -87,7 +118,7 @@ fn command(peer: &Peer, bed: &Bed, way: Way, port: u16) -> Result<Command> {
         }
         Program::SingBox { binary } => {
             let file = bed.file(&format!("{port}.json"));
-            fs::write(&file, sing_box_config(bed, way, port)?)?;
+            fs::write(&file, sing_box_config(bed, way, port, forwards)?)?;
             command = Command::new(binary);
             command.args(["run", "-c"]).arg(file);
         }
@@ -98,10 +129,22 @@ fn command(peer: &Peer, bed: &Bed, way: Way, port: u16) -> Result<Command> {
     Ok(command)
 }
 
-fn sing_box_config(bed: &Bed, way: Way, port: u16) -> Result<String> {
+fn sing_box_config(bed: &Bed, way: Way, port: u16, forwards: &[Forward]) -> Result<String> {
+    let socks = json!({ "type": "socks", "listen": "127.0.0.1", "listen_port": port });
+    let direct = forwards.iter().map(|Forward { at, target, .. }| {
+        json!({
+            "type": "direct",
+            "listen": "127.0.0.1",
+            "listen_port": at.port(),
+            "network": "tcp",
+            "override_address": "127.0.0.1",
+            "override_port": target.port(),
+        })
+    });
+    let inbounds: Vec<_> = std::iter::once(socks).chain(direct).collect();
     let config = json!({
         "log": { "level": "error" },
-        "inbounds": [{ "type": "socks", "listen": "127.0.0.1", "listen_port": port }],
+        "inbounds": inbounds,
         "outbounds": [{
             "type": "ssh",
             "server": "127.0.0.1",

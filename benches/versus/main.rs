@@ -16,6 +16,7 @@ mod args;
 mod bed;
 mod check;
 mod client;
+mod database;
 mod effort;
 mod instance;
 mod line;
@@ -42,7 +43,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Args;
 use crate::bed::Bed;
+use crate::database::Database;
 use crate::effort::Effort;
+use crate::measure::Measure;
 use crate::peer::{BASE, Peer};
 use crate::report::Setting;
 use crate::results::Results;
@@ -78,6 +81,7 @@ async fn main() -> ExitCode {
 async fn run(args: &Args, effort: Effort) -> Result<()> {
     let mut measures = measure::all();
     measures.retain(|measure| args.wants_measure(&measure.name));
+    let databases = databases(&mut measures);
     if args.list || measures.is_empty() {
         let all = if measures.is_empty() { measure::all() } else { measures };
         let names: Vec<&str> = all.iter().map(|measure| measure.name.as_str()).collect();
@@ -91,7 +95,7 @@ async fn run(args: &Args, effort: Effort) -> Result<()> {
     raise_descriptor_limit()?;
     check::instruments().await.context("the instruments are not right")?;
     let speed = check::link_speed(effort.timing(bed::Way::Near).span / 2).await?;
-    let bed = Bed::start(&sshd).await?;
+    let bed = Bed::start(&sshd, &databases).await?;
     let rounds = if effort == Effort::Full { args.rounds } else { 1 };
     let setting = setting(&bed, &peers, effort, rounds, speed);
     let results = Rounds::new(&bed, peers, measures, effort).run(rounds).await;
@@ -101,11 +105,29 @@ async fn run(args: &Args, effort: Effort) -> Result<()> {
         Effort::Full | Effort::Quick => {
             let dir = report::write(&results, &setting)?;
             if args.document {
-                report::document::write(&results, &setting)?;
+                let written = report::document::write(&results, &setting)?;
+                let which = if written.is_empty() { "none".into() } else { written.join(", ") };
+                print(&format!("tables written anew: {which}\n"))?;
             }
             print(&format!("written to {}\n", dir.display()))
         }
     }
+}
+
+/// The databases that the measures want and that are here; measures of the others are taken out.
+fn databases(measures: &mut Vec<Measure>) -> Vec<Database> {
+    let mut databases: Vec<Database> = Vec::new();
+    measures.retain(|measure| {
+        let Some(database) = measure.database() else { return true };
+        let is_installed = database.is_installed();
+        if !is_installed {
+            eprintln!("versus: without {}: {database:?} is not installed", measure.name);
+        } else if !databases.contains(&database) {
+            databases.push(database);
+        }
+        is_installed
+    });
+    databases
 }
 
 /// As a test: everything must have worked with `ssh -D`.
@@ -167,7 +189,7 @@ fn print(text: &str) -> Result<()> {
 const AS_TEST: [&str; 5] = [
     "versus",
     "--peers=sockeye",
-    "--only=16 at a time,eight downloads,one upload",
+    "--only=16 at a time,eight downloads,eight uploads,lte: one upload",
     "--only=ping under,nobody reads",
-    "--only=idle,first byte,cut to",
+    "--only=idle,first byte,cut to,redis,pgbench",
 ];

@@ -1,6 +1,7 @@
 //! What is measured, and how one figure of one peer is taken.
 
 mod bulk;
+mod database;
 mod fresh;
 mod line;
 mod messages;
@@ -14,6 +15,7 @@ use anyhow::{Context, Result};
 
 use crate::bed::{Bed, Profile, Way};
 use crate::client::ClosesFirst;
+use crate::database::Database;
 use crate::effort::Effort;
 use crate::instance::Instance;
 use crate::peer::{Peer, Scope};
@@ -84,6 +86,8 @@ enum Kind {
     Bulk { way: Way, direction: Direction, connections: usize },
     Ping { downloads: usize },
     Messages { at_once: usize, in_flight: usize },
+    Redis { in_flight: u32 },
+    Postgres,
     Line { profile: Profile, beside: Beside },
     Unread,
     Idle,
@@ -127,9 +131,20 @@ impl Measure {
     pub(crate) fn availability(&self) -> Option<Way> {
         match self.kind {
             Kind::Short { way, .. } | Kind::Bulk { way, .. } => Some(way),
-            Kind::Ping { .. } | Kind::Messages { .. } => Some(Way::Near),
+            Kind::Ping { .. } | Kind::Messages { .. } | Kind::Redis { .. } | Kind::Postgres => {
+                Some(Way::Near)
+            }
             Kind::Line { profile, .. } => Some(Way::Over(profile)),
             Kind::Unread | Kind::Idle | Kind::FirstByte | Kind::Cut => None,
+        }
+    }
+
+    /// The database that must run for it.
+    pub(crate) fn database(&self) -> Option<Database> {
+        match self.kind {
+            Kind::Redis { .. } => Some(Database::Redis),
+            Kind::Postgres => Some(Database::Postgres),
+            _ => None,
         }
     }
 
@@ -161,7 +176,7 @@ impl Measure {
             Kind::Bulk { way, direction, connections } => {
                 let timing = match way {
                     Way::Near | Way::Over(Profile::Far) => turn.effort.timing(way),
-                    Way::Over(_) => turn.effort.on_a_line(),
+                    Way::Over(_) => turn.effort.transfer_on_a_line(),
                 };
                 bulk::figures(turn, direction, connections, timing).await
             }
@@ -178,6 +193,10 @@ impl Measure {
                 )
                 .await
             }
+            Kind::Redis { in_flight } => {
+                database::redis(turn.instance()?, in_flight, turn.effort).await
+            }
+            Kind::Postgres => database::postgres(turn.instance()?, turn.effort).await,
             Kind::Line { beside, .. } => {
                 line::figures(turn.instance()?.road(), beside, turn.effort.on_a_line()).await
             }
@@ -220,6 +239,14 @@ pub(crate) fn all() -> Vec<Measure> {
         new("ping under four downloads", Ping, Kind::Ping { downloads: 4 }, &PING),
         new("messages, 50 connections", Ping, messages(1), &MESSAGES),
         new("messages, 50 connections, 16 in flight", Ping, messages(16), &MESSAGES),
+        new("redis-benchmark, 50 connections", Ping, Kind::Redis { in_flight: 1 }, &MESSAGES),
+        new(
+            "redis-benchmark, 50 connections, 16 in flight",
+            Ping,
+            Kind::Redis { in_flight: 16 },
+            &MESSAGES,
+        ),
+        new("pgbench, 20 connections", Ping, Kind::Postgres, &[TRANSACTIONS]),
         new("one download that nobody reads", Unread, Kind::Unread, &UNREAD),
         new("1 000 idle connections", Cost, Kind::Idle, &[lower("memory each", "kB")]),
         new("start to the first byte", Cost, Kind::FirstByte, &[lower("time", "ms")]),
@@ -248,6 +275,7 @@ const fn lower(what: &'static str, unit: &'static str) -> Row {
 const RATE: Row = Row { what: "rate", unit: "1/s", better: Better::Higher };
 const SHORT: [Row; 4] = [RATE, lower("p50", "ms"), lower("p99", "ms"), lower("CPU each", "µs")];
 const MESSAGES: [Row; 2] = [RATE, lower("CPU each", "µs")];
+const TRANSACTIONS: Row = Row { what: "transactions", unit: "1/s", better: Better::Higher };
 const SPEED: Row = Row { what: "speed", unit: "MB/s", better: Better::Higher };
 const CPU: Row = lower("CPU a GB", "s");
 const PING: [Row; 2] = [lower("p50", "ms"), lower("p99", "ms")];

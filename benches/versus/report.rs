@@ -35,7 +35,7 @@ pub(crate) fn write(results: &Results, setting: &Setting) -> Result<PathBuf> {
     let mut json = results.to_json();
     json["setting"] = json!({ "machine": setting.machine, "method": setting.method });
     fs::write(dir.join("results.json"), format!("{json:#}\n"))?;
-    let table = table::markdown(results);
+    let table = table::markdown(results, |_| true);
     let text = format!("{table}\n{}\n\n{}\n", setting.machine, setting.method);
     fs::write(dir.join("table.md"), text)?;
     plot::all(results, &dir).context("draw the pictures")?;

@@ -43,7 +43,7 @@ impl<'a> Rounds<'a> {
         self.start_all(&bar, &mut taken).await;
         for round in 1..=rounds {
             for measure in 0..self.measures.len() {
-                for peer in self.of(&self.measures[measure]) {
+                for peer in rotated(self.of(&self.measures[measure]), round) {
                     let (what, who) = (&self.measures[measure].name, &self.peers[peer].name);
                     bar.set_message(format!("{round}/{rounds} {who}: {what}"));
                     let outcome = self.turn(measure, peer).await;
@@ -134,6 +134,15 @@ impl<'a> Rounds<'a> {
             sleep(Duration::from_millis(25)).await;
         }
     }
+}
+
+/// Another is the first in each round: whoever comes after a slow one finds the machine rested.
+fn rotated(mut peers: Vec<usize>, round: u16) -> Vec<usize> {
+    if !peers.is_empty() {
+        let by = usize::from(round) % peers.len();
+        peers.rotate_left(by);
+    }
+    peers
 }
 
 /// What a turn of a measure and a peer, both by their number, brought.

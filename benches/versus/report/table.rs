@@ -13,17 +13,8 @@ pub(super) fn text(results: &Results) -> String {
     filled(table, results, |_| true).to_string()
 }
 
-/// As Markdown.
-pub(super) fn markdown(results: &Results) -> String {
-    markdown_of(results, |_| true)
-}
-
-/// The rows that the README shows, as Markdown.
-pub(super) fn summary(results: &Results) -> String {
-    markdown_of(results, |line| SUMMARY.contains(&(&line.measure, line.row.what)))
-}
-
-fn markdown_of(results: &Results, wanted: impl Fn(&Line) -> bool) -> String {
+/// The rows that are wanted, as Markdown.
+pub(super) fn markdown(results: &Results, wanted: impl Fn(&Line) -> bool) -> String {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
     format!("{}\n", filled(table, results, wanted))
@@ -84,19 +75,3 @@ fn three_digits(value: f64) -> String {
         _ => format!("{value:.3}"),
     }
 }
-
-/// What a stranger wants to know first: measures and their rows.
-const SUMMARY: [(&str, &str); 12] = [
-    ("short connections, 1 at a time", "rate"),
-    ("short connections, 64 at a time", "rate"),
-    ("one download", "speed"),
-    ("one download", "CPU a GB"),
-    ("100 ms: one download", "speed"),
-    ("adsl: alone", "a page"),
-    ("adsl: beside a download", "a page"),
-    ("adsl: beside an upload", "a page"),
-    ("messages, 50 connections", "rate"),
-    ("ping under four downloads", "p99"),
-    ("1 000 idle connections", "memory each"),
-    ("cut to the next served request", "time"),
-];
