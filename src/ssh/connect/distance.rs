@@ -120,7 +120,7 @@ impl Distance {
     pub(crate) fn is_unfit(&self, window: u32) -> bool {
         let Some(round_trip) = self.round_trip.get() else { return false };
         let wanted = self.wanted(self.was_near.load(Relaxed));
-        window < wanted / 3 * 2 || (round_trip >= LAN && window / 3 > wanted)
+        window < wanted / 3 * 2 || (round_trip >= LAN && window / 4 * 3 > wanted)
     }
 
     fn wanted(&self, near: bool) -> u32 {

@@ -21,8 +21,17 @@ pub(crate) struct Line {
 #[derive(Debug, Default)]
 pub(crate) struct Learner {
     line: Line,
-    /// What the last sample has shown, and the window it was with.
-    last: Option<(Limit, u32)>,
+    last: Option<Shown>,
+}
+
+/// What a sample has shown.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    limit: Limit,
+    /// In bytes.
+    window: u32,
+    /// What the session received, in bytes a second.
+    received: u64,
 }
 
 /// What a session has carried in a while, beside what its server's answers took.
@@ -76,13 +85,17 @@ impl Learner {
     pub(crate) fn learn(&mut self, sample: Sample) -> bool {
         let before = self.line;
         let limit = sample.limit();
-        let shown = limit.map(|limit| (limit, sample.window));
-        let again = shown == std::mem::replace(&mut self.last, shown);
+        let Sample { window, received, .. } = sample;
+        let shown = limit.map(|limit| Shown { limit, window, received });
+        let last = std::mem::replace(&mut self.last, shown);
+        let again =
+            last.is_some_and(|last| Some((last.limit, last.window)) == limit.zip(Some(window)));
+        // It carries at least what it has carried twice in a row.
+        let carries = last.map_or(0, |last| last.received.min(received));
         match (limit, before.rate) {
-            // It carries at least what it has carried.
-            (Some(_), Some(rate)) if rate < sample.received => self.set_rate(sample.received),
+            (Some(_), Some(rate)) if rate < carries => self.set_rate(carries),
             (Some(Limit::Line), Some(rate)) if again => {
-                self.set_rate(rate - (rate - sample.received) / 16);
+                self.set_rate(rate - rate.saturating_sub(received) / 16);
             }
             (Some(Limit::Line | Limit::Window), None) if again => self.set_rate(sample.received),
             (Some(Limit::Window), Some(rate)) if again => self.set_rate(rate + rate / 8),
@@ -239,9 +252,9 @@ mod tests {
             window: LEAST,
             ..HOME
         };
-        for (rate, samples) in [(None, 2), (Some(3_000_000), 1)] {
+        for rate in [None, Some(3_000_000)] {
             let mut line = Learner::of(Line { rate, too_small: None });
-            let changes = (0..samples).filter(|_| line.learn(sample)).count();
+            let changes = (0..2).filter(|_| line.learn(sample)).count();
             assert_eq!(changes, 1);
             assert_eq!(line.line().window(Some(best)), 5_800_000 * 3 / 100 * 5 / 2);
         }
@@ -274,6 +287,21 @@ mod tests {
         line.learn(HOME);
         line.learn(HOME);
         assert!(line.line.rate < Some(5_000_000));
+    }
+
+    #[test]
+    fn one_beat_that_came_late_makes_no_faster_line() {
+        let best = Duration::from_millis(30);
+        let full = Sample { received: 6_200_000, busiest: 6_200_000, best, ..HOME };
+        let mut line = Learner::of(Line { rate: Some(6_200_000), too_small: None });
+        // What is counted for one beat was carried in a longer time, and is missing in the next.
+        for received in [6_200_000, 9_000_000, 3_400_000, 6_200_000, 8_000_000, 4_400_000] {
+            line.learn(Sample { received, busiest: received, ..full });
+            assert!(line.line.rate <= Some(6_200_000), "{:?}", line.line.rate);
+        }
+        line.learn(Sample { received: 9_000_000, ..full });
+        line.learn(Sample { received: 8_000_000, ..full });
+        assert_eq!(line.line.rate, Some(8_000_000));
     }
 
     #[test]
