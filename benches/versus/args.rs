@@ -11,7 +11,7 @@ pub(crate) struct Args {
     /// How often each measure is taken of each peer; the medians are shown
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=99))]
     pub(crate) rounds: u16,
-    /// Only the measures whose name contains one of these, comma-separated
+    /// Only the measures whose name contains one of these, comma-separated; `=NAME` is that one alone
     #[arg(long, value_name = "SUBSTR", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// Only the peers whose name contains one of these; `ssh -D` always runs
@@ -38,7 +38,11 @@ impl Args {
     /// Whether a measure of this name was asked for.
     pub(crate) fn wants_measure(&self, name: &str) -> bool {
         let mut asked = self.only.iter().chain(&self.filters).peekable();
-        asked.peek().is_none() || asked.any(|part| name.contains(part.as_str()))
+        let is_meant = |part: &str| match part.strip_prefix('=') {
+            Some(exact) => name == exact,
+            None => name.contains(part),
+        };
+        asked.peek().is_none() || asked.any(|part| is_meant(part))
     }
 
     /// Whether a peer of this name was asked for.
