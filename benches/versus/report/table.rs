@@ -20,15 +20,19 @@ pub(super) fn markdown(results: &Results, wanted: impl Fn(&Line) -> bool) -> Str
     format!("{}\n", filled(table, results, wanted))
 }
 
+/// The rows that are wanted; a peer that took part in none of them has no column.
 fn filled(mut table: Table, results: &Results, wanted: impl Fn(&Line) -> bool) -> Table {
-    let peers = results.peers.iter().map(|peer| peer.name.clone());
-    let ratios = results.others().map(|(_, peer)| format!("{} ÷ {BASE}", peer.name));
-    let header: Vec<String> =
-        ["measure".to_owned()].into_iter().chain(peers).chain(ratios).collect();
-    table.set_header(header);
-    for line in results.lines.iter().filter(|line| wanted(line)) {
-        let figures = line.cells.iter().map(|cell| figure(line, cell));
-        let ratios = results.others().map(|(peer, _)| ratio(&line.cells[peer]));
+    let lines: Vec<&Line> = results.lines.iter().filter(|line| wanted(line)).collect();
+    let took_part = |peer: &usize| lines.iter().any(|line| !line.cells[*peer].rounds.is_empty());
+    let peers: Vec<usize> = (0..results.peers.len()).filter(took_part).collect();
+    let name = |peer: &usize| &results.peers[*peer].name;
+    let others: Vec<usize> = peers.iter().copied().filter(|peer| name(peer) != BASE).collect();
+    let header =
+        ["measure".to_owned()].into_iter().chain(peers.iter().map(|peer| name(peer).clone()));
+    table.set_header(header.chain(others.iter().map(|peer| format!("{} ÷ {BASE}", name(peer)))));
+    for line in lines {
+        let figures = peers.iter().map(|peer| figure(line, &line.cells[*peer]));
+        let ratios = others.iter().map(|peer| ratio(&line.cells[*peer]));
         table.add_row([label(line)].into_iter().chain(figures).chain(ratios));
     }
     table.column_iter_mut().skip(1).for_each(|column| {
