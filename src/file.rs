@@ -70,7 +70,7 @@ pub(crate) fn too_large(most: u64) -> io::Error {
 /// The directory `sockeye` of the XDG Base Directory Specification: below the directory of `variable`, or
 /// where that is not an absolute path, below `default` in the home directory; none without a home.
 pub(crate) fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
-    below(std::env::var_os(variable), std::env::var_os("HOME"), default)
+    below(std::env::var_os(variable), std::env::home_dir().map(OsString::from), default)
 }
 
 fn below(base: Option<OsString>, home: Option<OsString>, default: &str) -> Option<PathBuf> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -34,10 +34,8 @@ type Entries = BTreeMap<String, Entry>;
 impl LineMemory {
     /// In the directory for state of whoever runs this (`XDG_STATE_HOME`, or `~/.local/state`).
     pub fn of_user() -> Self {
-        let absolute = |path: &PathBuf| path.is_absolute();
-        let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(absolute);
-        let home = || std::env::home_dir().filter(absolute).map(|home| home.join(".local/state"));
-        Self(state.or_else(home).map(|dir| dir.join("sockeye/lines.json").into()))
+        let state = file::xdg_directory("XDG_STATE_HOME", ".local/state");
+        Self(state.map(|dir| dir.join("lines.json").into()))
     }
 
     /// What is known of the line to a server.
