@@ -78,7 +78,7 @@ impl Placed {
                 () = sleep(next_look), if first.is_some() && second.is_none() => {
                     next_look = LOOK;
                     health.request_gauge();
-                                        // The server may be blocked by the look-up, unless it sends something.
+                    // The server may be blocked by the look-up, unless it sends something.
                     let may = match self.kind {
                         OpenKind::Plain => true,
                         OpenKind::UnresolvedName => session.received() > received,

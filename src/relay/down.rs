@@ -1,5 +1,9 @@
 //! From the channel to the client.
 //!
+//! A byte of a download comes here from the session's socket by way of the transport
+//! (`ssh::connect::transport`), the library's task for the session, which decrypts it, and the channel's queue
+//! there ([`Reader::poll_recv`]).
+//!
 //! Data is received at once, since a channel whose queue is full stops its whole session. It waits in
 //! memory, then in a file. Only where no other channel shares the session does receiving stop instead:
 //! then TCP pushes back to the server, and nothing is spilled.

@@ -10,7 +10,7 @@ use hyper::{Request, Response, StatusCode, Uri, Version};
 use super::wire::request::RequestHead;
 use crate::destination::{Destination, Host};
 
-/// Makes a request in absolute form one that the web server at `destination` expects.
+/// Turns a request in absolute form into one that the web server at `destination` expects.
 ///
 /// The target becomes `uri`, and Host that of the target (RFC 9112 section 3.2.2 lets the target
 /// win). The framing is hyper's to write; an upgrade is offered on, and so is the wait for a 100.
@@ -43,7 +43,7 @@ pub(crate) fn prepare_request<B: Body>(
     *request.version_mut() = Version::HTTP_11;
 }
 
-/// Makes a web server's response one of this proxy's.
+/// Turns a web server's response into one of this proxy's.
 pub(crate) fn prepare_response<B>(response: &mut Response<B>) {
     let upgrade = (response.status() == StatusCode::SWITCHING_PROTOCOLS)
         .then(|| response.headers().get(UPGRADE).cloned())
@@ -83,8 +83,8 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 const ALWAYS: [HeaderName; 6] =
     [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION];
-/// Those that no RFC names for every hop, and HTTP2-Settings, which goes with an upgrade to h2c that
-/// is not carried out.
+/// More such fields, for which the library has no constants. HTTP2-Settings goes with an upgrade to h2c,
+/// which is not carried out.
 const OFTEN: [&str; 4] =
     ["keep-alive", "proxy-connection", "proxy-authentication-info", "http2-settings"];
 

@@ -10,11 +10,11 @@
 //! - `local`: the pages of this program itself. `failure`, `page`: the answer to a failed request.
 //!
 //! No `Via` field is added (RFC 9110 section 7.6.3 asks proxies for one): it would tell every web
-//! server that its visitor uses a tunnel, which `ssh -D` does not tell either.
+//! server that its visitor uses a tunnel, which `ssh -D` does not reveal.
 //!
 //! hyper writes every message, from heads that leave no doubt, so nothing that a client or a web server
 //! words ambiguously (a bare LF, both Content-Length and Transfer-Encoding, spaces, a Host that is not
-//! the URI's) goes further than here. What is decided of all that stands in `src/guide/http.md`.
+//! the URI's) goes further than here. `src/guide/http.md` lists what is decided in each case.
 
 mod aside;
 mod exchange;

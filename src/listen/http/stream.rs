@@ -45,7 +45,7 @@ impl HttpSocket {
         self.stream
     }
 
-    /// Completes when the client has stopped sending and nothing was written to it for 30 to 60 s.
+    /// Completes when the client has sent its end at least 30 s ago and nothing was written to it for 60 s.
     ///
     /// A client that has closed looks like one that has only finished sending, until it is written
     /// to. Nothing else would end the wait for a response that never comes. The kernel of a client
@@ -222,7 +222,7 @@ impl AsyncWrite for HttpStream {
     }
 }
 
-/// Half of the time that a quiet client which has stopped sending is waited for.
+/// The time between two looks at the client; the second one that finds it quiet gives it up.
 const QUIET: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub struct ReachConfig {
     /// How often to try, a second apart, before it counts as a failure; 1 by default
     /// (`ConnectionAttempts`).
     pub connection_attempts: u32,
-    /// Whether the system looks after silent connections (`TCPKeepAlive`).
+    /// Whether the system probes silent connections (`TCPKeepAlive`).
     pub tcp_keep_alive: Switch,
     /// Which addresses of the server are tried (`AddressFamily`).
     pub address_family: AddressFamily,
@@ -67,7 +67,7 @@ pub struct HostKeyConfig {
     pub user_known_hosts_files: Vec<PathBuf>,
     /// Where the system keeps host keys; never written (`GlobalKnownHostsFile`).
     pub global_known_hosts_files: Vec<PathBuf>,
-    /// What tells further host keys (`KnownHostsCommand`): a program and its arguments. A NUL stands for
+    /// What prints further host keys (`KnownHostsCommand`): a program and its arguments. A NUL stands for
     /// the `%` of a token that is known only when it runs: `H`, `I`, `K`, `f`, `t`.
     pub known_hosts_command: Option<Vec<String>>,
     /// The name to look up in those files instead of the host's (`HostKeyAlias`).

@@ -6,7 +6,7 @@ use super::settings::{Settings, invalid};
 use super::tokens::Tokens;
 use super::{ConfigError, HostKeyConfig, StrictHostKeyChecking, Switch, UpdateHostKeys};
 
-/// The command follows, since it has tokens of the rest.
+/// All but `KnownHostsCommand`, which `command` reads later: its tokens depend on other settings.
 pub(super) fn read(settings: &Settings, local: &Local) -> Result<HostKeyConfig, ConfigError> {
     Ok(HostKeyConfig {
         user_known_hosts_files: settings.files("userknownhostsfile", local),

@@ -244,7 +244,7 @@ pub enum ConfigError {
     },
     #[error("ProxyJump: {0}")]
     Jump(InvalidJumpList),
-    /// Of a configured list nothing is left.
+    /// Nothing is left of a configured list.
     #[error(transparent)]
     NoAlgorithm(#[from] NoneAvailable),
     #[error("{keyword} has the token %{token}; those that it can have are %%, %h, %n, %p and %r")]
@@ -260,7 +260,7 @@ pub enum ConfigError {
     DescriptorPassing,
     #[error("-F needs the program ssh, which is not installed")]
     NeedsSsh,
-    /// Neither the flags nor the environment (USER, LOGNAME) tell a user name.
+    /// A user name is in neither the flags, the password database nor the environment (USER, LOGNAME).
     #[error("no user name: give one as user@host or with -l")]
     NoUser,
 }

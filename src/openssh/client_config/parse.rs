@@ -246,7 +246,7 @@ pub(super) const DEFAULTS: [(&str, &str); 2] = [
     ("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"),
 ];
 
-/// The default names of which we can use the keys (`ssh_config(5)`, `IdentityFile`).
+/// The default identity files whose keys can be used here (`ssh_config(5)`, `IdentityFile`).
 const DEFAULT_IDENTITIES: [(&str, &str); 5] = [
     ("identityfile", "~/.ssh/id_rsa"),
     ("identityfile", "~/.ssh/id_ecdsa"),

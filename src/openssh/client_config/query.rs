@@ -45,7 +45,7 @@ pub(super) async fn run_ssh(
     Err(ConfigError::Refused(said))
 }
 
-/// What `ssh -G` prints where nobody has configured anything: what differs from it, somebody wanted.
+/// What `ssh -G` prints where nobody has configured anything: what differs from it was configured.
 /// Asked once.
 pub(super) async fn usual(program: &str) -> Result<&'static str, ConfigError> {
     static USUAL: OnceCell<String> = OnceCell::const_new();
@@ -57,7 +57,7 @@ pub(super) async fn usual(program: &str) -> Result<&'static str, ConfigError> {
     USUAL.get_or_try_init(ask).await.map(String::as_str)
 }
 
-/// The first of each option counts for `ssh`, so the flags stand before the name's user and port.
+/// `ssh` takes the first value of each option, so the flags stand before the name's user and port.
 fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     // No command and no terminal, so that `Match sessiontype` sees what we are.
     let mut out: Vec<OsString> = ["-G", "-N", "-T"].map(Into::into).into();
@@ -83,7 +83,7 @@ fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     for file in &options.identities {
         push("-i", file.into());
     }
-    // Before the options: `ssh` takes no -J after an option that sets a way.
+    // Before the options: `ssh` refuses -J after an option that sets ProxyJump or ProxyCommand.
     if let Some(jumps) = &options.jumps {
         push("-J", jumps.to_string().into());
     }

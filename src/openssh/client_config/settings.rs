@@ -85,17 +85,17 @@ impl Settings {
         Some((&pair.0, &pair.1))
     }
 
-    /// The value, where it is not the one that it has by itself.
+    /// The value, where it is not the default.
     pub(super) fn configured(&self, keyword: &str) -> Option<&str> {
         self.first(keyword).filter(|_| self.is_configured(keyword))
     }
 
-    /// The first value that the keyword has by itself, where that is known.
+    /// The first default value of the keyword, where that is known.
     pub(super) fn usual(&self, keyword: &str) -> Option<&str> {
         self.usual.iter().find(|(k, _)| k == keyword).map(|(_, value)| value.as_str())
     }
 
-    /// Whether the values are not those that the keyword has by itself.
+    /// Whether the values are not the defaults of the keyword.
     pub(super) fn is_configured(&self, keyword: &str) -> bool {
         let usual = self.usual.iter().filter(|(k, _)| k == keyword).map(|(_, v)| v.as_str());
         !self.all(keyword).eq(usual)

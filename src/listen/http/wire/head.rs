@@ -1,4 +1,4 @@
-//! Lines and fields of a head (RFC 9112 section 2.1 and 5).
+//! Lines and fields of a head (RFC 9112 sections 2.1 and 5).
 
 use std::ops::ControlFlow;
 

@@ -1,6 +1,6 @@
 //! Heads and framing as they are on the wire, before hyper: pure, without a socket.
 //!
-//! A client and a web server may write what hyper's parser refuses and the field takes every day, and
+//! A client and a web server may write what hyper's parser refuses and others take every day, and
 //! they may write what two parsers read differently. Each head is read here and written anew in one
 //! form that leaves no doubt; hyper reads that, carries the content, and writes the messages.
 //!
