@@ -115,8 +115,8 @@ impl Distance {
         tokio::task::spawn_blocking(move || memory.remember(&server, line));
     }
 
-    /// Whether a session with this window, in bytes, is clearly slower than a new one would be, or
-    /// much more in the way of others.
+    /// Whether a session with this window, in bytes, is slower than a new one would be, or in the way of
+    /// others: it has less than two thirds of what is wanted, or over four thirds.
     pub(crate) fn is_unfit(&self, window: u32) -> bool {
         let Some(round_trip) = self.round_trip.get() else { return false };
         let wanted = self.wanted(self.was_near.load(Relaxed));
@@ -255,6 +255,33 @@ mod tests {
         assert_eq!(distance.window(&mut client, busy).await, 1000 * 512);
         distance.forget();
         assert_eq!(distance.window(&mut client, busy).await, 3000 * 512);
+    }
+
+    #[tokio::test]
+    async fn the_first_window_is_too_large_for_fibre() {
+        let distance = Distance::default();
+        let best = Duration::from_millis(15);
+        distance.measured(best);
+        let queued = Sample {
+            received: 37_500_000,
+            busiest: 37_500_000,
+            round_trip: best * 4,
+            best,
+            window: FIRST_WINDOW,
+            upload: Upload::None,
+        };
+        distance.learn(queued);
+        distance.learn(queued);
+        assert_eq!(distance.wanted(false), 1_406_250);
+        for (window, is_unfit) in [
+            (FIRST_WINDOW, true),
+            (1_800_000, false),
+            (1_406_250, false),
+            (1_000_000, false),
+            (900_000, true),
+        ] {
+            assert_eq!(distance.is_unfit(window), is_unfit, "{window}");
+        }
     }
 
     #[tokio::test]

@@ -88,8 +88,7 @@ impl Learner {
         let Sample { window, received, .. } = sample;
         let shown = limit.map(|limit| Shown { limit, window, received });
         let last = std::mem::replace(&mut self.last, shown);
-        let again =
-            last.is_some_and(|last| Some((last.limit, last.window)) == limit.zip(Some(window)));
+        let again = last.is_some_and(|last| Some(last.limit) == limit && last.window == window);
         // It carries at least what it has carried twice in a row.
         let carries = last.map_or(0, |last| last.received.min(received));
         match (limit, before.rate) {
