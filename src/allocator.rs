@@ -31,5 +31,6 @@ pub(crate) fn give_back() {
     }
 }
 
-/// A session's beats wake each thread more often than this.
+/// What is freed less than this after the last time is given back the next time that the thread waits: a
+/// session's beats alone wake threads twice a second.
 const INTERVAL: Duration = Duration::from_secs(1);

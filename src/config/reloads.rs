@@ -100,11 +100,12 @@ impl Reloads {
 }
 
 impl Outcomes {
-    /// Waits for the next outcome; for ever where there are no more reloads.
+    /// Waits for the next outcome, or the latest of those since the last call; for ever where there are no
+    /// more reloads.
     ///
     /// # Cancel safety
     ///
-    /// No outcome is lost when this is dropped.
+    /// The latest outcome is not lost when this is dropped.
     pub async fn next(&mut self) -> ReloadOutcome {
         while self.0.changed().await.is_ok() {
             if let Some(outcome) = &self.0.borrow_and_update().outcome {
