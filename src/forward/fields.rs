@@ -40,6 +40,22 @@ pub(super) fn parts(fields: &[Field]) -> (&[Field], &[Field]) {
     fields.split_at(fields.len() - target)
 }
 
+/// Reads a place to listen: a port, an address and a port, or a path. Any other number or kind of fields is the
+/// error `otherwise`.
+pub(super) fn listen<T>(
+    fields: &[Field],
+    otherwise: InvalidForward,
+    tcp: impl FnOnce(Option<&str>, &str) -> Result<T, InvalidForward>,
+    unix: impl FnOnce(&str) -> Result<T, InvalidForward>,
+) -> Result<T, InvalidForward> {
+    match fields {
+        [Word(port)] => tcp(None, port),
+        [Word(bind), Word(port)] => tcp(Some(bind), port),
+        [Path(path)] => unix(path),
+        _ => Err(otherwise),
+    }
+}
+
 /// Reads a field in brackets literally.
 fn bracketed(inner: &str) -> Result<(Field, &str), InvalidForward> {
     let (text, after) = inner.split_once(']').ok_or(InvalidForward::Quoting)?;

@@ -66,12 +66,7 @@ impl LocalListen {
 
     /// Reads the fields of it; any other number or kind of them is the error `otherwise`.
     fn read(fields: &[Field], otherwise: InvalidForward) -> Result<Self, InvalidForward> {
-        match fields {
-            [Field::Word(port)] => Self::tcp(None, port),
-            [Field::Word(bind), Field::Word(port)] => Self::tcp(Some(bind), port),
-            [Field::Path(path)] => Self::unix(path),
-            _ => Err(otherwise),
-        }
+        fields::listen(fields, otherwise, Self::tcp, Self::unix)
     }
 
     fn tcp(bind: Option<&str>, port: &str) -> Result<Self, InvalidForward> {
