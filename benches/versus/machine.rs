@@ -7,7 +7,9 @@ use std::thread::available_parallelism;
 pub(crate) fn description() -> String {
     let cores = available_parallelism().map_or(1, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{}, {cores} cores, Linux {}", processor(), kernel.trim())
+    // What follows the version is who built it.
+    let version = kernel.trim().split('-').next().unwrap_or_default();
+    format!("{}, {cores} cores, Linux {version}", processor())
 }
 
 fn processor() -> String {

@@ -146,3 +146,26 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("export", "sets a variable of the shell: clients.rs runs curl with it"),
     ("ssh", "needs a server: clients.rs, stdio.rs"),
 ];
+
+#[test]
+fn the_figures_of_the_readme_s_reasons_are_those_of_the_tables() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("## Why").expect("the reasons");
+    let (reasons, _) = rest.split_once("\n## ").expect("their end");
+    let guide = TOPICS.iter().find(|topic| topic.name == "speed").expect("a page").text;
+    let is_figure = |word: &&str| word.parse::<f64>().is_ok();
+    let figures = |text: &'static str| -> Vec<&'static str> {
+        text.split_whitespace()
+            .map(|word| word.trim_matches([',', '.', ';']))
+            .filter(is_figure)
+            .collect()
+    };
+    let tables = readme.lines().chain(guide.lines()).filter(|line| line.starts_with('|'));
+    let measured: Vec<_> = tables.flat_map(figures).collect();
+    // A round trip, a percentile, and the code of a SOCKS reply.
+    let given = ["100", "99", "05"];
+    for figure in figures(reasons).into_iter().filter(|figure| !given.contains(figure)) {
+        assert!(measured.contains(&figure), "{figure} is in no table: was it measured anew?");
+    }
+    assert!(figures(reasons).len() > given.len(), "there are some");
+}
