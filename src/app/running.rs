@@ -247,6 +247,8 @@ fn start_observers(program: &Program, control: Option<ControlServer>) -> JoinSet
     let mut observers = JoinSet::new();
     let beating = program.clone();
     observers.spawn(async move { beating.beat().await });
+    let reloading = program.clone();
+    observers.spawn(async move { reloading.report_reloads().await });
     if let Some(control) = control {
         debug!("control socket {}", control.path().display());
         observers.spawn(control.run(program.clone()));

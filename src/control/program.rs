@@ -160,26 +160,24 @@ impl Program {
         &self.0.registry
     }
 
-    /// Measures how fast everything is, once a second, and reports reloads as events, for ever.
+    /// Measures how fast everything is, once a second, for ever.
     pub async fn beat(&self) {
         let mut beat = tokio::time::interval(Duration::from_secs(1));
-        let mut reloads = self.reloads().map(Reloads::outcomes);
-        let mut reloaded = async || match &mut reloads {
-            Some(reloads) => reloads.next().await,
-            None => std::future::pending().await,
-        };
         loop {
-            tokio::select! {
-                _ = beat.tick() => {}
-                outcome = reloaded() => {
-                    self.0.registry.events.tell(|| Event::Reloaded(outcome.to_string().into()));
-                    continue;
-                }
-            }
+            beat.tick().await;
             self.0.registry.connections.beat();
             let pools = self.pools();
             let sessions = pools.iter().flat_map(|(_, pool)| &pool.sessions);
             self.0.rates.beat(sessions);
+        }
+    }
+
+    /// Reports each reload as an event, for ever; where there are none, ends at once.
+    pub async fn report_reloads(&self) {
+        let Some(mut outcomes) = self.reloads().map(Reloads::outcomes) else { return };
+        loop {
+            let outcome = outcomes.next().await;
+            self.0.registry.events.tell(|| Event::Reloaded(outcome.to_string().into()));
         }
     }
 
