@@ -21,7 +21,7 @@ impl HelpCommand {
     /// Shows the page or the list.
     pub(super) fn run(&self) {
         match self.page() {
-            Some(topic) => say(topic.text),
+            Some(topic) => say(&shown(topic.text)),
             None => say(&list()),
         }
     }
@@ -29,6 +29,11 @@ impl HelpCommand {
     fn page(&self) -> Option<&'static Topic> {
         TOPICS.iter().find(|topic| Some(topic.name) == self.topic.as_deref())
     }
+}
+
+/// A page without the marks between which `versus` writes its tables.
+fn shown(page: &str) -> String {
+    page.split_inclusive('\n').filter(|line| !line.starts_with("<!--")).collect()
 }
 
 fn topics() -> PossibleValuesParser {
@@ -58,6 +63,7 @@ mod tests {
             let read = HelpCommand::try_parse_from(["help", topic.name]).expect("a topic");
             assert_eq!(read.page().map(|topic| topic.name), Some(topic.name));
             assert!(topic.text.starts_with("# "), "{}: a page begins with its title", topic.name);
+            assert!(!shown(topic.text).contains("<!--"), "{}", topic.name);
         }
         let wrong = HelpCommand::try_parse_from(["help", "nothing"]).expect_err("no topic");
         assert!(wrong.to_string().contains("possible values"), "{wrong}");
