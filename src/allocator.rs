@@ -21,7 +21,8 @@ thread_local! {
 }
 
 /// Returns to the system what is free of this thread's memory, at most once in [`INTERVAL`]; for a thread
-/// that is about to wait. It takes some 50 µs.
+/// that is about to wait. It takes some 50 µs, and milliseconds where much is given back: 13 for a thread with
+/// 17 000 connections that have just ended.
 pub(crate) fn give_back() {
     let now = Instant::now();
     if LAST.get().is_none_or(|last| now - last >= INTERVAL) {
