@@ -14,7 +14,7 @@ use super::policy::{
     SessionFacts, SessionStage,
 };
 use super::wake::WakeDetector;
-use super::{PoolSize, Shared, lock};
+use super::{PoolSize, Shared, lock, placement};
 use crate::registry::{AttemptEnd, SessionEnd};
 use crate::ssh::connect::{Asking, ConnectError, Connected, FailureClass, Liveness};
 use crate::ssh::session::Session;
@@ -259,12 +259,12 @@ impl Driver {
             // One that has just ended takes none, and is about to be told of as lost.
             stage: if session.is_ready() { SessionStage::Ready } else { SessionStage::Draining },
             is_empty: session.is_empty(),
+            is_quiet: placement::is_quiet(&super::view(session)),
             idle: session.idle(),
             is_outdated: self.shared.connector.would_replace(session),
             is_flooded: session.health().is_flooded(),
         };
         let sessions = sessions.iter().map(of).collect();
-        let reserve = self.shared.reserve();
         let status = lock(&self.shared.status);
         Facts {
             now: Instant::now(),
@@ -272,7 +272,6 @@ impl Driver {
             waiting: status.waiting,
             listeners: status.listeners,
             can_ask: self.shared.connector.can_ask(),
-            reserve,
         }
     }
 

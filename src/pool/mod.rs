@@ -12,7 +12,8 @@
 //! - **ready**: takes new channels, as [`placement`] says.
 //! - **draining**: takes no new channels, and is closed after the last one. A session drains when it is too
 //!   old, has carried too much, or has a window that does not suit the line; when it is above the minimum
-//!   and has been empty for a minute; and when it is full of data that no channel takes any more.
+//!   and has been empty for a minute, unless all others are in use; and when it is full of data that no
+//!   channel takes any more.
 //! - **closed**: by this program, by the server, or because the server did not answer (`monitor`).
 
 use std::sync::{Arc, Mutex};
@@ -304,12 +305,6 @@ impl Shared {
     /// The sessions that take channels.
     fn ready(&self) -> Vec<Arc<Session>> {
         lock(&self.sessions).iter().filter(|s| s.is_ready()).map(Arc::clone).collect()
-    }
-
-    /// Whether there should be another session before anybody asks.
-    fn reserve(&self) -> Growth {
-        let views: Vec<View> = self.ready().iter().map(|s| view(s)).collect();
-        placement::reserve(&views)
     }
 
     /// The best session; wakes the driver where another one would be better.

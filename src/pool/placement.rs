@@ -149,13 +149,8 @@ impl Cost {
     }
 }
 
-/// Whether the pool should open a session in reserve: where every session is in use, the next request would
-/// have to share one.
-pub fn reserve(sessions: &[View]) -> Growth {
-    if sessions.iter().any(is_quiet) { Growth::Enough } else { Growth::Wanted }
-}
-
-fn is_quiet(view: &View) -> bool {
+/// Whether a new channel would disturb no other, and wait for none.
+pub(super) fn is_quiet(view: &View) -> bool {
     let View { slow_readers, stuck, excess, bulk, active, risky, .. } = *view;
     !risky && slow_readers == 0 && !stuck && excess < LATE && bulk == 0 && active == 0
 }
@@ -308,14 +303,11 @@ mod tests {
     }
 
     #[test]
-    fn one_quiet_session_is_kept_in_reserve() {
-        let runs = View { active: 1, channels: 1, ..quiet() };
-        let idle = View { channels: 9, ..quiet() };
-        assert_eq!(reserve(&[]), Growth::Wanted);
-        assert_eq!(reserve(&[runs]), Growth::Wanted);
-        assert_eq!(reserve(&[runs, idle]), Growth::Enough);
-        assert_eq!(reserve(&[View { stuck: true, ..quiet() }]), Growth::Wanted);
-        assert_eq!(reserve(&[late(300)]), Growth::Wanted);
+    fn a_session_is_quiet_whose_channels_move_nothing_and_that_answers() {
+        assert!(is_quiet(&View { channels: 9, ..quiet() }));
+        assert!(!is_quiet(&View { active: 1, channels: 1, ..quiet() }));
+        assert!(!is_quiet(&View { stuck: true, ..quiet() }));
+        assert!(!is_quiet(&late(300)));
     }
 
     fn any_view() -> impl Strategy<Value = View> {

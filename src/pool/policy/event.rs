@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::pool::placement::Growth;
 use crate::ssh::connect::{Asking, FailureClass};
 use crate::ssh::trust::auth::LoginKind;
 
@@ -78,8 +77,6 @@ pub(crate) struct Facts {
     pub(crate) listeners: usize,
     /// Whether a person can be asked.
     pub(crate) can_ask: bool,
-    /// Whether there should be another session before anybody asks.
-    pub(crate) reserve: Growth,
 }
 
 /// The state of one session.
@@ -88,6 +85,8 @@ pub(crate) struct SessionFacts {
     pub(crate) stage: SessionStage,
     /// It carries no channels, and no remote listener is on it.
     pub(crate) is_empty: bool,
+    /// A new channel would disturb no other on it, and wait for none.
+    pub(crate) is_quiet: bool,
     /// How long it has been empty.
     pub(crate) idle: Duration,
     /// It is too old, has carried too much, or has an unsuitable window: it should be replaced.
@@ -244,5 +243,12 @@ impl Facts {
     /// The number of sessions that take channels.
     pub(crate) fn ready(&self) -> usize {
         self.sessions.iter().filter(|session| session.stage == SessionStage::Ready).count()
+    }
+
+    /// Of these, the ones that are quiet.
+    pub(crate) fn quiet(&self) -> usize {
+        let is_quiet =
+            |session: &&SessionFacts| session.stage == SessionStage::Ready && session.is_quiet;
+        self.sessions.iter().filter(is_quiet).count()
     }
 }

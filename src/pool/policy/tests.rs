@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::pool::placement::Growth;
 
 /// A pool whose attempts and sessions are numbers.
 struct World {
@@ -17,10 +16,14 @@ struct World {
 const QUIET: SessionFacts = SessionFacts {
     stage: SessionStage::Ready,
     is_empty: true,
+    is_quiet: true,
     idle: Duration::ZERO,
     is_outdated: false,
     is_flooded: false,
 };
+
+/// One that carries a download.
+const BUSY: SessionFacts = SessionFacts { is_empty: false, is_quiet: false, ..QUIET };
 
 impl World {
     fn new(size: Option<PoolSize>) -> Self {
@@ -30,7 +33,6 @@ impl World {
             waiting: 0,
             listeners: 0,
             can_ask: false,
-            reserve: Growth::Enough,
         };
         let policy = Policy::new(size, facts.now);
         Self { policy, facts, attempts: 0, notices: Vec::new(), shown: Vec::new() }
@@ -176,7 +178,7 @@ fn a_server_that_closes_what_is_unused_is_let_be_until_somebody_asks() {
         world.succeed(LoginKind::Unattended);
         world.on(Event::Settled);
         world.facts.waiting = 0;
-        world.facts.reserve = Growth::Wanted;
+        world.facts.sessions = vec![BUSY];
         world.on(Event::Upkeep);
         assert_eq!(world.attempts, 0, "no reserve, either");
         world.lose(LossCause::Unused, Duration::from_secs(4));
@@ -219,13 +221,36 @@ fn a_server_that_refuses_a_further_session_is_told_of_once_and_asked_again_rarel
 #[test]
 fn what_is_spare_and_empty_for_long_is_closed() {
     let mut world = World::connected(LoginKind::Unattended);
-    world.facts.sessions.push(QUIET);
-    world.facts.sessions.push(SessionFacts { is_empty: false, ..QUIET });
-    world.facts.sessions.iter_mut().for_each(|s| s.idle = Duration::from_secs(3600));
-    world.facts.sessions[2].idle = Duration::ZERO;
+    let used = SessionFacts { is_empty: false, ..QUIET };
+    for (in_use, left) in [(used, 1), (BUSY, 2)] {
+        let idle = SessionFacts { idle: Duration::from_secs(3600), ..QUIET };
+        world.facts.sessions = vec![idle, idle, in_use];
+        world.on(Event::Upkeep);
+        assert_eq!(world.facts.sessions.len(), left);
+        assert_eq!(world.facts.sessions.last(), Some(&in_use));
+    }
+}
+
+#[test]
+fn a_reserve_is_opened_once_and_stays_while_it_is_one() {
+    let mut world = World::connected(LoginKind::Unattended);
+    world.facts.sessions[0] = BUSY;
     world.on(Event::Upkeep);
-    assert_eq!(world.facts.sessions.len(), 1, "the used one is enough");
-    assert!(!world.facts.sessions[0].is_empty);
+    assert_eq!(world.attempts, 1);
+    world.succeed(LoginKind::Unattended);
+    world.on(Event::Settled);
+    let tick = |world: &mut World| {
+        world.facts.sessions.iter_mut().filter(|s| s.is_empty).for_each(|s| s.idle += SECOND);
+        world.pass(SECOND);
+        world.on(Event::Upkeep);
+    };
+    for _ in 0..600 {
+        tick(&mut world);
+        assert_eq!((world.facts.ready(), world.attempts), (2, 0));
+    }
+    world.facts.sessions[0] = QUIET;
+    tick(&mut world);
+    assert_eq!((world.facts.ready(), world.attempts), (1, 0), "the idle one goes");
 }
 
 #[test]
@@ -251,7 +276,7 @@ enum Step {
     Settle,
     Lose(bool),
     Wear,
-    Reserve(bool),
+    Work(bool),
     Retire,
 }
 
@@ -266,7 +291,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         Just(Step::Settle),
         any::<bool>().prop_map(Step::Lose),
         Just(Step::Wear),
-        any::<bool>().prop_map(Step::Reserve),
+        any::<bool>().prop_map(Step::Work),
         prop::bool::weighted(0.02).prop_map(|r| if r { Step::Retire } else { Step::Upkeep }),
     ]
 }
@@ -298,9 +323,7 @@ impl World {
                 self.lose(cause, Duration::from_secs(1));
             }
             Step::Wear => self.facts.sessions.iter_mut().for_each(|s| s.is_outdated = true),
-            Step::Reserve(wanted) => {
-                self.facts.reserve = if wanted { Growth::Wanted } else { Growth::Enough };
-            }
+            Step::Work(busy) => self.facts.sessions.iter_mut().for_each(|s| s.is_quiet = !busy),
             Step::Retire => self.on(Event::Retired),
             _ => {}
         }
@@ -370,3 +393,5 @@ fn a_flooded_session_goes_once_there_is_another() {
     world.on(Event::Upkeep);
     assert_eq!(world.facts.sessions, [QUIET]);
 }
+
+const SECOND: Duration = Duration::from_secs(1);

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{Action, DrainReason, Facts, First, Phase, Policy, Prospect, SessionStage, outage};
-use crate::pool::placement::Growth;
 use crate::ssh::trust::auth::LoginKind;
 
 impl Policy {
@@ -23,10 +22,11 @@ impl Policy {
         actions
     }
 
-    /// Replaces old sessions, closes empty ones that are not needed, and keeps one in reserve.
+    /// Replaces old sessions, closes empty ones that are not needed, and keeps one in reserve: where every
+    /// session is in use, the next request would have to share one.
     pub(super) fn upkeep(&mut self, facts: &Facts) -> Vec<Action> {
         let mut actions = Vec::new();
-        let mut ready = facts.ready();
+        let (mut ready, mut quiet) = (facts.ready(), facts.quiet());
         for (place, session) in facts.sessions.iter().enumerate() {
             let is_ready = session.stage == SessionStage::Ready;
             let is_flooded = session.is_flooded && session.is_empty;
@@ -34,7 +34,9 @@ impl Policy {
             let is_outdated = (session.is_outdated || is_flooded) && may_login;
             // A flooded session is drained even at the minimum where there is another.
             let is_spare = ready > self.size().min() || (is_flooded && ready > 1);
-            let drain = is_ready && is_spare && (is_outdated || is_flooded || session.idle >= IDLE);
+            // The last quiet one is the reserve.
+            let is_surplus = session.idle >= IDLE && quiet > usize::from(session.is_quiet);
+            let drain = is_ready && is_spare && (is_outdated || is_flooded || is_surplus);
             if drain {
                 let reason = match (is_flooded, is_outdated) {
                     (true, _) => DrainReason::Flooded,
@@ -43,6 +45,7 @@ impl Policy {
                 };
                 actions.push(Action::Drain(place, reason));
                 ready -= 1;
+                quiet -= usize::from(session.is_quiet);
             } else if is_outdated
                 && is_ready
                 && self.attempts == 0
@@ -55,12 +58,12 @@ impl Policy {
                 actions.push(Action::Close(place));
             }
         }
-        if facts.reserve == Growth::Wanted && !self.closes_unused() {
+        if quiet == 0 && !self.closes_unused() {
             actions.extend(self.grow(facts));
         }
         actions
     }
 }
 
-/// A session above the minimum that has been empty for so long is closed.
+/// A session above the minimum that has been empty for so long is closed, unless it is the reserve.
 const IDLE: Duration = Duration::from_secs(60);
