@@ -28,7 +28,7 @@ impl Pool {
     /// How soon it can carry a request.
     pub fn availability(&self) -> Availability {
         let ready = lock(&self.0.sessions).iter().any(|session| session.is_ready());
-        match (ready, lock(&self.0.status).down) {
+        match (ready, lock(&self.0.status).hopeless) {
             (true, _) => Availability::Ready,
             (false, false) => Availability::Pending,
             (false, true) => Availability::Down,

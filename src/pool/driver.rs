@@ -10,8 +10,8 @@ use tracing::{debug, info, warn};
 use super::first::{FirstSession, Tell};
 use super::monitor;
 use super::policy::{
-    Action, Event, Facts, Failure, Level, Loss, LossCause, Notice, Outage, Outcome, Policy,
-    SessionFacts, SessionStage,
+    Action, Event, Facts, Failure, Level, Loss, LossCause, Notice, Outage, Policy, SessionFacts,
+    SessionStage,
 };
 use super::wake::WakeDetector;
 use super::{PoolSize, Shared, lock, placement};
@@ -164,7 +164,7 @@ impl Driver {
         {
             let mut status = lock(&self.shared.status);
             status.reason.clear();
-            status.down = false;
+            status.hopeless = false;
             status.next_attempt = None;
         }
         let settling = Arc::clone(&session);
@@ -184,15 +184,22 @@ impl Driver {
     }
 
     fn failed(&mut self, error: ConnectError) {
-        let text = error.to_string();
-        self.shared.log.attempt_failed(attempt_end(error.class()), first_line(&text));
-        let lacked_a_person = error.lacked_a_person();
-        self.handle(Event::Failed(Failure { class: error.class(), lacked_a_person, text }));
+        let (class, lacked_a_person) = (error.class(), error.lacked_a_person());
+        let failure = Failure { class, lacked_a_person, text: error.to_string() };
+        self.shared.log.attempt_failed(attempt_end(class), failure.first_line());
+        self.handle(Event::Failed(failure));
         let facts = self.facts(&self.sessions());
         let next_attempt = self.policy.wake_at(&facts);
-        let wait = next_attempt.map_or(Duration::ZERO, |at| at - facts.now);
-        debug!(%error, "no session: next attempt in {:.1} s", wait.as_secs_f32());
-        lock(&self.shared.status).next_attempt = next_attempt;
+        let wait = next_attempt.map(|at| (at - facts.now).as_secs_f32());
+        match wait {
+            Some(wait) => debug!(%error, "connecting failed: next attempt in {wait:.1} s"),
+            None => debug!(%error, "connecting failed: next attempt when one is wanted"),
+        }
+        {
+            let mut status = lock(&self.shared.status);
+            status.failures = self.policy.failures();
+            status.next_attempt = next_attempt;
+        }
         if let Some(first) = self.first.take() {
             // If the receiver is gone, the pool is about to end.
             let _ = first.send(Err(error));
@@ -229,14 +236,14 @@ impl Driver {
 
     /// Records why there is no session, or one less.
     fn show(&self, outage: Outage) {
-        let Outage { reason, down, outcome } = outage;
+        let Outage { reason, hopeless } = outage;
         {
             let mut status = lock(&self.shared.status);
             status.reason = reason;
-            status.down = down;
-            if outcome == Outcome::Failed {
-                status.failures += 1;
-            }
+            status.hopeless = hopeless;
+        }
+        if hopeless {
+            self.shared.gave_up.send_replace(());
         }
         // Whoever has another server to go to need not wait for this one.
         self.shared.changed.notify_waiters();
@@ -285,11 +292,6 @@ impl Driver {
         self.watchers.shutdown().await;
         self.shared.connector.ended().await;
     }
-}
-
-/// What is told of a failure where there is room for a line.
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
 }
 
 fn attempt_end(class: FailureClass) -> AttemptEnd {

@@ -19,7 +19,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -77,6 +77,8 @@ struct Shared {
     targets: KnownTargets,
     /// Notified for requests that wait: there is another session, or an attempt has failed.
     changed: Notify,
+    /// Sent when an attempt has failed, or none may be made.
+    gave_up: watch::Sender<()>,
     /// Notified for the driver: another session is wanted.
     wanted: Notify,
     /// Cancelled when the pool takes no more channels.
@@ -85,7 +87,7 @@ struct Shared {
     driver: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
-/// The pool has no session, and another attempt to connect has failed.
+/// The pool has no session, and an attempt to connect has failed, or none may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoSession;
 
@@ -99,8 +101,8 @@ struct Status {
     waiting: usize,
     /// Remote listeners that wait for a session.
     listeners: usize,
-    /// There is no session, and the last attempt failed or none may be made.
-    down: bool,
+    /// The last attempt failed, or none may be made.
+    hopeless: bool,
     /// When the next attempt is due, after one that failed.
     next_attempt: Option<Instant>,
     /// When the last session was lost, and why, in printable words.
@@ -173,6 +175,7 @@ impl Pool {
             log,
             targets: KnownTargets::default(),
             changed: Notify::new(),
+            gave_up: watch::Sender::default(),
             wanted: Notify::new(),
             retired: CancellationToken::new(),
             stop: CancellationToken::new(),
@@ -243,21 +246,13 @@ impl Pool {
         }
     }
 
-    /// As [`Self::place`], but waits no longer than until an attempt to connect has failed.
+    /// As [`Self::place`], but waits no longer than until an attempt to connect has failed, or none may be made.
     pub(crate) async fn place_or_fail(&self, target: &Target) -> Result<Placed, NoSession> {
-        let failures = || lock(&self.0.status).failures;
-        let before = failures();
-        let mut place = std::pin::pin!(self.place(target));
-        loop {
-            let changed = self.0.changed.notified();
-            tokio::select! {
-                biased;
-                placed = &mut place => return Ok(placed),
-                () = changed => {}
-            }
-            if failures() != before {
-                return Err(NoSession);
-            }
+        let mut gave_up = self.0.gave_up.subscribe();
+        tokio::select! {
+            biased;
+            placed = self.place(target) => Ok(placed),
+            _ = gave_up.changed() => Err(NoSession),
         }
     }
 

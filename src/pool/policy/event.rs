@@ -141,18 +141,8 @@ pub(crate) enum DrainReason {
 pub(crate) struct Outage {
     /// The reason, one line.
     pub(crate) reason: String,
-    /// There is no session, and there will be none soon.
-    pub(crate) down: bool,
-    pub(crate) outcome: Outcome,
-}
-
-/// Whether an attempt has failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// An attempt to have a session.
-    Failed,
-    /// Nothing was tried, or something still is.
-    Open,
+    /// An attempt has failed, or none may be made: who has another way need not wait for this server.
+    pub(crate) hopeless: bool,
 }
 
 /// What the log says about the sessions to a server.
@@ -186,6 +176,13 @@ pub(crate) enum Before {
 pub(crate) enum Level {
     Info,
     Warning,
+}
+
+impl Failure {
+    /// The reason, for where there is room for a line.
+    pub(crate) fn first_line(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
 }
 
 impl Notice {

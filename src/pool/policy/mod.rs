@@ -17,7 +17,7 @@ mod tests;
 mod upkeep;
 
 pub(super) use event::{
-    Action, DrainReason, Event, Facts, Failure, Level, Loss, LossCause, Notice, Outage, Outcome,
+    Action, DrainReason, Event, Facts, Failure, Level, Loss, LossCause, Notice, Outage,
     SessionFacts, SessionStage,
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Policy {
     /// Finished attempts that the server still counts as handshakes.
     settling: usize,
     backoff: Backoff,
+    /// Attempts that failed while there was no session.
+    failures: usize,
     /// No attempt before this.
     not_before: Instant,
     /// No further session before this: the server has refused one.
@@ -65,13 +67,6 @@ enum Phase {
     Retired,
 }
 
-/// Whether there may be a session soon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Prospect {
-    Good,
-    Bad,
-}
-
 impl Policy {
     /// Begins at `now` without a session.
     pub(super) fn new(size: Option<PoolSize>, now: Instant) -> Self {
@@ -83,6 +78,7 @@ impl Policy {
             attempts: 0,
             settling: 0,
             backoff: Backoff::default(),
+            failures: 0,
             not_before: now,
             growth_not_before: now,
             growth_backoff: GROWTH_BACKOFF,
@@ -129,6 +125,11 @@ impl Policy {
     /// Whether the pool is retired.
     pub(super) fn is_retired(&self) -> bool {
         self.phase == Phase::Retired
+    }
+
+    /// How many attempts have failed while there was no session.
+    pub(super) fn failures(&self) -> usize {
+        self.failures
     }
 
     /// Opens missing sessions, as soon as allowed.
@@ -193,16 +194,12 @@ impl Policy {
         if self.login_kind != Some(LoginKind::Interactive) || facts.ready() > 0 {
             return Vec::new();
         }
-        let (state, prospect) = if facts.can_ask {
-            (WAITS_FOR_A_PERSON, Prospect::Good)
-        } else {
-            (NOBODY_TO_ASK, Prospect::Bad)
-        };
+        let state = if facts.can_ask { WAITS_FOR_A_PERSON } else { NOBODY_TO_ASK };
         if !is_news(&mut self.told.person, state) {
             return Vec::new();
         }
-        let shown = outage(state.to_owned(), prospect, facts);
-        vec![Action::Tell(Notice::NeedsPerson(state)), shown]
+        let outage = Outage { reason: state.to_owned(), hopeless: !facts.can_ask };
+        vec![Action::Tell(Notice::NeedsPerson(state)), Action::Show(outage)]
     }
 
     /// Opens another session in the background, if the limits allow it.
@@ -278,11 +275,11 @@ impl Policy {
         if facts.ready() >= self.size().min() {
             return self.not_grown(failure, facts);
         }
+        self.failures += usize::from(facts.ready() == 0);
         self.lacked_a_person = failure.lacked_a_person;
         self.not_before = facts.now + self.backoff.next(failure.class, demand(facts));
-        // The first line has the reason; clients do not need the rest.
-        let reason = failure.text.lines().next().unwrap_or_default().to_owned();
-        let mut actions = vec![outage(reason, Prospect::Bad, facts)];
+        let reason = failure.first_line().to_owned();
+        let mut actions = vec![Action::Show(Outage { reason, hopeless: true })];
         // The first failure is reported by the receiver of the first attempt.
         if is_news(&mut self.told.session, &failure.text) && !is_first {
             actions.push(Action::Tell(Notice::CannotConnect(failure.text)));
@@ -326,12 +323,8 @@ impl Policy {
             self.not_before = facts.now;
         }
         let hopeless = self.login_kind == Some(LoginKind::Interactive) && !facts.can_ask;
-        let prospect = if hopeless { Prospect::Bad } else { Prospect::Good };
-        let shown = outage(loss.end.clone(), prospect, facts);
-        match self.notice_of(loss) {
-            Some(notice) => vec![Action::Tell(notice), shown],
-            None => vec![shown],
-        }
+        let shown = Action::Show(Outage { reason: loss.end.clone(), hopeless });
+        self.notice_of(loss).map(Action::Tell).into_iter().chain([shown]).collect()
     }
 
     /// The notice of a loss; a server that closes unused sessions is reported once.
@@ -343,15 +336,6 @@ impl Policy {
         let is_told = std::mem::replace(&mut self.told.closes_unused, true);
         (!is_told).then_some(Notice::ClosesUnused)
     }
-}
-
-/// The action that shows why there is no session, or one less.
-fn outage(reason: String, prospect: Prospect, facts: &Facts) -> Action {
-    Action::Show(Outage {
-        reason,
-        down: facts.ready() == 0 && prospect == Prospect::Bad,
-        outcome: if prospect == Prospect::Bad { Outcome::Failed } else { Outcome::Open },
-    })
 }
 
 fn demand(facts: &Facts) -> Demand {

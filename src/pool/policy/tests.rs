@@ -105,7 +105,7 @@ fn a_lost_session_is_replaced_at_once_and_told() {
     world.lose(LossCause::Lost, Duration::from_secs(60));
     assert_eq!(world.attempts, 1);
     assert_eq!(world.notices, [Notice::Lost { end: "gone".into(), cut: 0 }]);
-    assert!(!world.shown[0].down, "another is on its way");
+    assert!(!world.shown[0].hopeless, "another is on its way");
     world.succeed(LoginKind::Unattended);
     assert_eq!(world.notices[1], Notice::Connected(Before::Some));
 }
@@ -129,6 +129,30 @@ fn failures_are_told_once_and_pauses_grow() {
     let told = world.notices.iter().filter(|n| matches!(n, Notice::CannotConnect(_)));
     assert_eq!(told.count(), 1);
     assert_eq!(world.shown.last().expect("shown").reason, "no route");
+}
+
+/// A loss, a login without a person and the end of the server are no failed attempts, and one that fails beside a
+/// session leaves nobody without.
+#[test]
+fn only_attempts_that_fail_where_there_is_no_session_are_counted() {
+    let mut world = World::new(Some(PoolSize::new(2, 3).expect("a size")));
+    world.on(Event::Time);
+    world.fail(FailureClass::Unreachable, "no route");
+    assert_eq!(world.policy.failures(), 1);
+    world.pass(Duration::from_secs(60));
+    world.succeed(LoginKind::Interactive);
+    world.on(Event::Settled);
+    world.facts.waiting = 1;
+    world.facts.can_ask = true;
+    world.on(Event::Wanted);
+    world.fail(FailureClass::Refused, "no");
+    assert!(world.shown.last().expect("shown").hopeless);
+    world.facts.can_ask = false;
+    world.lose(LossCause::Lost, Duration::from_secs(60));
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.shown.last().expect("shown").reason, NOBODY_TO_ASK);
+    world.on(Event::Retired);
+    assert_eq!(world.policy.failures(), 1);
 }
 
 #[test]
@@ -196,7 +220,7 @@ fn a_login_that_needs_a_person_waits_for_a_request_and_somebody_to_ask() {
     world.facts.waiting = 1;
     world.on(Event::Wanted);
     assert_eq!(world.attempts, 0, "nobody can be asked");
-    assert!(world.shown.last().expect("shown").down);
+    assert!(world.shown.last().expect("shown").hopeless);
     world.facts.can_ask = true;
     world.on(Event::Wanted);
     assert_eq!(world.attempts, 1);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, DrainReason, Facts, First, Phase, Policy, Prospect, SessionStage, outage};
+use super::{Action, DrainReason, Facts, First, Outage, Phase, Policy, SessionStage};
 use crate::ssh::trust::auth::LoginKind;
 
 impl Policy {
@@ -18,7 +18,7 @@ impl Policy {
                 actions.push(Action::Close(place));
             }
         }
-        actions.push(outage(reason, Prospect::Bad, facts));
+        actions.push(Action::Show(Outage { reason, hopeless: true }));
         actions
     }
 
