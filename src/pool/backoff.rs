@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::ssh::connect::FailureClass;
 
-/// Exponential back-off with full jitter: each wait is a random part of a time that doubles, within
-/// limits.
+/// Exponential back-off with jitter above a floor: each wait is uniform between the floor and a bound that
+/// doubles. The first is random, too: the server may have cut many clients at once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -49,8 +49,8 @@ impl Backoff {
             (FailureClass::TurnedAway, Demand::Waiting) => LONGEST_TURNED_AWAY,
             (FailureClass::Refused, Demand::Waiting) | (_, Demand::None) => LONGEST,
         };
-        let doubled = FIRST.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures += 1;
+        let doubled = FIRST.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.last = Some(class);
         let least = match class {
             FailureClass::Unreachable => FIRST,
@@ -60,7 +60,7 @@ impl Backoff {
     }
 }
 
-/// The shortest wait.
+/// The floor of a wait, and half of the first bound.
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -68,7 +68,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 const LONGEST_WANTED: Duration = Duration::from_secs(2);
 /// The longest wait while requests wait and the server has turned us away, perhaps because it is full.
 const LONGEST_TURNED_AWAY: Duration = Duration::from_secs(4);
-/// The shortest wait after the server refused us.
+/// The floor after the server refused us.
 const LEAST_REFUSED: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -81,14 +81,14 @@ mod tests {
             let mut backoff = Backoff::default();
             for failure in 0..40 {
                 let wait = backoff.next(FailureClass::Unreachable, Demand::None);
-                let bound = FIRST.saturating_mul(1 << failure.min(16)).min(LONGEST);
-                assert!((FIRST..=bound.max(FIRST)).contains(&wait), "{failure}: {wait:?}");
+                let bound = FIRST.saturating_mul(2 << failure.min(16)).min(LONGEST);
+                assert!((FIRST..=bound).contains(&wait), "{failure}: {wait:?}");
             }
             let wait = backoff.next(FailureClass::Unreachable, Demand::Waiting);
             assert!(wait <= LONGEST_WANTED);
             assert!(backoff.next(FailureClass::TurnedAway, Demand::Waiting) <= LONGEST_TURNED_AWAY);
             backoff.reset();
-            assert_eq!(backoff.next(FailureClass::Unreachable, Demand::None), FIRST);
+            assert!(backoff.next(FailureClass::Unreachable, Demand::None) <= 2 * FIRST);
             assert!(backoff.next(FailureClass::Refused, Demand::Waiting) >= LEAST_REFUSED);
         }
     }
