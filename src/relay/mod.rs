@@ -233,27 +233,38 @@ impl Closing {
             Some(Sent::ClientGone | Sent::ChannelGone) | None => Self::ClientStillSends,
         }
     }
+
+    /// After the server's EOF, while the client still sends: `None` is a cut.
+    fn while_sending(close: Option<()>) -> Self {
+        match close {
+            Some(()) => Self::ClientStillSends,
+            None => Self::Cut,
+        }
+    }
 }
 
 /// After the server's EOF: the client may go on sending until it is done or the server closes.
 async fn until_closed(
     reader: &mut Reader,
     up: Pin<&mut impl Future<Output = Sent>>,
-    mut sent: Option<Sent>,
+    sent: Option<Sent>,
 ) -> Closing {
-    if sent.is_none() {
-        tokio::select! {
-            end = up => sent = Some(end),
-            close = closed(reader) => return match close {
-                Some(()) => Closing::ClientStillSends,
-                None => Closing::Cut,
-            },
-        }
+    let sent = match sent {
+        Some(sent) => sent,
+        None => tokio::select! {
+            sent = up => sent,
+            close = closed(reader) => return Closing::while_sending(close),
+        },
+    };
+    match sent {
+        Sent::Eof => Closing::Unclosed,
+        Sent::ClientGone => Closing::ClientGone,
+        // The reader knows why. It need not hear of a writer that fails alone.
+        Sent::ChannelGone => match timeout(GRACE, closed(reader)).await {
+            Ok(close) => Closing::while_sending(close),
+            Err(_) => Closing::ClientStillSends,
+        },
     }
-    if sent == Some(Sent::ClientGone) {
-        return Closing::ClientGone;
-    }
-    Closing::Unclosed
 }
 
 /// Gives the server a moment to close a finished channel. OpenSSH does so after both EOFs; others
@@ -284,7 +295,7 @@ async fn discard<C: Client>(client: &C) {
     .await;
 }
 
-/// The time for the server to close a channel after both EOFs, or one whose client is gone.
+/// The time for the server to close a channel after both EOFs, or one whose client is gone or that takes no more.
 const GRACE: Duration = Duration::from_secs(1);
 /// The time for a client to close after the channel is closed.
 const LINGER: Duration = Duration::from_secs(2);

@@ -120,6 +120,27 @@ async fn a_cut_after_the_target_s_end_leaves_the_response_whole() {
     assert_eq!(line.ended().await, Ended::Cut);
 }
 
+/// Both directions hear of the cut at once, whichever is looked at first.
+#[tokio::test]
+async fn a_cut_in_the_middle_of_an_upload_after_the_target_s_end_is_a_cut() {
+    for _ in 0..20 {
+        let (session, mut line) = line().await;
+        line.far.eof().await;
+        let (_, ended) = read_all(&mut line.client).await;
+        ended.expect("the target said all");
+        // Nobody takes this on the far side: the window closes, and the upload waits for it.
+        let (_reading, mut writing) = tokio::io::split(line.client);
+        let upload = tokio::spawn(async move {
+            let chunk = content(64 * 1024);
+            while writing.write_all(&chunk).await.is_ok() {}
+        });
+        soon(line.far.recv()).await.expect("it begins");
+        session.cut();
+        assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Cut);
+        soon(upload).await.expect("the client's writes end");
+    }
+}
+
 #[tokio::test]
 async fn a_close_without_an_end_is_an_end() {
     let (session, mut line) = line().await;
