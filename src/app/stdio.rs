@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Error;
 use crate::listen::connect::{Connect as _, Outbound};
-use crate::relay::Ended;
+use crate::registry::Outcome;
 use crate::request::{Protocol, Request, Source};
 use crate::stream::Stdio;
 use crate::target::Target;
@@ -31,7 +31,7 @@ pub(super) async fn connect(target: Option<Target>, connect: Outbound) -> Result
     };
     match connect.relayer.relay(Stdio::new(), Bytes::new(), connected.channel).await {
         // A reader of our output that has gone has what it wanted.
-        Ended::Clean | Ended::ClientGone => Ok(()),
-        Ended::Cut | Ended::NoRoom | Ended::Killed => Err(Error::StdioCut { target }),
+        Outcome::Clean | Outcome::ClientGone => Ok(()),
+        _ => Err(Error::StdioCut { target }),
     }
 }

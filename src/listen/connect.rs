@@ -72,7 +72,7 @@ impl Connect for Outbound {
 
     async fn relay(&self, client: ClientStream, early: Bytes, channel: Channel) {
         let ended = self.relayer.relay(client, early, channel).await;
-        debug!("relay over: {ended}");
+        debug!(outcome = ended.word(), "relay over");
     }
 
     fn stream(&self, channel: Channel) -> Pipe {

@@ -5,7 +5,6 @@
 //! both sides are done, and the channel when the server has closed it or a short time has passed (a
 //! channel that is closed from here first costs its session memory).
 
-use std::fmt;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -43,33 +42,6 @@ pub struct Relayer {
     pipes: TaskTracker,
 }
 
-/// How a relay ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// Both sides sent their end of the stream.
-    Clean,
-    /// The session ended in the middle; the client was reset.
-    Cut,
-    /// The client reset the connection.
-    ClientGone,
-    /// The client was so slow that the data for it exceeded the limits; it was reset.
-    NoRoom,
-    /// The connection was ended by hand; the client was reset.
-    Killed,
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Clean => "both sides have ended",
-            Self::Cut => "the session ended",
-            Self::ClientGone => "the client reset the connection",
-            Self::NoRoom => "the client was too slow",
-            Self::Killed => "ended by hand",
-        })
-    }
-}
-
 impl Relayer {
     /// A relayer with these limits for all its connections.
     pub fn new(limits: BacklogLimits) -> Self {
@@ -77,7 +49,7 @@ impl Relayer {
         Self { limits, memory, disk, pipes: TaskTracker::new() }
     }
 
-    /// Relays until both sides are done. `early` is what the client sent along with its request.
+    /// Relays until both sides are done, and returns how it ended: cleanly, or with the client reset. `early` is what the client sent along with its request.
     ///
     /// # Cancel safety
     ///
@@ -87,7 +59,7 @@ impl Relayer {
         client: C,
         early: Bytes,
         channel: impl Into<Channel>,
-    ) -> Ended {
+    ) -> Outcome {
         let (reader, writer, tracked) = channel.into().split();
         let Some(tracked) = tracked else {
             return self.carry(client, early, reader, writer).await;
@@ -95,9 +67,9 @@ impl Relayer {
         let ended = tokio::select! {
             biased;
             ended = self.carry(client, early, reader, writer) => ended,
-            () = tracked.killed() => Ended::Killed,
+            () = tracked.killed() => Outcome::Killed,
         };
-        tracked.end(ended.into());
+        tracked.end(ended);
         ended
     }
 
@@ -107,7 +79,7 @@ impl Relayer {
         early: Bytes,
         mut reader: Reader,
         writer: Writer,
-    ) -> Ended {
+    ) -> Outcome {
         client.arm();
         let closing = {
             let mut up = pin!(up::pump(&client, early, &writer));
@@ -176,18 +148,6 @@ impl Relayer {
     }
 }
 
-impl From<Ended> for Outcome {
-    fn from(ended: Ended) -> Self {
-        match ended {
-            Ended::Clean => Self::Clean,
-            Ended::Cut => Self::Cut,
-            Ended::ClientGone => Self::ClientGone,
-            Ended::NoRoom => Self::NoRoom,
-            Ended::Killed => Self::Killed,
-        }
-    }
-}
-
 /// The work that is left once the pumps have stopped.
 enum Closing {
     /// Nothing: both directions are over, and the server has closed the channel.
@@ -202,27 +162,27 @@ enum Closing {
 }
 
 impl Closing {
-    async fn finish<C: Client>(self, client: C, reader: &mut Reader) -> Ended {
+    async fn finish<C: Client>(self, client: C, reader: &mut Reader) -> Outcome {
         match self {
-            Self::Done => Ended::Clean,
+            Self::Done => Outcome::Clean,
             Self::Unclosed => {
                 drop(client);
                 part(reader).await;
-                Ended::Clean
+                Outcome::Clean
             }
             Self::ClientStillSends => {
                 discard(&client).await;
-                Ended::Clean
+                Outcome::Clean
             }
             // Unless the client has received a clean end, dropping it is a reset.
-            Self::Cut => Ended::Cut,
+            Self::Cut => Outcome::Cut,
             Self::ClientGone => {
                 drop(client);
                 // A far side that has received our EOF is about to close by itself.
                 part(reader).await;
-                Ended::ClientGone
+                Outcome::ClientGone
             }
-            Self::NoRoom => Ended::NoRoom,
+            Self::NoRoom => Outcome::NoRoom,
         }
     }
 

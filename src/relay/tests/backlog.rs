@@ -75,7 +75,7 @@ async fn alone_it_stops_taking_and_spills_nothing() {
     ended.expect("a clean end");
     assert!(bytes == all, "{} bytes", bytes.len());
     drop(line.client);
-    assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Clean);
+    assert_eq!(soon(line.relay).await.expect("no panic"), Outcome::Clean);
     drop(sending);
     assert_nothing_is_left(&session, &relayer).await;
 }
@@ -109,7 +109,7 @@ async fn another_channel_sets_a_stopped_session_free() {
     ended.expect("a clean end");
     assert!(bytes == all, "{} bytes", bytes.len());
     drop((line.client, sending));
-    assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Clean);
+    assert_eq!(soon(line.relay).await.expect("no panic"), Outcome::Clean);
     assert_nothing_is_left(&session, &relayer).await;
 }
 
@@ -130,7 +130,7 @@ async fn beside_others_all_of_it_is_spilled_and_comes_back_in_order() {
     ended.expect("a clean end");
     assert!(bytes == all, "{} bytes", bytes.len());
     drop(line.client);
-    assert_eq!(line.relay.await.expect("no panic"), Ended::Clean);
+    assert_eq!(line.relay.await.expect("no panic"), Outcome::Clean);
     other.finish().await;
     assert_nothing_is_left(&session, &relayer).await;
 }
@@ -169,7 +169,7 @@ async fn where_there_is_no_room_only_the_offender_is_reset() {
         let mut line = Line::new(&mut session, &relayer).await;
         let all = content(16 << 20);
         let sending = send(line.far, all.clone(), 30_000);
-        assert_eq!(soon(&mut line.relay).await.expect("no panic"), Ended::NoRoom);
+        assert_eq!(soon(&mut line.relay).await.expect("no panic"), Outcome::NoRoom);
         let (bytes, ended) = read_all(&mut line.client).await;
         assert_reset(&ended);
         assert!(all.starts_with(&bytes), "wrong bytes");
@@ -202,7 +202,7 @@ async fn all_connections_together_keep_within_their_memory() {
         ended.expect("a clean end");
         assert!(bytes == all, "{} bytes", bytes.len());
         drop(client);
-        assert_eq!(soon(relay).await.expect("no panic"), Ended::Clean);
+        assert_eq!(soon(relay).await.expect("no panic"), Outcome::Clean);
     }
     assert_nothing_is_left(&session, &relayer).await;
 }
@@ -259,7 +259,7 @@ async fn conserve(chunks: Vec<usize>, reading: Reading, limits: BacklogLimits, s
     seen.extend(rest);
     assert!(seen == all, "{} bytes of {}", seen.len(), all.len());
     drop(line.client);
-    assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Clean);
+    assert_eq!(soon(line.relay).await.expect("no panic"), Outcome::Clean);
     if let Some(other) = other {
         other.finish().await;
     }

@@ -14,7 +14,7 @@ struct Short {
     client: Pipe,
     target: TcpStream,
     relayer: Relayer,
-    relay: JoinHandle<Ended>,
+    relay: JoinHandle<Outcome>,
 }
 
 async fn short() -> Short {
@@ -63,7 +63,7 @@ async fn both_ends_may_go_first() {
             }
         }
         drop((client, target));
-        assert_eq!(soon(relay).await.expect("no panic"), Ended::Clean);
+        assert_eq!(soon(relay).await.expect("no panic"), Outcome::Clean);
     }
 }
 
@@ -76,7 +76,7 @@ async fn a_reset_by_the_target_is_a_cut() {
     let (rest, ended) = read_all(&mut client).await;
     assert!(rest.is_empty());
     assert_reset(&ended);
-    assert_eq!(soon(relay).await.expect("no panic"), Ended::Cut);
+    assert_eq!(soon(relay).await.expect("no panic"), Outcome::Cut);
 }
 
 /// It said all that it had to say, and does not listen either.
@@ -89,7 +89,7 @@ async fn a_reset_after_the_target_s_end_leaves_the_response_whole() {
     ended.expect("a clean end");
     assert_eq!(bytes, b"whole");
     reset(target);
-    assert_eq!(soon(relay).await.expect("no panic"), Ended::Cut);
+    assert_eq!(soon(relay).await.expect("no panic"), Outcome::Cut);
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_client_that_is_gone_resets_the_target() {
     drop(client);
     let error = soon(target.read_to_end(&mut Vec::new())).await.expect_err("no end");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    assert_eq!(soon(relay).await.expect("no panic"), Ended::ClientGone);
+    assert_eq!(soon(relay).await.expect("no panic"), Outcome::ClientGone);
 }
 
 #[tokio::test]

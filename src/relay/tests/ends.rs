@@ -26,7 +26,7 @@ async fn the_client_ends_first() {
     let (bytes, ended) = read_all(&mut line.client).await;
     ended.expect("a clean end");
     assert!(bytes == down, "{} bytes", bytes.len());
-    assert_eq!(line.ended().await, Ended::Clean);
+    assert_eq!(line.ended().await, Outcome::Clean);
     assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
 }
 
@@ -45,7 +45,7 @@ async fn the_target_ends_first() {
     let ((), received) = tokio::join!(sending, receive(&mut line.far));
     assert_eq!(received, (up, Some(Incoming::Eof)));
     line.far.close().await;
-    assert_eq!(line.ended().await, Ended::Clean);
+    assert_eq!(line.ended().await, Outcome::Clean);
     assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
 }
 
@@ -65,7 +65,7 @@ async fn a_server_that_waits_for_our_close_holds_nothing_up() {
         soon(line.client.gone()).await;
         assert_eq!(session.channels(), 0, "it weighs nothing any more");
         assert_eq!(soon(line.far.recv()).await, Some(Incoming::Close), "{first}");
-        assert_eq!(line.ended().await, Ended::Clean);
+        assert_eq!(line.ended().await, Outcome::Clean);
         assert_eq!(session.closed_by_us(), 1);
     }
 }
@@ -85,7 +85,7 @@ async fn what_came_with_the_request_is_sent_first() {
     let (bytes, end) = receive(&mut far).await;
     assert_eq!((&bytes[..], end), (&b"early and the rest"[..], Some(Incoming::Eof)));
     far.close().await;
-    assert_eq!(soon(relay).await.expect("no panic"), Ended::Clean);
+    assert_eq!(soon(relay).await.expect("no panic"), Outcome::Clean);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_cut_is_a_reset() {
     let (rest, ended) = read_all(&mut line.client).await;
     assert_reset(&ended);
     assert!(down.starts_with(&[&begun[..], &rest].concat()), "wrong bytes");
-    assert_eq!(line.ended().await, Ended::Cut);
+    assert_eq!(line.ended().await, Outcome::Cut);
     assert_eq!(session.channels(), 0);
 }
 
@@ -117,7 +117,7 @@ async fn a_cut_after_the_target_s_end_leaves_the_response_whole() {
     ended.expect("it stays so");
     let sent = line.client.write_all(b"more").await;
     assert_eq!(sent.expect_err("nobody takes it").kind(), io::ErrorKind::BrokenPipe);
-    assert_eq!(line.ended().await, Ended::Cut);
+    assert_eq!(line.ended().await, Outcome::Cut);
 }
 
 /// Both directions hear of the cut at once, whichever is looked at first.
@@ -136,7 +136,7 @@ async fn a_cut_in_the_middle_of_an_upload_after_the_target_s_end_is_a_cut() {
         });
         soon(line.far.recv()).await.expect("it begins");
         session.cut();
-        assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Cut);
+        assert_eq!(soon(line.relay).await.expect("no panic"), Outcome::Cut);
         soon(upload).await.expect("the client's writes end");
     }
 }
@@ -150,7 +150,7 @@ async fn a_close_without_an_end_is_an_end() {
     let (bytes, ended) = read_all(&mut line.client).await;
     ended.expect("a clean end");
     assert!(bytes == down, "{} bytes", bytes.len());
-    assert_eq!(line.ended().await, Ended::Clean);
+    assert_eq!(line.ended().await, Outcome::Clean);
     assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
 }
 
@@ -167,7 +167,7 @@ async fn a_close_reaches_a_client_that_is_still_sending() {
     line.far.close().await;
     let mut bytes = Vec::new();
     soon(reading.read_to_end(&mut bytes)).await.expect("a clean end");
-    assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Clean);
+    assert_eq!(soon(line.relay).await.expect("no panic"), Outcome::Clean);
     soon(endless).await.expect("the client's writes end");
 }
 
@@ -187,7 +187,7 @@ async fn a_client_that_is_gone_is_gone_at_every_stage() {
             }
         }
         drop(line.client);
-        assert_eq!(soon(line.relay).await.expect("no panic"), Ended::ClientGone, "stage {stage}");
+        assert_eq!(soon(line.relay).await.expect("no panic"), Outcome::ClientGone, "stage {stage}");
         while soon(line.far.recv()).await.is_some() {}
         until("the channel is let go", || session.channels() == 0).await;
         assert_eq!(session.slow_readers(), 0, "stage {stage}");
@@ -207,7 +207,7 @@ async fn a_client_that_leaves_after_the_target_s_end_is_a_clean_end() {
     let (_, end) = receive(&mut line.far).await;
     assert_eq!(end, Some(Incoming::Eof));
     line.far.close().await;
-    assert_eq!(soon(line.relay).await.expect("no panic"), Ended::Clean);
+    assert_eq!(soon(line.relay).await.expect("no panic"), Outcome::Clean);
     assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
 }
 

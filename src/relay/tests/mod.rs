@@ -18,7 +18,7 @@ mod ends;
 struct Line {
     client: Pipe,
     far: Far,
-    relay: JoinHandle<Ended>,
+    relay: JoinHandle<Outcome>,
 }
 
 impl Line {
@@ -40,11 +40,11 @@ impl Line {
         self.far.close().await;
         let (_, ended) = read_all(&mut self.client).await;
         ended.expect("a clean end");
-        assert_eq!(self.ended().await, Ended::Clean);
+        assert_eq!(self.ended().await, Outcome::Clean);
     }
 
     /// How the relay ends.
-    async fn ended(self) -> Ended {
+    async fn ended(self) -> Outcome {
         drop(self.client);
         soon(self.relay).await.expect("no panic")
     }
