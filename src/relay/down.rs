@@ -1,10 +1,6 @@
 //! From the channel to the client.
 //!
-//! A byte of a download comes here from the session's socket by way of the transport
-//! (`ssh::connect::transport`), the library's task for the session, which decrypts it, and the channel's queue
-//! there ([`Reader::poll_recv`]).
-//!
-//! Data is received at once, since a channel whose queue is full stops its whole session. It waits in
+//! The map of the crate lists the whole path of a byte. Data is received at once, since a channel whose queue is full stops its whole session. It waits in
 //! memory, then in a file. Only where no other channel shares the session does receiving stop instead:
 //! then TCP pushes back to the server, and nothing is spilled.
 
@@ -26,7 +22,7 @@ use crate::stream::Client;
 
 /// How the downward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Drained {
+pub(super) enum DownEnd {
     /// The far side sent its end of the stream, and the client has received everything, the end included.
     Eof,
     /// The same, and the channel is closed in both directions.
@@ -40,12 +36,12 @@ pub(super) enum Drained {
 }
 
 /// Passes on everything that the server sends.
-pub(super) async fn drain<C: Client>(
+pub(super) async fn pump<C: Client>(
     relayer: &Relayer,
     client: &C,
     reader: &mut Reader,
-) -> Drained {
-    let mut drain = Drain {
+) -> DownEnd {
+    let mut pump = Pump {
         relayer,
         client,
         reader,
@@ -56,10 +52,10 @@ pub(super) async fn drain<C: Client>(
         joined: None,
         end: None,
     };
-    poll_fn(|cx| drain.poll(cx)).await
+    poll_fn(|cx| pump.poll(cx)).await
 }
 
-struct Drain<'a, C> {
+struct Pump<'a, C> {
     relayer: &'a Relayer,
     client: &'a C,
     reader: &'a mut Reader,
@@ -70,7 +66,7 @@ struct Drain<'a, C> {
     disk: Share,
     /// While receiving is stopped: completes when another channel joins the session.
     joined: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    end: Option<Drained>,
+    end: Option<DownEnd>,
 }
 
 /// The reason to stop receiving.
@@ -84,17 +80,17 @@ enum Taken {
     Held,
 }
 
-impl<C: Client> Drain<'_, C> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Drained> {
+impl<C: Client> Pump<'_, C> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<DownEnd> {
         let polled = self.poll_ends(cx);
         self.account();
         polled
     }
 
-    fn poll_ends(&mut self, cx: &mut Context<'_>) -> Poll<Drained> {
+    fn poll_ends(&mut self, cx: &mut Context<'_>) -> Poll<DownEnd> {
         loop {
             let taken = self.take(cx);
-            if let Some(end @ (Drained::Cut | Drained::NoRoom)) = self.end {
+            if let Some(end @ (DownEnd::Cut | DownEnd::NoRoom)) = self.end {
                 return Poll::Ready(end);
             }
             let written = self.poll_write(cx);
@@ -134,9 +130,9 @@ impl<C: Client> Drain<'_, C> {
                     messages += 1;
                     self.keep(data);
                 }
-                Poll::Ready(Some(Incoming::Eof)) => self.end = Some(Drained::Eof),
-                Poll::Ready(Some(Incoming::Close)) => self.end = Some(Drained::Closed),
-                Poll::Ready(None) => self.end = Some(Drained::Cut),
+                Poll::Ready(Some(Incoming::Eof)) => self.end = Some(DownEnd::Eof),
+                Poll::Ready(Some(Incoming::Close)) => self.end = Some(DownEnd::Closed),
+                Poll::Ready(None) => self.end = Some(DownEnd::Cut),
             }
             if batch >= BATCH || messages >= MESSAGES {
                 return Taken::Batch;
@@ -198,7 +194,7 @@ impl<C: Client> Drain<'_, C> {
 
     fn give_up(&mut self, why: &str) {
         warn!(waiting = self.weight() + self.disk.taken(), "a slow client is reset: {why}");
-        self.end = Some(Drained::NoRoom);
+        self.end = Some(DownEnd::NoRoom);
     }
 
     /// Moves data to the file, and back when the client has taken what comes before it.
@@ -223,12 +219,12 @@ impl<C: Client> Drain<'_, C> {
     }
 
     /// Writes until the client accepts no more. Ready with an end when the direction is over.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Option<Drained>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Option<DownEnd>> {
         while !self.backlog.is_empty() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let filled = self.backlog.slices(&mut slices);
             match ready!(self.client.poll_write(cx, &slices[..filled])) {
-                Ok(0) | Err(_) => return Poll::Ready(Some(Drained::ClientGone)),
+                Ok(0) | Err(_) => return Poll::Ready(Some(DownEnd::ClientGone)),
                 Ok(written) => self.backlog.advance(written),
             }
         }

@@ -1,9 +1,10 @@
 //! Bytes both ways between a client and a channel, and how it ended.
 //!
-//! Two pumps, one for each direction, run in the connection's own task. This is the only place that keeps
-//! the promises about ends: half-close works both ways, a cut is a reset, the client's socket closes when
-//! both sides are done, and the channel when the server has closed it or a short time has passed (a
-//! channel that is closed from here first costs its session memory).
+//! Two pumps (`up`, `down`), one for each direction, run in the connection's own task. This is the only place
+//! that keeps the promises about ends for tunnels (`listen::http` keeps them for plain requests and upgrades):
+//! half-close works both ways, a cut is a reset, the client's socket closes when both sides are done, and the
+//! channel when the server has closed it or a short time has passed (a channel that is closed from here first
+//! costs its session memory).
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -28,10 +29,10 @@ mod up;
 pub use limits::{BacklogLimits, InvalidBacklogLimits};
 pub use pipe::Pipe;
 
-use down::Drained;
+use down::DownEnd;
 use limits::Budget;
 use spill::Spill;
-use up::Sent;
+use up::UpEnd;
 
 /// Serves connections, and limits the data that waits for their clients.
 #[derive(Clone, Debug)]
@@ -49,7 +50,8 @@ impl Relayer {
         Self { limits, memory, disk, pipes: TaskTracker::new() }
     }
 
-    /// Relays until both sides are done, and returns how it ended: cleanly, or with the client reset. `early` is what the client sent along with its request.
+    /// Relays until both sides are done, and returns how it ended: cleanly, or with the client reset. `early` is
+    /// what the client sent along with its request.
     ///
     /// # Cancel safety
     ///
@@ -83,13 +85,13 @@ impl Relayer {
         client.arm();
         let closing = {
             let mut up = pin!(up::pump(&client, early, &writer));
-            let mut sent = None;
-            match self.until_drained(&client, &mut reader, up.as_mut(), &mut sent).await {
-                Drained::Eof => until_closed(&mut reader, up, sent).await,
-                Drained::Closed => Closing::of(sent),
-                Drained::Cut => Closing::Cut,
-                Drained::ClientGone => Closing::ClientGone,
-                Drained::NoRoom => Closing::NoRoom,
+            let (down_end, up_end) = self.pump(&client, &mut reader, up.as_mut()).await;
+            match down_end {
+                DownEnd::Eof => until_closed(&mut reader, up, up_end).await,
+                DownEnd::Closed => Closing::of(up_end),
+                DownEnd::Cut => Closing::Cut,
+                DownEnd::ClientGone => Closing::ClientGone,
+                DownEnd::NoRoom => Closing::NoRoom,
             }
         };
         closing.finish(client, &mut reader).await
@@ -115,29 +117,30 @@ impl Relayer {
         self.pipes.wait().await;
     }
 
-    /// Pumps both ways until the downward direction is over. `sent` is set when the upward one is.
-    async fn until_drained<C: Client>(
+    /// Pumps both ways until the downward direction is over. Returns also how the upward one ended, where that
+    /// came first.
+    async fn pump<C: Client>(
         &self,
         client: &C,
         reader: &mut Reader,
-        mut up: Pin<&mut impl Future<Output = Sent>>,
-        sent: &mut Option<Sent>,
-    ) -> Drained {
-        let mut down = pin!(down::drain(self, client, reader));
-        tokio::select! {
-            drained = &mut down => return drained,
-            end = &mut up => *sent = Some(end),
-        }
-        match *sent {
-            Some(Sent::ClientGone) => Drained::ClientGone,
+        up: Pin<&mut impl Future<Output = UpEnd>>,
+    ) -> (DownEnd, Option<UpEnd>) {
+        let mut down = pin!(down::pump(self, client, reader));
+        let up_end = tokio::select! {
+            down_end = &mut down => return (down_end, None),
+            up_end = up => up_end,
+        };
+        let down_end = match up_end {
+            UpEnd::ClientGone => DownEnd::ClientGone,
             // A client that has sent its end may vanish silently while it waits.
-            Some(Sent::Eof) => tokio::select! {
+            UpEnd::Eof => tokio::select! {
                 biased;
-                drained = down => drained,
-                () = client.gone() => Drained::ClientGone,
+                down_end = down => down_end,
+                () = client.gone() => DownEnd::ClientGone,
             },
-            Some(Sent::ChannelGone) | None => down.await,
-        }
+            UpEnd::ChannelGone => down.await,
+        };
+        (down_end, Some(up_end))
     }
 
     fn spill(&self) -> std::io::Result<Spill> {
@@ -187,10 +190,10 @@ impl Closing {
     }
 
     /// After the server's CLOSE.
-    fn of(sent: Option<Sent>) -> Self {
-        match sent {
-            Some(Sent::Eof) => Self::Done,
-            Some(Sent::ClientGone | Sent::ChannelGone) | None => Self::ClientStillSends,
+    fn of(up_end: Option<UpEnd>) -> Self {
+        match up_end {
+            Some(UpEnd::Eof) => Self::Done,
+            Some(UpEnd::ClientGone | UpEnd::ChannelGone) | None => Self::ClientStillSends,
         }
     }
 
@@ -206,21 +209,21 @@ impl Closing {
 /// After the server's EOF: the client may go on sending until it is done or the server closes.
 async fn until_closed(
     reader: &mut Reader,
-    up: Pin<&mut impl Future<Output = Sent>>,
-    sent: Option<Sent>,
+    up: Pin<&mut impl Future<Output = UpEnd>>,
+    up_end: Option<UpEnd>,
 ) -> Closing {
-    let sent = match sent {
-        Some(sent) => sent,
+    let up_end = match up_end {
+        Some(up_end) => up_end,
         None => tokio::select! {
-            sent = up => sent,
+            up_end = up => up_end,
             close = closed(reader) => return Closing::while_sending(close),
         },
     };
-    match sent {
-        Sent::Eof => Closing::Unclosed,
-        Sent::ClientGone => Closing::ClientGone,
+    match up_end {
+        UpEnd::Eof => Closing::Unclosed,
+        UpEnd::ClientGone => Closing::ClientGone,
         // The reader knows why. It need not hear of a writer that fails alone.
-        Sent::ChannelGone => match timeout(GRACE, closed(reader)).await {
+        UpEnd::ChannelGone => match timeout(GRACE, closed(reader)).await {
             Ok(close) => Closing::while_sending(close),
             Err(_) => Closing::ClientStillSends,
         },

@@ -10,7 +10,7 @@ use crate::stream::Client;
 
 /// How the upward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sent {
+pub(super) enum UpEnd {
     /// The client sent its end of the stream, and the server was told.
     Eof,
     /// The client reset the connection.
@@ -20,7 +20,7 @@ pub(super) enum Sent {
 }
 
 /// Sends `early`, and then everything that the client sends.
-pub(super) async fn pump<C: Client>(client: &C, early: Bytes, writer: &Writer) -> Sent {
+pub(super) async fn pump<C: Client>(client: &C, early: Bytes, writer: &Writer) -> UpEnd {
     let mut chunk = early;
     let mut buffer = BytesMut::new();
     loop {
@@ -29,21 +29,21 @@ pub(super) async fn pump<C: Client>(client: &C, early: Bytes, writer: &Writer) -
             // meanwhile.
             tokio::select! {
                 biased;
-                sent = writer.send(chunk) => if sent.is_err() { return Sent::ChannelGone },
-                () = client.gone() => return Sent::ClientGone,
+                sent = writer.send(chunk) => if sent.is_err() { return UpEnd::ChannelGone },
+                () = client.gone() => return UpEnd::ClientGone,
             }
         }
         match poll_fn(|cx| client.poll_read(cx, &mut buffer)).await {
             Ok(0) => break,
             Ok(_) => chunk = buffer.split().freeze(),
-            Err(_) => return Sent::ClientGone,
+            Err(_) => return UpEnd::ClientGone,
         }
     }
     // Thousands may wait here at once for their session to take their ends.
     drop(buffer);
     match writer.send_eof().await {
-        Ok(()) => Sent::Eof,
-        Err(_) => Sent::ChannelGone,
+        Ok(()) => UpEnd::Eof,
+        Err(_) => UpEnd::ChannelGone,
     }
 }
 
