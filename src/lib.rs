@@ -5,15 +5,33 @@
 //! # The path of a request
 //!
 //! ```text
-//! listener ──► request ──► route ──► dial ─┬─► pool ──► session ──► channel
-//!     ▲                                    └─► direct ────────────────┤
-//!     └───────────────────────────── relay ◄──────────────────────────┘
+//! client ──► listen ──► dial ─┬─► pool ──► session ──┐
+//!              │         │    └─► direct ────────────┴─► channel
+//!              │         └─ asks route (the rules)          │
+//!              └───────────────► relay ◄────────────────────┘
 //! ```
 //!
 //! A forward is a request with a fixed target ([`forward`]). With `-R` the server listens, and the session
 //! passes its connections on; from there the path is the same.
 //!
-//! No stage knows the one before it.
+//! A stage calls only those to its right, and knows none to its left.
+//!
+//! # The path of a byte
+//!
+//! Of a download, from the server to the client:
+//!
+//! 1. `ssh::connect::ssh_socket`: the socket, acknowledged at once; or `wire`: a jump host's channel, a
+//!    `ProxyCommand`. A buffer of 64 KiB is before it (`handshake`).
+//! 2. `ssh::connect::transport`: counts, may cut, and lets others run; `greeting` has nothing more to do after the
+//!    version line.
+//! 3. russh's task for the session: decrypts, and puts the data into the channel's queue.
+//! 4. `ssh::session::channel`, [`channel`]: the load of the session, and the record of the connection.
+//! 5. `relay::down`: takes it at once into the `backlog`, which may go on in a file (`spill`), and writes it to
+//! 6. `listen::stream`, `stream::socket`: the client's socket.
+//!
+//! For plain HTTP, step 5 writes into a `relay::pipe` in memory, from which hyper reads the response; it writes
+//! to `listen::http::stream`, and so to step 6. An upload goes from the socket by way of `relay::up` to the
+//! channel's writer, which waits for its turn in `ssh::session::outflow`.
 //!
 //! # The layers
 //!
@@ -61,7 +79,7 @@
 //!    client's socket is reset. It gets a FIN only after the far side has said that it is done. (A
 //!    unix socket knows no reset: there its client sees an end.)
 //! 2. **Failures are reported truthfully**, each in the client's own protocol: [`dial::DialError`] has all
-//!    of them, and each protocol has one total mapping.
+//!    of them, and one table (`dial::blame`) their codes in each protocol.
 //! 3. **No connection can hold up another**: a client that stops reading, a target that stops
 //!    answering, a slow name look-up on the server (which blocks sshd's session: other channels of that
 //!    session wait, and with a pool of one these are all).

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::registry::Outcome;
 use crate::ssh::TargetFault;
 
-/// Why a request got no channel. Each protocol has one total mapping of it.
+/// Why a request got no channel. One table (`dial::blame`) has its code in each protocol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
     /// The target refused the connection.

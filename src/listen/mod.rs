@@ -11,8 +11,7 @@
 //!   first byte to the relay. [`forward_handler`]: a client of a forward, whose target is fixed.
 //! - `brake`: limits on what one source repeats.
 //! - `greeting`: the time for a client to send its request, and the number of clients that may be at it.
-//! - `socks4`, `socks5`, `http`: the protocols; each has one total mapping of
-//!   [`DialError`](crate::dial::DialError).
+//! - `socks4`, `socks5`, `http`: the protocols. [`DialError`](crate::dial::DialError) knows its code in each.
 //! - [`connect`]: the way from a request to its target, as the handlers see it.
 
 mod brake;

@@ -6,8 +6,9 @@
 //!              (one a session)        (a bounded number wait)
 //! ```
 //!
-//! A channel is accepted only if it belongs to a requested listener, and only when its target is reached:
-//! until then no data arrives on it, so it cannot hold up its session.
+//! A channel is taken only if it belongs to a requested listener. A forward with a target confirms it when the target
+//! is reached: until then no data arrives on it, so it cannot hold up its session. A proxy confirms it at once, since
+//! the client names its target over the channel; a relay reads it from then on.
 
 use std::fmt;
 
