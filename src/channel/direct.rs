@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::sync::CancellationToken;
 
 use super::{ChannelGone, Incoming};
-use crate::stream::Client as _;
+use crate::stream::RelayEnd as _;
 use crate::stream::Socket;
 
 /// A connection to a target from this machine.
@@ -43,7 +43,7 @@ pub(crate) struct DirectWriter(Arc<Shared>);
 impl Direct {
     /// Takes a connected socket.
     pub(crate) fn new(socket: Socket) -> Self {
-        socket.arm();
+        socket.reset_on_drop();
         Self(Arc::new(Shared { socket, finished: CancellationToken::new() }))
     }
 

@@ -10,7 +10,7 @@ use super::brake::Failures;
 use super::connect::{self, Connect, Outbound};
 use super::handler::{Accepted, Handler};
 use crate::request::{Protocol, Request};
-use crate::stream::Client as _;
+use crate::stream::RelayEnd as _;
 use crate::target::Target;
 
 /// Serves the clients of a forward (`-L`, and `-R` with a target). One handler serves any number of

@@ -18,7 +18,7 @@ use super::{socks4, socks5};
 use crate::destination::{Destination, InvalidDestination};
 use crate::dial::{Connected, DialError, DialFailure};
 use crate::request::{Protocol, Request, Source};
-use crate::stream::Client as _;
+use crate::stream::RelayEnd as _;
 
 /// The versions, and so the shapes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

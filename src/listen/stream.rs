@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::relay::Pipe;
-use crate::stream::Client;
+use crate::stream::RelayEnd;
 use crate::stream::Socket;
 
 /// A client's connection.
@@ -57,7 +57,7 @@ impl ClientStream {
 
     /// Lets go of the connection so that the peer sees a fault and not a clean end.
     pub(crate) fn reset(self) {
-        self.arm();
+        self.reset_on_drop();
     }
 }
 
@@ -73,21 +73,21 @@ impl From<UnixStream> for ClientStream {
     }
 }
 
-impl Client for ClientStream {
+impl RelayEnd for ClientStream {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        either!(self, stream => Client::poll_read(stream, cx, buf))
+        either!(self, stream => RelayEnd::poll_read(stream, cx, buf))
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        either!(self, stream => Client::poll_write(stream, cx, bufs))
+        either!(self, stream => RelayEnd::poll_write(stream, cx, bufs))
     }
 
-    fn arm(&self) {
-        either!(self, stream => stream.arm());
+    fn reset_on_drop(&self) {
+        either!(self, stream => stream.reset_on_drop());
     }
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => Client::poll_shutdown(stream, cx))
+        either!(self, stream => RelayEnd::poll_shutdown(stream, cx))
     }
 
     async fn gone(&self) {

@@ -18,7 +18,7 @@ use super::spill::Spill;
 use crate::channel::{Incoming, Reader, Sharing};
 use crate::registry::Waiting;
 use crate::ssh::Pace;
-use crate::stream::Client;
+use crate::stream::RelayEnd;
 
 /// How the downward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) enum DownEnd {
 }
 
 /// Passes on everything that the server sends.
-pub(super) async fn pump<C: Client>(
+pub(super) async fn pump<C: RelayEnd>(
     relayer: &Relayer,
     client: &C,
     reader: &mut Reader,
@@ -80,7 +80,7 @@ enum Taken {
     Held,
 }
 
-impl<C: Client> Pump<'_, C> {
+impl<C: RelayEnd> Pump<'_, C> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<DownEnd> {
         let polled = self.poll_ends(cx);
         self.account();

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::channel::{Channel, Incoming, Reader, Writer};
 use crate::registry::Outcome;
-use crate::stream::Client;
+use crate::stream::RelayEnd;
 
 mod backlog;
 mod down;
@@ -56,7 +56,7 @@ impl Relayer {
     /// # Cancel safety
     ///
     /// Dropped, it closes the channel and the client's connection.
-    pub async fn relay<C: Client>(
+    pub async fn relay<C: RelayEnd>(
         &self,
         client: C,
         early: Bytes,
@@ -75,14 +75,14 @@ impl Relayer {
         ended
     }
 
-    async fn carry<C: Client>(
+    async fn carry<C: RelayEnd>(
         &self,
         client: C,
         early: Bytes,
         mut reader: Reader,
         writer: Writer,
     ) -> Outcome {
-        client.arm();
+        client.reset_on_drop();
         let closing = {
             let mut up = pin!(up::pump(&client, early, &writer));
             let (down_end, up_end) = self.pump(&client, &mut reader, up.as_mut()).await;
@@ -119,7 +119,7 @@ impl Relayer {
 
     /// Pumps both ways until the downward direction is over. Returns also how the upward one ended, where that
     /// came first.
-    async fn pump<C: Client>(
+    async fn pump<C: RelayEnd>(
         &self,
         client: &C,
         reader: &mut Reader,
@@ -165,7 +165,7 @@ enum Closing {
 }
 
 impl Closing {
-    async fn finish<C: Client>(self, client: C, reader: &mut Reader) -> Outcome {
+    async fn finish<C: RelayEnd>(self, client: C, reader: &mut Reader) -> Outcome {
         match self {
             Self::Done => Outcome::Clean,
             Self::Unclosed => {
@@ -249,7 +249,7 @@ async fn closed(reader: &mut Reader) -> Option<()> {
 
 /// Reads what the client still sends, so that closing its socket does not become a reset that overtakes
 /// data on its way to it.
-async fn discard<C: Client>(client: &C) {
+async fn discard<C: RelayEnd>(client: &C) {
     let _ = timeout(LINGER, async {
         while let Ok(chunk) = up::read(client).await
             && !chunk.is_empty()

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::lock::lock;
-use crate::stream::{Client, READ_SIZE};
+use crate::stream::{READ_SIZE, RelayEnd};
 
 /// One end of a pipe. A cut at the other reads as `ConnectionReset`, never as the end of the stream.
 #[derive(Debug)]
@@ -22,9 +22,9 @@ pub struct Pipe {
     // Reads and writes run in one task: the lock is never contended.
     stream: Mutex<DuplexStream>,
     /// Whether dropping this end is a cut.
-    armed: Arc<AtomicBool>,
+    resets: Arc<AtomicBool>,
     /// The same for the other end.
-    other_armed: Arc<AtomicBool>,
+    other_resets: Arc<AtomicBool>,
     /// All that the other end sent has been read.
     at_end: AtomicBool,
     /// Cancelled when the other end is gone.
@@ -35,26 +35,26 @@ pub struct Pipe {
 /// Both ends of a new pipe.
 pub(super) fn ends() -> (Pipe, Pipe) {
     let (near, far) = duplex(READ_SIZE);
-    let (near_armed, far_armed) = (Arc::default(), Arc::default());
+    let (near_resets, far_resets) = (Arc::default(), Arc::default());
     let (near_gone, far_gone) = (CancellationToken::new(), CancellationToken::new());
     let near_drop = near_gone.clone().drop_guard();
     let far_drop = far_gone.clone().drop_guard();
     (
-        Pipe::new(near, Arc::clone(&near_armed), Arc::clone(&far_armed), far_gone, near_drop),
-        Pipe::new(far, far_armed, near_armed, near_gone, far_drop),
+        Pipe::new(near, Arc::clone(&near_resets), Arc::clone(&far_resets), far_gone, near_drop),
+        Pipe::new(far, far_resets, near_resets, near_gone, far_drop),
     )
 }
 
 impl Pipe {
     fn new(
         stream: DuplexStream,
-        armed: Arc<AtomicBool>,
-        other_armed: Arc<AtomicBool>,
+        resets: Arc<AtomicBool>,
+        other_resets: Arc<AtomicBool>,
         other_gone: CancellationToken,
         gone: DropGuard,
     ) -> Self {
         let (stream, at_end) = (Mutex::new(stream), AtomicBool::new(false));
-        Self { stream, armed, other_armed, at_end, other_gone, _gone: gone }
+        Self { stream, resets, other_resets, at_end, other_gone, _gone: gone }
     }
 
     /// Whether the other end has stopped sending and all that it sent has been read.
@@ -71,7 +71,7 @@ impl Pipe {
         let before = buf.filled().len();
         ready!(Pin::new(&mut *self.stream()).poll_read(cx, buf))?;
         if buf.filled().len() == before && buf.remaining() > 0 {
-            if self.other_armed.load(Ordering::Acquire) {
+            if self.other_resets.load(Ordering::Acquire) {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
             }
             self.at_end.store(true, Ordering::Release);
@@ -84,7 +84,7 @@ impl Pipe {
     }
 }
 
-impl Client for Pipe {
+impl RelayEnd for Pipe {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         let start = buf.len();
         buf.resize(start + READ_SIZE, 0);
@@ -103,12 +103,12 @@ impl Client for Pipe {
         Pin::new(&mut *self.stream()).poll_write_vectored(cx, bufs)
     }
 
-    fn arm(&self) {
-        self.armed.store(true, Ordering::Release);
+    fn reset_on_drop(&self) {
+        self.resets.store(true, Ordering::Release);
     }
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.armed.store(false, Ordering::Release);
+        self.resets.store(false, Ordering::Release);
         Pin::new(&mut *self.stream()).poll_shutdown(cx)
     }
 
@@ -133,7 +133,7 @@ impl AsyncWrite for Pipe {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Client::poll_write(&*self, cx, &[IoSlice::new(buf)])
+        RelayEnd::poll_write(&*self, cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -141,7 +141,7 @@ impl AsyncWrite for Pipe {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Client::poll_write(&*self, cx, bufs)
+        RelayEnd::poll_write(&*self, cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -153,7 +153,7 @@ impl AsyncWrite for Pipe {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Client::poll_shutdown(&*self, cx)
+        RelayEnd::poll_shutdown(&*self, cx)
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
     #[tokio::test]
     async fn a_reset_reads_as_a_fault_after_what_was_sent() {
         let (mut near, mut far) = ends();
-        far.arm();
+        far.reset_on_drop();
         far.write_all(b"half").await.expect("an open pipe");
         drop(far);
         let mut seen = Vec::new();
@@ -180,9 +180,9 @@ mod tests {
     #[tokio::test]
     async fn an_end_reads_as_an_end() {
         let (mut near, mut far) = ends();
-        far.arm();
+        far.reset_on_drop();
         far.write_all(b"whole").await.expect("an open pipe");
-        poll_fn(|cx| Client::poll_shutdown(&far, cx)).await.expect("an open pipe");
+        poll_fn(|cx| RelayEnd::poll_shutdown(&far, cx)).await.expect("an open pipe");
         drop(far);
         let mut seen = Vec::new();
         assert!(!near.at_end());
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_that_was_never_armed_ends_cleanly() {
+    async fn an_end_that_resets_nothing_ends_cleanly() {
         let (near, mut far) = ends();
         drop(near);
         far.read_to_end(&mut Vec::new()).await.expect("a clean end");

@@ -6,7 +6,7 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 
 use crate::channel::Writer;
-use crate::stream::Client;
+use crate::stream::RelayEnd;
 
 /// How the upward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) enum UpEnd {
 }
 
 /// Sends `early`, and then everything that the client sends.
-pub(super) async fn pump<C: Client>(client: &C, early: Bytes, writer: &Writer) -> UpEnd {
+pub(super) async fn pump<C: RelayEnd>(client: &C, early: Bytes, writer: &Writer) -> UpEnd {
     let mut chunk = early;
     let mut buffer = BytesMut::new();
     loop {
@@ -48,7 +48,7 @@ pub(super) async fn pump<C: Client>(client: &C, early: Bytes, writer: &Writer) -
 }
 
 /// One read; empty at the end of the stream.
-pub(super) async fn read<C: Client>(client: &C) -> io::Result<Bytes> {
+pub(super) async fn read<C: RelayEnd>(client: &C) -> io::Result<Bytes> {
     let mut buffer = BytesMut::new();
     poll_fn(|cx| client.poll_read(cx, &mut buffer)).await?;
     Ok(buffer.freeze())

@@ -1,15 +1,15 @@
 //! Byte streams, and the system's options for them. Nothing here knows what they carry.
 
-mod duplex;
 pub(crate) mod happy_eyeballs;
 pub(crate) mod options;
 pub(crate) mod processes;
+mod relay_end;
 mod socket;
 mod stdio;
 
-pub use duplex::Client;
-pub(crate) use duplex::READ_SIZE;
 pub use processes::Process;
+pub(crate) use relay_end::READ_SIZE;
+pub use relay_end::RelayEnd;
 pub use socket::Socket;
 pub(crate) use stdio::Stdio;
 

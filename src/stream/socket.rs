@@ -12,7 +12,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::stream::{Client, READ_SIZE};
+use crate::stream::{READ_SIZE, RelayEnd};
 
 /// A connection to a client, or to a target that this machine connects to.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Socket {
     }
 }
 
-impl Client for Socket {
+impl RelayEnd for Socket {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         loop {
             if self.poll_readable(cx)?.is_pending() {
@@ -116,7 +116,7 @@ impl Client for Socket {
         }
     }
 
-    fn arm(&self) {
+    fn reset_on_drop(&self) {
         // With a linger time of zero, close() sends a RST and discards unsent data. A unix socket has
         // no reset: its peer sees the end of the stream, or ECONNRESET where unread data was left.
         self.set_linger(Some(Duration::ZERO));

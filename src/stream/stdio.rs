@@ -11,7 +11,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Stdin, stdin};
 
 use crate::lock::lock;
-use crate::stream::{Client, READ_SIZE};
+use crate::stream::{READ_SIZE, RelayEnd};
 
 /// Standard input and output. Nothing else may use them meanwhile.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Stdio {
     }
 }
 
-impl Client for Stdio {
+impl RelayEnd for Stdio {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         let start = buf.len();
         buf.resize(start + READ_SIZE, 0);
@@ -56,7 +56,7 @@ impl Client for Stdio {
         Pin::new(output).poll_write(cx, first)
     }
 
-    fn arm(&self) {
+    fn reset_on_drop(&self) {
         // A pipe has no reset. The exit status tells a cut from an end.
     }
 

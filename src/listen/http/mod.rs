@@ -55,7 +55,7 @@ use super::linger::linger;
 use super::stream::ClientStream;
 use super::tunnel::Tunnel;
 use crate::request::Source;
-use crate::stream::Client as _;
+use crate::stream::RelayEnd as _;
 
 /// A client whose first byte began an HTTP request, and its slot in greeting.
 pub(crate) struct Visitor {

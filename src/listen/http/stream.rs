@@ -15,7 +15,7 @@ use super::aside::Aside;
 use super::wire::request::Malformed;
 use super::wire::requests::{Requests, Step};
 use crate::listen::stream::ClientStream;
-use crate::stream::Client;
+use crate::stream::RelayEnd;
 
 /// The socket, and whether the client took something lately.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ impl HttpStream {
         while let Some(response) = interim.front_mut() {
             self.socket.written.store(true, Ordering::Relaxed);
             let bytes = [IoSlice::new(response)];
-            let length = ready!(Client::poll_write(&self.socket.stream, cx, &bytes))?;
+            let length = ready!(RelayEnd::poll_write(&self.socket.stream, cx, &bytes))?;
             response.advance(length);
             if response.is_empty() {
                 interim.pop_front();
@@ -204,7 +204,7 @@ impl AsyncWrite for HttpStream {
             self.aside.set_flushed(false);
         }
         self.socket.written.store(true, Ordering::Relaxed);
-        Client::poll_write(&self.socket.stream, cx, bufs)
+        RelayEnd::poll_write(&self.socket.stream, cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -218,7 +218,7 @@ impl AsyncWrite for HttpStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Client::poll_shutdown(&self.socket.stream, cx)
+        RelayEnd::poll_shutdown(&self.socket.stream, cx)
     }
 }
 

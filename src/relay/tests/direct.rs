@@ -97,7 +97,7 @@ async fn a_client_that_is_gone_resets_the_target() {
     let Short { mut client, mut target, relay, .. } = short().await;
     client.write_all(b"half").await.expect("taken");
     soon(target.read_exact(&mut [0; 4])).await.expect("it arrives");
-    client.arm();
+    client.reset_on_drop();
     drop(client);
     let error = soon(target.read_to_end(&mut Vec::new())).await.expect_err("no end");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);

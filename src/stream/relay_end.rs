@@ -1,12 +1,13 @@
-//! The client's side of a relay.
+//! One end of a relay.
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 
-/// A connection that a relay serves, read and written at the same time by shared reference.
-pub trait Client: Send + Sync {
+/// A socket, a pipe or standard input and output between which a relay carries bytes: read and written at the same
+/// time by shared reference. "The client" is whoever is at the other side of it.
+pub trait RelayEnd: Send + Sync {
     /// Appends what has arrived to `buf`, 0 bytes at the end of the stream. Room is reserved only when
     /// there is something to read: an idle connection holds no buffer.
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
@@ -16,7 +17,7 @@ pub trait Client: Send + Sync {
 
     /// Makes dropping the connection a reset, whatever the reason: a lost session, a panic, the end of
     /// the process. It holds until [`poll_shutdown`](Self::poll_shutdown).
-    fn arm(&self);
+    fn reset_on_drop(&self);
 
     /// Ends the direction to the client cleanly.
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
