@@ -7,12 +7,11 @@
 //! - `direct`: direct connections, where a rule says so. A request that no session can carry fails; it never
 //!   becomes direct.
 
-use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::channel::Channel;
@@ -117,7 +116,7 @@ impl Dialer {
         connection.decided(rule.as_ref());
         let mut way = Way { rule, carrier: Carrier::None };
         let dialled = match action {
-            Action::Via(via) => self.over(&via, connection, deadline, &mut way).await,
+            Action::Via(via) => self.open_via(&via, connection, deadline, &mut way).await,
             Action::Direct { addresses } => {
                 way.carrier = Carrier::Direct;
                 connection.asked(None, 0);
@@ -138,7 +137,7 @@ impl Dialer {
     }
 
     /// Opens a channel on a session of one of the servers.
-    async fn over(
+    async fn open_via(
         &self,
         via: &Via,
         connection: &Connection,
@@ -152,6 +151,9 @@ impl Dialer {
             // The present routes: a reload may have replaced a pool.
             let routes = self.routes.load();
             let (names, pools) = self.in_order(&routes.servers, via);
+            if pools.is_empty() {
+                return Err(no_session(&routes.servers, via));
+            }
             let placed = tokio::select! {
                 biased;
                 placed = timeout_at(deadline, via::place(&pools, target)) => placed,
@@ -209,14 +211,9 @@ impl Dialer {
     }
 }
 
-/// Completes when one of the pools is retired.
+/// Completes when one of the pools, at least one, is retired.
 async fn any_retired(pools: &[&Pool]) {
-    let mut retired: Vec<_> = pools.iter().map(|pool| Box::pin(pool.retired())).collect();
-    poll_fn(|cx| {
-        let any = retired.iter_mut().any(|retired| retired.as_mut().poll(cx).is_ready());
-        if any { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+    select_all(pools.iter().map(|pool| Box::pin(pool.retired()))).await;
 }
 
 /// Applies the rules, and looks the name up on this machine where one of them needs that. A request whose
@@ -291,3 +288,30 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 const MAX_UNREADABLE: usize = 2;
 /// The deadline of a look-up on this machine, part of that of the dial.
 const LOOK_UP: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Connections;
+    use crate::request::Protocol;
+
+    /// As a reload leaves a request whose server it has removed.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_whose_servers_are_not_configured_fails_at_once() {
+        let router = Router::via_one("gone".into());
+        let routes = Routes { router, servers: Servers::default() };
+        let dialer = Dialer::new(CurrentRoutes::new(routes), DEADLINE);
+        let request = Request {
+            listener: "test:1".into(),
+            protocol: Protocol::Socks5,
+            source: Source::Unix,
+            user: None,
+            target: Destination::parse("web.example:80", None).expect("good").into(),
+        };
+        let tracked = Connections::default().begin(&request);
+        let begun = Instant::now();
+        let error = dialer.dial(&Routing::Rules, &tracked).await.expect_err("no server").error;
+        assert_eq!(error.to_string(), "no session to the SSH server gone: not configured");
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+}
