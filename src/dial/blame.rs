@@ -22,7 +22,7 @@ pub enum Blame {
 
 /// The codes of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct FailureCodes {
     pub(crate) blame: Blame,
     /// REP of RFC 1928 section 6. (SOCKS4 has one code for everything.)
     pub(crate) socks5: u8,
@@ -37,11 +37,11 @@ pub(crate) struct Verdict {
 impl DialError {
     /// Whose fault it is.
     pub fn blame(&self) -> Blame {
-        self.verdict().blame
+        self.codes().blame
     }
 
     /// The codes of the failure.
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn codes(&self) -> FailureCodes {
         use Blame::{Client, Machine, Server, Target, Tunnel};
         use Refusal::{ConnectFailed as Failed, Prohibited};
         let (blame, socks5, http, proxy_status, ssh) = match self {
@@ -67,7 +67,7 @@ impl DialError {
             Self::Rejected { .. } => (Client, 2, 403, "http_request_denied", Prohibited),
             Self::Loop => (Client, 2, 502, "proxy_loop_detected", Prohibited),
         };
-        Verdict { blame, socks5, http, proxy_status, ssh }
+        FailureCodes { blame, socks5, http, proxy_status, ssh }
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn every_protocol_agrees_on_whose_fault_it_is() {
         for error in all() {
-            let Verdict { blame, socks5, http, proxy_status, ssh } = error.verdict();
+            let FailureCodes { blame, socks5, http, proxy_status, ssh } = error.codes();
             assert_eq!(blame, error.blame());
             match blame {
                 // What is said of a site must not be said of the tunnel, nor the other way round.
@@ -147,7 +147,7 @@ mod tests {
     fn the_guide_says_the_same() {
         let page = include_str!("../guide/failures.md");
         for error in all() {
-            let Verdict { socks5, http, .. } = error.verdict();
+            let FailureCodes { socks5, http, .. } = error.codes();
             let text = error.to_string().replace("box", "S");
             let row = page.lines().find(|line| line.starts_with(&format!("| {text}")));
             let row = row.unwrap_or_else(|| panic!("src/guide/failures.md has no row for: {text}"));

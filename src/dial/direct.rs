@@ -22,8 +22,8 @@ use crate::target::Target;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avoided<'a> {
     pub(super) own_addresses: &'a OwnAddresses,
-    /// The protocol of the request: the user has named the target of a forward.
-    pub(super) unless_named: Protocol,
+    /// The protocol of the request.
+    pub(super) protocol: Protocol,
 }
 
 /// Connects to `target`. Where a rule has checked addresses, to one of these only; otherwise a name is looked up
@@ -48,11 +48,9 @@ pub(super) async fn connect(
 }
 
 impl Avoided<'_> {
+    /// Whether it is among them. The target of a forward, which the user has named, may be a listener.
     fn has(&self, own: Option<Kind>) -> bool {
-        match (own, self.unless_named) {
-            (None, _) | (Some(Kind::Listener), Protocol::Forward) => false,
-            (Some(Kind::Control | Kind::Listener), _) => true,
-        }
+        own.is_some_and(|kind| kind == Kind::Control || self.protocol != Protocol::Forward)
     }
 }
 
@@ -175,7 +173,7 @@ mod tests {
     }
 
     fn nothing(own_addresses: &OwnAddresses) -> Avoided<'_> {
-        Avoided { own_addresses, unless_named: Protocol::Socks5 }
+        Avoided { own_addresses, protocol: Protocol::Socks5 }
     }
 
     fn host(text: &str) -> Target {
@@ -264,7 +262,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let address = listener.local_addr().expect("bound");
         let own_addresses = OwnAddresses::default();
-        let by = |protocol| Avoided { own_addresses: &own_addresses, unless_named: protocol };
+        let by = |protocol| Avoided { own_addresses: &own_addresses, protocol };
         let hosts = ["127.0.0.1", "0.0.0.0", "localhost", "[::ffff:127.0.0.1]"];
         let targets: Vec<_> =
             hosts.iter().map(|text| host(&format!("{text}:{}", address.port()))).collect();

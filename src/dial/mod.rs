@@ -120,7 +120,7 @@ impl Dialer {
             Action::Direct { addresses } => {
                 way.carrier = Carrier::Direct;
                 connection.asked(None, 0);
-                let own = Avoided { own_addresses: &self.own, unless_named: request.protocol };
+                let own = Avoided { own_addresses: &self.own, protocol: request.protocol };
                 let connecting = direct::connect(&request.target, addresses.as_deref(), own);
                 let connected = timeout_at(deadline, connecting).await;
                 connected.unwrap_or(Err(DialError::TimedOut)).map(Channel::from)

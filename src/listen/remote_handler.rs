@@ -70,7 +70,7 @@ async fn lead(connect: &Outbound, failures: &Failures, request: Request, forward
         }
         Err(failure) => {
             failures.note(&request, &failure);
-            forwarded.refuse(failure.error.verdict().ssh).await;
+            forwarded.refuse(failure.error.codes().ssh).await;
         }
     }
 }

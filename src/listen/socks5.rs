@@ -49,7 +49,7 @@ where
 
 /// The answer to a client whose request failed: the REP codes of RFC 1928 section 6.
 pub(crate) fn reply_to(error: &DialError) -> [u8; 10] {
-    reply(error.verdict().socks5)
+    reply(error.codes().socks5)
 }
 
 /// The REP code of RFC 1928 section 6, where the request deserves one and has none yet.

@@ -224,9 +224,9 @@ fn malformed_kind(malformed: &Malformed) -> StatusCode {
 
 /// The status code and the error type, from the table of all protocols.
 fn dial_kind(error: &DialError) -> (StatusCode, &'static str) {
-    let verdict = error.verdict();
-    let status = StatusCode::from_u16(verdict.http).expect("the table has statuses");
-    (status, verdict.proxy_status)
+    let codes = error.codes();
+    let status = StatusCode::from_u16(codes.http).expect("the table has statuses");
+    (status, codes.proxy_status)
 }
 
 /// The Proxy-Status field of RFC 9209 section 2.
