@@ -57,26 +57,31 @@ async fn every_address_type_with_data_behind() {
     }
 }
 
+/// TCP keeps no writes together. The first method is that of a client that knows nothing but passwords.
 #[tokio::test(start_paused = true)]
 async fn one_byte_at_a_time() {
     let credentials = credentials();
-    let (client, server) = duplex(1);
-    let (mut read, mut write) = tokio::io::split(client);
-    let bytes = [&[5, 2, 0, 2, 1, 3], &b"ada\x06secret"[..], &name(b"example.com", 443)].concat();
-    let send = async { write.write_all(&bytes).await.expect("taken") };
-    let receive = async {
-        let mut answer = [0; 4];
-        read.read_exact(&mut answer).await.expect("an answer");
-        answer
-    };
-    let mut server = BufReader::new(server);
     let brakes = BySource::default();
     let checker = Checker::new(&credentials, &brakes, Source::Unix);
-    let (result, (), answer) = tokio::join!(accept(&mut server, Some(&checker)), send, receive);
-    let accepted = result.expect("good");
-    assert_eq!(accepted.user.as_deref(), Some("ada"));
-    assert_eq!(accepted.destination.to_string(), "example.com:443");
-    assert_eq!(answer, [5, 2, 1, 0]);
+    for (methods, checker) in
+        [(&[5, 2, 0, 2][..], Some(&checker)), (&[5, 1, 2], Some(&checker)), (&[5, 1, 2], None)]
+    {
+        let (client, server) = duplex(1);
+        let (mut read, mut write) = tokio::io::split(client);
+        let bytes = [methods, b"\x01\x03ada\x06secret", &name(b"example.com", 443)].concat();
+        let send = async { write.write_all(&bytes).await.expect("taken") };
+        let receive = async {
+            let mut answer = [0; 4];
+            read.read_exact(&mut answer).await.expect("an answer");
+            answer
+        };
+        let mut server = BufReader::new(server);
+        let (result, (), answer) = tokio::join!(accept(&mut server, checker), send, receive);
+        let accepted = result.expect("good");
+        assert_eq!(accepted.user.as_deref(), Some("ada"));
+        assert_eq!(accepted.destination.to_string(), "example.com:443");
+        assert_eq!(answer, [5, 2, 1, 0]);
+    }
 }
 
 /// Where nobody is asked for a password, any will do, and the name counts for rules.
