@@ -14,6 +14,7 @@ use crate::printable::{Lines, printable};
 use crate::registry::{Connections, Outcome, Tracked};
 use crate::relay::{Pipe, Relayer};
 use crate::request::Request;
+use crate::stream::RelayEnd as _;
 
 /// The way from a request to its target. [`Outbound`] is the one that leads somewhere; the tests of the
 /// protocols have their own.
@@ -124,6 +125,21 @@ pub(super) async fn dial<R: Connect>(
         }
     }
     result
+}
+
+/// What comes of a dial; none where the client resets its connection meanwhile.
+pub(super) async fn unless_gone<T>(
+    client: &ClientStream,
+    dial: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        dialled = dial => Some(dialled),
+        () = client.gone() => {
+            debug!("the client left while dialling");
+            None
+        }
+    }
 }
 
 /// An error as one line of the log: its text may be the server's.

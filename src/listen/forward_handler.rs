@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
 use super::brake::Failures;
 use super::connect::{self, Connect, Outbound};
 use super::handler::{Accepted, Handler};
 use crate::request::{Protocol, Request};
-use crate::stream::RelayEnd as _;
 use crate::target::Target;
 
 /// Serves the clients of a forward (`-L`, and `-R` with a target). One handler serves any number of
@@ -37,17 +35,13 @@ impl<R: Connect> ForwardHandler<R> {
         let Accepted { stream, source, listener } = accepted;
         let target = self.target.clone();
         let request = Request { listener, protocol: Protocol::Forward, source, user: None, target };
-        let dialled = tokio::select! {
-            biased;
-            dialled = connect::dial(&self.connect, &request) => dialled,
-            () = stream.gone() => {
-                debug!(target = %self.target, "the client left while dialling");
-                return;
+        let dial = connect::dial(&self.connect, &request);
+        match connect::unless_gone(&stream, dial).await {
+            None => {}
+            Some(Ok(connected)) => {
+                self.connect.relay(stream, Bytes::new(), connected.channel).await;
             }
-        };
-        match dialled {
-            Ok(connected) => self.connect.relay(stream, Bytes::new(), connected.channel).await,
-            Err(failure) => {
+            Some(Err(failure)) => {
                 self.failures.note(&request, &failure);
                 stream.reset();
             }

@@ -14,7 +14,7 @@ use super::handler::{Accepted, Handler};
 use super::http::{self, Visitor};
 use super::linger::linger;
 use super::proxy_auth::ProxyCredentials;
-use super::socks::{self, SocksError};
+use super::socks::{self, SocksError, SocksRequest};
 use super::stream::ClientStream;
 use crate::request::Source;
 
@@ -25,10 +25,10 @@ pub struct ProxyHandler<R = Outbound> {
     greetings: Greetings,
 }
 
-/// What a greeting came to.
-enum Greeted {
+/// What the first bytes of a client came to.
+enum FirstBytes {
     /// A SOCKS request, complete.
-    Socks(socks::Greeting),
+    Socks(SocksRequest),
     /// The start of an HTTP request, all of it still in the buffer.
     Http,
     /// A refusal, which has been written.
@@ -61,31 +61,31 @@ impl<R: Connect> ProxyHandler<R> {
         let Accepted { stream, source, listener } = accepted;
         let mut client = BufReader::with_capacity(GREETING_BUFFER, stream);
         let (slot, mut expiry) = self.greetings.enter();
-        let greeted = tokio::select! {
+        let first = tokio::select! {
             biased;
-            greeted = self.greet(&mut client, source) => greeted,
+            first = self.read_first_bytes(&mut client, source) => first,
             reason = expiry.wait() => {
                 debug!(%reason, "greeting ended");
                 return;
             }
             () = shutdown.cancelled() => return,
         };
-        let tunnel = match greeted {
-            Greeted::Socks(greeting) => {
+        let tunnel = match first {
+            FirstBytes::Socks(request) => {
                 drop(slot);
-                greeting.serve(&self.context, client, listener, source).await
+                request.serve(&self.context, client, listener, source).await
             }
-            Greeted::Http => {
+            FirstBytes::Http => {
                 let visitor = Visitor { client, listener, source, slot, expiry };
                 // Boxed, so that the state of HTTP does not weigh on every relay.
                 Box::pin(http::serve(self.context.clone(), visitor, shutdown)).await
             }
-            Greeted::Refused => {
+            FirstBytes::Refused => {
                 drop(slot);
                 linger(client).await;
                 None
             }
-            Greeted::Over => None,
+            FirstBytes::Over => None,
         };
         if let Some(tunnel) = tunnel {
             self.context.relay(tunnel).await;
@@ -94,24 +94,28 @@ impl<R: Connect> ProxyHandler<R> {
 
     /// Reads what the client wants, up to the first byte of an HTTP request. A refusal has been
     /// written when this returns.
-    async fn greet(&self, client: &mut BufReader<ClientStream>, source: Source) -> Greeted {
+    async fn read_first_bytes(
+        &self,
+        client: &mut BufReader<ClientStream>,
+        source: Source,
+    ) -> FirstBytes {
         let version = match detect(client).await {
             Ok(Detected::Socks4) => socks::Version::Four,
             Ok(Detected::Socks5) => socks::Version::Five,
-            Ok(Detected::Http) => return Greeted::Http,
+            Ok(Detected::Http) => return FirstBytes::Http,
             Ok(Detected::Unknown(byte)) => {
                 debug!(byte, "no protocol begins with this byte");
-                return Greeted::Over;
+                return FirstBytes::Over;
             }
-            Ok(Detected::Nothing) | Err(_) => return Greeted::Over,
+            Ok(Detected::Nothing) | Err(_) => return FirstBytes::Over,
         };
-        match version.greet(client, self.context.checker(source).as_ref()).await {
-            Ok(greeting) => Greeted::Socks(greeting),
+        match version.read_request(client, self.context.checker(source).as_ref()).await {
+            Ok(request) => FirstBytes::Socks(request),
             Err(error) => {
                 debug!(%version, %error, "no request");
                 match error {
-                    SocksError::Gone(_) => Greeted::Over,
-                    _ => Greeted::Refused,
+                    SocksError::Gone(_) => FirstBytes::Over,
+                    _ => FirstBytes::Refused,
                 }
             }
         }

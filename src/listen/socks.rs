@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, BufReader};
-use tracing::debug;
 
 use super::brake::Checker;
-use super::connect::Connect;
+use super::connect::{self, Connect};
 use super::context::ProxyContext;
 use super::linger::linger;
 use super::stream::ClientStream;
@@ -18,7 +17,6 @@ use super::{socks4, socks5};
 use crate::destination::{Destination, Host, InvalidDestination};
 use crate::dial::{Connected, DialError, DialFailure};
 use crate::request::{Protocol, Request, Source};
-use crate::stream::RelayEnd as _;
 
 /// The versions, and so the shapes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +36,7 @@ impl fmt::Display for Version {
 
 /// A complete request.
 #[derive(Debug)]
-pub(crate) struct Greeting {
+pub(crate) struct SocksRequest {
     version: Version,
     protocol: Protocol,
     user: Option<Arc<str>>,
@@ -71,11 +69,11 @@ pub(crate) enum SocksError {
 
 impl Version {
     /// Reads a request in this version. A refused one has been answered when this returns.
-    pub(crate) async fn greet(
+    pub(crate) async fn read_request(
         self,
         client: &mut BufReader<ClientStream>,
         checker: Option<&Checker<'_>>,
-    ) -> Result<Greeting, SocksError> {
+    ) -> Result<SocksRequest, SocksError> {
         match self {
             Self::Four => {
                 let service = match checker {
@@ -84,12 +82,12 @@ impl Version {
                 };
                 let accepted = socks4::accept(client, service).await?;
                 let socks4::Accepted { protocol, destination } = accepted;
-                Ok(Greeting { version: self, protocol, user: None, destination })
+                Ok(SocksRequest { version: self, protocol, user: None, destination })
             }
             Self::Five => {
                 let accepted = socks5::accept(client, checker).await?;
                 let socks5::Accepted { user, destination } = accepted;
-                Ok(Greeting { version: self, protocol: Protocol::Socks5, user, destination })
+                Ok(SocksRequest { version: self, protocol: Protocol::Socks5, user, destination })
             }
         }
     }
@@ -109,7 +107,7 @@ impl Version {
     }
 }
 
-impl Greeting {
+impl SocksRequest {
     /// Dials for the client and tells it the outcome.
     pub(crate) async fn serve<R: Connect>(
         self,
@@ -120,15 +118,7 @@ impl Greeting {
     ) -> Option<Tunnel<R::Channel>> {
         let Self { version, protocol, user, destination } = self;
         let request = Request { listener, protocol, source, user, target: destination.into() };
-        let dialled = tokio::select! {
-            biased;
-            dialled = context.dial(&request) => dialled,
-            () = client.get_ref().gone() => {
-                debug!(target = %request.target, "the client left while dialling");
-                return None;
-            }
-        };
-        match dialled {
+        match connect::unless_gone(client.get_ref(), context.dial(&request)).await? {
             Ok(Connected { channel, .. }) => {
                 // A client that left before it could hear this is no news: the channel is closed.
                 client.write_all(version.granted()).await.ok()?;
