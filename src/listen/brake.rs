@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
@@ -50,7 +50,7 @@ pub(crate) struct Brake {
     wrong: Arc<Repeats>,
 }
 
-/// Logs the connections of a forward that fail.
+/// Logs the connections that fail, of a proxy or a forward.
 #[derive(Clone, Debug, Default)]
 pub struct Failures(Arc<BySource<Repeats>>);
 
@@ -61,10 +61,6 @@ pub(crate) struct Repeats {
     alone: u64,
     state: Mutex<State>,
 }
-
-/// An event that is logged once a second at most. Those in between are counted.
-#[derive(Debug, Default)]
-pub(crate) struct Pace(Mutex<(Option<Instant>, u64)>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -158,20 +154,6 @@ impl Repeats {
     }
 }
 
-impl Pace {
-    /// Counts one. Where it is to be logged: how many before it were not.
-    pub(crate) fn step(&self) -> Option<u64> {
-        let mut state = lock(&self.0);
-        let now = Instant::now();
-        if state.0.is_some_and(|last| now.duration_since(last) < SECOND) {
-            state.1 += 1;
-            return None;
-        }
-        state.0 = Some(now);
-        Some(std::mem::take(&mut state.1))
-    }
-}
-
 /// Logs at the end of each minute how many were not logged, until there are none.
 async fn sum_up(repeats: Weak<Repeats>, sum: impl Fn(u64)) {
     loop {
@@ -262,8 +244,6 @@ impl fmt::Display for SourceKey {
 const AT_ONCE: usize = 8;
 /// How long a wrong try takes.
 const PENALTY: Duration = Duration::from_secs(1);
-/// The shortest time between two lines.
-const SECOND: Duration = Duration::from_secs(1);
 /// The time of a sum.
 const MINUTE: Duration = Duration::from_secs(60);
 /// So many sources are told apart.
@@ -274,24 +254,13 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     use tokio::task::JoinSet;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::listen::testing::credentials;
 
     fn source(text: &str) -> Source {
         Source::Tcp(text.parse().expect(text))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_line_a_second_and_the_rest_is_counted() {
-        let pace = Pace::default();
-        assert_eq!((pace.step(), pace.step(), pace.step()), (Some(0), None, None));
-        tokio::time::advance(Duration::from_millis(999)).await;
-        assert_eq!(pace.step(), None);
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!((pace.step(), pace.step()), (Some(3), None));
-        tokio::time::advance(2 * SECOND).await;
-        assert_eq!(pace.step(), Some(1));
     }
 
     #[tokio::test(start_paused = true)]

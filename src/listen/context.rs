@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tracing::info;
-
-use super::brake::{Brake, BySource, Checker, Pace};
+use super::brake::{Brake, BySource, Checker, Failures};
 use super::connect::{self, Connect, Outbound};
 use super::proxy_auth::ProxyCredentials;
 use super::tunnel::Tunnel;
@@ -18,13 +16,13 @@ pub(crate) struct ProxyContext<R = Outbound> {
     connect: R,
     credentials: Option<Arc<ProxyCredentials>>,
     brakes: BySource<Brake>,
-    failures: Pace,
+    failures: Failures,
 }
 
 impl<R: Connect> ProxyContext<R> {
     /// With `credentials`, only those users are served.
     pub(crate) fn new(connect: R, credentials: Option<Arc<ProxyCredentials>>) -> Self {
-        Self { connect, credentials, brakes: BySource::default(), failures: Pace::default() }
+        Self { connect, credentials, brakes: BySource::default(), failures: Failures::default() }
     }
 
     /// Whether clients have to know a password.
@@ -45,24 +43,13 @@ impl<R: Connect> ProxyContext<R> {
         request: &Request,
     ) -> Result<Connected<R::Channel>, DialFailure> {
         let dialled = connect::dial(&self.connect, request).await;
-        if let Err(failure) = &dialled {
-            self.note(request, failure);
+        if let Err(failure) = &dialled
+            // The user has said so, by a rule or by a command.
+            && !matches!(failure.error, DialError::Rejected { .. } | DialError::Killed)
+        {
+            self.failures.note(request, failure);
         }
         dialled
-    }
-
-    fn note(&self, request: &Request, failure: &DialFailure) {
-        // The user has said so, by a rule or by a command.
-        if matches!(failure.error, DialError::Rejected { .. } | DialError::Killed) {
-            return;
-        }
-        let Request { listener, target, .. } = request;
-        let why = connect::in_a_line(failure);
-        match self.failures.step() {
-            Some(0) => info!("{listener} to {target}: {why}"),
-            Some(more) => info!("{listener} to {target}: {why} ({more} more failed meanwhile)"),
-            None => {}
-        }
     }
 
     /// The channel as a byte stream. A cut reads as an error, never as the end.
