@@ -56,7 +56,7 @@ impl Remote {
         match (listener.register().await, on_failure) {
             (Ok(()), _) => info!("listening on {} ({})", listener.place(), lead(&forward.to)),
             (Err(cause), OnForwardFailure::Exit) => {
-                return Err(Error::RemoteListen { place: listener.place().to_string(), cause });
+                return Err(Error::RemoteListen { place: listener.place(), cause });
             }
             // `run` requests it again, and logs the outcome.
             (Err(error), OnForwardFailure::GoOn) => {

@@ -10,8 +10,6 @@
 //! is reached: until then no data arrives on it, so it cannot hold up its session. A proxy confirms it at once, since
 //! the client names its target over the channel; a relay reads it from then on.
 
-use std::fmt;
-
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +28,7 @@ pub use registration::ListenError;
 
 use crate::ssh::session::Forwarded;
 use crate::ssh::session::registry::{self, Sink};
-use registration::{Over, Registration, Stopped};
+use registration::{Registration, RegistrationEnd, Stopped};
 
 /// A listener on the server.
 #[derive(Debug)]
@@ -45,15 +43,9 @@ pub struct RemoteListener {
     registration: Option<Registration>,
     sink: Sink,
     connections: UnboundedReceiver<Forwarded>,
-    logged: Logged,
+    /// A refusal has been logged: a lasting one is one line.
+    logged_refusal: bool,
     noted: Registered,
-}
-
-/// The last report to the user, so that a lasting refusal is one line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Logged {
-    Nothing,
-    Refused,
 }
 
 impl RemoteListener {
@@ -69,7 +61,7 @@ impl RemoteListener {
             registration: None,
             sink,
             connections,
-            logged: Logged::Nothing,
+            logged_refusal: false,
             noted,
         }
     }
@@ -88,14 +80,23 @@ impl RemoteListener {
         self.listen = registration.listen().clone();
         self.last = Some(self.listen.clone());
         self.registration = Some(registration);
-        self.logged = Logged::Nothing;
+        self.logged_refusal = false;
         self.noted.set_state(ForwardState::Listening(vec![self.listen.to_string().into()]));
         Ok(())
     }
 
     /// The place where the server listens, as text: `port 8080 of bastion`.
-    pub fn place(&self) -> Place<'_> {
-        Place { listen: &self.listen, server: self.pool.server() }
+    pub fn place(&self) -> String {
+        let server = printable(self.pool.server(), MAX_SHOWN, Lines::One);
+        match &self.listen {
+            RemoteListen::Tcp { bind: RemoteBind::Unsaid, port } => {
+                format!("port {port} of {server}")
+            }
+            listen => {
+                let listen = printable(&listen.to_string(), MAX_SHOWN, Lines::One);
+                format!("{listen} of {server}")
+            }
+        }
     }
 
     /// Passes every connection to `serve` and keeps the server listening until `shutdown`, then asks it to
@@ -111,7 +112,7 @@ impl RemoteListener {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                over = registration.over() => self.leave(over).await,
+                end = registration.ended() => self.leave(end).await,
                 Some(forwarded) = self.connections.recv() => {
                     if registry::may_be(&self.listen, forwarded.at()) {
                         serve(forwarded);
@@ -127,16 +128,16 @@ impl RemoteListener {
     }
 
     /// Handles the end of a registration.
-    async fn leave(&mut self, over: Over) {
+    async fn leave(&mut self, end: RegistrationEnd) {
         let Some(registration) = self.registration.take() else { return };
-        match over {
-            Over::Lost => {
+        match end {
+            RegistrationEnd::Lost => {
                 self.noted.set_state(ForwardState::Asking);
-                let end = registration.end();
-                warn!("no longer listening on {}, will ask for it again: {end}", self.place());
+                let why = registration.why_it_ended();
+                warn!("no longer listening on {}, will ask for it again: {why}", self.place());
             }
             // For a moment nobody listens: a port cannot be used twice.
-            Over::Retired => {
+            RegistrationEnd::Retired => {
                 debug!("the listener on {} moves to another session", self.place());
                 match registration.cancel().await {
                     Stopped::Yes => self.noted.set_state(ForwardState::Asking),
@@ -167,33 +168,11 @@ impl RemoteListener {
         if self.listen != self.asked {
             // The port that the server chose before is taken: it may choose another.
             self.listen = self.asked.clone();
-        } else if error != ListenError::SessionLost && self.logged != Logged::Refused {
-            self.logged = Logged::Refused;
+        } else if error != ListenError::SessionLost && !self.logged_refusal {
+            self.logged_refusal = true;
             warn!("cannot listen on {}, will try again: {error}", self.place());
         }
         debug!(listen = %self.listen, %error, "not listening");
-    }
-}
-
-/// The place where a server listens, as text.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    listen: &'a RemoteListen,
-    server: &'a str,
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let server = printable(self.server, MAX_SHOWN, Lines::One);
-        match self.listen {
-            RemoteListen::Tcp { bind: RemoteBind::Unsaid, port } => {
-                write!(f, "port {port} of {server}")
-            }
-            listen => {
-                let listen = printable(&listen.to_string(), MAX_SHOWN, Lines::One);
-                write!(f, "{listen} of {server}")
-            }
-        }
     }
 }
 

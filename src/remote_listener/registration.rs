@@ -16,17 +16,10 @@ use crate::ssh::session::registry::{Entered, Sink};
 pub(super) struct Registration {
     session: Arc<Session>,
     listen: RemoteListen,
-    stay: Stay,
+    /// It stays until its session ends, though that is retired: the server does not stop listening, and grants the
+    /// place to no other session.
+    stays: bool,
     _entered: Entered,
-}
-
-/// How long it stays on its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stay {
-    /// Until that is retired.
-    WhileInService,
-    /// Until that ends: the server does not stop listening, and grants the place to no other session.
-    ToTheEnd,
 }
 
 /// What the server does when it is asked to stop listening.
@@ -58,7 +51,7 @@ pub enum ListenError {
 
 /// Why a registration is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
+pub(super) enum RegistrationEnd {
     /// The session has ended, and with it the listener.
     Lost,
     /// The session accepts nothing new: the listener should move to another.
@@ -80,7 +73,7 @@ impl Registration {
         let turn = registry.turn.lock().await;
         // Entered before the answer: the first connection may follow it at once.
         let entered = registry.enter(listen.clone(), sink.clone(), Arc::clone(session.load()));
-        let answer = timeout(ANSWERS, ask(&session, listen)).await;
+        let answer = timeout(LISTEN_TIMEOUT, ask(&session, listen)).await;
         let answer = answer.map_err(|_| ListenError::NoAnswer)?;
         let answer = answer.map_err(|_| ListenError::SessionLost)?;
         let listen = answer.map_err(|error| match error {
@@ -89,7 +82,7 @@ impl Registration {
         })?;
         entered.settle(&listen);
         drop(turn);
-        Ok(Self { session, listen, stay: Stay::WhileInService, _entered: entered })
+        Ok(Self { session, listen, stays: false, _entered: entered })
     }
 
     /// The place where the server listens, with the port that it chose.
@@ -98,27 +91,27 @@ impl Registration {
     }
 
     /// Completes when the registration is over, or should be.
-    pub(super) async fn over(&self) -> Over {
+    pub(super) async fn ended(&self) -> RegistrationEnd {
         tokio::select! {
             biased;
-            () = self.session.closed() => Over::Lost,
-            () = self.session.drained(), if self.stay == Stay::WhileInService => Over::Retired,
+            () = self.session.closed() => RegistrationEnd::Lost,
+            () = self.session.drained(), if !self.stays => RegistrationEnd::Retired,
         }
     }
 
     /// The same on its session to the end of that.
     pub(super) fn staying(self) -> Self {
-        Self { stay: Stay::ToTheEnd, ..self }
+        Self { stays: true, ..self }
     }
 
     /// Why the session ended, as far as it is known.
-    pub(super) fn end(&self) -> String {
+    pub(super) fn why_it_ended(&self) -> String {
         self.session.facts().end.unwrap_or_else(|| "the connection ended".to_owned())
     }
 
     /// Asks the server to stop listening, and waits briefly for the answer.
     pub(super) async fn cancel(&self) -> Stopped {
-        match timeout(ANSWER, self.session.stop_listening(&self.listen)).await {
+        match timeout(CANCEL_TIMEOUT, self.session.stop_listening(&self.listen)).await {
             Ok(Ok(())) => debug!(listen = %self.listen, "the server has stopped listening"),
             Ok(Err(error)) => {
                 debug!(listen = %self.listen, %error, "the server keeps listening");
@@ -149,6 +142,6 @@ fn ask(
 }
 
 /// The time for a server to answer that it listens.
-const ANSWERS: Duration = Duration::from_secs(10);
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time for a server to stop listening.
-const ANSWER: Duration = Duration::from_secs(2);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::registration::{Over, Registration, Stopped};
+use super::registration::{Registration, RegistrationEnd, Stopped};
 use super::*;
 use crate::ssh::session::registry::Sink;
 use crate::ssh::session::{Incoming, Refusal};
@@ -62,7 +62,7 @@ async fn a_retired_session_stays_until_its_listener_has_gone() {
     assert_eq!(session.idle(), Duration::ZERO, "a session that listens is of use");
     assert!(!session.is_empty());
     session.drain();
-    assert_eq!(registration.over().await, Over::Retired);
+    assert_eq!(registration.ended().await, RegistrationEnd::Retired);
     assert!(!session.is_empty(), "it may not be closed yet");
     assert_eq!(registration.cancel().await, Stopped::Yes);
     assert_eq!(test.cancelled().await, 80);
@@ -77,16 +77,16 @@ async fn a_listener_that_the_server_does_not_give_up_stays_on_its_session() {
     let (sink, mut connections) = Sink::new(2);
     let registration = register(&test, &KEPT_PORT.to_string(), &sink).await;
     test.session().drain();
-    assert_eq!(registration.over().await, Over::Retired);
+    assert_eq!(registration.ended().await, RegistrationEnd::Retired);
     assert_eq!(registration.cancel().await, Stopped::No);
     let registration = registration.staying();
     assert!(connections.recv().await.is_some(), "it is served");
     assert!(!test.session().is_empty(), "it may not be closed yet");
-    let over = registration.over();
-    tokio::pin!(over);
-    assert!(over.as_mut().now_or_never().is_none());
+    let ended = registration.ended();
+    tokio::pin!(ended);
+    assert!(ended.as_mut().now_or_never().is_none());
     test.cut();
-    assert_eq!(over.await, Over::Lost);
+    assert_eq!(ended.await, RegistrationEnd::Lost);
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_lost_session_is_told_from_a_retired_one() {
     test.session().drain();
     test.cut();
     test.session().closed().await;
-    assert_eq!(registration.over().await, Over::Lost);
+    assert_eq!(registration.ended().await, RegistrationEnd::Lost);
     let (session, listen) = (Arc::clone(test.session()), "81".parse().expect("a port"));
     let error = Registration::request(session, &listen, &sink).await.expect_err("no server");
     assert_eq!(error, ListenError::SessionLost);
