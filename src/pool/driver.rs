@@ -1,6 +1,7 @@
 //! The task that maintains a pool: it feeds events to the policy, and carries out its actions.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
@@ -271,13 +272,11 @@ impl Driver {
             is_outdated: self.shared.connector.would_replace(session),
             is_flooded: session.health().is_flooded(),
         };
-        let sessions = sessions.iter().map(of).collect();
-        let status = lock(&self.shared.status);
         Facts {
             now: Instant::now(),
-            sessions,
-            waiting: status.waiting,
-            listeners: status.listeners,
+            sessions: sessions.iter().map(of).collect(),
+            waiting: self.shared.requests.load(Relaxed),
+            listeners: self.shared.listeners.load(Relaxed),
             can_ask: self.shared.connector.can_ask(),
         }
     }

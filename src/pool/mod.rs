@@ -16,6 +16,7 @@
 //!   channel takes any more.
 //! - **closed**: by this program, by the server, or because the server did not answer (`monitor`).
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -75,7 +76,11 @@ struct Shared {
     status: Mutex<Status>,
     log: ServerLog,
     targets: KnownTargets,
-    /// Notified for requests that wait: there is another session, or an attempt has failed.
+    /// Requests that wait for a session.
+    requests: AtomicUsize,
+    /// Remote listeners that wait for a session.
+    listeners: AtomicUsize,
+    /// Notified for those that wait: there is another session, or an attempt has failed.
     changed: Notify,
     /// Sent when an attempt has failed, or none may be made.
     gave_up: watch::Sender<()>,
@@ -91,16 +96,12 @@ struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoSession;
 
-/// Why there is no session, and who waits for one.
+/// Why there is no session, and what is known of the next.
 #[derive(Debug, Default)]
 struct Status {
     reason: String,
     /// Attempts that failed while there was no session.
     failures: usize,
-    /// Requests that wait for a session.
-    waiting: usize,
-    /// Remote listeners that wait for a session.
-    listeners: usize,
     /// The last attempt failed, or none may be made.
     hopeless: bool,
     /// When the next attempt is due, after one that failed.
@@ -174,6 +175,8 @@ impl Pool {
             status: Mutex::new(Status { size, ..Status::default() }),
             log,
             targets: KnownTargets::default(),
+            requests: AtomicUsize::new(0),
+            listeners: AtomicUsize::new(0),
             changed: Notify::new(),
             gave_up: watch::Sender::default(),
             wanted: Notify::new(),
@@ -208,42 +211,15 @@ impl Pool {
     ///
     /// May be dropped at any time.
     pub async fn place(&self, target: &Target) -> Placed {
-        let shared = &self.0;
-        let mut waiting = None;
-        loop {
-            let changed = shared.changed.notified();
-            if let Some(placed) = self.try_place(target) {
-                return placed;
-            }
-            if waiting.is_none() {
-                waiting = Some(Waiting::new(shared, Waiter::Request));
-            }
-            shared.wanted.notify_one();
-            if shared.targets.kind(target) == OpenKind::Isolated {
-                // Nothing is notified when a session becomes free of other channels.
-                let _ = timeout(FREE_AGAIN, changed).await;
-            } else {
-                changed.await;
-            }
-        }
+        let kind = || self.0.targets.kind(target);
+        self.0.wait_for(&self.0.requests, || self.try_place(target), kind).await
     }
 
     /// A session for a remote listener; waits while there is none. It does not hurry the pool, but a person
     /// may be asked, as for a request.
     pub(crate) async fn session_for_listener(&self) -> Arc<Session> {
-        let shared = &self.0;
-        let mut waiting = None;
-        loop {
-            let changed = shared.changed.notified();
-            if let Some(session) = shared.choose(OpenKind::Plain) {
-                return session;
-            }
-            if waiting.is_none() {
-                waiting = Some(Waiting::new(shared, Waiter::Listener));
-                shared.wanted.notify_one();
-            }
-            changed.await;
-        }
+        let kind = OpenKind::Plain;
+        self.0.wait_for(&self.0.listeners, || self.0.choose(kind), || kind).await
     }
 
     /// As [`Self::place`], but waits no longer than until an attempt to connect has failed, or none may be made.
@@ -297,6 +273,30 @@ impl Pool {
 }
 
 impl Shared {
+    /// What `find` finds, as soon as it finds something. It is counted among `waiters` meanwhile.
+    async fn wait_for<T>(
+        &self,
+        waiters: &AtomicUsize,
+        find: impl Fn() -> Option<T>,
+        kind: impl Fn() -> OpenKind,
+    ) -> T {
+        let mut counted = None;
+        loop {
+            let changed = self.changed.notified();
+            if let Some(found) = find() {
+                return found;
+            }
+            counted.get_or_insert_with(|| Counted::new(waiters));
+            self.wanted.notify_one();
+            if kind() == OpenKind::Isolated {
+                // Nothing is notified when a session becomes free of other channels.
+                let _ = timeout(FREE_AGAIN, changed).await;
+            } else {
+                changed.await;
+            }
+        }
+    }
+
     /// The sessions that take channels.
     fn ready(&self) -> Vec<Arc<Session>> {
         lock(&self.sessions).iter().filter(|s| s.is_ready()).map(Arc::clone).collect()
@@ -335,37 +335,18 @@ fn view(session: &Session) -> View {
 /// How often a request that needs a session for itself looks for one.
 const FREE_AGAIN: Duration = Duration::from_millis(200);
 
-/// Who waits for a session.
-#[derive(Clone, Copy, Debug)]
-enum Waiter {
-    Request,
-    Listener,
-}
+/// Counts one until it is dropped.
+struct Counted<'a>(&'a AtomicUsize);
 
-/// Counts a waiter until it is dropped.
-struct Waiting<'a> {
-    shared: &'a Shared,
-    who: Waiter,
-}
-
-impl Status {
-    fn count(&mut self, who: Waiter) -> &mut usize {
-        match who {
-            Waiter::Request => &mut self.waiting,
-            Waiter::Listener => &mut self.listeners,
-        }
+impl<'a> Counted<'a> {
+    fn new(all: &'a AtomicUsize) -> Self {
+        all.fetch_add(1, Relaxed);
+        Self(all)
     }
 }
 
-impl<'a> Waiting<'a> {
-    fn new(shared: &'a Shared, who: Waiter) -> Self {
-        *lock(&shared.status).count(who) += 1;
-        Self { shared, who }
-    }
-}
-
-impl Drop for Waiting<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        *lock(&self.shared.status).count(self.who) -= 1;
+        self.0.fetch_sub(1, Relaxed);
     }
 }

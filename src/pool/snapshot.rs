@@ -1,11 +1,11 @@
 //! Snapshots of a pool for status, metrics and the dashboard.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::watched::Watched as _;
 use super::{Availability, Pool, PoolSize, lock};
 use crate::ssh::session::Session;
 
@@ -116,7 +116,7 @@ impl Pool {
             failures: status.failures,
             next_attempt: status.next_attempt.map(until),
             last_loss: status.last_loss.as_ref().map(|(at, why)| (at.elapsed(), why.clone())),
-            waiting: status.waiting,
+            waiting: self.0.requests.load(Relaxed),
             size: status.size,
             sent: status.past.0 + sum(|session| session.sent),
             received: status.past.1 + sum(|session| session.received),
@@ -141,18 +141,15 @@ impl Pool {
     }
 
     fn jump_view(&self, name: &str) -> JumpView {
-        let sessions = lock(&self.0.sessions);
-        let live = sessions.iter().filter(|session| !session.is_closed());
-        let trips = live.clone().filter_map(|session| session.delay().last());
-        let (count, round_trip) = (live.clone().count(), trips.min());
-        drop(sessions);
-        let (availability, reason) = (self.availability(), self.reason());
-        let name = name.to_owned();
-        JumpView { name, availability, reason, sessions: count, round_trip }
+        JumpView {
+            name: name.to_owned(),
+            availability: self.availability(),
+            reason: self.reason(),
+            sessions: lock(&self.0.sessions).iter().filter(|session| !session.is_closed()).count(),
+            round_trip: self.round_trip(),
+        }
     }
-}
 
-impl Pool {
     /// The port of the server that is connected to.
     pub fn port(&self) -> u16 {
         self.0.connector.port()
