@@ -1,19 +1,20 @@
 //! The session chosen for a request, and the opening of its channel: on a better session where one is ready
 //! soon, and on a second one where the first does not answer.
 
-use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::select_all;
+use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::{Shared, placement, view};
 use crate::lock::lock;
 use crate::ssh::OpenKind;
-use crate::ssh::session::{Channel, OpenError, Opening, Session};
+use crate::ssh::session::{Channel, OpenError, Session};
 use crate::target::Target;
 
 /// The session chosen for a request.
@@ -24,12 +25,6 @@ pub struct Placed {
     pool: Arc<Shared>,
     /// The sessions on which the channel was opened, and when; the one that answered is the last.
     asked: Mutex<Vec<(Arc<Session>, Instant)>>,
-}
-
-/// An open that has not been answered.
-struct Outstanding {
-    session: Arc<Session>,
-    opening: Opening,
 }
 
 impl Placed {
@@ -48,26 +43,20 @@ impl Placed {
     ///
     /// If dropped, a channel that is confirmed later is closed.
     pub async fn open(&self, target: &Target, origin: SocketAddr) -> Result<Channel, OpenError> {
-        let session = self.settled().await;
+        let session = self.wait_for_better().await;
         let received = session.received();
         let health = session.health();
         let mut next_look = LOOK.max(health.delay().best().unwrap_or_default() * 2);
-        let mut first = Some(self.ask(&session, target, origin));
-        let mut second: Option<Outstanding> = None;
+        let mut unanswered = vec![Arc::clone(&session)];
+        let mut opens = FuturesUnordered::new();
+        opens.push(self.ask(&session, target, origin));
         let (answerer, opened) = loop {
-            let unanswered: Vec<_> = [&first, &second]
-                .into_iter()
-                .flatten()
-                .map(|open| Arc::clone(&open.session))
-                .collect();
             tokio::select! {
                 biased;
-                (from, opened) = answer(&mut first) => match opened {
-                    Err(OpenError::SessionLost) if second.is_some() => first = None,
-                    opened => break (from, opened),
-                },
-                (from, opened) = answer(&mut second) => match opened {
-                    Err(OpenError::SessionLost) if first.is_some() => second = None,
+                Some((from, opened)) = opens.next() => match opened {
+                    Err(OpenError::SessionLost) if !opens.is_empty() => {
+                        unanswered.retain(|session| !Arc::ptr_eq(session, &from));
+                    }
                     opened => break (from, opened),
                 },
                 () = suspected(&unanswered), if self.kind == OpenKind::Plain => {
@@ -75,7 +64,7 @@ impl Placed {
                         return Err(OpenError::SessionLost);
                     }
                 }
-                () = sleep(next_look), if first.is_some() && second.is_none() => {
+                () = sleep(next_look), if self.asked().len() == 1 => {
                     next_look = LOOK;
                     health.request_gauge();
                     // The server may be blocked by the look-up, unless it sends something.
@@ -86,7 +75,8 @@ impl Placed {
                     };
                     if let Some(other) = self.pool.sooner(&session, self.kind).filter(|_| may) {
                         debug!("a session answers late: another one is asked as well");
-                        second = Some(self.ask(&other, target, origin));
+                        opens.push(self.ask(&other, target, origin));
+                        unanswered.push(other);
                     }
                 }
             }
@@ -120,10 +110,17 @@ impl Placed {
             .any(|(session, asked)| session.health().has_come_to(*asked) || elsewhere(*asked))
     }
 
-    fn ask(&self, session: &Arc<Session>, target: &Target, origin: SocketAddr) -> Outstanding {
+    /// Sends an open, which is answered by this session.
+    fn ask(
+        &self,
+        session: &Arc<Session>,
+        target: &Target,
+        origin: SocketAddr,
+    ) -> impl Future<Output = (Arc<Session>, Result<Channel, OpenError>)> + use<> {
         self.asked().push((Arc::clone(session), Instant::now()));
         let opening = session.open(target, origin, self.kind);
-        Outstanding { session: Arc::clone(session), opening }
+        let session = Arc::clone(session);
+        async move { (session, opening.await) }
     }
 
     fn asked(&self) -> MutexGuard<'_, Vec<(Arc<Session>, Instant)>> {
@@ -131,7 +128,7 @@ impl Placed {
     }
 
     /// The chosen session, or a better one that is ready before the chosen one would answer.
-    async fn settled(&self) -> Arc<Session> {
+    async fn wait_for_better(&self) -> Arc<Session> {
         let mut session = Arc::clone(&self.session);
         let begun = Instant::now();
         if self.kind == OpenKind::Isolated {
@@ -148,17 +145,6 @@ impl Placed {
                 None => return session,
             }
         }
-    }
-}
-
-/// The answer to an open, and its session.
-async fn answer(open: &mut Option<Outstanding>) -> (Arc<Session>, Result<Channel, OpenError>) {
-    match open {
-        Some(open) => {
-            let opened = (&mut open.opening).await;
-            (Arc::clone(&open.session), opened)
-        }
-        None => pending().await,
     }
 }
 

@@ -1,5 +1,5 @@
 //! A packet that does not end: its length was changed on the way, so that what the server says next is
-//! taken for the rest of it. The library waits for more, and `ssh` does the same.
+//! taken for the rest of it. russh waits for more, and `ssh` does the same.
 
 /// Looks for such a packet, beat by beat.
 #[derive(Debug, Default)]
