@@ -58,6 +58,7 @@ impl Driver {
     /// Runs until the pool is shut down.
     pub(super) async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
+        let _ended = shared.ended.clone().drop_guard();
         let mut upkeep = interval(UPKEEP);
         let mut wake = WakeDetector::new();
         self.handle(Event::Time);

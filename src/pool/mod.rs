@@ -50,6 +50,8 @@ pub mod placement;
 mod policy;
 mod size;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod told;
 mod wake;
 mod watched;
@@ -89,6 +91,8 @@ struct Shared {
     /// Cancelled when the pool takes no more channels.
     retired: CancellationToken,
     stop: CancellationToken,
+    /// Cancelled when the driver and all sessions have ended.
+    ended: CancellationToken,
     driver: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
@@ -182,6 +186,7 @@ impl Pool {
             wanted: Notify::new(),
             retired: CancellationToken::new(),
             stop: CancellationToken::new(),
+            ended: CancellationToken::new(),
             driver: Mutex::default(),
         });
         let (tell, first) = first::channel();
@@ -254,7 +259,7 @@ impl Pool {
 
     /// Whether the pool and all of its sessions have ended.
     pub fn has_ended(&self) -> bool {
-        lock(&self.0.driver).as_ref().is_none_or(AbortOnDropHandle::is_finished)
+        self.0.ended.is_cancelled()
     }
 
     /// Whether it is shutting down or takes no more channels.
@@ -262,13 +267,10 @@ impl Pool {
         self.0.stop.is_cancelled() || self.0.retired.is_cancelled()
     }
 
-    /// Disconnects every session, and ends the pool.
+    /// Disconnects every session, and ends the pool. Completes when all of it has ended, for each caller.
     pub async fn shutdown(&self) {
         self.0.stop.cancel();
-        let driver = lock(&self.0.driver).take();
-        if let Some(driver) = driver {
-            let _ = driver.await;
-        }
+        self.0.ended.cancelled().await;
     }
 }
 
