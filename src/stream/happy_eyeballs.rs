@@ -25,22 +25,11 @@ pub(crate) type Tried = Vec<(SocketAddr, io::Error)>;
 ///
 /// Dropping the future closes every attempt.
 pub(crate) async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, Tried> {
-    race_every(STAGGER, addresses, attempt).await
+    race_by(STAGGER, addresses, attempt).await
 }
 
-/// [`race`] with the caller's own attempts.
+/// [`race`] with the caller's own attempts, one every `stagger`.
 pub(crate) async fn race_by<A, T>(
-    addresses: Vec<SocketAddr>,
-    attempt: impl Fn(SocketAddr) -> A,
-) -> Result<T, Tried>
-where
-    A: Future<Output = io::Result<T>> + Send + 'static,
-    T: Send + 'static,
-{
-    race_every(STAGGER, addresses, attempt).await
-}
-
-async fn race_every<A, T>(
     stagger: Duration,
     addresses: Vec<SocketAddr>,
     attempt: impl Fn(SocketAddr) -> A,
@@ -104,7 +93,7 @@ pub(crate) fn interleave(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketA
 }
 
 /// The Connection Attempt Delay that RFC 8305 section 8 recommends.
-const STAGGER: Duration = Duration::from_millis(250);
+pub(crate) const STAGGER: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
@@ -140,9 +129,8 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let good = listener.local_addr().expect("a bound socket");
         let list = vec![refused().await, refused().await, good];
-        let stream = race_every(Duration::from_secs(3600), list, attempt)
-            .await
-            .expect("the last one listens");
+        let stream =
+            race_by(Duration::from_secs(3600), list, attempt).await.expect("the last one listens");
         assert_eq!(stream.peer_addr().expect("connected"), good);
         assert!(stream.nodelay().expect("a socket option"));
         assert!(SockRef::from(&stream).keepalive().expect("a socket option"));
@@ -160,7 +148,7 @@ mod tests {
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let good = listener.local_addr().expect("a bound socket");
-        let stream = race_every(Duration::from_millis(1), vec![dead, good], attempt)
+        let stream = race_by(Duration::from_millis(1), vec![dead, good], attempt)
             .await
             .expect("one listens");
         assert_eq!(stream.peer_addr().expect("connected"), good);

@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::openssh::client_config::{AddressFamily, ClientConfig, Origin, Switch};
 use crate::printable::{Lines, printable};
-use crate::stream::happy_eyeballs::{interleave, race_by};
+use crate::stream::happy_eyeballs::{STAGGER, interleave, race_by};
 use crate::stream::options::bind_device;
 
 /// Why no address of the server took the connection.
@@ -130,7 +130,7 @@ pub(crate) async fn connect_tcp(reach: Reach<'_>) -> Result<Reached, ReachError>
     }
     let from = resolve(origin).await?;
     let attempt = move |address| attempt(address, from.clone(), keep_alive);
-    race_by(addresses, attempt).await.map_err(|tried| ReachError::Connect { tried })
+    race_by(STAGGER, addresses, attempt).await.map_err(|tried| ReachError::Connect { tried })
 }
 
 async fn resolve(origin: &Origin) -> Result<LocalEnd, ReachError> {
