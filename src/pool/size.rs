@@ -46,7 +46,7 @@ impl PoolSize {
         self.min
     }
 
-    /// The largest number of sessions.
+    /// The largest number of sessions; one more while one is being replaced.
     pub fn max(self) -> usize {
         self.max
     }
