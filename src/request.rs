@@ -53,9 +53,7 @@ impl Protocol {
     /// All of them, in order.
     pub const ALL: [Self; 6] =
         [Self::Socks4, Self::Socks4a, Self::Socks5, Self::HttpConnect, Self::Http, Self::Forward];
-}
 
-impl Protocol {
     /// Its word in logs, labels and answers.
     pub fn word(self) -> &'static str {
         match self {

@@ -83,7 +83,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 const ALWAYS: [HeaderName; 6] =
     [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION];
-/// More such fields, for which the library has no constants. HTTP2-Settings goes with an upgrade to h2c,
+/// More such fields, for which hyper has no constants. HTTP2-Settings goes with an upgrade to h2c,
 /// which is not carried out.
 const OFTEN: [&str; 4] =
     ["keep-alive", "proxy-connection", "proxy-authentication-info", "http2-settings"];
