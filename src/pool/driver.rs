@@ -14,7 +14,6 @@ use super::policy::{
     Action, Event, Facts, Failure, Level, Loss, LossCause, Notice, Outage, Policy, SessionFacts,
     SessionStage,
 };
-use super::wake::WakeDetector;
 use super::{PoolSize, Shared, lock, placement};
 use crate::registry::{AttemptEnd, SessionEnd};
 use crate::ssh::connect::{Asking, ConnectError, Connected, FailureClass, Liveness};
@@ -60,7 +59,7 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         let _ended = shared.ended.clone().drop_guard();
         let mut upkeep = interval(UPKEEP);
-        let mut wake = WakeDetector::new();
+        let mut woken = shared.route.woken();
         self.handle(Event::Time);
         loop {
             let facts = self.facts(&self.sessions());
@@ -80,12 +79,8 @@ impl Driver {
                 Some(_) = self.settling.join_next() => self.handle(Event::Settled),
                 Some(Ok(session)) = self.watchers.join_next() => self.lost(&session),
                 Some(_) = self.closing.join_next() => {}
-                _ = upkeep.tick() => {
-                    if wake.has_woken() {
-                        self.handle(Event::Woken);
-                    }
-                    self.handle(Event::Upkeep);
-                }
+                Ok(()) = woken.changed() => self.handle(Event::Woken),
+                _ = upkeep.tick() => self.handle(Event::Upkeep),
                 () = sleep_until(wake_at.unwrap_or(facts.now)), if wake_at.is_some() => {
                     self.handle(Event::Time);
                 }

@@ -7,12 +7,13 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use tokio::time::{Instant, timeout_at};
 
+use super::wake::Wakes;
 use super::{Pool, PoolSize, Report};
 use crate::lock::lock;
 use crate::openssh::client_config::{ClientConfig, Jump};
@@ -39,6 +40,8 @@ struct Shared {
     memory: LineMemory,
     report: Report,
     hops: Mutex<Vec<Arc<Hop>>>,
+    /// For all pools, begun by the first one.
+    wakes: OnceLock<Wakes>,
 }
 
 /// A jump host.
@@ -67,7 +70,14 @@ impl JumpHosts {
     /// Begins empty. `prompter` asks where a login needs a person; `memory` keeps what is learnt of the lines
     /// to them and to the servers behind; `report` is the level at which the first session to each is logged.
     pub fn new(prompter: Prompter, carry: Carry, memory: LineMemory, report: Report) -> Self {
-        Self(Arc::new(Shared { prompter, carry, memory, report, hops: Mutex::default() }))
+        Self(Arc::new(Shared {
+            prompter,
+            carry,
+            memory,
+            report,
+            hops: Mutex::default(),
+            wakes: OnceLock::new(),
+        }))
     }
 
     /// What `ssh` would do with the last server on the way.
@@ -117,6 +127,11 @@ impl JumpRoute {
     /// The memory of the lines.
     pub(super) fn memory(&self) -> LineMemory {
         self.jumps.0.memory.clone()
+    }
+
+    /// Changes when the machine has woken or its network has changed.
+    pub(super) fn woken(&self) -> watch::Receiver<()> {
+        self.jumps.0.wakes.get_or_init(Wakes::begin).subscribe()
     }
 
     /// The route to the server of `config`, whose pool has this `size`; that of a jump host is no larger.

@@ -5,10 +5,46 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::watch;
+use tokio::time::interval;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::task;
+
+/// Tells all pools of the program when the machine has woken or its network has changed.
+#[derive(Debug)]
+pub(super) struct Wakes {
+    told: watch::Sender<()>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Wakes {
+    /// Looks once a second, until this is dropped.
+    pub(super) fn begin() -> Self {
+        let told = watch::Sender::default();
+        let tell = told.clone();
+        let look = async move {
+            let mut detector = WakeDetector::new();
+            let mut beat = interval(BEAT);
+            loop {
+                beat.tick().await;
+                if detector.has_woken() {
+                    tell.send_replace(());
+                }
+            }
+        };
+        Self { told, _task: task::spawn(look) }
+    }
+
+    /// Changes at each of these moments from now on.
+    pub(super) fn subscribe(&self) -> watch::Receiver<()> {
+        self.told.subscribe()
+    }
+}
 
 /// Compares the clocks and the network with their last state.
 #[derive(Debug)]
-pub(crate) struct WakeDetector {
+struct WakeDetector {
     clocks: Clocks,
     /// The last fingerprint.
     network: Option<u64>,
@@ -16,12 +52,12 @@ pub(crate) struct WakeDetector {
 
 impl WakeDetector {
     /// Starts from the present state.
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self { clocks: Clocks::read(), network: network() }
     }
 
     /// Whether the machine has slept or the network has changed since the last call.
-    pub(crate) fn has_woken(&mut self) -> bool {
+    fn has_woken(&mut self) -> bool {
         let (clocks, network) = (Clocks::read(), network());
         let changed = network.is_some() && self.network.is_some() && network != self.network;
         let woken = clocks.asleep_since(self.clocks) > NOTICEABLE || changed;
@@ -84,6 +120,8 @@ fn table(path: &str) -> Option<String> {
     }
 }
 
+/// How often the clocks and the network are looked at.
+const BEAT: Duration = Duration::from_secs(1);
 /// Tolerance, since the two clocks are not read at the same moment.
 const NOTICEABLE: Duration = Duration::from_secs(1);
 
