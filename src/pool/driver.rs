@@ -11,8 +11,7 @@ use tracing::{debug, info, warn};
 use super::first::{FirstSession, Tell};
 use super::monitor;
 use super::policy::{
-    Action, Event, Facts, Failure, Level, Loss, LossCause, Notice, Outage, Policy, SessionFacts,
-    SessionStage,
+    Action, Event, Facts, Failure, Loss, LossCause, Notice, Outage, Policy, SessionFacts,
 };
 use super::{PoolSize, Shared, lock, placement};
 use crate::registry::{AttemptEnd, SessionEnd};
@@ -248,9 +247,10 @@ impl Driver {
 
     fn tell(&self, notice: &Notice) {
         let text = notice.about(self.shared.connector.name());
-        match notice.level() {
-            Level::Info => info!("{text}"),
-            Level::Warning => warn!("{text}"),
+        if notice.is_warning() {
+            warn!("{text}");
+        } else {
+            info!("{text}");
         }
     }
 
@@ -261,7 +261,7 @@ impl Driver {
     fn facts(&self, sessions: &[Arc<Session>]) -> Facts {
         let of = |session: &Arc<Session>| SessionFacts {
             // One that has just ended takes none, and is about to be told of as lost.
-            stage: if session.is_ready() { SessionStage::Ready } else { SessionStage::Draining },
+            is_ready: session.is_ready(),
             is_empty: session.is_empty(),
             is_quiet: placement::is_quiet(&super::view(session)),
             idle: session.idle(),

@@ -81,8 +81,10 @@ pub(crate) struct Facts {
 
 /// The state of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub(crate) struct SessionFacts {
-    pub(crate) stage: SessionStage,
+    /// It takes channels. Otherwise it is draining: it takes none, and ends after the last one.
+    pub(crate) is_ready: bool,
     /// It carries no channels, and no remote listener is on it.
     pub(crate) is_empty: bool,
     /// A new channel would disturb no other on it, and wait for none.
@@ -93,15 +95,6 @@ pub(crate) struct SessionFacts {
     pub(crate) is_outdated: bool,
     /// It is full of data that no channel takes, which delays answers.
     pub(crate) is_flooded: bool,
-}
-
-/// The stage of a session's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SessionStage {
-    /// It takes channels.
-    Ready,
-    /// It takes none, and ends after the last one.
-    Draining,
 }
 
 /// What is to be done.
@@ -149,7 +142,7 @@ pub(crate) struct Outage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// The first session, or the first after there was none.
-    Connected(Before),
+    Connected { again: bool },
     /// A session was lost; `cut` connections were cut with it.
     Lost { end: String, cut: usize },
     /// The server closes unused sessions.
@@ -164,20 +157,6 @@ pub(crate) enum Notice {
     Woken,
 }
 
-/// Whether there was a session before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Before {
-    None,
-    Some,
-}
-
-/// The log level of a notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    Info,
-    Warning,
-}
-
 impl Failure {
     /// The reason, for where there is room for a line.
     pub(crate) fn first_line(&self) -> &str {
@@ -186,20 +165,16 @@ impl Failure {
 }
 
 impl Notice {
-    pub(crate) fn level(&self) -> Level {
-        match self {
-            Self::Connected(_) | Self::NoFurther(_) | Self::Woken | Self::ClosesUnused => {
-                Level::Info
-            }
-            Self::Lost { .. } | Self::CannotConnect(_) | Self::NeedsPerson(_) => Level::Warning,
-        }
+    /// Whether the user should look into it; otherwise it is information.
+    pub(crate) fn is_warning(&self) -> bool {
+        matches!(self, Self::Lost { .. } | Self::CannotConnect(_) | Self::NeedsPerson(_))
     }
 
     /// The message about `server`.
     pub(crate) fn about(&self, server: &str) -> String {
         match self {
-            Self::Connected(Before::None) => format!("connected to {server}"),
-            Self::Connected(Before::Some) => format!("connected to {server} again"),
+            Self::Connected { again: false } => format!("connected to {server}"),
+            Self::Connected { again: true } => format!("connected to {server} again"),
             Self::Lost { end, cut: 0 } => format!("lost a session to {server}: {end}"),
             Self::Lost { end, cut } => {
                 format!("lost a session to {server}: {end}; connections cut: {cut}")
@@ -239,13 +214,11 @@ impl DrainReason {
 impl Facts {
     /// The number of sessions that take channels.
     pub(crate) fn ready(&self) -> usize {
-        self.sessions.iter().filter(|session| session.stage == SessionStage::Ready).count()
+        self.sessions.iter().filter(|session| session.is_ready).count()
     }
 
     /// Of these, the ones that are quiet.
     pub(crate) fn quiet(&self) -> usize {
-        let is_quiet =
-            |session: &&SessionFacts| session.stage == SessionStage::Ready && session.is_quiet;
-        self.sessions.iter().filter(is_quiet).count()
+        self.sessions.iter().filter(|session| session.is_ready && session.is_quiet).count()
     }
 }

@@ -17,11 +17,8 @@ mod tests;
 mod upkeep;
 
 pub(super) use event::{
-    Action, DrainReason, Event, Facts, Failure, Level, Loss, LossCause, Notice, Outage,
-    SessionFacts, SessionStage,
+    Action, DrainReason, Event, Facts, Failure, Loss, LossCause, Notice, Outage, SessionFacts,
 };
-
-use event::Before;
 
 /// The state of the policy.
 #[derive(Debug)]
@@ -29,7 +26,7 @@ pub(super) struct Policy {
     /// As asked for, or as the first login allows.
     size: Option<PoolSize>,
     /// Whether the first attempt is over.
-    first: First,
+    first_is_over: bool,
     /// None before a login has succeeded.
     login_kind: Option<LoginKind>,
     /// Whether the last attempt failed because it needed a person.
@@ -49,22 +46,8 @@ pub(super) struct Policy {
     /// Consecutive sessions that the server has ended while they were unused.
     unused: u32,
     told: Told,
-    phase: Phase,
-}
-
-/// Whether the first attempt is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum First {
-    Pending,
-    Over,
-}
-
-/// Whether the pool is in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Serving,
     /// No new sessions; the existing ones end after their last channel.
-    Retired,
+    is_retired: bool,
 }
 
 impl Policy {
@@ -72,7 +55,7 @@ impl Policy {
     pub(super) fn new(size: Option<PoolSize>, now: Instant) -> Self {
         Self {
             size,
-            first: First::Pending,
+            first_is_over: false,
             login_kind: None,
             lacked_a_person: false,
             attempts: 0,
@@ -84,7 +67,7 @@ impl Policy {
             growth_backoff: GROWTH_BACKOFF,
             unused: 0,
             told: Told::default(),
-            phase: Phase::Serving,
+            is_retired: false,
         }
     }
 
@@ -124,7 +107,7 @@ impl Policy {
 
     /// Whether the pool is retired.
     pub(super) fn is_retired(&self) -> bool {
-        self.phase == Phase::Retired
+        self.is_retired
     }
 
     /// How many attempts have failed while there was no session.
@@ -243,19 +226,19 @@ impl Policy {
         self.attempts += 1;
         // By a person only where the user asked for more sessions than such a login gets by default.
         let by_person = self.login_kind == Some(LoginKind::Interactive);
-        let worth_asking = self.first == First::Pending || is_wanted(facts) || by_person;
+        let worth_asking = !self.first_is_over || is_wanted(facts) || by_person;
         Action::Connect(if worth_asking { Asking::Allowed } else { Asking::Never })
     }
 
     fn connected(&mut self, kind: LoginKind, facts: &Facts) -> Vec<Action> {
         self.attempts -= 1;
         self.settling += 1;
-        let is_first = std::mem::replace(&mut self.first, First::Over) == First::Pending;
+        let is_first = !std::mem::replace(&mut self.first_is_over, true);
         // The new session is among the facts.
         let news = !is_first && facts.ready() <= 1;
-        let before = if self.login_kind.is_some() { Before::Some } else { Before::None };
+        let again = self.login_kind.is_some();
         // A server that closes unused sessions is not reported for each of them.
-        let is_quiet = self.told.closes_unused && before == Before::Some;
+        let is_quiet = self.told.closes_unused && again;
         self.told.session = None;
         self.told.person = None;
         self.lacked_a_person = false;
@@ -266,12 +249,12 @@ impl Policy {
         });
         self.growth_not_before = facts.now;
         self.growth_backoff = GROWTH_BACKOFF;
-        if news && !is_quiet { vec![Action::Tell(Notice::Connected(before))] } else { Vec::new() }
+        if news && !is_quiet { vec![Action::Tell(Notice::Connected { again })] } else { Vec::new() }
     }
 
     fn failed(&mut self, failure: Failure, facts: &Facts) -> Vec<Action> {
         self.attempts -= 1;
-        let is_first = std::mem::replace(&mut self.first, First::Over) == First::Pending;
+        let is_first = !std::mem::replace(&mut self.first_is_over, true);
         if facts.ready() >= self.size().min() {
             return self.not_grown(failure, facts);
         }

@@ -14,7 +14,7 @@ struct World {
 }
 
 const QUIET: SessionFacts = SessionFacts {
-    stage: SessionStage::Ready,
+    is_ready: true,
     is_empty: true,
     is_quiet: true,
     idle: Duration::ZERO,
@@ -54,7 +54,7 @@ impl World {
             match action {
                 Action::Connect(_) => self.attempts += 1,
                 Action::Drain(place, _) => {
-                    self.facts.sessions[place].stage = SessionStage::Draining;
+                    self.facts.sessions[place].is_ready = false;
                 }
                 Action::Close(place) => closed.push(place),
                 Action::AbortAttempts | Action::ProbeAll => {}
@@ -107,7 +107,7 @@ fn a_lost_session_is_replaced_at_once_and_told() {
     assert_eq!(world.notices, [Notice::Lost { end: "gone".into(), cut: 0 }]);
     assert!(!world.shown[0].hopeless, "another is on its way");
     world.succeed(LoginKind::Unattended);
-    assert_eq!(world.notices[1], Notice::Connected(Before::Some));
+    assert_eq!(world.notices[1], Notice::Connected { again: true });
 }
 
 #[test]

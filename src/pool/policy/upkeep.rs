@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Action, DrainReason, Facts, First, Outage, Phase, Policy, SessionStage};
+use super::{Action, DrainReason, Facts, Outage, Policy};
 use crate::ssh::trust::auth::LoginKind;
 
 impl Policy {
     /// Drains all sessions, and ends all attempts.
     pub(super) fn retire(&mut self, facts: &Facts) -> Vec<Action> {
-        self.phase = Phase::Retired;
-        self.first = First::Over;
+        self.is_retired = true;
+        self.first_is_over = true;
         let reason = "the server is not configured any more".to_owned();
         let mut actions = vec![Action::AbortAttempts];
         for (place, session) in facts.sessions.iter().enumerate() {
@@ -28,7 +28,7 @@ impl Policy {
         let mut actions = Vec::new();
         let (mut ready, mut quiet) = (facts.ready(), facts.quiet());
         for (place, session) in facts.sessions.iter().enumerate() {
-            let is_ready = session.stage == SessionStage::Ready;
+            let is_ready = session.is_ready;
             let is_flooded = session.is_flooded && session.is_empty;
             let may_login = self.login_kind == Some(LoginKind::Unattended);
             let is_outdated = (session.is_outdated || is_flooded) && may_login;
