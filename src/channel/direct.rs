@@ -14,8 +14,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::sync::CancellationToken;
 
 use super::{ChannelGone, Incoming};
-use crate::stream::RelayEnd as _;
-use crate::stream::Socket;
+use crate::stream::{RelayEnd as _, Socket};
 
 /// A connection to a target from this machine.
 #[derive(Debug)]

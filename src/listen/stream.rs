@@ -10,8 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::relay::Pipe;
-use crate::stream::RelayEnd;
-use crate::stream::Socket;
+use crate::stream::{RelayEnd, Socket};
 
 /// A client's connection.
 #[derive(Debug)]

@@ -20,9 +20,7 @@ use crate::openssh::client_config::{ClientConfig, Jump};
 use crate::openssh::prompt::Prompter;
 use crate::printable::{Lines, printable};
 use crate::ssh::connect::{ConnectError, Hops, LineMemory, OpeningStream};
-use crate::ssh::session::Channel;
-use crate::ssh::session::OpenError;
-use crate::ssh::session::TargetFault;
+use crate::ssh::session::{Channel, OpenError, TargetFault};
 use crate::stream::ByteStream;
 use crate::target::Target;
 
