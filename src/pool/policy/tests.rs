@@ -1,8 +1,8 @@
 //! A pool's life, with the clock and the server in the test's hands.
 
-use proptest::prelude::*;
-
 use super::*;
+
+mod properties;
 
 /// A pool whose attempts and sessions are numbers.
 struct World {
@@ -287,120 +287,6 @@ fn an_outdated_session_is_drained_only_when_there_is_another() {
     world.on(Event::Upkeep);
     assert_eq!(world.facts.sessions.len(), 1);
     assert!(!world.facts.sessions[0].is_outdated);
-}
-
-/// What may happen to a pool, any of it at any time.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Pass(u64),
-    Upkeep,
-    Want(bool),
-    Succeed,
-    Fail(u8),
-    Settle,
-    Lose(bool),
-    Wear,
-    Work(bool),
-    Retire,
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        (0..40_000_u64).prop_map(Step::Pass),
-        Just(Step::Upkeep),
-        any::<bool>().prop_map(Step::Want),
-        Just(Step::Succeed),
-        Just(Step::Succeed),
-        (0..3_u8).prop_map(Step::Fail),
-        Just(Step::Settle),
-        any::<bool>().prop_map(Step::Lose),
-        Just(Step::Wear),
-        any::<bool>().prop_map(Step::Work),
-        prop::bool::weighted(0.02).prop_map(|r| if r { Step::Retire } else { Step::Upkeep }),
-    ]
-}
-
-impl World {
-    fn step(&mut self, step: Step, settling: &mut usize) {
-        match step {
-            Step::Pass(millis) => self.pass(Duration::from_millis(millis)),
-            Step::Upkeep => self.on(Event::Upkeep),
-            Step::Want(wanted) => {
-                self.facts.waiting = usize::from(wanted);
-                self.on(Event::Wanted);
-            }
-            Step::Succeed if self.attempts > 0 && !self.policy.is_retired() => {
-                *settling += 1;
-                self.succeed(LoginKind::Unattended);
-            }
-            Step::Fail(class) if self.attempts > 0 => {
-                let classes =
-                    [FailureClass::Unreachable, FailureClass::TurnedAway, FailureClass::Refused];
-                self.fail(classes[usize::from(class)], "no");
-            }
-            Step::Settle if *settling > 0 => {
-                *settling -= 1;
-                self.on(Event::Settled);
-            }
-            Step::Lose(unused) if !self.facts.sessions.is_empty() => {
-                let cause = if unused { LossCause::Unused } else { LossCause::Lost };
-                self.lose(cause, Duration::from_secs(1));
-            }
-            Step::Wear => self.facts.sessions.iter_mut().for_each(|s| s.is_outdated = true),
-            Step::Work(busy) => self.facts.sessions.iter_mut().for_each(|s| s.is_quiet = !busy),
-            Step::Retire => self.on(Event::Retired),
-            _ => {}
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn the_bounds_hold_whatever_happens(
-        steps in prop::collection::vec(any_step(), 1..200), min in 1..3_usize, more in 0..3_usize,
-    ) {
-        let size = PoolSize::new(min, min + more).expect("a size");
-        let mut world = World::new(Some(size));
-        world.on(Event::Time);
-        let mut settling = 0;
-        for step in steps {
-            let (ready, was_retired) = (world.facts.ready(), world.policy.is_retired());
-            let attempts = world.attempts;
-            world.step(step, &mut settling);
-            prop_assert!(world.attempts <= MAX_ATTEMPTS, "{} at a time", world.attempts);
-            // One more than the most, for one that is to be replaced.
-            prop_assert!(world.facts.ready() + world.attempts <= size.max() + 1);
-            if was_retired {
-                prop_assert!(world.attempts <= attempts, "an attempt after the end");
-            }
-            let kept = !matches!(step, Step::Lose(_) | Step::Retire) && !was_retired;
-            if kept && ready >= size.min() {
-                prop_assert!(world.facts.ready() >= size.min(), "fewer than the least are left");
-            }
-        }
-    }
-
-    #[test]
-    fn who_waits_is_served_in_the_end(steps in prop::collection::vec(any_step(), 1..100)) {
-        let mut world = World::new(None);
-        world.on(Event::Time);
-        let mut settling = 0;
-        for step in steps.into_iter().filter(|step| !matches!(step, Step::Retire)) {
-            world.step(step, &mut settling);
-        }
-        world.facts.waiting = 1;
-        world.on(Event::Wanted);
-        for _ in 0..100 {
-            if world.facts.ready() > 0 {
-                break;
-            }
-            world.pass(Duration::from_secs(1));
-            for step in [Step::Succeed, Step::Settle, Step::Settle] {
-                world.step(step, &mut settling);
-            }
-        }
-        prop_assert!(world.facts.ready() > 0, "an attempt within the longest pause");
-    }
 }
 
 #[test]
