@@ -36,7 +36,7 @@ pub(crate) type RequestBody = Either<Incoming, Empty<Bytes>>;
 /// The kept connection, if there is one.
 pub(crate) struct Upstream {
     client: Arc<Aside>,
-    connected: Slot<Connected>,
+    kept: Slot<KeptConnection>,
     driver: Slot<Driver>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Opened<S> {
     pub(crate) way: Way,
 }
 
-struct Connected {
+struct KeptConnection {
     destination: Destination,
     way: Way,
     sender: SendRequest<RequestBody>,
@@ -70,7 +70,7 @@ type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 impl Upstream {
     /// For the requests of this client.
     pub(crate) fn new(client: Arc<Aside>) -> Self {
-        Self { client, connected: Slot::new(None), driver: Slot::new(None) }
+        Self { client, kept: Slot::new(None), driver: Slot::new(None) }
     }
 
     /// Moves the connection on. The client's task calls this whenever it is woken.
@@ -97,13 +97,13 @@ impl Upstream {
     {
         let written =
             |method: &Method| asked.raw.map(|raw| RequestLine::new(method, raw.as_bytes()));
-        if let Some(mut kept) = self.kept(asked).await {
+        if let Some(mut kept) = self.take_kept(asked).await {
             let copy = repeatable(&request);
             kept.link.begin(asked.head.version, written(request.method()));
             match kept.sender.try_send_request(request).await {
                 Ok(response) => {
                     let way = kept.way.clone();
-                    self.connected.put(kept);
+                    self.kept.put(kept);
                     return Ok((response, way));
                 }
                 // What the server has said is its answer: it is not asked again.
@@ -119,7 +119,7 @@ impl Upstream {
         let mut sender = self.connect(stream, link.clone()).await.map_err(failed)?;
         link.begin(asked.head.version, written(request.method()));
         let response = sender.send_request(request).await.map_err(failed)?;
-        self.connected.put(Connected {
+        self.kept.put(KeptConnection {
             destination: asked.destination.clone(),
             way: way.clone(),
             sender,
@@ -148,8 +148,8 @@ impl Upstream {
     }
 
     /// The kept connection, when it leads there and is still good as far as one can know.
-    async fn kept(&self, asked: Asked<'_>) -> Option<Connected> {
-        let mut kept = self.connected.take()?;
+    async fn take_kept(&self, asked: Asked<'_>) -> Option<KeptConnection> {
+        let mut kept = self.kept.take()?;
         let is_good = kept.destination == *asked.destination && kept.sender.ready().await.is_ok();
         // A request line of our own can only go out in front of everything else.
         (is_good && (asked.raw.is_none() || kept.link.is_flushed())).then_some(kept)
