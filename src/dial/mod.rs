@@ -298,8 +298,7 @@ mod tests {
     /// As a reload leaves a request whose server it has removed.
     #[tokio::test(start_paused = true)]
     async fn a_request_whose_servers_are_not_configured_fails_at_once() {
-        let router = Router::via_one("gone".into());
-        let routes = Routes { router, servers: Servers::default() };
+        let routes = Routes { router: Router::via_one("gone".into()), servers: Servers::default() };
         let dialer = Dialer::new(CurrentRoutes::new(routes), DEADLINE);
         let request = Request {
             listener: "test:1".into(),

@@ -186,10 +186,11 @@ impl Driver {
         self.handle(Event::Failed(failure));
         let facts = self.facts(&self.sessions());
         let next_attempt = self.policy.wake_at(&facts);
-        let wait = next_attempt.map(|at| (at - facts.now).as_secs_f32());
-        match wait {
-            Some(wait) => debug!(%error, "connecting failed: next attempt in {wait:.1} s"),
-            None => debug!(%error, "connecting failed: next attempt when one is wanted"),
+        if let Some(at) = next_attempt {
+            let wait = (at - facts.now).as_secs_f32();
+            debug!(%error, "connecting failed: next attempt in {wait:.1} s");
+        } else {
+            debug!(%error, "connecting failed: next attempt when one is wanted");
         }
         {
             let mut status = lock(&self.shared.status);

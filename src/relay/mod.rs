@@ -212,12 +212,13 @@ async fn until_closed(
     up: Pin<&mut impl Future<Output = UpEnd>>,
     up_end: Option<UpEnd>,
 ) -> Closing {
-    let up_end = match up_end {
-        Some(up_end) => up_end,
-        None => tokio::select! {
+    let up_end = if let Some(up_end) = up_end {
+        up_end
+    } else {
+        tokio::select! {
             up_end = up => up_end,
             close = closed(reader) => return Closing::while_sending(close),
-        },
+        }
     };
     match up_end {
         UpEnd::Eof => Closing::Unclosed,
