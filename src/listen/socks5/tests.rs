@@ -75,8 +75,8 @@ async fn one_byte_at_a_time() {
             read.read_exact(&mut answer).await.expect("an answer");
             answer
         };
-        let mut server = BufReader::new(server);
-        let (result, (), answer) = tokio::join!(accept(&mut server, checker), send, receive);
+        let serve = async move { accept(&mut BufReader::new(server), checker).await };
+        let (result, (), answer) = tokio::join!(serve, send, receive);
         let accepted = result.expect("good");
         assert_eq!(accepted.user.as_deref(), Some("ada"));
         assert_eq!(accepted.destination.to_string(), "example.com:443");
