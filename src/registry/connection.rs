@@ -1,6 +1,6 @@
 //! One connection while it lives, and a while after: a request, its dial and its relay.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -118,7 +118,7 @@ impl Connection {
             State::Relaying | State::HalfClosed => marks.opened.load(Relaxed),
             State::Ended => marks.ended.load(Relaxed),
         };
-        self.began + Duration::from_micros(mark.saturating_sub(1).into())
+        self.began + Duration::from_micros(mark.saturating_sub(1))
     }
 
     /// The rule that said which way; none where the default did.
@@ -143,12 +143,10 @@ impl Connection {
 
     /// How long each stage took so far.
     pub fn stages(&self) -> Stages {
-        let at = |mark: &AtomicU32| {
-            let micros = mark.load(Relaxed).checked_sub(1)?;
-            Some(Duration::from_micros(micros.into()))
-        };
+        let at =
+            |mark: &AtomicU64| mark.load(Relaxed).checked_sub(1).map(Duration::from_micros);
         let marks = &self.marks;
-        let after = |mark: &AtomicU32, before: &AtomicU32| {
+        let after = |mark: &AtomicU64, before: &AtomicU64| {
             Some(at(mark)?.saturating_sub(at(before).unwrap_or_default()))
         };
         let asked = if at(&marks.placed).is_some() { &marks.placed } else { &marks.decided };
@@ -164,10 +162,10 @@ impl Connection {
     /// How long the far side took to answer, one way or the other; none while it has not, or where it
     /// was not asked.
     pub fn answered_after(&self) -> Option<Duration> {
-        let at = |mark: &AtomicU32| mark.load(Relaxed).checked_sub(1);
+        let at = |mark: &AtomicU64| mark.load(Relaxed).checked_sub(1);
         let asked = at(&self.marks.placed)?;
         let answered = at(&self.marks.opened).or_else(|| at(&self.marks.ended))?;
-        Some(Duration::from_micros(answered.saturating_sub(asked).into()))
+        Some(Duration::from_micros(answered.saturating_sub(asked)))
     }
 
     /// The bytes so far.
@@ -301,8 +299,8 @@ impl Connection {
         }
     }
 
-    fn mark(&self, mark: &AtomicU32) {
-        let micros = u32::try_from(self.began.elapsed().as_micros()).unwrap_or(u32::MAX - 1);
+    fn mark(&self, mark: &AtomicU64) {
+        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX - 1);
         mark.store(micros.saturating_add(1), Relaxed);
     }
 
@@ -354,6 +352,18 @@ mod tests {
         let stages = connection.stages();
         assert!(stages.opened.is_some_and(|took| took >= Duration::from_millis(5)), "{stages:?}");
         assert!(stages.total >= stages.opened && stages.first_byte.is_some(), "{stages:?}");
+    }
+
+    #[test]
+    fn a_connection_of_hours_has_its_length() {
+        let two_hours = Duration::from_secs(2 * 60 * 60);
+        let connection = Connection { began: Instant::now() - two_hours, ..connection() };
+        connection.opened();
+        connection.received(1);
+        connection.end(Outcome::Clean);
+        let stages = connection.stages();
+        assert!(stages.total.is_some_and(|total| total >= two_hours), "{stages:?}");
+        assert!(connection.since().elapsed() < two_hours, "it has ended just now");
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! What is measured of one connection.
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// When something happened, in microseconds after it began, plus one; 0 where it has not yet.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     /// The rules have said which way.
-    pub(super) decided: AtomicU32,
+    pub(super) decided: AtomicU64,
     /// A session was chosen, the last one where there were several.
-    pub(super) placed: AtomicU32,
-    pub(super) opened: AtomicU32,
-    pub(super) first_byte: AtomicU32,
-    pub(super) ended: AtomicU32,
+    pub(super) placed: AtomicU64,
+    pub(super) opened: AtomicU64,
+    pub(super) first_byte: AtomicU64,
+    pub(super) ended: AtomicU64,
 }
 
 /// One direction.
