@@ -151,18 +151,10 @@ impl Figures {
         });
         writer.counters(("requests", "Requests that are over, by how they ended."), ended)?;
 
-        let mut bytes: Vec<_> = servers.iter().map(|(name, tally)| (name, tally.bytes())).collect();
-        for connection in &living {
-            let (Some(server), traffic) = (connection.server(), connection.traffic()) else {
-                continue;
-            };
-            if let Some((_, sum)) = bytes.iter_mut().find(|(name, _)| ***name == *server) {
-                *sum = (sum.0 + traffic.up, sum.1 + traffic.down);
-            }
-        }
-        let both = bytes.iter().flat_map(|(name, (up, down))| {
-            [("up", *up), ("down", *down)].map(|(direction, bytes)| {
-                ([("server", &***name), ("direction", direction)], figure(bytes))
+        let carried = registry.connections.carried();
+        let both = carried.iter().flat_map(|(name, traffic)| {
+            [("up", traffic.up), ("down", traffic.down)].map(|(direction, bytes)| {
+                ([("server", &**name), ("direction", direction)], figure(bytes))
             })
         });
         writer

@@ -128,20 +128,9 @@ impl Program {
 
     /// All bytes of all connections.
     pub(crate) fn traffic(&self) -> schema::Traffic {
-        let mut sum = schema::Traffic::default();
-        for (_, tally) in self.0.registry.tallies.servers() {
-            let (up, down) = tally.bytes();
-            sum.up += up;
-            sum.down += down;
-        }
-        for connection in self.0.registry.connections.living() {
-            let traffic = connection.traffic();
-            sum.up += traffic.up;
-            sum.down += traffic.down;
-            sum.up_rate += traffic.up_rate;
-            sum.down_rate += traffic.down_rate;
-        }
-        sum
+        let mut sum = registry::Traffic::default();
+        self.0.registry.connections.carried().into_values().for_each(|traffic| sum += traffic);
+        traffic_view(sum)
     }
 
     /// The connections, each with what holds it up.
@@ -274,17 +263,16 @@ pub(super) fn connection_view(
         began: epoch_of(connection.began()),
         age: whole(connection.began().elapsed()),
         stages: stages_view(stages),
-        traffic: schema::Traffic {
-            up: traffic.up,
-            down: traffic.down,
-            up_rate: traffic.up_rate,
-            down_rate: traffic.down_rate,
-        },
+        traffic: traffic_view(traffic),
         waiting_memory: waiting.memory,
         waiting_disk: waiting.disk,
         stalled: fine(connection.stalled()),
         remark,
     }
+}
+
+fn traffic_view(registry::Traffic { up, down, up_rate, down_rate }: registry::Traffic) -> schema::Traffic {
+    schema::Traffic { up, down, up_rate, down_rate }
 }
 
 fn process_view(process: &Process) -> schema::Process {

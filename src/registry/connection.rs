@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::figures::{Marks, Meter, Stages, Traffic, Waiting};
 use super::outcome::{Outcome, State};
+use super::tally::{CARRIED_BY_NONE, CARRIED_DIRECT};
 use crate::lock::lock;
 use crate::request::Request;
 use crate::stream::Process;
@@ -129,6 +130,17 @@ impl Connection {
     /// The server that carries it.
     pub fn server(&self) -> Option<Arc<str>> {
         self.way().server.clone()
+    }
+
+    /// The name under which it is counted: that of its server, [`CARRIED_DIRECT`] or [`CARRIED_BY_NONE`].
+    pub(super) fn carrier(&self) -> Arc<str> {
+        let other = if self.is_open() { CARRIED_DIRECT } else { CARRIED_BY_NONE };
+        self.server().unwrap_or_else(|| other.into())
+    }
+
+    /// Whether there is, or was, a connection to the target.
+    pub(super) fn is_open(&self) -> bool {
+        self.marks.opened.load(Relaxed) != 0
     }
 
     /// The number of the session that carries it.

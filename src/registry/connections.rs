@@ -1,12 +1,13 @@
 //! The connections that live, and the last that ended.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use super::connection::Connection;
 use super::event::{Event, Events};
+use super::figures::Traffic;
 use super::outcome::Outcome;
 use super::tally::Tallies;
 use crate::lock::lock;
@@ -21,7 +22,7 @@ struct Table {
     last: AtomicU64,
     /// By the number's remainder.
     shards: [Mutex<HashMap<u64, Arc<Connection>>>; SHARDS],
-    /// The last that ended, the newest at the end.
+    /// The last that ended, the newest at the end. Locked while one passes from the living to the counted.
     ended: Mutex<VecDeque<Arc<Connection>>>,
     tallies: Tallies,
     events: Events,
@@ -81,6 +82,21 @@ impl Connections {
         self.0.last.load(Relaxed)
     }
 
+    /// The bytes of the connections that live and of those that are over, by what carries them: the server, or
+    /// what stands for none. No connection counts twice or not at all, so that no sum falls.
+    pub fn carried(&self) -> BTreeMap<Arc<str>, Traffic> {
+        let _nothing_passes = lock(&self.0.ended);
+        let counted = self.0.tallies.servers().into_iter().map(|(name, tally)| {
+            let (up, down) = tally.bytes();
+            (name, Traffic { up, down, ..Traffic::default() })
+        });
+        let mut carried: BTreeMap<_, _> = counted.collect();
+        for connection in self.living().iter().filter(|connection| connection.is_open()) {
+            *carried.entry(connection.carrier()).or_default() += connection.traffic();
+        }
+        carried
+    }
+
     /// Ends a beat: to be called once a second, for the rates.
     pub fn beat(&self) {
         for shard in &self.0.shards {
@@ -111,10 +127,10 @@ impl Tracked {
         if !connection.end(outcome) {
             return;
         }
-        lock(table.shard(connection.id())).remove(&connection.id());
-        table.tallies.count(connection, outcome);
         {
             let mut ended = lock(&table.ended);
+            lock(table.shard(connection.id())).remove(&connection.id());
+            table.tallies.count(connection, outcome);
             if ended.len() >= MOST_ENDED {
                 ended.pop_front();
             }
@@ -185,6 +201,33 @@ mod tests {
         }
         let ended = connections.ended();
         assert_eq!((ended.len(), ended[0].id()), (MOST_ENDED, 6));
+    }
+
+    #[test]
+    fn what_was_carried_never_falls_and_counts_once() {
+        let connections = Connections::default();
+        let carry = |bytes| {
+            let tracked = connections.begin(&request());
+            tracked.asked(None, 0);
+            tracked.opened();
+            tracked.sent(bytes);
+            tracked
+        };
+        let direct = || connections.carried().values().map(|traffic| traffic.up).sum::<u64>();
+        let living = carry(7);
+        assert_eq!(direct(), 7);
+        living.end(Outcome::Clean);
+        assert_eq!(direct(), 7);
+        std::thread::scope(|scope| {
+            let carriers = [0; 2].map(|_| scope.spawn(|| (0..20_000).for_each(|_| drop(carry(1)))));
+            let mut before = 7;
+            while carriers.iter().any(|carrier| !carrier.is_finished()) {
+                let now = direct();
+                assert!(now >= before, "{before}, and then {now}");
+                before = now;
+            }
+        });
+        assert_eq!(direct(), 40_007);
     }
 
     #[tokio::test]

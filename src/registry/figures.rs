@@ -1,5 +1,6 @@
 //! What is measured of one connection.
 
+use std::ops::AddAssign;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -51,6 +52,15 @@ pub struct Traffic {
     pub up_rate: u64,
     /// To the client, in the last second.
     pub down_rate: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.up += other.up;
+        self.down += other.down;
+        self.up_rate += other.up_rate;
+        self.down_rate += other.down_rate;
+    }
 }
 
 /// What waits for a client that does not keep up, in bytes.

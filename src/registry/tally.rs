@@ -129,11 +129,7 @@ impl Tallies {
     /// Counts a connection that is over.
     pub(super) fn count(&self, connection: &Connection, outcome: Outcome) {
         let (stages, traffic) = (connection.stages(), connection.traffic());
-        let server = match (connection.server(), connection.session()) {
-            (Some(server), _) => self.server(&server),
-            (None, _) if stages.opened.is_some() => self.server(CARRIED_DIRECT),
-            (None, _) => self.server(CARRIED_BY_NONE),
-        };
+        let server = self.server(&connection.carrier());
         server.outcomes[outcome as usize].fetch_add(1, Relaxed);
         server.up.fetch_add(traffic.up, Relaxed);
         server.down.fetch_add(traffic.down, Relaxed);
