@@ -12,15 +12,18 @@ mod status;
 
 use serde::{Deserialize, Serialize};
 
-pub use connections::{Connection, Connections, Listener, Listeners, Process, Rule, Rules, Stages};
+pub use connections::{Connection, Connections, Listener, Listeners, Rule, Rules, Stages};
 pub use requests::{
     Closed, DashboardLink, ForwardRequest, Forwards, LogRequest, Ping, PingRequest, Problem,
     Reloaded, StopRequest,
 };
 pub use status::{
     ClientProgram, Configuration, ConnectionCounts, Forward, Instance, Jump, Loss, Server, Session,
-    Status, Traffic, Trouble,
+    Status, Trouble,
 };
+
+pub use crate::registry::Traffic;
+pub use crate::stream::Process;
 
 /// An event of `GET /v1/events`; its kind is the event's name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -128,9 +128,9 @@ impl Program {
 
     /// All bytes of all connections.
     pub(crate) fn traffic(&self) -> schema::Traffic {
-        let mut sum = registry::Traffic::default();
+        let mut sum = schema::Traffic::default();
         self.0.registry.connections.carried().into_values().for_each(|traffic| sum += traffic);
-        traffic_view(sum)
+        sum
     }
 
     /// The connections, each with what holds it up.
@@ -244,7 +244,7 @@ pub(super) fn connection_view(
     remark: Option<String>,
 ) -> schema::Connection {
     let (request, stages) = (connection.request(), connection.stages());
-    let (traffic, waiting) = (connection.traffic(), connection.waiting());
+    let waiting = connection.waiting();
     schema::Connection {
         id: connection.id(),
         state: connection.state().word().to_owned(),
@@ -255,7 +255,7 @@ pub(super) fn connection_view(
         protocol: request.protocol.to_string(),
         source: request.source.to_string(),
         user: request.user.as_deref().map(str::to_owned),
-        process: connection.process().map(|process| process_view(process)),
+        process: connection.process().map(|process| Process::clone(process)),
         target: request.target.to_string(),
         rule: connection.rule().as_deref().map(str::to_owned),
         server: connection.server().as_deref().map(str::to_owned),
@@ -263,20 +263,12 @@ pub(super) fn connection_view(
         began: epoch_of(connection.began()),
         age: whole(connection.began().elapsed()),
         stages: stages_view(stages),
-        traffic: traffic_view(traffic),
+        traffic: connection.traffic(),
         waiting_memory: waiting.memory,
         waiting_disk: waiting.disk,
         stalled: fine(connection.stalled()),
         remark,
     }
-}
-
-fn traffic_view(registry::Traffic { up, down, up_rate, down_rate }: registry::Traffic) -> schema::Traffic {
-    schema::Traffic { up, down, up_rate, down_rate }
-}
-
-fn process_view(process: &Process) -> schema::Process {
-    schema::Process { pid: process.pid, name: process.name.clone() }
 }
 
 /// How long the stages took.

@@ -4,6 +4,8 @@ use std::ops::AddAssign;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// When something happened, in microseconds after it began, plus one; 0 where it has not yet.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
@@ -41,8 +43,9 @@ pub struct Stages {
     pub total: Option<Duration>,
 }
 
-/// Bytes of a connection's two directions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Bytes both ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Traffic {
     /// From the client.
     pub up: u64,

@@ -11,7 +11,8 @@ pub(crate) use unknown::{holders, owner_of};
 mod linux;
 
 /// A program of this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Process {
     /// Its number.
     pub pid: i32,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Traffic;
+use super::{Process, Traffic};
 
 /// `GET /v1/connections`: those that live, the oldest first; with `?state=ended`, the last thousand
 /// that ended.
@@ -63,16 +63,6 @@ pub struct Connection {
     pub stalled: f64,
     /// What holds it up, in a sentence; none where nothing does that could be seen.
     pub remark: Option<String>,
-}
-
-/// A program of this machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Process {
-    /// Its process.
-    pub pid: i32,
-    /// Its name, as the system has it.
-    pub name: String,
 }
 
 /// How long the stages took; null for one that is not over.

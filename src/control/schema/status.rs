@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Traffic;
+
 /// `GET /v1/status`: what there is, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -94,20 +96,6 @@ pub struct ClientProgram {
     pub name: String,
     /// How many of its connections live.
     pub connections: usize,
-}
-
-/// Bytes both ways.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Traffic {
-    /// From clients.
-    pub up: u64,
-    /// To clients.
-    pub down: u64,
-    /// From clients, in the last second.
-    pub up_rate: u64,
-    /// To clients, in the last second.
-    pub down_rate: u64,
 }
 
 /// An SSH server.
