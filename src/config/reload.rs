@@ -55,6 +55,7 @@ impl Reloader {
     /// The reload is lost when this is dropped.
     pub async fn load(&mut self) -> Option<Reloaded> {
         let current = Arc::clone(&self.current);
+        self.reloads.begin();
         // Lists may be large.
         let load = move || Config::load(&current.file, Some(&current), &mut ());
         match tokio::task::spawn_blocking(load).await {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use tokio::sync::{Notify, watch};
 
@@ -14,14 +15,19 @@ pub struct Reloads(Arc<Inner>);
 struct Inner {
     file: PathBuf,
     asked: Arc<Notify>,
+    /// How many have asked.
+    requests: AtomicU64,
+    /// How many of them had asked when the reload began that is under way.
+    heeded: AtomicU64,
     last: watch::Sender<Done>,
 }
 
 /// The last reload that is done.
 #[derive(Clone, Debug, Default)]
 struct Done {
-    /// How many there have been, of either kind.
-    count: u64,
+    /// How many requests it was for.
+    heeded: u64,
+    /// How many there were that are in force.
     in_force: u64,
     outcome: Option<ReloadOutcome>,
 }
@@ -42,7 +48,8 @@ pub struct Outcomes(watch::Receiver<Done>);
 impl Reloads {
     /// For this file. `asked` is notified of a request.
     pub fn new(file: PathBuf, asked: Arc<Notify>) -> Self {
-        Self(Arc::new(Inner { file, asked, last: watch::Sender::default() }))
+        let (requests, heeded, last) = (AtomicU64::new(0), AtomicU64::new(0), watch::Sender::default());
+        Self(Arc::new(Inner { file, asked, requests, heeded, last }))
     }
 
     /// The file that is read.
@@ -59,10 +66,15 @@ impl Reloads {
         self.0.asked.notified().await;
     }
 
-    /// Publishes the outcome of a reload.
-    pub fn done(&self, outcome: ReloadOutcome) {
+    /// A reload begins: it reads the files as they were for all who have asked so far.
+    pub(super) fn begin(&self) {
+        self.0.heeded.store(self.0.requests.load(SeqCst), SeqCst);
+    }
+
+    /// Publishes the outcome of the reload that began last.
+    pub(super) fn done(&self, outcome: ReloadOutcome) {
         self.0.last.send_modify(|last| {
-            last.count += 1;
+            last.heeded = self.0.heeded.load(SeqCst);
             last.in_force += u64::from(matches!(outcome, ReloadOutcome::InForce(_)));
             last.outcome = Some(outcome);
         });
@@ -86,13 +98,13 @@ impl Reloads {
         }
     }
 
-    /// Asks for one, and waits until it is done.
+    /// Asks for one, and waits until it is done. One that is under way may have read what has changed since.
     pub async fn ask(&self) -> ReloadOutcome {
         let mut last = self.0.last.subscribe();
-        let before = last.borrow_and_update().count;
+        let request = self.0.requests.fetch_add(1, SeqCst) + 1;
         self.0.asked.notify_one();
         // The sender is here as well, so there is always an answer.
-        match last.wait_for(|done| done.count > before).await {
+        match last.wait_for(|done| done.heeded >= request).await {
             Ok(done) => done.outcome.clone().unwrap_or(ReloadOutcome::Refused(Vec::new())),
             Err(_) => ReloadOutcome::Refused(Vec::new()),
         }
@@ -137,6 +149,7 @@ mod tests {
     async fn whoever_asks_hears_what_came_of_it() {
         let asked = Arc::new(Notify::new());
         let reloads = Reloads::new("file".into(), Arc::clone(&asked));
+        reloads.begin();
         reloads.done(ReloadOutcome::Refused(vec!["line 1".into()]));
         assert_eq!((reloads.in_force(), reloads.mistakes()), (0, vec!["line 1".to_owned()]));
         let asking = tokio::spawn({
@@ -144,6 +157,9 @@ mod tests {
             async move { reloads.ask().await }
         });
         asked.notified().await;
+        // It may have read the file before it was changed.
+        reloads.done(ReloadOutcome::Refused(vec!["one that was under way".into()]));
+        reloads.begin();
         reloads.done(ReloadOutcome::InForce("+1 server".into()));
         assert_eq!(asking.await.expect("done"), ReloadOutcome::InForce("+1 server".into()));
         assert_eq!((reloads.in_force(), reloads.mistakes()), (1, Vec::new()));
