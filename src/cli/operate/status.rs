@@ -58,9 +58,10 @@ async fn ask(instance: Instance) -> Result<Status, ClientError> {
 
 /// Waits until a program forwards.
 pub(super) async fn wait(args: WaitArgs) -> Done {
-    let patience = Duration::try_from_secs_f64(args.timeout)
-        .map_err(|_| Failure::Words(format!("--timeout {}: not a time", args.timeout)))?;
-    let deadline = Instant::now() + patience;
+    let patience = Duration::try_from_secs_f64(args.timeout).ok();
+    let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+    let deadline = deadline
+        .ok_or_else(|| Failure::Words(format!("--timeout {}: not a time", args.timeout)))?;
     loop {
         let limit = deadline.max(Instant::now() + ONE_LOOK);
         let why = match timeout_at(limit, is_up(&args)).await {
@@ -116,3 +117,19 @@ async fn is_up(args: &WaitArgs) -> Result<Option<String>, Failure> {
 const ONE_LOOK: Duration = Duration::from_secs(2);
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_no_time_is_said_to_be_none() {
+        for text in ["-1", "NaN", "inf", "1e19", "1e300"] {
+            let args = WaitArgs::try_parse_from(["wait", &format!("--timeout={text}")]);
+            let told = wait(args.expect("a number")).await;
+            assert!(matches!(told, Err(Failure::Words(_))), "{text}: {told:?}");
+        }
+    }
+}
