@@ -28,7 +28,7 @@ pub(super) async fn run(args: PingArgs) -> Done {
             sleep(PAUSE).await;
         }
         let ping: Ping = client.ask(Method::POST, "/v1/ping", &request).await?;
-        opened = ping.opened;
+        opened |= ping.opened;
         if args.json {
             say(&format!("{}\n", serde_json::to_string(&ping).unwrap_or_default()));
         } else {
@@ -67,3 +67,35 @@ fn text(ping: &Ping) -> String {
 
 /// Between two pings.
 const PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_was_opened_is_enough_and_none_is_no_number() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("s");
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let program = crate::task::spawn(async move {
+            // The first connection only shows that somebody listens.
+            let _ = listener.accept().await.expect("a client");
+            for opened in [true, false] {
+                let (mut client, _) = listener.accept().await.expect("a client");
+                let _ = client.read(&mut [0; 4096]).await.expect("a request");
+                let ping = format!("{{\"opened\":{opened}}}");
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", ping.len());
+                client.write_all((head + &ping).as_bytes()).await.expect("it reads");
+            }
+        });
+        let words = |count| ["ping", "-c", count, "--json", "-S", socket.to_str().expect("text")];
+        let args = PingArgs::try_parse_from(words("2")).expect("good");
+        assert_eq!(run(args).await.expect("an answer"), FINE);
+        drop(program);
+        assert!(PingArgs::try_parse_from(words("0")).is_err());
+    }
+}

@@ -91,7 +91,7 @@ pub struct WaitArgs {
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Opens a channel, and shows how long each stage takes and what was slow.",
-    after_help = after!("0 when it is done, 1 when not")
+    after_help = after!("0 when one was opened, 1 when none")
 )]
 pub struct PingArgs {
     /// The destination, as host:port [default: the server itself, if there is one only]
@@ -101,7 +101,13 @@ pub struct PingArgs {
     #[arg(long, value_name = "SERVER")]
     pub(super) server: Option<String>,
     /// Number of pings
-    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(super) count: u32,
     /// Send an HTTP HEAD, and wait for the answer
     #[arg(long)]
