@@ -126,8 +126,10 @@ impl<'a> Client<'a> {
         path: &str,
         content: &C,
     ) -> Result<(Response<Incoming>, Connection), ClientError> {
-        let stream = UnixStream::connect(self.socket).await.map_err(|cause| {
-            ClientError::NotRunning { path: self.socket.display().to_string(), cause }
+        let stream = UnixStream::connect(self.socket).await.map_err(|cause| match cause.kind() {
+            // Its queue is full.
+            io::ErrorKind::WouldBlock => self.silent(),
+            _ => ClientError::NotRunning { path: self.socket.display().to_string(), cause },
         })?;
         if !guard::may_be_asked(&stream) {
             return Err(ClientError::Foreign { path: self.socket.display().to_string() });

@@ -1,7 +1,9 @@
 //! Finds running programs.
 
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::PathBuf;
+
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Failure;
 use super::args::Which;
@@ -66,8 +68,36 @@ impl Instance {
         }
     }
 
-    /// Whether a program listens on its socket.
+    /// Whether a program listens on its socket. One that is stopped, so that its queue is full, is not waited for.
     fn answers(&self) -> bool {
-        UnixStream::connect(&self.socket).is_ok()
+        let connect = || {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            socket.set_nonblocking(true)?;
+            socket.connect(&SockAddr::unix(&self.socket)?)
+        };
+        connect().map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |()| true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::control::client::{Client, ClientError};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_that_accepts_nobody_runs_and_is_silent() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let instance = Instance { name: "stopped".into(), socket: folder.path().join("s") };
+        assert!(!instance.answers(), "nothing is there");
+        let listener = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        let address = SockAddr::unix(&instance.socket).expect("a path");
+        listener.bind(&address).and_then(|()| listener.listen(0)).expect("bound");
+        // Whoever comes when the queue is full would wait for ever.
+        for _ in 0..4 {
+            assert!(instance.answers());
+        }
+        let told = Client::new(&instance.socket).get::<()>("/").await;
+        assert!(matches!(told, Err(ClientError::Silent { .. })), "{told:?}");
     }
 }
