@@ -67,16 +67,21 @@ pub(crate) fn too_large(most: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
-/// The directory `sockeye` of the XDG Base Directory Specification: below the directory of `variable`, or
-/// where that is not an absolute path, below `default` in the home directory; none without a home.
+/// The directory `sockeye` in a [base directory](xdg_base).
 pub(crate) fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
-    below(std::env::var_os(variable), std::env::home_dir().map(OsString::from), default)
+    Some(xdg_base(variable, default)?.join("sockeye"))
 }
 
-fn below(base: Option<OsString>, home: Option<OsString>, default: &str) -> Option<PathBuf> {
+/// A directory of the XDG Base Directory Specification: that of `variable`, or where that is not an absolute
+/// path, `default` in the home directory; none without a home.
+pub(crate) fn xdg_base(variable: &str, default: &str) -> Option<PathBuf> {
+    base(std::env::var_os(variable), std::env::home_dir().map(OsString::from), default)
+}
+
+fn base(named: Option<OsString>, home: Option<OsString>, default: &str) -> Option<PathBuf> {
     let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
     let in_home = || Some(home.and_then(absolute)?.join(default));
-    Some(base.and_then(absolute).or_else(in_home)?.join("sockeye"))
+    named.and_then(absolute).or_else(in_home)
 }
 
 #[cfg(test)]
@@ -133,14 +138,14 @@ mod tests {
 
     #[test]
     fn the_variable_counts_where_it_is_absolute() {
-        let below = |base: Option<&str>, home: Option<&str>| {
-            below(base.map(Into::into), home.map(Into::into), ".config")
+        let base = |named: Option<&str>, home: Option<&str>| {
+            base(named.map(Into::into), home.map(Into::into), ".config")
         };
         let path = |text: &str| Some(PathBuf::from(text));
-        assert_eq!(below(Some("/c"), Some("/h")), path("/c/sockeye"));
+        assert_eq!(base(Some("/c"), Some("/h")), path("/c"));
         for unusable in [None, Some(""), Some("relative")] {
-            assert_eq!(below(unusable, Some("/h")), path("/h/.config/sockeye"));
+            assert_eq!(base(unusable, Some("/h")), path("/h/.config"));
         }
-        assert_eq!(below(None, None), None);
+        assert_eq!(base(None, None), None);
     }
 }

@@ -114,6 +114,17 @@ fn a_socket_for_other_machines_is_not_taken_for_one_on_loopback() {
 }
 
 #[test]
+fn a_unit_of_the_user_is_where_systemd_looks_for_it() {
+    let configuration = Configuration::with("[[listen]]\naddress = \"127.0.0.1:1080\"\n");
+    let mut install = configuration.command("service");
+    install.args(["install", "--manager", "systemd"]);
+    install.env("XDG_CONFIG_HOME", configuration.path("cfg"));
+    let output = install.env("HOME", configuration.path("home")).output().expect("the program");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(configuration.path("cfg/systemd/user/sockeye.service").is_file());
+}
+
+#[test]
 #[ignore = "needs systemd-analyze"]
 fn systemd_takes_the_units() {
     let configuration = Configuration::with("[[listen]]\naddress = \"127.0.0.1:1080\"\n");

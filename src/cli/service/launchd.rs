@@ -55,7 +55,8 @@ pub(super) fn next(service: &Service) -> String {
         Scope::User => "gui/$(id -u)",
         Scope::System => "system",
     };
-    format!("  launchctl bootstrap {domain} '{}'\n", path(service).display())
+    let path = path(service).display().to_string().replace('\'', "'\\''");
+    format!("  launchctl bootstrap {domain} '{path}'\n")
 }
 
 fn label(service: &Service) -> String {

@@ -16,6 +16,7 @@ use crate::forward::{ListenAddress, LocalListen};
 
 use super::cannot_write::CannotWrite;
 use super::configured::{ConfigFile, FileError, say, shown};
+use crate::file;
 
 /// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -58,6 +59,8 @@ struct Service {
     user: String,
     /// That user's home directory.
     home: PathBuf,
+    /// The directory of this user's configurations.
+    configurations: PathBuf,
     /// The directories of the configuration's unix sockets, which it may write to.
     writes: Vec<PathBuf>,
 }
@@ -179,6 +182,8 @@ impl Service {
             config: absolute(&config.file),
             agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
             user,
+            configurations: file::xdg_base("XDG_CONFIG_HOME", ".config")
+                .unwrap_or_else(|| home.join(".config")),
             home,
             writes,
         })

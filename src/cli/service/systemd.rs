@@ -61,9 +61,9 @@ pub(super) fn unit(service: &Service, version: Option<u32>) -> String {
 }
 
 /// The path of the unit.
-pub(super) fn path(Service { name, scope, home, .. }: &Service) -> PathBuf {
+pub(super) fn path(Service { name, scope, configurations, .. }: &Service) -> PathBuf {
     let folder = match scope {
-        Scope::User => home.join(".config/systemd/user"),
+        Scope::User => configurations.join("systemd/user"),
         Scope::System => "/etc/systemd/system".into(),
     };
     folder.join(format!("{name}.service"))

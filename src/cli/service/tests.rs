@@ -9,6 +9,7 @@ fn service(scope: Scope) -> Service {
         agent: Some("/tmp/ssh-1/agent.2".into()),
         user: "me".to_owned(),
         home: "/home/me".into(),
+        configurations: "/home/me/cfg".into(),
         writes: vec!["/run/my sockets".into()],
     }
 }
@@ -39,7 +40,7 @@ fn a_unit_is_for_the_systemd_that_is_there() {
 #[test]
 fn the_scope_says_where_it_goes_and_who_it_is() {
     let (user, system) = (service(Scope::User), service(Scope::System));
-    assert_eq!(systemd::path(&user), Path::new("/home/me/.config/systemd/user/work.service"));
+    assert_eq!(systemd::path(&user), Path::new("/home/me/cfg/systemd/user/work.service"));
     assert_eq!(systemd::path(&system), Path::new("/etc/systemd/system/work.service"));
     assert!(systemd::unit(&system, None).contains("\nUser=me\n"));
     assert!(!systemd::unit(&user, None).contains("\nUser="));
@@ -50,6 +51,15 @@ fn the_scope_says_where_it_goes_and_who_it_is() {
     let plist = launchd::plist(&system);
     assert!(plist.contains("<key>UserName</key>\n\t<string>me</string>"), "{plist}");
     assert!(plist.contains("50% $x \"&lt;&amp;&gt;\"/config.toml"), "{plist}");
+}
+
+#[test]
+fn a_shell_takes_the_commands_whatever_the_path() {
+    let service = Service { home: "/home/o'me".into(), ..service(Scope::User) };
+    let next = launchd::next(&service);
+    let words = shlex::split(&next).expect("whole quotes");
+    let path = launchd::path(&service);
+    assert_eq!(words.last().map(Path::new), Some(&*path), "{next}");
 }
 
 #[test]
