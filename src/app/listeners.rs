@@ -81,7 +81,7 @@ enum AnyHandler {
 /// The first one that fails; a forward only where `on_failure` says so.
 pub(super) fn bind(
     listeners: Vec<ListenerOptions>,
-    on_failure: OnForwardFailure,
+    on_failure: impl Fn(&ListenerOptions) -> OnForwardFailure,
     sockets: SocketOptions,
     inherited: &Inherited,
 ) -> Result<Vec<Bound>, Error> {
@@ -92,7 +92,7 @@ pub(super) fn bind(
     let mut bound = Vec::new();
     for options in listeners {
         let address = options.address.to_string();
-        match (bind(&options), &options.service, on_failure) {
+        match (bind(&options), &options.service, on_failure(&options)) {
             (Ok(sockets), _, _) => bound.push(Bound { options, sockets: Ok(sockets) }),
             (Err(error), Service::Forward { .. }, OnForwardFailure::GoOn) => {
                 warn!("cannot listen on {address}: {error}");
@@ -210,6 +210,14 @@ impl ListenerSet {
             self.running.iter().all(|running| running.options.address != options.address)
         };
         listeners.iter().filter(is_new).cloned().collect()
+    }
+
+    /// What it means for a reload that a listener cannot be bound: nothing where it could not be bound before.
+    pub(super) fn on_failure(&self, options: &ListenerOptions) -> OnForwardFailure {
+        match self.failed.iter().any(|(failed, _)| failed == options) {
+            true => OnForwardFailure::GoOn,
+            false => OnForwardFailure::Exit,
+        }
     }
 
     /// Replaces the listeners by these. `bound` are those that were [missing](Self::missing). The sockets of

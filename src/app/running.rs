@@ -14,7 +14,7 @@ use super::dashboard::Dashboard;
 use super::forwards::{self, NewForward, RunTimeChanges};
 use super::listeners::{self, Bound, ListenerSet};
 use super::manager::Reports;
-use super::options::{OnForwardFailure, Options};
+use super::options::{ListenerOptions, Options};
 use super::remotes::RemoteSet;
 use super::servers::ServerSet;
 use super::{Error, drain};
@@ -62,7 +62,7 @@ impl Running {
     ) -> Result<(Self, mpsc::Receiver<Order>), Error> {
         let bound = {
             let Options { listeners, on_forward_failure, sockets, inherited, .. } = options;
-            listeners::bind(listeners.clone(), *on_forward_failure, *sockets, inherited)?
+            listeners::bind(listeners.clone(), |_| *on_forward_failure, *sockets, inherited)?
         };
         for name in options.inherited.left() {
             warn!("the socket {name} of the service manager belongs to no listener");
@@ -139,12 +139,13 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// A new listener cannot be bound. Nothing has changed then.
+    /// A new listener cannot be bound. Nothing has changed then. A forward that failed before is tried again.
     pub async fn reload(&mut self, mut options: Options) -> Result<(), Error> {
         self.changes.apply(&mut options);
         let missing = self.listeners.missing(&options.listeners);
         let Options { sockets, inherited, .. } = &options;
-        let bound = listeners::bind(missing, OnForwardFailure::Exit, *sockets, inherited)?;
+        let on_failure = |options: &ListenerOptions| self.listeners.on_failure(options);
+        let bound = listeners::bind(missing, on_failure, *sockets, inherited)?;
         let (wanted, own) = (options.control.dashboard.take(), self.connect.dialer.own());
         self.dashboard.reload(wanted, &self.program, own).await.map_err(Error::Dashboard)?;
         self.servers.reload(options.servers);

@@ -166,6 +166,21 @@ fn a_listener_that_cannot_be_had_is_one_line_and_what_is_in_force_stays() {
 }
 
 #[test]
+fn a_forward_that_failed_at_the_start_does_not_hold_up_reloads() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let at = taken.local_addr().expect("an address");
+    let text = format!("[[forward]]\nlocal = \"{at}\"\nto = \"a.example:1\"\n");
+    let configuration = Configuration::with(&text);
+    let proxy = configuration.start();
+    proxy.wait_for_log("cannot listen on ");
+    configuration.write("config.toml", &format!("{text}[[rule]]\nport = 1\naction = \"reject\"\n"));
+    reload(&proxy);
+    drop(taken);
+    reload(&proxy);
+    TcpStream::connect(at).expect("it listens");
+}
+
+#[test]
 #[ignore = "needs sshd"]
 fn a_reload_is_heard_under_nohup() {
     let sshd = Sshd::start();
