@@ -39,7 +39,8 @@ impl Dashboard {
     ///
     /// # Errors
     ///
-    /// It cannot be bound, and nothing has changed.
+    /// It cannot be bound. The one before goes on, unless it cannot be bound again, either: then there is none, and
+    /// the next reload tries again.
     pub(super) async fn reload(
         &mut self,
         config: Option<DashboardConfig>,
@@ -49,29 +50,28 @@ impl Dashboard {
         if config == self.config {
             return Ok(());
         }
-        let before = self.config.take();
-        let address =
-            |config: &Option<DashboardConfig>| config.as_ref().map(|config| config.address.clone());
+        let address = |config: &Option<DashboardConfig>| config.as_ref().map(|c| c.address.clone());
         let bind = |config: &Option<DashboardConfig>| {
             config.as_ref().map(|config| DashboardServer::bind(config, own)).transpose()
         };
-        let server = if address(&before) == address(&config) {
+        let has_same_address = address(&self.config) == address(&config);
+        if has_same_address {
             // There cannot be two at one address.
             self.stop(program).await;
-            bind(&config).inspect_err(|_| {
-                if let Ok(Some(server)) = bind(&before) {
-                    self.serve(server, program);
-                }
-            })
-        } else {
-            bind(&config)
-        };
-        let server = match server {
+        }
+        let server = match bind(&config) {
             Ok(server) => server,
-            Err(error) => {
-                self.config = before;
+            Err(error) if has_same_address => {
+                match bind(&self.config) {
+                    Ok(server) => server.into_iter().for_each(|server| self.serve(server, program)),
+                    Err(again) => {
+                        warn!("no dashboard any more: {again}");
+                        self.config = None;
+                    }
+                }
                 return Err(error);
             }
+            Err(error) => return Err(error),
         };
         self.stop(program).await;
         if let Some(server) = server {
@@ -101,5 +101,52 @@ impl Dashboard {
         }
         program.set_front(Some(front.clone()));
         self.serving = Some(task::spawn(server.run(program.clone())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::control::Facts;
+    use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
+    use crate::listen::connect::Outbound;
+    use crate::registry::Registry;
+    use crate::relay::{BacklogLimits, Relayer};
+    use crate::route::{Action, Router};
+
+    #[tokio::test]
+    async fn one_that_cannot_come_back_comes_with_the_next_reload() {
+        let router = Router::new(Vec::new(), Action::Reject);
+        let routes = CurrentRoutes::new(Routes { router, servers: Servers::default() });
+        let registry = Registry::default();
+        let connect = Outbound {
+            dialer: Dialer::new(routes.clone(), DEADLINE),
+            routing: Routing::Rules,
+            relayer: Relayer::new(BacklogLimits::default()),
+            connections: registry.connections.clone(),
+        };
+        let own = connect.dialer.own().clone();
+        let program =
+            Program::new(Facts::default(), registry, routes, connect, mpsc::channel(1).0);
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| {
+            let address = "127.0.0.1:0".parse().expect("an address");
+            let files = Some(folder.path().join(name));
+            Some(DashboardConfig { address, files, token: None })
+        };
+        fs::create_dir(folder.path().join("ui")).expect("made");
+        let mut dashboard = Dashboard::start(at("ui"), &program, &own).expect("a free port");
+        dashboard.reload(at("none"), &program, &own).await.expect_err("there is no folder");
+        assert!(program.front().is_some(), "the one before goes on");
+        fs::remove_dir(folder.path().join("ui")).expect("it is there");
+        dashboard.reload(at("none"), &program, &own).await.expect_err("there is no folder");
+        assert!(program.front().is_none(), "its folder is gone as well");
+        fs::create_dir(folder.path().join("ui")).expect("made");
+        dashboard.reload(at("ui"), &program, &own).await.expect("as it was");
+        assert!(program.front().is_some());
     }
 }

@@ -214,10 +214,8 @@ impl ListenerSet {
 
     /// What it means for a reload that a listener cannot be bound: nothing where it could not be bound before.
     pub(super) fn on_failure(&self, options: &ListenerOptions) -> OnForwardFailure {
-        match self.failed.iter().any(|(failed, _)| failed == options) {
-            true => OnForwardFailure::GoOn,
-            false => OnForwardFailure::Exit,
-        }
+        let failed_before = self.failed.iter().any(|(failed, _)| failed == options);
+        if failed_before { OnForwardFailure::GoOn } else { OnForwardFailure::Exit }
     }
 
     /// Replaces the listeners by these. `bound` are those that were [missing](Self::missing). The sockets of
