@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use anyhow::bail;
 use clap::Parser;
 
 use crate::config::changes::counted;
@@ -15,7 +16,6 @@ use super::configured::{self, ConfigFile, FileError};
 use super::exit::Exit;
 use super::problem::Problem;
 use crate::app::{self, Forwarding, ServerOptions};
-use crate::ssh::ConnectError;
 
 mod server;
 
@@ -103,17 +103,6 @@ impl CheckCommand {
     }
 }
 
-/// Why a server cannot be used, though the configuration is right.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum Unusable {
-    /// It cannot be reached, or refuses the login.
-    #[error("cannot connect to {server}: {cause}")]
-    Unreachable { server: String, cause: ConnectError },
-    #[error("{0} does not let connections through")]
-    NoForwarding(String),
-}
-
 /// Checks a command line, or a file with its lists, password files and servers. Mistakes go to standard
 /// error, everything else to standard output.
 ///
@@ -155,18 +144,21 @@ async fn check_host(proxy: &ProxyCommand, reach: Reach) -> anyhow::Result<()> {
 }
 
 /// Logs in and tests the server, where that is asked for.
-async fn connect(options: &ServerOptions, reach: Reach) -> Result<(), Unusable> {
+async fn connect(options: &ServerOptions, reach: Reach) -> anyhow::Result<()> {
     if reach == Reach::Here {
         return Ok(());
     }
-    let server = options.name.to_string();
-    let findings = app::probe(options, &Prompter::from_environment()).await;
-    let findings =
-        findings.map_err(|cause| Unusable::Unreachable { server: server.clone(), cause })?;
+    let server = &options.name;
+    let findings = match app::probe(options, &Prompter::from_environment()).await {
+        Ok(findings) => findings,
+        Err(error) => bail!("cannot connect to {server}: {error}"),
+    };
     configured::say(&server::found(&findings));
     match findings.forwarding {
         Forwarding::Allowed => Ok(()),
-        Forwarding::Forbidden | Forwarding::Unanswered => Err(Unusable::NoForwarding(server)),
+        Forwarding::Forbidden | Forwarding::Unanswered => {
+            bail!("{server} does not let connections through")
+        }
     }
 }
 

@@ -19,7 +19,6 @@ pub struct CompletionsCommand {
 }
 
 impl CompletionsCommand {
-    /// Prints them.
     pub(super) fn run(&self) {
         say(&text(self.shell));
     }

@@ -99,6 +99,11 @@ pub(super) fn shown(path: &Path) -> String {
     printable(&path.to_string_lossy(), MAX_PATH, Lines::One)
 }
 
+/// The context of an error of a command that writes a file.
+pub(super) fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", shown(path))
+}
+
 /// A word in quotes, escaped for a terminal.
 pub(super) fn quoted(word: &str) -> String {
     format!("'{}'", printable(word, MAX_WORD, Lines::One))

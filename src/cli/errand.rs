@@ -27,11 +27,7 @@ pub enum Errand {
 }
 
 impl Errand {
-    /// Runs the command.
-    ///
-    /// # Errors
-    ///
-    /// The command has failed: exit status 1.
+    /// Runs the command. Where the error is a [`FileError`](super::FileError), the exit status is 2, else 1.
     pub async fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Explain(command) => command.run().await?,

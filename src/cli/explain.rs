@@ -47,12 +47,7 @@ pub struct ExplainCommand {
 }
 
 impl ExplainCommand {
-    /// Explains each destination on standard output.
-    ///
-    /// # Errors
-    ///
-    /// There is no configuration, it has mistakes, or it has no such listener.
-    pub(super) async fn run(&self) -> Result<(), FileError> {
+    pub(super) async fn run(&self) -> anyhow::Result<()> {
         let config = self.file.load().await?;
         let listener = listener(self, &config)?;
         for destination in &self.destinations {

@@ -18,12 +18,8 @@ pub struct HelpCommand {
 }
 
 impl HelpCommand {
-    /// Shows the page or the list.
     pub(super) fn run(&self) {
-        match self.page() {
-            Some(topic) => say(&shown(topic.text)),
-            None => say(&list()),
-        }
+        say(&self.page().map_or_else(list, |topic| shown(topic.text)));
     }
 
     fn page(&self) -> Option<&'static Topic> {

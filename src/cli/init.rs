@@ -5,24 +5,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, bail};
 use clap::Parser;
 
 use crate::config::locate;
 
-use super::cannot_write::CannotWrite;
-use super::configured::{say, shown};
-
-/// Why the example was not written.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum InitError {
-    #[error("no home directory: name a file with --config FILE")]
-    Homeless,
-    #[error("{} exists already; --print shows the example", shown(.0))]
-    Exists(PathBuf),
-    #[error("{0}")]
-    Write(CannotWrite),
-}
+use super::configured::{cannot_write, say, shown};
 
 /// `sockeye init`.
 #[derive(Clone, Debug, Parser)]
@@ -41,27 +29,21 @@ pub struct InitCommand {
 }
 
 impl InitCommand {
-    /// Writes or prints it.
-    ///
-    /// # Errors
-    ///
-    /// The file is there, or cannot be written.
-    pub(super) fn run(&self) -> Result<(), InitError> {
+    pub(super) fn run(&self) -> anyhow::Result<()> {
         if self.print {
             say(EXAMPLE);
             return Ok(());
         }
-        let file = self.config.clone().or_else(locate::default_path).ok_or(InitError::Homeless)?;
+        let file = self.config.clone().or_else(locate::default_path);
+        let file = file.context("no home directory: name a file with --config FILE")?;
         match write(&file) {
-            Ok(()) => {
-                say(&format!("{}: written; change [server.bastion] first\n", shown(&file)));
-                Ok(())
-            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(InitError::Exists(file))
+                bail!("{} exists already; --print shows the example", shown(&file))
             }
-            Err(cause) => Err(InitError::Write(CannotWrite { path: file, cause })),
+            written => written.with_context(|| cannot_write(&file))?,
         }
+        say(&format!("{}: written; change [server.bastion] first\n", shown(&file)));
+        Ok(())
     }
 }
 
@@ -98,7 +80,8 @@ mod tests {
         assert_eq!(warnings, []);
         assert_eq!((config.listeners.len(), config.servers.len(), config.rules), (1, 1, 1));
         fs::write(&file, "mine").expect("a file");
-        assert!(matches!(command.run(), Err(InitError::Exists(_))));
+        let told = command.run().expect_err("it is there").to_string();
+        assert!(told.contains("exists already"), "{told}");
         assert_eq!(fs::read_to_string(&file).expect("a file"), "mine");
     }
 

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::Parser;
 use clap::builder::Resettable;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
-use super::cannot_write::CannotWrite;
-use super::configured::say;
+use super::configured::{cannot_write, say};
 use super::subcommand;
 use crate::guide::TOPICS;
 
@@ -32,12 +32,7 @@ pub struct ManCommand {
 }
 
 impl ManCommand {
-    /// Prints or writes the pages.
-    ///
-    /// # Errors
-    ///
-    /// A page cannot be written.
-    pub(super) fn run(&self) -> Result<(), CannotWrite> {
+    pub(super) fn run(&self) -> anyhow::Result<()> {
         if let Some(directory) = &self.directory {
             return pages().try_for_each(|(name, page)| write(&directory.join(name), &page));
         }
@@ -51,8 +46,8 @@ impl ManCommand {
     }
 }
 
-fn write(path: &Path, page: &str) -> Result<(), CannotWrite> {
-    fs::write(path, page).map_err(|cause| CannotWrite { path: path.to_owned(), cause })
+fn write(path: &Path, page: &str) -> anyhow::Result<()> {
+    fs::write(path, page).with_context(|| cannot_write(path))
 }
 
 /// Checks that there is such a page.
@@ -186,7 +181,7 @@ mod tests {
         command.run().expect("written");
         assert!(directory.path().join("sockeye-check.1").is_file());
         let missing = ManCommand { directory: Some(directory.path().join("none")), ..command };
-        let told = missing.run().expect_err("no directory").to_string();
+        let told = format!("{:#}", missing.run().expect_err("no directory"));
         assert!(told.starts_with("cannot write ") && told.contains("sockeye.1: "), "{told}");
     }
 }

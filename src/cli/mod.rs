@@ -2,7 +2,6 @@
 
 pub mod assemble;
 pub mod background;
-pub mod cannot_write;
 pub mod check;
 pub mod command;
 pub mod completions;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use anyhow::ensure;
 use clap::Parser;
 
 use crate::config::Config;
@@ -22,17 +23,10 @@ pub struct PacCommand {
 }
 
 impl PacCommand {
-    /// Prints the file on standard output.
-    ///
-    /// # Errors
-    ///
-    /// There is no configuration, it has mistakes, or no listener that a browser can use.
-    pub(super) async fn run(&self) -> Result<(), FileError> {
+    pub(super) async fn run(&self) -> anyhow::Result<()> {
         let config = self.file.load().await?;
         let proxies = proxies(&config);
-        if proxies.is_empty() {
-            return Err(FileError::NoProxy);
-        }
+        ensure!(!proxies.is_empty(), FileError::NoProxy);
         configured::say(&route::pac(&config.router, &proxies, Localhost::ByRules));
         Ok(())
     }

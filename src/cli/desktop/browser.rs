@@ -2,16 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
+use anyhow::{Context as _, bail, ensure};
 use clap::{CommandFactory as _, Parser};
 
 use super::ProxyArgs;
-use crate::cli::configured::{FileError, quoted, shown};
+use crate::cli::configured::{quoted, shown};
 use crate::destination::Destination;
 use crate::file;
 
@@ -30,25 +29,6 @@ pub(super) enum Kind {
     Chromium,
     /// By its profile.
     Firefox,
-}
-
-/// Why there is no browser.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum BrowserError {
-    /// The configuration names no proxy.
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error("no such browser on the PATH: {0}")]
-    None(String),
-    #[error("nothing listens on {0}; start `sockeye` first")]
-    NoProxy(Destination),
-    #[error("no home directory for a profile")]
-    Homeless,
-    #[error("cannot write the profile {}: {cause}", shown(.path))]
-    Profile { path: PathBuf, cause: io::Error },
-    #[error("cannot start {program}: {cause}")]
-    Start { program: &'static str, cause: io::Error },
 }
 
 /// The raw flags of `sockeye browser`.
@@ -85,38 +65,31 @@ impl BrowserCommand {
     }
 
     /// Starts the browser and waits until it ends.
-    ///
-    /// # Errors
-    ///
-    /// There is no browser, or no proxy.
-    pub(in crate::cli) async fn run(&self) -> Result<(), BrowserError> {
+    pub(in crate::cli) async fn run(&self) -> anyhow::Result<()> {
         let proxy = self.proxy.find().await?;
         let (program, kind) = self.program()?;
-        if !listens(&proxy) {
-            return Err(BrowserError::NoProxy(proxy));
-        }
+        ensure!(listens(&proxy), "nothing listens on {proxy}; start `sockeye` first");
         let profile = profile(kind)?;
-        let fail = |cause| BrowserError::Profile { path: profile.clone(), cause };
-        fs::create_dir_all(&profile).map_err(fail)?;
+        let cannot_write = || format!("cannot write the profile {}", shown(&profile));
+        fs::create_dir_all(&profile).with_context(cannot_write)?;
         if kind == Kind::Firefox {
-            fs::write(profile.join("user.js"), preferences(&proxy)).map_err(fail)?;
+            fs::write(profile.join("user.js"), preferences(&proxy)).with_context(cannot_write)?;
         }
-        let mut command = Command::new(program);
+        let mut command = tokio::process::Command::new(program);
         command.args(arguments(kind, &profile, &proxy)).args(&self.url);
-        let start = |cause| BrowserError::Start { program, cause };
-        let mut child = tokio::process::Command::from(command).spawn().map_err(start)?;
-        child.wait().await.map_err(start)?;
+        let cannot_start = || format!("cannot start {program}");
+        command.spawn().with_context(cannot_start)?.wait().await.with_context(cannot_start)?;
         Ok(())
     }
 
     /// The first installed program of the wanted kind, or of any kind.
-    fn program(&self) -> Result<(&'static str, Kind), BrowserError> {
+    fn program(&self) -> anyhow::Result<(&'static str, Kind)> {
         let wanted = || PROGRAMS.iter().filter(|(_, kind)| self.kind.is_none_or(|k| k == *kind));
-        let found = wanted().find(|(program, _)| is_on_path(program));
-        found.copied().ok_or_else(|| {
-            let names: Vec<_> = wanted().map(|(name, _)| *name).collect();
-            BrowserError::None(names.join(", "))
-        })
+        if let Some(found) = wanted().find(|(program, _)| is_on_path(program)) {
+            return Ok(*found);
+        }
+        let names: Vec<_> = wanted().map(|(name, _)| *name).collect();
+        bail!("no such browser on the PATH: {}", names.join(", "))
     }
 }
 
@@ -178,13 +151,13 @@ pub(super) fn preferences(proxy: &Destination) -> String {
     )
 }
 
-fn profile(kind: Kind) -> Result<PathBuf, BrowserError> {
+fn profile(kind: Kind) -> anyhow::Result<PathBuf> {
     let data = file::xdg_directory("XDG_DATA_HOME", ".local/share");
     let name = match kind {
         Kind::Chromium => "chromium",
         Kind::Firefox => "firefox",
     };
-    Ok(data.ok_or(BrowserError::Homeless)?.join(name))
+    Ok(data.context("no home directory for a profile")?.join(name))
 }
 
 fn is_on_path(program: &str) -> bool {

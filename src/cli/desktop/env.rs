@@ -3,7 +3,7 @@
 use clap::{Parser, ValueEnum};
 
 use super::ProxyArgs;
-use crate::cli::configured::{FileError, say};
+use crate::cli::configured::say;
 use crate::destination::Destination;
 
 /// The action.
@@ -46,12 +46,7 @@ pub struct EnvCommand {
 }
 
 impl EnvCommand {
-    /// Prints the lines.
-    ///
-    /// # Errors
-    ///
-    /// The configuration has mistakes, or no TCP listener.
-    pub(in crate::cli) async fn run(&self) -> Result<(), FileError> {
+    pub(in crate::cli) async fn run(&self) -> anyhow::Result<()> {
         let proxy = self.proxy.find().await?;
         let shell = self.shell.unwrap_or_else(Shell::of_the_user);
         say(&lines(&proxy, shell, if self.unset { Act::Unset } else { Act::Set }));

@@ -13,9 +13,9 @@ use crate::config::locate;
 use crate::destination::Destination;
 
 pub(super) use browser::BrowserArgs;
-pub use browser::{BrowserCommand, BrowserError};
+pub use browser::BrowserCommand;
 pub use env::EnvCommand;
-pub use system_proxy::{SystemProxyCommand, SystemProxyError};
+pub use system_proxy::SystemProxyCommand;
 
 /// The flags that name the proxy.
 #[derive(Clone, Debug, clap::Args)]

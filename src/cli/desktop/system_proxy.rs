@@ -4,12 +4,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::ProxyArgs;
 use super::settings::{Desktop, Setting};
-use crate::cli::configured::{FileError, say, shown};
+use crate::cli::configured::{say, shown};
 use crate::destination::Destination;
 use crate::file;
 
@@ -31,25 +32,6 @@ struct Before {
     settings: Vec<Setting>,
 }
 
-/// Why the settings were not changed.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum SystemProxyError {
-    /// The configuration names no proxy.
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error(
-        "no settings of GNOME or KDE can be reached from here; a service of the system has none"
-    )]
-    NoDesktop,
-    #[error("no home directory to remember the settings in")]
-    Homeless,
-    #[error("cannot save or read the previous settings in {}: {cause}", shown(.path))]
-    Memory { path: PathBuf, cause: io::Error },
-    #[error("{desktop} does not take the settings: {cause}")]
-    Refused { desktop: &'static str, cause: io::Error },
-}
-
 /// `sockeye system-proxy`.
 #[derive(Clone, Debug, Parser)]
 #[command(about = "Sets the proxy of the desktop (GNOME, KDE), or restores the previous settings.")]
@@ -63,12 +45,7 @@ pub struct SystemProxyCommand {
 }
 
 impl SystemProxyCommand {
-    /// Runs the command.
-    ///
-    /// # Errors
-    ///
-    /// There is no desktop, or it refuses.
-    pub(in crate::cli) async fn run(&self) -> Result<(), SystemProxyError> {
+    pub(in crate::cli) async fn run(&self) -> anyhow::Result<()> {
         match self.act {
             Act::On => turn_on(&self.proxy.find().await?),
             Act::Off => turn_off(),
@@ -78,60 +55,62 @@ impl SystemProxyCommand {
 }
 
 /// All available desktops, since programs of one may read the settings of another.
-fn desktops() -> Result<Vec<Desktop>, SystemProxyError> {
+fn desktops() -> anyhow::Result<Vec<Desktop>> {
     let found: Vec<_> = Desktop::ALL.into_iter().filter(|desktop| desktop.is_there()).collect();
-    if found.is_empty() { Err(SystemProxyError::NoDesktop) } else { Ok(found) }
+    ensure!(
+        !found.is_empty(),
+        "no settings of GNOME or KDE can be reached from here; a service of the system has none"
+    );
+    Ok(found)
 }
 
-fn refused(desktop: Desktop) -> impl Fn(io::Error) -> SystemProxyError {
-    move |cause| SystemProxyError::Refused { desktop: desktop.name(), cause }
+fn refused(desktop: Desktop) -> impl Fn() -> String {
+    move || format!("{} does not take the settings", desktop.name())
 }
 
-fn turn_on(proxy: &Destination) -> Result<(), SystemProxyError> {
+fn turn_on(proxy: &Destination) -> anyhow::Result<()> {
     let desktops = desktops()?;
     let memory = memory()?;
     // Turned on twice, the settings from before the first time are kept.
     if !memory.exists() {
         let mut before = Vec::new();
         for desktop in &desktops {
-            let settings = desktop.now(&desktop.wanted(proxy)).map_err(refused(*desktop))?;
+            let settings = desktop.now(&desktop.wanted(proxy)).with_context(refused(*desktop))?;
             before.push(Before { desktop: *desktop, settings });
         }
-        remember(&memory, &before)
-            .map_err(|cause| SystemProxyError::Memory { path: memory.clone(), cause })?;
+        remember(&memory, &before).with_context(|| forgetful(&memory))?;
     }
     for desktop in desktops {
-        desktop.apply(&desktop.wanted(proxy)).map_err(refused(desktop))?;
+        desktop.apply(&desktop.wanted(proxy)).with_context(refused(desktop))?;
         say(&format!("{}: uses {proxy}\n", desktop.name()));
     }
     Ok(())
 }
 
-fn turn_off() -> Result<(), SystemProxyError> {
+fn turn_off() -> anyhow::Result<()> {
     let memory = memory()?;
-    let fail = |cause| SystemProxyError::Memory { path: memory.clone(), cause };
+    let forgetful = || forgetful(&memory);
     let text = match fs::read_to_string(&memory) {
-        Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             say("the proxy was not on\n");
             return Ok(());
         }
-        Err(error) => return Err(fail(error)),
+        text => text.with_context(forgetful)?,
     };
-    let before: Vec<Before> = serde_json::from_str(&text).map_err(|error| fail(error.into()))?;
+    let before: Vec<Before> = serde_json::from_str(&text).with_context(forgetful)?;
     for Before { desktop, settings } in before {
         // In reverse: the mode was set last.
         let settings: Vec<_> = settings.into_iter().rev().collect();
-        desktop.apply(&settings).map_err(refused(desktop))?;
+        desktop.apply(&settings).with_context(refused(desktop))?;
         say(&format!("{}: restored\n", desktop.name()));
     }
-    fs::remove_file(&memory).map_err(fail)
+    fs::remove_file(&memory).with_context(forgetful)
 }
 
-fn tell(proxy: &Destination) -> Result<(), SystemProxyError> {
+fn tell(proxy: &Destination) -> anyhow::Result<()> {
     for desktop in desktops()? {
         let wanted = desktop.wanted(proxy);
-        let on = desktop.now(&wanted).map_err(refused(desktop))? == wanted;
+        let on = desktop.now(&wanted).with_context(refused(desktop))? == wanted;
         let state = if on { format!("uses {proxy}") } else { format!("does not use {proxy}") };
         say(&format!("{}: {state}\n", desktop.name()));
     }
@@ -139,9 +118,14 @@ fn tell(proxy: &Destination) -> Result<(), SystemProxyError> {
 }
 
 /// The file of the previous settings.
-fn memory() -> Result<PathBuf, SystemProxyError> {
+fn memory() -> anyhow::Result<PathBuf> {
     let state = file::xdg_directory("XDG_STATE_HOME", ".local/state");
-    Ok(state.ok_or(SystemProxyError::Homeless)?.join("system-proxy.json"))
+    let state = state.context("no home directory to remember the settings in")?;
+    Ok(state.join("system-proxy.json"))
+}
+
+fn forgetful(memory: &Path) -> String {
+    format!("cannot save or read the previous settings in {}", shown(memory))
 }
 
 /// Saves the previous settings, atomically.

@@ -9,13 +9,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
 
 use crate::config::Config;
 use crate::forward::{ListenAddress, LocalListen};
 
-use super::cannot_write::CannotWrite;
-use super::configured::{ConfigFile, FileError, say, shown};
+use super::configured::{ConfigFile, cannot_write, say, shown};
 use crate::file;
 
 /// The action.
@@ -65,23 +65,6 @@ struct Service {
     writes: Vec<PathBuf>,
 }
 
-/// Why the service file was not made.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum ServiceError {
-    #[error("no home directory")]
-    Homeless,
-    #[error("cannot tell where this program is: {0}")]
-    Program(io::Error),
-    /// The configuration cannot be used.
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error("{} is there and was not written by this command; move it away first", shown(.0))]
-    Foreign(PathBuf),
-    #[error("{0}")]
-    Write(CannotWrite),
-}
-
 /// `sockeye service`.
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -124,12 +107,7 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 impl ServiceCommand {
-    /// Prints or installs the file.
-    ///
-    /// # Errors
-    ///
-    /// There is no configuration, or the file cannot be written.
-    pub(super) async fn run(&self) -> Result<(), ServiceError> {
+    pub(super) async fn run(&self) -> anyhow::Result<()> {
         let config = self.file.load().await?;
         let service = Service::here(self, &config)?;
         let here = if cfg!(target_os = "macos") { Manager::Launchd } else { Manager::Systemd };
@@ -158,7 +136,7 @@ impl ServiceCommand {
 }
 
 impl Service {
-    fn here(command: &ServiceCommand, config: &Config) -> Result<Self, ServiceError> {
+    fn here(command: &ServiceCommand, config: &Config) -> anyhow::Result<Self> {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
         let user = user.unwrap_or_else(|_| "root".to_owned());
@@ -169,7 +147,7 @@ impl Service {
             (Scope::System, Some(entry)) => Some(entry.dir),
             _ => std::env::home_dir(),
         };
-        let home = home.filter(|home| home.is_absolute()).ok_or(ServiceError::Homeless)?;
+        let home = home.filter(|home| home.is_absolute()).context("no home directory")?;
         let mut writes: Vec<_> = sockets(config)
             .filter_map(|path| absolute(&path).parent().map(Path::to_owned))
             .collect();
@@ -178,7 +156,7 @@ impl Service {
         Ok(Self {
             name: command.name.clone(),
             scope,
-            program: std::env::current_exe().map_err(ServiceError::Program)?,
+            program: std::env::current_exe().context("cannot tell where this program is")?,
             config: absolute(&config.file),
             agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
             user,
@@ -207,18 +185,20 @@ fn sockets(config: &Config) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Writes the file, unless one that this command has not written is there.
-fn install(path: &Path, text: &str) -> Result<(), ServiceError> {
-    let fail = |cause| ServiceError::Write(CannotWrite { path: path.to_owned(), cause });
+fn install(path: &Path, text: &str) -> anyhow::Result<()> {
+    let cannot_write = || cannot_write(path);
     match fs::read_to_string(path) {
-        Ok(before) if !before.contains(MARK) => return Err(ServiceError::Foreign(path.to_owned())),
-        Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(fail(error)),
+        before => ensure!(
+            before.with_context(cannot_write)?.contains(MARK),
+            "{} is there and was not written by this command; move it away first",
+            shown(path)
+        ),
     }
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(fail)?;
+        fs::create_dir_all(parent).with_context(cannot_write)?;
     }
-    fs::write(path, text).map_err(fail)
+    fs::write(path, text).with_context(cannot_write)
 }
 
 /// The mark of files that this command writes.

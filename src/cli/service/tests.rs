@@ -70,7 +70,8 @@ fn only_its_own_file_is_replaced() {
     install(&path, &format!("# {MARK}\n2")).expect("replaced");
     assert!(fs::read_to_string(&path).expect("a file").ends_with('2'));
     fs::write(&path, "mine").expect("a file");
-    assert!(matches!(install(&path, MARK), Err(ServiceError::Foreign(_))));
+    let told = install(&path, MARK).expect_err("it is somebody's").to_string();
+    assert!(told.contains("was not written by this command"), "{told}");
 }
 
 #[test]
