@@ -210,7 +210,7 @@ struct Up<'a> {
 
 async fn serve(
     mut options: app::Options,
-    next: impl AsyncFnMut(app::Last) -> app::Options,
+    next: impl AsyncFnMut(Result<(), app::Error>) -> app::Options,
     up: Up<'_>,
 ) -> anyhow::Result<()> {
     let Up { half, stderr, logs, readiness, drain, inherited } = up;

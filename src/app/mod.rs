@@ -13,7 +13,6 @@ use crate::openssh::Prompter;
 mod dashboard;
 mod error;
 mod forwards;
-mod last;
 mod listeners;
 pub mod manager;
 mod options;
@@ -26,7 +25,6 @@ mod stdio;
 mod summary;
 
 pub use error::Error;
-pub use last::Last;
 pub use options::{
     ControlOptions, ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions,
     Service,
@@ -48,7 +46,7 @@ pub async fn run(
     options: Options,
     prompter: Prompter,
     ready: impl FnOnce(),
-    mut next: impl AsyncFnMut(Last) -> Options,
+    mut next: impl AsyncFnMut(Result<(), Error>) -> Options,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     tokio::pin!(shutdown);
@@ -106,13 +104,13 @@ enum Started {
 async fn serve(
     running: &mut Running,
     mut ordered: impl AsyncFnMut() -> Option<Order>,
-    next: &mut impl AsyncFnMut(Last) -> Options,
+    next: &mut impl AsyncFnMut(Result<(), Error>) -> Options,
     over: impl Future<Output = Result<(), Error>>,
 ) -> (StopKind, Result<(), Error>) {
     tokio::pin!(over);
-    let mut last = Last::InForce;
+    let mut last = Ok(());
     loop {
-        let next = next(std::mem::take(&mut last));
+        let next = next(std::mem::replace(&mut last, Ok(())));
         tokio::pin!(next);
         loop {
             tokio::select! {
@@ -131,7 +129,7 @@ async fn serve(
                 }
                 // A reload that has begun goes on whatever is ordered meanwhile.
                 options = &mut next => {
-                    last = running.reload(options).await.into();
+                    last = running.reload(options).await;
                     break;
                 }
             }

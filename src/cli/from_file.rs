@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::app::{
-    self, ControlOptions, Last, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions,
+    self, ControlOptions, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions,
     Service, manager,
 };
 use crate::config::{
@@ -72,10 +72,10 @@ impl Following {
 
     /// Waits for the next configuration, and returns what to run. `last` is the outcome of the one before,
     /// which is logged.
-    pub async fn next(&mut self, last: Last) -> app::Options {
+    pub async fn next(&mut self, last: Result<(), app::Error>) -> app::Options {
         match (self.handed.take(), last) {
-            (Some(handed), Last::InForce) => self.reloader.accept(handed),
-            (Some(handed), Last::Refused(error)) => self.refuse(&handed, &error),
+            (Some(handed), Ok(())) => self.reloader.accept(handed),
+            (Some(handed), Err(error)) => self.refuse(&handed, &error),
             (None, _) => {}
         }
         loop {
