@@ -79,6 +79,14 @@ pub(crate) fn is_deceptive(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
+/// `1 rule`, `2 rules`.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        many => format!("{many} {thing}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

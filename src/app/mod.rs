@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use crate::control::{Order, StopKind};
 use crate::openssh::Prompter;
+use crate::printable::counted;
 
 mod dashboard;
 mod error;
@@ -172,17 +173,10 @@ async fn drain(connections: &TaskTracker) {
         return;
     }
     let seconds = DRAIN.as_secs();
-    let open = counted(connections.len());
+    let open = counted(connections.len(), "connection");
     info!("waiting up to {seconds} s for {open} to end; a second signal ends at once");
     if timeout_at(deadline, connections.wait()).await.is_err() {
-        warn!("cut {} that had not ended", counted(connections.len()));
-    }
-}
-
-fn counted(connections: usize) -> String {
-    match connections {
-        1 => "1 connection".to_owned(),
-        many => format!("{many} connections"),
+        warn!("cut {} that had not ended", counted(connections.len(), "connection"));
     }
 }
 

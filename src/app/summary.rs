@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::pool::{Availability, PoolView};
+use crate::printable::counted;
 
 /// The state at one moment, as a service manager shows it: `2 of 3 servers up, 41 connections; backup: no
 /// route to host`.
@@ -44,7 +45,7 @@ impl fmt::Display for Summary {
             (1, _) => f.write_str("the server is not up")?,
             (all, up) => write!(f, "{up} of {all} servers up")?,
         }
-        write!(f, ", {}", super::counted(self.connections))?;
+        write!(f, ", {}", counted(self.connections, "connection"))?;
         match &self.trouble {
             Some((name, reason)) if reason.is_empty() => write!(f, "; {name}: connecting"),
             Some((name, reason)) => write!(f, "; {name}: {reason}"),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::Parser;
 
-use crate::config::changes::counted;
 use crate::config::{Config, Mistake, Mistakes, Severity};
 use crate::openssh::{ClientConfig, ConfigSource, Prompter};
+use crate::printable::counted;
 
 use super::assemble::assemble;
 use super::command::{Command, ProxyCommand, idle_flag};
@@ -193,7 +193,6 @@ fn summary(config: &Config) -> String {
         counted(config.rules, "rule"),
         counted(config.forwards.len(), "forward"),
     ];
-    let entries = config.entries();
-    let lists = if entries > 0 { format!(", {entries} entries of lists") } else { String::new() };
-    format!("{}: {}{lists}", configured::shown(&config.file), parts.join(", "))
+    let (file, parts) = (configured::shown(&config.file), parts.join(", "));
+    format!("{file}: {parts}{}", config.and_entries())
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, Mistake, Mistakes, locate};
+use crate::config::{self, Config, Mistake, Mistakes};
 use crate::printable::{Lines, printable};
 
 use super::progress::Bar;
@@ -49,7 +49,7 @@ impl ConfigFile {
         if let Some(named) = &self.named {
             return Ok(named.clone());
         }
-        let default = locate::default_path().ok_or(FileError::Homeless)?;
+        let default = config::default_path().ok_or(FileError::Homeless)?;
         if default.exists() { Ok(default) } else { Err(FileError::Missing(default)) }
     }
 

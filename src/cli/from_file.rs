@@ -10,7 +10,7 @@ use crate::app::{
     Service, manager,
 };
 use crate::config::{
-    Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, Reloads, ServerConfig, locate,
+    Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, Reloads, ServerConfig, default_path,
 };
 use crate::control::Facts;
 use crate::control::location::name_of;
@@ -204,7 +204,7 @@ impl FileCommand {
 
 /// The instance name for a file: its stem, or `default` for the default file.
 fn instance_name(file: &Path) -> String {
-    let own = locate::default_path().is_some_and(|own| own == file);
+    let own = default_path().is_some_and(|own| own == file);
     let stem = file.file_stem().filter(|_| !own);
     stem.map_or_else(|| "default".into(), |stem| name_of(&stem.to_string_lossy()))
 }
@@ -214,7 +214,7 @@ fn file(args: &Args) -> Result<PathBuf, Problem> {
     if let Some(named) = &args.config {
         return Ok(named.clone());
     }
-    let default = locate::default_path();
+    let default = default_path();
     match default {
         Some(path) if path.exists() => Ok(path),
         looked => Err(Problem::NoServer { looked }),

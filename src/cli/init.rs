@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Parser;
 
-use crate::config::locate;
+use crate::config;
 
 use super::configured::{cannot_write, say, shown};
 
@@ -34,7 +34,7 @@ impl InitCommand {
             say(EXAMPLE);
             return Ok(());
         }
-        let file = self.config.clone().or_else(locate::default_path);
+        let file = self.config.clone().or_else(config::default_path);
         let file = file.context("no home directory: name a file with --config FILE")?;
         match write(&file) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -5,31 +5,29 @@
 //!              every mistake, with its place ─► report
 //! ```
 //!
-//! - [`mistake`]: what is wrong, where, and how to correct it.
+//! - `mistake`: what is wrong, where, and how to correct it.
 //! - `source`, `fields`: the text and its places; a table, key by key.
 //! - `listen`, `server`, `rule`, `forward`, `way`, `backlog`, `dashboard`: one section each.
 //! - `files`: the files that the configuration is read from.
 //! - `lists`: the files of names and addresses, each read once.
-//! - [`locate`]: the default place of the file.
-//! - [`watch`], [`reload`], [`changes`]: when it is read again, and the differences.
+//! - `watch`, `reload`, `changes`: when it is read again, and the differences.
 
 mod backlog;
-pub mod changes;
+mod changes;
 mod dashboard;
 mod fields;
 mod files;
 mod forward;
 mod listen;
 mod lists;
-pub mod locate;
-pub mod mistake;
-pub mod reload;
+mod mistake;
+mod reload;
 mod reloads;
 mod rule;
 mod server;
 mod source;
 mod suggest;
-pub mod watch;
+mod watch;
 mod way;
 
 #[cfg(test)]
@@ -41,7 +39,6 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-pub use changes::Changes;
 pub use dashboard::DashboardConfig;
 pub use files::AuthFile;
 pub use forward::ForwardConfig;
@@ -50,8 +47,8 @@ pub use mistake::{Mistake, Mistakes, Place, Severity};
 pub use reload::{Reloaded, Reloader};
 pub use reloads::{ReloadOutcome, Reloads};
 pub use server::ServerConfig;
-pub use watch::Watch;
 
+use crate::file;
 use crate::relay::BacklogLimits;
 use crate::route::{Action, Progress, Router};
 
@@ -133,6 +130,14 @@ impl Config {
         self.lists.values().map(|loaded| loaded.list.len()).sum()
     }
 
+    /// The same behind other numbers: `, 3 entries of lists`; empty for none.
+    pub(crate) fn and_entries(&self) -> String {
+        match self.entries() {
+            0 => String::new(),
+            entries => format!(", {entries} entries of lists"),
+        }
+    }
+
     fn read(path: &Path, text: &str, report: &Report, lists: &mut Lists<'_>) -> Option<Self> {
         let source = Source::new(path, text, report);
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -184,4 +189,9 @@ impl Config {
             lists: Loaded::new(),
         }
     }
+}
+
+/// The default file: `$XDG_CONFIG_HOME/sockeye/config.toml`, or `~/.config/sockeye/config.toml`; none without a home.
+pub fn default_path() -> Option<PathBuf> {
+    Some(file::xdg_directory("XDG_CONFIG_HOME", ".config")?.join("config.toml"))
 }

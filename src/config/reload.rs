@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
-use super::changes::counted;
+use super::changes::changes;
 use super::reloads::{ReloadOutcome, Reloads};
-use super::{Changes, Config, Mistake, Mistakes, Severity, Watch};
+use super::watch::Watch;
+use super::{Config, Mistake, Mistakes, Severity};
+use crate::printable::counted;
 
 /// Follows a configuration file.
 #[derive(Debug)]
@@ -23,8 +25,8 @@ pub struct Reloader {
 pub struct Reloaded {
     /// The configuration, without a mistake.
     pub config: Arc<Config>,
-    /// What is different from the one before.
-    pub changes: Changes,
+    /// What is different from the one before, in words.
+    pub changes: String,
 }
 
 impl Reloader {
@@ -62,7 +64,7 @@ impl Reloader {
             Ok(Ok((config, warnings))) => {
                 self.watch.follow(&config.files);
                 tell(&warnings);
-                let changes = Changes::between(&self.current, &config);
+                let changes = changes(&self.current, &config);
                 return Some(Reloaded { config: Arc::new(config), changes });
             }
             Ok(Err(mistakes)) => self.refuse_mistakes(&mistakes),
@@ -75,11 +77,7 @@ impl Reloader {
     pub fn accept(&mut self, reloaded: Reloaded) {
         let Reloaded { config, changes } = reloaded;
         let rules = counted(config.rules, "rule");
-        let entries = match config.entries() {
-            0 => String::new(),
-            entries => format!(", {entries} entries of lists"),
-        };
-        let summary = format!("{changes}, {rules}{entries}");
+        let summary = format!("{changes}, {rules}{}", config.and_entries());
         info!("configuration reloaded: {summary}");
         self.current = config;
         self.reloads.done(ReloadOutcome::InForce(summary));
@@ -166,12 +164,12 @@ mod tests {
         let (mut reloader, asked) = reloader(&folder, "[server.a]\n");
         fs::write(folder.path().join("config.toml"), "[server.b]\n[server.c]\n").expect("a file");
         let next_one = next(&mut reloader).await;
-        assert_eq!(next_one.changes.to_string(), "+2 servers, -1 server");
+        assert_eq!(next_one.changes, "+2 servers, -1 server");
         reloader.accept(next_one);
         asked.notify_one();
         let next_one = next(&mut reloader).await;
         assert_eq!(next_one.config.servers.len(), 2);
-        assert_eq!(next_one.changes.to_string(), "the same listeners, servers and forwards");
+        assert_eq!(next_one.changes, "the same listeners, servers and forwards");
     }
 
     #[tokio::test]
@@ -187,6 +185,6 @@ mod tests {
         fs::write(folder.path().join("names"), "a.example\n").expect("a file");
         let next_one = next(&mut reloader).await;
         assert_eq!((next_one.config.rules, next_one.config.entries()), (1, 1));
-        assert_eq!(next_one.changes.to_string(), "-1 server");
+        assert_eq!(next_one.changes, "-1 server");
     }
 }

@@ -9,7 +9,7 @@ mod tests;
 
 use crate::cli::configured::{ConfigFile, FileError};
 use crate::cli::pac;
-use crate::config::locate;
+use crate::config;
 use crate::destination::Destination;
 
 pub(super) use browser::BrowserArgs;
@@ -34,7 +34,7 @@ impl ProxyArgs {
         if let Some(proxy) = &self.proxy {
             return Ok(proxy.clone());
         }
-        let is_there = || locate::default_path().is_some_and(|path| path.exists());
+        let is_there = || config::default_path().is_some_and(|path| path.exists());
         if self.file.named.is_none() && !is_there() {
             return pac::default_proxy().ok_or(FileError::NoProxy);
         }
