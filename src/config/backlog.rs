@@ -21,7 +21,7 @@ pub(super) fn read(source: &Source<'_>, mut section: Fields<'_>) -> Option<Backl
         return None;
     }
     BacklogLimits::new(connection, memory, spill)
-        .map_err(|why| source.error(&span, format!("[backlog]: {why}"), ()))
+        .map_err(|why| source.error(&span, format!("[backlog]: {why}"), ""))
         .ok()
 }
 

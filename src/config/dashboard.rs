@@ -22,11 +22,11 @@ pub struct DashboardConfig {
 /// Reads `address`, `files` and `token`; `None` after reporting a mistake.
 pub(super) fn read(source: &Source<'_>, mut section: Fields<'_>) -> Option<DashboardConfig> {
     let errors = source.report().errors();
-    let address = section.text("address").and_then(|text| source.parse("address", &text, ()));
+    let address = section.text("address").and_then(|text| source.parse("address", &text, ""));
     let files = section.text("files").map(|text| source.resolve(text.get_ref()));
     let token = section.text("token").and_then(|text| {
         let wrong = |why| {
-            source.error(&text.span(), format!("token '{}': {why}", text.get_ref()), ());
+            source.error(&text.span(), format!("token '{}': {why}", text.get_ref()), "");
         };
         Secret::read(&source.resolve(text.get_ref())).map_err(wrong).ok()
     });

@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
         match value.get_ref() {
             DeValue::Table(table) => Some(Self::new(source, name, table, value.span())),
             other => {
-                source.error(&value.span(), wrong_type(&name, "a table", other), ());
+                source.error(&value.span(), wrong_type(&name, "a table", other), "");
                 None
             }
         }
@@ -204,7 +204,7 @@ impl<'a> Fields<'a> {
     pub(super) fn wrong(&self, key: &str, expected: &str, value: &Spanned<DeValue<'_>>) {
         let subject = format!("'{key}' in {}", self.name);
         let what = wrong_type(&subject, expected, value.get_ref());
-        self.source.error(&value.span(), what, ());
+        self.source.error(&value.span(), what, "");
     }
 
     /// Reports the keys that were not asked for.

@@ -96,7 +96,7 @@ pub(super) fn auth(source: &Source<'_>, file: &Text<'_>) -> Option<AuthFile> {
     match ProxyCredentials::read(&path) {
         Ok(credentials) => Some(AuthFile { path, credentials: credentials.into() }),
         Err(error) => {
-            source.error(&file.span(), format!("auth: {error}"), ());
+            source.error(&file.span(), format!("auth: {error}"), "");
             None
         }
     }

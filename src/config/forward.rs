@@ -80,7 +80,7 @@ pub(super) fn read(
         if let Some(first) = places.insert(place.clone(), at.clone()) {
             source.error(&at, format!("two forwards listen on {place}"), also(source, &first));
         } else if listeners.iter().any(|listener| listener.address.to_string() == place) {
-            source.error(&at, format!("a listener has the address {place} already"), ());
+            source.error(&at, format!("a listener has the address {place} already"), "");
         }
         forwards.push(forward);
     }
@@ -153,7 +153,7 @@ fn read_one(
 
 /// Reads `local`, as `-L`.
 fn read_local(source: &Source<'_>, text: &Text<'_>, raw: Raw<'_>) -> Option<ForwardConfig> {
-    let listen = source.parse("local", text, ()).map(|listen| match listen {
+    let listen = source.parse("local", text, "").map(|listen| match listen {
         LocalListen::Unix(path) => LocalListen::Unix(source.resolve(&path.to_string_lossy())),
         tcp @ LocalListen::Tcp { .. } => tcp,
     });
@@ -168,7 +168,7 @@ fn read_local(source: &Source<'_>, text: &Text<'_>, raw: Raw<'_>) -> Option<Forw
         source.error_of(cause, &raw.span, "[[forward]] with 'local' has no 'to'", hint);
         return None;
     };
-    let to = source.parse("to", to, ());
+    let to = source.parse("to", to, "");
     if raw.via_at.is_some() && raw.via.is_none() {
         return None;
     }
@@ -187,7 +187,7 @@ fn read_remote(
     raw: &Raw<'_>,
     names: &Names,
 ) -> Option<ForwardConfig> {
-    let listen = source.parse("remote", text, ());
+    let listen = source.parse("remote", text, "");
     if let Some(at) = &raw.via_at {
         let hint = "write on = \"SERVER\"; what its clients may reach is up to the rules";
         source.error(at, "[[forward]] with 'remote' has 'via'", hint);

@@ -67,7 +67,7 @@ fn read_one(
     let asks = auth.is_some();
     let auth = auth.and_then(|file| files::auth(source, &file));
     let text = text?;
-    let address = inside(source, source.parse("address", &text, ())?);
+    let address = inside(source, source.parse("address", &text, "")?);
     admit(source, table, &text, Reach::of(&address), Offer::Anything, guard);
     let name: Arc<str> = match name {
         Some(name) if name.get_ref().is_empty() => {

@@ -97,7 +97,7 @@ impl<'a> Lists<'a> {
                 Some(LoadedList { list: Arc::new(list), invalid: Arc::new(invalid), stamp })
             }
             Err(error) => {
-                source.error(&name.span(), format!("list '{}': {error}", name.get_ref()), ());
+                source.error(&name.span(), format!("list '{}': {error}", name.get_ref()), "");
                 None
             }
         }

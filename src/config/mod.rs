@@ -142,7 +142,7 @@ impl Config {
         let source = Source::new(path, text, report);
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
-            source.error(&error.span().unwrap_or_default(), error.message(), ());
+            source.error(&error.span().unwrap_or_default(), error.message(), "");
         }
         if !errors.is_empty() {
             return None;

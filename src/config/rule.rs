@@ -88,7 +88,7 @@ fn read_one(
     for value in section.values("port").unwrap_or_default() {
         match port_range(value) {
             Some(Ok(range)) => conditions.port(range),
-            Some(Err(why)) => source.error(&value.span(), format!("port: {why}"), ()),
+            Some(Err(why)) => source.error(&value.span(), format!("port: {why}"), ""),
             None => section.wrong("port", "ports, as 443 or \"8000-8999\"", value),
         }
     }
@@ -100,7 +100,7 @@ fn read_one(
     let is_sound = source.report().errors() == errors;
     let conditions = conditions.build().map_err(|error| {
         if is_sound {
-            source.error(&resolve_at, format!("the rule '{name}': {error}"), ());
+            source.error(&resolve_at, format!("the rule '{name}': {error}"), "");
         }
     });
     Some(Rule { name, conditions: conditions.ok()?, action: action? })
@@ -109,12 +109,12 @@ fn read_one(
 /// Reports why a text is not a condition.
 fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionError) {
     let hint = match error {
-        ConditionError::Address => Some(format!("write cidr = [\"{}\"]", text.get_ref())),
+        ConditionError::Address => &*format!("write cidr = [\"{}\"]", text.get_ref()),
         ConditionError::Expression(_) if text.get_ref().contains('\\') => {
-            Some("in single quotes TOML leaves backslashes alone".to_owned())
+            "in single quotes TOML leaves backslashes alone"
         }
-        ConditionError::Empty => Some("leave it out".to_owned()),
-        _ => None,
+        ConditionError::Empty => "leave it out",
+        _ => "",
     };
     let why = match error {
         // The library draws the place below the expression; the last line has the reason.

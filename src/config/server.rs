@@ -57,7 +57,7 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
             source.error(&option.span(), what, "write options = [\"Key=Value\"]");
         }
     }
-    let jumps = jump.and_then(|jump| source.parse("jump", &jump, ()));
+    let jumps = jump.and_then(|jump| source.parse("jump", &jump, ""));
     let host = host.unwrap_or_else(|| name.clone());
     let server = source.parse("host", &host, "write host = \"[user@]host[:port]\"")?;
     Some(ServerConfig {

@@ -49,9 +49,9 @@ impl<'a> Source<'a> {
         Place { line, column: Some(before.chars().count() + 1) }
     }
 
-    /// Reports an error.
-    pub(super) fn error(&self, span: &Range<usize>, what: impl fmt::Display, hint: impl Hint) {
-        self.mistake(span, Severity::Error, &what, hint.hint(), Cause::Itself);
+    /// Reports an error, with a hint on how to correct it, which may be empty.
+    pub(super) fn error(&self, span: &Range<usize>, what: impl fmt::Display, hint: impl AsRef<str>) {
+        self.mistake(span, Severity::Error, &what, hint.as_ref(), Cause::Itself);
     }
 
     /// Reports an error, unless it follows from a mistake of `cause` that is reported as well.
@@ -60,9 +60,9 @@ impl<'a> Source<'a> {
         cause: Cause,
         span: &Range<usize>,
         what: impl fmt::Display,
-        hint: impl Hint,
+        hint: impl AsRef<str>,
     ) {
-        self.mistake(span, Severity::Error, &what, hint.hint(), cause);
+        self.mistake(span, Severity::Error, &what, hint.as_ref(), cause);
     }
 
     /// Parses the value of a key; `None` after reporting what is wrong with it.
@@ -70,7 +70,7 @@ impl<'a> Source<'a> {
         &self,
         key: &str,
         text: &Text<'_>,
-        hint: impl Hint,
+        hint: impl AsRef<str>,
     ) -> Option<T> {
         let wrong =
             |why| self.error(&text.span(), format!("{key} '{}': {why}", text.get_ref()), hint);
@@ -94,8 +94,8 @@ impl<'a> Source<'a> {
     }
 
     /// Reports a warning.
-    pub(super) fn warning(&self, span: &Range<usize>, what: impl fmt::Display, hint: impl Hint) {
-        self.mistake(span, Severity::Warning, &what, hint.hint(), Cause::Itself);
+    pub(super) fn warning(&self, span: &Range<usize>, what: impl fmt::Display, hint: impl AsRef<str>) {
+        self.mistake(span, Severity::Warning, &what, hint.as_ref(), Cause::Itself);
     }
 
     fn mistake(
@@ -103,7 +103,7 @@ impl<'a> Source<'a> {
         span: &Range<usize>,
         severity: Severity,
         what: &impl fmt::Display,
-        hint: Option<String>,
+        hint: &str,
         cause: Cause,
     ) {
         let mistake = Mistake {
@@ -111,38 +111,9 @@ impl<'a> Source<'a> {
             place: Some(self.place(span)),
             severity,
             what: shown(what),
-            hint: hint.map(|hint| shown(&hint)),
+            hint: Some(hint).filter(|hint| !hint.is_empty()).map(|hint| shown(&hint)),
         };
         self.report.add_caused(mistake, cause);
-    }
-}
-
-/// An optional hint on how to correct a mistake.
-pub(super) trait Hint {
-    fn hint(self) -> Option<String>;
-}
-
-impl Hint for &str {
-    fn hint(self) -> Option<String> {
-        Some(self.to_owned())
-    }
-}
-
-impl Hint for String {
-    fn hint(self) -> Option<String> {
-        Some(self)
-    }
-}
-
-impl Hint for Option<String> {
-    fn hint(self) -> Option<String> {
-        self
-    }
-}
-
-impl Hint for () {
-    fn hint(self) -> Option<String> {
-        None
     }
 }
 

@@ -89,7 +89,7 @@ fn find(
 ) -> Option<Arc<str>> {
     let server = server(source, text, names)?;
     if before.contains(&server) {
-        source.error(&text.span(), format!("the server '{server}' is named twice"), ());
+        source.error(&text.span(), format!("the server '{server}' is named twice"), "");
         return None;
     }
     Some(server)
