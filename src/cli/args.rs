@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::builder::ValueParser;
 use clap::error::ContextKind;
-use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 use super::flags::{Effect, FLAGS};
 use super::subcommand;
 use crate::forward::exposure::Guard;
+use crate::observe::logs::Format;
 
 /// The raw flags of `sockeye [options] host`.
 #[derive(Debug, Parser)]
@@ -207,16 +208,7 @@ pub(super) struct LogArgs {
 
     /// Form of the log on standard error [default: text]
     #[arg(long, value_name = "text|json", hide_possible_values = true, help_heading = OTHER)]
-    pub(super) log_format: Option<LogFormat>,
-}
-
-/// The words that `--log-format` takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// One JSON object a line.
-    Json,
+    pub(super) log_format: Option<Format>,
 }
 
 impl Args {

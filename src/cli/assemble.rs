@@ -20,9 +20,7 @@ use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
 use crate::observe::logs::{Verbosity, Volume};
-use crate::openssh::{
-    AddressFamily, ClientConfig, ConfigError, ConfiguredForwards, LogLevel, Switch,
-};
+use crate::openssh::{AddressFamily, ClientConfig, ConfigError, ConfiguredForwards, Switch};
 use crate::registry::Origin;
 use crate::route::Router;
 
@@ -95,7 +93,7 @@ pub async fn assemble(
                 facts: Facts { reloads: None, volume },
             },
         },
-        verbosity: run.log.verbosity.or(process.log_level.map(Verbosity::from)),
+        verbosity: run.log.verbosity.or(process.log_level),
         run_in: match process.fork_after_authentication {
             Switch::On => RunIn::Background,
             Switch::Off => run.run_in,
@@ -239,17 +237,6 @@ fn once_each(all: impl Iterator<Item = ListenerOptions>) -> Vec<ListenerOptions>
         }
     }
     listeners
-}
-
-impl From<LogLevel> for Verbosity {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => Self::Quiet,
-            LogLevel::Info => Self::Normal,
-            LogLevel::Debug => Self::Debug,
-            LogLevel::Trace => Self::Trace,
-        }
-    }
 }
 
 #[cfg(test)]

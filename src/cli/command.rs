@@ -6,12 +6,12 @@ use std::path::Path;
 use crate::control::location::name_of;
 use crate::forward::exposure::{self, Guard, Offer, Reach};
 use crate::forward::{ListenAddress, LocalForward, RemoteForward};
-use crate::observe::logs::{Format, LogOptions, Verbosity};
+use crate::observe::logs::{LogOptions, Verbosity};
 use crate::openssh::{ServerName, SshOptions, Switch};
 use crate::pool::PoolSize;
 use crate::target::Target;
 
-use super::args::{Args, DemoArgs, LogArgs, LogFormat};
+use super::args::{Args, DemoArgs, LogArgs};
 use super::check::CheckCommand;
 use super::errand::Errand;
 use super::exit::Exit;
@@ -232,11 +232,7 @@ impl LogArgs {
             (false, 1) => Some(Verbosity::Debug),
             (false, _) => Some(Verbosity::Trace),
         };
-        let format = match self.log_format {
-            None | Some(LogFormat::Text) => Format::Text,
-            Some(LogFormat::Json) => Format::Json,
-        };
-        LogOptions { verbosity, format }
+        LogOptions { verbosity, format: self.log_format.unwrap_or_default() }
     }
 }
 

@@ -201,7 +201,7 @@ fn read_remote(
     let on = way::server(source, on, names);
     let to = match &raw.to {
         Some(to) => source
-            .parse("to", to, ())
+            .parse("to", to, "")
             .map(|to| match to {
                 Target::Socket(path) => {
                     Target::Socket(source.resolve(&path).to_string_lossy().into_owned().into())

@@ -41,8 +41,8 @@ pub enum Verbosity {
     Trace,
 }
 
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The form of a log line, by the words of `--log-format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Lines for people; with `-v`, after time, level, spans and target.
     #[default]

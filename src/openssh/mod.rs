@@ -8,7 +8,7 @@ pub(crate) mod server_name;
 pub use client_config::{
     AddKeysToAgent, AddressFamily, Algorithms, AuthConfig, AuthMethod, ClientConfig, ConfigError,
     ConfigSource, ConfiguredForwards, Effect, HostKeyConfig, IdentityAgent, IdentityFile,
-    IdentityOrigin, InvalidJumpList, Jump, JumpList, KEYWORDS, Keyword, LogLevel, NoneAvailable,
+    IdentityOrigin, InvalidJumpList, Jump, JumpList, KEYWORDS, Keyword, NoneAvailable,
     Origin, ProcessConfig, ReachConfig, RekeyLimit, SessionConfig, SshOptions,
     StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
 };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::observe::logs::Format;
 use std::path::PathBuf;
 
 use crate::cli::run_options::RunIn;

@@ -7,6 +7,7 @@ use super::{
     AddressFamily, AuthMethod, IdentityAgent, IdentityFile, Origin, RekeyLimit,
     StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
 };
+use crate::observe::logs::Verbosity;
 
 /// How to get to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,24 +125,11 @@ pub struct SessionConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessConfig {
     /// How much to log (`LogLevel`); `None` where nobody has said so.
-    pub log_level: Option<LogLevel>,
+    pub log_level: Option<Verbosity>,
     /// Whether it goes to the background once it is up (`ForkAfterAuthentication`).
     pub fork_after_authentication: Switch,
     /// What has been set and has no effect, each with the reason.
     pub idle: Vec<(&'static str, &'static str)>,
     /// What has been set and does not mean quite what it means to `ssh`, each with the difference.
     pub notes: Vec<(&'static str, &'static str)>,
-}
-
-/// `LogLevel`, as far as there are levels here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// `QUIET`, `FATAL`, `ERROR`: errors only.
-    Error,
-    /// `INFO`, `VERBOSE`.
-    Info,
-    /// `DEBUG`, `DEBUG1`.
-    Debug,
-    /// `DEBUG2`, `DEBUG3`.
-    Trace,
 }

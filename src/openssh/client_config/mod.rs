@@ -28,7 +28,7 @@ pub use algorithms::{Algorithms, NoneAvailable};
 pub use connection::{InvalidJumpList, Jump, JumpList, Origin, RekeyLimit, Way};
 pub use forwards::ConfiguredForwards;
 pub use groups::{
-    AddKeysToAgent, AuthConfig, HostKeyConfig, LogLevel, ProcessConfig, ReachConfig, SessionConfig,
+    AddKeysToAgent, AuthConfig, HostKeyConfig, ProcessConfig, ReachConfig, SessionConfig,
 };
 pub use keywords::{Effect, KEYWORDS, Keyword};
 

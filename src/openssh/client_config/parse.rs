@@ -10,9 +10,10 @@ use super::local::Local;
 use super::settings::{Settings, invalid};
 use super::tokens::Tokens;
 use super::{
-    AddressFamily, ClientConfig, ConfigError, ConfiguredForwards, LogLevel, ProcessConfig,
+    AddressFamily, ClientConfig, ConfigError, ConfiguredForwards, ProcessConfig,
     ReachConfig, SessionConfig, SshOptions, Switch, Way,
 };
+use crate::observe::logs::Verbosity;
 use crate::openssh::server_name::ServerName;
 
 /// Reads what `ssh -G` printed: a keyword and its value a line. `usual` is what it prints for an empty
@@ -212,13 +213,13 @@ fn process_config(settings: &Settings) -> Result<ProcessConfig, ConfigError> {
     })
 }
 
-fn log_level(value: &str) -> Result<LogLevel, ConfigError> {
+fn log_level(value: &str) -> Result<Verbosity, ConfigError> {
     Ok(match value.to_ascii_uppercase().as_str() {
         // `ssh -G` prints QUIET as SILENT.
-        "QUIET" | "SILENT" | "FATAL" | "ERROR" => LogLevel::Error,
-        "INFO" | "VERBOSE" => LogLevel::Info,
-        "DEBUG" | "DEBUG1" => LogLevel::Debug,
-        "DEBUG2" | "DEBUG3" => LogLevel::Trace,
+        "QUIET" | "SILENT" | "FATAL" | "ERROR" => Verbosity::Quiet,
+        "INFO" | "VERBOSE" => Verbosity::Normal,
+        "DEBUG" | "DEBUG1" => Verbosity::Debug,
+        "DEBUG2" | "DEBUG3" => Verbosity::Trace,
         other => return Err(invalid("LogLevel", other)),
     })
 }
