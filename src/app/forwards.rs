@@ -6,7 +6,7 @@ use super::options::{ListenerOptions, Options, RemoteOptions, ServerOptions, Ser
 use crate::control::{ForwardKind, ForwardOrder, ForwardRefusal};
 use crate::dial::Servers;
 use crate::forward::PermitOpen;
-use crate::forward::exposure::{Guard, Offer, Reach, Welcome, admit};
+use crate::forward::exposure::{Guard, Welcome, admit_proxy, admit_remote};
 use crate::forward::listen_address::Bind;
 use crate::listen::ProxyCredentials;
 use crate::registry::Origin;
@@ -118,7 +118,7 @@ pub(super) fn validate(
         }
         ForwardKind::Dynamic(listen) => {
             let address = listen.address(Bind::Loopback);
-            admit(Reach::of(&address), Offer::Anything, guard).map_err(open)?;
+            admit_proxy(&address, guard).map_err(open)?;
             NewForward::Here(ListenerOptions {
                 origin,
                 address,
@@ -127,8 +127,7 @@ pub(super) fn validate(
             })
         }
         ForwardKind::Remote(forward) => {
-            let reach = Reach::of_remote(&forward.listen);
-            admit(reach, Offer::of_remote(&forward), guard).map_err(open)?;
+            admit_remote(&forward, guard).map_err(open)?;
             let server = match (server, names.as_slice()) {
                 (Some(server), _) => server,
                 (None, [only]) => Arc::clone(only),

@@ -15,7 +15,7 @@ use crate::app::{
 use crate::control::Facts;
 use crate::control::location::Location;
 use crate::forward::ListenAddress;
-use crate::forward::exposure::{self, Guard, Offer, Reach};
+use crate::forward::exposure::{Guard, admit_proxy, admit_remote};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
@@ -195,7 +195,7 @@ fn dynamic(listen: &LocalListen, bare: Bind, guard: Guard) -> Option<ListenAddre
         Guard::Password | Guard::Welcome => listen.address(bare),
         Guard::None => listen.address(Bind::Loopback),
     };
-    let admitted = exposure::admit(Reach::of(&address), Offer::Anything, guard);
+    let admitted = admit_proxy(&address, guard);
     if admitted.is_err() {
         leave_out(&format!("DynamicForward {address}"));
     }
@@ -205,8 +205,7 @@ fn dynamic(listen: &LocalListen, bare: Bind, guard: Guard) -> Option<ListenAddre
 /// Whether a forward of `ssh_config` on the server may be asked for. One without a target is a proxy
 /// into this side, for whoever reaches it there.
 fn remote(forward: &RemoteForward, guard: Guard) -> bool {
-    let reach = Reach::of_remote(&forward.listen);
-    let admitted = exposure::admit(reach, Offer::of_remote(forward), guard);
+    let admitted = admit_remote(forward, guard);
     if admitted.is_err() {
         leave_out(&format!("RemoteForward {forward}"));
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::control::location::name_of;
-use crate::forward::exposure::{self, Guard, Offer, Reach};
+use crate::forward::exposure::{Guard, admit_proxy};
 use crate::forward::{ListenAddress, LocalForward, RemoteForward};
 use crate::observe::logs::{LogOptions, Verbosity};
 use crate::openssh::{ServerName, SshOptions, Switch};
@@ -211,9 +211,7 @@ impl DemoCommand {
         let mut problems = Vec::new();
         let listeners: Vec<ListenAddress> = read_all("-D", &args.listen, &mut problems);
         // Nothing guards it, and nothing can.
-        let open = listeners.iter().filter(|listener| {
-            exposure::admit(Reach::of(listener), Offer::Anything, Guard::None).is_err()
-        });
+        let open = listeners.iter().filter(|one| admit_proxy(one, Guard::None).is_err());
         let why = "the demo listens on loopback only";
         problems.extend(open.map(|open| Problem::value("-D", &open.to_string(), why)));
         if !problems.is_empty() {

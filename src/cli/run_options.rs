@@ -8,7 +8,7 @@ use super::values::{read, read_all};
 use crate::config::DashboardConfig;
 use crate::control::AccessLog;
 use crate::control::location::Location;
-use crate::forward::exposure::{self, Guard, Offer, Reach};
+use crate::forward::exposure::{Guard, admit_proxy};
 use crate::forward::listen_address::Bind;
 use crate::forward::{DashboardAddress, ListenAddress, LocalListen};
 use crate::observe::logs::LogOptions;
@@ -70,10 +70,7 @@ impl RunOptions {
 
 /// Problems of `-D` listeners that other machines could use without permission.
 fn open_listeners(listeners: &[ListenAddress], guard: Guard) -> impl Iterator<Item = Problem> {
-    let is_open = move |listener: &&ListenAddress| {
-        exposure::admit(Reach::of(listener), Offer::Anything, guard).is_err()
-    };
-    let open = listeners.iter().filter(is_open);
+    let open = listeners.iter().filter(move |listener| admit_proxy(listener, guard).is_err());
     open.map(|listener| Problem::OpenToAll { flag: 'D', text: listener.to_string() })
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use crate::forward::exposure::{self, Guard, Offer, Reach};
+use crate::forward::exposure::{Guard, admit_remote};
 use crate::forward::{ListenAddress, RemoteForward, service};
 use crate::openssh::{AddressFamily, SshOptions, Switch};
 use crate::target::Target;
@@ -88,11 +88,7 @@ pub(super) fn open_remote_forwards(
     forwards: &[RemoteForward],
     guard: Guard,
 ) -> impl Iterator<Item = Problem> {
-    let is_open = move |forward: &&RemoteForward| {
-        exposure::admit(Reach::of_remote(&forward.listen), Offer::of_remote(forward), guard)
-            .is_err()
-    };
-    let open = forwards.iter().filter(is_open);
+    let open = forwards.iter().filter(move |forward| admit_remote(forward, guard).is_err());
     open.map(|forward| Problem::OpenToAll { flag: 'R', text: forward.to_string() })
 }
 

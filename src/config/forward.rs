@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::forward::exposure::{Guard, Offer, Reach};
+use crate::forward::exposure::{self, Guard};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward, RemoteTo};
 use crate::route::Via;
@@ -220,8 +220,8 @@ fn read_remote(
         (None, None) => None,
     };
     let (name, forward) = (raw.called(text), RemoteForward { listen: listen?, to: to? });
-    let reach = Reach::of_remote(&forward.listen);
-    listen::admit(source, raw.table, text, reach, Offer::of_remote(&forward), raw.guard);
+    let admitted = exposure::admit_remote(&forward, raw.guard);
+    listen::report_open(source, raw.table, text, admitted);
     Some(ForwardConfig::Remote { name, on: on?, forward, auth })
 }
 

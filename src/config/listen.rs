@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::forward::ListenAddress;
-use crate::forward::exposure::{self, Guard, Offer, OpenToAll, Reach};
+use crate::forward::exposure::{self, Guard, OpenToAll};
 
 use super::fields::{Fields, Text};
 use super::files::{self, AuthFile};
@@ -68,7 +68,7 @@ fn read_one(
     let auth = auth.and_then(|file| files::auth(source, &file));
     let text = text?;
     let address = inside(source, source.parse("address", &text, "")?);
-    admit(source, table, &text, Reach::of(&address), Offer::Anything, guard);
+    report_open(source, table, &text, exposure::admit_proxy(&address, guard));
     let name: Arc<str> = match name {
         Some(name) if name.get_ref().is_empty() => {
             source.error(&name.span(), "the name of a listener is empty", "leave it out");
@@ -96,15 +96,13 @@ pub(super) fn guard(section: &mut Fields<'_>, auth: Option<&Text<'_>>) -> Guard 
 }
 
 /// Reports a listener that the gate refuses.
-pub(super) fn admit(
+pub(super) fn report_open(
     source: &Source<'_>,
     table: TableId,
     address: &Text<'_>,
-    reach: Reach,
-    offer: Offer,
-    guard: Guard,
+    admitted: Result<(), OpenToAll>,
 ) {
-    if let Err(OpenToAll) = exposure::admit(reach, offer, guard) {
+    if let Err(OpenToAll) = admitted {
         let what = format!("other machines could use the proxy {}", address.get_ref());
         let hint = "ask for a password with auth = \"FILE\", or allow it with allow_remote = true";
         let cause = Cause::Missing(table, &["auth", "allow_remote", "to"]);

@@ -18,7 +18,7 @@ pub enum Reach {
 
 /// What a listener offers to its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offer {
+pub(super) enum Offer {
     /// One target that the user has named. Its bind address (or `-g`, `GatewayPorts`) is the permission
     /// for others, as in ssh.
     Target,
@@ -44,12 +44,22 @@ pub enum Guard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenToAll;
 
+/// Judges a proxy on this machine.
+pub fn admit_proxy(address: &ListenAddress, guard: Guard) -> Result<(), OpenToAll> {
+    admit(Reach::of(address), Offer::Anything, guard)
+}
+
+/// Judges a listener on a server: without a target it is a proxy.
+pub fn admit_remote(forward: &RemoteForward, guard: Guard) -> Result<(), OpenToAll> {
+    let offer = match forward.to {
+        RemoteTo::Fixed(_) => Offer::Target,
+        RemoteTo::Proxy => Offer::Anything,
+    };
+    admit(Reach::of_remote(&forward.listen), offer, guard)
+}
+
 /// Judges a listener.
-///
-/// # Errors
-///
-/// The listener must not be opened.
-pub fn admit(reach: Reach, offer: Offer, guard: Guard) -> Result<(), OpenToAll> {
+pub(super) fn admit(reach: Reach, offer: Offer, guard: Guard) -> Result<(), OpenToAll> {
     match (reach, offer, guard) {
         (Reach::Others, Offer::Anything, Guard::None) | (Reach::Others, Offer::Control, _) => {
             Err(OpenToAll)
@@ -74,7 +84,7 @@ impl Reach {
 
     /// Who can reach a listener on a server, if it listens where it was asked to. A text that is not a
     /// certain name of loopback may mean anything there.
-    pub fn of_remote(listen: &RemoteListen) -> Self {
+    fn of_remote(listen: &RemoteListen) -> Self {
         match listen {
             RemoteListen::Unix(_) | RemoteListen::Tcp { bind: RemoteBind::Unsaid, .. } => {
                 Self::Machine
@@ -89,16 +99,6 @@ impl Reach {
 
     fn of_ip(ip: IpAddr) -> Self {
         if ip.to_canonical().is_loopback() { Self::Machine } else { Self::Others }
-    }
-}
-
-impl Offer {
-    /// What a remote forward offers to its clients.
-    pub fn of_remote(forward: &RemoteForward) -> Self {
-        match forward.to {
-            RemoteTo::Fixed(_) => Self::Target,
-            RemoteTo::Proxy => Self::Anything,
-        }
     }
 }
 
@@ -167,9 +167,10 @@ mod tests {
 
     #[test]
     fn who_reaches_a_listener_on_a_server() {
-        let reach = |text: &str| {
+        let is_open = |text: &str| {
             let forward: RemoteForward = text.parse().expect(text);
-            (Reach::of_remote(&forward.listen), Offer::of_remote(&forward))
+            assert!(admit_remote(&forward, Guard::Welcome).is_ok(), "{text}");
+            admit_remote(&forward, Guard::None).is_err()
         };
         for text in [
             "0",
@@ -180,7 +181,7 @@ mod tests {
             "[::ffff:127.0.0.1]:0",
             "/s",
         ] {
-            assert_eq!(reach(text), (Reach::Machine, Offer::Anything), "{text}");
+            assert!(!is_open(text), "{text}");
         }
         for text in [
             "*:0",
@@ -195,8 +196,8 @@ mod tests {
             "localhost.example:0",
             "[::127.0.0.1]:0",
         ] {
-            assert_eq!(reach(text), (Reach::Others, Offer::Anything), "{text}");
-            assert_eq!(reach(&format!("{text}:h:80")), (Reach::Others, Offer::Target), "{text}");
+            assert!(is_open(text), "{text}");
+            assert!(!is_open(&format!("{text}:h:80")), "{text}");
         }
     }
 }

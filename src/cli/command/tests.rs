@@ -1,9 +1,10 @@
 use super::*;
-use crate::observe::logs::Format;
 use std::path::PathBuf;
 
 use crate::cli::run_options::RunIn;
 use crate::cli::values::default_listener;
+use crate::forward::exposure::Reach;
+use crate::observe::logs::Format;
 use crate::openssh::AddressFamily;
 use crate::relay::BacklogLimits;
 
