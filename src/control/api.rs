@@ -126,18 +126,13 @@ impl Program {
         let id = number(id)?;
         let registry = &self.registry().connections;
         let ended = || registry.ended().into_iter().find(|connection| connection.id() == id);
-        let found = registry.find(id).or_else(ended);
-        let found =
-            found.ok_or_else(|| Failure::unknown(format!("there is no connection {id}")))?;
+        let found = registry.find(id).or_else(ended).ok_or_else(|| no_connection(id))?;
         Ok(ok(&self.connections(&[found])[0]))
     }
 
     fn kill_one(&self, id: &str) -> Answer {
         let id = number(id)?;
-        let found = self.registry().connections.find(id);
-        let found =
-            found.ok_or_else(|| Failure::unknown(format!("there is no connection {id}")))?;
-        found.kill();
+        self.registry().connections.find(id).ok_or_else(|| no_connection(id))?.kill();
         Ok(ok(&schema::Closed { closed: 1 }))
     }
 
@@ -158,23 +153,14 @@ impl Program {
 
     async fn forward(&self, request: Request<Incoming>) -> Answer {
         let order = forward_order(read(request).await?)?;
-        let (tell, done) = oneshot::channel();
-        self.order(Order::AddForward(order, tell)).await?;
-        match done.await {
-            Ok(Ok(forward)) => Ok(json(StatusCode::CREATED, &view::forward(&forward))),
-            Ok(Err(refusal)) => Err(refused(&refusal)),
-            Err(_) => Err(refused(&ForwardRefusal::Ending)),
-        }
+        let forward = self.ordered(|tell| Order::AddForward(order, tell)).await?;
+        Ok(json(StatusCode::CREATED, &view::forward(&forward)))
     }
 
     async fn remove_forward(&self, id: &str) -> Answer {
-        let (tell, done) = oneshot::channel();
-        self.order(Order::RemoveForward(number(id)?, tell)).await?;
-        match done.await {
-            Ok(Ok(())) => Ok(ok(&schema::Closed { closed: 1 })),
-            Ok(Err(refusal)) => Err(refused(&refusal)),
-            Err(_) => Err(refused(&ForwardRefusal::Ending)),
-        }
+        let id = number(id)?;
+        self.ordered(|tell| Order::RemoveForward(id, tell)).await?;
+        Ok(ok(&schema::Closed { closed: 1 }))
     }
 
     async fn log(&self, request: Request<Incoming>) -> Answer {
@@ -220,6 +206,16 @@ impl Program {
         Ok(json(StatusCode::ACCEPTED, &request))
     }
 
+    /// Has a forward added or removed, and waits until it is done.
+    async fn ordered<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, ForwardRefusal>>) -> Order,
+    ) -> Result<T, Failure> {
+        let (tell, done) = oneshot::channel();
+        self.order(order(tell)).await?;
+        done.await.unwrap_or(Err(ForwardRefusal::Ending)).map_err(|refusal| refused(&refusal))
+    }
+
     async fn order(&self, order: Order) -> Result<(), Failure> {
         self.0.orders.send(order).await.map_err(|_| refused(&ForwardRefusal::Ending))
     }
@@ -227,6 +223,10 @@ impl Program {
 
 fn ok<T: serde::Serialize>(content: &T) -> Response<Body> {
     json(StatusCode::OK, content)
+}
+
+fn no_connection(id: u64) -> Failure {
+    Failure::unknown(format!("there is no connection {id}"))
 }
 
 fn number(text: &str) -> Result<u64, Failure> {
