@@ -44,13 +44,18 @@ struct Writer<'a>(DescriptorEncoder<'a>);
 type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
 
 impl Writer<'_> {
-    fn family(
+    /// Writes a family, each figure by `write`.
+    fn family<'a, const N: usize, T>(
         &mut self,
         (name, help): (&str, &str),
         kind: MetricType,
-        write: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
+        figures: impl IntoIterator<Item = (Labels<'a, N>, T)>,
+        write: impl Fn(MetricEncoder<'_>, T) -> fmt::Result,
     ) -> fmt::Result {
-        write(&mut self.0.encode_descriptor(name, help, None, kind)?)
+        let mut family = self.0.encode_descriptor(name, help, None, kind)?;
+        figures.into_iter().try_for_each(|(labels, figure)| {
+            write(family.encode_family(&labels)?, figure)
+        })
     }
 
     fn gauges<'a, const N: usize>(
@@ -58,12 +63,7 @@ impl Writer<'_> {
         named: (&str, &str),
         figures: impl IntoIterator<Item = (Labels<'a, N>, f64)>,
     ) -> fmt::Result {
-        self.family(named, MetricType::Gauge, |family| {
-            for (labels, value) in figures {
-                family.encode_family(&labels)?.encode_gauge(&value)?;
-            }
-            Ok(())
-        })
+        self.family(named, MetricType::Gauge, figures, |mut out, value| out.encode_gauge(&value))
     }
 
     fn counters<'a, const N: usize>(
@@ -71,13 +71,8 @@ impl Writer<'_> {
         named: (&str, &str),
         figures: impl IntoIterator<Item = (Labels<'a, N>, f64)>,
     ) -> fmt::Result {
-        self.family(named, MetricType::Counter, |family| {
-            for (labels, value) in figures {
-                family
-                    .encode_family(&labels)?
-                    .encode_counter::<NoLabelSet, _, f64>(&value, None)?;
-            }
-            Ok(())
+        self.family(named, MetricType::Counter, figures, |mut out, value| {
+            out.encode_counter::<NoLabelSet, _, f64>(&value, None)
         })
     }
 
@@ -86,17 +81,11 @@ impl Writer<'_> {
         named: (&str, &str),
         figures: impl IntoIterator<Item = (Labels<'a, 1>, &'a Histogram)>,
     ) -> fmt::Result {
-        self.family(named, MetricType::Histogram, |family| {
-            for (labels, histogram) in figures {
-                let classes = histogram.classes();
-                let bounds = BOUNDS.into_iter().chain([f64::MAX]);
-                let buckets: Vec<_> = bounds.zip(classes).collect();
-                let (sum, count) = (histogram.sum().as_secs_f64(), classes.iter().sum());
-                family
-                    .encode_family(&labels)?
-                    .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
-            }
-            Ok(())
+        self.family(named, MetricType::Histogram, figures, |mut out, histogram| {
+            let classes = histogram.classes();
+            let buckets: Vec<_> = BOUNDS.into_iter().chain([f64::MAX]).zip(classes).collect();
+            let (sum, count) = (histogram.sum().as_secs_f64(), classes.iter().sum());
+            out.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
         })
     }
 }
@@ -118,7 +107,7 @@ impl Figures {
     fn program(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let version = env!("CARGO_PKG_VERSION");
         writer.gauges(("build", "The version that runs."), [([("version", version)], 1.0)])?;
-        let ready = f64::from(u8::from(self.0.status().state == "ready"));
+        let ready = f64::from(self.0.status().state == "ready");
         writer.gauges(("ready", "Whether everything that is configured is up."), [([], ready)])?;
         let started = self.0.started_at().as_secs_f64();
         let named = ("start_time_seconds", "When it began, since the epoch.");
@@ -126,7 +115,7 @@ impl Figures {
         let tasks = Handle::current().metrics().num_alive_tasks();
         writer.gauges(("tasks", "Tasks that live."), [([], count(tasks))])?;
         let Some(reloads) = self.0.reloads() else { return Ok(()) };
-        let good = f64::from(u8::from(reloads.mistakes().is_empty()));
+        let good = f64::from(reloads.mistakes().is_empty());
         let named =
             ("config_last_reload_successful", "Whether the configuration is in force as it is.");
         writer.gauges(named, [([], good)])
@@ -220,7 +209,7 @@ impl Figures {
         let each = |of: fn(&PoolView) -> f64| {
             pools.iter().map(move |(name, pool)| ([("server", &**name)], of(pool)))
         };
-        let up = |pool: &PoolView| f64::from(u8::from(pool.availability == Availability::Ready));
+        let up = |pool: &PoolView| f64::from(pool.availability == Availability::Ready);
         writer.gauges(("server_up", "Whether there is a session."), each(up))?;
         let named = ("waiting_requests", "Requests that wait for a session.");
         writer.gauges(named, each(|pool| count(pool.waiting)))?;
@@ -275,7 +264,7 @@ impl Figures {
         let up = forwards.iter().zip(&names).map(|(forward, name)| {
             let up = matches!(forward.state(), ForwardState::Listening(_));
             let labels = [("kind", forward.kind().word()), ("name", &**name)];
-            (labels, f64::from(u8::from(up)))
+            (labels, f64::from(up))
         });
         writer.gauges(("listener_up", "Whether clients can come in."), up)?;
         let kinds = [ForwardKind::Dynamic, ForwardKind::Local, ForwardKind::Remote];
