@@ -206,7 +206,7 @@ fn rules(criterion: &mut Criterion) {
 /// So many names, every tenth of them as a suffix, and a prefix for every ten of them.
 /// All that is noted of one short connection, from its request to its end, beside others that live.
 fn registry(criterion: &mut Criterion) {
-    let registry = Registry::new();
+    let registry = Registry::default();
     let request = Request {
         listener: "127.0.0.1:1080".into(),
         protocol: Protocol::Socks5,

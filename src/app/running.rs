@@ -70,7 +70,7 @@ impl Running {
         let routes = Routes { router: options.router.clone(), servers: Servers::default() };
         let routes = CurrentRoutes::new(routes);
         let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
-        let registry = Registry::new();
+        let registry = Registry::default();
         let connect = Outbound {
             dialer: Dialer::new(routes.clone(), DEADLINE),
             routing: Routing::Rules,

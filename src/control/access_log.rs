@@ -133,7 +133,7 @@ mod tests {
     fn logged(format: Format) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("log");
-        let registry = Registry::new();
+        let registry = Registry::default();
         AccessLog { file: file.clone(), format }.start(&registry.events).expect("a file");
         let target = Destination::parse("db.example:5432", None).expect("good").into();
         let (listener, protocol) = ("l".into(), Protocol::Socks5);

@@ -196,7 +196,7 @@ impl Program {
         let link = front.link();
         let link = link
             .map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-        let (address, token) = (front.address.clone(), front.keys.token().to_owned());
+        let (address, token) = (front.address.clone(), front.keys.token.text().to_owned());
         Ok(json(StatusCode::CREATED, &schema::DashboardLink { address, link, token }))
     }
 

@@ -10,7 +10,7 @@ pub(super) fn counts(registry: &Registry) -> schema::ConnectionCounts {
     let living = registry.connections.living();
     let count = |state: State| living.iter().filter(|c| c.state() == state).count();
     let failed = |outcome: &Outcome| outcome.is_failure();
-    let tallies = registry.tallies.servers();
+    let tallies = registry.tallies.servers.all();
     let failed = tallies.iter().map(|(_, tally)| {
         Outcome::ALL.into_iter().filter(failed).map(|outcome| tally.outcome(outcome)).sum::<u64>()
     });

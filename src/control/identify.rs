@@ -61,7 +61,7 @@ impl Program {
     /// The ports at which clients come in on this machine.
     fn ports(&self) -> HashSet<u16> {
         let forwards = self.0.registry.forwards.all();
-        let here = forwards.iter().filter(|forward| forward.server().is_none());
+        let here = forwards.iter().filter(|forward| forward.about().server.is_none());
         let addresses = here.filter_map(|forward| match forward.state() {
             ForwardState::Listening(addresses) => Some(addresses),
             ForwardState::Asking | ForwardState::Refused(_) | ForwardState::Gone => None,

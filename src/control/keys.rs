@@ -12,8 +12,10 @@ use crate::secret::Secret;
 
 /// The keys of one run. Never printed; compared in constant time.
 pub struct Keys {
-    token: Secret,
-    cookie: Secret,
+    /// What a script sends, as `Authorization: Bearer`.
+    pub(crate) token: Secret,
+    /// What a browser is given for the code of a link.
+    pub(crate) cookie: Secret,
     codes: Mutex<VecDeque<(Instant, Secret)>>,
 }
 
@@ -28,27 +30,7 @@ impl Keys {
         Ok(Self { token, cookie: Secret::random()?, codes: Mutex::default() })
     }
 
-    /// What a script sends, as `Authorization: Bearer`.
-    pub fn token(&self) -> &str {
-        self.token.text()
-    }
-
-    /// What a browser is given for the code of a link.
-    pub fn cookie(&self) -> &str {
-        self.cookie.text()
-    }
-
-    /// Whether it is the token.
-    pub fn is_token(&self, text: &[u8]) -> bool {
-        self.token.is(text)
-    }
-
-    /// Whether it is the cookie.
-    pub fn is_cookie(&self, text: &[u8]) -> bool {
-        self.cookie.is(text)
-    }
-
-    /// A code that is good once, for [`CODE_LIFE`]. Of many that nobody uses the oldest goes.
+    /// A code that is good once, for 10 minutes. Of many that nobody uses the oldest goes.
     ///
     /// # Errors
     ///
@@ -81,7 +63,7 @@ impl fmt::Debug for Keys {
 }
 
 /// How long a code is good.
-pub const CODE_LIFE: Duration = Duration::from_secs(600);
+const CODE_LIFE: Duration = Duration::from_secs(600);
 /// How many codes are good at the same time.
 const MOST_CODES: usize = 8;
 #[cfg(test)]
@@ -93,7 +75,7 @@ mod tests {
         let keys = Keys::new(None).expect("random numbers");
         let (one, other) = (keys.issue().expect("a code"), keys.issue().expect("a code"));
         assert!(keys.redeem(one.text().as_bytes()) && !keys.redeem(one.text().as_bytes()));
-        assert!(!keys.redeem(keys.token().as_bytes()) && !keys.redeem(b""));
+        assert!(!keys.redeem(keys.token.text().as_bytes()) && !keys.redeem(b""));
         assert!(keys.redeem(other.text().as_bytes()));
         for _ in 0..MOST_CODES {
             keys.issue().expect("a code");
@@ -106,13 +88,13 @@ mod tests {
     #[test]
     fn a_key_opens_its_own_door_only() {
         let (keys, others) = (Keys::new(None).expect("keys"), Keys::new(None).expect("keys"));
-        assert!(keys.is_token(keys.token().as_bytes()) && keys.is_cookie(keys.cookie().as_bytes()));
-        assert!(!keys.is_token(keys.cookie().as_bytes()));
-        assert!(!keys.is_cookie(keys.token().as_bytes()));
-        for text in ["", &keys.token()[..63], &format!("{}0", keys.token()), others.token()] {
-            assert!(!keys.is_token(text.as_bytes()), "{text}");
+        assert!(keys.token.is(keys.token.text().as_bytes()) && keys.cookie.is(keys.cookie.text().as_bytes()));
+        assert!(!keys.token.is(keys.cookie.text().as_bytes()));
+        assert!(!keys.cookie.is(keys.token.text().as_bytes()));
+        for text in ["", &keys.token.text()[..63], &format!("{}0", keys.token.text()), others.token.text()] {
+            assert!(!keys.token.is(text.as_bytes()), "{text}");
         }
-        assert_eq!(keys.token().len(), 64);
-        assert!(!format!("{keys:?}{:?}", keys.issue()).contains(keys.token()));
+        assert_eq!(keys.token.text().len(), 64);
+        assert!(!format!("{keys:?}{:?}", keys.issue()).contains(keys.token.text()));
     }
 }

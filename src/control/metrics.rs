@@ -130,7 +130,7 @@ impl Figures {
         });
         writer.gauges(("connections", "Connections that live, by where they stand."), counted)?;
 
-        let servers = registry.tallies.servers();
+        let servers = registry.tallies.servers.all();
         let ended = servers.iter().flat_map(|(name, tally)| {
             let seen =
                 Outcome::ALL.into_iter().map(move |outcome| (outcome, tally.outcome(outcome)));
@@ -149,13 +149,13 @@ impl Figures {
         writer
             .counters(("relayed_bytes", "Bytes of connections, from clients and to them."), both)?;
 
-        let rules = registry.tallies.rules();
+        let rules = registry.tallies.rules.all();
         let hits = rules.iter().map(|(name, tally)| ([("rule", &**name)], figure(tally.read().0)));
         writer.counters(("rule_hits", "Requests that a rule decided and that are over."), hits)
     }
 
     fn listeners(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let listeners = self.0.registry().tallies.listeners();
+        let listeners = self.0.registry().tallies.listeners.all();
         let kinds = listeners.iter().flat_map(|(name, tally)| {
             let (names, addresses) = tally.kinds();
             [("name", names), ("address", addresses)]
@@ -182,7 +182,7 @@ impl Figures {
     }
 
     fn stages(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let servers = self.0.registry().tallies.servers();
+        let servers = self.0.registry().tallies.servers.all();
         let of = |which: fn(&ServerTally) -> &Histogram| {
             servers.iter().map(move |(name, tally)| ([("server", &**name)], which(tally)))
         };
@@ -235,7 +235,7 @@ impl Figures {
         let named = ("round_trip_seconds", "The longest of the sessions' last round trips.");
         writer.gauges(named, trips)?;
 
-        let servers = self.0.registry().tallies.servers();
+        let servers = self.0.registry().tallies.servers.all();
         let attempts = servers.iter().flat_map(|(name, tally)| {
             AttemptEnd::ALL.map(|end| {
                 (
@@ -259,18 +259,17 @@ impl Figures {
 
     fn forwards(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let forwards = self.0.registry().forwards.all();
-        let names = forwards.iter().map(|forward| forward.name().unwrap_or_else(|| forward.spec()));
-        let names: Vec<_> = names.collect();
-        let up = forwards.iter().zip(&names).map(|(forward, name)| {
+        let forwards: Vec<_> = forwards.iter().map(|forward| (forward, forward.about())).collect();
+        let up = forwards.iter().map(|(forward, about)| {
             let up = matches!(forward.state(), ForwardState::Listening(_));
-            let labels = [("kind", forward.kind().word()), ("name", &**name)];
-            (labels, f64::from(up))
+            let name = about.name.as_ref().unwrap_or(&about.spec);
+            ([("kind", about.kind.word()), ("name", &**name)], f64::from(up))
         });
         writer.gauges(("listener_up", "Whether clients can come in."), up)?;
         let kinds = [ForwardKind::Dynamic, ForwardKind::Local, ForwardKind::Remote];
         let accepted = kinds.map(|kind| {
-            let of_kind = forwards.iter().filter(|forward| forward.kind() == kind);
-            ([("kind", kind.word())], figure(of_kind.map(|forward| forward.accepted()).sum()))
+            let of_kind = forwards.iter().filter(|(_, about)| about.kind == kind);
+            ([("kind", kind.word())], figure(of_kind.map(|(forward, _)| forward.accepted()).sum()))
         });
         writer.gauges(("accepted_clients", "Clients of the listeners that there are."), accepted)
     }

@@ -38,7 +38,7 @@ mod view;
 
 pub use access_log::AccessLog;
 pub(crate) use guard::is_user_or_root;
-pub use keys::{CODE_LIFE, Keys};
+pub use keys::Keys;
 pub use order::{ForwardKind, ForwardOrder, ForwardRefusal, Order, StopKind};
 pub use program::{Facts, Front, Phase, Program};
 pub use server::{ControlError, ControlServer};

@@ -160,8 +160,8 @@ impl Program {
         let tallies = &self.0.registry.tallies;
         let rules = routes.router.rules().iter();
         let rules =
-            rules.map(|rule| rule_view(&rule.name, &rule.action, &tallies.rule(&rule.name)));
-        let default = rule_view(DEFAULT_RULE, routes.router.default(), &tallies.rule(DEFAULT_RULE));
+            rules.map(|rule| rule_view(&rule.name, &rule.action, &tallies.rules.of(&rule.name)));
+        let default = rule_view(DEFAULT_RULE, routes.router.default(), &tallies.rules.of(DEFAULT_RULE));
         rules.chain([default]).collect()
     }
 
@@ -176,7 +176,7 @@ impl Program {
                 (None, None) => view.addresses.clone(),
             };
             let tallies = &self.0.registry.tallies;
-            let seen = names.iter().filter_map(|name| tallies.seen_listener(name));
+            let seen = names.iter().filter_map(|name| tallies.listeners.find(name));
             let suspicious = seen.map(|tally| tally.suspicious()).sum();
             schema::Forward { suspicious, ..view }
         };
@@ -185,7 +185,7 @@ impl Program {
 
     /// What came in where.
     pub(super) fn listeners(&self) -> Vec<schema::Listener> {
-        let listeners = self.0.registry.tallies.listeners();
+        let listeners = self.0.registry.tallies.listeners.all();
         let view = |(name, tally): (Arc<str>, Arc<registry::ListenerTally>)| {
             let (names, addresses) = tally.kinds();
             let suspicious = tally.suspicious();
@@ -215,7 +215,7 @@ fn jump_view(jump: &JumpView) -> schema::Jump {
 
 /// A listener or forward.
 pub(super) fn forward(forward: &registry::Forward) -> schema::Forward {
-    let state = forward.state();
+    let (about, state) = (forward.about(), forward.state());
     let (addresses, reason) = match &state {
         ForwardState::Listening(addresses) => {
             (addresses.iter().map(ToString::to_string).collect(), None)
@@ -225,11 +225,11 @@ pub(super) fn forward(forward: &registry::Forward) -> schema::Forward {
     };
     schema::Forward {
         id: forward.id(),
-        kind: forward.kind().word().to_owned(),
-        origin: forward.origin().word().to_owned(),
-        name: forward.name().map(|name| name.to_string()),
-        spec: forward.spec().to_string(),
-        server: forward.server().map(|server| server.to_string()),
+        kind: about.kind.word().to_owned(),
+        origin: about.origin.word().to_owned(),
+        name: about.name.as_deref().map(str::to_owned),
+        spec: about.spec.to_string(),
+        server: about.server.as_deref().map(str::to_owned),
         state: state.word().to_owned(),
         addresses,
         reason,

@@ -91,7 +91,7 @@ impl Gate {
             let shown = has_cookie || is_for_script(request, keys);
             return Ok(if shown { Pass::Shown } else { Pass::Missing });
         }
-        if bearer(headers).is_some_and(|token| keys.is_token(token)) {
+        if bearer(headers).is_some_and(|token| keys.token.is(token)) {
             return Ok(Pass::Shown);
         }
         if !has_cookie {
@@ -115,7 +115,7 @@ impl Gate {
             let value = cookie.trim_ascii().strip_prefix(self.cookie.as_bytes())?;
             value.strip_prefix(b"=")
         });
-        ours.fold(false, |found, value| found | keys.is_cookie(value))
+        ours.fold(false, |found, value| found | keys.cookie.is(value))
     }
 }
 
@@ -136,8 +136,8 @@ fn is_for_script(request: &Parts, keys: &Keys) -> bool {
     let query = request.uri.query().unwrap_or_default();
     let mut parameters = url::form_urlencoded::parse(query.as_bytes());
     let token = parameters.find(|(name, _)| name == "token").map(|(_, token)| token);
-    bearer(&request.headers).is_some_and(|token| keys.is_token(token))
-        || token.is_some_and(|token| keys.is_token(token.as_bytes()))
+    bearer(&request.headers).is_some_and(|token| keys.token.is(token))
+        || token.is_some_and(|token| keys.token.is(token.as_bytes()))
 }
 
 fn foreign() -> Failure {
@@ -216,11 +216,11 @@ mod tests {
         }
 
         fn bearer(&self) -> String {
-            format!("Bearer {}", self.keys.token())
+            format!("Bearer {}", self.keys.token.text())
         }
 
         fn cookie(&self) -> String {
-            format!("other=1; sockeye-9090={}; more=2", self.keys.cookie())
+            format!("other=1; sockeye-9090={}; more=2", self.keys.cookie.text())
         }
     }
 
@@ -294,11 +294,11 @@ mod tests {
         assert_eq!(get(("authorization", &bearer.replace("Bearer", "bearer"))), Told::Pass);
         assert_eq!(get(("cookie", &cookie)), Told::Pass);
         let swapped = [
-            format!("Bearer {}", stage.keys.cookie()),
-            format!("Basic {}", stage.keys.token()),
+            format!("Bearer {}", stage.keys.cookie.text()),
+            format!("Basic {}", stage.keys.token.text()),
             "Bearer ".to_owned(),
             "Bearer".to_owned(),
-            stage.keys.token().to_owned(),
+            stage.keys.token.text().to_owned(),
         ];
         for value in &swapped {
             assert_eq!(get(("authorization", value)), Told::Missing, "{value}");
@@ -306,13 +306,13 @@ mod tests {
         for value in [
             cookie.replace("9090", "9091"),
             cookie.replace("sockeye", "xsockeye"),
-            format!("sockeye-9090={}", stage.keys.token()),
+            format!("sockeye-9090={}", stage.keys.token.text()),
             "sockeye-9090=".to_owned(),
             "sockeye-9090".to_owned(),
         ] {
             assert_eq!(get(("cookie", &value)), Told::Missing, "{value}");
         }
-        let query = format!("GET /v1/status?token={}", stage.keys.token());
+        let query = format!("GET /v1/status?token={}", stage.keys.token.text());
         assert_eq!(stage.ask(&query, &[HERE]), Told::Missing, "addresses are written down");
         // What stands beside a cookie does not weaken it: dashboards send an empty token.
         let both = [HERE, ("authorization", "Bearer "), ("cookie", cookie.as_str())];
@@ -361,7 +361,7 @@ mod tests {
         };
         let (cookie, here) = (("cookie", cookie.as_str()), ("origin", "http://127.0.0.1:9090"));
         let evil = ("origin", "http://evil.example");
-        let token = format!("?interval=1000&token={}", stage.keys.token());
+        let token = format!("?interval=1000&token={}", stage.keys.token.text());
         assert_eq!(ask("", &[cookie, here]), Told::Pass);
         assert_eq!(ask("", &[cookie]), Told::Missing, "no page, so no cookie");
         assert_eq!(ask("", &[cookie, evil]), Told::Refused(403));

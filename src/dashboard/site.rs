@@ -112,7 +112,7 @@ impl Site {
             // A link that was used is as good as none.
             return if pass == Pass::Shown { redirect("/") } else { page::locked() };
         }
-        let (name, cookie) = (self.gate.cookie(), self.keys.cookie());
+        let (name, cookie) = (self.gate.cookie(), self.keys.cookie.text());
         let cookie = format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Strict");
         let mut response = redirect("/");
         if let Ok(mut cookie) = HeaderValue::try_from(cookie) {

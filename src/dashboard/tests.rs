@@ -71,7 +71,7 @@ impl Stage {
             router: Router::new(Vec::new(), Action::Direct { addresses: None }),
             servers: Servers::default(),
         };
-        let (routes, registry) = (CurrentRoutes::new(routes), Registry::new());
+        let (routes, registry) = (CurrentRoutes::new(routes), Registry::default());
         let connect = Outbound {
             dialer: Dialer::new(routes.clone(), DEADLINE),
             routing: Routing::Rules,
@@ -114,7 +114,7 @@ impl Stage {
     }
 
     fn bearer(&self) -> String {
-        format!("authorization: Bearer {}\n", self.keys.token())
+        format!("authorization: Bearer {}\n", self.keys.token.text())
     }
 
     /// As a script with the token.
@@ -165,7 +165,7 @@ async fn a_link_lets_one_browser_in_once() {
     let cookie = entered.field("set-cookie").expect("a cookie").to_owned();
     let (pair, attributes) = cookie.split_once(';').expect("attributes");
     assert_eq!(attributes, " Path=/; HttpOnly; SameSite=Strict");
-    assert_eq!(pair, format!("sockeye-{}={}", stage.address.port(), stage.keys.cookie()));
+    assert_eq!(pair, format!("sockeye-{}={}", stage.address.port(), stage.keys.cookie.text()));
     let cookie = format!("{PAGE}cookie: {pair}\n");
     let page = stage.ask("GET /", &cookie).await;
     assert_eq!((page.status, page.field("content-type")), (200, Some("text/html; charset=utf-8")));
@@ -252,7 +252,7 @@ async fn the_facts_are_those_of_the_control_socket() {
     let listed = stage.get("/v1/connections").await.json();
     assert_eq!(listed["connections"][0]["target"], "db.example:5432");
     let line = format!("DELETE /v1/connections/{}", tracked.id());
-    let cookie = format!("cookie: {}={}\n", stage_cookie(&stage), stage.keys.cookie());
+    let cookie = format!("cookie: {}={}\n", stage_cookie(&stage), stage.keys.cookie.text());
     assert_eq!(stage.ask(&line, &cookie).await.status, 403, "no page of ours has sent it");
     let ours = format!("{cookie}sec-fetch-site: same-origin\n");
     assert_eq!(stage.ask(&line, &ours).await.status, 200);

@@ -67,7 +67,7 @@ impl Connections {
         all
     }
 
-    /// The last [`MOST_ENDED`] that ended, the first of them first.
+    /// The last thousand that ended, the first of them first.
     pub fn ended(&self) -> Vec<Arc<Connection>> {
         lock(&self.0.ended).iter().cloned().collect()
     }
@@ -86,7 +86,7 @@ impl Connections {
     /// what stands for none. No connection counts twice or not at all, so that no sum falls.
     pub fn carried(&self) -> BTreeMap<Arc<str>, Traffic> {
         let _nothing_passes = lock(&self.0.ended);
-        let counted = self.0.tallies.servers().into_iter().map(|(name, tally)| {
+        let counted = self.0.tallies.servers.all().into_iter().map(|(name, tally)| {
             let (up, down) = tally.bytes();
             (name, Traffic { up, down, ..Traffic::default() })
         });
@@ -163,7 +163,7 @@ impl Table {
 }
 
 /// How many of those that ended are kept.
-pub const MOST_ENDED: usize = 1000;
+const MOST_ENDED: usize = 1000;
 /// More than there are processors on most machines.
 const SHARDS: usize = 16;
 

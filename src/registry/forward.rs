@@ -158,29 +158,9 @@ impl Forward {
         self.id
     }
 
-    /// What is behind it.
-    pub fn kind(&self) -> ForwardKind {
-        self.is.load().kind
-    }
-
-    /// Who asked for it.
-    pub fn origin(&self) -> Origin {
-        self.is.load().origin
-    }
-
-    /// What the rules call it; none where that is its address.
-    pub fn name(&self) -> Option<Arc<str>> {
-        self.is.load().name.clone()
-    }
-
-    /// As the user wrote it, in ssh's form.
-    pub fn spec(&self) -> Arc<str> {
-        Arc::clone(&self.is.load().spec)
-    }
-
-    /// The server that listens, where it is one.
-    pub fn server(&self) -> Option<Arc<str>> {
-        self.is.load().server.clone()
+    /// What it is now: a reload may change that.
+    pub fn about(&self) -> Arc<NewForward> {
+        self.is.load_full()
     }
 
     /// Whether clients can connect.

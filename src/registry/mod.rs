@@ -28,16 +28,14 @@ mod server_log;
 mod tally;
 
 pub use connection::Connection;
-pub use connections::{Connections, MOST_ENDED, Tracked};
+pub use connections::{Connections, Tracked};
 pub use event::{Event, Events};
 pub use figures::{Stages, Traffic, Waiting};
 pub use forward::{Forward, ForwardKind, ForwardState, Forwards, NewForward, Origin, Registered};
 pub use histogram::{BOUNDS, Histogram};
 pub use outcome::{Outcome, State};
 pub use server_log::{AttemptEnd, ServerLog, SessionEnd};
-pub use tally::{
-    CARRIED_BY_NONE, CARRIED_DIRECT, DEFAULT_RULE, ListenerTally, RuleTally, ServerTally, Tallies,
-};
+pub use tally::{DEFAULT_RULE, ListenerTally, Names, RuleTally, ServerTally, Tallies};
 
 /// All that lives in one program. A clone is another handle to the same.
 #[derive(Clone, Debug)]
@@ -53,17 +51,6 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Nothing lives yet.
-    pub fn new() -> Self {
-        let (tallies, events) = (Tallies::default(), Events::default());
-        Self {
-            connections: Connections::new(tallies.clone(), events.clone()),
-            forwards: Forwards::new(events.clone()),
-            tallies,
-            events,
-        }
-    }
-
     /// What the pool of one server writes to.
     pub fn server_log(&self, server: &std::sync::Arc<str>) -> ServerLog {
         ServerLog::new(server, &self.tallies, self.events.clone())
@@ -71,7 +58,14 @@ impl Registry {
 }
 
 impl Default for Registry {
+    /// Nothing lives yet.
     fn default() -> Self {
-        Self::new()
+        let (tallies, events) = (Tallies::default(), Events::default());
+        Self {
+            connections: Connections::new(tallies.clone(), events.clone()),
+            forwards: Forwards::new(events.clone()),
+            tallies,
+            events,
+        }
     }
 }

@@ -39,7 +39,7 @@ pub enum SessionEnd {
 
 impl ServerLog {
     pub(super) fn new(server: &Arc<str>, tallies: &Tallies, events: Events) -> Self {
-        Self { server: Arc::clone(server), tally: tallies.server(server), events }
+        Self { server: Arc::clone(server), tally: tallies.servers.of(server), events }
     }
 
     /// A session is ready, which took so long from the first packet to the login.

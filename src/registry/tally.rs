@@ -14,19 +14,19 @@ use crate::destination::Host;
 use crate::request::Protocol;
 
 /// Under this name is counted what went direct.
-pub const CARRIED_DIRECT: &str = "(direct)";
+pub(super) const CARRIED_DIRECT: &str = "(direct)";
 /// Under this name is counted what nothing carried.
-pub const CARRIED_BY_NONE: &str = "(none)";
+pub(super) const CARRIED_BY_NONE: &str = "(none)";
 
 /// All that is counted. A clone is another handle to the same.
 #[derive(Clone, Debug, Default)]
-pub struct Tallies(Arc<Inner>);
-
-#[derive(Debug, Default)]
-struct Inner {
-    servers: Names<ServerTally>,
-    rules: Names<RuleTally>,
-    listeners: Names<ListenerTally>,
+pub struct Tallies {
+    /// Of each server; `(direct)` and `(none)` for what went without one.
+    pub servers: Names<ServerTally>,
+    /// Of each rule, and under [`DEFAULT_RULE`].
+    pub rules: Names<RuleTally>,
+    /// Of each listener.
+    pub listeners: Names<ListenerTally>,
 }
 
 /// What was counted of one server, or of what went without one.
@@ -79,57 +79,22 @@ pub struct ListenerTally {
     look_ups: LookUps,
 }
 
-/// Counters by name.
+/// Counters by name. A clone is another handle to the same.
 #[derive(Debug)]
-struct Names<T>(RwLock<BTreeMap<Arc<str>, Arc<T>>>);
+pub struct Names<T>(Arc<RwLock<BTreeMap<Arc<str>, Arc<T>>>>);
 
 impl Tallies {
-    /// Of the server of this name, or [`CARRIED_DIRECT`], or [`CARRIED_BY_NONE`].
-    pub fn server(&self, name: &str) -> Arc<ServerTally> {
-        self.0.servers.of(name)
-    }
-
-    /// Of the rule of this name; [`DEFAULT_RULE`] where no rule decided.
-    pub fn rule(&self, name: &str) -> Arc<RuleTally> {
-        self.0.rules.of(name)
-    }
-
-    /// Of the listener of this name, where anything was counted.
-    pub fn seen_listener(&self, name: &str) -> Option<Arc<ListenerTally>> {
-        self.0.listeners.find(name)
-    }
-
-    /// Of the listener of this name.
-    pub fn listener(&self, name: &str) -> Arc<ListenerTally> {
-        self.0.listeners.of(name)
-    }
-
-    /// All servers that anything was counted of.
-    pub fn servers(&self) -> Vec<(Arc<str>, Arc<ServerTally>)> {
-        self.0.servers.all()
-    }
-
-    /// All rules that anything was counted of.
-    pub fn rules(&self) -> Vec<(Arc<str>, Arc<RuleTally>)> {
-        self.0.rules.all()
-    }
-
-    /// All listeners that anything was counted of.
-    pub fn listeners(&self) -> Vec<(Arc<str>, Arc<ListenerTally>)> {
-        self.0.listeners.all()
-    }
-
     /// Forgets the servers and rules that are not configured any more.
     pub fn keep(&self, server: impl Fn(&str) -> bool, rule: impl Fn(&str) -> bool) {
         let carried = |name: &str| name == CARRIED_DIRECT || name == CARRIED_BY_NONE;
-        self.0.servers.keep(|name| carried(name) || server(name));
-        self.0.rules.keep(|name| name == DEFAULT_RULE || rule(name));
+        self.servers.keep(|name| carried(name) || server(name));
+        self.rules.keep(|name| name == DEFAULT_RULE || rule(name));
     }
 
     /// Counts a connection that is over.
     pub(super) fn count(&self, connection: &Connection, outcome: Outcome) {
         let (stages, traffic) = (connection.stages(), connection.traffic());
-        let server = self.server(&connection.carrier());
+        let server = self.servers.of(&connection.carrier());
         server.outcomes[outcome as usize].fetch_add(1, Relaxed);
         server.up.fetch_add(traffic.up, Relaxed);
         server.down.fetch_add(traffic.down, Relaxed);
@@ -147,13 +112,13 @@ impl Tallies {
         }
         if stages.decided.is_some() {
             let rule = connection.rule();
-            let rule = self.rule(rule.as_deref().unwrap_or(DEFAULT_RULE));
+            let rule = self.rules.of(rule.as_deref().unwrap_or(DEFAULT_RULE));
             rule.hits.fetch_add(1, Relaxed);
             rule.bytes.fetch_add(traffic.up + traffic.down, Relaxed);
             rule.last.store(now(), Relaxed);
         }
         let request = connection.request();
-        let listener = self.listener(&request.listener);
+        let listener = self.listeners.of(&request.listener);
         listener.protocols[request.protocol as usize].fetch_add(1, Relaxed);
         match request.target.host() {
             Some(Host::Name(_)) => listener.names.fetch_add(1, Relaxed),
@@ -198,18 +163,21 @@ impl ListenerTally {
 }
 
 impl<T: Default> Names<T> {
-    fn find(&self, name: &str) -> Option<Arc<T>> {
+    /// Of this name, where anything was counted.
+    pub fn find(&self, name: &str) -> Option<Arc<T>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    fn of(&self, name: &str) -> Arc<T> {
+    /// Of this name.
+    pub fn of(&self, name: &str) -> Arc<T> {
         self.find(name).unwrap_or_else(|| {
             let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(names.entry(name.into()).or_default())
         })
     }
 
-    fn all(&self) -> Vec<(Arc<str>, Arc<T>)> {
+    /// All that anything was counted of.
+    pub fn all(&self) -> Vec<(Arc<str>, Arc<T>)> {
         let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
         names.iter().map(|(name, tally)| (Arc::clone(name), Arc::clone(tally))).collect()
     }
@@ -220,9 +188,15 @@ impl<T: Default> Names<T> {
     }
 }
 
+impl<T> Clone for Names<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
 impl<T> Default for Names<T> {
     fn default() -> Self {
-        Self(RwLock::default())
+        Self(Arc::default())
     }
 }
 

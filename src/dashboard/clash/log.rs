@@ -66,8 +66,9 @@ pub(in crate::dashboard) fn log_line(event: &Event, level: Level) -> Option<Line
             (Level::Error, format!("cannot connect to {server}: {reason}"))
         }
         Event::ForwardChanged(forward) => {
-            let name = forward.name().unwrap_or_else(|| forward.spec());
-            (Level::Info, format!("{} {name}: {}", forward.kind().word(), forward.state().word()))
+            let about = forward.about();
+            let name = about.name.as_ref().unwrap_or(&about.spec);
+            (Level::Info, format!("{} {name}: {}", about.kind.word(), forward.state().word()))
         }
         Event::Reloaded(text) => (Level::Info, text.to_string()),
     };

@@ -77,7 +77,7 @@ async fn clash_dashboards_find_what_they_look_for() {
 async fn web_sockets_are_for_the_token_or_our_own_page() {
     let stage = Stage::start();
     let tracked = stage.begin("db.example:5432");
-    let (token, here) = (stage.keys.token().to_owned(), format!("http://{}", stage.address));
+    let (token, here) = (stage.keys.token.text().to_owned(), format!("http://{}", stage.address));
     let with = |path: &str| format!("{path}?interval=1000&level=debug&token={token}");
     let ours = ("origin", here.as_str());
     let told = stage.listen(&with("/connections"), ours).await.expect("let in");
