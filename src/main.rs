@@ -10,7 +10,7 @@ use sockeye::app;
 use sockeye::cli::assemble::Assembled;
 use sockeye::cli::background::{self, Background, Stderr};
 use sockeye::cli::command::idle_flag;
-use sockeye::cli::command::{Command, DemoCommand, ProxyCommand};
+use sockeye::cli::command::{Command, ProxyCommand};
 use sockeye::cli::from_file::{FileCommand, Following};
 use sockeye::cli::hardening;
 use sockeye::cli::run_options::RunIn;
@@ -128,7 +128,7 @@ fn work(
                 Command::Errand(errand) => Ok(done(errand.run().await?)),
                 Command::Operate(command) => Ok(command.run().await),
                 Command::Demo(command) => {
-                    Ok(done(demo_of(command, &readiness, drain.clone()).await?))
+                    Ok(done(demo::run(command, || readiness.reached(), drain.clone()).await?))
                 }
             }
         };
@@ -241,14 +241,6 @@ fn stderr_behind(log: LogOptions) -> Stderr {
         Verbosity::Quiet | Verbosity::Normal => Stderr::Dropped,
         Verbosity::Debug | Verbosity::Trace => Stderr::Kept,
     }
-}
-
-async fn demo_of(
-    command: DemoCommand,
-    readiness: &Readiness,
-    drain: CancellationToken,
-) -> anyhow::Result<()> {
-    demo::run(command, || readiness.reached(), drain).await
 }
 
 /// Whether the command line, or a file that it names, is at fault.

@@ -60,18 +60,7 @@ pub enum Error {
 impl Error {
     /// Whether the command line, or a file that it names, is at fault.
     pub fn is_wrong_usage(&self) -> bool {
-        match self {
-            Self::Credentials(_) | Self::Config(_) => true,
-            Self::Listen { .. }
-            | Self::Control(_)
-            | Self::AccessLog { .. }
-            | Self::Dashboard(_)
-            | Self::Connect { .. }
-            | Self::ConnectToAny(_)
-            | Self::RemoteListen { .. }
-            | Self::Stdio { .. }
-            | Self::StdioCut { .. } => false,
-        }
+        matches!(self, Self::Credentials(_) | Self::Config(_))
     }
 }
 

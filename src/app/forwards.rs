@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::options::{ListenerOptions, Options, RemoteOptions, ServerOptions, Service};
+use super::options::{
+    ForwardOptions, ListenerOptions, Options, RemoteOptions, ServerOptions, Service,
+};
 use crate::control::{ForwardKind, ForwardOrder, ForwardRefusal};
 use crate::dial::Servers;
 use crate::forward::PermitOpen;
@@ -15,30 +17,24 @@ use crate::route::{Select, Via};
 /// The changes relative to the configuration and the command line. A reload does not undo them.
 #[derive(Debug, Default)]
 pub(super) struct RunTimeChanges {
-    /// Local listeners that were added.
-    pub(super) listeners: Vec<ListenerOptions>,
-    /// Remote forwards that were added.
-    pub(super) remotes: Vec<RemoteOptions>,
-    removed_listeners: Vec<ListenerOptions>,
-    removed_remotes: Vec<RemoteOptions>,
+    pub(super) listeners: Changes<ListenerOptions>,
+    pub(super) remotes: Changes<RemoteOptions>,
 }
 
-/// A validated forward.
+/// What was added, and what was removed of the command line.
 #[derive(Debug)]
-pub(super) enum NewForward {
-    /// On this machine.
-    Here(ListenerOptions),
-    /// On a server.
-    OnServer(RemoteOptions),
+pub(super) struct Changes<T> {
+    pub(super) added: Vec<T>,
+    removed: Vec<T>,
 }
 
 impl RunTimeChanges {
     /// Applies the changes to `options`. Where the configuration has the same listener by now, it takes
     /// precedence.
     pub(super) fn apply(&self, options: &mut Options) {
-        options.listeners.retain(|listener| !self.removed_listeners.contains(listener));
-        options.remote_forwards.retain(|forward| !self.removed_remotes.contains(forward));
-        for added in &self.listeners {
+        options.listeners.retain(|listener| !self.listeners.removed.contains(listener));
+        options.remote_forwards.retain(|forward| !self.remotes.removed.contains(forward));
+        for added in &self.listeners.added {
             if options.listeners.iter().all(|listener| listener.address != added.address) {
                 options.listeners.push(added.clone());
             }
@@ -46,43 +42,30 @@ impl RunTimeChanges {
         let same = |one: &RemoteOptions, other: &RemoteOptions| {
             one.server == other.server && one.forward.listen == other.forward.listen
         };
-        for added in &self.remotes {
+        for added in &self.remotes.added {
             if options.remote_forwards.iter().all(|forward| !same(forward, added)) {
                 let permit = ServerOptions::permit(&options.servers, &added.server);
                 options.remote_forwards.push(RemoteOptions { permit, ..added.clone() });
             }
         }
     }
+}
 
-    /// Removes a local listener.
-    ///
-    /// # Errors
-    ///
-    /// It belongs to the configuration.
-    pub(super) fn remove_listener(
-        &mut self,
-        options: &ListenerOptions,
-    ) -> Result<(), ForwardRefusal> {
-        match options.origin {
+impl<T: Clone + PartialEq> Changes<T> {
+    /// Removes one, unless it belongs to the configuration.
+    pub(super) fn remove(&mut self, one: &T, origin: Origin) -> Result<(), ForwardRefusal> {
+        match origin {
             Origin::Configuration => return Err(ForwardRefusal::Configured),
-            Origin::CommandLine => self.removed_listeners.push(options.clone()),
-            Origin::RunTime => self.listeners.retain(|listener| listener != options),
+            Origin::CommandLine => self.removed.push(one.clone()),
+            Origin::RunTime => self.added.retain(|added| added != one),
         }
         Ok(())
     }
+}
 
-    /// Removes a remote forward.
-    ///
-    /// # Errors
-    ///
-    /// It belongs to the configuration.
-    pub(super) fn remove_remote(&mut self, options: &RemoteOptions) -> Result<(), ForwardRefusal> {
-        match options.origin {
-            Origin::Configuration => return Err(ForwardRefusal::Configured),
-            Origin::CommandLine => self.removed_remotes.push(options.clone()),
-            Origin::RunTime => self.remotes.retain(|forward| forward != options),
-        }
-        Ok(())
+impl<T> Default for Changes<T> {
+    fn default() -> Self {
+        Self { added: Vec::new(), removed: Vec::new() }
     }
 }
 
@@ -97,7 +80,7 @@ pub(super) fn validate(
     servers: &Servers,
     permit: impl Fn(&str) -> PermitOpen,
     credentials: Option<Arc<ProxyCredentials>>,
-) -> Result<NewForward, ForwardRefusal> {
+) -> Result<ForwardOptions, ForwardRefusal> {
     let ForwardOrder { kind, server, name } = order;
     let mut names: Vec<_> = servers.iter().map(|(name, _)| Arc::clone(name)).collect();
     names.sort();
@@ -114,12 +97,12 @@ pub(super) fn validate(
                 .map(|server| Arc::new(Via { servers: vec![server], select: Select::default() }));
             let address = forward.listen.address(Bind::Loopback);
             let service = Service::Forward { to: forward.to, via };
-            NewForward::Here(ListenerOptions { origin, address, name, service })
+            ForwardOptions::Here(ListenerOptions { origin, address, name, service })
         }
         ForwardKind::Dynamic(listen) => {
             let address = listen.address(Bind::Loopback);
             admit_proxy(&address, guard).map_err(open)?;
-            NewForward::Here(ListenerOptions {
+            ForwardOptions::Here(ListenerOptions {
                 origin,
                 address,
                 name,
@@ -134,7 +117,7 @@ pub(super) fn validate(
                 (None, _) => return Err(ForwardRefusal::WhichServer(names.join(", "))),
             };
             let permit = permit(&server);
-            NewForward::OnServer(RemoteOptions {
+            ForwardOptions::OnServer(RemoteOptions {
                 origin,
                 server,
                 name,

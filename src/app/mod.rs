@@ -27,7 +27,7 @@ mod summary;
 
 pub use error::Error;
 pub use options::{
-    ControlOptions, ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions,
+    ControlOptions, ForwardOptions, ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions,
     Service,
 };
 pub use probe::{Findings, Forwarding, Names, Sessions, probe};

@@ -97,6 +97,15 @@ pub enum Service {
     },
 }
 
+/// A listener or a remote forward, by the side that listens.
+#[derive(Debug)]
+pub enum ForwardOptions {
+    /// On this machine.
+    Here(ListenerOptions),
+    /// On a server.
+    OnServer(RemoteOptions),
+}
+
 /// A remote forward (`-R`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteOptions {

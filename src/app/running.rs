@@ -11,10 +11,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::dashboard::Dashboard;
-use super::forwards::{self, NewForward, RunTimeChanges};
+use super::forwards::{self, RunTimeChanges};
 use super::listeners::{self, Bound, ListenerSet};
 use super::manager::Reports;
-use super::options::{ListenerOptions, Options};
+use super::options::{ForwardOptions, ListenerOptions, Options};
 use super::remotes::RemoteSet;
 use super::servers::ServerSet;
 use super::{Error, drain};
@@ -177,14 +177,14 @@ impl Running {
         let credentials = self.listeners.credentials();
         let permit = |server: &str| self.servers.permit(server);
         match forwards::validate(order, &servers, permit, credentials)? {
-            NewForward::Here(options) => {
+            ForwardOptions::Here(options) => {
                 let entry = self.listeners.add(options)?;
-                self.changes.listeners.extend(self.listeners.find(entry.id()).cloned());
+                self.changes.listeners.added.extend(self.listeners.find(entry.id()).cloned());
                 Ok(entry)
             }
-            NewForward::OnServer(options) => {
+            ForwardOptions::OnServer(options) => {
                 let entry = self.remotes.add(options, &servers).await?;
-                self.changes.remotes.extend(self.remotes.find(entry.id()).cloned());
+                self.changes.remotes.added.extend(self.remotes.find(entry.id()).cloned());
                 Ok(entry)
             }
         }
@@ -192,10 +192,10 @@ impl Running {
 
     async fn remove_forward(&mut self, id: u64) -> Result<(), ForwardRefusal> {
         if let Some(options) = self.listeners.find(id) {
-            self.changes.remove_listener(options)?;
+            self.changes.listeners.remove(options, options.origin)?;
             self.listeners.remove(id).await;
         } else if let Some(options) = self.remotes.find(id) {
-            self.changes.remove_remote(options)?;
+            self.changes.remotes.remove(options, options.origin)?;
             self.remotes.remove(id).await;
         } else {
             return Err(ForwardRefusal::Unknown(id));

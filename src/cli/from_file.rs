@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::app::{
-    self, ControlOptions, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions,
+    self, ControlOptions, ForwardOptions, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions,
     Service, manager,
 };
 use crate::config::{
@@ -112,8 +112,8 @@ async fn options(
     let (mut listeners, mut remote_forwards) = (proxies(config), Vec::new());
     for forward in &config.forwards {
         match configured(forward.clone(), &servers) {
-            Place::Here(options) => listeners.push(options),
-            Place::There(options) => remote_forwards.push(options),
+            ForwardOptions::Here(options) => listeners.push(options),
+            ForwardOptions::OnServer(options) => remote_forwards.push(options),
         }
     }
     for address in &command.run.listeners {
@@ -143,17 +143,11 @@ async fn options(
     })
 }
 
-/// Where a forward listens.
-enum Place {
-    Here(ListenerOptions),
-    There(RemoteOptions),
-}
-
 /// `[[forward]]`.
-fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> Place {
+fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> ForwardOptions {
     let origin = Origin::Configuration;
     match forward {
-        ForwardConfig::Local { name, forward, via } => Place::Here(ListenerOptions {
+        ForwardConfig::Local { name, forward, via } => ForwardOptions::Here(ListenerOptions {
             origin,
             address: forward.listen.address(Bind::Loopback),
             name: Some(name),
@@ -162,7 +156,7 @@ fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> Place {
         ForwardConfig::Remote { name, on, forward, auth } => {
             // PermitRemoteOpen of the server's ssh_config applies to forwards of the file, too.
             let permit = ServerOptions::permit(servers, &on);
-            Place::There(RemoteOptions {
+            ForwardOptions::OnServer(RemoteOptions {
                 origin,
                 server: on,
                 name: Some(name),
