@@ -1,7 +1,7 @@
 //! Whoever speaks to the control socket of a running program.
 
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,8 +23,8 @@ use crate::task;
 
 /// A running program. Each request is a connection of its own.
 #[derive(Clone, Debug)]
-pub struct Client<'a> {
-    socket: &'a Path,
+pub struct Client {
+    socket: PathBuf,
     patience: Duration,
 }
 
@@ -60,10 +60,10 @@ pub struct EventStream {
 /// Reads and writes for a request, until it is dropped.
 type Connection = AbortOnDropHandle<hyper::Result<()>>;
 
-impl<'a> Client<'a> {
+impl Client {
     /// Speaks to the program at this socket, which answers from what it knows: within 5 s.
-    pub fn new(socket: &'a Path) -> Self {
-        Self { socket, patience: QUICK }
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into(), patience: QUICK }
     }
 
     /// The same, for what the program asks others for: a dial, a list, a server. Within a minute.
@@ -126,7 +126,7 @@ impl<'a> Client<'a> {
         path: &str,
         content: &C,
     ) -> Result<(Response<Incoming>, Connection), ClientError> {
-        let stream = UnixStream::connect(self.socket).await.map_err(|cause| match cause.kind() {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|cause| match cause.kind() {
             // Its queue is full.
             io::ErrorKind::WouldBlock => self.silent(),
             _ => ClientError::NotRunning { path: self.socket.display().to_string(), cause },

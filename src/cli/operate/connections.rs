@@ -1,19 +1,16 @@
 //! `sockeye connections` and `sockeye kill`.
 
 use hyper::Method;
-use serde::Serialize;
 
 use super::args::{ConnectionsArgs, KillArgs};
-use super::instance::Instance;
-use super::{Done, FAILED, FINE, Failure, show};
+use super::{Done, FAILED, FINE, Failure, client, say_json, show, unless_refused};
 use crate::cli::configured::say;
-use crate::control::client::{Client, ClientError};
+use crate::control::client::Client;
 use crate::control::schema::{Closed, Connection, Connections, Event};
 
 /// Lists connections.
 pub(super) async fn list(args: ConnectionsArgs) -> Done {
-    let instance = Instance::one(args.which)?;
-    let client = Client::new(&instance.socket);
+    let client = client(args.which)?;
     if args.watch {
         return watch(&client, args.json).await;
     }
@@ -29,7 +26,7 @@ pub(super) async fn list(args: ConnectionsArgs) -> Done {
 }
 
 /// Shows connections as they open and close, until the program ends.
-async fn watch(client: &Client<'_>, json: bool) -> Done {
+async fn watch(client: &Client, json: bool) -> Done {
     let mut events = client.events().await?;
     while let Some(event) = events.next().await {
         match &event {
@@ -54,12 +51,7 @@ async fn watch(client: &Client<'_>, json: bool) -> Done {
 }
 
 fn line(connection: &Connection, json: bool, words: impl Fn(&Connection) -> String) {
-    let text = if json { json_of(connection) } else { words(connection) };
-    say(&format!("{text}\n"));
-}
-
-fn json_of<T: Serialize>(content: &T) -> String {
-    serde_json::to_string(content).unwrap_or_default()
+    if json { say_json(connection) } else { say(&format!("{}\n", words(connection))) }
 }
 
 /// Ends connections.
@@ -73,8 +65,7 @@ pub(super) async fn kill(args: KillArgs) -> Done {
     if !args.ids.is_empty() && (!query.is_empty() || args.all) {
         return Err(Failure::Words("give ids or a filter, not both".to_owned()));
     }
-    let instance = Instance::one(args.which)?;
-    let client = Client::new(&instance.socket);
+    let client = client(args.which)?;
     if args.ids.is_empty() {
         let path = format!("/v1/connections?all={}&{query}", args.all);
         let done: Closed = client.ask(Method::DELETE, &path, &()).await?;
@@ -83,13 +74,10 @@ pub(super) async fn kill(args: KillArgs) -> Done {
     }
     let mut status = FINE;
     for id in &args.ids {
-        match client.ask::<Closed, _>(Method::DELETE, &format!("/v1/connections/{id}"), &()).await {
-            Ok(_) => say(&format!("ended: connection {id}\n")),
-            Err(error @ ClientError::Refused(_)) => {
-                super::tell(&error.into());
-                status = FAILED;
-            }
-            Err(error) => return Err(error.into()),
+        let path = format!("/v1/connections/{id}");
+        match unless_refused(client.ask::<Closed, _>(Method::DELETE, &path, &()).await)? {
+            Some(_) => say(&format!("ended: connection {id}\n")),
+            None => status = FAILED,
         }
     }
     Ok(status)

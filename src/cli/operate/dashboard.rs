@@ -3,17 +3,13 @@
 use hyper::Method;
 
 use super::args::DashboardArgs;
-use super::instance::Instance;
-use super::{Done, FINE, Failure};
+use super::{Done, FINE, Failure, client};
 use crate::cli::configured::say;
-use crate::control::client::Client;
 use crate::control::schema::DashboardLink;
 
 /// Prints a link to the dashboard, or opens it.
 pub(super) async fn run(args: DashboardArgs) -> Done {
-    let instance = Instance::one(args.which.into())?;
-    let client = Client::new(&instance.socket);
-    let answer: DashboardLink = client.ask(Method::POST, "/v1/dashboard", &()).await?;
+    let answer: DashboardLink = client(args.which)?.ask(Method::POST, "/v1/dashboard", &()).await?;
     if args.open {
         // Other users can see the arguments of a process; the dashboard recognises them.
         open::that_detached(&answer.link).map_err(Failure::Browser)?;

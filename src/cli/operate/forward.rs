@@ -4,10 +4,9 @@ use hyper::Method;
 
 use super::args::{ForwardAction, ForwardAddArgs, ForwardArgs, ForwardListArgs};
 use super::args::{ForwardRemoveArgs, SpecArgs, Which};
-use super::instance::Instance;
-use super::{Done, FAILED, FINE, Failure, show};
+use super::{Done, FAILED, FINE, Failure, client, say_json, show, unless_refused};
 use crate::cli::configured::say;
-use crate::control::client::{Client, ClientError};
+use crate::control::client::Client;
 use crate::control::schema::{Closed, Forward, ForwardRequest, Forwards};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
@@ -35,8 +34,7 @@ pub(super) async fn add(
     if wanted.is_empty() {
         return Err(Failure::Words("name the forwards with -L, -R or -D".to_owned()));
     }
-    let instance = Instance::one(which)?;
-    let client = Client::new(&instance.socket);
+    let client = client(which)?.patient();
     let mut status = FINE;
     for (kind, spec) in wanted {
         let request = ForwardRequest {
@@ -45,29 +43,20 @@ pub(super) async fn add(
             server: server.clone(),
             name: name.clone(),
         };
-        match client
-            .clone()
-            .patient()
-            .ask::<Forward, _>(Method::POST, "/v1/forwards", &request)
-            .await
-        {
-            Ok(forward) => say(&format!("{}\n", show::forward_line(&forward))),
-            Err(error @ ClientError::Refused(_)) => {
-                super::tell(&error.into());
-                status = FAILED;
-            }
-            Err(error) => return Err(error.into()),
+        let added = client.ask::<Forward, _>(Method::POST, "/v1/forwards", &request).await;
+        match unless_refused(added)? {
+            Some(forward) => say(&format!("{}\n", show::forward_line(&forward))),
+            None => status = FAILED,
         }
     }
     Ok(status)
 }
 
 async fn list(args: ForwardListArgs) -> Done {
-    let instance = Instance::one(args.which)?;
-    let found: Forwards = Client::new(&instance.socket).get("/v1/forwards").await?;
+    let found: Forwards = client(args.which)?.get("/v1/forwards").await?;
     for forward in &found.forwards {
         if args.json {
-            say(&format!("{}\n", serde_json::to_string(forward).unwrap_or_default()));
+            say_json(forward);
         } else {
             say(&format!("{}\n", show::forward_line(forward)));
         }
@@ -79,8 +68,7 @@ async fn remove(args: ForwardRemoveArgs) -> Done {
     if args.ids.is_empty() && all(&args.specs).is_empty() {
         return Err(Failure::Words("name the forwards by id, or with -L, -R or -D".to_owned()));
     }
-    let instance = Instance::one(args.which)?;
-    let client = Client::new(&instance.socket);
+    let client = client(args.which)?;
     let mut status = remove_ids(&client, &args.ids).await?;
     if !all(&args.specs).is_empty() {
         status = status.max(cancel(&client, &args.specs).await?);
@@ -89,7 +77,7 @@ async fn remove(args: ForwardRemoveArgs) -> Done {
 }
 
 /// Removes the forwards with these specifications.
-pub(super) async fn cancel(client: &Client<'_>, specs: &SpecArgs) -> Done {
+pub(super) async fn cancel(client: &Client, specs: &SpecArgs) -> Done {
     let mut status = FINE;
     for (kind, spec) in all(specs) {
         let forwards = client.get::<Forwards>("/v1/forwards").await?.forwards;
@@ -104,21 +92,14 @@ pub(super) async fn cancel(client: &Client<'_>, specs: &SpecArgs) -> Done {
     Ok(status)
 }
 
-async fn remove_ids(client: &Client<'_>, ids: &[u64]) -> Done {
+async fn remove_ids(client: &Client, ids: &[u64]) -> Done {
+    let client = client.clone().patient();
     let mut status = FINE;
     for id in ids {
-        match client
-            .clone()
-            .patient()
-            .ask::<Closed, _>(Method::DELETE, &format!("/v1/forwards/{id}"), &())
-            .await
-        {
-            Ok(_) => {}
-            Err(error @ ClientError::Refused(_)) => {
-                super::tell(&error.into());
-                status = FAILED;
-            }
-            Err(error) => return Err(error.into()),
+        let path = format!("/v1/forwards/{id}");
+        let removed = client.ask::<Closed, _>(Method::DELETE, &path, &()).await;
+        if unless_refused(removed)?.is_none() {
+            status = FAILED;
         }
     }
     Ok(status)

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use hyper::Method;
+use serde::Serialize;
 
 use crate::control::client::{Client, ClientError};
 use crate::control::schema;
@@ -89,13 +90,13 @@ impl OperateCommand {
             Self::Status(args) => status::status(args).await,
             Self::Wait(args) => status::wait(args).await,
             Self::Ping(args) => ping::run(args).await,
-            Self::Top(which) => top::run(which.into()).await,
+            Self::Top(which) => top::run(which).await,
             Self::Connections(args) => connections::list(args).await,
             Self::Kill(args) => connections::kill(args).await,
             Self::Forward(args) => forward::run(args).await,
             Self::Dashboard(args) => dashboard::run(args).await,
-            Self::Reload(which) => reload(which.into()).await,
-            Self::Stop(args) => stop(args.which.into(), args.now).await,
+            Self::Reload(which) => reload(which).await,
+            Self::Stop(args) => stop(args.which, args.now).await,
             Self::Log(args) => log(args).await,
             Self::Mux(command) => command.run().await,
         };
@@ -122,17 +123,15 @@ impl OperateCommand {
 /// The outcome of a command: its exit status.
 type Done = Result<u8, Failure>;
 
-async fn reload(which: Which) -> Done {
-    let instance = Instance::one(which)?;
-    let client = Client::new(&instance.socket).patient();
+async fn reload(which: Named) -> Done {
+    let client = client(which)?.patient();
     let done: schema::Reloaded = client.ask(Method::POST, "/v1/reload", &()).await?;
     say(&format!("{}\n", show::text(&done.changes)));
     Ok(FINE)
 }
 
-async fn stop(which: Which, now: bool) -> Done {
-    let instance = Instance::one(which)?;
-    let client = Client::new(&instance.socket);
+async fn stop(which: impl Into<Which>, now: bool) -> Done {
+    let client = client(which)?;
     let request = schema::StopRequest { now };
     match client.ask::<schema::StopRequest, _>(Method::POST, "/v1/stop", &request).await {
         // It may end before it answers.
@@ -142,11 +141,31 @@ async fn stop(which: Which, now: bool) -> Done {
 }
 
 async fn log(args: LogArgs) -> Done {
-    let instance = Instance::one(args.which.into())?;
-    let client = Client::new(&instance.socket);
+    let client = client(args.which)?;
     let request = schema::LogRequest { level: args.level };
     client.ask::<schema::LogRequest, _>(Method::PUT, "/v1/log", &request).await?;
     Ok(FINE)
+}
+
+/// The running program that a command is for.
+fn client(which: impl Into<Which>) -> Result<Client, Failure> {
+    Ok(Client::new(Instance::one(which.into())?.socket))
+}
+
+/// The answer to one of several requests; none where it was refused, which is reported.
+fn unless_refused<T>(answer: Result<T, ClientError>) -> Result<Option<T>, Failure> {
+    match answer {
+        Err(error @ ClientError::Refused(_)) => {
+            tell(&error.into());
+            Ok(None)
+        }
+        answer => Ok(Some(answer?)),
+    }
+}
+
+/// Prints an object in a line.
+fn say_json(content: &impl Serialize) {
+    say(&format!("{}\n", serde_json::to_string(content).unwrap_or_default()));
 }
 
 /// Reports a failure on standard error.

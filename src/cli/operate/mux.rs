@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use super::args::{SpecArgs, Which};
-use super::instance::Instance;
-use super::{Done, FAILED, FINE, Failure, forward, show};
+use super::{Done, FAILED, FINE, Failure, client, forward, say_json, show};
 use crate::cli::configured::say;
-use crate::control::client::Client;
 use crate::control::location::name_of;
 use crate::control::schema::{Connections, Status};
 use crate::forward::{LocalForward, RemoteForward};
@@ -64,8 +62,7 @@ impl MuxCommand {
         if word == Word::Forward {
             return forward::add(which, &specs, None, None).await;
         }
-        let instance = Instance::one(which.clone())?;
-        let client = Client::new(&instance.socket);
+        let client = client(which.clone())?;
         match word {
             Word::Check => {
                 let status: Status = client.get("/v1/status?probe=true").await?;
@@ -75,9 +72,7 @@ impl MuxCommand {
             Word::Conninfo => {
                 let status: Status = client.get("/v1/status").await?;
                 let sessions = status.servers.iter().flat_map(|server| &server.sessions);
-                sessions.for_each(|session| {
-                    say(&format!("{}\n", serde_json::to_string(session).unwrap_or_default()));
-                });
+                sessions.for_each(say_json);
                 Ok(FINE)
             }
             Word::Channels => {

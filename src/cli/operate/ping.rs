@@ -7,16 +7,13 @@ use hyper::Method;
 use tokio::time::sleep;
 
 use super::args::PingArgs;
-use super::instance::Instance;
-use super::{Done, FAILED, FINE, show};
+use super::{Done, FAILED, FINE, client, say_json, show};
 use crate::cli::configured::say;
-use crate::control::client::Client;
 use crate::control::schema::{Ping, PingRequest};
 
 /// Pings, and shows each stage.
 pub(super) async fn run(args: PingArgs) -> Done {
-    let instance = Instance::one(args.which)?;
-    let client = Client::new(&instance.socket).patient();
+    let client = client(args.which)?.patient();
     let request = PingRequest {
         destination: args.destination.clone(),
         server: args.server.clone(),
@@ -30,7 +27,7 @@ pub(super) async fn run(args: PingArgs) -> Done {
         let ping: Ping = client.ask(Method::POST, "/v1/ping", &request).await?;
         opened |= ping.opened;
         if args.json {
-            say(&format!("{}\n", serde_json::to_string(&ping).unwrap_or_default()));
+            say_json(&ping);
         } else {
             say(&text(&ping));
         }

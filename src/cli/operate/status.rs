@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::args::{StatusArgs, WaitArgs, Which};
 use super::instance::Instance;
-use super::{Done, FAILED, FINE, Failure, NOT_RUNNING, show};
+use super::{Done, FAILED, FINE, Failure, NOT_RUNNING, client, say_json, show};
 use crate::cli::configured::say;
 use crate::control::client::{Client, ClientError};
 use crate::control::schema::{Ping, PingRequest, Status};
@@ -44,7 +44,7 @@ pub(super) async fn status(args: StatusArgs) -> Done {
             worst = FAILED;
         }
         if args.json {
-            say(&format!("{}\n", serde_json::to_string(&status).unwrap_or_default()));
+            say_json(&status);
         } else if !args.quiet {
             say(&show::status(&status));
         }
@@ -53,7 +53,7 @@ pub(super) async fn status(args: StatusArgs) -> Done {
 }
 
 async fn ask(instance: Instance) -> Result<Status, ClientError> {
-    Client::new(&instance.socket).get("/v1/status?probe=true").await
+    Client::new(instance.socket).get("/v1/status?probe=true").await
 }
 
 /// Waits until a program forwards.
@@ -80,8 +80,7 @@ pub(super) async fn wait(args: WaitArgs) -> Done {
 
 /// None where it forwards; else why not, in a sentence.
 async fn is_up(args: &WaitArgs) -> Result<Option<String>, Failure> {
-    let instance = Instance::one(args.which.clone().into())?;
-    let client = Client::new(&instance.socket);
+    let client = client(args.which.clone())?;
     let probing = args.probe.is_none();
     let status: Status = client.get(&format!("/v1/status?probe={probing}")).await?;
     if status.state == "starting" || status.state == "draining" {

@@ -1,6 +1,5 @@
 //! Follows the events of the running program; when it is gone, waits for it to come back.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hyper::Method;
@@ -17,17 +16,14 @@ pub(super) type Sender = mpsc::Sender<News>;
 /// The receiver is gone.
 struct Unheard;
 
-/// Passes on the events of the program at this socket, until the receiver is gone.
-pub(super) async fn follow(socket: PathBuf, mut interest: watch::Receiver<Interest>, news: Sender) {
-    let client = Client::new(&socket);
+/// Passes on the events of the program, until the receiver is gone.
+pub(super) async fn follow(client: Client, mut interest: watch::Receiver<Interest>, news: Sender) {
     loop {
-        let why = match timeout(PATIENCE, client.events()).await {
-            Err(_) | Ok(Err(ClientError::Silent { .. })) => {
-                "the program does not answer".to_owned()
-            }
-            Ok(Err(ClientError::NotRunning { .. })) => "the program is not running".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Ok(Ok(events)) => match listen(&client, events, &mut interest, &news).await {
+        let why = match client.events().await {
+            Err(ClientError::Silent { .. }) => "the program does not answer".to_owned(),
+            Err(ClientError::NotRunning { .. }) => "the program is not running".to_owned(),
+            Err(error) => error.to_string(),
+            Ok(events) => match listen(&client, events, &mut interest, &news).await {
                 Ok(why) => why,
                 Err(Unheard) => return,
             },
@@ -41,7 +37,7 @@ pub(super) async fn follow(socket: PathBuf, mut interest: watch::Receiver<Intere
 
 /// Passes on events; returns why there are no more.
 async fn listen(
-    client: &Client<'_>,
+    client: &Client,
     mut events: EventStream,
     interest: &mut watch::Receiver<Interest>,
     news: &Sender,
@@ -79,7 +75,7 @@ async fn listen(
 
 /// Asks for what no event carries. A missing answer shows in the events.
 async fn look(
-    client: &Client<'_>,
+    client: &Client,
     interest: &mut watch::Receiver<Interest>,
     news: &Sender,
 ) -> Result<(), Unheard> {
@@ -97,12 +93,13 @@ async fn look(
 }
 
 /// Ends connections, and returns the outcome in words.
-pub(super) async fn kill(socket: PathBuf, ids: Vec<u64>) -> String {
+pub(super) async fn kill(client: Client, ids: Vec<u64>) -> String {
     let mut ended = 0;
     let mut refusal = None;
     for id in ids {
-        match kill_one(&socket, id).await {
-            Ok(()) => ended += 1,
+        let path = format!("/v1/connections/{id}");
+        match client.ask::<Closed, _>(Method::DELETE, &path, &()).await {
+            Ok(_) => ended += 1,
             Err(error) => refusal = Some(error.to_string()),
         }
     }
@@ -112,17 +109,10 @@ pub(super) async fn kill(socket: PathBuf, ids: Vec<u64>) -> String {
     }
 }
 
-async fn kill_one(socket: &Path, id: u64) -> Result<(), ClientError> {
-    let path = format!("/v1/connections/{id}");
-    Client::new(socket).ask::<Closed, _>(Method::DELETE, &path, &()).await.map(drop)
-}
-
 async fn tell(news: &Sender, what: News) -> Result<(), Unheard> {
     news.send(what).await.map_err(|_| Unheard)
 }
 
-/// The time for the first answer.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The interval of its ticks.

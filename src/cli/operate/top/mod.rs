@@ -4,7 +4,6 @@
 //! follows the program, [`screen`] holds the terminal.
 
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
@@ -14,9 +13,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::args::Which;
-use super::instance::Instance;
-use super::{Done, FINE, Failure};
+use super::args::Named;
+use super::{Done, FINE, Failure, client};
+use crate::control::client::Client;
 use crate::task;
 use keys::Effect;
 use model::{Interest, Model, News};
@@ -36,16 +35,16 @@ mod tests;
 mod view;
 
 /// Shows it until the user leaves.
-pub(super) async fn run(which: Which) -> Done {
+pub(super) async fn run(which: Named) -> Done {
     if let Some(why) = screen::obstacle() {
         return Err(Failure::Words(why.to_owned()));
     }
-    let instance = Instance::one(which)?;
+    let client = client(which)?;
     let (news, heard) = mpsc::channel(AHEAD);
     let (interest, wanted) = watch::channel(Interest::default());
-    let _feed = task::spawn(feed::follow(instance.socket.clone(), wanted, news));
+    let _feed = task::spawn(feed::follow(client.clone(), wanted, news));
     let orders = JoinSet::new();
-    let top = Top { model: Model::default(), socket: instance.socket, interest, heard, orders };
+    let top = Top { model: Model::default(), client, interest, heard, orders };
     top.show().await.map_err(Failure::Terminal)?;
     Ok(FINE)
 }
@@ -53,7 +52,7 @@ pub(super) async fn run(which: Which) -> Done {
 /// The program while the screen is shown.
 struct Top {
     model: Model,
-    socket: PathBuf,
+    client: Client,
     interest: watch::Sender<Interest>,
     heard: mpsc::Receiver<News>,
     /// Commands under way; each ends with its outcome in words.
@@ -120,7 +119,7 @@ impl Top {
             Effect::Suspend => screen.suspend(Who::Job)?,
             Effect::Redraw => screen.retake()?,
             Effect::Kill(ids) => {
-                self.orders.spawn(feed::kill(self.socket.clone(), ids));
+                self.orders.spawn(feed::kill(self.client.clone(), ids));
             }
             Effect::Quit => {}
         }
