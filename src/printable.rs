@@ -79,6 +79,11 @@ pub(crate) fn is_deceptive(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
+/// The word of a variant in logs, labels and answers.
+pub(crate) fn word(variant: impl Into<&'static str>) -> &'static str {
+    variant.into()
+}
+
 /// `1 rule`, `2 rules`.
 pub(crate) fn counted(count: usize, thing: &str) -> String {
     match count {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use strum::{Display, IntoStaticStr, VariantArray};
+
 use crate::target::Target;
 
 /// One client's request for a connection.
@@ -22,7 +24,8 @@ pub struct Request {
 }
 
 /// The protocol a client speaks to a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Protocol {
     /// SOCKS version 4, an IPv4 address.
     Socks4,
@@ -31,6 +34,7 @@ pub enum Protocol {
     /// SOCKS version 5 (RFC 1928).
     Socks5,
     /// HTTP CONNECT (RFC 9110 section 9.3.6).
+    #[strum(serialize = "connect")]
     HttpConnect,
     /// A plain HTTP request in absolute form (RFC 9112 section 3.2.2).
     Http,
@@ -49,24 +53,6 @@ pub enum Source {
     Unix,
 }
 
-impl Protocol {
-    /// All of them, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Socks4, Self::Socks4a, Self::Socks5, Self::HttpConnect, Self::Http, Self::Forward];
-
-    /// Its word in logs, labels and answers.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Socks4 => "socks4",
-            Self::Socks4a => "socks4a",
-            Self::Socks5 => "socks5",
-            Self::HttpConnect => "connect",
-            Self::Http => "http",
-            Self::Forward => "forward",
-        }
-    }
-}
-
 impl Source {
     /// The address, where there is one.
     pub fn ip(self) -> Option<IpAddr> {
@@ -74,12 +60,6 @@ impl Source {
             Self::Tcp(address) | Self::Remote(address) => Some(address.ip().to_canonical()),
             Self::Unix => None,
         }
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
     }
 }
 

@@ -165,9 +165,9 @@ impl Program {
 
     async fn log(&self, request: Request<Incoming>) -> Answer {
         let schema::LogRequest { level } = read(request).await?;
-        let known = Verbosity::ALL.into_iter().find(|known| known.word() == level);
-        let verbosity =
-            known.ok_or_else(|| Failure::bad("level: quiet, normal, debug or trace"))?;
+        let verbosity = level
+            .parse::<Verbosity>()
+            .map_err(|_| Failure::bad("level: quiet, normal, debug or trace"))?;
         if let Some(volume) = &self.0.facts.volume {
             volume.set(verbosity);
         }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use strum::VariantArray as _;
+
 use super::schema;
 use crate::registry::{Outcome, Registry, State};
 
@@ -9,11 +11,9 @@ use crate::registry::{Outcome, Registry, State};
 pub(super) fn counts(registry: &Registry) -> schema::ConnectionCounts {
     let living = registry.connections.living();
     let count = |state: State| living.iter().filter(|c| c.state() == state).count();
-    let failed = |outcome: &Outcome| outcome.is_failure();
+    let failures = || Outcome::VARIANTS.iter().filter(|outcome| outcome.is_failure());
     let tallies = registry.tallies.servers.all();
-    let failed = tallies.iter().map(|(_, tally)| {
-        Outcome::ALL.into_iter().filter(failed).map(|outcome| tally.outcome(outcome)).sum::<u64>()
-    });
+    let failed = tallies.iter().flat_map(|(_, tally)| failures().map(|one| tally.outcome(*one)));
     schema::ConnectionCounts {
         total: registry.connections.total(),
         waiting: count(State::Waiting),

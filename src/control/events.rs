@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::program::Program;
 use super::reply::{Body, StreamBody, head};
 use super::{schema, view};
+use crate::printable::word;
 use crate::registry::{Connection, Event, State, Traffic};
 
 /// An answer that goes on until whoever asked leaves.
@@ -125,7 +126,7 @@ impl Stream {
             Event::SessionDown { server, session, end, reason } => schema::Event::SessionDown {
                 server: server.to_string(),
                 session,
-                end: end.word().to_owned(),
+                end: word(end).to_owned(),
                 reason: reason.to_string(),
             },
             Event::AttemptFailed { server, reason } => schema::Event::AttemptFailed {

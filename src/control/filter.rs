@@ -23,12 +23,8 @@ pub(super) struct Filter {
 impl Filter {
     /// Takes it out of a query.
     pub(super) fn take(query: &mut Query) -> Result<Self, Failure> {
-        let state = query.take("state").map(|word| {
-            let known = State::ALL.into_iter().find(|state| state.word() == word);
-            known.ok_or_else(|| {
-                Failure::bad("state: waiting, opening, relaying, half_closed or ended")
-            })
-        });
+        let known = "state: waiting, opening, relaying, half_closed or ended";
+        let state = query.take("state").map(|word| word.parse().map_err(|_| Failure::bad(known)));
         Ok(Self {
             server: query.take("server"),
             rule: query.take("rule"),

@@ -10,10 +10,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry as Exposition;
+use strum::VariantArray as _;
 use tokio::runtime::Handle;
 
 use super::program::Program;
 use crate::pool::{Availability, PoolView, SessionState};
+use crate::printable::word;
 use crate::registry::{
     AttemptEnd, BOUNDS, ForwardKind, ForwardState, Histogram, Outcome, ServerTally, SessionEnd,
     State,
@@ -126,16 +128,15 @@ impl Figures {
         let living = registry.connections.living();
         let states = [State::Waiting, State::Opening, State::Relaying, State::HalfClosed];
         let counted = states.map(|state| {
-            ([("state", state.word())], count(living.iter().filter(|c| c.state() == state).count()))
+            ([("state", word(state))], count(living.iter().filter(|c| c.state() == state).count()))
         });
         writer.gauges(("connections", "Connections that live, by where they stand."), counted)?;
 
         let servers = registry.tallies.servers.all();
         let ended = servers.iter().flat_map(|(name, tally)| {
-            let seen =
-                Outcome::ALL.into_iter().map(move |outcome| (outcome, tally.outcome(outcome)));
+            let seen = Outcome::VARIANTS.iter().map(|outcome| (outcome, tally.outcome(*outcome)));
             seen.filter(|(_, number)| *number > 0).map(move |(outcome, number)| {
-                ([("server", &**name), ("outcome", outcome.word())], figure(number))
+                ([("server", &**name), ("outcome", word(outcome))], figure(number))
             })
         });
         writer.counters(("requests", "Requests that are over, by how they ended."), ended)?;
@@ -173,9 +174,9 @@ impl Figures {
             suspicious.map(|(name, number)| ([("listener", &**name)], figure(number))),
         )?;
         let protocols = listeners.iter().flat_map(|(name, tally)| {
-            let seen = Protocol::ALL.into_iter().zip(tally.protocols.iter().map(read));
+            let seen = Protocol::VARIANTS.iter().zip(tally.protocols.iter().map(read));
             seen.filter(|(_, number)| *number > 0).map(move |(protocol, number)| {
-                ([("listener", &**name), ("protocol", protocol.word())], figure(number))
+                ([("listener", &**name), ("protocol", word(protocol))], figure(number))
             })
         });
         writer.counters(("protocol_requests", "Requests by listener and protocol."), protocols)
@@ -221,9 +222,9 @@ impl Figures {
             each(|pool| count(pool.sessions.iter().map(|s| s.slow_readers).sum())),
         )?;
         let states = pools.iter().flat_map(|(name, pool)| {
-            SessionState::ALL.map(|state| {
-                let there = pool.sessions.iter().filter(|session| session.state == state).count();
-                ([("server", &**name), ("state", state.word())], count(there))
+            SessionState::VARIANTS.iter().map(move |state| {
+                let there = pool.sessions.iter().filter(|session| session.state == *state).count();
+                ([("server", &**name), ("state", word(state))], count(there))
             })
         });
         writer.gauges(("sessions", "Sessions by their state."), states)?;
@@ -237,20 +238,20 @@ impl Figures {
 
         let servers = self.0.registry().tallies.servers.all();
         let attempts = servers.iter().flat_map(|(name, tally)| {
-            AttemptEnd::ALL.map(|end| {
+            AttemptEnd::VARIANTS.iter().map(move |end| {
                 (
-                    [("server", &**name), ("result", end.word())],
-                    figure(read(&tally.attempts[end as usize])),
+                    [("server", &**name), ("result", word(end))],
+                    figure(read(&tally.attempts[*end as usize])),
                 )
             })
         });
         writer
             .counters(("session_starts", "Attempts to connect, by what came of them."), attempts)?;
         let ends = servers.iter().flat_map(|(name, tally)| {
-            SessionEnd::ALL.map(|end| {
+            SessionEnd::VARIANTS.iter().map(move |end| {
                 (
-                    [("server", &**name), ("reason", end.word())],
-                    figure(read(&tally.ended[end as usize])),
+                    [("server", &**name), ("reason", word(end))],
+                    figure(read(&tally.ended[*end as usize])),
                 )
             })
         });
@@ -263,13 +264,13 @@ impl Figures {
         let up = forwards.iter().map(|(forward, about)| {
             let up = matches!(forward.state(), ForwardState::Listening(_));
             let name = about.name.as_ref().unwrap_or(&about.spec);
-            ([("kind", about.kind.word()), ("name", &**name)], f64::from(up))
+            ([("kind", word(about.kind)), ("name", &**name)], f64::from(up))
         });
         writer.gauges(("listener_up", "Whether clients can come in."), up)?;
         let kinds = [ForwardKind::Dynamic, ForwardKind::Local, ForwardKind::Remote];
         let accepted = kinds.map(|kind| {
             let of_kind = forwards.iter().filter(|(_, about)| about.kind == kind);
-            ([("kind", kind.word())], figure(of_kind.map(|(forward, _)| forward.accepted()).sum()))
+            ([("kind", word(kind))], figure(of_kind.map(|(forward, _)| forward.accepted()).sum()))
         });
         writer.gauges(("accepted_clients", "Clients of the listeners that there are."), accepted)
     }

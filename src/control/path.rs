@@ -23,29 +23,19 @@ pub(super) struct Proof {
 }
 
 /// Whether the path is proved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Proved {
     /// Nobody has tried, or it is not certain.
     #[default]
     Unknown,
     /// The server has connected to something for us, or tried to.
+    #[strum(serialize = "proved")]
     Yes,
     /// The server does not do that for us.
     Forbidden,
     /// The server does not answer.
     Silent,
-}
-
-impl Proved {
-    /// Its word in answers.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Yes => "proved",
-            Self::Forbidden => "forbidden",
-            Self::Silent => "silent",
-        }
-    }
 }
 
 impl Program {

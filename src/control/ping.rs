@@ -18,13 +18,15 @@ use crate::destination::{Destination, Host};
 use crate::dial::{Blame, Connected, DialError, DialFailure, Routing};
 use crate::listen::connect::{Connect as _, Outbound};
 use crate::pool::SessionView;
+use crate::printable::word;
 use crate::registry::{Connection, Stages, State};
 use crate::request::{Protocol, Request, Source};
 use crate::route::{Action, Select, Via};
 use crate::target::Target;
 
 /// Which stage is to blame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 enum Culprit {
     None,
     Rule,
@@ -33,20 +35,6 @@ enum Culprit {
     Client,
     FarSide,
     Target,
-}
-
-impl Culprit {
-    fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Rule => "rule",
-            Self::Session => "session",
-            Self::Line => "line",
-            Self::Client => "client",
-            Self::FarSide => "far_side",
-            Self::Target => "target",
-        }
-    }
 }
 
 /// What is known when a ping is over.
@@ -118,7 +106,7 @@ impl Program {
             round_trip: round_trip.map(fine),
             best_round_trip: session.and_then(|s| s.round_trip).map(|(_, best)| fine(best)),
             far_side: far_side.map(fine),
-            culprit: culprit.word().to_owned(),
+            culprit: word(culprit).to_owned(),
             verdict,
         })
     }

@@ -8,7 +8,8 @@ use super::counts::{counts, programs};
 use super::path::Proved;
 use super::program::{Phase, Program};
 use super::{remark, schema};
-use crate::pool::{Availability, JumpView, PoolSize, PoolView, SessionView};
+use crate::pool::{JumpView, PoolSize, PoolView, SessionView};
+use crate::printable::word;
 use crate::registry::{self, DEFAULT_RULE, ForwardKind, ForwardState, RuleTally};
 use crate::route::Action;
 use crate::stream::Process;
@@ -40,6 +41,7 @@ impl Program {
 
     /// Which program this is.
     fn instance(&self) -> schema::Instance {
+        let volume = self.0.facts.volume.as_ref();
         schema::Instance {
             name: self.0.name.get().cloned().unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -47,13 +49,7 @@ impl Program {
             run: self.0.run.clone(),
             started: epoch(self.0.started_at),
             uptime: whole(self.0.started.elapsed()),
-            log: self
-                .0
-                .facts
-                .volume
-                .as_ref()
-                .map_or("", |volume| volume.verbosity().word())
-                .to_owned(),
+            log: volume.map_or("", |volume| word(volume.verbosity())).to_owned(),
         }
     }
 
@@ -63,7 +59,7 @@ impl Program {
             Phase::Draining => "draining",
             Phase::Running if health.is_empty() => "ready",
             Phase::Running => {
-                let dead = [Proved::Forbidden, Proved::Silent].map(Proved::word);
+                let dead = [Proved::Forbidden, Proved::Silent].map(word);
                 let carries = |server: &schema::Server| {
                     server.state == "ready" && !dead.contains(&server.path.as_str())
                 };
@@ -79,9 +75,9 @@ impl Program {
         let proof = self.proof(name);
         schema::Server {
             name: name.to_string(),
-            state: word_of(pool.availability).to_owned(),
+            state: word(pool.availability).to_owned(),
             reason: pool.reason.clone(),
-            path: proof.proved.word().to_owned(),
+            path: word(proof.proved).to_owned(),
             path_reason: proof.reason,
             failures: pool.failures,
             next_attempt: pool.next_attempt.map(whole),
@@ -107,7 +103,7 @@ impl Program {
     fn session(&self, session: &SessionView) -> schema::Session {
         schema::Session {
             id: session.id,
-            state: session.state.word().to_owned(),
+            state: word(session.state).to_owned(),
             age: whole(session.age),
             round_trip: session.round_trip.map(|(now, _)| fine(now)),
             best_round_trip: session.round_trip.map(|(_, best)| fine(best)),
@@ -195,18 +191,10 @@ impl Program {
     }
 }
 
-fn word_of(availability: Availability) -> &'static str {
-    match availability {
-        Availability::Ready => "ready",
-        Availability::Pending => "pending",
-        Availability::Down => "down",
-    }
-}
-
 fn jump_view(jump: &JumpView) -> schema::Jump {
     schema::Jump {
         name: jump.name.clone(),
-        state: word_of(jump.availability).to_owned(),
+        state: word(jump.availability).to_owned(),
         reason: jump.reason.clone(),
         sessions: jump.sessions,
         round_trip: jump.round_trip.map(fine),
@@ -225,12 +213,12 @@ pub(super) fn forward(forward: &registry::Forward) -> schema::Forward {
     };
     schema::Forward {
         id: forward.id(),
-        kind: about.kind.word().to_owned(),
-        origin: about.origin.word().to_owned(),
+        kind: word(about.kind).to_owned(),
+        origin: word(about.origin).to_owned(),
         name: about.name.as_deref().map(str::to_owned),
         spec: about.spec.to_string(),
         server: about.server.as_deref().map(str::to_owned),
-        state: state.word().to_owned(),
+        state: word(&state).to_owned(),
         addresses,
         reason,
         accepted: forward.accepted(),
@@ -247,9 +235,9 @@ pub(super) fn connection_view(
     let waiting = connection.waiting();
     schema::Connection {
         id: connection.id(),
-        state: connection.state().word().to_owned(),
+        state: word(connection.state()).to_owned(),
         in_state: whole(connection.since().elapsed()),
-        outcome: connection.outcome().map(|outcome| outcome.word().to_owned()),
+        outcome: connection.outcome().map(|outcome| word(outcome).to_owned()),
         failure: connection.failure().map(String::from),
         listener: request.listener.to_string(),
         protocol: request.protocol.to_string(),
@@ -310,7 +298,7 @@ fn troubles(
         troubles.push(schema::Trouble { what, name, text });
     }
     for forward in forwards.iter().filter(|forward| forward.state != "listening") {
-        let what = if forward.kind == ForwardKind::Dynamic.word() { "listener" } else { "forward" };
+        let what = if forward.kind == word(ForwardKind::Dynamic) { "listener" } else { "forward" };
         let text =
             forward.reason.clone().unwrap_or_else(|| "the server has not been asked yet".into());
         let name = forward.name.clone().unwrap_or_else(|| forward.spec.clone());

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -28,7 +29,8 @@ pub struct LogOptions {
 }
 
 /// How much to log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Verbosity {
     /// Errors only (`-q`).
     Quiet,
@@ -140,7 +142,7 @@ impl Colour {
 impl Volume {
     /// How much is logged now.
     pub fn verbosity(&self) -> Verbosity {
-        Verbosity::ALL[usize::from(self.verbosity.load(Ordering::Relaxed))]
+        Verbosity::VARIANTS[usize::from(self.verbosity.load(Ordering::Relaxed))]
     }
 
     /// Changes how much is logged.
@@ -153,19 +155,6 @@ impl Volume {
 }
 
 impl Verbosity {
-    /// All of them, the quietest first.
-    pub const ALL: [Self; 4] = [Self::Quiet, Self::Normal, Self::Debug, Self::Trace];
-
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Quiet => "quiet",
-            Self::Normal => "normal",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-
     /// Whether each line has its time and module.
     fn is_detailed(self) -> bool {
         matches!(self, Self::Debug | Self::Trace)

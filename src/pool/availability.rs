@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{Pool, lock};
 
 /// How soon a server can carry a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Availability {
     /// At once: it has a session that takes channels.
     Ready,

@@ -91,7 +91,8 @@ pub struct SessionView {
 }
 
 /// Whether a session takes channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum SessionState {
     /// It does.
     Ready,
@@ -166,20 +167,6 @@ impl Pool {
         }
         session.health().delay().note(took);
         Some(took)
-    }
-}
-
-impl SessionState {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ready, Self::Stuck, Self::Draining];
-
-    /// The word for it in answers and metric labels.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Stuck => "stuck",
-            Self::Draining => "draining",
-        }
     }
 }
 

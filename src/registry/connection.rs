@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
+use strum::VariantArray as _;
 use tokio::sync::Notify;
 
 use super::figures::{Marks, Meter, Stages, Traffic, Waiting};
@@ -102,12 +103,12 @@ impl Connection {
 
     /// Where it stands.
     pub fn state(&self) -> State {
-        State::ALL[usize::from(self.state.load(Relaxed))]
+        State::VARIANTS[usize::from(self.state.load(Relaxed))]
     }
 
     /// How it ended; none while it lives.
     pub fn outcome(&self) -> Option<Outcome> {
-        usize::from(self.outcome.load(Relaxed)).checked_sub(1).map(|at| Outcome::ALL[at])
+        usize::from(self.outcome.load(Relaxed)).checked_sub(1).map(|at| Outcome::VARIANTS[at])
     }
 
     /// Since when it stands where it stands.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use strum::IntoStaticStr;
 
 use super::event::{Event, Events};
 use crate::lock::lock;
@@ -21,7 +22,8 @@ pub struct Forward {
 }
 
 /// What is behind a forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ForwardKind {
     /// A proxy on this machine (`-D`).
     Dynamic,
@@ -32,7 +34,8 @@ pub enum ForwardKind {
 }
 
 /// Who asked for a forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Origin {
     /// The configuration file; only a reload removes it.
     Configuration,
@@ -43,7 +46,8 @@ pub enum Origin {
 }
 
 /// Whether clients can connect.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ForwardState {
     /// The server has been asked, or there is no session yet to ask it over.
     Asking,
@@ -179,43 +183,10 @@ impl Forward {
     }
 }
 
-impl ForwardKind {
-    /// Its word in answers, and its flag.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Dynamic => "dynamic",
-            Self::Local => "local",
-            Self::Remote => "remote",
-        }
-    }
-}
-
-impl Origin {
-    /// Its word in answers.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Configuration => "configuration",
-            Self::CommandLine => "command_line",
-            Self::RunTime => "run_time",
-        }
-    }
-}
-
-impl ForwardState {
-    /// Its word in answers and labels.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Asking => "asking",
-            Self::Listening(_) => "listening",
-            Self::Refused(_) => "refused",
-            Self::Gone => "gone",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::printable::word;
 
     #[test]
     fn a_place_is_there_while_somebody_holds_it() {
@@ -231,7 +202,7 @@ mod tests {
         one.set_state(ForwardState::Listening(vec!["127.0.0.1:8080".into()]));
         one.accept();
         let seen: Vec<_> =
-            forwards.all().iter().map(|p| (p.id(), p.state().word(), p.accepted())).collect();
+            forwards.all().iter().map(|p| (p.id(), word(p.state()), p.accepted())).collect();
         assert_eq!(seen, [(1, "listening", 1), (2, "asking", 0)]);
         let forward = Arc::clone(one.forward());
         drop(one);

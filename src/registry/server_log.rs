@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use strum::{IntoStaticStr, VariantArray};
+
 use super::event::{Event, Events};
 use super::tally::{ServerTally, Tallies};
 
@@ -16,7 +18,8 @@ pub struct ServerLog {
 }
 
 /// How an attempt to connect ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum AttemptEnd {
     /// There is a session.
@@ -28,7 +31,8 @@ pub enum AttemptEnd {
 }
 
 /// Of which kind the end of a session was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum SessionEnd {
     /// It was lost: what it carried was cut.
@@ -73,32 +77,5 @@ impl ServerLog {
 impl Default for ServerLog {
     fn default() -> Self {
         Self { server: "".into(), tally: Arc::default(), events: Events::default() }
-    }
-}
-
-impl AttemptEnd {
-    /// All of them, in order.
-    pub const ALL: [Self; 3] = [Self::Ready, Self::Unreachable, Self::Refused];
-
-    /// Its word in labels.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Unreachable => "unreachable",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-impl SessionEnd {
-    /// All of them, in order.
-    pub const ALL: [Self; 2] = [Self::Lost, Self::Retired];
-
-    /// Its word in labels and answers.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Lost => "lost",
-            Self::Retired => "retired",
-        }
     }
 }

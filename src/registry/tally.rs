@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use strum::VariantArray as _;
+
 use super::connection::Connection;
 use super::histogram::Histogram;
 use super::look_ups::LookUps;
@@ -33,11 +35,11 @@ pub struct Tallies {
 #[derive(Debug, Default)]
 pub struct ServerTally {
     /// Connections that are over, by [`Outcome`].
-    pub outcomes: [AtomicU64; Outcome::ALL.len()],
+    pub outcomes: [AtomicU64; Outcome::VARIANTS.len()],
     /// Attempts to connect, by [`AttemptEnd`].
-    pub attempts: [AtomicU64; AttemptEnd::ALL.len()],
+    pub attempts: [AtomicU64; AttemptEnd::VARIANTS.len()],
     /// Sessions that ended, by [`SessionEnd`].
-    pub ended: [AtomicU64; SessionEnd::ALL.len()],
+    pub ended: [AtomicU64; SessionEnd::VARIANTS.len()],
     /// From the first packet to the login.
     pub login: Histogram,
     /// How long requests waited for a session.
@@ -71,7 +73,7 @@ pub struct RuleTally {
 #[derive(Debug, Default)]
 pub struct ListenerTally {
     /// Requests, by [`Protocol`].
-    pub protocols: [AtomicU64; Protocol::ALL.len()],
+    pub protocols: [AtomicU64; Protocol::VARIANTS.len()],
     /// Requests for a name.
     pub names: AtomicU64,
     /// Requests for an address.

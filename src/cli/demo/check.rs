@@ -1,6 +1,5 @@
 //! The self-check of the demo: fetches through the proxy.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -32,7 +31,8 @@ pub(super) enum Front {
 }
 
 /// The protocol to the proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "UPPERCASE")]
 pub(super) enum Way {
     /// SOCKS5, with a name that the server resolves.
     Socks5,
@@ -124,15 +124,6 @@ impl Way {
                 Ok(stream)
             }
         }
-    }
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Socks5 => "SOCKS5",
-            Self::Connect => "CONNECT",
-        })
     }
 }
 

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{CommandFactory as _, Parser};
+use strum::{EnumString, IntoStaticStr};
 
 use super::ProxyArgs;
 use crate::cli::configured::{quoted, shown};
 use crate::destination::Destination;
 use crate::file;
+use crate::printable::word;
 
 /// `sockeye browser`, validated.
 #[derive(Clone, Debug)]
@@ -23,9 +25,11 @@ pub struct BrowserCommand {
 }
 
 /// How a browser is configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub(super) enum Kind {
     /// By its command line.
+    #[strum(serialize = "chromium", serialize = "chrome")]
     Chromium,
     /// By its profile.
     Firefox,
@@ -50,7 +54,7 @@ pub(in crate::cli) struct BrowserArgs {
 impl BrowserCommand {
     pub(in crate::cli) fn validate(args: BrowserArgs) -> Result<Self, clap::Error> {
         let mut words = args.words.into_iter().peekable();
-        let kind = words.peek().and_then(|word| Kind::named(word));
+        let kind: Option<Kind> = words.peek().and_then(|word| word.parse().ok());
         if kind.is_some() {
             words.next();
         }
@@ -90,16 +94,6 @@ impl BrowserCommand {
         }
         let names: Vec<_> = wanted().map(|(name, _)| *name).collect();
         bail!("no such browser on the PATH: {}", names.join(", "))
-    }
-}
-
-impl Kind {
-    fn named(word: &str) -> Option<Self> {
-        match word {
-            "chromium" | "chrome" => Some(Self::Chromium),
-            "firefox" => Some(Self::Firefox),
-            _ => None,
-        }
     }
 }
 
@@ -153,11 +147,7 @@ pub(super) fn preferences(proxy: &Destination) -> String {
 
 fn profile(kind: Kind) -> anyhow::Result<PathBuf> {
     let data = file::xdg_directory("XDG_DATA_HOME", ".local/share");
-    let name = match kind {
-        Kind::Chromium => "chromium",
-        Kind::Firefox => "firefox",
-    };
-    Ok(data.context("no home directory for a profile")?.join(name))
+    Ok(data.context("no home directory for a profile")?.join(word(kind)))
 }
 
 fn is_on_path(program: &str) -> bool {

@@ -4,12 +4,14 @@ use std::io;
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, VariantArray};
 
 use crate::destination::Destination;
 
 /// A desktop with proxy settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, VariantArray)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "UPPERCASE")]
 pub(super) enum Desktop {
     /// GNOME, and what reads its settings: Firefox, Chromium, GTK programs.
     Gnome,
@@ -26,16 +28,6 @@ pub(super) struct Setting {
 }
 
 impl Desktop {
-    pub(super) const ALL: [Self; 2] = [Self::Gnome, Self::Kde];
-
-    /// Its name.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Gnome => "GNOME",
-            Self::Kde => "KDE",
-        }
-    }
-
     /// Whether it is installed, with proxy settings.
     pub(super) fn is_there(self) -> bool {
         match self {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
 
 use super::ProxyArgs;
 use super::settings::{Desktop, Setting};
@@ -56,7 +57,8 @@ impl SystemProxyCommand {
 
 /// All available desktops, since programs of one may read the settings of another.
 fn desktops() -> anyhow::Result<Vec<Desktop>> {
-    let found: Vec<_> = Desktop::ALL.into_iter().filter(|desktop| desktop.is_there()).collect();
+    let all = Desktop::VARIANTS.iter().copied();
+    let found: Vec<_> = all.filter(|desktop| desktop.is_there()).collect();
     ensure!(
         !found.is_empty(),
         "no settings of GNOME or KDE can be reached from here; a service of the system has none"
@@ -65,7 +67,7 @@ fn desktops() -> anyhow::Result<Vec<Desktop>> {
 }
 
 fn refused(desktop: Desktop) -> impl Fn() -> String {
-    move || format!("{} does not take the settings", desktop.name())
+    move || format!("{desktop} does not take the settings")
 }
 
 fn turn_on(proxy: &Destination) -> anyhow::Result<()> {
@@ -82,7 +84,7 @@ fn turn_on(proxy: &Destination) -> anyhow::Result<()> {
     }
     for desktop in desktops {
         desktop.apply(&desktop.wanted(proxy)).with_context(refused(desktop))?;
-        say(&format!("{}: uses {proxy}\n", desktop.name()));
+        say(&format!("{desktop}: uses {proxy}\n"));
     }
     Ok(())
 }
@@ -102,7 +104,7 @@ fn turn_off() -> anyhow::Result<()> {
         // In reverse: the mode was set last.
         let settings: Vec<_> = settings.into_iter().rev().collect();
         desktop.apply(&settings).with_context(refused(desktop))?;
-        say(&format!("{}: restored\n", desktop.name()));
+        say(&format!("{desktop}: restored\n"));
     }
     fs::remove_file(&memory).with_context(forgetful)
 }
@@ -112,7 +114,7 @@ fn tell(proxy: &Destination) -> anyhow::Result<()> {
         let wanted = desktop.wanted(proxy);
         let on = desktop.now(&wanted).with_context(refused(desktop))? == wanted;
         let state = if on { format!("uses {proxy}") } else { format!("does not use {proxy}") };
-        say(&format!("{}: {state}\n", desktop.name()));
+        say(&format!("{desktop}: {state}\n"));
     }
     Ok(())
 }

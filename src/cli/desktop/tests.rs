@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use clap::Parser as _;
+use strum::VariantArray as _;
 
 use super::browser::{Kind, arguments, preferences};
 use super::env::{Act, Shell, lines};
@@ -55,7 +56,7 @@ fn a_word_is_a_browser_or_a_url() {
 
 #[test]
 fn the_mode_is_the_last_that_is_set() {
-    for desktop in Desktop::ALL {
+    for desktop in Desktop::VARIANTS {
         let wanted = format!("{:?}", desktop.wanted(&proxy("127.0.0.1:1080")).last());
         assert!(wanted.contains("mode") || wanted.contains("ProxyType"), "{wanted}");
     }

@@ -22,7 +22,8 @@ pub struct MuxCommand {
 }
 
 /// A command of `-O`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "lowercase")]
 enum Word {
     Check,
     Forward,
@@ -42,16 +43,7 @@ impl MuxCommand {
         socket: Option<PathBuf>,
         [local, remote, dynamic]: [Vec<String>; 3],
     ) -> Option<Self> {
-        let word = match word {
-            "check" => Word::Check,
-            "forward" => Word::Forward,
-            "cancel" => Word::Cancel,
-            "exit" => Word::Exit,
-            "stop" => Word::Stop,
-            "conninfo" => Word::Conninfo,
-            "channels" => Word::Channels,
-            _ => return None,
-        };
+        let word = word.parse().ok()?;
         Some(Self { word, server, ssh, socket, specs: SpecArgs { local, remote, dynamic } })
     }
 

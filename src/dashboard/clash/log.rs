@@ -1,53 +1,37 @@
 //! What happens, as lines of a log.
 
-use std::str::FromStr;
-
 use serde::Serialize;
+use strum::EnumString;
 
-use crate::printable::{Lines, printable};
+use crate::printable::{Lines, printable, word};
 use crate::registry::{Connection, Event, SessionEnd};
 
 /// How much of it is sent: a level, and all that is worse.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub(in crate::dashboard) enum Level {
     /// Requests as they come in.
+    #[strum(serialize = "debug", serialize = "trace")]
     Debug,
     /// Requests that are over, sessions and listeners that come.
     #[default]
     Info,
     /// Requests that failed, sessions that were lost.
+    #[strum(serialize = "warning", serialize = "warn")]
     Warning,
     /// Servers that cannot be reached.
+    #[strum(serialize = "error", serialize = "fatal", serialize = "panic")]
     Error,
     /// Nothing.
     Silent,
 }
-
-/// There is no such level.
-#[derive(Debug)]
-pub(in crate::dashboard) struct UnknownLevel;
 
 /// A line.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(in crate::dashboard) struct Line {
     r#type: Level,
     payload: String,
-}
-
-impl FromStr for Level {
-    type Err = UnknownLevel;
-
-    fn from_str(text: &str) -> Result<Self, UnknownLevel> {
-        Ok(match text {
-            "debug" | "trace" => Self::Debug,
-            "info" => Self::Info,
-            "warning" | "warn" => Self::Warning,
-            "error" | "fatal" | "panic" => Self::Error,
-            "silent" => Self::Silent,
-            _ => return Err(UnknownLevel),
-        })
-    }
 }
 
 /// The line of an event, where it is as bad as `level`.
@@ -68,7 +52,7 @@ pub(in crate::dashboard) fn log_line(event: &Event, level: Level) -> Option<Line
         Event::ForwardChanged(forward) => {
             let about = forward.about();
             let name = about.name.as_ref().unwrap_or(&about.spec);
-            (Level::Info, format!("{} {name}: {}", about.kind.word(), forward.state().word()))
+            (Level::Info, format!("{} {name}: {}", word(about.kind), word(forward.state())))
         }
         Event::Reloaded(text) => (Level::Info, text.to_string()),
     };
@@ -87,7 +71,7 @@ fn closed(connection: &Connection) -> (Level, String) {
         return (Level::Warning, format!("{opened}: {failure}"));
     }
     let way = connection.server().map_or_else(String::new, |server| format!(" by {server}"));
-    let ended = connection.outcome().map_or("ended", |outcome| outcome.word());
+    let ended = connection.outcome().map_or("ended", word);
     let traffic = connection.traffic();
     let (up, down) = (traffic.up, traffic.down);
     (Level::Info, format!("{opened}{way}: {ended}, {up} bytes up, {down} down"))

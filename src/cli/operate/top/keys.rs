@@ -1,6 +1,7 @@
 //! The keys.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use strum::VariantArray as _;
 
 use super::model::{Details, Mode, Model, Pane};
 use super::series::History;
@@ -68,10 +69,10 @@ impl Model {
             KeyCode::Char(' ') => self.freeze_or_go_on(),
             KeyCode::Char(digit @ '1'..='5') => {
                 let number = digit as usize - '1' as usize;
-                self.show(Pane::ALL[number]);
+                self.show(Pane::VARIANTS[number]);
             }
             KeyCode::Tab | KeyCode::Right => self.show(self.pane_after(1)),
-            KeyCode::BackTab | KeyCode::Left => self.show(self.pane_after(Pane::ALL.len() - 1)),
+            KeyCode::BackTab | KeyCode::Left => self.show(self.pane_after(Pane::VARIANTS.len() - 1)),
             KeyCode::Up => self.go(Move::Up(1)),
             KeyCode::Down => self.go(Move::Down(1)),
             KeyCode::PageUp => self.go(Move::Up(PAGE)),
@@ -162,8 +163,8 @@ impl Model {
     }
 
     fn pane_after(&self, steps: usize) -> Pane {
-        let here = Pane::ALL.iter().position(|pane| *pane == self.pane).unwrap_or(0);
-        Pane::ALL[(here + steps) % Pane::ALL.len()]
+        let here = Pane::VARIANTS.iter().position(|pane| *pane == self.pane).unwrap_or(0);
+        Pane::VARIANTS[(here + steps) % Pane::VARIANTS.len()]
     }
 
     fn go(&mut self, to: Move) {

@@ -40,14 +40,17 @@ pub(super) enum Link {
     Gone(String),
 }
 
-/// A list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A list, by its title.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub(super) enum Pane {
     #[default]
     Connections,
     Servers,
     Rules,
+    #[strum(serialize = "listeners")]
     Forwards,
+    #[strum(serialize = "events")]
     Happenings,
 }
 
@@ -95,21 +98,6 @@ pub(super) struct Interest {
     pub(super) rules: bool,
     /// All of this connection.
     pub(super) connection: Option<u64>,
-}
-
-impl Pane {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Connections, Self::Servers, Self::Rules, Self::Forwards, Self::Happenings];
-
-    pub(super) fn title(self) -> &'static str {
-        match self {
-            Self::Connections => "connections",
-            Self::Servers => "servers",
-            Self::Rules => "rules",
-            Self::Forwards => "listeners",
-            Self::Happenings => "events",
-        }
-    }
 }
 
 impl Model {

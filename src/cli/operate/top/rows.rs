@@ -2,10 +2,15 @@
 
 use std::cmp::Ordering;
 
+use ratatui::layout::Constraint::{self, Fill, Length};
+use strum::VariantArray;
+
 use super::facts::{Facts, Seen};
+use Content::{Figure, Text};
+use Direction::{Ascending, Descending};
 
 /// The column that connections are sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, VariantArray)]
 pub(super) enum Column {
     Id,
     State,
@@ -30,6 +35,25 @@ pub(super) enum Direction {
     Descending,
 }
 
+/// What stands in a column: a figure is aligned to the right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Figure,
+    Text,
+}
+
+/// How a column looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub(super) title: &'static str,
+    /// Its usual direction: the largest figure first, or the start of the alphabet.
+    direction: Direction,
+    pub(super) content: Content,
+    pub(super) width: Constraint,
+    /// The narrowest screen that has room for it.
+    pub(super) from: u16,
+}
+
 /// The order of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Order {
@@ -38,47 +62,22 @@ pub(super) struct Order {
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 11] = [
-        Self::Id,
-        Self::State,
-        Self::Age,
-        Self::DownRate,
-        Self::UpRate,
-        Self::Down,
-        Self::Up,
-        Self::Target,
-        Self::Via,
-        Self::Source,
-        Self::Rule,
-    ];
-
-    /// Its heading.
-    pub(super) fn title(self) -> &'static str {
-        match self {
-            Self::Id => "ID",
-            Self::State => "STATE",
-            Self::Age => "AGE",
-            Self::DownRate => "DOWN/s",
-            Self::UpRate => "UP/s",
-            Self::Down => "DOWN",
-            Self::Up => "UP",
-            Self::Target => "TARGET",
-            Self::Via => "OVER",
-            Self::Source => "FROM",
-            Self::Rule => "RULE",
-        }
-    }
-
-    /// Its usual direction: the largest figure first, or the start of the alphabet.
-    fn direction(self) -> Direction {
-        match self {
-            Self::DownRate | Self::UpRate | Self::Down | Self::Up | Self::Age => {
-                Direction::Descending
-            }
-            Self::Id | Self::State | Self::Target | Self::Via | Self::Source | Self::Rule => {
-                Direction::Ascending
-            }
-        }
+    /// What it is, in a row.
+    pub(super) fn look(self) -> Look {
+        let (title, direction, content, width, from) = match self {
+            Self::Id => ("ID", Ascending, Figure, Length(6), 0),
+            Self::State => ("STATE", Ascending, Text, Length(11), 0),
+            Self::Age => ("AGE", Descending, Figure, Length(5), 0),
+            Self::DownRate => ("DOWN/s", Descending, Figure, Length(8), 0),
+            Self::UpRate => ("UP/s", Descending, Figure, Length(8), 60),
+            Self::Down => ("DOWN", Descending, Figure, Length(7), 100),
+            Self::Up => ("UP", Descending, Figure, Length(7), 100),
+            Self::Target => ("TARGET", Ascending, Text, Fill(2), 0),
+            Self::Via => ("OVER", Ascending, Text, Length(13), 60),
+            Self::Source => ("FROM", Ascending, Text, Fill(1), 120),
+            Self::Rule => ("RULE", Ascending, Text, Length(13), 140),
+        };
+        Look { title, direction, content, width, from }
     }
 }
 
@@ -90,7 +89,7 @@ impl Default for Order {
 
 impl Order {
     fn by(column: Column) -> Self {
-        Self { column, direction: column.direction() }
+        Self { column, direction: column.look().direction }
     }
 
     /// By the next column.
@@ -100,12 +99,12 @@ impl Order {
 
     /// By the column before.
     pub(super) fn previous(self) -> Self {
-        self.step(Column::ALL.len() - 1)
+        self.step(Column::VARIANTS.len() - 1)
     }
 
     fn step(self, by: usize) -> Self {
-        let here = Column::ALL.iter().position(|column| *column == self.column).unwrap_or(0);
-        Self::by(Column::ALL[(here + by) % Column::ALL.len()])
+        let here = Column::VARIANTS.iter().position(|column| *column == self.column).unwrap_or(0);
+        Self::by(Column::VARIANTS[(here + by) % Column::VARIANTS.len()])
     }
 
     /// The other way round.

@@ -32,7 +32,7 @@ fn every_column_orders_and_the_busiest_is_first() {
     assert_eq!(model.order.column, Column::DownRate);
     assert_eq!(ids(&model)[0], 7, "the busiest");
     let mut seen = Vec::new();
-    for _ in Column::ALL {
+    for _ in Column::VARIANTS {
         press(&mut model, KeyCode::Char('s'));
         seen.push((model.order.column, ids(&model)));
     }

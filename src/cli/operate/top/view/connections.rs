@@ -1,12 +1,13 @@
 //! The connections, a line each.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Layout, Rect};
 use ratatui::style::Style;
+use strum::VariantArray as _;
 
 use super::super::facts::{Facts, Seen};
 use super::super::model::{Link, Model};
-use super::super::rows::{Column, Direction};
+use super::super::rows::{Column, Content, Direction};
 use super::cells::{age, figure, fit, put, rate, size};
 use super::theme::Theme;
 use super::window;
@@ -41,14 +42,14 @@ pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer
 fn heading(model: &Model, columns: &[Column], theme: &Theme, line: Rect, buffer: &mut Buffer) {
     buffer.set_style(line, theme.heading());
     for (column, cell) in columns.iter().zip(cells(columns, line)) {
-        let mut title = column.title().to_owned();
+        let mut title = column.look().title.to_owned();
         if *column == model.order.column {
             title.push_str(match model.order.direction {
                 Direction::Ascending => theme.ascending,
                 Direction::Descending => theme.descending,
             });
         }
-        if column.is_figure() {
+        if column.look().content == Content::Figure {
             figure(title, theme.heading(), cell, buffer);
         } else {
             put(title, theme.heading(), cell, buffer);
@@ -70,7 +71,7 @@ fn draw_one(
             Column::State => theme.state(&seen.connection.state),
             _ => Style::new(),
         };
-        if column.is_figure() {
+        if column.look().content == Content::Figure {
             figure(text, style, cell, buffer);
         } else {
             put(text, style, cell, buffer);
@@ -103,41 +104,12 @@ fn text(facts: &Facts, seen: &Seen, column: Column) -> String {
     }
 }
 
-impl Column {
-    fn is_figure(self) -> bool {
-        match self {
-            Self::Id | Self::Age | Self::DownRate | Self::UpRate | Self::Down | Self::Up => true,
-            Self::State | Self::Target | Self::Via | Self::Source | Self::Rule => false,
-        }
-    }
-
-    fn width(self) -> Constraint {
-        match self {
-            Self::Id => Constraint::Length(6),
-            Self::Age => Constraint::Length(5),
-            Self::State => Constraint::Length(11),
-            Self::DownRate | Self::UpRate => Constraint::Length(8),
-            Self::Down | Self::Up => Constraint::Length(7),
-            Self::Target => Constraint::Fill(2),
-            Self::Via | Self::Rule => Constraint::Length(13),
-            Self::Source => Constraint::Fill(1),
-        }
-    }
-}
-
 /// The columns that there is room for.
 fn columns(width: u16) -> Vec<Column> {
-    let wide = |column: &Column| match column {
-        Column::Down | Column::Up => width >= 100,
-        Column::Source => width >= 120,
-        Column::Rule => width >= 140,
-        Column::UpRate | Column::Via => width >= 60,
-        Column::Id | Column::State | Column::Age | Column::DownRate | Column::Target => true,
-    };
-    Column::ALL.into_iter().filter(wide).collect()
+    Column::VARIANTS.iter().copied().filter(|column| column.look().from <= width).collect()
 }
 
 fn cells(columns: &[Column], line: Rect) -> Vec<Rect> {
-    let widths = columns.iter().map(|column| column.width());
+    let widths = columns.iter().map(|column| column.look().width);
     Layout::horizontal(widths).spacing(1).split(line).to_vec()
 }

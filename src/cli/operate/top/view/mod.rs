@@ -4,8 +4,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
+use strum::VariantArray as _;
 
 use super::model::{Link, Mode, Model, Pane};
+use crate::printable::word;
 use cells::put;
 pub(super) use theme::Theme;
 
@@ -62,10 +64,10 @@ pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer
 /// Which list is shown.
 fn draw_tabs(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let mut line = Line::default();
-    for (n, pane) in Pane::ALL.into_iter().enumerate() {
-        let is_shown = pane == model.pane;
+    for (n, pane) in Pane::VARIANTS.iter().enumerate() {
+        let is_shown = *pane == model.pane;
         let style = if is_shown { Theme::marked() } else { theme.aside() };
-        let title = if is_shown || area.width >= TABS { pane.title() } else { "" };
+        let title = if is_shown || area.width >= TABS { word(pane) } else { "" };
         line.push_span(Span::styled(format!(" {} {title} ", n + 1), style));
     }
     if model.pane == Pane::Connections && model.details.is_none() {

@@ -230,7 +230,7 @@ fn all_of(text: &str) -> Model {
 }
 
 fn deceives(top: &mut Model) -> Option<String> {
-    for (pane, keys) in Pane::ALL.into_iter().zip(["k", "", "", "", ""]) {
+    for (pane, keys) in Pane::VARIANTS.iter().copied().zip(["k", "", "", "", ""]) {
         top.pane = pane;
         press(top, keys);
         for width in [40, 80, 200] {
