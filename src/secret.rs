@@ -16,7 +16,6 @@ pub struct Secret(Zeroizing<String>);
 
 /// Why a file with a token cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum TokenError {
     #[error("cannot read it: {0}")]
     Read(io::Error),

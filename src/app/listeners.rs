@@ -19,7 +19,6 @@ use crate::listen::{
 use crate::registry::{Forward, ForwardState, Forwards, Registered};
 use crate::route::Action;
 
-/// The local listeners.
 #[derive(Debug)]
 pub(super) struct ListenerSet {
     connect: Outbound,
@@ -29,9 +28,7 @@ pub(super) struct ListenerSet {
     /// Forwards whose address was not available.
     failed: Vec<(ListenerOptions, Registered)>,
     forwards: Forwards,
-    /// The tasks that accept.
     accepting: TaskTracker,
-    /// The connections that run.
     connections: TaskTracker,
     stop: CancellationToken,
 }

@@ -15,7 +15,7 @@ mod dashboard;
 mod error;
 mod forwards;
 mod listeners;
-pub mod manager;
+pub(crate) mod manager;
 mod options;
 mod probe;
 mod remote;
@@ -92,11 +92,9 @@ pub async fn run(
     ended
 }
 
-/// The outcome of the start.
 enum Started {
     /// It serves.
     Running,
-    /// It is to stop already.
     Stopped,
 }
 

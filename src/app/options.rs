@@ -176,7 +176,6 @@ impl ListenerOptions {
         }
     }
 
-    /// Its entry in the registry.
     pub(super) fn entry(&self) -> NewForward {
         let (kind, spec) = match &self.service {
             Service::Proxy { .. } => (ForwardKind::Dynamic, self.address.to_string()),
@@ -188,7 +187,6 @@ impl ListenerOptions {
 }
 
 impl RemoteOptions {
-    /// Its entry in the registry.
     pub(super) fn entry(&self) -> NewForward {
         NewForward {
             kind: ForwardKind::Remote,

@@ -34,7 +34,6 @@ pub(super) struct Service {
     pub(super) connect: Outbound,
     /// The proxy for forwards without a target.
     pub(super) proxy: Arc<ProxyHandler>,
-    /// The open connections.
     pub(super) connections: TaskTracker,
     /// Cancelled to stop.
     pub(super) stop: CancellationToken,
@@ -72,7 +71,6 @@ impl Remote {
         Self { forward, listener }
     }
 
-    /// Serves it until the service stops.
     pub(super) async fn run(self, service: Service) {
         let Service { name, entry, connect, proxy, connections, stop } = service;
         let name = name.unwrap_or_else(|| self.forward.listen.to_string().into());

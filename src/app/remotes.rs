@@ -26,7 +26,6 @@ pub(super) struct RemoteSet {
     forwards: Forwards,
     /// The tasks that serve a listener each.
     serving: TaskTracker,
-    /// The connections that run.
     connections: TaskTracker,
     stop: CancellationToken,
 }

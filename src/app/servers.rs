@@ -168,7 +168,6 @@ impl First {
     }
 }
 
-/// Logs the first session.
 fn tell(name: &str, first: &FirstSession, report: Report) {
     report.log(&format!("connected to {}", first.describe(name)));
     debug!(by = first.login, host_key = first.host_key_fingerprint, "logged in");

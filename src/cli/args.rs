@@ -262,7 +262,6 @@ impl Args {
 /// Flags of ssh that were written and that are none of our own, in the order of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Foreign {
-    /// Those that are refused.
     pub(super) refused: Vec<char>,
     /// Those without an effect.
     pub(super) idle: Vec<char>,

@@ -32,12 +32,10 @@ pub struct CheckCommand {
     reach: Reach,
 }
 
-/// What is checked.
 #[derive(Clone, Debug)]
 enum Checked {
     /// A file, and each of its servers.
     File(ConfigFile),
-    /// A command line of the proxy.
     Host(Box<ProxyCommand>),
 }
 

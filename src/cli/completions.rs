@@ -6,7 +6,6 @@ use clap_complete::Shell;
 use super::configured::say;
 use super::subcommand;
 
-/// `sockeye completions`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Prints the completion script for a shell.",

@@ -11,7 +11,6 @@ use super::service::ServiceCommand;
 
 /// A command that prints or writes something and ends, without the proxy.
 #[derive(Clone, Debug, clap::Subcommand)]
-#[expect(missing_docs, reason = "each is the command of its name")]
 pub enum Errand {
     Explain(ExplainCommand),
     Pac(PacCommand),

@@ -143,7 +143,6 @@ async fn options(
     })
 }
 
-/// `[[forward]]`.
 fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> ForwardOptions {
     let origin = Origin::Configuration;
     match forward {
@@ -168,7 +167,6 @@ fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> ForwardOptio
     }
 }
 
-/// `[[listen]]`.
 fn proxies(config: &Config) -> Vec<ListenerOptions> {
     let proxy = |listener: &ListenerConfig| ListenerOptions {
         origin: Origin::Configuration,

@@ -8,7 +8,6 @@ use crate::guide::{TOPICS, Topic};
 use super::configured::say;
 use super::subcommand;
 
-/// `sockeye help`.
 #[derive(Clone, Debug, Parser)]
 #[command(about = "Shows a page of the guide, or lists its topics.")]
 pub struct HelpCommand {

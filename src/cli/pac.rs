@@ -14,7 +14,6 @@ use crate::route::{self, Localhost};
 use super::configured::{self, ConfigFile, FileError};
 use super::values::default_listener;
 
-/// `sockeye pac`.
 #[derive(Clone, Debug, Parser)]
 #[command(about = "Prints the rules as a proxy auto-configuration (PAC) file for browsers.")]
 pub struct PacCommand {

@@ -9,7 +9,6 @@ use super::flags::Flag;
 
 /// One problem. What the user wrote is escaped and in quotes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum Problem {
     /// A flag of ssh that is not taken here.
     #[error("{}", refused(*.0))]

@@ -83,7 +83,6 @@ impl<'a> Fields<'a> {
         self.table.get(key)
     }
 
-    /// A text.
     pub(super) fn text(&mut self, key: &'static str) -> Option<Text<'a>> {
         let value = self.value(key)?;
         let text = as_text(value);
@@ -93,7 +92,6 @@ impl<'a> Fields<'a> {
         text
     }
 
-    /// A text that is required.
     pub(super) fn required(
         &mut self,
         keys: &'static [&'static str; 1],
@@ -162,7 +160,6 @@ impl<'a> Fields<'a> {
         Some(Spanned::new(value.span(), number?))
     }
 
-    /// A table inside this one.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Fields<'a>> {
         let value = self.value(key)?;
         Fields::of(self.source, format!("[{key}]"), value)
@@ -230,7 +227,6 @@ pub(super) fn as_number(value: &DeValue<'_>) -> Option<u64> {
     u64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-/// A text, if it is one.
 pub(super) fn as_text<'a>(value: &'a Spanned<DeValue<'a>>) -> Option<Text<'a>> {
     value.get_ref().as_str().map(|text| Spanned::new(value.span(), text))
 }

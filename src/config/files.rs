@@ -15,7 +15,6 @@ use super::source::Source;
 /// A file of `user:password` lines, and its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthFile {
-    /// The path.
     pub path: PathBuf,
     /// The content.
     pub credentials: Arc<ProxyCredentials>,

@@ -33,7 +33,6 @@ pub(super) enum InvalidLines {
     Skip,
 }
 
-/// Reads lists.
 pub(super) struct Lists<'a> {
     before: Option<&'a Loaded>,
     progress: &'a mut dyn Progress,

@@ -11,7 +11,6 @@ use crate::printable::{Lines, printable};
 /// One mistake or suspicion. Text of the file is escaped and bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// The file.
     pub file: Arc<Path>,
     /// The place in the file; none for the file as a whole.
     pub place: Option<Place>,
@@ -69,7 +68,6 @@ pub(super) enum Cause {
     Missing(TableId, &'static [&'static str]),
 }
 
-/// A table of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TableId {
     /// The file itself.
@@ -96,14 +94,12 @@ impl Mistake {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// The same mistake at a line.
     pub(super) fn at_line(self, line: usize) -> Self {
         Self { place: Some(Place { line, column: None }), ..self }
     }
 }
 
 impl Report {
-    /// Adds a mistake.
     pub(super) fn add(&self, mistake: Mistake) {
         self.add_caused(mistake, Cause::Itself);
     }

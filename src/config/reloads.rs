@@ -32,7 +32,6 @@ struct Done {
     outcome: Option<ReloadOutcome>,
 }
 
-/// The outcome of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReloadOutcome {
     /// It is in force; what is different, in words.
@@ -52,7 +51,6 @@ impl Reloads {
         Self(Arc::new(Inner { file, asked, requests, heeded, last }))
     }
 
-    /// The file that is read.
     pub fn file(&self) -> &PathBuf {
         &self.0.file
     }
@@ -80,7 +78,6 @@ impl Reloads {
         });
     }
 
-    /// The outcomes from now on.
     pub fn outcomes(&self) -> Outcomes {
         Outcomes(self.0.last.subscribe())
     }

@@ -177,7 +177,6 @@ fn read_invalid_lines(source: &Source<'_>, section: &mut Fields<'_>) -> InvalidL
     source.choose("invalid_lines", &text, &words).unwrap_or_default()
 }
 
-/// Adds a text to the conditions.
 type Add = fn(&mut ConditionsBuilder, &str) -> Result<(), ConditionError>;
 
 /// The conditions that are texts.

@@ -93,7 +93,6 @@ impl<'a> Source<'a> {
         chosen.map(|(_, meaning)| meaning.clone())
     }
 
-    /// Reports a warning.
     pub(super) fn warning(&self, span: &Range<usize>, what: impl fmt::Display, hint: impl AsRef<str>) {
         self.mistake(span, Severity::Warning, &what, hint.as_ref(), Cause::Itself);
     }

@@ -244,7 +244,6 @@ async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Fail
     serde_json::from_slice(&content).map_err(|error| Failure::bad(error.to_string()))
 }
 
-/// Validates a request for a forward.
 fn forward_order(request: schema::ForwardRequest) -> Result<ForwardOrder, Failure> {
     let schema::ForwardRequest { kind, spec, server, name } = request;
     let wrong =

@@ -30,7 +30,6 @@ pub struct Client {
 
 /// Why there is no answer, or another than was asked for.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum ClientError {
     #[error("no program answers at {path}: {cause}")]
     NotRunning { path: String, cause: io::Error },

@@ -12,7 +12,6 @@ use rustix::process::geteuid;
 pub enum Location {
     /// In the user's directory, under a name like this, or the next that is free.
     Named(String),
-    /// At this path.
     At(PathBuf),
     /// Nowhere.
     #[default]
@@ -21,7 +20,6 @@ pub enum Location {
 
 /// Why the directory of the sockets cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum DirectoryError {
     /// It can neither be found nor made.
     #[error("{}: {cause}", .directory.display())]

@@ -27,7 +27,6 @@ pub enum StopKind {
     Now,
 }
 
-/// A forward to be added.
 #[derive(Clone, Debug)]
 pub struct ForwardOrder {
     /// Which.
@@ -51,7 +50,6 @@ pub enum ForwardKind {
 
 /// Why a forward is not there, or not gone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum ForwardRefusal {
     #[error("cannot listen on {address}: {reason}")]
     Address {

@@ -61,7 +61,6 @@ pub(super) fn full_line(session: &SessionView) -> Option<String> {
     })
 }
 
-/// A size for people.
 pub(super) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
 }

@@ -99,14 +99,12 @@ impl Failure {
     }
 }
 
-/// An answer with this content.
 pub(crate) fn json<T: Serialize>(status: StatusCode, content: &T) -> Response<Body> {
     // Structures of texts and numbers always can.
     let text = serde_json::to_vec(content).unwrap_or_default();
     text_of(status, "application/json", text.into())
 }
 
-/// An answer with this text.
 pub(crate) fn text_of(status: StatusCode, kind: &'static str, text: Bytes) -> Response<Body> {
     head(status, kind, Either::Left(Full::new(text)))
 }

@@ -31,38 +31,28 @@ pub use crate::stream::Process;
 pub enum Event {
     /// Forget what you know: this is all of it. The first of a stream, and where some were lost.
     Reset {
-        /// What there is.
         status: Box<Status>,
-        /// The connections that live.
         connections: Vec<Connection>,
     },
-    /// A connection is there.
     ConnectionOpened {
-        /// It.
         connection: Box<Connection>,
     },
-    /// A connection is over.
     ConnectionClosed {
         /// It, with all that became of it.
         connection: Box<Connection>,
     },
     /// Once a second: the status, and the connections that changed since.
     Tick {
-        /// What there is.
         status: Box<Status>,
         /// Those that moved something, or stand elsewhere.
         connections: Vec<Connection>,
     },
-    /// A session is ready.
     SessionUp {
-        /// The server.
         server: String,
         /// Its number.
         session: u64,
     },
-    /// A session has ended.
     SessionDown {
-        /// The server.
         server: String,
         /// Its number.
         session: u64,
@@ -73,14 +63,12 @@ pub enum Event {
     },
     /// An attempt to connect to a server has failed.
     AttemptFailed {
-        /// The server.
         server: String,
         /// Why.
         reason: String,
     },
     /// A listener or forward stands elsewhere.
     Forward {
-        /// It.
         forward: Forward,
     },
     /// Another configuration is in force, or was refused.

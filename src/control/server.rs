@@ -37,7 +37,6 @@ pub struct ControlServer {
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum ControlError {
     /// The directory cannot be used.
     #[error(transparent)]
@@ -87,7 +86,6 @@ impl ControlServer {
         Ok(Self { listener, _file: file, _ours: ours, name, path })
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -6,7 +6,6 @@ use hyper::{Response, StatusCode};
 
 use crate::control::reply::{Body, text_of};
 
-/// The file at a path.
 pub(super) fn at(path: &str) -> Option<Response<Body>> {
     let (kind, text) = match path {
         "/" => (HTML, include_str!("page/index.html")),

@@ -39,9 +39,7 @@ pub struct DashboardServer {
     folder: Option<Folder>,
 }
 
-/// Why there is no dashboard.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum DashboardError {
     #[error("cannot listen on {address}: {cause}")]
     Listen {

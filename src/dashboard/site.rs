@@ -24,7 +24,6 @@ use crate::control::{Keys, Program};
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) program: Program,
-    /// Where it is.
     pub(super) port: u16,
     pub(super) gate: Gate,
     pub(super) keys: Arc<Keys>,
@@ -140,7 +139,6 @@ impl Site {
     }
 }
 
-/// The code of a link.
 fn code(address: &Uri) -> Option<String> {
     Query::new(address.query()).take("code")
 }

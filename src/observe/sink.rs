@@ -25,7 +25,6 @@ enum Entry {
     Flush(SyncSender<()>),
 }
 
-/// Collects one line.
 #[derive(Debug)]
 pub(super) struct LineWriter<'a>(&'a Sink);
 

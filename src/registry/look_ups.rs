@@ -23,7 +23,6 @@ struct Asked {
 }
 
 impl LookUps {
-    /// Notes what a request is for.
     pub(super) fn count(&self, request: &Request) {
         if request.protocol == Protocol::Forward {
             return;

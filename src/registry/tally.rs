@@ -93,7 +93,6 @@ impl Tallies {
         self.rules.keep(|name| name == DEFAULT_RULE || rule(name));
     }
 
-    /// Counts a connection that is over.
     pub(super) fn count(&self, connection: &Connection, outcome: Outcome) {
         let (stages, traffic) = (connection.stages(), connection.traffic());
         let server = self.servers.of(&connection.carrier());

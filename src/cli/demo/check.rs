@@ -24,9 +24,7 @@ use crate::task;
 /// The address of the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Front {
-    /// On a TCP port.
     Tcp(SocketAddr),
-    /// On a unix socket.
     Unix(PathBuf),
 }
 
@@ -36,11 +34,9 @@ pub(super) enum Front {
 pub(super) enum Way {
     /// SOCKS5, with a name that the server resolves.
     Socks5,
-    /// HTTP CONNECT.
     Connect,
 }
 
-/// A successful fetch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fetched {
     /// The length of the body, in bytes.

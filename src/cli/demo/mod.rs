@@ -208,7 +208,6 @@ fn listeners(asked: Vec<ListenAddress>) -> io::Result<Vec<ListenAddress>> {
         .collect()
 }
 
-/// A free port.
 fn free_port(bind: Bind) -> io::Result<ListenAddress> {
     let free = TcpListener::bind((check::reached_at(bind), 0))?.local_addr()?;
     Ok(ListenAddress::Tcp { bind, port: free.port() })

@@ -9,9 +9,7 @@ use crate::destination::Destination;
 /// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
-    /// Set the variables.
     Set,
-    /// Unset them.
     Unset,
 }
 

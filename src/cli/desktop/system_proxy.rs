@@ -33,7 +33,6 @@ struct Before {
     settings: Vec<Setting>,
 }
 
-/// `sockeye system-proxy`.
 #[derive(Clone, Debug, Parser)]
 #[command(about = "Sets the proxy of the desktop (GNOME, KDE), or restores the previous settings.")]
 pub struct SystemProxyCommand {

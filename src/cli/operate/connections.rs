@@ -8,7 +8,6 @@ use crate::cli::configured::say;
 use crate::control::client::Client;
 use crate::control::schema::{Closed, Connection, Connections, Event};
 
-/// Lists connections.
 pub(super) async fn list(args: ConnectionsArgs) -> Done {
     let client = client(args.which)?;
     if args.watch {

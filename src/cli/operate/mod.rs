@@ -32,7 +32,6 @@ use args::{StatusArgs, StopArgs, WaitArgs, Which};
 
 /// A command to a running program, as it was written.
 #[derive(Clone, Debug, clap::Subcommand)]
-#[expect(missing_docs, reason = "each is the command of its name")]
 pub enum OperateCommand {
     Status(StatusArgs),
     Wait(WaitArgs),

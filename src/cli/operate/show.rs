@@ -89,7 +89,6 @@ fn server_line(server: &Server) -> String {
     line
 }
 
-/// A jump host.
 fn jump_line(jump: &Jump) -> String {
     let mut line = text(&jump.state);
     if jump.state == "ready" {
@@ -143,7 +142,6 @@ pub(super) fn flag(forward: &Forward) -> &'static str {
     }
 }
 
-/// A connection in a line.
 pub(super) fn connection_line(connection: &Connection) -> String {
     let mut line = format!(
         "{:>6}  {:<11} {:>7}  {:>10} up {:>10} down  {} -> {}",
@@ -186,7 +184,6 @@ fn rates(traffic: &Traffic) -> String {
     format!("{}/s up, {}/s down", size(traffic.up_rate), size(traffic.down_rate))
 }
 
-/// Bytes.
 pub(super) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
 }

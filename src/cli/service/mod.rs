@@ -27,7 +27,6 @@ enum Act {
     Install,
 }
 
-/// The service manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Manager {
     /// systemd.
@@ -65,7 +64,6 @@ struct Service {
     writes: Vec<PathBuf>,
 }
 
-/// `sockeye service`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Prints or installs a service file that starts the proxy at login or boot.",
@@ -168,7 +166,6 @@ impl Service {
     }
 }
 
-/// The unix sockets of a configuration.
 fn sockets(config: &Config) -> impl Iterator<Item = PathBuf> {
     let listeners = config.listeners.iter().filter_map(|listener| match &listener.address {
         ListenAddress::Unix(path) => Some(path.clone()),

@@ -60,7 +60,6 @@ pub(super) fn unit(service: &Service, version: Option<u32>) -> String {
     text
 }
 
-/// The path of the unit.
 pub(super) fn path(Service { name, scope, configurations, .. }: &Service) -> PathBuf {
     let folder = match scope {
         Scope::User => configurations.join("systemd/user"),
@@ -82,7 +81,6 @@ pub(super) fn next(Service { name, scope, .. }: &Service) -> String {
     }
 }
 
-/// The version of systemd here.
 pub(super) fn version() -> Option<u32> {
     let mut systemctl = Command::new("systemctl");
     let output = systemctl.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output();

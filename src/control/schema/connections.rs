@@ -35,7 +35,6 @@ pub struct Connection {
     pub protocol: String,
     /// The client's address, or `unix`.
     pub source: String,
-    /// The proxy user.
     pub user: Option<String>,
     /// The client's program, where it can be known.
     pub process: Option<Process>,
@@ -77,7 +76,6 @@ pub struct Stages {
     pub opened: Option<f64>,
     /// From then on until the target sent its first byte.
     pub first_byte: Option<f64>,
-    /// All of it.
     pub total: Option<f64>,
 }
 
@@ -85,7 +83,6 @@ pub struct Stages {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rules {
-    /// The rules.
     pub rules: Vec<Rule>,
 }
 
@@ -117,11 +114,9 @@ pub struct Listeners {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Listener {
-    /// Its name.
     pub name: String,
     /// Requests for a name.
     pub names: u64,
-    /// Requests for an address.
     pub addresses: u64,
     /// Requests to a proxy for public addresses, by clients that ask for names as well: as it seems, they
     /// look some names up by themselves.

@@ -16,7 +16,6 @@ pub struct PingRequest {
     pub http: bool,
 }
 
-/// What came of a ping.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ping {
@@ -26,7 +25,6 @@ pub struct Ping {
     pub rule: Option<String>,
     /// The server that was asked.
     pub server: Option<String>,
-    /// The session.
     pub session: Option<u64>,
     /// Whether the channel was opened.
     pub opened: bool,
@@ -116,7 +114,6 @@ pub struct Reloaded {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Problem {
-    /// The status code.
     pub status: u16,
     /// In a sentence.
     pub title: String,

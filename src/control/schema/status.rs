@@ -16,7 +16,6 @@ pub struct Status {
     pub health: Vec<Trouble>,
     /// The configuration file; none for a command line with a host.
     pub configuration: Option<Configuration>,
-    /// The connections, counted.
     pub connections: ConnectionCounts,
     /// The bytes of all connections.
     pub traffic: Traffic,
@@ -54,13 +53,11 @@ pub struct Instance {
 pub struct Trouble {
     /// Of what: `server`, `listener`, `forward` or `configuration`.
     pub what: String,
-    /// Its name.
     pub name: String,
     /// In a sentence.
     pub text: String,
 }
 
-/// The configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Configuration {
@@ -72,7 +69,6 @@ pub struct Configuration {
     pub mistakes: Vec<String>,
 }
 
-/// The connections, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConnectionCounts {
@@ -98,7 +94,6 @@ pub struct ClientProgram {
     pub connections: usize,
 }
 
-/// An SSH server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Server {
@@ -161,7 +156,6 @@ pub struct Loss {
     pub reason: String,
 }
 
-/// An SSH session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Session {
@@ -171,7 +165,6 @@ pub struct Session {
     pub state: String,
     /// Since the login.
     pub age: u64,
-    /// The last round trip.
     pub round_trip: Option<f64>,
     /// The shortest so far. Where the last one is much longer, the line is full.
     pub best_round_trip: Option<f64>,
@@ -191,11 +184,9 @@ pub struct Session {
     pub traffic: Traffic,
     /// How much the server may send ahead on a channel.
     pub window: u32,
-    /// The type of the host key.
     pub host_key_type: String,
     /// The fingerprint of the host key, as `SHA256:…`.
     pub host_key: String,
-    /// The key exchange.
     pub key_exchange: String,
     /// The cipher from the server to us.
     pub cipher: String,

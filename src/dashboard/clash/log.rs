@@ -27,7 +27,6 @@ pub(in crate::dashboard) enum Level {
     Silent,
 }
 
-/// A line.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(in crate::dashboard) struct Line {
     r#type: Level,

@@ -24,7 +24,6 @@ use crate::control::{Phase, Program};
 
 /// What comes of a request.
 pub(super) enum Answered {
-    /// All of it.
     Whole(Response<Body>),
     /// It goes on.
     Stream(Feed),

@@ -19,7 +19,6 @@ pub(super) struct Proxy {
     name: String,
     r#type: &'static str,
     udp: bool,
-    /// The last measurement.
     history: Vec<Measured>,
     alive: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +69,6 @@ pub(super) fn all(program: &Program) -> BTreeMap<String, Proxy> {
     all
 }
 
-/// Those that are groups.
 pub(super) fn groups(program: &Program) -> Vec<Proxy> {
     all(program).into_values().filter(|proxy| proxy.all.is_some()).collect()
 }
@@ -80,7 +78,6 @@ pub(super) fn one(program: &Program, name: &str) -> Option<Proxy> {
     all(program).remove(name)
 }
 
-/// The members of a group.
 pub(super) fn members(program: &Program, name: &str) -> Option<Vec<String>> {
     let mut members = one(program, name)?.all?;
     members.retain(|member| member != DIRECT && member != REJECT);

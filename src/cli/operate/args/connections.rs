@@ -61,7 +61,6 @@ impl FilterArgs {
     }
 }
 
-/// `sockeye connections`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Lists the connections of a running program.",

@@ -4,7 +4,6 @@ use clap::{Args, Parser, Subcommand};
 
 use super::Which;
 
-/// `sockeye forward`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Adds, lists and removes forwards of a running program.",
@@ -16,7 +15,6 @@ pub struct ForwardArgs {
     pub(in crate::cli::operate) action: ForwardAction,
 }
 
-/// An action on forwards.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ForwardAction {
     /// Adds forwards; they outlive reconnects and reloads, and end with the program
@@ -27,7 +25,6 @@ pub(crate) enum ForwardAction {
     Remove(ForwardRemoveArgs),
 }
 
-/// `sockeye forward add`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ForwardAddArgs {
     #[command(flatten)]
@@ -56,7 +53,6 @@ pub(crate) struct SpecArgs {
     pub(in crate::cli::operate) dynamic: Vec<String>,
 }
 
-/// `sockeye forward list`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ForwardListArgs {
     /// As JSON, an object a line
@@ -66,7 +62,6 @@ pub(crate) struct ForwardListArgs {
     pub(in crate::cli::operate) which: Which,
 }
 
-/// `sockeye forward remove`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ForwardRemoveArgs {
     /// The ids that `sockeye forward list` shows

@@ -67,7 +67,6 @@ pub struct StatusArgs {
     pub(super) which: Which,
 }
 
-/// `sockeye wait`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Waits until a program that runs, or is about to start, forwards connections.",
@@ -119,7 +118,6 @@ pub struct PingArgs {
     pub(super) which: Which,
 }
 
-/// `sockeye dashboard`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Prints a link to the dashboard of a running program. It lets one browser in, once, for 10 minutes.",
@@ -136,7 +134,6 @@ pub struct DashboardArgs {
     pub(super) which: Named,
 }
 
-/// `sockeye stop`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Stops a running program. It accepts no more connections, and waits up to 10 s for open ones.",
@@ -150,7 +147,6 @@ pub struct StopArgs {
     pub(super) which: Named,
 }
 
-/// `sockeye log`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Changes how much a running program logs.",

@@ -10,7 +10,6 @@ use super::model::{Interest, News};
 use crate::control::client::{Client, ClientError, EventStream};
 use crate::control::schema::{Closed, Connection, Event, Rules};
 
-/// Takes the news.
 pub(super) type Sender = mpsc::Sender<News>;
 
 /// The receiver is gone.

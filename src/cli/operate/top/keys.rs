@@ -19,7 +19,6 @@ pub(super) enum Effect {
     Kill(Vec<u64>),
 }
 
-/// A move in a list.
 #[derive(Clone, Copy, Debug)]
 enum Move {
     Up(usize),
@@ -29,7 +28,6 @@ enum Move {
 }
 
 impl Model {
-    /// Handles a key.
     pub(super) fn key(&mut self, key: KeyEvent) -> Option<Effect> {
         if key.kind == KeyEventKind::Release {
             return None;
@@ -118,7 +116,6 @@ impl Model {
         }
     }
 
-    /// Edits the filter.
     fn filter_key(&mut self, key: KeyCode) {
         match key {
             KeyCode::Enter => self.mode = Mode::Ordinary,

@@ -16,7 +16,6 @@ pub(super) struct Model {
     pub(super) order: Order,
     pub(super) filter: String,
     pub(super) mode: Mode,
-    /// The selected connection.
     pub(super) selected: Option<u64>,
     /// The first visible line of the other lists.
     pub(super) offset: usize,
@@ -74,10 +73,8 @@ pub(super) struct Details {
     pub(super) history: History,
 }
 
-/// News of the program.
 #[derive(Clone, Debug)]
 pub(super) enum News {
-    /// An event.
     Event(Box<Event>),
     /// The rules, as they are now.
     Rules(Vec<Rule>),
@@ -85,7 +82,6 @@ pub(super) enum News {
     Connection(Box<Connection>),
     /// There was no event for this many seconds.
     Silent(u64),
-    /// The program is gone.
     Gone(String),
     /// The outcome of a command.
     Done(String),
@@ -94,9 +90,7 @@ pub(super) enum News {
 /// What is polled besides the events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Interest {
-    /// The rules.
     pub(super) rules: bool,
-    /// All of this connection.
     pub(super) connection: Option<u64>,
 }
 
@@ -140,7 +134,6 @@ impl Model {
         }
     }
 
-    /// Applies news.
     pub(super) fn hear(&mut self, news: News) {
         match news {
             News::Event(event) => self.event(*event),

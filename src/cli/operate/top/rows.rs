@@ -28,7 +28,6 @@ pub(super) enum Column {
     Rule,
 }
 
-/// The direction of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Ascending,
@@ -54,7 +53,6 @@ pub(super) struct Look {
     pub(super) from: u16,
 }
 
-/// The order of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) column: Column,
@@ -92,7 +90,6 @@ impl Order {
         Self { column, direction: column.look().direction }
     }
 
-    /// By the next column.
     pub(super) fn next(self) -> Self {
         self.step(1)
     }

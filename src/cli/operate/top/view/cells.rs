@@ -52,7 +52,6 @@ pub(super) fn trip(millis: Option<f64>) -> String {
     millis.map_or_else(|| "-".to_owned(), show::millis)
 }
 
-/// Draws a text into one line.
 pub(super) fn put(text: impl Into<String>, style: Style, area: Rect, buffer: &mut Buffer) {
     Line::styled(text.into(), style).render(area, buffer);
 }

@@ -79,7 +79,6 @@ fn draw_one(
     }
 }
 
-/// What stands in a column.
 fn text(facts: &Facts, seen: &Seen, column: Column) -> String {
     let connection = &seen.connection;
     match column {

@@ -22,7 +22,6 @@ mod servers;
 mod tests;
 mod theme;
 
-/// Draws all of it.
 pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     if area.width < NARROWEST || area.height < LOWEST {
         put(format!("{NARROWEST}x{LOWEST} at least"), theme.wrong(), area, buffer);

@@ -18,7 +18,6 @@ enum Item<'a> {
     Session(&'a Session),
 }
 
-/// The cells of a line.
 struct Cells {
     name: Rect,
     state: Rect,

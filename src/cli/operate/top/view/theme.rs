@@ -83,12 +83,10 @@ impl Theme {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// Headings of columns.
     pub(super) fn heading(&self) -> Style {
         self.with(Color::Cyan, Modifier::UNDERLINED)
     }
 
-    /// What is marked.
     pub(super) fn marked() -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
@@ -98,7 +96,6 @@ impl Theme {
         self.with(Color::DarkGray, Modifier::empty())
     }
 
-    /// What is wrong.
     pub(super) fn wrong(&self) -> Style {
         self.with(Color::Red, Modifier::BOLD).add_modifier(Modifier::BOLD)
     }
@@ -123,7 +120,6 @@ impl Theme {
         self.with(Color::Blue, Modifier::empty())
     }
 
-    /// Round trips.
     pub(super) fn trip(&self) -> Style {
         self.with(Color::Magenta, Modifier::empty())
     }
