@@ -18,10 +18,6 @@ pub(super) struct Dashboard {
 
 impl Dashboard {
     /// Binds it and serves it, where there is to be one.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be bound.
     pub(super) fn start(
         config: Option<DashboardConfig>,
         program: &Program,
@@ -35,12 +31,9 @@ impl Dashboard {
         Ok(dashboard)
     }
 
-    /// Changes over to another one, or none. One that is the same stays, with all who look at it.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be bound. The one before goes on, unless it cannot be bound again, either: then there is none, and
-    /// the next reload tries again.
+    /// Changes over to another one, or none. One that is the same stays, with all who look at it. If it
+    /// cannot be bound, the one before goes on, unless that cannot be bound again, either: then there is
+    /// none, and the next reload tries again.
     pub(super) async fn reload(
         &mut self,
         config: Option<DashboardConfig>,

@@ -71,10 +71,6 @@ impl<T> Default for Changes<T> {
 
 /// Validates an order. A proxy requires the same password as the other proxies; one on a server leads no
 /// further than `permit` says for that server.
-///
-/// # Errors
-///
-/// The order cannot be carried out.
 pub(super) fn validate(
     order: ForwardOrder,
     servers: &Servers,

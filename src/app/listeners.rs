@@ -71,11 +71,8 @@ enum AnyHandler {
     Forward(Arc<ForwardHandler>),
 }
 
-/// Binds the sockets of listeners, except those that the service manager has bound.
-///
-/// # Errors
-///
-/// The first one that fails; a forward only where `on_failure` says so.
+/// Binds the sockets of listeners, except those that the service manager has bound. That a forward fails is
+/// an error only where `on_failure` says so.
 pub(super) fn bind(
     listeners: Vec<ListenerOptions>,
     on_failure: impl Fn(&ListenerOptions) -> OnForwardFailure,
@@ -116,10 +113,6 @@ impl ListenerSet {
     }
 
     /// Adds a listener at run time. A port that the system chose becomes its port.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be bound.
     pub(super) fn add(
         &mut self,
         mut options: ListenerOptions,

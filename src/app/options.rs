@@ -135,10 +135,6 @@ pub enum OnForwardFailure {
 
 impl ServerOptions {
     /// Asks `ssh` how to reach `server`; nothing is sent to it.
-    ///
-    /// # Errors
-    ///
-    /// `ssh` does not take the host or the options.
     pub async fn query(
         name: Arc<str>,
         server: &ServerName,

@@ -65,10 +65,6 @@ pub enum Sessions {
 
 /// Logs in to a server, and tests it.
 ///
-/// # Errors
-///
-/// There is no session.
-///
 /// # Cancel safety
 ///
 /// If dropped, all sessions end.

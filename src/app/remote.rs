@@ -40,11 +40,7 @@ pub(super) struct Service {
 }
 
 impl Remote {
-    /// Requests it from the server.
-    ///
-    /// # Errors
-    ///
-    /// The server refuses, and `on_failure` is `Exit`.
+    /// Requests it from the server. That the server refuses is an error only where `on_failure` says so.
     pub(super) async fn begin(
         pool: &Pool,
         forward: RemoteForward,

@@ -56,10 +56,6 @@ impl RemoteSet {
 
     /// Asks the servers to listen, each once, and serves what comes. Those without a session are
     /// asked when they have one.
-    ///
-    /// # Errors
-    ///
-    /// One refuses, and that is the end by `on_failure`.
     pub(super) async fn start(
         &mut self,
         forwards: Vec<RemoteOptions>,
@@ -91,10 +87,6 @@ impl RemoteSet {
     }
 
     /// Another one, while the others run. Where the server has a session it is asked at once.
-    ///
-    /// # Errors
-    ///
-    /// It refuses, or does not answer.
     pub(super) async fn add(
         &mut self,
         options: RemoteOptions,

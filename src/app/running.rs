@@ -51,10 +51,6 @@ pub struct Running {
 
 impl Running {
     /// Binds the listeners, and opens the control socket. Clients are not accepted yet.
-    ///
-    /// # Errors
-    ///
-    /// An address is not available.
     pub(super) fn bind(
         options: &Options,
         prompter: Prompter,
@@ -113,10 +109,6 @@ impl Running {
     }
 
     /// Connects to the servers, and accepts clients.
-    ///
-    /// # Errors
-    ///
-    /// No server could be reached, or a forward failed with `ExitOnForwardFailure`.
     pub(super) async fn start(&mut self, options: Options) -> Result<(), Error> {
         self.servers.connect(options.servers).await?;
         let servers = self.servers.pools();
@@ -135,10 +127,8 @@ impl Running {
 
     /// Reloads with other options. What is unchanged stays: listeners, sessions, connections. What is removed
     /// takes no new requests, and ends with its last connection. Forwards that were added at run time stay.
-    ///
-    /// # Errors
-    ///
-    /// A new listener cannot be bound. Nothing has changed then. A forward that failed before is tried again.
+    /// If a new listener cannot be bound, nothing has changed; but a forward that failed before is only tried
+    /// again.
     pub async fn reload(&mut self, mut options: Options) -> Result<(), Error> {
         self.changes.apply(&mut options);
         let missing = self.listeners.missing(&options.listeners);

@@ -65,11 +65,7 @@ impl ServerSet {
     }
 
     /// Connects to all of them concurrently, and waits until each has a session or its first attempt has
-    /// failed.
-    ///
-    /// # Errors
-    ///
-    /// There are servers, and none could be reached.
+    /// failed. That a server cannot be reached is an error only where it is so with all.
     ///
     /// # Cancel safety
     ///

@@ -11,10 +11,6 @@ use crate::target::Target;
 
 /// Connects standard input and output to `target` until both are at their end. Without a target it
 /// never completes.
-///
-/// # Errors
-///
-/// There is no connection, or it was cut.
 pub(super) async fn connect(target: Option<Target>, connect: Outbound) -> Result<(), Error> {
     let Some(target) = target else { return std::future::pending().await };
     let request = Request {

@@ -214,10 +214,6 @@ pub(super) struct LogArgs {
 impl Args {
     /// Reads the command line without its first word, the program. The second value has the flags of
     /// ssh that are no flags of our own.
-    ///
-    /// # Errors
-    ///
-    /// What `clap` cannot read, and `--help` and `--version`, which it answers itself.
     pub(super) fn read(words: &[std::ffi::OsString]) -> Result<(Self, Foreign), clap::Error> {
         let program = std::ffi::OsString::from("sockeye");
         let mut command = Self::full_command();

@@ -36,10 +36,6 @@ pub struct Assembled {
 }
 
 /// Combines a command line with `ssh_config`; `volume` changes how much is logged.
-///
-/// # Errors
-///
-/// `ssh` does not take the host or the options, or the file of `--proxy-auth` cannot be used.
 pub async fn assemble(
     mut command: ProxyCommand,
     volume: Option<Volume>,

@@ -33,10 +33,6 @@ impl Background {
     /// here, where programs that this one starts do not inherit it.
     ///
     /// To be called once, before anything is written to standard output.
-    ///
-    /// # Errors
-    ///
-    /// `/dev/null` cannot be opened, or no descriptor is left.
     pub fn detect() -> io::Result<Option<Self>> {
         // The variable cannot be taken out of the environment (other threads may read it), so it
         // names the one process whose child it speaks of. What this process starts is not that.
@@ -50,12 +46,8 @@ impl Background {
         Ok(Some(Self { pipe }))
     }
 
-    /// Leaves the terminal (a session of its own, no standard streams), then lets the foreground
-    /// half end.
-    ///
-    /// # Errors
-    ///
-    /// The foreground half is gone: this process should end, too.
+    /// Leaves the terminal (a session of its own, no standard streams), then lets the foreground half end. If
+    /// that is gone, this process should end, too.
     pub fn ready(mut self, stderr: Stderr) -> io::Result<()> {
         // Before reporting: once the foreground half has ended, the shell uses the terminal.
         rustix::process::setsid()?;
@@ -71,10 +63,6 @@ impl Background {
 /// The foreground half: starts `program` with `words` as the background half and waits until it is
 /// ready or has ended. Returns the exit status: 0 when it is ready, that of the background half when it
 /// ended before (128 plus the number of a signal, as in a shell).
-///
-/// # Errors
-///
-/// The program cannot be started.
 pub fn launch(program: &Path, words: impl IntoIterator<Item = OsString>) -> io::Result<u8> {
     let mut half = Command::new(program)
         .args(words)

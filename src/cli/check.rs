@@ -83,10 +83,6 @@ impl CheckCommand {
     }
 
     /// Validates the command line.
-    ///
-    /// # Errors
-    ///
-    /// The command line of the proxy is wrong.
     pub(super) fn validate(args: CheckArgs) -> Result<Self, Exit> {
         let reach = if args.connect { Reach::Server } else { Reach::Here };
         if args.line.is_empty() {
@@ -103,10 +99,6 @@ impl CheckCommand {
 
 /// Checks a command line, or a file with its lists, password files and servers. Mistakes go to standard
 /// error, everything else to standard output.
-///
-/// # Errors
-///
-/// There is nothing to check, it has mistakes, or a server cannot be used.
 pub async fn run(command: &CheckCommand) -> anyhow::Result<()> {
     let file = match &command.what {
         Checked::File(file) => file,

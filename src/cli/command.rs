@@ -98,11 +98,6 @@ pub enum DemoUntil {
 
 impl Command {
     /// Reads the command line, without its first word (the program).
-    ///
-    /// # Errors
-    ///
-    /// What to say instead of running, and the exit status to say it with: the help, the versions,
-    /// or all that is wrong.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
         let words: Vec<_> = words.into_iter().collect();
         // Only the first word: a host may be called `demo` too, and is then `ssh://demo`.

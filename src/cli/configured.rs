@@ -41,10 +41,6 @@ pub enum FileError {
 
 impl ConfigFile {
     /// The file to read.
-    ///
-    /// # Errors
-    ///
-    /// None was named, and the user has none.
     pub fn path(&self) -> Result<PathBuf, FileError> {
         if let Some(named) = &self.named {
             return Ok(named.clone());
@@ -55,10 +51,6 @@ impl ConfigFile {
 
     /// Reads the file in a blocking task, since lists may be long and file systems slow. Mistakes go to
     /// standard error.
-    ///
-    /// # Errors
-    ///
-    /// There is no file, or it has mistakes.
     ///
     /// # Cancel safety
     ///

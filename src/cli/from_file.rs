@@ -49,11 +49,6 @@ pub struct Following {
 impl Following {
     /// Reads the file, and returns what to run. Its mistakes go to standard error. `asked` is notified when a
     /// reload is requested; `volume` changes how much is logged.
-    ///
-    /// # Errors
-    ///
-    /// The file, a file that it names or the one of `--proxy-auth` has a mistake, or `ssh` does not
-    /// take a server.
     pub async fn start(
         command: FileCommand,
         asked: Arc<Notify>,

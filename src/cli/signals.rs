@@ -76,11 +76,8 @@ enum Said {
 
 impl Signals {
     /// Handles the signals, except those that the program was started with as ignored (`nohup`, a shell's
-    /// background jobs). SIGHUP for a reload is handled even then, and then never stops the program.
-    ///
-    /// # Errors
-    ///
-    /// The system refuses a handler. To be called inside a tokio runtime.
+    /// background jobs). SIGHUP for a reload is handled even then, and then never stops the program. To be
+    /// called inside a tokio runtime.
     pub fn listen(meaning: HangUp) -> io::Result<Self> {
         let ignored = ignored_signals();
         let is_ignored = |kind: SignalKind| ignored & (1 << (kind.as_raw_value() - 1)) != 0;
@@ -169,12 +166,9 @@ impl Readiness {
     }
 }
 
-/// Runs `work` until it ends. The first signal cancels `drain`, by which `work` knows to stop
-/// cleanly; the second, and any before the readiness was reached, ends it where it is.
-///
-/// # Errors
-///
-/// The signal that ended the work where it was.
+/// Runs `work` until it ends. The first signal cancels `drain`, by which `work` knows to stop cleanly; the
+/// second, and any before the readiness was reached, ends it where it is. The error is the signal that did
+/// so.
 pub async fn until_stopped<T>(
     mut next: impl AsyncFnMut() -> Stop,
     readiness: &Readiness,

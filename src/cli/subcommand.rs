@@ -27,10 +27,6 @@ enum Subcommand {
 }
 
 /// Reads a command line that begins with the name of a subcommand.
-///
-/// # Errors
-///
-/// What `clap` cannot read, `--help`, and what is wrong with the values.
 pub(super) fn read(words: &[OsString]) -> Result<Command, Exit> {
     let mut all = all();
     let program = OsString::from("sockeye");

@@ -80,13 +80,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads a file and everything that it names, and returns the warnings with the configuration. Lists
-    /// that have not changed since `before` are not read again; `progress` is notified of those that are.
-    ///
-    /// # Errors
-    ///
-    /// Every mistake of the file, of its lists and of its other files. If the text is not TOML, only that
-    /// is reported, since the rest is not certain.
+    /// Reads a file and everything that it names, and returns the warnings with the configuration. Lists that
+    /// have not changed since `before` are not read again; `progress` is notified of those that are. If the
+    /// text is not TOML, only that is reported, since the rest is not certain.
     pub fn load(
         path: &Path,
         before: Option<&Self>,

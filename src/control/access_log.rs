@@ -25,10 +25,6 @@ pub struct AccessLog {
 impl AccessLog {
     /// Writes from now on, in a thread of its own, which ends with the program. Requests that are over
     /// faster than they can be written are counted in place of being written.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be opened, or the thread not started.
     pub fn start(&self, events: &Events) -> io::Result<()> {
         let out: Box<dyn Write + Send> = if self.file.as_os_str() == "-" {
             Box::new(io::stdout())

@@ -72,19 +72,11 @@ impl Client {
     }
 
     /// Asks for something.
-    ///
-    /// # Errors
-    ///
-    /// It is not running, or there is no such thing.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.ask(Method::GET, path, &()).await
     }
 
     /// Has something done.
-    ///
-    /// # Errors
-    ///
-    /// It is not running, or refuses.
     pub async fn ask<T: DeserializeOwned, C: Serialize>(
         &self,
         method: Method,
@@ -101,10 +93,6 @@ impl Client {
     }
 
     /// What happens from now on.
-    ///
-    /// # Errors
-    ///
-    /// It is not running.
     pub async fn events(&self) -> Result<EventStream, ClientError> {
         let sent = timeout(self.patience, self.send(Method::GET, "/v1/events", &())).await;
         let (response, connection) = sent.unwrap_or_else(|_| Err(self.silent()))?;

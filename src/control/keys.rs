@@ -21,20 +21,12 @@ pub struct Keys {
 
 impl Keys {
     /// New ones, with this token where there is one that is to stay the same.
-    ///
-    /// # Errors
-    ///
-    /// The system has no random numbers.
     pub fn new(token: Option<Secret>) -> io::Result<Self> {
         let token = token.map_or_else(Secret::random, Ok)?;
         Ok(Self { token, cookie: Secret::random()?, codes: Mutex::default() })
     }
 
     /// A code that is good once, for 10 minutes. Of many that nobody uses the oldest goes.
-    ///
-    /// # Errors
-    ///
-    /// The system has no random numbers.
     pub fn issue(&self) -> io::Result<Secret> {
         let code = Secret::random()?;
         let mut codes = lock(&self.codes);

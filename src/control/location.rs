@@ -41,10 +41,6 @@ pub fn directory() -> PathBuf {
 }
 
 /// Makes the directory where it is not there, and sees to it that it is the user's alone.
-///
-/// # Errors
-///
-/// It cannot be made, or it is not.
 pub fn prepare(directory: &Path) -> Result<(), DirectoryError> {
     let failed = |cause| DirectoryError::Io { directory: directory.to_owned(), cause };
     match DirBuilder::new().mode(0o700).create(directory) {

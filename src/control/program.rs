@@ -75,10 +75,6 @@ pub enum Phase {
 
 impl Front {
     /// The address with a code that lets one browser in, once.
-    ///
-    /// # Errors
-    ///
-    /// The system has no random numbers.
     pub fn link(&self) -> io::Result<String> {
         Ok(format!("{}?code={}", self.address, self.keys.issue()?.text()))
     }

@@ -48,10 +48,6 @@ pub enum ControlError {
 
 impl ControlServer {
     /// Binds the socket; none where none is wanted. A name that is taken gets a number.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be had.
     pub fn bind(location: &Location, own: &OwnAddresses) -> Result<Option<Self>, ControlError> {
         match location {
             Location::None => Ok(None),

@@ -17,20 +17,12 @@ pub(super) struct Folder(PathBuf);
 
 impl Folder {
     /// The folder at a path.
-    ///
-    /// # Errors
-    ///
-    /// There is none.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let path = path.canonicalize()?;
         if path.is_dir() { Ok(Self(path)) } else { Err(io::ErrorKind::NotADirectory.into()) }
     }
 
     /// The file at a path below `/ui/`, as it stands in a URL; of a folder its `index.html`.
-    ///
-    /// # Errors
-    ///
-    /// There is none, or it is too large.
     pub(super) async fn get(&self, path: &str) -> Result<Response<Body>, Failure> {
         let unknown = || Failure::unknown("there is no such file");
         let path = relative(path).ok_or_else(unknown)?;

@@ -63,10 +63,6 @@ impl Gate {
     }
 
     /// Judges a request by its head.
-    ///
-    /// # Errors
-    ///
-    /// It was meant for another place, or another site has sent it.
     pub(super) fn check(&self, request: &Parts, peer: Peer, keys: &Keys) -> Result<Pass, Failure> {
         let headers = &request.headers;
         let host = only(headers, &HOST).ok().flatten().filter(|host| self.is_here(host));

@@ -56,10 +56,6 @@ pub enum DashboardError {
 
 impl DashboardServer {
     /// Binds the sockets.
-    ///
-    /// # Errors
-    ///
-    /// They cannot be had, or the folder cannot be used.
     pub fn bind(options: &DashboardConfig, own: &OwnAddresses) -> Result<Self, DashboardError> {
         let DashboardConfig { address, files, token } = options;
         let folder = files.as_deref().map(|folder| {

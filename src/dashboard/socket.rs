@@ -24,10 +24,6 @@ use crate::control::reply::{Body, Failure};
 
 /// Changes a connection over to a WebSocket, which says what the feed says until whoever asked leaves,
 /// or `shutdown`. It is one of `tasks`.
-///
-/// # Errors
-///
-/// The request is none for a WebSocket.
 pub(super) fn open(
     mut request: Request<Incoming>,
     feed: Feed,

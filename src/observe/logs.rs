@@ -83,10 +83,6 @@ impl Logs {
     /// A separate thread writes, so that a standard error that accepts nothing (a stopped terminal, a pipe
     /// that nobody reads) blocks nobody: when a thousand lines wait, further ones are dropped, and the next
     /// line written says how many. A closed standard error is ignored.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be opened, the thread cannot be started, or the program has a log already.
     pub fn start(options: LogOptions, file: Option<&Path>) -> io::Result<Self> {
         let lost = match options.format {
             Format::Text => text::lost_lines,

@@ -29,10 +29,6 @@ use page::Page;
 
 /// Runs the demo until it is checked (`--once`) or `stop` is cancelled. `ready` is called when it
 /// serves. Its output goes to standard output.
-///
-/// # Errors
-///
-/// Something could not be started, or the self-check failed.
 pub async fn run(
     command: DemoCommand,
     ready: impl FnOnce(),

@@ -41,10 +41,6 @@ impl DemoServer {
     /// Starts the server on a free port of 127.0.0.1. Its client key and a `known_hosts` file with
     /// its host key are written into a directory that only this user may enter, and that is removed
     /// with the server.
-    ///
-    /// # Errors
-    ///
-    /// No port, no temporary directory, or no room in it.
     pub async fn start() -> io::Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("sockeye-demo-")
@@ -109,10 +105,6 @@ impl DemoServer {
     }
 
     /// Ends every session, waits for their tasks (2 s at most), and removes the files.
-    ///
-    /// # Errors
-    ///
-    /// The files cannot be removed.
     pub async fn shutdown(self) -> io::Result<()> {
         self.stop.cancel();
         self.tasks.close();

@@ -18,10 +18,6 @@ pub(super) struct Instance {
 
 impl Instance {
     /// Those that a command is for: all that are running where none is named.
-    ///
-    /// # Errors
-    ///
-    /// The one that is named is not running.
     pub(super) fn all(which: Which) -> Result<Vec<Self>, Failure> {
         let directory = location::directory();
         let (name, socket) = match which {
@@ -52,10 +48,6 @@ impl Instance {
     }
 
     /// The only one that a command is for.
-    ///
-    /// # Errors
-    ///
-    /// There is none, or several.
     pub(super) fn one(which: Which) -> Result<Self, Failure> {
         let mut all = Self::all(which)?;
         match all.len() {

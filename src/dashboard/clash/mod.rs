@@ -36,10 +36,6 @@ impl From<Response<Body>> for Answered {
 }
 
 /// Answers a request.
-///
-/// # Errors
-///
-/// There is no such thing, or it is not done.
 pub(super) async fn answer(
     program: &Program,
     request: &Request<Incoming>,

@@ -85,10 +85,6 @@ pub(super) fn members(program: &Program, name: &str) -> Option<Vec<String>> {
 }
 
 /// The server that is called so, or that a group of that name takes now.
-///
-/// # Errors
-///
-/// There is none.
 pub(super) fn server(program: &Program, name: &str) -> Result<String, Failure> {
     let proxy = one(program, name).ok_or_else(|| Failure::unknown("Resource not found"))?;
     match (proxy.r#type, proxy.now) {
