@@ -36,6 +36,25 @@ pub(crate) fn printable(text: &str, limit: usize, lines: Lines) -> String {
     out
 }
 
+/// A text as one line, for people: escaped, and cut where it is long beyond reason.
+pub(crate) fn line(text: &str) -> String {
+    printable(text, 500, Lines::One)
+}
+
+/// A value in a line of `key=value` pairs: in quotes where it could be read as two of them.
+pub(crate) fn value(text: &str) -> String {
+    if text.is_empty() || text.contains([' ', '=', '"']) {
+        format!("\"{}\"", text.replace('"', "\\\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+/// A size for people, as `2.5 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).display().iec().to_string()
+}
+
 /// Escapes what is written through it, as [`printable`] does, without a limit.
 #[derive(Debug)]
 pub(crate) struct Escaper<W> {

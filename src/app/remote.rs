@@ -11,7 +11,7 @@ use crate::forward::{RemoteForward, RemoteTo};
 use crate::listen::connect::Outbound;
 use crate::listen::{Failures, ProxyHandler, RemoteHandler};
 use crate::pool::Pool;
-use crate::printable::{Lines, printable};
+use crate::printable::line;
 use crate::registry::{Forward, Registered};
 use crate::remote_listener::RemoteListener;
 use crate::ssh::Forwarded;
@@ -90,12 +90,7 @@ impl Remote {
 /// A description of its target.
 fn lead(to: &RemoteTo) -> String {
     match to {
-        RemoteTo::Fixed(target) => {
-            format!("to {}", printable(&target.to_string(), MAX_SHOWN, Lines::One))
-        }
+        RemoteTo::Fixed(target) => format!("to {}", line(&target.to_string())),
         RemoteTo::Proxy => "a proxy".to_owned(),
     }
 }
-
-/// Characters of a target that are shown.
-const MAX_SHOWN: usize = 300;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::printable::{Lines, printable};
+use crate::printable::line;
 
 use super::flags::Flag;
 
@@ -15,11 +15,11 @@ pub enum Problem {
     Refused(char),
     #[error(
         "a command to run on the server ('{}') has no meaning here: sockeye only forwards; use ssh for it",
-        shown(.0)
+        line(.0)
     )]
     RemoteCommand(String),
     /// A value that cannot be used.
-    #[error("{flag} '{}': {}", shown(.text), shown(.why))]
+    #[error("{flag} '{}': {}", line(.text), line(.why))]
     Value { flag: &'static str, text: String, why: String },
     #[error("{0} has no effect without --dashboard")]
     NoDashboard(&'static str),
@@ -31,7 +31,7 @@ pub enum Problem {
     #[error(
         "-{flag} '{}': other machines could use this proxy; ask for a password with --proxy-auth FILE, \
          or allow it with --allow-remote",
-        shown(.text)
+        line(.text)
     )]
     OpenToAll { flag: char, text: String },
     #[error("-J is given more than once; separate several jump hosts with commas")]
@@ -71,18 +71,10 @@ fn no_server(looked: Option<&Path>) -> String {
         None => "no SSH server is named".to_owned(),
         Some(path) => format!(
             "no SSH server is named, and there is no configuration file ({} is not there)",
-            shown(&path.to_string_lossy())
+            line(&path.to_string_lossy())
         ),
     }
 }
-
-/// What the user wrote, escaped for a terminal.
-fn shown(text: &str) -> String {
-    printable(text, MAX_SHOWN, Lines::One)
-}
-
-/// Characters of a word of the command line that are shown.
-const MAX_SHOWN: usize = 300;
 
 #[cfg(test)]
 mod tests {

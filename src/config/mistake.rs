@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::printable::{Lines, printable};
+use crate::printable::{Lines, line, printable};
 
 /// One mistake or suspicion. Text of the file is escaped and bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,7 +173,7 @@ impl fmt::Display for Mistake {
 
 /// A text that may hold text of a file, escaped for a terminal.
 pub(super) fn shown(text: &impl fmt::Display) -> String {
-    printable(&text.to_string(), MAX_SHOWN, Lines::One)
+    line(&text.to_string())
 }
 
 fn errors(mistakes: &[Mistake]) -> String {
@@ -183,8 +183,6 @@ fn errors(mistakes: &[Mistake]) -> String {
     }
 }
 
-/// The most characters of a text of the file that are shown.
-const MAX_SHOWN: usize = 300;
 /// The most characters of a path that are shown.
 const MAX_PATH: usize = 1000;
 

@@ -10,7 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::view::connection_view;
 use crate::observe::logs::Format;
-use crate::printable::{Lines, printable};
+use crate::printable;
 use crate::registry::{Connection, Event, Events};
 
 /// Where the lines go, and in which form.
@@ -79,7 +79,7 @@ fn text_line(connection: &Connection) -> String {
         ("failure", view.failure),
     ] {
         if let Some(value) = value {
-            let _ = write!(line, " {name}={}", word(&value));
+            let _ = write!(line, " {name}={}", printable::value(&printable::line(&value)));
         }
     }
     for (name, took) in [
@@ -96,25 +96,12 @@ fn text_line(connection: &Connection) -> String {
     line
 }
 
-/// A value as one word, in quotes where it has room for more.
-fn word(value: &str) -> String {
-    let value = printable(value, MOST, Lines::One);
-    if value.is_empty() || value.contains([' ', '=', '"']) {
-        format!("\"{}\"", value.replace('"', "\\\""))
-    } else {
-        value
-    }
-}
-
 fn lost_line(lost: u64, format: Format) -> String {
     match format {
         Format::Text => format!("lost={lost}\n"),
         Format::Json => format!("{{\"lost\":{lost}}}\n"),
     }
 }
-
-/// Characters of a value.
-const MOST: usize = 500;
 
 #[cfg(test)]
 mod tests {

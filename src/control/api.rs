@@ -17,7 +17,7 @@ use super::reply::{Body, Failure, json, text_of};
 use super::{events, metrics, schema, view};
 use crate::config::ReloadOutcome;
 use crate::observe::logs::Verbosity;
-use crate::printable::{Lines, printable};
+use crate::printable::line;
 
 /// What comes of a request.
 pub(crate) type Answer = Result<Response<Body>, Failure>;
@@ -104,7 +104,7 @@ impl Program {
         }
         let missing = status.health.iter().map(|trouble| {
             let schema::Trouble { what, name, text } = trouble;
-            printable(&format!("{what} {name}: {text}"), LONGEST, Lines::One) + "\n"
+            line(&format!("{what} {name}: {text}")) + "\n"
         });
         let text = format!("{}\n{}", status.state, missing.collect::<String>());
         text_of(StatusCode::SERVICE_UNAVAILABLE, PLAIN, text.into())
@@ -274,8 +274,6 @@ fn refused(refusal: &ForwardRefusal) -> Failure {
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
-/// Characters of a line about what is missing.
-const LONGEST: usize = 500;
 /// The most bytes of a request's content.
 const MOST_READ: usize = 64 * 1024;
 /// The most connections in one answer, unless the request says otherwise.

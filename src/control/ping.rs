@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::path::probe_target;
 use super::program::Program;
-use super::remark::{full_line, millis, seconds, shown, size};
+use super::remark::{full_line, millis, seconds, shown};
 use super::reply::Failure;
 use super::schema::{Ping, PingRequest};
 use super::view::{fine, stages_view};
@@ -18,7 +18,7 @@ use crate::destination::{Destination, Host};
 use crate::dial::{Blame, Connected, DialError, DialFailure, Routing};
 use crate::listen::connect::{Connect as _, Outbound};
 use crate::pool::SessionView;
-use crate::printable::word;
+use crate::printable::{size, word};
 use crate::registry::{Connection, Stages, State};
 use crate::request::{Protocol, Request, Source};
 use crate::route::{Action, Select, Via};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::pool::SessionView;
-use crate::printable::{Lines, printable};
+use crate::printable::{Lines, printable, size};
 use crate::registry::{Connection, State};
 
 /// What holds it up; nothing where nothing does that could be seen.
@@ -59,10 +59,6 @@ pub(super) fn full_line(session: &SessionView) -> Option<String> {
             millis(best)
         )
     })
-}
-
-pub(super) fn size(bytes: u64) -> String {
-    bytesize::ByteSize(bytes).display().iec().to_string()
 }
 
 /// Some seconds for people.

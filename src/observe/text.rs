@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::logs::Colour;
-use crate::printable::{Escaper, Lines};
+use crate::printable::{self, Escaper, Lines};
 
 /// Writes an event as one line of at most [`MAX_LINE`] bytes, without terminal control sequences other than
 /// its own colours. If the message has several lines (a changed host key), those after the first are
@@ -172,12 +172,7 @@ impl<'a> FieldWriter<'a> {
         // The value is limited by itself first, so that its quotes close before the line is cut.
         let mut text = Bounded::new(MAX_VALUE);
         let _ = write!(Escaper::new(&mut text, Lines::One), "{value}");
-        let text = text.text;
-        let _ = if text.is_empty() || text.contains([' ', '=', '"']) {
-            write!(self.out, "{}=\"{}\"", field.name(), text.replace('"', "\\\""))
-        } else {
-            write!(self.out, "{}={text}", field.name())
-        };
+        let _ = write!(self.out, "{}={}", field.name(), printable::value(&text.text));
     }
 }
 

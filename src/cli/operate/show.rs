@@ -3,12 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::control::schema::{Connection, Forward, Jump, Server, Status, Traffic};
-use crate::printable::{Lines, printable};
-
-/// A text from outside in a form that a terminal can take.
-pub(super) fn text(text: &str) -> String {
-    printable(text, LONGEST, Lines::One)
-}
+pub(super) use crate::printable::{line as text, size};
 
 /// The status of a running program, a line for each part.
 pub(super) fn status(status: &Status) -> String {
@@ -184,10 +179,6 @@ fn rates(traffic: &Traffic) -> String {
     format!("{}/s up, {}/s down", size(traffic.up_rate), size(traffic.down_rate))
 }
 
-pub(super) fn size(bytes: u64) -> String {
-    bytesize::ByteSize(bytes).display().iec().to_string()
-}
-
 /// Milliseconds and their fractions.
 pub(super) fn millis(millis: f64) -> String {
     if millis < 10.0 {
@@ -209,9 +200,6 @@ pub(super) fn time(millis: u64) -> String {
         _ => format!("{} d {} h", seconds / 86400, seconds % 86400 / 3600),
     }
 }
-
-/// Characters of a text that are shown.
-const LONGEST: usize = 500;
 
 #[cfg(test)]
 mod tests {
