@@ -2,6 +2,18 @@
 
 use tokio_util::task::AbortOnDropHandle;
 
+/// Does something that blocks, away from the runtime's own threads. It goes on where the future is dropped.
+///
+/// # Panics
+///
+/// It panics, or there is no runtime.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
 /// Starts a task that is aborted when the handle is dropped. Several tasks of one owner are a `JoinSet`;
 /// those that their owner only waits for, a `TaskTracker`.
 ///

@@ -23,6 +23,7 @@ use crate::observe::logs::{Verbosity, Volume};
 use crate::openssh::{AddressFamily, ClientConfig, ConfigError, ConfiguredForwards, Switch};
 use crate::registry::Origin;
 use crate::route::Router;
+use crate::task;
 
 /// What to run for a command line with a host, and how.
 #[derive(Debug)]
@@ -174,10 +175,8 @@ pub(super) async fn read_credentials(
     file: Option<PathBuf>,
 ) -> Result<Option<Arc<ProxyCredentials>>, Error> {
     let Some(file) = file else { return Ok(None) };
-    match tokio::task::spawn_blocking(move || ProxyCredentials::read(&file)).await {
-        Ok(read) => Ok(Some(Arc::new(read.map_err(Error::Credentials)?))),
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    let read = task::blocking(move || ProxyCredentials::read(&file)).await;
+    Ok(Some(Arc::new(read.map_err(Error::Credentials)?)))
 }
 
 fn on_failure(exit: Switch) -> OnForwardFailure {

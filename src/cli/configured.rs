@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config, Mistake, Mistakes};
 use crate::printable::{Lines, printable};
+use crate::task;
 
 use super::progress::Bar;
 
@@ -58,10 +59,7 @@ impl ConfigFile {
     pub async fn load(&self) -> Result<Config, FileError> {
         let path = self.path()?;
         let load = move || Config::load(&path, None, &mut Bar::default());
-        let loaded = match tokio::task::spawn_blocking(load).await {
-            Ok(loaded) => loaded,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
+        let loaded = task::blocking(load).await;
         let mistakes = match &loaded {
             Ok((_, warnings)) => warnings,
             Err(error) => &error.mistakes,

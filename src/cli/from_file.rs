@@ -156,7 +156,7 @@ fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> ForwardOptio
                 name: Some(name),
                 forward,
                 permit,
-                credentials: auth.map(|auth| auth.credentials),
+                credentials: auth,
             })
         }
     }
@@ -167,9 +167,7 @@ fn proxies(config: &Config) -> Vec<ListenerOptions> {
         origin: Origin::Configuration,
         address: listener.address.clone(),
         name: Some(Arc::clone(&listener.name)),
-        service: Service::Proxy {
-            credentials: listener.auth.as_ref().map(|auth| Arc::clone(&auth.credentials)),
-        },
+        service: Service::Proxy { credentials: listener.auth.clone() },
     };
     config.listeners.iter().map(proxy).collect()
 }
@@ -208,40 +206,33 @@ fn file(args: &Args) -> Result<PathBuf, Problem> {
     }
 }
 
-/// The flags that belong to one server, of which a file may have several.
+/// The flags that belong to one server, of which a file may have several; and others that the file says.
 fn elsewhere(args: &Args) -> impl Iterator<Item = Problem> {
-    let flags = [
-        ("-p", !args.port.is_empty(), "port = PORT under [server.NAME]"),
-        ("-l", !args.login.is_empty(), "user = \"USER\" under [server.NAME]"),
-        ("-i", !args.identity.is_empty(), "identity = [\"FILE\"] under [server.NAME]"),
-        ("-F", args.config_file.is_some(), "ssh_config = \"FILE\" under [server.NAME]"),
-        ("-o", !args.option.is_empty(), "options = [\"Key=Value\"] under [server.NAME]"),
-        ("-J", !args.jumps.is_empty(), "jump = \"[user@]host[:port]\" under [server.NAME]"),
-        ("-4", args.inet, "options = [\"AddressFamily=inet\"] under [server.NAME]"),
-        ("-6", args.inet6, "options = [\"AddressFamily=inet6\"] under [server.NAME]"),
-        (
-            "-b",
-            !args.bind_address.is_empty(),
-            "options = [\"BindAddress=ADDRESS\"] under [server.NAME]",
-        ),
-        (
-            "-B",
-            !args.bind_interface.is_empty(),
-            "options = [\"BindInterface=NAME\"] under [server.NAME]",
-        ),
-        ("-C", args.compression, "options = [\"Compression=yes\"] under [server.NAME]"),
-        ("-c", !args.ciphers.is_empty(), "options = [\"Ciphers=LIST\"] under [server.NAME]"),
-        ("-m", !args.macs.is_empty(), "options = [\"MACs=LIST\"] under [server.NAME]"),
-        ("-P", !args.tag.is_empty(), "options = [\"Tag=TAG\"] under [server.NAME]"),
-        (
-            "--sessions",
-            args.sessions.is_some(),
-            "sessions = { min = 1, max = 8 } under [server.NAME]",
-        ),
+    let of_a_server = [
+        ("-p", !args.port.is_empty(), "port = PORT"),
+        ("-l", !args.login.is_empty(), "user = \"USER\""),
+        ("-i", !args.identity.is_empty(), "identity = [\"FILE\"]"),
+        ("-F", args.config_file.is_some(), "ssh_config = \"FILE\""),
+        ("-o", !args.option.is_empty(), "options = [\"Key=Value\"]"),
+        ("-J", !args.jumps.is_empty(), "jump = \"[user@]host[:port]\""),
+        ("-4", args.inet, "options = [\"AddressFamily=inet\"]"),
+        ("-6", args.inet6, "options = [\"AddressFamily=inet6\"]"),
+        ("-b", !args.bind_address.is_empty(), "options = [\"BindAddress=ADDRESS\"]"),
+        ("-B", !args.bind_interface.is_empty(), "options = [\"BindInterface=NAME\"]"),
+        ("-C", args.compression, "options = [\"Compression=yes\"]"),
+        ("-c", !args.ciphers.is_empty(), "options = [\"Ciphers=LIST\"]"),
+        ("-m", !args.macs.is_empty(), "options = [\"MACs=LIST\"]"),
+        ("-P", !args.tag.is_empty(), "options = [\"Tag=TAG\"]"),
+        ("--sessions", args.sessions.is_some(), "sessions = { min = 1, max = 8 }"),
+    ];
+    let others = [
         ("-L", !args.local_forward.is_empty(), "[[forward]] with local and to"),
         ("-R", !args.remote_forward.is_empty(), "[[forward]] with remote, on and to"),
         ("-W", !args.stdio_forward.is_empty(), "the host on the command line, without the file"),
     ];
-    let written = flags.into_iter().filter(|(_, written, _)| *written);
+    let of_a_server = of_a_server
+        .map(|(flag, written, key)| (flag, written, format!("{key} under [server.NAME]")));
+    let others = others.map(|(flag, written, instead)| (flag, written, instead.to_owned()));
+    let written = of_a_server.into_iter().chain(others).filter(|(_, written, _)| *written);
     written.map(|(flag, _, instead)| Problem::BelongsToFile { flag, instead })
 }

@@ -49,7 +49,7 @@ pub enum Problem {
     )]
     HostAndFile,
     #[error("{flag} cannot be used with a configuration file: write {instead}")]
-    BelongsToFile { flag: &'static str, instead: &'static str },
+    BelongsToFile { flag: &'static str, instead: String },
 }
 
 impl Problem {

@@ -84,10 +84,10 @@ impl Signals {
         let listen = |kind| if is_ignored(kind) { Ok(None) } else { signal(kind).map(Some) };
         let (hang_up, meaning) = match meaning {
             HangUp::Stop => (listen(SignalKind::hangup())?, meaning),
-            HangUp::Reload { .. } => {
+            HangUp::Reload { asked, started } => {
                 let unheeded = is_ignored(SignalKind::hangup());
-                let meaning = if unheeded { meaning.without_stop() } else { meaning };
-                (Some(signal(SignalKind::hangup())?), meaning)
+                let started = if unheeded { Started::Elsewhere } else { started };
+                (Some(signal(SignalKind::hangup())?), HangUp::Reload { asked, started })
             }
         };
         Ok(Self {
@@ -115,16 +115,6 @@ impl Signals {
                     HangUp::Reload { .. } | HangUp::Stop => return Stop::HangUp,
                 }
             }
-        }
-    }
-}
-
-impl HangUp {
-    /// The same, where a terminal that is gone is no reason to stop.
-    fn without_stop(self) -> Self {
-        match self {
-            Self::Reload { asked, .. } => Self::Reload { asked, started: Started::Elsewhere },
-            Self::Stop => Self::Stop,
         }
     }
 }

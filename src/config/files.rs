@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::file::{self, Besides};
@@ -11,14 +11,6 @@ use crate::listen::ProxyCredentials;
 use super::fields::Text;
 use super::mistake::{Mistake, Report, Severity};
 use super::source::Source;
-
-/// A file of `user:password` lines, and its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuthFile {
-    pub path: PathBuf,
-    /// The content.
-    pub credentials: Arc<ProxyCredentials>,
-}
 
 /// The facts that change when a file is written or replaced: device, inode, length, and the times of its
 /// content and of its inode. Symbolic links are followed.
@@ -89,11 +81,11 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, Option<String>)> {
 }
 
 /// Reads the file of `auth`; `None` after reporting why it cannot be used.
-pub(super) fn auth(source: &Source<'_>, file: &Text<'_>) -> Option<AuthFile> {
+pub(super) fn auth(source: &Source<'_>, file: &Text<'_>) -> Option<Arc<ProxyCredentials>> {
     let path = source.resolve(file.get_ref());
     source.report().note_file(&path);
     match ProxyCredentials::read(&path) {
-        Ok(credentials) => Some(AuthFile { path, credentials: credentials.into() }),
+        Ok(credentials) => Some(Arc::new(credentials)),
         Err(error) => {
             source.error(&file.span(), format!("auth: {error}"), "");
             None

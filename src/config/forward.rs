@@ -7,11 +7,12 @@ use std::sync::Arc;
 use crate::forward::exposure::{self, Guard};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward, RemoteTo};
+use crate::listen::ProxyCredentials;
 use crate::route::Via;
 use crate::target::Target;
 
 use super::fields::{Fields, Text};
-use super::files::{self, AuthFile};
+use super::files;
 use super::listen::{self, ListenerConfig, also};
 use super::mistake::{Cause, TableId};
 use super::source::Source;
@@ -37,7 +38,7 @@ pub enum ForwardConfig {
         /// The listener and the target.
         forward: RemoteForward,
         /// The users who may use a proxy; without it, everybody who reaches it.
-        auth: Option<AuthFile>,
+        auth: Option<Arc<ProxyCredentials>>,
     },
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::forward::ListenAddress;
 use crate::forward::exposure::{self, Guard, OpenToAll};
+use crate::listen::ProxyCredentials;
 
 use super::fields::{Fields, Text};
-use super::files::{self, AuthFile};
+use super::files;
 use super::mistake::{Cause, TableId};
 use super::source::Source;
 
@@ -18,7 +19,7 @@ pub struct ListenerConfig {
     pub name: Arc<str>,
     pub address: ListenAddress,
     /// The users who may use it; without it, everybody who reaches it.
-    pub auth: Option<AuthFile>,
+    pub auth: Option<Arc<ProxyCredentials>>,
 }
 
 /// Reads all of them. Names and addresses are unique, and a listener that other machines reach has a

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::printable::{Lines, line, printable};
+use crate::printable::{Lines, counted, line, printable};
 
 /// One mistake or suspicion. Text of the file is escaped and bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub enum Severity {
 
 /// Why a configuration cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} in the configuration", errors(.mistakes))]
+#[error("{} in the configuration", counted(errors(.mistakes).count(), "mistake"))]
 pub struct Mistakes {
     /// All of them, warnings included; at least one error.
     pub mistakes: Vec<Mistake>,
@@ -176,11 +176,9 @@ pub(super) fn shown(text: &impl fmt::Display) -> String {
     line(&text.to_string())
 }
 
-fn errors(mistakes: &[Mistake]) -> String {
-    match mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count() {
-        1 => "1 mistake".to_owned(),
-        many => format!("{many} mistakes"),
-    }
+/// Those that make a configuration unusable.
+pub(super) fn errors(mistakes: &[Mistake]) -> impl Iterator<Item = &Mistake> {
+    mistakes.iter().filter(|mistake| mistake.severity == Severity::Error)
 }
 
 /// The most characters of a path that are shown.

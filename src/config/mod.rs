@@ -40,7 +40,6 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 pub use dashboard::DashboardConfig;
-pub use files::AuthFile;
 pub use forward::ForwardConfig;
 pub use listen::ListenerConfig;
 pub use mistake::{Mistake, Mistakes, Place, Severity};

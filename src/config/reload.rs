@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::changes::changes;
+use super::mistake::errors;
 use super::reloads::{ReloadOutcome, Reloads};
 use super::watch::Watch;
 use super::{Config, Mistake, Mistakes, Severity};
@@ -97,10 +98,10 @@ impl Reloader {
 
     fn refuse_mistakes(&mut self, Mistakes { mistakes, files }: &Mistakes) {
         tell(mistakes);
-        let errors = mistakes.iter().filter(|m| m.severity == Severity::Error).count();
-        let counted = counted(errors, "mistake");
+        let errors: Vec<_> = errors(mistakes).map(ToString::to_string).collect();
+        let counted = counted(errors.len(), "mistake");
         error!("configuration not reloaded: {counted}; the old one stays in force");
-        self.reloads.done(ReloadOutcome::Refused(errors_of(mistakes)));
+        self.reloads.done(ReloadOutcome::Refused(errors));
         self.follow_both(files);
     }
 
@@ -109,12 +110,6 @@ impl Reloader {
         let all: BTreeSet<PathBuf> = self.current.files.union(files).cloned().collect();
         self.watch.follow(&all);
     }
-}
-
-/// The errors among mistakes, a line each.
-fn errors_of(mistakes: &[Mistake]) -> Vec<String> {
-    let errors = mistakes.iter().filter(|m| m.severity == Severity::Error);
-    errors.map(ToString::to_string).collect()
 }
 
 /// Logs mistakes, a line each.

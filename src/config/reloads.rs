@@ -40,10 +40,6 @@ pub enum ReloadOutcome {
     Refused(Vec<String>),
 }
 
-/// The outcomes of reloads, one after the other. One that comes before the last is taken is skipped.
-#[derive(Debug)]
-pub struct Outcomes(watch::Receiver<Done>);
-
 impl Reloads {
     /// For this file. `asked` is notified of a request.
     pub fn new(file: PathBuf, asked: Arc<Notify>) -> Self {
@@ -78,8 +74,13 @@ impl Reloads {
         });
     }
 
-    pub fn outcomes(&self) -> Outcomes {
-        Outcomes(self.0.last.subscribe())
+    /// Tells each outcome from now on, for ever; one that comes before the last was told is skipped.
+    pub(crate) async fn each(&self, mut tell: impl FnMut(&ReloadOutcome)) {
+        let mut last = self.0.last.subscribe();
+        // The sender is here as well.
+        while last.changed().await.is_ok() {
+            last.borrow_and_update().outcome.iter().for_each(&mut tell);
+        }
     }
 
     /// How many are in force, one after the other.
@@ -105,23 +106,6 @@ impl Reloads {
             Ok(done) => done.outcome.clone().unwrap_or(ReloadOutcome::Refused(Vec::new())),
             Err(_) => ReloadOutcome::Refused(Vec::new()),
         }
-    }
-}
-
-impl Outcomes {
-    /// Waits for the next outcome, or the latest of those since the last call; for ever where there are no
-    /// more reloads.
-    ///
-    /// # Cancel safety
-    ///
-    /// The latest outcome is not lost when this is dropped.
-    pub async fn next(&mut self) -> ReloadOutcome {
-        while self.0.changed().await.is_ok() {
-            if let Some(outcome) = &self.0.borrow_and_update().outcome {
-                return outcome.clone();
-            }
-        }
-        std::future::pending().await
     }
 }
 

@@ -170,11 +170,9 @@ impl Program {
 
     /// Reports each reload as an event, for ever; where there are none, ends at once.
     pub async fn report_reloads(&self) {
-        let Some(mut outcomes) = self.reloads().map(Reloads::outcomes) else { return };
-        loop {
-            let outcome = outcomes.next().await;
-            self.0.registry.events.tell(|| Event::Reloaded(outcome.to_string().into()));
-        }
+        let Some(reloads) = self.reloads() else { return };
+        let tell = |text: String| self.0.registry.events.tell(|| Event::Reloaded(text.into()));
+        reloads.each(|outcome| tell(outcome.to_string())).await;
     }
 
     /// The servers, by name.

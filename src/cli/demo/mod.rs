@@ -1,6 +1,6 @@
 //! `sockeye demo`: the proxy, an SSH server and a web page, all on this machine.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use crate::relay::BacklogLimits;
 use crate::route::Router;
 
 use super::command::{DemoCommand, DemoUntil};
+use super::configured::say;
 use super::values::default_listener;
 
 mod check;
@@ -216,12 +217,6 @@ impl std::fmt::Display for Front {
             Self::Unix(path) => path.display().fmt(f),
         }
     }
-}
-
-/// Writes to standard output. A closed one is not an error.
-fn say(text: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 #[cfg(test)]

@@ -6,9 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -17,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::control::reply::{Body, Failure, text_of};
 use crate::task;
 
 /// A web server on 127.0.0.1 with two resources: `/`, a page for people, and `/data`, a megabyte.
@@ -72,37 +71,21 @@ async fn serve(socket: TcpStream) {
         .await;
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     Ok(respond(request.method(), request.uri().path()))
 }
 
 /// The whole site. hyper omits the body for HEAD.
-fn respond(method: &Method, path: &str) -> Response<Full<Bytes>> {
+fn respond(method: &Method, path: &str) -> Response<Body> {
     if method != Method::GET && method != Method::HEAD {
-        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+        return Failure::method("GET, HEAD").into_response();
     }
+    // No answer is cached: every fetch is to pass the proxy.
     match path {
-        "/" => typed(Bytes::from_static(HTML.as_bytes()), "text/html; charset=utf-8"),
-        "/data" => typed(data(), "application/octet-stream"),
-        _ => plain(StatusCode::NOT_FOUND, "there are / and /data\n"),
+        "/" => text_of(StatusCode::OK, "text/html; charset=utf-8", Bytes::from_static(HTML.as_bytes())),
+        "/data" => text_of(StatusCode::OK, "application/octet-stream", data()),
+        _ => Failure::unknown("there are / and /data").into_response(),
     }
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = typed(Bytes::from_static(text.as_bytes()), "text/plain; charset=utf-8");
-    *response.status_mut() = status;
-    response
-}
-
-fn typed(body: Bytes, content_type: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // No caching: every fetch is to pass the proxy.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 /// The page.
