@@ -67,6 +67,12 @@ pub(crate) fn too_large(most: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
+/// Whether a program is on the PATH, or at this absolute path.
+pub(crate) fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
 /// The directory `sockeye` in a [base directory](xdg_base).
 pub(crate) fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
     Some(xdg_base(variable, default)?.join("sockeye"))

@@ -1,5 +1,8 @@
 //! Tasks that end with their owner.
 
+use std::time::Duration;
+
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Does something that blocks, away from the runtime's own threads. It goes on where the future is dropped.
@@ -12,6 +15,13 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
         Ok(done) => done,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
+}
+
+/// Ticks at once, and then each time that `period` is over; a tick that comes late delays those after it.
+pub(crate) fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// Starts a task that is aborted when the handle is dropped. Several tasks of one owner are a `JoinSet`;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::interval;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
@@ -63,8 +63,7 @@ impl Reports {
 
 /// Sends the status line whenever it has changed.
 async fn report(routes: CurrentRoutes, registry: Registry) {
-    let mut every = interval(EVERY);
-    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut every = task::every(EVERY);
     let mut sent = None;
     loop {
         every.tick().await;

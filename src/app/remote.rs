@@ -40,31 +40,25 @@ pub(super) struct Service {
 }
 
 impl Remote {
-    /// Requests it from the server. That the server refuses is an error only where `on_failure` says so.
-    pub(super) async fn begin(
-        pool: &Pool,
-        forward: RemoteForward,
-        entry: Registered,
-        on_failure: OnForwardFailure,
-    ) -> Result<Self, Error> {
-        let mut listener = RemoteListener::new(pool.clone(), forward.listen.clone(), entry);
-        match (listener.register().await, on_failure) {
-            (Ok(()), _) => info!("listening on {} ({})", listener.place(), lead(&forward.to)),
-            (Err(cause), OnForwardFailure::Exit) => {
-                return Err(Error::RemoteListen { place: listener.place(), cause });
-            }
-            // `run` requests it again, and logs the outcome.
-            (Err(error), OnForwardFailure::GoOn) => {
-                debug!(%error, "not listening on {}", listener.place());
-            }
-        }
-        Ok(Self { forward, listener })
-    }
-
-    /// Leaves the request to [`run`](Self::run), when there is a session.
-    pub(super) fn later(pool: &Pool, forward: RemoteForward, entry: Registered) -> Self {
+    /// It is requested by [`run`](Self::run), when there is a session.
+    pub(super) fn new(pool: &Pool, forward: RemoteForward, entry: Registered) -> Self {
         let listener = RemoteListener::new(pool.clone(), forward.listen.clone(), entry);
         Self { forward, listener }
+    }
+
+    /// Requests it from the server at once. That the server refuses is an error only where `on_failure` says so.
+    pub(super) async fn request(&mut self, on_failure: OnForwardFailure) -> Result<(), Error> {
+        let registered = self.listener.register().await;
+        let place = self.listener.place();
+        match (registered, on_failure) {
+            (Ok(()), _) => info!("listening on {place} ({})", lead(&self.forward.to)),
+            (Err(cause), OnForwardFailure::Exit) => {
+                return Err(Error::RemoteListen { place, cause });
+            }
+            // `run` requests it again, and logs the outcome.
+            (Err(error), OnForwardFailure::GoOn) => debug!(%error, "not listening on {place}"),
+        }
+        Ok(())
     }
 
     pub(super) async fn run(self, service: Service) {

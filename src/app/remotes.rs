@@ -70,10 +70,10 @@ impl RemoteSet {
             let forward = options.forward.clone();
             let entry = self.forwards.register(options.entry());
             let noted = Arc::clone(entry.forward());
-            let remote = match pool.availability() {
-                Availability::Ready => Remote::begin(pool, forward, entry, on_failure).await?,
-                Availability::Pending | Availability::Down => Remote::later(pool, forward, entry),
-            };
+            let mut remote = Remote::new(pool, forward, entry);
+            if pool.availability() == Availability::Ready {
+                remote.request(on_failure).await?;
+            }
             let (stop, over) = (self.stop.child_token(), CancellationToken::new());
             let service = self.service(&options, Arc::clone(&noted), stop.clone());
             let ends = over.clone().drop_guard();

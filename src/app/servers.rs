@@ -36,12 +36,6 @@ struct Server {
     pool: Pool,
 }
 
-/// A server's first attempt, under way.
-struct First {
-    name: Arc<str>,
-    attempt: FirstAttempt,
-}
-
 impl ServerSet {
     /// Begins empty. `prompter` asks where a login needs a person; `relayer` carries sessions over jump hosts;
     /// `registry` records each session; `report` is the level at which the first one to each server is logged.
@@ -74,7 +68,7 @@ impl ServerSet {
         let count = servers.len();
         let mut attempts = JoinSet::new();
         for options in servers {
-            let First { name, attempt } = self.begin(options);
+            let (name, attempt) = self.begin(options);
             attempts.spawn(async move { (name, attempt.outcome().await) });
         }
         let mut failures = Vec::new();
@@ -104,8 +98,8 @@ impl ServerSet {
             if let Some(same) = before.iter().position(|server| server.options == options) {
                 self.running.push(before.swap_remove(same));
             } else {
-                let first = self.begin(options);
-                self.reports.spawn(first.logged());
+                let (name, attempt) = self.begin(options);
+                self.reports.spawn(log_outcome(name, attempt));
             }
         }
         self.former.extend(before.into_iter().map(|server| server.pool));
@@ -140,7 +134,7 @@ impl ServerSet {
         self.jumps.shutdown().await;
     }
 
-    fn begin(&mut self, options: ServerOptions) -> First {
+    fn begin(&mut self, options: ServerOptions) -> (Arc<str>, FirstAttempt) {
         let (pool, attempt) = Pool::begin(
             options.config.clone(),
             &self.jumps,
@@ -149,18 +143,16 @@ impl ServerSet {
         );
         let name = Arc::clone(&options.name);
         self.running.push(Server { options, pool });
-        First { name, attempt }
+        (name, attempt)
     }
 }
 
-impl First {
-    /// Waits for the outcome, and logs it.
-    async fn logged(self) {
-        match self.attempt.outcome().await {
-            Ok(first) => tell(&self.name, &first, Report::Info),
-            Err(ConnectError::Stopped) => {}
-            Err(error) => warn!("cannot connect to {}, will try again: {error}", self.name),
-        }
+/// Waits for the outcome of a first attempt, and logs it.
+async fn log_outcome(name: Arc<str>, attempt: FirstAttempt) {
+    match attempt.outcome().await {
+        Ok(first) => tell(&name, &first, Report::Info),
+        Err(ConnectError::Stopped) => {}
+        Err(error) => warn!("cannot connect to {name}, will try again: {error}"),
     }
 }
 

@@ -10,13 +10,14 @@ use http_body_util::Either;
 use http_body_util::channel::Sender;
 use hyper::{Response, StatusCode};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 use super::program::Program;
 use super::reply::{Body, StreamBody, head};
 use super::{schema, view};
 use crate::printable::word;
 use crate::registry::{Connection, Event, State, Traffic};
+use crate::task;
 
 /// An answer that goes on until whoever asked leaves.
 pub(super) fn stream(program: &Program) -> Response<Body> {
@@ -61,8 +62,7 @@ impl Seen {
 impl Stream {
     async fn run(mut self) {
         let mut events = self.program.registry().events.listen();
-        let mut tick = interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = task::every(TICK);
         tick.tick().await;
         let mut sent = self.reset().await;
         while sent.is_ok() {

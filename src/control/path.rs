@@ -1,6 +1,6 @@
 //! Whether a server really forwards: a session proves that it lets us in, only a channel proves the path.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::program::Program;
 use crate::destination::{Destination, Host};
+use crate::lock::lock;
 use crate::pool::Availability;
 use crate::registry::{Connection, State};
 use crate::ssh::{OpenError, TargetFault};
@@ -89,7 +90,7 @@ impl Program {
     }
 
     fn proofs(&self) -> MutexGuard<'_, std::collections::HashMap<Arc<str>, Proof>> {
-        self.0.proofs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.proofs)
     }
 }
 

@@ -1,9 +1,10 @@
 //! How fast sessions are: what they carried in the last second.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::schema::Traffic;
+use crate::lock::lock;
 use crate::pool::SessionView;
 
 /// The sessions as of the last beat.
@@ -13,7 +14,7 @@ pub(super) struct Rates(Mutex<HashMap<u64, Traffic>>);
 impl Rates {
     /// Ends a beat of a second.
     pub(super) fn beat<'a>(&self, sessions: impl Iterator<Item = &'a SessionView>) {
-        let mut rates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rates = lock(&self.0);
         let now = sessions.map(|session| {
             let SessionView { id, sent: up, received: down, .. } = *session;
             let before = rates.get(&id).copied().unwrap_or_default();
@@ -26,7 +27,7 @@ impl Rates {
 
     /// The bytes of a session, and how many of them a second.
     pub(super) fn of(&self, session: &SessionView) -> Traffic {
-        let rates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rates = lock(&self.0);
         let rate = rates.get(&session.id).copied().unwrap_or_default();
         Traffic { up: session.sent, down: session.received, ..rate }
     }

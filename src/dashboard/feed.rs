@@ -9,16 +9,18 @@ use http_body_util::Either;
 use http_body_util::channel::Sender;
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::clash::{self, Level};
 use crate::control::Program;
 use crate::control::reply::{Body, StreamBody, head};
 use crate::registry::Event;
+use crate::task;
 
 /// One of the streams.
 #[derive(Debug)]
@@ -31,37 +33,25 @@ pub(super) struct Feed {
 enum Kind {
     Traffic(Interval),
     /// The first figure is 0 by custom: charts begin there.
-    Memory(Interval, Option<Memory>),
+    Memory(Interval, Option<u64>),
     Connections(Interval),
     Logs(Receiver<Event>, Level),
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Memory {
-    inuse: u64,
-    oslimit: u64,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Rates {
-    up: u64,
-    down: u64,
 }
 
 impl Feed {
     /// The bytes of each second.
     pub(super) fn traffic(program: &Program) -> Self {
-        Self::new(program, Kind::Traffic(every(SECOND)))
+        Self::new(program, Kind::Traffic(task::every(SECOND)))
     }
 
     /// The memory that the program takes, each second.
     pub(super) fn memory(program: &Program) -> Self {
-        Self::new(program, Kind::Memory(every(SECOND), Some(Memory::default())))
+        Self::new(program, Kind::Memory(task::every(SECOND), Some(0)))
     }
 
     /// All connections, each time that `period` is over.
     pub(super) fn connections(program: &Program, period: Duration) -> Self {
-        Self::new(program, Kind::Connections(every(period.clamp(SHORTEST, LONGEST))))
+        Self::new(program, Kind::Connections(task::every(period.clamp(SHORTEST, LONGEST))))
     }
 
     /// What happens.
@@ -83,12 +73,12 @@ impl Feed {
             Kind::Traffic(tick) => {
                 tick.tick().await;
                 let traffic = self.program.traffic();
-                Some(text(&Rates { up: traffic.up_rate, down: traffic.down_rate }))
+                Some(json!({ "up": traffic.up_rate, "down": traffic.down_rate }).to_string())
             }
             Kind::Memory(tick, first) => {
                 tick.tick().await;
-                let inuse = Memory { inuse: resident(), oslimit: 0 };
-                Some(text(&first.take().unwrap_or(inuse)))
+                let inuse = first.take().unwrap_or_else(resident);
+                Some(json!({ "inuse": inuse, "oslimit": 0 }).to_string())
             }
             Kind::Connections(tick) => {
                 // Before the tick, which could be lost otherwise.
@@ -134,12 +124,6 @@ impl Feed {
             }
         }
     }
-}
-
-fn every(period: Duration) -> Interval {
-    let mut tick = interval(period);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    tick
 }
 
 fn text<T: Serialize>(content: &T) -> String {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 use tracing::Dispatch;
@@ -74,7 +74,6 @@ pub struct Logs {
 pub struct Volume {
     level: reload::Handle<Targets, Registry>,
     verbosity: Arc<AtomicU8>,
-    shown: Arc<AtomicBool>,
 }
 
 impl Logs {
@@ -144,7 +143,6 @@ impl Volume {
     /// Changes how much is logged.
     pub fn set(&self, verbosity: Verbosity) {
         self.verbosity.store(verbosity as u8, Ordering::Relaxed);
-        self.shown.store(verbosity.is_detailed(), Ordering::Relaxed);
         // This fails only if the log is gone.
         let _ = self.level.reload(verbosity.targets());
     }
@@ -152,7 +150,7 @@ impl Volume {
 
 impl Verbosity {
     /// Whether each line has its time and module.
-    fn is_detailed(self) -> bool {
+    pub(super) fn is_detailed(self) -> bool {
         matches!(self, Self::Debug | Self::Trace)
     }
 
@@ -178,15 +176,13 @@ where
 {
     let verbosity = options.verbosity.unwrap_or_default();
     let (ours, level) = reload::Layer::new(verbosity.targets());
-    let shown = Arc::new(AtomicBool::new(verbosity.is_detailed()));
-    let current = Arc::new(AtomicU8::new(verbosity as u8));
-    let volume = Volume { level, verbosity: current, shown: Arc::clone(&shown) };
+    let volume = Volume { level, verbosity: Arc::new(AtomicU8::new(verbosity as u8)) };
     // The layer would report a failed write with `eprintln!`, which panics when stderr is gone.
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     let registry = tracing_subscriber::registry();
     let dispatch = match options.format {
         Format::Text => {
-            let format = TextFormat::new(shown, colour);
+            let format = TextFormat::new(volume.clone(), colour);
             let layer = layer.fmt_fields(EscapedFields).event_format(format);
             Dispatch::new(registry.with(layer.with_filter(ours)))
         }

@@ -2,8 +2,6 @@
 
 use std::error::Error;
 use std::fmt::{self, Debug, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -13,7 +11,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use super::logs::Colour;
+use super::logs::{Colour, Volume};
 use crate::printable::{self, Escaper, Lines};
 
 /// Writes an event as one line of at most [`MAX_LINE`] bytes, without terminal control sequences other than
@@ -21,7 +19,7 @@ use crate::printable::{self, Escaper, Lines};
 /// indented.
 #[derive(Debug)]
 pub(super) struct TextFormat {
-    detailed: Arc<AtomicBool>,
+    volume: Volume,
     colour: Colour,
 }
 
@@ -30,10 +28,10 @@ pub(super) struct TextFormat {
 pub(super) struct EscapedFields;
 
 impl TextFormat {
-    /// If `detailed`, each line starts with time (UTC), level, target and spans; otherwise with `warning: `
+    /// With `-v`, each line starts with time (UTC), level, target and spans; otherwise with `warning: `
     /// or `error: `, or nothing for other levels.
-    pub(super) fn new(detailed: Arc<AtomicBool>, colour: Colour) -> Self {
-        Self { detailed, colour }
+    pub(super) fn new(volume: Volume, colour: Colour) -> Self {
+        Self { volume, colour }
     }
 
     /// Writes `text` in the colour of the level.
@@ -61,7 +59,7 @@ impl TextFormat {
     {
         let meta = event.metadata();
         let level = *meta.level();
-        match (self.detailed.load(Ordering::Relaxed), level) {
+        match (self.volume.verbosity().is_detailed(), level) {
             (false, Level::ERROR) => self.paint(line, level, "error:")?,
             (false, Level::WARN) => self.paint(line, level, "warning:")?,
             (false, _) => return Ok(()),

@@ -89,7 +89,7 @@ impl BrowserCommand {
     /// The first installed program of the wanted kind, or of any kind.
     fn program(&self) -> anyhow::Result<(&'static str, Kind)> {
         let wanted = || PROGRAMS.iter().filter(|(_, kind)| self.kind.is_none_or(|k| k == *kind));
-        if let Some(found) = wanted().find(|(program, _)| is_on_path(program)) {
+        if let Some(found) = wanted().find(|(program, _)| file::on_path(program)) {
             return Ok(*found);
         }
         let names: Vec<_> = wanted().map(|(name, _)| *name).collect();
@@ -148,12 +148,6 @@ pub(super) fn preferences(proxy: &Destination) -> String {
 fn profile(kind: Kind) -> anyhow::Result<PathBuf> {
     let data = file::xdg_directory("XDG_DATA_HOME", ".local/share");
     Ok(data.context("no home directory for a profile")?.join(word(kind)))
-}
-
-fn is_on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // On macOS the name is an absolute path.
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn listens(proxy: &Destination) -> bool {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, VariantArray};
 
 use crate::destination::Destination;
+use crate::file;
 
 /// A desktop with proxy settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, VariantArray)]
@@ -117,10 +118,8 @@ fn kde_write(words: &[&str]) -> io::Result<String> {
 
 /// The newest version of this program.
 fn kde(name: &str) -> Option<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there =
-        |program: &String| std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
-    ["6", "5"].map(|version| format!("{name}{version}")).into_iter().find(is_there)
+    let versions = ["6", "5"].map(|version| format!("{name}{version}"));
+    versions.into_iter().find(|program| file::on_path(program))
 }
 
 /// The output of a program, without the final line break.
