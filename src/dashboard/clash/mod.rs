@@ -78,12 +78,12 @@ async fn get(
         ["group"] => ok(&json!({ "proxies": proxies::groups(program) })),
         ["proxies" | "group", name] => ok(&proxies::one(program, name).ok_or_else(unknown)?),
         ["proxies", name, "delay"] => {
-            let taken = delay(program, proxies::server(program, name)?, query).await?;
+            let taken = delay(program, proxies::server(program, name)?, &Test::take(query)?).await?;
             ok(&json!({ "delay": taken }))
         }
         ["group", name, "delay"] => {
             let members = proxies::members(program, name).ok_or_else(unknown)?;
-            ok(&delays(program, members, query).await)
+            ok(&delays(program, members, &Test::take(query)?).await)
         }
         ["rules"] => ok(&json!({ "rules": proxies::rules(program) })),
         ["providers", "proxies" | "rules"] => ok(&json!({ "providers": {} })),
@@ -119,18 +119,30 @@ fn delete(program: &Program, path: &[&str]) -> Result<Response<Body>, Failure> {
     Ok(no_content())
 }
 
-/// How long a server takes to connect to the host of a URL, in milliseconds.
-async fn delay(program: &Program, server: String, query: &mut Query) -> Result<u64, Failure> {
-    let url = query.take("url").unwrap_or_default();
-    let url = url::Url::parse(&url).map_err(|why| Failure::bad(format!("url: {why}")))?;
-    let (host, port) = (url.host_str(), url.port_or_known_default());
-    let (Some(host), Some(port)) = (host, port) else {
-        return Err(Failure::bad("url: it has no host and port"));
-    };
-    let patience = query.take_as("timeout")?.map_or(PATIENCE, Duration::from_millis);
-    let destination = Some(format!("{host}:{port}"));
+/// A test of how long a server takes to connect.
+struct Test {
+    destination: String,
+    patience: Duration,
+}
+
+impl Test {
+    /// To the host of `url`, for `timeout` milliseconds at the most.
+    fn take(query: &mut Query) -> Result<Self, Failure> {
+        let url = query.take("url").unwrap_or_default();
+        let url = url::Url::parse(&url).map_err(|why| Failure::bad(format!("url: {why}")))?;
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Err(Failure::bad("url: it has no host and port"));
+        };
+        let patience = query.take_as("timeout")?.map_or(PATIENCE, Duration::from_millis);
+        Ok(Self { destination: format!("{host}:{port}"), patience: patience.min(LONGEST) })
+    }
+}
+
+/// How long a server takes, in milliseconds.
+async fn delay(program: &Program, server: String, test: &Test) -> Result<u64, Failure> {
+    let destination = Some(test.destination.clone());
     let ping = program.ping(PingRequest { destination, server: Some(server), http: false });
-    let ping = timeout(patience.min(LONGEST), ping).await;
+    let ping = timeout(test.patience, ping).await;
     let ping = ping.map_err(|_| Failure::new(StatusCode::GATEWAY_TIMEOUT, "Timeout"))??;
     if !ping.opened {
         return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, ping.verdict));
@@ -146,17 +158,11 @@ async fn delay(program: &Program, server: String, query: &mut Query) -> Result<u
 async fn delays(
     program: &Program,
     members: Vec<String>,
-    query: &mut Query,
+    test: &Test,
 ) -> serde_json::Map<String, serde_json::Value> {
-    let (url, patience) = (query.take("url"), query.take("timeout"));
     let mut taken = serde_json::Map::new();
     for member in members {
-        let text = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(url.iter().map(|url| ("url", url)))
-            .extend_pairs(patience.iter().map(|patience| ("timeout", patience)))
-            .finish();
-        let one = delay(program, member.clone(), &mut Query::new(Some(&text))).await;
-        if let Ok(one) = one {
+        if let Ok(one) = delay(program, member.clone(), test).await {
             taken.insert(member, one.into());
         }
     }
