@@ -175,7 +175,6 @@ pub(super) struct Args {
     pub(super) command: Vec<String>,
 }
 
-/// The raw flags of `sockeye demo`.
 #[derive(Debug, Parser)]
 #[command(
     about = "Demonstrates the proxy with an SSH server and a web page, all on this machine.",
@@ -195,7 +194,6 @@ pub(super) struct DemoArgs {
     pub(super) log: LogArgs,
 }
 
-/// The flags about logs.
 #[derive(Debug, clap::Args)]
 pub(super) struct LogArgs {
     /// Log more: once for debugging, twice for everything

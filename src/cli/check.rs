@@ -48,7 +48,6 @@ enum Reach {
     Server,
 }
 
-/// The raw flags of `sockeye check`.
 #[derive(Debug, Parser)]
 #[command(
     about = "Shows what a command line or a configuration file would use, and its mistakes.",

@@ -36,7 +36,6 @@ pub(super) enum Effect {
 }
 
 impl Flag {
-    /// The entry of a flag.
     pub(super) fn find(letter: char) -> Option<&'static Self> {
         FLAGS.iter().find(|flag| flag.letter == letter)
     }

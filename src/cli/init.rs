@@ -12,7 +12,6 @@ use crate::config;
 
 use super::configured::{cannot_write, say, shown};
 
-/// `sockeye init`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Writes a commented example configuration.",

@@ -15,7 +15,6 @@ use crate::guide::TOPICS;
 
 mod markdown;
 
-/// `sockeye man`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Prints a manual page, or writes all of them.",

@@ -13,7 +13,6 @@ pub enum Location {
     /// In the user's directory, under a name like this, or the next that is free.
     Named(String),
     At(PathBuf),
-    /// Nowhere.
     #[default]
     None,
 }

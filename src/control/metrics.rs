@@ -26,7 +26,6 @@ use crate::request::Protocol;
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Program {
-    /// All figures, as text.
     pub(super) fn metrics(&self) -> Result<String, fmt::Error> {
         let mut exposition = Exposition::with_prefix("sockeye");
         exposition.register_collector(Box::new(Figures(self.clone())));
@@ -39,7 +38,6 @@ impl Program {
 #[derive(Debug)]
 struct Figures(Program);
 
-/// Writes families of figures.
 struct Writer<'a>(DescriptorEncoder<'a>);
 
 /// The labels of one figure.

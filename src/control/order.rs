@@ -14,7 +14,6 @@ pub enum Order {
     AddForward(ForwardOrder, oneshot::Sender<Result<Arc<Forward>, ForwardRefusal>>),
     /// The forward with this number takes nobody any more. What came in goes on.
     RemoveForward(u64, oneshot::Sender<Result<(), ForwardRefusal>>),
-    /// The end.
     Stop(StopKind),
 }
 

@@ -122,7 +122,6 @@ impl Program {
         self.0.front.load_full()
     }
 
-    /// The rules and servers in force.
     pub(crate) fn routes(&self) -> Arc<Routes> {
         self.0.routes.load()
     }

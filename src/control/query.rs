@@ -15,7 +15,6 @@ impl Query {
         Self(pairs.into_owned().collect())
     }
 
-    /// The value of a parameter.
     pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(at).1)

@@ -28,7 +28,6 @@ pub(crate) struct StreamBody {
     _writer: AbortOnDropHandle<()>,
 }
 
-/// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     status: StatusCode,

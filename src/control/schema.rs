@@ -49,22 +49,18 @@ pub enum Event {
     },
     SessionUp {
         server: String,
-        /// Its number.
         session: u64,
     },
     SessionDown {
         server: String,
-        /// Its number.
         session: u64,
         /// `lost` or `retired`.
         end: String,
-        /// Why.
         reason: String,
     },
     /// An attempt to connect to a server has failed.
     AttemptFailed {
         server: String,
-        /// Why.
         reason: String,
     },
     /// A listener or forward stands elsewhere.
@@ -73,7 +69,6 @@ pub enum Event {
     },
     /// Another configuration is in force, or was refused.
     Reloaded {
-        /// In words.
         text: String,
     },
 }

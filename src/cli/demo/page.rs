@@ -34,7 +34,6 @@ impl Page {
         Ok(Self { address, _server: task::spawn(accept(listener)) })
     }
 
-    /// Where it listens.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }

@@ -35,7 +35,6 @@ pub(super) enum Kind {
     Firefox,
 }
 
-/// The raw flags of `sockeye browser`.
 #[derive(Debug, Parser)]
 #[command(
     about = "Starts a browser with a separate profile that uses the proxy for everything.",
@@ -123,7 +122,6 @@ pub(super) fn arguments(kind: Kind, profile: &Path, proxy: &Destination) -> Vec<
     }
 }
 
-/// The preferences of a Firefox profile.
 pub(super) fn preferences(proxy: &Destination) -> String {
     let host = proxy.host().to_string();
     let host = host.trim_matches(['[', ']']);

@@ -6,7 +6,6 @@ use super::ProxyArgs;
 use crate::cli::configured::say;
 use crate::destination::Destination;
 
-/// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Set,

@@ -15,7 +15,6 @@ use crate::cli::configured::{say, shown};
 use crate::destination::Destination;
 use crate::file;
 
-/// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Act {
     /// Use the proxy.

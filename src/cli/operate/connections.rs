@@ -53,7 +53,6 @@ fn line(connection: &Connection, json: bool, words: impl Fn(&Connection) -> Stri
     if json { say_json(connection) } else { say(&format!("{}\n", words(connection))) }
 }
 
-/// Ends connections.
 pub(super) async fn kill(args: KillArgs) -> Done {
     let query = args.filter.query();
     if args.ids.is_empty() && query.is_empty() && !args.all {

@@ -11,7 +11,6 @@ use crate::control::schema::{Closed, Forward, ForwardRequest, Forwards};
 use crate::forward::listen_address::Bind;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 
-/// Adds, lists or removes forwards.
 pub(super) async fn run(args: ForwardArgs) -> Done {
     match args.action {
         ForwardAction::Add(args) => {

@@ -57,7 +57,6 @@ pub enum OperateCommand {
     Mux(MuxCommand),
 }
 
-/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     /// No program is running, or none of that name.
@@ -77,7 +76,6 @@ enum Failure {
     /// The tokens of a path cannot be expanded.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The answer of the program.
     #[error(transparent)]
     Client(#[from] ClientError),
 }

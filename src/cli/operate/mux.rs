@@ -21,7 +21,6 @@ pub struct MuxCommand {
     specs: SpecArgs,
 }
 
-/// A command of `-O`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString)]
 #[strum(serialize_all = "lowercase")]
 enum Word {

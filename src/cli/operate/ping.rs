@@ -11,7 +11,6 @@ use super::{Done, FAILED, FINE, client, say_json, show};
 use crate::cli::configured::say;
 use crate::control::schema::{Ping, PingRequest};
 
-/// Pings, and shows each stage.
 pub(super) async fn run(args: PingArgs) -> Done {
     let client = client(args.which)?.patient();
     let request = PingRequest {

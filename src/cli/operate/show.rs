@@ -174,7 +174,6 @@ pub(super) fn client(connection: &Connection) -> String {
     }
 }
 
-/// The rates both ways.
 fn rates(traffic: &Traffic) -> String {
     format!("{}/s up, {}/s down", size(traffic.up_rate), size(traffic.down_rate))
 }

@@ -12,7 +12,6 @@ use crate::control::client::{Client, ClientError};
 use crate::control::schema::{Ping, PingRequest, Status};
 use crate::task;
 
-/// Shows the running programs.
 pub(super) async fn status(args: StatusArgs) -> Done {
     let which = Which { name: args.name.or(args.which.name), ..args.which };
     let instances = Instance::all(which)?;
@@ -56,7 +55,6 @@ async fn ask(instance: Instance) -> Result<Status, ClientError> {
     Client::new(instance.socket).get("/v1/status?probe=true").await
 }
 
-/// Waits until a program forwards.
 pub(super) async fn wait(args: WaitArgs) -> Done {
     let patience = Duration::try_from_secs_f64(args.timeout).ok();
     let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));

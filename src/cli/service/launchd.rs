@@ -40,7 +40,6 @@ pub(super) fn plist(service: &Service) -> String {
     )
 }
 
-/// The path of the property list.
 pub(super) fn path(service: &Service) -> PathBuf {
     let folder = match service.scope {
         Scope::User => service.home.join("Library/LaunchAgents"),
@@ -49,7 +48,6 @@ pub(super) fn path(service: &Service) -> PathBuf {
     folder.join(format!("{}.plist", label(service)))
 }
 
-/// The commands that start it.
 pub(super) fn next(service: &Service) -> String {
     let domain = match service.scope {
         Scope::User => "gui/$(id -u)",

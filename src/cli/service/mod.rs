@@ -18,7 +18,6 @@ use crate::forward::{ListenAddress, LocalListen};
 use super::configured::{ConfigFile, cannot_write, say, shown};
 use crate::file;
 
-/// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Act {
     /// Print the service file.
@@ -35,7 +34,6 @@ enum Manager {
     Launchd,
 }
 
-/// The kind of service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     /// A service of the user, from login on.
@@ -44,7 +42,6 @@ enum Scope {
     System,
 }
 
-/// The contents of a service file.
 #[derive(Clone, Debug)]
 struct Service {
     name: String,

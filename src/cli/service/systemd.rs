@@ -68,7 +68,6 @@ pub(super) fn path(Service { name, scope, configurations, .. }: &Service) -> Pat
     folder.join(format!("{name}.service"))
 }
 
-/// The commands that start it.
 pub(super) fn next(Service { name, scope, .. }: &Service) -> String {
     match scope {
         Scope::User => format!(

@@ -79,7 +79,6 @@ pub struct ConnectionsArgs {
     pub(in crate::cli::operate) which: Which,
 }
 
-/// `sockeye kill`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Ends connections of a running program. Their clients are reset.",

@@ -47,7 +47,6 @@ impl From<Named> for Which {
     }
 }
 
-/// `sockeye status`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Shows the running programs, whether they work, and if not, why.",
@@ -86,7 +85,6 @@ pub struct WaitArgs {
     pub(super) which: Named,
 }
 
-/// `sockeye ping`.
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Opens a channel, and shows how long each stage takes and what was slow.",

@@ -13,9 +13,7 @@ pub(super) enum Effect {
     Quit,
     /// Back to the shell: Ctrl-Z.
     Suspend,
-    /// Draw the screen anew.
     Redraw,
-    /// End these connections.
     Kill(Vec<u64>),
 }
 

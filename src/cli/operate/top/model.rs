@@ -31,7 +31,6 @@ pub(super) enum Link {
     /// There was no event yet.
     #[default]
     Joining,
-    /// The program answers.
     Up,
     /// There was no event for this many seconds.
     Silent(u64),
@@ -76,7 +75,6 @@ pub(super) struct Details {
 #[derive(Clone, Debug)]
 pub(super) enum News {
     Event(Box<Event>),
-    /// The rules, as they are now.
     Rules(Vec<Rule>),
     /// The connection that is shown in full, as it is now.
     Connection(Box<Connection>),
@@ -100,7 +98,6 @@ impl Model {
         self.frozen.as_deref().unwrap_or(&self.facts)
     }
 
-    /// Whether it is paused.
     pub(super) fn is_frozen(&self) -> bool {
         self.frozen.is_some()
     }

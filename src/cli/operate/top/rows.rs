@@ -94,7 +94,6 @@ impl Order {
         self.step(1)
     }
 
-    /// By the column before.
     pub(super) fn previous(self) -> Self {
         self.step(Column::VARIANTS.len() - 1)
     }
@@ -104,7 +103,6 @@ impl Order {
         Self::by(Column::VARIANTS[(here + by) % Column::VARIANTS.len()])
     }
 
-    /// The other way round.
     pub(super) fn reversed(self) -> Self {
         let direction = match self.direction {
             Direction::Ascending => Direction::Descending,

@@ -37,7 +37,6 @@ pub(super) fn obstacle() -> Option<&'static str> {
 }
 
 impl Screen {
-    /// Takes over the terminal.
     pub(super) fn open() -> io::Result<Self> {
         let terminal = try_init().inspect_err(|_| {
             // It may be half done.

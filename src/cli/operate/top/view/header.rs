@@ -78,7 +78,6 @@ fn traffic(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     figure(fit(&text, words.width), Theme::title(), words, buffer);
 }
 
-/// Whether something is wrong.
 pub(super) fn has_trouble(model: &Model) -> bool {
     model.link != Link::Up || !model.facts().status.health.is_empty()
 }
