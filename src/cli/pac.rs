@@ -1,7 +1,5 @@
 //! `sockeye pac`: the rules as a proxy auto-configuration file.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use anyhow::ensure;
 use clap::Parser;
 
@@ -48,13 +46,7 @@ pub(super) fn default_proxy() -> Option<Destination> {
 /// socket, which browsers cannot use.
 fn reach(address: &ListenAddress) -> Option<Destination> {
     let ListenAddress::Tcp { bind, port } = address else { return None };
-    let ip = bind.addresses().into_iter().next()?;
-    let ip = match ip {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    Destination::new(ip.into(), *port).ok()
+    Destination::new(bind.reached_at().into(), *port).ok()
 }
 
 #[cfg(test)]

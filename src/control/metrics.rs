@@ -132,7 +132,7 @@ impl Figures {
 
         let servers = registry.tallies.servers.all();
         let ended = servers.iter().flat_map(|(name, tally)| {
-            let seen = Outcome::VARIANTS.iter().map(|outcome| (outcome, tally.outcome(*outcome)));
+            let seen = Outcome::VARIANTS.iter().map(move |outcome| (outcome, tally.outcome(*outcome)));
             seen.filter(|(_, number)| *number > 0).map(move |(outcome, number)| {
                 ([("server", &**name), ("outcome", word(outcome))], figure(number))
             })

@@ -50,6 +50,15 @@ impl Bind {
             Self::Address(ip) => vec![ip],
         }
     }
+
+    /// The address at which this machine reaches a listener.
+    pub(crate) fn reached_at(self) -> IpAddr {
+        match self {
+            Self::Address(ip) if !ip.is_unspecified() => ip,
+            Self::Address(IpAddr::V6(_)) => Ipv6Addr::LOCALHOST.into(),
+            Self::Address(IpAddr::V4(_)) | Self::Loopback | Self::All => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
 }
 
 impl FromStr for ListenAddress {

@@ -1,6 +1,6 @@
 //! The self-check of the demo: fetches through the proxy.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::forward::ListenAddress;
-use crate::forward::listen_address::Bind;
 use crate::listen::stream::ClientStream;
 use crate::task;
 
@@ -45,19 +44,11 @@ pub(super) struct Fetched {
     pub(super) took: Duration,
 }
 
-/// The address at which this machine reaches a listener with this bind address.
-pub(super) fn reached_at(bind: Bind) -> IpAddr {
-    match bind {
-        Bind::Loopback | Bind::All => Ipv4Addr::LOCALHOST.into(),
-        Bind::Address(ip) => ip,
-    }
-}
-
 impl Front {
     /// The address at which this machine reaches a listener.
     pub(super) fn of(listener: &ListenAddress) -> Self {
         match listener {
-            ListenAddress::Tcp { bind, port } => Self::Tcp((reached_at(*bind), *port).into()),
+            ListenAddress::Tcp { bind, port } => Self::Tcp((bind.reached_at(), *port).into()),
             ListenAddress::Unix(path) => Self::Unix(path.clone()),
         }
     }

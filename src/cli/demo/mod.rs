@@ -206,7 +206,7 @@ fn listeners(asked: Vec<ListenAddress>) -> io::Result<Vec<ListenAddress>> {
 }
 
 fn free_port(bind: Bind) -> io::Result<ListenAddress> {
-    let free = TcpListener::bind((check::reached_at(bind), 0))?.local_addr()?;
+    let free = TcpListener::bind((bind.reached_at(), 0))?.local_addr()?;
     Ok(ListenAddress::Tcp { bind, port: free.port() })
 }
 
