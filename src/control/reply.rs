@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
@@ -11,8 +12,12 @@ use hyper::body::Frame;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::server::conn::http1;
 use hyper::{Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::schema::Problem;
@@ -120,5 +125,20 @@ pub(crate) fn head(status: StatusCode, kind: &'static str, body: Body) -> Respon
     response
 }
 
+/// What serves HTTP on a connection, whose client may not take for ever to ask, nor to read. Of a request's head
+/// `most` bytes are held.
+pub(crate) fn http<S: AsyncRead + AsyncWrite>(
+    stream: S,
+    most: usize,
+) -> (http1::Builder, TokioIo<Pin<Box<TimeoutStream<S>>>>) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(most);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(PATIENCE));
+    (http, TokioIo::new(Box::pin(stream)))
+}
+
+/// How long a client may take to say what it wants, and to read of what is said.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The content type of RFC 9457.
 const PROBLEM: &str = "application/problem+json";

@@ -6,19 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tokio_io_timeout::TimeoutStream;
 use tracing::debug;
 
-use super::guard;
 use super::location::{self, DirectoryError, Location};
 use super::program::Program;
+use super::{guard, reply};
 use crate::dial::{BoundAddress, Kind, OwnAddresses, Registered};
 use crate::forward::SocketFiles;
 use crate::listen::{SocketFile, listen_at};
@@ -131,12 +128,8 @@ async fn serve(stream: UnixStream, program: Program) {
             Ok::<_, Infallible>(response)
         }
     });
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(BUFFER);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(PATIENCE));
-    let stream = TokioIo::new(Box::pin(stream));
-    if let Err(error) = server.serve_connection(stream, service).await {
+    let (http, stream) = reply::http(stream, BUFFER);
+    if let Err(error) = http.serve_connection(stream, service).await {
         debug!(%error, "a client of the control socket");
     }
 }
@@ -145,8 +138,6 @@ async fn serve(stream: UnixStream, program: Program) {
 const MOST: u32 = 100;
 /// How many may speak to it at the same time.
 const MOST_CLIENTS: usize = 64;
-/// How long a client may take to say what it wants, and to read of what is said.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// What is held of a request's head.
 const BUFFER: usize = 16 * 1024;
 /// How long the socket is left alone that cannot accept.

@@ -5,15 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -22,7 +18,7 @@ use super::folder::Folder;
 use super::gate::{Gate, Peer};
 use super::site::Site;
 use crate::config::DashboardConfig;
-use crate::control::{Front, Keys, Program, is_user_or_root};
+use crate::control::{Front, Keys, Program, is_user_or_root, reply};
 use crate::dial::{Kind, OwnAddresses, Registered};
 use crate::listen::{Accepted, Handler, Listener, SocketOptions};
 use crate::request::Source;
@@ -132,11 +128,7 @@ impl Handler for Site {
             let (site, shutdown) = (Arc::clone(&self), shutdown.clone());
             async move { Ok::<_, Infallible>(site.answer(request, peer, &shutdown).await) }
         });
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(BUFFER);
-        let mut stream = TimeoutStream::new(accepted.stream);
-        stream.set_write_timeout(Some(PATIENCE));
-        let stream = TokioIo::new(Box::pin(stream));
+        let (http, stream) = reply::http(accepted.stream, BUFFER);
         let connection = http.serve_connection(stream, service).with_upgrades();
         tokio::select! {
             ended = connection => if let Err(error) = ended {
@@ -172,8 +164,6 @@ const MOST_CLIENTS: usize = 64;
 const MOST_STRANGERS: usize = 16;
 /// How many streams of the Clash API.
 const MOST_STREAMS: usize = 32;
-/// How long a client may take to say what it wants, and to read of what is said.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// What is held of a request's head. Browsers send all cookies of `localhost` along.
 const BUFFER: usize = 64 * 1024;
 
