@@ -30,13 +30,8 @@ pub use crate::stream::Process;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// Forget what you know: this is all of it. The first of a stream, and where some were lost.
-    Reset {
-        status: Box<Status>,
-        connections: Vec<Connection>,
-    },
-    ConnectionOpened {
-        connection: Box<Connection>,
-    },
+    Reset { status: Box<Status>, connections: Vec<Connection> },
+    ConnectionOpened { connection: Box<Connection> },
     ConnectionClosed {
         /// It, with all that became of it.
         connection: Box<Connection>,
@@ -47,10 +42,7 @@ pub enum Event {
         /// Those that moved something, or stand elsewhere.
         connections: Vec<Connection>,
     },
-    SessionUp {
-        server: String,
-        session: u64,
-    },
+    SessionUp { server: String, session: u64 },
     SessionDown {
         server: String,
         session: u64,
@@ -59,16 +51,9 @@ pub enum Event {
         reason: String,
     },
     /// An attempt to connect to a server has failed.
-    AttemptFailed {
-        server: String,
-        reason: String,
-    },
+    AttemptFailed { server: String, reason: String },
     /// A listener or forward stands elsewhere.
-    Forward {
-        forward: Forward,
-    },
+    Forward { forward: Forward },
     /// Another configuration is in force, or was refused.
-    Reloaded {
-        text: String,
-    },
+    Reloaded { text: String },
 }
