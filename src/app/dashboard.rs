@@ -113,8 +113,10 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_cannot_come_back_comes_with_the_next_reload() {
-        let router = Router::new(Vec::new(), Action::Reject);
-        let routes = CurrentRoutes::new(Routes { router, servers: Servers::default() });
+        let routes = CurrentRoutes::new(Routes {
+            router: Router::new(Vec::new(), Action::Reject),
+            servers: Servers::default(),
+        });
         let registry = Registry::default();
         let connect = Outbound {
             dialer: Dialer::new(routes.clone(), DEADLINE),
@@ -123,8 +125,7 @@ mod tests {
             connections: registry.connections.clone(),
         };
         let own = connect.dialer.own().clone();
-        let program =
-            Program::new(Facts::default(), registry, routes, connect, mpsc::channel(1).0);
+        let program = Program::new(Facts::default(), registry, routes, connect, mpsc::channel(1).0);
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| {
             let address = "127.0.0.1:0".parse().expect("an address");

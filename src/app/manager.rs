@@ -13,7 +13,7 @@ use crate::registry::Registry;
 use crate::task;
 
 /// A reload begins; it ends with [`ready`].
-pub fn reloading() {
+pub(crate) fn reloading() {
     // The time tells systemd that this answers its signal and not an earlier one.
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -22,7 +22,7 @@ pub fn reloading() {
 }
 
 /// The program serves; or a reload has ended, successful or not.
-pub fn ready() {
+pub(crate) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 

@@ -27,8 +27,8 @@ mod summary;
 
 pub use error::Error;
 pub use options::{
-    ControlOptions, ForwardOptions, ListenerOptions, OnForwardFailure, Options, RemoteOptions, ServerOptions,
-    Service,
+    ControlOptions, ForwardOptions, ListenerOptions, OnForwardFailure, Options, RemoteOptions,
+    ServerOptions, Service,
 };
 pub use probe::{Findings, Forwarding, Names, Sessions, probe};
 pub use running::Running;

@@ -29,6 +29,7 @@ use crate::pool::Report;
 use crate::registry::{Forward, Registry};
 use crate::relay::Relayer;
 
+/// The running program.
 #[derive(Debug)]
 pub struct Running {
     routes: CurrentRoutes,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::app::{
-    self, ControlOptions, ForwardOptions, ListenerOptions, OnForwardFailure, RemoteOptions, ServerOptions,
-    Service, manager,
+    self, ControlOptions, ForwardOptions, ListenerOptions, OnForwardFailure, RemoteOptions,
+    ServerOptions, Service, manager,
 };
 use crate::config::{
     Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, Reloads, ServerConfig, default_path,

@@ -33,7 +33,8 @@ fn differences<T: PartialEq>(
     let (old, new) = (by_key(old), by_key(new));
     let added = new.keys().filter(|key| !old.contains_key(*key)).count();
     let removed = old.keys().filter(|key| !new.contains_key(*key)).count();
-    let is_changed = |(key, one): &(&String, &&T)| old.get(*key).is_some_and(|before| before != *one);
+    let is_changed =
+        |(key, one): &(&String, &&T)| old.get(*key).is_some_and(|before| before != *one);
     let changed = new.iter().filter(is_changed).count();
     let counts = [('+', added), ('-', removed), ('~', changed)].into_iter();
     let counts = counts.filter(|(_, count)| *count > 0);

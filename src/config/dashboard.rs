@@ -8,8 +8,10 @@ use crate::secret::Secret;
 use super::fields::Fields;
 use super::source::Source;
 
+/// A dashboard that is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DashboardConfig {
+    /// Where.
     pub address: DashboardAddress,
     /// A folder with another one, to be found at `/ui/`.
     pub files: Option<PathBuf>,

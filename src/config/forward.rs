@@ -18,6 +18,7 @@ use super::mistake::{Cause, TableId};
 use super::source::Source;
 use super::way::{self, Names};
 
+/// A forward of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForwardConfig {
     /// `local`, `to`, `via`: listen here, connect from a server.
@@ -43,6 +44,7 @@ pub enum ForwardConfig {
 }
 
 impl ForwardConfig {
+    /// Its name in rules.
     pub fn name(&self) -> &Arc<str> {
         match self {
             Self::Local { name, .. } | Self::Remote { name, .. } => name,

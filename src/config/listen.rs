@@ -13,10 +13,12 @@ use super::files;
 use super::mistake::{Cause, TableId};
 use super::source::Source;
 
+/// A listener of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerConfig {
     /// Its name in rules: `name`, or else the address as written.
     pub name: Arc<str>,
+    /// The address to listen on.
     pub address: ListenAddress,
     /// The users who may use it; without it, everybody who reaches it.
     pub auth: Option<Arc<ProxyCredentials>>,

@@ -11,6 +11,7 @@ use crate::printable::{Lines, counted, line, printable};
 /// One mistake or suspicion. Text of the file is escaped and bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
+    /// The file.
     pub file: Arc<Path>,
     /// The place in the file; none for the file as a whole.
     pub place: Option<Place>,

@@ -60,17 +60,21 @@ use way::Names;
 /// The validated content of a configuration file.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file.
     pub file: PathBuf,
+    /// `[[listen]]`, in order.
     pub listeners: Vec<ListenerConfig>,
     /// `[server.NAME]`, in order.
     pub servers: Vec<ServerConfig>,
     /// `[[rule]]` and `[default]`, in order, with their lists.
     pub router: Router,
+    /// `[[forward]]`, in order.
     pub forwards: Vec<ForwardConfig>,
     /// `[backlog]`, if present.
     pub backlog: Option<BacklogLimits>,
     /// `[dashboard]`, if present.
     pub dashboard: Option<DashboardConfig>,
+    /// The number of rules.
     pub rules: usize,
     /// Every file that it was read from.
     pub files: BTreeSet<PathBuf>,

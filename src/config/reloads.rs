@@ -32,6 +32,7 @@ struct Done {
     outcome: Option<ReloadOutcome>,
 }
 
+/// The outcome of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReloadOutcome {
     /// It is in force; what is different, in words.
@@ -43,10 +44,12 @@ pub enum ReloadOutcome {
 impl Reloads {
     /// For this file. `asked` is notified of a request.
     pub fn new(file: PathBuf, asked: Arc<Notify>) -> Self {
-        let (requests, heeded, last) = (AtomicU64::new(0), AtomicU64::new(0), watch::Sender::default());
+        let (requests, heeded, last) =
+            (AtomicU64::new(0), AtomicU64::new(0), watch::Sender::default());
         Self(Arc::new(Inner { file, asked, requests, heeded, last }))
     }
 
+    /// The file that is read.
     pub fn file(&self) -> &PathBuf {
         &self.0.file
     }

@@ -14,8 +14,10 @@ use super::fields::{Fields, Text, as_number};
 use super::mistake::Place;
 use super::source::Source;
 
+/// A server of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
+    /// Its name in rules.
     pub name: Arc<str>,
     /// The server as `ssh` accepts it (`host`); by default the name, which `ssh_config` may know.
     pub server: ServerName,

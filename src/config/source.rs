@@ -50,7 +50,12 @@ impl<'a> Source<'a> {
     }
 
     /// Reports an error, with a hint on how to correct it, which may be empty.
-    pub(super) fn error(&self, span: &Range<usize>, what: impl fmt::Display, hint: impl AsRef<str>) {
+    pub(super) fn error(
+        &self,
+        span: &Range<usize>,
+        what: impl fmt::Display,
+        hint: impl AsRef<str>,
+    ) {
         self.mistake(span, Severity::Error, &what, hint.as_ref(), Cause::Itself);
     }
 
@@ -93,7 +98,12 @@ impl<'a> Source<'a> {
         chosen.map(|(_, meaning)| meaning.clone())
     }
 
-    pub(super) fn warning(&self, span: &Range<usize>, what: impl fmt::Display, hint: impl AsRef<str>) {
+    pub(super) fn warning(
+        &self,
+        span: &Range<usize>,
+        what: impl fmt::Display,
+        hint: impl AsRef<str>,
+    ) {
         self.mistake(span, Severity::Warning, &what, hint.as_ref(), Cause::Itself);
     }
 

@@ -17,7 +17,7 @@ use super::files::Stamp;
 /// replaces the old file with a new one, and a mounted configuration is a link to a link that is
 /// replaced.
 #[derive(Debug)]
-pub struct Watch {
+pub(super) struct Watch {
     /// None where the system cannot watch, which is logged.
     watcher: Option<RecommendedWatcher>,
     stirred: Arc<Notify>,
@@ -28,7 +28,7 @@ pub struct Watch {
 impl Watch {
     /// Watches these files, starting from their present state. Where the system cannot watch, this is
     /// logged once, and no change is seen.
-    pub fn start(files: &BTreeSet<PathBuf>) -> Self {
+    pub(super) fn start(files: &BTreeSet<PathBuf>) -> Self {
         let stirred = Arc::new(Notify::new());
         let wake = Arc::clone(&stirred);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -46,13 +46,13 @@ impl Watch {
 
     /// Notes the present state of the files. It is called before they are read for another reason than
     /// [`Watch::changed`], so that only later changes count.
-    pub fn mark(&mut self) {
+    pub(super) fn mark(&mut self) {
         self.is_stale();
     }
 
     /// Watches these files from now on: those that were watched already from their noted state, the others
     /// from their present one.
-    pub fn follow(&mut self, files: &BTreeSet<PathBuf>) {
+    pub(super) fn follow(&mut self, files: &BTreeSet<PathBuf>) {
         let mut before = std::mem::take(&mut self.files);
         let mut stamp = |file: &PathBuf| before.remove(file).unwrap_or_else(|| Stamp::of(file));
         self.files = files.iter().map(|file| (file.clone(), stamp(file))).collect();
@@ -65,7 +65,7 @@ impl Watch {
     /// # Cancel safety
     ///
     /// No change is lost when the future is dropped.
-    pub async fn changed(&mut self) {
+    pub(super) async fn changed(&mut self) {
         loop {
             self.stirred.notified().await;
             let latest = Instant::now() + PATIENCE;

@@ -23,14 +23,14 @@ use crate::task;
 
 /// A running program. Each request is a connection of its own.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(crate) struct Client {
     socket: PathBuf,
     patience: Duration,
 }
 
 /// Why there is no answer, or another than was asked for.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     #[error("no program answers at {path}: {cause}")]
     NotRunning { path: String, cause: io::Error },
     /// Another user listens there, in place of the program.
@@ -48,7 +48,7 @@ pub enum ClientError {
 
 /// What happens in a program, as it says it.
 #[derive(Debug)]
-pub struct EventStream {
+pub(crate) struct EventStream {
     body: Incoming,
     read: Vec<u8>,
     _connection: Connection,
@@ -61,23 +61,23 @@ type Connection = AbortOnDropHandle<hyper::Result<()>>;
 
 impl Client {
     /// Speaks to the program at this socket, which answers from what it knows: within 5 s.
-    pub fn new(socket: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(socket: impl Into<PathBuf>) -> Self {
         Self { socket: socket.into(), patience: QUICK }
     }
 
     /// The same, for what the program asks others for: a dial, a list, a server. Within a minute.
     #[must_use]
-    pub fn patient(self) -> Self {
+    pub(crate) fn patient(self) -> Self {
         Self { patience: SLOW, ..self }
     }
 
     /// Asks for something.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.ask(Method::GET, path, &()).await
     }
 
     /// Has something done.
-    pub async fn ask<T: DeserializeOwned, C: Serialize>(
+    pub(crate) async fn ask<T: DeserializeOwned, C: Serialize>(
         &self,
         method: Method,
         path: &str,
@@ -93,7 +93,7 @@ impl Client {
     }
 
     /// What happens from now on.
-    pub async fn events(&self) -> Result<EventStream, ClientError> {
+    pub(crate) async fn events(&self) -> Result<EventStream, ClientError> {
         let sent = timeout(self.patience, self.send(Method::GET, "/v1/events", &())).await;
         let (response, connection) = sent.unwrap_or_else(|_| Err(self.silent()))?;
         if response.status() != StatusCode::OK {
@@ -113,11 +113,12 @@ impl Client {
         path: &str,
         content: &C,
     ) -> Result<(Response<Incoming>, Connection), ClientError> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|cause| match cause.kind() {
-            // Its queue is full.
-            io::ErrorKind::WouldBlock => self.silent(),
-            _ => ClientError::NotRunning { path: self.socket.display().to_string(), cause },
-        })?;
+        let stream =
+            UnixStream::connect(&self.socket).await.map_err(|cause| match cause.kind() {
+                // Its queue is full.
+                io::ErrorKind::WouldBlock => self.silent(),
+                _ => ClientError::NotRunning { path: self.socket.display().to_string(), cause },
+            })?;
         if !guard::may_be_asked(&stream) {
             return Err(ClientError::Foreign { path: self.socket.display().to_string() });
         }
@@ -147,7 +148,7 @@ impl EventStream {
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             let rest = &self.read[self.searched..];
             if let Some(end) = rest.windows(2).position(|two| two == b"\n\n") {

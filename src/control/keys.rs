@@ -11,7 +11,7 @@ use crate::lock::lock;
 use crate::secret::Secret;
 
 /// The keys of one run. Never printed; compared in constant time.
-pub struct Keys {
+pub(crate) struct Keys {
     /// What a script sends, as `Authorization: Bearer`.
     pub(crate) token: Secret,
     /// What a browser is given for the code of a link.
@@ -21,13 +21,13 @@ pub struct Keys {
 
 impl Keys {
     /// New ones, with this token where there is one that is to stay the same.
-    pub fn new(token: Option<Secret>) -> io::Result<Self> {
+    pub(crate) fn new(token: Option<Secret>) -> io::Result<Self> {
         let token = token.map_or_else(Secret::random, Ok)?;
         Ok(Self { token, cookie: Secret::random()?, codes: Mutex::default() })
     }
 
     /// A code that is good once, for 10 minutes. Of many that nobody uses the oldest goes.
-    pub fn issue(&self) -> io::Result<Secret> {
+    pub(crate) fn issue(&self) -> io::Result<Secret> {
         let code = Secret::random()?;
         let mut codes = lock(&self.codes);
         if codes.len() >= MOST_CODES {
@@ -38,7 +38,7 @@ impl Keys {
     }
 
     /// Whether it is a code that is good. It is not any more.
-    pub fn redeem(&self, text: &[u8]) -> bool {
+    pub(crate) fn redeem(&self, text: &[u8]) -> bool {
         let mut codes = lock(&self.codes);
         codes.retain(|(issued, _)| issued.elapsed() < CODE_LIFE);
         // All of them are compared, whichever it is.
@@ -80,10 +80,15 @@ mod tests {
     #[test]
     fn a_key_opens_its_own_door_only() {
         let (keys, others) = (Keys::new(None).expect("keys"), Keys::new(None).expect("keys"));
-        assert!(keys.token.is(keys.token.text().as_bytes()) && keys.cookie.is(keys.cookie.text().as_bytes()));
+        assert!(
+            keys.token.is(keys.token.text().as_bytes())
+                && keys.cookie.is(keys.cookie.text().as_bytes())
+        );
         assert!(!keys.token.is(keys.cookie.text().as_bytes()));
         assert!(!keys.cookie.is(keys.token.text().as_bytes()));
-        for text in ["", &keys.token.text()[..63], &format!("{}0", keys.token.text()), others.token.text()] {
+        for text in
+            ["", &keys.token.text()[..63], &format!("{}0", keys.token.text()), others.token.text()]
+        {
             assert!(!keys.token.is(text.as_bytes()), "{text}");
         }
         assert_eq!(keys.token.text().len(), 64);

@@ -30,7 +30,7 @@ pub enum DirectoryError {
 
 /// The directory of the sockets: `$XDG_RUNTIME_DIR/sockeye`, or else `sockeye-UID` among the temporary
 /// files. It may not be there.
-pub fn directory() -> PathBuf {
+pub(crate) fn directory() -> PathBuf {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(runtime) = set("XDG_RUNTIME_DIR") {
         return runtime.join("sockeye");
@@ -40,7 +40,7 @@ pub fn directory() -> PathBuf {
 }
 
 /// Makes the directory where it is not there, and sees to it that it is the user's alone.
-pub fn prepare(directory: &Path) -> Result<(), DirectoryError> {
+pub(crate) fn prepare(directory: &Path) -> Result<(), DirectoryError> {
     let failed = |cause| DirectoryError::Io { directory: directory.to_owned(), cause };
     match DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
@@ -60,13 +60,13 @@ fn check(directory: &Path) -> Result<(), DirectoryError> {
 }
 
 /// The socket of the program that is called so. A name with a slash is a path.
-pub fn socket(directory: &Path, name: &str) -> PathBuf {
+pub(crate) fn socket(directory: &Path, name: &str) -> PathBuf {
     if name.contains('/') { name.into() } else { directory.join(format!("{name}.sock")) }
 }
 
 /// The names of all sockets there, in order, whether somebody listens or not; none where the directory
 /// is not there, or could be somebody else's.
-pub fn names(directory: &Path) -> Vec<String> {
+pub(crate) fn names(directory: &Path) -> Vec<String> {
     if check(directory).is_err() {
         return Vec::new();
     }
@@ -81,7 +81,7 @@ pub fn names(directory: &Path) -> Vec<String> {
 }
 
 /// A name for a socket, made of what the user calls the server or the file.
-pub fn name_of(text: &str) -> String {
+pub(crate) fn name_of(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
     let name: String = text.chars().map(|c| if plain(c) { c } else { '-' }).take(LONGEST).collect();
     let name = name.trim_matches(['.', '-']);

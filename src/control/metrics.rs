@@ -53,9 +53,9 @@ impl Writer<'_> {
         write: impl Fn(MetricEncoder<'_>, T) -> fmt::Result,
     ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, kind)?;
-        figures.into_iter().try_for_each(|(labels, figure)| {
-            write(family.encode_family(&labels)?, figure)
-        })
+        figures
+            .into_iter()
+            .try_for_each(|(labels, figure)| write(family.encode_family(&labels)?, figure))
     }
 
     fn gauges<'a, const N: usize>(
@@ -132,7 +132,8 @@ impl Figures {
 
         let servers = registry.tallies.servers.all();
         let ended = servers.iter().flat_map(|(name, tally)| {
-            let seen = Outcome::VARIANTS.iter().map(move |outcome| (outcome, tally.outcome(*outcome)));
+            let seen =
+                Outcome::VARIANTS.iter().map(move |outcome| (outcome, tally.outcome(*outcome)));
             seen.filter(|(_, number)| *number > 0).map(move |(outcome, number)| {
                 ([("server", &**name), ("outcome", word(outcome))], figure(number))
             })

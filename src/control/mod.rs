@@ -15,14 +15,14 @@
 
 mod access_log;
 mod api;
-pub mod client;
+pub(crate) mod client;
 mod counts;
 mod events;
 mod filter;
 mod guard;
 mod identify;
 mod keys;
-pub mod location;
+pub(crate) mod location;
 mod metrics;
 mod order;
 mod path;
@@ -32,13 +32,13 @@ pub(crate) mod query;
 mod rates;
 mod remark;
 pub(crate) mod reply;
-pub mod schema;
+pub(crate) mod schema;
 mod server;
 mod view;
 
-pub use access_log::AccessLog;
+pub(crate) use access_log::AccessLog;
 pub(crate) use guard::is_user_or_root;
-pub use keys::Keys;
-pub use order::{ForwardKind, ForwardOrder, ForwardRefusal, Order, StopKind};
-pub use program::{Facts, Front, Phase, Program};
-pub use server::{ControlError, ControlServer};
+pub(crate) use keys::Keys;
+pub(crate) use order::{ForwardKind, ForwardOrder, ForwardRefusal, Order, StopKind};
+pub(crate) use program::{Facts, Front, Phase, Program};
+pub(crate) use server::{ControlError, ControlServer};

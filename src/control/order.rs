@@ -9,7 +9,7 @@ use crate::registry::Forward;
 
 /// Something to be done.
 #[derive(Debug)]
-pub enum Order {
+pub(crate) enum Order {
     /// Another forward, for as long as the program runs.
     AddForward(ForwardOrder, oneshot::Sender<Result<Arc<Forward>, ForwardRefusal>>),
     /// The forward with this number takes nobody any more. What came in goes on.
@@ -19,7 +19,7 @@ pub enum Order {
 
 /// How a program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopKind {
+pub(crate) enum StopKind {
     /// What runs may go on for a while.
     Drain,
     /// What runs is cut.
@@ -27,7 +27,7 @@ pub enum StopKind {
 }
 
 #[derive(Clone, Debug)]
-pub struct ForwardOrder {
+pub(crate) struct ForwardOrder {
     /// Which.
     pub kind: ForwardKind,
     /// The server, where the rules are not to say.
@@ -38,7 +38,7 @@ pub struct ForwardOrder {
 
 /// A forward as ssh writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ForwardKind {
+pub(crate) enum ForwardKind {
     /// `-L`.
     Local(LocalForward),
     /// `-R`.
@@ -49,7 +49,7 @@ pub enum ForwardKind {
 
 /// Why a forward is not there, or not gone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ForwardRefusal {
+pub(crate) enum ForwardRefusal {
     #[error("cannot listen on {address}: {reason}")]
     Address {
         /// The address, as the user named it.

@@ -23,7 +23,7 @@ use crate::registry::{Event, Registry};
 
 /// The running program. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Program(pub(super) Arc<Inner>);
+pub(crate) struct Program(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -54,7 +54,7 @@ pub struct Facts {
 
 /// Where browsers find the program, and what lets them in.
 #[derive(Clone, Debug)]
-pub struct Front {
+pub(crate) struct Front {
     /// As a URL that ends with a slash.
     pub address: String,
     /// What lets them in.
@@ -64,7 +64,7 @@ pub struct Front {
 /// How far the program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// It connects to the servers for the first time.
     Starting,
     /// It lets clients in.
@@ -75,14 +75,14 @@ pub enum Phase {
 
 impl Front {
     /// The address with a code that lets one browser in, once.
-    pub fn link(&self) -> io::Result<String> {
+    pub(crate) fn link(&self) -> io::Result<String> {
         Ok(format!("{}?code={}", self.address, self.keys.issue()?.text()))
     }
 }
 
 impl Program {
     /// The program with this registry and these routes, which takes `orders`.
-    pub fn new(
+    pub(crate) fn new(
         facts: Facts,
         registry: Registry,
         routes: CurrentRoutes,
@@ -113,12 +113,12 @@ impl Program {
     }
 
     /// Browsers find it there from now on.
-    pub fn set_front(&self, front: Option<Front>) {
+    pub(crate) fn set_front(&self, front: Option<Front>) {
         self.0.front.store(front.map(Arc::new));
     }
 
     /// Where browsers find it.
-    pub fn front(&self) -> Option<Arc<Front>> {
+    pub(crate) fn front(&self) -> Option<Arc<Front>> {
         self.0.front.load_full()
     }
 
@@ -127,12 +127,12 @@ impl Program {
     }
 
     /// It is that far now.
-    pub fn set_phase(&self, phase: Phase) {
+    pub(crate) fn set_phase(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Relaxed);
     }
 
     /// How far it is.
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         match self.0.phase.load(Relaxed) {
             0 => Phase::Starting,
             1 => Phase::Running,
@@ -151,12 +151,12 @@ impl Program {
     }
 
     /// All that lives in it.
-    pub fn registry(&self) -> &Registry {
+    pub(crate) fn registry(&self) -> &Registry {
         &self.0.registry
     }
 
     /// Measures how fast everything is, once a second, for ever.
-    pub async fn beat(&self) {
+    pub(crate) async fn beat(&self) {
         let mut beat = tokio::time::interval(Duration::from_secs(1));
         loop {
             beat.tick().await;
@@ -168,7 +168,7 @@ impl Program {
     }
 
     /// Reports each reload as an event, for ever; where there are none, ends at once.
-    pub async fn report_reloads(&self) {
+    pub(crate) async fn report_reloads(&self) {
         let Some(reloads) = self.reloads() else { return };
         let tell = |text: String| self.0.registry.events.tell(|| Event::Reloaded(text.into()));
         reloads.each(|outcome| tell(outcome.to_string())).await;

@@ -12,26 +12,31 @@ mod status;
 
 use serde::{Deserialize, Serialize};
 
-pub use connections::{Connection, Connections, Listener, Listeners, Rule, Rules, Stages};
-pub use requests::{
+pub(crate) use connections::{Connection, Connections, Listener, Listeners, Rule, Rules, Stages};
+pub(crate) use requests::{
     Closed, DashboardLink, ForwardRequest, Forwards, LogRequest, Ping, PingRequest, Problem,
     Reloaded, StopRequest,
 };
-pub use status::{
+pub(crate) use status::{
     ClientProgram, Configuration, ConnectionCounts, Forward, Instance, Jump, Loss, Server, Session,
     Status, Trouble,
 };
 
-pub use crate::registry::Traffic;
-pub use crate::stream::Process;
+pub(crate) use crate::registry::Traffic;
+pub(crate) use crate::stream::Process;
 
 /// An event of `GET /v1/events`; its kind is the event's name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
+pub(crate) enum Event {
     /// Forget what you know: this is all of it. The first of a stream, and where some were lost.
-    Reset { status: Box<Status>, connections: Vec<Connection> },
-    ConnectionOpened { connection: Box<Connection> },
+    Reset {
+        status: Box<Status>,
+        connections: Vec<Connection>,
+    },
+    ConnectionOpened {
+        connection: Box<Connection>,
+    },
     ConnectionClosed {
         /// It, with all that became of it.
         connection: Box<Connection>,
@@ -42,7 +47,10 @@ pub enum Event {
         /// Those that moved something, or stand elsewhere.
         connections: Vec<Connection>,
     },
-    SessionUp { server: String, session: u64 },
+    SessionUp {
+        server: String,
+        session: u64,
+    },
     SessionDown {
         server: String,
         session: u64,
@@ -51,9 +59,16 @@ pub enum Event {
         reason: String,
     },
     /// An attempt to connect to a server has failed.
-    AttemptFailed { server: String, reason: String },
+    AttemptFailed {
+        server: String,
+        reason: String,
+    },
     /// A listener or forward stands elsewhere.
-    Forward { forward: Forward },
+    Forward {
+        forward: Forward,
+    },
     /// Another configuration is in force, or was refused.
-    Reloaded { text: String },
+    Reloaded {
+        text: String,
+    },
 }

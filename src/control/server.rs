@@ -22,7 +22,7 @@ use crate::listen::{SocketFile, listen_at};
 
 /// A control socket that is bound. Its file goes with it.
 #[derive(Debug)]
-pub struct ControlServer {
+pub(crate) struct ControlServer {
     listener: UnixListener,
     /// Gone before the listener is.
     _file: SocketFile,
@@ -45,7 +45,10 @@ pub enum ControlError {
 
 impl ControlServer {
     /// Binds the socket; none where none is wanted. A name that is taken gets a number.
-    pub fn bind(location: &Location, own: &OwnAddresses) -> Result<Option<Self>, ControlError> {
+    pub(crate) fn bind(
+        location: &Location,
+        own: &OwnAddresses,
+    ) -> Result<Option<Self>, ControlError> {
         match location {
             Location::None => Ok(None),
             Location::At(path) => {
@@ -79,7 +82,7 @@ impl ControlServer {
         Ok(Self { listener, _file: file, _ours: ours, name, path })
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -88,7 +91,7 @@ impl ControlServer {
     /// # Cancel safety
     ///
     /// Dropped, it ends all that it serves.
-    pub async fn run(self, program: Program) {
+    pub(crate) async fn run(self, program: Program) {
         program.set_name(&self.name);
         let room = Arc::new(Semaphore::new(MOST_CLIENTS));
         let mut clients = JoinSet::new();

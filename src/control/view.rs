@@ -157,7 +157,8 @@ impl Program {
         let rules = routes.router.rules().iter();
         let rules =
             rules.map(|rule| rule_view(&rule.name, &rule.action, &tallies.rules.of(&rule.name)));
-        let default = rule_view(DEFAULT_RULE, routes.router.default(), &tallies.rules.of(DEFAULT_RULE));
+        let default =
+            rule_view(DEFAULT_RULE, routes.router.default(), &tallies.rules.of(DEFAULT_RULE));
         rules.chain([default]).collect()
     }
 

@@ -23,10 +23,10 @@ mod feed;
 mod folder;
 mod gate;
 mod page;
-pub mod server;
+pub(crate) mod server;
 mod site;
 mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use server::{DashboardError, DashboardServer};
+pub(crate) use server::{DashboardError, DashboardServer};

@@ -26,7 +26,7 @@ use crate::stream::processes::{Owner, owner_of};
 
 /// A dashboard whose sockets are bound.
 #[derive(Debug)]
-pub struct DashboardServer {
+pub(crate) struct DashboardServer {
     sockets: Vec<Listener>,
     /// Nobody is led there from here.
     _ours: Vec<Registered>,
@@ -52,7 +52,10 @@ pub enum DashboardError {
 
 impl DashboardServer {
     /// Binds the sockets.
-    pub fn bind(options: &DashboardConfig, own: &OwnAddresses) -> Result<Self, DashboardError> {
+    pub(crate) fn bind(
+        options: &DashboardConfig,
+        own: &OwnAddresses,
+    ) -> Result<Self, DashboardError> {
         let DashboardConfig { address, files, token } = options;
         let folder = files.as_deref().map(|folder| {
             Folder::open(folder).map_err(|cause| {
@@ -81,7 +84,7 @@ impl DashboardServer {
     }
 
     /// Where browsers find it, and what lets them in.
-    pub fn front(&self) -> &Front {
+    pub(crate) fn front(&self) -> &Front {
         &self.front
     }
 
@@ -90,7 +93,7 @@ impl DashboardServer {
     /// # Cancel safety
     ///
     /// Dropped, it ends all that it serves, and its address is free.
-    pub async fn run(self, program: Program) {
+    pub(crate) async fn run(self, program: Program) {
         let Self { sockets, _ours, gate, front, folder } = self;
         let site = Arc::new(Site {
             port: sockets.iter().find_map(Listener::local_address).map_or(0, |at| at.port()),

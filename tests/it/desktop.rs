@@ -92,16 +92,11 @@ fn a_mistake_in_the_file_is_the_user_s_whichever_command_reads_it() {
     let home = Home::new();
     let file = home.0.path().join("config.toml");
     fs::write(&file, "nonsense = 1\n").expect("written");
-    for words in [
-        "browser",
-        "check",
-        "env",
-        "explain a.example",
-        "pac",
-        "service print",
-        "system-proxy on",
-    ] {
-        let words: Vec<_> = words.split(' ').chain(["--config", file.to_str().expect("text")]).collect();
+    for words in
+        ["browser", "check", "env", "explain a.example", "pac", "service print", "system-proxy on"]
+    {
+        let words: Vec<_> =
+            words.split(' ').chain(["--config", file.to_str().expect("text")]).collect();
         let output = home.sockeye(&words);
         assert_eq!(output.status.code(), Some(2), "{words:?}: {output:?}");
     }

@@ -81,7 +81,9 @@ fn respond(method: &Method, path: &str) -> Response<Body> {
     }
     // No answer is cached: every fetch is to pass the proxy.
     match path {
-        "/" => text_of(StatusCode::OK, "text/html; charset=utf-8", Bytes::from_static(HTML.as_bytes())),
+        "/" => {
+            text_of(StatusCode::OK, "text/html; charset=utf-8", Bytes::from_static(HTML.as_bytes()))
+        }
         "/data" => text_of(StatusCode::OK, "application/octet-stream", data()),
         _ => Failure::unknown("there are / and /data").into_response(),
     }

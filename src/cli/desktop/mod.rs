@@ -13,9 +13,9 @@ use crate::config;
 use crate::destination::Destination;
 
 pub(super) use browser::BrowserArgs;
-pub use browser::BrowserCommand;
-pub use env::EnvCommand;
-pub use system_proxy::SystemProxyCommand;
+pub(super) use browser::BrowserCommand;
+pub(super) use env::EnvCommand;
+pub(super) use system_proxy::SystemProxyCommand;
 
 /// The flags that name the proxy.
 #[derive(Clone, Debug, clap::Args)]

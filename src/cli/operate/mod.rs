@@ -14,7 +14,7 @@ use super::configured::say;
 use instance::Instance;
 
 #[macro_use]
-pub mod args;
+pub(super) mod args;
 mod connections;
 mod dashboard;
 mod forward;

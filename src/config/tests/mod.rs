@@ -258,7 +258,7 @@ fn a_proxy_on_a_server_may_ask_for_a_password() {
     let [ForwardConfig::Remote { auth: Some(auth), .. }] = config.forwards.as_slice() else {
         panic!("{:?}", config.forwards);
     };
-    assert!(auth.credentials.verify(b"ada", b"secret").is_some());
+    assert!(auth.verify(b"ada", b"secret").is_some());
     // Without the file it must not become everybody's.
     fs::remove_file(folder.path("users")).expect("there");
     folder.load().expect_err("no password");

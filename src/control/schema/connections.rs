@@ -8,7 +8,7 @@ use super::{Process, Traffic};
 /// that ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Connections {
+pub(crate) struct Connections {
     /// Those that the query asks for.
     pub connections: Vec<Connection>,
     /// Whether there are more than the limit lets be shown.
@@ -18,7 +18,7 @@ pub struct Connections {
 /// A connection: one request, its dial and its relay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// Its number, never given twice in one run.
     pub id: u64,
     /// `waiting`, `opening`, `relaying`, `half_closed` or `ended`.
@@ -67,7 +67,7 @@ pub struct Connection {
 /// How long the stages took; null for one that is not over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Stages {
+pub(crate) struct Stages {
     /// Until the rules had decided.
     pub decided: Option<f64>,
     /// From then on until there was a session.
@@ -82,14 +82,14 @@ pub struct Stages {
 /// `GET /v1/rules`: in their order, the default last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Rules {
+pub(crate) struct Rules {
     pub rules: Vec<Rule>,
 }
 
 /// A rule, and what it was good for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// Its name; `(default)` for what no rule names.
     pub name: String,
     /// `via SERVER, …`, `direct` or `reject`.
@@ -105,7 +105,7 @@ pub struct Rule {
 /// `GET /v1/listeners`: what came in where.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Listeners {
+pub(crate) struct Listeners {
     /// By the names that rules have for them.
     pub listeners: Vec<Listener>,
 }
@@ -113,7 +113,7 @@ pub struct Listeners {
 /// What came in at one listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Listener {
+pub(crate) struct Listener {
     pub name: String,
     /// Requests for a name.
     pub names: u64,

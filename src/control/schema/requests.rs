@@ -7,7 +7,7 @@ use super::{Forward, Stages};
 /// `POST /v1/ping`: opens a channel and reports how long each stage took.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PingRequest {
+pub(crate) struct PingRequest {
     /// `host:port`; none for the SSH port of the server itself, as it sees itself.
     pub destination: Option<String>,
     /// The server to ask, whatever the rules say.
@@ -18,7 +18,7 @@ pub struct PingRequest {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Ping {
+pub(crate) struct Ping {
     /// Where to.
     pub target: String,
     /// The rule that said which way.
@@ -47,7 +47,7 @@ pub struct Ping {
 /// `POST /v1/forwards`: a forward for as long as the program runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ForwardRequest {
+pub(crate) struct ForwardRequest {
     /// `local`, `remote` or `dynamic`.
     pub kind: String,
     /// In ssh's form.
@@ -61,7 +61,7 @@ pub struct ForwardRequest {
 /// `GET /v1/forwards`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Forwards {
+pub(crate) struct Forwards {
     /// All forwards, listeners of the configuration included.
     pub forwards: Vec<Forward>,
 }
@@ -69,7 +69,7 @@ pub struct Forwards {
 /// What came of `DELETE /v1/connections`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Closed {
+pub(crate) struct Closed {
     /// How many were ended.
     pub closed: usize,
 }
@@ -77,7 +77,7 @@ pub struct Closed {
 /// `PUT /v1/log`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct LogRequest {
+pub(crate) struct LogRequest {
     /// `quiet`, `normal`, `debug` or `trace`.
     pub level: String,
 }
@@ -85,7 +85,7 @@ pub struct LogRequest {
 /// What came of `POST /v1/dashboard`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct DashboardLink {
+pub(crate) struct DashboardLink {
     /// Where the dashboard is, as a URL.
     pub address: String,
     /// The same with a code that lets one browser in, once.
@@ -97,7 +97,7 @@ pub struct DashboardLink {
 /// `POST /v1/stop`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct StopRequest {
+pub(crate) struct StopRequest {
     /// Cuts what runs, in place of waiting for it.
     pub now: bool,
 }
@@ -105,7 +105,7 @@ pub struct StopRequest {
 /// What came of `POST /v1/reload`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Reloaded {
+pub(crate) struct Reloaded {
     /// What is different now, in words.
     pub changes: String,
 }
@@ -113,7 +113,7 @@ pub struct Reloaded {
 /// What went wrong with a request (RFC 9457).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Problem {
+pub(crate) struct Problem {
     pub status: u16,
     /// In a sentence.
     pub title: String,

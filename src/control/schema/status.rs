@@ -7,7 +7,7 @@ use super::Traffic;
 /// `GET /v1/status`: what there is, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Status {
+pub(crate) struct Status {
     /// Which program this is.
     pub instance: Instance,
     /// `starting`, `ready`, `degraded`, `down` or `draining`.
@@ -30,7 +30,7 @@ pub struct Status {
 /// Which program answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Instance {
+pub(crate) struct Instance {
     /// What its control socket is called.
     pub name: String,
     /// The program's version.
@@ -50,7 +50,7 @@ pub struct Instance {
 /// Something that is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Trouble {
+pub(crate) struct Trouble {
     /// Of what: `server`, `listener`, `forward` or `configuration`.
     pub what: String,
     pub name: String,
@@ -60,7 +60,7 @@ pub struct Trouble {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Configuration {
+pub(crate) struct Configuration {
     /// Its path.
     pub file: String,
     /// How often it was read again and is in force.
@@ -71,7 +71,7 @@ pub struct Configuration {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct ConnectionCounts {
+pub(crate) struct ConnectionCounts {
     /// Since the start.
     pub total: u64,
     /// For a session, or a look-up here.
@@ -87,7 +87,7 @@ pub struct ConnectionCounts {
 /// A program of this machine, whatever processes it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct ClientProgram {
+pub(crate) struct ClientProgram {
     /// Its name, as the system has it.
     pub name: String,
     /// How many of its connections live.
@@ -96,7 +96,7 @@ pub struct ClientProgram {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Server {
+pub(crate) struct Server {
     /// What the rules call it.
     pub name: String,
     /// `ready`, `pending` or `down`.
@@ -133,7 +133,7 @@ pub struct Server {
 /// A server on the way to another (`ProxyJump`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Jump {
+pub(crate) struct Jump {
     /// As the user, or ssh's configuration, calls it.
     pub name: String,
     /// `ready`, `pending` or `down`.
@@ -149,7 +149,7 @@ pub struct Jump {
 /// A session that was lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Loss {
+pub(crate) struct Loss {
     /// How long ago.
     pub age: u64,
     /// Why.
@@ -158,7 +158,7 @@ pub struct Loss {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Session {
+pub(crate) struct Session {
     /// Its number, never given twice in one run.
     pub id: u64,
     /// `ready`, `stuck` (the server has not answered for a while) or `draining`.
@@ -195,7 +195,7 @@ pub struct Session {
 /// A listener or a forward.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Forward {
+pub(crate) struct Forward {
     /// Its number, never given twice in one run.
     pub id: u64,
     /// `dynamic` (a proxy here), `local` (`-L`) or `remote` (`-R`).

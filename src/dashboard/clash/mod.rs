@@ -78,7 +78,8 @@ async fn get(
         ["group"] => ok(&json!({ "proxies": proxies::groups(program) })),
         ["proxies" | "group", name] => ok(&proxies::one(program, name).ok_or_else(unknown)?),
         ["proxies", name, "delay"] => {
-            let taken = delay(program, proxies::server(program, name)?, &Test::take(query)?).await?;
+            let taken =
+                delay(program, proxies::server(program, name)?, &Test::take(query)?).await?;
             ok(&json!({ "delay": taken }))
         }
         ["group", name, "delay"] => {

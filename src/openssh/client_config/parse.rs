@@ -10,8 +10,8 @@ use super::local::Local;
 use super::settings::{Settings, invalid};
 use super::tokens::Tokens;
 use super::{
-    AddressFamily, ClientConfig, ConfigError, ConfiguredForwards, ProcessConfig,
-    ReachConfig, SessionConfig, SshOptions, Switch, Way,
+    AddressFamily, ClientConfig, ConfigError, ConfiguredForwards, ProcessConfig, ReachConfig,
+    SessionConfig, SshOptions, Switch, Way,
 };
 use crate::observe::logs::Verbosity;
 use crate::openssh::server_name::ServerName;

@@ -21,7 +21,7 @@ pub(crate) use forward::{
 
 /// The running program that a command is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
-pub struct Which {
+pub(crate) struct Which {
     /// The running program of this name
     #[arg(id = "instance", short = 'n', long, value_name = "NAME")]
     pub(super) name: Option<String>,

@@ -68,7 +68,9 @@ impl Model {
                 self.show(Pane::VARIANTS[number]);
             }
             KeyCode::Tab | KeyCode::Right => self.show(self.pane_after(1)),
-            KeyCode::BackTab | KeyCode::Left => self.show(self.pane_after(Pane::VARIANTS.len() - 1)),
+            KeyCode::BackTab | KeyCode::Left => {
+                self.show(self.pane_after(Pane::VARIANTS.len() - 1));
+            }
             KeyCode::Up => self.go(Move::Up(1)),
             KeyCode::Down => self.go(Move::Down(1)),
             KeyCode::PageUp => self.go(Move::Up(PAGE)),

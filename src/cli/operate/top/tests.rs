@@ -1,6 +1,7 @@
 //! What keys and news do.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use strum::VariantArray as _;
 
 use super::keys::Effect;
 use super::model::{Interest, Link, Mode, Model, News, Pane};

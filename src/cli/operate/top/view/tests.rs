@@ -10,6 +10,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
+use strum::VariantArray as _;
 
 use super::super::model::{Model, News, Pane};
 use super::super::samples::{connections, event, many, model, rules};
