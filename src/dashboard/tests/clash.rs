@@ -6,6 +6,7 @@ use super::*;
 async fn clash_dashboards_find_connections_and_end_them() {
     let stage = Stage::start();
     let (named, addressed) = (stage.begin("db.example:5432"), stage.begin("[2001:db8::1]:443"));
+    named.opened();
     named.sent(10);
     named.received(30);
     let said = stage.get("/connections").await.json();
@@ -26,7 +27,7 @@ async fn clash_dashboards_find_connections_and_end_them() {
     ] {
         assert_eq!(metadata[name], value, "{name} of {metadata}");
     }
-    assert_eq!(first["chains"], serde_json::json!(["(default)"]), "it waits");
+    assert_eq!(second["chains"], serde_json::json!(["(default)"]), "it waits");
     let begun = first["start"].as_str().expect("a text");
     assert!(humantime::parse_rfc3339(begun).is_ok(), "{begun}");
     let metadata = &second["metadata"];
