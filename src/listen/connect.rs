@@ -10,7 +10,7 @@ use super::stream::ClientStream;
 use crate::channel::Channel;
 use crate::destination::Destination;
 use crate::dial::{Connected, DialError, DialFailure, Dialer, Routing, Way};
-use crate::printable::{Lines, printable};
+use crate::printable::{self, Lines, printable};
 use crate::registry::{Connections, Outcome, Tracked};
 use crate::relay::{Pipe, Relayer};
 use crate::request::Request;
@@ -73,7 +73,7 @@ impl Connect for Outbound {
 
     async fn relay(&self, client: ClientStream, early: Bytes, channel: Channel) {
         let ended = self.relayer.relay(client, early, channel).await;
-        debug!(outcome = ended.word(), "relay over");
+        debug!(outcome = printable::word(ended), "relay over");
     }
 
     fn stream(&self, channel: Channel) -> Pipe {
