@@ -79,9 +79,12 @@ impl Pacer {
             // A session that began on a full line knows no better round trip: that the socket was full
             // is enough.
             None if rate.is_some() || sample.round_trip > best + 2 * TARGET => {
+                let queues = [last, sample].map(|it| it.round_trip.saturating_sub(best));
+                let carried = carried(delivered, span, queues);
                 self.control = Some(Control {
                     base: best,
-                    capacity: rate.unwrap_or(delivered).max(BULK),
+                    // What a socket takes goes into buffers, too.
+                    capacity: rate.map_or(carried, |rate| rate.min(carried)).max(BULK),
                     short: 0,
                     look: Look::From(sample.asked + FIRST_LOOK),
                 });
@@ -96,20 +99,18 @@ impl Control {
     fn learn(&mut self, last: Sample, sample: Sample, delivered: u64, best: Duration) {
         let span = sample.asked.saturating_duration_since(last.asked);
         let looked = matches!(self.look, Look::Since(_));
-        self.find_base(sample, best);
+        self.find_base(last, sample, best);
         if looked {
             self.short = 0;
             return;
         }
-        let (before, queue) = (self.queue(last.round_trip), self.queue(sample.round_trip));
-        // What went into the queue was not carried; what came out of it was, besides.
-        let took = (span + queue).saturating_sub(before).max(span / 2);
-        let carried = delivered * micros(span) / micros(took).max(1);
-        let carried = carried.min(self.capacity * 2);
-        if queue >= TARGET / 4 {
+        let queues = [last, sample].map(|it| self.queue(it.round_trip));
+        let carried = carried(delivered, span, queues).min(self.capacity * 2);
+        if queues[1] >= TARGET / 4 {
             self.short = 0;
-            // Where it was not the pace that held back, it was the line.
-            let weight = if sample.held_back { 1 } else { 2 };
+            // Where it was not the pace that held back, or much was queued all the time, it was the line.
+            let was_full = !sample.held_back || queues.iter().all(|&queue| queue > TARGET);
+            let weight = if was_full { 2 } else { 1 };
             self.capacity = ((4 - weight) * self.capacity + weight * carried) / 4;
         } else if sample.held_back {
             self.short += 1;
@@ -119,19 +120,26 @@ impl Control {
     }
 
     /// Looks now and then what an answer takes without a queue of ours.
-    fn find_base(&mut self, sample: Sample, best: Duration) {
+    fn find_base(&mut self, last: Sample, sample: Sample, best: Duration) {
         let before = self.base;
+        // What is queued before the look goes first.
+        let falls = sample.round_trip + SLIGHT < last.round_trip;
+        let is_least = sample.round_trip <= best + SLIGHT;
+        let lasts = |since: Instant| {
+            !is_least && (sample.asked < since + DRAIN || falls && sample.asked < since + 4 * DRAIN)
+        };
         self.base = self.base.min(sample.round_trip);
         match self.look {
             Look::From(at) if sample.answered() >= at => self.look = Look::Since(sample.answered()),
-            Look::Since(at) if sample.asked >= at + DRAIN || sample.round_trip <= best + SLIGHT => {
+            Look::Since(at) if lasts(at) => {}
+            Look::Since(_) => {
                 // Where it has come down by much, there may be more.
                 let more = sample.round_trip + TARGET / 3 < before;
                 self.base = sample.round_trip;
                 self.look =
                     Look::From(sample.asked + if more { FIRST_LOOK } else { BETWEEN_LOOKS });
             }
-            Look::From(_) | Look::Since(_) => {}
+            Look::From(_) => {}
         }
     }
 
@@ -143,10 +151,11 @@ impl Control {
         // What has come to the queue since the question, and gone.
         let came = time_of(sample.sent.saturating_sub(sample.sent_before), self.capacity);
         let queue = (self.queue(sample.round_trip) + came).saturating_sub(sample.round_trip);
+        // What is too much goes within a third of a second.
+        let drains = 1000 - (3 * beyond(queue, TARGET)).min(STEEPEST);
         let permille = match self.look {
-            Look::Since(_) => 800,
-            // What is too much goes within half a second.
-            Look::From(_) if queue > TARGET => 1000 - (2 * beyond(queue, TARGET)).min(STEEPEST),
+            Look::Since(_) => drains.min(800),
+            Look::From(_) if queue > TARGET => drains,
             Look::From(_) if self.short > 1 => 1000 + (GROWTH << self.short.min(6)),
             Look::From(_) => 1000 + 2 * beyond(TARGET, queue),
         };
@@ -170,6 +179,13 @@ fn beyond(longer: Duration, shorter: Duration) -> u64 {
     micros(longer.saturating_sub(shorter)) / 1000
 }
 
+/// What a line has carried, in bytes a second, of which so much was `delivered` in a span at whose ends there
+/// were such queues: what went into the queue was not carried; what came out of it was, besides.
+fn carried(delivered: u64, span: Duration, [before, after]: [Duration; 2]) -> u64 {
+    let took = (span + after).saturating_sub(before).max(span / 2);
+    delivered * micros(span) / micros(took).max(1)
+}
+
 fn per_second(bytes: u64, span: Duration) -> u64 {
     bytes * 1_000_000 / micros(span).max(1)
 }
@@ -181,7 +197,7 @@ fn micros(time: Duration) -> u64 {
 /// What is to wait before the line, as time on it: so much that the line never runs dry.
 const TARGET: Duration = Duration::from_millis(30);
 /// By how much less than the line carries is sent at the most, in thousandths.
-const STEEPEST: u64 = 300;
+const STEEPEST: u64 = 500;
 /// By how much more is sent where there was no queue twice in a row, in thousandths: doubled with each
 /// answer until that, from 60 to 960.
 const GROWTH: u64 = 15;
@@ -193,7 +209,8 @@ pub(crate) const AGAIN: Duration = Duration::from_millis(200);
 const LEAST_SPAN: Duration = Duration::from_millis(100);
 /// and later nothing that still holds.
 const MOST_SPAN: Duration = Duration::from_secs(5);
-/// For how long the pace is down before what an answer takes is the base.
+/// For how long the pace is down before what an answer takes is the base: at the least, and four times as long
+/// while answers take less and less.
 const DRAIN: Duration = Duration::from_millis(250);
 /// When it is for the first time, and again where that has helped, and then how often: it costs the upload less than a hundredth.
 const FIRST_LOOK: Duration = Duration::from_millis(1500);
@@ -249,8 +266,19 @@ mod tests {
         /// Sends for a time, and asks again some time after each answer. Returns the longest queue, as
         /// time.
         fn send_for(&mut self, seconds: u64) -> Duration {
+            self.send_for_millis(seconds * 1000)
+        }
+
+        /// Sends until the first queue is noticed.
+        fn send_until_paced(&mut self) {
+            while self.pace.is_none() {
+                self.send_for_millis(1);
+            }
+        }
+
+        fn send_for_millis(&mut self, millis: u64) -> Duration {
             let mut longest = Duration::ZERO;
-            for _ in 0..seconds * 1000 {
+            for _ in 0..millis {
                 self.now += Duration::from_millis(1);
                 let room = self.most - self.queue;
                 let sends = self.pace.map_or(room, |pace| room.min(pace / 1000));
@@ -300,6 +328,35 @@ mod tests {
             let used = line.used(60);
             assert!(used >= 98, "{used} % of {capacity}");
         }
+    }
+
+    #[test]
+    fn the_queue_of_the_beginning_goes_soon() {
+        for found in [None, Some(100), Some(120), Some(140)] {
+            let mut line = Uplink::new(12_500_000);
+            // Buffers have taken some of what the socket took.
+            line.rate = found.map(|hundredths| line.capacity / 100 * hundredths);
+            line.send_until_paced();
+            line.send_for_millis(400);
+            let longest = line.send_for_millis(600);
+            assert!(longest < 2 * TARGET, "{longest:?} where {found:?} % were found");
+            line.used(1);
+            line.send_for(10);
+            let used = line.used(10);
+            assert!(used >= 98, "{used} %");
+        }
+    }
+
+    #[test]
+    fn the_base_is_found_when_the_queue_has_gone() {
+        let mut line = Uplink::new(12_500_000);
+        line.send_until_paced();
+        let now = line.now;
+        line.pacer.control.as_mut().expect("an upload").look = Look::Since(now);
+        line.send_for_millis(1500);
+        let control = line.pacer.control.as_ref().expect("an upload");
+        assert!(matches!(control.look, Look::From(_)), "it is over");
+        assert!(control.base <= BEST + SLIGHT, "{:?}", control.base);
     }
 
     #[test]
