@@ -142,11 +142,13 @@ impl Pool {
     }
 
     fn jump_view(&self, name: &str) -> JumpView {
+        // By itself: the lock is held to the end of a statement, and the others take it, too.
+        let sessions = lock(&self.0.sessions).iter().filter(|session| !session.is_closed()).count();
         JumpView {
             name: name.to_owned(),
             availability: self.availability(),
             reason: self.reason(),
-            sessions: lock(&self.0.sessions).iter().filter(|session| !session.is_closed()).count(),
+            sessions,
             round_trip: self.round_trip(),
         }
     }
