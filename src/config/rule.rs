@@ -117,7 +117,7 @@ fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionErro
         _ => "",
     };
     let why = match error {
-        // The library draws the place below the expression; the last line has the reason.
+        // The regex crate draws the place below the expression; the last line has the reason.
         ConditionError::Expression(error) => {
             let drawn = error.to_string();
             let last = drawn.lines().last().unwrap_or_default();

@@ -18,7 +18,7 @@ use crate::stream::{READ_SIZE, RelayEnd};
 pub(crate) struct Stdio {
     // One task reads and writes both: the locks are never contended.
     input: Mutex<Stdin>,
-    // Not the library's, which buffers up to the end of a line. None after the end.
+    // Not the standard library's, which buffers up to the end of a line. None after the end.
     output: Mutex<Option<File>>,
 }
 

@@ -86,7 +86,7 @@ fn banners() {
         (format!("Welcome, {NASTY}\n").into_bytes(), None),
         (format!("{NASTY}\n").repeat(8_000).into_bytes(), None),
         (vec![b'x'; 200_000], None),
-        // The library ends the session on text that is not UTF-8, and sshd on a packet of this size.
+        // russh ends the session on text that is not UTF-8, and sshd on a packet of this size.
         (b"Welcome \xff\xfe\x9b31m\n".to_vec(), Some("a text that is not UTF-8")),
         (vec![b'x'; 1 << 20], Some("the server closed the connection")),
     ] {
@@ -144,7 +144,7 @@ fn the_text_of_a_failure() {
 const REQUEST: &[u8] =
     b"GET http://target.example/ HTTP/1.1\r\nHost: target.example\r\nConnection: close\r\n\r\n";
 
-/// The library ends the session at each of them. They must not end session after session.
+/// russh ends the session at each of them. They must not end session after session.
 #[test]
 #[ignore = "needs sshd, curl"]
 fn the_text_of_a_failure_in_another_encoding() {

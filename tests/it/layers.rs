@@ -81,7 +81,7 @@ fn no_folder_knows_one_above_it() {
     let mut arrows = BTreeSet::new();
     for file in files {
         let module = module(&file);
-        // What is of the program and not of the library is above them all.
+        // What is of the binary and not of the library crate is above them all.
         if matches!(module[0].as_str(), "lib" | "main" | "allocator") {
             continue;
         }

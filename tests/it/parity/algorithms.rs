@@ -1,4 +1,4 @@
-//! Algorithms: what the defaults reach, what counts when it is named, and what the library lacks.
+//! Algorithms: what the defaults reach, what counts when it is named, and what russh lacks.
 
 use std::fs;
 use std::path::PathBuf;

@@ -51,7 +51,7 @@ fn lines_before_the_version_are_passed_over() {
     }
 }
 
-/// The library ends the session at it, and no server lets us in without saying it: it comes with the answer
+/// russh ends the session at it, and no server lets us in without saying it: it comes with the answer
 /// to the first request, whatever that asks for.
 #[test]
 #[ignore = "needs sshd, ssh"]

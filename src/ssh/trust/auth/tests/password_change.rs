@@ -1,6 +1,6 @@
 //! A server that answers a password with the kind for a new one (RFC 4252 section 8).
 //!
-//! No server of the library does that. So its refusal is turned into that kind on the way, between
+//! No server of russh does that. So its refusal is turned into that kind on the way, between
 //! two ends that agreed not to encrypt.
 
 use std::borrow::Cow;
