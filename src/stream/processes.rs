@@ -25,7 +25,6 @@ pub struct Process {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "made from tables of Linux"))]
 pub(crate) enum Owner {
-    /// The user with this number.
     User(u32),
     /// Nobody's any more: it was closed, whatever it has sent before. Or it is of another machine.
     Nobody,
