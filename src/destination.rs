@@ -184,7 +184,7 @@ impl fmt::Display for Host {
 
 /// Reads a decimal port, 1 to 65535, digits only.
 fn parse_port(text: &str) -> Result<u16, InvalidDestination> {
-    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+    if !is_number(text) {
         return Err(InvalidDestination::InvalidPort);
     }
     match text.parse() {
@@ -192,6 +192,11 @@ fn parse_port(text: &str) -> Result<u16, InvalidDestination> {
         Ok(port) => Ok(port),
         Err(_) => Err(InvalidDestination::InvalidPort),
     }
+}
+
+/// Whether a text is digits and nothing else: `+80` is no port.
+pub(crate) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Checks the lengths of RFC 1035 section 2.3.4, and that no label is empty.

@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -34,11 +35,7 @@ impl Secret {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *bytes).map_err(|error| io::Error::other(error.to_string()))?;
         let mut text = Zeroizing::new(String::with_capacity(2 * bytes.len()));
-        for byte in bytes.iter() {
-            for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from_digit(nibble.into(), 16).unwrap_or_default());
-            }
-        }
+        HEXLOWER.encode_append(&*bytes, &mut text);
         Ok(Self(text))
     }
 

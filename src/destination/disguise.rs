@@ -29,7 +29,6 @@ pub(crate) fn leads_to(ip: IpAddr) -> impl Iterator<Item = IpAddr> {
     })
 }
 
-/// Whether the address means the machine that uses it.
 fn is_this_machine(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => v4.octets()[0] == 0,

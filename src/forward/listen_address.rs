@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::destination::is_number;
+
 /// The argument of `-D`: `[bind:]port` as in ssh(1), or the path of a unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
@@ -92,12 +94,8 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// Reads digits only: `+80` is not a port.
 fn parse_port(text: &str) -> Result<u16, InvalidListenAddress> {
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(InvalidListenAddress::Port);
-    }
-    text.parse().map_err(|_| InvalidListenAddress::Port)
+    text.parse().ok().filter(|_| is_number(text)).ok_or(InvalidListenAddress::Port)
 }
 
 fn parse_ip(text: &str) -> Result<IpAddr, InvalidListenAddress> {

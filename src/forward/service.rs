@@ -2,18 +2,17 @@
 
 use std::fs;
 
+use crate::destination::is_number;
+
 /// The port of a number from 0 to 65535, or of a TCP service in `/etc/services`.
 pub(crate) fn port(text: &str) -> Option<u16> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().ok();
-    }
-    named_port(text)
+    if is_number(text) { text.parse().ok() } else { named_port(text) }
 }
 
 /// The port of a TCP service in `/etc/services`.
 pub(crate) fn named_port(name: &str) -> Option<u16> {
     // Most ports are numbers, which are no names.
-    if name.is_empty() || name.bytes().all(|byte| byte.is_ascii_digit()) {
+    if name.is_empty() || is_number(name) {
         return None;
     }
     named(name, &fs::read_to_string(SERVICES).ok()?)

@@ -1,8 +1,11 @@
 //! An SSH server as a user names it: `[user@]host[:port]` or `ssh://[user@]host[:port]`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
 
 use crate::forward::service;
 use crate::printable::{Lines, printable};
@@ -153,22 +156,14 @@ fn parse_port(text: &str) -> Result<u16, InvalidServerName> {
 
 /// Decodes `%40` and the like (RFC 3986 section 2.1), the way to write an `@` in a URI's user.
 fn percent_decode(text: &str) -> Result<String, InvalidServerName> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        if first != b'%' {
-            bytes.push(first);
-            rest = tail;
-            continue;
-        }
-        let digit = |i: usize| tail.get(i).and_then(|b| char::from(*b).to_digit(16));
-        let (Some(high), Some(low)) = (digit(0), digit(1)) else {
-            return Err(InvalidServerName::InvalidUser);
-        };
-        bytes.push(u8::try_from(high * 16 + low).expect("two hexadecimal digits are one byte"));
-        rest = &tail[2..];
+    let is_code = |rest: &str| {
+        rest.as_bytes().get(..2).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_code) {
+        return Err(InvalidServerName::InvalidUser);
     }
-    String::from_utf8(bytes).map_err(|_| InvalidServerName::InvalidUser)
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Cow::into_owned).map_err(|_| InvalidServerName::InvalidUser)
 }
 
 #[cfg(test)]

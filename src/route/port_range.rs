@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use crate::destination::is_number;
+
 /// One port or a range of them, as `443` or `8000-8999`, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRange {
@@ -57,8 +59,7 @@ impl FromStr for PortRange {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let port = |text: &str| {
             let text = text.trim();
-            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-            text.parse().ok().filter(|_| digits).ok_or(InvalidPortRange::Port)
+            text.parse().ok().filter(|_| is_number(text)).ok_or(InvalidPortRange::Port)
         };
         match text.split_once('-') {
             Some((first, last)) => Self::new(port(first)?, port(last)?),

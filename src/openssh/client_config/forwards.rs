@@ -4,6 +4,7 @@ use super::local::Local;
 use super::settings::{self, Settings};
 use super::tokens::Tokens;
 use super::{ClientConfig, ConfigError, Switch};
+use crate::destination::is_number;
 use crate::forward::{
     InvalidForward, LocalForward, LocalListen, PermitOpen, RemoteForward, RemoteListen, RemoteTo,
     SocketFiles, Taken,
@@ -12,7 +13,7 @@ use crate::printable::{Lines, printable};
 use crate::target::Target;
 
 /// The forwards of a host's configuration, in its order, and what it says about forwards.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfiguredForwards {
     /// `LocalForward`.
     pub local: Vec<LocalForward>,
@@ -40,21 +41,6 @@ pub(super) enum Wording<'a> {
     Printed,
     /// The user, as in `ssh_config(5)`: the two halves of an argument of `-L`, whose paths may have tokens.
     Written(Tokens<'a>),
-}
-
-impl Default for ConfiguredForwards {
-    fn default() -> Self {
-        Self {
-            local: Vec::new(),
-            remote: Vec::new(),
-            dynamic: Vec::new(),
-            gateway_ports: Switch::Off,
-            exit_on_forward_failure: Switch::Off,
-            clear_all: Switch::Off,
-            sockets: SocketFiles::default(),
-            permit_remote_open: PermitOpen::Any,
-        }
-    }
 }
 
 /// Reads the forwards. `ssh -G` has left out what `ClearAllForwardings` clears.
@@ -195,10 +181,6 @@ fn is_address(text: &str) -> bool {
 /// The two words of `ssh_config(5)` as one argument of `-L` or `-R`.
 fn joined(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(":")
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn invalid(keyword: &'static str, line: &str, why: &InvalidForward) -> ConfigError {

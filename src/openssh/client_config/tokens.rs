@@ -1,9 +1,9 @@
 //! What stands for something else in a value of `ssh_config(5)`: tokens, and variables of the environment.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use data_encoding::HEXLOWER;
 use sha1::{Digest as _, Sha1};
 
 use super::local::Local;
@@ -98,12 +98,7 @@ impl<'a> Tokens<'a> {
     fn own_hash(&self) -> String {
         let Tokens { local, host_name, port, user, jump, .. } = *self;
         let all = format!("{}{host_name}{port}{user}{jump}", local.host);
-        let mut hash = String::new();
-        for byte in Sha1::digest(all) {
-            // Memory takes it.
-            let _ = write!(hash, "{byte:02x}");
-        }
-        hash
+        HEXLOWER.encode(&Sha1::digest(all))
     }
 }
 

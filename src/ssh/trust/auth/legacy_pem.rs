@@ -1,5 +1,5 @@
 //! The encryption of PEM files before PKCS#8 (`Proc-Type: 4,ENCRYPTED`), which `ssh-keygen -m PEM`
-//! still writes. The library's reader knows it for RSA keys only.
+//! still writes. russh's reader knows it for RSA keys only.
 
 use aes::{Aes128, Aes192, Aes256};
 use base64::Engine as _;
@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use cbc::Decryptor;
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use des::TdesEde3;
 use zeroize::Zeroizing;
 
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub(super) struct Sealed {
     label: String,
-    cipher: Cipher,
+    cipher: &'static Cipher,
     iv: Vec<u8>,
     data: Vec<u8>,
 }
@@ -33,13 +34,18 @@ pub(super) enum SealError {
     Type,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cipher {
-    Aes128,
-    Aes192,
-    Aes256,
-    TripleDes,
+#[derive(Debug)]
+struct Cipher {
+    name: &'static str,
+    /// Bytes of a key.
+    key: usize,
+    /// Bytes of a block, and so of an IV.
+    block: usize,
+    decrypt: Decrypt,
 }
+
+/// Takes the key, the IV and the data; returns the part of that without its padding.
+type Decrypt = for<'a> fn(&[u8], &[u8], &'a mut [u8]) -> Option<&'a [u8]>;
 
 impl Sealed {
     /// Takes a text apart, if it is such a file at all.
@@ -65,14 +71,10 @@ impl Sealed {
             }
         }
         let (name, iv) = how.ok_or(SealError::Damaged)?;
-        let cipher = match name.trim() {
-            "AES-128-CBC" => Cipher::Aes128,
-            "AES-192-CBC" => Cipher::Aes192,
-            "AES-256-CBC" => Cipher::Aes256,
-            "DES-EDE3-CBC" => Cipher::TripleDes,
-            _ => return Err(SealError::Cipher),
-        };
-        let iv = unhex(iv.trim()).filter(|iv| iv.len() == cipher.block());
+        let cipher = CIPHERS.iter().find(|cipher| cipher.name == name.trim());
+        let cipher = cipher.ok_or(SealError::Cipher)?;
+        let iv = HEXLOWER_PERMISSIVE.decode(iv.trim().as_bytes()).ok();
+        let iv = iv.filter(|iv| iv.len() == cipher.block);
         let data = STANDARD.decode(data).map_err(|_| SealError::Damaged)?;
         Ok(Self { label: label.to_owned(), cipher, iv: iv.ok_or(SealError::Damaged)?, data })
     }
@@ -81,12 +83,7 @@ impl Sealed {
     pub(super) fn open(&self, passphrase: &str) -> Option<Zeroizing<String>> {
         let key = self.derive(passphrase);
         let mut data = Zeroizing::new(self.data.clone());
-        let clear = match self.cipher {
-            Cipher::Aes128 => decrypt::<Decryptor<Aes128>>(&key, &self.iv, &mut data),
-            Cipher::Aes192 => decrypt::<Decryptor<Aes192>>(&key, &self.iv, &mut data),
-            Cipher::Aes256 => decrypt::<Decryptor<Aes256>>(&key, &self.iv, &mut data),
-            Cipher::TripleDes => decrypt::<Decryptor<TdesEde3>>(&key, &self.iv, &mut data),
-        }?;
+        let clear = (self.cipher.decrypt)(&key, &self.iv, &mut data)?;
         let body = Zeroizing::new(STANDARD.encode(clear));
         let label = &self.label;
         let pem = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", *body);
@@ -97,7 +94,7 @@ impl Sealed {
     fn derive(&self, passphrase: &str) -> Zeroizing<Vec<u8>> {
         let mut key = Zeroizing::new(Vec::with_capacity(64));
         let mut last: Option<[u8; 16]> = None;
-        while key.len() < self.cipher.key() {
+        while key.len() < self.cipher.key {
             let mut context = md5::Context::new();
             if let Some(last) = &last {
                 context.consume(last);
@@ -108,27 +105,8 @@ impl Sealed {
             key.extend_from_slice(&digest);
             last = Some(digest);
         }
-        key.truncate(self.cipher.key());
+        key.truncate(self.cipher.key);
         key
-    }
-}
-
-impl Cipher {
-    /// Bytes of a key.
-    fn key(self) -> usize {
-        match self {
-            Self::Aes128 => 16,
-            Self::Aes192 | Self::TripleDes => 24,
-            Self::Aes256 => 32,
-        }
-    }
-
-    /// Bytes of a block, and so of an IV.
-    fn block(self) -> usize {
-        match self {
-            Self::Aes128 | Self::Aes192 | Self::Aes256 => 16,
-            Self::TripleDes => 8,
-        }
     }
 }
 
@@ -140,14 +118,11 @@ fn decrypt<'a, D: KeyIvInit + BlockModeDecrypt>(
     D::new_from_slices(key, iv).ok()?.decrypt_padded::<Pkcs7>(data).ok()
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let pair = |pair: &[u8]| match pair {
-        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-        _ => None,
-    };
-    text.as_bytes().chunks(2).map(pair).collect()
-}
-
+const CIPHERS: [Cipher; 4] = [
+    Cipher { name: "AES-128-CBC", key: 16, block: 16, decrypt: decrypt::<Decryptor<Aes128>> },
+    Cipher { name: "AES-192-CBC", key: 24, block: 16, decrypt: decrypt::<Decryptor<Aes192>> },
+    Cipher { name: "AES-256-CBC", key: 32, block: 16, decrypt: decrypt::<Decryptor<Aes256>> },
+    Cipher { name: "DES-EDE3-CBC", key: 24, block: 8, decrypt: decrypt::<Decryptor<TdesEde3>> },
+];
 /// Bytes of an IV that salt the key.
 const SALT: usize = 8;
