@@ -25,7 +25,6 @@ pub(super) struct AddressSetBuilder {
 }
 
 impl AddressSet {
-    /// The broadest prefix that holds an address.
     pub(super) fn find(&self, address: IpAddr) -> Option<IpNet> {
         let address = address.to_canonical();
         let digits = Digits::of(address);
@@ -60,7 +59,6 @@ impl AddressSet {
         });
     }
 
-    /// The number of different prefixes.
     pub(super) fn len(&self) -> usize {
         self.keys.len()
     }
@@ -85,12 +83,10 @@ impl AddressSetBuilder {
         self.keys.push(iter::once(digits.family).chain(key));
     }
 
-    /// Whether it has no prefix.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// Builds the set.
     pub(super) fn build(self) -> Result<AddressSet, fst::Error> {
         Ok(AddressSet { keys: self.keys.build()? })
     }
@@ -100,7 +96,6 @@ impl AddressSetBuilder {
 struct Digits {
     bits: u128,
     count: u8,
-    /// Starts the keys of its family.
     family: u8,
 }
 
@@ -118,7 +113,6 @@ impl Digits {
     }
 }
 
-/// A whole digit in a key.
 fn hexadecimal(digit: u8) -> u8 {
     b"0123456789abcdef"[usize::from(digit)]
 }

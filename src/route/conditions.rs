@@ -1,5 +1,6 @@
 //! When a rule matches.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -45,64 +46,49 @@ pub(super) enum Evaluation {
 }
 
 impl Conditions {
-    pub(super) fn evaluate<T: Tracer>(
+    pub(super) fn evaluate(
         &self,
         query: &Query<'_>,
         resolved: Option<&[IpAddr]>,
-        tracer: &mut T,
+        tracer: &mut Tracer,
     ) -> Evaluation {
-        let others = self.port_holds(query.port, tracer)
+        let range = |port| self.ports.iter().find(|range| range.contains(port));
+        let others = (self.ports.is_empty()
+            || holds(Kind::Port, query.port, range, "a unix socket has no port", tracer))
             && one_of(&self.listeners, Some(query.listener), Kind::Listener, tracer)
             && one_of(&self.users, query.user, Kind::User, tracer)
-            && self.source_holds(query.source, tracer);
+            && self.sources.as_ref().is_none_or(|sources| {
+                let without = "a client of a unix socket has no address";
+                holds(Kind::Source, query.source, |ip| sources.find(ip), without, tracer)
+            });
         match &self.destinations {
             _ if !others => Evaluation::Passed,
             None => Evaluation::Matched { addresses: None },
             Some(destinations) => destinations.evaluate(query.host, resolved, tracer),
         }
     }
-
-    fn port_holds<T: Tracer>(&self, port: Option<u16>, tracer: &mut T) -> bool {
-        if self.ports.is_empty() {
-            return true;
-        }
-        let found = port.and_then(|port| self.ports.iter().find(|range| range.contains(port)));
-        match found {
-            Some(range) => tracer.condition(Kind::Port, Finding::Held, || range.to_string()),
-            None => tracer.condition(Kind::Port, Finding::Failed, || match port {
-                Some(port) => format!("{port} is not there"),
-                None => "a unix socket has no port".to_owned(),
-            }),
-        }
-        found.is_some()
-    }
-
-    fn source_holds<T: Tracer>(&self, source: Option<IpAddr>, tracer: &mut T) -> bool {
-        let Some(sources) = &self.sources else {
-            return true;
-        };
-        let found = source.and_then(|ip| sources.find(ip));
-        match found {
-            Some(prefix) => tracer.condition(Kind::Source, Finding::Held, || prefix.to_string()),
-            None => tracer.condition(Kind::Source, Finding::Failed, || match source {
-                Some(ip) => format!("{ip} is not there"),
-                None => "a client of a unix socket has no address".to_owned(),
-            }),
-        }
-        found.is_some()
-    }
 }
 
-fn one_of<T: Tracer>(wanted: &[Arc<str>], found: Option<&str>, kind: Kind, tracer: &mut T) -> bool {
-    if wanted.is_empty() {
-        return true;
+fn one_of(wanted: &[Arc<str>], given: Option<&str>, kind: Kind, tracer: &mut Tracer) -> bool {
+    let find = |given: &str| wanted.iter().find(|name| ***name == *given);
+    wanted.is_empty() || holds(kind, given, find, "there is none", tracer)
+}
+
+/// Whether something is found for what is `given`; `without` says why nothing is.
+fn holds<G: Copy + Display, F: Display>(
+    kind: Kind,
+    given: Option<G>,
+    find: impl FnOnce(G) -> Option<F>,
+    without: &str,
+    tracer: &mut Tracer,
+) -> bool {
+    let found = given.and_then(find);
+    match &found {
+        Some(found) => tracer.condition(kind, Finding::Held, || found.to_string()),
+        None => tracer.condition(kind, Finding::Failed, || match given {
+            Some(given) => format!("{given} is not there"),
+            None => without.to_owned(),
+        }),
     }
-    let holds = found.is_some_and(|found| wanted.iter().any(|name| **name == *found));
-    let finding = if holds { Finding::Held } else { Finding::Failed };
-    tracer.condition(kind, finding, || match found {
-        Some(found) if holds => found.to_owned(),
-        Some(found) => format!("{found} is not there"),
-        None => "there is none".to_owned(),
-    });
-    holds
+    found.is_some()
 }

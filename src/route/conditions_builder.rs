@@ -188,7 +188,6 @@ pub(super) fn strip_suffix_mark(text: &str) -> Option<&str> {
     text.strip_prefix("*.").or_else(|| text.strip_prefix('.'))
 }
 
-/// A name in its normal spelling.
 fn parse_name(text: &str) -> Result<Arc<str>, ConditionError> {
     match text.parse()? {
         Host::Name(name) if name.contains('*') => Err(ConditionError::Wildcard),

@@ -47,7 +47,8 @@ pub struct Via {
 }
 
 /// How one of several servers is chosen (`select`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "snake_case")]
 pub enum Select {
     /// The first that has a session (`order`): it fails over, and returns on recovery. The default.
     #[default]

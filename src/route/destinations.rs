@@ -43,11 +43,11 @@ pub(super) struct Expressions {
 
 impl Destinations {
     /// `resolved` has the addresses that a look-up on this side has found, if there was one.
-    pub(super) fn evaluate<T: Tracer>(
+    pub(super) fn evaluate(
         &self,
         host: Option<&Host>,
         resolved: Option<&[IpAddr]>,
-        tracer: &mut T,
+        tracer: &mut Tracer,
     ) -> Evaluation {
         match host {
             Some(Host::Name(name)) => {
@@ -76,12 +76,11 @@ impl Destinations {
         !self.prefixes.is_empty() || !self.lists.is_empty()
     }
 
-    /// Whether a condition compares addresses.
     pub(super) fn has_addresses(&self) -> bool {
         !self.prefixes.is_empty() || self.lists.iter().any(|list| list.has_addresses())
     }
 
-    fn name_matches<T: Tracer>(&self, name: &str, tracer: &mut T) -> bool {
+    fn name_matches(&self, name: &str, tracer: &mut Tracer) -> bool {
         if let Some(found) = self.names.find(name) {
             let kind = match found {
                 NameMatch::Exact => Kind::Domain,
@@ -116,13 +115,13 @@ impl Destinations {
     }
 
     /// Evaluates the conditions on addresses, for a name that no other condition has matched.
-    fn evaluate_addresses_of<T: Tracer>(
+    fn evaluate_addresses_of(
         &self,
         name: &str,
         resolved: Option<&[IpAddr]>,
-        tracer: &mut T,
+        tracer: &mut Tracer,
     ) -> Evaluation {
-        let missed = |tracer: &mut T| {
+        let missed = |tracer: &mut Tracer| {
             self.all_failed(tracer, |kind| match kind {
                 Kind::Cidr if resolved.is_none() => ONLY_LITERALS.to_owned(),
                 _ => format!("{name} is not there"),
@@ -149,11 +148,11 @@ impl Destinations {
     }
 
     /// Whether the set holds the address, or one that it leads to.
-    fn address_matches<T: Tracer>(&self, ip: IpAddr, tracer: &mut T) -> bool {
+    fn address_matches(&self, ip: IpAddr, tracer: &mut Tracer) -> bool {
         leads_to(ip).any(|ip| self.is_among(ip, tracer))
     }
 
-    fn is_among<T: Tracer>(&self, ip: IpAddr, tracer: &mut T) -> bool {
+    fn is_among(&self, ip: IpAddr, tracer: &mut Tracer) -> bool {
         if let Some(prefix) = self.prefixes.find(ip) {
             tracer.condition(Kind::Cidr, Finding::Held, || spell(ip, prefix));
             return true;
@@ -168,7 +167,7 @@ impl Destinations {
         false
     }
 
-    fn all_failed<T: Tracer>(&self, tracer: &mut T, why: impl Fn(Kind) -> String) {
+    fn all_failed(&self, tracer: &mut Tracer, why: impl Fn(Kind) -> String) {
         for kind in &self.kinds {
             tracer.condition(*kind, Finding::Failed, || match kind {
                 Kind::List => {

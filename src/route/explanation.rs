@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use super::decision::{Action, Decision, Outcome, Select};
+use super::decision::{Action, Decision, Outcome};
 use super::query::Query;
-use super::trace::{Finding, Step, Verdict};
+use super::trace::Step;
 use crate::destination::Host;
 use crate::printable::{Escaper, Lines};
 
@@ -189,35 +189,5 @@ impl fmt::Display for Action {
             }
             Self::Reject => f.write_str("reject"),
         }
-    }
-}
-
-impl fmt::Display for Select {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Order => "order",
-            Self::Latency => "latency",
-            Self::Balance => "balance",
-        })
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Matched => "matches",
-            Self::Passed => "does not match",
-            Self::Resolve => "depends on the addresses of the name",
-        })
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Held => "yes",
-            Self::Failed => "no",
-            Self::Unknown => "not known yet",
-        })
     }
 }

@@ -21,7 +21,6 @@ pub(super) struct Place<'a> {
 pub(super) struct KeySetBuilder {
     /// The keys, each after a byte with its length.
     bytes: Vec<u8>,
-    /// The position of each key's length.
     keys: Vec<usize>,
 }
 
@@ -32,7 +31,6 @@ impl KeySet {
         Place { fst, node: fst.root() }
     }
 
-    /// Visits all keys in order.
     pub(super) fn for_each(&self, mut show: impl FnMut(&[u8])) {
         let mut keys = self.set.stream();
         while let Some(key) = keys.next() {
@@ -40,7 +38,6 @@ impl KeySet {
         }
     }
 
-    /// The number of different keys.
     pub(super) fn len(&self) -> usize {
         self.set.len()
     }
@@ -58,7 +55,6 @@ impl Place<'_> {
         Some(Self { node: self.fst.node(self.node.transition_addr(transition)), ..self })
     }
 
-    /// Whether a key ends here.
     pub(super) fn is_key(self) -> bool {
         self.node.is_final()
     }
@@ -85,12 +81,10 @@ impl KeySetBuilder {
         self.keys.push(start);
     }
 
-    /// Whether it has no key.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// Builds the set.
     pub(super) fn build(self) -> Result<KeySet, fst::Error> {
         let Self { bytes, mut keys } = self;
         let key = |at: usize| &bytes[at + 1..][..usize::from(bytes[at])];

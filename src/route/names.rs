@@ -14,7 +14,6 @@ pub(super) struct NameSet {
 /// The entry that matches a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NameMatch<'a> {
-    /// The name itself.
     Exact,
     /// This suffix: the name is equal to it or below it.
     Suffix(&'a str),
@@ -50,7 +49,6 @@ impl NameSet {
         });
     }
 
-    /// The number of different entries.
     pub(super) fn len(&self) -> usize {
         self.keys.len()
     }
@@ -82,7 +80,6 @@ impl NameSetBuilder {
         self.keys.push(name.bytes().rev().chain([BELOW]));
     }
 
-    /// Builds the set.
     pub(super) fn build(self) -> Result<NameSet, fst::Error> {
         Ok(NameSet { keys: self.keys.build()? })
     }

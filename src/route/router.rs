@@ -8,7 +8,7 @@ use super::decision::{Action, Decision, Outcome, Select, Via};
 use super::explanation::Explanation;
 use super::query::Query;
 use super::rule::Rule;
-use super::trace::{Blind, Recorder, Tracer};
+use super::trace::Tracer;
 use crate::destination::Host;
 
 /// All rules and the default. Immutable: a reload makes a new one. A clone shares the rules.
@@ -40,14 +40,14 @@ impl Router {
     /// Decides a request. `resolved` has the addresses that a look-up on this side has found; none where
     /// there was no look-up. After a look-up, a direct request goes to the addresses that it found.
     pub fn decide(&self, query: &Query<'_>, resolved: Option<&[IpAddr]>) -> Outcome {
-        self.walk(query, resolved, &mut Blind)
+        self.walk(query, resolved, &mut Tracer::default())
     }
 
     /// Decides a request and records why: the same walk over the rules as [`Self::decide`].
     pub fn explain(&self, query: &Query<'_>, resolved: Option<&[IpAddr]>) -> Explanation {
-        let mut recorder = Recorder::default();
-        let outcome = self.walk(query, resolved, &mut recorder);
-        Explanation::new(query, resolved, outcome, recorder.steps)
+        let mut tracer = Tracer::recording();
+        let outcome = self.walk(query, resolved, &mut tracer);
+        Explanation::new(query, resolved, outcome, tracer.into_steps())
     }
 
     /// Whether there are rules besides the default.
@@ -65,12 +65,7 @@ impl Router {
         &self.default
     }
 
-    fn walk<T: Tracer>(
-        &self,
-        query: &Query<'_>,
-        resolved: Option<&[IpAddr]>,
-        tracer: &mut T,
-    ) -> Outcome {
+    fn walk(&self, query: &Query<'_>, resolved: Option<&[IpAddr]>, tracer: &mut Tracer) -> Outcome {
         let looked_up = match query.host {
             Some(Host::Name(_)) => resolved,
             Some(Host::Ip(_)) | None => None,

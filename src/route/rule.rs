@@ -20,11 +20,11 @@ pub struct Rule {
 }
 
 impl Rule {
-    pub(super) fn evaluate<T: Tracer>(
+    pub(super) fn evaluate(
         &self,
         query: &Query<'_>,
         resolved: Option<&[IpAddr]>,
-        tracer: &mut T,
+        tracer: &mut Tracer,
     ) -> Evaluation {
         tracer.rule(&self.name);
         let evaluation = self.conditions.evaluate(query, resolved, tracer);

@@ -5,21 +5,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-/// An observer of the walk over the rules. Texts are made only for one that uses them.
-pub(super) trait Tracer {
-    /// The next rule begins.
-    fn rule(&mut self, name: &Arc<str>);
-
-    /// A condition of that rule was evaluated.
-    fn condition(&mut self, kind: Kind, finding: Finding, text: impl FnOnce() -> String);
-
-    /// The verdict on that rule.
-    fn verdict(&mut self, verdict: Verdict);
+/// An observer of the walk over the rules. Texts are made only where they are recorded.
+#[derive(Debug, Default)]
+pub(super) struct Tracer {
+    steps: Option<Vec<Step>>,
 }
-
-/// A tracer that ignores everything, at no cost.
-#[derive(Debug)]
-pub(super) struct Blind;
 
 /// The trace of one rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,14 +24,17 @@ pub struct Step {
 }
 
 /// The verdict on a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It decides.
+    #[strum(to_string = "matches")]
     Matched,
     /// The next rule is asked.
+    #[strum(to_string = "does not match")]
     Passed,
     /// The name has to be resolved here first.
+    #[strum(to_string = "depends on the addresses of the name")]
     Resolve,
 }
 
@@ -57,20 +50,24 @@ pub struct Reason {
 }
 
 /// Whether a condition held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// It holds.
+    #[strum(to_string = "yes")]
     Held,
     /// It does not hold.
+    #[strum(to_string = "no")]
     Failed,
     /// The name has to be resolved here first.
+    #[strum(to_string = "not known yet")]
     Unknown,
 }
 
 /// The kinds of conditions, as the configuration file spells them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// A name.
     Domain,
@@ -97,48 +94,45 @@ pub enum Kind {
 impl Kind {
     /// Its key in the configuration file.
     pub fn key(self) -> &'static str {
-        match self {
-            Self::Domain => "domain",
-            Self::DomainSuffix => "domain_suffix",
-            Self::DomainKeyword => "domain_keyword",
-            Self::DomainRegex => "domain_regex",
-            Self::Cidr => "cidr",
-            Self::List => "list",
-            Self::Port => "port",
-            Self::Source => "source",
-            Self::Listener => "listener",
-            Self::User => "user",
+        self.into()
+    }
+}
+
+impl Tracer {
+    /// Records every step; the default records nothing.
+    pub(super) fn recording() -> Self {
+        Self { steps: Some(Vec::new()) }
+    }
+
+    pub(super) fn rule(&mut self, name: &Arc<str>) {
+        if let Some(steps) = &mut self.steps {
+            let rule = Arc::clone(name);
+            steps.push(Step { rule, verdict: Verdict::Passed, conditions: Vec::new() });
         }
     }
-}
 
-impl Tracer for Blind {
-    fn rule(&mut self, _: &Arc<str>) {}
-    fn condition(&mut self, _: Kind, _: Finding, _: impl FnOnce() -> String) {}
-    fn verdict(&mut self, _: Verdict) {}
-}
-
-/// Records every step.
-#[derive(Debug, Default)]
-pub(super) struct Recorder {
-    pub(super) steps: Vec<Step>,
-}
-
-impl Tracer for Recorder {
-    fn rule(&mut self, name: &Arc<str>) {
-        let rule = Arc::clone(name);
-        self.steps.push(Step { rule, verdict: Verdict::Passed, conditions: Vec::new() });
-    }
-
-    fn condition(&mut self, condition: Kind, finding: Finding, text: impl FnOnce() -> String) {
-        if let Some(step) = self.steps.last_mut() {
+    pub(super) fn condition(
+        &mut self,
+        condition: Kind,
+        finding: Finding,
+        text: impl FnOnce() -> String,
+    ) {
+        if let Some(step) = self.last() {
             step.conditions.push(Reason { condition, finding, text: text() });
         }
     }
 
-    fn verdict(&mut self, verdict: Verdict) {
-        if let Some(step) = self.steps.last_mut() {
+    pub(super) fn verdict(&mut self, verdict: Verdict) {
+        if let Some(step) = self.last() {
             step.verdict = verdict;
         }
+    }
+
+    pub(super) fn into_steps(self) -> Vec<Step> {
+        self.steps.unwrap_or_default()
+    }
+
+    fn last(&mut self) -> Option<&mut Step> {
+        self.steps.as_mut()?.last_mut()
     }
 }

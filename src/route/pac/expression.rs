@@ -34,7 +34,6 @@ pub(super) fn is_the_same_in_javascript(expression: &str) -> bool {
 /// The element before the next byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
-    /// An element that can be repeated.
     Atom,
     /// An element that cannot be repeated, or not again.
     Nothing,
