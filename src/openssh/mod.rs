@@ -2,6 +2,7 @@
 //! says of it, and how a person is asked.
 
 pub(crate) mod client_config;
+pub(crate) mod glob;
 pub(crate) mod prompt;
 pub(crate) mod server_name;
 

@@ -1,11 +1,13 @@
 //! What somebody's list of algorithms does to a list: `+` adds to it, `-` takes from it, `^` puts in
 //! front, and anything else stands alone (`ssh_config(5)`).
 
-use crate::openssh::client_config::signatures;
+use std::collections::HashSet;
+
+use crate::openssh::glob::glob;
 
 /// A change of a list of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(in super::super) enum Change {
     /// `+`: these come last.
     Add(Vec<String>),
     /// `-`: what these patterns match goes.
@@ -18,7 +20,7 @@ pub(super) enum Change {
 
 impl Change {
     /// Reads the value of an option.
-    pub(super) fn parse(value: &str) -> Self {
+    pub(in super::super) fn parse(value: &str) -> Self {
         match value.split_at_checked(1) {
             Some(("+", names)) => Self::Add(split(names)),
             Some(("-", names)) => Self::Remove(split(names)),
@@ -47,28 +49,32 @@ impl Change {
         Self::Only(result)
     }
 
-    /// Changes `ours`, a list of names of which more are known than are on it.
-    pub(super) fn of<N: Copy + AsRef<str>>(&self, ours: &[N], known: &[N]) -> Vec<N> {
-        let find = |names: &[String]| -> Vec<N> {
-            let is = |name: &str| known.iter().find(|n| n.as_ref() == name).copied();
-            names.iter().filter_map(|name| is(name)).collect()
-        };
-        let mut list = match self {
-            Self::Add(names) => [ours, &find(names)].concat(),
-            Self::First(names) => [&find(names), ours].concat(),
-            Self::Only(names) => find(names),
+    /// Changes a list of names. None is there twice.
+    pub(in super::super) fn apply<'a>(
+        &'a self,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Vec<&'a str> {
+        let listed = |names: &'a [String]| names.iter().map(String::as_str);
+        let mut list: Vec<&str> = match self {
+            Self::Add(more) => names.chain(listed(more)).collect(),
+            Self::First(first) => listed(first).chain(names).collect(),
+            Self::Only(only) => listed(only).collect(),
             Self::Remove(patterns) => {
-                let goes = |n: &N| patterns.iter().any(|p| signatures::matches(p, n.as_ref()));
-                ours.iter().filter(|n| !goes(n)).copied().collect()
+                names.filter(|name| !patterns.iter().any(|p| glob(p, name))).collect()
             }
         };
-        let mut seen = std::collections::HashSet::new();
-        list.retain(|name| seen.insert(name.as_ref().to_owned()));
+        let mut seen = HashSet::new();
+        list.retain(|name| seen.insert(*name));
         list
+    }
+
+    /// Changes `ours`, a list of names of which more are known than are on it.
+    pub(super) fn of<N: Copy + AsRef<str>>(&self, ours: &[N], known: &[N]) -> Vec<N> {
+        let names = self.apply(ours.iter().map(AsRef::as_ref)).into_iter();
+        names.filter_map(|name| known.iter().find(|n| n.as_ref() == name).copied()).collect()
     }
 }
 
-/// The names of a list.
 pub(super) fn split(names: &str) -> Vec<String> {
     names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }

@@ -2,10 +2,8 @@
 //!
 //! Where nobody has configured a list, ours counts: the fastest safe ones first. Where somebody has
 //! (what `ssh -G` prints differs from what it prints for an empty configuration), theirs counts, in
-//! their order, as far as the library has it. A list that begins with `+`, `-` or `^`
+//! their order, as far as russh has it. A list that begins with `+`, `-` or `^`
 //! changes ours: what `ssh` makes of its own list tells which it was.
-
-use std::fmt;
 
 use russh::{cipher, kex, mac};
 use tracing::{debug, info};
@@ -13,8 +11,7 @@ use tracing::{debug, info};
 use super::settings::{self, Settings};
 use super::{ConfigError, signatures};
 use crate::printable::{Lines, printable};
-use change::Change;
-
+pub(super) use change::Change;
 pub(crate) use lists::{HOST_KEYS, OLD_HOST_KEYS};
 
 mod change;
@@ -42,16 +39,13 @@ pub(crate) enum Kind {
 /// Which types of host keys are taken, by their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostKeyTypes {
-    /// In the order that was configured.
     pub(crate) names: Vec<String>,
-    /// Whether that order counts.
     pub(crate) order: HostKeyOrder,
 }
 
 /// Which type of host key is asked for first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostKeyOrder {
-    /// As listed.
     AsListed,
     /// What is on record for the server. So `ssh` does where types were only added to its own list,
     /// or taken from it. `ssh -G` tells the result alone: a list that keeps the usual order counts
@@ -139,7 +133,7 @@ fn list<N: Copy + AsRef<str>>(
         return Err(none_available(kind, configured));
     }
     tell_what_is_missing(kind, &change, &change::split(usual));
-    debug!(offered = %Names(&found), "{keyword} is configured");
+    debug!(offered = joined(&found), "{keyword} is configured");
     Ok(found)
 }
 
@@ -150,7 +144,7 @@ fn tell_what_is_missing(kind: Kind, change: &Change, usual: &[String]) {
     let missing: Vec<&String> =
         names.iter().filter(|name| !available.contains(name) && !usual.contains(name)).collect();
     if !missing.is_empty() {
-        let names = printable(&Names(&missing).to_string(), 300, Lines::One);
+        let names = printable(&joined(&missing), 300, Lines::One);
         info!("{}: not available here: {names}", kind.keyword());
     }
 }
@@ -189,13 +183,8 @@ impl Kind {
     }
 }
 
-struct Names<'a, N>(&'a [N]);
-
-impl<N: AsRef<str>> fmt::Display for Names<'_, N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.0.iter().map(AsRef::as_ref).collect();
-        f.write_str(&names.join(","))
-    }
+fn joined(names: &[impl AsRef<str>]) -> String {
+    names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -207,17 +196,15 @@ mod tests {
         read(&Settings::from_lines(&format!("{lines}{usual}")).against(usual))
     }
 
-    fn text<N: AsRef<str>>(names: &[N]) -> String {
-        Names(names).to_string()
-    }
-
     #[test]
     fn ours_where_nobody_says_otherwise() {
         let usual = read_lines("").expect("ours");
         assert_eq!(usual.ciphers, lists::ciphers());
         assert_eq!(usual.macs, lists::MACS);
-        assert!(text(&usual.key_exchanges).starts_with("mlkem768x25519-sha256,curve25519-sha256,"));
-        assert!(text(&usual.key_exchanges).ends_with(",ext-info-c,kex-strict-c-v00@openssh.com"));
+        assert!(
+            joined(&usual.key_exchanges).starts_with("mlkem768x25519-sha256,curve25519-sha256,")
+        );
+        assert!(joined(&usual.key_exchanges).ends_with(",ext-info-c,kex-strict-c-v00@openssh.com"));
         assert_eq!(usual.host_keys, None);
     }
 
@@ -228,11 +215,11 @@ mod tests {
                    kexalgorithms diffie-hellman-group1-sha1,diffie-hellman-group18-sha512\n\
                    hostkeyalgorithms ssh-rsa,ssh-ed25519\n";
         let own = read_lines(own).expect("some of each");
-        assert_eq!(text(&own.ciphers), "aes256-ctr,3des-cbc,aes128-cbc,aes128-gcm@openssh.com");
-        assert_eq!(text(&own.macs), "hmac-sha1,hmac-sha2-512");
+        assert_eq!(joined(&own.ciphers), "aes256-ctr,3des-cbc,aes128-cbc,aes128-gcm@openssh.com");
+        assert_eq!(joined(&own.macs), "hmac-sha1,hmac-sha2-512");
         let kex = "diffie-hellman-group1-sha1,diffie-hellman-group18-sha512,ext-info-c,\
                    kex-strict-c-v00@openssh.com";
-        assert_eq!(text(&own.key_exchanges), kex);
+        assert_eq!(joined(&own.key_exchanges), kex);
         let host_keys = own.host_keys.expect("configured");
         assert_eq!(host_keys.names, ["ssh-rsa", "ssh-ed25519"]);
     }
@@ -243,8 +230,8 @@ mod tests {
         let added =
             read_lines("ciphers a,b,aes128-cbc\nkexalgorithms diffie-hellman-group14-sha1,d\n");
         let added = added.expect("ours, and more");
-        assert_eq!(text(&added.ciphers), format!("{},aes128-cbc", text(&lists::ciphers())));
-        let kex = text(&added.key_exchanges);
+        assert_eq!(joined(&added.ciphers), format!("{},aes128-cbc", joined(&lists::ciphers())));
+        let kex = joined(&added.key_exchanges);
         assert!(kex.starts_with("diffie-hellman-group14-sha1,mlkem768x25519-sha256,"), "{kex}");
     }
 
@@ -304,10 +291,10 @@ mod tests {
             read(&settings).expect(option).macs
         };
         let usual = lists::MACS;
-        assert_eq!(text(&read("MACs=hmac-sha1")), "hmac-sha1");
-        assert_eq!(text(&read("MACs=+hmac-sha1")), text(&usual), "it is there already");
-        assert_eq!(text(&read("MACs=-hmac-sha1*,*256*")), text(&[usual[0], usual[2]]));
-        let first = text(&read("MACs=^hmac-sha2-256"));
+        assert_eq!(joined(&read("MACs=hmac-sha1")), "hmac-sha1");
+        assert_eq!(joined(&read("MACs=+hmac-sha1")), joined(&usual), "it is there already");
+        assert_eq!(joined(&read("MACs=-hmac-sha1*,*256*")), joined(&[usual[0], usual[2]]));
+        let first = joined(&read("MACs=^hmac-sha2-256"));
         assert!(first.starts_with("hmac-sha2-256,hmac-sha2-512-etm@openssh.com,"), "{first}");
     }
 }
