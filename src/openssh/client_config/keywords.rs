@@ -3,7 +3,6 @@
 
 use super::ConfigError;
 use super::settings::Settings;
-use crate::openssh::server_name::ServerName;
 use crate::printable::{Lines, printable};
 
 /// A keyword of `ssh_config(5)`, of any version from 9.2 to 10.
@@ -57,12 +56,12 @@ fn set(
 /// # Errors
 ///
 /// One is set.
-pub(super) fn refuse(settings: &Settings, name: &ServerName) -> Result<(), ConfigError> {
+pub(super) fn refuse(settings: &Settings, host: &str) -> Result<(), ConfigError> {
     for keyword in KEYWORDS {
         let Effect::Refused(remedy) = keyword.effect else { continue };
         let value = settings.first(&keyword.name.to_ascii_lowercase()).unwrap_or_default();
         if !value.is_empty() && !["none", "no", "false"].contains(&value) {
-            let host = printable(&name.host, 80, Lines::One);
+            let host = printable(host, 80, Lines::One);
             return Err(ConfigError::Unsupported { host, keyword: keyword.name, remedy });
         }
     }
@@ -261,8 +260,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_says_what_to_do() {
-        let name: ServerName = "box".parse().expect("a name");
-        let told = |lines| refuse(&Settings::from_lines(lines), &name).map_err(|e| e.to_string());
+        let told = |lines| refuse(&Settings::from_lines(lines), "box").map_err(|e| e.to_string());
         assert_eq!(told("refuseconnection none\nport 22\n"), Ok(()));
         let error = told("refuseconnection go away\n").expect_err("refused");
         assert!(error.contains("RefuseConnection is set for box"), "{error}");

@@ -17,12 +17,10 @@ pub(super) struct Local {
     pub(super) uid: u32,
     /// This machine's name, `%l`.
     pub(super) host: String,
-    /// The environment.
     pub(super) variables: HashMap<String, String>,
 }
 
 impl Local {
-    /// Of this process.
     pub(super) fn from_environment() -> Self {
         let text = |value: std::ffi::OsString| value.into_string().ok();
         let variables: HashMap<_, _> =

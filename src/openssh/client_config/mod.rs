@@ -1,7 +1,6 @@
 //! What `ssh` itself would do with a server: its configuration as `ssh -G` prints it, or OpenSSH's
 //! defaults where no `ssh` is installed.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -174,21 +173,26 @@ pub enum Switch {
 }
 
 /// Which addresses are used, of a server and of ports here (`AddressFamily`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display)]
 pub enum AddressFamily {
     /// Both. OpenSSH's default.
     #[default]
+    #[strum(to_string = "IP")]
     Any,
     /// IPv4 only.
+    #[strum(to_string = "IPv4")]
     Inet,
     /// IPv6 only.
+    #[strum(to_string = "IPv6")]
     Inet6,
 }
 
 /// A way to log in that we know (RFC 4252, RFC 4256).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum AuthMethod {
     /// A key, of a file or an agent.
+    #[strum(serialize = "publickey")]
     PublicKey,
     /// Questions of the server, answered by a person.
     KeyboardInteractive,
@@ -196,7 +200,7 @@ pub enum AuthMethod {
     Password,
 }
 
-/// Why it is not known what `ssh` would do, or cannot be done here.
+/// Why it is not known what `ssh` would do, or cannot be done here. Each value is escaped.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum ConfigError {
@@ -218,27 +222,17 @@ pub enum ConfigError {
         remedy: &'static str,
     },
     #[error("{keyword} has a value that cannot be read: '{value}'")]
-    Invalid {
-        keyword: &'static str,
-        /// Its value, escaped.
-        value: String,
-    },
+    Invalid { keyword: &'static str, value: String },
     #[error(
         "{keyword} '{value}': {why} (-o ClearAllForwardings=yes leaves out the forwards of the \
          configuration)"
     )]
-    Forward {
-        keyword: &'static str,
-        /// Its value, escaped.
-        value: String,
-        why: String,
-    },
+    Forward { keyword: &'static str, value: String, why: String },
     /// A path in the value of a flag is unknown.
     #[error("{flag} '{value}': {why}")]
     Flag {
         /// `-L`, `-R` or `-S`.
         flag: &'static str,
-        /// Its value, escaped.
         value: String,
         why: String,
     },
@@ -248,11 +242,7 @@ pub enum ConfigError {
     #[error(transparent)]
     NoAlgorithm(#[from] NoneAvailable),
     #[error("{keyword} has the token %{token}; those that it can have are %%, %h, %n, %p and %r")]
-    Token {
-        keyword: &'static str,
-        /// The character, escaped.
-        token: String,
-    },
+    Token { keyword: &'static str, token: String },
     #[error(
         "ProxyUseFdpass is not supported: have the ProxyCommand carry the data itself, or use \
          ProxyJump"
@@ -308,7 +298,6 @@ impl Switch {
 }
 
 impl AddressFamily {
-    /// Whether an address is of this family.
     pub(crate) fn admits(self, address: IpAddr) -> bool {
         match self {
             Self::Any => true,
@@ -318,29 +307,9 @@ impl AddressFamily {
     }
 }
 
-impl fmt::Display for AddressFamily {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Any => "IP",
-            Self::Inet => "IPv4",
-            Self::Inet6 => "IPv6",
-        })
-    }
-}
-
 impl AuthMethod {
     /// Its name on the wire and in `PreferredAuthentications`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PublicKey => "publickey",
-            Self::KeyboardInteractive => "keyboard-interactive",
-            Self::Password => "password",
-        }
-    }
-}
-
-impl fmt::Display for AuthMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }

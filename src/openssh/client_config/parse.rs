@@ -33,8 +33,9 @@ pub(super) fn parse(
     let port = settings.number("Port", 0)?;
     let port = u16::try_from(port).ok().filter(|p| *p != 0).ok_or(missing("Port"))?;
     let forwards = forwards::read(&settings, Wording::Printed)?;
-    let place = Place { host_name, port, user, hash };
-    let mut config = build(&settings, place, name, options, local)?;
+    let (host_name, user, hash) = (host_name.as_str(), user.as_str(), hash.as_deref());
+    let tokens = Tokens { name: &name.host, host_name, port, user, hash, ..Tokens::of(local) };
+    let mut config = build(&settings, tokens, options)?;
     config.process.idle = keywords::idle(&settings);
     config.process.notes = keywords::notes(&settings);
     Ok(ClientConfig { forwards, ..config })
@@ -65,9 +66,10 @@ pub(super) fn defaults(
     let user = user.or(local.user.as_deref()).ok_or(ConfigError::NoUser)?.to_owned();
     let host = settings.first("hostname").map(|h| h.replace("%h", &name.host));
     let host_name = host.unwrap_or_else(|| name.host.clone()).to_lowercase();
-    let place = Place { host_name, port, user, hash: None };
-    expand(&mut settings, &place, name, options, local)?;
-    let config = build(&settings, place, name, options, local)?;
+    let (host_name, user) = (host_name.as_str(), user.as_str());
+    let tokens = Tokens { name: &name.host, host_name, port, user, ..Tokens::of(local) };
+    expand(&mut settings, tokens, options)?;
+    let config = build(&settings, tokens, options)?;
     let forwards = forwards::read(&settings, Wording::Written(config.tokens(local)))?;
     Ok(ClientConfig { forwards, ..config })
 }
@@ -98,12 +100,9 @@ fn overrule_by_flags(settings: &mut Settings, options: &SshOptions) {
 /// Replaces tokens and variables where `ssh -G` does.
 fn expand(
     settings: &mut Settings,
-    place: &Place,
-    name: &ServerName,
+    tokens: Tokens<'_>,
     options: &SshOptions,
-    local: &Local,
 ) -> Result<(), ConfigError> {
-    let tokens = place.tokens(name, local);
     let way = connection::way(settings, options, &tokens)?;
     let alias = settings.first("hostkeyalias").map(str::to_owned);
     let tokens = Tokens { jump: way.last_jump(), host_key_alias: alias.as_deref(), ..tokens };
@@ -114,41 +113,22 @@ fn expand(
     Ok(())
 }
 
-/// Where to connect, and as whom.
-struct Place {
-    host_name: String,
-    port: u16,
-    user: String,
-    /// What `ssh` puts for `%C`.
-    hash: Option<String>,
-}
-
-impl Place {
-    /// What the tokens stand for, as far as they do not depend on the way.
-    fn tokens<'a>(&'a self, name: &'a ServerName, local: &'a Local) -> Tokens<'a> {
-        let Self { host_name, port, user, hash } = self;
-        let (name, hash) = (name.host.as_str(), hash.as_deref());
-        Tokens { name, host_name, port: *port, user, hash, ..Tokens::of(local) }
-    }
-}
-
+/// `tokens` say where to connect, and as whom; they do not know the way.
 fn build(
     settings: &Settings,
-    place: Place,
-    name: &ServerName,
+    tokens: Tokens<'_>,
     options: &SshOptions,
-    local: &Local,
 ) -> Result<ClientConfig, ConfigError> {
-    keywords::refuse(settings, name)?;
-    let tokens = place.tokens(name, local);
+    keywords::refuse(settings, tokens.name)?;
+    let local = tokens.local;
     let way = connection::way(settings, options, &tokens)?;
     connection::refuse_descriptors(settings, &way)?;
     let mut config = ClientConfig {
-        name: name.host.clone(),
-        host_name: place.host_name,
-        port: place.port,
-        user: place.user,
-        hash: place.hash,
+        name: tokens.name.to_owned(),
+        host_name: tokens.host_name.to_owned(),
+        port: tokens.port,
+        user: tokens.user.to_owned(),
+        hash: tokens.hash.map(str::to_owned),
         required_rsa_size: settings.number("RequiredRSASize", 1024)?,
         reach: reach_config(settings, way)?,
         auth: auth::read(settings, local)?,

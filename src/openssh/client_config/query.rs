@@ -59,54 +59,33 @@ pub(super) async fn usual(program: &str) -> Result<&'static str, ConfigError> {
 
 /// `ssh` takes the first value of each option, so the flags stand before the name's user and port.
 fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
-    // No command and no terminal, so that `Match sessiontype` sees what we are.
-    let mut out: Vec<OsString> = ["-G", "-N", "-T"].map(Into::into).into();
-    // What %C stands for differs from version to version. It is asked for where nothing is lost:
-    // there is no control socket here.
-    out.extend(["-o", "ControlPath=%C"].map(Into::into));
-    if options.stdio.is_on() {
-        out.extend(["-W", "localhost:1"].map(Into::into));
-    }
-    if let Some(tag) = &options.tag {
-        out.extend(["-o".into(), format!("Tag={tag}").into()]);
-    }
-    let mut push = |flag: &str, value: OsString| out.extend([flag.into(), value]);
-    if let Some(file) = &options.config_file {
-        push("-F", file.into());
-    }
-    if let Some(port) = options.port {
-        push("-p", port.to_string().into());
-    }
-    if let Some(user) = &options.user {
-        push("-l", user.into());
-    }
+    let text = |text: &Option<String>| text.as_ref().map(OsString::from);
+    let port = |port: Option<u16>| port.map(|port| port.to_string().into());
+    // No command and no terminal, so that `Match sessiontype` sees what we are. What %C stands for differs
+    // from version to version. It is asked for where nothing is lost: there is no control socket here.
+    let mut out: Vec<OsString> = ["-G", "-N", "-T", "-o", "ControlPath=%C"].map(Into::into).into();
+    let mut push = |flag: &str, value: Option<OsString>| {
+        out.extend(value.into_iter().flat_map(|value| [flag.into(), value]));
+    };
+    push("-W", options.stdio.is_on().then(|| "localhost:1".into()));
+    push("-o", options.tag.as_ref().map(|tag| format!("Tag={tag}").into()));
+    push("-F", options.config_file.clone().map(Into::into));
+    push("-p", port(options.port));
+    push("-l", text(&options.user));
     for file in &options.identities {
-        push("-i", file.into());
+        push("-i", Some(file.into()));
     }
     // Before the options: `ssh` refuses -J after an option that sets ProxyJump or ProxyCommand.
-    if let Some(jumps) = &options.jumps {
-        push("-J", jumps.to_string().into());
-    }
-    let texts = [
-        ("-b", &options.bind_address),
-        ("-B", &options.bind_interface),
-        ("-c", &options.ciphers),
-        ("-m", &options.macs),
-    ];
-    for (flag, value) in texts {
-        if let Some(value) = value {
-            push(flag, value.into());
-        }
-    }
+    push("-J", options.jumps.as_ref().map(|jumps| jumps.to_string().into()));
+    push("-b", text(&options.bind_address));
+    push("-B", text(&options.bind_interface));
+    push("-c", text(&options.ciphers));
+    push("-m", text(&options.macs));
     for option in &options.options {
-        push("-o", option.into());
+        push("-o", Some(option.into()));
     }
-    if let Some(user) = &name.user {
-        push("-l", user.into());
-    }
-    if let Some(port) = name.port {
-        push("-p", port.to_string().into());
-    }
+    push("-l", text(&name.user));
+    push("-p", port(name.port));
     if options.compression.is_on() {
         out.push("-C".into());
     }
