@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
-use crate::printable::{Lines, printable};
+use crate::printable;
 
 use super::{MAX_ANSWER, PromptError, Question};
 
@@ -25,7 +25,7 @@ pub(super) async fn ask(
         Question::Secret | Question::Line => command.env_remove("SSH_ASKPASS_PROMPT"),
     };
     let mut child = command.spawn().map_err(|error| {
-        let program = printable(&program.to_string_lossy(), 200, Lines::One);
+        let program = printable::path(program);
         std::io::Error::other(format!("SSH_ASKPASS, {program}: {error}"))
     })?;
     let mut said = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));

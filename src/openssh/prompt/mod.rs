@@ -20,7 +20,10 @@ mod tests;
 #[derive(Clone, Debug)]
 pub struct Prompter {
     shared: Arc<Shared>,
-    asks: Asks,
+    /// Questions that are open, for one server.
+    waiting: Arc<AtomicUsize>,
+    /// It asks nobody, whatever the others do.
+    is_silent: bool,
 }
 
 /// Why there is no answer.
@@ -48,16 +51,6 @@ struct Shared {
     way: Mutex<Way>,
     /// Held for as long as somebody is being asked.
     turn: Arc<tokio::sync::Mutex<()>>,
-    waiting: AtomicUsize,
-}
-
-/// Whether one of the clones asks at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asks {
-    /// As all of them.
-    AsShared,
-    /// Not this one.
-    Never,
 }
 
 #[derive(Clone, Debug)]
@@ -75,18 +68,10 @@ struct Environment {
     program: Option<PathBuf>,
     /// `SSH_ASKPASS_REQUIRE`.
     require: Require,
-    /// `DISPLAY` or `WAYLAND_DISPLAY`.
-    display: Display,
-    ground: Ground,
-}
-
-/// Whether the terminal is still ours to ask on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Ground {
-    #[default]
-    Fore,
-    /// The program has gone to the background.
-    Back,
+    /// `DISPLAY` or `WAYLAND_DISPLAY` is set.
+    has_display: bool,
+    /// The terminal is not ours to ask on any more.
+    in_background: bool,
 }
 
 /// `SSH_ASKPASS_REQUIRE`: when the program is asked in place of the terminal.
@@ -95,19 +80,10 @@ enum Require {
     /// Unset: when there is no terminal, and there is a display.
     #[default]
     Unset,
-    /// Not at all.
     Never,
     /// When there is a display.
     Prefer,
-    /// Always.
     Force,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Display {
-    #[default]
-    Missing,
-    Present,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +105,6 @@ enum Means {
 enum Question {
     /// Typed without an echo.
     Secret,
-    /// Typed visibly.
     Line,
     /// A yes or a no, or something typed visibly.
     Confirm,
@@ -161,8 +136,8 @@ impl Prompter {
         Self::with(Way::Person(Environment {
             program: set("SSH_ASKPASS").map(PathBuf::from),
             require,
-            display: display.map_or(Display::Missing, |_| Display::Present),
-            ground: Ground::Fore,
+            has_display: display.is_some(),
+            in_background: false,
         }))
     }
 
@@ -173,12 +148,18 @@ impl Prompter {
 
     /// One that asks nobody, but knows of the questions of the others.
     pub(crate) fn silent(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), asks: Asks::Never }
+        Self { is_silent: true, ..self.clone() }
+    }
+
+    /// One that asks the same person, and does not know of the questions of the others: those of another
+    /// server are no reason to wait for this one.
+    pub(crate) fn apart(&self) -> Self {
+        Self { waiting: Arc::default(), ..self.clone() }
     }
 
     /// Whether nobody may be asked.
     pub(crate) fn is_silent(&self) -> bool {
-        self.asks == Asks::Never
+        self.is_silent
     }
 
     /// From now on nobody is asked on the terminal: the program goes into the background. The program
@@ -186,7 +167,7 @@ impl Prompter {
     pub fn detach(&self) {
         let mut way = lock(&self.shared.way);
         if let Way::Person(environment) = &mut *way {
-            environment.ground = Ground::Back;
+            environment.in_background = true;
         }
     }
 
@@ -203,13 +184,13 @@ impl Prompter {
     /// Whether a question is open. A deadline for the server must not run out meanwhile: a person
     /// takes longer than a handshake.
     pub fn is_waiting(&self) -> bool {
-        self.shared.waiting.load(Ordering::Relaxed) > 0
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Counts as an open question until it is dropped: another program, such as an agent, may be
     /// asking a person for us.
     pub(crate) fn asked_elsewhere(&self) -> Waiting<'_> {
-        Waiting::count(&self.shared.waiting)
+        Waiting::count(&self.waiting)
     }
 
     /// Asks for a password or a passphrase, typed without an echo.
@@ -235,7 +216,7 @@ impl Prompter {
     }
 
     async fn ask(&self, question: Question, text: &str) -> Result<Zeroizing<String>, PromptError> {
-        let _waiting = Waiting::count(&self.shared.waiting);
+        let _waiting = Waiting::count(&self.waiting);
         let text = printable(text, MAX_QUESTION, Lines::Many);
         let turn = Arc::clone(&self.shared.turn).lock_owned().await;
         // Only now: `detach` may have been called while another question was open.
@@ -256,13 +237,12 @@ impl Prompter {
     }
 
     fn with(way: Way) -> Self {
-        let turn = Arc::default();
-        let shared = Arc::new(Shared { way: Mutex::new(way), turn, waiting: 0.into() });
-        Self { shared, asks: Asks::AsShared }
+        let shared = Arc::new(Shared { way: Mutex::new(way), turn: Arc::default() });
+        Self { shared, waiting: Arc::default(), is_silent: false }
     }
 
     fn way(&self) -> Way {
-        if self.asks == Asks::Never {
+        if self.is_silent {
             return Way::Nobody;
         }
         lock(&self.shared.way).clone()
@@ -289,8 +269,8 @@ impl Environment {
     /// As `ssh` chooses (`ssh(1)`, `SSH_ASKPASS_REQUIRE`).
     fn means(&self, terminal: Terminal) -> Means {
         let program = self.program.clone().map(Means::Program);
-        let with_display = program.clone().filter(|_| self.display == Display::Present);
-        let usable = terminal == Terminal::Present && self.ground == Ground::Fore;
+        let with_display = program.clone().filter(|_| self.has_display);
+        let usable = terminal == Terminal::Present && !self.in_background;
         let by_terminal = usable.then_some(Means::Terminal);
         let choice = match self.require {
             Require::Force => program.or(by_terminal),

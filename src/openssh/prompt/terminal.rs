@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 
 use super::{MAX_ANSWER, PromptError, Question, Terminal};
 
-/// Whether this process has a terminal.
 pub(super) fn presence() -> Terminal {
     open().map_or(Terminal::Missing, |_| Terminal::Present)
 }

@@ -26,28 +26,31 @@ fn by_program(dir: &Path, script: &str) -> Prompter {
 
 #[test]
 fn who_is_asked_as_ssh_chooses() {
-    use Display::{Missing as Dark, Present as Lit};
     use Terminal::{Missing as NoTty, Present as Tty};
     let program = || Means::Program("p".into());
-    for (require, display, terminal, expected) in [
-        (Require::Unset, Dark, Tty, Means::Terminal),
-        (Require::Unset, Lit, Tty, Means::Terminal),
-        (Require::Unset, Lit, NoTty, program()),
-        (Require::Unset, Dark, NoTty, Means::Nobody),
-        (Require::Never, Lit, NoTty, Means::Nobody),
-        (Require::Never, Lit, Tty, Means::Terminal),
-        (Require::Prefer, Lit, Tty, program()),
-        (Require::Prefer, Dark, Tty, Means::Terminal),
-        (Require::Prefer, Dark, NoTty, Means::Nobody),
-        (Require::Force, Dark, Tty, program()),
-        (Require::Force, Dark, NoTty, program()),
+    for (require, has_display, terminal, expected) in [
+        (Require::Unset, false, Tty, Means::Terminal),
+        (Require::Unset, true, Tty, Means::Terminal),
+        (Require::Unset, true, NoTty, program()),
+        (Require::Unset, false, NoTty, Means::Nobody),
+        (Require::Never, true, NoTty, Means::Nobody),
+        (Require::Never, true, Tty, Means::Terminal),
+        (Require::Prefer, true, Tty, program()),
+        (Require::Prefer, false, Tty, Means::Terminal),
+        (Require::Prefer, false, NoTty, Means::Nobody),
+        (Require::Force, false, Tty, program()),
+        (Require::Force, false, NoTty, program()),
     ] {
-        let ground = Ground::Fore;
-        let environment = Environment { program: Some("p".into()), require, display, ground };
-        assert_eq!(environment.means(terminal), expected, "{require:?} {display:?} {terminal:?}");
-        let none = Environment { program: None, require, display, ground };
+        let environment = Environment {
+            program: Some("p".into()),
+            require,
+            has_display,
+            ..Environment::default()
+        };
+        assert_eq!(environment.means(terminal), expected, "{require:?} {has_display} {terminal:?}");
+        let none = Environment { program: None, ..environment };
         let expected = if terminal == Tty { Means::Terminal } else { Means::Nobody };
-        assert_eq!(none.means(terminal), expected, "{require:?} {display:?} {terminal:?}");
+        assert_eq!(none.means(terminal), expected, "{require:?} {has_display} {terminal:?}");
     }
 }
 
@@ -62,6 +65,7 @@ async fn nobody_is_asked_nothing() {
     assert!(matches!(silent.line("?").await, Err(PromptError::Nobody)));
     let _open = prompter.asked_elsewhere();
     assert!(silent.is_waiting(), "it knows of what the others ask");
+    assert!(!prompter.apart().is_waiting(), "and another server's does not");
 }
 
 /// Who goes to the background leaves the terminal to others; a window can still ask.
@@ -74,10 +78,10 @@ async fn in_the_background_the_program_asks_alone() {
     assert!(clone.can_ask());
     assert_eq!(*clone.line("?").await.expect("answered"), "yes");
 
-    let environment = Environment { ground: Ground::Back, ..Environment::default() };
+    let environment = Environment { in_background: true, ..Environment::default() };
     assert_eq!(environment.means(Terminal::Present), Means::Nobody);
     let program = Some(PathBuf::from("p"));
-    let with_display = Environment { program, display: Display::Present, ..environment };
+    let with_display = Environment { program, has_display: true, ..environment };
     assert_eq!(with_display.means(Terminal::Present), Means::Program("p".into()));
     let never = Environment { require: Require::Never, ..with_display };
     assert_eq!(never.means(Terminal::Present), Means::Nobody);
