@@ -53,8 +53,13 @@ pub(crate) fn open(path: &Path, besides: Besides) -> io::Result<File> {
 ///
 /// As [`open()`], or it cannot be read, or is longer.
 pub(crate) fn read(path: &Path, most: u64, besides: Besides) -> io::Result<Vec<u8>> {
+    read_open(&mut open(path, besides)?, most)
+}
+
+/// As [`read()`], of a file that is open.
+pub(crate) fn read_open(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path, besides)?.take(most + 1).read_to_end(&mut bytes)?;
+    file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(too_large(most));
     }

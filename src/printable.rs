@@ -5,6 +5,7 @@
 //! backslashes included, stays: the result is for reading, not for parsing.
 
 use std::fmt::{self, Write};
+use std::path::Path;
 
 /// Whether line feeds of the text are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,11 @@ pub(crate) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
 }
 
+/// A path, escaped, up to 1000 characters of it.
+pub(crate) fn path(path: &Path) -> String {
+    printable(&path.to_string_lossy(), 1000, Lines::One)
+}
+
 /// Escapes what is written through it, as [`printable`] does, without a limit.
 #[derive(Debug)]
 pub(crate) struct Escaper<W> {
@@ -82,7 +88,6 @@ impl<W: Write> Write for Escaper<W> {
 }
 
 impl Lines {
-    /// Whether a character stays as it is.
     fn keep(self, c: char) -> bool {
         (c == '\n' && self == Self::Many) || !is_deceptive(c)
     }

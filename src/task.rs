@@ -6,6 +6,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Does something that blocks, away from the runtime's own threads. It goes on where the future is dropped.
+/// While the runtime ends, the future does not.
 ///
 /// # Panics
 ///
@@ -13,7 +14,10 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 
@@ -36,4 +40,13 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     AbortOnDropHandle::new(tokio::spawn(future))
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test]
+    #[should_panic(expected = "of its own")]
+    async fn a_panic_is_not_lost_on_its_way() {
+        super::blocking(|| panic!("of its own")).await;
+    }
 }

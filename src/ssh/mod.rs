@@ -1,4 +1,4 @@
-//! Everything that knows the SSH library. No type of it leaves this folder.
+//! Everything that knows russh. No type of it leaves this folder.
 
 pub(crate) mod connect;
 pub(crate) mod session;
@@ -7,12 +7,12 @@ pub(crate) mod testing;
 pub(crate) mod trust;
 
 pub use connect::{ConnectError, LineMemory, NoCommonAlgorithm, ReachError, Stage};
-pub(crate) use session::Pace;
+pub(crate) use session::Reading;
 pub use session::{
     Channel, ChannelGone, ChannelReader, ChannelWriter, Forwarded, Incoming, OpenError, OpenKind,
     Refusal, TargetFault,
 };
 pub use trust::{
-    AuthError, CertificateFault, Credentials, HostKeyError, KnownHostsError, RecordedKey,
+    AuthError, CertificateFault, Credentials, HostKeyError, KnownHostsError, Place, RecordedKey,
     RefusedKey, RevocationError, Tried,
 };

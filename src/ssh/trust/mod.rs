@@ -6,7 +6,7 @@ pub(crate) mod known_hosts;
 
 pub use auth::{AuthError, Credentials, Tried};
 pub use host_key::{CertificateFault, HostKeyError, RefusedKey, RevocationError};
-pub use known_hosts::{KnownHostsError, RecordedKey};
+pub use known_hosts::{KnownHostsError, Place, RecordedKey};
 
 /// OpenSSH reads no RSA key with fewer bits, and takes none, whatever `RequiredRSASize` says.
 const MIN_RSA: u32 = 1024;

@@ -9,7 +9,7 @@ use russh::keys::agent::AgentIdentity;
 use super::key_file::{KeyFile, Secret};
 use super::offer::Offer;
 use crate::openssh::client_config::{IdentityOrigin, Switch};
-use crate::printable::{Lines, printable};
+use crate::printable::{self, Lines, printable};
 
 /// A key or a certificate to try.
 #[derive(Clone, Debug)]
@@ -25,10 +25,7 @@ pub(super) struct Candidate {
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     /// The agent has it; nobody named it.
-    Agent {
-        /// The agent's comment.
-        comment: String,
-    },
+    Agent { comment: String },
     /// The agent has it, and an identity file names it.
     AgentFor(PathBuf),
     /// An identity file, or the certificate beside it.
@@ -60,7 +57,6 @@ impl Candidates {
         Self { left: candidates.into(), refused: Vec::new() }
     }
 
-    /// How many are left to try.
     pub(super) fn left(&self) -> usize {
         self.left.len()
     }
@@ -211,7 +207,6 @@ impl Candidate {
 }
 
 impl Source {
-    /// The file that names it.
     fn path(&self) -> &Path {
         match self {
             Self::Agent { .. } => Path::new(""),
@@ -231,13 +226,14 @@ impl Source {
 
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = |path: &Path| printable(&path.to_string_lossy(), 200, Lines::One);
         match self {
             Self::Agent { comment } => {
                 write!(f, "from the agent, \"{}\"", printable(comment, 80, Lines::One))
             }
-            Self::AgentFor(file) => write!(f, "from the agent, {}", path(file)),
-            Self::File(file, _) | Self::CertificateFile(file) => write!(f, "from {}", path(file)),
+            Self::AgentFor(file) => write!(f, "from the agent, {}", printable::path(file)),
+            Self::File(file, _) | Self::CertificateFile(file) => {
+                write!(f, "from {}", printable::path(file))
+            }
         }
     }
 }

@@ -72,7 +72,6 @@ impl Credentials {
         self.lock().offered.insert(path.to_owned())
     }
 
-    /// In which order the next login tries keys.
     pub(crate) fn order(&self) -> KeyOrder {
         self.lock().order
     }

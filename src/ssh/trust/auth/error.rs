@@ -1,6 +1,5 @@
 //! Why a login failed.
 
-use std::fmt;
 use std::time::Duration;
 
 /// Something that was tried, or could not be.
@@ -18,8 +17,8 @@ pub struct Tried {
 pub enum AuthError {
     #[error(
         "the server refuses the login of '{user}'; it takes {}{}",
-        Methods(offered),
-        Attempts(tried)
+        methods(offered),
+        attempts(tried)
     )]
     Refused {
         user: String,
@@ -31,8 +30,8 @@ pub enum AuthError {
     /// A password, an answer or a passphrase is needed, and nobody can be asked.
     #[error(
         "the login of '{user}' needs a person, and nobody can be asked; the server takes {}{}",
-        Methods(offered),
-        Attempts(tried)
+        methods(offered),
+        attempts(tried)
     )]
     PersonNeeded {
         user: String,
@@ -46,7 +45,8 @@ pub enum AuthError {
     #[error(
         "during the login {}{}{}",
         said.as_deref().unwrap_or("the server closed the connection"),
-        Attempts(tried), Untried(*untried)
+        attempts(tried),
+        not_tried(*untried)
     )]
     Disconnected {
         /// How the connection ended, in printable words.
@@ -59,14 +59,14 @@ pub enum AuthError {
     #[error("the server did not answer within {} s during the login", .0.as_secs())]
     TimedOut(Duration),
     /// The server did not say yes or no to a password. It may have asked for a new one (RFC 4252
-    /// section 8), which the library passes over in silence.
+    /// section 8), which russh passes over in silence.
     #[error(
         "the server did not answer the password within {} s; one that wants it changed first looks \
          like that: log in with ssh once, and change it there",
         .0.as_secs()
     )]
     PasswordUnanswered(Duration),
-    /// The server broke the protocol, or the library failed.
+    /// The server broke the protocol, or russh failed.
     #[error("the login failed: {0}")]
     Failed(String),
 }
@@ -83,38 +83,22 @@ impl AuthError {
     }
 }
 
-struct Methods<'a>(&'a [String]);
-
-impl fmt::Display for Methods<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            f.write_str("nothing more")
-        } else {
-            f.write_str(&self.0.join(", "))
-        }
-    }
+fn methods(offered: &[String]) -> String {
+    if offered.is_empty() { "nothing more".to_owned() } else { offered.join(", ") }
 }
 
-struct Attempts<'a>(&'a [Tried]);
-
-impl fmt::Display for Attempts<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Tried { what, why } in self.0 {
-            write!(f, "\n  {what}: {why}")?;
-        }
-        Ok(())
-    }
+fn attempts(tried: &[Tried]) -> String {
+    let each = tried.iter().map(|Tried { what, why }| format!("\n  {what}: {why}"));
+    each.collect::<Vec<_>>().concat()
 }
 
-struct Untried(usize);
-
-impl fmt::Display for Untried {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 {
-            return Ok(());
-        }
-        let keys = if self.0 == 1 { "key was" } else { "keys were" };
-        write!(f, "\n  {} more {keys} not tried: a server stops listening after a few; ", self.0)?;
-        f.write_str("name the right one with -i and -o IdentitiesOnly=yes")
+fn not_tried(keys: usize) -> String {
+    if keys == 0 {
+        return String::new();
     }
+    let were = if keys == 1 { "key was" } else { "keys were" };
+    format!(
+        "\n  {keys} more {were} not tried: a server stops listening after a few; name the right one \
+         with -i and -o IdentitiesOnly=yes"
+    )
 }

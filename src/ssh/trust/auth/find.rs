@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use russh::client::Handler;
 use russh::keys::agent::AgentIdentity;
-use tokio::task::spawn_blocking;
 
 use super::agent::{Agent, AgentError};
 use super::candidates::{self, Candidate, Candidates, SignedBy};
@@ -13,7 +12,8 @@ use super::key_file::{self, KeyFile, Secret};
 use super::offer::Offer;
 use super::{ANSWER_LIMIT, AuthError, KeyOrder, Login, RsaSignatures, within};
 use crate::openssh::client_config::{IdentityAgent, IdentityOrigin};
-use crate::printable::{Lines, printable};
+use crate::printable::{self, Lines, printable};
+use crate::task;
 
 impl<H: Handler> Login<'_, H> {
     /// Looks for keys in the files and the agent, once a login.
@@ -90,8 +90,7 @@ impl<H: Handler> Login<'_, H> {
             let read = |path: PathBuf| (key_file::load_public(&path), path);
             (files, certificates.into_iter().map(read).collect::<Vec<_>>())
         };
-        // It fails only when the program ends.
-        let (files, certificates) = spawn_blocking(load).await.unwrap_or_default();
+        let (files, certificates) = task::blocking(load).await;
         let files = files.into_iter().map(|file| Arc::new(self.take_file(file))).collect();
         let mut usable = Vec::new();
         for (read, path) in certificates {
@@ -142,7 +141,7 @@ impl<H: Handler> Login<'_, H> {
     /// Takes note of an agent that does not do its work; one that hangs is worth a warning.
     pub(super) fn agent_failed(&mut self, error: &AgentError) {
         let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return };
-        let shown = printable(&socket.to_string_lossy(), 200, Lines::One);
+        let shown = printable::path(socket);
         if !error.is_absence() && self.credentials.first_warning(socket) {
             tracing::warn!("the agent at {shown} is passed over: {error}");
         }
@@ -150,7 +149,7 @@ impl<H: Handler> Login<'_, H> {
     }
 
     fn warn(&mut self, kind: &str, path: &Path, why: &str) {
-        let file = printable(&path.to_string_lossy(), 200, Lines::One);
+        let file = printable::path(path);
         let why = printable(why, 200, Lines::One);
         if self.credentials.first_warning(path) {
             tracing::warn!("{kind} file {file} is not used: {why}");

@@ -18,9 +18,7 @@ use crate::openssh::client_config::IdentityOrigin;
 /// What a file of `IdentityFile` has.
 #[derive(Debug)]
 pub(super) struct KeyFile {
-    /// Where it is.
     pub(super) path: PathBuf,
-    /// Whether somebody named it.
     pub(super) origin: IdentityOrigin,
     /// The public key, where it can be known without the passphrase. A certificate, where the file
     /// itself is one.
@@ -29,7 +27,6 @@ pub(super) struct KeyFile {
     pub(super) in_public: Option<Offer>,
     /// The certificate beside it (`-cert.pub`).
     pub(super) certificate: Option<Offer>,
-    /// The private key.
     pub(super) secret: Secret,
 }
 

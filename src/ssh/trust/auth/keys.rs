@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use russh::client::{AuthResult, Handler};
 use russh::keys::agent::{AgentIdentity, Constraint};
 use russh::keys::{HashAlg, PrivateKey};
-use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use super::agent::{Agent, AgentError, AgentSigner};
@@ -18,7 +17,8 @@ use super::signers::{Asked, FileSigner, FileSignerError, OnlyAsking};
 use super::{ANSWER_LIMIT, AuthError, Login, LoginKind, Outcome, within};
 use crate::openssh::client_config::{AddKeysToAgent, IdentityAgent, Switch};
 use crate::openssh::prompt::PromptError;
-use crate::printable::{Lines, printable};
+use crate::printable::{self, Lines, printable};
+use crate::task;
 
 impl<H: Handler> Login<'_, H> {
     /// Tries the next key; without any left it does nothing.
@@ -219,7 +219,7 @@ impl<H: Handler> Login<'_, H> {
         if !self.credentials.first_offered(path) {
             return;
         }
-        let shown = printable(&path.to_string_lossy(), 200, Lines::One);
+        let shown = printable::path(path);
         if self.config.auth.add_keys_to_agent == AddKeysToAgent::Ask {
             let comment = printable(key.comment().as_ref(), 80, Lines::One);
             let question = format!("Add key {shown} ({comment}) to agent? ");
@@ -249,7 +249,7 @@ impl<H: Handler> Login<'_, H> {
         path: &Path,
         text: Arc<Zeroizing<String>>,
     ) -> Option<Arc<PrivateKey>> {
-        let shown = printable(&path.to_string_lossy(), 200, Lines::One);
+        let shown = printable::path(path);
         // Scripts that answer wait for these words of `ssh`.
         let question = format!("Enter passphrase for key '{shown}': ");
         for _ in 0..self.config.auth.number_of_password_prompts {
@@ -269,21 +269,18 @@ impl<H: Handler> Login<'_, H> {
             };
             let text = Arc::clone(&text);
             // Deriving the key takes a good part of a second, on purpose.
-            let decoded = spawn_blocking(move || key_file::decode(&text, Some(&passphrase))).await;
-            match decoded {
-                Ok(Ok(key)) => {
+            match task::blocking(move || key_file::decode(&text, Some(&passphrase))).await {
+                Ok(key) => {
                     self.credentials.keep(path, &key);
                     return Some(Arc::new(key));
                 }
-                Ok(Err(KeyProblem::Locked)) => {
+                Err(KeyProblem::Locked) => {
                     tracing::info!("that was not the passphrase of {shown}");
                 }
-                Ok(Err(KeyProblem::Unreadable(why))) => {
+                Err(KeyProblem::Unreadable(why)) => {
                     self.note(what, &printable(&why, 200, Lines::One));
                     return None;
                 }
-                // Only when the program ends.
-                Err(_) => return None,
             }
         }
         self.note(what, "its passphrase was not given");

@@ -1,7 +1,6 @@
 //! Logs in, in the order and by the rules of OpenSSH's client: keys of the agent, keys of files,
 //! the server's questions, a password.
 
-use std::fmt;
 use std::time::Duration;
 
 use russh::client::{AuthResult, Handle, Handler};
@@ -56,7 +55,6 @@ pub(crate) enum LoginKind {
 /// What came of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// We are in.
     Success,
     /// This was right, and the server wants one more method.
     Partial,
@@ -83,7 +81,6 @@ struct Login<'a, H: Handler> {
     prompter: &'a Prompter,
     /// What the server takes now.
     offered: MethodSet,
-    /// The steps that the server has accepted.
     accepted: Vec<String>,
     /// What came of everything until now, for the error.
     tried: Vec<Tried>,
@@ -246,7 +243,7 @@ impl<H: Handler> Login<'_, H> {
         remaining: MethodSet,
         partial_success: bool,
     ) -> Result<Outcome, AuthError> {
-        // The library says "refused, nothing remains" also when the connection is gone.
+        // russh says "refused, nothing remains" also when the connection is gone.
         if remaining.is_empty() && self.handle.is_closed() {
             self.note(method, "the connection ended");
             return Err(self.disconnected());
@@ -281,7 +278,7 @@ impl<H: Handler> Login<'_, H> {
         }
     }
 
-    /// An error of the library: mostly that the connection is gone.
+    /// An error of russh: mostly that the connection is gone.
     fn broken(&mut self, error: &russh::Error) -> AuthError {
         match error {
             russh::Error::SendError | russh::Error::RecvError => self.disconnected(),
@@ -315,12 +312,6 @@ impl<H: Handler> Login<'_, H> {
 
     fn offered_names(&self) -> Vec<String> {
         self.offered.iter().map(|kind| <&str>::from(kind).to_owned()).collect()
-    }
-}
-
-impl fmt::Display for Authenticated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.method)
     }
 }
 

@@ -14,7 +14,6 @@ use crate::printable::{Lines, printable};
 /// What a server is shown.
 #[derive(Clone, Debug)]
 pub(super) enum Offer {
-    /// A public key.
     Key(PublicKey),
     /// A certificate, which has the public key in it.
     Certificate(Box<Certificate>),

@@ -55,9 +55,7 @@ pub(super) struct OnlyAsking;
 /// What [`OnlyAsking`] found out.
 #[derive(Debug)]
 pub(super) enum Asked {
-    /// The server wants a signature.
     Wanted,
-    /// The session is gone.
     Gone,
 }
 

@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 
 use russh::keys::{HashAlg, PublicKey};
 
 use super::certificate::CertificateFault;
 use super::revoked::RevocationError;
-use crate::printable::{Lines, printable};
+use crate::printable::{self, Lines, printable};
 use crate::ssh::trust::known_hosts::{KnownHostsError, RecordedKey};
 
 /// A host key that was refused.
@@ -34,14 +33,13 @@ pub enum HostKeyError {
     Changed { key: RefusedKey, recorded: Vec<RecordedKey> },
     #[error(
         "the host key of '{}' is revoked: {key}, or the authority that vouches for it, is revoked \
-         in {}; somebody may have stolen it. Ask whoever runs the server",
-        key.host, place(file, *line)
+         in {at}; somebody may have stolen it. Ask whoever runs the server",
+        key.host
     )]
     Revoked {
         key: RefusedKey,
-        file: PathBuf,
-        /// Its line, from 1, where it has lines.
-        line: Option<usize>,
+        /// The file, and the line where it has lines; escaped.
+        at: String,
     },
     #[error(
         "the host key of '{}' is not on record, and nobody can be asked about it ({}). Connect \
@@ -131,13 +129,13 @@ impl fmt::Display for Changed<'_> {
              server, or the server was set up anew."
         )?;
         writeln!(f, "  it showed:  {}", self.key)?;
-        for RecordedKey { file, line, algorithm, fingerprint } in self.recorded {
-            let file = printable_path(file);
-            writeln!(f, "  on record:  {algorithm} {fingerprint}  ({file}:{line})")?;
+        for RecordedKey { place, algorithm, fingerprint } in self.recorded {
+            writeln!(f, "  on record:  {algorithm} {fingerprint}  ({place})")?;
         }
         write!(f, "It is refused, also with StrictHostKeyChecking=no. ")?;
         write!(f, "If whoever runs the server confirms the new key, remove the old one:")?;
-        let mut files: Vec<_> = self.recorded.iter().map(|r| printable_path(&r.file)).collect();
+        let files = self.recorded.iter().map(|r| printable::path(&r.place.file));
+        let mut files: Vec<_> = files.collect();
         files.dedup();
         for file in files {
             write!(f, "\n  ssh-keygen -f {} -R {}", quoted(&file), quoted(host))?;
@@ -148,15 +146,6 @@ impl fmt::Display for Changed<'_> {
 
 pub(super) fn printable_host(host: &str) -> String {
     printable(host, 200, Lines::One)
-}
-
-fn place(file: &std::path::Path, line: Option<usize>) -> String {
-    let file = printable_path(file);
-    line.map_or_else(|| file.clone(), |line| format!("{file}:{line}"))
-}
-
-fn printable_path(path: &std::path::Path) -> String {
-    printable(&path.to_string_lossy(), 1000, Lines::One)
 }
 
 /// In single quotes for a shell.

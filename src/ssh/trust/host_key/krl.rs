@@ -15,7 +15,6 @@ pub enum InvalidList {
     Unknown(u8),
 }
 
-/// Whether a text is such a list.
 pub(super) fn is_list(content: &[u8]) -> bool {
     content.starts_with(MAGIC)
 }

@@ -7,16 +7,14 @@ use std::time::SystemTime;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, PublicKey, PublicKeyOrCertificate};
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
 
 use super::MIN_RSA;
-use super::known_hosts::{
-    self, CertificateVerdict, HostLabel, KnownHosts, KnownHostsError, Verdict,
-};
+use super::known_hosts::{self, HostLabel, KnownHosts, KnownHostsError, Verdict};
 use crate::openssh::client_config::{
-    ClientConfig, HostKeyTypes, SIGNATURES, StrictHostKeyChecking, Switch, UpdateHostKeys,
+    ClientConfig, HostKeyConfig, HostKeyTypes, SIGNATURES, StrictHostKeyChecking,
 };
 use crate::openssh::prompt::Prompter;
+use crate::task;
 use certificate::CertificateRules;
 use offer::Certificates;
 
@@ -44,18 +42,11 @@ mod update;
 #[derive(Debug)]
 pub(crate) struct HostKeyPolicy {
     host: HostLabel,
-    user_files: Vec<PathBuf>,
-    global_files: Vec<PathBuf>,
-    revoked_files: Vec<PathBuf>,
-    /// Whose output counts as one more file of the system (`KnownHostsCommand`).
-    command: Option<Vec<String>>,
+    config: HostKeyConfig,
     /// Which types of host keys are taken (`HostKeyAlgorithms`), where that is limited.
     types: Option<HostKeyTypes>,
-    checking: StrictHostKeyChecking,
-    hashing: Switch,
     min_rsa_bits: u32,
     certificates: CertificateRules,
-    updates: UpdateHostKeys,
     prompter: Prompter,
     /// Keys that a person accepted and that could not be put on record. Held while a person is
     /// asked.
@@ -81,16 +72,10 @@ impl HostKeyPolicy {
             if config.auth.batch_mode.is_on() { Prompter::nobody() } else { prompter.clone() };
         Self {
             host,
-            user_files: config.host_keys.user_known_hosts_files.clone(),
-            global_files: config.host_keys.global_known_hosts_files.clone(),
-            revoked_files: config.host_keys.revoked_host_keys.clone(),
-            command: config.host_keys.known_hosts_command.clone(),
+            config: config.host_keys.clone(),
             types: config.algorithms.host_keys.clone(),
-            checking: config.host_keys.strict_host_key_checking,
-            hashing: config.host_keys.hash_known_hosts,
             min_rsa_bits: config.required_rsa_size,
             certificates: CertificateRules { principal, signatures },
-            updates: config.host_keys.update_host_keys,
             prompter,
             accepted: Mutex::default(),
             told_broken_lines: AtomicBool::new(false),
@@ -135,7 +120,7 @@ impl HostKeyPolicy {
             return Offer::new(&[], Certificates::Idle);
         };
         match self.read(&output).await {
-            Ok(known) if self.revoked_files.is_empty() => Offer::new(
+            Ok(known) if self.config.revoked_host_keys.is_empty() => Offer::new(
                 &known.recorded_algorithms(&self.host),
                 Certificates::of(&known, &self.host),
             ),
@@ -163,10 +148,10 @@ impl HostKeyPolicy {
         if let Some(updates) = self.on_record(&refused, key, output).await? {
             return Ok(known(updates));
         }
-        if self.user_files.is_empty() {
+        if self.config.user_known_hosts_files.is_empty() {
             return Err(HostKeyError::UnknownAndNoFile(refused));
         }
-        let updates = match self.checking {
+        let updates = match self.config.strict_host_key_checking {
             StrictHostKeyChecking::Yes => return Err(HostKeyError::UnknownAndStrict(refused)),
             StrictHostKeyChecking::Ask => {
                 question::ask(&self.prompter, &refused).await?;
@@ -177,7 +162,7 @@ impl HostKeyPolicy {
         if self.record(&refused, key, output).await? {
             return Ok(Accepted { verdict: HostKeyVerdict::Added, updates });
         }
-        if self.checking == StrictHostKeyChecking::Ask {
+        if self.config.strict_host_key_checking == StrictHostKeyChecking::Ask {
             accepted.push(key.key_data().clone());
         }
         Ok(Accepted { verdict: HostKeyVerdict::Unrecorded, updates: Updates::Ignored })
@@ -191,18 +176,16 @@ impl HostKeyPolicy {
         certificate: &Certificate,
         output: &CommandOutput,
     ) -> Result<Result<bool, CertificateFault>, HostKeyError> {
-        // The library leaves this to us, and so does its check of everything at once, which would
+        // russh leaves this to us, and so does its check of everything at once, which would
         // not tell what is wrong.
         if certificate.verify_signature().is_err() {
             return Err(HostKeyError::ForgedCertificate(refused.clone()));
         }
         match self.read(output).await?.certificate_verdict(&self.host, certificate) {
-            CertificateVerdict::Revoked { file, line } => {
-                Err(HostKeyError::Revoked { key: refused.clone(), file, line: Some(line) })
-            }
-            CertificateVerdict::NoAuthority => Ok(Ok(false)),
-            CertificateVerdict::Authority { file, line } => {
-                tracing::debug!(file = %file.display(), line, "the host's authority is on record");
+            Err(at) => Err(HostKeyError::Revoked { key: refused.clone(), at: at.to_string() }),
+            Ok(None) => Ok(Ok(false)),
+            Ok(Some(at)) => {
+                tracing::debug!(%at, "the host's authority is on record");
                 let checked = self.certificates.check(certificate, SystemTime::now());
                 if let Err(fault) = &checked {
                     tracing::warn!("the host certificate does not count: {fault}");
@@ -218,16 +201,16 @@ impl HostKeyPolicy {
         key: &PublicKey,
         certificate: Option<&Certificate>,
     ) -> Result<(), HostKeyError> {
-        if self.revoked_files.is_empty() {
+        if self.config.revoked_host_keys.is_empty() {
             return Ok(());
         }
-        let (files, key) = (self.revoked_files.clone(), key.clone());
+        let (files, key) = (self.config.revoked_host_keys.clone(), key.clone());
         let certificate = certificate.cloned();
         let found = move || {
             revoked::find(&files, &key, certificate.as_ref()).map_err(HostKeyError::Revocation)
         };
-        match blocking(found).await? {
-            Some((file, line)) => Err(HostKeyError::Revoked { key: refused.clone(), file, line }),
+        match task::blocking(found).await? {
+            Some(at) => Err(HostKeyError::Revoked { key: refused.clone(), at }),
             None => Ok(()),
         }
     }
@@ -245,24 +228,25 @@ impl HostKeyPolicy {
     ) -> Result<Option<Updates>, HostKeyError> {
         let known = self.read(output).await?;
         if !known.broken().is_empty() && !self.told_broken_lines.swap(true, Ordering::Relaxed) {
-            for line in known.broken() {
-                tracing::warn!(file = %line.file.display(), line = line.line,
-                    "a line of known_hosts cannot be read and does not count");
+            for at in known.broken() {
+                tracing::warn!(%at, "a line of known_hosts cannot be read and does not count");
             }
         }
         match known.verdict(&self.host, key) {
-            Verdict::Known { file, line } => {
-                tracing::debug!(file = %file.display(), line, "the host key is on record");
-                let of_user = self.user_files.contains(&file) && !self.global_files.contains(&file);
+            Verdict::Known(at) => {
+                tracing::debug!(%at, "the host key is on record");
+                let is_in = |files: &[PathBuf]| files.iter().any(|file| **file == *at.file);
+                let of_user = is_in(&self.config.user_known_hosts_files)
+                    && !is_in(&self.config.global_known_hosts_files);
                 let explicit = of_user && known.is_under_own_name(&self.host, key);
                 Ok(Some(if explicit { Updates::Followed } else { Updates::Ignored }))
             }
             Verdict::Unknown => Ok(None),
-            Verdict::Changed { recorded } => {
+            Verdict::Changed(recorded) => {
                 Err(HostKeyError::Changed { key: refused.clone(), recorded })
             }
-            Verdict::Revoked { file, line } => {
-                Err(HostKeyError::Revoked { key: refused.clone(), file, line: Some(line) })
+            Verdict::Revoked(at) => {
+                Err(HostKeyError::Revoked { key: refused.clone(), at: at.to_string() })
             }
         }
     }
@@ -273,15 +257,21 @@ impl HostKeyPolicy {
         purpose: &str,
         key: Option<&PublicKey>,
     ) -> Result<CommandOutput, HostKeyError> {
-        match &self.command {
+        match &self.config.known_hosts_command {
             Some(words) => command::run(words, self.host.as_str(), purpose, key).await.map(Some),
             None => Ok(None),
         }
     }
 
     async fn read(&self, output: &CommandOutput) -> Result<KnownHosts, HostKeyError> {
-        let files: Vec<_> = self.user_files.iter().chain(&self.global_files).cloned().collect();
-        let mut known = blocking(move || KnownHosts::read(&files)).await?;
+        let files: Vec<_> = self
+            .config
+            .user_known_hosts_files
+            .iter()
+            .chain(&self.config.global_known_hosts_files)
+            .cloned()
+            .collect();
+        let mut known = task::blocking(move || KnownHosts::read(&files)).await?;
         if let Some(output) = output {
             known.push(Path::new(COMMAND), output);
         }
@@ -295,11 +285,13 @@ impl HostKeyPolicy {
         key: &PublicKey,
         output: &CommandOutput,
     ) -> Result<bool, HostKeyError> {
-        let Some(file) = self.user_files.first().cloned() else { return Ok(false) };
-        let (host, hashing) = (self.host.clone(), self.hashing);
+        let Some(file) = self.config.user_known_hosts_files.first().cloned() else {
+            return Ok(false);
+        };
+        let (host, hashing) = (self.host.clone(), self.config.hash_known_hosts);
         let (new_key, path) = (key.clone(), file.clone());
-        match blocking(move || known_hosts::add(&path, &host, &new_key, hashing)).await {
-            Ok(_) => {
+        match task::blocking(move || known_hosts::add(&path, &host, &new_key, hashing)).await {
+            Ok(()) => {
                 // As with `ssh`, a file that keeps nothing (/dev/null) is no record.
                 let kept = file.metadata().is_ok_and(|m| m.is_file());
                 if kept {
@@ -327,21 +319,6 @@ impl HostKeyPolicy {
 /// RSA keys are one type, whatever hash is signed with.
 pub(crate) fn same_type(a: &Algorithm, b: &Algorithm) -> bool {
     matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })) || a == b
-}
-
-/// Does what waits for the file system outside of the runtime's own threads.
-async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<KnownHostsError> + Send + 'static,
-{
-    match spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(failed) => match failed.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(KnownHostsError::ShuttingDown.into()),
-        },
-    }
 }
 
 /// What `KnownHostsCommand` said.

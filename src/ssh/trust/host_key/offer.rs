@@ -8,9 +8,7 @@ use crate::ssh::trust::known_hosts::{HostLabel, KnownHosts};
 /// What is offered, best first. Certificates are negotiated before plain keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
-    /// The types of plain keys.
     pub(crate) keys: Vec<Algorithm>,
-    /// The types of the keys in certificates.
     pub(crate) certificates: Vec<Algorithm>,
 }
 
@@ -24,7 +22,6 @@ pub(super) enum Certificates {
 }
 
 impl Certificates {
-    /// What the record says.
     pub(super) fn of(known: &KnownHosts, host: &HostLabel) -> Self {
         if known.has_authority(host) || known.has_revoked(host) { Self::Matter } else { Self::Idle }
     }

@@ -1,7 +1,7 @@
 //! A server's proof that it has the private halves of the host keys it announced (OpenSSH's
 //! `PROTOCOL`, section 2.5).
 //!
-//! The library has a call for this, which takes a signature with SHA-1 for an RSA key; so the reply
+//! russh has a call for this, which takes a signature with SHA-1 for an RSA key; so the reply
 //! is checked here.
 
 use russh::keys::PublicKey;

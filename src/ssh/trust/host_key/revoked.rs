@@ -8,7 +8,9 @@ use russh::keys::{Certificate, PublicKey};
 
 use super::krl::{self, InvalidList};
 use crate::file::{self, Besides};
+use crate::printable;
 use crate::ssh::trust::MAX_FILE;
+use crate::ssh::trust::known_hosts::Place;
 
 /// Why such a file does not tell. Then no key is taken, as with `ssh`.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +25,8 @@ pub enum RevocationError {
     List { file: PathBuf, why: InvalidList },
 }
 
-/// Finds what revokes the key, its certificate or the authority behind it: the file, and the line, from
-/// 1, where the file has lines.
+/// Finds what revokes the key, its certificate or the authority behind it: the file, and the line where the
+/// file has lines, escaped.
 ///
 /// # Errors
 ///
@@ -33,7 +35,7 @@ pub(super) fn find(
     files: &[PathBuf],
     key: &PublicKey,
     certificate: Option<&Certificate>,
-) -> Result<Option<(PathBuf, Option<usize>)>, RevocationError> {
+) -> Result<Option<String>, RevocationError> {
     let keys: Vec<_> =
         [key.key_data()].into_iter().chain(certificate.map(Certificate::signature_key)).collect();
     for file in files {
@@ -42,10 +44,10 @@ pub(super) fn find(
         if krl::is_list(&content) {
             let list = |why| RevocationError::List { file: file.clone(), why };
             if krl::revokes(&content, key, certificate).map_err(list)? {
-                return Ok(Some((file.clone(), None)));
+                return Ok(Some(printable::path(file)));
             }
         } else if let Some(line) = find_line(file, &content, &keys)? {
-            return Ok(Some((file.clone(), Some(line))));
+            return Ok(Some(Place { file: file.as_path().into(), line }.to_string()));
         }
     }
     Ok(None)

@@ -6,7 +6,7 @@ use russh::keys::{EcdsaCurve, HashAlg, PrivateKey};
 
 use super::*;
 use crate::openssh::client_config::HOST_KEYS;
-use crate::openssh::client_config::{ConfigSource, SshOptions};
+use crate::openssh::client_config::{ConfigSource, SshOptions, Switch};
 
 /// A configuration that looks into `file` only.
 fn config(file: &Path, checking: &str) -> ClientConfig {
@@ -111,7 +111,10 @@ async fn a_revoked_key_is_refused_with_each_setting() {
         fs::write(&case.file, line).expect("written");
         let policy = case.policy(checking, &Prompter::scripted(&["yes"]));
         let error = verify(&policy, &case.key).await.expect_err("revoked");
-        assert!(matches!(error, HostKeyError::Revoked { line: Some(1), .. }), "{error:?}");
+        assert!(
+            matches!(&error, HostKeyError::Revoked { at, .. } if at.ends_with(":1")),
+            "{error:?}"
+        );
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 use tracing::{debug, info, warn};
 
+use super::HostKeyPolicy;
 use super::proof::ProofError;
-use super::{HostKeyPolicy, blocking};
 use crate::openssh::client_config::HOST_KEYS;
 use crate::openssh::client_config::UpdateHostKeys;
 use crate::ssh::trust::known_hosts::{self, Changes, KnownHosts, KnownHostsError, Obstacle, Plan};
+use crate::task;
 
 /// Why the record does not follow.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +61,15 @@ impl HostKeyPolicy {
         announced: Vec<PublicKey>,
         prove: impl AsyncFnOnce(&[PublicKey]) -> Result<(), ProofError>,
     ) -> Result<Changes, Unfollowed> {
-        let wanted = match self.updates {
+        let wanted = match self.config.update_host_keys {
             UpdateHostKeys::Yes => true,
             UpdateHostKeys::No => false,
             UpdateHostKeys::Ask => self.prompter.can_ask(),
         };
-        if !wanted || self.user_files.is_empty() || self.update_declined.load(Ordering::Relaxed) {
+        if !wanted
+            || self.config.user_known_hosts_files.is_empty()
+            || self.update_declined.load(Ordering::Relaxed)
+        {
             return Ok(Changes::default());
         }
         let keys = self.usable(announced)?;
@@ -78,13 +82,19 @@ impl HostKeyPolicy {
         if !plan.new.is_empty() {
             prove(&plan.new).await?;
         }
-        if self.updates == UpdateHostKeys::Ask && !self.is_update_wanted(&plan).await {
+        if self.config.update_host_keys == UpdateHostKeys::Ask
+            && !self.is_update_wanted(&plan).await
+        {
             self.update_declined.store(true, Ordering::Relaxed);
             return Ok(Changes::default());
         }
         tell(&plan);
-        let (files, host, hashing) = (self.user_files.clone(), self.host.clone(), self.hashing);
-        Ok(blocking(move || known_hosts::update(&files, &host, &keys, hashing)).await?)
+        let (files, host, hashing) = (
+            self.config.user_known_hosts_files.clone(),
+            self.host.clone(),
+            self.config.hash_known_hosts,
+        );
+        Ok(task::blocking(move || known_hosts::update(&files, &host, &keys, hashing)).await?)
     }
 
     /// The announced keys that could serve as host keys here.
@@ -110,11 +120,11 @@ impl HostKeyPolicy {
         HOST_KEYS.iter().filter(same).any(|a| types.names.iter().any(|name| name == a.as_str()))
     }
 
-    /// What would change.
     async fn plan(&self, keys: &[PublicKey]) -> Result<Plan, Unfollowed> {
-        let (files, host, announced) = (self.user_files.clone(), self.host.clone(), keys.to_vec());
+        let (files, host, announced) =
+            (self.config.user_known_hosts_files.clone(), self.host.clone(), keys.to_vec());
         let plan = move || Ok(KnownHosts::read(&files)?.plan(&host, &announced)?);
-        blocking(plan).await
+        task::blocking(plan).await
     }
 
     async fn is_update_wanted(&self, plan: &Plan) -> bool {

@@ -10,16 +10,8 @@ use super::pattern::hash_name;
 use super::{HostLabel, KnownHosts, KnownHostsError, Verdict};
 use crate::openssh::client_config::Switch;
 
-/// Whether a line was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Added {
-    /// It was.
-    Written,
-    /// The key was there by then: another process was first.
-    AlreadyThere,
-}
-
-/// Appends a line for `host` and `key` to `file`, which is made (0600, its folder 0700) if need be.
+/// Appends a line for `host` and `key` to `file`, which is made (0600, its folder 0700) if need be. Where the
+/// key is there by then, another process was first.
 ///
 /// The file is locked meanwhile and read again under the lock, so that of many processes one
 /// writes. It blocks: for the file system, and up to 5 s for the lock.
@@ -33,21 +25,21 @@ pub(crate) fn add(
     host: &HostLabel,
     key: &PublicKey,
     hashing: Switch,
-) -> Result<Added, KnownHostsError> {
+) -> Result<(), KnownHostsError> {
     let line = new_line(host, key, hashing)?;
     for _ in 0..ATTEMPTS {
         let Some(record) = LockedRecord::open(file, Missing::Create)? else { continue };
         let mut known = KnownHosts::default();
         known.push(file, record.content());
         match known.verdict(host, key) {
-            Verdict::Known { .. } => return Ok(Added::AlreadyThere),
+            Verdict::Known(_) => return Ok(()),
             Verdict::Unknown => {}
-            Verdict::Changed { .. } | Verdict::Revoked { .. } => {
+            Verdict::Changed(_) | Verdict::Revoked(_) => {
                 return Err(KnownHostsError::Conflict(file.to_owned()));
             }
         }
         if record.append(&line)? == Written::Done {
-            return Ok(Added::Written);
+            return Ok(());
         }
     }
     Err(KnownHostsError::Busy(file.to_owned()))

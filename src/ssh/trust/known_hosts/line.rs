@@ -1,39 +1,30 @@
 //! One line of a `known_hosts` file.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 
-use super::{BrokenLine, RecordedKey, pattern};
+use super::{Place, RecordedKey, pattern};
 use crate::ssh::trust::MIN_RSA;
 
 /// A line that could be read.
 #[derive(Debug)]
 pub(super) struct Line {
-    file: Arc<Path>,
-    number: usize,
+    place: Place,
     entry: Entry,
 }
 
 impl Line {
     /// Reads a line; `None` for an empty one and for a comment. Only what stands behind the key may
-    /// be other than UTF-8.
-    pub(super) fn read(
-        file: &Arc<Path>,
-        number: usize,
-        bytes: &[u8],
-    ) -> Option<Result<Self, BrokenLine>> {
+    /// be other than UTF-8. A line that cannot be read does not count.
+    pub(super) fn read(place: Place, bytes: &[u8]) -> Option<Result<Self, Place>> {
         let text = String::from_utf8_lossy(bytes);
         let text = text.trim_matches([' ', '\t', '\r']);
         if text.is_empty() || text.starts_with('#') {
             return None;
         }
-        let file = Arc::clone(file);
         Some(match entry(text) {
-            Some(entry) => Ok(Self { file, number, entry }),
-            None => Err(BrokenLine { file, line: number }),
+            Some(entry) => Ok(Self { place, entry }),
+            None => Err(place),
         })
     }
 
@@ -42,7 +33,6 @@ impl Line {
         self.entry.marker().copied()
     }
 
-    /// The key.
     pub(super) fn key(&self) -> &PublicKey {
         self.entry.public_key()
     }
@@ -64,16 +54,15 @@ impl Line {
     }
 
     /// Where it stands.
-    pub(super) fn place(&self) -> (PathBuf, usize) {
-        (self.file.to_path_buf(), self.number)
+    pub(super) fn place(&self) -> Place {
+        self.place.clone()
     }
 
     /// The key and where it stands.
     pub(super) fn recorded(&self) -> RecordedKey {
         let key = self.key();
         RecordedKey {
-            file: self.file.to_path_buf(),
-            line: self.number,
+            place: self.place(),
             algorithm: key.algorithm().to_string(),
             fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
         }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::NamedTempFile;
 
-use super::KnownHostsError;
+use super::{KnownHostsError, MAX_FILE};
+use crate::file;
 
 /// A `known_hosts` file, locked and read. The lock ends with the value.
 #[derive(Debug)]
@@ -36,7 +37,6 @@ pub(super) enum Missing {
 /// What became of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
-    /// It is done.
     Done,
     /// The file was changed meanwhile, by a program that does not know the lock. Nothing is done.
     Stale,
@@ -54,12 +54,10 @@ impl LockedRecord {
         let Some(mut file) = lock(path, missing)? else { return Ok(None) };
         let found = file.metadata().map_err(failed)?;
         let target = fs::canonicalize(path).map_err(failed)?;
-        let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(failed)?;
+        let content = file::read_open(&mut file, MAX_FILE).map_err(failed)?;
         Ok(Some(Self { name: path.to_owned(), target, file, found, content }))
     }
 
-    /// What it has in it.
     pub(super) fn content(&self) -> &[u8] {
         &self.content
     }

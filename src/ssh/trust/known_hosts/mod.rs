@@ -4,6 +4,7 @@
 //! OpenSSH decides it. A host with a key on record has changed when it shows another one, of
 //! whatever type; that is why the recorded types are asked for first.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use russh::keys::{Algorithm, Certificate, PublicKey};
 
 use super::MAX_FILE;
 use crate::file::{self, Besides};
+use crate::printable;
 
 use line::Line;
 
@@ -42,73 +44,35 @@ pub(crate) struct HostLabel {
 #[derive(Debug, Default)]
 pub(crate) struct KnownHosts {
     lines: Vec<Line>,
-    broken: Vec<BrokenLine>,
+    broken: Vec<Place>,
 }
 
-/// A line that could not be read. It does not count; the others do.
+/// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BrokenLine {
-    /// Its file.
-    pub(crate) file: Arc<Path>,
-    /// Its number, from 1.
-    pub(crate) line: usize,
+pub struct Place {
+    /// The file, as it was named.
+    pub file: Arc<Path>,
+    /// The number of the line, from 1.
+    pub line: usize,
 }
 
 /// What the record says about a key of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The key is on record for the host, in this line.
-    Known {
-        /// Its file.
-        file: PathBuf,
-        /// Its number, from 1.
-        line: usize,
-    },
-    /// The host has no key on record.
+    Known(Place),
     Unknown,
-    /// The host has keys on record, and this is none of them.
-    Changed {
-        /// All of them, never empty.
-        recorded: Vec<RecordedKey>,
-    },
+    /// The host has these keys on record, at least one, and the key is none of them.
+    Changed(Vec<RecordedKey>),
     /// The key is marked as revoked, in this line.
-    Revoked {
-        /// Its file.
-        file: PathBuf,
-        /// Its number, from 1.
-        line: usize,
-    },
-}
-
-/// What the record says about a host certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum CertificateVerdict {
-    /// Its authority is on record for the host, in this line. The certificate itself is to be
-    /// checked.
-    Authority {
-        /// Its file.
-        file: PathBuf,
-        /// Its number, from 1.
-        line: usize,
-    },
-    /// Its authority is not on record for the host.
-    NoAuthority,
-    /// Its authority, or the key in it, is marked as revoked, in this line.
-    Revoked {
-        /// Its file.
-        file: PathBuf,
-        /// Its number, from 1.
-        line: usize,
-    },
+    Revoked(Place),
 }
 
 /// A key on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedKey {
-    /// The file it stands in.
-    pub file: PathBuf,
-    /// The line it stands in, from 1.
-    pub line: usize,
+    /// Where it stands.
+    pub place: Place,
     /// Its type, as `ssh-ed25519`.
     pub algorithm: String,
     /// Its fingerprint, as `SHA256:…`.
@@ -133,9 +97,6 @@ pub enum KnownHostsError {
     Unwritable,
     #[error("{} has another key for this host by now", .0.display())]
     Conflict(PathBuf),
-    /// The program is ending, and nothing is read any more.
-    #[error("the program is ending")]
-    ShuttingDown,
 }
 
 impl HostLabel {
@@ -184,7 +145,7 @@ impl KnownHosts {
     }
 
     /// The lines that could not be read.
-    pub(crate) fn broken(&self) -> &[BrokenLine] {
+    pub(crate) fn broken(&self) -> &[Place] {
         &self.broken
     }
 
@@ -193,7 +154,7 @@ impl KnownHosts {
         match (self.verdict_by_name(&host.label, key), &host.bare) {
             (Verdict::Unknown, Some(bare)) => match self.verdict_by_name(bare, key) {
                 // Another server on the same machine may well have another key.
-                Verdict::Changed { .. } => Verdict::Unknown,
+                Verdict::Changed(_) => Verdict::Unknown,
                 other => other,
             },
             (verdict, _) => verdict,
@@ -216,25 +177,25 @@ impl KnownHosts {
         }
     }
 
-    /// What is on record about `certificate` for `host`. An authority of the bare name counts on
-    /// another port, too.
+    /// Where the authority of `certificate` is on record for `host`, if it is. An authority of the bare name
+    /// counts on another port, too. The certificate itself is to be checked.
+    ///
+    /// # Errors
+    ///
+    /// The line that marks the authority, or the key in the certificate, as revoked.
     pub(crate) fn certificate_verdict(
         &self,
         host: &HostLabel,
         certificate: &Certificate,
-    ) -> CertificateVerdict {
+    ) -> Result<Option<Place>, Place> {
         let keys = [certificate.public_key(), certificate.signature_key()];
         let revoked = host.names().find_map(|name| self.find(name, Some(Marker::Revoked), &keys));
         if let Some(line) = revoked {
-            let (file, line) = line.place();
-            return CertificateVerdict::Revoked { file, line };
+            return Err(line.place());
         }
         let authority =
             host.names().find_map(|name| self.find(name, Some(Marker::CertAuthority), &keys[1..]));
-        match authority.map(Line::place) {
-            Some((file, line)) => CertificateVerdict::Authority { file, line },
-            None => CertificateVerdict::NoAuthority,
-        }
+        Ok(authority.map(Line::place))
     }
 
     /// Whether an authority is on record for `host`.
@@ -254,15 +215,13 @@ impl KnownHosts {
     fn verdict_by_name(&self, name: &str, key: &PublicKey) -> Verdict {
         let key = [key.key_data()];
         if let Some(line) = self.find(name, Some(Marker::Revoked), &key) {
-            let (file, line) = line.place();
-            return Verdict::Revoked { file, line };
+            return Verdict::Revoked(line.place());
         }
         if let Some(line) = self.find(name, None, &key) {
-            let (file, line) = line.place();
-            return Verdict::Known { file, line };
+            return Verdict::Known(line.place());
         }
         let recorded: Vec<_> = self.lines_of(name, None).map(Line::recorded).collect();
-        if recorded.is_empty() { Verdict::Unknown } else { Verdict::Changed { recorded } }
+        if recorded.is_empty() { Verdict::Unknown } else { Verdict::Changed(recorded) }
     }
 
     /// The first line with this marker that gives this name one of these keys.
@@ -283,11 +242,17 @@ impl KnownHosts {
     pub(crate) fn push(&mut self, file: &Path, content: &[u8]) {
         let file: Arc<Path> = file.into();
         for (i, bytes) in content.split(|b| *b == b'\n').enumerate() {
-            match Line::read(&file, i + 1, bytes) {
+            match Line::read(Place { file: Arc::clone(&file), line: i + 1 }, bytes) {
                 Some(Ok(line)) => self.lines.push(line),
                 Some(Err(broken)) => self.broken.push(broken),
                 None => {}
             }
         }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", printable::path(&self.file), self.line)
     }
 }

@@ -8,7 +8,6 @@ use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::{EcdsaCurve, LineEnding};
 use russh::keys::{HashAlg, PrivateKey};
 
-use super::add::Added;
 use super::*;
 use crate::openssh::client_config::Switch;
 
@@ -35,8 +34,12 @@ fn known(content: impl AsRef<[u8]>) -> KnownHosts {
     known
 }
 
+fn place(file: impl AsRef<Path>, line: usize) -> Place {
+    Place { file: file.as_ref().into(), line }
+}
+
 fn at(line: usize) -> Verdict {
-    Verdict::Known { file: "kh".into(), line }
+    Verdict::Known(place("kh", line))
 }
 
 #[test]
@@ -58,9 +61,9 @@ fn a_key_of_the_bare_name_counts_on_another_port_and_a_wrong_one_does_not() {
     assert_eq!(known(format!("host {}", text(&k))).verdict(&host, &k), at(1));
     assert_eq!(known(format!("host {}", text(&other))).verdict(&host, &k), Verdict::Unknown);
     let both = format!("host {}\n[host]:2222 {}", text(&k), text(&other));
-    assert!(matches!(known(both).verdict(&host, &k), Verdict::Changed { .. }));
+    assert!(matches!(known(both).verdict(&host, &k), Verdict::Changed(_)));
     let revoked = format!("@revoked host {}", text(&k));
-    assert!(matches!(known(revoked).verdict(&host, &k), Verdict::Revoked { line: 1, .. }));
+    assert!(matches!(known(revoked).verdict(&host, &k), Verdict::Revoked(Place { line: 1, .. })));
 }
 
 #[test]
@@ -79,9 +82,9 @@ fn another_key_of_any_type_is_a_change_unless_the_right_one_stands_elsewhere() {
     let host = HostLabel::new("host", 22);
     for recorded in [&wrong, &other_type] {
         match known(format!("\nhost {}\n", text(recorded))).verdict(&host, &right) {
-            Verdict::Changed { recorded: told } => {
+            Verdict::Changed(told) => {
                 assert_eq!(told.len(), 1);
-                assert_eq!((told[0].line, told[0].file.as_path()), (2, Path::new("kh")));
+                assert_eq!(told[0].place, place("kh", 2));
                 assert_eq!(told[0].algorithm, recorded.algorithm().to_string());
                 let fingerprint = recorded.fingerprint(HashAlg::Sha256).to_string();
                 assert_eq!(told[0].fingerprint, fingerprint);
@@ -99,7 +102,7 @@ fn a_revoked_key_is_revoked_wherever_else_it_stands() {
     let host = HostLabel::new("host", 22);
     let revoked = |file: String| known(file).verdict(&host, &k);
     let (t, other) = (text(&k), text(&ed25519()));
-    let expected = |line| Verdict::Revoked { file: "kh".into(), line };
+    let expected = |line| Verdict::Revoked(place("kh", line));
     assert_eq!(revoked(format!("host {t}\n@revoked * {t}")), expected(2));
     assert_eq!(revoked(format!("@revoked host {t}\nhost {t}")), expected(1));
     assert_eq!(revoked(format!("@revoked elsewhere {t}\nhost {t}")), at(2));
@@ -190,7 +193,7 @@ fn what_is_added_is_known_hashed_or_not() {
     let file = dir.path().join("new folder").join("known_hosts");
     let (a, b) = (ed25519(), ecdsa());
     let host = HostLabel::new("Host", 2222);
-    assert_eq!(add(&file, &host, &a, Switch::Off).expect("written"), Added::Written);
+    add(&file, &host, &a, Switch::Off).expect("written");
     let plain = fs::read_to_string(&file).expect("written");
     assert_eq!(plain, format!("[host]:2222 {}\n", text(&a)));
     let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
@@ -198,14 +201,15 @@ fn what_is_added_is_known_hashed_or_not() {
     assert_eq!(mode(file.parent().expect("a folder")), 0o700);
 
     let hashed = HostLabel::new("other", 22);
-    assert_eq!(add(&file, &hashed, &b, Switch::On).expect("written"), Added::Written);
+    add(&file, &hashed, &b, Switch::On).expect("written");
     let content = fs::read_to_string(&file).expect("written");
     assert!(content.lines().nth(1).expect("a second line").starts_with("|1|"), "{content}");
     assert!(!content.contains("other"), "{content}");
     let known = KnownHosts::read([&file]).expect("readable");
-    assert_eq!(known.verdict(&host, &a), Verdict::Known { file: file.clone(), line: 1 });
-    assert_eq!(known.verdict(&hashed, &b), Verdict::Known { file: file.clone(), line: 2 });
-    assert_eq!(add(&file, &hashed, &b, Switch::On).expect("known"), Added::AlreadyThere);
+    assert_eq!(known.verdict(&host, &a), Verdict::Known(place(&file, 1)));
+    assert_eq!(known.verdict(&hashed, &b), Verdict::Known(place(&file, 2)));
+    add(&file, &hashed, &b, Switch::On).expect("known");
+    assert_eq!(fs::read_to_string(&file).expect("written"), content, "it is there already");
     let told = add(&file, &hashed, &a, Switch::On);
     assert!(matches!(told, Err(KnownHostsError::Conflict(_))), "{told:?}");
 }
@@ -218,7 +222,7 @@ fn a_last_line_without_its_end_is_ended_first() {
     fs::write(&file, format!("first {}", text(&a))).expect("written");
     add(&file, &HostLabel::new("second", 22), &b, Switch::Off).expect("written");
     let known = KnownHosts::read([&file]).expect("readable");
-    let line = |line| Verdict::Known { file: file.clone(), line };
+    let line = |line| Verdict::Known(place(&file, line));
     assert_eq!(known.verdict(&HostLabel::new("first", 22), &a), line(1));
     assert_eq!(known.verdict(&HostLabel::new("second", 22), &b), line(2));
 }
@@ -235,23 +239,32 @@ fn a_name_that_would_be_a_pattern_is_not_written() {
 }
 
 #[test]
+fn what_grows_without_an_end_is_no_record() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("kh");
+    fs::File::create(&file).and_then(|file| file.set_len(MAX_FILE + 1)).expect("it takes no room");
+    match add(&file, &HostLabel::new("host", 22), &ed25519(), Switch::Off) {
+        Err(KnownHostsError::Write { cause, .. }) => {
+            assert_eq!(cause.kind(), io::ErrorKind::FileTooLarge);
+        }
+        told => panic!("{told:?}"),
+    }
+}
+
+#[test]
 fn eight_at_once_leave_one_line() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("kh");
     let (k, host) = (ed25519(), HostLabel::new("host", 22));
     let start = std::sync::Barrier::new(8);
-    let results: Vec<Added> = std::thread::scope(|scope| {
-        let adds: Vec<_> = (0..8)
-            .map(|_| {
-                scope.spawn(|| {
-                    start.wait();
-                    add(&file, &host, &k, Switch::On).expect("added")
-                })
-            })
-            .collect();
-        adds.into_iter().map(|t| t.join().expect("no panic")).collect()
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                start.wait();
+                add(&file, &host, &k, Switch::On).expect("added");
+            });
+        }
     });
-    assert_eq!(results.iter().filter(|r| **r == Added::Written).count(), 1);
     assert_eq!(fs::read_to_string(&file).expect("written").lines().count(), 1);
 }
 
@@ -277,7 +290,7 @@ fn as_ssh_keygen_sees_it() {
     assert!(known.broken().is_empty());
     for (name, is_known) in [("alpha", true), ("beta", true), ("gamma", false)] {
         let verdict = known.verdict(&HostLabel::new(name, 22), &k);
-        assert_eq!(matches!(verdict, Verdict::Known { .. }), is_known, "{name}");
+        assert_eq!(matches!(verdict, Verdict::Known(_)), is_known, "{name}");
     }
     // A key of its own making is a key to us.
     let secret = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");
@@ -329,7 +342,7 @@ proptest! {
         let blob = ANY_KEY.split(' ').nth(1).expect("the key itself");
         let file = known(format!("{} {blob}", fields.join(" ")));
         let verdict = file.verdict(&HostLabel::new("host", 22), &k);
-        prop_assert!(!matches!(verdict, Verdict::Known { .. }), "{:?}", fields);
+        prop_assert!(!matches!(verdict, Verdict::Known(_)), "{:?}", fields);
     }
 }
 

@@ -12,7 +12,7 @@ use russh::keys::ssh_key::public::KeyData;
 use super::add::{ATTEMPTS, new_line};
 use super::line::Line;
 use super::locked::{LockedRecord, Missing, Written};
-use super::{HostLabel, KnownHosts, KnownHostsError, RecordedKey};
+use super::{HostLabel, KnownHosts, KnownHostsError, Place, RecordedKey};
 use crate::openssh::client_config::Switch;
 
 #[cfg(test)]
@@ -31,23 +31,21 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Obstacle {
     /// A line for the host that a person wrote.
-    #[error("line {line} of {} has patterns or many names", file.display())]
-    HandMade { file: PathBuf, line: usize },
+    #[error("{0} has patterns or many names")]
+    HandMade(Place),
     /// A line for the host with `@cert-authority` or `@revoked`.
-    #[error("line {line} of {} has a marker", file.display())]
-    Marker { file: PathBuf, line: usize },
+    #[error("{0} has a marker")]
+    Marker(Place),
     /// One of the keys is on record for another host, too: changing it here alone would make the
     /// two disagree.
-    #[error("line {line} of {} has one of the keys for another name", file.display())]
-    OtherName { file: PathBuf, line: usize },
+    #[error("{0} has one of the keys for another name")]
+    OtherName(Place),
 }
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
-    /// Lines that were added.
     pub(crate) added: usize,
-    /// Lines that were taken out.
     pub(crate) removed: usize,
 }
 
@@ -70,19 +68,16 @@ impl KnownHosts {
             return Ok(plan);
         }
         if let Some(line) = ours.iter().find(|line| line.marker().is_some()) {
-            let (file, line) = line.place();
-            return Err(Obstacle::Marker { file, line });
+            return Err(Obstacle::Marker(line.place()));
         }
         if let Some(line) = kept.iter().chain(&obsolete).find(|line| line.is_hand_made()) {
-            let (file, line) = line.place();
-            return Err(Obstacle::HandMade { file, line });
+            return Err(Obstacle::HandMade(line.place()));
         }
         let concerns = |line: &&&Line| {
             is_announced(line) || obsolete.iter().any(|old| same(old.key(), line.key()))
         };
         if let Some(line) = others.iter().find(concerns) {
-            let (file, line) = line.place();
-            return Err(Obstacle::OtherName { file, line });
+            return Err(Obstacle::OtherName(line.place()));
         }
         Ok(plan)
     }
@@ -144,7 +139,7 @@ fn without_others<'a>(
     let (mut kept, mut changes) = (Vec::new(), Changes::default());
     for raw in content.split_inclusive(|b| *b == b'\n') {
         let bare = raw.strip_suffix(b"\n").unwrap_or(raw);
-        if let Some(Ok(line)) = Line::read(&file, 0, bare)
+        if let Some(Ok(line)) = Line::read(Place { file: Arc::clone(&file), line: 0 }, bare)
             && line.marker().is_none()
             && line.speaks_of(host.as_str())
         {

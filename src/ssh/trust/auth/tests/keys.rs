@@ -20,7 +20,7 @@ async fn keys_are_tried_in_their_order_and_none_twice() {
     let done = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
     let done = done.expect("b is accepted");
     assert_eq!(done.kind, LoginKind::Unattended);
-    assert!(done.method.contains(&b.fingerprint(HashAlg::Sha256).to_string()), "{done}");
+    assert!(done.method.contains(&b.fingerprint(HashAlg::Sha256).to_string()), "{done:?}");
     assert_eq!(script.log(), ["none", "offer", "offer", "publickey ssh-ed25519"]);
 }
 

@@ -182,7 +182,10 @@ async fn a_server_may_want_two_methods_or_two_keys() {
     let prompter = Prompter::scripted(&["p"]);
     let told = place.login(&script, &Credentials::default(), &prompter).await.expect("both");
     assert_eq!(told.kind, LoginKind::Interactive);
-    assert!(told.method.contains("publickey") && told.method.ends_with(" and password"), "{told}");
+    assert!(
+        told.method.contains("publickey") && told.method.ends_with(" and password"),
+        "{told:?}"
+    );
 
     let script = Script::new([Step::Key(a), Step::Key(b)]);
     let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;

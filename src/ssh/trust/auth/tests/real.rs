@@ -174,7 +174,7 @@ async fn the_agent_and_identities_only() {
     let credentials = Credentials::default();
     let nobody = Prompter::nobody();
     let done = sshd.login(&place, &credentials, &nobody).await.expect("by the agent");
-    assert!(done.method.contains("from the agent"), "{done}");
+    assert!(done.method.contains("from the agent"), "{done:?}");
 
     place.config.auth.identities_only = Switch::On;
     let told = sshd.login(&place, &credentials, &nobody).await;
@@ -184,7 +184,7 @@ async fn the_agent_and_identities_only() {
     let path = place.path("agent_rsa");
     place.name(&path);
     let done = sshd.login(&place, &credentials, &nobody).await.expect("by the agent");
-    assert!(done.method.contains("ssh-rsa") && done.method.contains("agent_rsa"), "{done}");
+    assert!(done.method.contains("ssh-rsa") && done.method.contains("agent_rsa"), "{done:?}");
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ fn what_is_new_and_what_is_obsolete() {
     let found = plan(&text, &[a.clone(), b.clone()]).expect("nothing in the way");
     assert_eq!(found.new, [b]);
     assert_eq!(found.obsolete.len(), 1);
-    assert_eq!(found.obsolete[0].line, 2);
+    assert_eq!(found.obsolete[0].place.line, 2);
     assert_eq!(plan(&line("[host]:2222", &a), &[a]), Ok(Plan::default()));
 }
 
@@ -42,18 +42,21 @@ fn what_a_person_wrote_stays() {
     let announced = [a.clone(), b.clone()];
     for names in ["[host]:*", "[h?st]:2222", "a,[host]:2222,c", "*"] {
         let told = plan(&line(names, &a), &announced);
-        assert!(matches!(told, Err(Obstacle::HandMade { line: 1, .. })), "{names}: {told:?}");
+        assert!(
+            matches!(told, Err(Obstacle::HandMade(Place { line: 1, .. }))),
+            "{names}: {told:?}"
+        );
     }
     assert!(plan(&line("[host]:2222,1.2.3.4", &a), &announced).is_ok());
     for marker in ["@revoked", "@cert-authority"] {
         let text = line("[host]:2222", &a) + &line(&format!("{marker} [host]:2222"), &key());
         let told = plan(&text, &announced);
-        assert!(matches!(told, Err(Obstacle::Marker { line: 2, .. })), "{told:?}");
+        assert!(matches!(told, Err(Obstacle::Marker(Place { line: 2, .. }))), "{told:?}");
     }
     for shared in [&a, &b] {
         let text = line("[host]:2222", &a) + &line("host", shared);
         let told = plan(&text, &announced);
-        assert!(matches!(told, Err(Obstacle::OtherName { line: 2, .. })), "{told:?}");
+        assert!(matches!(told, Err(Obstacle::OtherName(Place { line: 2, .. }))), "{told:?}");
     }
     // Where there is nothing to do, nothing is in the way.
     let text = line("*", &a) + &line("@revoked *", &key()) + &line("x", &a);
