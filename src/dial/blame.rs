@@ -10,7 +10,7 @@ use crate::ssh::Refusal;
 pub enum Blame {
     /// The tunnel: there is no session to the SSH server, or the session does not answer.
     Tunnel,
-    /// The SSH server, which forbids the request.
+    /// The SSH server, which forbids the request, or has no room for it.
     Server,
     /// The target, as far as can be known.
     Target,
@@ -64,6 +64,7 @@ impl DialError {
             Self::Killed => (Machine, 1, 502, "connection_terminated", Failed),
             // "X'02' connection not allowed by ruleset"
             Self::Prohibited { .. } => (Server, 2, 403, "destination_ip_prohibited", Prohibited),
+            Self::ServerFull { .. } => (Server, 1, 503, "connection_limit_reached", Failed),
             Self::Rejected { .. } => (Client, 2, 403, "http_request_denied", Prohibited),
             Self::Loop => (Client, 2, 502, "proxy_loop_detected", Prohibited),
         };
@@ -104,11 +105,12 @@ mod tests {
             DialError::NoAnswer { server: server() },
             DialError::Exhausted,
             DialError::Prohibited { server: server() },
+            DialError::ServerFull { server: server() },
             DialError::Rejected { rule: None },
             DialError::Loop,
             DialError::Killed,
         ];
-        assert_eq!(all.len(), 14, "as many as the table has rows");
+        assert_eq!(all.len(), 15, "as many as the table has rows");
         all
     }
 
@@ -124,7 +126,7 @@ mod tests {
                     assert!(matches!(socks5, 1 | 3..=6), "{error}");
                     assert!(matches!(http, 502 | 504), "{error}");
                 }
-                Blame::Server => assert_eq!((socks5, http), (2, 403), "{error}"),
+                Blame::Server => assert!(matches!((socks5, http), (2, 403) | (1, 503)), "{error}"),
                 Blame::Client => assert_eq!(socks5, 2, "{error}"),
                 Blame::Machine => assert!(matches!(socks5, 1 | 4), "{error}"),
             }

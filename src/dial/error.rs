@@ -49,6 +49,12 @@ pub enum DialError {
         /// The server that forbade it.
         server: Arc<str>,
     },
+    /// The server takes no further channel (resource shortage).
+    #[error("the SSH server {server} opens no further connection")]
+    ServerFull {
+        /// The server that was asked.
+        server: Arc<str>,
+    },
     /// A rule rejects it, or no rule allows it.
     #[error("{}", Rejection(rule.as_deref()))]
     Rejected {
@@ -116,6 +122,7 @@ impl DialError {
             TargetFault::NetworkUnreachable => Self::NetworkUnreachable,
             TargetFault::TimedOut => Self::TimedOut,
             TargetFault::Prohibited => Self::Prohibited { server: Arc::clone(server) },
+            TargetFault::ServerFull => Self::ServerFull { server: Arc::clone(server) },
             TargetFault::Uncertain => Self::Unreachable,
         }
     }
@@ -132,6 +139,7 @@ impl From<&DialError> for Outcome {
             DialError::TimedOut => Self::TimedOut,
             DialError::Unreachable => Self::Unreachable,
             DialError::Prohibited { .. } => Self::Prohibited,
+            DialError::ServerFull { .. } => Self::ServerFull,
             DialError::Rejected { .. } => Self::Rejected,
             DialError::NoSession { .. } => Self::NoSession,
             DialError::NoAnswer { .. } => Self::NoAnswer,

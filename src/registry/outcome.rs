@@ -62,6 +62,8 @@ pub enum Outcome {
     Unreachable,
     /// The server forbids it.
     Prohibited,
+    /// The server opens no further connection.
+    ServerFull,
     /// A rule rejects it, or none allows it.
     Rejected,
     /// No server had a session in time.

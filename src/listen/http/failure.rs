@@ -120,9 +120,9 @@ impl Failure {
             Self::Dial { failure: DialFailure { error, way }, .. } => {
                 let Way { mut rule, mut carrier } = way.clone();
                 match error {
-                    DialError::Prohibited { .. } | DialError::NoAnswer { .. } => {
-                        carrier = Carrier::None;
-                    }
+                    DialError::Prohibited { .. }
+                    | DialError::ServerFull { .. }
+                    | DialError::NoAnswer { .. } => carrier = Carrier::None,
                     DialError::Rejected { .. } => rule = None,
                     DialError::ConnectionRefused
                     | DialError::NameNotFound
@@ -158,7 +158,9 @@ impl Failure {
             | Self::Malformed(_) => return None,
         };
         match &failure.error {
-            DialError::Prohibited { server } | DialError::NoAnswer { server } => Some(server),
+            DialError::Prohibited { server }
+            | DialError::ServerFull { server }
+            | DialError::NoAnswer { server } => Some(server),
             DialError::NoSession { servers } => match servers.as_slice() {
                 [only] => Some(&only.server),
                 _ => None,
@@ -303,6 +305,7 @@ mod tests {
             (DialError::TimedOut, 504, "connection_timeout"),
             (DialError::Unreachable, 502, "destination_unavailable"),
             (DialError::Prohibited { server: server() }, 403, "destination_ip_prohibited"),
+            (DialError::ServerFull { server: server() }, 503, "connection_limit_reached"),
             (DialError::Rejected { rule: Some("ads".into()) }, 403, "http_request_denied"),
             (DialError::NoSession { servers: vec![missing()] }, 503, "destination_unavailable"),
             (DialError::NoAnswer { server: server() }, 503, "destination_unavailable"),
@@ -322,7 +325,8 @@ mod tests {
             assert_eq!(response.status(), status, "{kind}");
             let field = response.headers()["proxy-status"].to_str().expect("ASCII");
             assert!(field.starts_with(&format!("sockeye; error={kind};")), "{field}");
-            let is_the_server_s = kind == "destination_ip_prohibited"
+            let is_the_server_s = ["destination_ip_prohibited", "connection_limit_reached"]
+                .contains(&kind)
                 || kind == "destination_unavailable" && status == 503;
             assert_eq!(field.contains("next-hop=\"me@host\""), is_the_server_s, "{field}");
             assert!(!response.headers().contains_key(CONNECTION));

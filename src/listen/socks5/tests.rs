@@ -205,6 +205,7 @@ fn every_failure_of_a_dial_has_its_code() {
         (DialError::TimedOut, 6),
         (DialError::Unreachable, 1),
         (DialError::Prohibited { server: "me@host".into() }, 2),
+        (DialError::ServerFull { server: "me@host".into() }, 1),
         (DialError::Rejected { rule: None }, 2),
         (DialError::NoSession { servers: vec![missing()] }, 1),
         (DialError::Killed, 1),

@@ -6,7 +6,6 @@
 //! one only where it is certain: where it is the only opener that waits, or where all the texts
 //! that nobody took say the same. Otherwise the code has to do. Nothing is guessed.
 
-use std::fmt;
 use std::sync::Mutex;
 
 use russh::ChannelOpenFailure;
@@ -15,36 +14,29 @@ use tokio::sync::Notify;
 use crate::lock::lock;
 
 /// What the target, or the server on its behalf, did to our attempt to connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum TargetFault {
-    /// It refused the connection.
+    #[strum(to_string = "it refuses the connection")]
     Refused,
-    /// The server knows no such name.
+    #[strum(to_string = "the server knows no such name")]
     NameNotFound,
-    /// The server has no route to the host.
+    #[strum(to_string = "the server has no route to it")]
     NoRoute,
-    /// The server cannot reach the network.
+    #[strum(to_string = "the server cannot reach its network")]
     NetworkUnreachable,
-    /// It did not answer the server.
+    #[strum(to_string = "it does not answer the server")]
     TimedOut,
-    /// The server does not allow the destination (`SSH_OPEN_ADMINISTRATIVELY_PROHIBITED`).
+    /// `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED`, or `SSH_OPEN_UNKNOWN_CHANNEL_TYPE` where the server has no such
+    /// channels at all.
+    #[strum(to_string = "the server does not allow it")]
     Prohibited,
-    /// It cannot be reached, and why is not certain.
+    /// `SSH_OPEN_RESOURCE_SHORTAGE`.
+    #[strum(to_string = "the server opens no further connection")]
+    ServerFull,
+    /// Why is not certain.
+    #[strum(to_string = "it cannot be reached")]
     Uncertain,
-}
-
-impl fmt::Display for TargetFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused => "it refuses the connection",
-            Self::NameNotFound => "the server knows no such name",
-            Self::NoRoute => "the server has no route to it",
-            Self::NetworkUnreachable => "the server cannot reach its network",
-            Self::TimedOut => "it does not answer the server",
-            Self::Prohibited => "the server does not allow it",
-            Self::Uncertain => "it cannot be reached",
-        })
-    }
 }
 
 /// The failures of one session that have not been taken by their openers yet.
@@ -67,13 +59,11 @@ struct State {
     unreadable: Option<Unreadable>,
 }
 
-/// Whose failure a text that cannot be read may have been. The library ends the session at one, and
+/// Whose failure a text that cannot be read may have been. russh ends the session at one, and
 /// would again and again if each opener simply tried another session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
-    /// One open was outstanding.
     OnlyOpen,
-    /// Several were.
     OneOfSeveral,
 }
 
@@ -97,116 +87,65 @@ impl TargetFault {
     /// are.
     pub(crate) fn from_code(code: &ChannelOpenFailure, text: Self) -> Self {
         match code {
-            ChannelOpenFailure::AdministrativelyProhibited => Self::Prohibited,
-            ChannelOpenFailure::ConnectFailed if text != Self::Prohibited => text,
-            ChannelOpenFailure::ConnectFailed
-            | ChannelOpenFailure::UnknownChannelType
-            | ChannelOpenFailure::ResourceShortage
-            | ChannelOpenFailure::Other { .. } => Self::Uncertain,
+            ChannelOpenFailure::AdministrativelyProhibited
+            | ChannelOpenFailure::UnknownChannelType => Self::Prohibited,
+            ChannelOpenFailure::ResourceShortage => Self::ServerFull,
+            ChannelOpenFailure::ConnectFailed => text,
+            ChannelOpenFailure::Other { .. } => Self::Uncertain,
         }
     }
 
     /// Reads the words of an `SSH_OPEN_CONNECT_FAILED`.
     pub(crate) fn from_text(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
-        let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
-        let of = |(fault, words): &(Self, &[&str])| says(words).then_some(*fault);
+        let says = |words: &str| words.split('|').any(|words| text.contains(words));
+        let of = |(fault, words): &(Self, &str)| says(words).then_some(*fault);
         WORDS.iter().find_map(of).unwrap_or(Self::Uncertain)
     }
 }
 
-/// The words of servers, in lower case: of the C library (OpenSSH and dropbear pass `strerror` and
-/// `gai_strerror` on; glibc, musl, BSD), Windows, Go's net package, Python (asyncssh: the numbers of
-/// Linux, macOS and Windows), Twisted, Java and Node.js. Of several addresses of a name, the one
+/// The words of servers, in lower case, with a bar between: of the C library (OpenSSH and dropbear pass
+/// `strerror` and `gai_strerror` on; glibc, musl, BSD), Windows, Go's net package, Python (asyncssh: the
+/// numbers of Linux, macOS and Windows), Twisted, Java and Node.js. Of several addresses of a name, the one
 /// that answered tells most.
-const WORDS: [(TargetFault, &[&str]); 5] = [
+const WORDS: [(TargetFault, &str); 5] = [
     (
         TargetFault::Refused,
-        &[
-            "connection refused",
-            "actively refused",
-            "refused the network connection",
-            "was refused by other side",
-            "econnrefused",
-            "[errno 111]",
-            "[errno 61]",
-            "[winerror 10061]",
-            "[winerror 1225]",
-        ],
+        "connection refused|actively refused|refused the network connection|\
+         was refused by other side|econnrefused|[errno 111]|[errno 61]|[winerror 10061]|\
+         [winerror 1225]",
     ),
     (
         TargetFault::NameNotFound,
-        &[
-            "name or service not known",
-            "name resolution",
-            "no address associated",
-            "no such host",
-            "unknown host",
-            "unknownhost",
-            "unresolved",
-            "nodename nor servname",
-            "hostname nor servname",
-            "does not resolve",
-            "has no usable address",
-            "error resolving",
-            "dns lookup failed",
-            "server misbehaving",
-            "failed to lookup address",
-            "enotfound",
-            "eai_again",
-            "[errno 11001]",
-        ],
+        "name or service not known|name resolution|no address associated|no such host|\
+         unknown host|unknownhost|unresolved|nodename nor servname|hostname nor servname|\
+         does not resolve|has no usable address|error resolving|dns lookup failed|\
+         server misbehaving|failed to lookup address|enotfound|eai_again|[errno 11001]",
     ),
     (
         TargetFault::NoRoute,
-        &[
-            "no route to host",
-            "noroutetohost",
-            "host is unreachable",
-            "unreachable host",
-            "host is down",
-            "ehostunreach",
-            "[errno 113]",
-            "[errno 65]",
-            "[winerror 10065]",
-        ],
+        "no route to host|noroutetohost|host is unreachable|unreachable host|host is down|\
+         ehostunreach|[errno 113]|[errno 65]|[winerror 10065]",
     ),
     (
         TargetFault::NetworkUnreachable,
-        &[
-            "network is unreachable",
-            "unreachable network",
-            "network is down",
-            "enetunreach",
-            "[errno 101]",
-            "[errno 51]",
-            "[winerror 10051]",
-        ],
+        "network is unreachable|unreachable network|network is down|enetunreach|[errno 101]|\
+         [errno 51]|[winerror 10051]",
     ),
     (
         TargetFault::TimedOut,
-        &[
-            "timed out",
-            "i/o timeout",
-            "timeout caused connection failure",
-            "did not properly respond",
-            "etimedout",
-            "[errno 110]",
-            "[errno 60]",
-            "[winerror 10060]",
-        ],
+        "timed out|i/o timeout|timeout caused connection failure|did not properly respond|\
+         etimedout|[errno 110]|[errno 60]|[winerror 10060]",
     ),
 ];
 
 impl OpenFailures {
-    /// An open is about to be asked for.
     pub(crate) fn begin(&self) -> Outstanding<'_> {
         let mut state = self.lock();
         state.outstanding += 1;
         Outstanding { failures: self, late: state.unreadable.is_some() }
     }
 
-    /// The handler saw a failure.
     pub(crate) fn add(&self, fault: TargetFault) {
         {
             let mut state = self.lock();
@@ -231,7 +170,6 @@ impl OpenFailures {
         self.lock().unreadable.is_some()
     }
 
-    /// How many failures the handler has seen.
     pub(crate) fn count(&self) -> usize {
         self.lock().count
     }
@@ -248,17 +186,15 @@ impl OpenFailures {
 }
 
 impl Outstanding<'_> {
-    /// Takes this open's failure. `settled` completes when the handler has certainly seen it.
+    /// Takes this open's failure. `caught_up` waits until the handler has seen it, and tells whether it
+    /// certainly has.
     ///
     /// Cancel safe until it returns.
-    pub(crate) async fn take(self, settled: impl Future<Output = Settled>) -> TargetFault {
+    pub(crate) async fn take(self, caught_up: impl Future<Output = bool>) -> TargetFault {
         if let Some(fault) = self.take_if_alone() {
             return fault;
         }
-        match settled.await {
-            Settled::Yes => self.take_if_unambiguous(),
-            Settled::Unknown => self.forfeit().await,
-        }
+        if caught_up.await { self.take_if_unambiguous() } else { self.forfeit().await }
     }
 
     /// Whether what ended the session may have been this open's failure.
@@ -314,15 +250,6 @@ impl Drop for Outstanding<'_> {
             state.doubt = false;
         }
     }
-}
-
-/// Whether the handler has certainly seen a failure that its opener knows of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
-    /// It has.
-    Yes,
-    /// There is no way to tell.
-    Unknown,
 }
 
 #[cfg(test)]

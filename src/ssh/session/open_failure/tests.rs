@@ -1,7 +1,7 @@
 use super::*;
 
-fn yes() -> impl Future<Output = Settled> {
-    std::future::ready(Settled::Yes)
+fn yes() -> impl Future<Output = bool> {
+    std::future::ready(true)
 }
 
 #[test]
@@ -36,12 +36,27 @@ fn texts() {
     }
 }
 
+#[test]
+fn what_the_server_refuses_by_itself_is_not_the_target_s_fault() {
+    use ChannelOpenFailure as Code;
+    let text = TargetFault::Refused;
+    for (code, fault) in [
+        (Code::AdministrativelyProhibited, TargetFault::Prohibited),
+        (Code::UnknownChannelType, TargetFault::Prohibited),
+        (Code::ResourceShortage, TargetFault::ServerFull),
+        (Code::ConnectFailed, text),
+        (Code::Other { code: 7, reason: String::new() }, TargetFault::Uncertain),
+    ] {
+        assert_eq!(TargetFault::from_code(&code, text), fault, "{code:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_only_opener_takes_its_own() {
     let failures = OpenFailures::default();
     let open = failures.begin();
     failures.add(TargetFault::Refused);
-    assert_eq!(open.take(async { Settled::Unknown }).await, TargetFault::Refused);
+    assert_eq!(open.take(async { false }).await, TargetFault::Refused);
     assert_eq!(failures.untaken(), 0);
 }
 
@@ -92,6 +107,6 @@ async fn without_a_way_to_tell_two_openers_get_the_code_alone() {
     let (a, b) = (failures.begin(), failures.begin());
     failures.add(TargetFault::Refused);
     failures.add(TargetFault::Refused);
-    assert_eq!(a.take(async { Settled::Unknown }).await, TargetFault::Uncertain);
-    assert_eq!(b.take(async { Settled::Unknown }).await, TargetFault::Uncertain);
+    assert_eq!(a.take(async { false }).await, TargetFault::Uncertain);
+    assert_eq!(b.take(async { false }).await, TargetFault::Uncertain);
 }
