@@ -17,7 +17,7 @@ pub use self::direct::Direct;
 use self::direct::{DirectReader, DirectWriter};
 use crate::registry::{Connection, Tracked, Waiting};
 pub use crate::ssh::{ChannelGone, Incoming};
-use crate::ssh::{ChannelReader, ChannelWriter, Pace};
+use crate::ssh::{ChannelReader, ChannelWriter, Reading};
 
 /// A confirmed connection to a target. Dropped before both sides are done, it is cut.
 #[derive(Debug)]
@@ -159,16 +159,16 @@ impl Reader {
     }
 
     /// Marks the channel as finished: it no longer counts as load of its session.
-    pub(crate) fn over(&self) {
+    pub(crate) fn finish(&self) {
         if let CarrierReader::Ssh(reader) = &self.carrier {
-            reader.lease().over();
+            reader.lease().finish();
         }
     }
 
     /// Sets whether the client keeps up with the data for it.
-    pub(crate) fn set_pace(&self, pace: Pace) {
+    pub(crate) fn set_reading(&self, reading: Reading) {
         if let CarrierReader::Ssh(reader) = &self.carrier {
-            reader.lease().set_pace(pace);
+            reader.lease().set_reading(reading);
         }
     }
 

@@ -113,16 +113,16 @@ impl Tracked {
 
     /// It is over.
     pub fn end(self, outcome: Outcome) {
-        self.over(outcome);
+        self.finish(outcome);
     }
 
     /// It failed, and why, in printable words.
     pub fn fail(self, outcome: Outcome, why: String) {
         self.connection.fail(why);
-        self.over(outcome);
+        self.finish(outcome);
     }
 
-    fn over(&self, outcome: Outcome) {
+    fn finish(&self, outcome: Outcome) {
         let (connection, table) = (&self.connection, &self.table);
         if !connection.end(outcome) {
             return;
@@ -150,7 +150,7 @@ impl Deref for Tracked {
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        self.over(Outcome::ClientGone);
+        self.finish(Outcome::ClientGone);
     }
 }
 

@@ -1,8 +1,8 @@
 //! From the channel to the client.
 //!
-//! The map of the crate lists the whole path of a byte. Data is received at once, since a channel whose queue is full stops its whole session. It waits in
-//! memory, then in a file. Only where no other channel shares the session does receiving stop instead:
-//! then TCP pushes back to the server, and nothing is spilled.
+//! The map of the crate lists the whole path of a byte. Data is received at once, since a channel whose
+//! queue is full stops its whole session. It waits in memory, then in a file. Only where no other channel
+//! shares the session does receiving stop instead: then TCP pushes back to the server, and nothing is spilled.
 
 use std::future::poll_fn;
 use std::io::IoSlice;
@@ -17,7 +17,7 @@ use super::limits::Share;
 use super::spill::Spill;
 use crate::channel::{Incoming, Reader, Sharing};
 use crate::registry::Waiting;
-use crate::ssh::Pace;
+use crate::ssh::Reading;
 use crate::stream::RelayEnd;
 
 /// How the downward direction ended.
@@ -241,8 +241,8 @@ impl<C: RelayEnd> Pump<'_, C> {
         self.memory.set(self.weight());
         self.disk.set(self.spill.as_ref().map_or(0, Spill::on_disk));
         let waiting = self.memory.taken() + self.disk.taken();
-        let pace = if waiting >= LARGE { Pace::Slow } else { Pace::Kept };
-        self.reader.set_pace(pace);
+        let reading = if waiting >= LARGE { Reading::Behind } else { Reading::KeepsUp };
+        self.reader.set_reading(reading);
         self.reader.set_waiting(Waiting { memory: self.memory.taken(), disk: self.disk.taken() });
     }
 }

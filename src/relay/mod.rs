@@ -234,7 +234,7 @@ async fn until_closed(
 /// Gives the server a moment to close a finished channel. OpenSSH does so after both EOFs; others
 /// (asyncssh) wait for the client to do it.
 async fn part(reader: &mut Reader) {
-    reader.over();
+    reader.finish();
     let _ = timeout(GRACE, closed(reader)).await;
 }
 

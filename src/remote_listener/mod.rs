@@ -2,7 +2,7 @@
 //! when that session is lost or retired.
 //!
 //! ```text
-//! server ──► handler ──► Registry ──► Forwarded ──► whoever serves it: accept or refuse
+//! server ──► handler ──► RemoteForwards ──► Forwarded ──► whoever serves it: accept or refuse
 //!              (one a session)        (a bounded number wait)
 //! ```
 //!
@@ -27,7 +27,7 @@ mod tests;
 pub use registration::ListenError;
 
 use crate::ssh::session::Forwarded;
-use crate::ssh::session::registry::{self, Sink};
+use crate::ssh::session::remote_forwards::{self, ForwardedQueue};
 use registration::{Registration, RegistrationEnd, Stopped};
 
 /// A listener on the server.
@@ -41,7 +41,7 @@ pub struct RemoteListener {
     /// The place where the server listened last.
     last: Option<RemoteListen>,
     registration: Option<Registration>,
-    sink: Sink,
+    queue: ForwardedQueue,
     connections: UnboundedReceiver<Forwarded>,
     /// A refusal has been logged: a lasting one is one line.
     logged_refusal: bool,
@@ -51,7 +51,7 @@ pub struct RemoteListener {
 impl RemoteListener {
     /// A listener that has not been requested yet. `noted` shows whether clients can connect.
     pub fn new(pool: Pool, listen: RemoteListen, noted: Registered) -> Self {
-        let (sink, connections) = Sink::new(WAITING);
+        let (queue, connections) = ForwardedQueue::new(WAITING);
         let asked = listen.clone();
         Self {
             pool,
@@ -59,7 +59,7 @@ impl RemoteListener {
             asked,
             last: None,
             registration: None,
-            sink,
+            queue,
             connections,
             logged_refusal: false,
             noted,
@@ -73,7 +73,7 @@ impl RemoteListener {
     /// The server refuses or does not answer. [`run`](Self::run) asks again.
     pub async fn register(&mut self) -> Result<(), ListenError> {
         let session = self.pool.session_for_listener().await;
-        let asked = Registration::request(session, &self.listen, &self.sink).await;
+        let asked = Registration::request(session, &self.listen, &self.queue).await;
         let registration = asked.inspect_err(|error| {
             self.noted.set_state(ForwardState::Refused(error.to_string().into()));
         })?;
@@ -114,7 +114,7 @@ impl RemoteListener {
                 () = shutdown.cancelled() => break,
                 end = registration.ended() => self.leave(end).await,
                 Some(forwarded) = self.connections.recv() => {
-                    if registry::may_be(&self.listen, forwarded.at()) {
+                    if remote_forwards::may_be(&self.listen, forwarded.at()) {
                         serve(forwarded);
                     } else {
                         debug!(at = %forwarded.at(), "refused: it belongs to no listener here");

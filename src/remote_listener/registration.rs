@@ -9,7 +9,7 @@ use tracing::debug;
 
 use crate::forward::RemoteListen;
 use crate::ssh::session::Session;
-use crate::ssh::session::registry::{Entered, Sink};
+use crate::ssh::session::remote_forwards::{Entered, ForwardedQueue};
 
 /// A listener on the server of this session, until it is cancelled or the session ends.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub(super) enum RegistrationEnd {
 }
 
 impl Registration {
-    /// Asks the server of `session` to listen. Accepted connections go to `sink`.
+    /// Asks the server of `session` to listen. Accepted connections go to `queue`.
     ///
     /// # Cancel safety
     ///
@@ -67,12 +67,12 @@ impl Registration {
     pub(super) async fn request(
         session: Arc<Session>,
         listen: &RemoteListen,
-        sink: &Sink,
+        queue: &ForwardedQueue,
     ) -> Result<Self, ListenError> {
-        let registry = session.registry();
-        let turn = registry.turn.lock().await;
+        let forwards = session.remote_forwards();
+        let turn = forwards.turn.lock().await;
         // Entered before the answer: the first connection may follow it at once.
-        let entered = registry.enter(listen.clone(), sink.clone(), Arc::clone(session.load()));
+        let entered = forwards.enter(listen.clone(), queue.clone(), Arc::clone(session.load()));
         let answer = timeout(LISTEN_TIMEOUT, ask(&session, listen)).await;
         let answer = answer.map_err(|_| ListenError::NoAnswer)?;
         let answer = answer.map_err(|_| ListenError::SessionLost)?;
@@ -80,7 +80,7 @@ impl Registration {
             russh::Error::RequestDenied => ListenError::Refused,
             _ => ListenError::SessionLost,
         })?;
-        entered.settle(&listen);
+        entered.set_port(&listen);
         drop(turn);
         Ok(Self { session, listen, stays: false, _entered: entered })
     }
@@ -132,7 +132,7 @@ fn ask(
 ) -> oneshot::Receiver<Result<RemoteListen, russh::Error>> {
     let (tell, answer) = oneshot::channel();
     let (asked, listen) = (Arc::clone(session), listen.clone());
-    session.registry().asking.spawn(async move {
+    session.remote_forwards().asking.spawn(async move {
         if let Err(Ok(granted)) = tell.send(asked.listen(&listen).await) {
             debug!(listen = %granted, "granted when nobody waited for it any more");
             let _ = asked.stop_listening(&granted).await;

@@ -8,21 +8,21 @@ use futures_util::FutureExt as _;
 
 use super::registration::{Registration, RegistrationEnd, Stopped};
 use super::*;
-use crate::ssh::session::registry::Sink;
+use crate::ssh::session::remote_forwards::ForwardedQueue;
 use crate::ssh::session::{Incoming, Refusal};
 use crate::ssh::testing::{CHOSEN_PORT, KEPT_PORT, SLOW_PORT, TestSession};
 
-async fn register(test: &TestSession, listen: &str, sink: &Sink) -> Registration {
+async fn register(test: &TestSession, listen: &str, queue: &ForwardedQueue) -> Registration {
     let session = Arc::clone(test.session());
     let listen = listen.parse().expect(listen);
-    Registration::request(session, &listen, sink).await.expect("the server grants everything")
+    Registration::request(session, &listen, queue).await.expect("the server grants everything")
 }
 
 #[tokio::test]
 async fn a_connection_that_comes_before_the_port_is_known_is_not_lost() {
     let mut test = TestSession::start().await;
-    let (sink, mut connections) = Sink::new(1);
-    let registration = register(&test, "*:0", &sink).await;
+    let (queue, mut connections) = ForwardedQueue::new(1);
+    let registration = register(&test, "*:0", &queue).await;
     assert_eq!(registration.listen().to_string(), format!("*:{CHOSEN_PORT}"));
 
     let forwarded = connections.recv().await.expect("it is handed on");
@@ -40,24 +40,24 @@ async fn a_connection_that_comes_before_the_port_is_known_is_not_lost() {
 #[tokio::test]
 async fn more_than_may_wait_are_refused_and_a_place_comes_free_with_the_answer() {
     let test = TestSession::start().await;
-    let (sink, mut connections) = Sink::new(1);
-    let _first = register(&test, "80", &sink).await;
+    let (queue, mut connections) = ForwardedQueue::new(1);
+    let _first = register(&test, "80", &queue).await;
     let waiting = connections.recv().await.expect("it is handed on");
     // Its connection finds no place, and is refused before anybody hears of it.
-    let second = register(&test, "81", &sink).await;
+    let second = register(&test, "81", &queue).await;
     test.session().ping().await;
     assert!(connections.try_recv().is_err());
     waiting.refuse(Refusal::ConnectFailed).await;
     drop(second);
-    let _third = register(&test, "82", &sink).await;
+    let _third = register(&test, "82", &queue).await;
     assert!(connections.recv().await.is_some());
 }
 
 #[tokio::test]
 async fn a_retired_session_stays_until_its_listener_has_gone() {
     let mut test = TestSession::start().await;
-    let (sink, _connections) = Sink::new(1);
-    let registration = register(&test, "80", &sink).await;
+    let (queue, _connections) = ForwardedQueue::new(1);
+    let registration = register(&test, "80", &queue).await;
     let session = Arc::clone(test.session());
     assert_eq!(session.idle(), Duration::ZERO, "a session that listens is of use");
     assert!(!session.is_empty());
@@ -74,8 +74,8 @@ async fn a_retired_session_stays_until_its_listener_has_gone() {
 #[tokio::test]
 async fn a_listener_that_the_server_does_not_give_up_stays_on_its_session() {
     let test = TestSession::start().await;
-    let (sink, mut connections) = Sink::new(2);
-    let registration = register(&test, &KEPT_PORT.to_string(), &sink).await;
+    let (queue, mut connections) = ForwardedQueue::new(2);
+    let registration = register(&test, &KEPT_PORT.to_string(), &queue).await;
     test.session().drain();
     assert_eq!(registration.ended().await, RegistrationEnd::Retired);
     assert_eq!(registration.cancel().await, Stopped::No);
@@ -92,25 +92,25 @@ async fn a_listener_that_the_server_does_not_give_up_stays_on_its_session() {
 #[tokio::test]
 async fn a_lost_session_is_told_from_a_retired_one() {
     let test = TestSession::start().await;
-    let (sink, _connections) = Sink::new(1);
-    let registration = register(&test, "80", &sink).await;
+    let (queue, _connections) = ForwardedQueue::new(1);
+    let registration = register(&test, "80", &queue).await;
     test.session().drain();
     test.cut();
     test.session().closed().await;
     assert_eq!(registration.ended().await, RegistrationEnd::Lost);
     let (session, listen) = (Arc::clone(test.session()), "81".parse().expect("a port"));
-    let error = Registration::request(session, &listen, &sink).await.expect_err("no server");
+    let error = Registration::request(session, &listen, &queue).await.expect_err("no server");
     assert_eq!(error, ListenError::SessionLost);
 }
 
 #[tokio::test]
 async fn what_is_granted_when_nobody_waits_any_more_is_given_back() {
     let mut test = TestSession::start().await;
-    let (sink, _connections) = Sink::new(1);
+    let (queue, _connections) = ForwardedQueue::new(1);
     let (session, listen) = (Arc::clone(test.session()), SLOW_PORT.to_string());
     let listen = listen.parse().expect("a port");
     tokio::select! {
-        _ = Registration::request(session, &listen, &sink) => panic!("it has not answered yet"),
+        _ = Registration::request(session, &listen, &queue) => panic!("it has not answered yet"),
         () = test.asked_for_slow_port() => {}
     }
     test.grant_slow_port();

@@ -38,7 +38,6 @@ pub(crate) enum At {
     Tcp {
         /// The address that was connected, or that we had asked for: servers differ.
         address: String,
-        /// The port that was connected.
         port: u32,
     },
     /// `forwarded-streamlocal@openssh.com`.
@@ -46,24 +45,15 @@ pub(crate) enum At {
 }
 
 /// Why a connection is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum Refusal {
-    /// Its target cannot be reached from here.
+    #[strum(to_string = "its target cannot be reached")]
     ConnectFailed,
-    /// A rule forbids it.
+    #[strum(to_string = "a rule forbids it")]
     Prohibited,
-    /// Too many wait already.
+    #[strum(to_string = "too many wait already")]
     Full,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ConnectFailed => "its target cannot be reached",
-            Self::Prohibited => "a rule forbids it",
-            Self::Full => "too many wait already",
-        })
-    }
 }
 
 impl Forwarded {
@@ -79,7 +69,7 @@ impl Forwarded {
         &self.arrival.at
     }
 
-    /// Takes it. What arrives must be read from now on, or its session stands still.
+    /// Confirms the channel. From now on it must be read: an unread channel blocks its session.
     pub async fn accept(self) -> Channel {
         let lease = self.load.lease(OpenKind::Plain);
         lease.confirmed();

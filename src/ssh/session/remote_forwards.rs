@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::forwarded::{Arrival, At, Forwarded, Refusal};
@@ -12,7 +12,7 @@ use crate::lock::lock;
 
 /// The listeners of one session. The handler asks it about every channel that the server opens.
 #[derive(Debug, Default)]
-pub(crate) struct Registry {
+pub(crate) struct RemoteForwards {
     entries: Entries,
     /// Held while the server is asked for a listener, so that a port of its choice is known before
     /// the next one is asked for.
@@ -31,17 +31,9 @@ pub(crate) struct Entered {
 
 /// Where the connections of a listener go, a bounded number of them at a time.
 #[derive(Clone, Debug)]
-pub(crate) struct Sink {
-    queue: mpsc::UnboundedSender<Forwarded>,
+pub(crate) struct ForwardedQueue {
+    sender: mpsc::UnboundedSender<Forwarded>,
     slots: Arc<Semaphore>,
-}
-
-/// A place among the connections that wait for an answer.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    queue: mpsc::UnboundedSender<Forwarded>,
-    load: Arc<Load>,
-    permit: OwnedSemaphorePermit,
 }
 
 type Entries = Arc<Mutex<Vec<Entry>>>;
@@ -50,44 +42,44 @@ type Entries = Arc<Mutex<Vec<Entry>>>;
 struct Entry {
     id: u64,
     listen: RemoteListen,
-    sink: Sink,
+    queue: ForwardedQueue,
     load: Arc<Load>,
 }
 
-impl Registry {
+impl RemoteForwards {
     /// Puts a listener on record, before the server is asked for it.
-    pub(crate) fn enter(&self, listen: RemoteListen, sink: Sink, load: Arc<Load>) -> Entered {
+    pub(crate) fn enter(
+        &self,
+        listen: RemoteListen,
+        queue: ForwardedQueue,
+        load: Arc<Load>,
+    ) -> Entered {
         let listening = load.listen();
         let mut entries = lock(&self.entries);
         let id = entries.last().map_or(0, |entry| entry.id + 1);
-        entries.push(Entry { id, listen, sink, load });
+        entries.push(Entry { id, listen, queue, load });
         Entered { entries: Arc::clone(&self.entries), id, _listening: listening }
     }
 
-    /// Whether there is no listener.
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.entries).is_empty()
     }
 
-    /// A slot for a channel at the listener that it belongs to.
+    /// A place for a channel at the listener that it belongs to: it takes the channel and has it wait for
+    /// its answer there.
     ///
     /// # Errors
     ///
     /// It belongs to none, or too many wait there.
-    pub(crate) fn slot(&self, at: &At) -> Result<Slot, Refusal> {
-        let entry = find(&lock(&self.entries), at).ok_or(Refusal::Prohibited)?;
-        let Sink { queue, slots } = entry.sink;
-        let permit = slots.try_acquire_owned().map_err(|_| Refusal::Full)?;
-        Ok(Slot { queue, load: entry.load, permit })
-    }
-}
-
-impl Slot {
-    /// Has the channel wait for its answer.
-    pub(crate) fn take(self, arrival: Arrival) {
-        let Self { queue, load, permit } = self;
-        // Where nobody listens any more, dropping it refuses it.
-        let _ = queue.send(Forwarded { arrival, load, _slot: permit });
+    pub(crate) fn slot(&self, at: &At) -> Result<impl FnOnce(Arrival) + use<>, Refusal> {
+        let Entry { queue, load, .. } =
+            find(&lock(&self.entries), at).ok_or(Refusal::Prohibited)?;
+        let ForwardedQueue { sender, slots } = queue;
+        let slot = slots.try_acquire_owned().map_err(|_| Refusal::Full)?;
+        Ok(move |arrival| {
+            // Where nobody listens any more, dropping it refuses it.
+            let _ = sender.send(Forwarded { arrival, load, _slot: slot });
+        })
     }
 }
 
@@ -127,17 +119,17 @@ fn is_named(listen: &RemoteListen, at: &At) -> bool {
     }
 }
 
-impl Sink {
-    /// A sink in which `bound` connections may wait for an answer, and what comes out of it.
+impl ForwardedQueue {
+    /// A queue in which `bound` connections may wait for an answer, and what comes out of it.
     pub(crate) fn new(bound: usize) -> (Self, mpsc::UnboundedReceiver<Forwarded>) {
-        let (queue, connections) = mpsc::unbounded_channel();
-        (Self { queue, slots: Arc::new(Semaphore::new(bound)) }, connections)
+        let (sender, connections) = mpsc::unbounded_channel();
+        (Self { sender, slots: Arc::new(Semaphore::new(bound)) }, connections)
     }
 }
 
 impl Entered {
     /// The server has chosen the port.
-    pub(crate) fn settle(&self, listen: &RemoteListen) {
+    pub(crate) fn set_port(&self, listen: &RemoteListen) {
         for entry in lock(&self.entries).iter_mut().filter(|entry| entry.id == self.id) {
             entry.listen = listen.clone();
         }
@@ -155,13 +147,13 @@ mod tests {
     use super::*;
 
     fn found(listens: &[&str], at: &At) -> Option<String> {
-        let registry = Registry::default();
+        let forwards = RemoteForwards::default();
         let enter = |text: &&str| {
             let listen = text.parse().expect("a place to listen");
-            registry.enter(listen, Sink::new(1).0, Arc::default())
+            forwards.enter(listen, ForwardedQueue::new(1).0, Arc::default())
         };
         let _entered: Vec<_> = listens.iter().map(enter).collect();
-        find(&lock(&registry.entries), at).map(|entry| entry.listen.to_string())
+        find(&lock(&forwards.entries), at).map(|entry| entry.listen.to_string())
     }
 
     fn tcp(address: &str, port: u32) -> At {
@@ -191,19 +183,20 @@ mod tests {
 
     #[test]
     fn a_listener_is_on_record_until_it_is_dropped() {
-        let registry = Registry::default();
-        let enter =
-            |text: &str| registry.enter(text.parse().expect(text), Sink::new(1).0, Arc::default());
+        let forwards = RemoteForwards::default();
+        let enter = |text: &str| {
+            forwards.enter(text.parse().expect(text), ForwardedQueue::new(1).0, Arc::default())
+        };
         let (first, second) = (enter("80"), enter("0"));
-        second.settle(&"40000".parse().expect("a port"));
+        second.set_port(&"40000".parse().expect("a port"));
         drop(first);
-        let listens = |port| find(&lock(&registry.entries), &tcp("localhost", port)).is_some();
+        let listens = |port| find(&lock(&forwards.entries), &tcp("localhost", port)).is_some();
         assert!(!listens(80) && listens(40000));
         let third = enter("81");
         drop(second);
-        assert!(listens(81) && !registry.is_empty());
+        assert!(listens(81) && !forwards.is_empty());
         drop(third);
-        assert!(registry.is_empty());
+        assert!(forwards.is_empty());
     }
 
     #[test]
