@@ -1,4 +1,4 @@
-//! Which channels carry something, and which much, counted in beats.
+//! How many channels carry something, counted in beats.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -12,13 +12,7 @@ use crate::lock::lock;
 pub(super) struct Beats {
     /// The number of this beat, from 2: 0 is never, and not the beat before. Changes under the lock.
     number: AtomicU64,
-    counts: Mutex<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    active: Count,
-    bulk: Count,
+    count: Mutex<Count>,
 }
 
 #[derive(Debug, Default)]
@@ -27,60 +21,38 @@ struct Count {
     before: usize,
 }
 
-/// What a channel is counted as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weight {
-    /// It carried something.
-    Active,
-    /// It carried much.
-    Bulk,
-}
-
 /// The beats in which one channel was counted.
 #[derive(Debug, Default)]
-pub(super) struct Marks {
-    active: Mark,
-    bulk: Mark,
-    /// It is counted no more.
-    over: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Mark {
+pub(super) struct Mark {
     /// The last beat in which it was counted; 0 before the first.
     last: AtomicU64,
     /// Whether it was counted in the one before that, too.
     twice: AtomicBool,
+    /// It is counted no more.
+    over: AtomicBool,
 }
 
 impl Beats {
-    /// Channels that carried something in this beat or the one before, whichever had more.
-    pub(super) fn active(&self) -> usize {
-        lock(&self.counts).active.most()
+    /// Channels that were counted in this beat or the one before, whichever had more.
+    pub(super) fn most(&self) -> usize {
+        let count = lock(&self.count);
+        count.now.max(count.before)
     }
 
-    /// The same of those that carried much.
-    pub(super) fn bulk(&self) -> usize {
-        lock(&self.counts).bulk.most()
-    }
-
-    /// Begins the next beat.
     pub(super) fn turn(&self) {
-        let mut counts = lock(&self.counts);
+        let mut count = lock(&self.count);
         self.number.fetch_add(1, Relaxed);
-        counts.active.turn();
-        counts.bulk.turn();
+        count.before = std::mem::take(&mut count.now);
     }
 
-    /// Counts a channel in this beat, once. Returns whether it was not counted as that before.
-    pub(super) fn enter(&self, marks: &Marks, weight: Weight) -> bool {
-        let mark = marks.of(weight);
+    /// Counts a channel in this beat, once. Returns whether it was not counted before.
+    pub(super) fn enter(&self, mark: &Mark) -> bool {
         if mark.last.load(Relaxed) == self.number.load(Relaxed) {
             return false;
         }
-        let mut counts = lock(&self.counts);
+        let mut count = lock(&self.count);
         let number = self.number.load(Relaxed);
-        if marks.over.load(Relaxed) {
+        if mark.over.load(Relaxed) {
             return false;
         }
         let last = mark.last.swap(number, Relaxed);
@@ -88,61 +60,29 @@ impl Beats {
             return false;
         }
         mark.twice.store(last + 1 == number, Relaxed);
-        counts.of(weight).now += 1;
+        count.now += 1;
         true
     }
 
     /// Takes back what a channel that is over has been counted for.
-    pub(super) fn leave(&self, marks: &Marks) {
-        let mut counts = lock(&self.counts);
-        if marks.over.swap(true, Relaxed) {
+    pub(super) fn leave(&self, mark: &Mark) {
+        let mut count = lock(&self.count);
+        if mark.over.swap(true, Relaxed) {
             return;
         }
-        let number = self.number.load(Relaxed);
-        for weight in [Weight::Active, Weight::Bulk] {
-            let (mark, count) = (marks.of(weight), counts.of(weight));
-            let last = mark.last.load(Relaxed);
-            if last == number {
-                count.now -= 1;
-                count.before -= usize::from(mark.twice.load(Relaxed));
-            } else if last + 1 == number {
-                count.before -= 1;
-            }
+        let (number, last) = (self.number.load(Relaxed), mark.last.load(Relaxed));
+        if last == number {
+            count.now -= 1;
+            count.before -= usize::from(mark.twice.load(Relaxed));
+        } else if last + 1 == number {
+            count.before -= 1;
         }
     }
 }
 
 impl Default for Beats {
     fn default() -> Self {
-        Self { number: AtomicU64::new(2), counts: Mutex::default() }
-    }
-}
-
-impl Counts {
-    fn of(&mut self, weight: Weight) -> &mut Count {
-        match weight {
-            Weight::Active => &mut self.active,
-            Weight::Bulk => &mut self.bulk,
-        }
-    }
-}
-
-impl Count {
-    fn most(&self) -> usize {
-        self.now.max(self.before)
-    }
-
-    fn turn(&mut self) {
-        self.before = std::mem::take(&mut self.now);
-    }
-}
-
-impl Marks {
-    fn of(&self, weight: Weight) -> &Mark {
-        match weight {
-            Weight::Active => &self.active,
-            Weight::Bulk => &self.bulk,
-        }
+        Self { number: AtomicU64::new(2), count: Mutex::default() }
     }
 }
 
@@ -157,30 +97,18 @@ mod tests {
 
     #[derive(Clone, Copy, Debug)]
     enum Step {
-        Enter(usize, Weight),
+        Enter(usize),
         Leave(usize),
         Turn,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let weight = prop_oneof![Just(Weight::Active), Just(Weight::Bulk)];
         let step = prop_oneof![
-            4 => (0..CHANNELS, weight).prop_map(|(channel, weight)| Step::Enter(channel, weight)),
+            4 => (0..CHANNELS).prop_map(Step::Enter),
             1 => (0..CHANNELS).prop_map(Step::Leave),
             2 => Just(Step::Turn),
         ];
         prop::collection::vec(step, 0..60)
-    }
-
-    /// How many of the channels that are not over were counted in a beat.
-    fn counted(
-        seen: &[[HashSet<u64>; 2]],
-        over: &HashSet<usize>,
-        weight: usize,
-        beat: u64,
-    ) -> usize {
-        let living = seen.iter().enumerate().filter(|(channel, _)| !over.contains(channel));
-        living.filter(|(_, beats)| beats[weight].contains(&beat)).count()
     }
 
     const CHANNELS: usize = 4;
@@ -189,15 +117,14 @@ mod tests {
         #[test]
         fn as_a_list_of_all_beats_has_it(steps in steps()) {
             let beats = Beats::default();
-            let marks: [Marks; CHANNELS] = Default::default();
-            let mut seen: [[HashSet<u64>; 2]; CHANNELS] = Default::default();
+            let marks: [Mark; CHANNELS] = Default::default();
+            let mut seen: [HashSet<u64>; CHANNELS] = Default::default();
             let (mut over, mut beat) = (HashSet::new(), 1);
             for step in steps {
                 match step {
-                    Step::Enter(channel, weight) => {
-                        let of_beat = &mut seen[channel][usize::from(weight == Weight::Bulk)];
-                        let is_new = !over.contains(&channel) && of_beat.insert(beat);
-                        prop_assert_eq!(beats.enter(&marks[channel], weight), is_new);
+                    Step::Enter(channel) => {
+                        let is_new = !over.contains(&channel) && seen[channel].insert(beat);
+                        prop_assert_eq!(beats.enter(&marks[channel]), is_new);
                     }
                     Step::Leave(channel) => {
                         beats.leave(&marks[channel]);
@@ -208,11 +135,12 @@ mod tests {
                         beat += 1;
                     }
                 }
-                let most = |weight| {
-                    let count = |beat| counted(&seen, &over, weight, beat);
-                    count(beat).max(count(beat - 1))
+                // Of the channels that are not over.
+                let counted = |beat| {
+                    let is_in = |channel: &usize| seen[*channel].contains(&beat);
+                    (0..CHANNELS).filter(|c| !over.contains(c)).filter(is_in).count()
                 };
-                prop_assert_eq!((beats.active(), beats.bulk()), (most(0), most(1)));
+                prop_assert_eq!(beats.most(), counted(beat).max(counted(beat - 1)));
             }
         }
     }
@@ -224,17 +152,16 @@ mod tests {
             for _ in 0..3 {
                 scope.spawn(|| {
                     for _ in 0..2000 {
-                        let marks = Marks::default();
+                        let mark = Mark::default();
                         for _ in 0..3 {
-                            beats.enter(&marks, Weight::Active);
-                            beats.enter(&marks, Weight::Bulk);
+                            beats.enter(&mark);
                         }
-                        beats.leave(&marks);
+                        beats.leave(&mark);
                     }
                 });
             }
             scope.spawn(|| (0..2000).for_each(|_| beats.turn()));
         });
-        assert_eq!((beats.active(), beats.bulk()), (0, 0));
+        assert_eq!(beats.most(), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! One forwarded connection on a session.
 //!
-//! The library's own stream types read the end of a session as the end of the stream. Here the two
+//! russh's own stream types read the end of a session as the end of the stream. Here the two
 //! are told apart: [`Incoming::Eof`] and [`Incoming::Close`] are what the server said, and their
 //! absence is a cut.
 

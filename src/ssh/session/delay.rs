@@ -1,57 +1,49 @@
 //! How long what is sent on a session now takes to be answered.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use super::atomic_time::{AtomicDuration, Clock};
 
 /// What the questions to a server have shown. The server answers them in the order in which they
 /// come, after all that it has to send by then.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Delay {
-    begun: Instant,
-    // All in microseconds; 0 before the first.
-    best: AtomicU64,
-    last: AtomicU64,
-    /// When the question was asked that is not answered, since `begun`.
-    asked: AtomicU64,
+    clock: Clock,
+    best: AtomicDuration,
+    last: AtomicDuration,
+    /// When the question was asked that is not answered.
+    asked: AtomicDuration,
 }
 
 impl Delay {
-    /// A question is on its way.
     pub(crate) fn asked(&self) {
-        self.asked.store(self.now(), Relaxed);
+        self.asked.set(self.clock.now());
     }
 
     /// It was answered, after such a time.
     pub(crate) fn answered(&self, took: Duration) {
-        self.asked.store(0, Relaxed);
+        self.asked.clear();
         self.note(took);
     }
 
-    /// Takes note of a round trip.
     pub(crate) fn note(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
-        self.last.store(micros, Relaxed);
-        let best = self.best.load(Relaxed);
-        if best == 0 || micros < best {
-            self.best.store(micros, Relaxed);
-        }
+        self.last.set(took);
+        self.best.shorten(took);
     }
 
     /// The shortest round trip, where one was measured.
     pub(crate) fn best(&self) -> Option<Duration> {
-        time(&self.best)
+        self.best.get()
     }
 
     /// The last round trip, where one was measured.
     pub(crate) fn last(&self) -> Option<Duration> {
-        time(&self.last)
+        self.last.get()
     }
 
     /// How long the question that is not answered has waited.
     pub(crate) fn waiting(&self) -> Duration {
-        time(&self.asked).map_or(Duration::ZERO, |asked| self.begun.elapsed().saturating_sub(asked))
+        self.asked.get().map_or(Duration::ZERO, |asked| self.clock.now().saturating_sub(asked))
     }
 
     /// How long an answer takes now, as far as it is known: at least as long as one is overdue.
@@ -63,25 +55,10 @@ impl Delay {
     pub(crate) fn excess(&self) -> Duration {
         self.expected().saturating_sub(self.best().unwrap_or_default())
     }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
-    }
 }
 
 /// The longest round trip of a local network, which is as fast as its ends.
 pub(crate) const LAN: Duration = Duration::from_millis(4);
-
-fn time(micros: &AtomicU64) -> Option<Duration> {
-    Some(micros.load(Relaxed)).filter(|&micros| micros > 0).map(Duration::from_micros)
-}
-
-impl Default for Delay {
-    fn default() -> Self {
-        let zero = || AtomicU64::new(0);
-        Self { begun: Instant::now(), best: zero(), last: zero(), asked: zero() }
-    }
-}
 
 #[cfg(test)]
 mod tests {

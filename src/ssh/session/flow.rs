@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a session carries one way, in bytes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Flow {
     total: AtomicU64,
     /// At the last beat.
     before: AtomicU64,
-    /// What one channel carries in a beat to count as bulk.
+    /// What one channel carries in a beat to count as bulk; 0 before the first.
     bulk: AtomicU64,
     /// The most that it carried in a beat, of late.
     most: AtomicU64,
@@ -18,7 +18,6 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// Bytes so far.
     pub(super) fn total(&self) -> u64 {
         self.total.load(Relaxed)
     }
@@ -43,26 +42,14 @@ impl Flow {
     pub(super) fn add(&self, carried: &AtomicU64, bytes: u64) -> bool {
         self.total.fetch_add(bytes, Relaxed);
         let carried = carried.fetch_add(bytes, Relaxed) + bytes;
-        let bulk = carried >= self.bulk.load(Relaxed);
-        if bulk {
+        let least = match self.bulk.load(Relaxed) {
+            0 => FIRST_BULK,
+            least => least,
+        };
+        if carried >= least {
             self.busiest.fetch_max(carried, Relaxed);
         }
-        bulk
-    }
-}
-
-impl Default for Flow {
-    fn default() -> Self {
-        let zero = || AtomicU64::new(0);
-        let bulk = AtomicU64::new(FIRST_BULK);
-        Self {
-            total: zero(),
-            before: zero(),
-            bulk,
-            most: zero(),
-            busiest: zero(),
-            busiest_before: zero(),
-        }
+        carried >= least
     }
 }
 

@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::atomic_time::{Clock, micros};
 use super::delay::Delay;
 
 /// How well the server answers on one session.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Health {
-    since: Instant,
+    clock: Clock,
     stuck: AtomicBool,
     flooded: AtomicBool,
     answered: AtomicU64,
-    /// When the last thing was asked that has been answered, in microseconds since the beginning.
+    /// When the last thing was asked that has been answered, in microseconds on the clock.
     proven: AtomicU64,
     delay: Delay,
     probe: Notify,
@@ -66,7 +67,6 @@ impl Health {
         self.gauge.notify_one();
     }
 
-    /// Completes when that was requested.
     pub(crate) async fn gauge_requested(&self) {
         self.gauge.notified().await;
     }
@@ -76,17 +76,15 @@ impl Health {
         self.answered.load(Relaxed)
     }
 
-    /// Something was answered that was asked then. The server answers in order: it had come to all
-    /// that was asked before.
+    /// Records that a question sent at `asked` was answered. Answers come in order, so the server has come
+    /// to everything that was sent before.
     pub(crate) fn note_answer(&self, asked: Instant) {
-        let micros = asked.saturating_duration_since(self.since).as_micros();
-        self.proven.fetch_max(u64::try_from(micros).unwrap_or(u64::MAX), Relaxed);
+        self.proven.fetch_max(micros(self.clock.shown(asked)), Relaxed);
     }
 
-    /// Whether the server has certainly come to what was asked then.
+    /// Whether the server has certainly come to what was sent at `asked`.
     pub(crate) fn has_come_to(&self, asked: Instant) -> bool {
-        let micros = asked.saturating_duration_since(self.since).as_micros();
-        u128::from(self.proven.load(Relaxed)) > micros
+        self.proven.load(Relaxed) > micros(self.clock.shown(asked))
     }
 
     /// Asks whoever watches the session to find out at once whether the server still answers.
@@ -94,25 +92,7 @@ impl Health {
         self.probe.notify_one();
     }
 
-    /// Completes when a probe was requested.
     pub(crate) async fn probe_requested(&self) {
         self.probe.notified().await;
-    }
-}
-
-impl Default for Health {
-    /// Nothing is known yet.
-    fn default() -> Self {
-        Self {
-            since: Instant::now(),
-            stuck: AtomicBool::new(false),
-            flooded: AtomicBool::new(false),
-            answered: AtomicU64::new(0),
-            proven: AtomicU64::new(0),
-            delay: Delay::default(),
-            probe: Notify::new(),
-            gauge: Notify::new(),
-            suspect: Notify::new(),
-        }
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::OpenKind;
-use super::beats::{Beats, Marks, Weight};
+use super::beats::{Beats, Mark};
 use super::flow::Flow;
 use super::outflow::Outflow;
 use crate::lock::lock;
@@ -27,7 +27,8 @@ pub(crate) struct Load {
     isolated: AtomicUsize,
     slow_readers: AtomicUsize,
     held: AtomicUsize,
-    beats: Beats,
+    active: Beats,
+    bulk: Beats,
     received: Flow,
     sent: Flow,
     closed_by_us: AtomicUsize,
@@ -35,7 +36,6 @@ pub(crate) struct Load {
     joined: Arc<Notify>,
     outflow: Arc<Outflow>,
     closers: TaskTracker,
-    /// When the last channel went.
     empty_since: Mutex<Option<Instant>>,
 }
 
@@ -43,13 +43,19 @@ pub(crate) struct Load {
 #[derive(Debug)]
 pub(crate) struct Lease {
     load: Arc<Load>,
+    kind: OpenKind,
+    state: LeaseState,
+}
+
+#[derive(Debug, Default)]
+struct LeaseState {
     /// How much it carried in the beat in which it last carried anything.
     received: AtomicU64,
     sent: AtomicU64,
-    marks: Marks,
+    active: Mark,
+    bulk: Mark,
     slow: AtomicBool,
     held: AtomicBool,
-    kind: OpenKind,
     confirmed: AtomicBool,
     over: AtomicBool,
     closed_by_server: AtomicBool,
@@ -97,20 +103,18 @@ impl Load {
 
     /// Channels that carried something in this beat or the one before.
     pub(crate) fn active(&self) -> usize {
-        self.beats.active()
+        self.active.most()
     }
 
     /// Channels that carried much in this beat or the one before.
     pub(crate) fn bulk(&self) -> usize {
-        self.beats.bulk()
+        self.bulk.most()
     }
 
-    /// Bytes that channels received so far.
     pub(crate) fn received(&self) -> u64 {
         self.received.total()
     }
 
-    /// Bytes that channels sent so far.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.total()
     }
@@ -134,9 +138,9 @@ impl Load {
         lock(&self.empty_since)
     }
 
-    /// Ends a beat.
     pub(crate) fn beat(&self) -> Beat {
-        self.beats.turn();
+        self.active.turn();
+        self.bulk.turn();
         let (sent, _) = self.sent.turn();
         let (received, busiest) = self.received.turn();
         Beat { carried: received + sent, received, busiest }
@@ -176,25 +180,13 @@ impl Load {
             count.fetch_add(1, Relaxed);
         }
         self.joined.notify_waiters();
-        Lease {
-            load: Arc::clone(self),
-            received: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
-            marks: Marks::default(),
-            slow: AtomicBool::new(false),
-            held: AtomicBool::new(false),
-            kind,
-            confirmed: AtomicBool::new(false),
-            over: AtomicBool::new(false),
-            closed_by_server: AtomicBool::new(false),
-        }
+        Lease { load: Arc::clone(self), kind, state: LeaseState::default() }
     }
 }
 
 impl Lease {
-    /// The server has confirmed the channel.
     pub(crate) fn confirmed(&self) {
-        if !self.confirmed.swap(true, Relaxed) {
+        if !self.state.confirmed.swap(true, Relaxed) {
             self.load.opening.fetch_sub(1, Relaxed);
             if let Some(count) = self.load.of_kind(self.kind) {
                 count.fetch_sub(1, Relaxed);
@@ -203,20 +195,20 @@ impl Lease {
     }
 
     pub(crate) fn received(&self, bytes: usize) {
-        self.carry(&self.load.received, &self.received, bytes as u64);
+        self.carry(&self.load.received, &self.state.received, bytes as u64);
     }
 
     pub(crate) fn sent(&self, bytes: usize) {
-        self.carry(&self.load.sent, &self.sent, bytes as u64);
+        self.carry(&self.load.sent, &self.state.sent, bytes as u64);
     }
 
     fn carry(&self, flow: &Flow, carried: &AtomicU64, bytes: u64) {
-        if self.load.beats.enter(&self.marks, Weight::Active) {
-            self.received.store(0, Relaxed);
-            self.sent.store(0, Relaxed);
+        if self.load.active.enter(&self.state.active) {
+            self.state.received.store(0, Relaxed);
+            self.state.sent.store(0, Relaxed);
         }
         if flow.add(carried, bytes) {
-            self.load.beats.enter(&self.marks, Weight::Bulk);
+            self.load.bulk.enter(&self.state.bulk);
         }
     }
 
@@ -231,24 +223,23 @@ impl Lease {
     }
 
     /// Whether the client keeps up with what arrives for it.
-    pub(crate) fn set_pace(&self, pace: Pace) {
-        let slow = pace == Pace::Slow;
-        if self.slow.swap(slow, Relaxed) != slow {
-            if slow {
-                self.load.slow_readers.fetch_add(1, Relaxed);
-            } else {
-                self.load.slow_readers.fetch_sub(1, Relaxed);
-            }
-        }
+    pub(crate) fn set_reading(&self, reading: Reading) {
+        self.mark(&self.state.slow, &self.load.slow_readers, reading == Reading::Behind);
     }
 
     /// Whether the reader has stopped taking anything, and with it the session.
     pub(crate) fn set_held(&self, held: bool) {
-        if self.held.swap(held, Relaxed) != held {
-            if held {
-                self.load.held.fetch_add(1, Relaxed);
+        self.mark(&self.state.held, &self.load.held, held);
+    }
+
+    /// Counts the channel among those that `count` counts, or no more. One that is over is in none.
+    fn mark(&self, flag: &AtomicBool, count: &AtomicUsize, is_one: bool) {
+        let is_one = is_one && !self.state.over.load(Relaxed);
+        if flag.swap(is_one, Relaxed) != is_one {
+            if is_one {
+                count.fetch_add(1, Relaxed);
             } else {
-                self.load.held.fetch_sub(1, Relaxed);
+                count.fetch_sub(1, Relaxed);
             }
         }
     }
@@ -264,25 +255,26 @@ impl Lease {
     }
 
     /// Takes the channel's share back. What it carries from now on is not expected to be anything.
-    pub(crate) fn over(&self) {
-        if self.over.swap(true, Relaxed) {
+    pub(crate) fn finish(&self) {
+        if self.state.over.swap(true, Relaxed) {
             return;
         }
         self.confirmed();
-        self.set_pace(Pace::Kept);
+        self.set_reading(Reading::KeepsUp);
         self.set_held(false);
-        self.load.beats.leave(&self.marks);
+        self.load.active.leave(&self.state.active);
+        self.load.bulk.leave(&self.state.bulk);
         if self.load.channels.fetch_sub(1, Relaxed) == 1 {
             *self.load.emptied() = Some(Instant::now());
         }
     }
 
     pub(crate) fn closed_by_server(&self) {
-        self.closed_by_server.store(true, Relaxed);
+        self.state.closed_by_server.store(true, Relaxed);
     }
 
     pub(crate) fn is_closed_by_server(&self) -> bool {
-        self.closed_by_server.load(Relaxed)
+        self.state.closed_by_server.load(Relaxed)
     }
 
     pub(crate) fn closed_by_us(&self) {
@@ -298,17 +290,16 @@ impl Drop for Listening {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.over();
+        self.finish();
     }
 }
 
 /// How a client takes what arrives for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// It keeps up.
-    Kept,
+pub(crate) enum Reading {
+    KeepsUp,
     /// Much waits for it.
-    Slow,
+    Behind,
 }
 
 /// What a session carried in a beat, in bytes.

@@ -1,44 +1,44 @@
-//! The way out of a session, kept short: whatever waits on it is in front of the next keystroke.
+//! Bounds what is queued towards the server, in front of the next keystroke.
 //!
-//! The library takes what it is given and writes it in one go, and while the socket takes nothing it
-//! reads nothing either. So the transport takes all of it at once, and whoever has much to send waits
-//! until what was taken has gone: one piece at a time, as large as the line carries in [`AHEAD`], and no
-//! faster than at its [pace](Pacer).
+//! russh takes what it is given and writes it in one go, and while the socket takes nothing it reads
+//! nothing either. So the transport takes all of it at once, and whoever has much to send waits until what
+//! was taken has gone: one piece at a time, as large as the line carries in [`AHEAD`], and no faster than
+//! at its [pace](Pacer).
 
-use std::pin::pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 use tracing::trace;
 
+use super::atomic_time::{AtomicDuration, Clock, micros};
 use super::pacer::{AGAIN, Pacer, Sample};
 use crate::lock::lock;
 
 /// What is on its way out of one session.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outflow {
-    begun: Instant,
-    /// How often the library has handed over all that it had.
+    clock: Clock,
+    /// How often russh has handed over all that it had.
     rounds: AtomicU64,
     /// What the transport keeps because the socket takes no more, in bytes.
     kept: AtomicUsize,
-    /// Since when it keeps anything, in microseconds from `begun`; 0 where it does not.
-    kept_since: AtomicU64,
+    /// Since when it keeps anything.
+    kept_since: AtomicDuration,
     /// How much the socket takes while there is more to send, in bytes a second; 0 before it was ever
     /// full.
     rate: AtomicU64,
     /// What the stream has taken, in bytes.
     sent: AtomicU64,
-    /// When the server was asked something that it has not answered, in microseconds from `begun`, and
-    /// what had been taken then, in bytes.
-    asked: AtomicU64,
+    /// When the server was asked something that it has not answered, and what had been taken then, in
+    /// bytes.
+    asked: AtomicDuration,
     sent_before: AtomicU64,
     /// How much those who send much may send, in bytes a second; 0 for as much as there is.
     pace: AtomicU64,
-    /// When the next of their pieces may be sent, in microseconds from `begun`.
+    /// When the next of their pieces may be sent, in microseconds on the clock.
     next: AtomicU64,
     /// Whether anybody has waited for that.
     held_back: AtomicBool,
@@ -54,7 +54,7 @@ pub(crate) struct Turn {
 }
 
 impl Outflow {
-    /// The library has handed over all that it had.
+    /// russh has handed over all that it had.
     pub(crate) fn handed_over(&self) {
         self.rounds.fetch_add(1, SeqCst);
         self.moved.notify_waiters();
@@ -64,9 +64,9 @@ impl Outflow {
     pub(crate) fn keep(&self, bytes: usize) {
         let before = self.kept.swap(bytes, SeqCst);
         if bytes > 0 && before == 0 {
-            self.kept_since.store(self.now(), Relaxed);
+            self.kept_since.set(self.clock.now());
         } else if bytes == 0 && before > 0 {
-            self.kept_since.store(0, Relaxed);
+            self.kept_since.clear();
             self.moved.notify_waiters();
         }
     }
@@ -76,13 +76,12 @@ impl Outflow {
         self.sent.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// The server is asked something.
     pub(crate) fn asks(&self) {
-        self.asked.store(self.now(), Relaxed);
+        self.asked.set(self.clock.now());
         self.sent_before.store(self.handed(), Relaxed);
     }
 
-    /// What the library has handed over so far, in bytes.
+    /// What russh has handed over so far, in bytes.
     fn handed(&self) -> u64 {
         self.sent.load(Relaxed) + self.kept.load(Relaxed) as u64
     }
@@ -91,7 +90,7 @@ impl Outflow {
     /// be asked again, where uploads are paced.
     pub(crate) fn answered(&self, round_trip: Duration, best: Duration) -> Option<Duration> {
         let sample = Sample {
-            asked: self.begun + Duration::from_micros(self.asked.load(Relaxed)),
+            asked: self.clock.at(self.asked.get().unwrap_or_default()),
             sent_before: self.sent_before.load(Relaxed),
             round_trip,
             sent: self.handed(),
@@ -120,10 +119,8 @@ impl Outflow {
 
     /// For how long the oldest that is kept has waited.
     pub(crate) fn waiting(&self) -> Duration {
-        match self.kept_since.load(Relaxed) {
-            0 => Duration::ZERO,
-            since => Duration::from_micros(self.now().saturating_sub(since)),
-        }
+        let since = self.kept_since.get();
+        since.map_or(Duration::ZERO, |since| self.clock.now().saturating_sub(since))
     }
 
     /// How much one sender may hand over at once, in bytes.
@@ -145,16 +142,14 @@ impl Outflow {
     pub(crate) async fn room(&self, turn: &Turn, wanted: usize) -> usize {
         let piece = self.piece().min(wanted);
         self.in_pace(piece).await;
-        while !self.take(turn) {
-            let mut moved = pin!(self.moved.notified());
-            moved.as_mut().enable();
-            // It may have moved before we began to listen.
+        loop {
+            // What moves from now on is told, polled or not.
+            let moved = self.moved.notified();
             if self.take(turn) {
-                break;
+                return piece;
             }
             moved.await;
         }
-        piece
     }
 
     /// Waits until a piece of so many bytes may be sent. What is little does not wait. It counts, but only so
@@ -164,7 +159,7 @@ impl Outflow {
         if pace == 0 {
             return;
         }
-        let now = self.now();
+        let now = micros(self.clock.now());
         let takes = bytes as u64 * 1_000_000 / pace;
         // A timer wakes late by a little, which is made up for.
         let earliest = now.saturating_sub(AHEAD_OF_PACE);
@@ -177,7 +172,9 @@ impl Outflow {
         let start = starts(next.unwrap_or_default());
         if start > now && !is_little {
             self.held_back.store(true, Relaxed);
-            sleep_until(self.begun + Duration::from_micros(start)).await;
+            let place_in_pace = PlaceInPace { next: &self.next, takes };
+            sleep_until(self.clock.at(Duration::from_micros(start))).await;
+            std::mem::forget(place_in_pace);
         }
     }
 
@@ -191,29 +188,18 @@ impl Outflow {
         }
         has_room
     }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
-    }
 }
 
-impl Default for Outflow {
-    fn default() -> Self {
-        Self {
-            begun: Instant::now(),
-            rounds: AtomicU64::new(0),
-            kept: AtomicUsize::new(0),
-            kept_since: AtomicU64::new(0),
-            rate: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
-            sent_before: AtomicU64::new(0),
-            pace: AtomicU64::new(0),
-            next: AtomicU64::new(0),
-            held_back: AtomicBool::new(false),
-            pacer: Mutex::default(),
-            moved: Notify::new(),
-        }
+/// A place in the pace. Dropped, it is given back: whoever waits no more sends nothing.
+struct PlaceInPace<'a> {
+    next: &'a AtomicU64,
+    /// In microseconds.
+    takes: u64,
+}
+
+impl Drop for PlaceInPace<'_> {
+    fn drop(&mut self) {
+        self.next.fetch_sub(self.takes, Relaxed);
     }
 }
 
@@ -244,6 +230,8 @@ mod tests {
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Waker};
+
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -319,6 +307,20 @@ mod tests {
         outflow.room(&much, 1 << 20).await;
         let waited = begun.elapsed();
         assert!(waited <= Duration::from_millis(60), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_no_more_holds_up_nobody() {
+        let (outflow, turn) = (Outflow::default(), Turn::default());
+        outflow.pace.store(100_000, Relaxed);
+        outflow.room(&turn, 32 << 10).await;
+        for _ in 0..50 {
+            assert!(is_pending(pin!(outflow.room(&turn, 32 << 10))));
+        }
+        let begun = Instant::now();
+        outflow.room(&turn, 32 << 10).await;
+        let waited = begun.elapsed();
+        assert!(waited <= Duration::from_millis(400), "{waited:?}");
     }
 
     #[test]

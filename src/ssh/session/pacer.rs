@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::atomic_time::micros;
+
 /// Finds the pace of one session from what its answers take. Pure: it is told the time.
 #[derive(Debug, Default)]
 pub(crate) struct Pacer {
@@ -25,7 +27,6 @@ pub(crate) struct Sample {
     /// the question lay what was queued.
     pub(crate) asked: Instant,
     pub(crate) sent_before: u64,
-    /// What the answer took.
     pub(crate) round_trip: Duration,
     /// What has been sent until it came, in bytes.
     pub(crate) sent: u64,
@@ -188,10 +189,6 @@ fn carried(delivered: u64, span: Duration, [before, after]: [Duration; 2]) -> u6
 
 fn per_second(bytes: u64, span: Duration) -> u64 {
     bytes * 1_000_000 / micros(span).max(1)
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What is to wait before the line, as time on it: so much that the line never runs dry.

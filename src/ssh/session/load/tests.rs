@@ -11,9 +11,14 @@ fn what_is_counted_in_is_counted_out() {
     assert_eq!((load.opening(), load.unresolved()), (1, 0));
     lease.confirmed();
     assert_eq!((load.channels(), load.opening()), (1, 0));
-    lease.set_pace(Pace::Slow);
-    lease.set_pace(Pace::Slow);
-    assert_eq!(load.slow_readers(), 1);
+    lease.set_reading(Reading::Behind);
+    lease.set_reading(Reading::Behind);
+    lease.set_held(true);
+    assert_eq!((load.slow_readers(), load.held()), (1, 1));
+    lease.finish();
+    lease.set_reading(Reading::Behind);
+    lease.set_held(true);
+    assert_eq!((load.slow_readers(), load.held()), (0, 0), "it is over");
     drop(lease);
     drop(load.lease(OpenKind::Plain));
     assert_eq!((load.channels(), load.opening(), load.slow_readers()), (0, 0, 0));
@@ -54,7 +59,7 @@ fn a_transfer_is_bulk_while_it_runs_and_an_idle_connection_is_nothing() {
     assert_eq!((load.active(), load.bulk()), (1, 1));
     drop(large);
     assert_eq!((load.active(), load.bulk()), (0, 0), "what is over does not weigh");
-    small.over();
+    small.finish();
     assert_eq!(load.channels(), 0);
     drop(small);
     assert_eq!(load.channels(), 0, "it is counted out once");
