@@ -1,14 +1,19 @@
 //! A session with a server in the same process. The test holds both ends of each channel.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use russh::keys::key::safe_rng;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::{ChannelMsg, client, server};
-use tokio::sync::{Notify, mpsc};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::OpenKind;
@@ -17,8 +22,7 @@ use super::session::handler::SessionHandler;
 use super::session::lifespan::Lifespan;
 use super::session::load::Load;
 use super::session::observed::Observed;
-use super::session::{Barrier, Session};
-use super::session::{Channel, Incoming};
+use super::session::{Channel, Incoming, Session};
 use super::trust::host_key::HostKeyPolicy;
 use crate::destination::Destination;
 use crate::openssh::client_config::{ClientConfig, SshOptions, StrictHostKeyChecking};
@@ -31,6 +35,14 @@ pub(crate) struct TestSession {
     opened: mpsc::UnboundedReceiver<Far>,
     cancelled: mpsc::UnboundedReceiver<u32>,
     slow: Arc<Slow>,
+    server: server::Handle,
+    is_line_stopped: Arc<AtomicBool>,
+}
+
+/// The client's end of the line, which may stop to take anything.
+struct Line {
+    stream: DuplexStream,
+    is_stopped: Arc<AtomicBool>,
 }
 
 /// A server that takes its time.
@@ -59,10 +71,15 @@ impl TestSession {
         let (cancels, cancelled) = mpsc::unbounded_channel();
         let slow = Arc::new(Slow::default());
         let server = Server { opened: sender, cancelled: cancels, slow: Arc::clone(&slow) };
+        let (give_handle, server_handle) = oneshot::channel();
         tokio::spawn(async move {
             let running = server::run_stream(server_config(), theirs, server).await;
-            let _ = running.expect("a handshake").await;
+            let running = running.expect("a handshake");
+            let _ = give_handle.send(running.handle());
+            let _ = running.await;
         });
+        let is_line_stopped = Arc::new(AtomicBool::new(false));
+        let ours = Line { stream: ours, is_stopped: Arc::clone(&is_line_stopped) };
         let cut = CancellationToken::new();
         let observed = Arc::new(Observed::default());
         let handler = SessionHandler::new(Arc::new(any_host_key()), Arc::clone(&observed));
@@ -76,9 +93,9 @@ impl TestSession {
         let mut handle = handshake.await.expect("a handshake");
         let login = handle.authenticate_none("me").await.expect("an answer");
         assert!(login.success(), "everybody may log in");
-        let session =
-            Session::new(handle, observed, cut, Barrier::Missing, Lifespan::default(), WINDOW);
-        Self { session: Arc::new(session), opened, cancelled, slow }
+        let session = Session::new(handle, observed, cut, false, Lifespan::default(), WINDOW);
+        let server = server_handle.await.expect("the server is there");
+        Self { session: Arc::new(session), opened, cancelled, slow, server, is_line_stopped }
     }
 
     /// Opens a channel.
@@ -112,6 +129,18 @@ impl TestSession {
     /// Has the server answer that it listens at [`SLOW_PORT`].
     pub(crate) fn grant_slow_port(&self) {
         self.slow.answer.notify_one();
+    }
+
+    /// From now on the line takes nothing from the client.
+    pub(crate) fn stop_line(&self) {
+        self.is_line_stopped.store(true, Relaxed);
+    }
+
+    /// Has the server end the session, with these words.
+    pub(crate) async fn disconnect(&self, why: &str) {
+        let reason = russh::Disconnect::ByApplication;
+        let told = self.server.disconnect(reason, why.into(), String::new()).await;
+        told.expect("the server is there");
     }
 
     /// Ends the session as a lost connection does.
@@ -170,6 +199,37 @@ impl Far {
                 _ => {}
             }
         }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_stopped.load(Relaxed) {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -1,33 +1,37 @@
 //! The byte stream under a session: any stream, with a switch to cut it from outside, and a turn for
 //! the others.
 //!
-//! The library gives no time limit to a handshake and cannot be told to let go of its stream. So
-//! the stream itself can be cut: every read and write that waits then fails, and the session's task
-//! ends whatever it was doing.
+//! russh gives no time limit to a handshake and cannot be told to let go of its stream. So the stream
+//! itself can be cut: a read or write that waits fails then, and so does a read at the end of a turn;
+//! the session's task ends whatever it was doing.
 //!
 //! While data floods in, the session's task would run for megabytes before the runtime takes its
 //! turn away, and every connection's relay would wait for it. So it gives way by itself.
 //!
 //! What is little waits for one turn of the others before it is written: of many small messages that
-//! are on their way to the library, those that come meanwhile leave in one write.
+//! are on their way to russh, those that come meanwhile leave in one write.
 //!
-//! While the socket takes nothing, the library would read nothing either. So what it writes is kept
-//! here, and goes on its way whenever the library reads; those who have much to send are told to wait
-//! ([`Outflow`]).
+//! While the socket takes nothing, russh would read nothing either. So what it writes is kept here, and
+//! goes on its way whenever russh reads; those who have much to send are told to wait ([`Outflow`]).
+//!
+//! When russh ends a session, its channels and its reason wait until the stream is shut down. So what is
+//! kept then is waited for a moment only, and no fault of the stream is told.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::ssh::session::Traffic;
 use crate::ssh::session::outflow::Outflow;
 
-/// A stream that fails once its token is cancelled.
+/// A stream that can be cut, by a token.
 pub(crate) struct Transport<S> {
     stream: S,
     /// Bytes until the next turn of the others.
@@ -41,6 +45,8 @@ pub(crate) struct Transport<S> {
     // One for each direction: a future remembers one waker only.
     cut_read: Pin<Box<WaitForCancellationFutureOwned>>,
     cut_write: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Until when the end waits for what is kept; none before the end.
+    end: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Transport<S> {
@@ -61,6 +67,7 @@ impl<S> Transport<S> {
             gave_way: false,
             cut_read: Box::pin(cut.clone().cancelled_owned()),
             cut_write: Box::pin(cut.clone().cancelled_owned()),
+            end: None,
         }
     }
 }
@@ -72,15 +79,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // A fault shows again when the library writes.
+        // A fault shows again when russh writes.
         let _ = this.poll_kept(cx);
         if this.turn == 0 {
             this.turn = TURN;
             cx.waker().wake_by_ref();
-            return Poll::Pending;
+            return unless_cut(this.cut_read.as_mut(), cx);
         }
         let before = buf.filled().len();
-        // The library reads a packet in two steps, the first of which tells its length.
+        // russh reads a packet in two steps, the first of which tells its length.
         if before == 0 && buf.remaining() <= LENGTH_FIELD {
             this.traffic.packet_begins();
         }
@@ -146,8 +153,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         } else if this.kept.len() >= MOST_KEPT {
             return unless_cut(this.cut_write.as_mut(), cx);
         }
-        // The socket wakes the library's task when it takes more; the task then reads, and so comes
-        // here again.
+        // The socket wakes russh's task when it takes more; the task then reads, and so comes here again.
         this.kept.extend_from_slice(buf);
         this.outflow.keep(this.kept.len());
         Poll::Ready(Ok(buf.len()))
@@ -166,10 +172,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.poll_kept(cx)?.is_pending() {
-            return unless_cut(this.cut_write.as_mut(), cx);
+        let is_done = this.poll_kept(cx).is_ready()
+            && Pin::new(&mut this.stream).poll_shutdown(cx).is_ready();
+        let end = this.end.get_or_insert_with(|| Box::pin(sleep(LAST_WORDS)));
+        if is_done || end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut this.stream).poll_shutdown(cx)
+        this.cut_write.as_mut().poll(cx).map(Ok)
     }
 }
 
@@ -190,11 +199,13 @@ fn unless_cut<T>(
     Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
 }
 
-/// What is kept before the library has to wait, in bytes: more than it has to say by itself.
+/// How long the end of a session waits for what is kept, a goodbye at its end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// What is kept before russh has to wait, in bytes: more than it has to say by itself.
 const MOST_KEPT: usize = 1 << 20;
 /// Below this, a write waits for a turn of the others, in bytes: a few small messages.
 const LITTLE: usize = 4 << 10;
-/// What the library reads before it knows how long a packet is: a block of its cipher at the most, in
+/// What russh reads before it knows how long a packet is: a block of its cipher at the most, in
 /// bytes. The rest of one is longer.
 const LENGTH_FIELD: usize = 16;
 /// What is read before the others have a turn, in bytes: about what the second-level cache holds.
@@ -202,8 +213,6 @@ const TURN: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
@@ -257,6 +266,48 @@ mod tests {
         );
         shut.expect("all has gone");
         assert_eq!(end.expect("all of it"), b"the end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_waits_for_a_moment_and_tells_no_fault() {
+        let (near, _far) = duplex(1);
+        let cut = CancellationToken::new();
+        let mut near = Transport::new(near, &cut, &Arc::default(), &Arc::default());
+        near.write_all(b"goodbye").await.expect("it is kept");
+        let begun = tokio::time::Instant::now();
+        let ended = tokio::time::timeout(2 * LAST_WORDS, near.shutdown()).await;
+        ended.expect("soon").expect("no fault");
+        assert!(begun.elapsed() >= LAST_WORDS, "it may still go");
+
+        let (near, far) = duplex(1);
+        let mut near = Transport::new(near, &cut, &Arc::default(), &Arc::default());
+        near.write_all(b"goodbye").await.expect("it is kept");
+        drop(far);
+        near.shutdown().await.expect("no fault");
+    }
+
+    /// What never makes a reader wait.
+    struct Flood;
+
+    impl AsyncRead for Flood {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            buf.put_slice(&vec![0; buf.remaining().min(1 << 14)]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cut_ends_a_reader_that_never_waits() {
+        let cut = CancellationToken::new();
+        let flood = tokio::io::join(Flood, tokio::io::sink());
+        let mut near = Transport::new(flood, &cut, &Arc::default(), &Arc::default());
+        cut.cancel();
+        let read = near.read_exact(&mut vec![0; 2 * TURN]).await.expect_err("cut");
+        assert_eq!(read.kind(), io::ErrorKind::ConnectionAborted);
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use crate::printable::{Lines, printable};
 use crate::ssh::session::{Arrival, At, Refusal};
 use crate::ssh::trust::host_key::{HostKeyError, HostKeyPolicy, same_type};
 
-/// The library's handler for one session. It lives as long as the session's task.
+/// russh's handler for one session. It lives as long as the session's task.
 pub(crate) struct SessionHandler {
     policy: Arc<HostKeyPolicy>,
     observed: Arc<Observed>,
@@ -30,9 +30,8 @@ pub(crate) struct SessionHandler {
 /// Why the handler ends a session.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandlerError {
-    /// The library's own error.
     #[error(transparent)]
-    Library(#[from] russh::Error),
+    Russh(#[from] russh::Error),
     /// The host key is not to be trusted.
     #[error(transparent)]
     HostKey(#[from] HostKeyError),
@@ -41,18 +40,12 @@ pub(crate) enum HandlerError {
     Unasked(#[from] TooMany),
     /// The server showed another type of key than was agreed on.
     #[error("the server showed a host key of type {shown}, but {negotiated} was agreed on")]
-    KeyType {
-        /// The type of the key that was shown.
-        shown: String,
-        /// The type that was agreed on.
-        negotiated: String,
-    },
+    KeyType { shown: String, negotiated: String },
     /// The server signed with another algorithm than was agreed on, which may be a weaker one.
     #[error("the server signed the key exchange with {signed}, but {negotiated} was agreed on")]
     SignatureType {
         /// The algorithm that it signed with; escaped.
         signed: String,
-        /// The one that was agreed on.
         negotiated: String,
     },
 }
@@ -62,13 +55,13 @@ impl HandlerError {
     pub(crate) fn is_end(&self) -> bool {
         use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         match self {
-            // The library has three ways to say so, and calls one of them "early eof".
-            Self::Library(russh::Error::Disconnect | russh::Error::HUP) => true,
-            Self::Library(russh::Error::IO(error)) => matches!(
+            // russh has three ways to say so, and calls one of them "early eof".
+            Self::Russh(russh::Error::Disconnect | russh::Error::HUP) => true,
+            Self::Russh(russh::Error::IO(error)) => matches!(
                 error.kind(),
                 UnexpectedEof | ConnectionAborted | ConnectionReset | BrokenPipe
             ),
-            Self::Library(_)
+            Self::Russh(_)
             | Self::HostKey(_)
             | Self::KeyType { .. }
             | Self::SignatureType { .. }
@@ -79,7 +72,7 @@ impl HandlerError {
     /// Whether it is a text of the server's that is not UTF-8.
     fn is_unreadable(&self) -> bool {
         use ssh_encoding::Error::CharacterEncoding;
-        matches!(self, Self::Library(russh::Error::SshEncoding(CharacterEncoding)))
+        matches!(self, Self::Russh(russh::Error::SshEncoding(CharacterEncoding)))
     }
 
     /// What happened, fit for a terminal: one line, but for a host key that is refused.
@@ -89,7 +82,7 @@ impl HandlerError {
             // Written for the user, in lines; what is not ours in it is escaped and bounded.
             Self::HostKey(error) => error.to_string(),
             text if text.is_unreadable() => NOT_UTF8.to_owned(),
-            Self::Library(
+            Self::Russh(
                 russh::Error::PacketSize(_)
                 | russh::Error::PacketAuth
                 | russh::Error::DecryptionError,
@@ -107,15 +100,15 @@ impl SessionHandler {
         Self { policy, observed, unasked, banner_lines, _closed: closed }
     }
 
-    // Dropping the library's open handle, too, refuses as administratively prohibited.
+    // Dropping russh's open handle, too, refuses as administratively prohibited.
     fn refuse(&mut self, kind: &'static str) -> Result<(), HandlerError> {
         Ok(self.unasked.count(kind)?)
     }
 
     /// Hands a channel to the listener that it belongs to, or refuses it.
     async fn forwarded(&mut self, arrival: Arrival) {
-        match self.observed.registry.slot(&arrival.at) {
-            Ok(slot) => slot.take(arrival),
+        match self.observed.remote_forwards.slot(&arrival.at) {
+            Ok(take) => take(arrival),
             Err(why) => {
                 let at = one_line(&arrival.at.to_string());
                 debug!(at, %why, "refused a channel that the server wanted to open");
@@ -326,7 +319,7 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// What it means when nothing more comes from the server.
 const CLOSED: &str = "the server closed the connection";
-/// The library ends a session on such a text, whatever the text is for.
+/// russh ends a session on such a text, whatever the text is for.
 const NOT_UTF8: &str = "the server sent a text that is not UTF-8, which ends the session (its Banner, or \
                         its words for an error, in another encoding)";
 /// A length that cannot be, or a check that fails.

@@ -15,11 +15,12 @@ use self::health::Health;
 use self::lifespan::Lifespan;
 use self::load::Load;
 use self::observed::{Facts, Observed};
-use self::open_failure::{Settled, Unreadable};
+use self::open_failure::Unreadable;
+use self::remote_forwards::RemoteForwards;
 use super::trust::host_key::proof::{self, ProofError};
-use crate::ssh::session::registry::Registry;
 use crate::target::Target;
 
+pub(crate) mod atomic_time;
 mod beats;
 mod channel;
 pub(crate) mod delay;
@@ -32,23 +33,20 @@ mod listening;
 pub(crate) mod load;
 pub(crate) mod observed;
 mod open_failure;
-mod open_kind;
 mod opening;
 pub(crate) mod outflow;
 mod pacer;
-pub(crate) mod registry;
+pub(crate) mod remote_forwards;
 mod traffic;
 mod unasked;
 
-pub use self::channel::Channel;
-pub use channel::{ChannelGone, ChannelReader, ChannelWriter, Incoming};
+pub use channel::{Channel, ChannelGone, ChannelReader, ChannelWriter, Incoming};
 pub(crate) use forwarded::{Arrival, At};
 pub use forwarded::{Forwarded, Refusal};
-pub(crate) use load::Pace;
+pub(crate) use load::Reading;
 pub use open_failure::TargetFault;
-pub use open_kind::OpenKind;
-pub use opening::OpenError;
 pub(crate) use opening::Opening;
+pub use opening::{OpenError, OpenKind};
 pub(crate) use traffic::Traffic;
 
 /// An authenticated session. Cutting or dropping it ends all its channels.
@@ -58,22 +56,15 @@ pub(crate) struct Session {
     observed: Arc<Observed>,
     load: Arc<Load>,
     cut: CancellationToken,
-    barrier: Barrier,
+    /// Whether the server told its signature algorithms: asking for them is then answered at once, when
+    /// the session's task has seen all that came before. Otherwise that would wait for ever.
+    barrier: bool,
     lifespan: Lifespan,
     /// In bytes.
     window: u32,
     since: Instant,
     drained: CancellationToken,
     health: Health,
-}
-
-/// Whether the session's task can be asked to answer when it has seen all that came before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Barrier {
-    /// The server told its signature algorithms, so asking for them answers at once.
-    Available,
-    /// Asking would wait for something that the server does not send.
-    Missing,
 }
 
 impl Session {
@@ -83,7 +74,7 @@ impl Session {
         handle: Handle<SessionHandler>,
         observed: Arc<Observed>,
         cut: CancellationToken,
-        barrier: Barrier,
+        barrier: bool,
         lifespan: Lifespan,
         window: u32,
     ) -> Self {
@@ -138,7 +129,7 @@ impl Session {
                     Ok(Channel::new(channel, lease))
                 }
                 Err(russh::Error::ChannelOpenFailure(code)) => {
-                    let text = outstanding.take(session.settled()).await;
+                    let text = outstanding.take(session.handler_caught_up()).await;
                     Err(OpenError::Target(TargetFault::from_code(&code, text)))
                 }
                 Err(_) => Err(match outstanding.unreadable() {
@@ -168,10 +159,12 @@ impl Session {
         }
     }
 
-    /// Completes when the server has answered; it answers in the order in which it was asked, and
-    /// not while it looks a name up.
+    /// Completes when the server has answered, or when the session has ended. The server answers in the
+    /// order in which it was asked, and not while it looks a name up.
     pub(crate) async fn ping(&self) {
-        let _ = self.handle.send_ping().await;
+        if self.handle.send_ping().await.is_err() {
+            self.closed().await;
+        }
     }
 
     /// Measures the round trip: the shortest of some, since this machine or the server may be busy.
@@ -206,7 +199,6 @@ impl Session {
         proof::verify(session_id, keys, reply.as_deref().unwrap_or_default())
     }
 
-    /// Takes no new channels from now on.
     pub(crate) fn drain(&self) {
         self.drained.cancel();
     }
@@ -221,18 +213,17 @@ impl Session {
         self.drained.is_cancelled()
     }
 
-    /// Completes when it is to take no new channels.
     pub(crate) async fn drained(&self) {
         self.drained.cancelled().await;
     }
 
     /// Where the server listens for us.
-    pub(crate) fn registry(&self) -> &Registry {
-        &self.observed.registry
+    pub(crate) fn remote_forwards(&self) -> &RemoteForwards {
+        &self.observed.remote_forwards
     }
 
     /// Whether it has served long enough: the keys are not renewed from our side, and channels that
-    /// we had to close, or that failed to open, each leave something behind in the library.
+    /// we had to close, or that failed to open, each leave something behind in russh.
     pub(crate) fn is_expired(&self) -> bool {
         self.since.elapsed() > self.lifespan.age
             || self.load.carried() > self.lifespan.bytes
@@ -244,14 +235,13 @@ impl Session {
         self.window
     }
 
-    /// How long it has been there.
     pub(crate) fn age(&self) -> Duration {
         self.since.elapsed()
     }
 
     /// For how long it has been of no use: no channel, and nowhere to listen.
     pub(crate) fn idle(&self) -> Duration {
-        if !self.registry().is_empty() {
+        if !self.remote_forwards().is_empty() {
             return Duration::ZERO;
         }
         match (self.load.channels(), self.load.empty_since()) {
@@ -271,7 +261,6 @@ impl Session {
         self.observed.traffic.of_packet()
     }
 
-    /// How well the server answers on it.
     pub(crate) fn health(&self) -> &Health {
         &self.health
     }
@@ -309,14 +298,13 @@ impl Session {
         self.cut();
     }
 
-    /// Completes when the session has ended.
     pub(crate) async fn closed(&self) {
         self.observed.closed.cancelled().await;
     }
 
-    /// Whether the session has ended.
+    /// Whether the session has ended, or is about to: nothing can be asked on it any more.
     pub(crate) fn is_closed(&self) -> bool {
-        self.observed.closed.is_cancelled()
+        self.handle.is_closed() || self.observed.closed.is_cancelled()
     }
 
     /// Whether it ended at an answer that cannot be read.
@@ -331,24 +319,21 @@ impl Session {
 
     /// Whether there is nothing left for which it must stay.
     pub(crate) fn is_empty(&self) -> bool {
-        self.load.channels() == 0 && self.registry().is_empty()
+        self.load.channels() == 0 && self.remote_forwards().is_empty()
     }
 
-    /// What it carries.
     pub(crate) fn load(&self) -> &Arc<Load> {
         &self.load
     }
 
     /// Waits until the session's task has gone past the failure that an opener has just heard of.
-    async fn settled(&self) -> Settled {
-        match self.barrier {
-            Barrier::Available => {
-                // A question that the session's task answers from what it knows, in order.
-                let _ = self.handle.best_supported_rsa_hash().await;
-                Settled::Yes
-            }
-            Barrier::Missing => Settled::Unknown,
+    /// Returns whether it certainly has.
+    async fn handler_caught_up(&self) -> bool {
+        if self.barrier {
+            // A question that the session's task answers from what it knows, in order.
+            let _ = self.handle.best_supported_rsa_hash().await;
         }
+        self.barrier
     }
 
     /// Says goodbye, and cuts the transport when the server had a moment to hear it.

@@ -1,20 +1,20 @@
-//! What is seen of a session while it lasts, and what was agreed on when it began.
+//! What a session shares with russh's handler: what was agreed on when it began, and what happens to it.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use russh::keys::ssh_encoding::Decode;
 use russh::keys::{Algorithm, PublicKey};
-use tokio::sync::watch;
+use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::handler::{HandlerError, one_line};
 use super::open_failure::OpenFailures;
 use super::outflow::Outflow;
+use super::remote_forwards::RemoteForwards;
 use super::traffic::Traffic;
 use crate::lock::lock;
-use crate::ssh::session::registry::Registry;
 use crate::ssh::trust::host_key::Updates;
 
 /// What the session's task and the rest of the program share.
@@ -29,9 +29,9 @@ pub(crate) struct Observed {
     /// What is on its way to the server.
     pub(crate) outflow: Arc<Outflow>,
     /// Where the server listens for us.
-    pub(crate) registry: Registry,
-    /// The host keys that the server says it has; empty until it says so.
-    announced: watch::Sender<Vec<PublicKey>>,
+    pub(crate) remote_forwards: RemoteForwards,
+    /// The host keys that the server says it has.
+    announced: SetOnce<Vec<PublicKey>>,
     told: Arc<Told>,
     facts: Mutex<Facts>,
 }
@@ -39,16 +39,13 @@ pub(crate) struct Observed {
 /// What was agreed on in the handshake, and how the session ended.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
-    /// The host key's type.
     pub(crate) host_key_type: Option<Algorithm>,
-    /// The host key's fingerprint.
     pub(crate) host_key_fingerprint: String,
     /// The algorithm that was agreed on for the host key's signature.
     pub(crate) host_key_signature: Option<Algorithm>,
     /// Whether the host key was trusted in a way that lets the record follow what the server
     /// announces.
     pub(crate) updates: Option<Updates>,
-    /// The key exchange.
     pub(crate) key_exchange: String,
     /// The cipher from the server to us.
     pub(crate) cipher: String,
@@ -75,9 +72,9 @@ impl Told {
 }
 
 impl Observed {
-    /// Of a session to a server of which this was told.
-    pub(crate) fn of(told: &Arc<Told>) -> Self {
-        Self { told: Arc::clone(told), ..Self::default() }
+    /// Of a session with this way out, to a server of which this was told.
+    pub(crate) fn of(told: &Arc<Told>, outflow: Arc<Outflow>) -> Self {
+        Self { told: Arc::clone(told), outflow, ..Self::default() }
     }
 
     /// What the user was told of the server.
@@ -95,8 +92,8 @@ impl Observed {
         self.lock().end.get_or_insert(why);
     }
 
-    /// Holds the algorithm of the host key's signature against the one that was agreed on. The
-    /// library verifies the signature by whatever algorithm it names.
+    /// Holds the algorithm of the host key's signature against the one that was agreed on.
+    /// russh verifies the signature by whatever algorithm it names.
     pub(crate) fn check_signature(&self, mut signature: &[u8]) -> Result<(), HandlerError> {
         let negotiated = self.lock().host_key_signature.clone();
         let negotiated = negotiated.as_ref().map_or("none", Algorithm::as_str);
@@ -110,28 +107,19 @@ impl Observed {
 
     /// Completes with the host keys that the server announces, where they may be believed.
     pub(crate) async fn announced_host_keys(&self) -> Vec<PublicKey> {
-        let mut announced = self.announced.subscribe();
-        // The sender is here as well, so there is always an answer.
-        if let Ok(keys) = announced.wait_for(|keys| !keys.is_empty()).await {
-            if self.lock().updates == Some(Updates::Followed) {
-                return keys.clone();
-            }
-            debug!("the announced host keys do not count: this one was not trusted by the record");
+        let keys = self.announced.wait().await;
+        if self.lock().updates == Some(Updates::Followed) {
+            return keys.clone();
         }
+        debug!("the announced host keys do not count: this one was not trusted by the record");
         std::future::pending().await
     }
 
     /// Takes the host keys that the server announces. Only the first announcement counts, and only
     /// what could be true.
     pub(crate) fn announce(&self, keys: Vec<PublicKey>) {
-        if keys.len() <= MAX_HOST_KEYS {
-            self.announced.send_if_modified(|announced| {
-                let first = announced.is_empty();
-                if first {
-                    *announced = keys;
-                }
-                first
-            });
+        if (1..=MAX_HOST_KEYS).contains(&keys.len()) {
+            let _ = self.announced.set(keys);
         }
     }
 

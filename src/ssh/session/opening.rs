@@ -1,18 +1,17 @@
-//! A channel that is being opened, and why it was not.
+//! A channel that is being opened: what that may do to its session, and why it was not.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
 use super::channel::Channel;
 use super::open_failure::TargetFault;
 
-type OpenFuture = Pin<Box<dyn Future<Output = Result<Channel, OpenError>> + Send>>;
-
 /// A channel that is being opened. See [`Session::open`](super::Session::open).
 pub(crate) struct Opening {
-    future: Option<OpenFuture>,
+    future: Option<BoxFuture<'static, Result<Channel, OpenError>>>,
     closers: TaskTracker,
 }
 
@@ -31,7 +30,7 @@ impl Future for Opening {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let future = self.future.as_mut().expect("an opening is not polled after it is done");
-        let result = std::task::ready!(future.as_mut().poll(cx));
+        let result = ready!(future.as_mut().poll(cx));
         self.future = None;
         Poll::Ready(result)
     }
@@ -46,6 +45,18 @@ impl Drop for Opening {
             self.closers.spawn_on(async move { drop(future.await) }, &runtime);
         }
     }
+}
+
+/// What the opening of a channel may do to its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenKind {
+    /// Nothing: to an address, or a name that this server has resolved lately.
+    Plain,
+    /// A name whose resolution may take the server a while, during which the whole session stands still.
+    UnresolvedName,
+    /// A target at whose failure a session has ended: it is opened on a session that carries nothing
+    /// else.
+    Isolated,
 }
 
 /// Why a channel was not opened.
