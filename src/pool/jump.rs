@@ -19,7 +19,7 @@ use crate::lock::lock;
 use crate::openssh::client_config::{ClientConfig, Jump};
 use crate::openssh::prompt::Prompter;
 use crate::printable::{Lines, printable};
-use crate::ssh::connect::{ConnectError, Hops, LineMemory, OpeningStream};
+use crate::ssh::connect::{self, ConnectError, Hops, LineMemory, OpeningHop};
 use crate::ssh::session::{Channel, OpenError, TargetFault};
 use crate::stream::ByteStream;
 use crate::target::Target;
@@ -161,7 +161,7 @@ impl JumpRoute {
 }
 
 impl Hops for JumpRoute {
-    fn open<'a>(&'a self, jump: &'a Jump, next: &'a Target, limit: Duration) -> OpeningStream<'a> {
+    fn open<'a>(&'a self, jump: &'a Jump, next: &'a Target, limit: Duration) -> OpeningHop<'a> {
         // Boxed, since it is recursive where one hop lies behind another.
         Box::pin(async move {
             let last = self.last.get_or_try_init(|| JumpHosts::last_of(jump)).await?;
@@ -175,8 +175,8 @@ impl Hops for JumpRoute {
             }
             let start = || hop.start(&self.jumps, trail, self.size);
             let pool = hop.pool.get_or_try_init(start).await?;
-            let channel = hop.open_on(pool, next, Instant::now() + limit).await?;
-            Ok((self.jumps.0.carry)(channel))
+            let (channel, took) = hop.open_on(pool, next, Instant::now() + limit).await?;
+            Ok(connect::Hop { stream: (self.jumps.0.carry)(channel), took })
         })
     }
 }
@@ -200,18 +200,20 @@ impl Hop {
         Ok(pool)
     }
 
+    /// Opens a channel to `next`, and tells how long that took on its session.
     async fn open_on(
         &self,
         pool: &Pool,
         next: &Target,
         deadline: Instant,
-    ) -> Result<Channel, ConnectError> {
+    ) -> Result<(Channel, Duration), ConnectError> {
         let lost = || ConnectError::HopLost { hop: self.name(), reason: pool.reason() };
         loop {
             let placed = timeout_at(deadline, pool.place_or_fail(next)).await;
             let Ok(Ok(placed)) = placed else { return Err(lost()) };
+            let begun = Instant::now();
             let fault = match timeout_at(deadline, placed.open(next, ORIGIN)).await {
-                Ok(Ok(channel)) => return Ok(channel),
+                Ok(Ok(channel)) => return Ok((channel, begun.elapsed())),
                 Ok(Err(OpenError::SessionLost)) => continue,
                 Ok(Err(OpenError::Unreadable)) => TargetFault::Uncertain,
                 Ok(Err(OpenError::Target(fault))) => fault,

@@ -171,7 +171,7 @@ impl Pool {
     ) -> (Self, FirstAttempt) {
         let route = Arc::new(route);
         let hops = Arc::clone(&route);
-        let connector = Connector::new(config, route.prompter(), hops, route.memory());
+        let connector = Connector::new(config, &route.prompter(), hops, route.memory());
         let shared = Arc::new(Shared {
             connector,
             route: Arc::clone(&route),

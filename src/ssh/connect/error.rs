@@ -1,12 +1,11 @@
 //! Why there is no session: what happened, at which server, and what to do.
 
-use std::fmt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use russh::AlgorithmKind;
 
-use super::failure_class::FailureClass;
+use super::FailureClass;
 use super::reach::ReachError;
 use crate::destination::InvalidDestination;
 use crate::openssh::client_config::{ConfigError, Kind};
@@ -16,56 +15,35 @@ use crate::ssh::session::handler::HandlerError;
 use crate::ssh::trust::auth::AuthError;
 use crate::ssh::trust::host_key::HostKeyError;
 
-/// Why there is no session.
+/// Why there is no session. Each `address` is the host and the port; what comes from outside is escaped and
+/// bounded.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ConnectError {
-    /// No TCP connection to the server.
     #[error(transparent)]
     Reach(#[from] ReachError),
-    /// Nothing came back from the server's address within the limit.
     #[error(
         "no answer from {address} within {} s; a firewall may be in between, or the host is down \
          (ConnectTimeout sets the limit)",
         limit.as_secs()
     )]
-    NoAnswer {
-        /// The host and the port.
-        address: String,
-        /// The limit.
-        limit: Duration,
-    },
-    /// The socket cannot be set up.
+    NoAnswer { address: String, limit: Duration },
     #[error("the connection cannot be set up: {0}")]
     Socket(std::io::Error),
-    /// What answers does not speak as an SSH server.
     #[error("{} is no SSH server that can be spoken to: it says '{said}'; check the host and the port", .address)]
     NotSsh {
-        /// The host and the port.
         address: String,
-        /// Its first line, escaped and bounded.
+        /// Its first line.
         said: String,
     },
     /// The server turns clients away before it greets them.
     #[error(
         "{address} turns us away: '{said}'; it has too many clients, or has had too many failures"
     )]
-    TurnedAway {
-        /// The host and the port.
-        address: String,
-        /// Its words, escaped and bounded.
-        said: String,
-    },
+    TurnedAway { address: String, said: String },
     /// The connection ended in the handshake.
-    #[error("{address} {}{}", .stage, Said(said.as_deref()))]
-    Closed {
-        /// The host and the port.
-        address: String,
-        /// When.
-        stage: Stage,
-        /// The server's words, escaped and bounded.
-        said: Option<String>,
-    },
-    /// We and the server have nothing in common.
+    #[error("{address} {}{}", .stage, after_colon(said.as_deref()))]
+    Closed { address: String, stage: Stage, said: Option<String> },
     #[error("{0}")]
     NoCommonAlgorithm(Box<NoCommonAlgorithm>),
     /// The host key is not to be trusted.
@@ -76,65 +54,38 @@ pub enum ConnectError {
     Protocol(String),
     /// Version, key exchange or login took longer than the limit.
     #[error("{address} did not finish the {stage} within {} s", limit.as_secs())]
-    TimedOut {
-        /// The host and the port.
-        address: String,
-        /// What it was at.
-        stage: &'static str,
-        /// The limit.
-        limit: Duration,
-    },
+    TimedOut { address: String, stage: &'static str, limit: Duration },
     /// The server does not accept us.
     #[error(transparent)]
     Login(#[from] AuthError),
-    /// The proxy command did not bring us to a server.
-    #[error("the ProxyCommand '{command}' {}{}", CommandEnded(*status), Said(Some(said)))]
+    #[error("the ProxyCommand '{command}' {}{}", ended(*status), after_colon(Some(said)))]
     Command {
-        /// The command, escaped and bounded.
         command: String,
         /// How it ended, where it did.
         status: Option<ExitStatus>,
-        /// The last line that it wrote to its standard error, escaped and bounded.
+        /// The last line that it wrote to its standard error.
         said: String,
     },
-    /// The shell for the proxy command cannot be run.
     #[error("the shell for the ProxyCommand cannot be run (SHELL): {0}")]
     Shell(std::io::Error),
-    /// A server on the way failed us.
     #[error("at the jump host {hop}: {failure}")]
     Hop {
-        /// Its name, as the user gave it.
         hop: String,
-        /// What happened there. Not the source: the text is complete.
+        /// Not the source: the text is complete.
         failure: Box<ConnectError>,
     },
     /// A server on the way has no session, and its attempts are logged on their own.
     #[error("the jump host {hop} has no session: {reason}")]
-    HopLost {
-        /// Its name, as the user gave it.
-        hop: String,
-        /// What the last attempt said.
-        reason: String,
-    },
-    /// A server on the way did not connect to the next.
-    #[error("the jump host {hop} could not connect to {next}: {}", Far(*fault))]
+    HopLost { hop: String, reason: String },
+    #[error("the jump host {hop} could not connect to {next}: {}", seen_from_hop(*fault))]
     HopTarget {
-        /// Its name, as the user gave it.
         hop: String,
         /// The host and the port that it was asked for.
         next: String,
-        /// Why not.
         fault: TargetFault,
     },
-    /// A jump host cannot be asked for this name.
     #[error("a jump host cannot be asked for {host}: {why}")]
-    Unnameable {
-        /// The host, escaped.
-        host: String,
-        /// What is wrong with it.
-        why: InvalidDestination,
-    },
-    /// A server would be passed on the way to itself.
+    Unnameable { host: String, why: InvalidDestination },
     #[error("the jump hosts lead in a circle: {0}; set ProxyJump none for one of them")]
     Circle(String),
     /// Nobody wants a session any more.
@@ -146,11 +97,15 @@ pub enum ConnectError {
 }
 
 /// When a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum Stage {
-    /// Before the server said anything.
+    #[strum(
+        to_string = "closed the connection before it said anything; it may be overloaded, or not let this \
+                     machine in"
+    )]
     Greeting,
-    /// After that, before the keys were agreed on.
+    #[strum(to_string = "closed the connection during the key exchange")]
     KeyExchange,
 }
 
@@ -259,12 +214,11 @@ impl ConnectError {
         matches!(self, Self::Closed { .. } | Self::Login(AuthError::Disconnected { .. }))
     }
 
-    /// A handshake that failed.
     pub(super) fn handshake(error: HandlerError, circumstances: Circumstances) -> Self {
         let Circumstances { address, head, said } = circumstances;
         match error {
             HandlerError::HostKey(error) => Self::HostKey(Box::new(error)),
-            HandlerError::Library(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {
+            HandlerError::Russh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {
                 let none = NoCommonAlgorithm::new(address, &kind, &ours, &theirs);
                 Self::NoCommonAlgorithm(Box::new(none))
             }
@@ -333,60 +287,33 @@ pub(super) fn name(text: &str) -> String {
     printable(text, MAX_NAME, Lines::One)
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Greeting => {
-                "closed the connection before it said anything; it may be overloaded, or not let this \
-                 machine in"
-            }
-            Self::KeyExchange => "closed the connection during the key exchange",
-        })
+fn after_colon(said: Option<&str>) -> String {
+    said.filter(|said| !said.is_empty()).map(|said| format!(": {said}")).unwrap_or_default()
+}
+
+fn ended(status: Option<ExitStatus>) -> String {
+    match status {
+        // `exit status: 1`, `signal: 9 (SIGKILL)`.
+        Some(status) => format!("ended with {status} before there was a session"),
+        None => "closed the connection before there was a session".to_owned(),
     }
 }
 
-struct Said<'a>(Option<&'a str>);
-
-impl fmt::Display for Said<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            None | Some("") => Ok(()),
-            Some(said) => write!(f, ": {said}"),
+/// What happened to the connection from a server on the way to the next.
+fn seen_from_hop(fault: TargetFault) -> &'static str {
+    match fault {
+        TargetFault::Refused => {
+            "the connection was refused; check the port, and that the server runs"
         }
-    }
-}
-
-struct CommandEnded(Option<ExitStatus>);
-
-impl fmt::Display for CommandEnded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            // `exit status: 1`, `signal: 9 (SIGKILL)`.
-            Some(status) => write!(f, "ended with {status} before there was a session"),
-            None => f.write_str("closed the connection before there was a session"),
+        TargetFault::NameNotFound => "the name is not known there; check HostName in ssh_config",
+        TargetFault::NoRoute => "there is no route to it from there",
+        TargetFault::NetworkUnreachable => "the network cannot be reached from there",
+        TargetFault::TimedOut => "it did not answer in time",
+        TargetFault::Prohibited => {
+            "it is forbidden there (AllowTcpForwarding and PermitOpen in its sshd_config)"
         }
-    }
-}
-
-struct Far(TargetFault);
-
-impl fmt::Display for Far {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            TargetFault::Refused => {
-                "the connection was refused; check the port, and that the server runs"
-            }
-            TargetFault::NameNotFound => {
-                "the name is not known there; check HostName in ssh_config"
-            }
-            TargetFault::NoRoute => "there is no route to it from there",
-            TargetFault::NetworkUnreachable => "the network cannot be reached from there",
-            TargetFault::TimedOut => "it did not answer in time",
-            TargetFault::Prohibited => {
-                "it is forbidden there (AllowTcpForwarding and PermitOpen in its sshd_config)"
-            }
-            TargetFault::Uncertain => "it does not say why",
-        })
+        TargetFault::ServerFull => "it opens no further connection",
+        TargetFault::Uncertain => "it does not say why",
     }
 }
 

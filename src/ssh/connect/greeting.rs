@@ -1,5 +1,5 @@
 //! What a server may say before its version (RFC 4253 section 4.2): notices, or what a wrapper in
-//! front of it prints. The library takes 20 lines of 255 bytes; `ssh` takes 1024 of 8 kB.
+//! front of it prints. russh takes 20 lines of 255 bytes; `ssh` takes 1024 of 8 kB.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,8 +12,8 @@ use tracing::debug;
 use crate::printable::{Lines, printable};
 use crate::ssh::session::Traffic;
 
-/// A stream without the lines before the version of the server at its other end.
-pub(super) struct Greeted<S> {
+/// Skips what the server at the other end of a stream says before its version.
+pub(super) struct SkipToVersion<S> {
     stream: S,
     state: State,
     traffic: Arc<Traffic>,
@@ -28,7 +28,7 @@ enum State {
     Through,
 }
 
-impl<S> Greeted<S> {
+impl<S> SkipToVersion<S> {
     /// Takes a stream of which nothing has been read. `traffic` gets the version.
     pub(super) fn new(stream: S, traffic: &Arc<Traffic>) -> Self {
         let state = State::Before { line: Vec::new(), lines: 0 };
@@ -57,14 +57,14 @@ impl State {
                 break;
             }
         }
-        // What says more than `ssh` would read is for the library to refuse.
+        // What says more than `ssh` would read is for russh to refuse.
         if is_too_much || line.len() > MAX_LINE {
             *self = Self::Read { bytes: vec![b'\n'; 1024], at: 0 };
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for SkipToVersion<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -97,7 +97,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for SkipToVersion<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -143,7 +143,7 @@ mod tests {
     async fn read(bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let traffic = Arc::default();
         let mut seen = Vec::new();
-        let mut stream = Greeted::new(bytes, &traffic);
+        let mut stream = SkipToVersion::new(bytes, &traffic);
         stream.read_to_end(&mut seen).await.expect("memory");
         (seen, traffic.head())
     }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_too_much_is_nothing_that_the_library_takes() {
+    async fn what_is_too_much_is_nothing_that_russh_takes() {
         for before in ["y".repeat(20_000), "notice\n".repeat(1100)] {
             let (seen, head) = read(&[before.as_bytes(), b"\nSSH-2.0-x\r\n"].concat()).await;
             assert!(seen.starts_with(&[b'\n'; 1024]), "{before:.20}");
@@ -177,7 +177,7 @@ mod tests {
         for cut in 1..whole.len() {
             let (first, second) = whole.split_at(cut);
             let mut seen = Vec::new();
-            let mut stream = Greeted::new(first.chain(second), &Arc::default());
+            let mut stream = SkipToVersion::new(first.chain(second), &Arc::default());
             stream.read_to_end(&mut seen).await.expect("memory");
             assert_eq!(seen, b"SSH-2.0-x\r\nthe rest", "{cut}");
         }

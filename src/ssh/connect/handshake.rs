@@ -1,53 +1,47 @@
 //! From what carries the bytes to a session: the key exchange and the login, each within its limit.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use russh::client::{self, Handle};
+use russh::Preferred;
+use russh::client;
 use tokio::io::BufReader;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::error::Circumstances;
-use super::greeting::Greeted;
+use super::greeting::SkipToVersion;
+use super::russh_config::russh_config;
 use super::transport::Transport;
-use super::wire::Wire;
-use super::{Asking, ConnectError, Connected, Connector};
+use super::{Asking, ConnectError, Connector, Wired};
+use crate::ssh::session::Session;
 use crate::ssh::session::handler::{HandlerError, SessionHandler};
 use crate::ssh::session::lifespan::Lifespan;
 use crate::ssh::session::observed::Observed;
-use crate::ssh::session::{Barrier, Session};
-use crate::ssh::trust::auth::{self, AuthError};
+use crate::ssh::trust::auth::{self, AuthError, Authenticated};
 
 impl Connector {
     /// Shakes hands and logs in.
-    pub(super) async fn over(
+    pub(super) async fn handshake(
         &self,
-        mut wire: Wire,
+        wired: Wired,
+        preferred: Preferred,
         asking: Asking,
-        begun: Instant,
-    ) -> Result<Connected, ConnectError> {
-        let observed = Arc::new(Observed::of(&self.told));
-        wire.report_to(&observed.outflow);
-        let connecting = match &wire {
-            Wire::Tcp(socket) => Some(socket.connecting()),
-            Wire::Channel(_) => Some(begun.elapsed()),
-            // What it does is its own affair.
-            Wire::Command(_) => None,
-        };
-        let mut stream = BufReader::with_capacity(READ_BUFFER, wire);
-        let window = self.distance.window(&mut stream, connecting).await;
+    ) -> Result<(Session, Authenticated), ConnectError> {
+        let Wired { stream, connecting, outflow } = wired;
+        let observed = Arc::new(Observed::of(&self.told, outflow));
+        let mut stream = BufReader::with_capacity(READ_BUFFER, stream);
+        let window = self.windows.window(&mut stream, connecting).await;
         let connecting_ms = connecting.map(|took| took.as_millis());
         debug!(window, connecting_ms, "so much may be sent ahead on a channel");
         let cut = CancellationToken::new();
-        // Cuts the transport on every early return, so that the library's task ends.
+        // Cuts the transport on every early return, so that russh's task ends.
         let guard = cut.clone().drop_guard();
         let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
         let transport = Transport::new(stream, &cut, &observed.traffic, &observed.outflow);
-        let transport = Greeted::new(transport, &observed.traffic);
-        let handshake =
-            client::connect_stream(self.library_config(window).await, transport, handler);
+        let transport = SkipToVersion::new(transport, &observed.traffic);
+        let handshake = client::connect_stream(russh_config(window, preferred), transport, handler);
         let failed = |error: HandlerError| {
             let said = observed.facts().end.filter(|_| error.is_end());
             let (address, head) = (self.address(), observed.traffic.head());
@@ -67,13 +61,15 @@ impl Connector {
             Ok(login) => login,
             Err(error) => return Err(with_last_words(error, &observed).await.into()),
         };
-        let barrier = self.within("login", &observed, barrier(&handle)).await?;
+        // OpenSSH announces its signature algorithms since 7.2.
+        let barrier = self.within("login", &observed, handle.best_supported_rsa_hash()).await?;
+        let barrier = matches!(barrier, Ok(Some(_)));
         if observed.traffic.head().starts_with(TINYSSH) {
             self.told.no_forwarding("");
         }
         let lifespan = Lifespan::of(&self.config.session.rekey_limit);
         let session = Session::new(handle, observed, guard.disarm(), barrier, lifespan, window);
-        Ok(Connected { session, login, took: begun.elapsed() })
+        Ok((session, login))
     }
 
     /// Runs a stage of the handshake within its limit; the time in which a person is asked does not
@@ -100,14 +96,6 @@ impl Connector {
     }
 }
 
-/// Whether the server announced its signature algorithms, which OpenSSH does since 7.2.
-async fn barrier(handle: &Handle<SessionHandler>) -> Barrier {
-    match handle.best_supported_rsa_hash().await {
-        Ok(Some(_)) => Barrier::Available,
-        Ok(None) | Err(_) => Barrier::Missing,
-    }
-}
-
 /// Adds the server's own word to the end of a connection in mid-login.
 async fn with_last_words(error: AuthError, observed: &Observed) -> AuthError {
     if matches!(error, AuthError::Disconnected { .. }) {
@@ -125,5 +113,5 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 const MIN_HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long the end of a session may take to be known.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Saves system calls: the library reads a packet's head and body on their own. In bytes.
+/// Saves system calls: russh reads a packet's head and body on their own. In bytes.
 const READ_BUFFER: usize = 64 * 1024;

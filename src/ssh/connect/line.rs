@@ -60,7 +60,7 @@ pub(crate) enum Upload {
 
 impl Line {
     /// The window for a server that is so far away, in bytes: twice what is on its way at the line's
-    /// rate, since the library gives back half a window at a time, and some for a line that is shared.
+    /// rate, since russh gives back half a window at a time, and some for a line that is shared.
     pub(crate) fn window(self, round_trip: Option<Duration>) -> u32 {
         let of_rate = self.rate.zip(round_trip).map(|(rate, round_trip)| {
             let on_the_way = u128::from(rate) * round_trip.as_micros() / 1_000_000;
@@ -72,7 +72,6 @@ impl Line {
 }
 
 impl Learner {
-    /// Begins with what is known.
     pub(crate) fn of(line: Line) -> Self {
         Self { line, last: None }
     }
@@ -139,7 +138,7 @@ impl Sample {
             return is_own.then_some(Limit::Line);
         }
         // The shortest round trip counts: the present one includes queueing, by which every window would be
-        // too small. The library gives back half a window at a time, so that less is in flight.
+        // too small. russh gives back half a window at a time, so that less is in flight.
         let fills = |part: u128| carried_in(best) * part / 4 >= u128::from(window) && window < MOST;
         if round_trip <= best * 9 / 8 + SLIGHT {
             fills(12).then_some(Limit::WindowAlone)

@@ -38,7 +38,6 @@ impl LineMemory {
         Self(state.map(|dir| dir.join("lines.json").into()))
     }
 
-    /// What is known of the line to a server.
     pub(super) fn recall(&self, server: &str) -> Line {
         let entries = self.0.as_deref().map(read).unwrap_or_default();
         entries.get(server).map(|entry| entry.line).unwrap_or_default()

@@ -4,53 +4,48 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use self::distance::Distance;
 use self::line::Sample;
 use self::proxy_command::{CommandEnd, ProxyCommand};
-use self::reach::Reach;
 use self::ssh_socket::SshSocket;
-use self::wire::Wire;
+use self::window_estimator::WindowEstimator;
 use super::session::Session;
 use super::session::load::Beat;
 use super::session::observed::Told;
+use super::session::outflow::Outflow;
 use super::trust::auth::{Authenticated, Credentials, KeyOrder};
 use super::trust::host_key::HostKeyPolicy;
 use crate::destination::{Destination, Host};
 use crate::lock::lock;
-use crate::openssh::client_config::{ClientConfig, Jump, Way};
+use crate::openssh::client_config::{ClientConfig, Way};
 use crate::openssh::prompt::Prompter;
+use crate::stream::ByteStream;
 use crate::target::Target;
 
 pub use error::{ConnectError, NoCommonAlgorithm, Stage};
-pub(crate) use failure_class::FailureClass;
-pub(crate) use hops::{Hops, OpeningStream};
+pub(crate) use hops::{Hop, Hops, OpeningHop};
 pub use line_memory::LineMemory;
-pub(crate) use liveness::Liveness;
 pub use reach::ReachError;
 
-pub(crate) mod distance;
 mod error;
-mod failure_class;
 mod greeting;
 mod handshake;
 mod hops;
-mod library;
 mod line;
 mod line_memory;
-mod liveness;
-mod local_command;
 mod proxy_command;
 mod reach;
+mod russh_config;
 mod shell;
 mod ssh_socket;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transport;
-mod wire;
+mod window_estimator;
 
 /// Everything that is needed to open sessions to one server, again and again.
 #[derive(Debug)]
@@ -59,7 +54,7 @@ pub(crate) struct Connector {
     policy: Arc<HostKeyPolicy>,
     credentials: Credentials,
     prompter: Prompter,
-    distance: Distance,
+    windows: WindowEstimator,
     told: Arc<Told>,
     hops: Arc<dyn Hops>,
     /// What is still to be run once the server is logged in to.
@@ -77,11 +72,41 @@ pub(crate) enum Asking {
     Never,
 }
 
+/// How far an attempt to connect got, and so how much another one would bother the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureClass {
+    /// The server could not be reached: nobody was bothered.
+    Unreachable,
+    /// The server turned us away before it knew who we are: it may be full.
+    TurnedAway,
+    /// The server did not accept our login, or we its host key: servers keep count of those who ask
+    /// again, and people of who asks them.
+    Refused,
+}
+
+/// When a session counts as dead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Liveness {
+    /// How often an idle server is asked (`ServerAliveInterval`).
+    pub(crate) interval: Duration,
+    /// How long it may be silent while it is being asked.
+    pub(crate) silence: Duration,
+}
+
 /// A new session, and what it took.
 pub(crate) struct Connected {
     pub(crate) session: Session,
     pub(crate) login: Authenticated,
     pub(crate) took: Duration,
+}
+
+/// What carries the bytes to a server, before anything is said.
+struct Wired {
+    stream: Box<dyn ByteStream>,
+    /// How long connecting took, without what came before it; none where a program does it.
+    connecting: Option<Duration>,
+    /// Gets what the line is found to carry.
+    outflow: Arc<Outflow>,
 }
 
 impl Connector {
@@ -90,11 +115,12 @@ impl Connector {
     /// What `memory` knows of the line to it is used, and what is learnt of it is kept there.
     pub(crate) fn new(
         config: ClientConfig,
-        prompter: Prompter,
+        prompter: &Prompter,
         hops: Arc<dyn Hops>,
         memory: LineMemory,
     ) -> Self {
         let server = format!("{}:{}", config.host_name, config.port);
+        let prompter = prompter.apart();
         let policy = Arc::new(HostKeyPolicy::new(&config, &prompter));
         let local_command = Mutex::new(config.session.local_command.clone());
         Self {
@@ -102,7 +128,7 @@ impl Connector {
             policy,
             credentials: Credentials::default(),
             prompter,
-            distance: Distance::of(server, memory),
+            windows: WindowEstimator::of(server, memory),
             told: Arc::default(),
             hops,
             local_command,
@@ -115,7 +141,6 @@ impl Connector {
         &self.config.name
     }
 
-    /// The port of the server.
     pub(crate) fn port(&self) -> u16 {
         self.config.port
     }
@@ -126,34 +151,30 @@ impl Connector {
     ///
     /// Dropped in mid-way, the connection is cut and nothing of it stays behind.
     pub(crate) async fn connect(&self, asking: Asking) -> Result<Connected, ConnectError> {
-        let begun = Instant::now();
         let order = self.credentials.order();
-        match self.attempt(asking, begun).await {
+        match self.attempt(asking).await {
             Err(error) if order == KeyOrder::Ssh && self.credentials.order() != order => {
                 debug!(%error, "trying again, with the keys first that the server did not listen to");
-                self.attempt(asking, begun).await
+                self.attempt(asking).await
             }
             outcome => outcome,
         }
     }
 
-    async fn attempt(&self, asking: Asking, begun: Instant) -> Result<Connected, ConnectError> {
-        let (wire, command) = self.wire().await?;
+    async fn attempt(&self, asking: Asking) -> Result<Connected, ConnectError> {
+        let begun = Instant::now();
+        // Before the server waits for us: a `KnownHostsCommand` takes its time.
+        let preferred = self.preferred().await;
+        let (wired, command) = self.wire().await?;
         // The state of a login is large and short-lived.
-        let connected = Box::pin(self.over(wire, asking, begun)).await;
-        if connected.is_ok() {
-            let command = lock(&self.local_command).take();
-            if let Some(command) = command {
-                local_command::run(&command).await;
-            }
+        let (session, login) = match Box::pin(self.handshake(wired, preferred, asking)).await {
+            Ok(done) => done,
+            Err(error) => return Err(self.with_command_end(error, command).await),
+        };
+        if let Some(command) = lock(&self.local_command).take() {
+            self.commands.spawn(shell::run_local_command(command));
         }
-        match (connected, command) {
-            // How the command ended explains the rest.
-            (Err(error), Some(end)) if error.is_end() => {
-                Err(self.command_failed(error, &end).await)
-            }
-            (connected, _) => connected,
-        }
+        Ok(Connected { session, login, took: begun.elapsed() })
     }
 
     /// Waits until the programs are over that have carried sessions, once those have ended.
@@ -163,27 +184,35 @@ impl Connector {
     }
 
     /// What carries the bytes to the server.
-    async fn wire(&self) -> Result<(Wire, Option<CommandEnd>), ConnectError> {
+    async fn wire(&self) -> Result<(Wired, Option<CommandEnd>), ConnectError> {
+        let outflow = Arc::default();
         match &self.config.reach.way {
-            Way::Direct => Ok((Wire::Tcp(self.reach().await?), None)),
-            Way::Jump(jump) => Ok((self.jump(jump).await?, None)),
+            Way::Direct => {
+                let (socket, took) = self.reach().await?;
+                let socket = SshSocket::new(socket, UNACKNOWLEDGED, &outflow);
+                let stream = Box::new(socket.map_err(ConnectError::Socket)?);
+                Ok((Wired { stream, connecting: Some(took), outflow }, None))
+            }
+            Way::Jump(jump) => {
+                let (next, limit) = (self.target()?, self.connect_limit());
+                let Hop { stream, took } = self.hops.open(jump, &next, limit).await?;
+                Ok((Wired { stream, connecting: Some(took), outflow }, None))
+            }
             Way::Command(command) => {
                 let started = ProxyCommand::start(command, &self.commands);
                 let (command, end) = started.map_err(ConnectError::Shell)?;
-                Ok((Wire::Command(command), Some(end)))
+                Ok((Wired { stream: Box::new(command), connecting: None, outflow }, Some(end)))
             }
         }
     }
 
-    async fn reach(&self) -> Result<SshSocket, ConnectError> {
+    /// A TCP connection, and how long it took.
+    async fn reach(&self) -> Result<(TcpStream, Duration), ConnectError> {
         let limit = self.connect_limit();
         let mut left = self.config.reach.connection_attempts.max(1);
         loop {
-            let reached = timeout(limit, reach::connect_tcp(Reach::new(&self.config))).await;
-            let error = match reached {
-                Ok(Ok(reached)) => {
-                    return SshSocket::new(reached, UNACKNOWLEDGED).map_err(ConnectError::Socket);
-                }
+            let error = match timeout(limit, reach::connect_tcp(&self.config)).await {
+                Ok(Ok(reached)) => return Ok(reached),
                 Ok(Err(error)) => error.into(),
                 Err(_) => ConnectError::NoAnswer { address: self.address(), limit },
             };
@@ -194,11 +223,6 @@ impl Connector {
             debug!(%error, "trying again in a second");
             sleep(BETWEEN_ATTEMPTS).await;
         }
-    }
-
-    async fn jump(&self, jump: &Jump) -> Result<Wire, ConnectError> {
-        let next = self.target()?;
-        Ok(Wire::Channel(self.hops.open(jump, &next, self.connect_limit()).await?))
     }
 
     /// This server, for one on the way to connect to.
@@ -230,13 +254,18 @@ impl Connector {
         self.config.reach.connect_timeout.unwrap_or(CONNECT_TIMEOUT)
     }
 
-    async fn command_failed(&self, error: ConnectError, end: &CommandEnd) -> ConnectError {
-        let Way::Command(command) = &self.config.reach.way else { return error };
+    /// How a `ProxyCommand` ended explains that nothing more came.
+    async fn with_command_end(&self, error: ConnectError, end: Option<CommandEnd>) -> ConnectError {
+        let (Way::Command(command), Some(end)) = (&self.config.reach.way, end) else {
+            return error;
+        };
+        if !error.is_end() {
+            return error;
+        }
         let Some((status, said)) = end.report().await else { return error };
         ConnectError::Command { command: error::name(command), status, said }
     }
 
-    /// When a session to this server counts as dead.
     pub(crate) fn liveness(&self) -> Liveness {
         let interval = self.config.session.server_alive_interval.unwrap_or(ALIVE_INTERVAL);
         Liveness { interval, silence: interval * self.config.session.server_alive_count_max.max(1) }
@@ -249,7 +278,7 @@ impl Connector {
     /// Dropped in mid-way, nothing is known of it.
     pub(crate) async fn measure(&self, session: &Session) -> Infallible {
         if let Some(round_trip) = session.measure().await {
-            self.distance.measured(round_trip);
+            self.windows.measured(round_trip);
         }
         std::future::pending().await
     }
@@ -260,28 +289,28 @@ impl Connector {
             let bytes = u128::from(bytes) * 1_000_000 / span.as_micros();
             u64::try_from(bytes).unwrap_or(u64::MAX)
         };
-        self.distance.sent(rate(carried.carried - carried.received));
+        self.windows.sent(rate(carried.carried - carried.received));
         let delay = session.health().delay();
         let (Some(best), true) = (delay.best(), carried.busiest > 0) else { return };
-        self.distance.learn(Sample {
+        self.windows.learn(Sample {
             received: rate(carried.received),
             busiest: rate(carried.busiest),
             round_trip: delay.expected(),
             best,
             window: session.window(),
-            upload: self.distance.upload(),
+            upload: self.windows.upload(),
         });
     }
 
     /// The network may be another one.
     pub(crate) fn moved(&self) {
-        self.distance.forget();
+        self.windows.forget();
     }
 
     /// Whether a new session would be better than this one: it has served long enough, or its window
     /// has turned out not to suit the line.
     pub(crate) fn would_replace(&self, session: &Session) -> bool {
-        session.is_expired() || self.distance.is_unfit(session.window())
+        session.is_expired() || self.windows.is_unfit(session.window())
     }
 
     /// Keeps the record up with the host keys that the server announces on `session`, for as long
@@ -296,7 +325,6 @@ impl Connector {
         std::future::pending().await
     }
 
-    /// Whether a person can be asked.
     pub(crate) fn can_ask(&self) -> bool {
         self.prompter.can_ask()
     }

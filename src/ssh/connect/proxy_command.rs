@@ -47,7 +47,7 @@ impl ProxyCommand {
     /// before us, and all it started ends with it; so it cannot ask anything on the terminal.
     /// One of `running` waits for its end.
     pub(crate) fn start(command: &str, running: &TaskTracker) -> io::Result<(Self, CommandEnd)> {
-        let mut child = shell::run(&format!("exec {command}"))
+        let mut child = shell::command(&format!("exec {command}"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

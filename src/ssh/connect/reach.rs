@@ -37,24 +37,17 @@ pub enum ReachError {
         address: String,
         reason: io::Error,
     },
-    #[error("{}{}", Attempts(.tried), advice(.tried))]
+    #[error("{}{}", attempts(.tried), advice(.tried))]
     Connect {
         /// Each address in the order of its failure, with its reason.
         tried: Vec<(SocketAddr, io::Error)>,
     },
 }
 
-/// Prints each failed address with its reason.
-struct Attempts<'a>(&'a [(SocketAddr, io::Error)]);
-
-impl fmt::Display for Attempts<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (address, error)) in self.0.iter().enumerate() {
-            let separator = if i == 0 { "" } else { "; " };
-            write!(f, "{separator}connect to {address}: {error}")?;
-        }
-        Ok(())
-    }
+/// Each failed address with its reason.
+fn attempts(tried: &[(SocketAddr, io::Error)]) -> String {
+    let each = tried.iter().map(|(address, error)| format!("connect to {address}: {error}"));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// What to do about it, where that is plain.
@@ -71,24 +64,6 @@ fn advice(tried: &[(SocketAddr, io::Error)]) -> &'static str {
     }
 }
 
-/// Where to connect to, and from where.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reach<'a> {
-    host: &'a str,
-    port: u16,
-    family: AddressFamily,
-    origin: &'a Origin,
-    keep_alive: Switch,
-}
-
-/// A connection to the server.
-#[derive(Debug)]
-pub(crate) struct Reached {
-    pub(crate) socket: TcpStream,
-    /// How long it took to connect, without the look-up.
-    pub(crate) took: Duration,
-}
-
 /// An [`Origin`] whose name is resolved.
 #[derive(Clone, Debug)]
 enum LocalEnd {
@@ -97,20 +72,8 @@ enum LocalEnd {
     Interface(String),
 }
 
-impl<'a> Reach<'a> {
-    /// As a configuration says.
-    pub(crate) fn new(config: &'a ClientConfig) -> Self {
-        Self {
-            host: &config.host_name,
-            port: config.port,
-            family: config.reach.address_family,
-            origin: &config.reach.origin,
-            keep_alive: config.reach.tcp_keep_alive,
-        }
-    }
-}
-
-/// Connects to a name or an address, with the first address that answers.
+/// Connects to the host of a configuration, with the first address that answers. Tells how long that took,
+/// without the look-up.
 ///
 /// The socket has `TCP_NODELAY`, and `SO_KEEPALIVE` as `TCPKeepAlive` says. There is no time limit
 /// here: `ConnectTimeout` is the caller's.
@@ -119,17 +82,19 @@ impl<'a> Reach<'a> {
 ///
 /// Dropping the future closes every attempt. A look-up that has begun goes on in a thread of the
 /// runtime until the system's resolver gives up; its answer is dropped.
-pub(crate) async fn connect_tcp(reach: Reach<'_>) -> Result<Reached, ReachError> {
-    let Reach { host, port, family, origin, keep_alive } = reach;
-    let found = tokio::net::lookup_host((host, port))
+pub(crate) async fn connect_tcp(
+    config: &ClientConfig,
+) -> Result<(TcpStream, Duration), ReachError> {
+    let (host, family) = (config.host_name.as_str(), config.reach.address_family);
+    let found = tokio::net::lookup_host((host, config.port))
         .await
         .map_err(|reason| ReachError::Resolve { host: host.to_owned(), reason })?;
     let addresses = interleave(found.filter(|address| family.admits(address.ip())));
     if addresses.is_empty() {
         return Err(ReachError::NoAddress { host: host.to_owned(), family });
     }
-    let from = resolve(origin).await?;
-    let attempt = move |address| attempt(address, from.clone(), keep_alive);
+    let (from, keep_alive) = (resolve(&config.reach.origin).await?, config.reach.tcp_keep_alive);
+    let attempt = |address| attempt(address, from.clone(), keep_alive);
     race_by(STAGGER, addresses, attempt).await.map_err(|tried| ReachError::Connect { tried })
 }
 
@@ -146,14 +111,18 @@ async fn resolve(origin: &Origin) -> Result<LocalEnd, ReachError> {
     }
 }
 
-async fn attempt(address: SocketAddr, from: LocalEnd, keep_alive: Switch) -> io::Result<Reached> {
+async fn attempt(
+    address: SocketAddr,
+    from: LocalEnd,
+    keep_alive: Switch,
+) -> io::Result<(TcpStream, Duration)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     from.apply(&socket, address)?;
     socket.set_nodelay(true)?;
     socket.set_keepalive(keep_alive.is_on())?;
     let begun = Instant::now();
     let socket = socket.connect(address).await?;
-    Ok(Reached { socket, took: begun.elapsed() })
+    Ok((socket, begun.elapsed()))
 }
 
 impl LocalEnd {
@@ -188,7 +157,17 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::openssh::client_config::SshOptions;
     use crate::stream::happy_eyeballs::race;
+
+    /// Connects to a port of 127.0.0.1.
+    async fn connect(port: u16, options: &[&str]) -> Result<TcpStream, ReachError> {
+        let name = format!("me@127.0.0.1:{port}").parse().expect("a name");
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        let options = SshOptions { options, ..SshOptions::default() };
+        let (config, _) = ClientConfig::without_ssh(&name, &options).expect("plain");
+        connect_tcp(&config).await.map(|(socket, _)| socket)
+    }
 
     /// An address on loopback where nobody listens: bound and let go.
     async fn refused() -> SocketAddr {
@@ -210,17 +189,10 @@ mod tests {
     async fn the_family_is_kept_to() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let port = listener.local_addr().expect("a bound socket").port();
-        let reach = |family| Reach {
-            host: "127.0.0.1",
-            port,
-            family,
-            origin: &Origin::Any,
-            keep_alive: Switch::Off,
-        };
-        connect_tcp(reach(AddressFamily::Inet)).await.expect("it listens");
-        let reached = connect_tcp(reach(AddressFamily::Any)).await.expect("it listens");
-        assert!(!socket2::SockRef::from(&reached.socket).keepalive().expect("a socket option"));
-        let error = connect_tcp(reach(AddressFamily::Inet6)).await.expect_err("IPv4");
+        connect(port, &["AddressFamily=inet"]).await.expect("it listens");
+        let socket = connect(port, &["TCPKeepAlive=no"]).await.expect("it listens");
+        assert!(!socket2::SockRef::from(&socket).keepalive().expect("a socket option"));
+        let error = connect(port, &["AddressFamily=inet6"]).await.expect_err("IPv4");
         assert!(error.to_string().starts_with("127.0.0.1 has no IPv6 address"), "{error}");
     }
 
@@ -228,26 +200,19 @@ mod tests {
     async fn it_connects_from_where_it_is_told_to() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let port = listener.local_addr().expect("a bound socket").port();
-        let connect = async |origin: Origin| {
-            let (host, family) = ("127.0.0.1", AddressFamily::Any);
-            connect_tcp(Reach { host, port, family, origin: &origin, keep_alive: Switch::On }).await
-        };
-        let reached = connect(Origin::Address("127.0.0.2".into())).await.expect("it listens");
-        let own = reached.socket.local_addr().expect("connected");
+        let socket = connect(port, &["BindAddress=127.0.0.2"]).await.expect("it listens");
+        let own = socket.local_addr().expect("connected");
         assert_eq!(own.ip().to_string(), "127.0.0.2");
-        for (origin, told) in [
-            (Origin::Address("192.0.2.1".into()), "BindAddress 192.0.2.1: "),
-            (Origin::Address("::1".into()), "BindAddress is of the other address family"),
-            (Origin::Interface("no-such".into()), "BindInterface no-such: "),
-            (
-                Origin::Address("\x1b.invalid".into()),
-                "BindAddress \\u{1b}.invalid does not resolve",
-            ),
+        for (option, told) in [
+            ("BindAddress=192.0.2.1", "BindAddress 192.0.2.1: "),
+            ("BindAddress=::1", "BindAddress is of the other address family"),
+            ("BindInterface=no-such", "BindInterface no-such: "),
+            ("BindAddress=\x1b.invalid", "BindAddress \\u{1b}.invalid does not resolve"),
         ] {
-            let error = connect(origin).await.expect_err(told).to_string();
+            let error = connect(port, &[option]).await.expect_err(told).to_string();
             assert!(error.contains(told), "{error}");
         }
         #[cfg(target_os = "linux")]
-        connect(Origin::Interface("lo".into())).await.expect("it listens there");
+        connect(port, &["BindInterface=lo"]).await.expect("it listens there");
     }
 }

@@ -10,15 +10,14 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::reach::Reached;
 use crate::ssh::session::outflow::{AHEAD, Outflow, in_time};
 use crate::stream::options::{acknowledge_now, set_unacknowledged, set_unsent};
 
 /// A TCP connection to an SSH server, tuned for many small packets.
 pub(crate) struct SshSocket {
     socket: TcpStream,
-    connecting: Duration,
-    acknowledgement: Acknowledgement,
+    /// The last read filled its buffer: while there is more, the kernel acknowledges by itself.
+    owes_acknowledgement: bool,
     gauge: Gauge,
 }
 
@@ -32,31 +31,17 @@ struct Gauge {
     unsent: u32,
 }
 
-/// Whether the peer waits for the kernel to acknowledge what has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Acknowledgement {
-    Asked,
-    /// The last read filled its buffer: while there is more, the kernel acknowledges by itself.
-    Owed,
-}
-
 impl SshSocket {
     /// Takes a connected socket, and ends it when its peer has acknowledged nothing for `unacknowledged`.
-    pub(crate) fn new(reached: Reached, unacknowledged: Duration) -> io::Result<Self> {
-        let Reached { socket, took } = reached;
+    /// `outflow` gets what the line is found to carry.
+    pub(crate) fn new(
+        socket: TcpStream,
+        unacknowledged: Duration,
+        outflow: &Arc<Outflow>,
+    ) -> io::Result<Self> {
         set_unacknowledged(&socket, unacknowledged)?;
-        let gauge = Gauge::new(&socket);
-        Ok(Self { socket, connecting: took, acknowledgement: Acknowledgement::Asked, gauge })
-    }
-
-    /// Receives what the line is found to carry.
-    pub(crate) fn report_to(&mut self, outflow: &Arc<Outflow>) {
-        self.gauge.outflow = Arc::clone(outflow);
-    }
-
-    /// How long it took to connect.
-    pub(crate) fn connecting(&self) -> Duration {
-        self.connecting
+        let gauge = Gauge::new(&socket, outflow);
+        Ok(Self { socket, owes_acknowledgement: false, gauge })
     }
 
     /// Has the kernel acknowledge at once what has been read.
@@ -65,15 +50,15 @@ impl SshSocket {
     /// acknowledgement, which Linux would delay by 40 ms. The kernel forgets the option by itself,
     /// hence after each burst.
     fn acknowledge(&mut self) {
-        self.acknowledgement = Acknowledgement::Asked;
+        self.owes_acknowledgement = false;
         acknowledge_now(&self.socket);
     }
 }
 
 impl Gauge {
-    fn new(socket: &TcpStream) -> Self {
-        let mut gauge =
-            Self { outflow: Arc::default(), since: None, taken: 0, unsent: FIRST_UNSENT };
+    fn new(socket: &TcpStream, outflow: &Arc<Outflow>) -> Self {
+        let outflow = Arc::clone(outflow);
+        let mut gauge = Self { outflow, since: None, taken: 0, unsent: FIRST_UNSENT };
         gauge.set_unsent(socket, FIRST_UNSENT);
         gauge
     }
@@ -123,8 +108,8 @@ impl AsyncRead for SshSocket {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.socket).poll_read(cx, buf)?;
         if polled.is_ready() && buf.remaining() == 0 {
-            this.acknowledgement = Acknowledgement::Owed;
-        } else if polled.is_ready() || this.acknowledgement == Acknowledgement::Owed {
+            this.owes_acknowledgement = true;
+        } else if polled.is_ready() || this.owes_acknowledgement {
             this.acknowledge();
         }
         polled.map(Ok)

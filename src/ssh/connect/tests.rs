@@ -1,8 +1,67 @@
-//! What is said of a handshake that fails.
+//! What is said of a handshake that fails, and in what order a server is connected to.
+
+use std::fs::{self, Permissions};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+
+use tokio::net::TcpListener;
 
 use super::error::Circumstances;
 use super::*;
+use crate::openssh::client_config::{Jump, SshOptions};
 use crate::ssh::session::handler::HandlerError;
+
+#[derive(Debug)]
+struct NoHops;
+
+impl Hops for NoHops {
+    fn open<'a>(&'a self, _: &'a Jump, _: &'a Target, _: Duration) -> OpeningHop<'a> {
+        Box::pin(async { Err(ConnectError::Stopped) })
+    }
+}
+
+/// A server that takes connections and says nothing.
+async fn silent_server() -> (TcpListener, u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let port = listener.local_addr().expect("a bound socket").port();
+    (listener, port)
+}
+
+fn connector(port: u16, options: &[&str], prompter: &Prompter) -> Connector {
+    let name = format!("me@127.0.0.1:{port}").parse().expect("a name");
+    let plain = ["UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null"];
+    let options = options.iter().chain(&plain).map(|&option| option.to_owned()).collect();
+    let options = SshOptions { options, ..SshOptions::default() };
+    let (config, _) = ClientConfig::without_ssh(&name, &options).expect("plain");
+    Connector::new(config, prompter, Arc::new(NoHops), LineMemory::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_about_another_server_does_not_make_this_one_wait() {
+    let (_server, port) = silent_server().await;
+    let prompter = Prompter::scripted(&[]);
+    let connector = connector(port, &[], &prompter);
+    let _open = prompter.asked_elsewhere();
+    let connecting = timeout(Duration::from_secs(600), connector.connect(Asking::Never));
+    let connected = connecting.await.expect("it gives up").map(|_| ());
+    assert!(matches!(connected, Err(ConnectError::TimedOut { .. })), "{connected:?}");
+}
+
+#[tokio::test]
+async fn no_server_waits_while_a_command_tells_its_host_keys() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (script, asked) = (dir.path().join("command"), dir.path().join("asked"));
+    let text = format!("#!/bin/sh\nsleep 0.3\n: > {}\n", asked.display());
+    fs::write(&script, text).expect("written");
+    fs::set_permissions(&script, Permissions::from_mode(0o700)).expect("ours");
+    let (server, port) = silent_server().await;
+    let command = format!("KnownHostsCommand={}", script.display());
+    let connector = connector(port, &[&command], &Prompter::nobody());
+    tokio::select! {
+        _ = connector.connect(Asking::Never) => panic!("the server says nothing"),
+        accepted = server.accept() => assert!(accepted.is_ok() && asked.exists()),
+    }
+}
 
 fn told(error: russh::Error, head: &[u8]) -> String {
     let circumstances =

@@ -183,6 +183,20 @@ fn a_local_command_runs_once_the_session_is_up() {
     }
 }
 
+#[test]
+#[ignore = "needs sshd"]
+fn a_local_command_that_does_not_end_holds_up_nothing() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let to = format!("127.0.0.1:{}", target.port());
+    let lines = ["PermitLocalCommand yes", "LocalCommand exec sleep 100"];
+    let config = sshd.login().ssh_config(sshd.port(), &lines);
+    let mut run = Client::Sockeye.command(&config);
+    run.args(["-W", &to, HOST]).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut running = run.spawn().expect("it starts");
+    let ended = wait::until_some("it ends", || running.try_wait().expect("a child"));
+    assert!(ended.success(), "{ended}");
+}
+
 /// A server that has no question: somebody says yes on a telephone.
 struct Push;
 

@@ -8,7 +8,7 @@
 //! What a far one needs depends on the [line](super::line::Line).
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
@@ -17,14 +17,16 @@ use tokio::time::timeout;
 use super::line::{Learner, Sample, Upload};
 use super::line_memory::LineMemory;
 use crate::lock::lock;
+use crate::ssh::session::atomic_time::AtomicDuration;
 use crate::ssh::session::delay::LAN;
 
-/// What the connections to one server have shown of its distance.
+/// What the connections to one server have shown of how far away it is, and of the line to it.
 #[derive(Debug, Default)]
-pub(crate) struct Distance {
+pub(crate) struct WindowEstimator {
     was_near: AtomicBool,
-    connecting: Shortest,
-    round_trip: Shortest,
+    // The shortest: the others took as long because somebody was busy.
+    connecting: AtomicDuration,
+    round_trip: AtomicDuration,
     line: Mutex<Learner>,
     /// When much was sent, last.
     uploaded: Mutex<Option<Instant>>,
@@ -33,21 +35,14 @@ pub(crate) struct Distance {
     server: String,
 }
 
-/// The shortest of the times that were noted: the others were as long because somebody was busy.
-#[derive(Debug)]
-struct Shortest {
-    /// [`u64::MAX`] before there was one.
-    micros: AtomicU64,
-}
-
-impl Distance {
+impl WindowEstimator {
     /// Of a server, as far as `memory` knows it.
     pub(crate) fn of(server: String, memory: LineMemory) -> Self {
         let line = Mutex::new(Learner::of(memory.recall(&server)));
         Self { line, memory, server, ..Self::default() }
     }
 
-    /// The window for the channels of a session over `stream`, in bytes. The library fixes it before
+    /// The window for the channels of a session over `stream`, in bytes. russh fixes it before
     /// the handshake, and takes none after.
     ///
     /// A server is near when its first byte comes within [`NEAR`]. The time to connect estimates the round
@@ -70,14 +65,13 @@ impl Distance {
         }
         self.was_near.store(near, Relaxed);
         if let Some(connecting) = connecting.filter(|_| near) {
-            self.connecting.note(connecting);
+            self.connecting.shorten(connecting);
         }
         self.wanted(near)
     }
 
-    /// Takes note of the round trip of a session.
     pub(crate) fn measured(&self, round_trip: Duration) {
-        self.round_trip.note(round_trip);
+        self.round_trip.shorten(round_trip);
     }
 
     /// Takes note of what a session has sent in a while, in bytes a second.
@@ -101,7 +95,7 @@ impl Distance {
             return;
         }
         // A session that began on a full line knows no better one than that.
-        self.round_trip.note(sample.best);
+        self.round_trip.shorten(sample.best);
         let best = self.round_trip.get().unwrap_or(sample.best);
         let sample = Sample { best, ..sample };
         let line = {
@@ -134,29 +128,8 @@ impl Distance {
     /// The network may be another one: what was known of it counts no more.
     pub(crate) fn forget(&self) {
         self.was_near.store(false, Relaxed);
-        self.connecting.forget();
-        self.round_trip.forget();
-    }
-}
-
-impl Shortest {
-    fn note(&self, time: Duration) {
-        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.micros.fetch_min(micros, Relaxed);
-    }
-
-    fn get(&self) -> Option<Duration> {
-        Some(self.micros.load(Relaxed)).filter(|&it| it != u64::MAX).map(Duration::from_micros)
-    }
-
-    fn forget(&self) {
-        self.micros.store(u64::MAX, Relaxed);
-    }
-}
-
-impl Default for Shortest {
-    fn default() -> Self {
-        Self { micros: AtomicU64::new(u64::MAX) }
+        self.connecting.clear();
+        self.round_trip.clear();
     }
 }
 
@@ -192,17 +165,13 @@ mod tests {
         let (mut silent, mut speaks) = (BufReader::new(silent), BufReader::new(speaks));
 
         let (soon, late) = (Some(Duration::ZERO), Some(NEAR));
-        let distance = Distance::default();
-        assert_eq!(
-            distance.window(&mut silent, soon).await,
-            FIRST_WINDOW,
-            "nothing is known of it"
-        );
-        assert_eq!(distance.window(&mut speaks, soon).await, LEAST_WINDOW, "as near as it gets");
+        let windows = WindowEstimator::default();
+        assert_eq!(windows.window(&mut silent, soon).await, FIRST_WINDOW, "nothing is known of it");
+        assert_eq!(windows.window(&mut speaks, soon).await, LEAST_WINDOW, "as near as it gets");
         assert_eq!(speaks.buffer(), b"SSH-2.0-x\r\n", "nothing is lost");
-        assert_eq!(distance.window(&mut silent, soon).await, LEAST_WINDOW, "it may be busy");
-        assert_eq!(distance.window(&mut silent, late).await, FIRST_WINDOW, "it may have moved");
-        assert_eq!(distance.window(&mut silent, soon).await, FIRST_WINDOW);
+        assert_eq!(windows.window(&mut silent, soon).await, LEAST_WINDOW, "it may be busy");
+        assert_eq!(windows.window(&mut silent, late).await, FIRST_WINDOW, "it may have moved");
+        assert_eq!(windows.window(&mut silent, soon).await, FIRST_WINDOW);
     }
 
     #[tokio::test]
@@ -211,22 +180,22 @@ mod tests {
         server.write_all(b"SSH-2.0-x\r\n").await.expect("room");
         let mut client = BufReader::new(client);
         let soon = Some(Duration::from_micros(100));
-        let distance = Distance::default();
-        let window = distance.window(&mut client, soon).await;
+        let windows = WindowEstimator::default();
+        let window = windows.window(&mut client, soon).await;
         assert_eq!(window, LEAST_WINDOW);
-        assert!(!distance.is_unfit(window), "nothing is known of it");
+        assert!(!windows.is_unfit(window), "nothing is known of it");
 
-        distance.measured(Duration::from_micros(3900));
-        assert!(distance.is_unfit(window));
-        let window = distance.window(&mut client, soon).await;
+        windows.measured(Duration::from_micros(3900));
+        assert!(windows.is_unfit(window));
+        let window = windows.window(&mut client, soon).await;
         assert_eq!(window, 3900 * 512);
-        assert!(!distance.is_unfit(window));
-        distance.measured(Duration::from_millis(9));
-        assert!(!distance.is_unfit(window), "it was busy");
+        assert!(!windows.is_unfit(window));
+        windows.measured(Duration::from_millis(9));
+        assert!(!windows.is_unfit(window), "it was busy");
 
-        let by_a_program = distance.window(&mut client, None).await;
+        let by_a_program = windows.window(&mut client, None).await;
         assert_eq!(by_a_program, window);
-        assert_eq!(Distance::default().window(&mut client, None).await, FIRST_WINDOW);
+        assert_eq!(WindowEstimator::default().window(&mut client, None).await, FIRST_WINDOW);
     }
 
     #[tokio::test]
@@ -235,12 +204,12 @@ mod tests {
         let (speaks, mut server) = duplex(64);
         server.write_all(b"SSH-2.0-x\r\n").await.expect("room");
         let (mut silent, mut speaks) = (BufReader::new(silent), BufReader::new(speaks));
-        let distance = Distance::default();
-        distance.measured(Duration::from_millis(20));
+        let windows = WindowEstimator::default();
+        windows.measured(Duration::from_millis(20));
         let late = Some(NEAR);
-        assert_eq!(distance.window(&mut speaks, late).await, FIRST_WINDOW);
-        assert_eq!(distance.window(&mut silent, late).await, FIRST_WINDOW);
-        assert_eq!(distance.round_trip.get(), Some(Duration::from_millis(20)));
+        assert_eq!(windows.window(&mut speaks, late).await, FIRST_WINDOW);
+        assert_eq!(windows.window(&mut silent, late).await, FIRST_WINDOW);
+        assert_eq!(windows.round_trip.get(), Some(Duration::from_millis(20)));
     }
 
     #[tokio::test]
@@ -249,19 +218,19 @@ mod tests {
         server.write_all(b"SSH-2.0-x\r\n").await.expect("room");
         let mut client = BufReader::new(client);
         let (quiet, busy) = (Some(Duration::from_millis(1)), Some(Duration::from_millis(3)));
-        let distance = Distance::default();
-        assert_eq!(distance.window(&mut client, quiet).await, 1000 * 512);
-        distance.measured(Duration::from_micros(700));
-        assert_eq!(distance.window(&mut client, busy).await, 1000 * 512);
-        distance.forget();
-        assert_eq!(distance.window(&mut client, busy).await, 3000 * 512);
+        let windows = WindowEstimator::default();
+        assert_eq!(windows.window(&mut client, quiet).await, 1000 * 512);
+        windows.measured(Duration::from_micros(700));
+        assert_eq!(windows.window(&mut client, busy).await, 1000 * 512);
+        windows.forget();
+        assert_eq!(windows.window(&mut client, busy).await, 3000 * 512);
     }
 
     #[tokio::test]
     async fn the_first_window_is_too_large_for_fibre() {
-        let distance = Distance::default();
+        let windows = WindowEstimator::default();
         let best = Duration::from_millis(15);
-        distance.measured(best);
+        windows.measured(best);
         let queued = Sample {
             received: 37_500_000,
             busiest: 37_500_000,
@@ -270,9 +239,9 @@ mod tests {
             window: FIRST_WINDOW,
             upload: Upload::None,
         };
-        distance.learn(queued);
-        distance.learn(queued);
-        assert_eq!(distance.wanted(false), 1_406_250);
+        windows.learn(queued);
+        windows.learn(queued);
+        assert_eq!(windows.wanted(false), 1_406_250);
         for (window, is_unfit) in [
             (FIRST_WINDOW, true),
             (1_800_000, false),
@@ -280,16 +249,16 @@ mod tests {
             (1_000_000, false),
             (900_000, true),
         ] {
-            assert_eq!(distance.is_unfit(window), is_unfit, "{window}");
+            assert_eq!(windows.is_unfit(window), is_unfit, "{window}");
         }
     }
 
     #[tokio::test]
     async fn a_session_whose_window_does_not_suit_the_line_is_unfit() {
-        let distance = Distance::default();
+        let windows = WindowEstimator::default();
         let best = Duration::from_millis(50);
-        distance.measured(best);
-        assert!(!distance.is_unfit(FIRST_WINDOW));
+        windows.measured(best);
+        assert!(!windows.is_unfit(FIRST_WINDOW));
         let rate = 1_250_000;
         let sample = Sample {
             received: rate,
@@ -299,21 +268,21 @@ mod tests {
             window: 64 << 10,
             upload: Upload::None,
         };
-        distance.learn(sample);
-        distance.learn(sample);
-        assert!(distance.is_unfit(64 << 10), "a larger one is faster");
+        windows.learn(sample);
+        windows.learn(sample);
+        assert!(windows.is_unfit(64 << 10), "a larger one is faster");
         let queued = Sample { round_trip: best * 4, ..sample };
-        distance.learn(queued);
-        distance.learn(queued);
-        assert!(distance.is_unfit(FIRST_WINDOW), "what it holds is in the way of others");
-        assert!(!distance.is_unfit(LEAST_WINDOW));
+        windows.learn(queued);
+        windows.learn(queued);
+        assert!(windows.is_unfit(FIRST_WINDOW), "what it holds is in the way of others");
+        assert!(!windows.is_unfit(LEAST_WINDOW));
         // Another session has known a better round trip.
-        let (wanted, late) = (distance.wanted(false), best * 3);
+        let (wanted, late) = (windows.wanted(false), best * 3);
         let crowded = Sample { best: late, round_trip: late, window: LEAST_WINDOW, ..sample };
-        distance.learn(crowded);
-        distance.learn(crowded);
-        assert_eq!(distance.wanted(false), wanted);
-        distance.learn(Sample { best: Duration::from_micros(200), ..sample });
-        assert!(!distance.is_unfit(LEAST_WINDOW), "on a LAN there is nothing to learn");
+        windows.learn(crowded);
+        windows.learn(crowded);
+        assert_eq!(windows.wanted(false), wanted);
+        windows.learn(Sample { best: Duration::from_micros(200), ..sample });
+        assert!(!windows.is_unfit(LEAST_WINDOW), "on a LAN there is nothing to learn");
     }
 }

@@ -1,4 +1,4 @@
-//! The library's configuration for a session.
+//! russh's configuration for a session.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,34 +10,35 @@ use russh::{Limits, Preferred, compression};
 use super::Connector;
 use crate::openssh::client_config::Switch;
 
-impl Connector {
-    /// The configuration for a session whose channels have a `window_size` in bytes.
-    pub(super) async fn library_config(&self, window_size: u32) -> Arc<client::Config> {
-        let (least, wanted, most) = GROUPS;
-        Arc::new(client::Config {
-            client_id: russh::SshId::Standard(Cow::Borrowed(concat!(
-                "SSH-2.0-sockeye_",
-                env!("CARGO_PKG_VERSION")
-            ))),
-            // A re-keying that we start can kill a busy session; those that the server starts are
-            // safe. Sessions are retired instead.
-            limits: Limits {
-                rekey_write_limit: usize::MAX,
-                rekey_read_limit: usize::MAX,
-                rekey_time_limit: Duration::from_secs(365 * 24 * 3600),
-            },
-            window_size,
-            maximum_packet_size: MAX_PACKET,
-            channel_buffer_size: CHANNEL_QUEUE,
-            preferred: self.preferred().await,
-            gex: GexParams::new(least, wanted, most).unwrap_or_default(),
-            // The pool's monitor pings, since it wants to know how long the answer takes.
-            keepalive_interval: None,
-            ..client::Config::default()
-        })
-    }
+/// The configuration of russh for a session whose channels have a `window_size` in bytes.
+pub(super) fn russh_config(window_size: u32, preferred: Preferred) -> Arc<client::Config> {
+    let (least, wanted, most) = GROUPS;
+    Arc::new(client::Config {
+        client_id: russh::SshId::Standard(Cow::Borrowed(concat!(
+            "SSH-2.0-sockeye_",
+            env!("CARGO_PKG_VERSION")
+        ))),
+        // A re-keying that we start can kill a busy session; those that the server starts are
+        // safe. Sessions are retired instead.
+        limits: Limits {
+            rekey_write_limit: usize::MAX,
+            rekey_read_limit: usize::MAX,
+            rekey_time_limit: Duration::from_secs(365 * 24 * 3600),
+        },
+        window_size,
+        maximum_packet_size: MAX_PACKET,
+        channel_buffer_size: CHANNEL_QUEUE,
+        preferred,
+        gex: GexParams::new(least, wanted, most).unwrap_or_default(),
+        // The pool's monitor pings, since it wants to know how long the answer takes.
+        keepalive_interval: None,
+        ..client::Config::default()
+    })
+}
 
-    async fn preferred(&self) -> Preferred {
+impl Connector {
+    /// What is offered in the key exchange.
+    pub(super) async fn preferred(&self) -> Preferred {
         let algorithms = &self.config.algorithms;
         let mut offer = self.policy.offer().await;
         if let Some(types) = &algorithms.host_keys {
@@ -58,7 +59,7 @@ impl Connector {
     }
 }
 
-/// The largest packet that the library can take, in bytes.
+/// The largest packet that russh can take, in bytes.
 const MAX_PACKET: u32 = 65535;
 /// How many messages a channel's queue holds before the session waits for its reader.
 const CHANNEL_QUEUE: usize = 1024;
