@@ -30,6 +30,7 @@ const NO_NETWORK: Row = Row(3, 502, "destination_ip_unroutable");
 const TIMED_OUT: Row = Row(6, 504, "connection_timeout");
 const UNCERTAIN: Row = Row(1, 502, "destination_unavailable");
 const PROHIBITED: Row = Row(2, 403, "destination_ip_prohibited");
+const SERVER_FULL: Row = Row(1, 503, "connection_limit_reached");
 const NO_SESSION: Row = Row(1, 503, "destination_unavailable");
 
 #[test]
@@ -112,7 +113,8 @@ fn a_server_says_why() {
         (2, "Connection timed out", TIMED_OUT),
         (2, "Ask again <b>tomorrow</b>", UNCERTAIN),
         (2, "", UNCERTAIN),
-        (4, "out of channels", UNCERTAIN),
+        (3, "unknown channel type", PROHIBITED),
+        (4, "out of channels", SERVER_FULL),
         (77, "a code of its own", UNCERTAIN),
         (1, "open failed", PROHIBITED),
     ] {
@@ -120,7 +122,7 @@ fn a_server_says_why() {
         let proxy = Sockeye::start(&server.ssh_config());
         assert_row(row, proxy.address(), "target.example", 80);
         let asked = server.seen().asked;
-        assert_eq!(asked.len(), 4, "{text:?}: a fault of the target is not tried again");
+        assert_eq!(asked.len(), 4, "{text:?}: a refused open is not tried again");
     }
 }
 
