@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -18,6 +18,8 @@ use super::{command, process, wait};
 pub(crate) struct Sockeye {
     child: Child,
     log: Arc<Mutex<String>>,
+    /// Reads the log, to its end.
+    reader: JoinHandle<()>,
     /// An empty home directory: nothing of the user's own gets in.
     _home: TempDir,
 }
@@ -62,7 +64,7 @@ impl Sockeye {
         let stderr = child.stderr.take().expect("a pipe");
         let log = Arc::new(Mutex::new(String::new()));
         let into = Arc::clone(&log);
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut stderr = BufReader::new(stderr);
             let mut line = Vec::new();
             while stderr.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
@@ -71,7 +73,7 @@ impl Sockeye {
                 line.clear();
             }
         });
-        Self { child, log, _home: home }
+        Self { child, log, reader, _home: home }
     }
 
     /// The first TCP listener.
@@ -92,8 +94,9 @@ impl Sockeye {
     /// Waits until it has said `text`.
     pub(crate) fn wait_for_log(&self, text: &str) {
         wait::until_some(&format!("the program says {text:?}"), || {
+            // Its last words are read by then.
+            let ended = !process::is_running(self.pid()) && self.reader.is_finished();
             let log = self.log();
-            let ended = !process::is_running(self.pid());
             assert!(!ended || log.contains(text), "the program ended, saying:\n{log}");
             log.contains(text).then_some(())
         });
@@ -112,7 +115,9 @@ impl Sockeye {
     /// Waits until it ends by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let child = &mut self.child;
-        wait::until_some("the program ends", || child.try_wait().expect("a child"))
+        let status = wait::until_some("the program ends", || child.try_wait().expect("a child"));
+        wait::until("its last words are read", || self.reader.is_finished());
+        status
     }
 }
 
