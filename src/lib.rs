@@ -20,8 +20,8 @@
 //!
 //! Of a download, from the server to the client:
 //!
-//! 1. `ssh::connect::ssh_socket`: the socket, acknowledged at once; or `wire`: a jump host's channel, a
-//!    `ProxyCommand`. A buffer of 64 KiB is before it (`handshake`).
+//! 1. `ssh::connect::ssh_socket`: the socket, acknowledged at once; or a jump host's channel, or
+//!    `proxy_command`. A buffer of 64 KiB is before it (`handshake`).
 //! 2. `ssh::connect::transport`: counts, may cut, and lets others run; `greeting` has nothing more to do after the
 //!    version line.
 //! 3. russh's task for the session: decrypts, and puts the data into the channel's queue.

@@ -15,6 +15,7 @@ use crate::registry::{Connections, Outcome, Tracked};
 use crate::relay::{Pipe, Relayer};
 use crate::request::Request;
 use crate::stream::RelayEnd as _;
+use crate::target::Target;
 
 /// The way from a request to its target. [`Outbound`] is the one that leads somewhere; the tests of the
 /// protocols have their own.
@@ -130,13 +131,14 @@ pub(super) async fn dial<R: Connect>(
 /// What comes of a dial; none where the client resets its connection meanwhile.
 pub(super) async fn unless_gone<T>(
     client: &ClientStream,
+    target: &Target,
     dial: impl Future<Output = T>,
 ) -> Option<T> {
     tokio::select! {
         biased;
         dialled = dial => Some(dialled),
         () = client.gone() => {
-            debug!("the client left while dialling");
+            debug!(%target, "the client left while dialling");
             None
         }
     }

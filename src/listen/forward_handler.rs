@@ -36,7 +36,7 @@ impl<R: Connect> ForwardHandler<R> {
         let target = self.target.clone();
         let request = Request { listener, protocol: Protocol::Forward, source, user: None, target };
         let dial = connect::dial(&self.connect, &request);
-        match connect::unless_gone(&stream, dial).await {
+        match connect::unless_gone(&stream, &self.target, dial).await {
             None => {}
             Some(Ok(connected)) => {
                 self.connect.relay(stream, Bytes::new(), connected.channel).await;

@@ -118,7 +118,8 @@ impl SocksRequest {
     ) -> Option<Tunnel<R::Channel>> {
         let Self { version, protocol, user, destination } = self;
         let request = Request { listener, protocol, source, user, target: destination.into() };
-        match connect::unless_gone(client.get_ref(), context.dial(&request)).await? {
+        let dial = context.dial(&request);
+        match connect::unless_gone(client.get_ref(), &request.target, dial).await? {
             Ok(Connected { channel, .. }) => {
                 // A client that left before it could hear this is no news: the channel is closed.
                 client.write_all(version.granted()).await.ok()?;

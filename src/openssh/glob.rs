@@ -1,7 +1,6 @@
 //! Patterns of names (`ssh_config(5)`, PATTERNS).
 
-/// Whether a pattern means a name: `*` stands for any run of characters, `?` for one; the case of ASCII
-/// letters does not matter.
+/// Whether a pattern means a name: `*` stands for any run of characters, `?` for one.
 pub(crate) fn glob(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
@@ -13,7 +12,7 @@ pub(crate) fn glob(pattern: &str, name: &str) -> bool {
                 p += 1;
                 retry = Some((p, n));
             }
-            Some(c) if *c == b'?' || c.eq_ignore_ascii_case(&name[n]) => {
+            Some(c) if *c == b'?' || *c == name[n] => {
                 p += 1;
                 n += 1;
             }
@@ -34,6 +33,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_case_matters() {
+        assert!(glob("HMAC-*", "HMAC-md5") && !glob("HMAC-*", "hmac-md5"));
+    }
 
     #[test]
     fn many_stars_take_no_time() {

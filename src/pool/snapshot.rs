@@ -142,14 +142,18 @@ impl Pool {
     }
 
     fn jump_view(&self, name: &str) -> JumpView {
-        // By itself: the lock is held to the end of a statement, and the others take it, too.
-        let sessions = lock(&self.0.sessions).iter().filter(|session| !session.is_closed()).count();
+        // The others take the lock, too.
+        let (sessions, round_trip) = {
+            let sessions = lock(&self.0.sessions);
+            let live = || sessions.iter().filter(|session| !session.is_closed());
+            (live().count(), live().filter_map(|s| s.health().delay().last()).min())
+        };
         JumpView {
             name: name.to_owned(),
             availability: self.availability(),
             reason: self.reason(),
             sessions,
-            round_trip: self.round_trip(),
+            round_trip,
         }
     }
 

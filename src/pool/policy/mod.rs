@@ -80,6 +80,9 @@ impl Policy {
             Event::Failed(failure) => self.failed(failure, facts),
             Event::Abandoned => {
                 self.attempts -= 1;
+                // What made it end abruptly may do so each time.
+                self.not_before =
+                    facts.now + self.backoff.next(FailureClass::TurnedAway, demand(facts));
                 Vec::new()
             }
             Event::Settled => {

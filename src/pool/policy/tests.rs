@@ -131,6 +131,18 @@ fn failures_are_told_once_and_pauses_grow() {
     assert_eq!(world.shown.last().expect("shown").reason, "no route");
 }
 
+#[test]
+fn an_attempt_that_ends_abruptly_is_not_made_again_at_once() {
+    let mut world = World::new(None);
+    world.on(Event::Time);
+    world.attempts -= 1;
+    world.on(Event::Abandoned);
+    assert_eq!(world.attempts, 0);
+    let wake_at = world.policy.wake_at(&world.facts).expect("it will try again");
+    world.pass(wake_at - world.facts.now);
+    assert_eq!(world.attempts, 1);
+}
+
 /// A loss, a login without a person and the end of the server are no failed attempts, and one that fails beside a
 /// session leaves nobody without.
 #[test]

@@ -61,6 +61,8 @@ pub(crate) struct Connector {
     local_command: Mutex<Option<String>>,
     /// The programs that carry the bytes (`ProxyCommand`), each until it is over.
     commands: TaskTracker,
+    /// What runs beside the sessions (`LocalCommand`); nothing waits for it.
+    beside: TaskTracker,
 }
 
 /// Whether a login may ask a person.
@@ -133,6 +135,7 @@ impl Connector {
             hops,
             local_command,
             commands: TaskTracker::new(),
+            beside: TaskTracker::new(),
         }
     }
 
@@ -163,7 +166,8 @@ impl Connector {
 
     async fn attempt(&self, asking: Asking) -> Result<Connected, ConnectError> {
         let begun = Instant::now();
-        // Before the server waits for us: a `KnownHostsCommand` takes its time.
+        // Before the server waits for us: a `KnownHostsCommand` takes its time. So it runs where the server
+        // cannot be reached, too.
         let preferred = self.preferred().await;
         let (wired, command) = self.wire().await?;
         // The state of a login is large and short-lived.
@@ -172,7 +176,7 @@ impl Connector {
             Err(error) => return Err(self.with_command_end(error, command).await),
         };
         if let Some(command) = lock(&self.local_command).take() {
-            self.commands.spawn(shell::run_local_command(command));
+            self.beside.spawn(shell::run_local_command(command));
         }
         Ok(Connected { session, login, took: begun.elapsed() })
     }

@@ -15,10 +15,11 @@ pub(super) fn matches(patterns: &HostPatterns, name: &str) -> bool {
         HostPatterns::Patterns(patterns) => {
             let mut found = false;
             for pattern in patterns {
+                let pattern = pattern.to_ascii_lowercase();
                 match pattern.strip_prefix('!') {
                     Some(pattern) if glob(pattern, name) => return false,
                     Some(_) => {}
-                    None => found |= glob(pattern, name),
+                    None => found |= glob(&pattern, name),
                 }
             }
             found
