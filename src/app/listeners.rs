@@ -204,7 +204,7 @@ impl ListenerSet {
 
     /// What it means for a reload that a listener cannot be bound: nothing where it could not be bound before.
     pub(super) fn on_failure(&self, options: &ListenerOptions) -> OnForwardFailure {
-        let failed_before = self.failed.iter().any(|(failed, _)| failed == options);
+        let failed_before = self.failed.iter().any(|(failed, _)| failed.address == options.address);
         if failed_before { OnForwardFailure::GoOn } else { OnForwardFailure::Exit }
     }
 

@@ -35,6 +35,8 @@ pub enum Forwarding {
     Allowed,
     /// It forbids it (`AllowTcpForwarding`, `PermitOpen`, a key's or an account's restriction).
     Forbidden,
+    /// It opens no further connection for now.
+    Full,
     /// It did not answer.
     Unanswered,
 }
@@ -87,6 +89,7 @@ pub async fn probe(server: &ServerOptions, prompter: &Prompter) -> Result<Findin
         let (answer, took) = ask(&pool, NOBODY).await;
         forwarding = match answer {
             Some(TargetFault::Prohibited) => Forwarding::Forbidden,
+            Some(TargetFault::ServerFull) => Forwarding::Full,
             Some(_) => Forwarding::Allowed,
             None => Forwarding::Unanswered,
         };
@@ -98,7 +101,7 @@ pub async fn probe(server: &ServerOptions, prompter: &Prompter) -> Result<Findin
             (Some(_), took) => Names::Uncertain(took),
             (None, _) => Names::Slow,
         },
-        Forwarding::Forbidden | Forwarding::Unanswered => Names::Unasked,
+        Forwarding::Forbidden | Forwarding::Full | Forwarding::Unanswered => Names::Unasked,
     };
     let sessions = if first.is_unattended() {
         further(&server.config, &jumps, most).await

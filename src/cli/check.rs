@@ -145,7 +145,7 @@ async fn connect(options: &ServerOptions, reach: Reach) -> anyhow::Result<()> {
     configured::say(&server::found(&findings));
     match findings.forwarding {
         Forwarding::Allowed => Ok(()),
-        Forwarding::Forbidden | Forwarding::Unanswered => {
+        Forwarding::Forbidden | Forwarding::Full | Forwarding::Unanswered => {
             bail!("{server} does not let connections through")
         }
     }

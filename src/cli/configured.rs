@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config, Mistake, Mistakes};
+pub(super) use crate::printable::path as shown;
 use crate::printable::{Lines, printable};
 use crate::task;
 
@@ -84,11 +85,6 @@ pub(super) fn say(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// A path, escaped for a terminal.
-pub(super) fn shown(path: &Path) -> String {
-    printable(&path.to_string_lossy(), MAX_PATH, Lines::One)
-}
-
 /// The context of an error of a command that writes a file.
 pub(super) fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", shown(path))
@@ -101,5 +97,3 @@ pub(super) fn quoted(word: &str) -> String {
 
 /// Characters of a word that are shown.
 const MAX_WORD: usize = 100;
-/// Characters of a path that are shown.
-const MAX_PATH: usize = 1000;

@@ -110,6 +110,9 @@ fn interpret(outcome: Result<(), OpenError>) -> (Proved, Option<String>) {
                           destinations, `sockeye ping HOST:PORT` shows that";
             (Proved::Forbidden, Some(reason.to_owned()))
         }
+        Err(OpenError::Target(TargetFault::ServerFull)) => {
+            (Proved::Forbidden, Some("the server opens no further connection".to_owned()))
+        }
         Ok(()) | Err(OpenError::Target(_)) => (Proved::Yes, None),
         Err(OpenError::SessionLost | OpenError::Unreadable) => (Proved::Unknown, None),
     }

@@ -48,8 +48,10 @@ pub enum Verbosity {
 pub enum Format {
     /// Lines for people; with `-v`, after time, level, spans and target.
     #[default]
+    #[value(help = "Lines for people")]
     Text,
     /// One JSON object a line with time, level, module, message, fields and spans.
+    #[value(help = "One JSON object a line")]
     Json,
 }
 

@@ -83,7 +83,8 @@ impl Connections {
     }
 
     /// The bytes of the connections that live and of those that are over, by what carries them: the server, or
-    /// what stands for none. No connection counts twice or not at all, so that no sum falls.
+    /// what stands for none. No connection counts twice or not at all, so that no sum
+    /// falls before a reload forgets a server.
     pub fn carried(&self) -> BTreeMap<Arc<str>, Traffic> {
         let _nothing_passes = lock(&self.0.ended);
         let counted = self.0.tallies.servers.all().into_iter().map(|(name, tally)| {

@@ -100,6 +100,7 @@ pub(super) fn found(findings: &Findings) -> String {
         Forwarding::Forbidden => {
             "FORBIDDEN by the server (AllowTcpForwarding, PermitOpen, or what restricts this key)"
         }
+        Forwarding::Full => "none now: the server opens no further connection",
         Forwarding::Unanswered => "not answered within 10 s",
     };
     line(&mut out, "forwarding", forwarding);
