@@ -131,3 +131,21 @@ const NOBODY: std::net::SocketAddr =
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// How long a proof counts: an older one is not reported.
 const FRESH: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_answer_shows() {
+        let of = |fault| interpret(Err(OpenError::Target(fault)));
+        assert_eq!(interpret(Ok(())), (Proved::Yes, None));
+        assert_eq!(of(TargetFault::Refused), (Proved::Yes, None), "the server has gone there");
+        for fault in [TargetFault::Prohibited, TargetFault::ServerFull] {
+            let (proved, why) = of(fault);
+            assert_eq!(proved, Proved::Forbidden, "{fault:?}");
+            assert!(why.is_some(), "{fault:?}");
+        }
+        assert_eq!(interpret(Err(OpenError::SessionLost)).0, Proved::Unknown);
+    }
+}

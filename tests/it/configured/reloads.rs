@@ -175,6 +175,8 @@ fn a_forward_that_failed_at_the_start_does_not_hold_up_reloads() {
     proxy.wait_for_log("cannot listen on ");
     configuration.write("config.toml", &format!("{text}[[rule]]\nport = 1\naction = \"reject\"\n"));
     reload(&proxy);
+    configuration.write("config.toml", &text.replace("a.example", "b.example"));
+    reload(&proxy);
     drop(taken);
     reload(&proxy);
     TcpStream::connect(at).expect("it listens");
