@@ -14,7 +14,7 @@ use super::linger::linger;
 use super::stream::ClientStream;
 use super::tunnel::Tunnel;
 use super::{socks4, socks5};
-use crate::destination::{Destination, Host, InvalidDestination};
+use crate::destination::{Destination, InvalidDestination};
 use crate::dial::{Connected, DialError, DialFailure};
 use crate::request::{Protocol, Request, Source};
 
@@ -51,7 +51,7 @@ pub(crate) enum SocksError {
     Gone(io::Error),
     #[error("the client offers no method of authentication that is acceptable")]
     NoMethod,
-    #[error("the user name or the password is wrong")]
+    #[error("the user name or the password is wrong, empty or not UTF-8")]
     Authentication,
     #[error("SOCKS4 cannot carry the password that is asked for")]
     NeedsPassword,
@@ -133,11 +133,6 @@ impl SocksRequest {
             }
         }
     }
-}
-
-/// A host name, or an address that was written as one.
-pub(crate) fn parse_name(name: &[u8]) -> Result<Host, InvalidDestination> {
-    std::str::from_utf8(name).map_err(|_| InvalidDestination::InvalidHost)?.parse()
 }
 
 impl From<io::Error> for SocksError {

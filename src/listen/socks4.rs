@@ -1,13 +1,13 @@
 //! SOCKS4 and 4a, as their two memoranda describe them (openssh.com/txt/socks4.protocol and
-//! socks4a.protocol).
+//! socks4a.protocol). fast-socks5 serves version 5 only.
 
 use std::io;
 use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::socks::{SocksError, parse_name};
-use crate::destination::{Destination, Host};
+use super::socks::SocksError;
+use crate::destination::{Destination, Host, InvalidDestination};
 use crate::dial::DialError;
 use crate::request::Protocol;
 
@@ -82,6 +82,10 @@ async fn read_text<S: AsyncBufRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, S
         Some(_) if text.len() as u64 == MAX_TEXT => Err(SocksError::TooLong),
         _ => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
     }
+}
+
+fn parse_name(name: &[u8]) -> Result<Host, InvalidDestination> {
+    std::str::from_utf8(name).map_err(|_| InvalidDestination::InvalidHost)?.parse()
 }
 
 /// "Request granted", with the address left open.

@@ -1,18 +1,23 @@
 //! SOCKS5 (RFC 1928) with or without user name and password (RFC 1929).
 //!
-//! fast-socks5 reads its methods before it is asked which of them to take, and the choice depends on them: a
-//! client that offers only a password is let in with it where none is asked for. And it answers some errors by
-//! itself, as "connection refused".
+//! The wire is fast-socks5's: its typed negotiation, then its reader of addresses. Its `read_command`
+//! is not used because it answers by itself, and says "connection refused" of a name that is not
+//! UTF-8 and to a client that left in the middle of its request.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io;
 use std::sync::Arc;
 
-use tokio::io::{AsyncBufRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use fast_socks5::server::{
+    AuthMethod, NoAuthentication, PasswordAuthentication, Socks5ServerProtocol, SocksServerError,
+    StandardAuthentication as Method, StandardAuthenticationStarted,
+};
+use fast_socks5::util::target_addr::{AddrError, TargetAddr, read_address};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
 use super::brake::Checker;
-use super::socks::{SocksError, parse_name};
-use crate::destination::Destination;
+use super::socks::SocksError;
+use crate::destination::{Destination, Host, InvalidDestination};
 use crate::dial::DialError;
 
 /// A complete CONNECT request.
@@ -65,20 +70,21 @@ fn code(error: &SocksError) -> Option<u8> {
     }
 }
 
-/// Lets everybody in. A client that offers nothing but a name and a password may give any; the name is that
-/// of its requests then, for rules and logs.
+/// Lets everybody in. A client that offers nothing but a name and a password (method 2) may give any; the
+/// name is that of its requests then, for rules and logs.
 async fn negotiate_freely<S>(stream: &mut S) -> Result<Option<Arc<str>>, SocksError>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
-    if choose_method(stream, &[NO_AUTHENTICATION, PASSWORD]).await? == NO_AUTHENTICATION {
+    // The first of them that the client offers, too.
+    let accepted = [Method::NoAuthentication(NoAuthentication), PASSWORD];
+    let chosen = Socks5ServerProtocol::start(&mut *stream).negotiate_auth(&accepted).await;
+    if let StandardAuthenticationStarted::NoAuthentication(_) = negotiated(chosen)? {
         return Ok(None);
     }
-    let name = match read_password(stream).await? {
-        Some((name, _)) => std::str::from_utf8(&name).ok().map(Arc::from),
-        None => None,
-    };
-    answer_password(stream, name.filter(|name: &Arc<str>| !name.is_empty())).await.map(Some)
+    let given = read_password(stream).await;
+    answer_password(stream, &given).await?;
+    given.map(|(name, _)| Some(Arc::from(name.as_str())))
 }
 
 /// Reads and checks the name and the password of RFC 1929.
@@ -86,57 +92,74 @@ async fn authenticate<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<st
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
-    choose_method(stream, &[PASSWORD]).await?;
-    let user = match read_password(stream).await? {
-        Some((name, password)) => checker.verify(&name, &password).await,
-        None => None,
-    };
-    answer_password(stream, user).await
+    let protocol = Socks5ServerProtocol::start(&mut *stream);
+    negotiated(protocol.negotiate_auth(&[PASSWORD]).await)?;
+    let user = check_password(stream, checker).await;
+    answer_password(stream, &user).await?;
+    user
 }
 
-/// Reads the greeting of RFC 1928 section 3 (a version, a number, and so many methods), and chooses the first of
-/// `accepted` that is among them. The answer is written.
-async fn choose_method<S>(stream: &mut S, accepted: &[u8]) -> Result<u8, SocksError>
+async fn check_password<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<str>, SocksError>
 where
-    S: AsyncBufRead + AsyncWrite + Unpin,
+    S: AsyncBufRead + Unpin,
 {
-    if stream.read_u8().await? != VERSION {
-        return Err(SocksError::Version);
+    let (name, password) = read_password(stream).await?;
+    checker.verify(name.as_bytes(), password.as_bytes()).await.ok_or(SocksError::Authentication)
+}
+
+async fn read_password<S>(
+    stream: &mut S,
+) -> Result<(Zeroizing<String>, Zeroizing<String>), SocksError>
+where
+    S: AsyncBufRead + Unpin,
+{
+    // fast-socks5 does not look at the version of the sub-negotiation.
+    match stream.fill_buf().await?.first() {
+        None => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        Some(1) => {}
+        Some(_) => return Err(SocksError::Authentication),
     }
-    let offered = read_counted(stream).await?;
-    let chosen = accepted.iter().copied().find(|method| offered.contains(method));
-    stream.write_all(&[VERSION, chosen.unwrap_or(NO_ACCEPTABLE_METHOD)]).await?;
-    chosen.ok_or(SocksError::NoMethod)
+    let method = AuthMethod::new(PasswordAuthentication, &mut *stream);
+    let (name, password, _) = negotiated(method.read_username_password().await)?;
+    Ok((Zeroizing::new(name), Zeroizing::new(password)))
 }
 
-/// Reads a name and a password (RFC 1929 section 2); none where they are of another version.
-async fn read_password<S: AsyncBufRead + Unpin>(
+/// Answers a name and a password, where anybody is left to hear it. fast-socks5 would close without a word on empty
+/// or malformed ones.
+async fn answer_password<S, T>(
     stream: &mut S,
-) -> Result<Option<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)>, SocksError> {
-    if stream.read_u8().await? != 1 {
-        return Ok(None);
+    result: &Result<T, SocksError>,
+) -> Result<(), SocksError>
+where
+    S: AsyncWrite + Unpin,
+{
+    match result {
+        Ok(_) => stream.write_all(&AUTHENTICATED).await?,
+        Err(SocksError::Authentication) => stream.write_all(&DENIED).await?,
+        Err(_) => {}
     }
-    Ok(Some((read_counted(stream).await?, read_counted(stream).await?)))
+    Ok(())
 }
 
-/// Writes whether the name and the password let this user in.
-async fn answer_password<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    user: Option<Arc<str>>,
-) -> Result<Arc<str>, SocksError> {
-    let status = if user.is_some() { AUTHENTICATED } else { DENIED };
-    stream.write_all(&status).await?;
-    user.ok_or(SocksError::Authentication)
-}
-
-/// Reads a number, and so many bytes.
-async fn read_counted<S: AsyncBufRead + Unpin>(
-    stream: &mut S,
-) -> Result<Zeroizing<Vec<u8>>, SocksError> {
-    let count = stream.read_u8().await?;
-    let mut bytes = Zeroizing::new(vec![0; count.into()]);
-    stream.read_exact(&mut bytes).await?;
-    Ok(bytes)
+/// What fast-socks5's errors mean here.
+fn negotiated<T>(result: Result<T, SocksServerError>) -> Result<T, SocksError> {
+    result.map_err(|error| match error {
+        SocksServerError::Io { source, .. } => SocksError::Gone(source),
+        SocksServerError::AuthMethodUnacceptable(_) => SocksError::NoMethod,
+        SocksServerError::UnsupportedSocksVersion(_) => SocksError::Version,
+        SocksServerError::EmptyUsername
+        | SocksServerError::EmptyPassword
+        | SocksServerError::FromUtf8 { .. }
+        | SocksServerError::AuthenticationRejected => SocksError::Authentication,
+        // Not of the negotiation.
+        SocksServerError::ConnectError(_)
+        | SocksServerError::UdpHeaderError(_)
+        | SocksServerError::AddrError(_)
+        | SocksServerError::Bug(_)
+        | SocksServerError::UnknownCommand(_)
+        | SocksServerError::UnexpectedUdpControlGarbage(_)
+        | SocksServerError::EOF => SocksError::Gone(io::Error::other(error.to_string())),
+    })
 }
 
 /// Reads the request of RFC 1928 section 4.
@@ -147,17 +170,33 @@ async fn read_request<S: AsyncBufRead + Unpin>(stream: &mut S) -> Result<Destina
     if version != VERSION {
         return Err(SocksError::Version);
     }
-    let host = match address_type {
-        IPV4 => Ok(IpAddr::from(Ipv4Addr::from_bits(stream.read_u32().await?)).into()),
-        IPV6 => Ok(IpAddr::from(Ipv6Addr::from_bits(stream.read_u128().await?)).into()),
-        NAME => parse_name(&read_counted(stream).await?),
-        _ => return Err(SocksError::AddressType),
-    };
-    let port = stream.read_u16().await?;
+    let address = read_address(stream, address_type).await.map_err(bad_address)?;
     if command != CONNECT {
         return Err(SocksError::Command(command));
     }
-    host.and_then(|host| Destination::new(host, port)).map_err(SocksError::Destination)
+    let destination = match address {
+        TargetAddr::Ip(address) => address.try_into(),
+        TargetAddr::Domain(name, port) => {
+            name.parse::<Host>().and_then(|host| Destination::new(host, port))
+        }
+    };
+    destination.map_err(SocksError::Destination)
+}
+
+fn bad_address(error: AddrError) -> SocksError {
+    match error {
+        AddrError::IPv4Unreadable(source)
+        | AddrError::IPv6Unreadable(source)
+        | AddrError::PortNumberUnreadable(source)
+        | AddrError::DomainLenUnreadable(source)
+        | AddrError::DomainContentUnreadable(source) => SocksError::Gone(source),
+        AddrError::IncorrectAddressType => SocksError::AddressType,
+        AddrError::Utf8(_)
+        | AddrError::DomainLenTooLong(_)
+        | AddrError::AddrConversionFailed(_)
+        | AddrError::DNSResolutionFailed(_)
+        | AddrError::NoDNSRecords => SocksError::Destination(InvalidDestination::InvalidHost),
+    }
 }
 
 /// A reply of RFC 1928 section 6. The bound address is the far side's, which nobody knows here:
@@ -168,19 +207,12 @@ const fn reply(code: u8) -> [u8; 10] {
 
 /// "X'00' succeeded".
 pub(crate) const SUCCEEDED: [u8; 10] = reply(0);
+const PASSWORD: Method = Method::PasswordAuthentication(PasswordAuthentication);
 /// Success of RFC 1929 section 2.
 const AUTHENTICATED: [u8; 2] = [1, 0];
 /// A failure of RFC 1929 section 2: any status but 0.
 const DENIED: [u8; 2] = [1, 1];
 const VERSION: u8 = 5;
-/// The methods of RFC 1928 section 3.
-const NO_AUTHENTICATION: u8 = 0;
-const PASSWORD: u8 = 2;
-const NO_ACCEPTABLE_METHOD: u8 = 0xff;
-/// The address types of RFC 1928 section 5.
-const IPV4: u8 = 1;
-const NAME: u8 = 3;
-const IPV6: u8 = 4;
 /// The command code of CONNECT (RFC 1928 section 4); 2 is BIND, 3 UDP ASSOCIATE.
 const CONNECT: u8 = 1;
 
