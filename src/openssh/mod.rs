@@ -2,7 +2,6 @@
 //! says of it, and how a person is asked.
 
 pub(crate) mod client_config;
-pub(crate) mod glob;
 pub(crate) mod prompt;
 pub(crate) mod server_name;
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::openssh::glob::glob;
+use wildmatch::WildMatch;
 
 /// A change of a list of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,8 @@ impl Change {
             Self::First(first) => listed(first).chain(names).collect(),
             Self::Only(only) => listed(only).collect(),
             Self::Remove(patterns) => {
-                names.filter(|name| !patterns.iter().any(|p| glob(p, name))).collect()
+                let patterns: Vec<_> = patterns.iter().map(|p| WildMatch::new(p)).collect();
+                names.filter(|name| !patterns.iter().any(|p| p.matches(name))).collect()
             }
         };
         let mut seen = HashSet::new();
@@ -115,6 +116,7 @@ mod tests {
             ("^old,b,unknown", "old,b,q,a"),
             ("-b,?", ""),
             ("-b", "q,a"),
+            ("-B", "q,a,b"),
             ("b,old,unknown,b", "b,old"),
             ("unknown", ""),
         ] {

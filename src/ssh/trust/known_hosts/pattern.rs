@@ -3,8 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use russh::keys::ssh_key::known_hosts::HostPatterns;
 use sha1::Sha1;
-
-use crate::openssh::glob::glob;
+use wildmatch::WildMatch;
 
 /// Whether the names of a line mean `name`, which is in lower case.
 ///
@@ -15,11 +14,15 @@ pub(super) fn matches(patterns: &HostPatterns, name: &str) -> bool {
         HostPatterns::Patterns(patterns) => {
             let mut found = false;
             for pattern in patterns {
-                let pattern = pattern.to_ascii_lowercase();
-                match pattern.strip_prefix('!') {
-                    Some(pattern) if glob(pattern, name) => return false,
-                    Some(_) => {}
-                    None => found |= glob(&pattern, name),
+                let (is_negated, pattern) = match pattern.strip_prefix('!') {
+                    Some(pattern) => (true, pattern),
+                    None => (false, pattern.as_str()),
+                };
+                if WildMatch::new(&pattern.to_ascii_lowercase()).matches(name) {
+                    if is_negated {
+                        return false;
+                    }
+                    found = true;
                 }
             }
             found
@@ -67,6 +70,8 @@ mod tests {
         ] {
             assert_eq!(matches(&patterns(pattern), name), expected, "{pattern} {name}");
         }
+        let (stars, long) = (format!("{}b", "a*".repeat(60)), "a".repeat(200));
+        assert!(!matches(&patterns(&stars), &long), "it takes no time");
     }
 
     /// The line of the manual page of `ssh-keygen`'s making: salt and hash of `example.com`.
