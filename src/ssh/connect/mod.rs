@@ -1,12 +1,12 @@
 //! From a server's name to a session: reach it, shake hands, log in, all within a deadline.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::debug;
 
 use self::line::Sample;
@@ -25,6 +25,7 @@ use crate::openssh::client_config::{ClientConfig, Way};
 use crate::openssh::prompt::Prompter;
 use crate::stream::ByteStream;
 use crate::target::Target;
+use crate::task;
 
 pub use error::{ConnectError, NoCommonAlgorithm, Stage};
 pub(crate) use hops::{Hop, Hops, OpeningHop};
@@ -59,10 +60,10 @@ pub(crate) struct Connector {
     hops: Arc<dyn Hops>,
     /// What is still to be run once the server is logged in to.
     local_command: Mutex<Option<String>>,
+    /// The task that waits for its end, beside the sessions. Without it the command goes on.
+    local_command_runs: OnceLock<AbortOnDropHandle<()>>,
     /// The programs that carry the bytes (`ProxyCommand`), each until it is over.
     commands: TaskTracker,
-    /// What runs beside the sessions (`LocalCommand`); nothing waits for it.
-    beside: TaskTracker,
 }
 
 /// Whether a login may ask a person.
@@ -135,7 +136,7 @@ impl Connector {
             hops,
             local_command,
             commands: TaskTracker::new(),
-            beside: TaskTracker::new(),
+            local_command_runs: OnceLock::new(),
         }
     }
 
@@ -176,7 +177,8 @@ impl Connector {
             Err(error) => return Err(self.with_command_end(error, command).await),
         };
         if let Some(command) = lock(&self.local_command).take() {
-            self.beside.spawn(shell::run_local_command(command));
+            let run = shell::run_local_command(command);
+            self.local_command_runs.get_or_init(|| task::spawn(run));
         }
         Ok(Connected { session, login, took: begun.elapsed() })
     }
