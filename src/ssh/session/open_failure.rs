@@ -98,44 +98,92 @@ impl TargetFault {
     /// Reads the words of an `SSH_OPEN_CONNECT_FAILED`.
     pub(crate) fn from_text(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
-        let says = |words: &str| words.split('|').any(|words| text.contains(words));
-        let of = |(fault, words): &(Self, &str)| says(words).then_some(*fault);
+        let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
+        let of = |(fault, words): &(Self, &[&str])| says(words).then_some(*fault);
         WORDS.iter().find_map(of).unwrap_or(Self::Uncertain)
     }
 }
 
-/// The words of servers, in lower case, with a bar between: of the C library (OpenSSH and dropbear pass
+/// The words of servers, in lower case: of the C library (OpenSSH and dropbear pass
 /// `strerror` and `gai_strerror` on; glibc, musl, BSD), Windows, Go's net package, Python (asyncssh: the
 /// numbers of Linux, macOS and Windows), Twisted, Java and Node.js. Of several addresses of a name, the one
 /// that answered tells most.
-const WORDS: [(TargetFault, &str); 5] = [
+const WORDS: [(TargetFault, &[&str]); 5] = [
     (
         TargetFault::Refused,
-        "connection refused|actively refused|refused the network connection|\
-         was refused by other side|econnrefused|[errno 111]|[errno 61]|[winerror 10061]|\
-         [winerror 1225]",
+        &[
+            "connection refused",
+            "actively refused",
+            "refused the network connection",
+            "was refused by other side",
+            "econnrefused",
+            "[errno 111]",
+            "[errno 61]",
+            "[winerror 10061]",
+            "[winerror 1225]",
+        ],
     ),
     (
         TargetFault::NameNotFound,
-        "name or service not known|name resolution|no address associated|no such host|\
-         unknown host|unknownhost|unresolved|nodename nor servname|hostname nor servname|\
-         does not resolve|has no usable address|error resolving|dns lookup failed|\
-         server misbehaving|failed to lookup address|enotfound|eai_again|[errno 11001]",
+        &[
+            "name or service not known",
+            "name resolution",
+            "no address associated",
+            "no such host",
+            "unknown host",
+            "unknownhost",
+            "unresolved",
+            "nodename nor servname",
+            "hostname nor servname",
+            "does not resolve",
+            "has no usable address",
+            "error resolving",
+            "dns lookup failed",
+            "server misbehaving",
+            "failed to lookup address",
+            "enotfound",
+            "eai_again",
+            "[errno 11001]",
+        ],
     ),
     (
         TargetFault::NoRoute,
-        "no route to host|noroutetohost|host is unreachable|unreachable host|host is down|\
-         ehostunreach|[errno 113]|[errno 65]|[winerror 10065]",
+        &[
+            "no route to host",
+            "noroutetohost",
+            "host is unreachable",
+            "unreachable host",
+            "host is down",
+            "ehostunreach",
+            "[errno 113]",
+            "[errno 65]",
+            "[winerror 10065]",
+        ],
     ),
     (
         TargetFault::NetworkUnreachable,
-        "network is unreachable|unreachable network|network is down|enetunreach|[errno 101]|\
-         [errno 51]|[winerror 10051]",
+        &[
+            "network is unreachable",
+            "unreachable network",
+            "network is down",
+            "enetunreach",
+            "[errno 101]",
+            "[errno 51]",
+            "[winerror 10051]",
+        ],
     ),
     (
         TargetFault::TimedOut,
-        "timed out|i/o timeout|timeout caused connection failure|did not properly respond|\
-         etimedout|[errno 110]|[errno 60]|[winerror 10060]",
+        &[
+            "timed out",
+            "i/o timeout",
+            "timeout caused connection failure",
+            "did not properly respond",
+            "etimedout",
+            "[errno 110]",
+            "[errno 60]",
+            "[winerror 10060]",
+        ],
     ),
 ];
 

@@ -80,8 +80,8 @@ impl Pacer {
             // A session that began on a full line knows no better round trip: that the socket was full
             // is enough.
             None if rate.is_some() || sample.round_trip > best + 2 * TARGET => {
-                let queues = [last, sample].map(|it| it.round_trip.saturating_sub(best));
-                let carried = carried(delivered, span, queues);
+                let queue = |it: Sample| it.round_trip.saturating_sub(best);
+                let carried = carried(delivered, span, queue(last), queue(sample));
                 self.control = Some(Control {
                     base: best,
                     // What a socket takes goes into buffers, too.
@@ -105,12 +105,12 @@ impl Control {
             self.short = 0;
             return;
         }
-        let queues = [last, sample].map(|it| self.queue(it.round_trip));
-        let carried = carried(delivered, span, queues).min(self.capacity * 2);
-        if queues[1] >= TARGET / 4 {
+        let (before, queue) = (self.queue(last.round_trip), self.queue(sample.round_trip));
+        let carried = carried(delivered, span, before, queue).min(self.capacity * 2);
+        if queue >= TARGET / 4 {
             self.short = 0;
             // Where it was not the pace that held back, or much was queued all the time, it was the line.
-            let was_full = !sample.held_back || queues.iter().all(|&queue| queue > TARGET);
+            let was_full = !sample.held_back || before.min(queue) > TARGET;
             let weight = if was_full { 2 } else { 1 };
             self.capacity = ((4 - weight) * self.capacity + weight * carried) / 4;
         } else if sample.held_back {
@@ -180,9 +180,9 @@ fn beyond(longer: Duration, shorter: Duration) -> u64 {
     micros(longer.saturating_sub(shorter)) / 1000
 }
 
-/// What a line has carried, in bytes a second, of which so much was `delivered` in a span at whose ends there
-/// were such queues: what went into the queue was not carried; what came out of it was, besides.
-fn carried(delivered: u64, span: Duration, [before, after]: [Duration; 2]) -> u64 {
+/// What a line carries, in bytes a second, where so many were `delivered` to it in a span that began with one queue
+/// and ended with another: what went into the queue was not carried; what came out of it was, besides.
+fn carried(delivered: u64, span: Duration, before: Duration, after: Duration) -> u64 {
     let took = (span + after).saturating_sub(before).max(span / 2);
     delivered * micros(span) / micros(took).max(1)
 }
