@@ -106,10 +106,7 @@ impl Driver {
                 debug!("{}", reason.text());
                 sessions[place].drain();
             }
-            Action::Close(place) => {
-                let session = Arc::clone(&sessions[place]);
-                self.closing.spawn(async move { session.disconnect().await });
-            }
+            Action::Close(place) => self.close(&sessions[place]),
             Action::ProbeAll => {
                 self.shared.connector.moved();
                 for session in sessions {
@@ -203,14 +200,25 @@ impl Driver {
         }
     }
 
+    /// Closes a session that nothing needs any more. One that has ended by itself is about to be found lost.
+    fn close(&mut self, session: &Arc<Session>) {
+        if session.is_closed() {
+            return;
+        }
+        self.forget(session, SessionEnd::Retired, "nobody needs it any more");
+        let session = Arc::clone(session);
+        self.closing.spawn(async move { session.disconnect().await });
+    }
+
+    /// A session has ended. One that was closed here is forgotten by then.
     fn lost(&mut self, session: &Arc<Session>) {
-        lock(&self.shared.sessions).retain(|s| !Arc::ptr_eq(s, session));
+        if !self.sessions().iter().any(|s| Arc::ptr_eq(s, session)) {
+            return;
+        }
         let end = session.facts().end.unwrap_or_else(|| "the connection ended".to_owned());
-        self.note_end(session, &end);
-        let cause = if session.is_draining() {
-            debug!(end, "a retired session has ended");
-            LossCause::Retired
-        } else if session.idle() >= UNUSED && !session.is_cut() {
+        self.forget(session, SessionEnd::Lost, &end);
+        lock(&self.shared.status).last_loss = Some((Instant::now(), end.clone()));
+        let cause = if session.idle() >= UNUSED && !session.is_cut() {
             LossCause::Unused
         } else {
             LossCause::Lost
@@ -219,16 +227,12 @@ impl Driver {
         self.handle(Event::Lost(Loss { end, age, channels, cause }));
     }
 
-    fn note_end(&self, session: &Session, end: &str) {
-        let lost = !session.is_draining();
-        let kind = if lost { SessionEnd::Lost } else { SessionEnd::Retired };
+    fn forget(&self, session: &Arc<Session>, kind: SessionEnd, end: &str) {
+        lock(&self.shared.sessions).retain(|s| !Arc::ptr_eq(s, session));
         self.shared.log.session_down(session.id(), kind, end);
         let mut status = lock(&self.shared.status);
         status.past.0 += session.load().sent();
         status.past.1 += session.load().received();
-        if lost {
-            status.last_loss = Some((Instant::now(), end.to_owned()));
-        }
     }
 
     /// Records why there is no session, or one less.

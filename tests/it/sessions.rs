@@ -184,6 +184,24 @@ fn a_session_with_a_window_for_a_nearer_server_is_replaced() {
     assert_eq!(bytes.len(), 1 << 20);
 }
 
+/// It takes no more channels, but it is one whose end cuts connections.
+#[test]
+#[ignore = "needs sshd"]
+fn the_loss_of_a_session_that_was_replaced_is_told() {
+    let (target, sshd) = (Target::echo(), Sshd::start());
+    let link = Link::with(sshd.port(), Quality { delay: Duration::from_millis(4), rate: 0 });
+    let config = sshd.ssh_config_through(link.port());
+    let (proxy, mut held) = wait::until_some("a near one is in use", || {
+        let proxy = Sockeye::with(&config, &["--sessions", "1", "-v"]);
+        let held = Protocol::Socks5.open(proxy.address(), "127.0.0.1", target.port());
+        (windows(&proxy.log()) == [256 << 10]).then_some((proxy, held))
+    });
+    proxy.wait_for_log("a session is replaced by a newer one");
+    link.cut();
+    held.read_exact(&mut [0]).expect_err("it was cut");
+    wait::until("both are told of", || proxy.log().matches("lost a session").count() == 2);
+}
+
 /// The windows of the sessions so far, in bytes.
 fn windows(log: &str) -> Vec<u32> {
     let window = |line: &str| line.split_once(" window=")?.1.split(' ').next()?.parse().ok();

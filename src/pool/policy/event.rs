@@ -57,8 +57,6 @@ pub(crate) struct Loss {
 /// Who ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LossCause {
-    /// It was draining, and its last channel has ended.
-    Retired,
     /// The server, while it was unused.
     Unused,
     /// The server or the network, while it was in use; or the monitor, since the server did not answer.

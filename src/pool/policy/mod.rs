@@ -293,7 +293,6 @@ impl Policy {
     /// A session has ended, and is replaced at once.
     fn lost(&mut self, loss: Loss, facts: &Facts) -> Vec<Action> {
         match loss.cause {
-            LossCause::Retired => return Vec::new(),
             LossCause::Unused if loss.age < LONG_UNUSED && is_idle(facts) => self.unused += 1,
             LossCause::Unused | LossCause::Lost => {
                 self.unused = 0;
@@ -310,7 +309,9 @@ impl Policy {
         }
         let hopeless = self.login_kind == Some(LoginKind::Interactive) && !facts.can_ask;
         let shown = Action::Show(Outage { reason: loss.end.clone(), hopeless });
-        self.notice_of(loss).map(Action::Tell).into_iter().chain([shown]).collect()
+        // Why there is none any more has been said where the pool is retired.
+        let shown = (!self.is_retired).then_some(shown);
+        self.notice_of(loss).map(Action::Tell).into_iter().chain(shown).collect()
     }
 
     /// The notice of a loss; a server that closes unused sessions is reported once.

@@ -64,12 +64,6 @@ impl World {
         }
         for place in closed.into_iter().rev() {
             self.facts.sessions.remove(place);
-            self.lose_with(Loss {
-                end: "closed".into(),
-                age: Duration::from_secs(100),
-                channels: 0,
-                cause: LossCause::Retired,
-            });
         }
     }
 
@@ -86,11 +80,7 @@ impl World {
 
     fn lose(&mut self, cause: LossCause, age: Duration) {
         self.facts.sessions.pop();
-        self.lose_with(Loss { end: "gone".into(), age, channels: 0, cause });
-    }
-
-    fn lose_with(&mut self, loss: Loss) {
-        self.on(Event::Lost(loss));
+        self.on(Event::Lost(Loss { end: "gone".into(), age, channels: 0, cause }));
     }
 
     fn pass(&mut self, time: Duration) {
@@ -165,6 +155,18 @@ fn only_attempts_that_fail_where_there_is_no_session_are_counted() {
     assert_eq!(world.shown.last().expect("shown").reason, NOBODY_TO_ASK);
     world.on(Event::Retired);
     assert_eq!(world.policy.failures(), 1);
+}
+
+#[test]
+fn what_is_cut_after_the_end_is_told_and_no_reason_for_it() {
+    let mut world = World::connected(LoginKind::Unattended);
+    world.facts.sessions = vec![BUSY];
+    world.on(Event::Retired);
+    assert_eq!(world.facts.sessions.len(), 1, "it goes on");
+    let shown = world.shown.len();
+    world.lose(LossCause::Lost, Duration::from_secs(60));
+    assert_eq!(world.notices, [Notice::Lost { end: "gone".into(), cut: 0 }]);
+    assert_eq!((world.shown.len(), world.attempts), (shown, 0));
 }
 
 #[test]
