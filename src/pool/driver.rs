@@ -1,9 +1,11 @@
 //! The task that maintains a pool: it feeds events to the policy, and carries out its actions.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
@@ -167,10 +169,16 @@ impl Driver {
         let (shared, liveness) = (Arc::clone(&self.shared), self.liveness);
         self.watchers.spawn(async move {
             let learn = |beat, span| shared.connector.learn(&session, beat, span);
-            tokio::select! {
-                () = monitor::watch(&*session, liveness, learn) => {}
-                never = shared.connector.measure(&session) => match never {},
-                never = shared.connector.follow_host_keys(&session) => match never {},
+            let watched = async {
+                tokio::select! {
+                    () = monitor::watch(&*session, liveness, learn) => {}
+                    never = shared.connector.measure(&session) => match never {},
+                    never = shared.connector.follow_host_keys(&session) => match never {},
+                }
+            };
+            // Nobody would learn of its end.
+            if AssertUnwindSafe(watched).catch_unwind().await.is_err() {
+                session.give_up("the watch over it ended abruptly");
             }
             session
         });
