@@ -124,9 +124,7 @@ impl Program {
 
     /// All bytes of all connections.
     pub(crate) fn traffic(&self) -> schema::Traffic {
-        let mut sum = schema::Traffic::default();
-        self.0.registry.connections.carried().into_values().for_each(|traffic| sum += traffic);
-        sum
+        self.0.registry.connections.traffic()
     }
 
     /// The connections, each with what holds it up.

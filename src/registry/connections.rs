@@ -87,15 +87,20 @@ impl Connections {
     /// falls before a reload forgets a server.
     pub fn carried(&self) -> BTreeMap<Arc<str>, Traffic> {
         let _nothing_passes = lock(&self.0.ended);
-        let counted = self.0.tallies.servers.all().into_iter().map(|(name, tally)| {
-            let (up, down) = tally.bytes();
-            (name, Traffic { up, down, ..Traffic::default() })
-        });
-        let mut carried: BTreeMap<_, _> = counted.collect();
+        let servers = self.0.tallies.servers.all().into_iter();
+        let mut carried: BTreeMap<_, _> =
+            servers.map(|(name, tally)| (name, tally.bytes())).collect();
         for connection in self.living().iter().filter(|connection| connection.is_open()) {
             *carried.entry(connection.carrier()).or_default() += connection.traffic();
         }
         carried
+    }
+
+    /// The bytes of all connections since the start, of those of forgotten servers as well.
+    pub fn traffic(&self) -> Traffic {
+        let mut sum = self.0.tallies.forgotten();
+        self.carried().into_values().for_each(|traffic| sum += traffic);
+        sum
     }
 
     /// Ends a beat: to be called once a second, for the rates.
@@ -214,7 +219,7 @@ mod tests {
             tracked.sent(bytes);
             tracked
         };
-        let direct = || connections.carried().values().map(|traffic| traffic.up).sum::<u64>();
+        let direct = || connections.traffic().up;
         let living = carry(7);
         assert_eq!(direct(), 7);
         living.end(Outcome::Clean);
@@ -229,6 +234,12 @@ mod tests {
             }
         });
         assert_eq!(direct(), 40_007);
+        let server = carry(5);
+        server.asked(Some(&"gone".into()), 0);
+        server.end(Outcome::Clean);
+        connections.0.tallies.keep(|_| false, |_| false);
+        assert!(!connections.carried().contains_key("gone"));
+        assert_eq!(direct(), 40_012);
     }
 
     #[tokio::test]

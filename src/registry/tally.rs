@@ -1,18 +1,21 @@
 //! What was counted since the start, by names of the configuration.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use strum::VariantArray as _;
 
 use super::connection::Connection;
+use super::figures::Traffic;
 use super::histogram::Histogram;
 use super::look_ups::LookUps;
 use super::outcome::Outcome;
 use super::server_log::{AttemptEnd, SessionEnd};
 use crate::destination::Host;
+use crate::lock::lock;
 use crate::request::Protocol;
 
 /// Under this name is counted what went direct.
@@ -29,6 +32,8 @@ pub struct Tallies {
     pub rules: Names<RuleTally>,
     /// Of each listener.
     pub listeners: Names<ListenerTally>,
+    /// The bytes of the servers that were forgotten.
+    forgotten: Arc<Mutex<Traffic>>,
 }
 
 /// What was counted of one server, or of what went without one.
@@ -86,11 +91,18 @@ pub struct ListenerTally {
 pub struct Names<T>(Arc<RwLock<BTreeMap<Arc<str>, Arc<T>>>>);
 
 impl Tallies {
-    /// Forgets the servers and rules that are not configured any more.
+    /// Forgets the servers and rules that are not configured any more; of the servers, all but their bytes.
     pub fn keep(&self, server: impl Fn(&str) -> bool, rule: impl Fn(&str) -> bool) {
         let carried = |name: &str| name == CARRIED_DIRECT || name == CARRIED_BY_NONE;
-        self.servers.keep(|name| carried(name) || server(name));
+        for (_, tally) in self.servers.keep(|name| carried(name) || server(name)) {
+            *lock(&self.forgotten) += tally.bytes();
+        }
         self.rules.keep(|name| name == DEFAULT_RULE || rule(name));
+    }
+
+    /// The bytes of connections that are over, of the servers that were forgotten.
+    pub(super) fn forgotten(&self) -> Traffic {
+        *lock(&self.forgotten)
     }
 
     pub(super) fn count(&self, connection: &Connection, outcome: Outcome) {
@@ -137,8 +149,9 @@ impl ServerTally {
     }
 
     /// The bytes of connections that are over, from clients and to them.
-    pub fn bytes(&self) -> (u64, u64) {
-        (self.up.load(Relaxed), self.down.load(Relaxed))
+    pub fn bytes(&self) -> Traffic {
+        let (up, down) = (self.up.load(Relaxed), self.down.load(Relaxed));
+        Traffic { up, down, ..Traffic::default() }
     }
 }
 
@@ -183,9 +196,13 @@ impl<T: Default> Names<T> {
         names.iter().map(|(name, tally)| (Arc::clone(name), Arc::clone(tally))).collect()
     }
 
-    fn keep(&self, keep: impl Fn(&str) -> bool) {
+    /// Forgets the other names, and gives what was counted of them.
+    fn keep(&self, keep: impl Fn(&str) -> bool) -> BTreeMap<Arc<str>, Arc<T>> {
         let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        names.retain(|name, _| keep(name));
+        let (kept, forgotten) =
+            mem::take(&mut *names).into_iter().partition(|(name, _)| keep(name));
+        *names = kept;
+        forgotten
     }
 }
 
