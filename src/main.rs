@@ -139,6 +139,8 @@ fn work(
     Ok(match ended {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => {
+            // The reason of the end is not one of the lines that are dropped.
+            logs.flush();
             tracing::error!("{error:#}");
             if is_wrong_usage(&error) { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
         }
