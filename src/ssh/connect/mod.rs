@@ -177,8 +177,8 @@ impl Connector {
             Err(error) => return Err(self.with_command_end(error, command).await),
         };
         if let Some(command) = lock(&self.local_command).take() {
-            let run = shell::run_local_command(command);
-            self.local_command_runs.get_or_init(|| task::spawn(run));
+            let end = shell::start_local_command(&command);
+            self.local_command_runs.get_or_init(|| task::spawn(end));
         }
         Ok(Connected { session, login, took: begun.elapsed() })
     }

@@ -15,11 +15,19 @@ pub(super) fn command(script: &str) -> Command {
     command
 }
 
-/// Runs a `LocalCommand` to its end. Nothing waits for it: what becomes of it does not matter for the session.
-pub(super) async fn run_local_command(command: String) {
-    let shown = printable(&command, 200, Lines::One);
-    match self::command(&command).stdin(Stdio::null()).status().await {
-        Ok(status) => debug!(%status, "LocalCommand '{shown}' is over"),
-        Err(error) => warn!("LocalCommand '{shown}' does not run: {error}"),
+/// Starts a `LocalCommand`, and gives what waits for its end: what becomes of it does not matter for the
+/// session, but what uses the session finds it begun.
+pub(super) fn start_local_command(command: &str) -> impl Future<Output = ()> + use<> {
+    let shown = printable(command, 200, Lines::One);
+    let child = self::command(command).stdin(Stdio::null()).spawn();
+    async move {
+        let ended = match child {
+            Ok(mut child) => child.wait().await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(status) => debug!(%status, "LocalCommand '{shown}' is over"),
+            Err(error) => warn!("LocalCommand '{shown}' does not run: {error}"),
+        }
     }
 }

@@ -176,6 +176,9 @@ fn a_local_command_runs_once_the_session_is_up() {
             let output =
                 run.args(["-W", &to, HOST]).stdin(Stdio::null()).output().expect("it ends");
             assert!(output.status.success(), "{client:?}: {output:?}");
+            // ssh waits for it; here it may outlive the program.
+            let has_run = || fs::metadata(&file).is_ok_and(|file| file.len() > 0);
+            wait::until("it has run", || !expected || has_run());
             seen.push(fs::read_to_string(&file).unwrap_or_default());
         }
         assert_eq!(seen[0], seen[1]);
