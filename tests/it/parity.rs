@@ -5,9 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::Signal;
+
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
-use crate::support::{command, free_port, wait};
+use crate::support::{command, free_port, process, wait};
 
 mod algorithms;
 mod check;
@@ -91,6 +93,21 @@ impl Running {
         match self {
             Self::Ssh(child) => child.id(),
             Self::Sockeye(sockeye) => sockeye.pid(),
+        }
+    }
+
+    /// Asks it to stop and waits until it has: all that it had to say is written.
+    fn end(mut self) {
+        match &mut self {
+            // A signal just before it waits is forgotten.
+            Self::Ssh(child) => wait::until("it ends", || {
+                process::signal(child.id(), Signal::TERM);
+                child.try_wait().expect("a child").is_some()
+            }),
+            Self::Sockeye(sockeye) => {
+                sockeye.terminate();
+                sockeye.wait();
+            }
         }
     }
 }
