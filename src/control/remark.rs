@@ -34,7 +34,8 @@ pub(super) fn of(connection: &Connection, session: Option<&SessionView>) -> Opti
     if held >= MUCH {
         return Some(format!("its client is slow: {} wait for it", size(held)));
     }
-    if let Some(full) = session.and_then(full_line) {
+    // What an idle session has shown may be long ago.
+    if let Some(full) = session.filter(|session| session.active > 0).and_then(full_line) {
         return Some(full);
     }
     let stalled = connection.stalled();
@@ -51,7 +52,7 @@ pub(super) fn of(connection: &Connection, session: Option<&SessionView>) -> Opti
 pub(super) fn full_line(session: &SessionView) -> Option<String> {
     let (now, best) = session.round_trip?;
     let much = now >= best * 3 && now >= best + Duration::from_millis(30);
-    (much && session.active > 0).then(|| {
+    much.then(|| {
         format!(
             "the line is full: a round trip of session {} takes {}, at best {}",
             session.id,
@@ -89,14 +90,14 @@ mod tests {
 
     #[test]
     fn a_line_is_full_where_a_round_trip_takes_much_longer_than_it_could() {
-        let session = |now: u64, best: u64, active: usize| SessionView {
+        let session = |now: u64, best: u64| SessionView {
             id: 1,
             state: SessionState::Ready,
             age: Duration::ZERO,
             round_trip: Some((Duration::from_millis(now), Duration::from_millis(best))),
-            channels: active,
+            channels: 1,
             opening: 0,
-            active,
+            active: 1,
             bulk: 0,
             slow_readers: 0,
             held: 0,
@@ -108,10 +109,9 @@ mod tests {
             key_exchange: String::new(),
             cipher: String::new(),
         };
-        let full = full_line(&session(120, 20, 1)).expect("it is full");
+        let full = full_line(&session(120, 20)).expect("it is full");
         assert!(full.contains("takes 120 ms, at best 20 ms"), "{full}");
-        assert_eq!(full_line(&session(120, 20, 0)), None, "nothing is on it");
-        assert_eq!(full_line(&session(25, 20, 1)), None);
-        assert_eq!(full_line(&session(12, 1, 1)), None, "nobody notices");
+        assert_eq!(full_line(&session(25, 20)), None);
+        assert_eq!(full_line(&session(12, 1)), None, "nobody notices");
     }
 }

@@ -60,7 +60,7 @@ pub struct SessionView {
     pub state: SessionState,
     /// Since the login.
     pub age: Duration,
-    /// The last round trip, and the shortest so far.
+    /// The last round trip, and the shortest to the server on whatever session.
     pub round_trip: Option<(Duration, Duration)>,
     /// Channels that are open or being opened.
     pub channels: usize,
@@ -187,7 +187,7 @@ fn view(session: &Session) -> SessionView {
             (false, false) => SessionState::Ready,
         },
         age: session.age(),
-        round_trip: delay.last().zip(delay.best()),
+        round_trip: delay.last().zip(delay.base()),
         channels: load.channels(),
         opening: load.opening(),
         active: load.active(),

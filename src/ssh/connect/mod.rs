@@ -285,6 +285,7 @@ impl Connector {
     pub(crate) async fn measure(&self, session: &Session) -> Infallible {
         if let Some(round_trip) = session.measure().await {
             self.windows.measured(round_trip);
+            session.health().delay().note_server_best(self.windows.round_trip());
         }
         std::future::pending().await
     }
@@ -297,6 +298,7 @@ impl Connector {
         };
         self.windows.sent(rate(carried.carried - carried.received));
         let delay = session.health().delay();
+        delay.note_server_best(self.windows.round_trip());
         let (Some(best), true) = (delay.best(), carried.busiest > 0) else { return };
         self.windows.learn(Sample {
             received: rate(carried.received),

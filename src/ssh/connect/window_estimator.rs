@@ -74,6 +74,11 @@ impl WindowEstimator {
         self.round_trip.shorten(round_trip);
     }
 
+    /// The shortest round trip, where one was measured.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip.get()
+    }
+
     /// Takes note of what a session has sent in a while, in bytes a second.
     pub(crate) fn sent(&self, rate: u64) {
         if rate >= UPLOAD {

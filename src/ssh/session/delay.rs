@@ -10,6 +10,8 @@ use super::atomic_time::{AtomicDuration, Clock};
 pub(crate) struct Delay {
     clock: Clock,
     best: AtomicDuration,
+    /// The best of all sessions to the server.
+    server_best: AtomicDuration,
     last: AtomicDuration,
     /// When the question was asked that is not answered.
     asked: AtomicDuration,
@@ -34,6 +36,20 @@ impl Delay {
     /// The shortest round trip, where one was measured.
     pub(crate) fn best(&self) -> Option<Duration> {
         self.best.get()
+    }
+
+    /// Takes note of the shortest round trip of all sessions to the server.
+    pub(crate) fn note_server_best(&self, best: Option<Duration>) {
+        match best {
+            Some(best) => self.server_best.set(best),
+            None => self.server_best.clear(),
+        }
+    }
+
+    /// The shortest round trip to the server, on whatever session, where one was measured. A session that began
+    /// on a full line knows no short one by itself.
+    pub(crate) fn base(&self) -> Option<Duration> {
+        self.best().into_iter().chain(self.server_best.get()).min()
     }
 
     /// The last round trip, where one was measured.
@@ -80,5 +96,20 @@ mod tests {
         assert_eq!(delay.best(), Some(Duration::from_millis(50)));
         assert_eq!(delay.excess(), Duration::from_millis(10));
         assert_eq!(delay.waiting(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_session_that_began_late_knows_the_best_of_the_others() {
+        let delay = Delay::default();
+        assert_eq!(delay.base(), None);
+        delay.note(Duration::from_millis(70));
+        assert_eq!(delay.base(), Some(Duration::from_millis(70)));
+        delay.note_server_best(Some(Duration::from_millis(11)));
+        assert_eq!(
+            (delay.base(), delay.best()),
+            (Some(Duration::from_millis(11)), Some(Duration::from_millis(70)))
+        );
+        delay.note_server_best(None);
+        assert_eq!(delay.base(), Some(Duration::from_millis(70)));
     }
 }
