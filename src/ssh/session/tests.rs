@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::ssh::testing::TestSession;
 
@@ -24,7 +24,7 @@ async fn a_session_that_the_server_ends_is_over_whatever_waits_to_be_sent() {
         tokio::join!(session.ping(), async {
             test.disconnect("too many").await;
             while session.is_ready() {
-                tokio::task::yield_now().await;
+                sleep(Duration::from_millis(1)).await;
             }
             assert!(!session.observed.closed.is_cancelled(), "its last words wait for a moment");
             session.ping().await;
