@@ -236,9 +236,11 @@ impl Driver {
     }
 
     fn forget(&self, session: &Arc<Session>, kind: SessionEnd, end: &str) {
-        lock(&self.shared.sessions).retain(|s| !Arc::ptr_eq(s, session));
         self.shared.log.session_down(session.id(), kind, end);
+        // Together: no sum of bytes falls meanwhile.
+        let mut sessions = lock(&self.shared.sessions);
         let mut status = lock(&self.shared.status);
+        sessions.retain(|s| !Arc::ptr_eq(s, session));
         status.past.0 += session.load().sent();
         status.past.1 += session.load().received();
     }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Availability, Pool, PoolSize, lock};
 use crate::ssh::session::Session;
+use crate::ssh::session::load::Load;
 
 /// A pool at one moment.
 #[derive(Clone, Debug)]
@@ -106,11 +107,11 @@ impl Pool {
     /// The pool at this moment.
     pub fn view(&self) -> PoolView {
         let (availability, jumps) = (self.availability(), self.jumps());
-        let sessions: Vec<_> =
-            lock(&self.0.sessions).iter().filter(|s| !s.is_closed()).map(|s| view(s)).collect();
+        // One that has ended counts until it is among the past: no sum falls.
+        let all = lock(&self.0.sessions);
         let status = lock(&self.0.status);
         let until = |at: Instant| at.saturating_duration_since(Instant::now());
-        let sum = |of: fn(&SessionView) -> u64| sessions.iter().map(of).sum::<u64>();
+        let sum = |of: fn(&Load) -> u64| all.iter().map(|session| of(session.load())).sum::<u64>();
         PoolView {
             availability,
             reason: status.reason.clone(),
@@ -119,9 +120,9 @@ impl Pool {
             last_loss: status.last_loss.as_ref().map(|(at, why)| (at.elapsed(), why.clone())),
             waiting: self.0.requests.load(Relaxed),
             size: status.size,
-            sent: status.past.0 + sum(|session| session.sent),
-            received: status.past.1 + sum(|session| session.received),
-            sessions,
+            sent: status.past.0 + sum(Load::sent),
+            received: status.past.1 + sum(Load::received),
+            sessions: all.iter().filter(|s| !s.is_closed()).map(|s| view(s)).collect(),
             jumps,
         }
     }
