@@ -4,9 +4,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::net::UnixStream;
+use tokio::net::{UnixStream, lookup_host};
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::DialError;
@@ -54,13 +56,10 @@ impl Avoided<'_> {
     }
 }
 
-/// The addresses of a name as this machine resolves it; none where it does not exist.
-///
-/// # Errors
-///
-/// The name service failed or did not answer.
-pub(super) async fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
-    match tokio::net::lookup_host((name, 0)).await {
+/// The addresses of a name as this machine resolves it: none where it does not exist, and `None` where the
+/// look-up failed or took too long.
+pub(crate) async fn look_up(name: &str) -> Option<Vec<IpAddr>> {
+    match timeout(LOOK_UP, lookup_host((name, 0))).await.ok()? {
         Ok(found) => {
             let mut addresses: Vec<_> = found.map(|address| address.ip().to_canonical()).collect();
             let mut seen = Vec::new();
@@ -70,11 +69,11 @@ pub(super) async fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
                     true
                 }
             });
-            Ok(addresses)
+            Some(addresses)
         }
         Err(error) => {
             debug!(name, %error, "the name does not resolve here");
-            if is_absence(&error) { Ok(Vec::new()) } else { Err(error) }
+            is_absence(&error).then(Vec::new)
         }
     }
 }
@@ -95,7 +94,7 @@ async fn tcp(
     let addresses = match (checked, destination.host()) {
         (Some(checked), _) => checked.to_vec(),
         (None, Host::Ip(ip)) => vec![*ip],
-        (None, Host::Name(name)) => look_up(name).await.map_err(|_| DialError::LookUpFailed)?,
+        (None, Host::Name(name)) => look_up(name).await.ok_or(DialError::LookUpFailed)?,
     };
     if addresses.is_empty() {
         return Err(DialError::NameNotFound);
@@ -157,6 +156,10 @@ fn is_exhausted(error: &io::Error) -> bool {
     let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
     Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
 }
+
+/// The deadline of a look-up on this machine, part of that of the dial: the system asks its second name server
+/// after 5 s, and its third after 10 s (`timeout` of resolv.conf(5)).
+const LOOK_UP: Duration = Duration::from_secs(12);
 
 #[cfg(test)]
 mod tests {

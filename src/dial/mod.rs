@@ -7,12 +7,12 @@
 //! - `direct`: direct connections, where a rule says so. A request that no session can carry fails; it never
 //!   becomes direct.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::select_all;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Channel;
 use crate::destination::{Destination, Host};
@@ -38,6 +38,7 @@ pub use own::{BoundAddress, Kind, OwnAddresses, Registered};
 pub use servers::{CurrentRoutes, Routes, Servers};
 
 use direct::Avoided;
+pub(crate) use direct::look_up;
 use select::View;
 
 /// Turns requests into channels.
@@ -247,12 +248,6 @@ async fn decide(router: &Router, request: &Request) -> Result<Decision, DialFail
     })
 }
 
-/// The addresses of a name as this machine resolves it: none where it does not exist, and `None` where the
-/// look-up failed or took too long.
-pub(crate) async fn look_up(name: &str) -> Option<Vec<IpAddr>> {
-    timeout(LOOK_UP, direct::look_up(name)).await.ok()?.ok()
-}
-
 /// A destination that `PermitRemoteOpen` does not permit.
 fn not_permitted() -> DialFailure {
     let rule: Arc<str> = PERMIT.into();
@@ -286,31 +281,58 @@ const PERMIT: &str = "PermitRemoteOpen";
 pub const DEADLINE: Duration = Duration::from_secs(20);
 /// After so many sessions that ended at an undecodable answer, the request fails.
 const MAX_UNREADABLE: usize = 2;
-/// The deadline of a look-up on this machine, part of that of the dial.
-const LOOK_UP: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::join;
+    use tokio::runtime::Builder;
+    use tokio::time::advance;
+
     use super::*;
-    use crate::registry::Connections;
+    use crate::registry::{Connections, Tracked};
     use crate::request::Protocol;
 
-    /// As a reload leaves a request whose server it has removed.
-    #[tokio::test(start_paused = true)]
-    async fn a_request_whose_servers_are_not_configured_fails_at_once() {
+    fn dialer() -> Dialer {
         let routes = Routes { router: Router::via_one("gone".into()), servers: Servers::default() };
-        let dialer = Dialer::new(CurrentRoutes::new(routes), DEADLINE);
-        let request = Request {
+        Dialer::new(CurrentRoutes::new(routes), DEADLINE)
+    }
+
+    fn request() -> Tracked {
+        Connections::default().begin(&Request {
             listener: "test:1".into(),
             protocol: Protocol::Socks5,
             source: Source::Unix,
             user: None,
             target: Destination::parse("web.example:80", None).expect("good").into(),
-        };
-        let tracked = Connections::default().begin(&request);
+        })
+    }
+
+    /// As a reload leaves a request whose server it has removed.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_whose_servers_are_not_configured_fails_at_once() {
         let begun = Instant::now();
-        let error = dialer.dial(&Routing::Rules, &tracked).await.expect_err("no server").error;
+        let error = dialer().dial(&Routing::Rules, &request()).await.expect_err("no server").error;
         assert_eq!(error.to_string(), "no session to the SSH server gone: not configured");
         assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[test]
+    fn name_servers_that_are_silent_are_no_fault_of_the_target() {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .max_blocking_threads(1)
+            .build()
+            .expect("a runtime");
+        let (busy, until) = std::sync::mpsc::channel::<()>();
+        let told = runtime.block_on(async {
+            // The only thread for look-ups is not free.
+            drop(tokio::task::spawn_blocking(move || until.recv()));
+            let routing = Routing::Fixed(Action::Direct { addresses: None });
+            join(dialer().dial(&routing, &request()), advance(DEADLINE)).await.0
+        });
+        runtime.shutdown_background();
+        drop(busy);
+        assert_eq!(told.expect_err("no address").error, DialError::LookUpFailed);
     }
 }
