@@ -48,6 +48,10 @@ impl Connect for Nowhere {
         duplex(1).0
     }
 
+    fn replaced(&self) -> u64 {
+        0
+    }
+
     fn pac(&self, _: &Destination) -> Option<String> {
         None
     }

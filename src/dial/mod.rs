@@ -81,6 +81,11 @@ impl Dialer {
         &self.own
     }
 
+    /// How often the routes have been replaced: what was decided under others need not hold.
+    pub(crate) fn replaced(&self) -> u64 {
+        self.routes.replaced()
+    }
+
     /// The rules in force as a proxy auto-configuration file. `proxies` are the listeners as a browser reaches
     /// them. Without rules, everything except this machine goes to the proxy.
     pub fn pac(&self, proxies: &[Destination]) -> String {

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 use arc_swap::ArcSwap;
 
@@ -29,6 +31,7 @@ pub struct Servers {
 #[derive(Clone)]
 pub struct CurrentRoutes {
     routes: Arc<ArcSwap<Routes>>,
+    replaced: Arc<AtomicU64>,
     /// The server that was taken last, for `Latency`.
     pub(super) memory: Arc<Memory>,
 }
@@ -54,12 +57,19 @@ impl FromIterator<(Arc<str>, Pool)> for Servers {
 impl CurrentRoutes {
     /// Starts with these.
     pub fn new(routes: Routes) -> Self {
-        Self { routes: Arc::new(ArcSwap::from_pointee(routes)), memory: Arc::default() }
+        let routes = Arc::new(ArcSwap::from_pointee(routes));
+        Self { routes, replaced: Arc::default(), memory: Arc::default() }
     }
 
     /// Replaces them atomically.
     pub fn replace(&self, routes: Routes) {
         self.routes.store(Arc::new(routes));
+        self.replaced.fetch_add(1, Release);
+    }
+
+    /// How often they have been replaced.
+    pub(super) fn replaced(&self) -> u64 {
+        self.replaced.load(Acquire)
     }
 
     /// The routes in force now.

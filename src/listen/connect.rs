@@ -46,6 +46,9 @@ pub trait Connect: Send + Sync + 'static {
     /// The channel as a byte stream. A cut reads as an error, never as the end.
     fn stream(&self, channel: Self::Channel) -> Self::Stream;
 
+    /// How often the rules and servers have been replaced: what was decided under others need not hold.
+    fn replaced(&self) -> u64;
+
     /// The rules as a proxy auto-configuration file, for a browser that reaches us as `proxy`; none
     /// where it is not by the rules that requests go their way.
     fn pac(&self, proxy: &Destination) -> Option<String>;
@@ -79,6 +82,10 @@ impl Connect for Outbound {
 
     fn stream(&self, channel: Channel) -> Pipe {
         self.relayer.pipe(channel)
+    }
+
+    fn replaced(&self) -> u64 {
+        self.dialer.replaced()
     }
 
     fn pac(&self, proxy: &Destination) -> Option<String> {

@@ -57,6 +57,11 @@ impl<R: Connect> ProxyContext<R> {
         self.connect.stream(channel)
     }
 
+    /// How often the rules and servers have been replaced.
+    pub(crate) fn replaced(&self) -> u64 {
+        self.connect.replaced()
+    }
+
     /// The rules for a browser that reaches us as `proxy`.
     pub(crate) fn pac(&self, proxy: &Destination) -> Option<String> {
         self.connect.pac(proxy)

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ pub(crate) enum Outcome {
 pub(crate) struct TestConnect {
     outcome: Outcome,
     dialled: mpsc::UnboundedSender<Dialled>,
+    replaced: Arc<AtomicU64>,
 }
 
 /// A dial: what was asked for, and the far side of the channel where there is one.
@@ -65,6 +66,8 @@ pub(crate) struct House {
     listener: TcpListener,
     pub(crate) handler: Arc<ProxyHandler<TestConnect>>,
     pub(crate) shutdown: CancellationToken,
+    /// How often the rules have been replaced.
+    pub(crate) replaced: Arc<AtomicU64>,
     dialled: mpsc::UnboundedReceiver<Dialled>,
 }
 
@@ -79,9 +82,10 @@ impl House {
         limits: GreetingLimits,
     ) -> Self {
         let (connect, dialled) = TestConnect::new(outcome);
+        let replaced = connect.replaced.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let handler = Arc::new(ProxyHandler::new(connect, credentials.map(Arc::new), limits));
-        Self { listener, handler, shutdown: CancellationToken::new(), dialled }
+        Self { listener, handler, shutdown: CancellationToken::new(), replaced, dialled }
     }
 
     /// A client, and the task that serves it.
@@ -150,7 +154,7 @@ impl TestConnect {
     /// A way, and what is dialled on it.
     pub(crate) fn new(outcome: Outcome) -> (Self, mpsc::UnboundedReceiver<Dialled>) {
         let (sender, dialled) = mpsc::unbounded_channel();
-        (Self { outcome, dialled: sender }, dialled)
+        (Self { outcome, dialled: sender, replaced: Arc::default() }, dialled)
     }
 
     /// A way that leads nowhere.
@@ -194,6 +198,10 @@ impl Connect for TestConnect {
 
     fn stream(&self, channel: TestChannel) -> TestChannel {
         channel
+    }
+
+    fn replaced(&self) -> u64 {
+        self.replaced.load(Ordering::Relaxed)
     }
 
     fn pac(&self, proxy: &Destination) -> Option<String> {
@@ -267,12 +275,12 @@ pub(crate) async fn take<S: AsyncRead + Unpin>(stream: &mut S, length: usize) ->
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Credentials with the one user `ada`, password `secret`.
+/// Credentials with the users `ada` and `bob`, password `secret`.
 pub(crate) fn credentials() -> ProxyCredentials {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("users");
-    std::fs::write(&path, "ada:secret\n").expect("written");
+    std::fs::write(&path, "ada:secret\nbob:secret\n").expect("written");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");
     ProxyCredentials::read(&path).expect("a good file")
 }

@@ -25,7 +25,7 @@ use super::headers::{prepare_request, prepare_response};
 use super::hops::{self, Hops};
 use super::local::{self, Access, Local};
 use super::slot::Slot;
-use super::upstream::{Asked, Opened, Upstream};
+use super::upstream::{Asked, Opened, Terms, Upstream};
 use super::wire::request::{Malformed, RequestHead};
 use super::wire::target::Path;
 use crate::destination::Destination;
@@ -241,7 +241,12 @@ impl<R: Connect> Exchange<R> {
             let Connected { channel, way } = self.dial(dial_request, destination).await?;
             Ok(Opened { stream: self.context.stream(channel), way })
         };
-        let asked = Asked { destination, head, raw };
+        let terms = Terms {
+            destination: destination.clone(),
+            user: dial_request.user.clone(),
+            replaced: self.context.replaced(),
+        };
+        let asked = Asked { terms: &terms, head, raw };
         let (mut response, way) =
             self.upstream.send(request.map(Either::Left), asked, open).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {

@@ -6,7 +6,7 @@
 //! - `form`: what a request asks for; everything else is refused and the connection closed.
 //! - `exchange`: one client's connection, request by request.
 //! - `headers`: the fields that belong to one hop only. `hops`: how many a request may still take.
-//! - `upstream`: the connection to the web server, used again while the destination stays the same.
+//! - `upstream`: the connection to the web server, used again on the same terms.
 //! - `local`: the pages of this program itself. `failure`, `page`: the answer to a failed request.
 //!
 //! No `Via` field is added (RFC 9110 section 7.6.3 asks proxies for one): it would tell every web

@@ -1,6 +1,6 @@
 //! The connection to the web server behind a client's plain requests.
 //!
-//! One is kept for each client connection, and used again while the destination stays the same. It
+//! One is kept for each client connection, and used again while the rules could not decide otherwise. It
 //! runs inside the client's own task: it cannot outlive the client.
 
 use std::error::Error as _;
@@ -43,10 +43,19 @@ pub(crate) struct Upstream {
 /// A request to a web server, with what hyper does not see of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
-    pub(crate) destination: &'a Destination,
+    pub(crate) terms: &'a Terms,
     pub(crate) head: &'a RequestHead,
     /// The target, where hyper cannot write it: the request's own stands in for it.
     pub(crate) raw: Option<&'a Path>,
+}
+
+/// What differs between the requests of one client and decides their way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) destination: Destination,
+    pub(crate) user: Option<Arc<str>>,
+    /// How often the rules had been replaced.
+    pub(crate) replaced: u64,
 }
 
 /// A new connection to a web server.
@@ -58,7 +67,7 @@ pub(crate) struct Opened<S> {
 }
 
 struct KeptConnection {
-    destination: Destination,
+    terms: Terms,
     way: Way,
     sender: SendRequest<RequestBody>,
     link: Arc<Link>,
@@ -83,7 +92,7 @@ impl Upstream {
     }
 
     /// Sends a request and waits for the head of the response, which comes with the way that it took.
-    /// `open` is used when no connection to the destination is kept, or when that one turns out to be
+    /// `open` is used when no connection on these terms is kept, or when that one turns out to be
     /// stale and the request can be sent again: nothing of it was sent, or it is idempotent and has
     /// no content (RFC 9110 section 9.2.2).
     pub(crate) async fn send<S>(
@@ -120,7 +129,7 @@ impl Upstream {
         link.begin(asked.head.version, written(request.method()));
         let response = sender.send_request(request).await.map_err(failed)?;
         self.kept.put(KeptConnection {
-            destination: asked.destination.clone(),
+            terms: asked.terms.clone(),
             way: way.clone(),
             sender,
             link: link.clone(),
@@ -144,13 +153,14 @@ impl Upstream {
             None if error.is_parse() => Fault::Protocol,
             None => Fault::Closed,
         };
-        Failure::Upstream { destination: asked.destination.clone(), fault, way: way.clone() }
+        let destination = asked.terms.destination.clone();
+        Failure::Upstream { destination, fault, way: way.clone() }
     }
 
-    /// The kept connection, when it leads there and is still good as far as one can know.
+    /// The kept connection, when it was opened on these terms and is still good as far as one can know.
     async fn take_kept(&self, asked: Asked<'_>) -> Option<KeptConnection> {
         let mut kept = self.kept.take()?;
-        let is_good = kept.destination == *asked.destination && kept.sender.ready().await.is_ok();
+        let is_good = kept.terms == *asked.terms && kept.sender.ready().await.is_ok();
         // A request line of our own can only go out in front of everything else.
         (is_good && (asked.raw.is_none() || kept.link.is_flushed())).then_some(kept)
     }

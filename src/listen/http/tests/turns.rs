@@ -1,5 +1,7 @@
 //! Who speaks when: interim and early responses, connections that are kept, and the pages of our own.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
 
 const PUT: &str = "PUT http://example.com/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\
@@ -79,6 +81,31 @@ async fn a_kept_connection_takes_any_target() {
         response(&mut client).await;
     }
     house.no_dial();
+}
+
+/// The rules may decide otherwise about another user, and a reload may have changed them.
+#[tokio::test]
+async fn a_kept_connection_is_for_one_user_and_one_set_of_rules() {
+    let limits = GreetingLimits::default();
+    let mut house = House::with(Outcome::Connect, Some(credentials()), limits).await;
+    let (mut client, _task) = house.client().await;
+    let (ada, bob) = ("Basic YWRhOnNlY3JldA==", "Basic Ym9iOnNlY3JldA==");
+    let mut far = None;
+    for (user, reloads, is_new) in
+        [(ada, 0, true), (ada, 0, false), (bob, 0, true), (bob, 0, false), (bob, 1, true)]
+    {
+        house.replaced.fetch_add(reloads, Ordering::Relaxed);
+        let fields = format!("\r\nProxy-Authorization: {user}\r\n\r\n");
+        say(&mut client, &GET.replace("\r\n\r\n", &fields)).await;
+        if is_new {
+            far = Some(house.dialled().await.far());
+        }
+        let far = far.as_mut().expect("dialled");
+        far.head().await;
+        far.send(OK).await;
+        response(&mut client).await;
+        house.no_dial();
+    }
 }
 
 #[tokio::test]
