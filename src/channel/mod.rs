@@ -79,8 +79,14 @@ impl Channel {
         Self { tracked: Some(tracked), ..self }
     }
 
+    /// Its connection's record, where it has one.
+    pub(crate) fn connection(&self) -> Option<Arc<Connection>> {
+        self.tracked.as_ref().map(|tracked| Arc::clone(tracked.connection()))
+    }
+
     /// Its two halves, which may be used at the same time, and the record of how it ends.
     pub(crate) fn split(self) -> (Reader, Writer, Option<Tracked>) {
+        let connection = self.connection();
         let (reader, writer) = match self.carrier {
             Carrier::Ssh(channel) => {
                 let (reader, writer) = channel.split();
@@ -91,7 +97,6 @@ impl Channel {
                 (CarrierReader::Direct(reader), CarrierWriter::Direct(writer))
             }
         };
-        let connection = self.tracked.as_ref().map(|tracked| Arc::clone(tracked.connection()));
         let reader = Reader { carrier: reader, connection: connection.clone() };
         (reader, Writer { carrier: writer, connection }, self.tracked)
     }

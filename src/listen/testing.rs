@@ -1,10 +1,10 @@
 //! A [`Connect`] for the tests of the proxy: it leads to the test itself.
 
 use std::future::pending;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -52,13 +52,13 @@ pub(crate) struct Dialled {
 /// The web server's end of a channel.
 pub(crate) struct Far {
     pub(crate) stream: DuplexStream,
-    cut: Arc<AtomicBool>,
+    cut: Arc<OnceLock<ErrorKind>>,
 }
 
 /// Our end. It reads an error once the far side has been cut.
 pub(crate) struct TestChannel {
     stream: DuplexStream,
-    cut: Arc<AtomicBool>,
+    cut: Arc<OnceLock<ErrorKind>>,
 }
 
 /// A proxy with a socket before it and the test behind it.
@@ -137,7 +137,12 @@ impl Dialled {
 impl Far {
     /// Ends the channel as a lost session does.
     pub(crate) fn cut(self) {
-        self.cut.store(true, Ordering::Relaxed);
+        self.cut.set(ErrorKind::ConnectionReset).expect("once");
+    }
+
+    /// Ends the channel as the user does.
+    pub(crate) fn kill(self) {
+        self.cut.set(ErrorKind::ConnectionAborted).expect("once");
     }
 
     /// Reads a message head, up to its empty line.
@@ -172,7 +177,7 @@ impl Connect for TestConnect {
         match &self.outcome {
             Outcome::Connect => {
                 let (near, far) = tokio::io::duplex(64 * 1024);
-                let cut = Arc::<AtomicBool>::default();
+                let cut = Arc::<OnceLock<_>>::default();
                 let far = Some(Far { stream: far, cut: cut.clone() });
                 let _ = self.dialled.send(Dialled { request, far });
                 Ok(Connected { channel: TestChannel { stream: near, cut }, way: way() })
@@ -217,8 +222,10 @@ impl AsyncRead for TestChannel {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() == before && self.cut.load(Ordering::Relaxed) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        if buf.filled().len() == before
+            && let Some(cut) = self.cut.get()
+        {
+            return Poll::Ready(Err((*cut).into()));
         }
         Poll::Ready(Ok(()))
     }

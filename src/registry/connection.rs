@@ -206,6 +206,11 @@ impl Connection {
         self.kill.notify_waiters();
     }
 
+    /// Whether somebody wants it to end.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.load(Relaxed)
+    }
+
     /// Completes when somebody wants it to end.
     ///
     /// # Cancel safety
@@ -214,7 +219,7 @@ impl Connection {
     pub async fn killed(&self) {
         let kill = self.kill.notified();
         // Whoever set it before that was not heard.
-        if !self.killed.load(Relaxed) {
+        if !self.is_killed() {
             kill.await;
         }
     }

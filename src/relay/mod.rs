@@ -101,7 +101,8 @@ impl Relayer {
     /// the channel does, or soon after the pipe is dropped.
     pub fn pipe(&self, channel: impl Into<Channel>) -> Pipe {
         let channel = channel.into();
-        let (near, far) = pipe::ends();
+        let (mut near, far) = pipe::ends();
+        near.connection = channel.connection();
         let relayer = self.clone();
         self.pipes.spawn(async move { relayer.relay(far, Bytes::new(), channel).await });
         near

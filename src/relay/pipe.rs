@@ -14,9 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::lock::lock;
+use crate::registry::Connection;
 use crate::stream::{READ_SIZE, RelayEnd};
 
-/// One end of a pipe. A cut at the other reads as `ConnectionReset`, never as the end of the stream.
+/// One end of a pipe. A cut at the other reads as `ConnectionReset`, or `ConnectionAborted` where somebody has
+/// ended the connection by hand; never as the end of the stream.
 #[derive(Debug)]
 pub struct Pipe {
     // Reads and writes run in one task: the lock is never contended.
@@ -30,6 +32,8 @@ pub struct Pipe {
     /// Cancelled when the other end is gone.
     other_gone: CancellationToken,
     _gone: DropGuard,
+    /// What it belongs to, where that may be ended by hand.
+    pub(super) connection: Option<Arc<Connection>>,
 }
 
 /// Both ends of a new pipe.
@@ -54,7 +58,7 @@ impl Pipe {
         gone: DropGuard,
     ) -> Self {
         let (stream, at_end) = (Mutex::new(stream), AtomicBool::new(false));
-        Self { stream, resets, other_resets, at_end, other_gone, _gone: gone }
+        Self { stream, resets, other_resets, at_end, other_gone, _gone: gone, connection: None }
     }
 
     /// Whether the other end has stopped sending and all that it sent has been read.
@@ -72,7 +76,12 @@ impl Pipe {
         ready!(Pin::new(&mut *self.stream()).poll_read(cx, buf))?;
         if buf.filled().len() == before && buf.remaining() > 0 {
             if self.other_resets.load(Ordering::Acquire) {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+                let is_killed = self.connection.as_ref().is_some_and(|it| it.is_killed());
+                return Poll::Ready(Err(if is_killed {
+                    io::ErrorKind::ConnectionAborted.into()
+                } else {
+                    io::ErrorKind::ConnectionReset.into()
+                }));
             }
             self.at_end.store(true, Ordering::Release);
         }

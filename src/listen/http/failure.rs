@@ -41,6 +41,8 @@ pub(crate) enum Fault {
     Closed,
     #[error("the SSH session that carried the request was lost before a response came")]
     Cut,
+    #[error("the request was ended by hand on this machine")]
+    Killed,
     #[error(transparent)]
     Answer(#[from] BadAnswer),
     #[error("the response is not written as HTTP/1.1 has it")]
@@ -185,7 +187,7 @@ impl Fault {
     fn kind(self) -> &'static str {
         match self {
             // Closed before any part of a response came.
-            Self::Closed | Self::Cut => "connection_terminated",
+            Self::Closed | Self::Cut | Self::Killed => "connection_terminated",
             // The protocol error that no other type names.
             Self::Protocol | Self::Upgrade => "http_protocol_error",
             Self::Answer(answer) => match answer {

@@ -115,9 +115,11 @@ impl Upstream {
                     self.kept.put(kept);
                     return Ok((response, way));
                 }
-                // What the server has said is its answer: it is not asked again.
+                // What the server has said is its answer, and so is what the user has: it is not asked again.
                 Err(mut error) => match error.take_message().or(copy) {
-                    Some(again) if !kept.link.has_fault() => request = again,
+                    Some(again) if !kept.link.has_fault() && !is_killed(error.error()) => {
+                        request = again;
+                    }
                     _ => return Err(self.failed(error.error(), asked, &kept.link, &kept.way)),
                 },
             }
@@ -149,6 +151,7 @@ impl Upstream {
         }
         let fault = match link.take_fault() {
             Some(answer) => Fault::Answer(answer),
+            None if is_killed(error) => Fault::Killed,
             None if is_cut(error) && way.server().is_some() => Fault::Cut,
             None if error.is_parse() => Fault::Protocol,
             None => Fault::Closed,
@@ -199,8 +202,16 @@ impl fmt::Debug for Upstream {
 
 /// Whether the connection was cut. A web server's own reset reaches us as an end, through the SSH server.
 fn is_cut(error: &hyper::Error) -> bool {
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-    cause.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
+    io_kind(error) == Some(io::ErrorKind::ConnectionReset)
+}
+
+/// Whether somebody has ended the connection by hand.
+fn is_killed(error: &hyper::Error) -> bool {
+    io_kind(error) == Some(io::ErrorKind::ConnectionAborted)
+}
+
+fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
+    error.source()?.downcast_ref::<io::Error>().map(io::Error::kind)
 }
 
 /// A copy of a request that may be sent twice.

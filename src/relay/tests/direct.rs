@@ -1,12 +1,16 @@
 //! A target that is reached from here has the ends of a channel, and pays with no backlog.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::channel::Direct;
+use crate::destination::Destination;
+use crate::registry::Connections;
+use crate::request::{Protocol, Request, Source};
 use crate::stream::Socket;
 
 /// A client, the target, and the relay between them.
@@ -17,14 +21,18 @@ struct Short {
     relay: JoinHandle<Outcome>,
 }
 
-async fn short() -> Short {
+async fn connected() -> (Direct, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let address = listener.local_addr().expect("bound");
     let near = TcpStream::connect(address).await.expect("it listens");
     let (target, _) = listener.accept().await.expect("it comes");
+    (Direct::new(Socket::Tcp(near)), target)
+}
+
+async fn short() -> Short {
+    let (direct, target) = connected().await;
     let relayer = Relayer::new(BacklogLimits::default());
     let (client, end) = pipe::ends();
-    let direct = Direct::new(Socket::Tcp(near));
     let served = relayer.clone();
     let relay = tokio::spawn(async move { served.relay(end, Bytes::new(), direct).await });
     Short { client, target, relayer, relay }
@@ -90,6 +98,24 @@ async fn a_reset_after_the_target_s_end_leaves_the_response_whole() {
     assert_eq!(bytes, b"whole");
     reset(target);
     assert_eq!(soon(relay).await.expect("no panic"), Outcome::Cut);
+}
+
+#[tokio::test]
+async fn what_the_user_ends_is_known_from_a_cut() {
+    let (direct, _target) = connected().await;
+    let tracked = Connections::default().begin(&Request {
+        listener: "test:1".into(),
+        protocol: Protocol::Http,
+        source: Source::Unix,
+        user: None,
+        target: Destination::parse("web.example:80", None).expect("good").into(),
+    });
+    let connection = Arc::clone(tracked.connection());
+    let channel = Channel::from(direct).tracked_by(tracked);
+    let mut client = Relayer::new(BacklogLimits::default()).pipe(channel);
+    connection.kill();
+    let (_, ended) = read_all(&mut client).await;
+    assert_eq!(ended.map_err(|error| error.kind()), Err(ErrorKind::ConnectionAborted));
 }
 
 #[tokio::test]

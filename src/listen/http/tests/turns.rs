@@ -127,6 +127,24 @@ async fn a_stale_connection_is_replaced_for_any_target() {
     response(&mut client).await;
 }
 
+#[tokio::test]
+async fn a_request_that_is_ended_by_hand_is_not_sent_again() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    say(&mut client, GET).await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    far.send(OK).await;
+    response(&mut client).await;
+    say(&mut client, GET).await;
+    far.head().await;
+    far.kill();
+    let (head, page) = response(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+    assert!(page.contains("ended by hand"), "{page}");
+    house.no_dial();
+}
+
 /// An HTTP/1.0 server might take the chunks of the next request for its content.
 #[tokio::test]
 async fn an_old_server_is_asked_once() {
