@@ -50,17 +50,18 @@ impl Backoff {
             (FailureClass::Refused, Demand::Waiting) | (_, Demand::None) => LONGEST,
         };
         self.failures += 1;
-        let doubled = FIRST.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.last = Some(class);
         let least = match class {
             FailureClass::Unreachable => FIRST,
             FailureClass::TurnedAway | FailureClass::Refused => LEAST_REFUSED,
         };
-        least + doubled.saturating_sub(least).mul_f64(fastrand::f64())
+        let doubled = FIRST.saturating_mul(1 << self.failures.min(16));
+        let bound = doubled.max(2 * least).min(longest);
+        least + bound.saturating_sub(least).mul_f64(fastrand::f64())
     }
 }
 
-/// The floor of a wait, and half of the first bound.
+/// The floor of a wait; the bound is twice the floor at least.
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -74,6 +75,14 @@ const LEAST_REFUSED: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_wait_is_not_the_same_for_all() {
+        for class in [FailureClass::Unreachable, FailureClass::TurnedAway, FailureClass::Refused] {
+            let first = || Backoff::default().next(class, Demand::Waiting);
+            assert!((0..50).any(|_| first() != first()), "{class:?}");
+        }
+    }
 
     #[test]
     fn waits_grow_within_their_bounds() {
