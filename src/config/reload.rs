@@ -125,8 +125,10 @@ fn tell(mistakes: &[Mistake]) {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::pin::pin;
     use std::time::Duration;
 
+    use futures_util::FutureExt as _;
     use tokio::sync::Notify;
     use tokio::time::timeout;
 
@@ -156,15 +158,20 @@ mod tests {
     #[tokio::test]
     async fn by_a_change_or_because_somebody_asks() {
         let folder = tempfile::tempdir().expect("a directory");
-        let (mut reloader, asked) = reloader(&folder, "[server.a]\n");
+        let (mut reloader, _) = reloader(&folder, "[server.a]\n");
         fs::write(folder.path().join("config.toml"), "[server.b]\n[server.c]\n").expect("a file");
         let next_one = next(&mut reloader).await;
         assert_eq!(next_one.changes, "+2 servers, -1 server");
         reloader.accept(next_one);
-        asked.notify_one();
+        let reloads = reloader.reloads.clone();
+        let mut asking = pin!(reloads.ask());
+        assert_eq!(asking.as_mut().now_or_never(), None);
         let next_one = next(&mut reloader).await;
         assert_eq!(next_one.config.servers.len(), 2);
         assert_eq!(next_one.changes, "the same listeners, servers and forwards");
+        reloader.accept(next_one);
+        let told = asking.now_or_never().expect("it is told");
+        assert!(matches!(told, ReloadOutcome::InForce(_)), "{told}");
     }
 
     #[tokio::test]

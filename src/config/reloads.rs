@@ -127,6 +127,10 @@ impl fmt::Display for ReloadOutcome {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -136,16 +140,15 @@ mod tests {
         reloads.begin();
         reloads.done(ReloadOutcome::Refused(vec!["line 1".into()]));
         assert_eq!((reloads.in_force(), reloads.mistakes()), (0, vec!["line 1".to_owned()]));
-        let asking = tokio::spawn({
-            let reloads = reloads.clone();
-            async move { reloads.ask().await }
-        });
+        let mut asking = pin!(reloads.ask());
+        assert_eq!(asking.as_mut().now_or_never(), None);
         asked.notified().await;
         // It may have read the file before it was changed.
         reloads.done(ReloadOutcome::Refused(vec!["one that was under way".into()]));
+        assert_eq!(asking.as_mut().now_or_never(), None, "that is no answer");
         reloads.begin();
         reloads.done(ReloadOutcome::InForce("+1 server".into()));
-        assert_eq!(asking.await.expect("done"), ReloadOutcome::InForce("+1 server".into()));
+        assert_eq!(asking.now_or_never(), Some(ReloadOutcome::InForce("+1 server".into())));
         assert_eq!((reloads.in_force(), reloads.mistakes()), (1, Vec::new()));
     }
 }
