@@ -107,12 +107,14 @@ mod tests {
     use crate::control::Facts;
     use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
     use crate::listen::connect::Outbound;
+    use crate::observe::testing::TestLog;
     use crate::registry::Registry;
     use crate::relay::{BacklogLimits, Relayer};
     use crate::route::{Action, Router};
 
     #[tokio::test]
     async fn one_that_cannot_come_back_comes_with_the_next_reload() {
+        let log = TestLog::start();
         let routes = CurrentRoutes::new(Routes {
             router: Router::new(Vec::new(), Action::Reject),
             servers: Servers::default(),
@@ -139,6 +141,7 @@ mod tests {
         fs::remove_dir(folder.path().join("ui")).expect("it is there");
         dashboard.reload(at("none"), &program, &own).await.expect_err("there is no folder");
         assert!(program.front().is_none(), "its folder is gone as well");
+        assert!(log.text().contains("warning: no dashboard any more: "), "{}", log.text());
         fs::create_dir(folder.path().join("ui")).expect("made");
         dashboard.reload(at("ui"), &program, &own).await.expect("as it was");
         assert!(program.front().is_some());

@@ -73,3 +73,41 @@ impl<R: Connect> ProxyContext<R> {
         self.connect.relay(client, early, channel).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::listen::testing::TestConnect;
+    use crate::observe::testing::TestLog;
+    use crate::request::Protocol;
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_failures_a_minute_are_logged_and_then_their_number_but_none_that_was_wanted() {
+        let log = TestLog::start();
+        let request = Request {
+            listener: "test:1".into(),
+            protocol: Protocol::Socks5,
+            source: Source::Unix,
+            user: None,
+            target: Destination::parse("web.example:80", None).expect("good").into(),
+        };
+        let rejecting = ProxyContext::new(
+            TestConnect::failing(DialError::Rejected { rule: Some("ads".into()) }),
+            None,
+        );
+        assert!(rejecting.dial(&request).await.is_err());
+        assert_eq!(log.text(), "");
+        let failing = ProxyContext::new(TestConnect::failing(DialError::TimedOut), None);
+        for _ in 0..12 {
+            assert!(failing.dial(&request).await.is_err());
+        }
+        let text = log.text();
+        assert_eq!(text.matches("test:1 to web.example:80: ").count(), 10, "{text}");
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        let sum =
+            "test:1: 2 more connections from a client without an address failed in a minute\n";
+        assert!(log.text().ends_with(sum), "{}", log.text());
+    }
+}

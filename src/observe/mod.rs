@@ -4,4 +4,6 @@ pub mod logs;
 
 mod json;
 mod sink;
+#[cfg(test)]
+pub(crate) mod testing;
 mod text;
