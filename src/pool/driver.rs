@@ -317,3 +317,6 @@ const UPKEEP: Duration = Duration::from_secs(1);
 const UNUSED: Duration = Duration::from_secs(1);
 /// A server that has not answered for so long after a login is not waited for.
 const SETTLED: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

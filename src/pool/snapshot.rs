@@ -142,7 +142,7 @@ impl Pool {
         jumps
     }
 
-    fn jump_view(&self, name: &str) -> JumpView {
+    pub(super) fn jump_view(&self, name: &str) -> JumpView {
         // The others take the lock, too.
         let (sessions, round_trip) = {
             let sessions = lock(&self.0.sessions);

@@ -10,16 +10,21 @@ use crate::destination::Destination;
 use crate::openssh::SshOptions;
 use crate::openssh::prompt::Prompter;
 use crate::ssh::connect::LineMemory;
+use crate::ssh::testing::TestSession;
 
 /// A pool for a port on which nobody listens.
 fn pool() -> Pool {
+    pool_with(ServerLog::default())
+}
+
+pub(super) fn pool_with(log: ServerLog) -> Pool {
     let free = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let name = format!("me@{}", free.local_addr().expect("bound")).parse().expect("a server");
     drop(free);
     let (config, _) = ClientConfig::without_ssh(&name, &SshOptions::default()).expect("defaults");
     let carry: Carry = Box::new(|_| unreachable!("nothing lies behind it"));
     let jumps = JumpHosts::new(Prompter::nobody(), carry, LineMemory::default(), Report::Debug);
-    Pool::begin(config, &jumps, None, ServerLog::default()).0
+    Pool::begin(config, &jumps, None, log).0
 }
 
 #[tokio::test]
@@ -43,6 +48,29 @@ async fn whoever_shuts_a_pool_down_waits_for_its_end() {
     assert!(!pool.has_ended());
     timeout(HANG, first).await.expect("it hangs");
     assert!(pool.has_ended());
+    pool.shutdown().await;
+}
+
+/// Of what carries on, though it takes no more.
+#[tokio::test]
+async fn a_session_that_drains_is_seen_with_the_shortest_round_trip_to_its_server() {
+    let test = TestSession::start().await;
+    let session = test.session();
+    session.measure().await.expect("it answers");
+    session.health().delay().note_server_best(Some(Duration::from_micros(1)));
+    session.drain();
+    let pool = pool();
+    // Its driver has not begun, and does nothing before the next `await`.
+    lock(&pool.0.sessions).push(Arc::clone(session));
+    let last = session.health().delay().last();
+    let round_trip = pool.view().sessions[0].round_trip;
+    assert_eq!(round_trip, last.map(|last| (last, Duration::from_micros(1))));
+    // In a thread of its own, since a lock that waits for itself waits for ever.
+    let (tell, told) = std::sync::mpsc::channel();
+    let hop = pool.clone();
+    std::thread::spawn(move || tell.send(hop.jump_view("hop")));
+    let view = told.recv_timeout(HANG).expect("it hangs");
+    assert_eq!((view.sessions, view.round_trip), (1, last));
     pool.shutdown().await;
 }
 
