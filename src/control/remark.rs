@@ -86,18 +86,20 @@ const MUCH: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::destination::Destination;
     use crate::pool::SessionState;
+    use crate::registry::Connections;
+    use crate::request::{Protocol, Request, Source};
 
-    #[test]
-    fn a_line_is_full_where_a_round_trip_takes_much_longer_than_it_could() {
-        let session = |now: u64, best: u64| SessionView {
+    fn session(now: u64, best: u64) -> SessionView {
+        SessionView {
             id: 1,
             state: SessionState::Ready,
             age: Duration::ZERO,
             round_trip: Some((Duration::from_millis(now), Duration::from_millis(best))),
             channels: 1,
             opening: 0,
-            active: 1,
+            active: 0,
             bulk: 0,
             slow_readers: 0,
             held: 0,
@@ -108,10 +110,30 @@ mod tests {
             host_key_fingerprint: String::new(),
             key_exchange: String::new(),
             cipher: String::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_line_is_full_where_a_round_trip_takes_much_longer_than_it_could() {
         let full = full_line(&session(120, 20)).expect("it is full");
         assert!(full.contains("takes 120 ms, at best 20 ms"), "{full}");
         assert_eq!(full_line(&session(25, 20)), None);
         assert_eq!(full_line(&session(12, 1)), None, "nobody notices");
+    }
+    #[test]
+    fn a_connection_is_held_up_by_a_full_line_while_something_is_on_it() {
+        let request = Request {
+            listener: "l".into(),
+            protocol: Protocol::Socks5,
+            source: Source::Unix,
+            user: None,
+            target: Destination::parse("db.example:5432", None).expect("good").into(),
+        };
+        let connection = Connections::default().begin(&request);
+        connection.opened();
+        let idle = session(120, 20);
+        assert_eq!(of(&connection, Some(&idle)), None);
+        let full = full_line(&idle);
+        assert_eq!(of(&connection, Some(&SessionView { active: 1, ..idle })), full);
     }
 }

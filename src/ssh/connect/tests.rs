@@ -10,6 +10,7 @@ use super::error::Circumstances;
 use super::*;
 use crate::openssh::client_config::{Jump, SshOptions};
 use crate::ssh::session::handler::HandlerError;
+use crate::ssh::testing::TestSession;
 
 #[derive(Debug)]
 struct NoHops;
@@ -61,6 +62,27 @@ async fn no_server_waits_while_a_command_tells_its_host_keys() {
         _ = connector.connect(Asking::Never) => panic!("the server says nothing"),
         accepted = server.accept() => assert!(accepted.is_ok() && asked.exists()),
     }
+}
+
+#[tokio::test]
+async fn a_session_hears_of_the_shortest_round_trip_to_its_server() {
+    let connector = connector(22, &[], &Prompter::nobody());
+    let shortest = Duration::from_micros(1);
+    connector.windows.measured(shortest);
+    let measured = TestSession::start().await;
+    let base = || measured.session().health().delay().base();
+    tokio::select! {
+        never = connector.measure(measured.session()) => match never {},
+        () = async {
+            while base() != Some(shortest) {
+                sleep(Duration::from_millis(1)).await;
+            }
+        } => {}
+        () = sleep(Duration::from_secs(60)) => panic!("it has not heard: {:?}", base()),
+    }
+    let learnt = TestSession::start().await;
+    connector.learn(learnt.session(), Beat::default(), Duration::from_secs(1));
+    assert_eq!(learnt.session().health().delay().base(), Some(shortest));
 }
 
 fn told(error: russh::Error, head: &[u8]) -> String {
