@@ -65,6 +65,18 @@ pub enum Sessions {
     OneByPerson,
 }
 
+impl Forwarding {
+    /// What the answer to a channel shows: whatever the target did, the server has gone there.
+    fn of(answer: Option<TargetFault>) -> Self {
+        match answer {
+            Some(TargetFault::Prohibited) => Self::Forbidden,
+            Some(TargetFault::ServerFull) => Self::Full,
+            Some(_) => Self::Allowed,
+            None => Self::Unanswered,
+        }
+    }
+}
+
 /// Logs in to a server, and tests it.
 ///
 /// # Cancel safety
@@ -87,12 +99,7 @@ pub async fn probe(server: &ServerOptions, prompter: &Prompter) -> Result<Findin
     let (mut forwarding, mut round_trip) = (Forwarding::Unanswered, Duration::MAX);
     for _ in 0..ROUNDS {
         let (answer, took) = ask(&pool, NOBODY).await;
-        forwarding = match answer {
-            Some(TargetFault::Prohibited) => Forwarding::Forbidden,
-            Some(TargetFault::ServerFull) => Forwarding::Full,
-            Some(_) => Forwarding::Allowed,
-            None => Forwarding::Unanswered,
-        };
+        forwarding = Forwarding::of(answer);
         round_trip = round_trip.min(took);
     }
     let names = match forwarding {
@@ -159,3 +166,21 @@ const ROUNDS: usize = 3;
 const LIMIT: Duration = Duration::from_secs(10);
 /// The originator, as `ssh` gives it where there is no client.
 const ORIGIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), u16::MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_opens_nothing_is_not_said_to_forward() {
+        for (answer, forwarding) in [
+            (Some(TargetFault::Refused), Forwarding::Allowed),
+            (Some(TargetFault::Uncertain), Forwarding::Allowed),
+            (Some(TargetFault::Prohibited), Forwarding::Forbidden),
+            (Some(TargetFault::ServerFull), Forwarding::Full),
+            (None, Forwarding::Unanswered),
+        ] {
+            assert_eq!(Forwarding::of(answer), forwarding, "{answer:?}");
+        }
+    }
+}
