@@ -249,6 +249,11 @@ async fn the_facts_are_those_of_the_control_socket() {
     assert_eq!(status["connections"]["waiting"], 1, "{status}");
     let metrics = stage.get("/metrics").await;
     assert!(metrics.body.contains("sockeye_connections{state=\"waiting\"} 1"), "{metrics:?}");
+    tracked.opened();
+    tracked.received(30);
+    let metrics = stage.get("/metrics").await;
+    let received = "sockeye_relayed_bytes_total{server=\"(direct)\",direction=\"down\"} 30.0\n";
+    assert!(metrics.body.contains(received), "{metrics:?}");
     let listed = stage.get("/v1/connections").await.json();
     assert_eq!(listed["connections"][0]["target"], "db.example:5432");
     let line = format!("DELETE /v1/connections/{}", tracked.id());
