@@ -63,6 +63,8 @@ struct Current {
     /// The listener's name in rules, where it is not its address.
     name: Option<Arc<str>>,
     handler: AnyHandler,
+    /// Cancelled when it is replaced, and when the listener is removed.
+    stop: CancellationToken,
 }
 
 #[derive(Clone, Debug)]
@@ -171,7 +173,8 @@ impl ListenerSet {
             };
             let names = sockets.iter().map(|socket| Arc::clone(socket.name())).collect();
             entry.set_state(ForwardState::Listening(names));
-            let current = self.current(&options);
+            let (stop, here) = (self.stop.child_token(), TaskTracker::new());
+            let current = self.current(&options, &stop);
             for socket in &sockets {
                 info!("listening on {} ({})", socket.name(), current.handler.words());
             }
@@ -179,7 +182,6 @@ impl ListenerSet {
                 current: ArcSwap::from_pointee(current),
                 entry: Arc::clone(entry.forward()),
             });
-            let (stop, here) = (self.stop.child_token(), TaskTracker::new());
             for socket in sockets {
                 let (handler, connections) = (Arc::clone(&handler), self.connections.clone());
                 let ours =
@@ -209,7 +211,8 @@ impl ListenerSet {
     }
 
     /// Replaces the listeners by these. `bound` are those that were [missing](Self::missing). The sockets of
-    /// the others stay, and so do all connections.
+    /// the others stay, and so do all relays; of a listener that is another one now, HTTP connections end after
+    /// the request that they are at.
     pub(super) async fn reload(
         &mut self,
         listeners: &[ListenerOptions],
@@ -226,7 +229,9 @@ impl ListenerSet {
                 None => running.close().await,
                 Some(options) => {
                     if *options != running.options {
-                        running.handler.current.store(Arc::new(self.current(options)));
+                        let current = Arc::new(self.current(options, &running.stop));
+                        // A user that may no more come in has no connection that is kept for the next request.
+                        running.handler.current.swap(current).stop.cancel();
                         running.entry.describe(options.entry());
                         running.options = options.clone();
                     }
@@ -244,7 +249,7 @@ impl ListenerSet {
         self.accepting.wait().await;
     }
 
-    fn current(&self, options: &ListenerOptions) -> Current {
+    fn current(&self, options: &ListenerOptions, stop: &CancellationToken) -> Current {
         let connect = |routing| Outbound { routing, ..self.connect.clone() };
         let handler = match &options.service {
             Service::Proxy { credentials } => AnyHandler::Proxy(Arc::new(ProxyHandler::new(
@@ -260,7 +265,7 @@ impl ListenerSet {
                 AnyHandler::Forward(Arc::new(ForwardHandler::new(connect(routing), to.clone())))
             }
         };
-        Current { name: options.name.clone(), handler }
+        Current { name: options.name.clone(), handler, stop: stop.child_token() }
     }
 }
 
@@ -285,13 +290,13 @@ impl AnyHandler {
 }
 
 impl Handler for ReloadableHandler {
-    async fn serve(self: Arc<Self>, mut accepted: Accepted, shutdown: CancellationToken) {
+    async fn serve(self: Arc<Self>, mut accepted: Accepted, _: CancellationToken) {
         self.entry.accept();
         let current = self.current.load_full();
         if let Some(name) = &current.name {
             accepted.listener = Arc::clone(name);
         }
-        let handler = current.handler.clone();
+        let (handler, shutdown) = (current.handler.clone(), current.stop.clone());
         drop(current);
         match handler {
             AnyHandler::Proxy(handler) => handler.serve(accepted, shutdown).await,

@@ -118,19 +118,20 @@ async fn drive<R: Connect>(
     loop {
         tokio::select! {
             biased;
-            result = exchange.drive(connection.as_mut()) => return End::Done(result),
-            () = &mut broken => return End::Gone,
-            () = &mut abandoned => return End::Gone,
-            reason = expiry.wait() => {
-                debug!(%reason, "greeting ended");
-                return End::Gone;
-            }
+            // Before the next request, which may have come.
             () = shutdown.cancelled(), if !is_draining => {
                 if exchange.in_greeting() {
                     return End::Gone;
                 }
                 is_draining = true;
                 connection.as_mut().graceful_shutdown();
+            }
+            result = exchange.drive(connection.as_mut()) => return End::Done(result),
+            () = &mut broken => return End::Gone,
+            () = &mut abandoned => return End::Gone,
+            reason = expiry.wait() => {
+                debug!(%reason, "greeting ended");
+                return End::Gone;
             }
         }
     }

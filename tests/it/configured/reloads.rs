@@ -1,6 +1,12 @@
 //! What a reload changes, and what it leaves alone.
 
+use std::fs;
+use std::io::BufReader;
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
+use crate::support::http::Response;
+use crate::support::web::Web;
 
 #[test]
 #[ignore = "needs sshd"]
@@ -53,6 +59,38 @@ fn reloads_during_a_download_touch_nothing() {
     assert!(knocks > usize::try_from(rounds).expect("few"), "{knocks} connections were tried");
     assert_eq!(failures, 0, "of {knocks} connections");
     assert!(!proxy.log().contains("panicked"));
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_user_that_a_reload_removes_has_no_further_request() {
+    let (sshd, web, port) = (Sshd::start(), Web::start(), free_port());
+    let text = format!(
+        "[[listen]]\naddress = \"127.0.0.1:{port}\"\nauth = \"clients\"\n{}[default]\nvia = \"a\"\n",
+        server("a", &sshd)
+    );
+    let configuration = Configuration::with(&text);
+    let write_clients = |text: &str| {
+        configuration.write("clients", text);
+        fs::set_permissions(configuration.path("clients"), fs::Permissions::from_mode(0o600))
+            .expect("the mode");
+    };
+    write_clients("ada:secret\nbob:other\n");
+    let proxy = configuration.start();
+    let mut client = BufReader::new(TcpStream::connect(proxy.address()).expect("the proxy"));
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic YWRhOnNlY3JldA==\r\n\r\n",
+        web.url("/bytes/10")
+    );
+    client.get_mut().write_all(request.as_bytes()).expect("sent");
+    assert_eq!(Response::read(&mut client).expect("a response").head.status(), 200);
+    let answered = web.requests();
+    write_clients("bob:other\n");
+    reload(&proxy);
+    let _ = client.get_mut().write_all(request.as_bytes());
+    let ended = Response::read(&mut client);
+    assert!(!matches!(&ended, Ok(response) if response.head.status() < 400), "{ended:?}");
+    assert_eq!(web.requests(), answered);
 }
 
 #[test]
