@@ -13,6 +13,7 @@ use russh::keys::key::safe_rng;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::{ChannelMsg, client, server};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -171,6 +172,16 @@ impl TestSession {
     fn load(&self) -> &Load {
         self.session.load()
     }
+}
+
+/// Serves one client, whoever it is.
+pub(crate) fn serve(stream: TcpStream) {
+    let (opened, cancelled) = (mpsc::unbounded_channel().0, mpsc::unbounded_channel().0);
+    let server = Server { opened, cancelled, slow: Arc::default() };
+    tokio::spawn(async move {
+        let running = server::run_stream(server_config(), stream, server).await;
+        let _ = running.expect("a handshake").await;
+    });
 }
 
 impl Far {

@@ -4,13 +4,14 @@ use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 
+use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 
 use super::error::Circumstances;
 use super::*;
 use crate::openssh::client_config::{Jump, SshOptions};
 use crate::ssh::session::handler::HandlerError;
-use crate::ssh::testing::TestSession;
+use crate::ssh::testing::{TestSession, serve};
 
 #[derive(Debug)]
 struct NoHops;
@@ -83,6 +84,20 @@ async fn a_session_hears_of_the_shortest_round_trip_to_its_server() {
     let learnt = TestSession::start().await;
     connector.learn(learnt.session(), Beat::default(), Duration::from_secs(1));
     assert_eq!(learnt.session().health().delay().base(), Some(shortest));
+}
+
+#[tokio::test]
+async fn nothing_waits_for_a_local_command() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let command = format!("LocalCommand=while [ -e {} ]; do sleep 1; done", dir.path().display());
+    let options = ["StrictHostKeyChecking=no", "PermitLocalCommand=yes", &command];
+    let (server, port) = silent_server().await;
+    let connector = connector(port, &options, &Prompter::nobody());
+    let serving = async { serve(server.accept().await.expect("a client").0) };
+    let (connected, ()) = tokio::join!(connector.connect(Asking::Never), serving);
+    drop(connected.map_err(|error| error.to_string()).expect("logged in"));
+    assert_eq!(connector.ended().now_or_never(), Some(()));
+    assert!(connector.local_command_runs.get().is_some(), "it has begun");
 }
 
 fn told(error: russh::Error, head: &[u8]) -> String {
