@@ -34,6 +34,7 @@ async fn whoever_waits_for_a_session_hears_of_each_failure() {
     for _ in 0..2 {
         let placed = timeout(HANG, pool.place_or_fail(&target)).await.expect("it hangs");
         assert_eq!(placed.err(), Some(NoSession));
+        assert_eq!(pool.availability(), Availability::Down, "nobody who has another way waits");
     }
     assert!(pool.view().failures >= 2);
     pool.shutdown().await;
