@@ -34,3 +34,20 @@ async fn a_session_that_the_server_ends_is_over_whatever_waits_to_be_sent() {
     timeout(Duration::from_secs(60), ends).await.expect("it ends");
     assert_eq!(session.facts().end.as_deref(), Some("the server disconnected: too many"));
 }
+
+/// With that of another session, which had the line for itself, a full line would be waited for.
+#[tokio::test(start_paused = true)]
+async fn an_upload_is_paced_by_the_best_round_trip_of_its_own_session() {
+    let test = TestSession::start().await;
+    let session = test.session();
+    let millis = Duration::from_millis;
+    session.health().delay().note(millis(70));
+    session.health().delay().note_server_best(Some(millis(11)));
+    for (took, is_paced) in [(70, false), (75, false), (140, true)] {
+        session.note_question();
+        let again = session.note_round_trip(millis(took));
+        assert_eq!(again.is_some(), is_paced, "{took} ms");
+        tokio::time::advance(millis(200)).await;
+        session.observed.outflow.took(1 << 20);
+    }
+}
