@@ -208,9 +208,14 @@ impl Driver {
         }
     }
 
-    /// Closes a session that nothing needs any more. One that has ended by itself is about to be found lost.
+    /// Closes a session that nothing needs any more. One that has ended by itself is about to be found lost, and
+    /// where what was sent last may still be on its way, the next upkeep closes it.
     fn close(&mut self, session: &Arc<Session>) {
         if session.is_closed() {
+            return;
+        }
+        if !session.has_delivered() {
+            session.health().request_gauge();
             return;
         }
         self.forget(session, SessionEnd::Retired, "nobody needs it any more");

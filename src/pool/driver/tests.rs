@@ -22,6 +22,20 @@ async fn a_session_that_is_in_use_is_not_quiet() {
 }
 
 #[tokio::test]
+async fn a_session_is_not_closed_over_what_was_sent_last() {
+    let mut test = TestSession::start().await;
+    let mut driver = driver(ServerLog::default(), &[&test]);
+    let (channel, _far) = test.open().await;
+    drop(channel);
+    driver.close(test.session());
+    assert_eq!(driver.sessions().len(), 1, "it may still be on its way");
+    test.session().health().gauge_requested().await;
+    test.session().health().note_answer(Instant::now());
+    driver.close(test.session());
+    assert!(driver.sessions().is_empty());
+}
+
+#[tokio::test]
 async fn what_is_closed_here_is_retired_and_what_ends_by_itself_is_lost_whatever_it_did() {
     let (unneeded, ended) = (TestSession::start().await, TestSession::start().await);
     ended.session().drain();

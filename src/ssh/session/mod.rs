@@ -322,6 +322,12 @@ impl Session {
         self.load.channels() == 0 && self.remote_forwards().is_empty()
     }
 
+    /// Whether the server has certainly received what channels that are over have sent: it has answered a later
+    /// question.
+    pub(crate) fn has_delivered(&self) -> bool {
+        self.load.empty_since().is_none_or(|since| self.health.has_come_to(since.into()))
+    }
+
     pub(crate) fn load(&self) -> &Arc<Load> {
         &self.load
     }
