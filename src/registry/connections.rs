@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::connection::Connection;
 use super::event::{Event, Events};
@@ -86,7 +86,28 @@ impl Connections {
     /// what stands for none. No connection counts twice or not at all, so that no sum
     /// falls before a reload forgets a server.
     pub fn carried(&self) -> BTreeMap<Arc<str>, Traffic> {
+        let nothing_passes = lock(&self.0.ended);
+        self.sums(&nothing_passes)
+    }
+
+    /// The bytes of all connections since the start, of those of forgotten servers as well.
+    pub fn traffic(&self) -> Traffic {
+        let nothing_passes = lock(&self.0.ended);
+        let mut sum = self.0.tallies.forgotten();
+        self.sums(&nothing_passes).into_values().for_each(|traffic| sum += traffic);
+        sum
+    }
+
+    /// Forgets the servers and rules that are not configured any more; of the servers, all but their bytes.
+    pub fn keep(&self, server: impl Fn(&str) -> bool, rule: impl Fn(&str) -> bool) {
         let _nothing_passes = lock(&self.0.ended);
+        self.0.tallies.keep(server, rule);
+    }
+
+    fn sums(
+        &self,
+        _nothing_passes: &MutexGuard<'_, VecDeque<Arc<Connection>>>,
+    ) -> BTreeMap<Arc<str>, Traffic> {
         let servers = self.0.tallies.servers.all().into_iter();
         let mut carried: BTreeMap<_, _> =
             servers.map(|(name, tally)| (name, tally.bytes())).collect();
@@ -94,13 +115,6 @@ impl Connections {
             *carried.entry(connection.carrier()).or_default() += connection.traffic();
         }
         carried
-    }
-
-    /// The bytes of all connections since the start, of those of forgotten servers as well.
-    pub fn traffic(&self) -> Traffic {
-        let mut sum = self.0.tallies.forgotten();
-        self.carried().into_values().for_each(|traffic| sum += traffic);
-        sum
     }
 
     /// Ends a beat: to be called once a second, for the rates.
@@ -237,7 +251,7 @@ mod tests {
         let server = carry(5);
         server.asked(Some(&"gone".into()), 0);
         server.end(Outcome::Clean);
-        connections.0.tallies.keep(|_| false, |_| false);
+        connections.keep(|_| false, |_| false);
         assert!(!connections.carried().contains_key("gone"));
         assert_eq!(direct(), 40_012);
     }

@@ -91,8 +91,8 @@ pub struct ListenerTally {
 pub struct Names<T>(Arc<RwLock<BTreeMap<Arc<str>, Arc<T>>>>);
 
 impl Tallies {
-    /// Forgets the servers and rules that are not configured any more; of the servers, all but their bytes.
-    pub fn keep(&self, server: impl Fn(&str) -> bool, rule: impl Fn(&str) -> bool) {
+    /// Forgets the other servers and rules; of the servers, all but their bytes.
+    pub(super) fn keep(&self, server: impl Fn(&str) -> bool, rule: impl Fn(&str) -> bool) {
         let carried = |name: &str| name == CARRIED_DIRECT || name == CARRIED_BY_NONE;
         for (_, tally) in self.servers.keep(|name| carried(name) || server(name)) {
             *lock(&self.forgotten) += tally.bytes();
