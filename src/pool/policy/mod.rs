@@ -175,17 +175,17 @@ impl Policy {
         self.unused >= MAX_UNUSED
     }
 
-    /// Reports, once, that there is no session because the login needs a person.
+    /// Shows that there is no session because the login needs a person, to each that waits for one; tells of it
+    /// once.
     fn wait_for_a_person(&mut self, facts: &Facts) -> Vec<Action> {
         if self.login_kind != Some(LoginKind::Interactive) || facts.ready() > 0 {
             return Vec::new();
         }
         let state = if facts.can_ask { WAITS_FOR_A_PERSON } else { NOBODY_TO_ASK };
-        if !is_news(&mut self.told.person, state) {
-            return Vec::new();
-        }
         let outage = Outage { reason: state.to_owned(), hopeless: !facts.can_ask };
-        vec![Action::Tell(Notice::NeedsPerson(state)), Action::Show(outage)]
+        let is_told = !is_news(&mut self.told.person, state);
+        let told = (!is_told).then_some(Action::Tell(Notice::NeedsPerson(state)));
+        told.into_iter().chain([Action::Show(outage)]).collect()
     }
 
     /// Opens another session in the background, if the limits allow it.

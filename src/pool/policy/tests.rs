@@ -158,6 +158,20 @@ fn only_attempts_that_fail_where_there_is_no_session_are_counted() {
 }
 
 #[test]
+fn each_that_waits_hears_that_there_is_nobody_to_ask_and_the_user_once() {
+    let mut world = World::connected(LoginKind::Interactive);
+    world.lose(LossCause::Lost, Duration::from_secs(60));
+    world.facts.waiting = 1;
+    for _ in 0..3 {
+        world.shown.clear();
+        world.on(Event::Wanted);
+        assert!(world.shown.last().expect("shown").hopeless);
+    }
+    let told = world.notices.iter().filter(|n| matches!(n, Notice::NeedsPerson(_)));
+    assert_eq!(told.count(), 1);
+}
+
+#[test]
 fn what_is_cut_after_the_end_is_told_and_no_reason_for_it() {
     let mut world = World::connected(LoginKind::Unattended);
     world.facts.sessions = vec![BUSY];
