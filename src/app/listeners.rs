@@ -212,7 +212,7 @@ impl ListenerSet {
 
     /// Replaces the listeners by these. `bound` are those that were [missing](Self::missing). The sockets of
     /// the others stay, and so do all relays; of a listener that is another one now, HTTP connections end after
-    /// the request that they are at.
+    /// the request that they are at, and clients that have not asked for anything are closed.
     pub(super) async fn reload(
         &mut self,
         listeners: &[ListenerOptions],
@@ -290,7 +290,8 @@ impl AnyHandler {
 }
 
 impl Handler for ReloadableHandler {
-    async fn serve(self: Arc<Self>, mut accepted: Accepted, _: CancellationToken) {
+    /// What was accepted ends with the handler, which ends with the listener.
+    async fn serve(self: Arc<Self>, mut accepted: Accepted, _listener_ends: CancellationToken) {
         self.entry.accept();
         let current = self.current.load_full();
         if let Some(name) = &current.name {

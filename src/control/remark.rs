@@ -120,6 +120,7 @@ mod tests {
         assert_eq!(full_line(&session(25, 20)), None);
         assert_eq!(full_line(&session(12, 1)), None, "nobody notices");
     }
+
     #[test]
     fn a_connection_is_held_up_by_a_full_line_while_something_is_on_it() {
         let request = Request {

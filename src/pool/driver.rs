@@ -214,7 +214,7 @@ impl Driver {
         if session.is_closed() {
             return;
         }
-        if !session.has_delivered() {
+        if !session.load().is_delivered() {
             session.health().request_gauge();
             return;
         }

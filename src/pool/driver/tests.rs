@@ -26,12 +26,21 @@ async fn a_session_is_not_closed_over_what_was_sent_last() {
     let mut test = TestSession::start().await;
     let mut driver = driver(ServerLog::default(), &[&test]);
     let (channel, _far) = test.open().await;
-    drop(channel);
-    driver.close(test.session());
-    assert_eq!(driver.sessions().len(), 1, "it may still be on its way");
-    test.session().health().gauge_requested().await;
-    test.session().health().note_answer(Instant::now());
-    driver.close(test.session());
+    let (reader, writer) = channel.split();
+    writer.send("the end".into()).await.expect("open");
+    drop((reader, writer));
+    let session = Arc::clone(test.session());
+    session.note_question();
+    session.load().lease(OpenKind::Plain).sent(1);
+    session.note_round_trip(Duration::from_millis(1));
+    driver.close(&session);
+    assert_eq!(driver.sessions().len(), 1, "what was sent after the question may be on its way");
+    session.health().gauge_requested().await;
+    session.note_question();
+    driver.close(&session);
+    assert_eq!(driver.sessions().len(), 1, "it has not answered");
+    session.note_round_trip(Duration::from_millis(1));
+    driver.close(&session);
     assert!(driver.sessions().is_empty());
 }
 

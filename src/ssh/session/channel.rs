@@ -122,8 +122,10 @@ impl ChannelWriter {
         while !data.is_empty() {
             let room = outflow.room(&self.turn, data.len()).await;
             let piece = data.split_to(room);
-            self.lease.sent(piece.len());
+            let count = piece.len();
             self.half.data_bytes(piece).await.map_err(|_| ChannelGone)?;
+            // What counts lies before the next question to the server.
+            self.lease.sent(count);
         }
         Ok(())
     }

@@ -33,6 +33,9 @@ pub(crate) struct Load {
     sent: Flow,
     closed_by_us: AtomicUsize,
     listeners: AtomicUsize,
+    /// What had been sent when the server was asked last, and what it has received for certain, in bytes.
+    asked_after: AtomicU64,
+    delivered: AtomicU64,
     joined: Arc<Notify>,
     outflow: Arc<Outflow>,
     closers: TaskTracker,
@@ -113,6 +116,21 @@ impl Load {
 
     pub(crate) fn received(&self) -> u64 {
         self.received.total()
+    }
+
+    /// The server is asked something; it answers after all that was sent before.
+    pub(crate) fn asked(&self) {
+        self.asked_after.store(self.sent(), Relaxed);
+    }
+
+    /// It has answered that.
+    pub(crate) fn answered(&self) {
+        self.delivered.store(self.asked_after.load(Relaxed), Relaxed);
+    }
+
+    /// Whether the server has certainly received all that was sent.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.delivered.load(Relaxed) >= self.sent()
     }
 
     pub(crate) fn sent(&self) -> u64 {

@@ -273,12 +273,14 @@ impl Session {
     /// Takes note that the server is asked for a round trip.
     pub(crate) fn note_question(&self) {
         self.health.delay().asked();
+        self.load.asked();
         self.observed.outflow.asks();
     }
 
     /// Takes note of what an answer took: how fast uploads may be follows from it. Returns when the
     /// server had better be asked again, where that matters.
     pub(crate) fn note_round_trip(&self, took: Duration) -> Option<Duration> {
+        self.load.answered();
         self.observed.outflow.answered(took, self.health.delay().best().unwrap_or(took))
     }
 
@@ -320,12 +322,6 @@ impl Session {
     /// Whether there is nothing left for which it must stay.
     pub(crate) fn is_empty(&self) -> bool {
         self.load.channels() == 0 && self.remote_forwards().is_empty()
-    }
-
-    /// Whether the server has certainly received what channels that are over have sent: it has answered a later
-    /// question.
-    pub(crate) fn has_delivered(&self) -> bool {
-        self.load.empty_since().is_none_or(|since| self.health.has_come_to(since.into()))
     }
 
     pub(crate) fn load(&self) -> &Arc<Load> {
