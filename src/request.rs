@@ -53,6 +53,16 @@ pub enum Source {
     Unix,
 }
 
+#[cfg(test)]
+impl Request {
+    /// Some client's, by SOCKS5, for a host and port.
+    pub(crate) fn for_test(target: &str) -> Self {
+        let target = crate::destination::Destination::parse(target, None).expect("good").into();
+        let (listener, protocol) = ("test:1".into(), Protocol::Socks5);
+        Self { listener, protocol, source: Source::Unix, user: None, target }
+    }
+}
+
 impl Source {
     /// The address, where there is one.
     pub fn ip(self) -> Option<IpAddr> {

@@ -86,10 +86,10 @@ const MUCH: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::destination::Destination;
+
     use crate::pool::SessionState;
     use crate::registry::Connections;
-    use crate::request::{Protocol, Request, Source};
+    use crate::request::Request;
 
     fn session(now: u64, best: u64) -> SessionView {
         SessionView {
@@ -123,13 +123,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_held_up_by_a_full_line_while_something_is_on_it() {
-        let request = Request {
-            listener: "l".into(),
-            protocol: Protocol::Socks5,
-            source: Source::Unix,
-            user: None,
-            target: Destination::parse("db.example:5432", None).expect("good").into(),
-        };
+        let request = Request::for_test("db.example:5432");
         let connection = Connections::default().begin(&request);
         connection.opened();
         let idle = session(120, 20);

@@ -295,7 +295,6 @@ mod tests {
 
     use super::*;
     use crate::registry::{Connections, Tracked};
-    use crate::request::Protocol;
 
     fn dialer() -> Dialer {
         let routes = Routes { router: Router::via_one("gone".into()), servers: Servers::default() };
@@ -303,13 +302,7 @@ mod tests {
     }
 
     fn request() -> Tracked {
-        Connections::default().begin(&Request {
-            listener: "test:1".into(),
-            protocol: Protocol::Socks5,
-            source: Source::Unix,
-            user: None,
-            target: Destination::parse("web.example:80", None).expect("good").into(),
-        })
+        Connections::default().begin(&Request::for_test("web.example:80"))
     }
 
     /// As a reload leaves a request whose server it has removed.

@@ -81,18 +81,11 @@ mod tests {
     use super::*;
     use crate::listen::testing::TestConnect;
     use crate::observe::testing::TestLog;
-    use crate::request::Protocol;
 
     #[tokio::test(start_paused = true)]
     async fn ten_failures_a_minute_are_logged_and_then_their_number_but_none_that_was_wanted() {
         let log = TestLog::start();
-        let request = Request {
-            listener: "test:1".into(),
-            protocol: Protocol::Socks5,
-            source: Source::Unix,
-            user: None,
-            target: Destination::parse("web.example:80", None).expect("good").into(),
-        };
+        let request = Request::for_test("web.example:80");
         let rejecting = ProxyContext::new(
             TestConnect::failing(DialError::Rejected { rule: Some("ads".into()) }),
             None,

@@ -329,13 +329,9 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::destination::Destination;
-    use crate::request::{Protocol, Source};
 
     fn connection() -> Connection {
-        let target = Destination::parse("db.example:5432", None).expect("good").into();
-        let (listener, protocol) = ("l".into(), Protocol::Socks5);
-        Connection::new(7, Request { listener, protocol, source: Source::Unix, user: None, target })
+        Connection::new(7, Request::for_test("db.example:5432"))
     }
 
     #[test]

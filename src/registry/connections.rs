@@ -190,13 +190,9 @@ const SHARDS: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::destination::Destination;
-    use crate::request::{Protocol, Source};
 
     fn request() -> Request {
-        let target = Destination::parse("db.example:5432", None).expect("good").into();
-        let (listener, protocol) = ("l".into(), Protocol::Socks5);
-        Request { listener, protocol, source: Source::Unix, user: None, target }
+        Request::for_test("db.example:5432")
     }
 
     #[test]

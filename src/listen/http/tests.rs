@@ -4,7 +4,7 @@ use tokio::time::timeout;
 
 use crate::dial::{DialError, MissingSession};
 use crate::listen::greeting::GreetingLimits;
-use crate::listen::testing::{HANG, House, Outcome, credentials, head, read_to_end, take};
+use crate::listen::testing::{Far, HANG, House, Outcome, credentials, head, read_to_end, take};
 
 mod properties;
 mod refused;
@@ -18,6 +18,16 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 async fn say(client: &mut TcpStream, text: &str) {
     client.write_all(text.as_bytes()).await.expect("sent");
+}
+
+/// Has a request answered, and returns the far side of the connection that is kept after it.
+async fn kept(house: &mut House, client: &mut TcpStream) -> Far {
+    say(client, GET).await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    far.send(OK).await;
+    response(client).await;
+    far
 }
 
 /// Reads a response whose length is stated.
@@ -206,11 +216,7 @@ async fn a_response_that_breaks_off_is_a_reset() {
 async fn a_stale_connection_is_replaced_without_a_word() {
     let mut house = House::new(Outcome::Connect).await;
     let (mut client, _task) = house.client().await;
-    say(&mut client, GET).await;
-    let mut far = house.dialled().await.far();
-    far.head().await;
-    far.send(OK).await;
-    response(&mut client).await;
+    let far = kept(&mut house, &mut client).await;
     // It goes while it idles.
     drop(far);
     say(&mut client, GET).await;

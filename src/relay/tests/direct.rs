@@ -8,9 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::channel::Direct;
-use crate::destination::Destination;
 use crate::registry::Connections;
-use crate::request::{Protocol, Request, Source};
+use crate::request::Request;
 use crate::stream::Socket;
 
 /// A client, the target, and the relay between them.
@@ -103,13 +102,7 @@ async fn a_reset_after_the_target_s_end_leaves_the_response_whole() {
 #[tokio::test]
 async fn what_the_user_ends_is_known_from_a_cut() {
     let (direct, _target) = connected().await;
-    let tracked = Connections::default().begin(&Request {
-        listener: "test:1".into(),
-        protocol: Protocol::Http,
-        source: Source::Unix,
-        user: None,
-        target: Destination::parse("web.example:80", None).expect("good").into(),
-    });
+    let tracked = Connections::default().begin(&Request::for_test("web.example:80"));
     let connection = Arc::clone(tracked.connection());
     let channel = Channel::from(direct).tracked_by(tracked);
     let mut client = Relayer::new(BacklogLimits::default()).pipe(channel);

@@ -131,11 +131,7 @@ async fn a_stale_connection_is_replaced_for_any_target() {
 async fn a_request_that_is_ended_by_hand_is_not_sent_again() {
     let mut house = House::new(Outcome::Connect).await;
     let (mut client, _task) = house.client().await;
-    say(&mut client, GET).await;
-    let mut far = house.dialled().await.far();
-    far.head().await;
-    far.send(OK).await;
-    response(&mut client).await;
+    let mut far = kept(&mut house, &mut client).await;
     say(&mut client, GET).await;
     far.head().await;
     far.kill();
