@@ -318,6 +318,18 @@ fn an_outdated_session_is_drained_only_when_there_is_another() {
 }
 
 #[test]
+fn a_replacement_that_is_not_needed_any_more_is_not_one_too_many() {
+    let mut world = World::connected(LoginKind::Unattended);
+    world.policy.size = Some(PoolSize::single());
+    world.facts.sessions[0].is_outdated = true;
+    world.on(Event::Upkeep);
+    world.succeed(LoginKind::Unattended);
+    world.facts.sessions[0].is_outdated = false;
+    world.on(Event::Upkeep);
+    assert_eq!((world.facts.sessions.len(), world.attempts), (1, 0));
+}
+
+#[test]
 fn a_flooded_session_goes_once_there_is_another() {
     let mut world = World::connected(LoginKind::Unattended);
     world.facts.sessions[0].is_flooded = true;

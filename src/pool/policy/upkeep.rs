@@ -34,11 +34,14 @@ impl Policy {
             let is_outdated = (session.is_outdated || is_flooded) && may_login;
             // A flooded session is drained even at the minimum where there is another.
             let is_spare = ready > self.size().min() || (is_flooded && ready > 1);
+            // Its replacement is there, but it does not have to be replaced any more.
+            let is_one_too_many = ready > self.size().max();
+            let is_replaced = is_outdated || is_one_too_many;
             // The last quiet one is the reserve.
             let is_surplus = session.idle >= IDLE && quiet > usize::from(session.is_quiet);
-            let drain = is_ready && is_spare && (is_outdated || is_flooded || is_surplus);
+            let drain = is_ready && is_spare && (is_replaced || is_flooded || is_surplus);
             if drain {
-                let reason = match (is_flooded, is_outdated) {
+                let reason = match (is_flooded, is_replaced) {
                     (true, _) => DrainReason::Flooded,
                     (false, true) => DrainReason::Replaced,
                     (false, false) => DrainReason::Idle,

@@ -85,6 +85,9 @@ proptest! {
             prop_assert!(world.attempts <= MAX_ATTEMPTS, "{} at a time", world.attempts);
             // One more than the most, for one that is to be replaced.
             prop_assert!(world.facts.ready() + world.attempts <= size.max() + 1);
+            if matches!(step, Step::Upkeep) {
+                prop_assert!(world.facts.ready() <= size.max(), "one too many stays");
+            }
             if was_retired {
                 prop_assert!(world.attempts <= attempts, "an attempt after the end");
             }
