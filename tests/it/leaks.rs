@@ -91,19 +91,23 @@ fn a_channel_that_opens_too_late_is_closed() {
 
 /// What is open where nothing is going on.
 struct Idle {
-    descriptors: usize,
+    files: Vec<String>,
     sockets: usize,
 }
 
 impl Idle {
     fn now(proxy: &Sockeye, sshd: &Sshd) -> Self {
-        Self { descriptors: process::descriptors(proxy.pid()), sockets: sshd.sockets() }
+        Self { files: process::open_files(proxy.pid()), sockets: sshd.sockets() }
     }
 
     /// Waits until it is so again, here and on the server.
     fn wait(&self, proxy: &Sockeye, sshd: &Sshd) {
-        wait::until("the program's descriptors are back", || {
-            process::descriptors(proxy.pid()) <= self.descriptors
+        wait::until_ok("the program's descriptors are back", || {
+            let files = process::open_files(proxy.pid());
+            if files.len() <= self.files.len() {
+                return Ok(());
+            }
+            Err(format!("open: {files:?}, at first: {:?}", self.files))
         });
         wait::until("no channel is left on the server", || sshd.sockets() <= self.sockets);
     }

@@ -62,12 +62,16 @@ pub(crate) fn listening(pid: u32) -> BTreeSet<u16> {
     tables.lines().filter_map(port).collect()
 }
 
-/// The sockets that a process has open, as `socket:[INODE]`.
-fn socket_names(pid: u32) -> Vec<String> {
+/// What a process has open: paths of files, `socket:[INODE]`, `anon_inode:KIND`.
+pub(crate) fn open_files(pid: u32) -> Vec<String> {
     let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let links = links.filter_map(|entry| fs::read_link(entry.path()).ok());
-    let names = links.map(|link| link.to_string_lossy().into_owned());
-    names.filter(|name| name.starts_with("socket:")).collect()
+    links.map(|link| link.to_string_lossy().into_owned()).collect()
+}
+
+/// The sockets among them.
+fn socket_names(pid: u32) -> Vec<String> {
+    open_files(pid).into_iter().filter(|name| name.starts_with("socket:")).collect()
 }
 
 /// The number of threads of a process.

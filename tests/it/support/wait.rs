@@ -15,13 +15,21 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// Waits until `find` finds something, and returns it.
 #[track_caller]
 pub(crate) fn until_some<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+    until_ok(what, || find().ok_or_else(String::new))
+}
+
+/// Waits until `find` finds something, and returns it. What stands in its way is told when it does not.
+#[track_caller]
+pub(crate) fn until_ok<T>(what: &str, mut find: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + LONG;
     loop {
-        if let Some(found) = find() {
-            return found;
+        match find() {
+            Ok(found) => return found,
+            Err(why) if Instant::now() >= deadline => {
+                panic!("waited {LONG:?} in vain until {what}: {why}")
+            }
+            Err(_) => thread::sleep(STEP),
         }
-        assert!(Instant::now() < deadline, "waited {LONG:?} in vain until {what}");
-        thread::sleep(STEP);
     }
 }
 
