@@ -93,6 +93,7 @@ impl ServerSet {
     pub(super) fn reload(&mut self, servers: Vec<ServerOptions>) {
         self.retired.retain(|pool| !pool.has_ended());
         while self.reports.try_join_next().is_some() {}
+        self.jumps.reload();
         let mut before = std::mem::take(&mut self.running);
         for options in servers {
             if let Some(same) = before.iter().position(|server| server.options == options) {

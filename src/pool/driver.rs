@@ -306,6 +306,7 @@ impl Driver {
         self.closing.join_all().await;
         self.watchers.shutdown().await;
         self.shared.connector.ended().await;
+        self.shared.route.leave();
     }
 }
 

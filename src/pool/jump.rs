@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ struct Shared {
     memory: LineMemory,
     report: Report,
     hops: Mutex<Vec<Arc<Hop>>>,
+    /// How often the configuration was read again.
+    reloads: AtomicU64,
     /// For all pools, begun by the first one.
     wakes: OnceLock<Wakes>,
 }
@@ -46,18 +49,35 @@ struct Shared {
 struct Hop {
     config: ClientConfig,
     pool: OnceCell<Pool>,
+    /// How many ways go past it.
+    ways: AtomicUsize,
+    /// Whether it is a server of the configuration, too, which then owns the pool.
+    is_configured: AtomicBool,
+}
+
+/// A way past a hop. With the last one the hop's pool retires, unless it is a server of the configuration.
+struct Passage {
+    jumps: JumpHosts,
+    hop: Arc<Hop>,
 }
 
 /// The route to one server through its jump hosts.
 #[derive(Debug)]
 pub(super) struct JumpRoute {
     jumps: JumpHosts,
-    /// The configuration of the last jump host, once `ssh -G` was asked.
-    last: OnceCell<ClientConfig>,
+    /// The last jump host, once `ssh -G` was asked.
+    last: Mutex<Option<LastJump>>,
     /// The pool size of a jump host; by default as its login allows.
     size: Option<PoolSize>,
     /// The servers that are to be reached through this one, and itself at the end.
     trail: Trail,
+}
+
+/// The way past the last jump host, and after how many reloads `ssh -G` was asked for it.
+#[derive(Debug)]
+struct LastJump {
+    passage: Passage,
+    reloads: u64,
 }
 
 /// The servers that are being connected to, each on the way to the one before it. Weak, since each hop owns
@@ -74,8 +94,14 @@ impl JumpHosts {
             memory,
             report,
             hops: Mutex::default(),
+            reloads: AtomicU64::new(0),
             wakes: OnceLock::new(),
         }))
+    }
+
+    /// The configuration is read again: `ssh` is asked anew where the next connections on the way go.
+    pub fn reload(&self) {
+        self.0.reloads.fetch_add(1, Relaxed);
     }
 
     /// What `ssh` would do with the last server on the way.
@@ -87,16 +113,22 @@ impl JumpHosts {
         }
     }
 
-    /// The hop for a configuration; the same one for the same configuration.
-    fn hop(&self, config: &ClientConfig) -> Arc<Hop> {
+    /// A way past the hop for a configuration; the same one for the same configuration.
+    fn pass(&self, config: &ClientConfig) -> Passage {
         let mut hops = self.hops();
-        // A shared pool may have been shut down meanwhile.
-        hops.retain(|hop| !hop.pool.get().is_some_and(Pool::is_shut_down));
-        if let Some(hop) = hops.iter().find(|hop| hop.config == *config) {
-            return Arc::clone(hop);
-        }
-        let hop = Arc::new(Hop { config: config.clone(), pool: OnceCell::new() });
-        hops.push(Arc::clone(&hop));
+        hops.retain(|hop| !hop.has_ended());
+        let hop = in_use(&hops, config).cloned().unwrap_or_else(|| add(&mut hops, config));
+        hop.ways.fetch_add(1, Relaxed);
+        Passage { jumps: self.clone(), hop }
+    }
+
+    /// The hop for a server of this configuration that begins now: one that has a pool already, which a reload
+    /// may be about to retire, serves nobody new any more.
+    fn own_hop(&self, config: &ClientConfig) -> Arc<Hop> {
+        let mut hops = self.hops();
+        let known = in_use(&hops, config).filter(|hop| hop.pool.get().is_none()).cloned();
+        let hop = known.unwrap_or_else(|| add(&mut hops, config));
+        hop.is_configured.store(true, Relaxed);
         hop
     }
 
@@ -134,22 +166,44 @@ impl JumpRoute {
 
     /// The route to the server of `config`, whose pool has this `size`; that of a jump host is no larger.
     pub(super) fn new(jumps: &JumpHosts, config: &ClientConfig, size: Option<PoolSize>) -> Self {
-        let own = Arc::downgrade(&jumps.hop(config));
+        let own = Arc::downgrade(&jumps.own_hop(config));
         Self::on_the_way(jumps, size, vec![own])
     }
 
     /// The route to the last server of `trail`, for which the others wait.
     fn on_the_way(jumps: &JumpHosts, size: Option<PoolSize>, trail: Trail) -> Self {
         let size = size.map(PoolSize::starting_at_one);
-        Self { jumps: jumps.clone(), last: OnceCell::new(), size, trail }
+        Self { jumps: jumps.clone(), last: Mutex::default(), size, trail }
     }
 
     /// The name of the last jump host, once it is known, and its pool once there is one.
     pub(super) fn last(&self) -> Option<(String, Option<Pool>)> {
-        let last = self.last.get()?;
-        let hops = self.jumps.hops();
-        let hop = hops.iter().find(|hop| hop.config == *last)?;
+        let last = lock(&self.last);
+        let hop = &last.as_ref()?.passage.hop;
         Some((hop.name(), hop.pool.get().cloned()))
+    }
+
+    /// The hop for the last server of `jump`, as the configuration has it now.
+    async fn last_hop(&self, jump: &Jump) -> Result<Arc<Hop>, ConnectError> {
+        let reloads = self.jumps.0.reloads.load(Relaxed);
+        let known = lock(&self.last)
+            .as_ref()
+            .filter(|last| last.reloads == reloads)
+            .map(|last| last.passage.hop.config.clone());
+        let config = match known {
+            Some(config) => config,
+            None => JumpHosts::last_of(jump).await?,
+        };
+        // The one that was passed before may have been retired with its server.
+        let passage = self.jumps.pass(&config);
+        let hop = Arc::clone(&passage.hop);
+        *lock(&self.last) = Some(LastJump { passage, reloads });
+        Ok(hop)
+    }
+
+    /// The server is not connected to any more.
+    pub(super) fn leave(&self) {
+        lock(&self.last).take();
     }
 
     /// Makes `pool` the one for servers behind this server.
@@ -164,8 +218,7 @@ impl Hops for JumpRoute {
     fn open<'a>(&'a self, jump: &'a Jump, next: &'a Target, limit: Duration) -> OpeningHop<'a> {
         // Boxed, since it is recursive where one hop lies behind another.
         Box::pin(async move {
-            let last = self.last.get_or_try_init(|| JumpHosts::last_of(jump)).await?;
-            let hop = self.jumps.hop(last);
+            let hop = self.last_hop(jump).await?;
             let mut trail = self.trail.clone();
             let own = Arc::downgrade(&hop);
             let circle = trail.iter().any(|hop| Weak::ptr_eq(hop, &own));
@@ -181,7 +234,22 @@ impl Hops for JumpRoute {
     }
 }
 
+impl Drop for Passage {
+    fn drop(&mut self) {
+        // Whoever passes it from now on gets another one.
+        let _hops = self.jumps.hops();
+        let was_last = self.hop.ways.fetch_sub(1, Relaxed) == 1;
+        if was_last && !self.hop.is_configured.load(Relaxed) {
+            self.hop.pool.get().inspect(|pool| pool.retire());
+        }
+    }
+}
+
 impl Hop {
+    fn has_ended(&self) -> bool {
+        self.pool.get().is_some_and(Pool::has_ended)
+    }
+
     /// The name as the user wrote it, escaped.
     fn name(&self) -> String {
         printable(&self.config.name, 200, Lines::One)
@@ -233,6 +301,19 @@ impl Hop {
     }
 }
 
+/// The one that new ways to a server of this configuration go past.
+fn in_use<'a>(hops: &'a [Arc<Hop>], config: &ClientConfig) -> Option<&'a Arc<Hop>> {
+    let takes_more = |hop: &Hop| !hop.pool.get().is_some_and(Pool::is_shut_down);
+    hops.iter().rev().find(|hop| hop.config == *config && takes_more(hop))
+}
+
+fn add(hops: &mut Vec<Arc<Hop>>, config: &ClientConfig) -> Arc<Hop> {
+    let (ways, is_configured) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let hop = Arc::new(Hop { config: config.clone(), pool: OnceCell::new(), ways, is_configured });
+    hops.push(Arc::clone(&hop));
+    hop
+}
+
 fn names(trail: &Trail) -> String {
     let names: Vec<_> = trail.iter().filter_map(Weak::upgrade).map(|hop| hop.name()).collect();
     names.join(" needs ")
@@ -241,6 +322,12 @@ fn names(trail: &Trail) -> String {
 impl fmt::Debug for JumpHosts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.hops().iter().map(|hop| &hop.config.name)).finish()
+    }
+}
+
+impl fmt::Debug for Passage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Passage").field(&self.hop).finish()
     }
 }
 

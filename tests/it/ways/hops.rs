@@ -9,7 +9,7 @@ use std::thread;
 use rustix::process::Signal;
 
 use super::{assert_download, config, logins, start_in_vain};
-use crate::support::configured::{Configuration, reload};
+use crate::support::configured::{Configuration, reload, server};
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
 use crate::support::socks::Protocol;
@@ -191,6 +191,60 @@ fn a_hop_that_becomes_a_server_of_the_file_has_a_second_pool() {
     reload(&proxy);
     servers.wait_for(&["far", "near"]);
     assert_eq!(servers.logins(), (2, 1));
+}
+
+/// What goes over the former one is not cut, and comes back over the one in its place.
+#[test]
+#[ignore = "needs sshd"]
+fn a_hop_that_a_reload_begins_anew_has_one_pool() {
+    let servers = OnTheWay::start(Says::SshConfig);
+    let (far, near) = (servers.section("far"), servers.section("near"));
+    let configuration = Configuration::with(&(far.clone() + &near));
+    let proxy = configuration.start();
+    servers.wait_for(&["far", "near"]);
+    assert_eq!(servers.logins(), (1, 1));
+    let anew = near.replace("sessions = \"1\"", "sessions = \"1..2\"");
+    configuration.write("config.toml", &(far + &anew));
+    reload(&proxy);
+    servers.wait_for(&["far", "near"]);
+    assert_eq!(servers.logins(), (2, 1));
+    servers.far.kill_children();
+    servers.wait_for(&["far"]);
+    assert_eq!(servers.logins(), (2, 2), "{}", proxy.log());
+}
+
+/// Who sits behind it need not change for that, and nobody connects to the former place any more.
+#[test]
+#[ignore = "needs sshd"]
+fn a_hop_that_has_moved_is_found_after_a_reload() {
+    let (servers, moved) = (OnTheWay::start(Says::SshConfig), Sshd::start());
+    let configuration = Configuration::with(&servers.section("far"));
+    let proxy = configuration.start();
+    servers.wait_for(&["far"]);
+    assert_eq!(servers.logins(), (1, 1));
+    config(&[("far", &servers.far, &["ProxyJump near"]), ("near", &moved, &[])]);
+    reload(&proxy);
+    assert_eq!(servers.logins(), (1, 1), "sessions stay");
+    servers.far.kill_children();
+    servers.wait_for(&["far"]);
+    wait::until("the former place is left", || servers.near.children().is_empty());
+    assert_eq!((servers.logins(), logins(&moved)), ((1, 2), 1), "{}", proxy.log());
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_hop_is_left_with_the_last_server_behind_it() {
+    let (servers, other) = (OnTheWay::start(Says::SshConfig), Sshd::start());
+    let stays = server("other", &other);
+    let configuration = Configuration::with(&(stays.clone() + &servers.section("far")));
+    let proxy = configuration.start();
+    servers.wait_for(&["far"]);
+    configuration.write("config.toml", &stays);
+    reload(&proxy);
+    for sshd in [&servers.far, &servers.near] {
+        wait::until("it is left", || sshd.children().is_empty());
+    }
+    assert_eq!(servers.logins(), (1, 1), "{}", proxy.log());
 }
 
 /// What goes over it is not cut, and finds the way without it afterwards.
