@@ -14,7 +14,7 @@ use tokio::time::sleep_until;
 use tracing::trace;
 
 use super::atomic_time::{AtomicDuration, Clock, micros};
-use super::pacer::{AGAIN, Pacer, Sample};
+use super::pacer::{Pacer, Sample, Stretch};
 use crate::lock::lock;
 
 /// What is on its way out of one session.
@@ -30,8 +30,10 @@ pub(crate) struct Outflow {
     /// How much the socket takes while there is more to send, in bytes a second; 0 before it was ever
     /// full.
     rate: AtomicU64,
-    /// What the stream has taken, in bytes.
+    /// What the stream has taken, in bytes, and when it did so last.
     sent: AtomicU64,
+    took: AtomicDuration,
+    stretch: Mutex<Stretch>,
     /// When the server was asked something that it has not answered, and what had been taken then, in
     /// bytes.
     asked: AtomicDuration,
@@ -73,7 +75,13 @@ impl Outflow {
 
     /// The stream has taken so many bytes.
     pub(crate) fn took(&self, bytes: usize) {
-        self.sent.fetch_add(bytes as u64, Relaxed);
+        let (now, last) = (self.clock.now(), self.took.get().unwrap_or_default());
+        self.took.set(now);
+        let was_idle = self.kept.load(Relaxed) == 0 && now.saturating_sub(last) > PAUSE;
+        let sent_before = self.sent.fetch_add(bytes as u64, Relaxed);
+        if was_idle {
+            *lock(&self.stretch) = Stretch { since: self.clock.at(now), sent_before };
+        }
     }
 
     pub(crate) fn asks(&self) {
@@ -92,19 +100,23 @@ impl Outflow {
         let sample = Sample {
             asked: self.clock.at(self.asked.get().unwrap_or_default()),
             sent_before: self.sent_before.load(Relaxed),
+            stretch: *lock(&self.stretch),
             round_trip,
             sent: self.handed(),
             held_back: self.held_back.swap(false, Relaxed),
         };
         let rate = self.rate();
-        let pace = lock(&self.pacer).answered(sample, best, rate);
+        let (pace, again) = {
+            let mut pacer = lock(&self.pacer);
+            (pacer.answered(sample, best, rate), pacer.again())
+        };
         let round_trip_ms = round_trip.as_millis();
         if pace.is_some() {
             trace!(pace, round_trip_ms, held_back = sample.held_back, "an upload is paced");
         }
         let pace = pace.filter(|&pace| pace < FAST);
         self.pace.store(pace.unwrap_or(0), Relaxed);
-        pace.map(|_| AGAIN)
+        pace.map(|_| again)
     }
 
     /// What the line was found to carry, in bytes a second.
@@ -209,6 +221,8 @@ pub(crate) fn in_time(rate: u64, time: Duration) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+/// When nothing was sent for longer, what comes then is a new stretch.
+const PAUSE: Duration = Duration::from_millis(100);
 /// What may wait in front of a keystroke, as time on the line.
 pub(crate) const AHEAD: Duration = Duration::from_millis(20);
 /// Above this rate, in bytes a second, nobody waits for a turn: what the buffers hold is gone in
@@ -321,6 +335,23 @@ mod tests {
         outflow.room(&turn, 32 << 10).await;
         let waited = begun.elapsed();
         assert!(waited <= Duration::from_millis(400), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_after_a_pause_is_a_new_stretch() {
+        let outflow = Outflow::default();
+        outflow.took(100);
+        tokio::time::advance(2 * PAUSE).await;
+        let begun = Instant::now();
+        outflow.took(50);
+        tokio::time::advance(PAUSE / 2).await;
+        outflow.took(50);
+        // A socket that is full makes no pause.
+        outflow.keep(10);
+        tokio::time::advance(2 * PAUSE).await;
+        outflow.took(10);
+        let Stretch { since, sent_before } = *lock(&outflow.stretch);
+        assert_eq!((since, sent_before), (begun, 100));
     }
 
     #[test]

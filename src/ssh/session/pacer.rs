@@ -27,11 +27,25 @@ pub(crate) struct Sample {
     /// the question lay what was queued.
     pub(crate) asked: Instant,
     pub(crate) sent_before: u64,
+    pub(crate) stretch: Stretch,
     pub(crate) round_trip: Duration,
     /// What has been sent until it came, in bytes.
     pub(crate) sent: u64,
     /// Whether there was more to send than the pace allowed, since the last one.
     pub(crate) held_back: bool,
+}
+
+/// When sending began that has gone on since, and what had been sent on the session until then, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch {
+    pub(crate) since: Instant,
+    pub(crate) sent_before: u64,
+}
+
+impl Default for Stretch {
+    fn default() -> Self {
+        Self { since: Instant::now(), sent_before: 0 }
+    }
 }
 
 #[derive(Debug)]
@@ -53,6 +67,13 @@ enum Look {
 }
 
 impl Pacer {
+    /// How long after an answer the server is to be asked again while an upload is paced: sooner where the pace
+    /// grows, which may be too much by then.
+    pub(crate) fn again(&self) -> Duration {
+        let grows = self.control.as_ref().is_some_and(Control::grows);
+        if grows { AGAIN / 2 } else { AGAIN }
+    }
+
     /// Takes note of an answer. Returns the pace from now on, in bytes a second; none for as fast as
     /// it goes. `best` is the shortest round trip so far, `rate` what a full socket was found to take.
     pub(crate) fn answered(
@@ -80,8 +101,7 @@ impl Pacer {
             // A session that began on a full line knows no better round trip: that the socket was full
             // is enough.
             None if rate.is_some() || sample.round_trip > best + 2 * TARGET => {
-                let queue = |it: Sample| it.round_trip.saturating_sub(best);
-                let carried = carried(delivered, span, queue(last), queue(sample));
+                let carried = first_carried(last, sample, best);
                 self.control = Some(Control {
                     base: best,
                     // What a socket takes goes into buffers, too.
@@ -148,6 +168,11 @@ impl Control {
         round_trip.saturating_sub(self.base)
     }
 
+    /// Whether the line may carry more than was ever sent.
+    fn grows(&self) -> bool {
+        self.short > 1 && matches!(self.look, Look::From(_))
+    }
+
     fn pace(&self, sample: Sample) -> u64 {
         // What has come to the queue since the question, and gone.
         let came = time_of(sample.sent.saturating_sub(sample.sent_before), self.capacity);
@@ -157,7 +182,7 @@ impl Control {
         let permille = match self.look {
             Look::Since(_) => drains.min(800),
             Look::From(_) if queue > TARGET => drains,
-            Look::From(_) if self.short > 1 => 1000 + (GROWTH << self.short.min(6)),
+            Look::From(_) if self.grows() => 1000 + (GROWTH << self.short.min(5)),
             Look::From(_) => 1000 + 2 * beyond(TARGET, queue),
         };
         self.capacity * permille / 1000
@@ -187,21 +212,37 @@ fn carried(delivered: u64, span: Duration, before: Duration, after: Duration) ->
     delivered * micros(span) / micros(took).max(1)
 }
 
+/// The same, of the first span in which much was sent: it may have begun long before that.
+fn first_carried(last: Sample, sample: Sample, best: Duration) -> u64 {
+    let queue = |it: Sample| it.round_trip.saturating_sub(best);
+    let Stretch { since, sent_before } = sample.stretch;
+    let (since, sent_before, before) = if since > last.asked {
+        (since, sent_before, Duration::ZERO)
+    } else {
+        (last.asked, last.sent_before, queue(last))
+    };
+    let span = sample.asked.saturating_duration_since(since).max(SHORTEST_STRETCH);
+    let delivered = per_second(sample.sent_before.saturating_sub(sent_before), span);
+    carried(delivered, span, before, queue(sample))
+}
+
 fn per_second(bytes: u64, span: Duration) -> u64 {
     bytes * 1_000_000 / micros(span).max(1)
 }
 
 /// What is to wait before the line, as time on it: so much that the line never runs dry.
-const TARGET: Duration = Duration::from_millis(30);
+const TARGET: Duration = Duration::from_millis(20);
 /// By how much less than the line carries is sent at the most, in thousandths.
 const STEEPEST: u64 = 500;
 /// By how much more is sent where there was no queue twice in a row, in thousandths: doubled with each
-/// answer until that, from 60 to 960.
+/// answer until that, from 60 to 480.
 const GROWTH: u64 = 15;
 /// What sends less, in bytes a second, fills no line.
 const BULK: u64 = 8 << 10;
-/// How long after an answer the server is asked again while an upload is paced.
-pub(crate) const AGAIN: Duration = Duration::from_millis(200);
+/// How long after an answer the server is asked again while an upload is paced, at the most.
+const AGAIN: Duration = Duration::from_millis(200);
+/// What was sent within less time shows nothing of how fast that was.
+const SHORTEST_STRETCH: Duration = Duration::from_millis(10);
 /// Questions that follow each other sooner show nothing,
 const LEAST_SPAN: Duration = Duration::from_millis(100);
 /// and later nothing that still holds.
@@ -238,6 +279,7 @@ mod tests {
         /// When the server was asked, what had been sent, and what the answer takes.
         question: Option<(Instant, u64, Duration)>,
         next: Instant,
+        stretch: Stretch,
     }
 
     impl Uplink {
@@ -257,6 +299,7 @@ mod tests {
                 rate: None,
                 question: None,
                 next: Instant::now(),
+                stretch: Stretch::default(),
             }
         }
 
@@ -264,6 +307,25 @@ mod tests {
         /// time.
         fn send_for(&mut self, seconds: u64) -> Duration {
             self.send_for_millis(seconds * 1000)
+        }
+
+        /// Sends nothing, from the answer to a question until so long after the next one.
+        fn idle_for(&mut self, millis: u64) {
+            let mut sample = Sample {
+                asked: self.now,
+                sent_before: 0,
+                stretch: self.stretch,
+                round_trip: BEST,
+                sent: 0,
+                held_back: false,
+            };
+            for _ in 0..2 {
+                sample.asked = self.now;
+                self.pacer.answered(sample, self.best_known, self.rate);
+                self.now += Duration::from_millis(millis);
+            }
+            self.stretch.since = self.now;
+            self.next = self.now + UNPACED - Duration::from_millis(millis);
         }
 
         /// Sends until the first queue is noticed.
@@ -290,9 +352,11 @@ mod tests {
                     Some((asked, sent_before, round_trip)) if self.now >= asked + round_trip => {
                         let held_back = std::mem::take(&mut self.held_back);
                         let sent = self.sent;
-                        let sample = Sample { asked, sent_before, round_trip, sent, held_back };
+                        let stretch = self.stretch;
+                        let sample =
+                            Sample { asked, sent_before, stretch, round_trip, sent, held_back };
                         self.pace = self.pacer.answered(sample, self.best_known, self.rate);
-                        self.next = self.now + self.pace.map_or(UNPACED, |_| AGAIN);
+                        self.next = self.now + self.pace.map_or(UNPACED, |_| self.pacer.again());
                         self.question = None;
                     }
                     None if self.now >= self.next => {
@@ -342,6 +406,32 @@ mod tests {
             let used = line.used(10);
             assert!(used >= 98, "{used} %");
         }
+    }
+
+    #[test]
+    fn an_upload_that_begins_between_two_questions_is_as_fast_at_once() {
+        for (capacity, idle) in [(12_500_000, 100), (12_500_000, 400), (625_000, 400)] {
+            let mut line = Uplink::new(capacity);
+            line.idle_for(idle);
+            line.send_until_paced();
+            let found = line.pacer.control.as_ref().expect("an upload").capacity;
+            let permille = found * 1000 / capacity;
+            assert!((800..=1200).contains(&permille), "{permille} of {capacity} after {idle} ms");
+        }
+    }
+
+    #[test]
+    fn a_pace_that_grows_is_not_far_too_much() {
+        let mut line = Uplink::new(1_000_000);
+        line.send_for(10);
+        line.capacity = 8_000_000;
+        line.most = line.capacity / 2;
+        line.queue = 0;
+        let longest = line.send_for(10);
+        assert!(longest < Duration::from_millis(90), "{longest:?}");
+        line.used(10);
+        line.send_for(10);
+        assert!(line.used(10) >= 97);
     }
 
     #[test]
@@ -419,7 +509,8 @@ mod tests {
             let asked = begun + Duration::from_millis(500) * beat;
             let sent = u64::from(beat) * 1000;
             let (round_trip, sent_before) = (BEST * 10, sent);
-            let sample = Sample { asked, sent_before, round_trip, sent, held_back: false };
+            let stretch = Stretch { since: begun, sent_before: 0 };
+            let sample = Sample { asked, sent_before, stretch, round_trip, sent, held_back: false };
             assert_eq!(pacer.answered(sample, BEST, Some(1_000_000)), None);
         }
     }
