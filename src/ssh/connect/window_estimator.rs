@@ -115,11 +115,15 @@ impl WindowEstimator {
     }
 
     /// Whether a session with this window, in bytes, is slower than a new one would be, or in the way of
-    /// others: it has less than two thirds of what is wanted, or over four thirds.
+    /// others: it has less than two thirds of what is wanted, or over four thirds. Near by, less than a third:
+    /// that is enough for 170 MB/s, and another login is not worth more.
     pub(crate) fn is_unfit(&self, window: u32) -> bool {
         let Some(round_trip) = self.round_trip.get() else { return false };
         let wanted = self.wanted(self.was_near.load(Relaxed));
-        window < wanted / 3 * 2 || (round_trip >= LAN && window / 4 * 3 > wanted)
+        if round_trip < LAN {
+            return window < wanted / 3;
+        }
+        window < wanted / 3 * 2 || window / 4 * 3 > wanted
     }
 
     fn wanted(&self, near: bool) -> u32 {
@@ -190,6 +194,10 @@ mod tests {
         assert_eq!(window, LEAST_WINDOW);
         assert!(!windows.is_unfit(window), "nothing is known of it");
 
+        let other = WindowEstimator::default();
+        other.window(&mut client, soon).await;
+        other.measured(Duration::from_micros(1500));
+        assert!(!other.is_unfit(window), "it is not much farther than it seemed");
         windows.measured(Duration::from_micros(3900));
         assert!(windows.is_unfit(window));
         let window = windows.window(&mut client, soon).await;
