@@ -330,6 +330,19 @@ fn a_replacement_that_is_not_needed_any_more_is_not_one_too_many() {
 }
 
 #[test]
+fn of_several_sessions_the_outdated_one_is_replaced() {
+    let mut world = World::connected(LoginKind::Unattended);
+    world.policy.size = Some(PoolSize::new(2, 2).expect("a size"));
+    world.on(Event::Time);
+    world.succeed(LoginKind::Unattended);
+    world.facts.sessions = vec![BUSY, SessionFacts { is_outdated: true, ..QUIET }];
+    world.on(Event::Upkeep);
+    world.succeed(LoginKind::Unattended);
+    world.on(Event::Upkeep);
+    assert_eq!((&world.facts.sessions[..], world.attempts), (&[BUSY, QUIET][..], 0));
+}
+
+#[test]
 fn a_flooded_session_goes_once_there_is_another() {
     let mut world = World::connected(LoginKind::Unattended);
     world.facts.sessions[0].is_flooded = true;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, DrainReason, Facts, Outage, Policy};
+use super::{Action, DrainReason, Facts, Outage, Policy, SessionFacts};
 use crate::ssh::trust::auth::LoginKind;
 
 impl Policy {
@@ -27,16 +27,18 @@ impl Policy {
     pub(super) fn upkeep(&mut self, facts: &Facts) -> Vec<Action> {
         let mut actions = Vec::new();
         let (mut ready, mut quiet) = (facts.ready(), facts.quiet());
+        let may_login = self.login_kind == Some(LoginKind::Unattended);
+        let is_flooded = |session: &SessionFacts| session.is_flooded && session.is_empty;
+        let is_outdated =
+            |session: &SessionFacts| may_login && (session.is_outdated || is_flooded(session));
+        // A replacement is there, but nothing has to be replaced any more.
+        let is_in_vain = !facts.sessions.iter().any(|it| it.is_ready && is_outdated(it));
         for (place, session) in facts.sessions.iter().enumerate() {
             let is_ready = session.is_ready;
-            let is_flooded = session.is_flooded && session.is_empty;
-            let may_login = self.login_kind == Some(LoginKind::Unattended);
-            let is_outdated = (session.is_outdated || is_flooded) && may_login;
+            let (is_flooded, is_outdated) = (is_flooded(session), is_outdated(session));
             // A flooded session is drained even at the minimum where there is another.
             let is_spare = ready > self.size().min() || (is_flooded && ready > 1);
-            // Its replacement is there, but it does not have to be replaced any more.
-            let is_one_too_many = ready > self.size().max();
-            let is_replaced = is_outdated || is_one_too_many;
+            let is_replaced = is_outdated || (is_in_vain && ready > self.size().max());
             // The last quiet one is the reserve.
             let is_surplus = session.idle >= IDLE && quiet > usize::from(session.is_quiet);
             let drain = is_ready && is_spare && (is_replaced || is_flooded || is_surplus);
