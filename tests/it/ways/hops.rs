@@ -233,7 +233,12 @@ fn a_hop_that_has_moved_is_found_after_a_reload() {
 #[ignore = "needs sshd"]
 fn a_hop_is_left_with_the_last_server_behind_it() {
     let (servers, other) = (OnTheWay::start(Says::SshConfig), Sshd::start());
-    let stays = server("other", &other);
+    let stays = format!(
+        "{}[[forward]]\nlocal = \"127.0.0.1:{}\"\nto = \"127.0.0.1:{}\"\nvia = \"other\"\n",
+        server("other", &other),
+        free_port(),
+        servers.echo.port(),
+    );
     let configuration = Configuration::with(&(stays.clone() + &servers.section("far")));
     let proxy = configuration.start();
     servers.wait_for(&["far"]);
