@@ -86,7 +86,6 @@ const MUCH: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-
     use crate::pool::SessionState;
     use crate::registry::Connections;
     use crate::request::Request;

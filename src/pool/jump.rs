@@ -115,8 +115,10 @@ impl JumpHosts {
 
     /// A way past the hop for a configuration; the same one for the same configuration.
     fn pass(&self, config: &ClientConfig) -> Passage {
+        // Dropped once the lock is free: the way past another hop may go with one.
+        let _over: Vec<_>;
         let mut hops = self.hops();
-        hops.retain(|hop| !hop.has_ended());
+        _over = hops.extract_if(.., |hop| hop.is_over()).collect();
         let hop = in_use(&hops, config).cloned().unwrap_or_else(|| add(&mut hops, config));
         hop.ways.fetch_add(1, Relaxed);
         Passage { jumps: self.clone(), hop }
@@ -246,8 +248,10 @@ impl Drop for Passage {
 }
 
 impl Hop {
-    fn has_ended(&self) -> bool {
-        self.pool.get().is_some_and(Pool::has_ended)
+    /// Whether its pool has ended, or it has none and nobody passes it.
+    fn is_over(&self) -> bool {
+        let is_left = self.ways.load(Relaxed) == 0 && !self.is_configured.load(Relaxed);
+        self.pool.get().map_or(is_left, Pool::has_ended)
     }
 
     /// The name as the user wrote it, escaped.

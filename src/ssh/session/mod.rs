@@ -168,9 +168,9 @@ impl Session {
         }
     }
 
-    /// Measures the round trip: the shortest of some, since this machine or the server may be busy. Where it is
-    /// near, that may be most of it, and more are taken over half a second. `None` where the session ends
-    /// meanwhile.
+    /// Measures the round trip: the shortest of some, since this machine or the server may be busy. Of one to a
+    /// near server that may be the most part, so that more are taken, over half a second. `None` where the
+    /// session ends meanwhile.
     pub(crate) async fn measure(&self) -> Option<Duration> {
         // The first waits until the server is done with the login.
         self.round_trip().await?;

@@ -30,9 +30,9 @@ pub(crate) struct Outflow {
     /// How much the socket takes while there is more to send, in bytes a second; 0 before it was ever
     /// full.
     rate: AtomicU64,
-    /// What the stream has taken, in bytes, and when it did so last.
+    /// What the stream has taken, in bytes, when it did so last, and since when it does without a [`PAUSE`].
     sent: AtomicU64,
-    took: AtomicDuration,
+    last_took: AtomicDuration,
     stretch: Mutex<Stretch>,
     /// When the server was asked something that it has not answered, and what had been taken then, in
     /// bytes.
@@ -75,8 +75,8 @@ impl Outflow {
 
     /// The stream has taken so many bytes.
     pub(crate) fn took(&self, bytes: usize) {
-        let (now, last) = (self.clock.now(), self.took.get().unwrap_or_default());
-        self.took.set(now);
+        let (now, last) = (self.clock.now(), self.last_took.get().unwrap_or_default());
+        self.last_took.set(now);
         let was_idle = self.kept.load(Relaxed) == 0 && now.saturating_sub(last) > PAUSE;
         let sent_before = self.sent.fetch_add(bytes as u64, Relaxed);
         if was_idle {

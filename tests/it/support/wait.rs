@@ -15,7 +15,7 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// Waits until `find` finds something, and returns it.
 #[track_caller]
 pub(crate) fn until_some<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
-    until_ok(what, || find().ok_or_else(String::new))
+    until_ok(what, || find().ok_or_else(|| "not yet".to_owned()))
 }
 
 /// Waits until `find` finds something, and returns it. What stands in its way is told when it does not.
