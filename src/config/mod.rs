@@ -168,6 +168,11 @@ impl Config {
             section.finish();
             action
         });
+        let has_proxy = !listeners.is_empty() || forwards.is_empty();
+        if has_proxy && default.is_none() && rules.iter().all(|rule| rule.action == Action::Reject)
+        {
+            warn_of_no_way(source, path, &server_places);
+        }
         let backlog = top.table("backlog").and_then(|section| backlog::read(source, section));
         let dashboard = top.table("dashboard").and_then(|section| dashboard::read(source, section));
         Self {
@@ -184,6 +189,15 @@ impl Config {
             lists: Loaded::new(),
         }
     }
+}
+
+/// No rule leads anywhere, and there is no `[default]`: the proxies reject each request.
+fn warn_of_no_way(source: &Source<'_>, path: &Path, servers: &[(Arc<str>, Place)]) {
+    let (Some((server, place)), 0) = (servers.first(), source.report().errors()) else { return };
+    let what = "every request to a proxy is rejected: no rule leads to a server";
+    let hint = format!("for all that no rule matches, write via = \"{server}\" in [default]");
+    let mistake = Mistake::of_file(path.to_owned(), Severity::Warning, what).hint(hint);
+    source.report().add(Mistake { place: Some(*place), ..mistake });
 }
 
 /// The default file: `$XDG_CONFIG_HOME/sockeye/config.toml`, or `~/.config/sockeye/config.toml`; none without a home.

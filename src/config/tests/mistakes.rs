@@ -377,7 +377,18 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
 ];
 
 /// Texts that can be used, and what is told of them.
-pub(super) const WARNINGS: &[(&str, &[&str])] = &[(
-    "[[rule]]\naction = \"reject\"\n[[rule]]\nport = 1\naction = \"direct\"\n",
-    &["3:1: the rule '2' is never reached; the rule '1' before it matches everything"],
-)];
+pub(super) const WARNINGS: &[(&str, &[&str])] = &[
+    (
+        "[[rule]]\naction = \"reject\"\n[[rule]]\nport = 1\naction = \"direct\"\n",
+        &["3:1: the rule '2' is never reached; the rule '1' before it matches everything"],
+    ),
+    (
+        "[server.work]\n[[rule]]\nport = 25\naction = \"reject\"\n",
+        &[
+            "1:9: every request to a proxy is rejected: no rule leads to a server; for all that no rule matches, \
+           write via = \"work\" in [default]",
+        ],
+    ),
+    ("[server.work]\n[default]\naction = \"reject\"\n", &[]),
+    ("[server.work]\n[[forward]]\nlocal = \"1\"\nto = \"a:1\"\nvia = \"work\"\n", &[]),
+];
