@@ -3,7 +3,7 @@
 //! russh takes what it is given and writes it in one go, and while the socket takes nothing it reads
 //! nothing either. So the transport takes all of it at once, and whoever has much to send waits until what
 //! was taken has gone: one piece at a time, as large as the line carries in [`AHEAD`], and no faster than
-//! at its [pace](Pacer).
+//! at its [pace](Pacer), in smaller pieces where there is one.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
@@ -14,7 +14,7 @@ use tokio::time::sleep_until;
 use tracing::trace;
 
 use super::atomic_time::{AtomicDuration, Clock, micros};
-use super::pacer::{Pacer, Sample, Stretch};
+use super::pacer::{Pacer, Sample, Stretch, burst};
 use crate::lock::lock;
 
 /// What is on its way out of one session.
@@ -137,6 +137,10 @@ impl Outflow {
 
     /// How much one sender may hand over at once, in bytes.
     fn piece(&self) -> usize {
+        let pace = self.pace.load(Relaxed);
+        if pace > 0 {
+            return burst(pace).clamp(LEAST_PIECE, MOST_PIECE);
+        }
         match self.rate() {
             Some(rate) if rate < FAST => in_time(rate, AHEAD).clamp(LEAST_PIECE, MOST_PIECE),
             // The first bytes tell how fast the line is.
@@ -153,7 +157,7 @@ impl Outflow {
     /// May be dropped at any time.
     pub(crate) async fn room(&self, turn: &Turn, wanted: usize) -> usize {
         let piece = self.piece().min(wanted);
-        self.in_pace(piece).await;
+        self.in_pace(piece, wanted).await;
         loop {
             // What moves from now on is told, polled or not.
             let moved = self.moved.notified();
@@ -164,9 +168,9 @@ impl Outflow {
         }
     }
 
-    /// Waits until a piece of so many bytes may be sent. What is little does not wait. It counts, but only so
-    /// far that whoever sends much little holds up nobody for long.
-    async fn in_pace(&self, bytes: usize) {
+    /// Waits until a piece of so many bytes may be sent, of those that are `wanted`. Where they are few, it does
+    /// not wait. It counts, but only so far that whoever sends much little holds up nobody for long.
+    async fn in_pace(&self, bytes: usize, wanted: usize) {
         let pace = self.pace.load(Relaxed);
         if pace == 0 {
             return;
@@ -176,7 +180,7 @@ impl Outflow {
         // A timer wakes late by a little, which is made up for.
         let earliest = now.saturating_sub(AHEAD_OF_PACE);
         let starts = |next: u64| next.max(earliest);
-        let is_little = bytes < LEAST_PIECE;
+        let is_little = wanted < LITTLE;
         let next = self.next.fetch_update(Relaxed, Relaxed, |next| {
             let after = starts(next) + takes;
             Some(if is_little { after.min(next.max(now + MOST_OF_LITTLE)) } else { after })
@@ -233,7 +237,9 @@ const AHEAD_OF_PACE: u64 = 5000;
 /// How far ahead of the time what is little may take up the pace, in microseconds.
 const MOST_OF_LITTLE: u64 = 50_000;
 /// Smaller pieces would be more head than body. In bytes.
-const LEAST_PIECE: usize = 4 << 10;
+const LEAST_PIECE: usize = 1 << 10;
+/// What is less, in bytes, does not wait for its turn in the pace.
+const LITTLE: usize = 4 << 10;
 /// The largest packet that OpenSSH takes, in bytes.
 const MOST_PIECE: usize = 32 << 10;
 /// When so much was sent and the socket was never full, the line is fast. In bytes.
@@ -288,21 +294,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_much_keeps_the_pace_and_what_is_little_does_not_wait() {
         let (outflow, turn) = (Outflow::default(), Turn::default());
-        outflow.measured(1_000_000);
-        let (best, queued) = (Duration::from_millis(30), Duration::from_millis(330));
-        for _ in 0..2 {
-            outflow.asks();
-            tokio::time::advance(queued).await;
-            outflow.took(330_000);
-            outflow.answered(queued, best);
-        }
+        outflow.pace.store(500_000, Relaxed);
         let begun = Instant::now();
         for _ in 0..50 {
-            assert_eq!(outflow.room(&turn, 1 << 20).await, 20_000);
+            assert_eq!(outflow.room(&turn, 1 << 20).await, 4 << 10);
             outflow.handed_over();
         }
         let took = begun.elapsed();
-        assert!(took > Duration::from_millis(1300), "1 MB in {took:?}");
+        assert!(took > Duration::from_millis(380), "200 kB in {took:?}");
         let begun = Instant::now();
         assert_eq!(outflow.room(&turn, 100).await, 100);
         assert_eq!(begun.elapsed(), Duration::ZERO);
@@ -357,7 +356,7 @@ mod tests {
     #[test]
     fn a_piece_is_what_the_line_carries_in_a_moment() {
         let outflow = Outflow::default();
-        for (rate, piece) in [(1000, 4 << 10), (1_000_000, 20_000), (10 << 20, 32 << 10)] {
+        for (rate, piece) in [(1000, 1 << 10), (1_000_000, 20_000), (10 << 20, 32 << 10)] {
             outflow.measured(rate);
             assert_eq!(outflow.piece(), piece, "{rate}");
         }

@@ -4,13 +4,15 @@
 //! that. What a session's answers take beyond the least shows how much is queued: the pace goes up and
 //! down around what the line carries, so that [`TARGET`] is (a congestion control by delay, as in
 //! RFC 6817). The queue of others is not one's own: now and then the pace goes down for a moment, and
-//! what is queued even then does not count.
+//! what is queued even then does not count. Nor does what the pace sends at once: it would look like a queue on
+//! a line that carries far more.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::atomic_time::micros;
+use super::outflow::in_time;
 
 /// Finds the pace of one session from what its answers take. Pure: it is told the time.
 #[derive(Debug, Default)]
@@ -127,14 +129,14 @@ impl Control {
         }
         let (before, queue) = (self.queue(last.round_trip), self.queue(sample.round_trip));
         let carried = carried(delivered, span, before, queue).min(self.capacity * 2);
-        if queue >= TARGET / 4 {
+        if queue >= self.slight() {
             self.short = 0;
             // Where it was not the pace that held back, or much was queued all the time, it was the line.
             let was_full = !sample.held_back || before.min(queue) > TARGET;
             let weight = if was_full { 2 } else { 1 };
             self.capacity = ((4 - weight) * self.capacity + weight * carried) / 4;
         } else if sample.held_back {
-            self.short += 1;
+            self.short = if queue < TARGET / 4 { self.short + 1 } else { self.short.min(2) };
             self.capacity = self.capacity.max(carried);
         }
         self.capacity = self.capacity.max(BULK);
@@ -168,6 +170,12 @@ impl Control {
         round_trip.saturating_sub(self.base)
     }
 
+    /// What is hardly a queue: it may be a single burst.
+    fn slight(&self) -> Duration {
+        let burst = time_of(burst(self.capacity) as u64, self.capacity);
+        burst.clamp(TARGET / 4, TARGET / 4 * 3)
+    }
+
     /// Whether the line may carry more than was ever sent.
     fn grows(&self) -> bool {
         self.short > 1 && matches!(self.look, Look::From(_))
@@ -193,6 +201,11 @@ impl Sample {
     fn answered(&self) -> Instant {
         self.asked + self.round_trip
     }
+}
+
+/// What is sent at once at a pace in bytes a second, in bytes.
+pub(super) fn burst(pace: u64) -> usize {
+    in_time(pace, BURST).max(LEAST_BURST).min(in_time(pace, TARGET))
 }
 
 /// How long a line that carries so much takes for some bytes.
@@ -232,6 +245,10 @@ fn per_second(bytes: u64, span: Duration) -> u64 {
 
 /// What is to wait before the line, as time on it: so much that the line never runs dry.
 const TARGET: Duration = Duration::from_millis(20);
+/// What is sent at once, as time on the line.
+const BURST: Duration = Duration::from_millis(5);
+/// Less than that, in bytes, only where it would be more than is to wait: what heads it takes room, too.
+const LEAST_BURST: usize = 4 << 10;
 /// By how much less than the line carries is sent at the most, in thousandths.
 const STEEPEST: u64 = 500;
 /// By how much more is sent where there was no queue twice in a row, in thousandths: doubled with each
@@ -270,6 +287,8 @@ mod tests {
         queue: u64,
         most: u64,
         sent: u64,
+        /// What the pace allows and was not sent yet, in bytes.
+        saved: u64,
         carried: u64,
         /// What others have in the queue, as time.
         foreign: Duration,
@@ -292,6 +311,7 @@ mod tests {
                 queue: 0,
                 most: capacity / 10,
                 sent: 0,
+                saved: 0,
                 carried: 0,
                 foreign: Duration::ZERO,
                 held_back: false,
@@ -340,7 +360,7 @@ mod tests {
             for _ in 0..millis {
                 self.now += Duration::from_millis(1);
                 let room = self.most - self.queue;
-                let sends = self.pace.map_or(room, |pace| room.min(pace / 1000));
+                let sends = self.pace.map_or(room, |pace| room.min(self.burst(pace)));
                 self.held_back |= sends < room;
                 let carries = (self.queue + sends).min(self.capacity / 1000);
                 self.queue = self.queue + sends - carries;
@@ -368,6 +388,15 @@ mod tests {
             longest
         }
 
+        /// What is sent in this millisecond: nothing, or one burst or more.
+        fn burst(&mut self, pace: u64) -> u64 {
+            self.saved += pace / 1000;
+            let burst = burst(pace) as u64;
+            let sends = self.saved / burst * burst;
+            self.saved -= sends;
+            sends
+        }
+
         /// The share of the line that was used since the last call, in hundredths.
         fn used(&mut self, seconds: u64) -> u64 {
             let carried = std::mem::take(&mut self.carried);
@@ -380,12 +409,13 @@ mod tests {
 
     #[test]
     fn an_upload_fills_the_line_and_not_the_queue() {
-        for capacity in [30_000, 250_000, 625_000, 12_500_000] {
+        // Of the first, a single burst is a target.
+        for (capacity, targets) in [(30_000, 4), (250_000, 2), (625_000, 2), (12_500_000, 2)] {
             let mut line = Uplink::new(capacity);
             assert!(line.send_for(3) > 2 * TARGET, "it finds out");
             line.used(3);
             let longest = line.send_for(60);
-            assert!(longest < 2 * TARGET, "{longest:?} at {capacity}");
+            assert!(longest < targets * TARGET, "{longest:?} at {capacity}");
             let used = line.used(60);
             assert!(used >= 98, "{used} % of {capacity}");
         }
@@ -432,6 +462,21 @@ mod tests {
         line.used(10);
         line.send_for(10);
         assert!(line.used(10) >= 97);
+    }
+
+    #[test]
+    fn a_pace_that_is_far_too_low_grows_in_spite_of_bursts() {
+        for capacity in [250_000, 625_000, 12_500_000] {
+            let mut line = Uplink::new(capacity);
+            line.send_until_paced();
+            line.send_for(3);
+            line.pacer.control.as_mut().expect("an upload").capacity = capacity / 3;
+            line.send_for(3);
+            line.used(1);
+            line.send_for(3);
+            let used = line.used(3);
+            assert!(used >= 97, "{used} % of {capacity}");
+        }
     }
 
     #[test]
