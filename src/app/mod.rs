@@ -1,13 +1,13 @@
 //! Binds, connects, runs, reloads, drains: the only place that knows every stage.
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::control::{Order, StopKind};
+use crate::control::StopKind;
 use crate::openssh::Prompter;
 use crate::printable::counted;
 
@@ -17,6 +17,7 @@ mod forwards;
 mod listeners;
 pub(crate) mod manager;
 mod options;
+mod orders;
 mod probe;
 mod remote;
 mod remotes;
@@ -32,6 +33,8 @@ pub use options::{
 };
 pub use probe::{Findings, Forwarding, Names, Sessions, probe};
 pub use running::Running;
+
+use orders::Orders;
 
 /// Serves until `shutdown` completes, or the connection of `-W` ends, and then drains connections for up to
 /// 10 s.
@@ -53,12 +56,11 @@ pub async fn run(
     tokio::pin!(shutdown);
     let (mut running, mut orders) = Running::bind(&options, prompter)?;
     let stdio = options.stdio.clone();
-    let mut early = Vec::new();
     let started = tokio::select! {
         // The state of a login is large and short-lived.
         started = Box::pin(running.start(options)) => started.map(|()| Started::Running),
         () = &mut shutdown => Ok(Started::Stopped),
-        () = until_stop(&mut orders, &mut early) => Ok(Started::Stopped),
+        _ = orders.stop() => Ok(Started::Stopped),
     };
     if !matches!(started, Ok(Started::Running)) {
         running.abandon().await;
@@ -76,16 +78,11 @@ pub async fn run(
             ended = piped => ended,
         }
     };
-    let mut early = early.into_iter();
-    let ordered = async || match early.next() {
-        None => orders.recv().await,
-        order => order,
-    };
-    let (kind, ended) = serve(&mut running, ordered, &mut next, over).await;
+    let (kind, ended) = serve(&mut running, &mut orders, &mut next, pin!(over)).await;
     reports.stopping();
     let now = async {
         if kind == StopKind::Drain {
-            until_told(&mut orders).await;
+            orders.stop_now().await;
         }
     };
     running.stop(now).await;
@@ -102,33 +99,34 @@ enum Started {
 /// Returns how to stop, and the result.
 async fn serve(
     running: &mut Running,
-    mut ordered: impl AsyncFnMut() -> Option<Order>,
+    orders: &mut Orders,
     next: &mut impl AsyncFnMut(Result<(), Error>) -> Options,
-    over: impl Future<Output = Result<(), Error>>,
+    mut over: Pin<&mut impl Future<Output = Result<(), Error>>>,
 ) -> (StopKind, Result<(), Error>) {
-    tokio::pin!(over);
     let mut last = Ok(());
     loop {
-        let next = next(std::mem::replace(&mut last, Ok(())));
-        tokio::pin!(next);
+        let mut next = pin!(next(std::mem::replace(&mut last, Ok(()))));
         loop {
             tokio::select! {
                 biased;
                 ended = &mut over => return (StopKind::Drain, ended),
-                Some(order) = ordered() => {
+                Some(order) = orders.next() => {
                     let obeyed = tokio::select! {
                         biased;
-                        ended = &mut over => return (StopKind::Drain, ended),
+                        stopped = stopped(orders, over.as_mut()) => return stopped,
                         obeyed = running.obey(order) => obeyed,
                     };
                     if let Some(kind) = obeyed {
-                        tell_stop();
                         return (kind, Ok(()));
                     }
                 }
-                // A reload that has begun goes on whatever is ordered meanwhile.
+                // A reload that has begun goes on whatever else is ordered meanwhile.
                 options = &mut next => {
-                    last = running.reload(options).await;
+                    last = tokio::select! {
+                        biased;
+                        stopped = stopped(orders, over.as_mut()) => return stopped,
+                        reloaded = running.reload(options) => reloaded,
+                    };
                     break;
                 }
             }
@@ -136,30 +134,16 @@ async fn serve(
     }
 }
 
-/// Completes when a stop is ordered. Other orders are kept in `early`.
-async fn until_stop(orders: &mut mpsc::Receiver<Order>, early: &mut Vec<Order>) {
-    while let Some(order) = orders.recv().await {
-        match order {
-            Order::Stop(_) => return tell_stop(),
-            order => early.push(order),
-        }
+/// Completes when `over` does or a stop is ordered: neither waits for a server that does not answer.
+async fn stopped(
+    orders: &mut Orders,
+    over: Pin<&mut impl Future<Output = Result<(), Error>>>,
+) -> (StopKind, Result<(), Error>) {
+    tokio::select! {
+        biased;
+        ended = over => (StopKind::Drain, ended),
+        kind = orders.stop() => (kind, Ok(())),
     }
-    std::future::pending::<()>().await;
-}
-
-/// Says why it stops: nobody has sent a signal.
-fn tell_stop() {
-    info!("stopping, as a command says");
-}
-
-/// Completes when a stop at once is ordered. Other orders are ignored.
-async fn until_told(orders: &mut mpsc::Receiver<Order>) {
-    while let Some(order) = orders.recv().await {
-        if let Order::Stop(StopKind::Now) = order {
-            return;
-        }
-    }
-    std::future::pending::<()>().await;
 }
 
 /// Waits for open connections. Those left after the grace period end with the runtime.

@@ -15,6 +15,7 @@ use super::forwards::{self, RunTimeChanges};
 use super::listeners::{self, Bound, ListenerSet};
 use super::manager::Reports;
 use super::options::{ForwardOptions, ListenerOptions, Options};
+use super::orders::Orders;
 use super::remotes::RemoteSet;
 use super::servers::ServerSet;
 use super::{Error, drain};
@@ -52,10 +53,7 @@ pub struct Running {
 
 impl Running {
     /// Binds the listeners, and opens the control socket. Clients are not accepted yet.
-    pub(super) fn bind(
-        options: &Options,
-        prompter: Prompter,
-    ) -> Result<(Self, mpsc::Receiver<Order>), Error> {
+    pub(super) fn bind(options: &Options, prompter: Prompter) -> Result<(Self, Orders), Error> {
         let bound = {
             let Options { listeners, on_forward_failure, sockets, inherited, .. } = options;
             listeners::bind(listeners.clone(), |_| *on_forward_failure, *sockets, inherited)?
@@ -106,7 +104,7 @@ impl Running {
             dashboard,
             stop,
         };
-        Ok((running, orders))
+        Ok((running, Orders::new(orders)))
     }
 
     /// Connects to the servers, and accepts clients.

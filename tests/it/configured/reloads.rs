@@ -6,6 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::support::http::Response;
+use crate::support::link::Link;
+use crate::support::login::HOST;
+use crate::support::program::Sockeye;
 use crate::support::web::Web;
 
 #[test]
@@ -232,4 +235,40 @@ fn a_reload_is_heard_under_nohup() {
     // Nothing has changed, so that only the signal can bring it about; and once more behind it.
     reload(&proxy);
     reload(&proxy);
+}
+
+/// A server that a reload asks to listen has 10 s for its answer.
+#[test]
+#[ignore = "needs sshd"]
+fn a_stop_does_not_wait_for_the_reload_before_it() {
+    let sshd = Sshd::start();
+    let by_signal: fn(&Configuration, &Sockeye) =
+        |_, proxy| process::signal(proxy.pid(), Signal::TERM);
+    let by_command: fn(&Configuration, &Sockeye) = |configuration, _| {
+        let mut stop = program();
+        stop.arg("stop").arg("--control").arg(configuration.path("control.sock"));
+        assert!(stop.output().expect("the program under test").status.success());
+    };
+    for stop in [by_signal, by_command] {
+        let (link, port) = (Link::to(sshd.port()), free_port());
+        let text = format!(
+            "[[listen]]\naddress = \"127.0.0.1:{}\"\n\
+             [server.far]\nhost = \"{HOST}\"\nssh_config = \"{}\"\n",
+            free_port(),
+            sshd.ssh_config_through(link.port()).display()
+        );
+        let more = format!(
+            "{text}[[listen]]\naddress = \"127.0.0.1:{port}\"\n\
+             [[forward]]\nremote = \"0\"\non = \"far\"\n"
+        );
+        let configuration = Configuration::with(&text);
+        let mut proxy = configuration.start();
+        proxy.wait_for_log("connected to ");
+        link.hold();
+        configuration.write("config.toml", &more);
+        proxy.wait_for_log(&format!("listening on 127.0.0.1:{port}"));
+        stop(&configuration, &proxy);
+        assert!(proxy.wait().success(), "{}", proxy.log());
+        assert!(!proxy.log().contains("not listening on"), "{}", proxy.log());
+    }
 }
