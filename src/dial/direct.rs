@@ -4,14 +4,13 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::net::{UnixStream, lookup_host};
-use tokio::time::timeout;
+use tokio::net::UnixStream;
 use tracing::debug;
 
 use super::DialError;
+use super::look_up::look_up;
 use super::own::{Kind, OwnAddresses};
 use crate::channel::Direct;
 use crate::destination::{Destination, Host};
@@ -54,36 +53,6 @@ impl Avoided<'_> {
     fn has(&self, own: Option<Kind>) -> bool {
         own.is_some_and(|kind| kind == Kind::Control || self.protocol != Protocol::Forward)
     }
-}
-
-/// The addresses of a name as this machine resolves it: none where it does not exist, and `None` where the
-/// look-up failed or took too long.
-pub(crate) async fn look_up(name: &str) -> Option<Vec<IpAddr>> {
-    match timeout(LOOK_UP, lookup_host((name, 0))).await.ok()? {
-        Ok(found) => {
-            let mut addresses: Vec<_> = found.map(|address| address.ip().to_canonical()).collect();
-            let mut seen = Vec::new();
-            addresses.retain(|ip| {
-                !seen.contains(ip) && {
-                    seen.push(*ip);
-                    true
-                }
-            });
-            Some(addresses)
-        }
-        Err(error) => {
-            debug!(name, %error, "the name does not resolve here");
-            is_absence(&error).then(Vec::new)
-        }
-    }
-}
-
-/// Whether a look-up failed because the name or its address does not exist. The standard library passes on only
-/// the C library's text (glibc, musl, macOS).
-fn is_absence(error: &io::Error) -> bool {
-    let text = error.to_string();
-    let words = ["not known", "does not resolve", "no usable address", "No address associated"];
-    words.iter().any(|words| text.contains(words))
 }
 
 async fn tcp(
@@ -157,10 +126,6 @@ fn is_exhausted(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
 }
 
-/// The deadline of a look-up on this machine, part of that of the dial: the system asks its second name server
-/// after 5 s, and its third after 10 s (`timeout` of resolv.conf(5)).
-const LOOK_UP: Duration = Duration::from_secs(12);
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -195,30 +160,6 @@ mod tests {
             (Errno::ADDRNOTAVAIL, DialError::Exhausted),
         ] {
             assert_eq!(fault(&errno.into()), expected, "{errno:?}");
-        }
-    }
-
-    #[test]
-    fn no_such_name_is_an_answer_and_no_answer_is_none() {
-        let absence = |text: &str| {
-            is_absence(&io::Error::other(format!("failed to lookup address information: {text}")))
-        };
-        for text in [
-            "Name or service not known",
-            "No address associated with hostname",
-            "Name does not resolve",
-            "Name has no usable address",
-            "nodename nor servname provided, or not known",
-        ] {
-            assert!(absence(text), "{text}");
-        }
-        for text in [
-            "Temporary failure in name resolution",
-            "Non-recoverable failure in name resolution",
-            "Try again",
-            "Memory allocation failure",
-        ] {
-            assert!(!absence(text), "{text}");
         }
     }
 

@@ -27,6 +27,7 @@ use crate::target::Target;
 mod blame;
 mod direct;
 mod error;
+mod look_up;
 mod own;
 mod select;
 mod servers;
@@ -38,7 +39,7 @@ pub use own::{BoundAddress, Kind, OwnAddresses, Registered};
 pub use servers::{CurrentRoutes, Routes, Servers};
 
 use direct::Avoided;
-pub(crate) use direct::look_up;
+pub(crate) use look_up::look_up;
 use select::View;
 
 /// Turns requests into channels.
