@@ -22,7 +22,8 @@ pub(super) async fn ask(prompter: &Prompter, shown: &RefusedKey) -> Result<(), H
         kind(algorithm),
     );
     for _ in 0..MAX_QUESTIONS {
-        let answer = match prompter.confirm(&question).await {
+        // Not as a question with an OK: a program that shows one may be content with no answer at all.
+        let answer = match prompter.line(&question).await {
             Ok(answer) => answer,
             Err(PromptError::Nobody) => {
                 return Err(HostKeyError::UnknownAndNobodyToAsk(refused()));
@@ -36,7 +37,7 @@ pub(super) async fn ask(prompter: &Prompter, shown: &RefusedKey) -> Result<(), H
         if answer.eq_ignore_ascii_case("yes") || answer == fingerprint.as_str() {
             return Ok(());
         }
-        if answer.eq_ignore_ascii_case("no") {
+        if answer.is_empty() || answer.eq_ignore_ascii_case("no") {
             break;
         }
         "Please type 'yes', 'no' or the fingerprint: ".clone_into(&mut question);

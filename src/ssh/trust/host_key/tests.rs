@@ -145,8 +145,19 @@ async fn a_new_key_as_the_setting_says() {
 }
 
 #[tokio::test]
+async fn no_answer_is_a_no() {
+    for answers in [&[""][..], &["y", " "], &["no"]] {
+        let case = Case::new();
+        let policy = case.policy("ask", &Prompter::scripted(&[answers, &["yes"]].concat()));
+        let error = verify(&policy, &case.key).await.expect_err("nobody said yes");
+        assert!(matches!(error, HostKeyError::Declined(_)), "{error:?}");
+        assert_eq!(case.record(), "");
+    }
+}
+
+#[tokio::test]
 async fn a_person_says_yes_or_the_fingerprint() {
-    for answers in [&["yes"][..], &["YES "], &["FINGERPRINT"], &["y", "", "yes"]] {
+    for answers in [&["yes"][..], &["YES "], &["FINGERPRINT"], &["y", "yes"]] {
         let case = Case::new();
         let answers: Vec<_> = answers
             .iter()

@@ -137,7 +137,7 @@ impl HostKeyPolicy {
             self.shown_host()
         );
         for _ in 0..MAX_QUESTIONS {
-            let Ok(answer) = self.prompter.confirm(&question).await else { return false };
+            let Ok(answer) = self.prompter.line(&question).await else { return false };
             match answer.trim() {
                 yes if yes.eq_ignore_ascii_case("yes") => return true,
                 no if no.eq_ignore_ascii_case("no") => return false,
