@@ -20,8 +20,8 @@ mod tests;
 #[derive(Clone, Debug)]
 pub struct Prompter {
     shared: Arc<Shared>,
-    /// Questions that are open, for one server.
-    waiting: Arc<AtomicUsize>,
+    /// Of one server.
+    questions: Arc<Questions>,
     /// It asks nobody, whatever the others do.
     is_silent: bool,
 }
@@ -118,8 +118,15 @@ struct Script {
     asked: Vec<String>,
 }
 
+#[derive(Debug, Default)]
+struct Questions {
+    open: AtomicUsize,
+    /// Those that were ever asked.
+    all: AtomicUsize,
+}
+
 /// Counts a question while it is open.
-pub(crate) struct Waiting<'a>(&'a AtomicUsize);
+pub(crate) struct Waiting<'a>(&'a Questions);
 
 impl Prompter {
     /// Asks as `ssh` would: on `/dev/tty`, or by the program in `SSH_ASKPASS` as
@@ -154,7 +161,7 @@ impl Prompter {
     /// One that asks the same person, and does not know of the questions of the others: those of another
     /// server are no reason to wait for this one.
     pub(crate) fn apart(&self) -> Self {
-        Self { waiting: Arc::default(), ..self.clone() }
+        Self { questions: Arc::default(), ..self.clone() }
     }
 
     /// Whether nobody may be asked.
@@ -184,13 +191,18 @@ impl Prompter {
     /// Whether a question is open. A deadline for the server must not run out meanwhile: a person
     /// takes longer than a handshake.
     pub fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+        self.questions.open.load(Ordering::Relaxed) > 0
+    }
+
+    /// How many questions were asked so far.
+    pub(crate) fn questions(&self) -> usize {
+        self.questions.all.load(Ordering::Relaxed)
     }
 
     /// Counts as an open question until it is dropped: another program, such as an agent, may be
     /// asking a person for us.
     pub(crate) fn asked_elsewhere(&self) -> Waiting<'_> {
-        Waiting::count(&self.waiting)
+        Waiting::count(&self.questions)
     }
 
     /// Asks for a password or a passphrase, typed without an echo.
@@ -216,7 +228,7 @@ impl Prompter {
     }
 
     async fn ask(&self, question: Question, text: &str) -> Result<Zeroizing<String>, PromptError> {
-        let _waiting = Waiting::count(&self.waiting);
+        let _waiting = Waiting::count(&self.questions);
         let text = printable(text, MAX_QUESTION, Lines::Many);
         let turn = Arc::clone(&self.shared.turn).lock_owned().await;
         // Only now: `detach` may have been called while another question was open.
@@ -238,7 +250,7 @@ impl Prompter {
 
     fn with(way: Way) -> Self {
         let shared = Arc::new(Shared { way: Mutex::new(way), turn: Arc::default() });
-        Self { shared, waiting: Arc::default(), is_silent: false }
+        Self { shared, questions: Arc::default(), is_silent: false }
     }
 
     fn way(&self) -> Way {
@@ -283,15 +295,16 @@ impl Environment {
 }
 
 impl<'a> Waiting<'a> {
-    fn count(open: &'a AtomicUsize) -> Self {
-        open.fetch_add(1, Ordering::Relaxed);
-        Self(open)
+    fn count(questions: &'a Questions) -> Self {
+        questions.open.fetch_add(1, Ordering::Relaxed);
+        questions.all.fetch_add(1, Ordering::Relaxed);
+        Self(questions)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -84,9 +84,13 @@ impl Connector {
         let limit =
             self.config.reach.connect_timeout.unwrap_or(HANDSHAKE_TIMEOUT).max(MIN_HANDSHAKE);
         loop {
+            let questions = self.prompter.questions();
             match timeout(limit, work.as_mut()).await {
                 Ok(done) => return Ok(done),
-                Err(_) if self.prompter.is_waiting() => debug!(stage, "waiting for an answer"),
+                // The server has all of its time after an answer.
+                Err(_) if self.prompter.is_waiting() || self.prompter.questions() != questions => {
+                    debug!(stage, "waiting for an answer");
+                }
                 Err(_) => {
                     let (address, head) = (self.address(), observed.traffic.head());
                     return Err(ConnectError::late(stage, limit, address, &head));

@@ -49,6 +49,22 @@ async fn a_question_about_another_server_does_not_make_this_one_wait() {
     assert!(matches!(connected, Err(ConnectError::TimedOut { .. })), "{connected:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn after_an_answer_the_server_has_all_of_its_time() {
+    let (_server, port) = silent_server().await;
+    let connector = connector(port, &[], &Prompter::scripted(&[]));
+    let begun = tokio::time::Instant::now();
+    let question = async {
+        sleep(Duration::from_secs(5)).await;
+        let _open = connector.prompter.asked_elsewhere();
+        sleep(Duration::from_secs(13)).await;
+    };
+    let (connected, ()) = tokio::join!(connector.connect(Asking::Never), question);
+    let connected = connected.map(|_| ());
+    assert!(matches!(connected, Err(ConnectError::TimedOut { .. })), "{connected:?}");
+    assert!(begun.elapsed() >= Duration::from_secs(18 + 20), "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn no_server_waits_while_a_command_tells_its_host_keys() {
     let dir = tempfile::tempdir().expect("a directory");

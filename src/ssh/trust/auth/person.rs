@@ -31,7 +31,11 @@ impl<H: Handler> Login<'_, H> {
         self.dialogues += 1;
         let user = self.config.user.clone();
         let start = self.handle.authenticate_keyboard_interactive_start(user, None);
-        let mut response = within(ANSWER_LIMIT, start).await?;
+        // The server may ask for a second factor on a telephone meanwhile, or be slow to tell a wrong password.
+        let mut response = {
+            let _waiting = self.prompter.asked_elsewhere();
+            within(ANSWER_LIMIT, start).await?
+        };
         for round in 0..MAX_ROUNDS {
             match response {
                 Ok(Response::Success) => return self.take_answer(METHOD, Ok(AuthResult::Success)),
@@ -48,6 +52,7 @@ impl<H: Handler> Login<'_, H> {
                     self.kind = LoginKind::Interactive;
                     let answers = self.answer(&name, &instructions, &prompts).await?;
                     let send = self.handle.authenticate_keyboard_interactive_respond(answers);
+                    let _waiting = self.prompter.asked_elsewhere();
                     response = within(ANSWER_LIMIT, send).await?;
                 }
                 Err(error) => return Err(self.broken(&error)),
