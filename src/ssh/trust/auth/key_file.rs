@@ -96,9 +96,11 @@ pub(super) fn load_public(path: &Path) -> Result<Offer, String> {
         _ => format!("it cannot be read: {error}"),
     };
     let file = file::open(path, Besides::Nothing).map_err(unreadable)?;
-    let mut text = String::new();
-    file.take(MAX_SIZE as u64).read_to_string(&mut text).map_err(unreadable)?;
-    Offer::parse(&text).ok_or_else(|| "it has no public key or certificate in it".to_owned())
+    let mut text = Vec::new();
+    file.take(MAX_SIZE as u64).read_to_end(&mut text).map_err(unreadable)?;
+    // A comment may be in any encoding.
+    Offer::parse(&String::from_utf8_lossy(&text))
+        .ok_or_else(|| "it has no public key or certificate in it".to_owned())
 }
 
 /// Reads a private key's text, in any of the formats of OpenSSH, PEM, PKCS#8 and `PuTTY`.
