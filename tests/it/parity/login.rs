@@ -44,6 +44,25 @@ fn keys_go_to_the_agent_where_that_is_asked_for() {
     }
 }
 
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_key_that_the_server_refuses_does_not_go_to_the_agent() {
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let (right, wrong) = (sshd.login().client_key(), sshd.login().make_key("wrong"));
+    let to = format!("127.0.0.1:{}", target.port());
+    for client in BOTH {
+        let agent = Agent::start();
+        let lines = ["AddKeysToAgent yes", &agent.line()];
+        let mut run = client.command(&sshd.login().ssh_config(sshd.port(), &lines));
+        run.arg("-i").arg(&wrong).arg("-i").arg(&right);
+        let output = run.args(["-W", &to, HOST]).stdin(Stdio::null()).output().expect("it ends");
+        assert!(output.status.success(), "{client:?}: {output:?}");
+        for (key, is_there) in [(&wrong, false), (&right, true)] {
+            assert_eq!(holds(&agent, &Login::fingerprint(key)), is_there, "{client:?}");
+        }
+    }
+}
+
 fn holds(agent: &Agent, fingerprint: &str) -> bool {
     let mut list = command("ssh-add");
     let list = list.arg("-l").env("SSH_AUTH_SOCK", agent.socket()).output().expect("ssh-add");

@@ -94,7 +94,6 @@ impl<H: Handler> Login<'_, H> {
             Ok(key) => key,
             Err(outcome) => return Ok(outcome),
         };
-        self.add_to_agent(&file.path, &key).await;
         // Only after unlocking is an old PEM key known.
         let offer = match &candidate.offer {
             Some(offer) => offer.clone(),
@@ -107,9 +106,15 @@ impl<H: Handler> Login<'_, H> {
             Ok(hash) => hash,
             Err(why) => return Ok(self.leave_out(&what, &why)),
         };
-        let mut signer = FileSigner(key);
+        let mut signer = FileSigner(Arc::clone(&key));
         match within(ANSWER_LIMIT, self.show(&offer, hash, &mut signer)).await? {
-            Ok(answer) => self.take_key_answer(&what, &offer, answer),
+            Ok(answer) => {
+                let outcome = self.take_key_answer(&what, &offer, answer)?;
+                if outcome != Outcome::GoOn {
+                    self.add_to_agent(&file.path, &key).await;
+                }
+                Ok(outcome)
+            }
             Err(FileSignerError::Gone) => Err(self.disconnected()),
             Err(error) => Ok(self.leave_out(&what, &error.to_string())),
         }
