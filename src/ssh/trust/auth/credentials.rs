@@ -35,8 +35,9 @@ pub(crate) enum KeyOrder {
     /// That of `ssh`.
     #[default]
     Ssh,
-    /// What somebody named before what the agent has besides.
-    NamedFirst,
+    /// What somebody named before what the agent has besides, and a person before the last of so many refusals:
+    /// after these the server has stopped listening at the next.
+    NamedFirst { refusals: usize },
 }
 
 struct Unlocked {
@@ -76,12 +77,13 @@ impl Credentials {
         self.lock().order
     }
 
-    /// The server did not listen to a key that somebody named: the next login has the other order.
-    pub(super) fn turn_order(&self) {
+    /// The server stopped listening after so many refusals, and did not listen to a key that somebody named or to
+    /// a person: the next login has the other order.
+    pub(super) fn turn_order(&self, refusals: usize) {
         let order = &mut self.lock().order;
         *order = match order {
-            KeyOrder::Ssh => KeyOrder::NamedFirst,
-            KeyOrder::NamedFirst => KeyOrder::Ssh,
+            KeyOrder::Ssh => KeyOrder::NamedFirst { refusals },
+            KeyOrder::NamedFirst { .. } => KeyOrder::Ssh,
         };
     }
 

@@ -32,7 +32,7 @@ impl<H: Handler> Login<'_, H> {
                 Err(why) => self.note(&candidate.describe(), &why),
             }
         }
-        if self.credentials.order() == KeyOrder::NamedFirst {
+        if matches!(self.credentials.order(), KeyOrder::NamedFirst { .. }) {
             candidates::named_first(&mut usable);
         }
         self.candidates = Some(Candidates::new(usable));

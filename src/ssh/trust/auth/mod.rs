@@ -192,8 +192,11 @@ impl<H: Handler> Login<'_, H> {
         if method == AuthMethod::PublicKey {
             self.find_candidates().await?;
             let left = self.candidates.as_ref().is_some_and(|c| c.left() > 0);
-            // One attempt is left for a person, where that may help.
-            let last = self.failures + 1 >= MAX_FAILURES;
+            // One attempt is left for a person, where that may help and all keys were too many.
+            let last = match self.credentials.order() {
+                KeyOrder::Ssh => false,
+                KeyOrder::NamedFirst { refusals } => self.failures + 1 >= refusals,
+            };
             return Ok(left && !(last && self.prompter.can_ask() && self.person_has_attempts()));
         }
         if !self.prompter.can_ask() {
@@ -268,8 +271,12 @@ impl<H: Handler> Login<'_, H> {
     }
 
     fn disconnected(&mut self) -> AuthError {
-        if self.failures > 0 && self.candidates.as_ref().is_some_and(Candidates::has_named) {
-            self.credentials.turn_order();
+        let named = self.candidates.as_ref().is_some_and(Candidates::has_named);
+        let unasked = self.passwords + self.dialogues == 0
+            && self.prompter.can_ask()
+            && self.person_has_attempts();
+        if self.failures > 0 && (named || unasked) {
+            self.credentials.turn_order(self.failures);
         }
         AuthError::Disconnected {
             said: None,
@@ -323,6 +330,3 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T
 /// How long an answer of the server may take: sshd's `LoginGraceTime`, after which it would have
 /// closed the connection by itself. A second factor on a telephone takes its time.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);
-/// sshd's default of `MaxAuthTries`: at this many refusals it closes the connection. Another server
-/// may listen to more, so nothing is given up for it.
-const MAX_FAILURES: usize = 6;

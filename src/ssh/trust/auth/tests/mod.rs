@@ -193,22 +193,28 @@ async fn a_server_may_want_two_methods_or_two_keys() {
     assert_eq!(script.log().iter().filter(|m| m.starts_with("publickey")).count(), 2);
 }
 
-/// Where a server stops listening is not known: a person has their turn before its default, and
-/// what is left comes after them.
+/// Where a server stops listening is not known before it does: nobody is asked where a key will do.
 #[tokio::test]
-async fn a_person_has_a_turn_before_the_server_stops_listening() {
+async fn a_person_has_a_turn_where_the_keys_are_too_many() {
     let mut place = Place::new();
     let keys: Vec<_> = (0..9).map(|i| place.key(&format!("k{i}"), None)).collect();
-    let script = Script::new([Step::KeyOrPassword(any_key(), "p")]);
-    let prompter = Prompter::scripted(&["p"]);
-    let told = place.login(&script, &Credentials::default(), &prompter).await;
-    assert_eq!(told.expect("the password").method, "password");
-    assert_eq!(script.log().iter().filter(|m| *m == "offer").count(), 5);
+    for listens_to in [3, 6] {
+        let script = Script::new([Step::KeyOrPassword(any_key(), "p")]);
+        script.listen_to(listens_to);
+        let (credentials, prompter) = (Credentials::default(), Prompter::scripted(&["p"]));
+        let told = place.login(&script, &credentials, &prompter).await;
+        assert!(matches!(told, Err(AuthError::Disconnected { .. })), "{told:?}");
+        let told = place.login(&script, &credentials, &prompter).await;
+        assert_eq!(told.expect("the password").method, "password");
+        let offers = script.log().iter().filter(|m| *m == "offer").count();
+        assert_eq!(offers, listens_to - 2);
+    }
 
     let script = Script::new([Step::KeyOrPassword(keys[8].clone(), "p")]);
-    let prompter = Prompter::scripted(&["a", "b", "c"]);
+    let prompter = Prompter::scripted(&["p"]);
     let told = place.login(&script, &Credentials::default(), &prompter).await;
     assert!(told.expect("the last key").method.contains("k8"));
+    assert!(prompter.asked().is_empty());
 
     let nobody = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
     assert!(nobody.expect("the last key").method.contains("k8"));
