@@ -89,6 +89,10 @@ impl RelayEnd for ClientStream {
         either!(self, stream => RelayEnd::poll_shutdown(stream, cx))
     }
 
+    async fn reset(&self) {
+        either!(self, stream => stream.reset().await);
+    }
+
     async fn gone(&self) {
         either!(self, stream => stream.gone().await);
     }

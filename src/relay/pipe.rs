@@ -23,10 +23,9 @@ use crate::stream::{READ_SIZE, RelayEnd};
 pub struct Pipe {
     // Reads and writes run in one task: the lock is never contended.
     stream: Mutex<DuplexStream>,
-    /// Whether dropping this end is a cut.
-    resets: Arc<AtomicBool>,
-    /// The same for the other end.
-    other_resets: Arc<AtomicBool>,
+    sending: Arc<Sending>,
+    /// The same of the other end.
+    other: Arc<Sending>,
     /// All that the other end sent has been read.
     at_end: AtomicBool,
     /// Cancelled when the other end is gone.
@@ -36,29 +35,38 @@ pub struct Pipe {
     pub(super) connection: Option<Arc<Connection>>,
 }
 
+/// What one end has said of how it ends.
+#[derive(Debug, Default)]
+struct Sending {
+    /// Whether dropping it is a cut.
+    resets: AtomicBool,
+    /// It has sent its end.
+    is_over: AtomicBool,
+}
+
 /// Both ends of a new pipe.
 pub(super) fn ends() -> (Pipe, Pipe) {
     let (near, far) = duplex(READ_SIZE);
-    let (near_resets, far_resets) = (Arc::default(), Arc::default());
+    let (near_sending, far_sending) = (Arc::default(), Arc::default());
     let (near_gone, far_gone) = (CancellationToken::new(), CancellationToken::new());
     let near_drop = near_gone.clone().drop_guard();
     let far_drop = far_gone.clone().drop_guard();
     (
-        Pipe::new(near, Arc::clone(&near_resets), Arc::clone(&far_resets), far_gone, near_drop),
-        Pipe::new(far, far_resets, near_resets, near_gone, far_drop),
+        Pipe::new(near, [&near_sending, &far_sending], far_gone, near_drop),
+        Pipe::new(far, [&far_sending, &near_sending], near_gone, far_drop),
     )
 }
 
 impl Pipe {
     fn new(
         stream: DuplexStream,
-        resets: Arc<AtomicBool>,
-        other_resets: Arc<AtomicBool>,
+        [sending, other]: [&Arc<Sending>; 2],
         other_gone: CancellationToken,
         gone: DropGuard,
     ) -> Self {
         let (stream, at_end) = (Mutex::new(stream), AtomicBool::new(false));
-        Self { stream, resets, other_resets, at_end, other_gone, _gone: gone, connection: None }
+        let (sending, other) = (Arc::clone(sending), Arc::clone(other));
+        Self { stream, sending, other, at_end, other_gone, _gone: gone, connection: None }
     }
 
     /// Whether the other end has stopped sending and all that it sent has been read.
@@ -75,7 +83,7 @@ impl Pipe {
         let before = buf.filled().len();
         ready!(Pin::new(&mut *self.stream()).poll_read(cx, buf))?;
         if buf.filled().len() == before && buf.remaining() > 0 {
-            if self.other_resets.load(Ordering::Acquire) {
+            if self.other.resets.load(Ordering::Acquire) {
                 let is_killed = self.connection.as_ref().is_some_and(|it| it.is_killed());
                 return Poll::Ready(Err(if is_killed {
                     io::ErrorKind::ConnectionAborted.into()
@@ -113,12 +121,21 @@ impl RelayEnd for Pipe {
     }
 
     fn reset_on_drop(&self) {
-        self.resets.store(true, Ordering::Release);
+        self.sending.resets.store(true, Ordering::Release);
     }
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.resets.store(false, Ordering::Release);
+        self.sending.resets.store(false, Ordering::Release);
+        self.sending.is_over.store(true, Ordering::Release);
         Pin::new(&mut *self.stream()).poll_shutdown(cx)
+    }
+
+    async fn reset(&self) {
+        self.other_gone.cancelled().await;
+        if self.other.is_over.load(Ordering::Acquire) {
+            // What it sent before its end is still to be read.
+            std::future::pending().await
+        }
     }
 
     async fn gone(&self) {
@@ -170,6 +187,7 @@ impl AsyncWrite for Pipe {
 mod tests {
     use std::future::poll_fn;
 
+    use futures_util::FutureExt as _;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -205,6 +223,18 @@ mod tests {
         let (near, mut far) = ends();
         drop(near);
         far.read_to_end(&mut Vec::new()).await.expect("a clean end");
+    }
+
+    #[tokio::test]
+    async fn a_clean_end_is_no_reset() {
+        let (mut near, far) = ends();
+        near.shutdown().await.expect("an open pipe");
+        drop(near);
+        far.gone().await;
+        assert_eq!(far.reset().now_or_never(), None);
+        let (near, far) = ends();
+        drop(near);
+        far.reset().await;
     }
 
     #[tokio::test]

@@ -30,7 +30,7 @@ pub(super) async fn pump<C: RelayEnd>(client: &C, early: Bytes, writer: &Writer)
             tokio::select! {
                 biased;
                 sent = writer.send(chunk) => if sent.is_err() { return UpEnd::ChannelGone },
-                () = client.gone() => return UpEnd::ClientGone,
+                () = client.reset() => return UpEnd::ClientGone,
             }
         }
         match poll_fn(|cx| client.poll_read(cx, &mut buffer)).await {

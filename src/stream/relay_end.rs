@@ -22,8 +22,13 @@ pub trait RelayEnd: Send + Sync {
     /// Ends the direction to the client cleanly.
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Completes when the client has reset the connection. A clean end may go unnoticed.
-    fn gone(&self) -> impl Future<Output = ()> + Send;
+    /// Completes when the client has reset the connection.
+    fn reset(&self) -> impl Future<Output = ()> + Send;
+
+    /// Completes when the client has reset the connection, or is known to read no more.
+    fn gone(&self) -> impl Future<Output = ()> + Send {
+        self.reset()
+    }
 }
 
 /// The size of one read at most, in bytes.

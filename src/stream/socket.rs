@@ -127,7 +127,7 @@ impl RelayEnd for Socket {
         Poll::Ready(self.reference().shutdown(Shutdown::Write))
     }
 
-    async fn gone(&self) {
+    async fn reset(&self) {
         // The kernel reports an error when the peer has reset the connection.
         let _ = either!(self, socket => socket.ready(Interest::ERROR).await);
     }

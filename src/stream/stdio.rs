@@ -68,7 +68,7 @@ impl RelayEnd for Stdio {
         Poll::Ready(flushed.and_then(|()| close_output()))
     }
 
-    async fn gone(&self) {
+    async fn reset(&self) {
         // As with ssh, a reader that is gone is noticed at the next write.
         std::future::pending::<()>().await;
     }

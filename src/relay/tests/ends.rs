@@ -195,6 +195,25 @@ async fn a_client_that_is_gone_is_gone_at_every_stage() {
 }
 
 /// The far side has said all, and the client leaves instead of sending on.
+/// The owner of a pipe has nothing more to do once it has sent its end, whatever is still on its way.
+#[tokio::test]
+async fn what_a_client_sent_before_its_end_arrives_after_it_has_left() {
+    let (_session, mut line) = line().await;
+    line.far.eof().await;
+    let (mut sent, chunk) = (0, content(64 << 10));
+    // Until the server takes no more.
+    while let Ok(written) = timeout(Duration::from_millis(300), line.client.write(&chunk)).await {
+        sent += written.expect("an open pipe");
+    }
+    line.client.shutdown().await.expect("an open pipe");
+    let Line { client, mut far, relay } = line;
+    drop(client);
+    let (bytes, end) = receive(&mut far).await;
+    assert_eq!((bytes.len(), end), (sent, Some(Incoming::Eof)));
+    far.close().await;
+    assert_eq!(soon(relay).await.expect("no panic"), Outcome::Clean);
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_after_the_target_s_end_is_a_clean_end() {
     let (session, mut line) = line().await;
