@@ -104,11 +104,16 @@ fn network() -> Option<u64> {
             fields.get(index).hash(&mut hasher);
         }
     }
-    for line in table("/proc/net/if_inet6")?.lines() {
-        // The flags, the fifth field, change while an address is being checked.
-        line.split_whitespace().take(4).for_each(|field| field.hash(&mut hasher));
-    }
+    addresses(&table("/proc/net/if_inet6")?, &mut hasher);
     Some(hasher.finish())
+}
+
+/// Hashes the IPv6 addresses, but for those of a link: each container that starts brings one, and no way out.
+fn addresses(table: &str, hasher: &mut impl Hasher) {
+    for line in table.lines().filter(|line| !line.starts_with(LINK_LOCAL)) {
+        // The flags, the fifth field, change while an address is being checked.
+        line.split_whitespace().take(4).for_each(|field| field.hash(hasher));
+    }
 }
 
 /// A file of the system; empty where it does not exist, none where it cannot be read now.
@@ -120,6 +125,8 @@ fn table(path: &str) -> Option<String> {
     }
 }
 
+/// How addresses of a link begin (RFC 4291 section 2.5.6), as the kernel writes them.
+const LINK_LOCAL: &str = "fe80";
 /// How often the clocks and the network are looked at.
 const BEAT: Duration = Duration::from_secs(1);
 /// Tolerance, since the two clocks are not read at the same moment.
@@ -132,6 +139,20 @@ mod tests {
     #[test]
     fn nothing_has_happened_just_now() {
         assert!(!WakeDetector::new().has_woken());
+    }
+
+    #[test]
+    fn an_address_of_a_link_is_no_other_network() {
+        let hash = |table: &str| {
+            let mut hasher = DefaultHasher::new();
+            addresses(table, &mut hasher);
+            hasher.finish()
+        };
+        let one = "fd000000000000000000000000000002 04 40 00 82     eth0\n";
+        let link = "fe800000000000000000000000000001 06 40 20 80    veth7\n";
+        let other = "20010db8000000000000000000000001 07 40 00 80    wlan0\n";
+        assert_eq!(hash(one), hash(&[one, link].concat()));
+        assert_ne!(hash(one), hash(&[one, other].concat()));
     }
 
     #[test]
