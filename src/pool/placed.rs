@@ -154,13 +154,15 @@ async fn suspected(asked: &[Arc<Session>]) {
 }
 
 impl Shared {
-    /// Whether all of these are stuck, and there is another session that is not.
+    /// Whether all of these are stuck, and there is another session that is not and would be chosen before them: not
+    /// one with a slow reader, which may hold it up as well.
     fn has_better(&self, than: &[Arc<Session>]) -> bool {
         let is_one = |session: &Arc<Session>| than.iter().any(|asked| Arc::ptr_eq(session, asked));
         than.iter().all(|session| session.health().is_stuck())
-            && lock(&self.sessions)
-                .iter()
-                .any(|s| !is_one(s) && s.is_ready() && !s.health().is_stuck())
+            && lock(&self.sessions).iter().any(|s| {
+                let is_free = !s.health().is_stuck() && s.load().slow_readers() == 0;
+                !is_one(s) && s.is_ready() && is_free
+            })
     }
 
     /// Another session that would answer much sooner.
