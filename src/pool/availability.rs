@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::policy::Outlook;
 use super::{Pool, lock};
 
 /// How soon a server can carry a request.
@@ -29,10 +30,10 @@ impl Pool {
     /// How soon it can carry a request.
     pub fn availability(&self) -> Availability {
         let ready = lock(&self.0.sessions).iter().any(|session| session.is_ready());
-        match (ready, lock(&self.0.status).hopeless) {
+        match (ready, lock(&self.0.status).outlook) {
             (true, _) => Availability::Ready,
-            (false, false) => Availability::Pending,
-            (false, true) => Availability::Down,
+            (false, Outlook::Soon | Outlook::NeedsPerson) => Availability::Pending,
+            (false, Outlook::Hopeless) => Availability::Down,
         }
     }
 

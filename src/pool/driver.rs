@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 use super::first::{FirstSession, Tell};
 use super::monitor;
 use super::policy::{
-    Action, Event, Facts, Failure, Loss, LossCause, Notice, Outage, Policy, SessionFacts,
+    Action, Event, Facts, Failure, Loss, LossCause, Notice, Outage, Outlook, Policy, SessionFacts,
 };
 use super::{PoolSize, Shared, lock, placement};
 use crate::registry::{AttemptEnd, SessionEnd};
@@ -159,7 +159,7 @@ impl Driver {
         {
             let mut status = lock(&self.shared.status);
             status.reason.clear();
-            status.hopeless = false;
+            status.outlook = Outlook::Soon;
             status.next_attempt = None;
         }
         let settling = Arc::clone(&session);
@@ -252,17 +252,22 @@ impl Driver {
 
     /// Records why there is no session, or one less.
     fn show(&self, outage: Outage) {
-        let Outage { reason, hopeless } = outage;
-        {
+        let Outage { reason, outlook } = outage;
+        let is_news = {
             let mut status = lock(&self.shared.status);
+            let is_news = status.outlook != outlook || status.reason != reason;
             status.reason = reason;
-            status.hopeless = hopeless;
-        }
-        if hopeless {
+            status.outlook = outlook;
+            is_news
+        };
+        if outlook == Outlook::Hopeless {
             self.shared.gave_up.send_replace(());
         }
-        // Whoever has another server to go to need not wait for this one.
-        self.shared.changed.notify_waiters();
+        // Whoever has another server to go to need not wait for this one. Who waits for it wakes the driver in turn,
+        // without an end where nothing is new.
+        if is_news {
+            self.shared.changed.notify_waiters();
+        }
     }
 
     fn tell(&self, notice: &Notice) {

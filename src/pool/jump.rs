@@ -20,7 +20,7 @@ use crate::lock::lock;
 use crate::openssh::client_config::{ClientConfig, Jump};
 use crate::openssh::prompt::Prompter;
 use crate::printable::{Lines, printable};
-use crate::ssh::connect::{self, ConnectError, Hops, LineMemory, OpeningHop};
+use crate::ssh::connect::{self, Asking, ConnectError, Hops, LineMemory, OpeningHop};
 use crate::ssh::session::{Channel, OpenError, TargetFault};
 use crate::stream::ByteStream;
 use crate::target::Target;
@@ -217,7 +217,13 @@ impl JumpRoute {
 }
 
 impl Hops for JumpRoute {
-    fn open<'a>(&'a self, jump: &'a Jump, next: &'a Target, limit: Duration) -> OpeningHop<'a> {
+    fn open<'a>(
+        &'a self,
+        jump: &'a Jump,
+        next: &'a Target,
+        limit: Duration,
+        asking: Asking,
+    ) -> OpeningHop<'a> {
         // Boxed, since it is recursive where one hop lies behind another.
         Box::pin(async move {
             let hop = self.last_hop(jump).await?;
@@ -230,7 +236,7 @@ impl Hops for JumpRoute {
             }
             let start = || hop.start(&self.jumps, trail, self.size);
             let pool = hop.pool.get_or_try_init(start).await?;
-            let (channel, took) = hop.open_on(pool, next, Instant::now() + limit).await?;
+            let (channel, took) = hop.open_on(pool, next, Instant::now() + limit, asking).await?;
             Ok(connect::Hop { stream: (self.jumps.0.carry)(channel), took })
         })
     }
@@ -278,10 +284,17 @@ impl Hop {
         pool: &Pool,
         next: &Target,
         deadline: Instant,
+        asking: Asking,
     ) -> Result<(Channel, Duration), ConnectError> {
         let lost = || ConnectError::HopLost { hop: self.name(), reason: pool.reason() };
         loop {
-            let placed = timeout_at(deadline, pool.place_or_fail(next)).await;
+            let place = async {
+                match asking {
+                    Asking::Allowed => pool.place_or_fail(next).await,
+                    Asking::Never => pool.place_unasked(next).await,
+                }
+            };
+            let placed = timeout_at(deadline, place).await;
             let Ok(Ok(placed)) = placed else { return Err(lost()) };
             let begun = Instant::now();
             let fault = match timeout_at(deadline, placed.open(next, ORIGIN)).await {

@@ -29,6 +29,7 @@ use self::driver::Driver;
 use self::jump::JumpRoute;
 use self::names::KnownTargets;
 use self::placement::{Growth, View};
+use self::policy::Outlook;
 use crate::lock::lock;
 use crate::openssh::ClientConfig;
 use crate::registry::ServerLog;
@@ -106,8 +107,7 @@ struct Status {
     reason: String,
     /// Attempts that failed while there was no session.
     failures: usize,
-    /// The last attempt failed, or none may be made.
-    hopeless: bool,
+    outlook: Outlook,
     /// When the next attempt is due, after one that failed.
     next_attempt: Option<Instant>,
     /// When the last session was lost, and why, in printable words.
@@ -229,10 +229,26 @@ impl Pool {
 
     /// As [`Self::place`], but waits no longer than until an attempt to connect has failed, or none may be made.
     pub(crate) async fn place_or_fail(&self, target: &Target) -> Result<Placed, NoSession> {
+        self.or_fail(self.place(target)).await
+    }
+
+    /// As [`Self::place_or_fail`], where nobody wants the session now: it is no request, so that nobody is asked
+    /// for it.
+    pub(crate) async fn place_unasked(&self, target: &Target) -> Result<Placed, NoSession> {
+        let (nobody, kind) = (AtomicUsize::new(0), || self.0.targets.kind(target));
+        let placing = self.or_fail(self.0.wait_for(&nobody, || self.try_place(target), kind));
+        tokio::select! {
+            biased;
+            placed = placing => placed,
+            () = self.0.needs_person() => Err(NoSession),
+        }
+    }
+
+    async fn or_fail(&self, placing: impl Future<Output = Placed>) -> Result<Placed, NoSession> {
         let mut gave_up = self.0.gave_up.subscribe();
         tokio::select! {
             biased;
-            placed = self.place(target) => Ok(placed),
+            placed = placing => Ok(placed),
             _ = gave_up.changed() => Err(NoSession),
         }
     }
@@ -296,6 +312,17 @@ impl Shared {
             } else {
                 changed.await;
             }
+        }
+    }
+
+    /// Completes when there may be a session only when a person is asked.
+    async fn needs_person(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if lock(&self.status).outlook == Outlook::NeedsPerson {
+                return;
+            }
+            changed.await;
         }
     }
 

@@ -41,6 +41,24 @@ async fn whoever_waits_for_a_session_hears_of_each_failure() {
 }
 
 #[tokio::test]
+async fn what_nobody_wants_now_is_no_request_and_does_not_wait_for_a_person() {
+    let pool = pool();
+    let target = Destination::parse("web.example:80", None).expect("good").into();
+    {
+        let mut placing = pin!(pool.place_unasked(&target));
+        assert!(placing.as_mut().now_or_never().is_none());
+        assert_eq!(pool.0.requests.load(Relaxed), 0);
+        lock(&pool.0.status).outlook = Outlook::NeedsPerson;
+        pool.0.changed.notify_waiters();
+        assert_eq!(timeout(HANG, placing).await.expect("it hangs").err(), Some(NoSession));
+    }
+    let mut placing = pin!(pool.place_or_fail(&target));
+    assert!(placing.as_mut().now_or_never().is_none());
+    assert_eq!(pool.0.requests.load(Relaxed), 1);
+    pool.shutdown().await;
+}
+
+#[tokio::test]
 async fn whoever_shuts_a_pool_down_waits_for_its_end() {
     let pool = pool();
     let mut first = pin!(pool.shutdown());

@@ -134,7 +134,7 @@ impl RelayEnd for Pipe {
         self.other_gone.cancelled().await;
         if self.other.is_over.load(Ordering::Acquire) {
             // What it sent before its end is still to be read.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -132,8 +132,19 @@ pub(crate) enum DrainReason {
 pub(crate) struct Outage {
     /// The reason, one line.
     pub(crate) reason: String,
+    pub(crate) outlook: Outlook,
+}
+
+/// What may be hoped for while there is no session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    /// There may be one soon.
+    #[default]
+    Soon,
+    /// There may be one when a request asks a person.
+    NeedsPerson,
     /// An attempt has failed, or none may be made: who has another way need not wait for this server.
-    pub(crate) hopeless: bool,
+    Hopeless,
 }
 
 /// What the log says about the sessions to a server.

@@ -17,7 +17,8 @@ mod tests;
 mod upkeep;
 
 pub(super) use event::{
-    Action, DrainReason, Event, Facts, Failure, Loss, LossCause, Notice, Outage, SessionFacts,
+    Action, DrainReason, Event, Facts, Failure, Loss, LossCause, Notice, Outage, Outlook,
+    SessionFacts,
 };
 
 /// The state of the policy.
@@ -157,7 +158,7 @@ impl Policy {
 
     /// Whether an attempt may be made. A login that needs a person takes a request and a person who can be
     /// asked; one that was refused and has never succeeded, and a server that closes unused sessions, take a
-    /// request.
+    /// request or a remote listener.
     fn may_try(&self, facts: &Facts) -> bool {
         if self.closes_unused() && !is_wanted(facts) {
             return false;
@@ -166,7 +167,7 @@ impl Policy {
             // The agent that answered before may answer again when the next request comes.
             Some(LoginKind::Unattended) => !self.lacked_a_person || is_wanted(facts),
             Some(LoginKind::Interactive) => is_wanted(facts) && facts.can_ask,
-            None => demand(facts) == Demand::Waiting || !self.backoff.was_refused(),
+            None => is_wanted(facts) || !self.backoff.was_refused(),
         }
     }
 
@@ -182,7 +183,7 @@ impl Policy {
             return Vec::new();
         }
         let state = if facts.can_ask { WAITS_FOR_A_PERSON } else { NOBODY_TO_ASK };
-        let outage = Outage { reason: state.to_owned(), hopeless: !facts.can_ask };
+        let outage = Outage { reason: state.to_owned(), outlook: by_person(facts) };
         let is_told = !is_news(&mut self.told.person, state);
         let told = (!is_told).then_some(Action::Tell(Notice::NeedsPerson(state)));
         told.into_iter().chain([Action::Show(outage)]).collect()
@@ -265,7 +266,7 @@ impl Policy {
         self.lacked_a_person = failure.lacked_a_person;
         self.not_before = facts.now + self.backoff.next(failure.class, demand(facts));
         let reason = failure.first_line().to_owned();
-        let mut actions = vec![Action::Show(Outage { reason, hopeless: true })];
+        let mut actions = vec![Action::Show(Outage { reason, outlook: Outlook::Hopeless })];
         // The first failure is reported by the receiver of the first attempt.
         if is_news(&mut self.told.session, &failure.text) && !is_first {
             actions.push(Action::Tell(Notice::CannotConnect(failure.text)));
@@ -307,8 +308,11 @@ impl Policy {
             self.backoff.reset();
             self.not_before = facts.now;
         }
-        let hopeless = self.login_kind == Some(LoginKind::Interactive) && !facts.can_ask;
-        let shown = Action::Show(Outage { reason: loss.end.clone(), hopeless });
+        let outlook = match self.login_kind {
+            Some(LoginKind::Interactive) => by_person(facts),
+            Some(LoginKind::Unattended) | None => Outlook::Soon,
+        };
+        let shown = Action::Show(Outage { reason: loss.end.clone(), outlook });
         // Why there is none any more has been said where the pool is retired.
         let shown = (!self.is_retired).then_some(shown);
         self.notice_of(loss).map(Action::Tell).into_iter().chain(shown).collect()
@@ -327,6 +331,11 @@ impl Policy {
 
 fn demand(facts: &Facts) -> Demand {
     if facts.waiting > 0 { Demand::Waiting } else { Demand::None }
+}
+
+/// What may be hoped for where a login needs a person.
+fn by_person(facts: &Facts) -> Outlook {
+    if facts.can_ask { Outlook::NeedsPerson } else { Outlook::Hopeless }
 }
 
 /// Whether a session is worth asking a person: a request or a remote listener waits for one.

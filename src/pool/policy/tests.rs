@@ -95,7 +95,7 @@ fn a_lost_session_is_replaced_at_once_and_told() {
     world.lose(LossCause::Lost, Duration::from_secs(60));
     assert_eq!(world.attempts, 1);
     assert_eq!(world.notices, [Notice::Lost { end: "gone".into(), cut: 0 }]);
-    assert!(!world.shown[0].hopeless, "another is on its way");
+    assert_eq!(world.shown[0].outlook, Outlook::Soon, "another is on its way");
     world.succeed(LoginKind::Unattended);
     assert_eq!(world.notices[1], Notice::Connected { again: true });
 }
@@ -148,13 +148,25 @@ fn only_attempts_that_fail_where_there_is_no_session_are_counted() {
     world.facts.can_ask = true;
     world.on(Event::Wanted);
     world.fail(FailureClass::Refused, "no");
-    assert!(world.shown.last().expect("shown").hopeless);
+    assert_eq!(world.shown.last().expect("shown").outlook, Outlook::Hopeless);
     world.facts.can_ask = false;
     world.lose(LossCause::Lost, Duration::from_secs(60));
     world.pass(Duration::from_secs(60));
     assert_eq!(world.shown.last().expect("shown").reason, NOBODY_TO_ASK);
     world.on(Event::Retired);
     assert_eq!(world.policy.failures(), 1);
+}
+
+#[test]
+fn a_remote_listener_is_worth_another_try_where_the_first_login_was_refused() {
+    for (listeners, attempts) in [(0, 0), (1, 1)] {
+        let mut world = World::new(None);
+        world.on(Event::Time);
+        world.fail(FailureClass::Refused, "no");
+        world.facts.listeners = listeners;
+        world.pass(Duration::from_secs(600));
+        assert_eq!(world.attempts, attempts);
+    }
 }
 
 #[test]
@@ -165,7 +177,7 @@ fn each_that_waits_hears_that_there_is_nobody_to_ask_and_the_user_once() {
     for _ in 0..3 {
         world.shown.clear();
         world.on(Event::Wanted);
-        assert!(world.shown.last().expect("shown").hopeless);
+        assert_eq!(world.shown.last().expect("shown").outlook, Outlook::Hopeless);
     }
     let told = world.notices.iter().filter(|n| matches!(n, Notice::NeedsPerson(_)));
     assert_eq!(told.count(), 1);
@@ -248,7 +260,7 @@ fn a_login_that_needs_a_person_waits_for_a_request_and_somebody_to_ask() {
     world.facts.waiting = 1;
     world.on(Event::Wanted);
     assert_eq!(world.attempts, 0, "nobody can be asked");
-    assert!(world.shown.last().expect("shown").hopeless);
+    assert_eq!(world.shown.last().expect("shown").outlook, Outlook::Hopeless);
     world.facts.can_ask = true;
     world.on(Event::Wanted);
     assert_eq!(world.attempts, 1);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, DrainReason, Facts, Outage, Policy, SessionFacts};
+use super::{Action, DrainReason, Facts, Outage, Outlook, Policy, SessionFacts};
 use crate::ssh::trust::auth::LoginKind;
 
 impl Policy {
@@ -18,7 +18,7 @@ impl Policy {
                 actions.push(Action::Close(place));
             }
         }
-        actions.push(Action::Show(Outage { reason, hopeless: true }));
+        actions.push(Action::Show(Outage { reason, outlook: Outlook::Hopeless }));
         actions
     }
 

@@ -170,7 +170,7 @@ impl Connector {
         // Before the server waits for us: a `KnownHostsCommand` takes its time. So it runs where the server
         // cannot be reached, too.
         let preferred = self.preferred().await;
-        let (wired, command) = self.wire().await?;
+        let (wired, command) = self.wire(asking).await?;
         // The state of a login is large and short-lived.
         let (session, login) = match Box::pin(self.handshake(wired, preferred, asking)).await {
             Ok(done) => done,
@@ -190,7 +190,7 @@ impl Connector {
     }
 
     /// What carries the bytes to the server.
-    async fn wire(&self) -> Result<(Wired, Option<CommandEnd>), ConnectError> {
+    async fn wire(&self, asking: Asking) -> Result<(Wired, Option<CommandEnd>), ConnectError> {
         let outflow = Arc::default();
         match &self.config.reach.way {
             Way::Direct => {
@@ -201,7 +201,7 @@ impl Connector {
             }
             Way::Jump(jump) => {
                 let (next, limit) = (self.target()?, self.connect_limit());
-                let Hop { stream, took } = self.hops.open(jump, &next, limit).await?;
+                let Hop { stream, took } = self.hops.open(jump, &next, limit, asking).await?;
                 Ok((Wired { stream, connecting: Some(took), outflow }, None))
             }
             Way::Command(command) => {

@@ -17,7 +17,7 @@ use crate::ssh::testing::{TestSession, serve};
 struct NoHops;
 
 impl Hops for NoHops {
-    fn open<'a>(&'a self, _: &'a Jump, _: &'a Target, _: Duration) -> OpeningHop<'a> {
+    fn open<'a>(&'a self, _: &'a Jump, _: &'a Target, _: Duration, _: Asking) -> OpeningHop<'a> {
         Box::pin(async { Err(ConnectError::Stopped) })
     }
 }

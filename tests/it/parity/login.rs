@@ -1,21 +1,24 @@
 //! What becomes of keys and questions, and what runs when the login is done.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use russh::MethodKind;
 use russh::server::{Auth, Config, Handler, Response, run_stream};
 
 use super::{BOTH, Client};
+use crate::support::link::Link;
 use crate::support::login::{HOST, Login, user};
 use crate::support::person::{Agent, Person};
-use crate::support::program::Sockeye;
+use crate::support::program::{Sockeye, program};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
-use crate::support::{command, wait};
+use crate::support::{command, process, wait};
 
 #[test]
 #[ignore = "needs sshd, ssh"]
@@ -242,10 +245,8 @@ impl Handler for Push {
     }
 }
 
-#[test]
-#[ignore = "needs ssh"]
-fn a_login_without_a_question_needs_no_terminal() {
-    let login = Login::new();
+/// A server that lets everybody in who begins a dialogue, as where a push to a telephone is answered.
+fn pushing(login: &Login) -> (tokio::runtime::Runtime, u16) {
     let key = russh::keys::load_secret_key(login.host_key(), None).expect("the host key");
     let config = Arc::new(Config {
         keys: vec![key],
@@ -267,15 +268,49 @@ fn a_login_without_a_question_needs_no_terminal() {
             });
         }
     });
+    (runtime, port)
+}
+
+/// A command in a session of its own, where there is no terminal.
+fn detached(plain: &std::process::Command) -> std::process::Command {
+    let mut detached = command("setsid");
+    detached.arg("-w").arg(plain.get_program()).args(plain.get_args());
+    detached
+}
+
+#[test]
+#[ignore = "needs ssh"]
+fn a_request_that_waits_where_nobody_can_be_asked_costs_nothing() {
+    let login = Login::new();
+    let (_server, port) = pushing(&login);
+    let link = Link::to(port);
+    let mut plain = program();
+    plain.arg("-F").arg(login.ssh_config(link.port(), &[]));
+    let mut run = detached(plain.args(["-D", "127.0.0.1:0"]));
+    run.arg(HOST);
+    let proxy = Sockeye::spawn(run);
+    proxy.wait_for_log("connected to ");
+    link.cut();
+    proxy.wait_for_log("nobody can be asked");
+    let mut waiting = TcpStream::connect(proxy.address()).expect("a listener");
+    waiting.write_all(b"\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x50").expect("a request");
+    let before = process::cpu_ticks(proxy.pid());
+    thread::sleep(Duration::from_secs(2));
+    let used = process::cpu_ticks(proxy.pid()) - before;
+    assert!(used < 60, "it spins: {used} of 200 ticks");
+}
+
+#[test]
+#[ignore = "needs ssh"]
+fn a_login_without_a_question_needs_no_terminal() {
+    let login = Login::new();
+    let (_server, port) = pushing(&login);
     let file = login.path("ran");
     let lines = ["PermitLocalCommand yes", &format!("LocalCommand echo in >> {}", file.display())];
     for client in BOTH {
         let _ = fs::remove_file(&file);
-        // In a session of its own there is no terminal.
         let config = login.ssh_config(port, &lines);
-        let plain = client.command(&config);
-        let mut detached = command("setsid");
-        detached.arg("-w").arg(plain.get_program()).args(plain.get_args());
+        let mut detached = detached(&client.command(&config));
         if client == Client::Sockeye {
             detached.args(["-D", "127.0.0.1:0"]);
         }
