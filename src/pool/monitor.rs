@@ -41,12 +41,21 @@ pub(super) async fn watch<S: Watched>(
                 let carried = monitor.beat();
                 let span = begun.elapsed();
                 begun = Instant::now();
+                if span > STOPPED {
+                    monitor.resumed();
+                }
                 // The first comes at once.
                 if span >= BEAT / 2 {
                     learn(carried, span);
                 }
             }
             () = sleep_until(dead_at) => {
+                // Time in which this program was stopped is no silence of the server.
+                if begun.elapsed() > STOPPED {
+                    begun = Instant::now();
+                    monitor.resumed();
+                    continue;
+                }
                 session.give_up("the server does not answer any more");
                 return;
             }
@@ -134,6 +143,14 @@ impl<'a, S: Watched> Monitor<'a, S> {
         }
     }
 
+    /// This program was stopped for a while: the server has all of its time again.
+    fn resumed(&mut self) {
+        self.heard = Instant::now();
+        if let Some(ping) = &mut self.ping {
+            ping.asked = self.heard;
+        }
+    }
+
     fn answered(&mut self) {
         if let Some(ping) = self.ping.take() {
             let round_trip = ping.sent.elapsed();
@@ -197,6 +214,8 @@ impl<'a, S: Watched> Monitor<'a, S> {
 
 /// How often the load is sampled.
 const BEAT: Duration = Duration::from_millis(500);
+/// A beat that comes later was held up: the program was stopped, or had no processor.
+const STOPPED: Duration = Duration::from_secs(2);
 /// A session that has carried so many bytes in a beat is pinged,
 const BUSY: u64 = 8 << 10;
 /// and so is one whose last answer was late by so much.

@@ -107,6 +107,24 @@ async fn a_server_that_falls_silent_is_asked_and_then_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn time_in_which_the_program_was_stopped_is_no_silence() {
+    for answers in [false, true] {
+        let session = Scripted::default();
+        let stopped = async {
+            sleep(Duration::from_secs(16)).await;
+            assert_eq!(session.pings(), 1, "it is being asked");
+            tokio::time::advance(Duration::from_secs(100)).await;
+            if answers {
+                session.answer.notify_one();
+            }
+        };
+        let took = session.watched(Duration::from_secs(116 + 50), stopped).await;
+        assert_eq!(took.is_none(), answers, "{took:?}");
+        assert!(took.is_none_or(|took| took >= Duration::from_secs(116 + 44)), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_has_ended_is_not_given_up() {
     let session = Scripted::default();
     session.closed.notify_one();
