@@ -69,6 +69,12 @@ impl Delay {
         Some(shortest)
     }
 
+    /// Whether the way may have become longer: it is to be asked at once again, since a radio that was asleep answers
+    /// late, too.
+    pub(crate) fn is_settling(&self) -> bool {
+        lock(&self.longer).answers > 0
+    }
+
     /// Somebody sends or receives much: what answers take now is the queue, too.
     pub(crate) fn unsettle(&self) {
         self.is_fresh.store(false, Relaxed);
@@ -119,7 +125,7 @@ impl Delay {
 pub(crate) const LAN: Duration = Duration::from_millis(4);
 /// By how much an answer may be late without there being a queue, besides half.
 pub(crate) const WAVERING: Duration = Duration::from_millis(20);
-/// After so many answers the way is taken to be longer: an idle session is asked every few seconds.
+/// After so many answers, one in a beat, the way is taken to be longer.
 const ENOUGH: u32 = 5;
 
 #[cfg(test)]
@@ -155,6 +161,7 @@ mod tests {
         for _ in 1..ENOUGH {
             assert_eq!(answer(&delay, 110), None);
             assert_eq!(delay.settle(), None, "one answer counts once");
+            assert!(delay.is_settling());
         }
         // Somebody downloads.
         delay.unsettle();
@@ -167,6 +174,7 @@ mod tests {
         // A late answer now and then is none.
         for _ in 0..2 * ENOUGH {
             assert_eq!((answer(&delay, 300), answer(&delay, 110)), (None, None));
+            assert!(!delay.is_settling());
         }
     }
 
