@@ -7,6 +7,7 @@ use hyper::header::{
 };
 use hyper::{Request, Response, StatusCode, Uri, Version};
 
+use super::wire::head;
 use super::wire::request::RequestHead;
 use crate::destination::{Destination, Host};
 
@@ -61,7 +62,7 @@ pub(crate) fn prepare_response<B>(response: &mut Response<B>) {
 /// others stay in their order.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
-        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
         .collect();
     let is_hop = |name: &HeaderName| {
         ALWAYS.contains(name) || OFTEN.contains(&name.as_str()) || named.contains(name)
@@ -91,18 +92,14 @@ const OFTEN: [&str; 4] =
 /// The protocol that the client offers to switch to (RFC 9110 section 7.8).
 fn offered_upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
     let offered = version == Version::HTTP_11
-        && tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
+        && tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
     headers.get(UPGRADE).filter(|_| offered).cloned()
 }
 
 /// The members of a comma-separated list in all fields of this name.
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let lists = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    lists.flat_map(|list| list.split(|&byte| byte == b',')).map(head::trim)
 }
 
 /// The Host of RFC 9110 section 7.2: the port is left out when it is the scheme's.

@@ -73,6 +73,28 @@ fn nothing_of_this_hop_goes_on() {
     assert_eq!(request(&fields), expected);
 }
 
+/// RFC 9110 section 7.6.1 wants each named field out, whatever stands beside its name.
+#[test]
+fn a_name_counts_beside_one_that_cannot_be() {
+    let list = HeaderValue::from_bytes(b"X-Private,\xe9, upgrade").expect("a value");
+    let mut request = Request::get("http://example.com/")
+        .header(CONNECTION, &list)
+        .header("x-private", "1")
+        .header(UPGRADE, "websocket")
+        .body(Empty::<Bytes>::new())
+        .expect("built");
+    let mut response = Response::builder()
+        .header(CONNECTION, list)
+        .header("x-private", "1")
+        .body(Empty::<Bytes>::new())
+        .expect("built");
+    prepare_request(&mut request, &head(&[]), &to("example.com:80"), Uri::from_static("/"));
+    let expected = ["host: example.com", "upgrade: websocket", "connection: Upgrade"];
+    assert_eq!(lines(request.headers()), expected);
+    prepare_response(&mut response);
+    assert_eq!(lines(response.headers()), [""; 0]);
+}
+
 #[test]
 fn what_is_offered_on_is_named() {
     let fields = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("TE", "trailers, deflate")];

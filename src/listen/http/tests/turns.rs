@@ -48,6 +48,25 @@ async fn an_answer_survives_a_server_that_stops_reading() {
     assert_eq!(body, "big");
 }
 
+/// The word counts beside one that is no token, for hyper as for us.
+#[tokio::test]
+async fn a_connection_closes_whatever_else_the_field_says() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    let field = "\r\nConnection: close, \u{e9}, x-hop\r\nX-Hop: 1\r\n\r\n";
+    for is_last in [false, true] {
+        let asked = if is_last { GET.replace("\r\n\r\n", field) } else { GET.to_owned() };
+        say(&mut client, &asked).await;
+        let mut far = house.dialled().await.far();
+        assert_eq!(far.head().await, GET_AS_SENT);
+        far.send(&OK.replacen("\r\n\r\n", field, 1)).await;
+        let head = response(&mut client).await.0.to_lowercase();
+        assert!(!head.contains("x-hop") && head.contains("connection: close") == is_last, "{head}");
+        assert_eq!(read_to_end(&mut far.stream).await, b"", "the web server closes");
+    }
+    assert_eq!(read_to_end(&mut client).await, b"");
+}
+
 #[tokio::test]
 async fn an_old_client_gets_no_interim_response_and_is_not_kept() {
     let mut house = House::new(Outcome::Connect).await;

@@ -69,7 +69,11 @@ impl AnswerHead {
                 if !framed {
                     write_framing(&mut written, &field, framing, &mut framed);
                 }
-            } else if !hop.iter().any(|name| field.is(name)) {
+            } else if hop.iter().any(|name| field.is(name)) {
+                // Not for the client.
+            } else if field.is("connection") {
+                field.write_tokens(&mut written, &[]);
+            } else {
                 field.write(&mut written);
             }
         }

@@ -61,6 +61,18 @@ impl<'a> Field<'a> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         write(out, self.name, self.value);
     }
+
+    /// Writes a list of tokens, but for these and for members that are no tokens: hyper overlooks the
+    /// whole of a value that has a byte beyond ASCII.
+    pub(crate) fn write_tokens(&self, out: &mut Vec<u8>, except: &[&str]) {
+        let is_left_out =
+            |member: &str| except.iter().any(|word| member.eq_ignore_ascii_case(word));
+        let tokens = self.members().filter_map(token).filter(|member| !is_left_out(member));
+        let tokens = tokens.collect::<Vec<_>>().join(", ");
+        if !tokens.is_empty() {
+            write(out, self.name, tokens.as_bytes());
+        }
+    }
 }
 
 /// Writes one field.

@@ -76,10 +76,11 @@ impl Parsed {
             seen.add(&field)?;
             if framing::frames(&field) {
                 // Written below, once.
-            } else if field.is("connection") && (is_old || is_connect) {
+            } else if field.is("connection") {
                 // RFC 9112 section 9.3: a proxy keeps no connection of HTTP/1.0. A CONNECT that
                 // succeeds has no next request, and its answer does not speak of one.
-                connection_of_this_request(&field, &mut written);
+                let future: &[&str] = if is_old || is_connect { &FUTURE } else { &[] };
+                field.write_tokens(&mut written, future);
             } else if field.is("expect") && is_continue(&field) {
                 seen.expects_continue = !is_old;
             } else {
@@ -192,16 +193,6 @@ fn start(out: &mut Vec<u8>, method: &str, version: Version) {
     });
 }
 
-/// Writes a Connection field without what it says of the connection's future.
-fn connection_of_this_request(field: &Field<'_>, out: &mut Vec<u8>) {
-    let future: [&[u8]; 2] = [b"close", b"keep-alive"];
-    let rest = field.members().filter(|m| !future.iter().any(|word| m.eq_ignore_ascii_case(word)));
-    let rest = rest.collect::<Vec<_>>().join(&b", "[..]);
-    if !rest.is_empty() {
-        head::write(out, field.name, &rest);
-    }
-}
-
 fn is_continue(field: &Field<'_>) -> bool {
     field.value.eq_ignore_ascii_case(b"100-continue")
 }
@@ -227,5 +218,7 @@ fn is_host(value: &[u8]) -> bool {
         }
 }
 
+/// What Connection says of the connection's future.
+const FUTURE: [&str; 2] = ["close", "keep-alive"];
 /// What is written beyond the fields of the head.
 const ROOM: usize = 64;
