@@ -32,8 +32,8 @@ pub(crate) struct ServerStream<S> {
 #[derive(Debug)]
 pub(crate) struct Link {
     client: Arc<Aside>,
-    /// Whether a request has been sent and its response has not begun.
-    expecting: AtomicBool,
+    /// The method of a request whose response is not looked for yet.
+    expecting: Slot<Method>,
     /// Whether the client of the request knows interim responses.
     tells_interim: AtomicBool,
     line: Slot<RequestLine>,
@@ -63,7 +63,7 @@ impl Link {
     pub(crate) fn new(client: Arc<Aside>) -> Self {
         Self {
             client,
-            expecting: AtomicBool::new(false),
+            expecting: Slot::new(None),
             tells_interim: AtomicBool::new(false),
             line: Slot::new(None),
             flushed: AtomicBool::new(true),
@@ -71,13 +71,13 @@ impl Link {
         }
     }
 
-    /// A request of a client of this version is about to be sent.
-    pub(crate) fn begin(&self, client: Version, line: Option<RequestLine>) {
+    /// A request with this method, of a client of this version, is about to be sent.
+    pub(crate) fn begin(&self, method: &Method, client: Version, line: Option<RequestLine>) {
         self.tells_interim.store(client > Version::HTTP_10, Ordering::Relaxed);
         if let Some(line) = line {
             self.line.put(line);
         }
-        self.expecting.store(true, Ordering::Relaxed);
+        self.expecting.put(method.clone());
     }
 
     /// Whether nothing of an earlier request is still to be written.
@@ -124,8 +124,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for ServerStream<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.link.expecting.swap(false, Ordering::Relaxed) {
-            this.answers.expect();
+        if let Some(method) = this.link.expecting.take() {
+            this.answers.expect(method);
         }
         loop {
             match this.answers.step(buf.remaining()) {

@@ -104,11 +104,13 @@ impl Upstream {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let written =
-            |method: &Method| asked.raw.map(|raw| RequestLine::new(method, raw.as_bytes()));
+        let begin = |link: &Link, method: &Method| {
+            let line = asked.raw.map(|raw| RequestLine::new(method, raw.as_bytes()));
+            link.begin(method, asked.head.version, line);
+        };
         if let Some(mut kept) = self.take_kept(asked).await {
             let copy = repeatable(&request);
-            kept.link.begin(asked.head.version, written(request.method()));
+            begin(&kept.link, request.method());
             match kept.sender.try_send_request(request).await {
                 Ok(response) => {
                     let way = kept.way.clone();
@@ -128,7 +130,7 @@ impl Upstream {
         let link = Arc::new(Link::new(self.client.clone()));
         let failed = |error| self.failed(&error, asked, &link, &way);
         let mut sender = self.connect(stream, link.clone()).await.map_err(failed)?;
-        link.begin(asked.head.version, written(request.method()));
+        begin(&link, request.method());
         let response = sender.send_request(request).await.map_err(failed)?;
         self.kept.put(KeptConnection {
             terms: asked.terms.clone(),

@@ -67,6 +67,50 @@ async fn a_connection_closes_whatever_else_the_field_says() {
     assert_eq!(read_to_end(&mut client).await, b"");
 }
 
+/// RFC 9112 section 6.3: such a response ends with its head. What is wrong with the fields that frame
+/// nothing is nobody's trouble, but the connection is not used again.
+#[tokio::test]
+async fn a_head_without_content_needs_no_framing() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    let two = "Content-Length: 1\r\nContent-Length: 2";
+    for (method, status, fields) in [
+        ("HEAD", "HTTP/1.1 200 OK", "Transfer-Encoding: gzip, chunked"),
+        ("HEAD", "HTTP/1.1 200 OK", "Content-Length: 5\r\nTransfer-Encoding: gzip"),
+        ("HEAD", "HTTP/1.0 200 OK", "Transfer-Encoding: chunked"),
+        ("HEAD", "HTTP/1.1 200 OK", "Content-Length: 1\x01"),
+        ("HEAD", "HTTP/1.1 200 OK", "Content-Length 1"),
+        ("HEAD", "HTTP/1.1 404 Not Found", two),
+        ("GET", "HTTP/1.1 304 Not Modified", two),
+        ("GET", "HTTP/1.0 304 Not Modified", "Transfer-Encoding: chunked"),
+        ("GET", "HTTP/1.1 204 No Content", "Content-Length: all"),
+    ] {
+        say(&mut client, &GET.replace("GET", method)).await;
+        let mut far = house.dialled().await.far();
+        far.head().await;
+        far.send(&format!("{status}\r\n{fields}\r\nA: b\r\n\r\n")).await;
+        let head = head(&mut client).await;
+        let start = format!("{}\r\nA: b\r\ndate: ", status.replace("1.0", "1.1"));
+        assert!(head.starts_with(&start), "{fields}: {head}");
+        assert_eq!(head.lines().count(), 4, "{fields}: {head}");
+        assert_eq!(read_to_end(&mut far.stream).await, b"", "not used again");
+    }
+}
+
+/// An interim response has no content either.
+#[tokio::test]
+async fn an_interim_response_needs_no_framing() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    say(&mut client, GET).await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    far.send("HTTP/1.1 103 Early Hints\r\nContent-Length 1\r\nLink: </x>\r\n\r\n").await;
+    assert_eq!(head(&mut client).await, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
+    far.send(OK).await;
+    assert_eq!(response(&mut client).await.1, "hello");
+}
+
 #[tokio::test]
 async fn an_old_client_gets_no_interim_response_and_is_not_kept() {
     let mut house = House::new(Outcome::Connect).await;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use hyper::Method;
+
 use super::MAX_FIELDS;
 use super::framing::{self, Collected, Framing, FramingFault};
 use super::head::{self, Field};
@@ -40,12 +42,12 @@ struct Line<'a> {
 }
 
 impl AnswerHead {
-    /// Reads a head that ends with its empty line.
-    pub(crate) fn new(head: &[u8]) -> Result<Self, BadAnswer> {
+    /// Reads a head that ends with its empty line, and answers a request with this method.
+    pub(crate) fn new(head: &[u8], method: &Method) -> Result<Self, BadAnswer> {
         let mut lines = head::lines(head);
         let Status { code: status, reason, is_old } =
             Status::parse(lines.next().unwrap_or_default())?;
-        let fields = unfold(lines)?;
+        let Unfolded { fields, is_hidden } = Unfolded::new(lines);
         if fields.len() > MAX_FIELDS {
             return Err(BadAnswer::TooManyFields);
         }
@@ -54,9 +56,15 @@ impl AnswerHead {
             collected.add(&line.field());
         }
         let twofold = collected.is_twofold();
-        // An interim response has no content, whatever it says.
         let is_interim = (100..200).contains(&status);
-        let framing = if is_interim { Framing::Unsaid } else { collected.of_answer(is_old)? };
+        // RFC 9112 section 6.3: such a response ends with its head, whatever that says.
+        let is_head_only = is_interim || matches!(status, 204 | 304) || method == Method::HEAD;
+        let said = if is_hidden { Err(FramingFault::Hidden) } else { collected.of_answer(is_old) };
+        let framing = match said {
+            Ok(framing) if !is_interim => framing,
+            Err(fault) if !is_head_only => return Err(fault.into()),
+            Ok(_) | Err(_) => Framing::Unsaid,
+        };
         let mut written = Vec::with_capacity(head.len() + ROOM);
         written.extend_from_slice(format!("HTTP/1.1 {status} ").as_bytes());
         written.extend_from_slice(&reason);
@@ -77,9 +85,10 @@ impl AnswerHead {
                 field.write(&mut written);
             }
         }
-        if is_old || twofold {
-            // One of HTTP/1.0 might not take the next request as it comes; and RFC 9112 section 6.3
-            // has the connection closed behind a response that says its length in both ways.
+        if is_old || twofold || (said.is_err() && !is_interim) {
+            // One of HTTP/1.0 might not take the next request as it comes; RFC 9112 section 6.3 has
+            // the connection closed behind a response that says its length in both ways; and content
+            // may follow a head that has none where the server knows no better.
             head::write(&mut written, "Connection", b"close");
         }
         written.extend_from_slice(b"\r\n");
@@ -123,47 +132,55 @@ impl Status {
     }
 }
 
-/// The fields of a response. What browsers overlook is overlooked, unless it speaks of the length.
-fn unfold<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Line<'a>>, BadAnswer> {
-    let mut fields: Vec<Line<'_>> = Vec::new();
-    // Whether the line before was a field, which this one may go on.
-    let mut open = false;
-    for line in lines {
-        if head::starts_blank(line) {
-            match fields.last_mut().filter(|_| open) {
+/// The fields of a response, without what browsers overlook.
+#[derive(Default)]
+struct Unfolded<'a> {
+    fields: Vec<Line<'a>>,
+    /// Whether what was left out might speak of the content's length to another reader.
+    is_hidden: bool,
+}
+
+impl<'a> Unfolded<'a> {
+    fn new(lines: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut this = Self::default();
+        // Whether the line before was a field, which this one may go on.
+        let mut open = false;
+        for line in lines {
+            if !head::starts_blank(line) {
+                open = this.add(line);
+            } else if let Some(before) = this.fields.last_mut().filter(|_| open) {
                 // RFC 9112 section 5.2: each fold becomes a space.
-                Some(before) => {
-                    let (value, more) = (before.value.to_mut(), harmless(head::trim(line)));
-                    if !value.is_empty() && !more.is_empty() {
-                        value.push(b' ');
-                    }
-                    value.extend_from_slice(&more);
+                let (value, more) = (before.value.to_mut(), harmless(head::trim(line)));
+                if !value.is_empty() && !more.is_empty() {
+                    value.push(b' ');
                 }
-                None => overlook(line)?,
+                value.extend_from_slice(&more);
+            } else {
+                this.is_hidden |= framing::speaks_of_length(line);
             }
-            continue;
         }
+        this
+    }
+
+    /// Takes a line in, and returns whether the next one may go on with it.
+    fn add(&mut self, line: &'a [u8]) -> bool {
         let colon = line.iter().position(|&byte| byte == b':');
         // RFC 9112 section 5.1: white space before the colon is taken out.
         let name = colon.and_then(|colon| head::token(head::trim(&line[..colon])));
-        open = name.is_some();
-        match (colon, name) {
-            (Some(colon), Some(name)) => {
-                let value = head::trim(&line[colon + 1..]);
-                let field = Field { name, value };
-                if framing::resembles(&field) {
-                    open = false;
-                    continue;
-                }
-                if framing::frames(&field) && value.iter().any(|&byte| head::is_control(byte)) {
-                    return Err(FramingFault::Hidden.into());
-                }
-                fields.push(Line { name, value: harmless(value) });
-            }
-            _ => overlook(line)?,
+        let (Some(colon), Some(name)) = (colon, name) else {
+            self.is_hidden |= framing::speaks_of_length(line);
+            return false;
+        };
+        let value = head::trim(&line[colon + 1..]);
+        let field = Field { name, value };
+        if framing::resembles(&field) {
+            return false;
         }
+        self.is_hidden |=
+            framing::frames(&field) && value.iter().any(|&byte| head::is_control(byte));
+        self.fields.push(Line { name, value: harmless(value) });
+        true
     }
-    Ok(fields)
 }
 
 /// Control characters become spaces (RFC 9110 section 5.5).
@@ -173,11 +190,6 @@ fn harmless(value: &[u8]) -> Cow<'_, [u8]> {
     }
     let spaces = value.iter().map(|&byte| if head::is_control(byte) { b' ' } else { byte });
     Cow::Owned(head::trim(&spaces.collect::<Vec<_>>()).to_vec())
-}
-
-/// Leaves a line out, but for one that another reader might take for the content's length.
-fn overlook(line: &[u8]) -> Result<(), BadAnswer> {
-    if framing::speaks_of_length(line) { Err(FramingFault::Hidden.into()) } else { Ok(()) }
 }
 
 /// Writes what frames the message where its first such field stands, under its name.

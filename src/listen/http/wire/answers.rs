@@ -1,6 +1,7 @@
 //! One web server's bytes: the heads that answer a request, then its content as it is.
 
 use bytes::{Buf, Bytes, BytesMut};
+use hyper::Method;
 
 use super::MAX_HEAD;
 use super::answer::{AnswerHead, BadAnswer};
@@ -9,8 +10,8 @@ use super::head;
 /// Reads the responses of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    /// Whether a head is what comes next.
-    expecting: bool,
+    /// What the head that comes next answers.
+    expecting: Option<Method>,
     input: BytesMut,
     output: Bytes,
     searched: usize,
@@ -30,9 +31,9 @@ pub(crate) enum Step {
 }
 
 impl Answers {
-    /// A request is about to be sent: a head answers it.
-    pub(crate) fn expect(&mut self) {
-        self.expecting = true;
+    /// A request with this method is about to be sent: a head answers it.
+    pub(crate) fn expect(&mut self, method: Method) {
+        self.expecting = Some(method);
     }
 
     /// Where a head is read into.
@@ -46,16 +47,14 @@ impl Answers {
     ///
     /// The response cannot be passed on.
     pub(crate) fn step(&mut self, most: usize) -> Result<Step, BadAnswer> {
-        if self.output.is_empty() && !self.expecting {
+        if self.output.is_empty() && self.expecting.is_none() {
             // What came with the head.
             self.output = std::mem::take(&mut self.input).freeze();
         }
         if !self.output.is_empty() {
             return Ok(Step::Bytes(head::hand_out(&mut self.output, most)));
         }
-        if !self.expecting {
-            return Ok(Step::Through);
-        }
+        let Some(method) = &self.expecting else { return Ok(Step::Through) };
         if self.searched == 0 {
             let empty = head::leading_empty_lines(&self.input);
             self.input.advance(empty);
@@ -69,12 +68,12 @@ impl Answers {
         }
         let Some(end) = end else { return Ok(Step::NeedsHead) };
         self.searched = 0;
-        let AnswerHead { status, written, .. } = AnswerHead::new(&self.input[..end])?;
+        let AnswerHead { status, written, .. } = AnswerHead::new(&self.input[..end], method)?;
         self.input.advance(end);
         if (100..200).contains(&status) && status != 101 {
             return Ok(Step::Interim(written.into()));
         }
-        self.expecting = false;
+        self.expecting = None;
         self.output = written.into();
         Ok(Step::Bytes(head::hand_out(&mut self.output, most)))
     }
