@@ -24,6 +24,10 @@ pub(crate) struct Aside {
     switched: AtomicBool,
     /// Whether hyper has written all that it had.
     flushed: AtomicBool,
+    /// Whether hyper has all of the last response.
+    parting: AtomicBool,
+    /// Whether that has been written, and the client keeps the content of its request.
+    parted: AtomicBool,
     interim: Mutex<VecDeque<Bytes>>,
     /// Whether an interim response has come since somebody asked.
     news: AtomicBool,
@@ -37,6 +41,8 @@ impl Aside {
             has_more: AtomicBool::new(false),
             switched: AtomicBool::new(false),
             flushed: AtomicBool::new(true),
+            parting: AtomicBool::new(false),
+            parted: AtomicBool::new(false),
             interim: Mutex::default(),
             news: AtomicBool::new(false),
         }
@@ -82,6 +88,24 @@ impl Aside {
 
     pub(crate) fn is_flushed(&self) -> bool {
         self.flushed.load(Ordering::Relaxed)
+    }
+
+    /// Our side of the connection ends when hyper has written what it has.
+    pub(crate) fn part(&self) {
+        self.parting.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_parting(&self) -> bool {
+        self.parting.swap(false, Ordering::Relaxed)
+    }
+
+    /// The last response has been written, and nothing more comes from the client.
+    pub(crate) fn set_parted(&self) {
+        self.parted.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_parted(&self) -> bool {
+        self.parted.swap(false, Ordering::Relaxed)
     }
 
     /// Hands an interim response to the client. It is left out where it could come to stand within

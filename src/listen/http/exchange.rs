@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -19,6 +19,7 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::aside::Aside;
+use super::content::Content;
 use super::failure::{Afterwards, Failure, Fault};
 use super::form::{self, Form};
 use super::headers::{prepare_request, prepare_response};
@@ -36,7 +37,7 @@ use crate::listen::greeting::GreetingSlot;
 use crate::request::{self, Protocol, Source};
 
 /// The content of a response: a web server's, or a page of ours.
-pub(crate) type ResponseBody = Either<Incoming, Full<Bytes>>;
+pub(crate) type ResponseBody = Either<Content, Full<Bytes>>;
 
 /// What the requests of one client share.
 #[derive(Debug)]
@@ -106,13 +107,23 @@ impl<R: Connect> Exchange<R> {
                     return Poll::Ready(output);
                 }
                 self.upstream.poll(cx);
+                let is_over = self.aside.take_parted();
+                if is_over {
+                    // It waits for content that need not come.
+                    self.upstream.close();
+                }
                 // An interim response goes out when the client's side is next looked at.
-                if !self.aside.take_news() {
+                if !self.aside.take_news() && !is_over {
                     return Poll::Pending;
                 }
             }
         })
         .await
+    }
+
+    /// Lets the end of an upload out that is behind its response.
+    pub(crate) async fn settle(&self) {
+        self.drive(pin!(self.upstream.settle())).await;
     }
 
     /// Answers a request, one way or the other.
@@ -262,8 +273,9 @@ impl<R: Connect> Exchange<R> {
         if self.aside.has_more() {
             // The rest of the request may never come: a client that waits for a 100 keeps it.
             response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
+            return Ok(response.map(|body| Either::Left(Content::last(body, self.aside.clone()))));
         }
-        Ok(response.map(Either::Left))
+        Ok(response.map(|body| Either::Left(Content::new(body))))
     }
 
     async fn dial(

@@ -4,7 +4,7 @@
 //! - `stream`, `server_stream`: the client's socket and the web server's channel under hyper; `aside`
 //!   is what passes beside it.
 //! - `form`: what a request asks for; everything else is refused and the connection closed.
-//! - `exchange`: one client's connection, request by request.
+//! - `exchange`: one client's connection, request by request. `content`: that of a response.
 //! - `headers`: the fields that belong to one hop only. `hops`: how many a request may still take.
 //! - `upstream`: the connection to the web server, used again on the same terms.
 //! - `local`: the pages of this program itself. `failure`, `page`: the answer to a failed request.
@@ -17,6 +17,7 @@
 //! the URI's) goes further than here. `src/guide/http.md` lists what is decided in each case.
 
 mod aside;
+mod content;
 mod exchange;
 mod failure;
 mod form;
@@ -154,6 +155,14 @@ async fn finish<R: Connect>(
             None
         }
         (result, unheard) => {
+            if result.is_ok() {
+                tokio::select! {
+                    biased;
+                    () = exchange.settle() => {}
+                    () = socket.stream().gone() => {}
+                    () = socket.abandoned() => {}
+                }
+            }
             // What leads to the far side need not wait for the client to go.
             drop((exchange, unheard));
             close(result, Arc::into_inner(socket)?.into_stream()).await;

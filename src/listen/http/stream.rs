@@ -30,6 +30,8 @@ pub(crate) struct HttpStream {
     socket: Arc<HttpSocket>,
     aside: Arc<Aside>,
     requests: Requests,
+    /// Whether nothing more is written.
+    has_ended: bool,
 }
 
 impl HttpSocket {
@@ -66,7 +68,7 @@ impl HttpSocket {
 impl HttpStream {
     /// `ahead` was read before hyper came.
     pub(crate) fn new(socket: Arc<HttpSocket>, aside: Arc<Aside>, ahead: &[u8]) -> Self {
-        Self { socket, aside, requests: Requests::new(ahead) }
+        Self { socket, aside, requests: Requests::new(ahead), has_ended: false }
     }
 
     /// The socket, and what was read of it and not handed out.
@@ -212,12 +214,25 @@ impl AsyncWrite for HttpStream {
     }
 
     /// hyper flushes when it has written all that it had.
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.aside.set_flushed(true);
-        self.poll_interim(cx)
+        ready!(self.poll_interim(cx))?;
+        if self.aside.take_parting() {
+            // A client that sends may go on; one that has stopped reads to the end. That it is gone is
+            // told by the next read.
+            self.has_ended = RelayEnd::poll_shutdown(&self.socket.stream, cx).is_ready();
+            if self.requests.is_withheld() {
+                self.aside.set_parted();
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.has_ended {
+            // A second time it fails where the client has ended, too.
+            return Poll::Ready(Ok(()));
+        }
         RelayEnd::poll_shutdown(&self.socket.stream, cx)
     }
 }

@@ -5,11 +5,11 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::{Either, Empty};
@@ -89,6 +89,25 @@ impl Upstream {
         {
             self.driver.put(driver);
         }
+    }
+
+    /// Ends the connection.
+    pub(crate) fn close(&self) {
+        drop((self.kept.take(), self.driver.take()));
+    }
+
+    /// Waits until the request under way has been sent, if there is one, and ends the connection.
+    pub(crate) async fn settle(&self) {
+        let Some(mut kept) = self.kept.take().filter(|kept| !kept.sender.is_ready()) else {
+            return;
+        };
+        let _ = kept.sender.ready().await;
+        drop(kept);
+        poll_fn(|cx| {
+            self.poll(cx);
+            if self.driver.is_some() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
     }
 
     /// Sends a request and waits for the head of the response, which comes with the way that it took.

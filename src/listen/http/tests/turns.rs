@@ -11,7 +11,7 @@ const PUT: &str = "PUT http://example.com/ HTTP/1.1\r\nHost: x\r\nContent-Length
 #[tokio::test]
 async fn a_final_answer_comes_instead_of_a_100() {
     let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+    let (mut client, task) = house.client().await;
     say(&mut client, PUT).await;
     let mut far = house.dialled().await.far();
     assert!(far.head().await.contains("\r\nExpect: 100-continue\r\n"));
@@ -20,8 +20,38 @@ async fn a_final_answer_comes_instead_of_a_100() {
     assert!(head.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{head}");
     assert!(head.contains("connection: close\r\n"), "the content may never come: {head}");
     assert_eq!(body, "no");
-    client.shutdown().await.expect("open");
     assert_eq!(read_to_end(&mut client).await, b"");
+    assert_eq!(read_to_end(&mut far.stream).await, b"", "let go");
+    drop(client);
+    timeout(HANG, task).await.expect("over").expect("no panic");
+}
+
+/// A client that has begun to send may go on; the response has its end all the same.
+#[tokio::test]
+async fn an_early_answer_ends_and_the_upload_goes_on() {
+    let mut house = House::new(Outcome::Connect).await;
+    for (length, end) in [("Content-Length: 5\r\n", "hello"), ("", "5\r\nhello\r\n0\r\n\r\n")] {
+        let (mut client, task) = house.client().await;
+        say(&mut client, &PUT.replace("Expect: 100-continue\r\n", "")).await;
+        say(&mut client, "he").await;
+        let mut far = house.dialled().await.far();
+        far.head().await;
+        far.send(&format!("HTTP/1.1 202 Accepted\r\n{length}\r\nhello")).await;
+        if length.is_empty() {
+            far.stream.shutdown().await.expect("open");
+        }
+        let answer = String::from_utf8(read_to_end(&mut client).await).expect("ASCII");
+        assert!(answer.starts_with("HTTP/1.1 202 Accepted\r\n"), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{end}")), "{answer}");
+        if !length.is_empty() {
+            say(&mut client, "llo").await;
+        }
+        drop(client);
+        if !length.is_empty() {
+            assert_eq!(take(&mut far.stream, 5).await, "hello");
+        }
+        timeout(HANG, task).await.expect("over").expect("no panic");
+    }
 }
 
 #[tokio::test]

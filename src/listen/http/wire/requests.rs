@@ -19,6 +19,7 @@ pub(crate) struct Requests {
     output: Bytes,
     /// As far as the end of a head has been searched for.
     searched: usize,
+    is_withheld: bool,
 }
 
 #[derive(Debug)]
@@ -48,7 +49,8 @@ pub(crate) enum Step {
 impl Requests {
     /// `input` has been read already.
     pub(crate) fn new(input: &[u8]) -> Self {
-        Self { stage: Stage::Head, input: input.into(), output: Bytes::new(), searched: 0 }
+        let (input, output) = (input.into(), Bytes::new());
+        Self { stage: Stage::Head, input, output, searched: 0, is_withheld: false }
     }
 
     /// Where a head is read into.
@@ -59,6 +61,11 @@ impl Requests {
     /// Whether all of the request under way has been handed out.
     pub(crate) fn is_between(&self) -> bool {
         matches!(self.stage, Stage::Head | Stage::Over) && self.output.is_empty()
+    }
+
+    /// Whether the client has asked for a 100 and sent none of the request's content.
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.is_withheld
     }
 
     /// What was read beyond the request under way.
@@ -95,6 +102,7 @@ impl Requests {
     ///
     /// As [`step`](Self::step).
     pub(crate) fn admit(&mut self, bytes: &[u8]) -> Result<usize, Malformed> {
+        self.is_withheld = false;
         match &mut self.stage {
             Stage::Head | Stage::Over => Ok(0),
             Stage::Length(left) => {
@@ -153,6 +161,7 @@ impl Requests {
                     self.input = BytesMut::new();
                 }
                 self.output = written.into();
+                self.is_withheld = head.expects_continue;
                 self.stage = match framing {
                     Framing::Unsaid | Framing::Length(0) => Stage::Head,
                     Framing::Length(length) => Stage::Length(length),
