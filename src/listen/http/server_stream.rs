@@ -134,7 +134,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for ServerStream<S> {
                     return Poll::Ready(Ok(()));
                 }
                 Ok(Step::Interim(response)) => this.link.interim(response),
-                Ok(Step::Through) => return Pin::new(&mut this.stream).poll_read(cx, buf),
+                Ok(Step::Through) => {
+                    let before = buf.filled().len();
+                    ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+                    let read = &mut buf.filled_mut()[before..];
+                    let (has_ended, left) = (read.is_empty(), this.answers.pass(read));
+                    buf.set_filled(before + left);
+                    // Nothing at all would be taken for the end.
+                    if left > 0 || has_ended {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
                 Ok(Step::NeedsHead) => {
                     let before = buf.filled().len();
                     ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;

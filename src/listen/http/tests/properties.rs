@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::table;
 use crate::listen::http::wire::answer::AnswerHead;
 use crate::listen::http::wire::answers::{self, Answers};
+use crate::listen::http::wire::extensions::Extensions;
 use crate::listen::http::wire::framing::Framing;
 use crate::listen::http::wire::request::{Malformed, Parsed};
 use crate::listen::http::wire::requests::{Requests, Step};
@@ -269,6 +270,27 @@ async fn hyper_reads_mutated_requests_alike() {
         let (expected, seen) = (expected(&handed), hypers(&handed.bytes).await);
         assert_eq!(seen, expected, "seed {seed}: {:?}", text(&input));
     }
+}
+
+/// hyper finds the same content where the extensions of its chunks have been taken out.
+#[tokio::test]
+async fn hyper_reads_mutated_chunks_alike_without_extensions() {
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let corpus: [&[u8]; 3] = [
+        b"5;a=\"b\"\r\nhello\r\n0\r\n\r\n",
+        b"3 ; x;y\r\n;;;\r\n0;x\r\nA: b;c\r\n\r\n",
+        b"A;5\r\n1;2\r\n3;4\r\n\r\n00\r\n\r\n",
+    ];
+    let mut read = 0;
+    for seed in 0..cases(2_000).min(20_000) {
+        let mut content = mutated(&mut Rng::with_seed(seed), &corpus);
+        let whole = hypers(&[head, &content[..]].concat()).await;
+        let length = Extensions::default().take_out(&mut content);
+        let seen = hypers(&[head, &content[..length]].concat()).await;
+        assert_eq!(seen, whole, "seed {seed}: {:?}", text(&content[..length]));
+        read += usize::from(!whole.is_empty());
+    }
+    assert!(read > 100, "{read} read");
 }
 
 /// Method and content of each whole request, up to one that ends hyper's reading.

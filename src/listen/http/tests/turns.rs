@@ -97,6 +97,39 @@ async fn a_connection_closes_whatever_else_the_field_says() {
     assert_eq!(read_to_end(&mut client).await, b"");
 }
 
+/// RFC 9112 section 7.1.1: extensions are ignored, however many chunks have one.
+#[tokio::test]
+async fn chunk_extensions_are_no_burden() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    say(&mut client, &GET.replace("HTTP/1.1", "HTTP/1.0")).await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    far.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    let chunks = "1;signature=0123456789\r\na\r\n".repeat(4000);
+    far.send(&format!("{chunks}0;last\r\n\r\n")).await;
+    let answer = String::from_utf8(read_to_end(&mut client).await).expect("ASCII");
+    assert!(answer.ends_with(&format!("\r\n\r\n{}", "a".repeat(4000))), "{}", answer.len());
+}
+
+/// What is chunked in name only has no chunks.
+#[tokio::test]
+async fn a_head_that_speaks_of_chunks_has_none() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    say(&mut client, &GET.replace("GET", "HEAD")).await;
+    let mut far = house.dialled().await.far();
+    far.head().await;
+    far.send(chunked).await;
+    head(&mut client).await;
+    say(&mut client, GET).await;
+    assert_eq!(far.head().await, GET_AS_SENT, "the connection is in step");
+    far.send(&format!("{chunked}2;x\r\nab\r\n0\r\n\r\n")).await;
+    head(&mut client).await;
+    assert_eq!(take(&mut client, 12).await, "2\r\nab\r\n0\r\n\r\n");
+}
+
 /// RFC 9112 section 6.3: such a response ends with its head. What is wrong with the fields that frame
 /// nothing is nobody's trouble, but the connection is not used again.
 #[tokio::test]

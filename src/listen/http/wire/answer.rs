@@ -12,6 +12,7 @@ use super::head::{self, Field};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct AnswerHead {
     pub(crate) status: u16,
+    /// Where the content ends that follows: of a response that has none, nothing is said.
     pub(crate) framing: Framing,
     pub(crate) written: Vec<u8>,
 }
@@ -92,6 +93,7 @@ impl AnswerHead {
             head::write(&mut written, "Connection", b"close");
         }
         written.extend_from_slice(b"\r\n");
+        let framing = if is_head_only { Framing::Unsaid } else { framing };
         Ok(Self { status, framing, written })
     }
 }

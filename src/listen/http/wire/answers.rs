@@ -5,6 +5,8 @@ use hyper::Method;
 
 use super::MAX_HEAD;
 use super::answer::{AnswerHead, BadAnswer};
+use super::extensions::Extensions;
+use super::framing::Framing;
 use super::head;
 
 /// Reads the responses of a connection.
@@ -12,6 +14,8 @@ use super::head;
 pub(crate) struct Answers {
     /// What the head that comes next answers.
     expecting: Option<Method>,
+    /// Of the content that goes through, where it is chunked.
+    extensions: Option<Extensions>,
     input: BytesMut,
     output: Bytes,
     searched: usize,
@@ -26,7 +30,7 @@ pub(crate) enum Step {
     Interim(Bytes),
     /// More of a head has to be read, into [`Answers::input`].
     NeedsHead,
-    /// Whatever is read goes on as it is.
+    /// Whatever is read goes on, but for what [`Answers::pass`] takes out.
     Through,
 }
 
@@ -41,6 +45,15 @@ impl Answers {
         &mut self.input
     }
 
+    /// Takes out of these bytes, which go through, what hyper need not see. They close up; how many are
+    /// left is returned.
+    pub(crate) fn pass(&mut self, bytes: &mut [u8]) -> usize {
+        match &mut self.extensions {
+            Some(extensions) => extensions.take_out(bytes),
+            None => bytes.len(),
+        }
+    }
+
     /// Goes a step further; at most `most` bytes come for hyper.
     ///
     /// # Errors
@@ -49,7 +62,10 @@ impl Answers {
     pub(crate) fn step(&mut self, most: usize) -> Result<Step, BadAnswer> {
         if self.output.is_empty() && self.expecting.is_none() {
             // What came with the head.
-            self.output = std::mem::take(&mut self.input).freeze();
+            let mut input = std::mem::take(&mut self.input);
+            let length = self.pass(&mut input);
+            input.truncate(length);
+            self.output = input.freeze();
         }
         if !self.output.is_empty() {
             return Ok(Step::Bytes(head::hand_out(&mut self.output, most)));
@@ -68,12 +84,13 @@ impl Answers {
         }
         let Some(end) = end else { return Ok(Step::NeedsHead) };
         self.searched = 0;
-        let AnswerHead { status, written, .. } = AnswerHead::new(&self.input[..end], method)?;
+        let AnswerHead { status, framing, written } = AnswerHead::new(&self.input[..end], method)?;
         self.input.advance(end);
         if (100..200).contains(&status) && status != 101 {
             return Ok(Step::Interim(written.into()));
         }
         self.expecting = None;
+        self.extensions = (framing == Framing::Chunked).then(Extensions::default);
         self.output = written.into();
         Ok(Step::Bytes(head::hand_out(&mut self.output, most)))
     }

@@ -7,11 +7,13 @@
 //! - [`head`]: lines and fields. [`framing`]: how long the content is, or that nobody can say.
 //! - [`request`], [`target`]: the head of a request. [`requests`]: one client's bytes, message by
 //!   message; [`chunks`] finds where chunked content ends.
-//! - [`answer`], [`answers`]: the same of a web server, which is read more leniently.
+//! - [`answer`], [`answers`]: the same of a web server, which is read more leniently; [`extensions`]
+//!   takes out of chunked content what hyper counts and nobody reads.
 
 pub(crate) mod answer;
 pub(crate) mod answers;
 pub(crate) mod chunks;
+pub(crate) mod extensions;
 pub(crate) mod framing;
 pub(crate) mod head;
 pub(crate) mod request;
