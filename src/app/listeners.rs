@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::{Error, ListenerOptions, OnForwardFailure, Service};
 use crate::control::ForwardRefusal;
-use crate::dial::{Kind, Routing};
+use crate::dial::Kind;
 use crate::forward::ListenAddress;
 use crate::listen::connect::Outbound;
 use crate::listen::{
@@ -17,7 +17,6 @@ use crate::listen::{
     ProxyHandler, SocketOptions,
 };
 use crate::registry::{Forward, ForwardState, Forwards, Registered};
-use crate::route::Action;
 
 #[derive(Debug)]
 pub(super) struct ListenerSet {
@@ -250,19 +249,15 @@ impl ListenerSet {
     }
 
     fn current(&self, options: &ListenerOptions, stop: &CancellationToken) -> Current {
-        let connect = |routing| Outbound { routing, ..self.connect.clone() };
+        let connect = Outbound { routing: options.service.routing(), ..self.connect.clone() };
         let handler = match &options.service {
             Service::Proxy { credentials } => AnyHandler::Proxy(Arc::new(ProxyHandler::new(
-                connect(Routing::Rules),
+                connect,
                 credentials.clone(),
                 GreetingLimits::default(),
             ))),
-            Service::Forward { to, via } => {
-                let routing = match via {
-                    Some(via) => Routing::Fixed(Action::Via(Arc::clone(via))),
-                    None => Routing::Rules,
-                };
-                AnyHandler::Forward(Arc::new(ForwardHandler::new(connect(routing), to.clone())))
+            Service::Forward { to, .. } => {
+                AnyHandler::Forward(Arc::new(ForwardHandler::new(connect, to.clone())))
             }
         };
         Current { name: options.name.clone(), handler, stop: stop.child_token() }

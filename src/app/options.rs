@@ -8,14 +8,15 @@ use super::Error;
 use crate::config::DashboardConfig;
 use crate::control::location::Location;
 use crate::control::{AccessLog, Facts};
+use crate::dial::Routing;
 use crate::forward::ListenAddress;
-use crate::forward::{PermitOpen, RemoteForward};
+use crate::forward::{PermitOpen, RemoteForward, RemoteTo};
 use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
 use crate::openssh::{ClientConfig, ConfigSource, ServerName, SshOptions};
 use crate::pool::PoolSize;
 use crate::registry::{ForwardKind, NewForward, Origin};
 use crate::relay::BacklogLimits;
-use crate::route::{Router, Via};
+use crate::route::{Action, Router, Via};
 use crate::target::Target;
 
 /// What to run.
@@ -161,6 +162,16 @@ impl ServerOptions {
     }
 }
 
+impl Service {
+    /// What decides about its requests.
+    pub(crate) fn routing(&self) -> Routing {
+        match self {
+            Self::Forward { via: Some(via), .. } => Routing::Fixed(Action::Via(Arc::clone(via))),
+            Self::Forward { via: None, .. } | Self::Proxy { .. } => Routing::Rules,
+        }
+    }
+}
+
 impl ListenerOptions {
     /// A proxy of the command line without a password and without a name.
     pub fn proxy(address: ListenAddress) -> Self {
@@ -183,6 +194,15 @@ impl ListenerOptions {
 }
 
 impl RemoteOptions {
+    /// What decides about its requests.
+    pub(crate) fn routing(&self) -> Routing {
+        // A target that the user has named needs no permission, as with ssh.
+        Routing::RulesOrDirect(match self.forward.to {
+            RemoteTo::Fixed(_) => PermitOpen::Any,
+            RemoteTo::Proxy => self.permit.clone(),
+        })
+    }
+
     pub(super) fn entry(&self) -> NewForward {
         NewForward {
             kind: ForwardKind::Remote,

@@ -11,8 +11,7 @@ use tracing::warn;
 use super::remote::{Remote, Service};
 use super::{Error, OnForwardFailure, RemoteOptions};
 use crate::control::ForwardRefusal;
-use crate::dial::{Routing, Servers};
-use crate::forward::{PermitOpen, RemoteTo};
+use crate::dial::Servers;
 use crate::listen::connect::Outbound;
 use crate::listen::{GreetingLimits, ProxyHandler};
 use crate::pool::{Availability, Pool};
@@ -157,13 +156,7 @@ impl RemoteSet {
         stop: CancellationToken,
     ) -> Service {
         let credentials = options.credentials.clone();
-        // A target that the user has named needs no permission, as with ssh.
-        let permit = match options.forward.to {
-            RemoteTo::Fixed(_) => PermitOpen::Any,
-            RemoteTo::Proxy => options.permit.clone(),
-        };
-        let routing = Routing::RulesOrDirect(permit);
-        let connect = Outbound { routing, ..self.connect.clone() };
+        let connect = Outbound { routing: options.routing(), ..self.connect.clone() };
         let handler = ProxyHandler::new(connect.clone(), credentials, GreetingLimits::default());
         Service {
             name: options.name.clone(),

@@ -39,6 +39,13 @@ pub enum FileError {
         wanted: String,
         known: String,
     },
+    /// A forward has one target, and no request of it is for another.
+    #[error("the forward {forward} leads to {to} only")]
+    OneTarget {
+        /// Its name, in quotes.
+        forward: String,
+        to: String,
+    },
 }
 
 impl ConfigFile {

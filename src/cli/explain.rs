@@ -1,16 +1,21 @@
 //! `sockeye explain`: which rule a request would match, and where it would go.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use clap::Parser;
 
-use crate::config::Config;
+use crate::app::{ForwardOptions, ServerOptions, Service};
+use crate::config::{Config, ForwardConfig};
 use crate::destination::{Destination, Host};
-use crate::dial::look_up;
-use crate::forward::ListenAddress;
+use crate::dial::{Routing, look_up};
+use crate::forward::listen_address::Bind;
+use crate::forward::{ListenAddress, RemoteTo};
 use crate::route::{Explanation, Outcome, Query};
+use crate::target::Target;
 
 use super::configured::{self, ConfigFile, FileError};
+use super::from_file;
 
 /// `sockeye explain`.
 #[derive(Clone, Debug, Parser)]
@@ -33,7 +38,7 @@ pub struct ExplainCommand {
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     from: IpAddr,
 
-    /// Name or address of the listener [default: the first]
+    /// Name or local address of the listener or forward [default: the first]
     #[arg(long, value_name = "LISTENER")]
     listener: Option<String>,
 
@@ -49,9 +54,9 @@ pub struct ExplainCommand {
 impl ExplainCommand {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
         let config = self.file.load().await?;
-        let listener = listener(self, &config)?;
+        let listener = Listener::find(self, &config).await?;
         for destination in &self.destinations {
-            let explanation = explain(self, &config, &listener, destination).await;
+            let explanation = explain(self, &config, &listener, destination).await?;
             configured::say(&if self.json {
                 format!("{}\n", serde_json::json!(explanation))
             } else {
@@ -62,39 +67,114 @@ impl ExplainCommand {
     }
 }
 
-/// The evaluation of the rules for one request, with its trace.
+/// The decision on one request, with the trace of the rules.
 async fn explain(
     command: &ExplainCommand,
     config: &Config,
-    listener: &str,
+    listener: &Listener,
     destination: &Destination,
-) -> Explanation {
+) -> Result<Explanation, FileError> {
+    let target = Target::Host(destination.clone());
+    if let Some(to) = listener.to.as_ref().filter(|to| **to != target) {
+        let forward = configured::quoted(&listener.name);
+        return Err(FileError::OneTarget { forward, to: to.to_string() });
+    }
     let query = Query {
         host: Some(destination.host()),
         port: Some(destination.port()),
-        listener,
+        listener: &listener.name,
         source: Some(command.from.to_canonical()),
         user: command.user.as_deref(),
     };
-    let explanation = config.router.explain(&query, None);
-    match (&explanation.outcome, destination.host()) {
+    let explain =
+        |found: Option<&[IpAddr]>| listener.routing.explain(&config.router, &target, &query, found);
+    let explanation = explain(None);
+    Ok(match (&explanation.outcome, destination.host()) {
         (Outcome::Resolve, Host::Name(name)) if !command.no_resolve => match look_up(name).await {
-            Some(found) => config.router.explain(&query, Some(&found)),
+            Some(found) => explain(Some(&found)),
             None => explanation.unresolved(),
         },
         _ => explanation,
+    })
+}
+
+/// The listener that a request has come to.
+struct Listener {
+    /// Its name in rules.
+    name: String,
+    routing: Routing,
+    /// Its only target; none for a proxy.
+    to: Option<Target>,
+}
+
+impl Listener {
+    /// The one that the user has named, or else the first.
+    async fn find(command: &ExplainCommand, config: &Config) -> anyhow::Result<Self> {
+        let name = name_of_listener(command, config)?;
+        let is_listener = config.listeners.iter().any(|listener| *listener.name == *name);
+        let forward = config.forwards.iter().find(|forward| **forward.name() == *name);
+        match forward.filter(|_| !is_listener) {
+            Some(forward) => Self::of_forward(name, forward, config).await,
+            None => Ok(Self { name, routing: Routing::Rules, to: None }),
+        }
+    }
+
+    async fn of_forward(
+        name: String,
+        forward: &ForwardConfig,
+        config: &Config,
+    ) -> anyhow::Result<Self> {
+        let mut servers = Vec::new();
+        if let ForwardConfig::Remote { on, forward, .. } = forward
+            && forward.to == RemoteTo::Proxy
+            && let Some(server) = config.servers.iter().find(|server| server.name == *on)
+        {
+            // For its PermitRemoteOpen.
+            let name = Arc::clone(&server.name);
+            let (ssh, sessions) = (&server.ssh, server.sessions);
+            servers.push(ServerOptions::query(name, &server.server, ssh, sessions).await?);
+        }
+        let (routing, to) = match from_file::configured(forward.clone(), &servers) {
+            ForwardOptions::Here(options) => (
+                options.service.routing(),
+                match options.service {
+                    Service::Forward { to, .. } => Some(to),
+                    Service::Proxy { .. } => None,
+                },
+            ),
+            ForwardOptions::OnServer(options) => (
+                options.routing(),
+                match options.forward.to {
+                    RemoteTo::Fixed(to) => Some(to),
+                    RemoteTo::Proxy => None,
+                },
+            ),
+        };
+        Ok(Self { name, routing, to })
     }
 }
 
 /// The listener's name in rules.
-fn listener(command: &ExplainCommand, config: &Config) -> Result<String, FileError> {
+fn name_of_listener(command: &ExplainCommand, config: &Config) -> Result<String, FileError> {
     let mut known = config.names_of_listeners();
     let Some(wanted) = &command.listener else {
         return Ok(known.next().unwrap_or(DEFAULT_LISTENER).to_owned());
     };
-    // An address may be that of a -D.
-    if known.any(|name| name == wanted) || wanted.parse::<ListenAddress>().is_ok() {
+    if known.any(|name| name == wanted) {
         return Ok(wanted.clone());
+    }
+    if let Ok(address) = wanted.parse::<ListenAddress>() {
+        let listeners = config.listeners.iter();
+        let listeners = listeners.map(|listener| (listener.address.clone(), &listener.name));
+        let forwards = config.forwards.iter().filter_map(|forward| match forward {
+            ForwardConfig::Local { name, forward, .. } => {
+                Some((forward.listen.address(Bind::Loopback), name))
+            }
+            ForwardConfig::Remote { .. } => None,
+        });
+        let named = listeners.chain(forwards).find(|(at, _)| *at == address);
+        // Another address may be that of a -D.
+        return Ok(named.map_or_else(|| wanted.clone(), |(_, name)| name.to_string()));
     }
     let known: Vec<_> = config.names_of_listeners().map(configured::quoted).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };

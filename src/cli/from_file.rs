@@ -138,7 +138,8 @@ async fn options(
     })
 }
 
-fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> ForwardOptions {
+/// A forward of the file, for one of `servers`.
+pub(super) fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> ForwardOptions {
     let origin = Origin::Configuration;
     match forward {
         ForwardConfig::Local { name, forward, via } => ForwardOptions::Here(ListenerOptions {

@@ -1,5 +1,6 @@
 //! Dials: applies the rules to a request, and opens its channel on a server or directly, within one deadline.
 //!
+//! - `routing`: what decides about the requests of a listener.
 //! - `servers`: the servers and the rules in force, replaced atomically on a reload.
 //! - `select`, `via`: which of several servers carries a request.
 //! - `own`: this program's own listeners, to which no request is connected.
@@ -16,7 +17,6 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Channel;
 use crate::destination::{Destination, Host};
-use crate::forward::PermitOpen;
 use crate::pool::Pool;
 use crate::registry::Connection;
 use crate::request::{Request, Source};
@@ -29,6 +29,7 @@ mod direct;
 mod error;
 mod look_up;
 mod own;
+mod routing;
 mod select;
 mod servers;
 mod via;
@@ -36,10 +37,12 @@ mod via;
 pub use blame::Blame;
 pub use error::{Carrier, DialError, DialFailure, MissingSession, Way};
 pub use own::{BoundAddress, Kind, OwnAddresses, Registered};
+pub use routing::Routing;
 pub use servers::{CurrentRoutes, Routes, Servers};
 
 use direct::Avoided;
 pub(crate) use look_up::look_up;
+use routing::PERMIT;
 use select::View;
 
 /// Turns requests into channels.
@@ -48,18 +51,6 @@ pub struct Dialer {
     routes: CurrentRoutes,
     own: OwnAddresses,
     deadline: Duration,
-}
-
-/// How a request is routed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Routing {
-    /// The rules and their default.
-    Rules,
-    /// The rules; requests that none of them matches go direct, whatever the default. Destinations that are
-    /// not permitted are rejected first.
-    RulesOrDirect(PermitOpen),
-    /// A fixed action, of a forward.
-    Fixed(Action),
 }
 
 /// A confirmed channel, and its route.
@@ -281,8 +272,6 @@ fn origin(source: Source) -> SocketAddr {
     }
 }
 
-/// The rule's name for a request that `PermitRemoteOpen` does not permit.
-const PERMIT: &str = "PermitRemoteOpen";
 /// The deadline of a dial.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 /// After so many sessions that ended at an undecodable answer, the request fails.

@@ -25,6 +25,23 @@ pub struct Explanation {
     pub resolve: Option<Resolver>,
     /// The rules that were evaluated, in order, up to the one that decides.
     pub trace: Vec<Step>,
+    /// What decides where no rule does.
+    pub otherwise: Otherwise,
+}
+
+/// What decides where no rule does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display)]
+pub enum Otherwise {
+    /// `[default]`, or that there is none.
+    #[default]
+    #[strum(to_string = "by default")]
+    Default,
+    /// The forward itself: the rules are not asked.
+    #[strum(to_string = "as its forward says")]
+    Forward,
+    /// The listener is on a server: its requests are connected directly.
+    #[strum(to_string = "as no rule matches")]
+    Direct,
 }
 
 /// The place where a name is resolved.
@@ -55,7 +72,13 @@ impl Explanation {
             (Some(Host::Name(_)), outcome) => resolver(outcome, resolved),
             _ => None,
         };
-        Self { destination, outcome, resolve, trace }
+        Self { destination, outcome, resolve, trace, otherwise: Otherwise::default() }
+    }
+
+    /// The same where something else decides if no rule does.
+    #[must_use]
+    pub fn otherwise(self, otherwise: Otherwise) -> Self {
+        Self { otherwise, ..self }
     }
 
     /// The explanation where the look-up fails: the rule that needs the addresses may be the one that
@@ -140,7 +163,18 @@ impl fmt::Display for Explanation {
             }
         }
         let mut line = Escaper::new(&mut *f, Lines::One);
-        fmt::Write::write_fmt(&mut line, format_args!("  => {}", self.outcome))?;
+        match &self.outcome {
+            Outcome::Decided(Decision { rule: Some(rule), action }) => {
+                fmt::Write::write_fmt(&mut line, format_args!("  => {action}, by rule {rule}"))?;
+            }
+            Outcome::Decided(Decision { rule: None, action }) => {
+                let by = self.otherwise;
+                fmt::Write::write_fmt(&mut line, format_args!("  => {action}, {by}"))?;
+            }
+            Outcome::Resolve => {
+                f.write_str("  => not known before its name is looked up here")?;
+            }
+        }
         match (self.resolve, &self.outcome) {
             (Some(Resolver::Here), Outcome::Decided(_)) => {
                 f.write_str("; its name is looked up here")
@@ -154,25 +188,6 @@ impl fmt::Display for Explanation {
 fn write_line(f: &mut fmt::Formatter<'_>, line: fmt::Arguments<'_>) -> fmt::Result {
     fmt::Write::write_fmt(&mut Escaper::new(&mut *f, Lines::One), line)?;
     f.write_str("\n")
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Decided(decision) => decision.fmt(f),
-            Self::Resolve => f.write_str("not known before its name is looked up here"),
-        }
-    }
-}
-
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.action.fmt(f)?;
-        match &self.rule {
-            Some(rule) => write!(f, ", by rule {rule}"),
-            None => f.write_str(", by default"),
-        }
-    }
 }
 
 impl fmt::Display for Action {

@@ -26,7 +26,7 @@ mod trace;
 pub use conditions::{Conditions, Resolve};
 pub use conditions_builder::{ConditionError, ConditionsBuilder};
 pub use decision::{Action, Decision, Outcome, Select, Via};
-pub use explanation::{Explanation, Resolver};
+pub use explanation::{Explanation, Otherwise, Resolver};
 pub use list::{InvalidEntry, List, ListError, Mistake, Mistakes, Progress};
 pub use pac::{Localhost, pac};
 pub use port_range::{InvalidPortRange, PortRange};

@@ -141,6 +141,55 @@ fn explain_says_why() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("'main'"));
 }
 
+#[test]
+fn explain_knows_what_decides_for_a_forward() {
+    let configuration = Configuration::with(
+        "[[listen]]\naddress = \"1080\"\nname = \"main\"\n[server.a]\n[server.b]\n\
+         options = [\"PermitRemoteOpen=near.example:443 ads.example:443\"]\n\
+         [[forward]]\nname = \"fixed\"\nlocal = \"5432\"\nto = \"ads.example:443\"\nvia = \"b\"\n\
+         [[forward]]\nname = \"ruled\"\nlocal = \"5433\"\nto = \"ads.example:443\"\n\
+         [[forward]]\nname = \"back\"\nremote = \"8080\"\non = \"b\"\nto = \"far.example:443\"\n\
+         [[forward]]\nname = \"open\"\nremote = \"1080\"\non = \"a\"\n\
+         [[forward]]\nname = \"strict\"\nremote = \"1081\"\non = \"b\"\n\
+         [[rule]]\nname = \"door\"\nlistener = \"main\"\nvia = \"a\"\n\
+         [[rule]]\nname = \"ads\"\ndomain = \"ads.example\"\naction = \"reject\"\n",
+    );
+    let explain = |listener: &str, host: &str| {
+        let run = |format: &[&str]| {
+            let output =
+                configuration.run("explain", &[format, &["--listener", listener, host]].concat());
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(0), "{listener} {host}: {told}");
+            String::from_utf8(output.stdout).expect("text")
+        };
+        let object: serde_json::Value = serde_json::from_str(&run(&["--json"])).expect("an object");
+        let action = object["action"].as_str().expect("a decision").to_owned();
+        let text = run(&[]);
+        (action, text.lines().last().unwrap_or_default().trim().to_owned())
+    };
+    for (listener, host, action, told) in [
+        ("fixed", "ads.example", "via", "=> via b, as its forward says; its name"),
+        ("ruled", "ads.example", "reject", "=> reject, by rule ads"),
+        ("back", "far.example", "direct", "=> direct, as no rule matches"),
+        ("open", "far.example", "direct", "=> direct, as no rule matches"),
+        ("open", "ads.example", "reject", "=> reject, by rule ads"),
+        ("strict", "near.example", "direct", "=> direct, as no rule matches"),
+        ("strict", "ads.example", "reject", "=> reject, by rule ads"),
+        ("strict", "far.example", "reject", "=> reject, by rule PermitRemoteOpen"),
+        ("1080", "far.example", "via", "=> via a, by rule door"),
+        ("main", "far.example", "via", "=> via a, by rule door"),
+        ("5432", "ads.example", "via", "=> via b, as its forward says; its name"),
+    ] {
+        let explained = explain(listener, host);
+        assert_eq!(explained.0, action, "{listener} {host}: {explained:?}");
+        assert!(explained.1.starts_with(told), "{listener} {host}: {explained:?}");
+    }
+    let output = configuration.run("explain", &["--listener", "fixed", "far.example"]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("the forward 'fixed' leads to ads.example:443 only"), "{told}");
+}
+
 /// What became of a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Way {
