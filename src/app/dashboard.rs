@@ -1,5 +1,6 @@
 //! The dashboard, which a reload may open, move and close.
 
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
@@ -14,6 +15,8 @@ use crate::task;
 pub(super) struct Dashboard {
     config: Option<DashboardConfig>,
     serving: Option<AbortOnDropHandle<()>>,
+    /// Ends the listening of what serves.
+    closed: CancellationToken,
 }
 
 impl Dashboard {
@@ -74,13 +77,16 @@ impl Dashboard {
         Ok(())
     }
 
+    /// Frees its address, for the program that comes next. Those who are connected see the end.
+    pub(super) fn stop_listening(&self, program: &Program) {
+        tell_end(program);
+        self.closed.cancel();
+    }
+
     /// Closes it, and waits until its address is free.
     pub(super) async fn stop(&mut self, program: &Program) {
         let Some(serving) = self.serving.take() else { return };
-        if let Some(front) = program.front() {
-            info!("no longer a dashboard at {}", front.address);
-        }
-        program.set_front(None);
+        tell_end(program);
         serving.abort();
         // It was aborted.
         let _ = serving.await;
@@ -93,8 +99,17 @@ impl Dashboard {
             Err(error) => warn!("dashboard at {}, and no link to it: {error}", front.address),
         }
         program.set_front(Some(front.clone()));
-        self.serving = Some(task::spawn(server.run(program.clone())));
+        self.closed = CancellationToken::new();
+        self.serving = Some(task::spawn(server.run(program.clone(), self.closed.clone())));
     }
+}
+
+/// No more links to it.
+fn tell_end(program: &Program) {
+    if let Some(front) = program.front() {
+        info!("no longer a dashboard at {}", front.address);
+    }
+    program.set_front(None);
 }
 
 #[cfg(test)]

@@ -208,6 +208,7 @@ impl Running {
     pub(super) async fn stop(mut self, now: impl Future<Output = ()>) {
         self.program.set_phase(Phase::Draining);
         self.stop.cancel();
+        self.dashboard.stop_listening(&self.program);
         let gently = async {
             self.listeners.closed().await;
             self.remotes.closed().await;

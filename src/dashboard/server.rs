@@ -1,6 +1,7 @@
 //! The sockets, and the requests that come in there.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ use crate::stream::processes::{Owner, owner_of};
 pub(crate) struct DashboardServer {
     sockets: Vec<Listener>,
     /// Nobody is led there from here.
-    _ours: Vec<Registered>,
+    ours: Vec<Registered>,
     gate: Gate,
     front: Front,
     folder: Option<Folder>,
@@ -76,7 +77,7 @@ impl DashboardServer {
         let first = addresses.first().map_or_else(String::new, SocketAddr::to_string);
         Ok(Self {
             sockets,
-            _ours: ours,
+            ours,
             gate: Gate::new(&addresses),
             front: Front { address: format!("http://{first}/"), keys: Arc::new(keys) },
             folder: folder.transpose()?,
@@ -88,13 +89,14 @@ impl DashboardServer {
         &self.front
     }
 
-    /// Answers for the program, for ever.
+    /// Answers for the program, for ever. After `closed` its address is free, and only those who are connected
+    /// are answered.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it ends all that it serves, and its address is free.
-    pub(crate) async fn run(self, program: Program) {
-        let Self { sockets, _ours, gate, front, folder } = self;
+    pub(crate) async fn run(self, program: Program, closed: CancellationToken) {
+        let Self { sockets, ours, gate, front, folder } = self;
         let site = Arc::new(Site {
             port: sockets.iter().find_map(Listener::local_address).map_or(0, |at| at.port()),
             program,
@@ -111,7 +113,13 @@ impl DashboardServer {
         // In this future itself: when it is dropped, the address is free.
         let accept =
             |socket: Listener| socket.run(Arc::clone(&site), clients.clone(), stop.clone());
-        join_all(sockets.into_iter().map(accept)).await;
+        let accepting = join_all(sockets.into_iter().map(accept));
+        tokio::select! {
+            _ = accepting => {}
+            () = closed.cancelled() => {}
+        }
+        drop(ours);
+        pending::<()>().await;
     }
 }
 

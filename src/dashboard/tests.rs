@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+use tokio_util::sync::CancellationToken;
 
 use super::DashboardServer;
 use crate::config::DashboardConfig;
@@ -93,7 +94,7 @@ impl Stage {
             registry,
             connect,
             _orders: orders,
-            _running: crate::task::spawn(server.run(program)),
+            _running: crate::task::spawn(server.run(program, CancellationToken::new())),
         }
     }
 

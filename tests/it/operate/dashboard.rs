@@ -1,15 +1,18 @@
 //! `sockeye dashboard`, and a dashboard that a reload opens, moves and closes.
 
+use std::fs;
 use std::process::Command;
 
 use rustix::process::getuid;
 use tempfile::TempDir;
 
-use super::desk::Desk;
+use super::desk::{Desk, echoes};
 use crate::support::configured::{Configuration, server};
 use crate::support::login::HOST;
+use crate::support::socks::Protocol;
 use crate::support::sshd::Sshd;
-use crate::support::{command, free_port};
+use crate::support::target::Target;
+use crate::support::{command, free_port, wait};
 
 /// Asks for a page as a browser does; its status, and its text.
 fn browse(browser: &mut Command, url: &str) -> (u16, String) {
@@ -64,7 +67,7 @@ fn a_link_lets_one_browser_in_once_and_no_other_user() {
         other.args(["--reuid=65534", "--clear-groups", "curl"]);
         other
     };
-    let jar = std::fs::read_to_string(jars[0].path().join("jar")).expect("a jar");
+    let jar = fs::read_to_string(jars[0].path().join("jar")).expect("a jar");
     let cookie = jar.lines().find(|line| line.contains("sockeye-")).expect("a cookie");
     let mut words = cookie.split('\t').rev();
     let (value, name) = (words.next().expect("a value"), words.next().expect("a name"));
@@ -121,4 +124,31 @@ fn a_reload_opens_moves_and_closes_the_dashboard() {
     reload(&rest).expect(0);
     assert!(!lives(second));
     desk.say("dashboard").expect(1);
+}
+
+#[test]
+#[ignore = "needs sshd, curl"]
+fn a_program_that_drains_leaves_its_address_to_the_next() {
+    let (desk, sshd, target) = (Desk::new(), Sshd::start(), Target::echo());
+    let at = format!("--dashboard=127.0.0.1:{}", free_port());
+    let first = desk.start(&sshd.ssh_config(), &[&at]);
+    let mut held = Protocol::Socks5.open(first.address(), "127.0.0.1", target.port());
+    assert!(echoes(&mut held));
+    let token = desk.say("dashboard --token").expect(0).out;
+    let (events, bearer) = (desk.directory.path().join("events"), token.trim_end());
+    let mut watching = command("curl");
+    watching.args(["-sN", "-H", &format!("Authorization: Bearer {bearer}"), "-o"]).arg(&events);
+    let page = at.replace("--dashboard=", "http://");
+    let mut watching = watching.arg(format!("{page}/v1/events")).spawn().expect("curl");
+    let shown = |word: &str| {
+        wait::until(word, || fs::read_to_string(&events).is_ok_and(|text| text.contains(word)));
+    };
+    shown("\"ready\"");
+    desk.say("stop").expect(0);
+    let second = desk.start(&sshd.ssh_config(), &[&at]);
+    assert!(second.log().contains("dashboard at "), "{}", second.log());
+    assert!(echoes(&mut held), "the first one still drains");
+    shown("\"draining\"");
+    drop(held);
+    watching.wait().expect("it ends with the first one");
 }

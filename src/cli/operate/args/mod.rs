@@ -134,8 +134,8 @@ pub struct DashboardArgs {
 
 #[derive(Clone, Debug, Parser)]
 #[command(
-    about = "Stops a running program. It accepts no more connections, and waits up to 10 s for open ones.",
-    after_help = after!("0 when it is done, 1 when not")
+    about = "Stops a running program, and returns at once; its open connections have up to 10 s to end.",
+    after_help = after!("0 when it stops, 1 when not")
 )]
 pub struct StopArgs {
     /// Cut open connections at once
