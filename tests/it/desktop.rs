@@ -125,3 +125,22 @@ fn the_desktop_gets_back_what_it_had() {
     assert_eq!(gsettings(&["get", "org.gnome.system.proxy.http", "host"]).trim(), "'old.example'");
     assert!(told(&home.sockeye(&["system-proxy", "off"])).contains("the proxy was not on"));
 }
+
+#[test]
+fn settings_that_are_not_kept_are_not_claimed() {
+    let home = Home::new();
+    let bin = home.0.path().join("bin");
+    fs::create_dir(&bin).expect("made");
+    // As without a session bus: all is taken, and nothing is there afterwards.
+    let script = "#!/bin/sh\n[ \"$1\" = set ] || echo \"'none'\"\n";
+    write_program(&bin.join("gsettings"), script);
+    let mut on = home.command(&program().get_program().to_string_lossy());
+    let on = on.env("PATH", &bin).args(["system-proxy", "on", "--proxy", "127.0.0.1:1081"]);
+    let output = on.output().expect("the program under test");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("GNOME does not keep the settings; is there a desktop"), "{said}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let off = told(&home.sockeye(&["system-proxy", "off"]));
+    assert!(off.contains("the proxy was not on"), "{off}");
+}

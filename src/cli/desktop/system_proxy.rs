@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 use strum::VariantArray as _;
@@ -71,20 +71,36 @@ fn refused(desktop: Desktop) -> impl Fn() -> String {
 fn turn_on(proxy: &Destination) -> anyhow::Result<()> {
     let desktops = desktops()?;
     let memory = memory()?;
+    let mut before = Vec::new();
     // Turned on twice, the settings from before the first time are kept.
     if !memory.exists() {
-        let mut before = Vec::new();
         for desktop in &desktops {
             let settings = desktop.now(&desktop.wanted(proxy)).with_context(refused(*desktop))?;
             before.push(Before { desktop: *desktop, settings });
         }
         remember(&memory, &before).with_context(|| forgetful(&memory))?;
     }
+    let mut lost = Vec::new();
     for desktop in desktops {
-        desktop.apply(&desktop.wanted(proxy)).with_context(refused(desktop))?;
-        say(&format!("{desktop}: uses {proxy}\n"));
+        let wanted = desktop.wanted(proxy);
+        desktop.apply(&wanted).with_context(refused(desktop))?;
+        if desktop.now(&wanted).with_context(refused(desktop))? == wanted {
+            say(&format!("{desktop}: uses {proxy}\n"));
+        } else {
+            lost.push(desktop);
+        }
     }
-    Ok(())
+    let Some(first) = lost.first() else { return Ok(()) };
+    if !before.is_empty() {
+        // What is read where nothing is kept is not what the user has set.
+        before.retain(|before| !lost.contains(&before.desktop));
+        let done = match before.as_slice() {
+            [] => fs::remove_file(&memory),
+            kept => remember(&memory, kept),
+        };
+        done.with_context(|| forgetful(&memory))?;
+    }
+    bail!("{first} does not keep the settings; is there a desktop session?")
 }
 
 fn turn_off() -> anyhow::Result<()> {
