@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::Parser;
 
 use crate::config::{Config, Mistake, Mistakes, Severity};
@@ -110,10 +110,18 @@ pub async fn run(command: &CheckCommand) -> anyhow::Result<()> {
         return Err(FileError::from(Mistakes { mistakes, files: config.files }).into());
     }
     configured::say(&format!("{}\n", summary(&config)));
+    let mut unusable = 0;
     for server in &servers {
         configured::say(&server::describe(server));
-        connect(server, command.reach).await?;
+        match connect(server, command.reach).await {
+            Err(error) if servers.len() > 1 => {
+                tracing::error!("{error:#}");
+                unusable += 1;
+            }
+            done => done?,
+        }
     }
+    ensure!(unusable == 0, "{unusable} of {} servers cannot be used", servers.len());
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Output;
 
+use crate::support::configured::{Configuration, server};
 use crate::support::login::{HOST, user};
 use crate::support::program::program;
 use crate::support::sshd::Sshd;
@@ -81,6 +82,29 @@ fn a_server_is_asked_what_it_allows() {
         let output = check(free_port());
         assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     }
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_server_that_fails_does_not_hide_the_others() {
+    let sshd = Sshd::start();
+    let dead = |name: &str| format!("{}port = {}\n", server(name, &sshd), free_port());
+    let text_of = |servers: &[String]| Configuration::with(&servers.concat());
+    let check = |configuration: Configuration| configuration.run("check", &["--connect"]);
+    let servers = [dead("first"), server("good", &sshd), dead("last")];
+    let output = check(text_of(&servers));
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in [
+        "cannot connect to first",
+        "cannot connect to last",
+        "forwarding     allowed",
+        "error: 2 of 3 servers cannot be used",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let said = text(&check(text_of(&servers[..1])));
+    assert!(said.contains("cannot connect to first") && !said.contains("of 1"), "{said}");
 }
 
 /// Which directory is home is for the password database to say.
