@@ -1,6 +1,7 @@
 //! `sockeye check`: checks a configuration or a command line, and with `--connect` the servers.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{bail, ensure};
@@ -10,10 +11,11 @@ use crate::config::{Config, Mistake, Mistakes, Severity};
 use crate::openssh::{ClientConfig, ConfigSource, Prompter};
 use crate::printable::counted;
 
-use super::assemble::assemble;
+use super::assemble::{assemble, read_credentials};
 use super::command::{Command, ProxyCommand, idle_flag};
 use super::configured::{self, ConfigFile, FileError};
 use super::exit::Exit;
+use super::from_file::FileCommand;
 use super::problem::Problem;
 use crate::app::{self, Forwarding, ServerOptions};
 
@@ -35,7 +37,11 @@ pub struct CheckCommand {
 #[derive(Clone, Debug)]
 enum Checked {
     /// A file, and each of its servers.
-    File(ConfigFile),
+    File {
+        file: ConfigFile,
+        /// The users of a proxy that the command line adds.
+        proxy_auth: Option<PathBuf>,
+    },
     Host(Box<ProxyCommand>),
 }
 
@@ -51,7 +57,7 @@ enum Reach {
 #[derive(Debug, Parser)]
 #[command(
     about = "Shows what a command line or a configuration file would use, and its mistakes.",
-    override_usage = "sockeye check [--connect] [options] [user@]host\n       sockeye check [--connect] [--config FILE]",
+    override_usage = "sockeye check [--connect] [options] [user@]host\n       sockeye check [--connect] [--config FILE] [options]",
     after_help = CHECK_HELP
 )]
 pub(super) struct CheckArgs {
@@ -76,7 +82,7 @@ impl CheckCommand {
     /// The file to check; none where a command line is checked.
     pub fn file(&self) -> Option<&ConfigFile> {
         match &self.what {
-            Checked::File(file) => Some(file),
+            Checked::File { file, .. } => Some(file),
             Checked::Host(_) => None,
         }
     }
@@ -85,12 +91,17 @@ impl CheckCommand {
     pub(super) fn validate(args: CheckArgs) -> Result<Self, Exit> {
         let reach = if args.connect { Reach::Server } else { Reach::Here };
         if args.line.is_empty() {
-            return Ok(Self { what: Checked::File(args.file), reach });
+            let what = Checked::File { file: args.file, proxy_auth: None };
+            return Ok(Self { what, reach });
         }
         let config = args.file.named.map(|file| ["--config".into(), file.into_os_string()]);
         let line = config.into_iter().flatten().chain(args.line);
         match Command::read_proxy(&line.collect::<Vec<_>>())? {
             Command::Proxy(proxy) => Ok(Self { what: Checked::Host(proxy), reach }),
+            Command::File(FileCommand { file, run }) => {
+                let file = ConfigFile { named: Some(file) };
+                Ok(Self { what: Checked::File { file, proxy_auth: run.proxy_auth }, reach })
+            }
             _ => Err(Exit::Wrong(vec![Problem::NoServer { looked: None }])),
         }
     }
@@ -99,10 +110,16 @@ impl CheckCommand {
 /// Checks a command line, or a file with its lists, password files and servers. Mistakes go to standard
 /// error, everything else to standard output.
 pub async fn run(command: &CheckCommand) -> anyhow::Result<()> {
-    let file = match &command.what {
-        Checked::File(file) => file,
-        Checked::Host(proxy) => return check_host(proxy, command.reach).await,
-    };
+    match &command.what {
+        Checked::File { file, proxy_auth } => {
+            read_credentials(proxy_auth.clone()).await?;
+            check_file(file, command.reach).await
+        }
+        Checked::Host(proxy) => check_host(proxy, command.reach).await,
+    }
+}
+
+async fn check_file(file: &ConfigFile, reach: Reach) -> anyhow::Result<()> {
     let config = file.load().await?;
     let (servers, mistakes) = ask_ssh(&config).await;
     configured::tell(&mistakes);
@@ -113,7 +130,7 @@ pub async fn run(command: &CheckCommand) -> anyhow::Result<()> {
     let mut unusable = 0;
     for server in &servers {
         configured::say(&server::describe(server));
-        match connect(server, command.reach).await {
+        match connect(server, reach).await {
             Err(error) if servers.len() > 1 => {
                 tracing::error!("{error:#}");
                 unusable += 1;

@@ -229,13 +229,21 @@ fn commands_that_read_the_file() {
         other => panic!("{line}: {other:?}"),
     };
     assert_eq!(file("check"), None);
-    for line in ["check --config f", "explain --config f a.example", "pac --config f"] {
+    for line in [
+        "check --config f",
+        "check --config f --dashboard",
+        "check --connect -D 1081 --config f",
+        "explain --config f a.example",
+        "pac --config f",
+    ] {
         assert_eq!(file(line), Some("f".into()), "{line}");
     }
     assert!(
         matches!(read_line("check -p 22 host"), Ok(Command::Check(check)) if check.file().is_none())
     );
-    assert!(matches!(read_line("check --config f host"), Err(Exit::Wrong(_))));
+    for line in ["check --config f host", "check --config f -p 22"] {
+        assert!(matches!(read_line(line), Err(Exit::Wrong(_))), "{line}");
+    }
     for line in ["explain", "explain --from x a", "explain a:0", "pac -D 1"] {
         assert!(matches!(read_line(line), Err(Exit::Unreadable(_))), "{line}");
     }
