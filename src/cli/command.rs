@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::control::location::name_of;
 use crate::forward::exposure::{Guard, admit_proxy};
-use crate::forward::{ListenAddress, LocalForward, RemoteForward};
+use crate::forward::{ListenAddress, LocalForward, LocalListen, RemoteForward};
 use crate::observe::logs::{LogOptions, Verbosity};
 use crate::openssh::{ServerName, SshOptions, Switch};
 use crate::pool::PoolSize;
@@ -241,6 +241,9 @@ fn mux(
     mut problems: Vec<Problem>,
 ) -> Result<OperateCommand, Vec<Problem>> {
     let ssh = read_ssh_options(&mut args, &mut problems);
+    read_all::<LocalForward>("-L", &args.local_forward, &mut problems);
+    read_all::<RemoteForward>("-R", &args.remote_forward, &mut problems);
+    read_all::<LocalListen>("-D", &args.listen, &mut problems);
     let specs = [args.local_forward, args.remote_forward, args.listen];
     match MuxCommand::read(word, args.server, ssh, args.control, specs) {
         Some(command) if problems.is_empty() => Ok(OperateCommand::Mux(command)),

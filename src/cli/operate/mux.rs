@@ -98,7 +98,7 @@ impl MuxCommand {
             return Ok(());
         }
         let (config, _) = ClientConfig::query(&server, &self.ssh).await?;
-        // What cannot be read is refused by the running program.
+        // The command line has been checked: all can be read.
         for spec in local {
             if let Ok(forward) = spec.parse::<LocalForward>() {
                 *spec = config.expand_local(forward)?.to_string();

@@ -168,7 +168,7 @@ fn connections_are_listed_watched_and_ended() {
     for none in ["--host example.org", "--older 1000", "--state opening", "--user nobody"] {
         assert!(desk.say(&format!("connections {none}")).expect(0).out.is_empty(), "{none}");
     }
-    let wrong = desk.say("connections --state nonsense").expect(1);
+    let wrong = desk.say("connections --state nonsense").expect(2);
     assert!(wrong.err.contains("state"), "{}", wrong.err);
     let wrong = desk.say("kill").expect(2);
     assert!(wrong.err.contains("name the connections"), "{}", wrong.err);
@@ -222,8 +222,9 @@ fn a_running_program_says_more_or_less() {
         proxy.log().contains("DEBUG")
     });
     desk.say("log quiet").expect(0);
-    let wrong = desk.say("log loud").expect(1);
-    assert!(wrong.err.contains("quiet, normal, debug or trace"), "{}", wrong.err);
+    let wrong = desk.say("log loud").expect(2);
+    assert!(wrong.err.contains("quiet, normal, debug, trace"), "{}", wrong.err);
+    desk.say("-O forward -L nonsense host").expect(2);
     assert_eq!(level(), "quiet");
 }
 

@@ -1,8 +1,10 @@
 //! The command lines of `sockeye connections` and `sockeye kill`.
 
 use clap::{Args, Parser};
+use strum::VariantArray as _;
 
 use super::Which;
+use crate::registry::State;
 
 /// Selects connections.
 #[derive(Clone, Debug, Default, Args)]
@@ -22,7 +24,13 @@ pub(crate) struct FilterArgs {
     /// Those of this proxy user
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    #[arg(long, value_name = "STATE", help = "waiting, opening, relaying, half_closed or ended")]
+    #[arg(
+        long,
+        value_name = "STATE",
+        help = "waiting, opening, relaying, half_closed or ended",
+        value_parser = super::words(State::VARIANTS),
+        hide_possible_values = true
+    )]
     state: Option<String>,
     /// Those of this session
     #[arg(long, value_name = "ID")]

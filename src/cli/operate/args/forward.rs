@@ -2,7 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use super::Which;
+use super::{Which, text};
+use crate::forward::{LocalForward, LocalListen, RemoteForward};
 
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -43,13 +44,13 @@ pub(crate) struct ForwardAddArgs {
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SpecArgs {
     /// Listen here, connect from the server
-    #[arg(short = 'L', value_name = "[bind:]port:host:hostport")]
+    #[arg(short = 'L', value_name = "[bind:]port:host:hostport", value_parser = text::<LocalForward>)]
     pub(in crate::cli::operate) local: Vec<String>,
     /// Listen on the server, connect from here; without a target, a proxy
-    #[arg(short = 'R', value_name = "[bind:]port[:host:hostport]")]
+    #[arg(short = 'R', value_name = "[bind:]port[:host:hostport]", value_parser = text::<RemoteForward>)]
     pub(in crate::cli::operate) remote: Vec<String>,
     /// Listen here, as a proxy
-    #[arg(short = 'D', value_name = "[bind:]port")]
+    #[arg(short = 'D', value_name = "[bind:]port", value_parser = text::<LocalListen>)]
     pub(in crate::cli::operate) dynamic: Vec<String>,
 }
 

@@ -1,8 +1,15 @@
 //! The command lines of the commands to a running program.
 
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser};
+use strum::VariantArray as _;
+
+use crate::destination::Destination;
+use crate::observe::logs::Verbosity;
 
 /// The end of a help page.
 macro_rules! after {
@@ -41,6 +48,21 @@ pub struct Named {
     which: Which,
 }
 
+/// The words of a closed set.
+fn words<T: Copy + Into<&'static str>>(all: &[T]) -> PossibleValuesParser {
+    PossibleValuesParser::new(all.iter().map(|one| -> &'static str { (*one).into() }))
+}
+
+/// A text that can be read as this. The running program reads it again.
+fn text<T: FromStr<Err: Display>>(text: &str) -> Result<String, String> {
+    text.parse::<T>().map(|_| text.to_owned()).map_err(|why| why.to_string())
+}
+
+/// A host and a port, as the running program reads them.
+fn destination(text: &str) -> Result<String, String> {
+    Destination::parse(text, None).map(|_| text.to_owned()).map_err(|why| why.to_string())
+}
+
 impl From<Named> for Which {
     fn from(Named { word, which }: Named) -> Self {
         Self { name: word.or(which.name), ..which }
@@ -69,7 +91,7 @@ pub struct StatusArgs {
 #[derive(Clone, Debug, Parser)]
 #[command(
     about = "Waits until a program that runs, or is about to start, forwards connections.",
-    after_help = after!("0 when it forwards, 1 when it did not in time")
+    after_help = "Exit status: 0 when it forwards, 1 when it did not in time, or none is running."
 )]
 pub struct WaitArgs {
     /// Seconds to wait
@@ -79,7 +101,7 @@ pub struct WaitArgs {
     #[arg(long, value_name = "SERVER")]
     pub(super) server: Option<String>,
     /// Wait until this destination can be reached, not only the server
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = destination)]
     pub(super) probe: Option<String>,
     #[command(flatten)]
     pub(super) which: Named,
@@ -92,7 +114,7 @@ pub struct WaitArgs {
 )]
 pub struct PingArgs {
     /// The destination, as host:port [default: the server itself, if there is one only]
-    #[arg(value_name = "DESTINATION")]
+    #[arg(value_name = "DESTINATION", value_parser = destination)]
     pub(super) destination: Option<String>,
     /// Over this server, whatever the rules say
     #[arg(long, value_name = "SERVER")]
@@ -152,8 +174,33 @@ pub struct StopArgs {
 )]
 pub struct LogArgs {
     /// quiet, normal, debug or trace
-    #[arg(value_name = "LEVEL")]
+    #[arg(
+        value_name = "LEVEL",
+        value_parser = words(Verbosity::VARIANTS),
+        hide_possible_values = true
+    )]
     pub(super) level: String,
     #[command(flatten)]
     pub(super) which: Named,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_meant_is_not_sent() {
+        let log = |level| LogArgs::try_parse_from(["log", level]).is_ok();
+        assert!(log("debug") && !log("loud"));
+        let state = |state| ConnectionsArgs::try_parse_from(["c", "--state", state]).is_ok();
+        assert!(state("half_closed") && !state("foo"));
+        let ping = |destination| PingArgs::try_parse_from(["ping", destination]).is_ok();
+        assert!(ping("foo.bar:80") && ping("[::1]:22") && !ping("foo.bar"));
+        let wait = |probe| WaitArgs::try_parse_from(["wait", "--probe", probe]).is_ok();
+        assert!(wait("foo.bar:80") && !wait("foo.bar"));
+        for (flag, good) in [("-L", "1:db:2"), ("-R", "1:db:2"), ("-R", "1"), ("-D", "*:1")] {
+            let add = |spec| ForwardArgs::try_parse_from(["forward", "add", flag, spec]).is_ok();
+            assert!(add(good) && !add("nonsense"), "{flag} {good}");
+        }
+    }
 }
