@@ -96,7 +96,7 @@ impl Program {
         Ok(text_of(StatusCode::OK, metrics::CONTENT_TYPE, text.into()))
     }
 
-    /// Whether every listener is bound and every server has a session; what is missing, a line each.
+    /// Whether the state is `ready`, as in `status`; what is missing, a line each.
     fn readiness(&self) -> Response<Body> {
         let status = self.status();
         if status.state == "ready" {
