@@ -220,6 +220,7 @@ fn tinyssh() {
     }
     let log = proxy.log();
     assert_eq!(log.matches("it may have no forwarding at all").count(), 1, "{log}");
+    assert!(log.contains(&format!("the server {HOST} does not open a connection")), "{log}");
 }
 
 const WORDS: &[u8] = b"there and back";

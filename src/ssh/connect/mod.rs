@@ -126,13 +126,14 @@ impl Connector {
         let prompter = prompter.apart();
         let policy = Arc::new(HostKeyPolicy::new(&config, &prompter));
         let local_command = Mutex::new(config.session.local_command.clone());
+        let told = Arc::new(Told::of(&config.name));
         Self {
             config,
             policy,
             credentials: Credentials::default(),
             prompter,
             windows: WindowEstimator::of(server, memory),
-            told: Arc::default(),
+            told,
             hops,
             local_command,
             commands: TaskTracker::new(),

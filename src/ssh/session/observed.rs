@@ -56,16 +56,24 @@ pub(crate) struct Facts {
 /// What the user was told of a server, whichever session it showed on.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
+    /// As the user named it.
+    server: String,
     refusal: AtomicBool,
 }
 
 impl Told {
+    /// Nothing yet, of the server that the user named so.
+    pub(crate) fn of(server: &str) -> Self {
+        Self { server: server.to_owned(), ..Self::default() }
+    }
+
     /// Says once that the server does not forward, and what that may be.
     pub(crate) fn no_forwarding(&self, said: &str) {
         if !self.refusal.swap(true, Relaxed) {
             warn!(
-                "the server does not open a connection for us{said}; its AllowTcpForwarding or \
-                 PermitOpen may forbid it, or it may have no forwarding at all, as tinyssh"
+                "the server {} does not open a connection for us{said}; its AllowTcpForwarding or \
+                 PermitOpen may forbid it, or it may have no forwarding at all, as tinyssh",
+                self.server
             );
         }
     }
