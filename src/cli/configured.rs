@@ -26,7 +26,10 @@ pub enum FileError {
     #[error("no configuration: name one with --config FILE")]
     Homeless,
     /// None was named, and the default one does not exist.
-    #[error("no configuration: {} is not there; name one with --config FILE", shown(.0))]
+    #[error(
+        "no configuration: {} is not there; name one with --config FILE, or write one with `sockeye init`",
+        shown(.0)
+    )]
     Missing(PathBuf),
     /// It has mistakes, which have been printed.
     #[error(transparent)]

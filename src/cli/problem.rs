@@ -70,7 +70,8 @@ fn no_server(looked: Option<&Path>) -> String {
     match looked {
         None => "no SSH server is named".to_owned(),
         Some(path) => format!(
-            "no SSH server is named, and there is no configuration file ({} is not there)",
+            "no SSH server is named, and there is no configuration file ({} is not there); name a host or \
+             --config FILE, or write one with `sockeye init`",
             line(&path.to_string_lossy())
         ),
     }

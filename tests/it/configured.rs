@@ -79,6 +79,7 @@ fn without_a_host_and_a_file_it_says_where_it_looked() {
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
         assert!(told.contains(&wanted.display().to_string()), "{arguments:?}: {told}");
+        assert!(told.contains("`sockeye init`"), "{arguments:?}: {told}");
     }
 }
 
