@@ -2,23 +2,57 @@
 
 use std::collections::HashMap;
 
+use toml::de::DeValue;
+
 use super::{Config, ForwardConfig};
 use crate::printable::counted;
 
-/// The differences that a reload applies, as `+1 listener, -2 servers, ~1 forward` (`~`: changed). Rules are not
-/// included: they are replaced as a whole.
+/// The differences, as `+1 listener, -2 servers, ~1 forward` (`~`: changed), and `rules changed`: they are replaced
+/// as a whole. Lists are not included.
 pub(super) fn changes(old: &Config, new: &Config) -> String {
     let address = |listener: &super::ListenerConfig| listener.address.to_string();
     let name = |server: &super::ServerConfig| server.name.to_string();
+    let are_rules_changed =
+        old.written_rules != new.written_rules || old.router.default() != new.router.default();
+    let others = [
+        (are_rules_changed, "rules changed"),
+        (old.backlog != new.backlog, "[backlog] takes effect at the next start"),
+    ];
+    let others = others.into_iter().filter(|(is_changed, _)| *is_changed);
+    let others = others.map(|(_, words)| words.to_owned()).collect();
     let words = [
         differences(&old.listeners, &new.listeners, address, "listener"),
         differences(&old.servers, &new.servers, name, "server"),
         differences(&old.forwards, &new.forwards, ForwardConfig::place, "forward"),
+        others,
     ]
     .concat();
     match words.as_slice() {
         [] => "the same listeners, servers and forwards".to_owned(),
         words => words.join(", "),
+    }
+}
+
+/// A value of the file in one spelling: without comments, and with keys in the order of the alphabet.
+pub(super) fn written(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(word) => word.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        DeValue::Array(values) => {
+            let values: Vec<_> = values.iter().map(|value| written(value.get_ref())).collect();
+            format!("[{}]", values.join(","))
+        }
+        DeValue::Table(table) => {
+            let mut keys: Vec<_> = table
+                .iter()
+                .map(|(key, value)| format!("{:?}={}", key.get_ref(), written(value.get_ref())))
+                .collect();
+            keys.sort_unstable();
+            format!("{{{}}}", keys.join(","))
+        }
     }
 }
 

@@ -51,6 +51,7 @@ use crate::file;
 use crate::relay::BacklogLimits;
 use crate::route::{Action, Progress, Router};
 
+use changes::written;
 use fields::Fields;
 use lists::{Lists, Loaded};
 use mistake::Report;
@@ -79,6 +80,8 @@ pub struct Config {
     /// Every file that it was read from.
     pub files: BTreeSet<PathBuf>,
     lists: Loaded,
+    /// `[[rule]]` as written, without what means nothing.
+    written_rules: Option<String>,
     server_places: Vec<(Arc<str>, Place)>,
 }
 
@@ -145,7 +148,8 @@ impl Config {
         let mut top = Fields::new(&source, "", table.get_ref(), table.span());
         let config = Self::validate(&source, &mut top, path, lists);
         top.finish();
-        Some(config)
+        let written_rules = table.get_ref().get("rule").map(|rules| written(rules.get_ref()));
+        Some(Self { written_rules, ..config })
     }
 
     fn validate(
@@ -187,6 +191,7 @@ impl Config {
             files: BTreeSet::new(),
             server_places,
             lists: Loaded::new(),
+            written_rules: None,
         }
     }
 }

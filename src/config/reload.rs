@@ -174,6 +174,31 @@ mod tests {
         assert!(matches!(told, ReloadOutcome::InForce(_)), "{told}");
     }
 
+    #[test]
+    fn rules_and_what_waits_for_the_next_start_are_told() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let load = |text: &str| {
+            let path = folder.path().join("config.toml");
+            fs::write(&path, text).expect("a file");
+            Config::load(&path, None, &mut ()).expect("good").0
+        };
+        let rule = "[server.a]\n[[rule]]\ndomain = \"a.example\"\nvia = \"a\"\n";
+        let same = "the same listeners, servers and forwards";
+        for (text, told) in [
+            (rule.replace("via", "# A comment.\nvia"), same),
+            ("[server.a]\n[[rule]]\nvia = \"a\"\ndomain = \"a.example\"\n".to_owned(), same),
+            (rule.replace("a.example", "b.example"), "rules changed"),
+            ("[server.a]\n".to_owned(), "rules changed"),
+            (format!("{rule}[default]\nvia = \"a\"\n"), "rules changed"),
+            (
+                format!("{rule}[backlog]\nmemory = \"1GiB\"\n"),
+                "[backlog] takes effect at the next start",
+            ),
+        ] {
+            assert_eq!(changes(&load(rule), &load(&text)), told, "{text}");
+        }
+    }
+
     #[tokio::test]
     async fn a_file_with_a_mistake_changes_nothing_and_can_be_mended() {
         let folder = tempfile::tempdir().expect("a directory");
@@ -187,6 +212,6 @@ mod tests {
         fs::write(folder.path().join("names"), "a.example\n").expect("a file");
         let next_one = next(&mut reloader).await;
         assert_eq!((next_one.config.rules, next_one.config.entries()), (1, 1));
-        assert_eq!(next_one.changes, "-1 server");
+        assert_eq!(next_one.changes, "-1 server, rules changed");
     }
 }
