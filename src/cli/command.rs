@@ -116,7 +116,10 @@ impl Command {
         let (mut args, foreign) = Args::read(words)?;
         let mut problems: Vec<_> =
             foreign.refused.iter().map(|flag| Problem::Refused(*flag)).collect();
-        if !args.command.is_empty() {
+        // autossh's `-M PORT`: the port is taken for the host, and the host for a command.
+        let is_autossh = foreign.refused.contains(&'M')
+            && args.server.as_deref().is_some_and(|word| word.parse::<u16>().is_ok());
+        if !args.command.is_empty() && !is_autossh {
             problems.push(Problem::RemoteCommand(args.command.join(" ")));
         }
         if let Some(word) = args.control_command.take() {

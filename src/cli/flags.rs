@@ -133,7 +133,10 @@ pub(super) const FLAGS: &[Flag] = &[
         'M',
         "control-master",
         Switch,
-        Refused("start sockeye once, and let every client use its port"),
+        Refused(
+            "start sockeye once, and let every client use its port; leave out autossh's -M, too, with \
+             its port",
+        ),
     ),
     own('m'),
     flag('N', "no-command", Switch, Idle("no command is run in any case")),

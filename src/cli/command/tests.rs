@@ -281,6 +281,15 @@ fn a_file_and_what_goes_with_it() {
 }
 
 #[test]
+fn a_line_of_autossh_is_told_about_its_monitor_port_alone() {
+    for line in ["-M 0 -f -N -D 1080 user@host", "-M 20000 host"] {
+        assert_eq!(problems(line), [Problem::Refused('M')], "{line}");
+    }
+    let text = Problem::Refused('M').to_string();
+    assert!(text.contains("leave out autossh's -M, too, with its port"), "{text}");
+}
+
+#[test]
 fn exit_statuses() {
     let status = |line| read_line(line).expect_err(line).status();
     assert_eq!(status("--help"), 0);
