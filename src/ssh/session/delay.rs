@@ -50,12 +50,13 @@ impl Delay {
     /// Nobody has sent or received much to or from the server for a while. Where the answers take longer all the
     /// same, the way there has become longer, and the shortest round trip of now is returned.
     pub(crate) fn settle(&self) -> Option<Duration> {
-        let (best, last) = (self.best()?, self.last()?);
+        // That of the server may be of a session that has ended since.
+        let (base, last) = (self.base()?, self.last()?);
         if !self.is_fresh.swap(false, Relaxed) {
             return None;
         }
         let mut longer = lock(&self.longer);
-        if last <= best * 3 / 2 + WAVERING {
+        if last <= base * 3 / 2 + WAVERING {
             *longer = Longer::default();
             return None;
         }
@@ -176,6 +177,18 @@ mod tests {
             assert_eq!((answer(&delay, 300), answer(&delay, 110)), (None, None));
             assert!(!delay.is_settling());
         }
+    }
+
+    #[test]
+    fn a_way_that_was_shorter_for_earlier_sessions_only_is_forgotten() {
+        let delay = Delay::default();
+        delay.note_server_best(Some(Duration::from_millis(20)));
+        for _ in 1..ENOUGH {
+            delay.note(Duration::from_millis(100));
+            assert_eq!(delay.settle(), None);
+        }
+        delay.note(Duration::from_millis(100));
+        assert_eq!(delay.settle(), Some(Duration::from_millis(100)));
     }
 
     #[test]
