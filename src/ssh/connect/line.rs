@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ssh::session::delay::WAVERING;
-
 /// What was learnt of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Line {
@@ -158,6 +156,8 @@ const LEAST: u32 = 192 << 10;
 const MOST: u32 = 64 << 20;
 /// How many times as large the next window is where one was the limit.
 const STEP: u32 = 8;
+/// By how much an answer may be late without there being a queue.
+const WAVERING: Duration = Duration::from_millis(20);
 /// By how much at the most where nothing is queued at all, besides an eighth.
 const SLIGHT: Duration = Duration::from_millis(2);
 

@@ -297,16 +297,9 @@ impl Connector {
             let bytes = u128::from(bytes) * 1_000_000 / span.as_micros();
             u64::try_from(bytes).unwrap_or(u64::MAX)
         };
-        self.windows.carried(rate(carried.carried - carried.received), rate(carried.received));
+        self.windows.sent(rate(carried.carried - carried.received));
         let delay = session.health().delay();
         delay.note_server_best(self.windows.round_trip());
-        if !self.windows.is_quiet() {
-            delay.unsettle();
-        } else if let Some(round_trip) = delay.settle() {
-            debug!(round_trip_ms = round_trip.as_millis(), "the way to the server is longer now");
-            self.windows.settled(round_trip);
-            delay.note_server_best(Some(round_trip));
-        }
         let (Some(best), true) = (delay.best(), carried.busiest > 0) else { return };
         self.windows.learn(Sample {
             received: rate(carried.received),

@@ -30,8 +30,6 @@ pub(crate) struct WindowEstimator {
     line: Mutex<Learner>,
     /// When much was sent, last.
     uploaded: Mutex<Option<Instant>>,
-    /// When much was sent or received, last.
-    carried: Mutex<Option<Instant>>,
     /// Where the line is kept, and under which name.
     memory: LineMemory,
     server: String,
@@ -81,30 +79,19 @@ impl WindowEstimator {
         self.round_trip.get()
     }
 
-    /// Takes note of what a session has sent and received in a while, in bytes a second.
-    pub(crate) fn carried(&self, sent: u64, received: u64) {
-        let now = Instant::now();
-        if sent >= MUCH {
-            *lock(&self.uploaded) = Some(now);
-        }
-        if sent >= MUCH || received >= MUCH {
-            *lock(&self.carried) = Some(now);
+    /// Takes note of what a session has sent in a while, in bytes a second.
+    pub(crate) fn sent(&self, rate: u64) {
+        if rate >= UPLOAD {
+            *lock(&self.uploaded) = Some(Instant::now());
         }
     }
 
     /// Whether answers may be late because of what has been sent.
     pub(crate) fn upload(&self) -> Upload {
-        if is_recent(&self.uploaded) { Upload::Running } else { Upload::None }
-    }
-
-    /// Whether nothing of ours makes answers late.
-    pub(crate) fn is_quiet(&self) -> bool {
-        !is_recent(&self.carried)
-    }
-
-    /// The way has become longer: this is the shortest round trip now.
-    pub(crate) fn settled(&self, round_trip: Duration) {
-        self.round_trip.set(round_trip);
+        match *lock(&self.uploaded) {
+            Some(at) if at.elapsed() < LATER => Upload::Running,
+            _ => Upload::None,
+        }
     }
 
     /// Takes note of what a session has carried in a while.
@@ -155,10 +142,6 @@ impl WindowEstimator {
     }
 }
 
-fn is_recent(last: &Mutex<Option<Instant>>) -> bool {
-    lock(last).is_some_and(|at| at.elapsed() < LATER)
-}
-
 /// Enough for 512 MB/s, but no less than [`LEAST_WINDOW`].
 fn near_window(round_trip: Duration) -> u32 {
     let window = round_trip.as_micros().saturating_mul(512);
@@ -170,8 +153,8 @@ const NEAR: Duration = Duration::from_millis(25);
 /// Four of the largest packets. With half of that, eight downloads on one session came to 455 MB/s over
 /// loopback, with this to 506. In bytes.
 const LEAST_WINDOW: u32 = 256 << 10;
-/// Whoever sends or receives less, in bytes a second, makes no queue that matters.
-const MUCH: u64 = 16 << 10;
+/// Whoever sends less, in bytes a second, makes no queue that matters.
+const UPLOAD: u64 = 16 << 10;
 /// An answer may have been waited for so long, and the queue may take so long to go.
 const LATER: Duration = Duration::from_secs(2);
 

@@ -1,11 +1,8 @@
 //! How long what is sent on a session now takes to be answered.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::atomic_time::{AtomicDuration, Clock};
-use crate::lock::lock;
 
 /// What the questions to a server have shown. The server answers them in the order in which they
 /// come, after all that it has to send by then.
@@ -18,16 +15,6 @@ pub(crate) struct Delay {
     last: AtomicDuration,
     /// When the question was asked that is not answered.
     asked: AtomicDuration,
-    /// Whether there was an answer since the last look.
-    is_fresh: AtomicBool,
-    longer: Mutex<Longer>,
-}
-
-/// Answers in a row that took much longer than the best, while nobody sent or received much.
-#[derive(Debug, Default)]
-struct Longer {
-    answers: u32,
-    shortest: Duration,
 }
 
 impl Delay {
@@ -44,42 +31,6 @@ impl Delay {
     pub(crate) fn note(&self, took: Duration) {
         self.last.set(took);
         self.best.shorten(took);
-        self.is_fresh.store(true, Relaxed);
-    }
-
-    /// Nobody has sent or received much to or from the server for a while. Where the answers take longer all the
-    /// same, the way there has become longer, and the shortest round trip of now is returned.
-    pub(crate) fn settle(&self) -> Option<Duration> {
-        // That of the server may be of a session that has ended since.
-        let (base, last) = (self.base()?, self.last()?);
-        if !self.is_fresh.swap(false, Relaxed) {
-            return None;
-        }
-        let mut longer = lock(&self.longer);
-        if last <= base * 3 / 2 + WAVERING {
-            *longer = Longer::default();
-            return None;
-        }
-        let shortest = if longer.answers == 0 { last } else { longer.shortest.min(last) };
-        *longer = Longer { answers: longer.answers + 1, shortest };
-        if longer.answers < ENOUGH {
-            return None;
-        }
-        *longer = Longer::default();
-        self.best.set(shortest);
-        Some(shortest)
-    }
-
-    /// Whether the way may have become longer: it is to be asked at once again, since a radio that was asleep answers
-    /// late, too.
-    pub(crate) fn is_settling(&self) -> bool {
-        lock(&self.longer).answers > 0
-    }
-
-    /// Somebody sends or receives much: what answers take now is the queue, too.
-    pub(crate) fn unsettle(&self) {
-        self.is_fresh.store(false, Relaxed);
-        *lock(&self.longer) = Longer::default();
     }
 
     /// The shortest round trip, where one was measured.
@@ -124,10 +75,6 @@ impl Delay {
 
 /// The longest round trip of a local network, which is as fast as its ends.
 pub(crate) const LAN: Duration = Duration::from_millis(4);
-/// By how much an answer may be late without there being a queue, besides half.
-pub(crate) const WAVERING: Duration = Duration::from_millis(20);
-/// After so many answers, one in a beat, the way is taken to be longer.
-const ENOUGH: u32 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -149,46 +96,6 @@ mod tests {
         assert_eq!(delay.best(), Some(Duration::from_millis(50)));
         assert_eq!(delay.excess(), Duration::from_millis(10));
         assert_eq!(delay.waiting(), Duration::ZERO);
-    }
-
-    #[test]
-    fn a_way_that_has_become_longer_is_believed_where_nothing_is_queued() {
-        let answer = |delay: &Delay, millis| {
-            delay.note(Duration::from_millis(millis));
-            delay.settle()
-        };
-        let delay = Delay::default();
-        assert_eq!(answer(&delay, 20), None);
-        for _ in 1..ENOUGH {
-            assert_eq!(answer(&delay, 110), None);
-            assert_eq!(delay.settle(), None, "one answer counts once");
-            assert!(delay.is_settling());
-        }
-        // Somebody downloads.
-        delay.unsettle();
-        assert_eq!(answer(&delay, 100), None);
-        for _ in 2..ENOUGH {
-            assert_eq!(answer(&delay, 110), None);
-        }
-        assert_eq!(answer(&delay, 120), Some(Duration::from_millis(100)));
-        assert_eq!(delay.best(), Some(Duration::from_millis(100)));
-        // A late answer now and then is none.
-        for _ in 0..2 * ENOUGH {
-            assert_eq!((answer(&delay, 300), answer(&delay, 110)), (None, None));
-            assert!(!delay.is_settling());
-        }
-    }
-
-    #[test]
-    fn a_way_that_was_shorter_for_earlier_sessions_only_is_forgotten() {
-        let delay = Delay::default();
-        delay.note_server_best(Some(Duration::from_millis(20)));
-        for _ in 1..ENOUGH {
-            delay.note(Duration::from_millis(100));
-            assert_eq!(delay.settle(), None);
-        }
-        delay.note(Duration::from_millis(100));
-        assert_eq!(delay.settle(), Some(Duration::from_millis(100)));
     }
 
     #[test]

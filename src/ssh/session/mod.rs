@@ -295,9 +295,7 @@ impl Session {
     /// server had better be asked again, where that matters.
     pub(crate) fn note_round_trip(&self, took: Duration) -> Option<Duration> {
         self.load.answered();
-        let delay = self.health.delay();
-        let again = self.observed.outflow.answered(took, delay.best().unwrap_or(took));
-        again.or_else(|| delay.is_settling().then_some(Duration::ZERO))
+        self.observed.outflow.answered(took, self.health.delay().best().unwrap_or(took))
     }
 
     /// Whether it was ended from here.
