@@ -13,7 +13,8 @@ use tracing::{debug, info, warn};
 use super::first::{FirstSession, Tell};
 use super::monitor;
 use super::policy::{
-    Action, Event, Facts, Failure, Loss, LossCause, Notice, Outage, Outlook, Policy, SessionFacts,
+    Action, Event, Facts, Failure, Loss, LossCause, Notice, Outage, OutageCause, Outlook, Policy,
+    SessionFacts,
 };
 use super::{PoolSize, Shared, lock, placement};
 use crate::registry::{AttemptEnd, SessionEnd};
@@ -252,19 +253,18 @@ impl Driver {
 
     /// Records why there is no session, or one less.
     fn show(&self, outage: Outage) {
-        let Outage { reason, outlook } = outage;
+        let Outage { reason, outlook, cause } = outage;
         let is_news = {
             let mut status = lock(&self.shared.status);
-            let is_news = status.outlook != outlook || status.reason != reason;
+            let is_another = status.outlook != outlook || status.reason != reason;
             status.reason = reason;
             status.outlook = outlook;
-            is_news
+            is_another || cause == OutageCause::Happened
         };
         if outlook == Outlook::Hopeless {
             self.shared.gave_up.send_replace(());
         }
-        // Whoever has another server to go to need not wait for this one. Who waits for it wakes the driver in turn,
-        // without an end where nothing is new.
+        // Whoever has another server to go to need not wait for this one.
         if is_news {
             self.shared.changed.notify_waiters();
         }

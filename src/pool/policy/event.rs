@@ -133,6 +133,23 @@ pub(crate) struct Outage {
     /// The reason, one line.
     pub(crate) reason: String,
     pub(crate) outlook: Outlook,
+    pub(crate) cause: OutageCause,
+}
+
+impl Outage {
+    /// One that something has brought about.
+    pub(crate) fn happened(reason: String, outlook: Outlook) -> Self {
+        Self { reason, outlook, cause: OutageCause::Happened }
+    }
+}
+
+/// Where an outage comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OutageCause {
+    /// Something has happened: who waits asks for a session again.
+    Happened,
+    /// It lasts, and is shown whenever somebody asks: woken for it, they would ask for ever.
+    Lasts,
 }
 
 /// What may be hoped for while there is no session.

@@ -17,8 +17,8 @@ mod tests;
 mod upkeep;
 
 pub(super) use event::{
-    Action, DrainReason, Event, Facts, Failure, Loss, LossCause, Notice, Outage, Outlook,
-    SessionFacts,
+    Action, DrainReason, Event, Facts, Failure, Loss, LossCause, Notice, Outage, OutageCause,
+    Outlook, SessionFacts,
 };
 
 /// The state of the policy.
@@ -183,7 +183,11 @@ impl Policy {
             return Vec::new();
         }
         let state = if facts.can_ask { WAITS_FOR_A_PERSON } else { NOBODY_TO_ASK };
-        let outage = Outage { reason: state.to_owned(), outlook: by_person(facts) };
+        let outage = Outage {
+            reason: state.to_owned(),
+            outlook: by_person(facts),
+            cause: OutageCause::Lasts,
+        };
         let is_told = !is_news(&mut self.told.person, state);
         let told = (!is_told).then_some(Action::Tell(Notice::NeedsPerson(state)));
         told.into_iter().chain([Action::Show(outage)]).collect()
@@ -266,7 +270,7 @@ impl Policy {
         self.lacked_a_person = failure.lacked_a_person;
         self.not_before = facts.now + self.backoff.next(failure.class, demand(facts));
         let reason = failure.first_line().to_owned();
-        let mut actions = vec![Action::Show(Outage { reason, outlook: Outlook::Hopeless })];
+        let mut actions = vec![Action::Show(Outage::happened(reason, Outlook::Hopeless))];
         // The first failure is reported by the receiver of the first attempt.
         if is_news(&mut self.told.session, &failure.text) && !is_first {
             actions.push(Action::Tell(Notice::CannotConnect(failure.text)));
@@ -312,7 +316,7 @@ impl Policy {
             Some(LoginKind::Interactive) => by_person(facts),
             Some(LoginKind::Unattended) | None => Outlook::Soon,
         };
-        let shown = Action::Show(Outage { reason: loss.end.clone(), outlook });
+        let shown = Action::Show(Outage::happened(loss.end.clone(), outlook));
         // Why there is none any more has been said where the pool is retired.
         let shown = (!self.is_retired).then_some(shown);
         self.notice_of(loss).map(Action::Tell).into_iter().chain(shown).collect()

@@ -18,7 +18,7 @@ impl Policy {
                 actions.push(Action::Close(place));
             }
         }
-        actions.push(Action::Show(Outage { reason, outlook: Outlook::Hopeless }));
+        actions.push(Action::Show(Outage::happened(reason, Outlook::Hopeless)));
         actions
     }
 
