@@ -272,7 +272,9 @@ impl<H: Handler> Login<'_, H> {
 
     fn disconnected(&mut self) -> AuthError {
         let named = self.candidates.as_ref().is_some_and(Candidates::has_named);
-        let unasked = self.passwords + self.dialogues == 0
+        // A connection may also be cut; one that ends behind a first refusal says nothing of how many there may be.
+        let unasked = self.failures >= FEWEST
+            && self.passwords + self.dialogues == 0
             && self.prompter.can_ask()
             && self.person_has_attempts();
         if self.failures > 0 && (named || unasked) {
@@ -327,6 +329,8 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T
     tokio::time::timeout(limit, answer).await.map_err(|_| AuthError::TimedOut(limit))
 }
 
+/// So many refusals before the end of a connection may have been too many.
+const FEWEST: usize = 2;
 /// How long an answer of the server may take: sshd's `LoginGraceTime`, after which it would have
 /// closed the connection by itself. A second factor on a telephone takes its time.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);

@@ -24,6 +24,18 @@ async fn keys_are_tried_in_their_order_and_none_twice() {
     assert_eq!(script.log(), ["none", "offer", "offer", "publickey ssh-ed25519"]);
 }
 
+#[test]
+fn the_comment_of_a_public_key_is_in_any_encoding() {
+    let mut place = Place::new();
+    let key = place.key("k", None);
+    let mut text = key.to_openssh().expect("a key").into_bytes();
+    text.extend(b" caf\xe9\n");
+    let path = place.path("k.pub");
+    std::fs::write(&path, text).expect("written");
+    let offer = super::super::key_file::load_public(&path).expect("a key");
+    assert_eq!(*offer.key(), *key.key_data());
+}
+
 #[tokio::test]
 async fn a_passphrase_is_asked_for_once_and_only_for_a_key_that_is_wanted() {
     let mut place = Place::new();

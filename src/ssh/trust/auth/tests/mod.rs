@@ -193,6 +193,22 @@ async fn a_server_may_want_two_methods_or_two_keys() {
     assert_eq!(script.log().iter().filter(|m| m.starts_with("publickey")).count(), 2);
 }
 
+#[tokio::test]
+async fn a_connection_that_is_cut_behind_a_refusal_asks_nobody_the_next_time() {
+    let mut place = Place::new();
+    place.key("wrong", None);
+    let right = place.key("right", None);
+    let script = Script::new([Step::KeyOrPassword(right, "p")]);
+    script.listen_to(2);
+    let (credentials, prompter) = (Credentials::default(), Prompter::scripted(&["p"]));
+    let told = place.login(&script, &credentials, &prompter).await;
+    assert!(matches!(told, Err(AuthError::Disconnected { .. })), "{told:?}");
+    script.listen_to(20);
+    let told = place.login(&script, &credentials, &prompter).await;
+    assert!(told.expect("the key").method.contains("right"));
+    assert!(prompter.asked().is_empty());
+}
+
 /// Where a server stops listening is not known before it does: nobody is asked where a key will do.
 #[tokio::test]
 async fn a_person_has_a_turn_where_the_keys_are_too_many() {
@@ -298,6 +314,24 @@ async fn a_server_that_never_answers_is_given_up() {
     let prompter = Prompter::scripted(&["y"]);
     let told = Place::new().login(&script, &Credentials::default(), &prompter).await;
     assert_eq!(told, Err(AuthError::PasswordUnanswered(ANSWER_LIMIT)));
+}
+
+/// The server may be asking somebody, or be slow to tell a wrong answer: its time is that of an answer.
+#[tokio::test(start_paused = true)]
+async fn a_dialogue_is_waited_for_as_an_answer_of_a_person() {
+    let script = Script::new([Step::Questions(&[("code", "1")])]);
+    script.never_answer_the_second_request();
+    let (place, credentials) = (Place::new(), Credentials::default());
+    let prompter = Prompter::scripted(&["1"]);
+    let waits = async {
+        while !prompter.is_waiting() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        told = place.login(&script, &credentials, &prompter) => panic!("{told:?}"),
+        () = waits => {}
+    }
 }
 
 /// An agent that takes the connection and says nothing.
