@@ -106,7 +106,7 @@ enum Question {
     /// Typed without an echo.
     Secret,
     Line,
-    /// A yes or a no, or something typed visibly.
+    /// A yes or a no.
     Confirm,
 }
 
@@ -221,8 +221,8 @@ impl Prompter {
         self.ask(Question::Line, text).await
     }
 
-    /// Asks for a yes or a no, or for something typed in its place. `SSH_ASKPASS` is told by
-    /// `SSH_ASKPASS_PROMPT=confirm`; its OK is an answer of "yes".
+    /// Asks for a yes or a no. `SSH_ASKPASS` is told by `SSH_ASKPASS_PROMPT=confirm`; its OK, without a word, is an
+    /// answer of "yes": not for a question on which security depends, as with `ssh`.
     pub(crate) async fn confirm(&self, text: &str) -> Result<Zeroizing<String>, PromptError> {
         self.ask(Question::Confirm, text).await
     }

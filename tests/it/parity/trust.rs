@@ -116,6 +116,8 @@ fn a_new_key_is_asked_about_in_the_words_of_ssh() {
         (&[&fingerprint], true),
         (&["well", "yes"], true),
         (&["SHA256:another", "no"], false),
+        // As a program that ends well and says nothing.
+        (&[""], false),
     ] {
         let asked = BOTH.map(|client| {
             let _ = fs::remove_file(&record);
