@@ -156,7 +156,7 @@ async fn suspected(asked: &[Arc<Session>]) {
 impl Shared {
     /// Whether all of these are stuck, and there is another session that is not and would be chosen before them: not
     /// one with a slow reader, which may hold it up as well.
-    fn has_better(&self, than: &[Arc<Session>]) -> bool {
+    pub(super) fn has_better(&self, than: &[Arc<Session>]) -> bool {
         let is_one = |session: &Arc<Session>| than.iter().any(|asked| Arc::ptr_eq(session, asked));
         than.iter().all(|session| session.health().is_stuck())
             && lock(&self.sessions).iter().any(|s| {

@@ -9,6 +9,7 @@ use super::*;
 use crate::destination::Destination;
 use crate::openssh::SshOptions;
 use crate::openssh::prompt::Prompter;
+use crate::ssh::Reading;
 use crate::ssh::connect::LineMemory;
 use crate::ssh::testing::TestSession;
 
@@ -90,6 +91,22 @@ async fn a_session_that_drains_is_seen_with_the_shortest_round_trip_to_its_serve
     std::thread::spawn(move || tell.send(hop.jump_view("hop")));
     let view = told.recv_timeout(HANG).expect("it hangs");
     assert_eq!((view.sessions, view.round_trip), (1, last));
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_session_with_a_slow_reader_is_no_better_than_one_that_is_stuck() {
+    let (stuck, mut other) = (TestSession::start().await, TestSession::start().await);
+    let (channel, _far) = other.open().await;
+    let (reader, _writer) = channel.split();
+    let pool = pool();
+    lock(&pool.0.sessions).extend([Arc::clone(stuck.session()), Arc::clone(other.session())]);
+    let asked = [Arc::clone(stuck.session())];
+    assert!(!pool.0.has_better(&asked), "it is not stuck");
+    stuck.session().health().set_stuck(true);
+    assert!(pool.0.has_better(&asked));
+    reader.lease().set_reading(Reading::Behind);
+    assert!(!pool.0.has_better(&asked), "it would be chosen again");
     pool.shutdown().await;
 }
 
