@@ -114,7 +114,7 @@ async fn pool_to(server: &DemoServer) -> Pool {
     let options = ["IdentityAgent=none", "IdentitiesOnly=yes", &known_hosts];
     let options = SshOptions {
         config_file: Some("none".into()),
-        options: options.map(str::to_owned).into(),
+        options: options.map(Into::into).into(),
         identities: vec![server.client_key()],
         ..SshOptions::default()
     };

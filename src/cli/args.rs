@@ -1,5 +1,6 @@
 //! The raw command line: what was written, read by `clap` and not yet validated.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
@@ -173,7 +174,14 @@ pub(super) struct Args {
     /// The remote command of `ssh`, which has no place here.
     #[arg(trailing_var_arg = true, hide = true)]
     pub(super) command: Vec<String>,
+
+    #[arg(skip)]
+    pub(super) places: Places,
 }
+
+/// Where the values of each argument stand on the command line.
+#[derive(Debug, Default)]
+pub(super) struct Places(HashMap<String, Vec<usize>>);
 
 #[derive(Debug, Parser)]
 #[command(
@@ -222,7 +230,8 @@ impl Args {
             error
         })?;
         let args = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-        Ok((args, Foreign::of(&matches)))
+        let places = Places::of(&matches);
+        Ok((Self { places, ..args }, Foreign::of(&matches)))
     }
 
     /// The protection of proxies from other machines.
@@ -250,6 +259,18 @@ impl Args {
             help.help("Show this help").help_heading(OTHER),
             version.help("Show versions, as needed in a bug report").help_heading(OTHER),
         ])
+    }
+}
+
+impl Places {
+    fn of(matches: &ArgMatches) -> Self {
+        let places = |id: &str| Some((id.to_owned(), matches.indices_of(id)?.collect()));
+        Self(matches.ids().filter_map(|id| places(id.as_str())).collect())
+    }
+
+    /// The values of an argument with their places, each higher than those before it.
+    pub(super) fn with<T>(&self, id: &str, values: Vec<T>) -> impl Iterator<Item = (usize, T)> {
+        self.0.get(id).into_iter().flatten().copied().zip(values)
     }
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::forward::exposure::{Guard, admit_remote};
 use crate::forward::{ListenAddress, RemoteForward, service};
-use crate::openssh::{AddressFamily, SshOptions, Switch};
+use crate::openssh::{AddressFamily, Setting, SshOptions, Switch};
 use crate::target::Target;
 
 use super::args::Args;
@@ -13,7 +13,7 @@ use super::problem::Problem;
 
 /// Parses the flags about the server, as ssh has them.
 pub(super) fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> SshOptions {
-    let port = args.port.first().and_then(|text| read_port(text, problems));
+    let options = read_settings(args, problems);
     let jumps = match args.jumps.as_slice() {
         [] => None,
         [list] => read("-J", Some(list), problems),
@@ -34,10 +34,7 @@ pub(super) fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> 
     };
     SshOptions {
         config_file: args.config_file.take(),
-        options: std::mem::take(&mut args.option),
-        port,
-        // The first of them counts, as in ssh.
-        user: std::mem::take(&mut args.login).into_iter().next(),
+        options,
         identities: std::mem::take(&mut args.identity),
         address_family,
         jumps,
@@ -46,10 +43,30 @@ pub(super) fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> 
         compression: if args.compression { Switch::On } else { Switch::Off },
         ciphers: args.ciphers.pop(),
         macs: args.macs.pop(),
-        // The first of them counts, as in ssh.
-        tag: std::mem::take(&mut args.tag).into_iter().next(),
         stdio: Switch::Off,
     }
+}
+
+/// Parses what gives values to keywords, in the order of the command line: of a port or a user, the first
+/// counts, as in ssh, be it that of the server's name.
+fn read_settings(args: &mut Args, problems: &mut Vec<Problem>) -> Vec<Setting> {
+    let port = args.port.first().and_then(|text| read_port(text, problems));
+    let users = std::mem::take(&mut args.login).into_iter().map(Setting::User);
+    let tags = std::mem::take(&mut args.tag).into_iter().map(Setting::Tag);
+    let options = std::mem::take(&mut args.option).into_iter().map(Setting::Option);
+    let name = args.server.is_some().then_some(Setting::Name);
+    let mut placed: Vec<_> = [
+        ("port", port.map(Setting::Port).into_iter().collect()),
+        ("login", users.collect()),
+        ("tag", tags.collect()),
+        ("option", options.collect()),
+        ("server", name.into_iter().collect::<Vec<_>>()),
+    ]
+    .into_iter()
+    .flat_map(|(id, settings)| args.places.with(id, settings))
+    .collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, setting)| setting).collect()
 }
 
 /// Reads the value of an option, where there is one.

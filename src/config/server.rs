@@ -6,8 +6,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::openssh::{ServerName, SshOptions};
-
+use crate::openssh::{ServerName, Setting, SshOptions};
 use crate::pool::{InvalidPoolSize, PoolSize};
 
 use super::fields::{Fields, Text, as_number};
@@ -57,6 +56,10 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
             source.error(&option.span(), what, "write options = [\"Key=Value\"]");
         }
     }
+    // A key of its own counts before `options`, and both before the host's user and port.
+    let port = port.and_then(|port| u16::try_from(*port.get_ref()).ok()).map(Setting::Port);
+    let user = user.map(|user| Setting::User((*user.get_ref()).to_owned()));
+    let options = options.iter().map(|option| Setting::from(*option.get_ref()));
     let jumps = jump.and_then(|jump| source.parse("jump", &jump, ""));
     let host = host.unwrap_or_else(|| name.clone());
     let server = source.parse("host", &host, "write host = \"[user@]host[:port]\"")?;
@@ -69,9 +72,7 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
                 "none" => "none".into(),
                 path => source.resolve(path),
             }),
-            options: options.iter().map(|option| (*option.get_ref()).to_owned()).collect(),
-            port: port.and_then(|port| u16::try_from(*port.get_ref()).ok()),
-            user: user.map(|user| (*user.get_ref()).to_owned()),
+            options: port.into_iter().chain(user).chain(options).collect(),
             identities: identities.iter().map(|file| source.resolve(file.get_ref())).collect(),
             jumps,
             ..SshOptions::default()

@@ -9,8 +9,8 @@ pub use client_config::{
     AddKeysToAgent, AddressFamily, Algorithms, AuthConfig, AuthMethod, ClientConfig, ConfigError,
     ConfigSource, ConfiguredForwards, Effect, HostKeyConfig, IdentityAgent, IdentityFile,
     IdentityOrigin, InvalidJumpList, Jump, JumpList, KEYWORDS, Keyword, NoneAvailable, Origin,
-    ProcessConfig, ReachConfig, RekeyLimit, SessionConfig, SshOptions, StrictHostKeyChecking,
-    Switch, UpdateHostKeys, Way,
+    ProcessConfig, ReachConfig, RekeyLimit, SessionConfig, Setting, SshOptions,
+    StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
 };
 pub use prompt::{PromptError, Prompter};
 pub use server_name::{InvalidServerName, ServerName};

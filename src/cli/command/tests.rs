@@ -5,7 +5,7 @@ use crate::cli::run_options::RunIn;
 use crate::cli::values::default_listener;
 use crate::forward::exposure::Reach;
 use crate::observe::logs::Format;
-use crate::openssh::AddressFamily;
+use crate::openssh::{AddressFamily, Setting};
 use crate::relay::BacklogLimits;
 
 fn read_line(line: &str) -> Result<Command, Exit> {
@@ -34,9 +34,12 @@ fn a_line_of_ssh() {
         proxy.ssh,
         SshOptions {
             config_file: Some("none".into()),
-            options: vec!["A=b".into()],
-            port: Some(2222),
-            user: Some("me".into()),
+            options: vec![
+                Setting::Port(2222),
+                Setting::User("me".into()),
+                "A=b".into(),
+                Setting::Name
+            ],
             identities: vec!["k".into()],
             address_family: Some(AddressFamily::Inet),
             ..SshOptions::default()
@@ -49,7 +52,7 @@ fn a_line_of_ssh() {
 #[test]
 fn defaults() {
     let proxy = proxy("host");
-    assert_eq!(proxy.ssh, SshOptions::default());
+    assert_eq!(proxy.ssh, SshOptions { options: vec![Setting::Name], ..SshOptions::default() });
     assert_eq!(proxy.run.listeners, [], "the configuration has a word in it");
     for family in [AddressFamily::Any, AddressFamily::Inet, AddressFamily::Inet6] {
         assert_eq!(Reach::of(&default_listener(family)), Reach::Machine);
@@ -62,9 +65,16 @@ fn defaults() {
 }
 
 #[test]
-fn the_first_port_and_user_count() {
-    let proxy = proxy("-p 1 -p 2 -l a -l b host");
-    assert_eq!((proxy.ssh.port, proxy.ssh.user), (Some(1), Some("a".into())));
+fn ports_and_users_keep_their_order_around_the_name() {
+    let user = |name: &str| Setting::User(name.into());
+    for (line, expected) in [
+        ("-p 1 -p 2 -la h", vec![Setting::Port(1), user("a"), Setting::Name]),
+        ("-oUser=b -Nla x@h", vec!["User=b".into(), user("a"), Setting::Name]),
+        ("x@h:3 -l a -o Port=1", vec![Setting::Name, user("a"), "Port=1".into()]),
+        ("-P t h -o Tag=u", vec![Setting::Tag("t".into()), Setting::Name, "Tag=u".into()]),
+    ] {
+        assert_eq!(proxy(line).ssh.options, expected, "{line}");
+    }
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn ssh_options(server: &DemoServer) -> SshOptions {
     ];
     SshOptions {
         config_file: Some("none".into()),
-        options: fixed.map(String::from).into_iter().chain([known_hosts]).collect(),
+        options: fixed.map(String::from).into_iter().chain([known_hosts]).map(Into::into).collect(),
         identities: vec![server.client_key()],
         ..SshOptions::default()
     }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::destination::Destination;
+use crate::openssh::Setting;
 use crate::pool::PoolSize;
 use crate::route::{Outcome, Query, Select};
 
@@ -85,8 +86,8 @@ fn a_file_with_everything() {
     let bastion = &config.servers[0];
     assert_eq!(bastion.server.to_string(), "ops@bastion.example.com");
     assert_eq!(bastion.sessions, PoolSize::new(1, 4).ok());
-    assert_eq!(bastion.ssh.port, Some(2222));
-    assert_eq!(bastion.ssh.options, ["Compression=no"]);
+    let user = Setting::User("me".into());
+    assert_eq!(bastion.ssh.options, [Setting::Port(2222), user, "Compression=no".into()]);
     assert_eq!(config.servers[2].server.to_string(), "alias");
 
     assert_eq!(config.rules, 2);

@@ -39,12 +39,8 @@ pub(crate) use signatures::SIGNATURES;
 pub struct SshOptions {
     /// `-F`: the configuration file instead of the user's and the system's.
     pub config_file: Option<PathBuf>,
-    /// `-o`, each `Key=Value` or `Key Value`, in their order; the first of a key counts.
-    pub options: Vec<String>,
-    /// `-p`. It counts before the port of the server's name, as with `ssh`.
-    pub port: Option<u16>,
-    /// `-l`. It counts before the user of the server's name, as with `ssh`.
-    pub user: Option<String>,
+    /// `-o` and its short forms, in their order; the first of a keyword counts, as with `ssh`.
+    pub options: Vec<Setting>,
     /// `-i`, in their order. They are tried before those of the configuration.
     pub identities: Vec<PathBuf>,
     /// `-4` or `-6`.
@@ -61,10 +57,23 @@ pub struct SshOptions {
     pub ciphers: Option<String>,
     /// `-m`.
     pub macs: Option<String>,
-    /// `-P`, which `Match tagged` selects by.
-    pub tag: Option<String>,
     /// Whether standard input and output are connected (`-W`), which says something about forwards.
     pub stdio: Switch,
+}
+
+/// A value that a command line gives to a keyword.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// `-o`, `Key=Value` or `Key Value`.
+    Option(String),
+    /// `-l`.
+    User(String),
+    /// `-p`.
+    Port(u16),
+    /// `-P`, which `Match tagged` selects by.
+    Tag(String),
+    /// The server's name, which may have a user and a port. Where it is not said, it is the last.
+    Name,
 }
 
 /// What `ssh` would do with one server.
@@ -253,6 +262,26 @@ pub enum ConfigError {
     /// A user name is in neither the flags, the password database nor the environment (USER, LOGNAME).
     #[error("no user name: give one as user@host or with -l")]
     NoUser,
+}
+
+impl SshOptions {
+    /// The options in their order, with the place of the server's name.
+    fn with_name(&self) -> impl Iterator<Item = &Setting> {
+        let is_placed = self.options.contains(&Setting::Name);
+        self.options.iter().chain((!is_placed).then_some(&Setting::Name))
+    }
+}
+
+impl From<&str> for Setting {
+    fn from(option: &str) -> Self {
+        Self::Option(option.to_owned())
+    }
+}
+
+impl From<String> for Setting {
+    fn from(option: String) -> Self {
+        Self::Option(option)
+    }
 }
 
 impl ClientConfig {

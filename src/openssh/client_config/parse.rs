@@ -50,20 +50,18 @@ pub(super) fn defaults(
     if options.config_file.is_some() {
         return Err(ConfigError::NeedsSsh);
     }
-    let mut settings = Settings::from_options(&options.options);
+    let mut settings = Settings::from_command_line(options, name);
     overrule_by_flags(&mut settings, options);
     settings.fill_in(&DEFAULTS);
     if options.identities.is_empty() && settings.first("identityfile").is_none() {
         settings.fill_in(&DEFAULT_IDENTITIES);
     }
-    let port = match (options.port, settings.number("Port", 0)?, name.port) {
-        (Some(port), _, _) | (None, 0, Some(port)) => port,
-        (None, 0, None) => 22,
-        (None, port, _) => u16::try_from(port)
-            .map_err(|_| ConfigError::Invalid { keyword: "Port", value: port.to_string() })?,
+    let port = match settings.number("Port", 22)? {
+        0 => return Err(invalid("Port", "0")),
+        port => u16::try_from(port).map_err(|_| invalid("Port", &port.to_string()))?,
     };
-    let user = options.user.as_deref().or(settings.first("user")).or(name.user.as_deref());
-    let user = user.or(local.user.as_deref()).ok_or(ConfigError::NoUser)?.to_owned();
+    let user = settings.first("user").or(local.user.as_deref());
+    let user = user.ok_or(ConfigError::NoUser)?.to_owned();
     let host = settings.first("hostname").map(|h| h.replace("%h", &name.host));
     let host_name = host.unwrap_or_else(|| name.host.clone()).to_lowercase();
     let (host_name, user) = (host_name.as_str(), user.as_str());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use super::{AddressFamily, ConfigError, SshOptions};
+use super::{AddressFamily, ConfigError, Setting, SshOptions};
 use crate::openssh::server_name::ServerName;
 use crate::printable::{Lines, printable};
 
@@ -57,10 +57,10 @@ pub(super) async fn usual(program: &str) -> Result<&'static str, ConfigError> {
     USUAL.get_or_try_init(ask).await.map(String::as_str)
 }
 
-/// `ssh` takes the first value of each option, so the flags stand before the name's user and port.
+/// `ssh` takes the first value of each keyword, whichever form it has.
 fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     let text = |text: &Option<String>| text.as_ref().map(OsString::from);
-    let port = |port: Option<u16>| port.map(|port| port.to_string().into());
+    let port = |port: u16| port.to_string().into();
     // No command and no terminal, so that `Match sessiontype` sees what we are. What %C stands for differs
     // from version to version. It is asked for where nothing is lost: there is no control socket here.
     let mut out: Vec<OsString> = ["-G", "-N", "-T", "-o", "ControlPath=%C"].map(Into::into).into();
@@ -68,10 +68,7 @@ fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
         out.extend(value.into_iter().flat_map(|value| [flag.into(), value]));
     };
     push("-W", options.stdio.is_on().then(|| "localhost:1".into()));
-    push("-o", options.tag.as_ref().map(|tag| format!("Tag={tag}").into()));
     push("-F", options.config_file.clone().map(Into::into));
-    push("-p", port(options.port));
-    push("-l", text(&options.user));
     for file in &options.identities {
         push("-i", Some(file.into()));
     }
@@ -81,11 +78,19 @@ fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     push("-B", text(&options.bind_interface));
     push("-c", text(&options.ciphers));
     push("-m", text(&options.macs));
-    for option in &options.options {
-        push("-o", Some(option.into()));
+    for setting in options.with_name() {
+        match setting {
+            Setting::Option(option) => push("-o", Some(option.into())),
+            Setting::User(user) => push("-l", Some(user.into())),
+            Setting::Port(number) => push("-p", Some(port(*number))),
+            // Older versions have no -P, and say that they do not know the keyword.
+            Setting::Tag(tag) => push("-o", Some(format!("Tag={tag}").into())),
+            Setting::Name => {
+                push("-l", text(&name.user));
+                push("-p", name.port.map(port));
+            }
+        }
     }
-    push("-l", text(&name.user));
-    push("-p", port(name.port));
     if options.compression.is_on() {
         out.push("-C".into());
     }
@@ -122,9 +127,13 @@ mod tests {
         );
         let options = SshOptions {
             config_file: Some("my config".into()),
-            options: vec!["Port=1".into(), "User=; rm -rf /".into()],
-            port: Some(2),
-            user: Some("-oProxyCommand=x".into()),
+            options: vec![
+                "Port=1".into(),
+                Setting::User("-oProxyCommand=x".into()),
+                Setting::Name,
+                Setting::Port(2),
+                "User=; rm -rf /".into(),
+            ],
             identities: vec!["-i".into(), "b".into()],
             address_family: Some(AddressFamily::Inet6),
             jumps: Some("u@a:1,ssh://[::1]:2".parse().expect("two hops")),
@@ -133,9 +142,9 @@ mod tests {
             macs: Some("m".into()),
             ..SshOptions::default()
         };
-        let expected = "-G|-N|-T|-o|ControlPath=%C|-F|my config|-p|2|-l|-oProxyCommand=x|-i|-i|-i|b|\
-                        -J|u@a:1,ssh://[::1]:2|-b|-x|-m|m|-o|Port=1|-o|\
-                        User=; rm -rf /|-l|me|-p|3|-C|-6|--|host";
+        let expected = "-G|-N|-T|-o|ControlPath=%C|-F|my config|-i|-i|-i|b|\
+                        -J|u@a:1,ssh://[::1]:2|-b|-x|-m|m|-o|Port=1|-l|-oProxyCommand=x|\
+                        -l|me|-p|3|-p|2|-o|User=; rm -rf /|-C|-6|--|host";
         assert_eq!(texts("me@host:3", &options).join("|"), expected);
     }
 

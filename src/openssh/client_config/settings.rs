@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::local::Local;
-use super::{ConfigError, Switch};
+use super::{ConfigError, Setting, SshOptions, Switch};
+use crate::openssh::server_name::ServerName;
 use crate::printable::{Lines, printable};
 
 /// Keywords in lower case with their values; of several values the first counts.
@@ -28,18 +29,31 @@ impl Settings {
         Self { usual: read_lines(usual), ..self }
     }
 
-    /// Reads `Key=Value` and `Key Value`; one pair of quotes around the value goes.
+    /// Reads the options of a command line, and the user and the port of `name` at its place.
+    pub(super) fn from_command_line(options: &SshOptions, name: &ServerName) -> Self {
+        let user = |user: &String| ("user".to_owned(), user.clone());
+        let port = |port: u16| ("port".to_owned(), port.to_string());
+        let mut pairs = Pairs::new();
+        for setting in options.with_name() {
+            match setting {
+                Setting::Option(option) => pairs.extend(read_option(option)),
+                Setting::User(name) => pairs.push(user(name)),
+                Setting::Port(number) => pairs.push(port(*number)),
+                Setting::Tag(tag) => pairs.push(("tag".to_owned(), tag.clone())),
+                Setting::Name => {
+                    pairs.extend(name.user.as_ref().map(user));
+                    pairs.extend(name.port.map(port));
+                }
+            }
+        }
+        Self { pairs, usual: Vec::new() }
+    }
+
+    /// Reads `Key=Value` and `Key Value`.
+    #[cfg(test)]
     pub(super) fn from_options(options: &[String]) -> Self {
-        let pair = |option: &String| {
-            let option = option.trim();
-            let end = option.find(|c: char| c == '=' || c.is_whitespace())?;
-            let (keyword, value) = option.split_at(end);
-            let value = value.trim_start();
-            let value = value.strip_prefix('=').unwrap_or(value).trim();
-            let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
-            Some((keyword.to_ascii_lowercase(), inner.unwrap_or(value).to_owned()))
-        };
-        Self { pairs: options.iter().filter_map(pair).collect(), usual: Vec::new() }
+        let pairs = options.iter().filter_map(|option| read_option(option)).collect();
+        Self { pairs, usual: Vec::new() }
     }
 
     pub(super) fn fill_in(&mut self, pairs: &[(&str, &str)]) {
@@ -133,6 +147,17 @@ impl Settings {
         let paths = split_paths(self.first(keyword).unwrap_or_default());
         paths.iter().filter(|p| *p != "none").map(|p| local.expand_tilde(p)).collect()
     }
+}
+
+/// Reads `Key=Value` and `Key Value`; one pair of quotes around the value goes.
+fn read_option(option: &str) -> Option<(String, String)> {
+    let option = option.trim();
+    let end = option.find(|c: char| c == '=' || c.is_whitespace())?;
+    let (keyword, value) = option.split_at(end);
+    let value = value.trim_start();
+    let value = value.strip_prefix('=').unwrap_or(value).trim();
+    let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
+    Some((keyword.to_ascii_lowercase(), inner.unwrap_or(value).to_owned()))
 }
 
 /// A keyword and its value a line.

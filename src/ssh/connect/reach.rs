@@ -163,7 +163,7 @@ mod tests {
     /// Connects to a port of 127.0.0.1.
     async fn connect(port: u16, options: &[&str]) -> Result<TcpStream, ReachError> {
         let name = format!("me@127.0.0.1:{port}").parse().expect("a name");
-        let options = options.iter().map(|&option| option.to_owned()).collect();
+        let options = options.iter().map(|&option| option.into()).collect();
         let options = SshOptions { options, ..SshOptions::default() };
         let (config, _) = ClientConfig::without_ssh(&name, &options).expect("plain");
         connect_tcp(&config).await.map(|(socket, _)| socket)

@@ -32,7 +32,7 @@ async fn silent_server() -> (TcpListener, u16) {
 fn connector(port: u16, options: &[&str], prompter: &Prompter) -> Connector {
     let name = format!("me@127.0.0.1:{port}").parse().expect("a name");
     let plain = ["UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null"];
-    let options = options.iter().chain(&plain).map(|&option| option.to_owned()).collect();
+    let options = options.iter().chain(&plain).map(|&option| option.into()).collect();
     let options = SshOptions { options, ..SshOptions::default() };
     let (config, _) = ClientConfig::without_ssh(&name, &options).expect("plain");
     Connector::new(config, prompter, Arc::new(NoHops), LineMemory::default())

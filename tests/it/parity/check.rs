@@ -59,6 +59,45 @@ fn what_would_be_used_is_said_without_connecting() {
     assert!(text(&output).contains("ProxyUseFdpass"), "{}", text(&output));
 }
 
+/// The first user and the first port of a command line count, be they those of the server's name.
+#[test]
+#[ignore = "needs ssh"]
+fn what_stands_first_counts() {
+    for line in [
+        "-o User=a -l b host",
+        "-l b -o User=a host",
+        "a@host -l b -o User=c",
+        "-l b a@host",
+        "-o User=b a@host",
+        "a@host -o User=b",
+        "-o Port=1 -p 2 host",
+        "-p 2 -o Port=1 host",
+        "ssh://a@host:5 -p 6 -l b",
+        "-p 6 ssh://a@host:5 -oUser=b",
+        "host -o Port=8 -p 7",
+        "-Nlb -Tp7 a@host -p 9",
+        "-o HostName=h -l a -o Port=3 ssh://b@host:4 -l c -p 5",
+    ] {
+        let words = || ["-F", "none"].into_iter().chain(line.split(' '));
+        let printed = command("ssh").arg("-G").args(words()).output().expect("ssh");
+        let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
+        let value = |keyword: &str| {
+            let lines = printed.lines().filter_map(|line| line.split_once(' '));
+            lines
+                .filter(|(key, _)| *key == keyword)
+                .map(|(_, value)| value)
+                .next()
+                .expect("a value")
+        };
+        let (user, host, port) = (value("user"), value("hostname"), value("port"));
+        let output = program().arg("check").args(words()).output().expect("it ends");
+        let said = text(&output);
+        let place = if port == "22" { host.to_owned() } else { format!("[{host}]:{port}") };
+        let connects = format!("connects       to {place} as '{user}'\n");
+        assert!(said.contains(&connects), "{line}: {said}");
+    }
+}
+
 #[test]
 #[ignore = "needs sshd"]
 fn a_server_is_asked_what_it_allows() {

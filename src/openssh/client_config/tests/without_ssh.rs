@@ -40,9 +40,6 @@ fn without_ssh_the_flags_and_the_defaults_count() {
     assert_eq!(config.user, "you");
     assert_eq!(paths(&config), ["k"]);
 
-    let options = SshOptions { port: Some(7), user: Some("flag".into()), ..options };
-    let config = defaults("them@host:1", &options).expect("readable");
-    assert_eq!((config.port, config.user.as_str()), (7, "flag"));
     let config = defaults("them@host:1", &SshOptions::default()).expect("plain");
     assert_eq!((config.port, config.user.as_str()), (1, "them"));
 }

@@ -12,9 +12,9 @@ use crate::openssh::client_config::{ConfigSource, SshOptions, Switch};
 fn config(file: &Path, checking: &str) -> ClientConfig {
     let options = SshOptions {
         options: vec![
-            format!("UserKnownHostsFile={}", file.display()),
+            format!("UserKnownHostsFile={}", file.display()).into(),
             "GlobalKnownHostsFile=none".into(),
-            format!("StrictHostKeyChecking={checking}"),
+            format!("StrictHostKeyChecking={checking}").into(),
         ],
         ..SshOptions::default()
     };
