@@ -120,11 +120,11 @@ pub(super) struct Args {
     pub(super) option: Vec<String>,
 
     /// Use IPv4 only, to the server and for local ports
-    #[arg(short = '4', help_heading = SSH)]
+    #[arg(short = '4', overrides_with = "inet6", help_heading = SSH)]
     pub(super) inet: bool,
 
     /// Use IPv6 only, to the server and for local ports
-    #[arg(short = '6', help_heading = SSH)]
+    #[arg(short = '6', overrides_with = "inet", help_heading = SSH)]
     pub(super) inet6: bool,
 
     /// Connect through these jump hosts, comma-separated

@@ -82,10 +82,10 @@ mod tests {
 
     #[test]
     fn every_problem_has_its_line() {
-        let text = Exit::Wrong(vec![Problem::BothFamilies, Problem::Refused('X')]).text();
+        let text = Exit::Wrong(vec![Problem::SeveralJumps, Problem::Refused('X')]).text();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
-        assert!(lines[0].starts_with("error: -4 and -6"), "{text}");
+        assert!(lines[0].starts_with("error: -J is given"), "{text}");
         assert!(lines[1].starts_with("error: -X "), "{text}");
     }
 }

@@ -36,8 +36,6 @@ pub enum Problem {
     OpenToAll { flag: char, text: String },
     #[error("-J is given more than once; separate several jump hosts with commas")]
     SeveralJumps,
-    #[error("-4 and -6 together leave no address; use one")]
-    BothFamilies,
     /// Neither a host nor a configuration file.
     #[error("{}", no_server(.looked.as_deref()))]
     NoServer {

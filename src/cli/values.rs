@@ -23,15 +23,8 @@ pub(super) fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> 
             None
         }
     };
-    let address_family = match (args.inet, args.inet6) {
-        (false, false) => None,
-        (true, false) => Some(AddressFamily::Inet),
-        (false, true) => Some(AddressFamily::Inet6),
-        (true, true) => {
-            problems.push(Problem::BothFamilies);
-            None
-        }
-    };
+    let inet6 = args.inet6.then_some(AddressFamily::Inet6);
+    let address_family = args.inet.then_some(AddressFamily::Inet).or(inet6);
     SshOptions {
         config_file: args.config_file.take(),
         options,
