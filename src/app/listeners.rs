@@ -1,5 +1,6 @@
 //! The local listeners, each with its handler.
 
+use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -7,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::{Error, ListenerOptions, OnForwardFailure, Service};
+use super::{Error, ListenerOptions, OnForwardFailure, Options, Service};
 use crate::control::ForwardRefusal;
 use crate::dial::Kind;
 use crate::forward::ListenAddress;
@@ -16,7 +17,7 @@ use crate::listen::{
     Accepted, ForwardHandler, GreetingLimits, Handler, Inherited, Listener, ProxyCredentials,
     ProxyHandler, SocketOptions,
 };
-use crate::registry::{Forward, ForwardState, Forwards, Registered};
+use crate::registry::{Forward, ForwardState, Forwards, Origin, Registered};
 
 #[derive(Debug)]
 pub(super) struct ListenerSet {
@@ -24,7 +25,7 @@ pub(super) struct ListenerSet {
     /// Of those that are added at run time.
     sockets: SocketOptions,
     running: Vec<Running>,
-    /// Forwards whose address was not available.
+    /// Those whose address was not available.
     failed: Vec<(ListenerOptions, Registered)>,
     forwards: Forwards,
     accepting: TaskTracker,
@@ -46,7 +47,7 @@ struct Running {
 #[derive(Debug)]
 pub(super) struct Bound {
     options: ListenerOptions,
-    sockets: Result<Vec<Listener>, String>,
+    sockets: io::Result<Vec<Listener>>,
 }
 
 /// The handler of a listener, which a reload can replace while the socket stays.
@@ -72,8 +73,32 @@ enum AnyHandler {
     Forward(Arc<ForwardHandler>),
 }
 
-/// Binds the sockets of listeners, except those that the service manager has bound. That a forward fails is
-/// an error only where `on_failure` says so.
+/// Binds the listeners of the start. One of the command line that fails is logged where `on_forward_failure`
+/// says so, as in ssh; that nothing is left to listen on is an error.
+pub(super) fn bind_first(options: &Options) -> Result<Vec<Bound>, Error> {
+    let on_failure = |listener: &ListenerOptions| match (listener.origin, &listener.service) {
+        // What a file describes as its proxy is there, or the file is not what runs.
+        (Origin::Configuration, Service::Proxy { .. }) => OnForwardFailure::Exit,
+        _ => options.on_forward_failure,
+    };
+    let listeners = options.listeners.clone();
+    let mut bound = bind(listeners, on_failure, options.sockets, &options.inherited)?;
+    // A reload of a file tries again.
+    let is_lost =
+        |bound: &Bound| bound.sockets.is_err() && bound.options.origin == Origin::CommandLine;
+    let is_nothing = options.remote_forwards.is_empty() && bound.iter().all(is_lost);
+    let last = if is_nothing { bound.pop() } else { None };
+    bound.iter().for_each(Bound::tell);
+    match last {
+        Some(Bound { options, sockets: Err(cause) }) => {
+            Err(Error::Listen { address: options.address.to_string(), cause })
+        }
+        Some(_) | None => Ok(bound),
+    }
+}
+
+/// Binds the sockets of listeners, except those that the service manager has bound. That one fails is an
+/// error only where `on_failure` says so.
 pub(super) fn bind(
     listeners: Vec<ListenerOptions>,
     on_failure: impl Fn(&ListenerOptions) -> OnForwardFailure,
@@ -87,16 +112,21 @@ pub(super) fn bind(
     let mut bound = Vec::new();
     for options in listeners {
         let address = options.address.to_string();
-        match (bind(&options), &options.service, on_failure(&options)) {
-            (Ok(sockets), _, _) => bound.push(Bound { options, sockets: Ok(sockets) }),
-            (Err(error), Service::Forward { .. }, OnForwardFailure::GoOn) => {
-                warn!("cannot listen on {address}: {error}");
-                bound.push(Bound { options, sockets: Err(error.to_string()) });
-            }
-            (Err(cause), _, _) => return Err(Error::Listen { address, cause }),
+        match (bind(&options), on_failure(&options)) {
+            (Err(cause), OnForwardFailure::Exit) => return Err(Error::Listen { address, cause }),
+            (sockets, _) => bound.push(Bound { options, sockets }),
         }
     }
     Ok(bound)
+}
+
+impl Bound {
+    /// Logs why it is not bound, where it is not.
+    pub(super) fn tell(&self) {
+        if let Err(error) = &self.sockets {
+            warn!("cannot listen on {}: {error}", self.options.address);
+        }
+    }
 }
 
 impl ListenerSet {
@@ -164,8 +194,8 @@ impl ListenerSet {
             let entry = self.forwards.register(options.entry());
             let sockets = match sockets {
                 Ok(sockets) => sockets,
-                Err(why) => {
-                    entry.set_state(ForwardState::Refused(why.into()));
+                Err(error) => {
+                    entry.set_state(ForwardState::Refused(error.to_string().into()));
                     self.failed.push((options, entry));
                     continue;
                 }

@@ -54,10 +54,7 @@ pub struct Running {
 impl Running {
     /// Binds the listeners, and opens the control socket. Clients are not accepted yet.
     pub(super) fn bind(options: &Options, prompter: Prompter) -> Result<(Self, Orders), Error> {
-        let bound = {
-            let Options { listeners, on_forward_failure, sockets, inherited, .. } = options;
-            listeners::bind(listeners.clone(), |_| *on_forward_failure, *sockets, inherited)?
-        };
+        let bound = listeners::bind_first(options)?;
         for name in options.inherited.left() {
             warn!("the socket {name} of the service manager belongs to no listener");
         }
@@ -134,6 +131,7 @@ impl Running {
         let Options { sockets, inherited, .. } = &options;
         let on_failure = |options: &ListenerOptions| self.listeners.on_failure(options);
         let bound = listeners::bind(missing, on_failure, *sockets, inherited)?;
+        bound.iter().for_each(listeners::Bound::tell);
         let (wanted, own) = (options.control.dashboard.take(), self.connect.dialer.own());
         self.dashboard.reload(wanted, &self.program, own).await.map_err(Error::Dashboard)?;
         self.servers.reload(options.servers);

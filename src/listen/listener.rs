@@ -60,12 +60,12 @@ struct Trouble {
 impl Listener {
     /// Binds every socket that the address stands for: `127.0.0.1` and `::1` for a bare port.
     ///
-    /// An address family that `options` or this machine does not have is left out as long as one is left.
-    /// Port 0 is the same chosen port for all.
+    /// An address family that `options` or this machine does not have is left out as long as one is left; so
+    /// is an address whose port is taken, with a warning, as in ssh. Port 0 is the same chosen port for all.
     ///
     /// # Errors
     ///
-    /// Whatever the system says, first of all that the port is taken.
+    /// None is left: whatever the system says, first of all that the port is taken.
     pub fn bind(address: &ListenAddress, options: SocketOptions) -> io::Result<Vec<Self>> {
         match address {
             ListenAddress::Unix(path) => {
@@ -205,40 +205,51 @@ impl Trouble {
     }
 }
 
-fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<Listener>> {
-    let mut attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
-    loop {
-        attempts -= 1;
-        match bind_once(addresses, port) {
-            // The port that was chosen for the first address is taken on the second: choose again.
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
-            result => return result,
-        }
-    }
+/// What became of the addresses that a listener stands for.
+#[derive(Default)]
+struct Attempt {
+    listeners: Vec<Listener>,
+    /// Those that could not be bound, and that this machine has.
+    failed: Vec<(SocketAddr, io::Error)>,
+    absent: Option<io::Error>,
 }
 
-fn bind_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<Listener>> {
-    let mut listeners = Vec::new();
-    let mut absent = None;
+fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<Listener>> {
+    let mut attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
+    let Attempt { listeners, mut failed, absent } = loop {
+        attempts -= 1;
+        let attempt = bind_once(addresses, port)?;
+        let is_taken = |(_, error): &(_, io::Error)| error.kind() == io::ErrorKind::AddrInUse;
+        // The port that was chosen for the first address is taken on the second: choose again.
+        if attempts == 0 || !attempt.failed.iter().any(is_taken) {
+            break attempt;
+        }
+    };
+    if listeners.is_empty() {
+        let left_out = || io::Error::other("AddressFamily, -4 or -6 leaves out its address");
+        return Err(failed.pop().map(|(_, error)| error).or(absent).unwrap_or_else(left_out));
+    }
+    for (address, error) in failed {
+        warn!("cannot listen on {address}: {error}");
+    }
+    Ok(listeners)
+}
+
+fn bind_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Attempt> {
+    let mut attempt = Attempt::default();
     for &ip in addresses {
         match bind_tcp(SocketAddr::new(ip, port)) {
             Ok(listener) => {
                 let address = listener.local_addr()?;
                 port = address.port();
                 let name = address.to_string().into();
-                listeners.push(Listener { name, socket: Bound::Tcp(listener) });
+                attempt.listeners.push(Listener { name, socket: Bound::Tcp(listener) });
             }
-            Err(error) if is_absent(ip, &error) => absent = Some(error),
-            Err(error) => return Err(error),
+            Err(error) if is_absent(ip, &error) => attempt.absent = Some(error),
+            Err(error) => attempt.failed.push((SocketAddr::new(ip, port), error)),
         }
     }
-    match absent {
-        Some(error) if listeners.is_empty() => Err(error),
-        None if listeners.is_empty() => {
-            Err(io::Error::other("AddressFamily, -4 or -6 leaves out its address"))
-        }
-        _ => Ok(listeners),
-    }
+    Ok(attempt)
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -170,12 +170,25 @@ fn a_taken_port_is_told_and_the_others_go_on_unless_told_otherwise() {
     sockeye.wait_for_log(&format!("cannot listen on 127.0.0.1:{port}: "));
     assert_eq!(echoed_over_tcp(sockeye.address()), WORDS);
 
-    let mut command = program();
-    command.arg("-F").arg(sshd.ssh_config()).args(["-o", "ExitOnForwardFailure=yes"]);
-    command.args(["-L", &first, "-L", &second, HOST]);
-    let mut sockeye = Sockeye::spawn(command);
-    assert_eq!(sockeye.wait().code(), Some(1), "{}", sockeye.log());
-    assert!(!process::is_running(sockeye.pid()));
+    // So are proxies.
+    let proxy = format!("127.0.0.1:{port}");
+    let sockeye = forwarding(&sshd, &["-D", &proxy, "-L", &second]);
+    sockeye.wait_for_log(&format!("cannot listen on {proxy}: "));
+    assert_eq!(echoed_over_tcp(sockeye.address()), WORDS);
+
+    // With nothing left there is no more to do here, though ssh goes on.
+    for arguments in [
+        ["-o", "ExitOnForwardFailure=yes", "-L", &first, "-L", &second].as_slice(),
+        &["-o", "ExitOnForwardFailure=yes", "-D", &proxy, "-L", &second],
+        &["-L", &first],
+        &["-D", &proxy, "-L", &first],
+    ] {
+        let mut command = program();
+        command.arg("-F").arg(sshd.ssh_config()).args(arguments).arg(HOST);
+        let mut sockeye = Sockeye::spawn(command);
+        assert_eq!(sockeye.wait().code(), Some(1), "{arguments:?}: {}", sockeye.log());
+        assert!(!process::is_running(sockeye.pid()));
+    }
 }
 
 const WORDS: &[u8] = b"there and back again";

@@ -94,7 +94,7 @@ async fn options(
         stdio: None,
         backlog: BacklogLimits::default(),
         sockets: SocketOptions::default(),
-        on_forward_failure: app::OnForwardFailure::default(),
+        on_forward_failure: app::OnForwardFailure::Exit,
         control: app::ControlOptions::default(),
         inherited: crate::listen::Inherited::default(),
     })

@@ -26,6 +26,19 @@ async fn a_bare_port_is_loopback_in_both_families() {
 }
 
 #[tokio::test]
+async fn a_port_that_is_taken_on_one_address_is_left_out_there() {
+    let taken = bind("127.0.0.1:0").expect("a free port");
+    let port = taken[0].local_address().expect("tcp").port();
+    // Not every machine has IPv6.
+    if bind("[::1]:0").is_ok() {
+        let listeners = bind(&port.to_string()).expect("the other address");
+        let names: Vec<_> = listeners.iter().map(|one| one.name().to_string()).collect();
+        assert_eq!(names, [format!("[::1]:{port}")]);
+    }
+    assert!(bind(&format!("127.0.0.1:{port}")).is_err());
+}
+
+#[tokio::test]
 async fn a_family_that_is_left_out_has_no_socket() {
     for (family, text, bound) in [
         (AddressFamily::Inet, "0", Some("127.0.0.1:")),

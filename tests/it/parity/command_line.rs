@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv6Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
@@ -107,6 +107,34 @@ fn what_would_be_lost_is_refused_by_name() {
             let refused = flag.map(|flag| format!("error: {} has no meaning here", &flag[..2]));
             assert!(said.contains(refused.as_deref().unwrap_or_default()), "{said}");
             assert!(said.contains("a command to run on the server ('true')"), "{said}");
+        }
+    }
+}
+
+/// A bare port stands for two addresses, of which one will do, whatever is said of failures.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn a_port_that_is_taken_on_one_address_is_listened_on_at_the_other() {
+    let (echo, sshd) = (Target::echo(), Sshd::start());
+    let config = sshd.ssh_config();
+    for (taken, left) in [
+        ("127.0.0.1:0", IpAddr::from(Ipv6Addr::LOCALHOST)),
+        ("[::1]:0", Ipv4Addr::LOCALHOST.into()),
+    ] {
+        let taken = TcpListener::bind(taken).expect("a free port");
+        let port = taken.local_addr().expect("bound").port();
+        let forward = format!("{port}:127.0.0.1:{}", echo.port());
+        let dynamic = port.to_string();
+        for (flag, value) in [("-L", &forward), ("-D", &dynamic)] {
+            for (client, exit) in [(BOTH[0], "yes"), (BOTH[1], "yes"), (BOTH[1], "no")] {
+                let mut command = client.command(&config);
+                command.args(["-o", &format!("ExitOnForwardFailure={exit}"), flag, value, HOST]);
+                let running = client.start(command);
+                wait::until(&format!("{client:?} listens at {left}: {running:?}"), || {
+                    TcpStream::connect((left, port)).is_ok()
+                });
+                running.end();
+            }
         }
     }
 }
