@@ -299,7 +299,7 @@ impl ClientConfig {
         name: &ServerName,
         options: &SshOptions,
     ) -> Result<(Self, ConfigSource), ConfigError> {
-        match query::run_ssh("ssh", name, options).await? {
+        match query::ask("ssh", name, options).await? {
             Some(output) => {
                 let usual = query::usual("ssh").await?;
                 let local = local::Local::from_environment();

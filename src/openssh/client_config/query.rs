@@ -12,8 +12,29 @@ use super::{AddressFamily, ConfigError, Setting, SshOptions};
 use crate::openssh::server_name::ServerName;
 use crate::printable::{Lines, printable};
 
+/// What `ssh -G` prints, without what Debian's version adds; `None` where there is no such program.
+pub(super) async fn ask(
+    program: &str,
+    name: &ServerName,
+    options: &SshOptions,
+) -> Result<Option<String>, ConfigError> {
+    let Some(output) = run_ssh(program, name, options).await? else { return Ok(None) };
+    let says = |line| output.lines().any(|one| one == line);
+    if !says("batchmode yes") || !says(BATCH_INTERVAL) {
+        return Ok(Some(output));
+    }
+    // Perhaps the user has said so, after all.
+    let mut plain = options.clone();
+    plain.options.insert(0, "BatchMode=no".into());
+    let plain = run_ssh(program, name, &plain).await?.unwrap_or_default();
+    if plain.lines().any(|line| line == BATCH_INTERVAL) {
+        return Ok(Some(output));
+    }
+    Ok(Some(output.replace(&format!("\n{BATCH_INTERVAL}\n"), "\nserveraliveinterval 0\n")))
+}
+
 /// What `ssh -G` prints, or `None` where there is no such program.
-pub(super) async fn run_ssh(
+async fn run_ssh(
     program: &str,
     name: &ServerName,
     options: &SshOptions,
@@ -103,6 +124,9 @@ fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     out
 }
 
+/// What Debian's `ssh` makes of `BatchMode yes` where nobody has set an interval. Here that would take the
+/// place of a better default, and sessions that are gone would go on for a quarter of an hour.
+const BATCH_INTERVAL: &str = "serveraliveinterval 300";
 /// `ssh -G` takes milliseconds; a `Match exec` or a canonical name may take a while.
 const LIMIT: Duration = Duration::from_secs(20);
 /// Characters of an error of `ssh` that are shown.

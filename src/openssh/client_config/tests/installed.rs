@@ -52,6 +52,19 @@ async fn the_ssh_of_this_machine() {
     );
     assert_eq!(config.session.rekey_limit.bytes, Some(2 << 30));
 
+    // With Debian's, BatchMode sets an interval, too.
+    for (options, interval) in [
+        (&["BatchMode=yes"][..], None),
+        (&["BatchMode=yes", "ServerAliveInterval=0"], None),
+        (&["ServerAliveInterval=300", "BatchMode=yes"], Some(Duration::from_secs(300))),
+        (&["BatchMode=yes", "ServerAliveInterval=60"], Some(Duration::from_secs(60))),
+    ] {
+        let asked = ClientConfig::query(&name("alias"), &with_options(options)).await;
+        let (config, _) = asked.expect("ssh -G");
+        assert_eq!(config.session.server_alive_interval, interval, "{options:?}");
+        assert_eq!(config.auth.batch_mode, Switch::On);
+    }
+
     let bad = with_options(&["NoSuchOption=1"]);
     let told = ClientConfig::query(&name("alias"), &bad).await;
     match told {
