@@ -128,7 +128,8 @@ impl fmt::Display for JumpList {
     }
 }
 
-/// Puts in the tokens that `ProxyCommand` and `ProxyJump` have (`ssh_config(5)`, TOKENS).
+/// Puts in the tokens that `ProxyCommand` and `ProxyJump` have (`ssh_config(5)`, TOKENS), and `%k`, which
+/// `ssh` knows as well.
 fn with_tokens(
     keyword: &'static str,
     text: &str,
@@ -138,6 +139,7 @@ fn with_tokens(
         Ok(match token {
             Some('%') => "%".into(),
             Some('h') => harmless(keyword, tokens.host_name)?.into(),
+            Some('k') => harmless(keyword, tokens.host_key_alias.unwrap_or(tokens.name))?.into(),
             Some('n') => harmless(keyword, tokens.name)?.into(),
             Some('r') => harmless_user(keyword, tokens.user)?.into(),
             Some('p') => tokens.port.to_string().into(),
@@ -185,6 +187,7 @@ pub(super) fn way(
     if value.is_empty() || value.eq_ignore_ascii_case("none") {
         return Ok(Way::Direct);
     }
+    let tokens = &Tokens { host_key_alias: settings.first("hostkeyalias"), ..*tokens };
     if keyword == "proxycommand" {
         return Ok(Way::Command(with_tokens("ProxyCommand", value, tokens)?));
     }
@@ -271,8 +274,10 @@ mod tests {
             assert_eq!(way_of(direct).expect(direct), Way::Direct, "{direct}");
         }
         let command =
-            way_of("proxycommand nc -q %% %h:%p %n %r\nproxyjump a\n").expect("a command");
-        assert_eq!(command, Way::Command("nc -q % real.host:7 alias me".into()));
+            way_of("proxycommand nc -q %% %h:%p %n %r %k\nproxyjump a\n").expect("a command");
+        assert_eq!(command, Way::Command("nc -q % real.host:7 alias me alias".into()));
+        let command = way_of("hostkeyalias known\nproxycommand nc %k\n").expect("a command");
+        assert_eq!(command, Way::Command("nc known".into()));
         let jump = way_of("proxyjump u@%n-jump:22,ssh://[::1]:24\nproxycommand x\n");
         let Way::Jump(jump) = jump.expect("a jump") else { panic!("no jump") };
         let (last, options) = jump.last();

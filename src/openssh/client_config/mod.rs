@@ -250,7 +250,9 @@ pub enum ConfigError {
     /// Nothing is left of a configured list.
     #[error(transparent)]
     NoAlgorithm(#[from] NoneAvailable),
-    #[error("{keyword} has the token %{token}; those that it can have are %%, %h, %n, %p and %r")]
+    #[error(
+        "{keyword} has the token %{token}; those that it can have are %%, %h, %k, %n, %p and %r"
+    )]
     Token { keyword: &'static str, token: String },
     #[error(
         "ProxyUseFdpass is not supported: have the ProxyCommand carry the data itself, or use \

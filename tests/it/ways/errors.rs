@@ -70,7 +70,7 @@ fn a_program_that_leads_nowhere() {
     servers.fail(&[&command("/nonexistent/program")], &[], &words);
     let words = ["the ProxyCommand 'true' ended with exit status: 0"];
     servers.fail(&[&command("true")], &[], &words);
-    servers.fail(&[&command("nc %h %p %d")], &[], &["the token %d", "%h, %n, %p and %r"]);
+    servers.fail(&[&command("nc %h %p %d")], &[], &["the token %d", "%h, %k, %n, %p and %r"]);
     let words = ["ProxyUseFdpass is not supported", "ProxyJump"];
     servers.fail(&[&command("nc %h %p"), "ProxyUseFdpass yes"], &[], &words);
 }
