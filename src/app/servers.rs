@@ -59,7 +59,8 @@ impl ServerSet {
     }
 
     /// Connects to all of them concurrently, and waits until each has a session or its first attempt has
-    /// failed. That a server cannot be reached is an error only where it is so with all.
+    /// failed; of several, those whose attempt is held up are not waited for. That a server cannot be reached is
+    /// an error only where it is so with all.
     ///
     /// # Cancel safety
     ///
@@ -69,17 +70,24 @@ impl ServerSet {
         let mut attempts = JoinSet::new();
         for options in servers {
             let (name, attempt) = self.begin(options);
-            attempts.spawn(async move { (name, attempt.outcome().await) });
+            attempts.spawn(async move {
+                let outcome = match count {
+                    1 => Ok(attempt.outcome().await),
+                    _ => attempt.outcome_unless_held_up().await,
+                };
+                (name, outcome)
+            });
         }
         let mut failures = Vec::new();
         while let Some(attempt) = attempts.join_next().await {
             let Ok((name, outcome)) = attempt else { continue };
             match outcome {
-                Ok(first) => tell(&name, &first, self.report),
-                Err(error) if count == 1 => {
+                Err(attempt) => drop(self.reports.spawn(log_outcome(name, attempt))),
+                Ok(Ok(first)) => tell(&name, &first, self.report),
+                Ok(Err(error)) if count == 1 => {
                     return Err(Error::Connect { server: name.to_string(), cause: error });
                 }
-                Err(error) => {
+                Ok(Err(error)) => {
                     warn!("cannot connect to {name}: {error}");
                     failures.push(name);
                 }

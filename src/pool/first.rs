@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::ssh::connect::{ConnectError, Connected};
@@ -65,14 +66,18 @@ impl Report {
 
 /// The first attempt to connect to a server, under way.
 #[derive(Debug)]
-pub struct FirstAttempt(oneshot::Receiver<Result<FirstSession, ConnectError>>);
+pub struct FirstAttempt {
+    outcome: oneshot::Receiver<Result<FirstSession, ConnectError>>,
+    held_up: CancellationToken,
+}
 
 /// Where its outcome is sent. The receiver may be gone.
 pub(super) type Tell = oneshot::Sender<Result<FirstSession, ConnectError>>;
 
-pub(super) fn channel() -> (Tell, FirstAttempt) {
+/// `held_up` is cancelled when it takes long.
+pub(super) fn channel(held_up: CancellationToken) -> (Tell, FirstAttempt) {
     let (tell, outcome) = oneshot::channel();
-    (tell, FirstAttempt(outcome))
+    (tell, FirstAttempt { outcome, held_up })
 }
 
 impl FirstAttempt {
@@ -82,7 +87,19 @@ impl FirstAttempt {
     ///
     /// Why there is no session. [`ConnectError::Stopped`] where the pool was shut down meanwhile.
     pub async fn outcome(self) -> Result<FirstSession, ConnectError> {
-        self.0.await.unwrap_or(Err(ConnectError::Stopped))
+        self.outcome.await.unwrap_or(Err(ConnectError::Stopped))
+    }
+
+    /// Waits for the outcome, but not where a person elsewhere may have to act first: then the attempt itself is
+    /// returned.
+    pub async fn outcome_unless_held_up(
+        mut self,
+    ) -> Result<Result<FirstSession, ConnectError>, Self> {
+        tokio::select! {
+            biased;
+            outcome = &mut self.outcome => Ok(outcome.unwrap_or(Err(ConnectError::Stopped))),
+            () = self.held_up.cancelled() => Err(self),
+        }
     }
 }
 

@@ -189,7 +189,7 @@ impl Pool {
             ended: CancellationToken::new(),
             driver: Mutex::default(),
         });
-        let (tell, first) = first::channel();
+        let (tell, first) = first::channel(shared.connector.held_up());
         let driver = Driver::new(Arc::clone(&shared), size, tell);
         *lock(&shared.driver) = Some(task::spawn(driver.run()));
         let pool = Self(shared);

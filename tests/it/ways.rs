@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::thread;
 
+use crate::support::configured::Configuration;
 use crate::support::content::{Content, Sum};
 use crate::support::login::{HOST, user};
 use crate::support::program::{Sockeye, program};
@@ -186,6 +187,34 @@ fn a_program_that_ends_is_started_again() {
     }
     proxy.wait_for_log("lost a session");
     drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port()));
+}
+
+/// A login in a browser takes its time, for which `ssh` waits without an end.
+#[test]
+#[ignore = "needs sshd, nc"]
+fn a_program_that_waits_for_a_person_is_waited_for_and_holds_nobody_up() {
+    let (sshd, echo, other) = (Sshd::start(), Target::echo(), Target::echo());
+    let done = sshd.login().path("done");
+    let login = format!("echo log in >&2; while [ ! -e {} ]; do sleep 0.1; done", done.display());
+    let command = format!("ProxyCommand sh -c '{login}; exec nc %h %p'");
+    let config = config(&[("slow", &sshd, &[&command]), (HOST, &sshd, &[])]);
+    let server = |name| format!("[server.{name}]\nssh_config = \"{}\"\n", config.display());
+    let configuration = Configuration::with(&format!(
+        "[[listen]]\naddress = \"127.0.0.1:0\"\n{}{}\
+         [[rule]]\nport = {}\nvia = \"slow\"\n[default]\nvia = \"{HOST}\"\n",
+        server("slow"),
+        server(HOST),
+        echo.port(),
+    ));
+    let proxy = configuration.start();
+    proxy.wait_for_log("still waiting for slow (by its ProxyCommand)");
+    drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", other.port()));
+    let answer = Protocol::Socks5.refusal(proxy.address(), "127.0.0.1", echo.port());
+    assert_eq!(answer[..2], [5, 1], "requests have their own limit");
+    fs::write(&done, "").expect("written");
+    proxy.wait_for_log("connected to slow");
+    drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port()));
+    assert_eq!(proxy.log().matches("the proxy command says: log in").count(), 1);
 }
 
 #[test]

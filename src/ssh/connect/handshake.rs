@@ -12,6 +12,7 @@ use tracing::debug;
 
 use super::error::Circumstances;
 use super::greeting::SkipToVersion;
+use super::patience::Patience;
 use super::russh_config::russh_config;
 use super::transport::Transport;
 use super::{Asking, ConnectError, Connector, Wired};
@@ -29,7 +30,7 @@ impl Connector {
         preferred: Preferred,
         asking: Asking,
     ) -> Result<(Session, Authenticated), ConnectError> {
-        let Wired { stream, connecting, outflow } = wired;
+        let Wired { stream, connecting, outflow, command } = wired;
         let observed = Arc::new(Observed::of(&self.told, outflow));
         let mut stream = BufReader::with_capacity(READ_BUFFER, stream);
         let window = self.windows.window(&mut stream, connecting).await;
@@ -47,7 +48,12 @@ impl Connector {
             let (address, head) = (self.address(), observed.traffic.head());
             ConnectError::handshake(error, Circumstances { address, head, said })
         };
-        let mut handle = self.within("handshake", &observed, handshake).await?.map_err(failed)?;
+        let command = command.filter(|_| self.config.reach.connect_timeout.is_none());
+        let (programs, address) = (&self.programs, self.address());
+        let mut patience = Patience::new(programs, &observed.traffic, command, address, asking);
+        let shaken = self.within("handshake", &observed, handshake, || patience.is_left()).await?;
+        let mut handle = shaken.map_err(failed)?;
+        self.programs.led();
         let binding = handle.agent_session_binding();
         observed
             .check_signature(binding.map_or(&[], |binding| binding.signature()))
@@ -57,12 +63,13 @@ impl Connector {
             Asking::Never => self.prompter.silent(),
         };
         let login = auth::authenticate(&mut handle, &self.config, &self.credentials, &prompter);
-        let login = match self.within("login", &observed, login).await? {
+        let login = match self.within("login", &observed, login, || false).await? {
             Ok(login) => login,
             Err(error) => return Err(with_last_words(error, &observed).await.into()),
         };
         // OpenSSH announces its signature algorithms since 7.2.
-        let barrier = self.within("login", &observed, handle.best_supported_rsa_hash()).await?;
+        let hash = handle.best_supported_rsa_hash();
+        let barrier = self.within("login", &observed, hash, || false).await?;
         let barrier = matches!(barrier, Ok(Some(_)));
         if observed.traffic.head().starts_with(TINYSSH) {
             self.told.no_forwarding("");
@@ -72,17 +79,19 @@ impl Connector {
         Ok((session, login))
     }
 
-    /// Runs a stage of the handshake within its limit; the time in which a person is asked does not
-    /// count.
+    /// Runs a stage of the handshake within its limit, which begins anew where it `goes_on` after it; the time in
+    /// which a person is asked does not count.
     async fn within<T>(
         &self,
         stage: &'static str,
         observed: &Observed,
         work: impl Future<Output = T>,
+        mut goes_on: impl FnMut() -> bool,
     ) -> Result<T, ConnectError> {
         let mut work = std::pin::pin!(work);
         let limit =
             self.config.reach.connect_timeout.unwrap_or(HANDSHAKE_TIMEOUT).max(MIN_HANDSHAKE);
+        let mut waited = limit;
         loop {
             let questions = self.prompter.questions();
             match timeout(limit, work.as_mut()).await {
@@ -91,9 +100,10 @@ impl Connector {
                 Err(_) if self.prompter.is_waiting() || self.prompter.questions() != questions => {
                     debug!(stage, "waiting for an answer");
                 }
+                Err(_) if goes_on() => waited += limit,
                 Err(_) => {
                     let (address, head) = (self.address(), observed.traffic.head());
-                    return Err(ConnectError::late(stage, limit, address, &head));
+                    return Err(ConnectError::late(stage, waited, address, &head));
                 }
             }
         }

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::debug;
 
 use self::line::Sample;
+use self::patience::Programs;
 use self::proxy_command::{CommandEnd, ProxyCommand};
 use self::ssh_socket::SshSocket;
 use self::window_estimator::WindowEstimator;
@@ -38,6 +40,7 @@ mod handshake;
 mod hops;
 mod line;
 mod line_memory;
+mod patience;
 mod proxy_command;
 mod reach;
 mod russh_config;
@@ -64,6 +67,7 @@ pub(crate) struct Connector {
     local_command_runs: OnceLock<AbortOnDropHandle<()>>,
     /// The programs that carry the bytes (`ProxyCommand`), each until it is over.
     commands: TaskTracker,
+    programs: Programs,
 }
 
 /// Whether a login may ask a person.
@@ -110,6 +114,8 @@ struct Wired {
     connecting: Option<Duration>,
     /// Gets what the line is found to carry.
     outflow: Arc<Outflow>,
+    /// The program that carries them, where one does.
+    command: Option<CommandEnd>,
 }
 
 impl Connector {
@@ -137,6 +143,7 @@ impl Connector {
             hops,
             local_command,
             commands: TaskTracker::new(),
+            programs: Programs::default(),
             local_command_runs: OnceLock::new(),
         }
     }
@@ -171,7 +178,8 @@ impl Connector {
         // Before the server waits for us: a `KnownHostsCommand` takes its time. So it runs where the server
         // cannot be reached, too.
         let preferred = self.preferred().await;
-        let (wired, command) = self.wire(asking).await?;
+        let wired = self.wire(asking).await?;
+        let command = wired.command.clone();
         // The state of a login is large and short-lived.
         let (session, login) = match Box::pin(self.handshake(wired, preferred, asking)).await {
             Ok(done) => done,
@@ -184,6 +192,12 @@ impl Connector {
         Ok(Connected { session, login, took: begun.elapsed() })
     }
 
+    /// Cancelled when an attempt first takes longer than a server may, since a program that leads to it may wait
+    /// for a person.
+    pub(crate) fn held_up(&self) -> CancellationToken {
+        self.programs.held_up()
+    }
+
     /// Waits until the programs are over that have carried sessions, once those have ended.
     pub(crate) async fn ended(&self) {
         self.commands.close();
@@ -191,24 +205,25 @@ impl Connector {
     }
 
     /// What carries the bytes to the server.
-    async fn wire(&self, asking: Asking) -> Result<(Wired, Option<CommandEnd>), ConnectError> {
+    async fn wire(&self, asking: Asking) -> Result<Wired, ConnectError> {
         let outflow = Arc::default();
         match &self.config.reach.way {
             Way::Direct => {
                 let (socket, took) = self.reach().await?;
                 let socket = SshSocket::new(socket, UNACKNOWLEDGED, &outflow);
                 let stream = Box::new(socket.map_err(ConnectError::Socket)?);
-                Ok((Wired { stream, connecting: Some(took), outflow }, None))
+                Ok(Wired { stream, connecting: Some(took), outflow, command: None })
             }
             Way::Jump(jump) => {
                 let (next, limit) = (self.target()?, self.connect_limit());
                 let Hop { stream, took } = self.hops.open(jump, &next, limit, asking).await?;
-                Ok((Wired { stream, connecting: Some(took), outflow }, None))
+                Ok(Wired { stream, connecting: Some(took), outflow, command: None })
             }
             Way::Command(command) => {
                 let started = ProxyCommand::start(command, &self.commands);
                 let (command, end) = started.map_err(ConnectError::Shell)?;
-                Ok((Wired { stream: Box::new(command), connecting: None, outflow }, Some(end)))
+                let (stream, command) = (Box::new(command), Some(end));
+                Ok(Wired { stream, connecting: None, outflow, command })
             }
         }
     }

@@ -27,7 +27,7 @@ pub(crate) struct ProxyCommand {
     _running: DropGuard,
 }
 
-/// What became of a program, for whoever wants to tell it.
+/// What a program has said, and what became of it, for whoever wants to tell it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CommandEnd {
     over: CancellationToken,
@@ -72,6 +72,16 @@ impl CommandEnd {
         timeout(LAST_WORDS, self.over.cancelled()).await.ok()?;
         let facts = self.lock();
         Some((facts.status, facts.last_line.clone()))
+    }
+
+    /// Whether it has written to its standard error.
+    pub(super) fn has_spoken(&self) -> bool {
+        !self.lock().last_line.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn spoke(&self, line: &str) {
+        line.clone_into(&mut self.lock().last_line);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, EndFacts> {
