@@ -146,8 +146,9 @@ fn of_files(files: &[Arc<KeyFile>], beside: bool) -> Vec<Candidate> {
     out
 }
 
-/// Finds who signs for the certificates of files: whoever has their plain key, or the certificate
-/// itself; or else the private key that they lie beside, if it does not tell its public half.
+/// Finds who signs for the certificates and public halves of files: whoever has the plain key, or the
+/// certificate itself; or else, for a certificate, the private key that it lies beside, if that does not tell
+/// its public half.
 fn find_signers(mut all: Vec<Candidate>) -> Vec<Candidate> {
     let signing: Vec<Candidate> =
         all.iter().filter(|c| !matches!(c.signer, SignedBy::Nobody)).cloned().collect();
@@ -155,17 +156,17 @@ fn find_signers(mut all: Vec<Candidate>) -> Vec<Candidate> {
         let (SignedBy::Nobody, Some(offer)) = (&candidate.signer, &candidate.offer) else {
             continue;
         };
-        if !offer.is_certificate() {
-            continue;
-        }
         let has_it = |c: &&Candidate| {
             let known = c.offer.as_ref();
             known.is_some_and(|o| {
                 o.is_same(offer) || (!o.is_certificate() && o.key() == offer.key())
             })
         };
-        let beside =
-            |c: &&Candidate| c.offer.is_none() && c.source.path() == candidate.source.path();
+        let beside = |c: &&Candidate| {
+            offer.is_certificate()
+                && c.offer.is_none()
+                && c.source.path() == candidate.source.path()
+        };
         let signer = signing.iter().find(has_it).or_else(|| signing.iter().find(beside));
         if let Some(signer) = signer {
             candidate.signer = signer.signer.clone();

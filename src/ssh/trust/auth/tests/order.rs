@@ -78,6 +78,14 @@ fn order(agent: &[AgentIdentity], files: Vec<KeyFile>, only: Switch) -> Vec<Stri
     names(&in_order(agent, &files, &[], only))
 }
 
+/// `-i key.pub` beside `IdentityFile key`.
+#[test]
+fn a_public_half_is_signed_for_by_the_file_that_has_the_private_one() {
+    let (a, b) = (secret_key(), secret_key());
+    let files = vec![without_private_half("a.pub", &a), in_file("b", &b), in_file("a", &a)];
+    assert_eq!(order(&[], files, Switch::On), ["file a.pub by a", "file b"]);
+}
+
 #[test]
 fn the_agents_keys_for_files_then_its_others_then_the_files() {
     let (a, b, c, d) = (secret_key(), secret_key(), secret_key(), secret_key());
