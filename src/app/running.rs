@@ -45,7 +45,7 @@ pub struct Running {
     program: Program,
     /// Forwards that were added or removed at run time.
     changes: RunTimeChanges,
-    /// Tasks that end last: the control socket, and the sampling of rates.
+    /// Tasks that end last: the control socket, and what keeps its figures true.
     observers: JoinSet<()>,
     dashboard: Dashboard,
     stop: CancellationToken,
@@ -230,11 +230,13 @@ impl Running {
     }
 }
 
-/// Starts the control socket, where there is one, and the sampling of rates.
+/// Starts the control socket, where there is one, the sampling of rates, and the probes of paths.
 fn start_observers(program: &Program, control: Option<ControlServer>) -> JoinSet<()> {
     let mut observers = JoinSet::new();
     let beating = program.clone();
     observers.spawn(async move { beating.beat().await });
+    let proving = program.clone();
+    observers.spawn(async move { proving.prove_again().await });
     let reloading = program.clone();
     observers.spawn(async move { reloading.report_reloads().await });
     if let Some(control) = control {

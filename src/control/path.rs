@@ -1,10 +1,11 @@
 //! Whether a server really forwards: a session proves that it lets us in, only a channel proves the path.
 
+use std::cell::LazyCell;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 
 use super::program::Program;
 use crate::destination::{Destination, Host};
@@ -13,6 +14,7 @@ use crate::pool::Availability;
 use crate::registry::{Connection, State};
 use crate::ssh::{OpenError, TargetFault};
 use crate::target::Target;
+use crate::task;
 
 /// What is known of the path through a server.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +41,33 @@ pub(super) enum Proved {
     Silent,
 }
 
+/// What came of a probe; none where no session had room for it.
+type Probed = (Arc<str>, Result<Option<Result<(), OpenError>>, Elapsed>);
+
+impl Proof {
+    fn now(proved: Proved, reason: Option<String>) -> Self {
+        Self { proved, reason, at: Some(Instant::now()) }
+    }
+
+    /// Whether somebody who asks is told no more by it.
+    fn is_old(&self) -> bool {
+        self.proved != Proved::Yes || self.is_older_than(FRESH)
+    }
+
+    /// Whether it says that the path is not there, which may have changed.
+    fn is_doubtful(&self) -> bool {
+        match self.proved {
+            Proved::Forbidden => self.is_older_than(FORBIDDEN),
+            Proved::Silent => true,
+            Proved::Yes | Proved::Unknown => false,
+        }
+    }
+
+    fn is_older_than(&self, age: Duration) -> bool {
+        self.at.is_none_or(|at| at.elapsed() >= age)
+    }
+}
+
 impl Program {
     /// What is known of the path through a server.
     pub(super) fn proof(&self, server: &str) -> Proof {
@@ -48,21 +77,47 @@ impl Program {
     /// Finds out about every server that has a session and was not seen to forward lately. Takes no
     /// longer than [`PATIENCE`].
     pub(super) async fn prove(&self) {
+        self.prove_those(Proof::is_old).await;
+    }
+
+    /// Finds out, for ever, whether a path is there again that was not: those who only look, as `/readyz` does,
+    /// would not hear of it.
+    pub(crate) async fn prove_again(&self) {
+        let mut every = task::every(AGAIN);
+        loop {
+            every.tick().await;
+            self.prove_those(Proof::is_doubtful).await;
+        }
+    }
+
+    async fn prove_those(&self, are_meant: fn(&Proof) -> bool) {
+        let mut probes = self.probes(are_meant);
+        while let Some(probed) = probes.join_next().await {
+            let Ok((name, outcome)) = probed else { continue };
+            let (proved, reason) = match outcome {
+                Ok(Some(outcome)) => interpret(outcome),
+                Ok(None) => continue,
+                Err(_) => (Proved::Silent, Some("the server does not answer".to_owned())),
+            };
+            self.proofs().insert(name, Proof::now(proved, reason));
+        }
+    }
+
+    /// Probes of those servers for which no open connection shows it.
+    fn probes(&self, are_meant: fn(&Proof) -> bool) -> JoinSet<Probed> {
         let routes = self.0.routes.load();
-        let living = self.0.registry.connections.living();
+        let living = LazyCell::new(|| self.0.registry.connections.living());
         let mut probes = JoinSet::new();
         for (name, pool) in routes.servers.iter() {
             if pool.availability() != Availability::Ready {
                 self.proofs().remove(name);
                 continue;
             }
-            if living.iter().any(|connection| carries(connection, name)) {
-                let proof = Proof { proved: Proved::Yes, reason: None, at: Some(Instant::now()) };
-                self.proofs().insert(Arc::clone(name), proof);
+            if !are_meant(&self.proof(name)) {
                 continue;
             }
-            let fresh = |proof: &Proof| proof.at.is_some_and(|at| at.elapsed() < FRESH);
-            if self.proofs().get(name).is_some_and(fresh) {
+            if living.iter().any(|connection| carries(connection, name)) {
+                self.proofs().insert(Arc::clone(name), Proof::now(Proved::Yes, None));
                 continue;
             }
             let (name, pool) = (Arc::clone(name), pool.clone());
@@ -77,16 +132,7 @@ impl Program {
                 (name, timeout(PATIENCE, opened).await)
             });
         }
-        while let Some(probed) = probes.join_next().await {
-            let Ok((name, outcome)) = probed else { continue };
-            let (proved, reason) = match outcome {
-                Ok(Some(outcome)) => interpret(outcome),
-                Ok(None) => continue,
-                Err(_) => (Proved::Silent, Some("the server does not answer".to_owned())),
-            };
-            let at = (proved == Proved::Yes).then(Instant::now);
-            self.proofs().insert(name, Proof { proved, reason, at });
-        }
+        probes
     }
 
     fn proofs(&self) -> MutexGuard<'_, std::collections::HashMap<Arc<str>, Proof>> {
@@ -131,6 +177,10 @@ const NOBODY: std::net::SocketAddr =
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// How long a proof counts: an older one is not reported.
 const FRESH: Duration = Duration::from_secs(1);
+/// How often it is asked whether a path is there again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How long it counts that a server forbids it: each probe is a line in its log.
+const FORBIDDEN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,7 @@ use desk::{Desk, echoes};
 mod commands;
 mod dashboard;
 mod desk;
+mod lookers;
 mod pings;
 mod top;
 mod transfer;
