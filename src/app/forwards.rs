@@ -15,39 +15,42 @@ use crate::registry::Origin;
 use crate::route::{Select, Via};
 
 /// The changes relative to the configuration and the command line. A reload does not undo them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RunTimeChanges {
     pub(super) listeners: Changes<ListenerOptions>,
     pub(super) remotes: Changes<RemoteOptions>,
 }
 
 /// What was added, and what was removed of the command line.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Changes<T> {
     pub(super) added: Vec<T>,
     removed: Vec<T>,
 }
 
 impl RunTimeChanges {
-    /// Applies the changes to `options`. Where the configuration has the same listener by now, it takes
-    /// precedence.
-    pub(super) fn apply(&self, options: &mut Options) {
+    /// Applies the changes to `options`, and returns those that remain: once the configuration has a forward that
+    /// was added, it alone decides on it.
+    pub(super) fn apply(&self, options: &mut Options) -> Self {
+        let mut remaining = self.clone();
         options.listeners.retain(|listener| !self.listeners.removed.contains(listener));
         options.remote_forwards.retain(|forward| !self.remotes.removed.contains(forward));
-        for added in &self.listeners.added {
-            if options.listeners.iter().all(|listener| listener.address != added.address) {
-                options.listeners.push(added.clone());
-            }
-        }
+        remaining.listeners.added.retain(|added| {
+            options.listeners.iter().all(|listener| listener.address != added.address)
+        });
         let same = |one: &RemoteOptions, other: &RemoteOptions| {
             one.server == other.server && one.forward.listen == other.forward.listen
         };
-        for added in &self.remotes.added {
-            if options.remote_forwards.iter().all(|forward| !same(forward, added)) {
-                let permit = ServerOptions::permit(&options.servers, &added.server);
-                options.remote_forwards.push(RemoteOptions { permit, ..added.clone() });
-            }
+        remaining
+            .remotes
+            .added
+            .retain(|added| options.remote_forwards.iter().all(|forward| !same(forward, added)));
+        options.listeners.extend(remaining.listeners.added.iter().cloned());
+        for added in &remaining.remotes.added {
+            let permit = ServerOptions::permit(&options.servers, &added.server);
+            options.remote_forwards.push(RemoteOptions { permit, ..added.clone() });
         }
+        remaining
     }
 }
 

@@ -126,7 +126,7 @@ impl Running {
     /// If a new listener cannot be bound, nothing has changed; but a forward that failed before is only tried
     /// again.
     pub async fn reload(&mut self, mut options: Options) -> Result<(), Error> {
-        self.changes.apply(&mut options);
+        let remaining = self.changes.apply(&mut options);
         let missing = self.listeners.missing(&options.listeners);
         let Options { sockets, inherited, .. } = &options;
         let on_failure = |options: &ListenerOptions| self.listeners.on_failure(options);
@@ -144,6 +144,7 @@ impl Running {
         let routes = self.routes.load();
         let is_rule = |name: &str| routes.router.rules().iter().any(|rule| *rule.name == *name);
         self.registry.connections.keep(|name| servers.pool(name).is_some(), is_rule);
+        self.changes = remaining;
         Ok(())
     }
 

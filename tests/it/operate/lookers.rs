@@ -75,3 +75,38 @@ fn a_path_that_is_there_again_is_found_by_those_who_only_look() {
     signal(Signal::CONT);
     wait::until("it goes on", || desk.readiness() == "ok\n");
 }
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_forward_that_the_file_has_taken_over_goes_with_the_file() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let [first, here, there, kept] = [(); 4].map(|()| free_port());
+    let listen = |port: u16| format!("[[listen]]\naddress = \"127.0.0.1:{port}\"\n");
+    let before = format!("[default]\nvia = \"box\"\n{}{}", listen(first), server("box", &sshd));
+    let configuration = Configuration::with(&before);
+    let proxy = desk.start_by(&configuration);
+    for port in [here, kept] {
+        desk.say(&format!("forward add -D 127.0.0.1:{port}")).expect(0);
+    }
+    desk.say(&format!("forward add -R {there}:127.0.0.1:9")).expect(0);
+    let remote = format!("[[forward]]\nremote = \"{there}\"\nto = \"127.0.0.1:9\"\non = \"box\"\n");
+    // A reload that is refused takes nothing over.
+    configuration.write("config.toml", &format!("{before}{}nonsense = 1\n", listen(here)));
+    desk.say("reload").expect(1);
+    for text in [format!("{before}{}{remote}", listen(here)), before.clone()] {
+        let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
+        wait::until("all listen", || [here, there, kept].into_iter().all(listens));
+        configuration.write("config.toml", &text);
+        desk.say("reload").expect(0);
+    }
+    let list = desk.say("forward list").expect(0).out;
+    for port in [here, there] {
+        assert!(
+            !list.contains(&format!(" {port}")) && !list.contains(&format!(":{port}")),
+            "{list}"
+        );
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "{port}: {list}");
+    }
+    assert!(list.contains(&format!("127.0.0.1:{kept}")), "the file never had it: {list}");
+    drop(proxy);
+}
