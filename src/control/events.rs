@@ -155,7 +155,49 @@ impl Stream {
 
 /// How often the figures are sent.
 const TICK: Duration = Duration::from_secs(1);
-/// How many events wait for the one who listens.
-const AHEAD: usize = 64;
+/// How many events wait for the one who listens. One may tell of all connections; who is slow is told of what
+/// is, not of what was.
+const AHEAD: usize = 1;
 /// How long it may leave us waiting.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use tokio::sync::mpsc;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::control::Facts;
+    use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
+    use crate::listen::connect::Outbound;
+    use crate::registry::Registry;
+    use crate::relay::{BacklogLimits, Relayer};
+    use crate::route::{Action, Router};
+
+    fn program() -> Program {
+        let routes = CurrentRoutes::new(Routes {
+            router: Router::new(Vec::new(), Action::Reject),
+            servers: Servers::default(),
+        });
+        let registry = Registry::default();
+        let connect = Outbound {
+            dialer: Dialer::new(routes.clone(), DEADLINE),
+            routing: Routing::Rules,
+            relayer: Relayer::new(BacklogLimits::default()),
+            connections: registry.connections.clone(),
+        };
+        Program::new(Facts::default(), registry, routes, connect, mpsc::channel(1).0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn little_is_kept_for_who_does_not_read() {
+        let mut body = stream(&program()).into_body();
+        sleep(2 * PATIENCE).await;
+        let mut kept = 0;
+        while let Some(Ok(_)) = body.frame().await {
+            kept += 1;
+            assert!(kept <= 3, "each tick was");
+        }
+    }
+}

@@ -134,8 +134,8 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// The most news in the queue.
-const AHEAD: usize = 1024;
+/// The most news in the queue, of which each may tell of all connections.
+const AHEAD: usize = 16;
 /// From something new to the next draw.
 const PAUSE: Duration = Duration::from_millis(30);
 /// The time for a command that was given before the user quit.
