@@ -92,7 +92,12 @@ pub(super) fn tell(mistakes: &[Mistake]) {
 /// Writes to standard output.
 pub(super) fn say(text: &str) {
     // A closed output is not an error.
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+    let _ = say_on(text);
+}
+
+/// Writes to standard output, for a command that goes on until nobody reads it.
+pub(super) fn say_on(text: &str) -> io::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes())
 }
 
 /// The context of an error of a command that writes a file.

@@ -43,7 +43,11 @@ impl Program {
                 Ok(ok(&self.status()))
             }
             ["v1", "servers"] if get => Ok(ok(&self.status().servers)),
-            ["v1", "events"] if get => Ok(events::stream(self)),
+            ["v1", "events"] if get => {
+                let filter = Filter::take(&mut query)?;
+                query.finish()?;
+                Ok(events::stream(self, filter))
+            }
             ["v1", "rules"] if get => Ok(ok(&schema::Rules { rules: self.rules() })),
             ["v1", "listeners"] if get => {
                 Ok(ok(&schema::Listeners { listeners: self.listeners() }))

@@ -92,9 +92,10 @@ impl Client {
         answer.await.unwrap_or_else(|_| Err(self.silent()))
     }
 
-    /// What happens from now on.
-    pub(crate) async fn events(&self) -> Result<EventStream, ClientError> {
-        let sent = timeout(self.patience, self.send(Method::GET, "/v1/events", &())).await;
+    /// What happens from now on, with the connections of a query.
+    pub(crate) async fn events(&self, query: &str) -> Result<EventStream, ClientError> {
+        let path = format!("/v1/events?{query}");
+        let sent = timeout(self.patience, self.send(Method::GET, &path, &())).await;
         let (response, connection) = sent.unwrap_or_else(|_| Err(self.silent()))?;
         if response.status() != StatusCode::OK {
             return Err(broken(response.status()));

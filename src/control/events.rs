@@ -12,6 +12,7 @@ use hyper::{Response, StatusCode};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
+use super::filter::Filter;
 use super::program::Program;
 use super::reply::{Body, StreamBody, head};
 use super::{schema, view};
@@ -19,17 +20,18 @@ use crate::printable::word;
 use crate::registry::{Connection, Event, State, Traffic};
 use crate::task;
 
-/// An answer that goes on until whoever asked leaves.
-pub(super) fn stream(program: &Program) -> Response<Body> {
+/// An answer that goes on until whoever asked leaves, with the connections that match.
+pub(super) fn stream(program: &Program, filter: Filter) -> Response<Body> {
     let program = program.clone();
     let body = StreamBody::new(AHEAD, |sender| {
-        Stream { program, sender, seen: HashMap::new(), sequence: 0 }.run()
+        Stream { program, filter, sender, seen: HashMap::new(), sequence: 0 }.run()
     });
     head(StatusCode::OK, "text/event-stream", Either::Right(body))
 }
 
 struct Stream {
     program: Program,
+    filter: Filter,
     sender: Sender<Bytes, Infallible>,
     /// The connections as they were sent last.
     seen: HashMap<u64, Seen>,
@@ -80,7 +82,7 @@ impl Stream {
 
     async fn reset(&mut self) -> Result<(), Gone> {
         self.program.identify().await;
-        let living = self.program.registry().connections.living();
+        let living = self.living();
         let remarks = self.program.remarks(&living);
         self.seen =
             living.iter().zip(&remarks).map(|(c, r)| (c.id(), Seen::of(c, r.as_deref()))).collect();
@@ -90,9 +92,15 @@ impl Stream {
         self.send(&schema::Event::Reset { status, connections }).await
     }
 
+    fn living(&self) -> Vec<Arc<Connection>> {
+        let mut living = self.program.registry().connections.living();
+        living.retain(|connection| self.filter.matches(connection));
+        living
+    }
+
     async fn tick(&mut self) -> Result<(), Gone> {
         self.program.identify().await;
-        let living = self.program.registry().connections.living();
+        let living = self.living();
         let remarks = self.program.remarks(&living);
         let mut seen = HashMap::with_capacity(living.len());
         let mut connections = Vec::new();
@@ -114,6 +122,11 @@ impl Stream {
             Box::new(program.connections(&[connection]).remove(0))
         };
         let event = match event {
+            Event::ConnectionOpened(connection) | Event::ConnectionClosed(connection)
+                if !self.filter.matches(&connection) =>
+            {
+                return Ok(());
+            }
             Event::ConnectionOpened(connection) => {
                 schema::Event::ConnectionOpened { connection: one(&self.program, connection) }
             }
@@ -192,7 +205,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn little_is_kept_for_who_does_not_read() {
-        let mut body = stream(&program()).into_body();
+        let mut body = stream(&program(), Filter::default()).into_body();
         sleep(2 * PATIENCE).await;
         let mut kept = 0;
         while let Some(Ok(_)) = body.frame().await {

@@ -3,20 +3,20 @@
 use hyper::Method;
 
 use super::args::{ConnectionsArgs, KillArgs};
-use super::{Done, FAILED, FINE, Failure, client, say_json, show, unless_refused};
-use crate::cli::configured::say;
-use crate::control::client::Client;
+use super::{Done, FAILED, FINE, Failure, client, json, show, unless_refused};
+use crate::cli::configured::{say, say_on};
+use crate::control::client::{Client, ClientError};
 use crate::control::schema::{Closed, Connection, Connections, Event};
 
 pub(super) async fn list(args: ConnectionsArgs) -> Done {
     let client = client(args.which)?;
+    let query = args.filter.query();
     if args.watch {
-        return watch(&client, args.json).await;
+        return watch(&client, &query, args.json).await;
     }
-    let path = format!("/v1/connections?{}", args.filter.query());
-    let found: Connections = client.get(&path).await?;
+    let found: Connections = client.get(&format!("/v1/connections?{query}")).await?;
     for connection in &found.connections {
-        line(connection, args.json, show::connection_line);
+        say(&line(connection, args.json, show::connection_line));
     }
     if found.truncated && !args.json {
         say("…\n");
@@ -24,33 +24,52 @@ pub(super) async fn list(args: ConnectionsArgs) -> Done {
     Ok(FINE)
 }
 
-/// Shows connections as they open and close, until the program ends.
-async fn watch(client: &Client, json: bool) -> Done {
-    let mut events = client.events().await?;
-    while let Some(event) = events.next().await {
-        match &event {
+/// Shows connections as they open and close, until the program ends or nobody reads it. Says where some are missing.
+async fn watch(client: &Client, query: &str, as_json: bool) -> Done {
+    let mut events = client.events(query).await?;
+    let mut has_begun = false;
+    loop {
+        let Some(event) = events.next().await else {
+            // The program leaves those who do not read.
+            match client.events(query).await {
+                Ok(again) => events = again,
+                Err(ClientError::NotRunning { .. }) => break,
+                Err(error) => return Err(error.into()),
+            }
+            continue;
+        };
+        let told = match &event {
             Event::ConnectionOpened { connection } => {
-                line(connection, json, |c| format!("+ {}", show::connection_line(c)));
+                line(connection, as_json, |c| format!("+ {}", show::connection_line(c)))
             }
             Event::ConnectionClosed { connection } => {
-                line(connection, json, |c| format!("- {}", show::connection_line(c)));
+                line(connection, as_json, |c| format!("- {}", show::connection_line(c)))
             }
-            Event::SessionUp { server, session } if !json => {
-                say(&format!("  session {session} of {} is up\n", show::text(server)));
+            Event::SessionUp { server, session } if !as_json => {
+                format!("  session {session} of {} is up\n", show::text(server))
             }
-            Event::SessionDown { server, session, reason, .. } if !json => {
+            Event::SessionDown { server, session, reason, .. } if !as_json => {
                 let (server, reason) = (show::text(server), show::text(reason));
-                say(&format!("  session {session} of {server} has ended: {reason}\n"));
+                format!("  session {session} of {server} has ended: {reason}\n")
             }
-            _ => {}
+            Event::Reset { .. } => {
+                if std::mem::replace(&mut has_begun, true) {
+                    super::note("some are missing here: they came faster than they were read");
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        if say_on(&told).is_err() {
+            return Ok(FINE);
         }
     }
     super::note("the program has ended");
     Ok(FINE)
 }
 
-fn line(connection: &Connection, json: bool, words: impl Fn(&Connection) -> String) {
-    if json { say_json(connection) } else { say(&format!("{}\n", words(connection))) }
+fn line(one: &Connection, as_json: bool, words: impl Fn(&Connection) -> String) -> String {
+    if as_json { json(one) } else { format!("{}\n", words(one)) }
 }
 
 pub(super) async fn kill(args: KillArgs) -> Done {

@@ -162,7 +162,12 @@ fn unless_refused<T>(answer: Result<T, ClientError>) -> Result<Option<T>, Failur
 
 /// Prints an object in a line.
 fn say_json(content: &impl Serialize) {
-    say(&format!("{}\n", serde_json::to_string(content).unwrap_or_default()));
+    say(&json(content));
+}
+
+/// An object in a line.
+fn json(content: &impl Serialize) -> String {
+    format!("{}\n", serde_json::to_string(content).unwrap_or_default())
 }
 
 /// Reports a failure on standard error.

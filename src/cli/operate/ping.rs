@@ -7,8 +7,8 @@ use hyper::Method;
 use tokio::time::sleep;
 
 use super::args::PingArgs;
-use super::{Done, FAILED, FINE, client, say_json, show};
-use crate::cli::configured::say;
+use super::{Done, FAILED, FINE, client, json, show};
+use crate::cli::configured::say_on;
 use crate::control::schema::{Ping, PingRequest};
 
 pub(super) async fn run(args: PingArgs) -> Done {
@@ -25,10 +25,8 @@ pub(super) async fn run(args: PingArgs) -> Done {
         }
         let ping: Ping = client.ask(Method::POST, "/v1/ping", &request).await?;
         opened |= ping.opened;
-        if args.json {
-            say_json(&ping);
-        } else {
-            say(&text(&ping));
+        if say_on(&if args.json { json(&ping) } else { text(&ping) }).is_err() {
+            break;
         }
     }
     Ok(if opened { FINE } else { FAILED })

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::args::{StatusArgs, WaitArgs, Which};
 use super::instance::Instance;
-use super::{Done, FAILED, FINE, Failure, NOT_RUNNING, client, say_json, show};
+use super::{Done, FAILED, FINE, Failure, NOT_RUNNING, client, json, show};
 use crate::cli::configured::say;
 use crate::control::client::{Client, ClientError};
 use crate::control::schema::{Ping, PingRequest, Status};
@@ -42,11 +42,10 @@ pub(super) async fn status(args: StatusArgs) -> Done {
         if status.state != "ready" {
             worst = FAILED;
         }
-        if args.json {
-            say_json(&status);
-        } else if !args.quiet {
-            say(&show::status(&status));
+        if args.quiet {
+            continue;
         }
+        say(&if args.json { json(&status) } else { show::status(&status) });
     }
     Ok(worst)
 }

@@ -78,6 +78,62 @@ fn a_path_that_is_there_again_is_found_by_those_who_only_look() {
 
 #[test]
 #[ignore = "needs sshd"]
+fn whoever_watches_is_told_of_what_is_meant_until_nobody_reads() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let (meant, other) = (Target::echo(), Target::echo());
+    let proxy = desk.start(&sshd.ssh_config(), &[]);
+    let open = |host, target: &Target| {
+        assert!(echoes(&mut Protocol::Socks5.open(proxy.address(), host, target.port())));
+    };
+    let words = ["connections", "--watch", "--host", "localhost"];
+    let mut watching = desk.start_saying(&words);
+    let mut told = BufReader::new(watching.child.stdout.take().expect("a pipe")).lines();
+    let mut pinging = desk.start_saying(&["ping", "--count", "100000"]);
+    drop(pinging.child.stdout.take());
+    let first = thread::scope(|scope| {
+        let line = scope.spawn(|| told.next().expect("a line").expect("text"));
+        wait::until("it is told", || {
+            open("127.0.0.1", &other);
+            open("localhost", &meant);
+            line.is_finished()
+        });
+        line.join().expect("no panic")
+    });
+    let target = format!("localhost:{}", meant.port());
+    assert!(first.contains(&target), "{first}");
+    drop(told);
+    for (name, mut going_on) in [("watching", watching), ("pinging", pinging)] {
+        let end = wait::until_some(name, || {
+            open("localhost", &meant);
+            going_on.child.try_wait().expect("a child")
+        });
+        assert!(end.success(), "{name}: {end}");
+    }
+    let silent = desk.say("status --json --quiet").expect(0);
+    assert_eq!(silent.out, "");
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn whoever_watches_and_does_not_read_is_told_that_some_are_missing() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let proxy = desk.start(&sshd.ssh_config(), &[]);
+    let mut watching = desk.start_saying(&["connections", "--watch"]);
+    // Far more than pipes and queues hold.
+    for _ in 0..2500 {
+        Protocol::Socks5.refusal(proxy.address(), "127.0.0.1", 1);
+    }
+    let mut told = watching.child.stdout.take().expect("a pipe");
+    thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
+    let note = watching.note();
+    assert!(note.contains("some are missing here"), "{note}");
+    drop(proxy);
+    assert_eq!(watching.note(), "the program has ended");
+    assert!(watching.child.wait().expect("a child").success());
+}
+
+#[test]
+#[ignore = "needs sshd"]
 fn a_forward_that_the_file_has_taken_over_goes_with_the_file() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let [first, here, there, kept] = [(); 4].map(|()| free_port());

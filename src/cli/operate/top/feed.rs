@@ -18,7 +18,7 @@ struct Unheard;
 /// Passes on the events of the program, until the receiver is gone.
 pub(super) async fn follow(client: Client, mut interest: watch::Receiver<Interest>, news: Sender) {
     loop {
-        let why = match client.events().await {
+        let why = match client.events("").await {
             Err(ClientError::Silent { .. }) => "the program does not answer".to_owned(),
             Err(ClientError::NotRunning { .. }) => "the program is not running".to_owned(),
             Err(error) => error.to_string(),
