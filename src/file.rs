@@ -1,4 +1,5 @@
-//! Files that are read whole, up to a bound and without waiting; and the directories of the user's files.
+//! Files that are read whole, up to a bound and without waiting; logs that are added to; and the directories of
+//! the user's files.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -7,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 
 /// What else than a regular file may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +44,7 @@ pub(crate) fn open(path: &Path, besides: Besides) -> io::Result<File> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     // Whoever writes to a pipe may take a moment.
-    let blocking = fcntl_getfl(&file)? - OFlags::NONBLOCK;
-    fcntl_setfl(&file, blocking)?;
+    wait_for(&file)?;
     Ok(file)
 }
 
@@ -72,6 +73,32 @@ pub(crate) fn too_large(most: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
+/// Opens a log to add to it, for its user's eyes alone where it is new (mode 0600), as ssh does. Nothing is waited
+/// for.
+///
+/// # Errors
+///
+/// It cannot be opened, or is a pipe that nobody reads.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
+    let opened =
+        OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(flags).open(path);
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        Some(code) if code == Errno::NXIO.raw_os_error() => {
+            io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads this pipe")
+        }
+        _ => error,
+    })?;
+    wait_for(&file)?;
+    Ok(file)
+}
+
+/// Has reads and writes wait from now on.
+fn wait_for(file: &File) -> io::Result<()> {
+    fcntl_setfl(file, fcntl_getfl(file)? - OFlags::NONBLOCK)?;
+    Ok(())
+}
+
 /// Whether a program is on the PATH, or at this absolute path.
 pub(crate) fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -97,6 +124,7 @@ fn base(named: Option<OsString>, home: Option<OsString>, default: &str) -> Optio
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
     use std::thread;
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -130,6 +158,27 @@ mod tests {
         assert_eq!(kind(read(&path("pipe"), 9, Besides::Nothing)), io::ErrorKind::InvalidInput);
         // Nobody writes to it: it would be waited for for ever.
         assert_eq!(read(&path("pipe"), 9, Besides::Pipes).expect("at its end"), b"");
+    }
+
+    #[test]
+    fn a_log_is_its_user_s_and_a_pipe_without_a_reader_is_none() {
+        use std::io::Write as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        for word in ["one", "two"] {
+            append(&path("log")).expect("a file").write_all(word.as_bytes()).expect("written");
+        }
+        assert_eq!(std::fs::read_to_string(path("log")).expect("there"), "onetwo");
+        assert_eq!(std::fs::metadata(path("log")).expect("there").mode() & 0o777, 0o600);
+        append(Path::new("/dev/null")).expect("a device");
+        pipe(&path("pipe"));
+        let refused = append(&path("pipe")).expect_err("nobody reads it");
+        assert_eq!(refused.to_string(), "nobody reads this pipe");
+        let mut reader = open(&path("pipe"), Besides::Pipes).expect("a pipe");
+        append(&path("pipe")).expect("it is read").write_all(b"word").expect("written");
+        let mut read = String::new();
+        reader.read_to_string(&mut read).expect("whole");
+        assert_eq!(read, "word");
     }
 
     #[test]

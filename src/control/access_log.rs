@@ -1,7 +1,6 @@
 //! A line for each request that is over: who, what, which way, how it ended, how long, how much.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::thread;
@@ -9,6 +8,7 @@ use std::thread;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::view::connection_view;
+use crate::file;
 use crate::observe::logs::Format;
 use crate::printable;
 use crate::registry::{Connection, Event, Events};
@@ -29,7 +29,7 @@ impl AccessLog {
         let out: Box<dyn Write + Send> = if self.file.as_os_str() == "-" {
             Box::new(io::stdout())
         } else {
-            Box::new(File::options().create(true).append(true).open(&self.file)?)
+            Box::new(file::append(&self.file)?)
         };
         let (mut out, mut events, format) = (BufWriter::new(out), events.listen(), self.format);
         let write = move || {

@@ -1,6 +1,5 @@
 //! Logs, on standard error: lines for people, or one JSON object a line.
 
-use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use tracing_subscriber::{Layer, Registry, reload};
 use super::json::{self, JsonFormat};
 use super::sink::Sink;
 use super::text::{self, EscapedFields, TextFormat};
+use crate::file;
 
 /// How much to log, and in which form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,10 +90,7 @@ impl Logs {
             Format::Json => json::lost_lines,
         };
         let (sink, colour) = match file {
-            Some(file) => {
-                let file = File::options().create(true).append(true).open(file)?;
-                (Sink::start(file, lost)?, Colour::Plain)
-            }
+            Some(file) => (Sink::start(file::append(file)?, lost)?, Colour::Plain),
             None => (Sink::start(io::stderr(), lost)?, Colour::of_stderr()),
         };
         let (dispatch, volume) = subscriber(options, colour, sink.clone());
