@@ -2,6 +2,7 @@
 //!
 //! Every label comes from a closed set: names of the configuration, and words of this program.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -260,12 +261,18 @@ impl Figures {
     fn forwards(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let forwards = self.0.registry().forwards.all();
         let forwards: Vec<_> = forwards.iter().map(|forward| (forward, forward.about())).collect();
-        let up = forwards.iter().map(|(forward, about)| {
-            let up = matches!(forward.state(), ForwardState::Listening(_));
+        // Some have the same labels: two with a name, or one again at another port.
+        let mut up = BTreeMap::new();
+        for (forward, about) in &forwards {
+            let is_up = matches!(forward.state(), ForwardState::Listening(_));
             let name = about.name.as_ref().unwrap_or(&about.spec);
-            ([("kind", word(about.kind)), ("name", &**name)], f64::from(up))
-        });
-        writer.gauges(("listener_up", "Whether clients can come in."), up)?;
+            let server = about.server.as_deref().unwrap_or_default();
+            let labels = [("kind", word(about.kind)), ("name", &**name), ("server", server)];
+            *up.entry(labels).or_insert(true) &= is_up;
+        }
+        let up = up.into_iter().map(|(labels, is_up)| (labels, f64::from(is_up)));
+        let named = ("listener_up", "Whether clients can come in, at all that are called so.");
+        writer.gauges(named, up)?;
         let kinds = [ForwardKind::Dynamic, ForwardKind::Local, ForwardKind::Remote];
         let accepted = kinds.map(|kind| {
             let of_kind = forwards.iter().filter(|(_, about)| about.kind == kind);

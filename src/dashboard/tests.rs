@@ -27,6 +27,7 @@ use crate::request::{Protocol, Request, Source};
 use crate::route::{Action, Router};
 
 mod clash;
+mod figures;
 
 struct Stage {
     address: SocketAddr,

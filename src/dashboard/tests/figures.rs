@@ -1,0 +1,47 @@
+//! What is read by programs: figures, and whether all is well.
+
+use super::*;
+use crate::registry::{ForwardKind, ForwardState, NewForward, Origin};
+
+#[tokio::test]
+async fn no_figure_stands_twice() {
+    let stage = Stage::start();
+    let forward = |server: Option<&str>, spec: &str, name: Option<&str>| {
+        stage.registry.forwards.register(NewForward {
+            kind: if server.is_some() { ForwardKind::Remote } else { ForwardKind::Local },
+            origin: Origin::RunTime,
+            name: name.map(Arc::from),
+            spec: spec.into(),
+            server: server.map(Arc::from),
+        })
+    };
+    let (one, two) = (forward(None, "1:db:1", Some("db")), forward(None, "2:db:1", Some("db")));
+    let elsewhere = ["box", "lab"].map(|server| forward(Some(server), "0:db:1", None));
+    for up in [&one, &elsewhere[0]] {
+        up.set_state(ForwardState::Listening(Vec::new()));
+    }
+    let lines = async || {
+        let metrics = stage.get("/metrics").await.body;
+        let lines = metrics.lines().filter(|line| !line.starts_with('#')).map(str::to_owned);
+        lines
+            .filter_map(|line| line.rsplit_once(' ').map(|(a, b)| (a.into(), b.into())))
+            .collect::<Vec<(String, String)>>()
+    };
+    let up = |lines: &[(String, String)], labels: &str| {
+        let found =
+            lines.iter().filter(|(name, _)| *name == format!("sockeye_listener_up{labels}"));
+        found.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
+    let found = lines().await;
+    let mut names: Vec<_> = found.iter().map(|(name, _)| name).collect();
+    names.sort();
+    let all = names.len();
+    names.dedup();
+    assert_eq!(names.len(), all, "{found:?}");
+    let both = "{kind=\"local\",name=\"db\",server=\"\"}";
+    assert_eq!(up(&found, both), ["0.0"], "one of them is not up");
+    let remote = |server| format!("{{kind=\"remote\",name=\"0:db:1\",server=\"{server}\"}}");
+    assert_eq!(["box", "lab"].map(|s| up(&found, &remote(s))), [["1.0"], ["0.0"]]);
+    two.set_state(ForwardState::Listening(Vec::new()));
+    assert_eq!(up(&lines().await, both), ["1.0"]);
+}
