@@ -32,7 +32,9 @@ impl Program {
         let path = request.uri().path().to_owned();
         let path: Vec<_> = path.trim_start_matches('/').split('/').collect();
         let mut query = Query::new(request.uri().query());
-        let (get, delete) = (request.method() == Method::GET, request.method() == Method::DELETE);
+        // The server leaves out the content for HEAD.
+        let get = matches!(*request.method(), Method::GET | Method::HEAD);
+        let delete = request.method() == Method::DELETE;
         match path.as_slice() {
             ["v1", "status"] if get => {
                 let probe = query.is_set("probe")?;
@@ -53,7 +55,7 @@ impl Program {
                 Ok(ok(&schema::Listeners { listeners: self.listeners() }))
             }
             ["v1", "status" | "servers" | "rules" | "listeners" | "events"] => {
-                Err(Failure::method("GET"))
+                Err(Failure::method("GET, HEAD"))
             }
             ["v1", "connections"] if get => {
                 self.identify().await;
@@ -65,10 +67,10 @@ impl Program {
                 self.one(id)
             }
             ["v1", "connections", id] if delete => self.kill_one(id),
-            ["v1", "connections", ..] => Err(Failure::method("GET, DELETE")),
+            ["v1", "connections", ..] => Err(Failure::method("GET, HEAD, DELETE")),
             ["v1", "forwards"] if get => Ok(ok(&schema::Forwards { forwards: self.forwards() })),
             ["v1", "forwards"] if request.method() == Method::POST => self.forward(request).await,
-            ["v1", "forwards"] => Err(Failure::method("GET, POST")),
+            ["v1", "forwards"] => Err(Failure::method("GET, HEAD, POST")),
             ["v1", "forwards", id] if delete => self.remove_forward(id).await,
             ["v1", "forwards", _] => Err(Failure::method("DELETE")),
             ["v1", "log"] if request.method() == Method::PUT => self.log(request).await,
@@ -85,7 +87,7 @@ impl Program {
                     _ => self.stop(read(request).await?).await,
                 }
             }
-            ["metrics" | "livez" | "readyz"] if !get => Err(Failure::method("GET")),
+            ["metrics" | "livez" | "readyz"] if !get => Err(Failure::method("GET, HEAD")),
             ["metrics"] => self.scrape(),
             ["livez"] => Ok(text_of(StatusCode::OK, PLAIN, Bytes::from_static(b"ok\n"))),
             ["readyz"] => Ok(self.readiness()),

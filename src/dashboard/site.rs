@@ -65,7 +65,7 @@ impl Site {
         shutdown: &CancellationToken,
     ) -> Answer {
         let path = request.uri().path().to_owned();
-        let is_get = request.method() == Method::GET;
+        let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
         match (path.as_str(), pass) {
             ("/livez", _) | ("/metrics" | "/readyz", Pass::Shown) => {
                 Ok(self.program.answer(request).await)
@@ -80,7 +80,10 @@ impl Site {
                     Bytes::from_static(word.as_bytes()),
                 ))
             }
-            ("/", _) if is_get && code(request.uri()).is_some() => Ok(self.enter(&request, pass)),
+            // Whoever only looks at a link does not use it up.
+            ("/", _) if *request.method() == Method::GET && code(request.uri()).is_some() => {
+                Ok(self.enter(&request, pass))
+            }
             (_, Pass::Missing) if is_get && wants_html(&request) => Ok(page::locked()),
             (_, Pass::Missing) => Err(Failure::new(StatusCode::UNAUTHORIZED, "Unauthorized")),
             ("/", Pass::Shown) if !wants_html(&request) => self.clash(request, shutdown).await,
@@ -153,7 +156,7 @@ fn wants_html(request: &Request<Incoming>) -> bool {
 fn is_for_browsers(method: &Method, path: &str) -> bool {
     let connections = path == "/v1/connections" || path.starts_with("/v1/connections/");
     match *method {
-        Method::GET => true,
+        Method::GET | Method::HEAD => true,
         Method::DELETE => connections,
         Method::POST => path == "/v1/ping" || path == "/v1/reload",
         _ => false,

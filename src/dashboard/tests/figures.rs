@@ -45,3 +45,18 @@ async fn no_figure_stands_twice() {
     two.set_state(ForwardState::Listening(Vec::new()));
     assert_eq!(up(&lines().await, both), ["1.0"]);
 }
+
+#[tokio::test]
+async fn a_monitor_may_ask_for_the_head_alone() {
+    let stage = Stage::start();
+    for (path, status) in
+        [("/livez", 200), ("/readyz", 503), ("/metrics", 200), ("/v1/status", 200)]
+    {
+        let said = stage.ask(&format!("HEAD {path}"), &stage.bearer()).await;
+        assert_eq!((said.status, said.body.as_str()), (status, ""), "{path}");
+    }
+    let looked_at = stage.ask(&format!("HEAD {}", stage.link), PAGE).await;
+    assert_eq!(looked_at.status, 401);
+    let entered = stage.ask(&format!("GET {}", stage.link), PAGE).await;
+    assert_eq!(entered.status, 303, "a look does not use it up");
+}
