@@ -166,3 +166,30 @@ fn a_forward_that_the_file_has_taken_over_goes_with_the_file() {
     assert!(list.contains(&format!("127.0.0.1:{kept}")), "the file never had it: {list}");
     drop(proxy);
 }
+
+#[test]
+#[ignore = "needs sshd, curl"]
+fn a_delay_test_of_a_group_asks_its_servers_at_once() {
+    let (desk, sshd, port) = (Desk::new(), Sshd::start(), free_port());
+    let configuration = Configuration::with(&format!(
+        "[default]\nvia = [\"one\", \"two\"]\n[[listen]]\naddress = \"127.0.0.1:{}\"\n\
+         [dashboard]\naddress = \"127.0.0.1:{port}\"\n{}{}",
+        free_port(),
+        server("one", &sshd),
+        server("two", &sshd)
+    ));
+    let _proxy = desk.start_by(&configuration);
+    desk.say("wait").expect(0);
+    let token = desk.say("dashboard --token").expect(0).out;
+    sshd.children().into_iter().for_each(|pid| process::signal(pid, Signal::STOP));
+    let mut curl = command("curl");
+    curl.args(["-s", "-H", &format!("Authorization: Bearer {}", token.trim())]);
+    let test = "delay?timeout=60000&url=http%3A%2F%2F127.0.0.1%3A9%2F";
+    curl.arg(format!("http://127.0.0.1:{port}/group/GLOBAL/{test}"));
+    let mut asking = curl.stdout(Stdio::null()).spawn().expect("curl");
+    wait::until("both are asked", || {
+        desk.say("connections --listener (ping)").expect(0).out.lines().count() == 2
+    });
+    asking.kill().and_then(|()| asking.wait().map(drop)).expect("a child");
+    sshd.children().into_iter().for_each(|pid| process::signal(pid, Signal::CONT));
+}
