@@ -42,13 +42,29 @@ pub(crate) fn line(text: &str) -> String {
     printable(text, 500, Lines::One)
 }
 
-/// A value in a line of `key=value` pairs: in quotes where it could be read as two of them.
+/// A value in a line of `key=value` pairs: in quotes where it could be read as two of them. A quote inside has a
+/// backslash, and so has each backslash before a quote.
 pub(crate) fn value(text: &str) -> String {
-    if text.is_empty() || text.contains([' ', '=', '"']) {
-        format!("\"{}\"", text.replace('"', "\\\""))
-    } else {
-        text.to_owned()
+    if !text.is_empty() && !text.contains([' ', '=', '"']) {
+        return text.to_owned();
     }
+    let mut out = String::from("\"");
+    let mut backslashes = 0;
+    for c in text.chars().chain(['"']) {
+        match c {
+            '\\' => backslashes += 1,
+            '"' => {
+                out.extend(std::iter::repeat_n('\\', backslashes + 1));
+                backslashes = 0;
+            }
+            _ => backslashes = 0,
+        }
+        out.push(c);
+    }
+    // The last quote is the end.
+    out.truncate(out.len() - 2);
+    out.push('"');
+    out
 }
 
 /// A size for people, as `2.5 MiB`.
@@ -139,6 +155,21 @@ mod tests {
             ("\u{2028}\u{202e}\u{200b}", "\\u{2028}\\u{202e}\\u{200b}"),
         ] {
             assert_eq!(printable(text, 80, Lines::One), shown);
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_value_ends_it() {
+        for (text, quoted) in [
+            ("plain", "plain"),
+            (r"DOMAIN\ada", r"DOMAIN\ada"),
+            ("", r#""""#),
+            (r"a b\n", r#""a b\n""#),
+            (r#"a "b""#, r#""a \"b\"""#),
+            (r#"a\" c=d"#, r#""a\\\" c=d""#),
+            (r"a b\", r#""a b\\""#),
+        ] {
+            assert_eq!(value(text), quoted, "{text}");
         }
     }
 
