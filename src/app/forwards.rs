@@ -39,7 +39,7 @@ impl RunTimeChanges {
             options.listeners.iter().all(|listener| listener.address != added.address)
         });
         let same = |one: &RemoteOptions, other: &RemoteOptions| {
-            one.server == other.server && one.forward.listen == other.forward.listen
+            one.server == other.server && one.forward.listen.collides_with(&other.forward.listen)
         };
         remaining
             .remotes

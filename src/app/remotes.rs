@@ -91,6 +91,14 @@ impl RemoteSet {
         options: RemoteOptions,
         servers: &Servers,
     ) -> Result<Arc<Forward>, ForwardRefusal> {
+        let RemoteOptions { server, forward, .. } = &options;
+        let is_taken = |running: &Running| {
+            let other = &running.options;
+            other.server == *server && other.forward.listen.collides_with(&forward.listen)
+        };
+        if self.running.iter().any(is_taken) {
+            return Err(ForwardRefusal::Taken(format!("{} of {server}", forward.listen)));
+        }
         let asked = self.start(vec![options], servers, OnForwardFailure::Exit);
         match timeout(ASKED, asked).await {
             Ok(Ok(())) => {}

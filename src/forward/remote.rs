@@ -32,6 +32,13 @@ pub enum RemoteListen {
     Unix(Arc<str>),
 }
 
+impl RemoteListen {
+    /// Whether a server cannot listen at both. A port that it chooses is another one each time.
+    pub(crate) fn collides_with(&self, other: &Self) -> bool {
+        self == other && !matches!(self, Self::Tcp { port: 0, .. })
+    }
+}
+
 /// The interfaces of the server to listen on, in the user's words. `GatewayPorts` of the server decides
 /// what they mean.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -93,6 +93,10 @@ fn with_a_dead_server_every_command_does_what_it_can() {
     desk.say(&format!("forward add -L 127.0.0.1:0:127.0.0.1:{port}")).expect(0);
     let asked = desk.say(&format!("forward add -R 0:127.0.0.1:{port}")).expect(0);
     assert!(asked.out.contains("asking"), "{}", asked.out);
+    let there = free_port();
+    let twice = [0, 1]
+        .map(|status| desk.say(&format!("forward add -R {there}:127.0.0.1:{port}")).expect(status));
+    assert!(twice[1].err.contains("there is a listener at"), "{}", twice[1].err);
     desk.say("log debug").expect(0);
     assert!(desk.say("dashboard").expect(0).out.contains("?code="));
     let reload = desk.say("reload").expect(1);

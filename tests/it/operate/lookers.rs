@@ -145,11 +145,14 @@ fn a_forward_that_the_file_has_taken_over_goes_with_the_file() {
         desk.say(&format!("forward add -D 127.0.0.1:{port}")).expect(0);
     }
     desk.say(&format!("forward add -R {there}:127.0.0.1:9")).expect(0);
-    let remote = format!("[[forward]]\nremote = \"{there}\"\nto = \"127.0.0.1:9\"\non = \"box\"\n");
+    desk.say("forward add --name chosen -R 0:127.0.0.1:9").expect(0);
+    let remote =
+        |at: u16| format!("[[forward]]\nremote = \"{at}\"\nto = \"127.0.0.1:9\"\non = \"box\"\n");
     // A reload that is refused takes nothing over.
     configuration.write("config.toml", &format!("{before}{}nonsense = 1\n", listen(here)));
     desk.say("reload").expect(1);
-    for text in [format!("{before}{}{remote}", listen(here)), before.clone()] {
+    for text in [format!("{before}{}{}{}", listen(here), remote(there), remote(0)), before.clone()]
+    {
         let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
         wait::until("all listen", || [here, there, kept].into_iter().all(listens));
         configuration.write("config.toml", &text);
@@ -163,7 +166,9 @@ fn a_forward_that_the_file_has_taken_over_goes_with_the_file() {
         );
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "{port}: {list}");
     }
-    assert!(list.contains(&format!("127.0.0.1:{kept}")), "the file never had it: {list}");
+    for what in [format!("127.0.0.1:{kept}"), "(chosen)".to_owned()] {
+        assert!(list.contains(&what), "the file never had it: {list}");
+    }
     drop(proxy);
 }
 
