@@ -88,7 +88,10 @@ fn read_one(
     for value in section.values("port").unwrap_or_default() {
         match port_range(value) {
             Some(Ok(range)) => conditions.port(range),
-            Some(Err(why)) => source.error(&value.span(), format!("port: {why}"), ""),
+            Some(Err(why)) => {
+                let text = value.get_ref().as_str().unwrap_or_default();
+                source.error(&value.span(), format!("port: {why}"), several("port", text));
+            }
             None => section.wrong("port", "ports, as 443 or \"8000-8999\"", value),
         }
     }
@@ -113,6 +116,9 @@ fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionErro
         ConditionError::Expression(_) if text.get_ref().contains('\\') => {
             "in single quotes TOML leaves backslashes alone"
         }
+        ConditionError::Name(_) | ConditionError::Character | ConditionError::Prefix => {
+            &*several(key, text.get_ref())
+        }
         ConditionError::Empty => "leave it out",
         _ => "",
     };
@@ -126,6 +132,15 @@ fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionErro
         other => other.to_string(),
     };
     source.error(&text.span(), format!("{key} '{}': {why}", text.get_ref()), hint);
+}
+
+/// The hint for a text that has several values in it, with commas between them; empty for one.
+fn several(key: &str, text: &str) -> String {
+    let values: Vec<_> = text.split(',').map(str::trim).collect();
+    if values.len() == 1 {
+        return String::new();
+    }
+    format!("write {key} = [\"{}\"]", values.join("\", \""))
 }
 
 /// Reports a prefix with bits behind it: which addresses are meant is not certain.

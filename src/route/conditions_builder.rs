@@ -9,7 +9,7 @@ use super::addresses::{AddressSetBuilder, parse_prefix};
 use super::conditions::{Conditions, Resolve};
 use super::destinations::{Destinations, Expressions, Keywords};
 use super::list::List;
-use super::names::NameSetBuilder;
+use super::names::{NameSetBuilder, is_host_name};
 use super::port_range::PortRange;
 use super::trace::Kind;
 use crate::destination::{Host, InvalidDestination};
@@ -39,6 +39,8 @@ pub enum ConditionError {
     Address,
     #[error("`*` is no part of a name: for a name and all below it use `domain_suffix`")]
     Wildcard,
+    #[error("a host name has only letters, digits, `-`, `_` and `.`")]
+    Character,
     #[error("no host name contains this in its ASCII form (xn--...)")]
     Keyword,
     #[error("not a regular expression that can be used: {0}")]
@@ -69,7 +71,7 @@ impl ConditionsBuilder {
         Ok(())
     }
 
-    /// `domain_suffix`: this name and all below it. `*.` or `.` before it changes nothing.
+    /// `domain_suffix`: this name and all below it. `*.`, `+.` or `.` before it changes nothing.
     pub fn domain_suffix(&mut self, name: &str) -> Result<(), ConditionError> {
         let name = parse_name(strip_suffix_mark(name).unwrap_or(name))?;
         self.names.suffix(&name);
@@ -86,7 +88,7 @@ impl ConditionsBuilder {
         let lower = keyword.to_ascii_lowercase();
         let around = format!("a{lower}a");
         match around.parse() {
-            Ok(Host::Name(name)) if *name == *around && !lower.contains('*') => {}
+            Ok(Host::Name(name)) if *name == *around && is_host_name(&name) => {}
             _ => return Err(ConditionError::Keyword),
         }
         self.keywords.push(lower.into());
@@ -97,6 +99,9 @@ impl ConditionsBuilder {
     /// `domain_regex`: the `regex` crate's syntax, ASCII only, case ignored; it matches anywhere in the
     /// name unless it is anchored.
     pub fn domain_regex(&mut self, expression: &str) -> Result<(), ConditionError> {
+        if !expression.is_ascii() {
+            return Err(ConditionError::Keyword);
+        }
         RegexBuilder::new(expression)
             .unicode(false)
             .case_insensitive(true)
@@ -183,14 +188,15 @@ impl ConditionsBuilder {
     }
 }
 
-/// The text behind the mark of a suffix, `*.` or `.`; none without a mark.
+/// The text behind the mark of a suffix, `*.`, `.` or Clash's `+.`; none without a mark.
 pub(super) fn strip_suffix_mark(text: &str) -> Option<&str> {
-    text.strip_prefix("*.").or_else(|| text.strip_prefix('.'))
+    ["*.", "+.", "."].into_iter().find_map(|mark| text.strip_prefix(mark))
 }
 
 fn parse_name(text: &str) -> Result<Arc<str>, ConditionError> {
     match text.parse()? {
         Host::Name(name) if name.contains('*') => Err(ConditionError::Wildcard),
+        Host::Name(name) if !is_host_name(&name) => Err(ConditionError::Character),
         Host::Name(name) => Ok(name),
         Host::Ip(_) => Err(ConditionError::Address),
     }

@@ -85,6 +85,13 @@ impl NameSetBuilder {
     }
 }
 
+/// Whether a name, in its normal spelling, has the characters that names of hosts have. A client may ask for
+/// any other; an entry that has one is of another notation (`a.example,b.example`, `DOMAIN,a.example`) and
+/// would match nothing.
+pub(super) fn is_host_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
 /// The end of a suffix's key. No name starts with a dot, so it has no other meaning there.
 const BELOW: u8 = b'.';
 

@@ -1,6 +1,7 @@
 //! The configuration file as a whole: what is right is read, and what is wrong is told with its
 //! place.
 
+mod conditions;
 mod lists;
 mod mistakes;
 mod properties;
@@ -17,6 +18,7 @@ use crate::pool::PoolSize;
 use crate::route::{Outcome, Query, Select};
 
 use super::*;
+use conditions::CONDITIONS;
 use mistakes::{MISTAKES, WARNINGS};
 
 /// A directory with `config.toml` in it.
@@ -181,7 +183,7 @@ fn paths_are_relative_to_the_file() {
 
 #[test]
 fn every_mistake_has_its_place_and_a_hint() {
-    for (text, told) in MISTAKES {
+    for (text, told) in MISTAKES.iter().chain(CONDITIONS) {
         assert_eq!(wrong(text), *told, "{text}");
     }
 }

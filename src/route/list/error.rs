@@ -54,6 +54,10 @@ pub enum InvalidEntry {
     Address,
     #[error("`*` can only stand at the start, as in *.example.com")]
     Wildcard,
+    #[error("a host name has only letters, digits, `-`, `_` and `.`")]
+    Character,
+    #[error("a number is no entry: an address is written as 192.0.2.7")]
+    Number,
     #[error("not a range of addresses, as 10.0.0.0/8 or fd00::/8")]
     Prefix,
     /// A rule for the content of pages (`##`), which no proxy sees.

@@ -21,7 +21,7 @@ pub use error::{InvalidEntry, ListError, Mistake, Mistakes};
 /// The entries of one list file, ready for look-ups. One entry a line:
 ///
 /// - a name: this name only;
-/// - `*.suffix` or `.suffix`: that name and all below it, as `domain_suffix` means it;
+/// - `*.suffix`, `+.suffix` or `.suffix`: that name and all below it, as `domain_suffix` means it;
 /// - an address, or a prefix of addresses as `10.0.0.0/8`;
 /// - a line of a hosts file, `0.0.0.0 name name`: these names, except those of the machine itself
 ///   (`localhost` and the like);

@@ -7,7 +7,7 @@ use super::{InvalidEntry, ListError, Mistakes, Progress};
 use crate::destination::Host;
 use crate::route::addresses::{AddressSet, AddressSetBuilder, parse_prefix};
 use crate::route::conditions_builder::strip_suffix_mark;
-use crate::route::names::{NameSet, NameSetBuilder};
+use crate::route::names::{NameSet, NameSetBuilder, is_host_name};
 
 /// Reads all entries, and the lines that are not entries.
 pub(super) fn read(
@@ -79,7 +79,10 @@ impl Entries {
             (Host::Name(name), Some(_)) => self.names.suffix(&name),
             (Host::Name(name), None) => self.names.exact(&name),
             (Host::Ip(_), Some(_)) => return Err(InvalidEntry::Address),
-            (Host::Ip(ip), None) => self.addresses.insert(ip.into()),
+            // A browser takes a number for an address, but a list of numbers is one of ports or ranks.
+            (Host::Ip(_), None) => {
+                self.addresses.insert(parse_prefix(entry).ok_or(InvalidEntry::Number)?);
+            }
         }
         Ok(())
     }
@@ -139,6 +142,7 @@ fn is_cosmetic(line: &[u8], at: usize) -> bool {
 fn parse_host(text: &str) -> Result<Host, InvalidEntry> {
     match text.parse()? {
         Host::Name(name) if name.contains('*') => Err(InvalidEntry::Wildcard),
+        Host::Name(name) if !is_host_name(&name) => Err(InvalidEntry::Character),
         host => Ok(host),
     }
 }

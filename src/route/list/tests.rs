@@ -31,6 +31,7 @@ fn every_form_of_an_entry() {
         Plain.Example.  # behind an entry\r\n\
         *.suffix.example\n\
         .dotted.example\n\
+        +.clash.example\n\
         \t bücher.example\n\n\
         192.0.2.7\n\
         10.0.0.0/8\n\
@@ -47,6 +48,7 @@ fn every_form_of_an_entry() {
         "suffix.example",
         "a.suffix.example",
         "a.b.dotted.example",
+        "a.clash.example",
         "xn--bcher-kva.example",
         "192.0.2.7",
         "10.1.2.3",
@@ -62,7 +64,7 @@ fn every_form_of_an_entry() {
     {
         assert!(!holds(&list, host), "{host}");
     }
-    assert_eq!(list.len(), 11);
+    assert_eq!(list.len(), 12);
 }
 
 #[test]
@@ -123,6 +125,29 @@ fn the_notations_of_ad_blockers_and_of_block_lists() {
     let page = || PageRule;
     assert_eq!(told[..6], [Cosmetic, Cosmetic, Exception, page(), page(), page()],);
     assert_eq!(told[6..8], [invalid(), Wildcard]);
+}
+
+#[test]
+fn other_notations_are_mistakes_and_no_names_that_nobody_asks_for() {
+    use InvalidEntry::{Character, Number, Words};
+    for (line, why) in [
+        ("DOMAIN-SUFFIX,ads.example", Character),
+        ("1,ads.example", Character),
+        ("ads.example,tracker.example", Character),
+        ("\"ads.example\",", Character),
+        ("'+.ads.example'", Character),
+        ("+ads.example", Character),
+        ("{", Character),
+        ("127.0.0.1 ads.example,tracker.example", Character),
+        ("||ads.example,^", Character),
+        ("- ads.example", Words),
+        ("13335", Number),
+        ("127.1", Number),
+    ] {
+        let (list, mistakes) = List::read(line.as_bytes(), "test.txt", &mut ()).expect("read");
+        assert_eq!(mistakes.first.iter().map(|m| &m.why).collect::<Vec<_>>(), [&why], "{line}");
+        assert!(list.is_empty(), "{line}");
+    }
 }
 
 #[test]
