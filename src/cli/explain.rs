@@ -9,7 +9,6 @@ use crate::app::{ForwardOptions, ServerOptions, Service};
 use crate::config::{Config, ForwardConfig};
 use crate::destination::{Destination, Host};
 use crate::dial::{Routing, look_up};
-use crate::forward::listen_address::Bind;
 use crate::forward::{ListenAddress, RemoteTo};
 use crate::route::{Explanation, Outcome, Query};
 use crate::target::Target;
@@ -164,17 +163,7 @@ fn name_of_listener(command: &ExplainCommand, config: &Config) -> Result<String,
         return Ok(wanted.clone());
     }
     if let Ok(address) = wanted.parse::<ListenAddress>() {
-        let listeners = config.listeners.iter();
-        let listeners = listeners.map(|listener| (listener.address.clone(), &listener.name));
-        let forwards = config.forwards.iter().filter_map(|forward| match forward {
-            ForwardConfig::Local { name, forward, .. } => {
-                Some((forward.listen.address(Bind::Loopback), name))
-            }
-            ForwardConfig::Remote { .. } => None,
-        });
-        let named = listeners.chain(forwards).find(|(at, _)| *at == address);
-        // Another address may be that of a -D.
-        return Ok(named.map_or_else(|| wanted.clone(), |(_, name)| name.to_string()));
+        return Ok(config.name_at(&address).to_string());
     }
     let known: Vec<_> = config.names_of_listeners().map(configured::quoted).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::forward::exposure::{self, Guard};
 use crate::forward::listen_address::Bind;
-use crate::forward::{LocalForward, LocalListen, RemoteForward, RemoteTo};
+use crate::forward::{ListenAddress, LocalForward, LocalListen, RemoteForward, RemoteTo};
 use crate::listen::ProxyCredentials;
 use crate::route::Via;
 use crate::target::Target;
@@ -48,6 +48,14 @@ impl ForwardConfig {
     pub fn name(&self) -> &Arc<str> {
         match self {
             Self::Local { name, .. } | Self::Remote { name, .. } => name,
+        }
+    }
+
+    /// The address on this machine.
+    pub(super) fn address(&self) -> Option<ListenAddress> {
+        match self {
+            Self::Local { forward, .. } => Some(forward.listen.address(Bind::Loopback)),
+            Self::Remote { .. } => None,
         }
     }
 

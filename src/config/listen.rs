@@ -83,7 +83,7 @@ fn read_one(
 }
 
 /// Resolves the path of a unix socket, which is relative to the file as every path is.
-fn inside(source: &Source<'_>, address: ListenAddress) -> ListenAddress {
+pub(super) fn inside(source: &Source<'_>, address: ListenAddress) -> ListenAddress {
     match address {
         ListenAddress::Unix(path) => ListenAddress::Unix(source.resolve(&path.to_string_lossy())),
         tcp @ ListenAddress::Tcp { .. } => tcp,

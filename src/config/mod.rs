@@ -8,6 +8,7 @@
 //! - `mistake`: what is wrong, where, and how to correct it.
 //! - `source`, `fields`: the text and its places; a table, key by key.
 //! - `listen`, `server`, `rule`, `forward`, `way`, `backlog`, `dashboard`: one section each.
+//! - `listener_names`: the listeners that a rule names.
 //! - `files`: the files that the configuration is read from.
 //! - `lists`: the files of names and addresses, each read once.
 //! - `watch`, `reload`, `changes`: when it is read again, and the differences.
@@ -19,6 +20,7 @@ mod fields;
 mod files;
 mod forward;
 mod listen;
+mod listener_names;
 mod lists;
 mod mistake;
 mod reload;
@@ -48,6 +50,7 @@ pub use reloads::{ReloadOutcome, Reloads};
 pub use server::ServerConfig;
 
 use crate::file;
+use crate::forward::ListenAddress;
 use crate::relay::BacklogLimits;
 use crate::route::{Action, Progress, Router};
 
@@ -80,6 +83,7 @@ pub struct Config {
     /// Every file that it was read from.
     pub files: BTreeSet<PathBuf>,
     lists: Loaded,
+    places: Vec<(ListenAddress, Arc<str>)>,
     /// `[[rule]]` as written, without what means nothing.
     written_rules: Option<String>,
     server_places: Vec<(Arc<str>, Place)>,
@@ -113,6 +117,13 @@ impl Config {
     pub fn names_of_listeners(&self) -> impl Iterator<Item = &str> {
         let listeners = self.listeners.iter().map(|listener| &*listener.name);
         listeners.chain(self.forwards.iter().map(|forward| &**forward.name()))
+    }
+
+    /// The name in rules of the listener or local forward at this address, of which it may be one of several;
+    /// without a name in the file, as of a `-D`, its first socket is its name.
+    pub fn name_at(&self, address: &ListenAddress) -> Arc<str> {
+        let found = listener_names::at(&self.places, address).next().cloned();
+        found.unwrap_or_else(|| address.sockets().swap_remove(0).into())
     }
 
     /// A mistake of a server, at its place in the file.
@@ -163,9 +174,11 @@ impl Config {
         let mut names = Names {
             servers: server_places.iter().map(|(name, _)| Arc::clone(name)).collect(),
             listeners: called,
+            places: Vec::new(),
         };
         let (forwards, called) = forward::read(source, top.tables("forward"), &names, &listeners);
         names.listeners.extend(called);
+        names.places = listener_names::places(&listeners, &forwards);
         let rules = rule::read(source, top.tables("rule"), &names, lists);
         let default = top.table("default").and_then(|mut section| {
             let action = way::action(source, &mut section, &names);
@@ -190,6 +203,7 @@ impl Config {
             dashboard,
             files: BTreeSet::new(),
             server_places,
+            places: names.places,
             lists: Loaded::new(),
             written_rules: None,
         }

@@ -7,15 +7,13 @@ use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::forward::ListenAddress;
 use crate::route::{ConditionError, ConditionsBuilder, InvalidPortRange, PortRange, Resolve, Rule};
 
 use super::fields::{Fields, Text, as_number, as_text};
 use super::listen::also;
+use super::listener_names;
 use super::lists::{InvalidLines, Lists};
-use super::mistake::{Cause, TableId};
 use super::source::Source;
-use super::suggest;
 use super::way::{self, Names};
 
 /// Reads all of them, in the order of the file. Those with a mistake are left out.
@@ -35,7 +33,7 @@ pub(super) fn read(
             source.error(&place, format!("two rules have the name '{name}'"), also(source, &first));
         }
         // A rule without a condition matches everything.
-        let mut keys = TEXTS.iter().map(|(key, _)| *key).chain(["list", "port"]);
+        let mut keys = TEXTS.iter().map(|(key, _)| *key).chain(["listener", "list", "port"]);
         let is_for_all = keys.all(|key| section.span_of(key).is_none());
         let errors = source.report().errors();
         rules.extend(read_one(source, section, Arc::clone(&name), names, lists));
@@ -69,13 +67,18 @@ fn read_one(
     let mut conditions = ConditionsBuilder::new();
     for (key, add) in TEXTS {
         for text in section.texts(key).unwrap_or_default() {
-            match key {
-                "cidr" | "source" => check_prefix(source, key, &text),
-                "listener" => check_listener(source, &text, names),
-                _ => {}
+            if matches!(key, "cidr" | "source") {
+                check_prefix(source, key, &text);
             }
             if let Err(error) = add(&mut conditions, text.get_ref()) {
                 refuse(source, key, &text, &error);
+            }
+        }
+    }
+    for text in section.texts("listener").unwrap_or_default() {
+        for name in listener_names::named(source, &text, names) {
+            if let Err(error) = conditions.listener(&name) {
+                refuse(source, "listener", &text, &error);
             }
         }
     }
@@ -154,18 +157,6 @@ fn check_prefix(source: &Source<'_>, key: &str, text: &Text<'_>) {
     }
 }
 
-/// Reports a listener that is neither one of the file nor an address, as that of a `-D`.
-fn check_listener(source: &Source<'_>, text: &Text<'_>, names: &Names) {
-    let name = *text.get_ref();
-    let known = names.listeners.iter().map(|listener| &**listener);
-    if known.clone().any(|known| known == name) || name.parse::<ListenAddress>().is_ok() {
-        return;
-    }
-    let hint = suggest::hint(name, known, "the listeners are");
-    let cause = Cause::Missing(TableId::Root, &["listen", "forward"]);
-    source.error_of(cause, &text.span(), format!("there is no listener '{name}'"), hint);
-}
-
 /// Reads a number, or a text as `8000-8999`; none where the value is neither.
 fn port_range(value: &Spanned<DeValue<'_>>) -> Option<Result<PortRange, InvalidPortRange>> {
     if let Some(number) = as_number(value.get_ref()) {
@@ -194,8 +185,8 @@ fn read_invalid_lines(source: &Source<'_>, section: &mut Fields<'_>) -> InvalidL
 
 type Add = fn(&mut ConditionsBuilder, &str) -> Result<(), ConditionError>;
 
-/// The conditions that are texts.
-const TEXTS: [(&str, Add); 8] = [
+/// The conditions that are texts and mean what they say.
+const TEXTS: [(&str, Add); 7] = [
     ("domain", ConditionsBuilder::domain),
     ("domain_suffix", ConditionsBuilder::domain_suffix),
     ("domain_keyword", ConditionsBuilder::domain_keyword),
@@ -203,5 +194,4 @@ const TEXTS: [(&str, Add); 8] = [
     ("user", ConditionsBuilder::user),
     ("cidr", ConditionsBuilder::cidr),
     ("source", ConditionsBuilder::source),
-    ("listener", ConditionsBuilder::listener),
 ];

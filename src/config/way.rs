@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::forward::ListenAddress;
 use crate::route::{Action, Select, Via};
 
 use super::fields::{Fields, Text};
@@ -17,6 +18,8 @@ pub(super) struct Names {
     pub(super) servers: Vec<Arc<str>>,
     /// Those of `[[listen]]`, and of `[[forward]]` once they are known, with mistakes or without.
     pub(super) listeners: Vec<Arc<str>>,
+    /// The addresses of listeners and local forwards without mistakes, and their names.
+    pub(super) places: Vec<(ListenAddress, Arc<str>)>,
 }
 
 /// Reads the action of a rule or the default; `None` after reporting why there is none.

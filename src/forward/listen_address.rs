@@ -63,6 +63,26 @@ impl Bind {
     }
 }
 
+impl ListenAddress {
+    /// The names of its sockets, as listeners without a name have them in rules: an address and its port each,
+    /// or the path.
+    pub(crate) fn sockets(&self) -> Vec<String> {
+        match self {
+            Self::Tcp { bind, port } => {
+                let addresses = bind.addresses().into_iter();
+                addresses.map(|ip| SocketAddr::new(ip, *port).to_string()).collect()
+            }
+            Self::Unix(path) => vec![path.display().to_string()],
+        }
+    }
+
+    /// Whether a socket of one is a socket of the other.
+    pub(crate) fn shares_a_socket(&self, other: &Self) -> bool {
+        let others = other.sockets();
+        self.sockets().iter().any(|socket| others.contains(socket))
+    }
+}
+
 impl FromStr for ListenAddress {
     type Err = InvalidListenAddress;
 

@@ -312,5 +312,16 @@ pub(super) const WARNINGS: &[(&str, &[&str])] = &[
         ],
     ),
     ("[server.work]\n[default]\naction = \"reject\"\n", &[]),
+    (
+        "[[listen]]\naddress = \"1080\"\n[[rule]]\nlistener = [\"127.0.0.1:1081\", \"[::1]:1080\"]\naction = \"reject\"\n\
+         [default]\naction = \"direct\"\n",
+        &[
+            "4:13: no listener of the file has the address '127.0.0.1:1081', at most a -D; the listeners are 1080",
+        ],
+    ),
+    (
+        "[[rule]]\nlistener = \"127.0.0.1:1080\"\naction = \"reject\"\n[default]\naction = \"direct\"\n",
+        &[],
+    ),
     ("[server.work]\n[[forward]]\nlocal = \"1\"\nto = \"a:1\"\nvia = \"work\"\n", &[]),
 ];

@@ -153,6 +153,37 @@ fn decide(config: &Config, destination: &str) -> (Option<Arc<str>>, Action) {
 }
 
 #[test]
+fn a_rule_names_a_listener_by_any_of_its_addresses() {
+    let text = |address: &str, wanted: &str| {
+        format!(
+            "[[listen]]\nname = \"main\"\naddress = \"{address}\"\nallow_remote = true\n\
+             [[forward]]\nname = \"main\"\nlocal = \"127.0.0.1:5432\"\nto = \"a.example:1\"\n\
+             [[rule]]\nname = \"by address\"\nlistener = \"{wanted}\"\naction = \"reject\"\n\
+             [default]\naction = \"direct\"\n"
+        )
+    };
+    for (address, wanted) in [
+        ("127.0.0.1:1080", "127.0.0.1:1080"),
+        ("1080", "localhost:1080"),
+        ("1080", "127.0.0.1:1080"),
+        ("[::1]:1080", "1080"),
+        ("*:1080", "0.0.0.0:1080"),
+        ("[::ffff:127.0.0.1]:1080", "127.0.0.1:1080"),
+        ("./s.sock", "./s.sock"),
+        ("1080", "127.0.0.1:5432"),
+        ("1080", "5432"),
+    ] {
+        let (rule, _) = decide(&good(&text(address, wanted)), "a.example:443");
+        assert_eq!(rule.as_deref(), Some("by address"), "{address} {wanted}");
+    }
+    // Another interface is another listener.
+    let folder = Folder::with(&text("127.0.0.1:1080", "*:1080"));
+    let (config, warnings) = folder.load().expect("good");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(decide(&config, "a.example:443").0, None);
+}
+
+#[test]
 fn an_empty_file_rejects() {
     let config = good("");
     assert_eq!(config.rules, 0);
