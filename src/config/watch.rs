@@ -6,12 +6,16 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use super::files::Stamp;
+
+mod writers;
+
+use writers::{Writers, is_reading};
 
 /// Watches files by the directories of the files and of the symbolic links on the way to them: an editor
 /// replaces the old file with a new one, and a mounted configuration is a link to a link that is
@@ -21,6 +25,7 @@ pub(super) struct Watch {
     /// None where the system cannot watch, which is logged.
     watcher: Option<RecommendedWatcher>,
     stirred: Arc<Notify>,
+    writers: Arc<Writers>,
     directories: BTreeSet<PathBuf>,
     files: BTreeMap<PathBuf, Option<Stamp>>,
 }
@@ -30,16 +35,25 @@ impl Watch {
     /// logged once, and no change is seen.
     pub(super) fn start(files: &BTreeSet<PathBuf>) -> Self {
         let stirred = Arc::new(Notify::new());
-        let wake = Arc::clone(&stirred);
+        let writers = Arc::<Writers>::default();
+        let (wake, noted) = (Arc::clone(&stirred), Arc::clone(&writers));
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if let Ok(event) = &event {
+                noted.note(event);
+            }
             // Reading is not a change, and our own would cause events for ever.
-            if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+            if !event.is_ok_and(|event| is_reading(&event)) {
                 wake.notify_one();
             }
         });
         let watcher = watcher.map_err(|error| blind(&error)).ok();
-        let mut watch =
-            Self { watcher, stirred, directories: BTreeSet::new(), files: BTreeMap::new() };
+        let mut watch = Self {
+            watcher,
+            stirred,
+            writers,
+            directories: BTreeSet::new(),
+            files: BTreeMap::new(),
+        };
         watch.follow(files);
         watch
     }
@@ -59,8 +73,9 @@ impl Watch {
         self.watch_directories();
     }
 
-    /// Waits until a file has changed, and then until nothing has changed for a moment: an editor writes
-    /// more than once.
+    /// Waits until a file has changed, and then until nothing has changed for a moment, since an editor writes
+    /// more than once, and until whoever writes to one of them has closed it: half a list or half a
+    /// configuration may be a good one.
     ///
     /// # Cancel safety
     ///
@@ -76,9 +91,20 @@ impl Watch {
                     break;
                 }
             }
+            self.written().await;
             // A link on the way may lead elsewhere by now.
             self.watch_directories();
             if self.is_stale() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until nobody writes to any of the files, but not for ever: a program may keep one open.
+    async fn written(&self) {
+        let latest = Instant::now() + WRITING;
+        while self.files.keys().any(|file| self.writers.are_at(file)) {
+            if timeout_at(latest, self.stirred.notified()).await.is_err() {
                 return;
             }
         }
@@ -170,6 +196,8 @@ fn first_link(path: &Path) -> Option<(PathBuf, PathBuf)> {
 const QUIET: Duration = Duration::from_millis(300);
 /// The time after which a change counts, however much happens in the directory.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The time after which a change counts though the file is still open.
+const WRITING: Duration = Duration::from_secs(60);
 /// The number of symbolic links that Linux follows (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 /// `PATH_MAX`.

@@ -33,7 +33,7 @@ impl Bed {
 }
 
 async fn sees(watch: &mut Watch) {
-    timeout(Duration::from_secs(60), watch.changed()).await.expect("the change is seen");
+    timeout(WRITING, watch.changed()).await.expect("the change is seen");
 }
 
 #[tokio::test]
@@ -51,6 +51,42 @@ async fn a_file_that_is_written_and_one_that_is_replaced() {
     fs::remove_file(bed.path("config")).expect("removed");
     sees(&mut watch).await;
     bed.write("config", "back");
+    sees(&mut watch).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_file_is_not_read_while_it_is_written() {
+    use std::io::Write as _;
+    let bed = Bed::new();
+    bed.write("config", "whole");
+    symlink("config", bed.path("link")).expect("a link");
+    let mut watch = bed.watch("link");
+    let start = Instant::now();
+    let mut writer = fs::File::create(bed.path("config")).expect("a file");
+    writer.write_all(b"ha").expect("room");
+    watch.changed().await;
+    assert!(start.elapsed() >= WRITING, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_file_is_read_when_its_writer_has_closed_it() {
+    use std::io::Write as _;
+    let bed = Bed::new();
+    bed.write("config", "whole");
+    let mut watch = bed.watch("config");
+    let mut writer = fs::File::create(bed.path("config")).expect("a file");
+    writer.write_all(b"ha").expect("room");
+    let (_, ()) = tokio::join!(sees(&mut watch), async {
+        tokio::time::sleep(2 * QUIET).await;
+        writer.write_all(b"lf").expect("room");
+        drop(writer);
+    });
+    // What comes in the place of an open file is complete.
+    let mut writer = fs::File::create(bed.path("config")).expect("a file");
+    writer.write_all(b"ha").expect("room");
+    bed.write("new", "another");
+    fs::rename(bed.path("new"), bed.path("config")).expect("renamed");
     sees(&mut watch).await;
 }
 

@@ -1,0 +1,55 @@
+//! The files that somebody is writing.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{Event, EventKind};
+
+use crate::lock::lock;
+
+/// Files that have been written to and not yet closed by the writer. Always empty where the system does not
+/// report that a file is closed.
+#[derive(Debug, Default)]
+pub(super) struct Writers(Mutex<BTreeSet<PathBuf>>);
+
+impl Writers {
+    pub(super) fn note(&self, event: &Event) {
+        let mut open = lock(&self.0);
+        match event.kind {
+            // Events were lost.
+            _ if event.need_rescan() => open.clear(),
+            EventKind::Modify(ModifyKind::Data(_)) if REPORTS_CLOSING => {
+                open.extend(event.paths.iter().cloned());
+            }
+            EventKind::Access(AccessKind::Close(AccessMode::Write))
+            | EventKind::Create(_)
+            | EventKind::Remove(_)
+            | EventKind::Modify(ModifyKind::Name(_)) => {
+                for path in &event.paths {
+                    open.remove(path);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the file to which a path leads is being written.
+    pub(super) fn are_at(&self, path: &Path) -> bool {
+        let open = lock(&self.0);
+        !open.is_empty() && path.canonicalize().is_ok_and(|path| open.contains(&path))
+    }
+}
+
+/// Whether an event is only somebody's reading, this program's own included. The end of a writing is none.
+pub(super) fn is_reading(event: &Event) -> bool {
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
+        EventKind::Access(_) => true,
+        _ => false,
+    }
+}
+
+/// `IN_CLOSE_WRITE` of inotify(7).
+const REPORTS_CLOSING: bool = cfg!(target_os = "linux");
