@@ -93,6 +93,11 @@ impl<'a> Lists<'a> {
         let stamp = Stamp::of(path);
         match List::load(path, name.get_ref(), self.progress) {
             Ok((list, invalid)) => {
+                if list.is_empty() && invalid.count == 0 {
+                    let what =
+                        format!("list '{}' has no entries and matches nothing", name.get_ref());
+                    source.warning(&name.span(), what, "");
+                }
                 Some(LoadedList { list: Arc::new(list), invalid: Arc::new(invalid), stamp })
             }
             Err(error) => {

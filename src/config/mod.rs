@@ -101,6 +101,9 @@ impl Config {
         let report = Report::default();
         let mut lists = Lists::new(before.map(|before| &before.lists), progress);
         let text = files::text(path, &report);
+        if before.is_some() && text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            report.add(emptied(path));
+        }
         let config = text.and_then(|text| Self::read(path, &text, &report, &mut lists));
         let errors = report.errors();
         let reported = report.into_parts();
@@ -217,6 +220,12 @@ fn warn_of_no_way(source: &Source<'_>, path: &Path, servers: &[(Arc<str>, Place)
     let hint = format!("for all that no rule matches, write via = \"{server}\" in [default]");
     let mistake = Mistake::of_file(path.to_owned(), Severity::Warning, what).hint(hint);
     source.report().add(Mistake { place: Some(*place), ..mistake });
+}
+
+/// A file that has become empty has hardly been meant so: whoever should have written it has failed.
+fn emptied(path: &Path) -> Mistake {
+    Mistake::of_file(path.to_owned(), Severity::Error, "is empty")
+        .hint("write at least a comment if that is meant")
 }
 
 /// The default file: `$XDG_CONFIG_HOME/sockeye/config.toml`, or `~/.config/sockeye/config.toml`; none without a home.

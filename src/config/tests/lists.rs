@@ -53,6 +53,15 @@ fn mistakes_of_lists_have_their_own_lines() {
 }
 
 #[test]
+fn a_list_without_entries_is_a_warning() {
+    let folder = Folder::with("[[rule]]\nlist = \"names\"\naction = \"reject\"\n");
+    folder.write("names", "# nothing\n");
+    let (_, warnings) = folder.load().expect("good");
+    let told = "warning: config.toml:2:8: list 'names' has no entries and matches nothing";
+    assert_eq!(folder.told(&warnings), [told]);
+}
+
+#[test]
 fn lines_that_are_no_entries_are_left_out_where_the_rule_says_so() {
     let text = "[[rule]]\nlist = \"names\"\ninvalid_lines = \"skip\"\naction = \"direct\"\n";
     let folder = Folder::with(text);

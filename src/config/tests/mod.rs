@@ -191,6 +191,19 @@ fn an_empty_file_rejects() {
 }
 
 #[test]
+fn a_file_that_has_become_empty_is_not_meant() {
+    let folder = Folder::with("[default]\naction = \"direct\"\n");
+    let (before, _) = folder.load().expect("good");
+    let load = || Config::load(&folder.path("config.toml"), Some(&before), &mut ());
+    folder.write("config.toml", "\n");
+    let Mistakes { mistakes, .. } = load().expect_err("empty");
+    let told = "error: config.toml: is empty; write at least a comment if that is meant";
+    assert_eq!(folder.told(&mistakes), [told]);
+    folder.write("config.toml", "# nothing\n");
+    load().expect("meant");
+}
+
+#[test]
 fn paths_are_relative_to_the_file() {
     let folder = Folder::with(
         "[[listen]]\naddress = \"./s.sock\"\nauth = \"users\"\n\
