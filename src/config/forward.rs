@@ -88,8 +88,16 @@ pub(super) fn read(
         let place = forward.place();
         if let Some(first) = places.insert(place.clone(), at.clone()) {
             source.error(&at, format!("two forwards listen on {place}"), also(source, &first));
-        } else if listeners.iter().any(|listener| listener.address.to_string() == place) {
-            source.error(&at, format!("a listener has the address {place} already"), "");
+        } else if let Some(address) = forward.address() {
+            let mine = forwards.iter().filter_map(ForwardConfig::address);
+            let others = listeners.iter().map(|listener| listener.address.clone()).chain(mine);
+            match others.into_iter().find(|other| other.excludes(&address)) {
+                Some(same) if same == address => {
+                    source.error(&at, format!("a listener has the address {place} already"), "");
+                }
+                Some(other) => source.error(&at, listen::exclusion(&other, &address), ""),
+                None => {}
+            }
         }
         forwards.push(forward);
     }

@@ -33,23 +33,30 @@ pub(super) fn read(
 ) -> (Vec<ListenerConfig>, Vec<Arc<str>>) {
     let mut called = Vec::with_capacity(sections.len());
     let mut names = HashMap::new();
-    let mut addresses = HashMap::new();
-    let mut listeners = Vec::with_capacity(sections.len());
+    let mut places: Vec<Range<usize>> = Vec::with_capacity(sections.len());
+    let mut listeners: Vec<ListenerConfig> = Vec::with_capacity(sections.len());
     for mut section in sections {
         let text = section.required(&["address"], "\"127.0.0.1:1080\"");
         let name = section.text("name");
         called.extend(name.as_ref().or(text.as_ref()).map(|text| Arc::from(*text.get_ref())));
         let Some((listener, place)) = read_one(source, section, text, name) else { continue };
         let first = names.insert(Arc::clone(&listener.name), place.clone());
-        let twice = addresses.insert(listener.address.to_string(), place.clone());
-        if let Some(first) = twice {
-            let what = format!("two listeners have the address {}", listener.address);
-            source.error(&place, what, also(source, &first));
+        let mut others = listeners.iter().zip(&places);
+        if let Some((other, twice)) =
+            others.find(|(other, _)| other.address.excludes(&listener.address))
+        {
+            let what = if other.address == listener.address {
+                format!("two listeners have the address {}", listener.address)
+            } else {
+                exclusion(&other.address, &listener.address)
+            };
+            source.error(&place, what, also(source, twice));
         } else if let Some(first) = first {
             let what = format!("two listeners have the name '{}'", listener.name);
             source.error(&place, what, also(source, &first));
         }
         listeners.push(listener);
+        places.push(place);
     }
     (listeners, called)
 }
@@ -109,6 +116,11 @@ pub(super) fn report_open(
         let cause = Cause::Missing(table, &["auth", "allow_remote", "to"]);
         source.error_of(cause, &address.span(), what, hint);
     }
+}
+
+/// Says that one of two listeners is among the interfaces of the other.
+pub(super) fn exclusion(first: &ListenAddress, second: &ListenAddress) -> String {
+    format!("{first} and {second} cannot both be listened on")
 }
 
 /// The place of the other one of two.

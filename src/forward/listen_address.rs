@@ -76,6 +76,21 @@ impl ListenAddress {
         }
     }
 
+    /// Whether only one of them can be listened on: they are the same, or one is among the interfaces of the other.
+    pub(crate) fn excludes(&self, other: &Self) -> bool {
+        let (Self::Tcp { bind, port }, Self::Tcp { bind: other_bind, port: other_port }) =
+            (self, other)
+        else {
+            return self == other;
+        };
+        let meet = |a: &IpAddr, b: &IpAddr| {
+            a.is_ipv4() == b.is_ipv4() && (a == b || a.is_unspecified() || b.is_unspecified())
+        };
+        let others = other_bind.addresses();
+        let is_taken = |ip: &IpAddr| others.iter().any(|other| meet(ip, other));
+        self == other || port == other_port && *port != 0 && bind.addresses().iter().any(is_taken)
+    }
+
     /// Whether a socket of one is a socket of the other.
     pub(crate) fn shares_a_socket(&self, other: &Self) -> bool {
         let others = other.sockets();
@@ -179,6 +194,27 @@ mod tests {
             ("[fe80::1%eth0]:1080", Bind),
         ] {
             assert_eq!(text.parse::<ListenAddress>(), Err(why), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn one_interface_is_among_all_of_its_family() {
+        let address = |text: &str| text.parse::<ListenAddress>().expect(text);
+        for (one, other, excludes) in [
+            ("1080", "127.0.0.1:1080", true),
+            ("1080", "[::1]:1080", true),
+            ("*:1080", "[::1]:1080", true),
+            ("0.0.0.0:1080", "192.0.2.1:1080", true),
+            ("/s", "/s", true),
+            ("0.0.0.0:1080", "[::]:1080", false),
+            ("127.0.0.1:1080", "127.0.0.2:1080", false),
+            ("127.0.0.1:1080", "127.0.0.1:1081", false),
+            ("0", "127.0.0.1:0", false),
+            ("/s", "/t", false),
+        ] {
+            let (one, other) = (address(one), address(other));
+            assert_eq!(one.excludes(&other), excludes, "{one} {other}");
+            assert_eq!(other.excludes(&one), excludes, "{other} {one}");
         }
     }
 

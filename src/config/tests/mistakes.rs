@@ -135,6 +135,16 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
         "[[listen]]\naddress = \"1\"\nauth = \"/nowhere/users\"\n",
         &["3:8: auth: cannot read /nowhere/users: No such file or directory (os error 2)"],
     ),
+    (
+        "[[listen]]\naddress = \"1\"\n[[listen]]\naddress = \"127.0.0.1:1\"\n\
+         [[forward]]\nlocal = \"*:1\"\nto = \"a:1\"\n[[forward]]\nlocal = \"[::1]:2\"\nto = \"a:1\"\n\
+         [[forward]]\nlocal = \"2\"\nto = \"a:1\"\n",
+        &[
+            "4:11: localhost:1 and 127.0.0.1:1 cannot both be listened on; the other is in line 2",
+            "6:9: localhost:1 and *:1 cannot both be listened on",
+            "12:9: [::1]:2 and localhost:2 cannot both be listened on",
+        ],
+    ),
     // Servers.
     (
         "[server.a]\nhost = \"-oProxyCommand=x\"\n",
