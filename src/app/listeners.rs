@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{Error, ListenerOptions, OnForwardFailure, Options, Service};
 use crate::control::ForwardRefusal;
@@ -39,6 +39,7 @@ struct Running {
     handler: Arc<ReloadableHandler>,
     entry: Registered,
     stop: CancellationToken,
+    origin: SocketOrigin,
     /// Its accept tasks. When they have ended, the address is free.
     accepting: TaskTracker,
 }
@@ -47,7 +48,16 @@ struct Running {
 #[derive(Debug)]
 pub(super) struct Bound {
     options: ListenerOptions,
+    origin: SocketOrigin,
     sockets: io::Result<Vec<Listener>>,
+}
+
+/// Who has bound the sockets of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SocketOrigin {
+    Own,
+    /// The service manager, which holds the address for as long as it likes.
+    Inherited,
 }
 
 /// The handler of a listener, which a reload can replace while the socket stays.
@@ -90,7 +100,7 @@ pub(super) fn bind_first(options: &Options) -> Result<Vec<Bound>, Error> {
     let last = if is_nothing { bound.pop() } else { None };
     bound.iter().for_each(Bound::tell);
     match last {
-        Some(Bound { options, sockets: Err(cause) }) => {
+        Some(Bound { options, sockets: Err(cause), .. }) => {
             Err(Error::Listen { address: options.address.to_string(), cause })
         }
         Some(_) | None => Ok(bound),
@@ -107,14 +117,23 @@ pub(super) fn bind(
 ) -> Result<Vec<Bound>, Error> {
     let bind = |options: &ListenerOptions| {
         let handed = inherited.take(options.name.as_deref(), &options.address)?;
-        if handed.is_empty() { Listener::bind(&options.address, sockets) } else { Ok(handed) }
+        if handed.is_empty() {
+            let bound = Listener::bind(&options.address, sockets);
+            return bound.map(|bound| (SocketOrigin::Own, bound));
+        }
+        Ok((SocketOrigin::Inherited, handed))
     };
     let mut bound = Vec::new();
     for options in listeners {
         let address = options.address.to_string();
         match (bind(&options), on_failure(&options)) {
+            (Ok((origin, sockets)), _) => {
+                bound.push(Bound { options, origin, sockets: Ok(sockets) });
+            }
             (Err(cause), OnForwardFailure::Exit) => return Err(Error::Listen { address, cause }),
-            (sockets, _) => bound.push(Bound { options, sockets }),
+            (Err(cause), OnForwardFailure::GoOn) => {
+                bound.push(Bound { options, origin: SocketOrigin::Own, sockets: Err(cause) });
+            }
         }
     }
     Ok(bound)
@@ -160,7 +179,7 @@ impl ListenerSet {
         if let (ListenAddress::Tcp { port, .. }, Some(chosen)) = (&mut options.address, chosen) {
             *port = chosen.port();
         }
-        self.open(vec![Bound { options, sockets: Ok(sockets) }]);
+        self.open(vec![Bound { options, origin: SocketOrigin::Own, sockets: Ok(sockets) }]);
         let opened = self.running.last().map(|running| Arc::clone(running.entry.forward()));
         opened.ok_or(ForwardRefusal::Ending)
     }
@@ -190,7 +209,7 @@ impl ListenerSet {
 
     /// Starts to accept clients.
     pub(super) fn open(&mut self, bound: Vec<Bound>) {
-        for Bound { options, sockets } in bound {
+        for Bound { options, origin, sockets } in bound {
             let entry = self.forwards.register(options.entry());
             let sockets = match sockets {
                 Ok(sockets) => sockets,
@@ -221,7 +240,7 @@ impl ListenerSet {
                     accepting.await;
                 }));
             }
-            self.running.push(Running { options, handler, entry, stop, accepting: here });
+            self.running.push(Running { options, handler, entry, stop, origin, accepting: here });
         }
     }
 
@@ -231,6 +250,37 @@ impl ListenerSet {
             self.running.iter().all(|running| running.options.address != options.address)
         };
         listeners.iter().filter(is_new).cloned().collect()
+    }
+
+    /// Closes what is not among `listeners` any more and has an address that one of them needs; returns it for
+    /// [`Self::take_back`].
+    pub(super) async fn make_way(&mut self, listeners: &[ListenerOptions]) -> Vec<ListenerOptions> {
+        let is_in_the_way = |running: &mut Running| {
+            let at = &running.options.address;
+            running.origin == SocketOrigin::Own
+                && listeners.iter().all(|options| options.address != *at)
+                && listeners.iter().any(|options| options.address.excludes(at))
+        };
+        let mut closed = Vec::new();
+        for running in self.running.extract_if(.., is_in_the_way).collect::<Vec<_>>() {
+            closed.push(running.options.clone());
+            running.close().await;
+        }
+        closed
+    }
+
+    /// Listens again on what has [made way](Self::make_way) in vain.
+    pub(super) fn take_back(&mut self, closed: Vec<ListenerOptions>) {
+        for options in closed {
+            let go_on = |_: &ListenerOptions| OnForwardFailure::GoOn;
+            match bind(vec![options], go_on, self.sockets, &Inherited::default()) {
+                Ok(bound) => {
+                    bound.iter().for_each(Bound::tell);
+                    self.open(bound);
+                }
+                Err(error) => error!("{error}"),
+            }
+        }
     }
 
     /// What it means for a reload that a listener cannot be bound: nothing where it could not be bound before.

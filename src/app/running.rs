@@ -127,13 +127,14 @@ impl Running {
     /// again.
     pub async fn reload(&mut self, mut options: Options) -> Result<(), Error> {
         let remaining = self.changes.apply(&mut options);
-        let missing = self.listeners.missing(&options.listeners);
-        let Options { sockets, inherited, .. } = &options;
-        let on_failure = |options: &ListenerOptions| self.listeners.on_failure(options);
-        let bound = listeners::bind(missing, on_failure, *sockets, inherited)?;
-        bound.iter().for_each(listeners::Bound::tell);
-        let (wanted, own) = (options.control.dashboard.take(), self.connect.dialer.own());
-        self.dashboard.reload(wanted, &self.program, own).await.map_err(Error::Dashboard)?;
+        let made_way = self.listeners.make_way(&options.listeners).await;
+        let bound = match self.bind_missing(&mut options).await {
+            Ok(bound) => bound,
+            Err(error) => {
+                self.listeners.take_back(made_way);
+                return Err(error);
+            }
+        };
         self.servers.reload(options.servers);
         let servers = self.servers.pools();
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });
@@ -146,6 +147,20 @@ impl Running {
         self.registry.connections.keep(|name| servers.pool(name).is_some(), is_rule);
         self.changes = remaining;
         Ok(())
+    }
+
+    /// Binds the listeners that are new, and the dashboard.
+    async fn bind_missing(
+        &mut self,
+        options: &mut Options,
+    ) -> Result<Vec<listeners::Bound>, Error> {
+        let missing = self.listeners.missing(&options.listeners);
+        let on_failure = |options: &ListenerOptions| self.listeners.on_failure(options);
+        let bound = listeners::bind(missing, on_failure, options.sockets, &options.inherited)?;
+        bound.iter().for_each(listeners::Bound::tell);
+        let (wanted, own) = (options.control.dashboard.take(), self.connect.dialer.own());
+        self.dashboard.reload(wanted, &self.program, own).await.map_err(Error::Dashboard)?;
+        Ok(bound)
     }
 
     /// Carries out orders that change forwards; returns a stop to the caller.

@@ -65,6 +65,43 @@ fn reloads_during_a_download_touch_nothing() {
 }
 
 #[test]
+fn a_listener_moves_to_other_interfaces_of_its_port() {
+    let (target, port) = (Target::echo(), free_port());
+    let at = |addresses: &[String]| {
+        let listener =
+            |address| format!("[[listen]]\naddress = \"{address}\"\nallow_remote = true\n");
+        let listeners: String = addresses.iter().map(listener).collect();
+        format!("{listeners}[default]\naction = \"direct\"\n")
+    };
+    let configuration = Configuration::with(&at(&[format!("127.0.0.1:{port}")]));
+    let proxy = configuration.start();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    proxy.wait_for_log(&format!("listening on {address}"));
+    let open = || Protocol::Socks5.open(address, "127.0.0.1", target.port());
+    let echoes = |mut stream: &TcpStream| {
+        stream.write_all(b"hello").expect("a stream");
+        let mut echo = [0; 5];
+        stream.read_exact(&mut echo).expect("the echo");
+        assert_eq!(&echo, b"hello");
+    };
+    let first = open();
+    for bind in ["0.0.0.0:", "", "*:", "127.0.0.1:"] {
+        configuration.write("config.toml", &at(&[format!("{bind}{port}")]));
+        reload(&proxy);
+        echoes(&open());
+        echoes(&first);
+    }
+    // In vain: the other address belongs to another program, and the old listener is back.
+    let other = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let taken = other.local_addr().expect("bound").to_string();
+    configuration.write("config.toml", &at(&[port.to_string(), taken.clone()]));
+    proxy.wait_for_log(&format!("not reloaded: cannot listen on {taken}"));
+    wait::until("it listens again", || TcpStream::connect(address).is_ok());
+    echoes(&open());
+    echoes(&first);
+}
+
+#[test]
 #[ignore = "needs sshd"]
 fn a_user_that_a_reload_removes_has_no_further_request() {
     let (sshd, web, port) = (Sshd::start(), Web::start(), free_port());
