@@ -80,6 +80,7 @@ impl ProxyCredentials {
 
     fn parse(text: &[u8], path: &Path) -> Result<Self, CredentialsError> {
         let mut users = Vec::new();
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.is_empty() || line.starts_with(b"#") {
@@ -146,6 +147,8 @@ fn nobody() -> Padded {
     Zeroizing::new([0; 256])
 }
 
+/// What some editors write before the text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// More users than a file of this size holds need another kind of proxy.
 const MAX_FILE: usize = 1 << 20;
 
@@ -163,12 +166,14 @@ mod tests {
     #[test]
     fn only_the_right_pair_is_let_in() {
         let long = "x".repeat(255);
-        let text = format!("# people\nada:love:lace\r\n\nbob:builder\neve:{long}");
+        let text =
+            format!("\u{feff}zoe:first\n# people\nada:love:lace\r\n\nbob:builder\neve:{long}");
         let credentials = parse(&text).expect("a good file");
         let verify = |name: &str, password: &str| {
             credentials.verify(name.as_bytes(), password.as_bytes()).map(|user| user.to_string())
         };
         assert_eq!(verify("ada", "love:lace").as_deref(), Some("ada"));
+        assert_eq!(verify("zoe", "first").as_deref(), Some("zoe"));
         assert_eq!(verify("bob", "builder").as_deref(), Some("bob"));
         assert_eq!(verify("eve", &long).as_deref(), Some("eve"));
         let too_long = "x".repeat(256);
