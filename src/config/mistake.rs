@@ -1,6 +1,6 @@
 //! Mistakes of a configuration: what is wrong, where, and how to correct it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,7 @@ pub struct Mistakes {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     mistakes: RefCell<Vec<(Mistake, Cause)>>,
+    errors: Cell<usize>,
     slips: RefCell<Vec<Slip>>,
     files: RefCell<BTreeSet<PathBuf>>,
 }
@@ -107,6 +108,9 @@ impl Report {
 
     /// Adds a mistake that may be the consequence of another.
     pub(super) fn add_caused(&self, mistake: Mistake, cause: Cause) {
+        if mistake.severity == Severity::Error {
+            self.errors.set(self.errors.get() + 1);
+        }
         self.mistakes.borrow_mut().push((mistake, cause));
     }
 
@@ -122,8 +126,7 @@ impl Report {
 
     /// The number of mistakes that make the configuration unusable.
     pub(super) fn errors(&self) -> usize {
-        let mistakes = self.mistakes.borrow();
-        mistakes.iter().filter(|(mistake, _)| mistake.severity == Severity::Error).count()
+        self.errors.get()
     }
 
     /// All mistakes, by file in the order of their first mention, and within a file from top to bottom.
