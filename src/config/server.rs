@@ -1,6 +1,7 @@
 //! `[server.NAME]`: an SSH server and how to reach it.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -70,7 +71,7 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
             // In ssh, `none` means no file.
             config_file: config_file.map(|file| match *file.get_ref() {
                 "none" => "none".into(),
-                path => source.resolve(path),
+                path => followed(source, path),
             }),
             options: port.into_iter().chain(user).chain(options).collect(),
             identities: identities.iter().map(|file| source.resolve(file.get_ref())).collect(),
@@ -79,6 +80,13 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
         },
         sessions,
     })
+}
+
+/// A file that the server is read from, so that a change of it is one of the configuration.
+fn followed(source: &Source<'_>, path: &str) -> PathBuf {
+    let path = source.resolve(path);
+    source.report().note_file(&path);
+    path
 }
 
 /// Reads `{ min = 1, max = 8 }`, `"1..8"`, or a number for both.

@@ -208,8 +208,10 @@ fn paths_are_relative_to_the_file() {
     let folder = Folder::with(
         "[[listen]]\naddress = \"./s.sock\"\nauth = \"users\"\n\
          [server.a]\nidentity = [\"key\", \"/k\"]\nssh_config = \"conf\"\n\
-         [[rule]]\nlist = \"names\"\nvia = \"a\"\n",
+         [[rule]]\nlist = \"names\"\nvia = \"a\"\n\
+         [server.b]\nssh_config = \"none\"\n[dashboard]\ntoken = \"token\"\n",
     );
+    folder.write("token", "0123456789abcdef0123456789abcdef\n");
     folder.write("users", "ada:secret\n");
     folder.write("names", "example.com\n");
     let (config, _) = folder.load().expect("good");
@@ -217,7 +219,7 @@ fn paths_are_relative_to_the_file() {
     assert_eq!(server.ssh.identities, [folder.path("key"), PathBuf::from("/k")]);
     assert_eq!(server.ssh.config_file, Some(folder.path("conf")));
     assert_eq!(config.entries(), 1);
-    let files = ["config.toml", "names", "users"].map(|name| folder.path(name));
+    let files = ["conf", "config.toml", "names", "token", "users"].map(|name| folder.path(name));
     assert_eq!(config.files, files.into());
     let listener = &config.listeners[0];
     assert_eq!(listener.address.to_string(), folder.path("./s.sock").display().to_string());
