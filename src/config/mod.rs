@@ -146,6 +146,7 @@ impl Config {
     pub(crate) fn and_entries(&self) -> String {
         match self.entries() {
             0 => String::new(),
+            1 => ", 1 entry of lists".to_owned(),
             entries => format!(", {entries} entries of lists"),
         }
     }
