@@ -122,18 +122,30 @@ impl Watch {
     }
 
     fn watch_directories(&mut self) {
+        let mut wanted = wanted(&self.files);
+        // A directory may appear before the one above it is watched.
+        for _ in 0..MAX_LINKS {
+            let watched = wanted;
+            self.watch(&watched);
+            wanted = self::wanted(&self.files);
+            if wanted == watched {
+                break;
+            }
+        }
+    }
+
+    fn watch(&mut self, wanted: &BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
-        let wanted: BTreeSet<_> = self.files.keys().flat_map(|file| directories(file)).collect();
-        for gone in self.directories.difference(&wanted) {
+        for gone in self.directories.difference(wanted) {
             // A directory that no longer exists is no longer watched.
             let _ = watcher.unwatch(gone);
         }
         let mut followed = BTreeSet::new();
         for directory in wanted {
             // Again, even if it is watched: a new directory may have replaced it.
-            match watcher.watch(&directory, RecursiveMode::NonRecursive) {
+            match watcher.watch(directory, RecursiveMode::NonRecursive) {
                 Ok(()) => {
-                    followed.insert(directory);
+                    followed.insert(directory.clone());
                 }
                 Err(error) if directory.exists() => {
                     blind(&error);
@@ -172,6 +184,16 @@ fn directories(file: &Path) -> BTreeSet<PathBuf> {
         }
     }
     found
+}
+
+/// The directories to watch for these files: in place of one that does not exist, the nearest above it, where it
+/// will appear.
+fn wanted(files: &BTreeMap<PathBuf, Option<Stamp>>) -> BTreeSet<PathBuf> {
+    let existing = |directory: PathBuf| {
+        let above = directory.ancestors().find(|above| above.is_dir())?;
+        Some(above.canonicalize().unwrap_or_else(|_| above.to_owned()))
+    };
+    files.keys().flat_map(|file| directories(file)).filter_map(existing).collect()
 }
 
 /// The first symbolic link of an absolute path, and the rest of the path behind it.

@@ -77,7 +77,7 @@ async fn a_file_is_read_when_its_writer_has_closed_it() {
     let mut watch = bed.watch("config");
     let mut writer = fs::File::create(bed.path("config")).expect("a file");
     writer.write_all(b"ha").expect("room");
-    let (_, ()) = tokio::join!(sees(&mut watch), async {
+    tokio::join!(sees(&mut watch), async {
         tokio::time::sleep(2 * QUIET).await;
         writer.write_all(b"lf").expect("room");
         drop(writer);
@@ -111,6 +111,26 @@ async fn a_link_that_is_swapped_as_kubernetes_does() {
     // The file itself, where the links lead now.
     bed.write("..3/config", "written in its place");
     sees(&mut watch).await;
+}
+
+#[tokio::test]
+async fn a_directory_that_is_removed_and_comes_back() {
+    let bed = Bed::new();
+    fs::create_dir_all(bed.path("a/b")).expect("directories");
+    bed.write("a/b/config", "1");
+    let mut watch = bed.watch("a/b/config");
+    for _ in 0..2 {
+        fs::remove_dir_all(bed.path("a")).expect("removed");
+        sees(&mut watch).await;
+        let back = async {
+            fs::create_dir(bed.path("a")).expect("a directory");
+            tokio::time::sleep(2 * QUIET).await;
+            fs::create_dir(bed.path("a/b")).expect("a directory");
+            tokio::time::sleep(2 * QUIET).await;
+            bed.write("a/b/config", "1");
+        };
+        tokio::join!(sees(&mut watch), back);
+    }
 }
 
 #[tokio::test]
