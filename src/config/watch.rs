@@ -17,7 +17,7 @@ mod writers;
 
 use writers::{Writers, is_reading};
 
-/// Watches files by the directories of the files and of the symbolic links on the way to them: an editor
+/// Watches files, and the directories of the files and of the symbolic links on the way to them: an editor
 /// replaces the old file with a new one, and a mounted configuration is a link to a link that is
 /// replaced.
 #[derive(Debug)]
@@ -26,7 +26,8 @@ pub(super) struct Watch {
     watcher: Option<RecommendedWatcher>,
     stirred: Arc<Notify>,
     writers: Arc<Writers>,
-    directories: BTreeSet<PathBuf>,
+    /// Directories and files.
+    watched: BTreeSet<PathBuf>,
     files: BTreeMap<PathBuf, Option<Stamp>>,
 }
 
@@ -47,13 +48,8 @@ impl Watch {
             }
         });
         let watcher = watcher.map_err(|error| blind(&error)).ok();
-        let mut watch = Self {
-            watcher,
-            stirred,
-            writers,
-            directories: BTreeSet::new(),
-            files: BTreeMap::new(),
-        };
+        let mut watch =
+            Self { watcher, stirred, writers, watched: BTreeSet::new(), files: BTreeMap::new() };
         watch.follow(files);
         watch
     }
@@ -70,7 +66,7 @@ impl Watch {
         let mut before = std::mem::take(&mut self.files);
         let mut stamp = |file: &PathBuf| before.remove(file).unwrap_or_else(|| Stamp::of(file));
         self.files = files.iter().map(|file| (file.clone(), stamp(file))).collect();
-        self.watch_directories();
+        self.watch_all();
     }
 
     /// Waits until a file has changed, and then until nothing has changed for a moment, since an editor writes
@@ -93,7 +89,7 @@ impl Watch {
             }
             self.written().await;
             // A link on the way may lead elsewhere by now.
-            self.watch_directories();
+            self.watch_all();
             if self.is_stale() {
                 return;
             }
@@ -121,14 +117,14 @@ impl Watch {
         stale
     }
 
-    fn watch_directories(&mut self) {
+    fn watch_all(&mut self) {
         let mut wanted = wanted(&self.files);
         // A directory may appear before the one above it is watched.
         for _ in 0..MAX_LINKS {
-            let watched = wanted;
-            self.watch(&watched);
+            let before = wanted;
+            self.watch(&before);
             wanted = self::wanted(&self.files);
-            if wanted == watched {
+            if wanted == before {
                 break;
             }
         }
@@ -136,26 +132,26 @@ impl Watch {
 
     fn watch(&mut self, wanted: &BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
-        for gone in self.directories.difference(wanted) {
-            // A directory that no longer exists is no longer watched.
+        for gone in self.watched.difference(wanted) {
+            // What no longer exists is no longer watched.
             let _ = watcher.unwatch(gone);
         }
         let mut followed = BTreeSet::new();
-        for directory in wanted {
-            // Again, even if it is watched: a new directory may have replaced it.
-            match watcher.watch(directory, RecursiveMode::NonRecursive) {
+        for path in wanted {
+            // Again, even if it is watched: another one may have replaced it.
+            match watcher.watch(path, RecursiveMode::NonRecursive) {
                 Ok(()) => {
-                    followed.insert(directory.clone());
+                    followed.insert(path.clone());
                 }
-                Err(error) if directory.exists() => {
+                Err(error) if path.is_dir() => {
                     blind(&error);
                     self.watcher = None;
                     return;
                 }
-                Err(error) => debug!(%error, "a directory cannot be watched"),
+                Err(error) => debug!(%error, "this cannot be watched"),
             }
         }
-        self.directories = followed;
+        self.watched = followed;
     }
 }
 
@@ -186,14 +182,18 @@ fn directories(file: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-/// The directories to watch for these files: in place of one that does not exist, the nearest above it, where it
-/// will appear.
+/// What to watch for these files: their directories, and in place of one that does not exist the nearest above it,
+/// where it will appear; and the files, which may have another name in another directory, as a file that is mounted
+/// into a container has.
 fn wanted(files: &BTreeMap<PathBuf, Option<Stamp>>) -> BTreeSet<PathBuf> {
     let existing = |directory: PathBuf| {
         let above = directory.ancestors().find(|above| above.is_dir())?;
         Some(above.canonicalize().unwrap_or_else(|_| above.to_owned()))
     };
-    files.keys().flat_map(|file| directories(file)).filter_map(existing).collect()
+    let directories = files.keys().flat_map(|file| directories(file)).filter_map(existing);
+    let real =
+        files.keys().filter_map(|file| file.canonicalize().ok().filter(|file| file.is_file()));
+    directories.chain(real).collect()
 }
 
 /// The first symbolic link of an absolute path, and the rest of the path behind it.

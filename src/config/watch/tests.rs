@@ -134,6 +134,25 @@ async fn a_directory_that_is_removed_and_comes_back() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_written_by_its_name_in_another_directory() {
+    let bed = Bed::new();
+    fs::create_dir(bed.path("host")).expect("a directory");
+    bed.write("host/config", "1");
+    // As a file that is mounted into a container, for which a test would have to be root.
+    fs::hard_link(bed.path("host/config"), bed.path("config")).expect("a second name");
+    let mut watch = bed.watch("config");
+    for text in ["22", "333"] {
+        bed.write("host/config", text);
+        sees(&mut watch).await;
+    }
+    bed.write("new", "4444");
+    fs::rename(bed.path("new"), bed.path("config")).expect("renamed");
+    sees(&mut watch).await;
+    bed.write("config", "55555");
+    sees(&mut watch).await;
+}
+
+#[tokio::test]
 async fn what_happens_beside_the_file_is_no_change() {
     let bed = Bed::new();
     bed.write("config", "1");
