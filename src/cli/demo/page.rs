@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
+use hyper::header::{ALLOW, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -15,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::control::reply::{Body, Failure, text_of};
+use crate::control::reply::{Body, text_of};
 use crate::task;
 
 /// A web server on 127.0.0.1 with two resources: `/`, a page for people, and `/data`, a megabyte.
@@ -77,7 +78,9 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
 /// The whole site. hyper omits the body for HEAD.
 fn respond(method: &Method, path: &str) -> Response<Body> {
     if method != Method::GET && method != Method::HEAD {
-        return Failure::method("GET, HEAD").into_response();
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "that takes GET and HEAD\n");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
     }
     // No answer is cached: every fetch is to pass the proxy.
     match path {
@@ -85,8 +88,12 @@ fn respond(method: &Method, path: &str) -> Response<Body> {
             text_of(StatusCode::OK, "text/html; charset=utf-8", Bytes::from_static(HTML.as_bytes()))
         }
         "/data" => text_of(StatusCode::OK, "application/octet-stream", data()),
-        _ => Failure::unknown("there are / and /data").into_response(),
+        _ => plain(StatusCode::NOT_FOUND, "not found: there are / and /data\n"),
     }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    text_of(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
 }
 
 /// The page.
@@ -107,6 +114,15 @@ mod tests {
         assert_eq!(status(Method::HEAD, "/data"), StatusCode::OK);
         assert_eq!(status(Method::GET, "/other"), StatusCode::NOT_FOUND);
         assert_eq!(status(Method::POST, "/"), StatusCode::METHOD_NOT_ALLOWED);
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_to_people() {
+        for (method, path) in [(Method::GET, "/favicon.ico"), (Method::POST, "/")] {
+            let answer = respond(&method, path);
+            assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8", "{path}");
+        }
+        assert_eq!(respond(&Method::POST, "/").headers()[ALLOW], "GET, HEAD");
     }
 
     #[test]
