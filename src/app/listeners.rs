@@ -322,10 +322,12 @@ impl ListenerSet {
         self.open(bound);
     }
 
-    /// Waits until all accept tasks have ended, after the stop.
-    pub(super) async fn closed(&self) {
+    /// After the stop, waits until nothing is accepted any more. None of them is registered then.
+    pub(super) async fn closed(&mut self) {
         self.accepting.close();
         self.accepting.wait().await;
+        self.running.clear();
+        self.failed.clear();
     }
 
     fn current(&self, options: &ListenerOptions, stop: &CancellationToken) -> Current {

@@ -282,3 +282,23 @@ fn the_servers_on_the_way_are_told_of() {
     wait::until("it is back", || desk.say("status").out.contains("jump host gate: ready"));
     drop(proxy);
 }
+
+#[test]
+#[ignore = "needs sshd"]
+fn nothing_is_said_to_listen_while_the_program_drains() {
+    let (desk, sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
+    let mut proxy = desk.start(&sshd.ssh_config(), &["-R", "0:127.0.0.1:9"]);
+    let mut held = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
+    assert!(echoes(&mut held));
+    wait::until("both listen", || {
+        let forwards = desk.status()["forwards"].clone();
+        let states = forwards.as_array().expect("a list").iter().map(|one| &one["state"]);
+        states.filter(|state| *state == "listening").count() == 2
+    });
+    desk.say("stop").expect(0);
+    wait::until("nothing listens", || desk.status()["forwards"] == Value::Array(Vec::new()));
+    assert_eq!(desk.status()["state"], "draining");
+    assert!(echoes(&mut held), "what came in goes on");
+    drop(held);
+    assert!(proxy.wait().success());
+}
