@@ -1,14 +1,16 @@
 //! The differences between two configurations, in words.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::lists::Loaded;
 use super::{Config, ForwardConfig};
-use crate::printable::counted;
+use crate::printable::{self, counted};
 
 /// The differences, as `+1 listener, -2 servers, ~1 forward` (`~`: changed), and `rules changed`: they are replaced
-/// as a whole. Lists are not included.
+/// as a whole. Of the lists those are told whose file has changed.
 pub(super) fn changes(old: &Config, new: &Config) -> String {
     let address = |listener: &super::ListenerConfig| listener.address.to_string();
     let name = |server: &super::ServerConfig| server.name.to_string();
@@ -25,11 +27,30 @@ pub(super) fn changes(old: &Config, new: &Config) -> String {
         differences(&old.servers, &new.servers, name, "server"),
         differences(&old.forwards, &new.forwards, ForwardConfig::place, "forward"),
         others,
+        lists(&old.lists, &new.lists),
     ]
     .concat();
     match words.as_slice() {
         [] => "the same listeners, servers and forwards".to_owned(),
         words => words.join(", "),
+    }
+}
+
+/// The lists that were read anew, with the numbers of their entries.
+fn lists(old: &Loaded, new: &Loaded) -> Vec<String> {
+    let mut read: Vec<_> = new
+        .iter()
+        .filter_map(|(path, now)| {
+            // What has not changed is the same list, not one like it.
+            let before = old.get(path).filter(|before| !Arc::ptr_eq(&before.list, &now.list))?;
+            let (path, before, now) = (printable::path(path), before.list.len(), now.list.len());
+            Some(format!("list {path} read anew (entries: {before} before, {now} now)"))
+        })
+        .collect();
+    read.sort_unstable();
+    match read.len() {
+        count if count > MOST_LISTS => vec![format!("{} read anew", counted(count, "list"))],
+        _ => read,
     }
 }
 
@@ -74,6 +95,9 @@ fn differences<T: PartialEq>(
     let counts = counts.filter(|(_, count)| *count > 0);
     counts.map(|(sign, count)| format!("{sign}{}", counted(count, thing))).collect()
 }
+
+/// More lists than these are only counted.
+const MOST_LISTS: usize = 3;
 
 #[cfg(test)]
 mod tests {

@@ -199,6 +199,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_list_whose_file_has_changed_is_told() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("config.toml");
+        let write = |name: &str, text: &str| {
+            fs::write(folder.path().join(name), text).expect("a file");
+        };
+        let rule = |name: &str| format!("[[rule]]\nlist = \"{name}\"\naction = \"reject\"\n");
+        let names = ["a", "b", "c", "d"];
+        write("config.toml", &names.map(rule).concat());
+        names.map(|name| write(name, "a.example\n"));
+        let (old, _) = Config::load(&path, None, &mut ()).expect("good");
+        let told = || {
+            let (new, _) = Config::load(&path, Some(&old), &mut ()).expect("good");
+            changes(&old, &new).replace(&format!("{}/", folder.path().display()), "")
+        };
+        assert_eq!(told(), "the same listeners, servers and forwards");
+        write("b", "a.example\nb.example\n");
+        assert_eq!(told(), "list b read anew (entries: 1 before, 2 now)");
+        names.map(|name| write(name, "a.example\nb.example\nc.example\n"));
+        assert_eq!(told(), "4 lists read anew");
+    }
+
     #[tokio::test]
     async fn a_file_with_a_mistake_changes_nothing_and_can_be_mended() {
         let folder = tempfile::tempdir().expect("a directory");
