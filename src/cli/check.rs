@@ -191,8 +191,10 @@ async fn ask_ssh(config: &Config) -> (Vec<ServerOptions>, Vec<Mistake>) {
                 servers.push(ServerOptions { name, config: found, sessions });
             }
             Err(error) => {
-                let what = error.to_string();
-                mistakes.push(config.mistake_of(server, Severity::Error, &what));
+                // Several servers may have the same ssh_config.
+                let new = config.mistakes_of(server, &error).into_iter();
+                let new: Vec<_> = new.filter(|mistake| !mistakes.contains(mistake)).collect();
+                mistakes.extend(new);
             }
         }
     }

@@ -51,6 +51,7 @@ pub use server::ServerConfig;
 
 use crate::file;
 use crate::forward::ListenAddress;
+use crate::openssh::{ConfigError, Refusal};
 use crate::relay::BacklogLimits;
 use crate::route::{Action, Progress, Router};
 
@@ -135,6 +136,17 @@ impl Config {
         let what = format!("[server.{}]: {what}", server.name);
         let place = place.map(|(_, place)| *place);
         Mistake { place, ..Mistake::of_file(self.file.clone(), severity, what) }
+    }
+
+    /// What `ssh` refuses for a server: each at its place in the `ssh_config`, or else at that of the server.
+    pub(crate) fn mistakes_of(&self, server: &ServerConfig, error: &ConfigError) -> Vec<Mistake> {
+        let mistake = |refusal: Refusal| match refusal.at {
+            Some((file, line)) => {
+                Mistake::of_file(file, Severity::Error, refusal.what).at_line(line)
+            }
+            None => self.mistake_of(server, Severity::Error, &refusal.what),
+        };
+        error.refusals().into_iter().map(mistake).collect()
     }
 
     /// The number of entries of its lists.

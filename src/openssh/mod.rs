@@ -12,5 +12,6 @@ pub use client_config::{
     ProcessConfig, ReachConfig, RekeyLimit, SessionConfig, Setting, SshOptions,
     StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
 };
+pub(crate) use client_config::Refusal;
 pub use prompt::{PromptError, Prompter};
 pub use server_name::{InvalidServerName, ServerName};

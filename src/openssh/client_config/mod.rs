@@ -286,6 +286,24 @@ impl From<String> for Setting {
     }
 }
 
+/// One thing that `ssh -G` has refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The configuration file and the line, from 1, where `ssh` names them.
+    pub(crate) at: Option<(PathBuf, usize)>,
+    pub(crate) what: String,
+}
+
+impl ConfigError {
+    /// Each refusal by itself, where `ssh` has refused several.
+    pub(crate) fn refusals(&self) -> Vec<Refusal> {
+        match self {
+            Self::Refused(said) => query::refusals(said),
+            other => vec![Refusal { at: None, what: other.to_string() }],
+        }
+    }
+}
+
 impl ClientConfig {
     /// Finds out what `ssh` would do with `name`: runs `ssh -G`, never through a shell.
     ///

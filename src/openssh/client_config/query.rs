@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use super::{AddressFamily, ConfigError, Setting, SshOptions};
+use super::{AddressFamily, ConfigError, Refusal, Setting, SshOptions};
 use crate::openssh::server_name::ServerName;
 use crate::printable::{Lines, printable};
 
@@ -76,6 +77,27 @@ pub(super) async fn usual(program: &str) -> Result<&'static str, ConfigError> {
         Ok(run_ssh(program, &name, &nothing).await?.unwrap_or_default())
     };
     USUAL.get_or_try_init(ask).await.map(String::as_str)
+}
+
+/// What `ssh -G` has said, a refusal each, as `FILE line 3: Bad port 'x'.` or `FILE: line 2: Bad configuration
+/// option: foo`. How many there were of a file is left out behind the refusals themselves.
+pub(super) fn refusals(said: &str) -> Vec<Refusal> {
+    let refusals = said.lines().map(|line| {
+        placed(line).unwrap_or_else(|| Refusal { at: None, what: line.to_owned() })
+    });
+    let refusals: Vec<_> = refusals.collect();
+    let has_places = refusals.iter().any(|refusal| refusal.at.is_some());
+    let is_count = |refusal: &Refusal| refusal.what.contains(": terminating, ");
+    refusals.into_iter().filter(|refusal| !has_places || !is_count(refusal)).collect()
+}
+
+fn placed(line: &str) -> Option<Refusal> {
+    let (file, rest) = line.split_once(" line ")?;
+    let (number, what) = rest.split_once(": ")?;
+    // An option of the command line is at line 0.
+    let number = number.parse().ok().filter(|number| *number > 0)?;
+    let file = PathBuf::from(file.strip_suffix(':').unwrap_or(file));
+    Some(Refusal { at: Some((file, number)), what: what.to_owned() })
 }
 
 /// `ssh` takes the first value of each keyword, whichever form it has.
@@ -170,6 +192,22 @@ mod tests {
                         -J|u@a:1,ssh://[::1]:2|-b|-x|-m|m|-o|Port=1|-l|-oProxyCommand=x|\
                         -l|me|-p|3|-p|2|-o|User=; rm -rf /|-C|-6|--|host";
         assert_eq!(texts("me@host:3", &options).join("|"), expected);
+    }
+
+    #[test]
+    fn a_refusal_is_at_the_place_that_ssh_names() {
+        let said = "/c: line 2: Bad configuration option: foo\n/my c line 3: Bad port 'x'.\n\
+                    /c: terminating, 2 bad configuration options";
+        let place = |refusal: &Refusal| {
+            let (file, line) = refusal.at.clone().expect("a place");
+            format!("{}|{line}|{}", file.display(), refusal.what)
+        };
+        let told: Vec<_> = refusals(said).iter().map(place).collect();
+        assert_eq!(told, ["/c|2|Bad configuration option: foo", "/my c|3|Bad port 'x'."]);
+        for said in ["command-line line 0: Bad port 'x'.", "no line at all", "/c: terminating, 1"] {
+            let told = [Refusal { at: None, what: said.to_owned() }];
+            assert_eq!(refusals(said), told);
+        }
     }
 
     #[tokio::test]

@@ -169,3 +169,23 @@ fn home_and_user_are_those_of_the_password_database() {
         assert!(said.contains(&path), "{path} is not in {said} {output:?}");
     }
 }
+
+#[test]
+#[ignore = "needs ssh"]
+fn what_ssh_refuses_is_told_at_its_place() {
+    let file = "[server.a]\nssh_config = \"mine\"\n[server.b]\nssh_config = \"mine\"\n\
+                [server.c]\noptions = [\"Foo=1\"]\n[[listen]]\naddress = \"127.0.0.1:1\"\n";
+    let configuration = Configuration::with(file);
+    configuration.write("mine", "Host *\n  Foo 1\n  Port x\n");
+    let output = configuration.run("check", &[]);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let (mine, file) = (configuration.path("mine"), configuration.path("config.toml"));
+    for place in
+        [format!("{}:2: Bad", mine.display()), format!("{}:3: Bad port 'x'", mine.display())]
+    {
+        assert_eq!(said.matches(&place).count(), 1, "{place}: {said}");
+    }
+    assert!(said.contains(&format!("{}:5", file.display())) && said.contains("[server.c]: "));
+    assert!(!said.contains("terminating"), "{said}");
+}
