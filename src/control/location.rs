@@ -28,15 +28,60 @@ pub enum DirectoryError {
     NotOurs(PathBuf),
 }
 
-/// The directory of the sockets: `$XDG_RUNTIME_DIR/sockeye`, or else `sockeye-UID` among the temporary
-/// files. It may not be there.
+/// A directory where programs may have their sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// The only user who may have put them there.
+    owner: u32,
+}
+
+/// The directory of the sockets: `$XDG_RUNTIME_DIR/sockeye`; the one that systemd has made for a service of the
+/// machine; or else `sockeye-UID` among the temporary files. It may not be there.
 pub(crate) fn directory() -> PathBuf {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let of_service = set("RUNTIME_DIRECTORY").filter(|path| {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        name.starts_with(b"sockeye")
+    });
     if let Some(runtime) = set("XDG_RUNTIME_DIR") {
         return runtime.join("sockeye");
     }
-    let temporary = set("TMPDIR").unwrap_or_else(|| "/tmp".into());
-    temporary.join(format!("sockeye-{}", geteuid().as_raw()))
+    let temporary = || set("TMPDIR").unwrap_or_else(|| "/tmp".into());
+    of_service.unwrap_or_else(|| temporary().join(of_user(geteuid().as_raw())))
+}
+
+/// The directories where running programs are looked for: this process's own, and those of services of the machine.
+pub(crate) fn directories() -> Vec<Directory> {
+    let user = geteuid().as_raw();
+    let own = Directory { path: directory(), owner: user };
+    let others = services(Path::new("/run"), user);
+    let others: Vec<_> = others.into_iter().filter(|other| other.path != own.path).collect();
+    [vec![own], others].concat()
+}
+
+/// The directories of services of the machine that this user may ask, as root may all of them. They are below
+/// `run`, where only root makes any.
+fn services(run: &Path, user: u32) -> Vec<Directory> {
+    let Ok(entries) = fs::read_dir(run) else { return Vec::new() };
+    let service = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        let is_service = name == "sockeye" || name.as_encoded_bytes().starts_with(b"sockeye-");
+        let owner = entry.metadata().ok()?.uid();
+        let directory = Directory { path: entry.path(), owner };
+        (is_service && (owner == user || user == 0)).then_some(directory)
+    };
+    let mut services: Vec<_> = entries.filter_map(|entry| service(entry.ok()?)).collect();
+    services.sort_by(|one, other| one.path.cmp(&other.path));
+    services
+}
+
+/// The name of a user's directory where other users have theirs as well.
+pub(crate) fn of_user(user: u32) -> String {
+    format!("sockeye-{user}")
+}
+
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Makes the directory where it is not there, and sees to it that it is the user's alone.
@@ -46,38 +91,45 @@ pub(crate) fn prepare(directory: &Path) -> Result<(), DirectoryError> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
         _ => {}
     }
-    check(directory)
+    check(directory, geteuid().as_raw())
 }
 
-/// Sees to it that the directory is the user's alone. A link is none, wherever it leads.
-fn check(directory: &Path) -> Result<(), DirectoryError> {
+/// Sees to it that the directory is this user's alone. A link is none, wherever it leads.
+fn check(directory: &Path, owner: u32) -> Result<(), DirectoryError> {
     let failed = |cause| DirectoryError::Io { directory: directory.to_owned(), cause };
     let metadata = fs::symlink_metadata(directory).map_err(failed)?;
     let ours = metadata.is_dir()
-        && metadata.uid() == geteuid().as_raw()
+        && metadata.uid() == owner
         && metadata.mode().trailing_zeros() >= GROUP_AND_OTHERS;
     if ours { Ok(()) } else { Err(DirectoryError::NotOurs(directory.to_owned())) }
 }
 
-/// The socket of the program that is called so. A name with a slash is a path.
+/// The socket of the program that is called so.
 pub(crate) fn socket(directory: &Path, name: &str) -> PathBuf {
-    if name.contains('/') { name.into() } else { directory.join(format!("{name}.sock")) }
+    directory.join(format!("{name}.sock"))
 }
 
-/// The names of all sockets there, in order, whether somebody listens or not; none where the directory
-/// is not there, or could be somebody else's.
-pub(crate) fn names(directory: &Path) -> Vec<String> {
-    if check(directory).is_err() {
-        return Vec::new();
+impl Directory {
+    /// The names of all sockets there, in order, whether somebody listens or not; none where the directory
+    /// is not there, or could be somebody else's.
+    pub(crate) fn names(&self) -> Vec<String> {
+        if check(&self.path, self.owner).is_err() {
+            return Vec::new();
+        }
+        let Ok(entries) = fs::read_dir(&self.path) else { return Vec::new() };
+        let name = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some(name.strip_suffix(".sock")?.to_owned())
+        };
+        let mut names: Vec<_> = entries.filter_map(|entry| name(entry.ok()?)).collect();
+        names.sort();
+        names
     }
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let name = |entry: fs::DirEntry| {
-        let name = entry.file_name().into_string().ok()?;
-        Some(name.strip_suffix(".sock")?.to_owned())
-    };
-    let mut names: Vec<_> = entries.filter_map(|entry| name(entry.ok()?)).collect();
-    names.sort();
-    names
+
+    /// The socket of the program that is called so.
+    pub(crate) fn socket(&self, name: &str) -> PathBuf {
+        socket(&self.path, name)
+    }
 }
 
 /// A name for a socket, made of what the user calls the server or the file.
@@ -112,11 +164,28 @@ mod tests {
         fs::write(socket(&directory, "b"), "").expect("written");
         fs::write(socket(&directory, "a"), "").expect("written");
         fs::write(directory.join("other"), "").expect("written");
-        assert_eq!(names(&directory), ["a", "b"]);
+        let owner = geteuid().as_raw();
+        let there = Directory { path: directory.clone(), owner };
+        assert_eq!(there.names(), ["a", "b"]);
+        assert!(Directory { owner: owner + 1, ..there.clone() }.names().is_empty());
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).expect("ours");
         assert!(matches!(prepare(&directory), Err(DirectoryError::NotOurs(_))));
-        assert!(names(&directory).is_empty());
+        assert!(there.names().is_empty());
         assert!(matches!(prepare(Path::new("/proc/none")), Err(DirectoryError::Io { .. })));
+    }
+
+    #[test]
+    fn services_are_those_of_the_user_or_for_root_all() {
+        let run = tempfile::tempdir().expect("a folder");
+        for name in ["sockeye", "sockeye-1", "sockeyes", "sshd"] {
+            fs::create_dir(run.path().join(name)).expect("made");
+        }
+        let owner = geteuid().as_raw();
+        let place = |name| Directory { path: run.path().join(name), owner };
+        let found = [place("sockeye"), place("sockeye-1")];
+        assert_eq!(services(run.path(), owner), found);
+        assert_eq!(services(run.path(), 0), found);
+        assert_eq!(services(run.path(), owner + 1), []);
     }
 
     #[test]

@@ -142,3 +142,24 @@ fn systemd_takes_the_units() {
         assert!(verified.status.success() && !told.contains("sockeye.service"), "{scope}: {told}");
     }
 }
+
+/// Runs "$0" as a service of the machine in a /run of its own, and asks for it as somebody at a terminal does.
+const AS_A_SERVICE: &str = "\
+mount -t tmpfs none /run && mkdir -m 700 /run/sockeye-$(id -u) /run/mine
+RUNTIME_DIRECTORY=/run/sockeye-$(id -u) \"$0\" --config \"$1\" &
+export XDG_RUNTIME_DIR=/run/mine
+\"$0\" wait --timeout 60 && \"$0\" status config && \"$0\" stop && wait $!";
+
+#[test]
+#[ignore = "needs unshare"]
+fn a_service_of_the_machine_is_found_by_the_commands() {
+    let configuration = Configuration::with("[[listen]]\naddress = \"127.0.0.1:0\"\n");
+    let mut machine = command("unshare");
+    machine.args(["--user", "--map-root-user", "--mount", "sh", "-c", AS_A_SERVICE]);
+    machine.arg(program().get_program()).arg(configuration.path("config.toml"));
+    machine.env_remove("XDG_RUNTIME_DIR").env("HOME", configuration.path(""));
+    let output = machine.output().expect("unshare");
+    let (said, log) = (output.stdout, String::from_utf8_lossy(&output.stderr).into_owned());
+    assert!(output.status.success(), "{log}");
+    assert!(String::from_utf8_lossy(&said).contains("config"), "{log}");
+}

@@ -19,32 +19,38 @@ pub(super) struct Instance {
 impl Instance {
     /// Those that a command is for: all that are running where none is named.
     pub(super) fn all(which: Which) -> Result<Vec<Self>, Failure> {
-        let directory = location::directory();
         let (name, socket) = match which {
             Which { socket: Some(socket), .. } => (socket.display().to_string(), socket),
-            Which { name: Some(name), .. } => {
-                let socket = location::socket(&directory, &name);
-                // The names of a directory that may be another user's do not count.
-                if socket.starts_with(&directory) && !location::names(&directory).contains(&name) {
-                    return Err(Failure::NotRunning(format!("{name} is not running")));
-                }
+            Which { name: Some(name), .. } if name.contains('/') => {
+                let socket = PathBuf::from(&name);
                 (name, socket)
             }
+            Which { name: Some(name), .. } => {
+                let mut named = Self::found().into_iter().filter(|found| found.name == name);
+                let found = named.find(Self::answers).map(|found| vec![found]);
+                return found.ok_or_else(|| not_running(&name));
+            }
             Which { name: None, socket: None } => {
-                let names = location::names(&directory).into_iter();
-                let found = names.map(|name| {
-                    let socket = location::socket(&directory, &name);
-                    Self { name, socket }
-                });
-                return Ok(found.filter(Self::answers).collect());
+                return Ok(Self::found().into_iter().filter(Self::answers).collect());
             }
         };
         let instance = Self { name, socket };
-        if instance.answers() {
-            Ok(vec![instance])
-        } else {
-            Err(Failure::NotRunning(format!("{} is not running", instance.name)))
+        if instance.answers() { Ok(vec![instance]) } else { Err(not_running(&instance.name)) }
+    }
+
+    /// Those whose sockets are where programs have them, running or not. One whose name another has is called by
+    /// its path.
+    fn found() -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for directory in location::directories() {
+            for name in directory.names() {
+                let socket = directory.socket(&name);
+                let is_taken = all.iter().any(|other| other.name == name && other.answers());
+                let name = if is_taken { socket.display().to_string() } else { name };
+                all.push(Self { name, socket });
+            }
         }
+        all
     }
 
     /// The only one that a command is for.
@@ -69,6 +75,10 @@ impl Instance {
         };
         connect().map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |()| true)
     }
+}
+
+fn not_running(name: &str) -> Failure {
+    Failure::NotRunning(format!("{name} is not running"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
+use rustix::process::geteuid;
 
 use crate::config::Config;
 use crate::forward::{ListenAddress, LocalListen};
@@ -53,6 +54,7 @@ struct Service {
     agent: Option<PathBuf>,
     /// The user of a service of the machine.
     user: String,
+    user_id: u32,
     /// That user's home directory.
     home: PathBuf,
     /// The directory of this user's configurations.
@@ -138,6 +140,7 @@ impl Service {
         // Under sudo, HOME may be root's.
         let entry = nix::unistd::User::from_name(&user).ok().flatten();
         let scope = if command.system { Scope::System } else { Scope::User };
+        let user_id = entry.as_ref().map_or_else(|| geteuid().as_raw(), |entry| entry.uid.as_raw());
         let home = match (scope, entry) {
             (Scope::System, Some(entry)) => Some(entry.dir),
             _ => std::env::home_dir(),
@@ -155,6 +158,7 @@ impl Service {
             config: absolute(&config.file),
             agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
             user,
+            user_id,
             configurations: file::xdg_base("XDG_CONFIG_HOME", ".config")
                 .unwrap_or_else(|| home.join(".config")),
             home,

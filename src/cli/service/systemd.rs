@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{MARK, Scope, Service};
+use crate::control::location;
 
 /// The unit for this version of systemd; for an old one where it is unknown.
 pub(super) fn unit(service: &Service, version: Option<u32>) -> String {
@@ -45,6 +46,8 @@ pub(super) fn unit(service: &Service, version: Option<u32>) -> String {
     match service.scope {
         Scope::User => text.push_str(OF_A_USER),
         Scope::System => {
+            // systemd gives it to the user: another user's service has another one.
+            let _ = writeln!(text, "RuntimeDirectory={}", location::of_user(service.user_id));
             // `%h` is the home of the manager's user here, whatever `User=` says.
             for path in WRITTEN_AT_HOME {
                 let _ = writeln!(text, "ReadWritePaths=-{}", quoted(&service.home.join(path)));
@@ -113,7 +116,6 @@ TimeoutStopSec=20
 WatchdogSec=60
 KillMode=mixed
 UMask=0077
-RuntimeDirectory=sockeye
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
 # What it may write to: ~/.ssh (known_hosts), ~/.local/state, sockets and temporary files. A ProxyCommand
@@ -143,6 +145,7 @@ SystemCallErrorNumber=EPERM
 /// Without `PrivateTmp`, since the agent's socket is often in /tmp. A sandbox without root needs a user
 /// namespace.
 const OF_A_USER: &str = "\
+RuntimeDirectory=sockeye
 PrivateUsers=yes
 ProtectHome=read-only
 ReadWritePaths=-%h/.ssh -%h/.local/state

@@ -8,6 +8,7 @@ fn service(scope: Scope) -> Service {
         config: "/home/me/50% $x \"<&>\"/config.toml".into(),
         agent: Some("/tmp/ssh-1/agent.2".into()),
         user: "me".to_owned(),
+        user_id: 1000,
         home: "/home/me".into(),
         configurations: "/home/me/cfg".into(),
         writes: vec!["/run/my sockets".into()],
@@ -44,6 +45,9 @@ fn the_scope_says_where_it_goes_and_who_it_is() {
     assert_eq!(systemd::path(&system), Path::new("/etc/systemd/system/work.service"));
     assert!(systemd::unit(&system, None).contains("\nUser=me\n"));
     assert!(!systemd::unit(&user, None).contains("\nUser="));
+    // `sockeye status` looks there.
+    assert!(systemd::unit(&system, None).contains("\nRuntimeDirectory=sockeye-1000\n"));
+    assert!(systemd::unit(&user, None).contains("\nRuntimeDirectory=sockeye\n"));
     // In a unit of the machine `%h` would be root's.
     let unit = systemd::unit(&system, None);
     assert!(unit.contains("ReadWritePaths=-\"/home/me/.ssh\"\n") && !unit.contains("%h"), "{unit}");
