@@ -1,9 +1,15 @@
 //! Keys and certificates, of files and of agents.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use super::*;
+use crate::support::command;
 
 #[test]
 #[ignore = "needs sshd, unshare"]
@@ -175,6 +181,55 @@ fn keys_of_the_agent() {
     agree("no agent there", &server.client(&["IdentityAgent /nonexistent", &public]), &[], Refused);
 }
 
+/// `ssh` shows what it can of it.
+#[test]
+#[ignore = "needs sshd, unshare"]
+fn a_comment_that_is_not_utf_8_costs_no_key() {
+    let Some(server) = Accounts::start(&[]) else { return };
+    let (key, other) = (server.key("key", &[]), server.key("other", &[]));
+    server.authorize(&[&key]);
+    let agent = Agent::start();
+    let comment = OsStr::from_bytes(b"caf\xe9");
+    let mut keygen = command("ssh-keygen");
+    keygen.arg("-qcC").arg(comment).args(["-P", "", "-f"]).arg(&other);
+    assert!(keygen.output().expect("ssh-keygen").status.success());
+    agent.add(&other, &[]);
+    agent.add(&key, &[]);
+    fs::remove_file(&key).expect("there");
+    agree("Latin-1", &server.client(&[&agent.line()]), &[], In);
+}
+
+/// As one that asks somebody to unlock it first. `ssh` waits for it, too.
+#[test]
+#[ignore = "needs sshd, unshare"]
+fn an_agent_that_is_late_is_waited_for_where_only_it_has_the_key() {
+    let Some(server) = Accounts::start(&[]) else { return };
+    let key = server.key("key", &[]);
+    server.authorize(&[&key]);
+    let agent = Agent::start();
+    agent.add(&key, &[]);
+    fs::remove_file(&key).expect("there");
+    let socket = server.path("late");
+    let late = UnixListener::bind(&socket).expect("a socket");
+    let real = agent.socket();
+    thread::spawn(move || {
+        for client in late.incoming().flatten() {
+            let real = real.clone();
+            thread::spawn(move || {
+                thread::sleep(Duration::from_secs(7));
+                let agent = UnixStream::connect(real).expect("the agent");
+                let mut up = (client.try_clone().expect("a socket"), agent.try_clone().expect("one"));
+                thread::spawn(move || std::io::copy(&mut up.0, &mut up.1));
+                let mut down = (agent, client);
+                std::io::copy(&mut down.0, &mut down.1)
+            });
+        }
+    });
+    let line = format!("IdentityAgent {}", socket.display());
+    let told = agree("late", &server.client(&[&line]), &[], In);
+    assert!(told.said.contains("waiting for the agent"), "{}", told.said);
+}
+
 /// `ssh` waits for such an agent for ever.
 #[test]
 #[ignore = "needs sshd, unshare"]
@@ -183,11 +238,11 @@ fn an_agent_that_hangs_is_passed_over() {
     let key = server.key("key", &[]);
     server.authorize(&[&key]);
     let socket = server.path("deaf");
-    let _deaf = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    let _deaf = UnixListener::bind(&socket).expect("a socket");
     let line = format!("IdentityAgent {}", socket.display());
     let told = sockeye(&server.client(&[&line, &only(&key)]), &[]);
     assert_eq!(told.verdict, In, "{}", told.said);
-    assert!(told.said.contains("is passed over: the agent did not answer"), "{}", told.said);
+    assert!(told.said.contains("has not answered within 5 s"), "{}", told.said);
 }
 
 /// The agent uses such a key for one server only, and wants proof of whom it signs for.

@@ -3,18 +3,22 @@
 use std::path::Path;
 use std::time::Duration;
 
-use russh::keys::agent::client::AgentClient;
+use russh::keys::agent::client::{AgentClient, AgentStream};
 use russh::keys::agent::{AgentIdentity, AgentSessionBinding, Constraint};
 use russh::keys::{HashAlg, PrivateKey};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use super::agent_keys;
 use crate::openssh::prompt::Prompter;
 
 /// A connection to the agent.
 pub(super) struct Agent {
-    client: AgentClient<UnixStream>,
+    client: AgentClient<Box<dyn AgentStream + Send + Unpin>>,
 }
+
+/// An agent, and the keys that it has.
+pub(super) type Listed = Result<(Agent, Vec<AgentIdentity>), AgentError>;
 
 /// One key of the agent, which signs for itself or for a certificate of it.
 pub(super) struct AgentSigner<'a> {
@@ -55,26 +59,20 @@ impl From<russh::SendError> for AgentError {
 }
 
 impl Agent {
-    /// Connects and asks for the keys, all within 5 s.
+    /// Connects and asks for the keys. It may wait for ever.
     ///
     /// The agent learns which session it signs for, so that it can use keys that are meant for
     /// one server only. One that hangs up for that is asked again without.
-    pub(super) async fn connect(
-        socket: &Path,
-        binding: Option<&AgentSessionBinding>,
-    ) -> Result<(Self, Vec<AgentIdentity>), AgentError> {
-        let ask = async {
-            if let Some(binding) = binding {
-                let mut client = AgentClient::connect_uds(socket).await?;
-                let bound = client.bind_session(binding, NOT_FORWARDING).await;
-                tracing::trace!(bound = bound.is_ok(), "agent session binding");
-                if !matches!(bound, Err(russh::keys::Error::IO(_))) {
-                    return Self::list(client).await;
-                }
+    pub(super) async fn connect(socket: &Path, binding: Option<&AgentSessionBinding>) -> Listed {
+        if let Some(binding) = binding {
+            let mut client = AgentClient::connect_uds(socket).await?;
+            let bound = client.bind_session(binding, NOT_FORWARDING).await;
+            tracing::trace!(bound = bound.is_ok(), "agent session binding");
+            if !matches!(bound, Err(russh::keys::Error::IO(_))) {
+                return Self::list(client).await;
             }
-            Self::list(AgentClient::connect_uds(socket).await?).await
-        };
-        timeout(LIST_LIMIT, ask).await.map_err(|_| AgentError::TimedOut(LIST_LIMIT))?
+        }
+        Self::list(AgentClient::connect_uds(socket).await?).await
     }
 
     /// Adds a key, within 5 s.
@@ -87,15 +85,14 @@ impl Agent {
             let mut client = AgentClient::connect_uds(socket).await?;
             Ok(client.add_identity(key, constraints).await?)
         };
-        timeout(LIST_LIMIT, add).await.map_err(|_| AgentError::TimedOut(LIST_LIMIT))?
+        timeout(ADD_LIMIT, add).await.map_err(|_| AgentError::TimedOut(ADD_LIMIT))?
     }
 
     /// Asks for the keys. It may wait for ever.
-    pub(super) async fn list(
-        mut client: AgentClient<UnixStream>,
-    ) -> Result<(Self, Vec<AgentIdentity>), AgentError> {
-        let keys = client.request_identities().await?;
-        Ok((Self { client }, keys))
+    pub(super) async fn list(client: AgentClient<UnixStream>) -> Listed {
+        let mut stream = client.into_inner();
+        let keys = agent_keys::request(&mut stream).await?;
+        Ok((Self { client: AgentClient::connect(stream) }, keys))
     }
 }
 
@@ -132,8 +129,8 @@ impl russh::Signer for AgentSigner<'_> {
     }
 }
 
-/// How long the agent may take to tell its keys.
-const LIST_LIMIT: Duration = Duration::from_secs(5);
+/// How long the agent may take to add a key.
+const ADD_LIMIT: Duration = Duration::from_secs(5);
 /// How long the agent may take to sign: it may ask a person, or wait for a touch.
 const SIGN_LIMIT: Duration = Duration::from_secs(60);
 /// The agent signs for us, not for a host behind the server.

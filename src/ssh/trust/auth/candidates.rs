@@ -57,6 +57,11 @@ impl Candidates {
         Self { left: candidates.into(), refused: Vec::new() }
     }
 
+    /// Adds more behind those that are left.
+    pub(super) fn add(&mut self, candidates: Vec<Candidate>) {
+        self.left.extend(candidates);
+    }
+
     pub(super) fn left(&self) -> usize {
         self.left.len()
     }
@@ -196,6 +201,11 @@ pub(super) fn named_first(candidates: &mut [Candidate]) {
 }
 
 impl Candidate {
+    /// Whether it signs without the agent and without a passphrase.
+    pub(super) fn needs_nobody(&self) -> bool {
+        matches!(&self.signer, SignedBy::File(file) if matches!(file.secret, Secret::Clear(_)))
+    }
+
     /// What it is and where it comes from, for a person.
     pub(super) fn describe(&self) -> String {
         let key = match &self.offer {

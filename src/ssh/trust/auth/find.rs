@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::client::Handler;
 use russh::keys::agent::AgentIdentity;
+use tokio::task::JoinError;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::agent::{Agent, AgentError};
+use super::agent::{Agent, AgentError, Listed};
 use super::candidates::{self, Candidate, Candidates, SignedBy};
 use super::key_file::{self, KeyFile, Secret};
 use super::offer::Offer;
@@ -15,28 +19,91 @@ use crate::openssh::client_config::{IdentityAgent, IdentityOrigin};
 use crate::printable::{self, Lines, printable};
 use crate::task;
 
+/// An agent that has not told its keys yet, as one that asks somebody to unlock it first.
+pub(super) struct LateAgent {
+    listing: AbortOnDropHandle<Listed>,
+    found: Found,
+    /// What is tried without it.
+    tried: Vec<Offer>,
+}
+
+/// What the files have.
+#[derive(Default)]
+struct Found {
+    files: Vec<Arc<KeyFile>>,
+    certificates: Vec<(PathBuf, Offer)>,
+}
+
 impl<H: Handler> Login<'_, H> {
-    /// Looks for keys in the files and the agent, once a login.
+    /// Looks for keys in the files and the agent, once a login. Where the agent does not answer within 5 s, only
+    /// those that need neither it nor a passphrase are taken for now.
     pub(super) async fn find_candidates(&mut self) -> Result<(), AuthError> {
         if self.candidates.is_some() {
             return Ok(());
         }
-        let (files, certificates) = self.load_files().await;
-        let keys = self.ask_agent().await;
-        let only = self.config.auth.identities_only;
-        let found = candidates::in_order(&keys, &files, &certificates, only);
-        let mut usable = Vec::with_capacity(found.len());
-        for candidate in found {
+        let found = self.load_files().await;
+        let (keys, late) = match self.list_agent() {
+            None => (Vec::new(), None),
+            Some(mut listing) => match timeout(LIST_PATIENCE, &mut listing).await {
+                Ok(listed) => (self.take_agent(listed), None),
+                Err(_) => (Vec::new(), Some(listing)),
+            },
+        };
+        let mut all = self.in_order(&keys, &found);
+        if let Some(listing) = late {
+            self.agent_is_late();
+            all.retain(Candidate::needs_nobody);
+            let tried = all.iter().filter_map(|candidate| candidate.offer.clone()).collect();
+            self.late = Some(LateAgent { listing, found, tried });
+        }
+        self.candidates = Some(Candidates::new(self.usable(all).await?));
+        Ok(())
+    }
+
+    /// Waits for the keys of an agent that is late, a minute in all, and takes what needs them.
+    pub(super) async fn wait_for_agent(&mut self) -> Result<(), AuthError> {
+        let Some(LateAgent { listing, found, tried }) = self.late.take() else { return Ok(()) };
+        if let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent {
+            let shown = printable::path(socket);
+            tracing::info!("waiting for the agent at {shown}, which may be asking somebody");
+        }
+        let prompter = self.prompter.clone();
+        let _waiting = prompter.asked_elsewhere();
+        let keys = match timeout(LIST_LIMIT - LIST_PATIENCE, listing).await {
+            Ok(listed) => self.take_agent(listed),
+            Err(_) => {
+                self.agent_failed(&AgentError::TimedOut(LIST_LIMIT));
+                Vec::new()
+            }
+        };
+        let mut left = self.in_order(&keys, &found);
+        let is_tried = |offer: &Offer| tried.iter().any(|tried| tried.is_same(offer));
+        left.retain(|candidate| !candidate.offer.as_ref().is_some_and(is_tried));
+        let left = self.usable(left).await?;
+        self.candidates.get_or_insert_default().add(left);
+        Ok(())
+    }
+
+    fn in_order(&self, keys: &[AgentIdentity], found: &Found) -> Vec<Candidate> {
+        let Found { files, certificates } = found;
+        let mut all =
+            candidates::in_order(keys, files, certificates, self.config.auth.identities_only);
+        if matches!(self.credentials.order(), KeyOrder::NamedFirst { .. }) {
+            candidates::named_first(&mut all);
+        }
+        all
+    }
+
+    /// Those of them that may be shown to the server; takes note of the others.
+    async fn usable(&mut self, all: Vec<Candidate>) -> Result<Vec<Candidate>, AuthError> {
+        let mut usable = Vec::with_capacity(all.len());
+        for candidate in all {
             match self.is_usable(&candidate).await? {
                 Ok(()) => usable.push(candidate),
                 Err(why) => self.note(&candidate.describe(), &why),
             }
         }
-        if matches!(self.credentials.order(), KeyOrder::NamedFirst { .. }) {
-            candidates::named_first(&mut usable);
-        }
-        self.candidates = Some(Candidates::new(usable));
-        Ok(())
+        Ok(usable)
     }
 
     /// Whether there is a point in showing it to the server; the inner error says why not.
@@ -81,7 +148,7 @@ impl<H: Handler> Login<'_, H> {
         Ok(supported)
     }
 
-    async fn load_files(&mut self) -> (Vec<Arc<KeyFile>>, Vec<(PathBuf, Offer)>) {
+    async fn load_files(&mut self) -> Found {
         let (named, certificates) =
             (self.config.auth.identity_files.clone(), self.config.auth.certificate_files.clone());
         let load = move || {
@@ -100,7 +167,7 @@ impl<H: Handler> Login<'_, H> {
                 Err(why) => self.warn("certificate", &path, &why),
             }
         }
-        (files, usable)
+        Found { files, certificates: usable }
     }
 
     /// Puts in what was unlocked before, and says what is wrong with the file.
@@ -122,20 +189,34 @@ impl<H: Handler> Login<'_, H> {
         file
     }
 
-    async fn ask_agent(&mut self) -> Vec<AgentIdentity> {
-        let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else {
-            return Vec::new();
-        };
-        match Agent::connect(socket, self.handle.agent_session_binding()).await {
-            Ok((agent, keys)) => {
-                self.agent = Some(agent);
-                keys
-            }
-            Err(error) => {
-                self.agent_failed(&error);
-                Vec::new()
-            }
+    /// Begins to ask the agent for its keys, where there is one.
+    fn list_agent(&self) -> Option<AbortOnDropHandle<Listed>> {
+        let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return None };
+        let (socket, binding) = (socket.clone(), self.handle.agent_session_binding().cloned());
+        Some(task::spawn(async move { Agent::connect(&socket, binding.as_ref()).await }))
+    }
+
+    fn agent_is_late(&self) {
+        let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return };
+        if self.credentials.first_warning(socket) {
+            let (shown, patience) = (printable::path(socket), LIST_PATIENCE.as_secs());
+            tracing::warn!(
+                "the agent at {shown} has not answered within {patience} s: keys that do not need it come first"
+            );
         }
+    }
+
+    fn take_agent(&mut self, listed: Result<Listed, JoinError>) -> Vec<AgentIdentity> {
+        match listed {
+            Ok(Ok((agent, keys))) => {
+                self.agent = Some(agent);
+                return keys;
+            }
+            Ok(Err(error)) => self.agent_failed(&error),
+            // The program ends.
+            Err(_) => {}
+        }
+        Vec::new()
     }
 
     /// Takes note of an agent that does not do its work; one that hangs is worth a warning.
@@ -157,3 +238,8 @@ impl<H: Handler> Login<'_, H> {
         self.note(&format!("publickey (from {file})"), &why);
     }
 }
+
+/// How long everything waits for the agent's keys.
+const LIST_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the agent may take to tell its keys: as long as to sign, since it may ask a person for either.
+const LIST_LIMIT: Duration = Duration::from_secs(60);

@@ -16,8 +16,10 @@ pub use error::{AuthError, Tried};
 
 use agent::Agent;
 use candidates::Candidates;
+use find::LateAgent;
 
 mod agent;
+mod agent_keys;
 mod candidates;
 mod credentials;
 mod error;
@@ -92,6 +94,8 @@ struct Login<'a, H: Handler> {
     /// The keys that are left to try; `None` before they have been looked for.
     candidates: Option<Candidates>,
     agent: Option<Agent>,
+    /// An agent that has not told its keys yet.
+    late: Option<LateAgent>,
     /// `None` before the server was asked.
     rsa_signatures: Option<RsaSignatures>,
     passwords: u32,
@@ -131,6 +135,7 @@ pub(crate) async fn authenticate<H: Handler>(
         person_missing: false,
         candidates: None,
         agent: None,
+        late: None,
         rsa_signatures: None,
         passwords: 0,
         dialogues: 0,
@@ -191,6 +196,9 @@ impl<H: Handler> Login<'_, H> {
     async fn has_something_for(&mut self, method: AuthMethod) -> Result<bool, AuthError> {
         if method == AuthMethod::PublicKey {
             self.find_candidates().await?;
+            if self.untried() == 0 {
+                self.wait_for_agent().await?;
+            }
             let left = self.candidates.as_ref().is_some_and(|c| c.left() > 0);
             // One attempt is left for a person, where that may help and all keys were too many.
             let last = match self.credentials.order() {

@@ -117,6 +117,22 @@ proptest! {
 }
 
 #[test]
+fn a_comment_of_any_bytes_and_a_key_that_is_none_cost_no_other_key() {
+    let public = crate::ssh::trust::auth::tests::any_key().to_bytes().expect("a key");
+    let text = |text: &[u8]| {
+        let length = u32::try_from(text.len()).expect("short").to_be_bytes();
+        [&length[..], text].concat()
+    };
+    let entries = [
+        [text(&public), text(b"caf\xe9")].concat(),
+        [text(b"no key"), text(b"")].concat(),
+        [text(&public), text(b"plain")].concat(),
+    ];
+    let answer = [&[12, 0, 0, 0, 3][..], &entries.concat()].concat();
+    assert_eq!(listed(&text(&answer)), Some(2));
+}
+
+#[test]
 fn the_keys_that_are_changed_above_are_keys() {
     for (text, passphrase) in [
         (include_str!("keys/openssh"), None),
