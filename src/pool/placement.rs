@@ -69,10 +69,14 @@ pub fn choose(sessions: &[View], kind: OpenKind) -> Choice {
     }
 }
 
-/// Whether an open that waits on `slow` should be tried on `other` as well.
+/// Whether an open that waits on `slow` should be tried on `other` as well. Where the server does not answer on `slow`,
+/// one with a slow reader will do, however late it is now: the reader makes room as soon as it is not alone.
 pub fn is_worth_a_second_try(slow: &View, other: &View) -> bool {
-    let is_usable = !other.stuck && other.slow_readers == 0;
-    is_usable && slow.delay > other.delay * 2 + LATE
+    let is_sooner = match other.slow_readers {
+        0 => slow.delay > other.delay * 2 + LATE,
+        _ => slow.stuck,
+    };
+    is_sooner && !other.stuck
 }
 
 /// The cost of a channel on a session: the lower the better, compared field by field.
@@ -244,7 +248,11 @@ mod tests {
         assert!(!is_worth_a_second_try(&late(100), &quiet()));
         assert!(!is_worth_a_second_try(&late(300), &late(100)));
         assert!(!is_worth_a_second_try(&late(300), &View { stuck: true, ..quiet() }));
-        assert!(!is_worth_a_second_try(&late(300), &View { slow_readers: 1, ..quiet() }));
+        let reader = View { slow_readers: 1, ..quiet() };
+        assert!(!is_worth_a_second_try(&late(300), &reader));
+        assert!(is_worth_a_second_try(&View { stuck: true, ..late(300) }, &reader));
+        let late_reader = View { slow_readers: 1, ..late(300) };
+        assert!(is_worth_a_second_try(&View { stuck: true, ..late(300) }, &late_reader));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! dead, one that forbids it, and of two programs beside each other.
 
 use std::fs::{self, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -97,6 +98,32 @@ fn a_server_that_stands_still_is_not_up_whatever_it_has_carried() {
     signal(Signal::CONT);
     desk.say("wait").expect(0);
     desk.say("status -q").expect(0);
+}
+
+/// There may be no third one. Its reader has to make room for others.
+#[test]
+#[ignore = "needs sshd"]
+fn the_session_of_a_slow_reader_serves_while_the_other_stands_still() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let (source, echo) = (Target::source(1 << 30), Target::echo());
+    let proxy = desk.start(&sshd.ssh_config(), &["--sessions", "2"]);
+    let sessions = || {
+        let servers = desk.status()["servers"].clone();
+        servers[0]["sessions"].as_array().cloned().unwrap_or_default()
+    };
+    wait::until("there are two", || sessions().len() == 2);
+    let mut slow = Protocol::Socks5.open(proxy.address(), "127.0.0.1", source.port());
+    slow.write_all(b"!").expect("sent");
+    wait::until("it is known to be slow", || {
+        sessions().iter().any(|session| session["slow_readers"] == 1)
+    });
+    // The process that carries the download has a socket more.
+    let other = sshd.children().into_iter().min_by_key(|pid| process::sockets(*pid));
+    let other = other.expect("two");
+    process::signal(other, Signal::STOP);
+    let mut client = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
+    assert!(echoes(&mut client));
+    process::signal(other, Signal::CONT);
 }
 
 #[test]
