@@ -214,6 +214,20 @@ impl Writer {
         }
     }
 
+    /// Has the far side close, whose client is gone without an end of the stream. Most targets close at an EOF, and
+    /// russh keeps something of each channel that is closed from here first. A target that is reached from here is
+    /// reset instead.
+    ///
+    /// # Errors
+    ///
+    /// It is not worth waiting for the far side.
+    pub(crate) async fn abandon(&self) -> Result<(), ChannelGone> {
+        match &self.carrier {
+            CarrierWriter::Ssh(writer) => writer.send_eof().await,
+            CarrierWriter::Direct(_) => Err(ChannelGone),
+        }
+    }
+
     /// Records how long a send waited for room; one that did not wait does not read the clock.
     async fn clock<T>(&self, send: impl Future<Output = T>) -> T {
         let Some(connection) = &self.connection else { return send.await };

@@ -90,11 +90,11 @@ impl Relayer {
                 DownEnd::Eof => until_closed(&mut reader, up, up_end).await,
                 DownEnd::Closed => Closing::of(up_end),
                 DownEnd::Cut => Closing::Cut,
-                DownEnd::ClientGone => Closing::ClientGone,
+                DownEnd::ClientGone => Closing::without_client(up_end),
                 DownEnd::NoRoom => Closing::NoRoom,
             }
         };
-        closing.finish(client, &mut reader).await
+        closing.finish(client, &mut reader, &writer).await
     }
 
     /// Starts a relay between `channel` and the pipe that it returns. The relay's task ends when
@@ -162,11 +162,18 @@ enum Closing {
     ClientStillSends,
     Cut,
     ClientGone,
+    /// The client is gone and has not sent its end.
+    ClientReset,
     NoRoom,
 }
 
 impl Closing {
-    async fn finish<C: RelayEnd>(self, client: C, reader: &mut Reader) -> Outcome {
+    async fn finish<C: RelayEnd>(
+        self,
+        client: C,
+        reader: &mut Reader,
+        writer: &Writer,
+    ) -> Outcome {
         match self {
             Self::Done => Outcome::Clean,
             Self::Unclosed => {
@@ -186,6 +193,14 @@ impl Closing {
                 part(reader).await;
                 Outcome::ClientGone
             }
+            Self::ClientReset => {
+                drop(client);
+                let told = timeout(GRACE, writer.abandon()).await;
+                if matches!(told, Ok(Ok(()))) {
+                    part(reader).await;
+                }
+                Outcome::ClientGone
+            }
             Self::NoRoom => Outcome::NoRoom,
         }
     }
@@ -195,6 +210,14 @@ impl Closing {
         match up_end {
             Some(UpEnd::Eof) => Self::Done,
             Some(UpEnd::ClientGone | UpEnd::ChannelGone) | None => Self::ClientStillSends,
+        }
+    }
+
+    /// After the client has gone.
+    fn without_client(up_end: Option<UpEnd>) -> Self {
+        match up_end {
+            Some(UpEnd::Eof) => Self::ClientGone,
+            Some(UpEnd::ClientGone | UpEnd::ChannelGone) | None => Self::ClientReset,
         }
     }
 
@@ -223,7 +246,7 @@ async fn until_closed(
     };
     match up_end {
         UpEnd::Eof => Closing::Unclosed,
-        UpEnd::ClientGone => Closing::ClientGone,
+        UpEnd::ClientGone => Closing::ClientReset,
         // The reader knows why. It need not hear of a writer that fails alone.
         UpEnd::ChannelGone => match timeout(GRACE, closed(reader)).await {
             Ok(close) => Closing::while_sending(close),

@@ -194,6 +194,19 @@ async fn a_client_that_is_gone_is_gone_at_every_stage() {
     }
 }
 
+/// russh keeps something of each channel that is closed from here first.
+#[tokio::test]
+async fn the_channel_of_a_client_that_resets_is_closed_by_a_server_that_does_so_at_its_end() {
+    let (session, mut line) = line().await;
+    line.client.write_all(b"begun").await.expect("taken");
+    let Line { client, mut far, relay } = line;
+    drop(client);
+    assert_eq!(receive(&mut far).await, (b"begun".to_vec(), Some(Incoming::Eof)));
+    far.close().await;
+    assert_eq!(soon(relay).await.expect("no panic"), Outcome::ClientGone);
+    assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
+}
+
 /// The far side has said all, and the client leaves instead of sending on.
 /// The owner of a pipe has nothing more to do once it has sent its end, whatever is still on its way.
 #[tokio::test]

@@ -7,10 +7,12 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use tokio::time::timeout;
 
 use super::load::Lease;
 use super::outflow::Turn;
@@ -67,6 +69,19 @@ impl Channel {
     /// Its two halves, which may be used at the same time.
     pub fn split(self) -> (ChannelReader, ChannelWriter) {
         (self.reader, self.writer)
+    }
+
+    /// Has the server close it, of which nobody wants anything: most targets close at an EOF, and russh keeps
+    /// something of each channel that is closed from here first. One that is not closed soon is closed from here.
+    pub(crate) async fn leave(mut self) {
+        self.reader.lease.finish();
+        let leave = async {
+            if self.writer.send_eof().await.is_err() {
+                return;
+            }
+            while let Some(Incoming::Data(_) | Incoming::Eof) = self.reader.recv().await {}
+        };
+        let _ = timeout(GRACE, leave).await;
     }
 }
 
@@ -151,3 +166,6 @@ impl Drop for ChannelWriter {
         }
     }
 }
+
+/// How long the server may take to close a channel after an EOF.
+const GRACE: Duration = Duration::from_secs(1);

@@ -41,8 +41,12 @@ impl Drop for Opening {
         if let Some(future) = self.future.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            // A channel that is dropped is closed.
-            self.closers.spawn_on(async move { drop(future.await) }, &runtime);
+            let leave = async move {
+                if let Ok(channel) = future.await {
+                    channel.leave().await;
+                }
+            };
+            self.closers.spawn_on(leave, &runtime);
         }
     }
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::channel::Incoming;
 use crate::ssh::testing::TestSession;
 
 #[tokio::test]
@@ -50,4 +51,16 @@ async fn an_upload_is_paced_by_the_best_round_trip_of_its_own_session() {
         tokio::time::advance(millis(200)).await;
         session.observed.outflow.took(1 << 20);
     }
+}
+
+#[tokio::test]
+async fn a_channel_that_nobody_wants_is_closed_by_a_server_that_does_so_at_its_end() {
+    let mut test = TestSession::start().await;
+    let (channel, mut far) = test.open().await;
+    let leaving = tokio::spawn(channel.leave());
+    assert_eq!(far.recv().await, Some(Incoming::Eof));
+    assert_eq!(test.channels(), 0, "it weighs nothing any more");
+    far.close().await;
+    leaving.await.expect("no panic");
+    assert_eq!(test.closed_by_us(), 0);
 }
