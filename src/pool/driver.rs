@@ -112,9 +112,11 @@ impl Driver {
             Action::Close(place) => self.close(&sessions[place]),
             Action::ProbeAll => {
                 self.shared.connector.moved();
-                for session in sessions {
-                    session.health().request_probe();
-                }
+                sessions.iter().for_each(|session| session.health().request_probe());
+            }
+            Action::AskAll => {
+                self.shared.connector.moved();
+                sessions.iter().for_each(|session| session.health().request_gauge());
             }
             Action::Show(outage) => self.show(outage),
             Action::Tell(notice) => self.tell(&notice),

@@ -187,6 +187,10 @@ async fn a_probe_is_answered_soon_or_the_session_is_over() {
     let session = Scripted::default();
     let took = session.watched(HOUR, async { session.probe.notify_one() }).await;
     assert_eq!(took, Some(PROBE_PATIENCE));
+    // One that is only asked has its time.
+    let session = Scripted::default();
+    let took = session.watched(HOUR, async { session.gauge.notify_one() }).await;
+    assert_eq!(took, Some(LIVENESS.silence));
     // The question that is under way already will do; its patience is shorter now.
     let session = Scripted::default();
     let probing = async {

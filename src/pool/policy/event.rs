@@ -106,8 +106,10 @@ pub(crate) enum Action {
     Drain(usize, DrainReason),
     /// Disconnect a session: its index in the facts.
     Close(usize),
-    /// Probe every session.
+    /// Probe every session: one that does not answer soon is lost.
     ProbeAll,
+    /// Ask every session whether it answers, with its usual patience.
+    AskAll,
     /// Show why there is no session, or one less.
     Show(Outage),
     /// Log a notice.

@@ -92,7 +92,15 @@ impl Policy {
             }
             Event::Lost(loss) => self.lost(loss, facts),
             Event::Upkeep => self.upkeep(facts),
-            Event::Woken => vec![Action::Tell(Notice::Woken), Action::ProbeAll],
+            Event::Woken => {
+                // A network may be back later than a probe takes. Another session is worth that only where it costs
+                // nobody another password.
+                let look = match self.login_kind {
+                    Some(LoginKind::Interactive) => Action::AskAll,
+                    Some(LoginKind::Unattended) | None => Action::ProbeAll,
+                };
+                vec![Action::Tell(Notice::Woken), look]
+            }
             Event::Retired => self.retire(facts),
         };
         actions.extend(self.connect_if_needed(facts));

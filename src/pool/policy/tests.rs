@@ -57,7 +57,7 @@ impl World {
                     self.facts.sessions[place].is_ready = false;
                 }
                 Action::Close(place) => closed.push(place),
-                Action::AbortAttempts | Action::ProbeAll => {}
+                Action::AbortAttempts | Action::ProbeAll | Action::AskAll => {}
                 Action::Show(outage) => self.shown.push(outage),
                 Action::Tell(notice) => self.notices.push(notice),
             }
@@ -264,6 +264,18 @@ fn a_login_that_needs_a_person_waits_for_a_request_and_somebody_to_ask() {
     world.facts.can_ask = true;
     world.on(Event::Wanted);
     assert_eq!(world.attempts, 1);
+}
+
+#[test]
+fn a_session_that_somebody_has_to_log_in_for_outlives_a_network_that_is_late_after_a_sleep() {
+    for (kind, look) in [
+        (LoginKind::Unattended, Action::ProbeAll),
+        (LoginKind::Interactive, Action::AskAll),
+    ] {
+        let mut world = World::connected(kind);
+        let actions = world.policy.on(Event::Woken, &world.facts);
+        assert_eq!(actions, [Action::Tell(Notice::Woken), look]);
+    }
 }
 
 #[test]
