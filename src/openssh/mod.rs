@@ -5,6 +5,7 @@ pub(crate) mod client_config;
 pub(crate) mod prompt;
 pub(crate) mod server_name;
 
+pub(crate) use client_config::Refusal;
 pub use client_config::{
     AddKeysToAgent, AddressFamily, Algorithms, AuthConfig, AuthMethod, ClientConfig, ConfigError,
     ConfigSource, ConfiguredForwards, Effect, HostKeyConfig, IdentityAgent, IdentityFile,
@@ -12,6 +13,5 @@ pub use client_config::{
     ProcessConfig, ReachConfig, RekeyLimit, SessionConfig, Setting, SshOptions,
     StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
 };
-pub(crate) use client_config::Refusal;
 pub use prompt::{PromptError, Prompter};
 pub use server_name::{InvalidServerName, ServerName};

@@ -168,12 +168,7 @@ enum Closing {
 }
 
 impl Closing {
-    async fn finish<C: RelayEnd>(
-        self,
-        client: C,
-        reader: &mut Reader,
-        writer: &Writer,
-    ) -> Outcome {
+    async fn finish<C: RelayEnd>(self, client: C, reader: &mut Reader, writer: &Writer) -> Outcome {
         match self {
             Self::Done => Outcome::Clean,
             Self::Unclosed => {

@@ -82,9 +82,9 @@ pub(super) async fn usual(program: &str) -> Result<&'static str, ConfigError> {
 /// What `ssh -G` has said, a refusal each, as `FILE line 3: Bad port 'x'.` or `FILE: line 2: Bad configuration
 /// option: foo`. How many there were of a file is left out behind the refusals themselves.
 pub(super) fn refusals(said: &str) -> Vec<Refusal> {
-    let refusals = said.lines().map(|line| {
-        placed(line).unwrap_or_else(|| Refusal { at: None, what: line.to_owned() })
-    });
+    let refusals = said
+        .lines()
+        .map(|line| placed(line).unwrap_or_else(|| Refusal { at: None, what: line.to_owned() }));
     let refusals: Vec<_> = refusals.collect();
     let has_places = refusals.iter().any(|refusal| refusal.at.is_some());
     let is_count = |refusal: &Refusal| refusal.what.contains(": terminating, ");

@@ -268,10 +268,9 @@ fn a_login_that_needs_a_person_waits_for_a_request_and_somebody_to_ask() {
 
 #[test]
 fn a_session_that_somebody_has_to_log_in_for_outlives_a_network_that_is_late_after_a_sleep() {
-    for (kind, look) in [
-        (LoginKind::Unattended, Action::ProbeAll),
-        (LoginKind::Interactive, Action::AskAll),
-    ] {
+    for (kind, look) in
+        [(LoginKind::Unattended, Action::ProbeAll), (LoginKind::Interactive, Action::AskAll)]
+    {
         let mut world = World::connected(kind);
         let actions = world.policy.on(Event::Woken, &world.facts);
         assert_eq!(actions, [Action::Tell(Notice::Woken), look]);

@@ -200,6 +200,7 @@ async fn the_channel_of_a_client_that_resets_is_closed_by_a_server_that_does_so_
     let (session, mut line) = line().await;
     line.client.write_all(b"begun").await.expect("taken");
     let Line { client, mut far, relay } = line;
+    client.reset_on_drop();
     drop(client);
     assert_eq!(receive(&mut far).await, (b"begun".to_vec(), Some(Incoming::Eof)));
     far.close().await;

@@ -218,7 +218,8 @@ fn an_agent_that_is_late_is_waited_for_where_only_it_has_the_key() {
             thread::spawn(move || {
                 thread::sleep(Duration::from_secs(7));
                 let agent = UnixStream::connect(real).expect("the agent");
-                let mut up = (client.try_clone().expect("a socket"), agent.try_clone().expect("one"));
+                let mut up =
+                    (client.try_clone().expect("a socket"), agent.try_clone().expect("one"));
                 thread::spawn(move || std::io::copy(&mut up.0, &mut up.1));
                 let mut down = (agent, client);
                 std::io::copy(&mut down.0, &mut down.1)
