@@ -23,8 +23,8 @@ pub(super) fn may_be_asked(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| may_answer(peer.uid(), geteuid().as_raw()))
 }
 
-/// Root may ask everybody.
-fn may_answer(peer: u32, own: u32) -> bool {
+/// Whether a user may ask a program of another one: root may ask everybody, and everybody root.
+pub(super) fn may_answer(peer: u32, own: u32) -> bool {
     may_speak(peer, own) || own == 0
 }
 
