@@ -209,7 +209,9 @@ mod tests {
         let rule = |name: &str| format!("[[rule]]\nlist = \"{name}\"\naction = \"reject\"\n");
         let names = ["a", "b", "c", "d"];
         write("config.toml", &names.map(rule).concat());
-        names.iter().for_each(|name| write(name, "a.example\n"));
+        for name in names {
+            write(name, "a.example\n");
+        }
         let (old, _) = Config::load(&path, None, &mut ()).expect("good");
         let told = || {
             let (new, _) = Config::load(&path, Some(&old), &mut ()).expect("good");
@@ -218,7 +220,9 @@ mod tests {
         assert_eq!(told(), "the same listeners, servers and forwards");
         write("b", "a.example\nb.example\n");
         assert_eq!(told(), "list b read anew (entries: 1 before, 2 now)");
-        names.iter().for_each(|name| write(name, "a.example\nb.example\nc.example\n"));
+        for name in names {
+            write(name, "a.example\nb.example\nc.example\n");
+        }
         assert_eq!(told(), "4 lists read anew");
     }
 

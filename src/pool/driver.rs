@@ -112,11 +112,15 @@ impl Driver {
             Action::Close(place) => self.close(&sessions[place]),
             Action::ProbeAll => {
                 self.shared.connector.moved();
-                sessions.iter().for_each(|session| session.health().request_probe());
+                for session in sessions {
+                    session.health().request_probe();
+                }
             }
             Action::AskAll => {
                 self.shared.connector.moved();
-                sessions.iter().for_each(|session| session.health().request_gauge());
+                for session in sessions {
+                    session.health().request_gauge();
+                }
             }
             Action::Show(outage) => self.show(outage),
             Action::Tell(notice) => self.tell(&notice),

@@ -69,12 +69,12 @@ impl<H: Handler> Login<'_, H> {
         }
         let prompter = self.prompter.clone();
         let _waiting = prompter.asked_elsewhere();
-        let keys = match timeout(LIST_LIMIT - LIST_PATIENCE, listing).await {
-            Ok(listed) => self.take_agent(listed),
-            Err(_) => {
-                self.agent_failed(&AgentError::TimedOut(LIST_LIMIT));
-                Vec::new()
-            }
+        let left = LIST_LIMIT.saturating_sub(LIST_PATIENCE);
+        let keys = if let Ok(listed) = timeout(left, listing).await {
+            self.take_agent(listed)
+        } else {
+            self.agent_failed(&AgentError::TimedOut(LIST_LIMIT));
+            Vec::new()
         };
         let mut left = self.in_order(&keys, &found);
         let is_tried = |offer: &Offer| tried.iter().any(|tried| tried.is_same(offer));
