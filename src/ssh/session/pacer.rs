@@ -4,7 +4,8 @@
 //! that. What a session's answers take beyond the least shows how much is queued: the pace goes up and
 //! down around what the line carries, so that [`TARGET`] is (a congestion control by delay, as in
 //! RFC 6817). The queue of others is not one's own: now and then the pace goes down for a moment, and
-//! what is queued even then does not count. Nor does what the pace sends at once: it would look like a queue on
+//! what is queued even then does not count; sooner, and further down, where a queue stays although it should have
+//! gone. Nor does what the pace sends at once: it would look like a queue on
 //! a line that carries far more.
 
 use std::time::Duration;
@@ -58,14 +59,38 @@ struct Control {
     capacity: u64,
     /// Answers in a row that found hardly any queue.
     short: u32,
+    /// Answers in a row that found a long one that is hardly one's own.
+    long: u32,
+    /// In bytes a second.
+    pace: u64,
     /// Since when the pace is down to find the base, or from when it will be.
     look: Look,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Look {
-    Since(Instant),
+    Since(Instant, Depth),
     From(Instant),
+}
+
+/// How much is sent meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// A little less than the line carries.
+    Usual,
+    /// So little that it drains the queue of a line that carries less than it did.
+    Doubting,
+}
+
+/// What happened between two questions.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    took: Duration,
+    /// What was sent, in bytes a second.
+    delivered: u64,
+    /// How long the queue was at its beginning and at its end, as time on the line.
+    before: Duration,
+    after: Duration,
 }
 
 impl Pacer {
@@ -90,7 +115,7 @@ impl Pacer {
         };
         let span = sample.asked.saturating_duration_since(last.asked);
         if span < LEAST_SPAN {
-            return self.control.as_ref().map(|control| control.pace(sample));
+            return self.control.as_ref().map(|control| control.next_pace(sample));
         }
         self.last = Some(sample);
         let delivered = per_second(sample.sent_before.saturating_sub(last.sent_before), span);
@@ -109,26 +134,39 @@ impl Pacer {
                     // What a socket takes goes into buffers, too.
                     capacity: rate.map_or(carried, |rate| rate.min(carried)).max(BULK),
                     short: 0,
+                    long: 0,
+                    pace: u64::MAX,
                     look: Look::From(sample.asked + FIRST_LOOK),
                 });
             }
             None => {}
         }
-        self.control.as_ref().map(|control| control.pace(sample))
+        let control = self.control.as_mut()?;
+        control.pace = control.next_pace(sample);
+        Some(control.pace)
     }
 }
 
 impl Control {
     fn learn(&mut self, last: Sample, sample: Sample, delivered: u64, best: Duration) {
-        let span = sample.asked.saturating_duration_since(last.asked);
-        let looked = matches!(self.look, Look::Since(_));
+        let took = sample.asked.saturating_duration_since(last.asked);
+        let looked = matches!(self.look, Look::Since(..));
         self.find_base(last, sample, best);
         if looked {
-            self.short = 0;
+            (self.short, self.long) = (0, 0);
             return;
         }
         let (before, queue) = (self.queue(last.round_trip), self.queue(sample.round_trip));
-        let carried = carried(delivered, span, before, queue).min(self.capacity * 2);
+        let span = Span { took, delivered, before, after: queue };
+        if sample.held_back && self.is_doubtful(&span) {
+            (self.short, self.long) = (0, self.long + 1);
+            if self.long >= DOUBT {
+                self.look = Look::Since(sample.answered(), Depth::Doubting);
+            }
+            return;
+        }
+        self.long = 0;
+        let carried = span.carried().min(self.capacity * 2);
         if queue >= self.slight() {
             self.short = 0;
             // Where it was not the pace that held back, or much was queued all the time, it was the line.
@@ -142,6 +180,18 @@ impl Control {
         self.capacity = self.capacity.max(BULK);
     }
 
+    /// Whether it is hardly one's own queue that is there after a span in which the pace held back: so little was sent
+    /// that what was there before would have become shorter. Where less was delivered than the pace allows, the line
+    /// did not carry more.
+    fn is_doubtful(&self, span: &Span) -> bool {
+        let Span { took, delivered, before, after } = *span;
+        let sent = time_of(delivered * micros(took) / 1_000_000, self.capacity);
+        let expected = (before + sent).saturating_sub(took);
+        delivered >= self.pace / 4 * 3
+            && before.min(after) > TARGET
+            && after > expected + TARGET / 2
+    }
+
     /// Looks now and then what an answer takes without a queue of ours.
     fn find_base(&mut self, last: Sample, sample: Sample, best: Duration) {
         let before = self.base;
@@ -153,11 +203,13 @@ impl Control {
         };
         self.base = self.base.min(sample.round_trip);
         match self.look {
-            Look::From(at) if sample.answered() >= at => self.look = Look::Since(sample.answered()),
-            Look::Since(at) if lasts(at) => {}
-            Look::Since(_) => {
+            Look::From(at) if sample.answered() >= at => {
+                self.look = Look::Since(sample.answered(), Depth::Usual);
+            }
+            Look::Since(at, _) if lasts(at) => {}
+            Look::Since(_, depth) => {
                 // Where it has come down by much, there may be more.
-                let more = sample.round_trip + TARGET / 3 < before;
+                let more = sample.round_trip + TARGET / 3 < before || depth == Depth::Doubting;
                 self.base = sample.round_trip;
                 self.look =
                     Look::From(sample.asked + if more { FIRST_LOOK } else { BETWEEN_LOOKS });
@@ -181,14 +233,15 @@ impl Control {
         self.short > 1 && matches!(self.look, Look::From(_))
     }
 
-    fn pace(&self, sample: Sample) -> u64 {
+    fn next_pace(&self, sample: Sample) -> u64 {
         // What has come to the queue since the question, and gone.
         let came = time_of(sample.sent.saturating_sub(sample.sent_before), self.capacity);
         let queue = (self.queue(sample.round_trip) + came).saturating_sub(sample.round_trip);
         // What is too much goes within a third of a second.
         let drains = 1000 - (3 * beyond(queue, TARGET)).min(STEEPEST);
         let permille = match self.look {
-            Look::Since(_) => drains.min(800),
+            Look::Since(_, Depth::Usual) => drains.min(SLIGHTLY),
+            Look::Since(_, Depth::Doubting) => DEEPEST,
             Look::From(_) if queue > TARGET => drains,
             Look::From(_) if self.grows() => 1000 + (GROWTH << self.short.min(5)),
             Look::From(_) => 1000 + 2 * beyond(TARGET, queue),
@@ -218,14 +271,17 @@ fn beyond(longer: Duration, shorter: Duration) -> u64 {
     micros(longer.saturating_sub(shorter)) / 1000
 }
 
-/// What a line carries, in bytes a second, where so many were `delivered` to it in a span that began with one queue
-/// and ended with another: what went into the queue was not carried; what came out of it was, besides.
-fn carried(delivered: u64, span: Duration, before: Duration, after: Duration) -> u64 {
-    let took = (span + after).saturating_sub(before).max(span / 2);
-    delivered * micros(span) / micros(took).max(1)
+impl Span {
+    /// What the line carries, in bytes a second: what went into the queue was not carried; what came out of it was,
+    /// besides.
+    fn carried(&self) -> u64 {
+        let Self { took, delivered, before, after } = *self;
+        let emptied = (took + after).saturating_sub(before).max(took / 2);
+        delivered * micros(took) / micros(emptied).max(1)
+    }
 }
 
-/// The same, of the first span in which much was sent: it may have begun long before that.
+/// What a line carries, in bytes a second, by the first span in which much was sent: it may have begun long before that.
 fn first_carried(last: Sample, sample: Sample, best: Duration) -> u64 {
     let queue = |it: Sample| it.round_trip.saturating_sub(best);
     let Stretch { since, sent_before } = sample.stretch;
@@ -234,9 +290,9 @@ fn first_carried(last: Sample, sample: Sample, best: Duration) -> u64 {
     } else {
         (last.asked, last.sent_before, queue(last))
     };
-    let span = sample.asked.saturating_duration_since(since).max(SHORTEST_STRETCH);
-    let delivered = per_second(sample.sent_before.saturating_sub(sent_before), span);
-    carried(delivered, span, before, queue(sample))
+    let took = sample.asked.saturating_duration_since(since).max(SHORTEST_STRETCH);
+    let delivered = per_second(sample.sent_before.saturating_sub(sent_before), took);
+    Span { took, delivered, before, after: queue(sample) }.carried()
 }
 
 fn per_second(bytes: u64, span: Duration) -> u64 {
@@ -254,6 +310,12 @@ const STEEPEST: u64 = 500;
 /// By how much more is sent where there was no queue twice in a row, in thousandths: doubled with each
 /// answer until that, from 60 to 480.
 const GROWTH: u64 = 15;
+/// What is sent while the base is looked for, in thousandths of what the line carries: at the most, and where it may
+/// carry far less than it did.
+const SLIGHTLY: u64 = 800;
+const DEEPEST: u64 = 250;
+/// After so many answers that found a long queue, which did not become shorter, it is doubted to be one's own.
+const DOUBT: u32 = 2;
 /// What sends less, in bytes a second, fills no line.
 const BULK: u64 = 8 << 10;
 /// How long after an answer the server is asked again while an upload is paced, at the most.

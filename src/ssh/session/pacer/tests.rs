@@ -207,7 +207,7 @@ fn the_base_is_found_when_the_queue_has_gone() {
     let mut line = Uplink::new(12_500_000);
     line.send_until_paced();
     let now = line.now;
-    line.pacer.control.as_mut().expect("an upload").look = Look::Since(now);
+    line.pacer.control.as_mut().expect("an upload").look = Look::Since(now, Depth::Usual);
     line.send_for_millis(1500);
     let control = line.pacer.control.as_ref().expect("an upload");
     assert!(matches!(control.look, Look::From(_)), "it is over");
@@ -280,5 +280,34 @@ fn who_sends_little_is_not_held_back() {
         let stretch = Stretch { since: begun, sent_before: 0 };
         let sample = Sample { asked, sent_before, stretch, round_trip, sent, held_back: false };
         assert_eq!(pacer.answered(sample, BEST, Some(1_000_000)), None);
+    }
+}
+
+#[test]
+fn an_upload_is_not_starved_by_the_queue_of_others() {
+    for capacity in [250_000, 625_000, 12_500_000] {
+        let mut line = Uplink::new(capacity);
+        line.send_for(10);
+        line.foreign = Duration::from_millis(80);
+        line.send_for(3);
+        line.used(3);
+        line.send_for(10);
+        let used = line.used(10);
+        assert!(used >= 95, "{used} % of {capacity}");
+    }
+}
+
+#[test]
+fn an_upload_is_not_starved_by_a_queue_of_others_that_comes_and_goes() {
+    for capacity in [250_000, 625_000, 12_500_000] {
+        let mut line = Uplink::new(capacity);
+        line.send_for(10);
+        line.used(10);
+        for tenth in 0..600 {
+            line.foreign = Duration::from_millis(20 + tenth * 7 % 80);
+            line.send_for_millis(100);
+        }
+        let used = line.used(60);
+        assert!(used >= 80, "{used} % of {capacity}");
     }
 }
