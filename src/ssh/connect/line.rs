@@ -59,15 +59,19 @@ pub(crate) enum Upload {
 }
 
 impl Line {
-    /// The window for a server that is so far away, in bytes: twice what is on its way at the line's
-    /// rate, since russh gives back half a window at a time, and some for a line that is shared.
+    /// The window for a server that is so far away, in bytes.
     pub(crate) fn window(self, round_trip: Option<Duration>) -> u32 {
-        let of_rate = self.rate.zip(round_trip).map(|(rate, round_trip)| {
-            let on_the_way = u128::from(rate) * round_trip.as_micros() / 1_000_000;
-            u32::try_from(on_the_way * 5 / 2).unwrap_or(u32::MAX).max(LEAST)
-        });
+        let of_rate = self.of_rate(round_trip).map(|window| window.max(LEAST));
         let larger = self.too_small.map(|window| window.saturating_mul(STEP));
         of_rate.max(larger).unwrap_or(FIRST).min(MOST)
+    }
+
+    /// Twice what is on its way at the line's rate, in bytes, since russh gives back half a window at a time, and some
+    /// for a line that is shared.
+    pub(crate) fn of_rate(self, round_trip: Option<Duration>) -> Option<u32> {
+        let (rate, round_trip) = self.rate.zip(round_trip)?;
+        let on_the_way = u128::from(rate) * round_trip.as_micros() / 1_000_000;
+        Some(u32::try_from(on_the_way * 5 / 2).unwrap_or(u32::MAX))
     }
 }
 
@@ -93,7 +97,7 @@ impl Learner {
         match (limit, before.rate) {
             (Some(_), Some(rate)) if rate < carries => self.set_rate(carries),
             (Some(Limit::Line), Some(rate)) if again => {
-                self.set_rate(rate - rate.saturating_sub(received) / 16);
+                self.set_rate(rate - rate.saturating_sub(received) / PATIENCE);
             }
             (Some(Limit::Line | Limit::Window), None) if again => self.set_rate(sample.received),
             (Some(Limit::Window), Some(rate)) if again => self.set_rate(rate + rate / 8),
@@ -150,6 +154,10 @@ impl Sample {
 
 /// As OpenSSH's, before anything is known. In bytes.
 const FIRST: u32 = 2 << 20;
+/// How slowly a line is believed to carry less, as a part of the difference in each sample. It may carry as much as ever
+/// and be shared with a download of somebody else, whose queue looks like one's own: who gives way to that is left with
+/// the least.
+const PATIENCE: u64 = 256;
 /// Below this a download stops and goes. In bytes.
 const LEAST: u32 = 192 << 10;
 /// Enough for 640 MB/s at a round trip of 100 ms. In bytes.
@@ -303,11 +311,21 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_is_shared_with_others_is_hardly_slower() {
+        let mut line = Learner::of(Line { rate: Some(1_250_000), too_small: None });
+        let share = Sample { received: 600_000, busiest: 600_000, ..HOME };
+        for _ in 0..120 {
+            line.learn(share);
+        }
+        assert!(line.line.rate > Some(1_000_000), "{:?} after a minute", line.line.rate);
+    }
+
+    #[test]
     fn a_line_that_has_become_slower_is_believed_after_a_while() {
         let mut line = Learner::of(Line { rate: Some(10_000_000), too_small: None });
         line.learn(HOME);
         assert!(line.line.rate > Some(9_000_000), "once is nothing");
-        for _ in 0..100 {
+        for _ in 0..2000 {
             line.learn(HOME);
         }
         assert!(line.line.rate < Some(1_300_000));
