@@ -93,7 +93,6 @@
 //! 9. **A failure of the tunnel is repaired, a failure of the target is reported to the client.** An open
 //!    whose session is lost is retried; a target that refuses is dialled once.
 
-#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test owns what it starts"))]
 
 pub mod app;

@@ -41,6 +41,7 @@ ssh openssh-client
 ssh-keygen openssh-client
 openssl openssl
 curl curl
+ss iproute2
 nc netcat-openbsd
 proxychains4 proxychains4
 git git

@@ -1,16 +1,21 @@
 //! Options of sockets that Linux has and other systems do not.
 
 pub(crate) use system::{
-    acknowledge_now, bind_device, is_listener, set_unacknowledged, set_unsent,
+    LIMITS_AHEAD, acknowledge_now, bind_device, is_listener, set_ahead, set_unacknowledged,
+    set_unsent,
 };
 
 #[cfg(target_os = "linux")]
 mod system {
     use std::io;
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, AsRawFd as _};
     use std::time::Duration;
 
+    use libc::{IPPROTO_TCP, TCP_WINDOW_CLAMP, c_int, setsockopt, socklen_t};
     use socket2::SockRef;
+
+    /// Whether [`set_ahead`] has an effect.
+    pub(crate) const LIMITS_AHEAD: bool = true;
 
     /// Keeps a connection to an interface. `ssh` only takes an address of it, and the system may still send
     /// elsewhere.
@@ -39,12 +44,28 @@ mod system {
     pub(crate) fn set_unsent(socket: &impl AsFd, most: u32) {
         let _ = SockRef::from(socket).set_tcp_notsent_lowat(most);
     }
+
+    /// How many bytes the peer of a socket may send ahead of what is read; none for as many as the kernel sees fit.
+    /// It is a bound on a queue: without it everything works.
+    #[allow(unsafe_code, reason = "no library sets TCP_WINDOW_CLAMP")]
+    pub(crate) fn set_ahead(socket: &impl AsFd, most: Option<u32>) {
+        let most = most.and_then(|most| c_int::try_from(most).ok()).unwrap_or(c_int::MAX);
+        let (value, size) = ((&raw const most).cast(), size_of::<c_int>());
+        let size = socklen_t::try_from(size).expect("a few bytes");
+        let socket = socket.as_fd().as_raw_fd();
+        // SAFETY: The descriptor is borrowed for the call, which reads `size` bytes from `value` and keeps nothing.
+        unsafe {
+            setsockopt(socket, IPPROTO_TCP, TCP_WINDOW_CLAMP, value, size);
+        }
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod system {
     use std::io;
     use std::time::Duration;
+
+    pub(crate) const LIMITS_AHEAD: bool = false;
 
     pub(crate) fn bind_device<S>(_: &S, _: &str) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "not on this system; use BindAddress"))
@@ -63,4 +84,6 @@ mod system {
     pub(crate) fn acknowledge_now<S>(_: &S) {}
 
     pub(crate) fn set_unsent<S>(_: &S, _: u32) {}
+
+    pub(crate) fn set_ahead<S>(_: &S, _: Option<u32>) {}
 }

@@ -30,8 +30,8 @@ impl Connector {
         preferred: Preferred,
         asking: Asking,
     ) -> Result<(Session, Authenticated), ConnectError> {
-        let Wired { stream, connecting, outflow, command } = wired;
-        let observed = Arc::new(Observed::of(&self.told, outflow));
+        let Wired { stream, connecting, outflow, inflow, command } = wired;
+        let observed = Arc::new(Observed::of(&self.told, outflow, inflow));
         let mut stream = BufReader::with_capacity(READ_BUFFER, stream);
         let window = self.windows.window(&mut stream, connecting).await;
         let connecting_ms = connecting.map(|took| took.as_millis());

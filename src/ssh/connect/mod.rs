@@ -16,6 +16,7 @@ use self::proxy_command::{CommandEnd, ProxyCommand};
 use self::ssh_socket::SshSocket;
 use self::window_estimator::WindowEstimator;
 use super::session::Session;
+use super::session::inflow::Inflow;
 use super::session::load::Beat;
 use super::session::observed::Told;
 use super::session::outflow::Outflow;
@@ -26,6 +27,7 @@ use crate::lock::lock;
 use crate::openssh::client_config::{ClientConfig, Way};
 use crate::openssh::prompt::Prompter;
 use crate::stream::ByteStream;
+use crate::stream::options::LIMITS_AHEAD;
 use crate::target::Target;
 use crate::task;
 
@@ -114,6 +116,8 @@ struct Wired {
     connecting: Option<Duration>,
     /// Gets what the line is found to carry.
     outflow: Arc<Outflow>,
+    /// Tells how much may be on its way from the server, where that can be bounded.
+    inflow: Option<Arc<Inflow>>,
     /// The program that carries them, where one does.
     command: Option<CommandEnd>,
 }
@@ -210,20 +214,21 @@ impl Connector {
         match &self.config.reach.way {
             Way::Direct => {
                 let (socket, took) = self.reach().await?;
-                let socket = SshSocket::new(socket, UNACKNOWLEDGED, &outflow);
+                let inflow = LIMITS_AHEAD.then(Arc::default);
+                let socket = SshSocket::new(socket, UNACKNOWLEDGED, &outflow, inflow.clone());
                 let stream = Box::new(socket.map_err(ConnectError::Socket)?);
-                Ok(Wired { stream, connecting: Some(took), outflow, command: None })
+                Ok(Wired { stream, connecting: Some(took), outflow, inflow, command: None })
             }
             Way::Jump(jump) => {
                 let (next, limit) = (self.target()?, self.connect_limit());
                 let Hop { stream, took } = self.hops.open(jump, &next, limit, asking).await?;
-                Ok(Wired { stream, connecting: Some(took), outflow, command: None })
+                Ok(Wired { stream, connecting: Some(took), outflow, inflow: None, command: None })
             }
             Way::Command(command) => {
                 let started = ProxyCommand::start(command, &self.commands);
                 let (command, end) = started.map_err(ConnectError::Shell)?;
                 let (stream, command) = (Box::new(command), Some(end));
-                Ok(Wired { stream, connecting: None, outflow, command })
+                Ok(Wired { stream, connecting: None, outflow, inflow: None, command })
             }
         }
     }
@@ -315,13 +320,17 @@ impl Connector {
         self.windows.sent(rate(carried.carried - carried.received));
         let delay = session.health().delay();
         delay.note_server_best(self.windows.round_trip());
+        // russh gives back half a window at a time, so that three quarters of it are on their way.
+        let fitting = self.windows.fitting(session.window());
+        let limit = (fitting < session.window()).then_some(fitting / 4 * 3);
+        let window = if session.limit_inflow(limit) { fitting } else { session.window() };
         let (Some(best), true) = (delay.best(), carried.busiest > 0) else { return };
         self.windows.learn(Sample {
             received: rate(carried.received),
             busiest: rate(carried.busiest),
             round_trip: delay.expected(),
             best,
-            window: session.window(),
+            window,
             upload: self.windows.upload(),
         });
     }

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::ssh::session::inflow::Inflow;
 use crate::ssh::session::outflow::{AHEAD, Outflow, in_time};
-use crate::stream::options::{acknowledge_now, set_unacknowledged, set_unsent};
+use crate::stream::options::{acknowledge_now, set_ahead, set_unacknowledged, set_unsent};
 
 /// A TCP connection to an SSH server, tuned for many small packets.
 pub(crate) struct SshSocket {
@@ -19,6 +20,11 @@ pub(crate) struct SshSocket {
     /// The last read filled its buffer: while there is more, the kernel acknowledges by itself.
     owes_acknowledgement: bool,
     gauge: Gauge,
+    inflow: Option<Arc<Inflow>>,
+    /// How much the server may send ahead, in bytes; none for as much as the kernel sees fit.
+    ahead: Option<u32>,
+    /// Since the kernel was told, in bytes.
+    received: u64,
 }
 
 /// How much the socket takes while it is full, and so how much it may hold that is not sent.
@@ -33,15 +39,27 @@ struct Gauge {
 
 impl SshSocket {
     /// Takes a connected socket, and ends it when its peer has acknowledged nothing for `unacknowledged`.
-    /// `outflow` gets what the line is found to carry.
+    /// `outflow` gets what the line is found to carry, `inflow` tells how much the server may send ahead.
     pub(crate) fn new(
         socket: TcpStream,
         unacknowledged: Duration,
         outflow: &Arc<Outflow>,
+        inflow: Option<Arc<Inflow>>,
     ) -> io::Result<Self> {
         set_unacknowledged(&socket, unacknowledged)?;
         let gauge = Gauge::new(&socket, outflow);
-        Ok(Self { socket, owes_acknowledgement: false, gauge })
+        Ok(Self { socket, owes_acknowledgement: false, gauge, inflow, ahead: None, received: 0 })
+    }
+
+    /// Follows the limit of what the server may send ahead. The kernel forgets it whenever it finds that a larger
+    /// buffer would be faster, hence again and again.
+    fn limit(&mut self) {
+        let limit = self.inflow.as_ref().and_then(|inflow| inflow.limit());
+        let is_due = limit.is_some_and(|limit| self.received / 4 >= u64::from(limit));
+        if limit != self.ahead || is_due {
+            (self.ahead, self.received) = (limit, 0);
+            set_ahead(&self.socket, limit);
+        }
     }
 
     /// Has the kernel acknowledge at once what has been read.
@@ -106,7 +124,10 @@ impl AsyncRead for SshSocket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.limit();
+        let filled = buf.filled().len();
         let polled = Pin::new(&mut this.socket).poll_read(cx, buf)?;
+        this.received += (buf.filled().len() - filled) as u64;
         if polled.is_ready() && buf.remaining() == 0 {
             this.owes_acknowledgement = true;
         } else if polled.is_ready() || this.owes_acknowledgement {
@@ -148,3 +169,70 @@ const LEAST_UNSENT: u32 = 8 << 10;
 const MOST_UNSENT: u32 = 4 << 20;
 /// Over how long the rate of a socket is measured.
 const SPAN: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_server_sends_no_more_ahead_than_the_limit() {
+        let (mut near, mut far, inflow) = pair().await;
+        carry(&mut near, &mut far).await;
+        assert!(window(&far) > 2 * u64::from(LIMIT), "the kernel sees more fit");
+        inflow.set_limit(Some(LIMIT));
+        carry(&mut near, &mut far).await;
+        assert!(window(&far) <= u64::from(LIMIT), "{}", window(&far));
+        inflow.set_limit(None);
+        carry(&mut near, &mut far).await;
+        assert!(window(&far) > 2 * u64::from(LIMIT), "it is lifted");
+    }
+
+    async fn pair() -> (SshSocket, TcpStream, Arc<Inflow>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let near = TcpStream::connect(address).await.expect("a connection");
+        let (far, _) = listener.accept().await.expect("a connection");
+        let inflow = Arc::default();
+        let followed = Some(Arc::clone(&inflow));
+        let near = SshSocket::new(near, Duration::from_secs(10), &Arc::default(), followed);
+        (near.expect("a socket"), far, inflow)
+    }
+
+    /// Carries so much that the kernel finds its window.
+    async fn carry(near: &mut SshSocket, far: &mut TcpStream) {
+        const BYTES: usize = 64 << 20;
+        let send = async {
+            let piece = vec![0; 64 << 10];
+            for _ in 0..BYTES / piece.len() {
+                far.write_all(&piece).await.expect("it is read");
+            }
+        };
+        let receive = async {
+            let (mut left, mut buffer) = (BYTES, vec![0; 64 << 10]);
+            while left > 0 {
+                left -= near.read(&mut buffer).await.expect("it is sent");
+            }
+        };
+        tokio::join!(send, receive);
+    }
+
+    /// How many bytes the kernel lets a socket send ahead, as `ss` tells it.
+    fn window(socket: &TcpStream) -> u64 {
+        let (ours, peer) = (socket.local_addr(), socket.peer_addr());
+        let (ours, peer) = (ours.expect("an address"), peer.expect("an address"));
+        let ours = ours.to_string();
+        let ss =
+            Command::new("ss").args(["-tinHO", "src", &ours, "dst", &peer.to_string()]).output();
+        let text = String::from_utf8(ss.expect("ss").stdout).expect("text");
+        let window = text.split_whitespace().find_map(|word| word.strip_prefix("snd_wnd:"));
+        window.and_then(|window| window.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    /// In bytes.
+    const LIMIT: u32 = 96 << 10;
+}

@@ -123,7 +123,16 @@ impl WindowEstimator {
         if round_trip < LAN {
             return window < wanted / 3;
         }
-        window < wanted / 3 * 2 || window / 4 * 3 > wanted
+        window < wanted / 3 * 2 || is_too_large(window, wanted)
+    }
+
+    /// The window that would do in the place of this one, both in bytes: the same unless it holds what is in the way of
+    /// others. Where it is not russh that gives it back, it may be smaller than a channel's.
+    pub(crate) fn fitting(&self, window: u32) -> u32 {
+        let round_trip = self.round_trip.get().filter(|&round_trip| round_trip >= LAN);
+        let of_rate = lock(&self.line).line().of_rate(round_trip);
+        let fitting = of_rate.map(|fitting| fitting.max(LEAST_FITTING));
+        fitting.filter(|&fitting| is_too_large(window, fitting)).unwrap_or(window)
     }
 
     fn wanted(&self, near: bool) -> u32 {
@@ -142,6 +151,11 @@ impl WindowEstimator {
     }
 }
 
+/// Whether a window, in bytes, holds what is in the way of others.
+fn is_too_large(window: u32, wanted: u32) -> bool {
+    window / 4 * 3 > wanted
+}
+
 /// Enough for 512 MB/s, but no less than [`LEAST_WINDOW`].
 fn near_window(round_trip: Duration) -> u32 {
     let window = round_trip.as_micros().saturating_mul(512);
@@ -153,6 +167,8 @@ const NEAR: Duration = Duration::from_millis(25);
 /// Four of the largest packets. With half of that, eight downloads on one session came to 455 MB/s over
 /// loopback, with this to 506. In bytes.
 const LEAST_WINDOW: u32 = 256 << 10;
+/// A few dozen segments, so that a lost one is noticed by those that follow. In bytes.
+const LEAST_FITTING: u32 = 64 << 10;
 /// Whoever sends less, in bytes a second, makes no queue that matters.
 const UPLOAD: u64 = 16 << 10;
 /// An answer may have been waited for so long, and the queue may take so long to go.
@@ -288,6 +304,10 @@ mod tests {
         windows.learn(queued);
         windows.learn(queued);
         assert!(windows.is_unfit(FIRST_WINDOW), "what it holds is in the way of others");
+        let fitting = windows.fitting(FIRST_WINDOW);
+        assert!((100_000..400_000).contains(&fitting), "{fitting}");
+        assert_eq!(windows.fitting(fitting), fitting);
+        assert_eq!(windows.fitting(64 << 10), 64 << 10, "it is no larger for that");
         assert!(!windows.is_unfit(LEAST_WINDOW));
         // Another session has known a better round trip.
         let (wanted, late) = (windows.wanted(false), best * 3);

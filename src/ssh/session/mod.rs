@@ -29,6 +29,7 @@ mod flow;
 mod forwarded;
 pub(crate) mod handler;
 pub(crate) mod health;
+pub(crate) mod inflow;
 pub(crate) mod lifespan;
 mod listening;
 pub(crate) mod load;
@@ -242,6 +243,14 @@ impl Session {
         self.since.elapsed() > self.lifespan.age
             || self.load.carried() > self.lifespan.bytes
             || self.load.closed_by_us() + self.observed.failures.count() > MAX_LEFTOVERS
+    }
+
+    /// Bounds how much the server may send ahead in all, in bytes; none for as much as its channels allow. Returns
+    /// whether that can be bounded.
+    pub(crate) fn limit_inflow(&self, limit: Option<u32>) -> bool {
+        let Some(inflow) = &self.observed.inflow else { return false };
+        inflow.set_limit(limit);
+        true
     }
 
     /// How much the server may send ahead on a channel, in bytes.

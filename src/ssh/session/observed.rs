@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::handler::{HandlerError, one_line};
+use super::inflow::Inflow;
 use super::open_failure::OpenFailures;
 use super::outflow::Outflow;
 use super::remote_forwards::RemoteForwards;
@@ -28,6 +29,8 @@ pub(crate) struct Observed {
     pub(crate) traffic: Arc<Traffic>,
     /// What is on its way to the server.
     pub(crate) outflow: Arc<Outflow>,
+    /// How much may be on its way from it, where that can be bounded.
+    pub(crate) inflow: Option<Arc<Inflow>>,
     /// Where the server listens for us.
     pub(crate) remote_forwards: RemoteForwards,
     /// The host keys that the server says it has.
@@ -80,9 +83,9 @@ impl Told {
 }
 
 impl Observed {
-    /// Of a session with this way out, to a server of which this was told.
-    pub(crate) fn of(told: &Arc<Told>, outflow: Arc<Outflow>) -> Self {
-        Self { told: Arc::clone(told), outflow, ..Self::default() }
+    /// Of a session with these ways out and in, to a server of which this was told.
+    pub(crate) fn of(told: &Arc<Told>, outflow: Arc<Outflow>, inflow: Option<Arc<Inflow>>) -> Self {
+        Self { told: Arc::clone(told), outflow, inflow, ..Self::default() }
     }
 
     /// What the user was told of the server.
