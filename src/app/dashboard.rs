@@ -116,33 +116,15 @@ fn tell_end(program: &Program) {
 mod tests {
     use std::fs;
 
-    use tokio::sync::mpsc;
-
     use super::*;
-    use crate::control::Facts;
-    use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
-    use crate::listen::connect::Outbound;
+    use crate::control::testing::program;
     use crate::observe::testing::TestLog;
-    use crate::registry::Registry;
-    use crate::relay::{BacklogLimits, Relayer};
-    use crate::route::{Action, Router};
 
     #[tokio::test]
     async fn one_that_cannot_come_back_comes_with_the_next_reload() {
         let log = TestLog::start();
-        let routes = CurrentRoutes::new(Routes {
-            router: Router::new(Vec::new(), Action::Reject),
-            servers: Servers::default(),
-        });
-        let registry = Registry::default();
-        let connect = Outbound {
-            dialer: Dialer::new(routes.clone(), DEADLINE),
-            routing: Routing::Rules,
-            relayer: Relayer::new(BacklogLimits::default()),
-            connections: registry.connections.clone(),
-        };
+        let (program, connect) = program();
         let own = connect.dialer.own().clone();
-        let program = Program::new(Facts::default(), registry, routes, connect, mpsc::channel(1).0);
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| {
             let address = "127.0.0.1:0".parse().expect("an address");

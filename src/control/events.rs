@@ -177,35 +177,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
-    use tokio::sync::mpsc;
     use tokio::time::sleep;
 
     use super::*;
-    use crate::control::Facts;
-    use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
-    use crate::listen::connect::Outbound;
-    use crate::registry::Registry;
-    use crate::relay::{BacklogLimits, Relayer};
-    use crate::route::{Action, Router};
-
-    fn program() -> Program {
-        let routes = CurrentRoutes::new(Routes {
-            router: Router::new(Vec::new(), Action::Reject),
-            servers: Servers::default(),
-        });
-        let registry = Registry::default();
-        let connect = Outbound {
-            dialer: Dialer::new(routes.clone(), DEADLINE),
-            routing: Routing::Rules,
-            relayer: Relayer::new(BacklogLimits::default()),
-            connections: registry.connections.clone(),
-        };
-        Program::new(Facts::default(), registry, routes, connect, mpsc::channel(1).0)
-    }
+    use crate::control::testing::program;
 
     #[tokio::test(start_paused = true)]
     async fn little_is_kept_for_who_does_not_read() {
-        let mut body = stream(&program(), Filter::default()).into_body();
+        let mut body = stream(&program().0, Filter::default()).into_body();
         sleep(2 * PATIENCE).await;
         let mut kept = 0;
         while let Some(Ok(_)) = body.frame().await {

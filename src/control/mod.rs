@@ -34,6 +34,8 @@ mod remark;
 pub(crate) mod reply;
 pub(crate) mod schema;
 mod server;
+#[cfg(test)]
+pub(crate) mod testing;
 mod view;
 
 pub(crate) use access_log::AccessLog;

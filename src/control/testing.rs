@@ -1,0 +1,25 @@
+//! A program that serves nobody, for tests.
+
+use tokio::sync::mpsc;
+
+use super::{Facts, Program};
+use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Routes, Routing, Servers};
+use crate::listen::connect::Outbound;
+use crate::registry::Registry;
+use crate::relay::{BacklogLimits, Relayer};
+use crate::route::{Action, Router};
+
+/// A program without servers and listeners, and what its listeners would connect by.
+pub(crate) fn program() -> (Program, Outbound) {
+    let rules = Router::new(Vec::new(), Action::Reject);
+    let routes = CurrentRoutes::new(Routes { router: rules, servers: Servers::default() });
+    let registry = Registry::default();
+    let connect = Outbound {
+        dialer: Dialer::new(routes.clone(), DEADLINE),
+        routing: Routing::Rules,
+        relayer: Relayer::new(BacklogLimits::default()),
+        connections: registry.connections.clone(),
+    };
+    let (orders, _) = mpsc::channel(1);
+    (Program::new(Facts::default(), registry, routes, connect.clone(), orders), connect)
+}
