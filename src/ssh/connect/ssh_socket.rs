@@ -192,6 +192,14 @@ mod tests {
         assert!(window(&far) > 2 * u64::from(LIMIT), "it is lifted");
     }
 
+    #[tokio::test]
+    async fn the_limit_holds_where_the_kernel_enlarges_its_buffer() {
+        let (mut near, mut far, inflow) = pair().await;
+        inflow.set_limit(Some(8 * LIMIT));
+        carry(&mut near, &mut far).await;
+        assert!(window(&far) <= 8 * u64::from(LIMIT), "{}", window(&far));
+    }
+
     async fn pair() -> (SshSocket, TcpStream, Arc<Inflow>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
