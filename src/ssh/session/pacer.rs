@@ -115,7 +115,7 @@ impl Pacer {
         };
         let span = sample.asked.saturating_duration_since(last.asked);
         if span < LEAST_SPAN {
-            return self.control.as_ref().map(|control| control.next_pace(sample));
+            return self.control.as_mut().map(|control| control.set_pace(sample));
         }
         self.last = Some(sample);
         let delivered = per_second(sample.sent_before.saturating_sub(last.sent_before), span);
@@ -141,9 +141,7 @@ impl Pacer {
             }
             None => {}
         }
-        let control = self.control.as_mut()?;
-        control.pace = control.next_pace(sample);
-        Some(control.pace)
+        self.control.as_mut().map(|control| control.set_pace(sample))
     }
 }
 
@@ -231,6 +229,11 @@ impl Control {
     /// Whether the line may carry more than was ever sent.
     fn grows(&self) -> bool {
         self.short > 1 && matches!(self.look, Look::From(_))
+    }
+
+    fn set_pace(&mut self, sample: Sample) -> u64 {
+        self.pace = self.next_pace(sample);
+        self.pace
     }
 
     fn next_pace(&self, sample: Sample) -> u64 {
