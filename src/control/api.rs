@@ -36,14 +36,7 @@ impl Program {
         let get = matches!(*request.method(), Method::GET | Method::HEAD);
         let delete = request.method() == Method::DELETE;
         match path.as_slice() {
-            ["v1", "status"] if get => {
-                let probe = query.is_set("probe")?;
-                query.finish()?;
-                if probe {
-                    tokio::join!(self.prove(), self.identify());
-                }
-                Ok(ok(&self.status()))
-            }
+            ["v1", "status"] if get => self.status_now(query).await,
             ["v1", "servers"] if get => Ok(ok(&self.status().servers)),
             ["v1", "events"] if get => {
                 let filter = Filter::take(&mut query)?;
@@ -77,22 +70,27 @@ impl Program {
             ["v1", "log"] => Err(Failure::method("PUT")),
             ["v1", "dashboard"] if request.method() == Method::POST => self.link(),
             ["v1", "dashboard"] => Err(Failure::method("POST")),
-            ["v1", word @ ("ping" | "reload" | "stop")] => {
-                if request.method() != Method::POST {
-                    return Err(Failure::method("POST"));
-                }
-                match *word {
-                    "ping" => Ok(ok(&self.ping(read(request).await?).await?)),
-                    "reload" => self.reload().await,
-                    _ => self.stop(read(request).await?).await,
-                }
+            ["v1", "ping" | "reload" | "stop"] if request.method() != Method::POST => {
+                Err(Failure::method("POST"))
             }
+            ["v1", "ping"] => Ok(ok(&self.ping(read(request).await?).await?)),
+            ["v1", "reload"] => self.reload().await,
+            ["v1", "stop"] => self.stop(read(request).await?).await,
             ["metrics" | "livez" | "readyz"] if !get => Err(Failure::method("GET, HEAD")),
             ["metrics"] => self.scrape(),
             ["livez"] => Ok(text_of(StatusCode::OK, PLAIN, Bytes::from_static(b"ok\n"))),
             ["readyz"] => Ok(self.readiness()),
             _ => Err(Failure::unknown("there is no such thing here")),
         }
+    }
+
+    async fn status_now(&self, mut query: Query) -> Answer {
+        let probe = query.is_set("probe")?;
+        query.finish()?;
+        if probe {
+            tokio::join!(self.prove(), self.identify());
+        }
+        Ok(ok(&self.status()))
     }
 
     fn scrape(&self) -> Answer {
