@@ -1,18 +1,35 @@
 //! Options of sockets that Linux has and other systems do not.
 
 pub(crate) use system::{
-    LIMITS_AHEAD, acknowledge_now, bind_device, is_listener, set_ahead, set_unacknowledged,
-    set_unsent,
+    LIMITS_AHEAD, acknowledge_now, bind_device, is_listener, round_trips, set_ahead,
+    set_unacknowledged, set_unsent,
 };
+
+use std::time::Duration;
+
+/// What the kernel has found of a connection's round trip: of segments and their acknowledgements, without the time
+/// in which the peer thinks or lets small messages wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoundTrips {
+    /// The mean of the last few.
+    pub(crate) smoothed: Duration,
+    /// The shortest of the last minutes.
+    pub(crate) least: Duration,
+}
 
 #[cfg(target_os = "linux")]
 mod system {
     use std::io;
+    use std::mem::MaybeUninit;
     use std::os::fd::{AsFd, AsRawFd as _};
     use std::time::Duration;
 
-    use libc::{IPPROTO_TCP, TCP_WINDOW_CLAMP, c_int, setsockopt, socklen_t};
+    use libc::{
+        IPPROTO_TCP, TCP_INFO, TCP_WINDOW_CLAMP, c_int, getsockopt, setsockopt, socklen_t, tcp_info,
+    };
     use socket2::SockRef;
+
+    use super::RoundTrips;
 
     /// Whether [`set_ahead`] has an effect.
     pub(crate) const LIMITS_AHEAD: bool = true;
@@ -58,12 +75,31 @@ mod system {
             setsockopt(socket, IPPROTO_TCP, TCP_WINDOW_CLAMP, value, size);
         }
     }
+
+    /// What the kernel has found of a connection's round trip; none before there was one.
+    #[allow(unsafe_code, reason = "no library reads TCP_INFO")]
+    pub(crate) fn round_trips(socket: &impl AsFd) -> Option<RoundTrips> {
+        let mut info = MaybeUninit::<tcp_info>::zeroed();
+        let mut size = socklen_t::try_from(size_of::<tcp_info>()).expect("a few bytes");
+        let socket = socket.as_fd().as_raw_fd();
+        // SAFETY: The descriptor is borrowed for the call, which writes at most `size` bytes to `info`. An older kernel
+        // writes less: all of `tcp_info` is integers, for which zero is a value.
+        let info = unsafe {
+            getsockopt(socket, IPPROTO_TCP, TCP_INFO, info.as_mut_ptr().cast(), &raw mut size);
+            info.assume_init()
+        };
+        let micros = |micros: u32| Duration::from_micros(u64::from(micros));
+        let (smoothed, least) = (micros(info.tcpi_rtt), micros(info.tcpi_min_rtt));
+        (!smoothed.is_zero()).then_some(RoundTrips { smoothed, least })
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod system {
     use std::io;
     use std::time::Duration;
+
+    use super::RoundTrips;
 
     pub(crate) const LIMITS_AHEAD: bool = false;
 
@@ -86,4 +122,8 @@ mod system {
     pub(crate) fn set_unsent<S>(_: &S, _: u32) {}
 
     pub(crate) fn set_ahead<S>(_: &S, _: Option<u32>) {}
+
+    pub(crate) fn round_trips<S>(_: &S) -> Option<RoundTrips> {
+        None
+    }
 }

@@ -12,7 +12,9 @@ use tokio::net::TcpStream;
 
 use crate::ssh::session::inflow::Inflow;
 use crate::ssh::session::outflow::{AHEAD, Outflow, in_time};
-use crate::stream::options::{acknowledge_now, set_ahead, set_unacknowledged, set_unsent};
+use crate::stream::options::{
+    acknowledge_now, round_trips, set_ahead, set_unacknowledged, set_unsent,
+};
 
 /// A TCP connection to an SSH server, tuned for many small packets.
 pub(crate) struct SshSocket {
@@ -133,6 +135,9 @@ impl AsyncRead for SshSocket {
         } else if polled.is_ready() || this.owes_acknowledgement {
             this.acknowledge();
         }
+        if polled.is_ready() && this.gauge.outflow.awaits_measure() {
+            this.gauge.outflow.set_measure(round_trips(&this.socket));
+        }
         polled.map(Ok)
     }
 }
@@ -198,6 +203,29 @@ mod tests {
         inflow.set_limit(Some(8 * LIMIT));
         carry(&mut near, &mut far).await;
         assert!(window(&far) <= 8 * u64::from(LIMIT), "{}", window(&far));
+    }
+
+    #[tokio::test]
+    async fn the_kernel_measures_the_round_trip_of_what_is_paced() {
+        const ROUND_TRIP: Duration = Duration::from_millis(50);
+        let (mut near, mut far, _) = pair().await;
+        let outflow = Arc::clone(&near.gauge.outflow);
+        outflow.measured(100_000);
+        for _ in 0..2 {
+            outflow.asks();
+            outflow.answered(ROUND_TRIP, ROUND_TRIP);
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            outflow.took(20_000);
+        }
+        outflow.asks();
+        assert!(outflow.awaits_measure(), "it is paced");
+        near.write_all(b"question").await.expect("it is taken");
+        far.read_exact(&mut [0; 8]).await.expect("it is sent");
+        far.write_all(b"answer").await.expect("it is taken");
+        near.read_exact(&mut [0; 6]).await.expect("it is sent");
+        let measure = outflow.measure().expect("a measure");
+        assert!(!measure.least.is_zero() && measure.least <= measure.smoothed);
+        assert!(measure.smoothed < ROUND_TRIP, "{:?}", measure.smoothed);
     }
 
     async fn pair() -> (SshSocket, TcpStream, Arc<Inflow>) {

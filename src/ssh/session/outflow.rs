@@ -16,6 +16,7 @@ use tracing::trace;
 use super::atomic_time::{AtomicDuration, Clock, micros};
 use super::pacer::{Pacer, Sample, Stretch, burst};
 use crate::lock::lock;
+use crate::stream::options::RoundTrips;
 
 /// What is on its way out of one session.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub(crate) struct Outflow {
     clock: Clock,
     /// How often russh has handed over all that it had.
     rounds: AtomicU64,
+    /// What it may have been given since, in bytes.
+    granted: AtomicU64,
     /// What the transport keeps because the socket takes no more, in bytes.
     kept: AtomicUsize,
     /// Since when it keeps anything.
@@ -38,6 +41,9 @@ pub(crate) struct Outflow {
     /// bytes.
     asked: AtomicDuration,
     sent_before: AtomicU64,
+    /// Whether an answer is awaited from which a pace follows, and what the kernel has measured meanwhile.
+    awaits_measure: AtomicBool,
+    measure: Mutex<Option<RoundTrips>>,
     /// How much those who send much may send, in bytes a second; 0 for as much as there is.
     pace: AtomicU64,
     /// When the next of their pieces may be sent, in microseconds on the clock.
@@ -58,6 +64,7 @@ pub(crate) struct Turn {
 impl Outflow {
     /// russh has handed over all that it had.
     pub(crate) fn handed_over(&self) {
+        self.granted.store(0, Relaxed);
         self.rounds.fetch_add(1, SeqCst);
         self.moved.notify_waiters();
     }
@@ -86,23 +93,52 @@ impl Outflow {
 
     pub(crate) fn asks(&self) {
         self.asked.set(self.clock.now());
-        self.sent_before.store(self.handed(), Relaxed);
+        self.sent_before.store(self.given(), Relaxed);
+        self.awaits_measure.store(self.pace.load(Relaxed) > 0, Relaxed);
     }
 
-    /// What russh has handed over so far, in bytes.
-    fn handed(&self) -> u64 {
-        self.sent.load(Relaxed) + self.kept.load(Relaxed) as u64
+    /// Whether the kernel's measure of the round trip is of use now.
+    pub(crate) fn awaits_measure(&self) -> bool {
+        self.awaits_measure.load(Relaxed)
+    }
+
+    /// The kernel has measured this, if anything.
+    pub(crate) fn set_measure(&self, measure: Option<RoundTrips>) {
+        *lock(&self.measure) = measure;
+    }
+
+    /// Takes what the kernel has measured.
+    pub(crate) fn measure(&self) -> Option<RoundTrips> {
+        lock(&self.measure).take()
+    }
+
+    /// What russh was given so far, in bytes.
+    fn given(&self) -> u64 {
+        let handed_over = self.sent.load(Relaxed) + self.kept.load(Relaxed) as u64;
+        handed_over + self.granted.load(Relaxed)
+    }
+
+    /// How much of an answer's time the line took. An sshd without `TCP_NODELAY` has its answers wait for
+    /// acknowledgements, and whatever was lost on the line holds up what comes behind it: the kernel's measure is
+    /// free of both. It counts where the connection's peer is as far away as the server, and is no proxy.
+    fn on_line(&self, round_trip: Duration, best: Duration) -> Duration {
+        match self.measure() {
+            Some(measure) if measure.least >= best / 4 * 3 => measure.smoothed.min(round_trip),
+            _ => round_trip,
+        }
     }
 
     /// The server has answered, after such a time; `best` is the shortest so far. Returns when it is to
     /// be asked again, where uploads are paced.
     pub(crate) fn answered(&self, round_trip: Duration, best: Duration) -> Option<Duration> {
+        self.awaits_measure.store(false, Relaxed);
+        let round_trip = self.on_line(round_trip, best);
         let sample = Sample {
             asked: self.clock.at(self.asked.get().unwrap_or_default()),
             sent_before: self.sent_before.load(Relaxed),
             stretch: *lock(&self.stretch),
             round_trip,
-            sent: self.handed(),
+            sent: self.given(),
             held_back: self.held_back.swap(false, Relaxed),
         };
         let rate = self.rate();
@@ -162,6 +198,7 @@ impl Outflow {
             // What moves from now on is told, polled or not.
             let moved = self.moved.notified();
             if self.take(turn) {
+                self.granted.fetch_add(piece as u64, Relaxed);
                 return piece;
             }
             moved.await;
@@ -246,121 +283,4 @@ const MOST_PIECE: usize = 32 << 10;
 const UNKNOWN: u64 = 1 << 20;
 
 #[cfg(test)]
-mod tests {
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::{Context, Waker};
-
-    use tokio::time::Instant;
-
-    use super::*;
-
-    fn is_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
-        future.poll(&mut Context::from_waker(Waker::noop())).is_pending()
-    }
-
-    #[tokio::test]
-    async fn on_a_fast_line_nobody_waits_until_the_socket_is_full() {
-        let (outflow, turn) = (Outflow::default(), Turn::default());
-        assert_eq!(outflow.piece(), MOST_PIECE, "it may be slow");
-        outflow.took(1 << 20);
-        assert_eq!(outflow.piece(), usize::MAX);
-        outflow.room(&turn, 10_000).await;
-        outflow.room(&turn, 10_000).await;
-        outflow.keep(100);
-        let mut waits = pin!(outflow.room(&turn, 10_000));
-        assert!(is_pending(waits.as_mut()));
-        outflow.keep(50);
-        assert!(is_pending(waits.as_mut()));
-        outflow.keep(0);
-        waits.await;
-        assert_eq!(outflow.waiting(), Duration::ZERO);
-    }
-
-    #[tokio::test]
-    async fn on_a_slow_line_each_sender_has_one_piece_on_its_way() {
-        let (outflow, one, other) = (Outflow::default(), Turn::default(), Turn::default());
-        outflow.measured(250_000);
-        assert_eq!(outflow.piece(), 5000);
-        outflow.room(&one, 10_000).await;
-        let mut waits = pin!(outflow.room(&one, 10_000));
-        assert!(is_pending(waits.as_mut()));
-        outflow.room(&other, 10_000).await;
-        outflow.handed_over();
-        waits.await;
-        outflow.room(&other, 10_000).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_much_keeps_the_pace_and_what_is_little_does_not_wait() {
-        let (outflow, turn) = (Outflow::default(), Turn::default());
-        outflow.pace.store(500_000, Relaxed);
-        let begun = Instant::now();
-        for _ in 0..50 {
-            assert_eq!(outflow.room(&turn, 1 << 20).await, 4 << 10);
-            outflow.handed_over();
-        }
-        let took = begun.elapsed();
-        assert!(took > Duration::from_millis(380), "200 kB in {took:?}");
-        let begun = Instant::now();
-        assert_eq!(outflow.room(&turn, 100).await, 100);
-        assert_eq!(begun.elapsed(), Duration::ZERO);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_sends_much_little_holds_up_nobody_for_long() {
-        let (outflow, little, much) = (Outflow::default(), Turn::default(), Turn::default());
-        outflow.measured(1_000_000);
-        outflow.pace.store(100_000, Relaxed);
-        for _ in 0..1000 {
-            outflow.room(&little, 1000).await;
-            outflow.handed_over();
-        }
-        let begun = Instant::now();
-        outflow.room(&much, 1 << 20).await;
-        let waited = begun.elapsed();
-        assert!(waited <= Duration::from_millis(60), "{waited:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn whoever_waits_no_more_holds_up_nobody() {
-        let (outflow, turn) = (Outflow::default(), Turn::default());
-        outflow.pace.store(100_000, Relaxed);
-        outflow.room(&turn, 32 << 10).await;
-        for _ in 0..50 {
-            assert!(is_pending(pin!(outflow.room(&turn, 32 << 10))));
-        }
-        let begun = Instant::now();
-        outflow.room(&turn, 32 << 10).await;
-        let waited = begun.elapsed();
-        assert!(waited <= Duration::from_millis(400), "{waited:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_comes_after_a_pause_is_a_new_stretch() {
-        let outflow = Outflow::default();
-        outflow.took(100);
-        tokio::time::advance(2 * PAUSE).await;
-        let begun = Instant::now();
-        outflow.took(50);
-        tokio::time::advance(PAUSE / 2).await;
-        outflow.took(50);
-        // A socket that is full makes no pause.
-        outflow.keep(10);
-        tokio::time::advance(2 * PAUSE).await;
-        outflow.took(10);
-        let Stretch { since, sent_before } = *lock(&outflow.stretch);
-        assert_eq!((since, sent_before), (begun, 100));
-    }
-
-    #[test]
-    fn a_piece_is_what_the_line_carries_in_a_moment() {
-        let outflow = Outflow::default();
-        for (rate, piece) in [(1000, 1 << 10), (1_000_000, 20_000), (10 << 20, 32 << 10)] {
-            outflow.measured(rate);
-            assert_eq!(outflow.piece(), piece, "{rate}");
-        }
-        outflow.measured(100 << 20);
-        assert_eq!(outflow.piece(), usize::MAX);
-    }
-}
+mod tests;

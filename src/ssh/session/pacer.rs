@@ -57,6 +57,8 @@ struct Control {
     base: Duration,
     /// What the line carries, in bytes a second.
     capacity: u64,
+    /// The most that it was found to carry since it was last doubted, in bytes a second.
+    proven: u64,
     /// Answers in a row that found hardly any queue.
     short: u32,
     /// Answers in a row that found a long one that is hardly one's own.
@@ -129,10 +131,12 @@ impl Pacer {
             // is enough.
             None if rate.is_some() || sample.round_trip > best + 2 * TARGET => {
                 let carried = first_carried(last, sample, best);
+                // What a socket takes goes into buffers, too.
+                let capacity = rate.map_or(carried, |rate| rate.min(carried)).max(BULK);
                 self.control = Some(Control {
                     base: best,
-                    // What a socket takes goes into buffers, too.
-                    capacity: rate.map_or(carried, |rate| rate.min(carried)).max(BULK),
+                    capacity,
+                    proven: capacity,
                     short: 0,
                     long: 0,
                     pace: u64::MAX,
@@ -157,13 +161,15 @@ impl Control {
         let (before, queue) = (self.queue(last.round_trip), self.queue(sample.round_trip));
         let span = Span { took, delivered, before, after: queue };
         if sample.held_back && self.is_doubtful(&span) {
-            (self.short, self.long) = (0, self.long + 1);
-            if self.long >= DOUBT {
+            self.long += 1;
+            if self.long >= DOUBT && self.capacity < self.proven / 1000 * CREDIBLE {
+                self.short = 0;
                 self.look = Look::Since(sample.answered(), Depth::Doubting);
+                return;
             }
-            return;
+        } else {
+            self.long = 0;
         }
-        self.long = 0;
         let carried = span.carried().min(self.capacity * 2);
         if queue >= self.slight() {
             self.short = 0;
@@ -176,6 +182,7 @@ impl Control {
             self.capacity = self.capacity.max(carried);
         }
         self.capacity = self.capacity.max(BULK);
+        self.proven = self.proven.max(self.capacity);
     }
 
     /// Whether it is hardly one's own queue that is there after a span in which the pace held back: so little was sent
@@ -206,8 +213,14 @@ impl Control {
             }
             Look::Since(at, _) if lasts(at) => {}
             Look::Since(_, depth) => {
-                // Where it has come down by much, there may be more.
-                let more = sample.round_trip + TARGET / 3 < before || depth == Depth::Doubting;
+                let is_foreign = sample.round_trip > before + TARGET / 3;
+                match depth {
+                    _ if is_foreign => self.capacity = self.proven,
+                    Depth::Doubting => self.proven = self.capacity,
+                    Depth::Usual => {}
+                }
+                // Where it has changed by much, it may again.
+                let more = sample.round_trip + TARGET / 3 < before || is_foreign;
                 self.base = sample.round_trip;
                 self.look =
                     Look::From(sample.asked + if more { FIRST_LOOK } else { BETWEEN_LOOKS });
@@ -319,6 +332,8 @@ const SLIGHTLY: u64 = 800;
 const DEEPEST: u64 = 250;
 /// After so many answers that found a long queue, which did not become shorter, it is doubted to be one's own.
 const DOUBT: u32 = 2;
+/// How much of what the line carried before it is believed to carry without a doubt, in thousandths.
+const CREDIBLE: u64 = 750;
 /// What sends less, in bytes a second, fills no line.
 const BULK: u64 = 8 << 10;
 /// How long after an answer the server is asked again while an upload is paced, at the most.

@@ -16,6 +16,11 @@ struct Uplink {
     /// What others have in the queue, as time.
     foreign: Duration,
     held_back: bool,
+    /// What every fourth answer waits for besides the line, and how many there were.
+    late: Duration,
+    answers: u32,
+    /// How many came while the queue was doubted to be one's own.
+    doubted: u32,
     best_known: Duration,
     rate: Option<u64>,
     /// When the server was asked, what had been sent, and what the answer takes.
@@ -38,6 +43,9 @@ impl Uplink {
             carried: 0,
             foreign: Duration::ZERO,
             held_back: false,
+            late: Duration::ZERO,
+            answers: 0,
+            doubted: 0,
             best_known: BEST,
             rate: None,
             question: None,
@@ -100,15 +108,24 @@ impl Uplink {
                         Sample { asked, sent_before, stretch, round_trip, sent, held_back };
                     self.pace = self.pacer.answered(sample, self.best_known, self.rate);
                     self.next = self.now + self.pace.map_or(UNPACED, |_| self.pacer.again());
+                    self.answers += 1;
+                    self.doubted += u32::from(self.doubts());
                     self.question = None;
                 }
                 None if self.now >= self.next => {
-                    self.question = Some((self.now, self.sent, BEST + queued + self.foreign));
+                    let late = if self.answers % 4 == 3 { self.late } else { Duration::ZERO };
+                    let round_trip = BEST + queued + self.foreign + late;
+                    self.question = Some((self.now, self.sent, round_trip));
                 }
                 _ => {}
             }
         }
         longest
+    }
+
+    fn doubts(&self) -> bool {
+        let look = self.pacer.control.as_ref().map(|control| control.look);
+        matches!(look, Some(Look::Since(_, Depth::Doubting)))
     }
 
     /// What is sent in this millisecond: nothing, or one burst or more.
@@ -309,5 +326,34 @@ fn an_upload_is_not_starved_by_a_queue_of_others_that_comes_and_goes() {
         }
         let used = line.used(60);
         assert!(used >= 80, "{used} % of {capacity}");
+    }
+}
+
+#[test]
+fn a_pace_that_is_a_little_too_high_is_put_right_without_a_stop() {
+    for capacity in [250_000, 625_000, 12_500_000] {
+        let mut line = Uplink::new(capacity);
+        line.send_for(10);
+        let control = line.pacer.control.as_mut().expect("an upload");
+        control.capacity = capacity / 100 * 120;
+        control.proven = control.capacity;
+        (line.doubted, line.carried) = (0, 0);
+        line.send_for(3);
+        assert_eq!(line.doubted, 0, "at {capacity}");
+        let used = line.used(3);
+        assert!(used >= 97, "{used} % of {capacity}");
+    }
+}
+
+#[test]
+fn answers_that_wait_at_the_server_stop_no_upload() {
+    for capacity in [250_000, 625_000, 12_500_000] {
+        let mut line = Uplink::new(capacity);
+        line.late = Duration::from_millis(45);
+        line.send_for(10);
+        line.used(10);
+        line.send_for(60);
+        let used = line.used(60);
+        assert!(used >= 96, "{used} % of {capacity}");
     }
 }
