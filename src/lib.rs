@@ -86,7 +86,8 @@
 //! 4. **Half-close works both ways**, byte for byte.
 //! 5. **Nothing leaks**: no channel, socket, task or memory outlives its connection.
 //! 6. **Names are resolved by the SSH server.** Nothing is looked up on this machine but the SSH server's own
-//!    name, unless a rule says so; and no request goes direct unless a rule says so.
+//!    name, and one that a listener is bound to, unless a rule says so; and no request goes direct unless a
+//!    rule says so.
 //! 7. **Host keys are verified, always.** Unknown keys are refused when nobody can be asked.
 //! 8. **Loopback by default.** A listener on another address needs authentication or explicit
 //!    permission.

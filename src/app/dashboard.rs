@@ -21,14 +21,14 @@ pub(super) struct Dashboard {
 
 impl Dashboard {
     /// Binds it and serves it, where there is to be one.
-    pub(super) fn start(
+    pub(super) async fn start(
         config: Option<DashboardConfig>,
         program: &Program,
         own: &OwnAddresses,
     ) -> Result<Self, DashboardError> {
         let mut dashboard = Self::default();
         if let Some(config) = &config {
-            dashboard.serve(DashboardServer::bind(config, own)?, program);
+            dashboard.serve(DashboardServer::bind(config, own).await?, program);
         }
         dashboard.config = config;
         Ok(dashboard)
@@ -47,18 +47,19 @@ impl Dashboard {
             return Ok(());
         }
         let address = |config: &Option<DashboardConfig>| config.as_ref().map(|c| c.address.clone());
-        let bind = |config: &Option<DashboardConfig>| {
-            config.as_ref().map(|config| DashboardServer::bind(config, own)).transpose()
+        let bind = async |config: &Option<DashboardConfig>| match config {
+            Some(config) => DashboardServer::bind(config, own).await.map(Some),
+            None => Ok(None),
         };
         let has_same_address = address(&self.config) == address(&config);
         if has_same_address {
             // There cannot be two at one address.
             self.stop(program).await;
         }
-        let server = match bind(&config) {
+        let server = match bind(&config).await {
             Ok(server) => server,
             Err(error) if has_same_address => {
-                match bind(&self.config) {
+                match bind(&self.config).await {
                     Ok(server) => server.into_iter().for_each(|server| self.serve(server, program)),
                     Err(again) => {
                         warn!("no dashboard any more: {again}");
@@ -132,7 +133,7 @@ mod tests {
             Some(DashboardConfig { address, files, token: None })
         };
         fs::create_dir(folder.path().join("ui")).expect("made");
-        let mut dashboard = Dashboard::start(at("ui"), &program, &own).expect("a free port");
+        let mut dashboard = Dashboard::start(at("ui"), &program, &own).await.expect("a free port");
         dashboard.reload(at("none"), &program, &own).await.expect_err("there is no folder");
         assert!(program.front().is_some(), "the one before goes on");
         fs::remove_dir(folder.path().join("ui")).expect("it is there");

@@ -94,12 +94,12 @@ pub(super) fn validate(
         ForwardKind::Local(forward) => {
             let via = server
                 .map(|server| Arc::new(Via { servers: vec![server], select: Select::default() }));
-            let address = forward.listen.address(Bind::Loopback);
+            let address = forward.listen.address(&Bind::Loopback);
             let service = Service::Forward { to: forward.to, via };
             ForwardOptions::Here(ListenerOptions { origin, address, name, service })
         }
         ForwardKind::Dynamic(listen) => {
-            let address = listen.address(Bind::Loopback);
+            let address = listen.address(&Bind::Loopback);
             admit_proxy(&address, guard).map_err(open)?;
             ForwardOptions::Here(ListenerOptions {
                 origin,

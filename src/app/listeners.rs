@@ -70,7 +70,7 @@ struct ReloadableHandler {
 /// The handler in use.
 #[derive(Debug)]
 struct Current {
-    /// The listener's name in rules, where it is not its address.
+    /// The listener's name in rules, where it is not the address of the socket.
     name: Option<Arc<str>>,
     handler: AnyHandler,
     /// Cancelled when it is replaced, and when the listener is removed.
@@ -85,14 +85,14 @@ enum AnyHandler {
 
 /// Binds the listeners of the start. One of the command line that fails is logged where `on_forward_failure`
 /// says so, as in ssh; that nothing is left to listen on is an error.
-pub(super) fn bind_first(options: &Options) -> Result<Vec<Bound>, Error> {
+pub(super) async fn bind_first(options: &Options) -> Result<Vec<Bound>, Error> {
     let on_failure = |listener: &ListenerOptions| match (listener.origin, &listener.service) {
         // What a file describes as its proxy is there, or the file is not what runs.
         (Origin::Configuration, Service::Proxy { .. }) => OnForwardFailure::Exit,
         _ => options.on_forward_failure,
     };
     let listeners = options.listeners.clone();
-    let mut bound = bind(listeners, on_failure, options.sockets, &options.inherited)?;
+    let mut bound = bind(listeners, on_failure, options.sockets, &options.inherited).await?;
     // A reload of a file tries again.
     let is_lost =
         |bound: &Bound| bound.sockets.is_err() && bound.options.origin == Origin::CommandLine;
@@ -109,16 +109,16 @@ pub(super) fn bind_first(options: &Options) -> Result<Vec<Bound>, Error> {
 
 /// Binds the sockets of listeners, except those that the service manager has bound. That one fails is an
 /// error only where `on_failure` says so.
-pub(super) fn bind(
+pub(super) async fn bind(
     listeners: Vec<ListenerOptions>,
     on_failure: impl Fn(&ListenerOptions) -> OnForwardFailure,
     sockets: SocketOptions,
     inherited: &Inherited,
 ) -> Result<Vec<Bound>, Error> {
-    let bind = |options: &ListenerOptions| {
+    let bind = async |options: &ListenerOptions| {
         let handed = inherited.take(options.name.as_deref(), &options.address)?;
         if handed.is_empty() {
-            let bound = Listener::bind(&options.address, sockets);
+            let bound = Listener::bind(&options.address, sockets).await;
             return bound.map(|bound| (SocketOrigin::Own, bound));
         }
         Ok((SocketOrigin::Inherited, handed))
@@ -126,7 +126,7 @@ pub(super) fn bind(
     let mut bound = Vec::new();
     for options in listeners {
         let address = options.address.to_string();
-        match (bind(&options), on_failure(&options)) {
+        match (bind(&options).await, on_failure(&options)) {
             (Ok((origin, sockets)), _) => {
                 bound.push(Bound { options, origin, sockets: Ok(sockets) });
             }
@@ -163,7 +163,7 @@ impl ListenerSet {
     }
 
     /// Adds a listener at run time. A port that the system chose becomes its port.
-    pub(super) fn add(
+    pub(super) async fn add(
         &mut self,
         mut options: ListenerOptions,
     ) -> Result<Arc<Forward>, ForwardRefusal> {
@@ -172,7 +172,7 @@ impl ListenerSet {
         if !is_chosen && self.running.iter().any(|other| other.options.address == options.address) {
             return Err(ForwardRefusal::Taken(address));
         }
-        let sockets = Listener::bind(&options.address, self.sockets).map_err(|error| {
+        let sockets = Listener::bind(&options.address, self.sockets).await.map_err(|error| {
             ForwardRefusal::Address { address: address.clone(), reason: error.to_string() }
         })?;
         let chosen = sockets.first().and_then(Listener::local_address);
@@ -270,10 +270,10 @@ impl ListenerSet {
     }
 
     /// Listens again on what has [made way](Self::make_way) in vain.
-    pub(super) fn take_back(&mut self, closed: Vec<ListenerOptions>) {
+    pub(super) async fn take_back(&mut self, closed: Vec<ListenerOptions>) {
         for options in closed {
             let go_on = |_: &ListenerOptions| OnForwardFailure::GoOn;
-            match bind(vec![options], go_on, self.sockets, &Inherited::default()) {
+            match bind(vec![options], go_on, self.sockets, &Inherited::default()).await {
                 Ok(bound) => {
                     bound.iter().for_each(Bound::tell);
                     self.open(bound);
@@ -342,7 +342,7 @@ impl ListenerSet {
                 AnyHandler::Forward(Arc::new(ForwardHandler::new(connect, to.clone())))
             }
         };
-        Current { name: options.name.clone(), handler, stop: stop.child_token() }
+        Current { name: options.name_in_rules(), handler, stop: stop.child_token() }
     }
 }
 

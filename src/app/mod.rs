@@ -54,7 +54,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     tokio::pin!(shutdown);
-    let (mut running, mut orders) = Running::bind(&options, prompter)?;
+    let (mut running, mut orders) = Running::bind(&options, prompter).await?;
     let stdio = options.stdio.clone();
     let started = tokio::select! {
         // The state of a login is large and short-lived.

@@ -10,6 +10,7 @@ use crate::control::location::Location;
 use crate::control::{AccessLog, Facts};
 use crate::dial::Routing;
 use crate::forward::ListenAddress;
+use crate::forward::listen_address::Bind;
 use crate::forward::{PermitOpen, RemoteForward, RemoteTo};
 use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
 use crate::openssh::{ClientConfig, ConfigSource, ServerName, SshOptions};
@@ -181,6 +182,13 @@ impl ListenerOptions {
             name: None,
             service: Service::Proxy { credentials: None },
         }
+    }
+
+    /// Its name in rules, where it is not the address of the socket.
+    pub(super) fn name_in_rules(&self) -> Option<Arc<str>> {
+        let own = self.address.to_string();
+        let is_looked_up = matches!(self.address, ListenAddress::Tcp { bind: Bind::Name(_), .. });
+        self.name.clone().or(is_looked_up.then(|| own.into()))
     }
 
     pub(super) fn entry(&self) -> NewForward {

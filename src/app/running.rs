@@ -53,8 +53,11 @@ pub struct Running {
 
 impl Running {
     /// Binds the listeners, and opens the control socket. Clients are not accepted yet.
-    pub(super) fn bind(options: &Options, prompter: Prompter) -> Result<(Self, Orders), Error> {
-        let bound = listeners::bind_first(options)?;
+    pub(super) async fn bind(
+        options: &Options,
+        prompter: Prompter,
+    ) -> Result<(Self, Orders), Error> {
+        let bound = listeners::bind_first(options).await?;
         for name in options.inherited.left() {
             warn!("the socket {name} of the service manager belongs to no listener");
         }
@@ -78,7 +81,7 @@ impl Running {
         let facts = options.control.facts.clone();
         let program = Program::new(facts, registry.clone(), routes.clone(), connect.clone(), give);
         let (wanted, own) = (options.control.dashboard.clone(), connect.dialer.own());
-        let dashboard = Dashboard::start(wanted, &program, own).map_err(Error::Dashboard)?;
+        let dashboard = Dashboard::start(wanted, &program, own).await.map_err(Error::Dashboard)?;
         let observers = start_observers(&program, control);
         let shared = || (registry.forwards.clone(), connections.clone(), stop.clone());
         let (forwards, tasks, end) = shared();
@@ -131,7 +134,7 @@ impl Running {
         let bound = match self.bind_missing(&mut options).await {
             Ok(bound) => bound,
             Err(error) => {
-                self.listeners.take_back(made_way);
+                self.listeners.take_back(made_way).await;
                 return Err(error);
             }
         };
@@ -156,7 +159,8 @@ impl Running {
     ) -> Result<Vec<listeners::Bound>, Error> {
         let missing = self.listeners.missing(&options.listeners);
         let on_failure = |options: &ListenerOptions| self.listeners.on_failure(options);
-        let bound = listeners::bind(missing, on_failure, options.sockets, &options.inherited)?;
+        let bound =
+            listeners::bind(missing, on_failure, options.sockets, &options.inherited).await?;
         bound.iter().for_each(listeners::Bound::tell);
         let (wanted, own) = (options.control.dashboard.take(), self.connect.dialer.own());
         self.dashboard.reload(wanted, &self.program, own).await.map_err(Error::Dashboard)?;
@@ -180,7 +184,7 @@ impl Running {
         let permit = |server: &str| self.servers.permit(server);
         match forwards::validate(order, &servers, permit, credentials)? {
             ForwardOptions::Here(options) => {
-                let entry = self.listeners.add(options)?;
+                let entry = self.listeners.add(options).await?;
                 self.changes.listeners.added.extend(self.listeners.find(entry.id()).cloned());
                 Ok(entry)
             }

@@ -156,7 +156,7 @@ fn forwards(
         || [command.local_forwards.is_empty(), local.is_empty()].contains(&false)
         || [command.remote_forwards.is_empty(), configured_remote.is_empty()].contains(&false)
         || [command.run.listeners.is_empty(), configured_dynamic.is_empty()].contains(&false);
-    let dynamic = configured_dynamic.iter().filter_map(|listen| dynamic(listen, bare, guard));
+    let dynamic = configured_dynamic.iter().filter_map(|listen| dynamic(listen, &bare, guard));
     // What nobody has asked for stays away from what somebody has.
     let default = default.filter(|_| !asked);
     let proxies = command.run.listeners.into_iter().chain(dynamic).chain(default);
@@ -165,7 +165,7 @@ fn forwards(
         ..ListenerOptions::proxy(address)
     });
     let local = command.local_forwards.into_iter().chain(local);
-    let listeners = once_each(proxies.chain(local.map(|forward| local_options(forward, bare))));
+    let listeners = once_each(proxies.chain(local.map(|forward| local_options(forward, &bare))));
     let configured_remote = configured_remote.into_iter().filter(|forward| remote(forward, guard));
     (listeners, command.remote_forwards.into_iter().chain(configured_remote).collect())
 }
@@ -185,10 +185,10 @@ fn on_failure(exit: Switch) -> OnForwardFailure {
 
 /// A proxy of `ssh_config`. It is open to other machines only where the user of this program says so:
 /// `GatewayPorts` was written for forwards, too, and `ssh` asks nobody for a password.
-fn dynamic(listen: &LocalListen, bare: Bind, guard: Guard) -> Option<ListenAddress> {
+fn dynamic(listen: &LocalListen, bare: &Bind, guard: Guard) -> Option<ListenAddress> {
     let address = match guard {
         Guard::Password | Guard::Welcome => listen.address(bare),
-        Guard::None => listen.address(Bind::Loopback),
+        Guard::None => listen.address(&Bind::Loopback),
     };
     let admitted = admit_proxy(&address, guard);
     if admitted.is_err() {
@@ -214,7 +214,7 @@ fn leave_out(what: &str) {
     );
 }
 
-fn local_options(forward: LocalForward, bare: Bind) -> ListenerOptions {
+fn local_options(forward: LocalForward, bare: &Bind) -> ListenerOptions {
     let address = forward.listen.address(bare);
     let service = Service::Forward { to: forward.to, via: None };
     ListenerOptions { origin: Origin::CommandLine, address, name: None, service }
@@ -249,9 +249,9 @@ mod tests {
             ("*:1080", None, Some("*:1080")),
             ("192.0.2.1:1080", None, Some("192.0.2.1:1080")),
         ] {
-            let told = shown(text, Bind::All, Guard::None);
+            let told = shown(text, &Bind::All, Guard::None);
             assert_eq!(told.as_deref(), refused, "{text}");
-            let told = shown(text, Bind::All, Guard::Welcome);
+            let told = shown(text, &Bind::All, Guard::Welcome);
             assert_eq!(told.as_deref(), allowed, "{text}");
         }
     }

@@ -144,7 +144,7 @@ pub(super) fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> F
     match forward {
         ForwardConfig::Local { name, forward, via } => ForwardOptions::Here(ListenerOptions {
             origin,
-            address: forward.listen.address(Bind::Loopback),
+            address: forward.listen.address(&Bind::Loopback),
             name: Some(name),
             service: Service::Forward { to: forward.to, via: via.map(Arc::new) },
         }),

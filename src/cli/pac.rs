@@ -46,7 +46,7 @@ pub(super) fn default_proxy() -> Option<Destination> {
 /// socket, which browsers cannot use.
 fn reach(address: &ListenAddress) -> Option<Destination> {
     let ListenAddress::Tcp { bind, port } = address else { return None };
-    Destination::new(bind.reached_at().into(), *port).ok()
+    Destination::new(bind.reached_at(), *port).ok()
 }
 
 #[cfg(test)]
@@ -61,6 +61,7 @@ mod tests {
             ("[::]:1080", Some("[::1]:1080")),
             ("[::1]:1080", Some("[::1]:1080")),
             ("192.0.2.1:1080", Some("192.0.2.1:1080")),
+            ("host.example:1080", Some("host.example:1080")),
             ("0", None),
             ("/s", None),
         ] {

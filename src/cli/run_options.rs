@@ -52,7 +52,7 @@ impl RunOptions {
     pub(super) fn read(args: &Args, name: Option<String>, problems: &mut Vec<Problem>) -> Self {
         let bare = if args.gateway_ports { Bind::All } else { Bind::Loopback };
         let listens: Vec<LocalListen> = read_all("-D", &args.listen, problems);
-        let listeners: Vec<_> = listens.iter().map(|listen| listen.address(bare)).collect();
+        let listeners: Vec<_> = listens.iter().map(|listen| listen.address(&bare)).collect();
         problems.extend(open_listeners(&listeners, args.guard()));
         Self {
             listeners,

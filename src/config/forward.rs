@@ -54,7 +54,7 @@ impl ForwardConfig {
     /// The address on this machine.
     pub(super) fn address(&self) -> Option<ListenAddress> {
         match self {
-            Self::Local { forward, .. } => Some(forward.listen.address(Bind::Loopback)),
+            Self::Local { forward, .. } => Some(forward.listen.address(&Bind::Loopback)),
             Self::Remote { .. } => None,
         }
     }
@@ -62,7 +62,7 @@ impl ForwardConfig {
     /// The side and the address, which no two forwards share.
     pub fn place(&self) -> String {
         match self {
-            Self::Local { forward, .. } => forward.listen.address(Bind::Loopback).to_string(),
+            Self::Local { forward, .. } => forward.listen.address(&Bind::Loopback).to_string(),
             Self::Remote { on, forward, .. } => format!("{} on {on}", forward.listen),
         }
     }

@@ -53,7 +53,7 @@ pub enum DashboardError {
 
 impl DashboardServer {
     /// Binds the sockets.
-    pub(crate) fn bind(
+    pub(crate) async fn bind(
         options: &DashboardConfig,
         own: &OwnAddresses,
     ) -> Result<Self, DashboardError> {
@@ -65,7 +65,7 @@ impl DashboardServer {
             })
         });
         let keys = Keys::new(token.clone()).map_err(DashboardError::Keys)?;
-        let sockets = Listener::bind(address.listen(), SocketOptions::default());
+        let sockets = Listener::bind(address.listen(), SocketOptions::default()).await;
         let sockets = sockets.map_err(|cause| {
             let address = address.to_string();
             DashboardError::Listen { address, cause }

@@ -61,14 +61,15 @@ impl Said {
 }
 
 impl Stage {
-    fn start() -> Self {
+    async fn start() -> Self {
         Self::with(&DashboardConfig {
             address: "127.0.0.1:0".parse().expect("an address"),
             ..DashboardConfig::default()
         })
+        .await
     }
 
-    fn with(config: &DashboardConfig) -> Self {
+    async fn with(config: &DashboardConfig) -> Self {
         let routes = Routes {
             router: Router::new(Vec::new(), Action::Direct { addresses: None }),
             servers: Servers::default(),
@@ -83,7 +84,8 @@ impl Stage {
         let (give, orders) = mpsc::channel(1);
         let program =
             Program::new(Facts::default(), registry.clone(), routes, connect.clone(), give);
-        let server = DashboardServer::bind(config, connect.dialer.own()).expect("a free port");
+        let server =
+            DashboardServer::bind(config, connect.dialer.own()).await.expect("a free port");
         let front = server.front().clone();
         let address = front.address.trim_start_matches("http://").trim_end_matches('/');
         let link = front.link().expect("a code");
@@ -156,7 +158,7 @@ const PAGE: &str = "accept: text/html\nsec-fetch-site: none\n";
 
 #[tokio::test]
 async fn a_link_lets_one_browser_in_once() {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     let locked = stage.ask("GET /", PAGE).await;
     assert_eq!(locked.status, 401);
     assert!(locked.body.contains("has not been let in"), "{locked:?}");
@@ -181,7 +183,7 @@ async fn a_link_lets_one_browser_in_once() {
 
 #[tokio::test]
 async fn without_a_pass_there_is_nothing_to_be_had() {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     for path in [
         "/",
         "/dashboard.js",
@@ -209,7 +211,7 @@ async fn without_a_pass_there_is_nothing_to_be_had() {
 
 #[tokio::test]
 async fn no_other_site_takes_an_answer_in() {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     let bearer = stage.bearer();
     for path in ["/", "/dashboard.js", "/v1/status", "/metrics", "/version", "/livez", "/nothing"] {
         let foreign = format!("{bearer}origin: http://evil.example\n");
@@ -230,7 +232,7 @@ async fn no_other_site_takes_an_answer_in() {
 
 #[tokio::test]
 async fn nobody_opens_anything_by_the_way_of_a_browser() {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     for line in [
         "POST /v1/stop",
         "POST /v1/forwards",
@@ -245,7 +247,7 @@ async fn nobody_opens_anything_by_the_way_of_a_browser() {
 
 #[tokio::test]
 async fn the_facts_are_those_of_the_control_socket() {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     let tracked = stage.begin("db.example:5432");
     let status = stage.get("/v1/status").await.json();
     assert_eq!(status["connections"]["waiting"], 1, "{status}");
@@ -273,7 +275,7 @@ fn stage_cookie(stage: &Stage) -> String {
 /// The clock stands still while something is done.
 #[tokio::test(start_paused = true)]
 async fn whoever_asks_and_does_not_read_is_left() -> io::Result<()> {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     // Far more than the sockets hold.
     let living: Vec<_> = (0..40_000).map(|n| stage.begin(&format!("h{n}.example:1"))).collect();
     let socket = TcpSocket::new_v4()?;
@@ -294,7 +296,7 @@ async fn whoever_asks_and_does_not_read_is_left() -> io::Result<()> {
 
 #[tokio::test]
 async fn nobody_is_led_there_from_here() -> io::Result<()> {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     let own = stage.connect.dialer.own();
     assert_eq!(own.at(stage.address), Some(Kind::Control));
     for host in ["127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]"] {

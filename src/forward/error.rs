@@ -25,7 +25,7 @@ pub enum InvalidForward {
         "the port to listen on is neither a number from 0 to 65535 nor a service of /etc/services"
     )]
     ListenPort,
-    #[error("the bind address is not an IP address (IPv6 in brackets), `localhost` or `*`")]
+    #[error("the bind address is not an IP address (IPv6 in brackets), a host name or `*`")]
     Bind,
     #[error("the bind address is longer than 255 bytes, or has spaces, slashes or brackets")]
     RemoteBind,

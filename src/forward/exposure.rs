@@ -77,7 +77,8 @@ impl Reach {
             ListenAddress::Unix(_) | ListenAddress::Tcp { bind: Bind::Loopback, .. } => {
                 Self::Machine
             }
-            ListenAddress::Tcp { bind: Bind::All, .. } => Self::Others,
+            // A name may have any address by the time that it is bound.
+            ListenAddress::Tcp { bind: Bind::All | Bind::Name(_), .. } => Self::Others,
             ListenAddress::Tcp { bind: Bind::Address(ip), .. } => Self::of_ip(*ip),
         }
     }
@@ -157,6 +158,7 @@ mod tests {
             "0.0.0.0:1",
             "[::]:1",
             "192.0.2.1:1",
+            "host.example:1",
             "[fd00::1]:1",
             "[::127.0.0.1]:1",
             "[64:ff9b::7f00:1]:1",

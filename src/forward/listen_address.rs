@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use crate::destination::is_number;
+use crate::destination::{Host, InvalidDestination, is_number};
 
 /// The argument of `-D`: `[bind:]port` as in ssh(1), or the path of a unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub enum ListenAddress {
 }
 
 /// The interfaces that a TCP listener is bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bind {
     /// `127.0.0.1` and `::1`: a bare port, or `localhost`.
     Loopback,
@@ -30,6 +31,9 @@ pub enum Bind {
     All,
     /// One address.
     Address(IpAddr),
+    /// All addresses of a name, which is looked up when the listener is bound, and is in its normal spelling
+    /// (see [`Host::Name`]).
+    Name(Arc<str>),
 }
 
 /// Why a text is not a listen address.
@@ -37,37 +41,58 @@ pub enum Bind {
 pub enum InvalidListenAddress {
     #[error("the port is not a number from 0 to 65535")]
     Port,
-    #[error("the bind address is not an IP address, `localhost` or `*`")]
+    #[error("the bind address is not an IP address, a host name or `*`")]
     Bind,
     #[error("an IPv6 address needs brackets: [::1]:1080")]
     Brackets,
 }
 
 impl Bind {
-    /// The addresses to bind, in order.
-    pub(crate) fn addresses(self) -> Vec<IpAddr> {
+    /// The addresses to bind, in order; none of a name, which has to be looked up.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         match self {
             Self::Loopback => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             Self::All => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
-            Self::Address(ip) => vec![ip],
+            Self::Address(ip) => vec![*ip],
+            Self::Name(_) => Vec::new(),
         }
     }
 
-    /// The address at which this machine reaches a listener.
-    pub(crate) fn reached_at(self) -> IpAddr {
+    /// The host at which this machine reaches a listener.
+    pub(crate) fn reached_at(&self) -> Host {
         match self {
-            Self::Address(ip) if !ip.is_unspecified() => ip,
-            Self::Address(IpAddr::V6(_)) => Ipv6Addr::LOCALHOST.into(),
-            Self::Address(IpAddr::V4(_)) | Self::Loopback | Self::All => Ipv4Addr::LOCALHOST.into(),
+            Self::Name(name) => Host::Name(Arc::clone(name)),
+            Self::Address(ip) if !ip.is_unspecified() => Host::Ip(*ip),
+            Self::Address(IpAddr::V6(_)) => Host::Ip(Ipv6Addr::LOCALHOST.into()),
+            Self::Address(IpAddr::V4(_)) | Self::Loopback | Self::All => {
+                Host::Ip(Ipv4Addr::LOCALHOST.into())
+            }
         }
+    }
+}
+
+impl FromStr for Bind {
+    type Err = InvalidDestination;
+
+    /// Reads what stands before the port, without brackets.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if matches!(text, "" | "*") {
+            return Ok(Self::All);
+        }
+        Ok(match text.parse()? {
+            Host::Ip(ip) => Self::Address(ip),
+            Host::Name(name) if &*name == "localhost" => Self::Loopback,
+            Host::Name(name) => Self::Name(name),
+        })
     }
 }
 
 impl ListenAddress {
     /// The names of its sockets, as listeners without a name have them in rules: an address and its port each,
-    /// or the path.
+    /// or the path. Those of a host's name have that.
     pub(crate) fn sockets(&self) -> Vec<String> {
         match self {
+            Self::Tcp { bind: Bind::Name(_), .. } => vec![self.to_string()],
             Self::Tcp { bind, port } => {
                 let addresses = bind.addresses().into_iter();
                 addresses.map(|ip| SocketAddr::new(ip, *port).to_string()).collect()
@@ -77,6 +102,7 @@ impl ListenAddress {
     }
 
     /// Whether only one of them can be listened on: they are the same, or one is among the interfaces of the other.
+    /// The addresses of a name are not known.
     pub(crate) fn excludes(&self, other: &Self) -> bool {
         let (Self::Tcp { bind, port }, Self::Tcp { bind: other_bind, port: other_port }) =
             (self, other)
@@ -109,11 +135,11 @@ impl FromStr for ListenAddress {
         let Some((bind, port)) = text.rsplit_once(':') else {
             return Ok(Self::Tcp { bind: Bind::Loopback, port: parse_port(text)? });
         };
-        let bind = match bind {
-            "" | "*" => Bind::All,
-            _ if bind.eq_ignore_ascii_case("localhost") => Bind::Loopback,
-            _ => Bind::Address(parse_ip(bind)?),
-        };
+        let inner = bind.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if inner.is_none() && bind.contains([':', '[', ']']) {
+            return Err(InvalidListenAddress::Brackets);
+        }
+        let bind = inner.unwrap_or(bind).parse().map_err(|_| InvalidListenAddress::Bind)?;
         Ok(Self::Tcp { bind, port: parse_port(port)? })
     }
 }
@@ -124,6 +150,7 @@ impl fmt::Display for ListenAddress {
             Self::Tcp { bind: Bind::Loopback, port } => write!(f, "localhost:{port}"),
             Self::Tcp { bind: Bind::All, port } => write!(f, "*:{port}"),
             Self::Tcp { bind: Bind::Address(ip), port } => SocketAddr::new(*ip, *port).fmt(f),
+            Self::Tcp { bind: Bind::Name(name), port } => write!(f, "{name}:{port}"),
             Self::Unix(path) => path.display().fmt(f),
         }
     }
@@ -131,18 +158,6 @@ impl fmt::Display for ListenAddress {
 
 fn parse_port(text: &str) -> Result<u16, InvalidListenAddress> {
     text.parse().ok().filter(|_| is_number(text)).ok_or(InvalidListenAddress::Port)
-}
-
-fn parse_ip(text: &str) -> Result<IpAddr, InvalidListenAddress> {
-    if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        let ip = inner.parse::<Ipv6Addr>().map_err(|_| InvalidListenAddress::Bind)?;
-        // A mapped address belongs to an IPv4 interface, and no IPv6-only socket can have it.
-        return Ok(IpAddr::from(ip).to_canonical());
-    }
-    if text.contains(':') {
-        return Err(InvalidListenAddress::Brackets);
-    }
-    text.parse::<Ipv4Addr>().map(IpAddr::from).map_err(|_| InvalidListenAddress::Bind)
 }
 
 #[cfg(test)]
@@ -160,6 +175,9 @@ mod tests {
             ("LocalHost:1080", "localhost:1080"),
             ("127.0.0.1:1080", "127.0.0.1:1080"),
             ("127.9.9.9:1080", "127.9.9.9:1080"),
+            ("127.1:1080", "127.0.0.1:1080"),
+            ("[127.0.0.1]:1080", "127.0.0.1:1080"),
+            ("Host.example:1080", "host.example:1080"),
             ("[::1]:1080", "[::1]:1080"),
             ("[::ffff:127.0.0.1]:1080", "127.0.0.1:1080"),
             (":1080", "*:1080"),
@@ -188,9 +206,8 @@ mod tests {
             ("[::1]", Brackets),
             ("::1:1080", Brackets),
             ("[::1:1080", Brackets),
-            ("[127.0.0.1]:1080", Bind),
-            ("example.com:1080", Bind),
-            ("127.1:1080", Bind),
+            ("me@host:1080", Bind),
+            ("256.0.0.1:1080", Bind),
             ("[fe80::1%eth0]:1080", Bind),
         ] {
             assert_eq!(text.parse::<ListenAddress>(), Err(why), "{text:?}");
@@ -206,6 +223,8 @@ mod tests {
             ("*:1080", "[::1]:1080", true),
             ("0.0.0.0:1080", "192.0.2.1:1080", true),
             ("/s", "/s", true),
+            ("host:1080", "HOST:1080", true),
+            ("host:1080", "other:1080", false),
             ("0.0.0.0:1080", "[::]:1080", false),
             ("127.0.0.1:1080", "127.0.0.2:1080", false),
             ("127.0.0.1:1080", "127.0.0.1:1081", false),

@@ -1,7 +1,7 @@
 //! `-L`: a listener here, and a fixed target on the far side.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -48,10 +48,10 @@ impl LocalForward {
 impl LocalListen {
     /// The address to listen on. `bare` is the meaning of a port alone: the loopback interface, or every
     /// interface with `-g` or `GatewayPorts yes`.
-    pub fn address(&self, bare: Bind) -> ListenAddress {
+    pub fn address(&self, bare: &Bind) -> ListenAddress {
         match self {
             Self::Tcp { bind, port } => {
-                ListenAddress::Tcp { bind: bind.unwrap_or(bare), port: *port }
+                ListenAddress::Tcp { bind: bind.as_ref().unwrap_or(bare).clone(), port: *port }
             }
             Self::Unix(path) => ListenAddress::Unix(path.clone()),
         }
@@ -70,7 +70,7 @@ impl LocalListen {
     }
 
     fn tcp(bind: Option<&str>, port: &str) -> Result<Self, InvalidForward> {
-        let bind = bind.map(parse_bind).transpose()?;
+        let bind = bind.map(|text| text.parse().map_err(|_| InvalidForward::Bind)).transpose()?;
         Ok(Self::Tcp { bind, port: fields::listen_port(port)? })
     }
 
@@ -114,19 +114,8 @@ impl fmt::Display for LocalListen {
             Self::Tcp { bind: Some(Bind::Loopback), port } => write!(f, "localhost:{port}"),
             Self::Tcp { bind: Some(Bind::All), port } => write!(f, "*:{port}"),
             Self::Tcp { bind: Some(Bind::Address(ip)), port } => SocketAddr::new(*ip, *port).fmt(f),
+            Self::Tcp { bind: Some(Bind::Name(name)), port } => write!(f, "{name}:{port}"),
             Self::Unix(path) => f.write_str(&fields::path(&path.to_string_lossy())),
         }
-    }
-}
-
-fn parse_bind(text: &str) -> Result<Bind, InvalidForward> {
-    match text {
-        "" | "*" => Ok(Bind::All),
-        _ if text.eq_ignore_ascii_case("localhost") => Ok(Bind::Loopback),
-        // A mapped address belongs to an IPv4 interface.
-        _ => match text.parse::<IpAddr>() {
-            Ok(ip) => Ok(Bind::Address(ip.to_canonical())),
-            Err(_) => Err(InvalidForward::Bind),
-        },
     }
 }

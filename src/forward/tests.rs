@@ -64,7 +64,7 @@ fn what_is_no_local_forward_says_why() {
         ("+80:a:81", ListenPort),
         ("65536:a:81", ListenPort),
         (":a:81", ListenPort),
-        ("host:80:a:81", Bind),
+        ("me@host:80:a:81", Bind),
         ("80:a:0", Target(InvalidDestination::PortZero)),
         ("80:a:no-service", Target(InvalidDestination::InvalidPort)),
         ("80::81", Target(InvalidDestination::EmptyHost)),
@@ -80,10 +80,11 @@ fn what_is_no_local_forward_says_why() {
 #[test]
 fn a_bare_port_is_what_gateway_ports_say() {
     let address = |text, bare| local(text).listen.address(bare).to_string();
-    assert_eq!(address("80:a:81", Bind::Loopback), "localhost:80");
-    assert_eq!(address("80:a:81", Bind::All), "*:80");
-    assert_eq!(address("localhost:80:a:81", Bind::All), "localhost:80");
-    assert_eq!(address("/l.sock:a:81", Bind::All), "/l.sock");
+    assert_eq!(address("80:a:81", &Bind::Loopback), "localhost:80");
+    assert_eq!(address("80:a:81", &Bind::All), "*:80");
+    assert_eq!(address("localhost:80:a:81", &Bind::All), "localhost:80");
+    assert_eq!(address("Host:80:a:81", &Bind::All), "host:80");
+    assert_eq!(address("/l.sock:a:81", &Bind::All), "/l.sock");
 }
 
 #[test]
@@ -184,6 +185,7 @@ fn local_listen() -> impl Strategy<Value = LocalListen> {
         Just(Some(Bind::Loopback)),
         Just(Some(Bind::All)),
         any::<std::net::IpAddr>().prop_map(|ip| Some(Bind::Address(ip.to_canonical()))),
+        "[a-z]{9}".prop_map(|name| Some(Bind::Name(name.into()))),
     ];
     prop_oneof![
         (bind, any::<u16>()).prop_map(|(bind, port)| LocalListen::Tcp { bind, port }),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, lookup_host};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,7 +20,7 @@ use super::socket_file::{self, SocketFile};
 use super::socket_options::SocketOptions;
 use super::stream::ClientStream;
 use crate::dial::BoundAddress;
-use crate::forward::listen_address::ListenAddress;
+use crate::forward::listen_address::{Bind, ListenAddress};
 use crate::request::Source;
 
 /// A socket that clients connect to.
@@ -58,7 +58,8 @@ struct Trouble {
 }
 
 impl Listener {
-    /// Binds every socket that the address stands for: `127.0.0.1` and `::1` for a bare port.
+    /// Binds every socket that the address stands for: `127.0.0.1` and `::1` for a bare port, and all addresses
+    /// of a name.
     ///
     /// An address family that `options` or this machine does not have is left out as long as one is left; so
     /// is an address whose port is taken, with a warning, as in ssh. Port 0 is the same chosen port for all.
@@ -66,7 +67,7 @@ impl Listener {
     /// # Errors
     ///
     /// None is left: whatever the system says, first of all that the port is taken.
-    pub fn bind(address: &ListenAddress, options: SocketOptions) -> io::Result<Vec<Self>> {
+    pub async fn bind(address: &ListenAddress, options: SocketOptions) -> io::Result<Vec<Self>> {
         match address {
             ListenAddress::Unix(path) => {
                 let (listener, file) = socket_file::listen(path, options.files)?;
@@ -74,9 +75,9 @@ impl Listener {
                 Ok(vec![Self { name, socket: Bound::Unix { listener, _file: Some(file) } }])
             }
             ListenAddress::Tcp { bind, port } => {
-                let addresses = bind.addresses().into_iter();
-                let addresses: Vec<_> = addresses.filter(|ip| options.family.admits(*ip)).collect();
-                bind_all(&addresses, *port)
+                let mut addresses = addresses(bind, *port).await?;
+                addresses.retain(|address| options.family.admits(address.ip()));
+                bind_all(&addresses)
             }
         }
     }
@@ -214,11 +215,26 @@ struct Attempt {
     absent: Option<io::Error>,
 }
 
-fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<Listener>> {
-    let mut attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
+/// Those that it stands for, each once.
+async fn addresses(bind: &Bind, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let Bind::Name(name) = bind else {
+        return Ok(bind.addresses().into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
+    };
+    let mut addresses = Vec::new();
+    for found in lookup_host((&**name, port)).await? {
+        if !addresses.contains(&found) {
+            addresses.push(found);
+        }
+    }
+    Ok(addresses)
+}
+
+fn bind_all(addresses: &[SocketAddr]) -> io::Result<Vec<Listener>> {
+    let is_chosen = addresses.iter().any(|address| address.port() == 0);
+    let mut attempts = if is_chosen { PORT_ATTEMPTS } else { 1 };
     let Attempt { listeners, mut failed, absent } = loop {
         attempts -= 1;
-        let attempt = bind_once(addresses, port)?;
+        let attempt = bind_once(addresses)?;
         let is_taken = |(_, error): &(_, io::Error)| error.kind() == io::ErrorKind::AddrInUse;
         // The port that was chosen for the first address is taken on the second: choose again.
         if attempts == 0 || !attempt.failed.iter().any(is_taken) {
@@ -235,18 +251,21 @@ fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<Listener>> {
     Ok(listeners)
 }
 
-fn bind_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Attempt> {
-    let mut attempt = Attempt::default();
-    for &ip in addresses {
-        match bind_tcp(SocketAddr::new(ip, port)) {
+fn bind_once(addresses: &[SocketAddr]) -> io::Result<Attempt> {
+    let (mut attempt, mut chosen) = (Attempt::default(), None);
+    for mut address in addresses.iter().copied() {
+        if let Some(port) = chosen {
+            address.set_port(port);
+        }
+        match bind_tcp(address) {
             Ok(listener) => {
                 let address = listener.local_addr()?;
-                port = address.port();
+                chosen = Some(address.port());
                 let name = address.to_string().into();
                 attempt.listeners.push(Listener { name, socket: Bound::Tcp(listener) });
             }
-            Err(error) if is_absent(ip, &error) => attempt.absent = Some(error),
-            Err(error) => attempt.failed.push((SocketAddr::new(ip, port), error)),
+            Err(error) if is_absent(address.ip(), &error) => attempt.absent = Some(error),
+            Err(error) => attempt.failed.push((address, error)),
         }
     }
     Ok(attempt)

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -12,11 +12,13 @@ use tempfile::TempDir;
 
 use crate::support::content::{Content, Sum};
 use crate::support::login::HOST;
+use crate::support::openssh::OpenSsh;
 use crate::support::program::{Sockeye, program};
+use crate::support::socks::Protocol;
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::wait::LONG;
-use crate::support::{closed_port, free_port, process};
+use crate::support::{closed_port, free_port, process, skip};
 
 /// The program with these arguments, and no proxy.
 fn forwarding(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
@@ -111,6 +113,52 @@ fn a_chosen_port_is_told_and_g_opens_it_to_others() {
     assert!(sockeye.address().ip().is_unspecified());
     let port = sockeye.address().port();
     assert_eq!(echoed_over_tcp(([127, 0, 0, 1], port).into()), WORDS);
+}
+
+/// On the command line, in ssh_config, in a file, and at run time.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn the_name_of_this_machine_is_listened_on_as_by_ssh() {
+    let Some(name) = skip::unless_named() else { return };
+    let (sshd, target) = (Sshd::start(), Target::echo());
+    let to = format!("127.0.0.1:{}", target.port());
+    let at = |port: u16| (name.as_str(), port).to_socket_addrs().ok()?.next();
+    let echoes = |port: u16| assert_eq!(echoed_over_tcp(at(port).expect("an address")), WORDS);
+    let port = free_port();
+    let forward = ["-L", &format!("{name}:{port}:{to}")];
+    let _ssh = OpenSsh::with(&sshd.ssh_config(), &forward, at(port).expect("an address"));
+    echoes(port);
+
+    let sockeye = forwarding(&sshd, &["-L", &format!("{name}:0:{to}")]);
+    echoes(sockeye.address().port());
+    let configured = format!("LocalForward {name}:{} {to}", free_port());
+    let sockeye = forwarding(&sshd, &["-o", &configured]);
+    echoes(sockeye.address().port());
+    let sockeye = forwarding(&sshd, &["--allow-remote", "-D", &format!("{name}:0")]);
+    let proxied = Protocol::Socks5.open(sockeye.address(), "127.0.0.1", target.port());
+    assert_eq!(echoed(proxied, |stream| stream.shutdown(Shutdown::Write).expect("open")), WORDS);
+
+    let folder = TempDir::new().expect("a folder");
+    let control = folder.path().join("control");
+    let (file, config) = (folder.path().join("config.toml"), sshd.ssh_config());
+    fs::write(
+        &file,
+        format!(
+            "[server.s]\nhost = \"{HOST}\"\nssh_config = {config:?}\n[default]\nvia = [\"s\"]\n\
+             [[forward]]\nlocal = \"{name}:0\"\nto = \"{to}\"\n"
+        ),
+    )
+    .expect("written");
+    let mut command = program();
+    command.arg("--config").arg(&file).arg("--control").arg(&control);
+    let sockeye = Sockeye::spawn(command);
+    echoes(sockeye.address().port());
+    let port = free_port();
+    let mut add = program();
+    add.args(["forward", "add", "--control"]).arg(&control);
+    let added = add.args(["-L", &format!("{name}:{port}:{to}")]).output().expect("it ends");
+    assert!(added.status.success(), "{added:?}");
+    echoes(port);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The self-check of the demo: fetches through the proxy.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::destination::Destination;
 use crate::forward::ListenAddress;
 use crate::listen::stream::ClientStream;
 use crate::task;
@@ -23,7 +23,7 @@ use crate::task;
 /// The address of the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Front {
-    Tcp(SocketAddr),
+    Tcp(Destination),
     Unix(PathBuf),
 }
 
@@ -48,7 +48,10 @@ impl Front {
     /// The address at which this machine reaches a listener.
     pub(super) fn of(listener: &ListenAddress) -> Self {
         match listener {
-            ListenAddress::Tcp { bind, port } => Self::Tcp((bind.reached_at(), *port).into()),
+            ListenAddress::Tcp { bind, port } => {
+                let reached = Destination::new(bind.reached_at(), *port);
+                Self::Tcp(reached.expect("its port is chosen"))
+            }
             ListenAddress::Unix(path) => Self::Unix(path.clone()),
         }
     }
@@ -56,7 +59,7 @@ impl Front {
     async fn connect(&self) -> std::io::Result<ClientStream> {
         match self {
             Self::Tcp(address) => {
-                let socket = TcpStream::connect(address).await?;
+                let socket = TcpStream::connect(address.to_string()).await?;
                 socket.set_nodelay(true)?;
                 Ok(socket.into())
             }
@@ -146,7 +149,9 @@ const MAX_HEAD: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
     use tokio::io::copy_bidirectional;
+
     use tokio::net::TcpListener;
 
     use super::*;
@@ -167,7 +172,7 @@ mod tests {
             let mut target = TcpStream::connect(("127.0.0.1", port)).await.expect("the page");
             let _ = copy_bidirectional(&mut client, &mut target).await;
         });
-        Front::Tcp(address)
+        Front::Tcp(address.try_into().expect("not port 0"))
     }
 
     async fn socks5(client: &mut TcpStream) -> u16 {

@@ -191,7 +191,7 @@ fn listeners(asked: Vec<ListenAddress>) -> io::Result<Vec<ListenAddress>> {
     if asked.is_empty() {
         let default = default_listener(AddressFamily::Any);
         let taken = match Front::of(&default) {
-            Front::Tcp(address) => TcpListener::bind(address).is_err(),
+            Front::Tcp(address) => TcpListener::bind(address.to_string()).is_err(),
             Front::Unix(_) => false,
         };
         return Ok(vec![if taken { free_port(Bind::Loopback)? } else { default }]);
@@ -206,7 +206,7 @@ fn listeners(asked: Vec<ListenAddress>) -> io::Result<Vec<ListenAddress>> {
 }
 
 fn free_port(bind: Bind) -> io::Result<ListenAddress> {
-    let free = TcpListener::bind((bind.reached_at(), 0))?.local_addr()?;
+    let free = TcpListener::bind((bind.reached_at().to_string(), 0))?.local_addr()?;
     Ok(ListenAddress::Tcp { bind, port: free.port() })
 }
 
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn lines_to_paste_name_the_proxy_and_the_page() {
         let url = "http://127.0.0.1:9/";
-        let text = to_paste(&Front::Tcp(([127, 0, 0, 1], 1080).into()), url);
+        let text = to_paste(&Front::of(&address("127.0.0.1:1080")), url);
         assert!(text.contains("curl --proxy 'socks5h://127.0.0.1:1080' http://127.0.0.1:9/\n"));
         let text = to_paste(&Front::Unix("/s".into()), url);
         assert!(text.contains("curl --proxy 'socks5h://localhost/s' http://127.0.0.1:9/\n"));

@@ -116,7 +116,7 @@ fn all(specs: &SpecArgs) -> Vec<(&'static str, &str)> {
 /// Whether a forward is the one that is written so, however it was written when it came.
 fn is_meant(forward: &Forward, spec: &str) -> bool {
     let mut spellings = vec![spec.to_owned()];
-    for bare in [Bind::Loopback, Bind::All] {
+    for bare in &[Bind::Loopback, Bind::All] {
         if let Ok(forward) = spec.parse::<LocalForward>() {
             spellings.push(format!("{}:{}", forward.listen.address(bare), forward.to));
         }

@@ -108,10 +108,15 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
         &["1:1: [[listen]] has no 'address'; write address = \"127.0.0.1:1080\""],
     ),
     (
-        "[[listen]]\naddress = \"example.com:1080\"\n",
+        "[[listen]]\naddress = \"me@example.com:1080\"\n",
         &[
-            "2:11: address 'example.com:1080': the bind address is not an IP address, `localhost` or `*`",
+            "2:11: address 'me@example.com:1080': the bind address is not an IP address, a host name or `*`",
         ],
+    ),
+    (
+        "[[listen]]\naddress = \"example.com:1080\"\n",
+        &["2:11: other machines could use the proxy example.com:1080; ask for a password with \
+             auth = \"FILE\", or allow it with allow_remote = true"],
     ),
     (
         "[[listen]]\naddress = \"127.0.0.1:65536\"\n",

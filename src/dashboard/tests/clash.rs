@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn clash_dashboards_find_connections_and_end_them() {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     let (named, addressed) = (stage.begin("db.example:5432"), stage.begin("[2001:db8::1]:443"));
     named.opened();
     named.sent(10);
@@ -47,7 +47,7 @@ async fn clash_dashboards_find_connections_and_end_them() {
 
 #[tokio::test]
 async fn clash_dashboards_find_what_they_look_for() {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     let version = stage.get("/version").await.json();
     assert!(version["version"].as_str().is_some_and(|text| text.starts_with("sockeye ")));
     assert_eq!(stage.get("/configs").await.json()["mode"], "Rule");
@@ -76,7 +76,7 @@ async fn clash_dashboards_find_what_they_look_for() {
 
 #[tokio::test]
 async fn web_sockets_are_for_the_token_or_our_own_page() {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     let tracked = stage.begin("db.example:5432");
     let (token, here) = (stage.keys.token.text().to_owned(), format!("http://{}", stage.address));
     let with = |path: &str| format!("{path}?interval=1000&level=debug&token={token}");

@@ -5,7 +5,7 @@ use crate::registry::{ForwardKind, ForwardState, NewForward, Origin};
 
 #[tokio::test]
 async fn no_figure_stands_twice() {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     let forward = |server: Option<&str>, spec: &str, name: Option<&str>| {
         stage.registry.forwards.register(NewForward {
             kind: if server.is_some() { ForwardKind::Remote } else { ForwardKind::Local },
@@ -48,7 +48,7 @@ async fn no_figure_stands_twice() {
 
 #[tokio::test]
 async fn a_monitor_may_ask_for_the_head_alone() {
-    let stage = Stage::start();
+    let stage = Stage::start().await;
     for (path, status) in
         [("/livez", 200), ("/readyz", 503), ("/metrics", 200), ("/v1/status", 200)]
     {

@@ -8,34 +8,34 @@ use crate::listen::proxy_handler::ProxyHandler;
 use crate::listen::testing::{TestConnect, read_to_end};
 use crate::openssh::AddressFamily;
 
-fn bind(text: &str) -> io::Result<Vec<Listener>> {
-    Listener::bind(&text.parse().expect(text), SocketOptions::default())
+async fn bind(text: &str) -> io::Result<Vec<Listener>> {
+    Listener::bind(&text.parse().expect(text), SocketOptions::default()).await
 }
 
 #[tokio::test]
 async fn a_bare_port_is_loopback_in_both_families() {
-    let listeners = bind("0").expect("loopback");
+    let listeners = bind("0").await.expect("loopback");
     let port = listeners[0].local_address().expect("tcp").port();
     assert_ne!(port, 0);
     assert_eq!(&**listeners[0].name(), format!("127.0.0.1:{port}"));
     if let Some(second) = listeners.get(1) {
         assert_eq!(&**second.name(), format!("[::1]:{port}"));
     }
-    let error = bind(&port.to_string()).expect_err("taken");
+    let error = bind(&port.to_string()).await.expect_err("taken");
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }
 
 #[tokio::test]
 async fn a_port_that_is_taken_on_one_address_is_left_out_there() {
-    let taken = bind("127.0.0.1:0").expect("a free port");
+    let taken = bind("127.0.0.1:0").await.expect("a free port");
     let port = taken[0].local_address().expect("tcp").port();
     // Not every machine has IPv6.
-    if bind("[::1]:0").is_ok() {
-        let listeners = bind(&port.to_string()).expect("the other address");
+    if bind("[::1]:0").await.is_ok() {
+        let listeners = bind(&port.to_string()).await.expect("the other address");
         let names: Vec<_> = listeners.iter().map(|one| one.name().to_string()).collect();
         assert_eq!(names, [format!("[::1]:{port}")]);
     }
-    assert!(bind(&format!("127.0.0.1:{port}")).is_err());
+    assert!(bind(&format!("127.0.0.1:{port}")).await.is_err());
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn a_family_that_is_left_out_has_no_socket() {
         (AddressFamily::Inet6, "127.0.0.1:0", None),
     ] {
         let options = SocketOptions { family, ..SocketOptions::default() };
-        let listeners = Listener::bind(&text.parse().expect(text), options).ok();
+        let listeners = Listener::bind(&text.parse().expect(text), options).await.ok();
         let names: Option<Vec<_>> =
             listeners.map(|all| all.iter().map(|one| one.name().to_string()).collect());
         let is_it = match (&names, bound) {
@@ -60,8 +60,22 @@ async fn a_family_that_is_left_out_has_no_socket() {
 }
 
 #[tokio::test]
+async fn a_name_is_all_of_its_addresses_once() {
+    let address = ListenAddress::Tcp { bind: Bind::Name("localhost".into()), port: 0 };
+    let bound = Listener::bind(&address, SocketOptions::default()).await.expect("loopback");
+    let port = bound[0].local_address().expect("tcp").port();
+    for (index, one) in bound.iter().enumerate() {
+        let at = one.local_address().expect("tcp");
+        assert!(at.ip().is_loopback() && at.port() == port, "{at}");
+        assert!(bound[..index].iter().all(|other| other.name() != one.name()), "{at}");
+    }
+    let error = bind("no-such-host.invalid:0").await.expect_err("there is no such host");
+    assert!(error.to_string().contains("lookup"), "{error}");
+}
+
+#[tokio::test]
 async fn a_missing_address_is_an_error_when_it_was_named() {
-    let error = bind("192.0.2.1:0").expect_err("not an address of this machine");
+    let error = bind("192.0.2.1:0").await.expect_err("not an address of this machine");
     assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
 }
 
@@ -97,8 +111,8 @@ async fn pauses_grow_and_a_shortage_is_logged_once() {
 async fn clients_are_served_until_shutdown() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("proxy");
-    let mut listeners = bind("127.0.0.1:0").expect("loopback");
-    listeners.extend(bind(path.to_str().expect("ASCII")).expect("a free path"));
+    let mut listeners = bind("127.0.0.1:0").await.expect("loopback");
+    listeners.extend(bind(path.to_str().expect("ASCII")).await.expect("a free path"));
     let address = listeners[0].local_address().expect("tcp");
 
     let connect = TestConnect::failing(DialError::TimedOut);

@@ -18,10 +18,17 @@ impl OpenSsh {
     /// Starts it, and waits until it listens.
     pub(crate) fn start(ssh_config: &Path) -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        Self::with(ssh_config, &["-D", &address.to_string()], address)
+    }
+
+    /// As [`OpenSsh::start`], with another forward, which listens at `address`.
+    pub(crate) fn with(ssh_config: &Path, arguments: &[&str], address: SocketAddr) -> Self {
         let child = command("ssh")
             .arg("-F")
             .arg(ssh_config)
-            .args(["-N", "-o", "ExitOnForwardFailure=yes", "-D", &address.to_string(), HOST])
+            .args(["-N", "-o", "ExitOnForwardFailure=yes"])
+            .args(arguments)
+            .arg(HOST)
             .stdin(Stdio::null())
             .spawn()
             .expect("ssh");

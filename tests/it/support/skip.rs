@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::net::ToSocketAddrs as _;
 use std::panic::Location;
 use std::thread;
 
@@ -26,6 +27,18 @@ pub(crate) fn unless_found(program: &str) -> bool {
         skip(&format!("there is no {program}"), Location::caller());
     }
     is_found
+}
+
+/// The name of this machine, which has an address. Where it has none, the test counts as skipped, as with
+/// [`unless_root`].
+#[track_caller]
+pub(crate) fn unless_named() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let is_found = (name.as_str(), 0).to_socket_addrs().is_ok();
+    if !is_found {
+        skip(&format!("{name} has no address"), Location::caller());
+    }
+    is_found.then_some(name)
 }
 
 /// What `tests/run.sh` has made and names in a variable. Where it has not, the test counts as skipped.
