@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::{Error, ListenerOptions, OnForwardFailure, Options, Service};
 use crate::control::ForwardRefusal;
@@ -115,31 +115,32 @@ pub(super) async fn bind(
     sockets: SocketOptions,
     inherited: &Inherited,
 ) -> Result<Vec<Bound>, Error> {
-    let bind = async |options: &ListenerOptions| {
-        let handed = inherited.take(options.name.as_deref(), &options.address)?;
-        if handed.is_empty() {
-            let bound = Listener::bind(&options.address, sockets).await;
-            return bound.map(|bound| (SocketOrigin::Own, bound));
-        }
-        Ok((SocketOrigin::Inherited, handed))
-    };
     let mut bound = Vec::new();
     for options in listeners {
-        let address = options.address.to_string();
-        match (bind(&options).await, on_failure(&options)) {
-            (Ok((origin, sockets)), _) => {
-                bound.push(Bound { options, origin, sockets: Ok(sockets) });
+        let on_failure = on_failure(&options);
+        match (Bound::bind(options, sockets, inherited).await, on_failure) {
+            (Bound { options, sockets: Err(cause), .. }, OnForwardFailure::Exit) => {
+                return Err(Error::Listen { address: options.address.to_string(), cause });
             }
-            (Err(cause), OnForwardFailure::Exit) => return Err(Error::Listen { address, cause }),
-            (Err(cause), OnForwardFailure::GoOn) => {
-                bound.push(Bound { options, origin: SocketOrigin::Own, sockets: Err(cause) });
-            }
+            (one, OnForwardFailure::Exit | OnForwardFailure::GoOn) => bound.push(one),
         }
     }
     Ok(bound)
 }
 
 impl Bound {
+    /// Binds the sockets of a listener, unless the service manager has bound them.
+    async fn bind(options: ListenerOptions, sockets: SocketOptions, inherited: &Inherited) -> Self {
+        let (origin, sockets) = match inherited.take(options.name.as_deref(), &options.address) {
+            Ok(handed) if handed.is_empty() => {
+                (SocketOrigin::Own, Listener::bind(&options.address, sockets).await)
+            }
+            Ok(handed) => (SocketOrigin::Inherited, Ok(handed)),
+            Err(error) => (SocketOrigin::Inherited, Err(error)),
+        };
+        Self { options, origin, sockets }
+    }
+
     /// Logs why it is not bound, where it is not.
     pub(super) fn tell(&self) {
         if let Err(error) = &self.sockets {
@@ -272,14 +273,9 @@ impl ListenerSet {
     /// Listens again on what has [made way](Self::make_way) in vain.
     pub(super) async fn take_back(&mut self, closed: Vec<ListenerOptions>) {
         for options in closed {
-            let go_on = |_: &ListenerOptions| OnForwardFailure::GoOn;
-            match bind(vec![options], go_on, self.sockets, &Inherited::default()).await {
-                Ok(bound) => {
-                    bound.iter().for_each(Bound::tell);
-                    self.open(bound);
-                }
-                Err(error) => error!("{error}"),
-            }
+            let bound = Bound::bind(options, self.sockets, &Inherited::default()).await;
+            bound.tell();
+            self.open(vec![bound]);
         }
     }
 
