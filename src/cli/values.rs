@@ -28,7 +28,6 @@ pub(super) fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> 
     SshOptions {
         config_file: args.config_file.take(),
         options,
-        identities: std::mem::take(&mut args.identity),
         address_family,
         jumps,
         bind_address: args.bind_address.pop(),
@@ -41,17 +40,19 @@ pub(super) fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> 
 }
 
 /// Parses what gives values to keywords, in the order of the command line: of a port or a user, the first
-/// counts, as in ssh, be it that of the server's name.
+/// counts, as in ssh, be it that of the server's name; key files are tried in their order.
 fn read_settings(args: &mut Args, problems: &mut Vec<Problem>) -> Vec<Setting> {
     let port = args.port.first().and_then(|text| read_port(text, problems));
     let users = std::mem::take(&mut args.login).into_iter().map(Setting::User);
     let tags = std::mem::take(&mut args.tag).into_iter().map(Setting::Tag);
+    let identities = std::mem::take(&mut args.identity).into_iter().map(Setting::Identity);
     let options = std::mem::take(&mut args.option).into_iter().map(Setting::Option);
     let name = args.server.is_some().then_some(Setting::Name);
     let mut placed: Vec<_> = [
         ("port", port.map(Setting::Port).into_iter().collect()),
         ("login", users.collect()),
         ("tag", tags.collect()),
+        ("identity", identities.collect()),
         ("option", options.collect()),
         ("server", name.into_iter().collect::<Vec<_>>()),
     ]

@@ -60,6 +60,8 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
     // A key of its own counts before `options`, and both before the host's user and port.
     let port = port.and_then(|port| u16::try_from(*port.get_ref()).ok()).map(Setting::Port);
     let user = user.map(|user| Setting::User((*user.get_ref()).to_owned()));
+    let identities =
+        identities.iter().map(|file| Setting::Identity(source.resolve(file.get_ref())));
     let options = options.iter().map(|option| Setting::from(*option.get_ref()));
     let jumps = jump.and_then(|jump| source.parse("jump", &jump, ""));
     let host = host.unwrap_or_else(|| name.clone());
@@ -73,8 +75,7 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
                 "none" => "none".into(),
                 path => followed(source, path),
             }),
-            options: port.into_iter().chain(user).chain(options).collect(),
-            identities: identities.iter().map(|file| source.resolve(file.get_ref())).collect(),
+            options: port.into_iter().chain(user).chain(identities).chain(options).collect(),
             jumps,
             ..SshOptions::default()
         },

@@ -37,10 +37,10 @@ fn a_line_of_ssh() {
             options: vec![
                 Setting::Port(2222),
                 Setting::User("me".into()),
+                Setting::Identity("k".into()),
                 "A=b".into(),
                 Setting::Name
             ],
-            identities: vec!["k".into()],
             address_family: Some(AddressFamily::Inet),
             ..SshOptions::default()
         }

@@ -13,7 +13,7 @@ use crate::app;
 use crate::forward::ListenAddress;
 use crate::forward::listen_address::Bind;
 use crate::listen::SocketOptions;
-use crate::openssh::{AddressFamily, Prompter, SshOptions};
+use crate::openssh::{AddressFamily, Prompter, Setting, SshOptions};
 use crate::relay::BacklogLimits;
 use crate::route::Router;
 
@@ -179,8 +179,13 @@ fn ssh_options(server: &DemoServer) -> SshOptions {
     ];
     SshOptions {
         config_file: Some("none".into()),
-        options: fixed.map(String::from).into_iter().chain([known_hosts]).map(Into::into).collect(),
-        identities: vec![server.client_key()],
+        options: fixed
+            .map(String::from)
+            .into_iter()
+            .chain([known_hosts])
+            .map(Into::into)
+            .chain([Setting::Identity(server.client_key())])
+            .collect(),
         ..SshOptions::default()
     }
 }

@@ -216,7 +216,8 @@ fn paths_are_relative_to_the_file() {
     folder.write("names", "example.com\n");
     let (config, _) = folder.load().expect("good");
     let server = &config.servers[0];
-    assert_eq!(server.ssh.identities, [folder.path("key"), PathBuf::from("/k")]);
+    let identities = [folder.path("key"), "/k".into()].map(Setting::Identity);
+    assert_eq!(server.ssh.options, identities);
     assert_eq!(server.ssh.config_file, Some(folder.path("conf")));
     assert_eq!(config.entries(), 1);
     let files = ["conf", "config.toml", "names", "token", "users"].map(|name| folder.path(name));

@@ -8,7 +8,7 @@ use super::signatures;
 use super::tokens::Tokens;
 use super::{
     AddKeysToAgent, AuthConfig, AuthMethod, ConfigError, IdentityAgent, IdentityFile,
-    IdentityOrigin, Switch,
+    IdentityOrigin, SshOptions, Switch,
 };
 use crate::printable::{Lines, printable};
 
@@ -74,7 +74,7 @@ fn identity_agent(value: Option<&str>, local: &Local) -> IdentityAgent {
 /// they stay, so that their absence is reported when they would be used.
 pub(super) fn identity_files(
     settings: &Settings,
-    of_flags: &[PathBuf],
+    options: &SshOptions,
     tokens: &Tokens<'_>,
 ) -> Vec<IdentityFile> {
     let configured: Vec<&str> = settings.all("identityfile").filter(|f| *f != "none").collect();
@@ -89,8 +89,9 @@ pub(super) fn identity_files(
             out.push(IdentityFile { path, origin });
         }
     };
-    for file in of_flags {
-        push(&file.to_string_lossy(), IdentityOrigin::Named);
+    // `ssh -G` leaves out what is missing.
+    for file in options.identities().filter(|file| file != "none") {
+        push(&file, IdentityOrigin::Named);
     }
     for file in configured {
         if !(by_default && is_default(file)) {

@@ -39,10 +39,9 @@ pub(crate) use signatures::SIGNATURES;
 pub struct SshOptions {
     /// `-F`: the configuration file instead of the user's and the system's.
     pub config_file: Option<PathBuf>,
-    /// `-o` and its short forms, in their order; the first of a keyword counts, as with `ssh`.
+    /// `-o` and its short forms, in their order; the first of a keyword counts, as with `ssh`, and of key files
+    /// all.
     pub options: Vec<Setting>,
-    /// `-i`, in their order. They are tried before those of the configuration.
-    pub identities: Vec<PathBuf>,
     /// `-4` or `-6`.
     pub address_family: Option<AddressFamily>,
     /// `-J`.
@@ -70,6 +69,8 @@ pub enum Setting {
     User(String),
     /// `-p`.
     Port(u16),
+    /// `-i`. A file that is missing stays, though `ssh` leaves it out.
+    Identity(PathBuf),
     /// `-P`, which `Match tagged` selects by.
     Tag(String),
     /// The server's name, which may have a user and a port. Where it is not said, it is the last.
@@ -271,6 +272,18 @@ impl SshOptions {
     fn with_name(&self) -> impl Iterator<Item = &Setting> {
         let is_placed = self.options.contains(&Setting::Name);
         self.options.iter().chain((!is_placed).then_some(&Setting::Name))
+    }
+
+    /// The key files of all options, in their order.
+    fn identities(&self) -> impl Iterator<Item = String> {
+        self.options.iter().filter_map(|setting| match setting {
+            Setting::Identity(file) => Some(file.to_string_lossy().into_owned()),
+            Setting::Option(option) => {
+                let (keyword, value) = settings::read_option(option)?;
+                (keyword == "identityfile").then_some(value)
+            }
+            Setting::User(_) | Setting::Port(_) | Setting::Tag(_) | Setting::Name => None,
+        })
     }
 }
 

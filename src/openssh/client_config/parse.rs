@@ -53,7 +53,7 @@ pub(super) fn defaults(
     let mut settings = Settings::from_command_line(options, name);
     overrule_by_flags(&mut settings, options);
     settings.fill_in(&DEFAULTS);
-    if options.identities.is_empty() && settings.first("identityfile").is_none() {
+    if settings.first("identityfile").is_none() {
         settings.fill_in(&DEFAULT_IDENTITIES);
     }
     let port = match settings.number("Port", 22)? {
@@ -137,7 +137,7 @@ fn build(
         forwards: ConfiguredForwards::default(),
     };
     let tokens = config.tokens(local);
-    let identity_files = auth::identity_files(settings, &options.identities, &tokens);
+    let identity_files = auth::identity_files(settings, options, &tokens);
     let certificate_files = auth::certificate_files(settings, &tokens);
     let known_hosts_command = host_keys::command(settings, &tokens)?;
     let local_command = local_command(settings, &tokens)?;

@@ -112,9 +112,6 @@ fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     };
     push("-W", options.stdio.is_on().then(|| "localhost:1".into()));
     push("-F", options.config_file.clone().map(Into::into));
-    for file in &options.identities {
-        push("-i", Some(file.into()));
-    }
     // Before the options: `ssh` refuses -J after an option that sets ProxyJump or ProxyCommand.
     push("-J", options.jumps.as_ref().map(|jumps| jumps.to_string().into()));
     push("-b", text(&options.bind_address));
@@ -126,6 +123,7 @@ fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
             Setting::Option(option) => push("-o", Some(option.into())),
             Setting::User(user) => push("-l", Some(user.into())),
             Setting::Port(number) => push("-p", Some(port(*number))),
+            Setting::Identity(file) => push("-i", Some(file.into())),
             // Older versions have no -P, and say that they do not know the keyword.
             Setting::Tag(tag) => push("-o", Some(format!("Tag={tag}").into())),
             Setting::Name => {
@@ -178,9 +176,9 @@ mod tests {
                 Setting::User("-oProxyCommand=x".into()),
                 Setting::Name,
                 Setting::Port(2),
+                Setting::Identity("-i".into()),
                 "User=; rm -rf /".into(),
             ],
-            identities: vec!["-i".into(), "b".into()],
             address_family: Some(AddressFamily::Inet6),
             jumps: Some("u@a:1,ssh://[::1]:2".parse().expect("two hops")),
             bind_address: Some("-x".into()),
@@ -188,9 +186,9 @@ mod tests {
             macs: Some("m".into()),
             ..SshOptions::default()
         };
-        let expected = "-G|-N|-T|-o|ControlPath=%C|-F|my config|-i|-i|-i|b|\
+        let expected = "-G|-N|-T|-o|ControlPath=%C|-F|my config|\
                         -J|u@a:1,ssh://[::1]:2|-b|-x|-m|m|-o|Port=1|-l|-oProxyCommand=x|\
-                        -l|me|-p|3|-p|2|-o|User=; rm -rf /|-C|-6|--|host";
+                        -l|me|-p|3|-p|2|-i|-i|-o|User=; rm -rf /|-C|-6|--|host";
         assert_eq!(texts("me@host:3", &options).join("|"), expected);
     }
 

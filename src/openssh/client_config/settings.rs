@@ -39,6 +39,9 @@ impl Settings {
                 Setting::Option(option) => pairs.extend(read_option(option)),
                 Setting::User(name) => pairs.push(user(name)),
                 Setting::Port(number) => pairs.push(port(*number)),
+                Setting::Identity(file) => {
+                    pairs.push(("identityfile".to_owned(), file.to_string_lossy().into_owned()));
+                }
                 Setting::Tag(tag) => pairs.push(("tag".to_owned(), tag.clone())),
                 Setting::Name => {
                     pairs.extend(name.user.as_ref().map(user));
@@ -150,7 +153,7 @@ impl Settings {
 }
 
 /// Reads `Key=Value` and `Key Value`; one pair of quotes around the value goes.
-fn read_option(option: &str) -> Option<(String, String)> {
+pub(super) fn read_option(option: &str) -> Option<(String, String)> {
     let option = option.trim();
     let end = option.find(|c: char| c == '=' || c.is_whitespace())?;
     let (keyword, value) = option.split_at(end);

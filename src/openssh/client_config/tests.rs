@@ -251,14 +251,22 @@ fn values_that_cannot_be_read_are_errors() {
 #[test]
 fn keys_of_the_command_line_come_first_and_stay_when_missing() {
     let options = SshOptions {
-        identities: vec!["~/missing".into(), "/tmp/with space/id".into()],
+        options: vec![
+            "IdentityFile=/tmp/first".into(),
+            Setting::Identity("~/missing".into()),
+            "IdentityFile=none".into(),
+            "identityfile /tmp/third".into(),
+            Setting::Identity("/tmp/with space/id".into()),
+        ],
         ..SshOptions::default()
     };
     let config = super::parse::parse(RICH, "", &name("foo"), &options, &local()).expect("readable");
     assert_eq!(
         paths(&config),
         [
+            "/tmp/first",
             "/home/me/missing",
+            "/tmp/third",
             "/tmp/with space/id",
             "/home/me/.ssh/id_bob_foo.example.real",
             "/home/me/x_me_box_%_blue"

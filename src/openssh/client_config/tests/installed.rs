@@ -11,18 +11,27 @@ async fn the_ssh_of_this_machine() {
                 IdentityFile \"/tmp/a key\"\n UserKnownHostsFile \"/tmp/a b\" /tmp/c\n\
                 HostKeyAlias %h\n ConnectTimeout 9\nHost jump\n ProxyJump other\n";
     std::fs::write(&file, text).expect("written");
+    let key = dir.path().join("key");
+    std::fs::write(&key, "").expect("written");
     let options = SshOptions {
         config_file: Some(file),
-        identities: vec!["/tmp/does not exist".into()],
         address_family: Some(AddressFamily::Inet),
-        ..with_options(&["StrictHostKeyChecking=accept-new", "Port=1"])
+        options: vec![
+            "StrictHostKeyChecking=accept-new".into(),
+            "Port=1".into(),
+            "IdentityFile=/tmp/first".into(),
+            Setting::Identity("/tmp/does not exist".into()),
+            Setting::Identity(key.clone()),
+        ],
+        ..SshOptions::default()
     };
 
     let (config, source) = ClientConfig::query(&name("alias:2"), &options).await.expect("ssh -G");
     assert_eq!(source, ConfigSource::Ssh);
     assert_eq!((config.host_name.as_str(), config.user.as_str()), ("real.example", "ali"));
     assert_eq!(config.port, 1, "-o counts before the name, as with ssh");
-    assert_eq!(paths(&config), ["/tmp/does not exist", "/tmp/a key"]);
+    let key = key.to_str().expect("UTF-8");
+    assert_eq!(paths(&config), ["/tmp/first", "/tmp/does not exist", key, "/tmp/a key"]);
     assert_eq!(
         config.host_keys.user_known_hosts_files,
         [Path::new("/tmp/a b"), Path::new("/tmp/c")]

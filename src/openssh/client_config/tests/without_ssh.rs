@@ -15,9 +15,9 @@ fn without_ssh_the_flags_and_the_defaults_count() {
     assert_eq!(config.host_keys.hash_known_hosts, Switch::Off);
 
     let options = SshOptions {
-        identities: vec!["k".into()],
         address_family: Some(AddressFamily::Inet),
         ..with_options(&[
+            "IdentityFile=k",
             "StrictHostKeyChecking no",
             "ConnectTimeout = 1m30",
             "AddressFamily=inet6",
