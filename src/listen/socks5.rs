@@ -2,17 +2,18 @@
 //!
 //! The wire is fast-socks5's: its typed negotiation, then its reader of addresses. Its `read_command`
 //! is not used because it answers by itself, and says "connection refused" of a name that is not
-//! UTF-8 and to a client that left in the middle of its request.
+//! UTF-8 and to a client that left in the middle of its request; nor its reader of passwords, which refuses empty
+//! ones, and does not look at the version.
 
 use std::io;
 use std::sync::Arc;
 
 use fast_socks5::server::{
-    AuthMethod, NoAuthentication, PasswordAuthentication, Socks5ServerProtocol, SocksServerError,
+    NoAuthentication, PasswordAuthentication, Socks5ServerProtocol, SocksServerError,
     StandardAuthentication as Method, StandardAuthenticationStarted,
 };
 use fast_socks5::util::target_addr::{AddrError, TargetAddr, read_address};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncBufRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
 use super::brake::Checker;
@@ -84,7 +85,8 @@ where
     }
     let given = read_password(stream).await;
     answer_password(stream, &given).await?;
-    given.map(|(name, _)| Some(Arc::from(name.as_str())))
+    let (name, _) = given?;
+    Ok((!name.is_empty()).then(|| String::from_utf8_lossy(&name).into()))
 }
 
 /// Reads and checks the name and the password of RFC 1929.
@@ -104,28 +106,31 @@ where
     S: AsyncBufRead + Unpin,
 {
     let (name, password) = read_password(stream).await?;
-    checker.verify(name.as_bytes(), password.as_bytes()).await.ok_or(SocksError::Authentication)
+    checker.verify(&name, &password).await.ok_or(SocksError::Authentication)
 }
 
+/// Reads the name and the password of RFC 1929 section 2, empty ones included.
 async fn read_password<S>(
     stream: &mut S,
-) -> Result<(Zeroizing<String>, Zeroizing<String>), SocksError>
+) -> Result<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>), SocksError>
 where
     S: AsyncBufRead + Unpin,
 {
-    // fast-socks5 does not look at the version of the sub-negotiation.
-    match stream.fill_buf().await?.first() {
-        None => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-        Some(1) => {}
-        Some(_) => return Err(SocksError::Authentication),
+    if stream.read_u8().await? != SUBNEGOTIATION {
+        return Err(SocksError::Authentication);
     }
-    let method = AuthMethod::new(PasswordAuthentication, &mut *stream);
-    let (name, password, _) = negotiated(method.read_username_password().await)?;
-    Ok((Zeroizing::new(name), Zeroizing::new(password)))
+    Ok((read_text(stream).await?, read_text(stream).await?))
 }
 
-/// Answers a name and a password, where anybody is left to hear it. fast-socks5 would close without a word on empty
-/// or malformed ones.
+/// Reads a length in one byte, and as many bytes.
+async fn read_text<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Result<Zeroizing<Vec<u8>>> {
+    let length = stream.read_u8().await?;
+    let mut text = Zeroizing::new(vec![0; length.into()]);
+    stream.read_exact(&mut text).await?;
+    Ok(text)
+}
+
+/// Answers a name and a password, where anybody is left to hear it.
 async fn answer_password<S, T>(
     stream: &mut S,
     result: &Result<T, SocksError>,
@@ -147,12 +152,12 @@ fn negotiated<T>(result: Result<T, SocksServerError>) -> Result<T, SocksError> {
         SocksServerError::Io { source, .. } => SocksError::Gone(source),
         SocksServerError::AuthMethodUnacceptable(_) => SocksError::NoMethod,
         SocksServerError::UnsupportedSocksVersion(_) => SocksError::Version,
+        // Not of the negotiation.
         SocksServerError::EmptyUsername
         | SocksServerError::EmptyPassword
         | SocksServerError::FromUtf8 { .. }
-        | SocksServerError::AuthenticationRejected => SocksError::Authentication,
-        // Not of the negotiation.
-        SocksServerError::ConnectError(_)
+        | SocksServerError::AuthenticationRejected
+        | SocksServerError::ConnectError(_)
         | SocksServerError::UdpHeaderError(_)
         | SocksServerError::AddrError(_)
         | SocksServerError::Bug(_)
@@ -213,6 +218,8 @@ const AUTHENTICATED: [u8; 2] = [1, 0];
 /// A failure of RFC 1929 section 2: any status but 0.
 const DENIED: [u8; 2] = [1, 1];
 const VERSION: u8 = 5;
+/// The version of the negotiation of RFC 1929 section 2.
+const SUBNEGOTIATION: u8 = 1;
 /// The command code of CONNECT (RFC 1928 section 4); 2 is BIND, 3 UDP ASSOCIATE.
 const CONNECT: u8 = 1;
 

@@ -87,12 +87,14 @@ async fn one_byte_at_a_time() {
 /// Where nobody is asked for a password, any will do, and the name counts for rules.
 #[tokio::test(start_paused = true)]
 async fn a_name_and_a_password_that_nobody_asked_for() {
-    for (methods, user, answer) in [
-        (&[5, 1, 2][..], Some("ada"), &[5, 2, 1, 0][..]),
-        (&[5, 2, 2, 0x80], Some("ada"), &[5, 2, 1, 0]),
-        (&[5, 2, 2, 0], None, &[5, 0]),
+    for (methods, given, user, answer) in [
+        (&[5, 1, 2][..], &b"\x01\x03ada\x01x"[..], Some("ada"), &[5, 2, 1, 0][..]),
+        (&[5, 2, 2, 0x80], b"\x01\x03ada\x01x", Some("ada"), &[5, 2, 1, 0]),
+        (&[5, 1, 2], b"\x01\x03ada\x00", Some("ada"), &[5, 2, 1, 0]),
+        (&[5, 1, 2], b"\x01\x00\x01x", None, &[5, 2, 1, 0]),
+        (&[5, 1, 2], b"\x01\x00\x00", None, &[5, 2, 1, 0]),
+        (&[5, 2, 2, 0], b"", None, &[5, 0]),
     ] {
-        let given: &[u8] = if user.is_some() { b"\x01\x03ada\x01x" } else { b"" };
         let (result, said, left) =
             accept_all(&[methods, given, &V4, b"early"].concat(), None).await;
         assert_eq!(result.expect("any will do").user.as_deref(), user);
