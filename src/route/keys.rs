@@ -3,17 +3,21 @@
 use fst::raw::{Fst, Node};
 use fst::{Set, Streamer};
 
-/// An ordered set of byte strings in one block of memory, a few bytes an entry.
+/// An ordered set of byte strings.
 #[derive(Clone, Debug)]
-pub(super) struct KeySet {
-    set: Set<Box<[u8]>>,
+pub(super) enum KeySet {
+    /// At most [`FEW`], in order. Those of most rules.
+    Few(Box<[Box<[u8]>]>),
+    /// In one block of memory, a few bytes an entry.
+    Many(Set<Box<[u8]>>),
 }
 
 /// A position in a walk along the keys of a set: the bytes so far begin some key.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    fst: &'a Fst<Box<[u8]>>,
-    node: Node<'a>,
+pub(super) enum Place<'a> {
+    /// The keys that begin so, and with how many bytes.
+    Few(&'a [Box<[u8]>], usize),
+    Many(&'a Fst<Box<[u8]>>, Node<'a>),
 }
 
 /// Collects keys, in any order, duplicates included.
@@ -27,41 +31,72 @@ pub(super) struct KeySetBuilder {
 impl KeySet {
     /// Before the first byte.
     pub(super) fn start(&self) -> Place<'_> {
-        let fst = self.set.as_fst();
-        Place { fst, node: fst.root() }
+        match self {
+            Self::Few(keys) => Place::Few(keys, 0),
+            Self::Many(set) => Place::Many(set.as_fst(), set.as_fst().root()),
+        }
     }
 
     pub(super) fn for_each(&self, mut show: impl FnMut(&[u8])) {
-        let mut keys = self.set.stream();
-        while let Some(key) = keys.next() {
-            show(key);
+        match self {
+            Self::Few(keys) => keys.iter().for_each(|key| show(key)),
+            Self::Many(set) => {
+                let mut keys = set.stream();
+                while let Some(key) = keys.next() {
+                    show(key);
+                }
+            }
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.set.len()
+        match self {
+            Self::Few(keys) => keys.len(),
+            Self::Many(set) => set.len(),
+        }
     }
 
     /// Its memory use in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.set.as_fst().size()
+        match self {
+            Self::Few(keys) => keys.iter().map(|key| size_of_val(key) + key.len()).sum(),
+            Self::Many(set) => set.as_fst().size(),
+        }
     }
 }
 
 impl Place<'_> {
     /// The position one byte further; none where no key continues with that byte.
     pub(super) fn step(self, byte: u8) -> Option<Self> {
-        let transition = self.node.find_input(byte)?;
-        Some(Self { node: self.fst.node(self.node.transition_addr(transition)), ..self })
+        match self {
+            Self::Few(keys, depth) => {
+                let from = keys.partition_point(|key| key.get(depth) < Some(&byte));
+                let keys = &keys[from..];
+                let to = keys.partition_point(|key| key.get(depth) == Some(&byte));
+                (to > 0).then(|| Self::Few(&keys[..to], depth + 1))
+            }
+            Self::Many(fst, node) => {
+                let transition = node.find_input(byte)?;
+                Some(Self::Many(fst, fst.node(node.transition_addr(transition))))
+            }
+        }
     }
 
     pub(super) fn is_key(self) -> bool {
-        self.node.is_final()
+        match self {
+            Self::Few(keys, depth) => keys.first().is_some_and(|key| key.len() == depth),
+            Self::Many(_, node) => node.is_final(),
+        }
     }
 
     /// Whether a key continues with this byte or a higher one.
     pub(super) fn reaches(self, byte: u8) -> bool {
-        self.node.len().checked_sub(1).is_some_and(|last| self.node.transition(last).inp >= byte)
+        match self {
+            Self::Few(keys, depth) => keys.last().is_some_and(|key| key.get(depth) >= Some(&byte)),
+            Self::Many(_, node) => {
+                node.len().checked_sub(1).is_some_and(|last| node.transition(last).inp >= byte)
+            }
+        }
     }
 
     /// Whether a key ends after this one more byte.
@@ -90,11 +125,54 @@ impl KeySetBuilder {
         let key = |at: usize| &bytes[at + 1..][..usize::from(bytes[at])];
         keys.sort_unstable_by(|a, b| key(*a).cmp(key(*b)));
         keys.dedup_by(|a, b| key(*a) == key(*b));
-        let mut builder = fst::SetBuilder::memory();
-        for at in keys {
-            builder.insert(key(at))?;
+        // The builder of a large one costs a megabyte and its time.
+        if keys.len() <= FEW {
+            return Ok(KeySet::Few(keys.into_iter().map(|at| key(at).into()).collect()));
         }
-        let set = builder.into_set().map_data(Vec::into_boxed_slice)?;
-        Ok(KeySet { set })
+        many(keys.into_iter().map(key))
+    }
+}
+
+/// Packs keys, which are in order, each once.
+fn many<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Result<KeySet, fst::Error> {
+    let mut builder = fst::SetBuilder::memory();
+    for key in keys {
+        builder.insert(key)?;
+    }
+    Ok(KeySet::Many(builder.into_set().map_data(Vec::into_boxed_slice)?))
+}
+
+/// The most keys that are kept one by one.
+const FEW: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn few_keys_and_many_are_walked_alike(
+            keys in prop::collection::btree_set("[a-c]{0,4}", 0..FEW), walk in "[a-d]{0,5}", byte in b'a'..b'e',
+        ) {
+            let mut builder = KeySetBuilder::default();
+            keys.iter().rev().for_each(|key| builder.push(key.bytes()));
+            let few = builder.build().expect("few");
+            prop_assert!(matches!(few, KeySet::Few(_)));
+            let many = many(keys.iter().map(String::as_bytes)).expect("packed");
+            prop_assert_eq!(few.len(), many.len());
+            let (mut one, mut other) = (few.start(), many.start());
+            for step in walk.bytes() {
+                prop_assert_eq!(one.is_key(), other.is_key());
+                prop_assert_eq!(one.reaches(byte), other.reaches(byte));
+                prop_assert_eq!(one.ends_with(byte), other.ends_with(byte));
+                let (Some(next), Some(other_next)) = (one.step(step), other.step(step)) else {
+                    prop_assert_eq!(one.step(step).is_some(), other.step(step).is_some());
+                    break;
+                };
+                (one, other) = (next, other_next);
+            }
+        }
     }
 }
