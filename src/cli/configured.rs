@@ -80,12 +80,12 @@ impl ConfigFile {
     }
 }
 
-/// Writes mistakes to standard error, a line each.
+/// Writes mistakes to standard error.
 pub(super) fn tell(mistakes: &[Mistake]) {
     let mut out = io::stderr().lock();
-    for mistake in mistakes {
+    for (severity, line) in config::told(mistakes) {
         // An output that is gone is not an error.
-        let _ = writeln!(out, "{}: {mistake}", mistake.severity);
+        let _ = writeln!(out, "{severity}: {line}");
     }
 }
 

@@ -68,7 +68,7 @@ impl<'a> Lists<'a> {
         // A file without a single entry is another kind of file, such as a page that says "not found".
         let invalid = if loaded.list.is_empty() { InvalidLines::Refuse } else { invalid };
         if self.reported.insert((path.clone(), invalid)) {
-            tell(source, &path, &loaded.invalid, invalid);
+            tell(source, &path, &loaded, invalid);
         }
         (invalid == InvalidLines::Skip).then_some(loaded.list)
     }
@@ -109,7 +109,8 @@ impl<'a> Lists<'a> {
 }
 
 /// Reports lines that are not entries: the first of them, and their number.
-fn tell(source: &Source<'_>, path: &Path, invalid: &InvalidEntries, becomes: InvalidLines) {
+fn tell(source: &Source<'_>, path: &Path, loaded: &LoadedList, becomes: InvalidLines) {
+    let LoadedList { list, invalid, .. } = loaded;
     let severity = match becomes {
         InvalidLines::Refuse => Severity::Error,
         InvalidLines::Skip => Severity::Warning,
@@ -125,6 +126,7 @@ fn tell(source: &Source<'_>, path: &Path, invalid: &InvalidEntries, becomes: Inv
         count => format!("{count} lines are no entries"),
     };
     source.report().add(match becomes {
+        InvalidLines::Refuse if list.is_empty() => of_list(lines).hint("the file has none"),
         InvalidLines::Refuse => {
             of_list(lines).hint("invalid_lines = \"skip\" in the rule leaves such lines out")
         }

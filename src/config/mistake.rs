@@ -180,11 +180,28 @@ pub(super) fn shown(text: &impl fmt::Display) -> String {
     line(&text.to_string())
 }
 
+/// A line for each of them. Of very many, it is the first errors, or warnings where there is none, and how many more
+/// mistakes there are.
+pub(crate) fn told(mistakes: &[Mistake]) -> Vec<(Severity, String)> {
+    let line = |mistake: &Mistake| (mistake.severity, mistake.to_string());
+    let worst = mistakes.iter().map(|mistake| mistake.severity).min();
+    let Some(worst) = worst.filter(|_| mistakes.len() > MOST_TOLD) else {
+        return mistakes.iter().map(line).collect();
+    };
+    let first = mistakes.iter().filter(|mistake| mistake.severity == worst).take(MOST_TOLD);
+    let mut told: Vec<_> = first.map(line).collect();
+    let more = counted(mistakes.len() - told.len(), "more mistake");
+    told.push((worst, format!("and {more}")));
+    told
+}
+
 /// Those that make a configuration unusable.
 pub(super) fn errors(mistakes: &[Mistake]) -> impl Iterator<Item = &Mistake> {
     mistakes.iter().filter(|mistake| mistake.severity == Severity::Error)
 }
 
+/// The most mistakes that are told one by one.
+const MOST_TOLD: usize = 100;
 /// The most characters of a path that are shown.
 const MAX_PATH: usize = 1000;
 
@@ -197,6 +214,21 @@ mod tests {
         let mistake = Mistake::of_file("a\n/b".into(), Severity::Error, "x\x1b[2J").hint("do y");
         assert_eq!(mistake.to_string(), "a\\n/b: x\\u{1b}[2J; do y");
         assert_eq!(mistake.at_line(7).to_string(), "a\\n/b:7: x\\u{1b}[2J; do y");
+    }
+
+    #[test]
+    fn of_very_many_the_first_errors_and_their_number_are_told() {
+        let mistake = |severity| Mistake::of_file("f".into(), severity, "x");
+        let (warning, error) = (mistake(Severity::Warning), mistake(Severity::Error));
+        let few = [vec![warning.clone(); MOST_TOLD - 1], vec![error.clone()]].concat();
+        assert_eq!(told(&few).len(), MOST_TOLD);
+        let many = [vec![warning.clone(); MOST_TOLD], vec![error; 2]].concat();
+        let expected = ["f: x", "f: x", "and 100 more mistakes"];
+        assert_eq!(told(&many), expected.map(|line| (Severity::Error, line.to_owned())));
+        let warnings = told(&vec![warning; MOST_TOLD + 1]);
+        assert_eq!(warnings.len(), MOST_TOLD + 1);
+        let more = (Severity::Warning, "and 1 more mistake".to_owned());
+        assert_eq!(warnings.last(), Some(&more));
     }
 
     #[test]

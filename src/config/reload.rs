@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::changes::changes;
-use super::mistake::errors;
+use super::mistake::{errors, told};
 use super::reloads::{ReloadOutcome, Reloads};
 use super::watch::Watch;
 use super::{Config, Mistake, Mistakes, Severity};
@@ -98,8 +98,9 @@ impl Reloader {
 
     fn refuse_mistakes(&mut self, Mistakes { mistakes, files }: &Mistakes) {
         tell(mistakes);
-        let errors: Vec<_> = errors(mistakes).map(ToString::to_string).collect();
-        let counted = counted(errors.len(), "mistake");
+        let counted = counted(errors(mistakes).count(), "mistake");
+        let is_error = |(severity, _): &(Severity, _)| *severity == Severity::Error;
+        let errors = told(mistakes).into_iter().filter(is_error).map(|(_, line)| line).collect();
         error!("configuration not reloaded: {counted}; the old one stays in force");
         self.reloads.done(ReloadOutcome::Refused(errors));
         self.follow_both(files);
@@ -112,12 +113,12 @@ impl Reloader {
     }
 }
 
-/// Logs mistakes, a line each.
+/// Logs mistakes.
 fn tell(mistakes: &[Mistake]) {
-    for mistake in mistakes {
-        match mistake.severity {
-            Severity::Error => error!("{mistake}"),
-            Severity::Warning => warn!("{mistake}"),
+    for (severity, line) in told(mistakes) {
+        match severity {
+            Severity::Error => error!("{line}"),
+            Severity::Warning => warn!("{line}"),
         }
     }
 }

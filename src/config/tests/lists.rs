@@ -88,5 +88,7 @@ fn lines_that_are_no_entries_are_left_out_where_the_rule_says_so() {
     // Where no line is an entry it is no list: a page that says "not found".
     folder.write("config.toml", text);
     folder.write("names", "<html>not found</html>\n");
-    assert_eq!(again(&config).expect_err("refused").mistakes.len(), 2);
+    let refused = again(&config).expect_err("refused").mistakes;
+    assert_eq!(refused.len(), 2);
+    assert_eq!(folder.told(&refused)[1], "error: names: 1 line is no entry; the file has none");
 }
