@@ -71,6 +71,18 @@ pub enum InvalidEntry {
     PageRule,
     #[error("one entry a line, or an address and names as in a hosts file")]
     Words,
+    /// `address=/name/0.0.0.0`, `server=/name/`.
+    #[error("a line of dnsmasq: of it, a list has the name alone, as *.example.com")]
+    Dnsmasq,
+    /// `payload:`, `- '+.name'`.
+    #[error("YAML: of it, a list has the names alone, one a line")]
+    Yaml,
+    /// Of a rule set of sing-box.
+    #[error("JSON: of it, a list has the names alone, one a line")]
+    Json,
+    /// `DOMAIN-SUFFIX,name`.
+    #[error("a rule of Clash: of it, a list has the name alone, as *.example.com for a suffix")]
+    Clash,
     #[error("the line is longer than 64 KiB")]
     TooLong,
     #[error("not UTF-8")]
@@ -82,9 +94,28 @@ impl Mistakes {
         self.count += 1;
         if self.first.len() < REPORTED {
             // A character has four bytes at most, and one more character shows that the text continues.
+            let why = InvalidEntry::of_format(text).unwrap_or(why);
             let text = String::from_utf8_lossy(&text[..text.len().min(4 * (SHOWN + 1))]);
             let text = crate::printable::printable(&text, SHOWN, crate::printable::Lines::One);
             self.first.push(Mistake { line, text, why });
+        }
+    }
+}
+
+impl InvalidEntry {
+    /// Of a line that is no entry, where it is of a known format of other lists.
+    fn of_format(line: &[u8]) -> Option<Self> {
+        let begins = |words: &[&str]| words.iter().any(|word| line.starts_with(word.as_bytes()));
+        if begins(&["address=/", "server=/", "local=/", "ipset=/", "nftset=/"]) {
+            Some(Self::Dnsmasq)
+        } else if begins(&["- "]) || matches!(line, b"payload:" | b"-" | b"---") {
+            Some(Self::Yaml)
+        } else if begins(&["{", "}", "[", "]", "\""]) {
+            Some(Self::Json)
+        } else if begins(&["DOMAIN,", "DOMAIN-", "IP-CIDR"]) {
+            Some(Self::Clash)
+        } else {
+            None
         }
     }
 }

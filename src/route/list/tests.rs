@@ -129,18 +129,24 @@ fn the_notations_of_ad_blockers_and_of_block_lists() {
 
 #[test]
 fn other_notations_are_mistakes_and_no_names_that_nobody_asks_for() {
-    use InvalidEntry::{Character, Number, Words};
+    use InvalidEntry::{Character, Clash, Dnsmasq, Json, Number, Yaml};
     for (line, why) in [
-        ("DOMAIN-SUFFIX,ads.example", Character),
+        ("DOMAIN-SUFFIX,ads.example", Clash),
+        ("IP-CIDR,192.0.2.0/24,no-resolve", Clash),
+        ("address=/ads.example/0.0.0.0", Dnsmasq),
+        ("server=/ads.example/", Dnsmasq),
         ("1,ads.example", Character),
         ("ads.example,tracker.example", Character),
-        ("\"ads.example\",", Character),
+        ("\"ads.example\",", Json),
         ("'+.ads.example'", Character),
         ("+ads.example", Character),
-        ("{", Character),
+        ("{", Json),
+        ("  \"domain_suffix\": [", Json),
+        ("payload:", Yaml),
+        ("  - '+.ads.example'", Yaml),
         ("127.0.0.1 ads.example,tracker.example", Character),
         ("||ads.example,^", Character),
-        ("- ads.example", Words),
+        ("- ads.example", Yaml),
         ("13335", Number),
         ("127.1", Number),
     ] {
