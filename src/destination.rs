@@ -41,7 +41,7 @@ pub enum InvalidDestination {
     HostTooLong,
     #[error("not a host name or an address")]
     InvalidHost,
-    #[error("an IPv6 zone has no meaning on the far side")]
+    #[error("the zone of an IPv6 address is not passed on: leave it out")]
     Zone,
     #[error("port 0 is not a port to connect to")]
     PortZero,

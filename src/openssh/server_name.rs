@@ -40,7 +40,7 @@ pub enum InvalidServerName {
     InvalidUser,
     #[error("the port must be a number from 1 to 65535 or a service of /etc/services, not '{0}'")]
     InvalidPort(String),
-    /// Brackets without a partner, around something else than IPv6, or with more behind them.
+    /// Brackets without a partner, around colons that are not IPv6, or with more behind them.
     #[error("an IPv6 address needs brackets, as in [2001:db8::1]:22")]
     InvalidBrackets,
     #[error("a server has no path: ssh://[user@]host[:port] is all there is")]
@@ -97,11 +97,16 @@ fn parse_uri(rest: &str) -> Result<ServerName, InvalidServerName> {
     Ok(ServerName { user, host, port })
 }
 
-/// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
+/// Reads `host`, `host:port`, `[host]` or `[host]:port`.
 fn parse_place(place: &str) -> Result<(String, Option<u16>), InvalidServerName> {
     if let Some(rest) = place.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or(InvalidServerName::InvalidBrackets)?;
-        let host = check_ipv6(host).map_err(|_| InvalidServerName::InvalidBrackets)?;
+        // As in ssh, they may stand around any host.
+        let host = if host.contains(':') {
+            check_ipv6(host).map_err(|_| InvalidServerName::InvalidBrackets)?
+        } else {
+            check_host(host)?
+        };
         let port = match rest.strip_prefix(':') {
             Some(port) => Some(parse_port(port)?),
             None if rest.is_empty() => None,
@@ -191,6 +196,8 @@ mod tests {
             ("me@fe80::1%eth0", name(Some("me"), "fe80::1%eth0", None)),
             ("[::1]:22", name(None, "::1", Some(22))),
             ("me@[2001:db8::1]", name(Some("me"), "2001:db8::1", None)),
+            ("[127.0.0.1]:22", name(None, "127.0.0.1", Some(22))),
+            ("ssh://me@[host]", name(Some("me"), "host", None)),
             ("ssh://host", name(None, "host", None)),
             ("ssh://host/", name(None, "host", None)),
             ("ssh://me@host:65535", name(Some("me"), "host", Some(65535))),
@@ -233,7 +240,9 @@ mod tests {
             ("host: 1", port(" 1")),
             ("[::1]22", Invalid::InvalidBrackets),
             ("[::1", Invalid::InvalidBrackets),
-            ("[host]:22", Invalid::InvalidBrackets),
+            ("[a:b]:22", Invalid::InvalidBrackets),
+            ("[]:22", Invalid::EmptyHost),
+            ("[-x]:22", Invalid::LeadingDash("-x".into())),
             ("ssh://host/path", Invalid::Path),
             ("ssh://host?x", Invalid::Path),
             ("ssh://me:secret@host", Invalid::Password),
