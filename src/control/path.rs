@@ -71,7 +71,13 @@ impl Proof {
 impl Program {
     /// What is known of the path through a server.
     pub(super) fn proof(&self, server: &str) -> Proof {
-        self.proofs().get(server).cloned().unwrap_or_default()
+        let proof = self.proofs().get(server).cloned().unwrap_or_default();
+        let is_past = proof.proved == Proved::Yes && proof.is_older_than(LATELY);
+        let living = || self.0.registry.connections.living();
+        if is_past && !living().iter().any(|connection| carries(connection, server)) {
+            return Proof::default();
+        }
+        proof
     }
 
     /// Finds out about every server that has a session and was not seen to forward lately. Takes no
@@ -175,8 +181,10 @@ const NOBODY: std::net::SocketAddr =
     std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 65535);
 /// How long a probe may take: `status` answers within two seconds.
 const PATIENCE: Duration = Duration::from_millis(1500);
-/// How long a proof counts: an older one is not reported.
+/// How long a proof counts for somebody who asks for one.
 const FRESH: Duration = Duration::from_secs(1);
+/// How long it counts for those who only look.
+const LATELY: Duration = Duration::from_secs(60);
 /// How often it is asked whether a path is there again.
 const AGAIN: Duration = Duration::from_secs(5);
 /// How long it counts that a server forbids it: each probe is a line in its log.
@@ -185,6 +193,22 @@ const FORBIDDEN: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::testing::program;
+
+    #[test]
+    fn a_path_that_was_proved_long_ago_is_unknown() {
+        let (program, _) = program();
+        let before = |age| Instant::now().checked_sub(age).expect("a clock that knows that time");
+        let (now, then) = (before(Duration::ZERO), before(LATELY));
+        for (proved, at, told) in [
+            (Proved::Yes, now, Proved::Yes),
+            (Proved::Yes, then, Proved::Unknown),
+            (Proved::Forbidden, then, Proved::Forbidden),
+        ] {
+            program.proofs().insert("s".into(), Proof { proved, reason: None, at: Some(at) });
+            assert_eq!(program.proof("s").proved, told);
+        }
+    }
 
     #[test]
     fn what_an_answer_shows() {

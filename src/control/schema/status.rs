@@ -103,7 +103,7 @@ pub(crate) struct Server {
     pub state: String,
     /// Why there is no session, or one less; empty where nothing is wrong.
     pub reason: String,
-    /// Whether it forwards: `proved` (a channel went through lately), `forbidden`, `silent` (it does
+    /// Whether it forwards: `proved` (a channel went through in the last minute), `forbidden`, `silent` (it does
     /// not answer) or `unknown` (nobody has tried since; `?probe=true` does).
     pub path: String,
     /// Why it is not proved, in a sentence.
