@@ -120,9 +120,7 @@ fn expand(command: &mut ProxyCommand, config: &ClientConfig) -> Result<(), Confi
 /// Removes the forwards of the command line, except `-W`, as ssh does for `ClearAllForwardings`. Returns the
 /// default listener; none where there were any.
 fn clear(command: &mut ProxyCommand, family: AddressFamily) -> Option<ListenAddress> {
-    let named = !command.run.listeners.is_empty()
-        || !command.local_forwards.is_empty()
-        || !command.remote_forwards.is_empty();
+    let named = has_forwards(command);
     command.run.listeners.clear();
     command.local_forwards.clear();
     command.remote_forwards.clear();
@@ -133,6 +131,13 @@ fn clear(command: &mut ProxyCommand, family: AddressFamily) -> Option<ListenAddr
         );
     }
     (!named).then(|| default_listener(family))
+}
+
+/// Whether the command line has a forward, except `-W`.
+fn has_forwards(command: &ProxyCommand) -> bool {
+    !(command.run.listeners.is_empty()
+        && command.local_forwards.is_empty()
+        && command.remote_forwards.is_empty())
 }
 
 /// The local listeners and the remote forwards, those of the command line before those of the configuration;
@@ -149,16 +154,14 @@ fn forwards(
         GatewayPorts::Configured => Bind::Loopback,
     };
     let guard = command.guard;
-    let ConfiguredForwards {
-        local, remote: configured_remote, dynamic: configured_dynamic, ..
-    } = configured;
-    let asked = command.stdio_forward.is_some()
-        || [command.local_forwards.is_empty(), local.is_empty()].contains(&false)
-        || [command.remote_forwards.is_empty(), configured_remote.is_empty()].contains(&false)
-        || [command.run.listeners.is_empty(), configured_dynamic.is_empty()].contains(&false);
-    let dynamic = configured_dynamic.iter().filter_map(|listen| dynamic(listen, &bare, guard));
+    let ConfiguredForwards { local, remote: on_server, dynamic: configured_proxies, .. } =
+        configured;
+    let is_configured =
+        !(local.is_empty() && on_server.is_empty() && configured_proxies.is_empty());
     // What nobody has asked for stays away from what somebody has.
-    let default = default.filter(|_| !asked);
+    let is_asked = command.stdio_forward.is_some() || has_forwards(&command) || is_configured;
+    let default = default.filter(|_| !is_asked);
+    let dynamic = configured_proxies.iter().filter_map(|listen| dynamic(listen, &bare, guard));
     let proxies = command.run.listeners.into_iter().chain(dynamic).chain(default);
     let proxies = proxies.map(|address| ListenerOptions {
         service: Service::Proxy { credentials: credentials.cloned() },
@@ -166,8 +169,8 @@ fn forwards(
     });
     let local = command.local_forwards.into_iter().chain(local);
     let listeners = once_each(proxies.chain(local.map(|forward| local_options(forward, &bare))));
-    let configured_remote = configured_remote.into_iter().filter(|forward| remote(forward, guard));
-    (listeners, command.remote_forwards.into_iter().chain(configured_remote).collect())
+    let on_server = on_server.into_iter().filter(|forward| remote(forward, guard));
+    (listeners, command.remote_forwards.into_iter().chain(on_server).collect())
 }
 
 /// Reads the file of `--proxy-auth`, away from whoever waits for signals.

@@ -171,21 +171,16 @@ fn to_paste(front: &Front, url: &str) -> String {
 /// The SSH options for the demo's server: its key and host key, and nothing of the user's configuration.
 fn ssh_options(server: &DemoServer) -> SshOptions {
     let known_hosts = format!("UserKnownHostsFile={}", server.known_hosts().display());
-    let fixed = [
-        "GlobalKnownHostsFile=/dev/null",
-        "StrictHostKeyChecking=yes",
-        "IdentitiesOnly=yes",
-        "IdentityAgent=none",
-    ];
     SshOptions {
         config_file: Some("none".into()),
-        options: fixed
-            .map(String::from)
-            .into_iter()
-            .chain([known_hosts])
-            .map(Into::into)
-            .chain([Setting::Identity(server.client_key())])
-            .collect(),
+        options: vec![
+            known_hosts.into(),
+            "GlobalKnownHostsFile=/dev/null".into(),
+            "StrictHostKeyChecking=yes".into(),
+            "IdentitiesOnly=yes".into(),
+            "IdentityAgent=none".into(),
+            Setting::Identity(server.client_key()),
+        ],
         ..SshOptions::default()
     }
 }
