@@ -196,8 +196,8 @@ impl ListenerOptions {
             Service::Proxy { .. } => (ForwardKind::Dynamic, self.address.to_string()),
             Service::Forward { to, .. } => (ForwardKind::Local, format!("{}:{to}", self.address)),
         };
-        let (origin, name) = (self.origin, self.name.clone());
-        NewForward { kind, origin, name, spec: spec.into(), server: None }
+        let (origin, name) = (self.origin, self.name_in_rules());
+        NewForward { kind, origin, name, spec: spec.into(), server: None, listen: None }
     }
 }
 
@@ -218,6 +218,7 @@ impl RemoteOptions {
             name: self.name.clone(),
             spec: self.forward.to_string().into(),
             server: Some(Arc::clone(&self.server)),
+            listen: Some(self.forward.listen.to_string().into()),
         }
     }
 }

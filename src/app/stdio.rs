@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Error;
 use crate::listen::connect::{Connect as _, Outbound};
-use crate::registry::Outcome;
+use crate::registry::{Outcome, STDIO};
 use crate::request::{Protocol, Request, Source};
 use crate::stream::Stdio;
 use crate::target::Target;
@@ -14,7 +14,7 @@ use crate::target::Target;
 pub(super) async fn connect(target: Option<Target>, connect: Outbound) -> Result<(), Error> {
     let Some(target) = target else { return std::future::pending().await };
     let request = Request {
-        listener: "stdio".into(),
+        listener: STDIO.into(),
         protocol: Protocol::Forward,
         source: Source::Unix,
         user: None,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use super::program::Program;
 use crate::pool::{Availability, PoolView, SessionState};
 use crate::printable::word;
 use crate::registry::{
-    AttemptEnd, BOUNDS, ForwardKind, ForwardState, Histogram, Outcome, ServerTally, SessionEnd,
-    State,
+    AttemptEnd, BOUNDS, CARRIED_BY_NONE, CARRIED_DIRECT, ForwardKind, ForwardState, Histogram,
+    Outcome, ServerTally, SessionEnd, State,
 };
 use crate::request::Protocol;
 
@@ -105,6 +106,13 @@ impl Collector for Figures {
 }
 
 impl Figures {
+    /// What was counted of each server, and of what goes without one.
+    fn servers(&self) -> BTreeMap<Arc<str>, Arc<ServerTally>> {
+        let pools = self.0.pools().into_iter().map(|(name, _)| name);
+        let none = [CARRIED_DIRECT, CARRIED_BY_NONE].map(Arc::from);
+        with_zeros(self.0.registry().tallies.servers.all(), pools.chain(none))
+    }
+
     fn program(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let version = env!("CARGO_PKG_VERSION");
         writer.gauges(("build", "The version that runs."), [([("version", version)], 1.0)])?;
@@ -131,17 +139,19 @@ impl Figures {
         });
         writer.gauges(("connections", "Connections that live, by where they stand."), counted)?;
 
-        let servers = registry.tallies.servers.all();
+        let servers = self.servers();
         let ended = servers.iter().flat_map(|(name, tally)| {
-            let seen =
-                Outcome::VARIANTS.iter().map(move |outcome| (outcome, tally.outcome(*outcome)));
-            seen.filter(|(_, number)| *number > 0).map(move |(outcome, number)| {
+            Outcome::VARIANTS.iter().map(move |outcome| {
+                let number = tally.outcome(*outcome);
                 ([("server", &**name), ("outcome", word(outcome))], figure(number))
             })
         });
         writer.counters(("requests", "Requests that are over, by how they ended."), ended)?;
 
-        let carried = registry.connections.carried();
+        let mut carried = registry.connections.carried();
+        for name in servers.into_keys() {
+            carried.entry(name).or_default();
+        }
         let both = carried.iter().flat_map(|(name, traffic)| {
             [("up", traffic.up), ("down", traffic.down)].map(|(direction, bytes)| {
                 ([("server", &**name), ("direction", direction)], figure(bytes))
@@ -150,13 +160,15 @@ impl Figures {
         writer
             .counters(("relayed_bytes", "Bytes of connections, from clients and to them."), both)?;
 
-        let rules = registry.tallies.rules.all();
-        let hits = rules.iter().map(|(name, tally)| ([("rule", &**name)], figure(tally.read().0)));
+        let rules = self.0.rules();
+        let hits = rules.iter().map(|rule| ([("rule", &*rule.name)], figure(rule.hits)));
         writer.counters(("rule_hits", "Requests that a rule decided and that are over."), hits)
     }
 
     fn listeners(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let listeners = self.0.registry().tallies.listeners.all();
+        let forwards = self.0.registry().forwards.all();
+        let names = forwards.iter().flat_map(|forward| forward.names_in_requests());
+        let listeners = with_zeros(self.0.listener_tallies(), names);
         let kinds = listeners.iter().flat_map(|(name, tally)| {
             let (names, addresses) = tally.kinds();
             [("name", names), ("address", addresses)]
@@ -164,18 +176,19 @@ impl Figures {
         });
         let named = ("listener_requests", "Requests by listener, for names and for addresses.");
         writer.counters(named, kinds)?;
-        let suspicious = listeners.iter().map(|(name, tally)| (name, tally.suspicious()));
-        let suspicious = suspicious.filter(|(_, number)| *number > 0);
+        let suspicious = listeners
+            .iter()
+            .map(|(name, tally)| ([("listener", &**name)], figure(tally.suspicious())));
         writer.counters(
             (
                 "suspicious_requests",
                 "Requests to a proxy for public addresses, by clients that ask for names as well.",
             ),
-            suspicious.map(|(name, number)| ([("listener", &**name)], figure(number))),
+            suspicious,
         )?;
         let protocols = listeners.iter().flat_map(|(name, tally)| {
-            let seen = Protocol::VARIANTS.iter().zip(tally.protocols.iter().map(read));
-            seen.filter(|(_, number)| *number > 0).map(move |(protocol, number)| {
+            let each = Protocol::VARIANTS.iter().zip(tally.protocols.iter().map(read));
+            each.map(move |(protocol, number)| {
                 ([("listener", &**name), ("protocol", word(protocol))], figure(number))
             })
         });
@@ -183,7 +196,7 @@ impl Figures {
     }
 
     fn stages(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let servers = self.0.registry().tallies.servers.all();
+        let servers = self.servers();
         let of = |which: fn(&ServerTally) -> &Histogram| {
             servers.iter().map(move |(name, tally)| ([("server", &**name)], which(tally)))
         };
@@ -236,7 +249,7 @@ impl Figures {
         let named = ("round_trip_seconds", "The longest of the sessions' last round trips.");
         writer.gauges(named, trips)?;
 
-        let servers = self.0.registry().tallies.servers.all();
+        let servers = self.servers();
         let attempts = servers.iter().flat_map(|(name, tally)| {
             AttemptEnd::VARIANTS.iter().map(move |end| {
                 (
@@ -291,6 +304,18 @@ impl Figures {
         let places = places.map(|(place, bytes)| ([("place", place)], figure(bytes)));
         writer.gauges(("backlog_bytes", "What waits for clients that do not keep up."), places)
     }
+}
+
+/// With those that nothing was counted of yet: a series that comes later would hide the first that it counts.
+fn with_zeros<T: Default>(
+    counted: impl IntoIterator<Item = (Arc<str>, Arc<T>)>,
+    names: impl IntoIterator<Item = Arc<str>>,
+) -> BTreeMap<Arc<str>, Arc<T>> {
+    let mut all: BTreeMap<_, _> = counted.into_iter().collect();
+    for name in names {
+        all.entry(name).or_default();
+    }
+    all
 }
 
 fn read(counter: &AtomicU64) -> u64 {

@@ -1,6 +1,6 @@
 //! What there is, put into the words of the schema.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,7 +10,7 @@ use super::program::{Phase, Program};
 use super::{remark, schema};
 use crate::pool::{JumpView, PoolSize, PoolView, SessionView};
 use crate::printable::word;
-use crate::registry::{self, DEFAULT_RULE, ForwardKind, ForwardState, RuleTally};
+use crate::registry::{self, DEFAULT_RULE, ForwardKind, ForwardState, RuleTally, STDIO};
 use crate::route::Action;
 use crate::stream::Process;
 
@@ -163,24 +163,27 @@ impl Program {
     /// Listeners and forwards, in the order in which they came.
     pub(super) fn forwards(&self) -> Vec<schema::Forward> {
         let view = |one: &Arc<registry::Forward>| {
-            let view = forward(one);
-            // As requests name it.
-            let names = match (&view.name, &view.server) {
-                (Some(name), _) => vec![name.clone()],
-                (None, Some(_)) => vec![view.spec.clone()],
-                (None, None) => view.addresses.clone(),
-            };
             let tallies = &self.0.registry.tallies;
+            let names = one.names_in_requests();
             let seen = names.iter().filter_map(|name| tallies.listeners.find(name));
             let suspicious = seen.map(|tally| tally.suspicious()).sum();
-            schema::Forward { suspicious, ..view }
+            schema::Forward { suspicious, ..forward(one) }
         };
         self.0.registry.forwards.all().iter().map(view).collect()
     }
 
+    /// What was counted of the listeners that there are, by the names that requests have for them.
+    pub(super) fn listener_tallies(&self) -> BTreeMap<Arc<str>, Arc<registry::ListenerTally>> {
+        let registry = &self.0.registry;
+        let forwards = registry.forwards.all();
+        let names = forwards.iter().flat_map(|forward| forward.names_in_requests());
+        let names = names.chain([STDIO.into()]);
+        names.filter_map(|name| registry.tallies.listeners.find(&name).map(|t| (name, t))).collect()
+    }
+
     /// What came in where.
     pub(super) fn listeners(&self) -> Vec<schema::Listener> {
-        let listeners = self.0.registry.tallies.listeners.all();
+        let listeners = self.listener_tallies();
         let view = |(name, tally): (Arc<str>, Arc<registry::ListenerTally>)| {
             let (names, addresses) = tally.kinds();
             let suspicious = tally.suspicious();

@@ -95,6 +95,8 @@ pub struct NewForward {
     pub spec: Arc<str>,
     /// The server that listens.
     pub server: Option<Arc<str>>,
+    /// The place where a server listens, which stands for the name where there is none.
+    pub listen: Option<Arc<str>>,
 }
 
 impl Forwards {
@@ -167,6 +169,16 @@ impl Forward {
         self.is.load_full()
     }
 
+    /// What requests call it: its name, the place on the server, or the address of each socket.
+    pub fn names_in_requests(&self) -> Vec<Arc<str>> {
+        let about = self.about();
+        match (about.name.as_ref().or(about.listen.as_ref()), self.state()) {
+            (Some(name), _) => vec![Arc::clone(name)],
+            (None, ForwardState::Listening(addresses)) => addresses,
+            (None, _) => Vec::new(),
+        }
+    }
+
     /// Whether clients can connect.
     pub fn state(&self) -> ForwardState {
         lock(&self.state).clone()
@@ -197,10 +209,13 @@ mod tests {
             name: None,
             spec: "8080:db:5432".into(),
             server: None,
+            listen: None,
         };
         let (one, two) = (forwards.register(new.clone()), forwards.register(new));
         one.set_state(ForwardState::Listening(vec!["127.0.0.1:8080".into()]));
         one.accept();
+        assert_eq!(one.names_in_requests(), ["127.0.0.1:8080".into()]);
+        assert!(two.names_in_requests().is_empty());
         let seen: Vec<_> =
             forwards.all().iter().map(|p| (p.id(), word(p.state()), p.accepted())).collect();
         assert_eq!(seen, [(1, "listening", 1), (2, "asking", 0)]);

@@ -35,7 +35,10 @@ pub use forward::{Forward, ForwardKind, ForwardState, Forwards, NewForward, Orig
 pub use histogram::{BOUNDS, Histogram};
 pub use outcome::{Outcome, State};
 pub use server_log::{AttemptEnd, ServerLog, SessionEnd};
-pub use tally::{DEFAULT_RULE, ListenerTally, Names, RuleTally, ServerTally, Tallies};
+pub use tally::{
+    CARRIED_BY_NONE, CARRIED_DIRECT, DEFAULT_RULE, ListenerTally, Names, RuleTally, STDIO,
+    ServerTally, Tallies,
+};
 
 /// All that lives in one program. A clone is another handle to the same.
 #[derive(Clone, Debug)]

@@ -19,9 +19,9 @@ use crate::lock::lock;
 use crate::request::Protocol;
 
 /// Under this name is counted what went direct.
-pub(super) const CARRIED_DIRECT: &str = "(direct)";
+pub const CARRIED_DIRECT: &str = "(direct)";
 /// Under this name is counted what nothing carried.
-pub(super) const CARRIED_BY_NONE: &str = "(none)";
+pub const CARRIED_BY_NONE: &str = "(none)";
 
 /// All that is counted. A clone is another handle to the same.
 #[derive(Clone, Debug, Default)]
@@ -222,5 +222,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// The listener of a request on standard input (`-W`).
+pub const STDIO: &str = "stdio";
 /// Under this name is counted what no rule decided.
 pub const DEFAULT_RULE: &str = "(default)";

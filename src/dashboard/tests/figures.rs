@@ -13,6 +13,7 @@ async fn no_figure_stands_twice() {
             name: name.map(Arc::from),
             spec: spec.into(),
             server: server.map(Arc::from),
+            listen: None,
         })
     };
     let (one, two) = (forward(None, "1:db:1", Some("db")), forward(None, "2:db:1", Some("db")));
@@ -59,4 +60,41 @@ async fn a_monitor_may_ask_for_the_head_alone() {
     assert_eq!(looked_at.status, 401);
     let entered = stage.ask(&format!("GET {}", stage.link), PAGE).await;
     assert_eq!(entered.status, 303, "a look does not use it up");
+}
+
+#[tokio::test]
+async fn what_counted_nothing_is_there_and_what_is_gone_is_not() {
+    let stage = Stage::start().await;
+    let figure = async |name: &str| {
+        let metrics = stage.get("/metrics").await.body;
+        let found = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.map(str::to_owned)
+    };
+    let listener = stage.registry.forwards.register(NewForward {
+        kind: ForwardKind::Dynamic,
+        origin: Origin::RunTime,
+        name: None,
+        spec: "1080".into(),
+        server: None,
+        listen: None,
+    });
+    listener.set_state(ForwardState::Listening(vec!["127.0.0.1:1080".into()]));
+    let protocol =
+        "sockeye_protocol_requests_total{listener=\"127.0.0.1:1080\",protocol=\"socks5\"}";
+    for name in [
+        protocol,
+        "sockeye_listener_requests_total{listener=\"127.0.0.1:1080\",target=\"name\"}",
+        "sockeye_suspicious_requests_total{listener=\"127.0.0.1:1080\"}",
+        "sockeye_requests_total{server=\"(none)\",outcome=\"clean\"}",
+        "sockeye_relayed_bytes_total{server=\"(direct)\",direction=\"up\"}",
+        "sockeye_rule_hits_total{rule=\"(default)\"}",
+    ] {
+        assert_eq!(figure(name).await.as_deref(), Some("0.0"), "{name}");
+    }
+    drop(stage.begin("host.example:1"));
+    assert_eq!(figure(protocol).await.as_deref(), Some("1.0"));
+    let late = stage.begin("host.example:1");
+    drop(listener);
+    drop(late);
+    assert_eq!(figure(protocol).await, None);
 }
