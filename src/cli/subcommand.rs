@@ -15,7 +15,6 @@ use super::operate::OperateCommand;
 
 /// A subcommand. A server of the same name is written `ssh://NAME`.
 #[derive(Debug, clap::Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
 enum Subcommand {
     Check(CheckArgs),
     Demo(DemoArgs),

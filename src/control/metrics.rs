@@ -167,8 +167,8 @@ impl Figures {
 
     fn listeners(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let forwards = self.0.registry().forwards.all();
-        let names = forwards.iter().flat_map(|forward| forward.names_in_requests());
-        let listeners = with_zeros(self.0.listener_tallies(), names);
+        let there = forwards.iter().flat_map(|forward| forward.names_in_requests());
+        let listeners = with_zeros(self.0.listener_tallies(), there);
         let kinds = listeners.iter().flat_map(|(name, tally)| {
             let (names, addresses) = tally.kinds();
             [("name", names), ("address", addresses)]

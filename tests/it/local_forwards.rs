@@ -115,7 +115,7 @@ fn a_chosen_port_is_told_and_g_opens_it_to_others() {
     assert_eq!(echoed_over_tcp(([127, 0, 0, 1], port).into()), WORDS);
 }
 
-/// On the command line, in ssh_config, in a file, and at run time.
+/// On the command line, in `ssh_config`, in a file, and at run time.
 #[test]
 #[ignore = "needs sshd, ssh"]
 fn the_name_of_this_machine_is_listened_on_as_by_ssh() {
