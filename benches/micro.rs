@@ -16,7 +16,7 @@ use sockeye::dial::{
 use sockeye::listen::connect::Connect;
 use sockeye::listen::stream::ClientStream;
 use sockeye::listen::{Accepted, GreetingLimits, Handler, ProxyHandler};
-use sockeye::openssh::{ClientConfig, Prompter, SshOptions};
+use sockeye::openssh::{ClientConfig, Prompter, Setting, SshOptions};
 use sockeye::pool::placement::{View, choose};
 use sockeye::pool::{JumpHosts, Pool, Report};
 use sockeye::registry::{Connections, Outcome, Registry};
@@ -111,11 +111,14 @@ fn relays(criterion: &mut Criterion) {
 async fn pool_to(server: &DemoServer) -> Pool {
     let name = format!("ssh://{}@{}", server.user(), server.address());
     let known_hosts = format!("UserKnownHostsFile={}", server.known_hosts().display());
-    let options = ["IdentityAgent=none", "IdentitiesOnly=yes", &known_hosts];
     let options = SshOptions {
         config_file: Some("none".into()),
-        options: options.map(Into::into).into(),
-        identities: vec![server.client_key()],
+        options: vec![
+            "IdentityAgent=none".into(),
+            "IdentitiesOnly=yes".into(),
+            known_hosts.into(),
+            Setting::Identity(server.client_key()),
+        ],
         ..SshOptions::default()
     };
     let name = name.parse().expect("an address");
