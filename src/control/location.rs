@@ -48,17 +48,34 @@ pub(crate) fn directory() -> PathBuf {
     if let Some(runtime) = set("XDG_RUNTIME_DIR") {
         return runtime.join("sockeye");
     }
-    let temporary = || set("TMPDIR").unwrap_or_else(|| "/tmp".into());
     of_service.unwrap_or_else(|| temporary().join(of_user(geteuid().as_raw())))
 }
 
-/// The directories where running programs are looked for: this process's own, and those of services of the machine.
+/// The directories where running programs are looked for: this process's own, those that this user's programs have
+/// where the environment says less or something else (a login, cron, launchd), and those of services of the machine.
 pub(crate) fn directories() -> Vec<Directory> {
     let user = geteuid().as_raw();
-    let own = Directory { path: directory(), owner: user };
-    let others = services(Path::new("/run"), user);
-    let others: Vec<_> = others.into_iter().filter(|other| other.path != own.path).collect();
-    [vec![own], others].concat()
+    let mut paths = vec![directory(), temporary().join(of_user(user))];
+    if set("XDG_RUNTIME_DIR").is_none() {
+        paths.push(Path::new("/run/user").join(user.to_string()).join("sockeye"));
+    }
+    if cfg!(target_os = "macos") {
+        // A shell has a TMPDIR, a daemon of launchd has none.
+        paths.push(Path::new("/tmp").join(of_user(user)));
+    }
+    let own = paths.into_iter().map(|path| Directory { path, owner: user });
+    let mut all: Vec<Directory> = Vec::new();
+    for directory in own.chain(services(Path::new("/run"), user)) {
+        if all.iter().all(|other| other.path != directory.path) {
+            all.push(directory);
+        }
+    }
+    all
+}
+
+/// The directory of temporary files.
+fn temporary() -> PathBuf {
+    set("TMPDIR").unwrap_or_else(|| "/tmp".into())
 }
 
 /// The directories of services of the machine that this user may ask, as root may all of them. They are below

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::desk::{Desk, echoes};
 use crate::support::login::HOST;
-use crate::support::program::program;
+use crate::support::program::{Sockeye, program};
 use crate::support::socks::Protocol;
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
@@ -141,7 +141,7 @@ fn connections_are_listed_watched_and_ended() {
     let (desk, sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
     let proxy = desk.start(&sshd.ssh_config(), &[]);
     let mut watching = program();
-    watching.env("XDG_RUNTIME_DIR", desk.directory.path()).args(["connections", "--watch"]);
+    desk.let_in(&mut watching).args(["connections", "--watch"]);
     let mut watching = watching.stdout(Stdio::piped()).spawn().expect("the program under test");
     let mut told = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
     let (lines, heard) = mpsc::channel();
@@ -301,4 +301,18 @@ fn nothing_is_said_to_listen_while_the_program_drains() {
     assert!(echoes(&mut held), "what came in goes on");
     drop(held);
     assert!(proxy.wait().success());
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn a_program_of_cron_is_found_at_a_login() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let mut cron = program();
+    desk.let_in(&mut cron).env_remove("XDG_RUNTIME_DIR");
+    cron.arg("-F").arg(sshd.ssh_config()).args(["-D", "127.0.0.1:0", HOST]);
+    let proxy = Sockeye::spawn(cron);
+    proxy.wait_for_log("connected to ");
+    let told = desk.say("status").expect(0).out;
+    assert!(told.contains(&format!("pid {}", proxy.pid())), "{told}");
+    desk.say("stop").expect(0);
 }

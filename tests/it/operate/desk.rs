@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -30,10 +30,15 @@ impl Desk {
         Self { directory: TempDir::with_prefix("sockeye-run-").expect("a temporary directory") }
     }
 
+    /// Has a command find what runs here, and nothing else.
+    pub(super) fn let_in<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("XDG_RUNTIME_DIR", self.directory.path()).env("TMPDIR", self.directory.path())
+    }
+
     /// Starts a proxy, and waits for its first session.
     pub(super) fn start(&self, ssh_config: &Path, arguments: &[&str]) -> Sockeye {
         let mut command = program();
-        command.env("XDG_RUNTIME_DIR", self.directory.path());
+        self.let_in(&mut command);
         command.arg("-F").arg(ssh_config).args(["-D", "127.0.0.1:0"]).args(arguments).arg(HOST);
         let proxy = Sockeye::spawn(command);
         proxy.wait_for_log("connected to ");
@@ -43,7 +48,7 @@ impl Desk {
     /// Starts a proxy by a file.
     pub(super) fn start_by(&self, configuration: &Configuration) -> Sockeye {
         let mut command = program();
-        command.env("XDG_RUNTIME_DIR", self.directory.path());
+        self.let_in(&mut command);
         command.arg("--config").arg(configuration.path("config.toml"));
         let proxy = Sockeye::spawn(command);
         proxy.wait_for_log("connected to ");
@@ -53,7 +58,7 @@ impl Desk {
     /// A command to what runs.
     pub(super) fn say(&self, words: &str) -> Said {
         let mut command = program();
-        command.env("XDG_RUNTIME_DIR", self.directory.path()).args(words.split_whitespace());
+        self.let_in(&mut command).args(words.split_whitespace());
         Said::of(command.output().expect("the program under test"))
     }
 

@@ -40,7 +40,7 @@ impl Drop for GoingOn {
 impl Desk {
     fn start_saying(&self, words: &[&str]) -> GoingOn {
         let mut command = program();
-        command.env("XDG_RUNTIME_DIR", self.directory.path()).args(words);
+        self.let_in(&mut command).args(words);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program under test");
         let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();

@@ -25,7 +25,7 @@ impl Desk {
         bash.args(["--default-signal", "bash", "--norc", "--noprofile", "-i"])
             .env("PS1", "ready> ")
             .env("PS0", "");
-        bash.env("XDG_RUNTIME_DIR", self.directory.path()).env("LC_ALL", "C.UTF-8");
+        self.let_in(&mut bash).env("LC_ALL", "C.UTF-8");
         let mut terminal = Terminal::start(&bash);
         terminal.wait_for("ready> ");
         let program = program();
@@ -158,7 +158,7 @@ fn it_works_over_ssh_without_colours() {
     let proxy = desk.start(&sshd.ssh_config(), &[]);
     let (directory, program) = (desk.directory.path().display(), program());
     let remote = format!(
-        "NO_COLOR=1 LC_ALL=C XDG_RUNTIME_DIR={directory} {} top",
+        "NO_COLOR=1 LC_ALL=C XDG_RUNTIME_DIR={directory} TMPDIR={directory} {} top",
         program.get_program().display()
     );
     let mut ssh = command("ssh");
@@ -184,7 +184,7 @@ fn it_works_in_tmux() {
     let folder = TempDir::with_prefix("sockeye-tmux-").expect("a directory");
     let tmux = |words: &[&str]| -> Output {
         let mut tmux = command("tmux");
-        tmux.env("XDG_RUNTIME_DIR", desk.directory.path()).env("LC_ALL", "C.UTF-8");
+        desk.let_in(&mut tmux).env("LC_ALL", "C.UTF-8");
         tmux.arg("-S").arg(folder.path().join("socket")).args(["-f", "/dev/null"]).args(words);
         tmux.output().expect("tmux")
     };
@@ -220,7 +220,7 @@ fn without_a_terminal_it_says_so() {
     };
     dumb(&program());
     let mut nothing_runs = program();
-    nothing_runs.env("XDG_RUNTIME_DIR", desk.directory.path()).arg("top");
+    desk.let_in(&mut nothing_runs).arg("top");
     let mut terminal = Terminal::start(&nothing_runs);
     assert_eq!(terminal.wait(), Some(3));
     assert!(!terminal.is_taken());
