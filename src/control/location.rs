@@ -2,9 +2,11 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::mem::offset_of;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use libc::sockaddr_un;
 use rustix::process::geteuid;
 
 use super::guard;
@@ -151,6 +153,15 @@ impl Directory {
     }
 }
 
+/// As much of a name as fits into the path of a socket there, a number included; all of it where nothing fits.
+pub(crate) fn fitting<'a>(directory: &Path, name: &'a str) -> &'a str {
+    let rest = socket(directory, "-99").as_os_str().len();
+    match MAX_PATH.saturating_sub(rest) {
+        0 => name,
+        room => name.get(..room).unwrap_or(name),
+    }
+}
+
 /// A name for a socket, made of what the user calls the server or the file.
 pub(crate) fn name_of(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
@@ -161,8 +172,10 @@ pub(crate) fn name_of(text: &str) -> String {
 
 /// The lowest bits of a mode say what others than the owner may do.
 const GROUP_AND_OTHERS: u32 = 6;
-/// The longest name. A path of a socket has 107 bytes, and the directory takes some.
+/// The longest name, which leaves room for a directory.
 const LONGEST: usize = 50;
+/// The most bytes of the path of a socket, without the NUL at its end: 107 on Linux, 103 on macOS.
+const MAX_PATH: usize = size_of::<sockaddr_un>() - offset_of!(sockaddr_un, sun_path) - 1;
 
 #[cfg(test)]
 mod tests {
@@ -204,6 +217,21 @@ mod tests {
         let found = [place("sockeye"), place("sockeye-1")];
         assert_eq!(services(run.path(), owner), found);
         assert_eq!(services(Path::new("/nonexistent"), owner), []);
+    }
+
+    #[test]
+    fn a_name_fits_into_the_path_of_a_socket() {
+        let long = "x".repeat(LONGEST);
+        for (directory, length) in [("/run/user/1000/sockeye", LONGEST), (&*"/d".repeat(40), 0)] {
+            let directory = Path::new(directory);
+            let name = fitting(directory, &long);
+            assert!(name.len() >= length, "{name}");
+            let path = socket(directory, &format!("{name}-99"));
+            assert!(path.as_os_str().len() <= MAX_PATH, "{}", path.display());
+            std::os::unix::net::SocketAddr::from_pathname(&path).expect("an address");
+        }
+        // The error names the directory that is too long.
+        assert_eq!(fitting(Path::new(&"/d".repeat(90)), "name"), "name");
     }
 
     #[test]

@@ -58,9 +58,11 @@ impl ControlServer {
             Location::Named(name) => {
                 let directory = location::directory();
                 location::prepare(&directory)?;
+                let name = location::fitting(&directory, name);
                 let mut number = 1;
                 loop {
-                    let name = if number == 1 { name.clone() } else { format!("{name}-{number}") };
+                    let name =
+                        if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
                     match Self::bind_at(&location::socket(&directory, &name), &name, own) {
                         Err(ControlError::Socket { cause, .. })
                             if cause.kind() == io::ErrorKind::AddrInUse && number < MOST =>
