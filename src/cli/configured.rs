@@ -36,6 +36,9 @@ pub enum FileError {
     Mistakes(#[from] Mistakes),
     #[error("no listener has a TCP port of its own, which is all that a browser can use")]
     NoProxy,
+    /// Several programs run, and each has one.
+    #[error("several proxies are running: name one of {0} with --proxy")]
+    WhichProxy(String),
     #[error("there is no listener {wanted}; the listeners are {known}")]
     NoListener {
         /// The one that was asked for, in quotes.
@@ -98,6 +101,11 @@ pub(super) fn say(text: &str) {
 /// Writes to standard output, for a command that goes on until nobody reads it.
 pub(super) fn say_on(text: &str) -> io::Result<()> {
     io::stdout().lock().write_all(text.as_bytes())
+}
+
+/// Values with commas between them.
+pub(super) fn list<T: ToString>(values: &[T]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The context of an error of a command that writes a file.

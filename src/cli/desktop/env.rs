@@ -6,9 +6,11 @@ use super::ProxyArgs;
 use crate::cli::configured::say;
 use crate::destination::Destination;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What becomes of the variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Act {
-    Set,
+    /// They name this proxy.
+    Set(Destination),
     Unset,
 }
 
@@ -44,9 +46,8 @@ pub struct EnvCommand {
 
 impl EnvCommand {
     pub(in crate::cli) async fn run(&self) -> anyhow::Result<()> {
-        let proxy = self.proxy.find().await?;
-        let shell = self.shell.unwrap_or_else(Shell::of_the_user);
-        say(&lines(&proxy, shell, if self.unset { Act::Unset } else { Act::Set }));
+        let act = if self.unset { Act::Unset } else { Act::Set(self.proxy.find().await?) };
+        say(&lines(self.shell.unwrap_or_else(Shell::of_the_user), &act));
         Ok(())
     }
 }
@@ -63,14 +64,14 @@ impl Shell {
 }
 
 /// A line a variable.
-pub(super) fn lines(proxy: &Destination, shell: Shell, act: Act) -> String {
+pub(super) fn lines(shell: Shell, act: &Act) -> String {
     // Their values are made of letters, digits and `:/.[]-`, which quotes of each kind leave alone.
     let line = |(name, scheme): &(&str, &str)| match (shell, act) {
-        (Shell::Sh, Act::Set) => format!("export {name}='{scheme}://{proxy}'\n"),
+        (Shell::Sh, Act::Set(proxy)) => format!("export {name}='{scheme}://{proxy}'\n"),
         (Shell::Sh, Act::Unset) => format!("unset {name}\n"),
-        (Shell::Fish, Act::Set) => format!("set -gx {name} '{scheme}://{proxy}'\n"),
+        (Shell::Fish, Act::Set(proxy)) => format!("set -gx {name} '{scheme}://{proxy}'\n"),
         (Shell::Fish, Act::Unset) => format!("set -e {name}\n"),
-        (Shell::Powershell, Act::Set) => format!("$env:{name} = '{scheme}://{proxy}'\n"),
+        (Shell::Powershell, Act::Set(proxy)) => format!("$env:{name} = '{scheme}://{proxy}'\n"),
         (Shell::Powershell, Act::Unset) => {
             format!("Remove-Item Env:{name} -ErrorAction SilentlyContinue\n")
         }

@@ -7,8 +7,8 @@ mod system_proxy;
 #[cfg(test)]
 mod tests;
 
-use crate::cli::configured::{ConfigFile, FileError};
-use crate::cli::pac;
+use crate::cli::configured::{self, ConfigFile, FileError};
+use crate::cli::{operate, pac};
 use crate::config;
 use crate::destination::Destination;
 
@@ -20,7 +20,7 @@ pub(super) use system_proxy::SystemProxyCommand;
 /// The flags that name the proxy.
 #[derive(Clone, Debug, clap::Args)]
 struct ProxyArgs {
-    /// The proxy [default: the file's first, or 127.0.0.1:1080]
+    /// The proxy [default: the file's first, the running one, or 127.0.0.1:1080]
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     proxy: Option<Destination>,
 
@@ -36,7 +36,13 @@ impl ProxyArgs {
         }
         let is_there = || config::default_path().is_some_and(|path| path.exists());
         if self.file.named.is_none() && !is_there() {
-            return pac::default_proxy().ok_or(FileError::NoProxy);
+            let usual = pac::default_proxy().ok_or(FileError::NoProxy)?;
+            return match operate::running_proxies().await.as_slice() {
+                [] => Ok(usual),
+                [only] => Ok(only.clone()),
+                several if several.contains(&usual) => Ok(usual),
+                several => Err(FileError::WhichProxy(configured::list(several))),
+            };
         }
         let config = self.file.load().await?;
         pac::proxies(&config).into_iter().next().ok_or(FileError::NoProxy)

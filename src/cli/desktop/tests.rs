@@ -14,12 +14,12 @@ fn proxy(text: &str) -> Destination {
 
 #[test]
 fn each_shell_has_its_lines() {
-    let set = |shell| lines(&proxy("[::1]:1080"), shell, Act::Set);
+    let set = |shell| lines(shell, &Act::Set(proxy("[::1]:1080")));
     assert!(set(Shell::Sh).starts_with("export ALL_PROXY='socks5h://[::1]:1080'\n"));
     assert!(set(Shell::Fish).contains("set -gx https_proxy 'http://[::1]:1080'\n"));
     assert!(set(Shell::Powershell).contains("$env:http_proxy = 'http://[::1]:1080'\n"));
     assert!(!set(Shell::Sh).contains("HTTP_PROXY"));
-    let unset = lines(&proxy("127.0.0.1:1"), Shell::Sh, Act::Unset);
+    let unset = lines(Shell::Sh, &Act::Unset);
     assert_eq!(unset.lines().count(), set(Shell::Sh).lines().count());
     assert!(unset.lines().all(|line| line.starts_with("unset ")), "{unset}");
 }

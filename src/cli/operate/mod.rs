@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::control::client::{Client, ClientError};
 use crate::control::schema;
+use crate::destination::Destination;
+use crate::forward::ListenAddress;
 use crate::openssh::ConfigError;
 
 use super::configured::say;
@@ -115,6 +117,25 @@ impl OperateCommand {
             }
         }
     }
+}
+
+/// The proxies that run, for programs on this machine: the first TCP port of each running program that has one.
+pub(super) async fn running_proxies() -> Vec<Destination> {
+    let mut proxies = Vec::new();
+    for instance in Instance::all(Which::default()).unwrap_or_default() {
+        if let Ok(status) = Client::new(instance.socket).get("/v1/status").await {
+            proxies.extend(first_proxy(&status));
+        }
+    }
+    proxies
+}
+
+fn first_proxy(status: &schema::Status) -> Option<Destination> {
+    let proxies = status.forwards.iter().filter(|forward| forward.kind == "dynamic");
+    proxies.flat_map(|proxy| &proxy.addresses).find_map(|address| {
+        let ListenAddress::Tcp { bind, port } = address.parse().ok()? else { return None };
+        Destination::new(bind.reached_at().into(), port).ok()
+    })
 }
 
 /// The outcome of a command: its exit status.

@@ -316,3 +316,17 @@ fn a_program_of_cron_is_found_at_a_login() {
     assert!(told.contains(&format!("pid {}", proxy.pid())), "{told}");
     desk.say("stop").expect(0);
 }
+
+#[test]
+#[ignore = "needs sshd"]
+fn shells_are_pointed_at_the_proxy_that_runs() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    assert!(desk.say("env").expect(0).out.contains("//127.0.0.1:1080'"), "nothing runs");
+    let proxy = desk.start(&sshd.ssh_config(), &[]);
+    let told = desk.say("env").expect(0).out;
+    assert!(told.contains(&format!("http_proxy='http://{}'", proxy.address())), "{told}");
+    let _other = desk.start(&sshd.ssh_config(), &[]);
+    let told = desk.say("env").expect(2).err;
+    assert!(told.contains(&proxy.address().to_string()), "{told}");
+    desk.say("env --unset").expect(0);
+}
