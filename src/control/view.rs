@@ -217,7 +217,7 @@ pub(super) fn forward(forward: &registry::Forward) -> schema::Forward {
         id: forward.id(),
         kind: word(about.kind).to_owned(),
         origin: word(about.origin).to_owned(),
-        name: about.name.as_deref().map(str::to_owned),
+        name: about.name.as_deref().filter(|name| **name != *about.spec).map(str::to_owned),
         spec: about.spec.to_string(),
         server: about.server.as_deref().map(str::to_owned),
         state: word(&state).to_owned(),

@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::desk::{Desk, echoes};
+use crate::support::configured::Configuration;
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
 use crate::support::socks::Protocol;
@@ -329,4 +330,18 @@ fn shells_are_pointed_at_the_proxy_that_runs() {
     let told = desk.say("env").expect(2).err;
     assert!(told.contains(&proxy.address().to_string()), "{told}");
     desk.say("env --unset").expect(0);
+}
+
+#[test]
+#[ignore = "needs sshd"]
+fn an_address_is_no_name_beside_itself() {
+    let (desk, sshd, port) = (Desk::new(), Sshd::start(), free_port());
+    let listen = format!("127.0.0.1:{port}");
+    let table = format!(
+        "[[listen]]\naddress = \"{listen}\"\n[server.{HOST}]\nssh_config = '{}'\n",
+        sshd.ssh_config().display()
+    );
+    let _proxy = desk.start_by(&Configuration::with(&table));
+    let told = desk.say("status").out;
+    assert!(told.contains(&format!("-D {listen}: listening")), "{told}");
 }
