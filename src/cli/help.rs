@@ -1,4 +1,4 @@
-//! `sockeye help`: the guide, a page a topic.
+//! `sockeye help`: the guide, a page a topic, and the list of all commands.
 
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
@@ -9,10 +9,10 @@ use super::configured::say;
 use super::subcommand;
 
 #[derive(Clone, Debug, Parser)]
-#[command(about = "Shows a page of the guide, or lists its topics.")]
+#[command(about = "Shows a page of the guide or the help of a command, or lists them.")]
 pub struct HelpCommand {
-    /// The topic; without it, all topics are listed
-    #[arg(value_name = "TOPIC", value_parser = topics(), hide_possible_values = true)]
+    /// The topic or command; without it, all are listed
+    #[arg(value_name = "TOPIC|COMMAND", value_parser = topics(), hide_possible_values = true)]
     topic: Option<String>,
 }
 
@@ -39,8 +39,11 @@ fn list() -> String {
     let width = TOPICS.iter().map(|topic| topic.name.len()).max().unwrap_or_default();
     let line = |topic: &Topic| format!("  {:width$}  {}\n", topic.name, topic.about);
     let topics: String = TOPICS.iter().map(line).collect();
-    let commands = subcommand::listing();
-    format!("Usage: sockeye help TOPIC\n\nTopics:\n{topics}\n{commands}\n\nFlags: sockeye --help\n")
+    let commands = subcommand::table();
+    format!(
+        "Usage: sockeye help TOPIC|COMMAND\n\nTopics:\n{topics}\nCommands:\n{commands}\n\
+         Flags: sockeye --help\n"
+    )
 }
 
 #[cfg(test)]

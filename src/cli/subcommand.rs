@@ -12,6 +12,7 @@ use super::desktop::{BrowserArgs, BrowserCommand};
 use super::errand::Errand;
 use super::exit::Exit;
 use super::operate::OperateCommand;
+use crate::guide::TOPICS;
 
 /// A subcommand. A server of the same name is written `ssh://NAME`.
 #[derive(Debug, clap::Subcommand)]
@@ -28,6 +29,8 @@ enum Subcommand {
 /// Reads a command line that begins with the name of a subcommand.
 pub(super) fn read(words: &[OsString]) -> Result<Command, Exit> {
     let mut all = all();
+    let about = help_of_a_command(words).map(|name| [name, OsString::from("--help")]);
+    let words = about.as_ref().map_or(words, |words| words);
     let program = OsString::from("sockeye");
     let matches = all.try_get_matches_from_mut(std::iter::once(&program).chain(words))?;
     let read = Subcommand::from_arg_matches(&matches).map_err(|error| error.format(&mut all))?;
@@ -42,9 +45,29 @@ pub(super) fn read(words: &[OsString]) -> Result<Command, Exit> {
     })
 }
 
+/// The command of `sockeye help COMMAND`, unless a page of the guide has this name.
+fn help_of_a_command(words: &[OsString]) -> Option<OsString> {
+    let [help, name] = words else { return None };
+    let is_page = TOPICS.iter().any(|topic| *name == *topic.name);
+    let is_command = || names().iter().any(|known| *name == **known);
+    (help == "help" && !is_page && is_command()).then(|| name.clone())
+}
+
 /// Their names, in the order in which they are listed.
 pub(super) fn names() -> Vec<String> {
     all().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
+/// A line for each: its name, and what it does.
+pub(super) fn table() -> String {
+    let all = all();
+    let width = all.get_subcommands().map(|command| command.get_name().len()).max();
+    let width = width.unwrap_or_default();
+    let line = |command: &clap::Command| {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        format!("  {:width$}  {about}\n", command.get_name())
+    };
+    all.get_subcommands().map(line).collect()
 }
 
 /// The whole command line as one definition: the flags of the proxy, and the subcommands.
@@ -112,6 +135,23 @@ mod tests {
             assert!(text.contains(&format!("`sockeye ssh://{name}`")), "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
         }
+    }
+
+    #[test]
+    fn help_knows_the_commands_too() {
+        let help = |name: &str| read(&["help".into(), name.into()]);
+        let Err(Exit::Help(text)) = help("status") else { panic!("no help") };
+        assert!(text.contains("Usage: sockeye status"), "{text}");
+        // The page says more than the command's help.
+        assert!(matches!(help("service"), Ok(Command::Errand(Errand::Help(_)))));
+        assert!(matches!(help("nothing"), Err(Exit::Unreadable(_))));
+        let table = table();
+        assert!(
+            names().iter().all(|name| table.contains(&format!("\n  {name} "))
+                || table.starts_with(&format!("  {name} "))),
+            "{table}"
+        );
+        assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
     }
 
     #[test]

@@ -140,7 +140,7 @@ pub struct PingArgs {
 
 #[derive(Clone, Debug, Parser)]
 #[command(
-    about = "Prints a link to the dashboard of a running program. It lets one browser in, once, for 10 minutes.",
+    about = "Prints a link to the dashboard. It lets one browser in, once, for 10 minutes.",
     after_help = after!("0 when there is one, 1 when not")
 )]
 pub struct DashboardArgs {
@@ -156,7 +156,7 @@ pub struct DashboardArgs {
 
 #[derive(Clone, Debug, Parser)]
 #[command(
-    about = "Stops a running program, and returns at once; its open connections have up to 10 s to end.",
+    about = "Stops a running program. Its open connections have up to 10 s to end.",
     after_help = after!("0 when it stops, 1 when not")
 )]
 pub struct StopArgs {
