@@ -138,7 +138,7 @@ impl Program {
         let mut found = servers.iter().filter(|(name, _)| chosen(name));
         let (name, pool) = found.next().ok_or_else(|| wrong("there is no server".to_owned()))?;
         if found.next().is_some() {
-            return Err(wrong("there are several servers: name a destination, or one".into()));
+            return Err(wrong("there are several servers: name one, or a destination".into()));
         }
         Ok((probe_target(pool.port()), fixed(name)))
     }
