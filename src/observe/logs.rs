@@ -46,7 +46,7 @@ pub enum Verbosity {
 /// The form of a log line, by the words of `--log-format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Lines for people; with `-v`, after time, level, spans and target.
+    /// Lines for people; in a file after the time, with `-v` after time, level, spans and target.
     #[default]
     #[value(help = "Lines for people")]
     Text,
@@ -55,13 +55,15 @@ pub enum Format {
     Json,
 }
 
-/// Whether lines are coloured.
+/// How lines for people look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
+pub enum Look {
     /// No escape sequence is written.
     Plain,
     /// The level is coloured with ANSI escape sequences.
     Ansi,
+    /// Plain, and each line begins with its time: a file has no journal that adds it.
+    Dated,
 }
 
 /// The running log. Pending lines are written when it is dropped.
@@ -89,11 +91,11 @@ impl Logs {
             Format::Text => text::lost_lines,
             Format::Json => json::lost_lines,
         };
-        let (sink, colour) = match file {
-            Some(file) => (Sink::start(file::append(file)?, lost)?, Colour::Plain),
-            None => (Sink::start(io::stderr(), lost)?, Colour::of_stderr()),
+        let (sink, look) = match file {
+            Some(file) => (Sink::start(file::append(file)?, lost)?, Look::Dated),
+            None => (Sink::start(io::stderr(), lost)?, Look::of_stderr()),
         };
-        let (dispatch, volume) = subscriber(options, colour, sink.clone());
+        let (dispatch, volume) = subscriber(options, look, sink.clone());
         tracing::dispatcher::set_global_default(dispatch).map_err(io::Error::other)?;
         Ok(Self { sink, volume })
     }
@@ -120,7 +122,7 @@ impl Drop for Logs {
     }
 }
 
-impl Colour {
+impl Look {
     /// Colour on a terminal that can show it, unless `NO_COLOR` is set (no-color.org).
     fn of_stderr() -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -169,7 +171,7 @@ impl Verbosity {
 
 /// A subscriber that writes the log of sockeye itself to `writer`, one `write` a line. The log of its
 /// libraries is never written, at any level: it may contain secrets.
-pub fn subscriber<W>(options: LogOptions, colour: Colour, writer: W) -> (Dispatch, Volume)
+pub fn subscriber<W>(options: LogOptions, look: Look, writer: W) -> (Dispatch, Volume)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -181,7 +183,7 @@ where
     let registry = tracing_subscriber::registry();
     let dispatch = match options.format {
         Format::Text => {
-            let format = TextFormat::new(volume.clone(), colour);
+            let format = TextFormat::new(volume.clone(), look);
             let layer = layer.fmt_fields(EscapedFields).event_format(format);
             Dispatch::new(registry.with(layer.with_filter(ours)))
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tempfile::NamedTempFile;
 use tracing::dispatcher::{DefaultGuard, set_default};
 
-use super::logs::{Colour, LogOptions, subscriber};
+use super::logs::{LogOptions, Look, subscriber};
 
 /// What this thread logs at the normal level, until it is dropped.
 pub(crate) struct TestLog {
@@ -18,7 +18,7 @@ impl TestLog {
     pub(crate) fn start() -> Self {
         let file = NamedTempFile::new().expect("a file");
         let writer = Arc::new(file.reopen().expect("it is there"));
-        let (dispatch, _) = subscriber(LogOptions::default(), Colour::Plain, writer);
+        let (dispatch, _) = subscriber(LogOptions::default(), Look::Plain, writer);
         Self { file, _default: set_default(&dispatch) }
     }
 

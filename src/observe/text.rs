@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use super::logs::{Colour, Volume};
+use super::logs::{Look, Volume};
 use crate::printable::{self, Escaper, Lines};
 
 /// Writes an event as one line of at most [`MAX_LINE`] bytes, without terminal control sequences other than
@@ -20,7 +20,7 @@ use crate::printable::{self, Escaper, Lines};
 #[derive(Debug)]
 pub(super) struct TextFormat {
     volume: Volume,
-    colour: Colour,
+    look: Look,
 }
 
 /// Writes fields as `key=value`, escaped, in quotes where the value could be read as two fields.
@@ -28,20 +28,20 @@ pub(super) struct TextFormat {
 pub(super) struct EscapedFields;
 
 impl TextFormat {
-    /// With `-v`, each line starts with time (UTC), level, target and spans; otherwise with `warning: `
-    /// or `error: `, or nothing for other levels.
-    pub(super) fn new(volume: Volume, colour: Colour) -> Self {
-        Self { volume, colour }
+    /// With `-v`, each line starts with time (UTC), level, target and spans; otherwise with the time where it is
+    /// dated, and `warning: ` or `error: `, or nothing for other levels.
+    pub(super) fn new(volume: Volume, look: Look) -> Self {
+        Self { volume, look }
     }
 
     /// Writes `text` in the colour of the level.
     fn paint(&self, line: &mut Bounded, level: Level, text: &str) -> fmt::Result {
-        let code = match (self.colour, level) {
-            (Colour::Plain, _) => return line.write_str(text),
-            (Colour::Ansi, Level::ERROR) => "31;1",
-            (Colour::Ansi, Level::WARN) => "33",
-            (Colour::Ansi, Level::INFO) => "32",
-            (Colour::Ansi, _) => "2",
+        let code = match (self.look, level) {
+            (Look::Plain | Look::Dated, _) => return line.write_str(text),
+            (Look::Ansi, Level::ERROR) => "31;1",
+            (Look::Ansi, Level::WARN) => "33",
+            (Look::Ansi, Level::INFO) => "32",
+            (Look::Ansi, _) => "2",
         };
         write!(line, "\x1b[{code}m{text}\x1b[0m")
     }
@@ -59,13 +59,16 @@ impl TextFormat {
     {
         let meta = event.metadata();
         let level = *meta.level();
-        match (self.volume.verbosity().is_detailed(), level) {
+        let is_detailed = self.volume.verbosity().is_detailed();
+        if is_detailed || self.look == Look::Dated {
+            SystemTime.format_time(&mut Writer::new(line))?;
+            line.write_char(' ')?;
+        }
+        match (is_detailed, level) {
             (false, Level::ERROR) => self.paint(line, level, "error:")?,
             (false, Level::WARN) => self.paint(line, level, "warning:")?,
             (false, _) => return Ok(()),
             (true, _) => {
-                SystemTime.format_time(&mut Writer::new(line))?;
-                line.write_char(' ')?;
                 self.paint(line, level, &format!("{level:>5}"))?;
                 write!(line, " {}", meta.target())?;
                 for span in ctx.event_scope().into_iter().flat_map(Scope::from_root) {

@@ -36,10 +36,10 @@ struct Outer(#[source] fmt::Error);
 const NORMAL: LogOptions = LogOptions { verbosity: Some(Verbosity::Normal), format: Format::Text };
 
 /// What is written when `log` logs.
-fn logged(options: LogOptions, colour: Colour, log: impl FnOnce()) -> String {
+fn logged(options: LogOptions, look: Look, log: impl FnOnce()) -> String {
     let kept = Kept::default();
     let writer = kept.clone();
-    with_default(&subscriber(options, colour, move || writer.clone()).0, log);
+    with_default(&subscriber(options, look, move || writer.clone()).0, log);
     kept.text()
 }
 
@@ -56,8 +56,19 @@ fn with(verbosity: Verbosity) -> LogOptions {
 }
 
 #[test]
+fn lines_of_a_file_are_dated() {
+    for verbosity in [Verbosity::Normal, Verbosity::Debug] {
+        let text = logged(with(verbosity), Look::Dated, || warn!("w"));
+        let (time, rest) = text.split_once(' ').expect("words");
+        assert!(humantime::parse_rfc3339(time).is_ok(), "{text}");
+        assert!(!rest.contains(&time[..10]), "once: {text}");
+        assert!(verbosity == Verbosity::Debug || rest == "warning: w\n", "{text}");
+    }
+}
+
+#[test]
 fn normal_lines_are_bare() {
-    let text = logged(NORMAL, Colour::Plain, || {
+    let text = logged(NORMAL, Look::Plain, || {
         let _span = info_span!("session", server = "s").entered();
         every_level();
         info!(protocols = 4, "listening on {}", "127.0.0.1:1080");
@@ -67,15 +78,15 @@ fn normal_lines_are_bare() {
 
 #[test]
 fn levels() {
-    assert_eq!(logged(with(Verbosity::Quiet), Colour::Plain, every_level), "error: e\n");
-    let count = |verbosity| logged(with(verbosity), Colour::Plain, every_level).lines().count();
+    assert_eq!(logged(with(Verbosity::Quiet), Look::Plain, every_level), "error: e\n");
+    let count = |verbosity| logged(with(verbosity), Look::Plain, every_level).lines().count();
     assert_eq!(count(Verbosity::Debug), 4);
     assert_eq!(count(Verbosity::Trace), 5);
 }
 
 #[test]
 fn verbose_lines_have_time_level_target_and_spans() {
-    let text = logged(with(Verbosity::Debug), Colour::Plain, || {
+    let text = logged(with(Verbosity::Debug), Look::Plain, || {
         let _outer = info_span!("request", id = 7).entered();
         let _inner = info_span!("dial").entered();
         debug!(port = 80, "opened");
@@ -89,7 +100,7 @@ fn verbose_lines_have_time_level_target_and_spans() {
 fn only_our_own_targets_are_written() {
     let trace = with(Verbosity::Trace);
     for options in [trace, LogOptions { format: Format::Json, ..trace }] {
-        let text = logged(options, Colour::Plain, || {
+        let text = logged(options, Look::Plain, || {
             error!(target: "hyper::proto", "secret");
             error!(target: "fast_socks5", "secret");
             error!(target: "russh", "secret");
@@ -106,7 +117,7 @@ fn nothing_from_outside_moves_the_cursor_or_starts_a_line() {
     for format in [Format::Text, Format::Json] {
         for verbosity in [Verbosity::Normal, Verbosity::Trace] {
             let text =
-                logged(LogOptions { verbosity: Some(verbosity), format }, Colour::Plain, || {
+                logged(LogOptions { verbosity: Some(verbosity), format }, Look::Plain, || {
                     let _span = info_span!("s", field = evil, shown = %evil).entered();
                     info!(text = evil, display = %evil, debug = ?evil, "{evil}");
                 });
@@ -121,13 +132,13 @@ fn nothing_from_outside_moves_the_cursor_or_starts_a_line() {
 
 #[test]
 fn a_message_of_several_lines_is_told_in_lines() {
-    let text = logged(NORMAL, Colour::Plain, || error!(field = "a\nb", "one\ntwo"));
+    let text = logged(NORMAL, Look::Plain, || error!(field = "a\nb", "one\ntwo"));
     assert_eq!(text, "error: one\n  two field=a\\nb\n");
 }
 
 #[test]
 fn a_value_cannot_pose_as_another_field() {
-    let text = logged(NORMAL, Colour::Plain, || {
+    let text = logged(NORMAL, Look::Plain, || {
         info!(reason = "x server=\"evil\"", name = %"a b", plain = "p", none = "", "m");
     });
     assert_eq!(text, "m reason=\"x server=\\\"evil\\\"\" name=\"a b\" plain=p none=\"\"\n");
@@ -135,7 +146,7 @@ fn a_value_cannot_pose_as_another_field() {
 
 #[test]
 fn an_error_brings_its_causes() {
-    let text = logged(NORMAL, Colour::Plain, || {
+    let text = logged(NORMAL, Look::Plain, || {
         let outer = Outer(fmt::Error);
         warn!(error = &outer as &(dyn Error + 'static), "lost");
     });
@@ -146,7 +157,7 @@ fn an_error_brings_its_causes() {
 #[test]
 fn a_line_is_bounded() {
     let long = "é".repeat(100_000);
-    let text = logged(with(Verbosity::Trace), Colour::Plain, || {
+    let text = logged(with(Verbosity::Trace), Look::Plain, || {
         let _span = info_span!("s", a = %long, b = %long).entered();
         info!(value = %long, "{long}");
     });
@@ -157,14 +168,14 @@ fn a_line_is_bounded() {
 
 #[test]
 fn colours_only_when_asked_for() {
-    let text = logged(NORMAL, Colour::Ansi, every_level);
+    let text = logged(NORMAL, Look::Ansi, every_level);
     assert_eq!(text, "\x1b[31;1merror:\x1b[0m e\n\x1b[33mwarning:\x1b[0m w\ni\n");
 }
 
 #[test]
 fn json_has_everything_at_any_level() {
     let options = LogOptions { verbosity: Some(Verbosity::Normal), format: Format::Json };
-    let text = logged(options, Colour::Ansi, || {
+    let text = logged(options, Look::Ansi, || {
         let _span = info_span!("request", id = 7).entered();
         info!(port = 80, "opened");
         debug!("not at this level");
@@ -188,7 +199,7 @@ fn json_has_everything_at_any_level() {
 #[test]
 fn json_has_no_key_twice() {
     let options = LogOptions { verbosity: Some(Verbosity::Normal), format: Format::Json };
-    let text = logged(options, Colour::Plain, || {
+    let text = logged(options, Look::Plain, || {
         let _span = info_span!("client", name = "n", target = "of the span").entered();
         info!(
             target = "a.example:443",
@@ -218,7 +229,7 @@ fn json_has_no_key_twice() {
 fn a_json_line_is_bounded() {
     let options = LogOptions { verbosity: Some(Verbosity::Normal), format: Format::Json };
     let long = "\u{9b}".repeat(100_000);
-    let text = logged(options, Colour::Plain, || info!(value = %long, "{long}"));
+    let text = logged(options, Look::Plain, || info!(value = %long, "{long}"));
     assert!(text.len() < 30_000, "{} bytes", text.len());
     serde_json::from_str::<serde_json::Value>(&text).expect("an object");
 }
@@ -227,7 +238,7 @@ fn a_json_line_is_bounded() {
 fn how_much_is_logged_can_change() {
     let kept = Kept::default();
     let writer = kept.clone();
-    let (dispatch, volume) = subscriber(NORMAL, Colour::Plain, move || writer.clone());
+    let (dispatch, volume) = subscriber(NORMAL, Look::Plain, move || writer.clone());
     with_default(&dispatch, || {
         debug!("before");
         volume.set(Verbosity::Debug);
