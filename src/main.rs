@@ -11,6 +11,7 @@ use sockeye::cli::assemble::Assembled;
 use sockeye::cli::background::{self, Background, Stderr};
 use sockeye::cli::command::idle_flag;
 use sockeye::cli::command::{Command, ProxyCommand};
+use sockeye::cli::descriptors;
 use sockeye::cli::from_file::{FileCommand, Following};
 use sockeye::cli::hardening;
 use sockeye::cli::run_options::RunIn;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     hardening::seal();
+    descriptors::raise();
     let inherited = match Inherited::from_environment() {
         Ok(inherited) => inherited,
         Err(error) => {

@@ -6,6 +6,7 @@ pub mod check;
 pub mod command;
 mod completions;
 pub mod demo;
+pub mod descriptors;
 mod desktop;
 mod errand;
 pub mod exit;

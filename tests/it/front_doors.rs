@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::login::HOST;
-use crate::support::program::{Sockeye, program_with_descriptors};
+use crate::support::program::{Sockeye, program_with_descriptors, program_with_few_descriptors};
 use crate::support::scripted::{Script, Scripted};
 use crate::support::socks::{Answer, Protocol, connect, exchange, read_to_any_end, socks5_command};
 use crate::support::target::reset;
@@ -81,6 +81,20 @@ fn without_descriptors_it_waits_and_recovers() {
     let told: Vec<_> = log.lines().filter(|line| line.contains("Too many open files")).collect();
     assert_eq!(told.len(), 1, "once, and as what it is:\n{log}");
     assert!(!log.contains("asleep"), "what cannot be looked at has not changed:\n{log}");
+}
+
+#[test]
+#[ignore = "needs ssh, bash"]
+fn a_limit_that_may_be_raised_is_none() {
+    let server = Scripted::start(Script::EchoAfter(Duration::ZERO));
+    let mut command = program_with_few_descriptors(64);
+    command.arg("-F").arg(server.ssh_config()).args(["-D", "127.0.0.1:0", HOST]);
+    let proxy = Sockeye::spawn(command);
+    proxy.wait_for_log("connected to ");
+    let _waiting: Vec<TcpStream> = (0..100).map(|_| connect(proxy.address())).collect();
+    let answer = Protocol::Socks5.ask(proxy.address(), "target.example", 80);
+    assert_echo(answer.expect("an answer"), b"");
+    assert!(!proxy.log().contains("Too many open files"), "{}", proxy.log());
 }
 
 #[test]

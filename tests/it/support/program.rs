@@ -143,6 +143,13 @@ pub(crate) fn program_with_descriptors(limit: u32) -> Command {
     command
 }
 
+/// As [`program`], with so few descriptors that it may have more of if it asks.
+pub(crate) fn program_with_few_descriptors(limit: u32) -> Command {
+    let mut command = command("bash");
+    command.args(["-c", &format!("ulimit -S -n {limit}; exec \"$0\" \"$@\""), &path()]);
+    command
+}
+
 fn path() -> String {
     std::env::var("SOCKEYE_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_sockeye").to_owned())
 }
