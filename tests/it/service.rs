@@ -1,5 +1,6 @@
 //! What a service manager sees: notifications, sockets by name, the unit.
 
+use std::fs;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -163,4 +164,29 @@ fn a_service_of_the_machine_is_found_by_the_commands() {
     let (said, log) = (output.stdout, String::from_utf8_lossy(&output.stderr).into_owned());
     assert!(output.status.success(), "{log}");
     assert!(String::from_utf8_lossy(&said).contains("config"), "{log}");
+}
+
+/// Prints the unit of a user who runs "$0" by sudo, whom the password database "$1" knows.
+const BY_SUDO: &str = "\
+mount --bind \"$1\" /etc/passwd
+SUDO_USER=sockeye-alice HOME=/nonexistent \"$0\" service print --system --manager systemd";
+
+#[test]
+#[ignore = "needs unshare"]
+fn a_service_of_the_machine_has_the_configuration_of_who_runs_sudo() {
+    let configuration = Configuration::with("");
+    let home = configuration.path("home");
+    let file = home.join(".config/sockeye/config.toml");
+    fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
+    fs::write(&file, "[server.bastion]\n[default]\nvia = \"bastion\"\n").expect("a file");
+    let line = format!("sockeye-alice:x:0:0::{}:/bin/sh\n", home.display());
+    configuration.write("passwd", &line);
+    let mut sudo = command("unshare");
+    sudo.args(["--user", "--map-root-user", "--mount", "sh", "-c", BY_SUDO]);
+    sudo.arg(program().get_program()).arg(configuration.path("passwd"));
+    let output = sudo.output().expect("unshare");
+    let (unit, log) = (String::from_utf8_lossy(&output.stdout), output.stderr);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&log));
+    assert!(unit.contains(&format!("--config \"{}\"\n", file.display())), "{unit}");
+    assert!(unit.contains("\nUser=sockeye-alice\n"), "{unit}");
 }

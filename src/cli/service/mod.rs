@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
+use nix::unistd::User;
 use rustix::process::geteuid;
 
 use crate::config::Config;
@@ -105,7 +106,7 @@ fn name(text: &str) -> Result<String, String> {
 
 impl ServiceCommand {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
-        let config = self.file.load().await?;
+        let config = self.file().load().await?;
         let service = Service::here(self, &config)?;
         let here = if cfg!(target_os = "macos") { Manager::Launchd } else { Manager::Systemd };
         let (text, path, next) = match self.manager.unwrap_or(here) {
@@ -130,6 +131,21 @@ impl ServiceCommand {
         }
         Ok(())
     }
+
+    /// The configuration; without a name, that of the user of the service.
+    fn file(&self) -> ConfigFile {
+        let of_user = || {
+            let user = sudo_user().filter(|_| self.system)?;
+            Some(user.dir.join(".config/sockeye/config.toml")).filter(|file| file.exists())
+        };
+        ConfigFile { named: self.file.named.clone().or_else(of_user) }
+    }
+}
+
+/// The user who runs this by sudo, under which HOME may be root's.
+fn sudo_user() -> Option<User> {
+    let name = std::env::var("SUDO_USER").ok()?;
+    User::from_name(&name).ok().flatten()
 }
 
 impl Service {
@@ -137,8 +153,7 @@ impl Service {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
         let user = user.unwrap_or_else(|_| "root".to_owned());
-        // Under sudo, HOME may be root's.
-        let entry = nix::unistd::User::from_name(&user).ok().flatten();
+        let entry = User::from_name(&user).ok().flatten();
         let scope = if command.system { Scope::System } else { Scope::User };
         let user_id = entry.as_ref().map_or_else(|| geteuid().as_raw(), |entry| entry.uid.as_raw());
         let home = match (scope, entry) {
