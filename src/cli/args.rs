@@ -88,11 +88,11 @@ pub(super) struct Args {
     pub(super) dashboard: Option<String>,
 
     /// Also serve the dashboard in DIR, at /ui/
-    #[arg(long, value_name = "DIR", hide = true)]
+    #[arg(long, value_name = "DIR", hide = true, help_heading = PROXY)]
     pub(super) dashboard_files: Option<PathBuf>,
 
     /// Read the dashboard's token for scripts from FILE (mode 0600)
-    #[arg(long, value_name = "FILE", hide = true)]
+    #[arg(long, value_name = "FILE", hide = true, help_heading = PROXY)]
     pub(super) dashboard_token: Option<PathBuf>,
 
     /// Command a running sockeye: check, forward, cancel, exit or stop
@@ -148,7 +148,7 @@ pub(super) struct Args {
     pub(super) ciphers: Vec<String>,
 
     /// Tag for `Match tagged` in the configuration
-    #[arg(short = 'P', value_name = "tag", hide = true)]
+    #[arg(short = 'P', value_name = "tag", hide = true, help_heading = SSH)]
     pub(super) tag: Vec<String>,
 
     /// MACs to offer, best first, comma-separated
