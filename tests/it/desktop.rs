@@ -20,6 +20,8 @@ impl Home {
     fn command(&self, program: &str) -> Command {
         let mut command = command(program);
         command.env("HOME", self.0.path()).env("GSETTINGS_BACKEND", "keyfile");
+        // No program that runs is the proxy.
+        command.env("TMPDIR", self.0.path());
         command
     }
 

@@ -149,7 +149,7 @@ const AS_A_SERVICE: &str = "\
 mount -t tmpfs none /run && mkdir -m 700 /run/sockeye-$(id -u) /run/mine
 RUNTIME_DIRECTORY=/run/sockeye-$(id -u) \"$0\" --config \"$1\" &
 trap 'kill $!' EXIT
-export XDG_RUNTIME_DIR=/run/mine
+export XDG_RUNTIME_DIR=/run/mine TMPDIR=/run/mine
 \"$0\" wait --timeout 60 && \"$0\" status config && \"$0\" stop && wait $! && trap - EXIT";
 
 #[test]
