@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::sync::broadcast::error::RecvError;
 
@@ -64,7 +65,8 @@ fn line(connection: &Connection, format: Format) -> String {
 
 fn text_line(connection: &Connection) -> String {
     let view = connection_view(connection, None);
-    let mut line = format!("began={} id={}", view.began, view.id);
+    let began = UNIX_EPOCH + Duration::from_millis(view.began);
+    let mut line = format!("began={} id={}", humantime::format_rfc3339_millis(began), view.id);
     let session = view.session.map_or_else(String::new, |session| format!("#{session}"));
     let server = view.server.map(|server| format!("{server}{session}"));
     for (name, value) in [
@@ -106,7 +108,7 @@ fn lost_line(lost: u64, format: Format) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Duration;
+    use std::time::SystemTime;
 
     use super::*;
     use crate::destination::Destination;
@@ -142,6 +144,9 @@ mod tests {
             "{text}"
         );
         assert_eq!(text.lines().count(), 1);
+        let began = text.strip_prefix("began=").and_then(|rest| rest.split(' ').next());
+        let began = humantime::parse_rfc3339(began.expect("a time")).expect("a time");
+        assert!(SystemTime::now().duration_since(began).is_ok_and(|ago| ago.as_secs() < 3600));
         let json: serde_json::Value = serde_json::from_str(&logged(Format::Json)).expect("JSON");
         assert_eq!((&json["outcome"], &json["user"]), (&"no_session".into(), &"a b\n".into()));
     }
