@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use rustix::process::Signal;
+use sockeye::guide::TOPICS;
 
 use super::desk::{Desk, echoes};
 use crate::support::configured::{Configuration, server};
@@ -197,4 +198,25 @@ fn a_delay_test_of_a_group_asks_its_servers_at_once() {
     });
     asking.kill().and_then(|()| asking.wait().map(drop)).expect("a child");
     sshd.children().into_iter().for_each(|pid| process::signal(pid, Signal::CONT));
+}
+
+/// What the guide names is what there is, and all of it.
+#[test]
+#[ignore = "needs sshd, curl"]
+fn the_guide_names_every_metric() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let _proxy = desk.start(&sshd.ssh_config(), &[]);
+    let mut curl = command("curl");
+    curl.args(["-sS", "--unix-socket"]).arg(desk.socket(HOST));
+    let output = curl.arg("http://localhost/metrics").output().expect("curl");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE sockeye_"));
+    let mut there: Vec<_> = types.filter_map(|line| line.split(' ').next()).collect();
+    let page = TOPICS.iter().find(|topic| topic.name == "operating").expect("a page").text;
+    let (_, list) = page.split_once("\nBy server: ").expect("the list");
+    let (list, _) = list.split_once("All names begin").expect("its end");
+    let mut named: Vec<_> = list.split('`').skip(1).step_by(2).collect();
+    there.sort_unstable();
+    named.sort_unstable();
+    assert_eq!(there, named);
 }
