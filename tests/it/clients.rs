@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -32,6 +33,25 @@ fn curl_fetches_in_every_protocol() {
     let tunnel = Curl::through(&format!("http://{address}")).arguments(&["--proxytunnel"]);
     let fetched = tunnel.fetch(&web.named_url("/bytes/100000"));
     assert_eq!(fetched.body(), Content::of(100_000).bytes(), "CONNECT");
+}
+
+#[test]
+#[ignore = "needs sshd, curl"]
+fn curl_gives_a_password() {
+    let (web, sshd) = (Web::start(), Sshd::start());
+    let file = sshd.login().path("clients");
+    fs::write(&file, "me:a password\n").expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
+    let file = file.to_str().expect("UTF-8");
+    let proxy = Sockeye::with(&sshd.ssh_config(), &["--proxy-auth", file]);
+    for scheme in ["socks5h", "http"] {
+        let ask = |user: &str| {
+            let curl = Curl::through(&format!("{scheme}://{}", proxy.address()));
+            curl.arguments(&["--proxy-user", user]).fetch(&web.named_url("/bytes/1000"))
+        };
+        assert_eq!(ask("me:a password").body(), Content::of(1000).bytes(), "{scheme}");
+        assert_ne!(ask("me:another").code, 0, "{scheme}");
+    }
 }
 
 /// `--http2` is an upgrade that the proxy leaves to the web server to decline.
