@@ -217,7 +217,7 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("Tunnel", Idle("no tunnel device is made")),
     keyword("TunnelDevice", Idle("no tunnel device is made")),
     keyword("UpdateHostKeys", Honoured("")),
-    keyword("UseKeychain", Idle("keys come from files and agents")),
+    keyword("UseKeychain", Idle("add the key to the agent: ssh-add --apple-use-keychain")),
     keyword("User", Honoured("")),
     keyword("UserKnownHostsFile", Honoured("")),
     keyword("VerifyHostKeyDNS", Idle("host keys are looked up in files, not in the DNS")),
