@@ -146,7 +146,7 @@ impl ServerOptions {
         let (config, source) = ClientConfig::query(server, ssh).await?;
         if source == ConfigSource::Defaults {
             warn!(
-                "there is no ssh on the PATH: ssh_config is not read, the flags and defaults count"
+                "there is no ssh on the PATH: ssh_config is not read, only the flags and the defaults apply"
             );
         }
         Ok(Self { name, config, sessions })
