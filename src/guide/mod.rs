@@ -51,6 +51,7 @@ pages! {
     desktop: "desktop.md", "browsers, shells and the proxy of the desktop";
     http: "http.md", "what the HTTP proxy passes on, changes and refuses";
     operating: "operating.md", "status, top, ping, forwards, metrics and dashboard of a running program";
+    containers: "containers.md", "containers and CI: secrets, waiting, health checks";
     service: "service.md", "start at login or boot: systemd, socket units, launchd";
     security: "security.md", "who is trusted with what, what is promised, and which tests check it";
 }
