@@ -102,7 +102,7 @@ fn shaped(command: clap::Command) -> clap::Command {
 
 /// The lines of a help page that list the subcommands.
 pub(super) fn listing() -> String {
-    let mut lines = vec!["Commands (each has --help):".to_owned()];
+    let mut lines = vec!["Commands (`sockeye help` says what each does):".to_owned()];
     let names = names();
     for (n, name) in names.iter().enumerate() {
         let word = if n + 1 < names.len() { format!(" {name},") } else { format!(" {name}") };
