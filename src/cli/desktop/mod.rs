@@ -20,7 +20,7 @@ pub(super) use system_proxy::SystemProxyCommand;
 /// The flags that name the proxy.
 #[derive(Clone, Debug, clap::Args)]
 struct ProxyArgs {
-    /// The proxy [default: the file's, the running one, or 127.0.0.1:1080]
+    /// The proxy [default: the file's, the running one, 127.0.0.1:1080]
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     proxy: Option<Destination>,
 
