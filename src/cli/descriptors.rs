@@ -14,5 +14,5 @@ pub fn raise() {
     }
 }
 
-/// macOS takes no more than its OPEN_MAX.
+/// macOS takes no more than its `OPEN_MAX`.
 const ENOUGH: u64 = if cfg!(target_os = "macos") { 10_240 } else { 65_536 };
