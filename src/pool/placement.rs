@@ -262,7 +262,9 @@ mod tests {
         assert!(!grows(View { active: 10, ..quiet() }, OpenKind::Plain));
         assert!(grows(View { active: 10, ..quiet() }, OpenKind::UnresolvedName));
         assert!(grows(View { active: 32, ..quiet() }, OpenKind::Plain));
+        assert!(grows(View { active: 30, opening: 2, ..quiet() }, OpenKind::Plain));
         assert!(grows(View { bulk: 1, ..quiet() }, OpenKind::Plain));
+        assert!(grows(View { slow_readers: 1, ..quiet() }, OpenKind::Plain));
         assert!(grows(View { stuck: true, ..quiet() }, OpenKind::Plain));
         assert!(grows(late(200), OpenKind::Plain));
         assert!(!grows(late(100), OpenKind::Plain), "the line's own queue");
@@ -287,6 +289,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_looked_up_where_others_are_rather_than_beside_what_runs() {
+        let looks_up = View { opening: 1, unresolved: 1, channels: 1, ..quiet() };
+        let runs = View { active: 2, channels: 2, ..quiet() };
+        assert_eq!(choose(&[runs, looks_up], OpenKind::UnresolvedName).session, Some(1));
+    }
+
+    #[test]
     fn what_may_end_a_session_is_asked_for_where_nobody_else_is_and_others_stay_away() {
         let free = View { free: true, ..quiet() };
         let idle = View { channels: 1, ..quiet() };
@@ -304,6 +313,8 @@ mod tests {
     fn a_session_is_quiet_whose_channels_move_nothing_and_that_answers() {
         assert!(is_quiet(&View { channels: 9, ..quiet() }));
         assert!(!is_quiet(&View { active: 1, channels: 1, ..quiet() }));
+        assert!(!is_quiet(&View { bulk: 1, ..quiet() }));
+        assert!(!is_quiet(&View { slow_readers: 1, ..quiet() }));
         assert!(!is_quiet(&View { stuck: true, ..quiet() }));
         assert!(!is_quiet(&late(300)));
     }
