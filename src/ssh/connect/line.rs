@@ -240,11 +240,14 @@ mod tests {
 
     #[test]
     fn a_download_whose_server_is_slow_teaches_nothing() {
-        let mut line = Learner::default();
-        let calm = HOME.best;
-        assert!(!line.learn(Sample { round_trip: calm, ..HOME }));
-        assert!(!line.learn(Sample { busiest: 20_000, ..HOME }), "an upload has made the queue");
-        assert_eq!(line.line(), Line::default());
+        let calm = Sample { round_trip: HOME.best, ..HOME };
+        // It has not made the queue.
+        let small = Sample { busiest: 20_000, ..HOME };
+        for sample in [calm, small] {
+            let mut line = Learner::default();
+            assert!(!line.learn(sample) && !line.learn(sample), "{sample:?}");
+            assert_eq!(line.line(), Line::default());
+        }
     }
 
     #[test]
@@ -282,6 +285,30 @@ mod tests {
         }
         let rate = line.line.rate.expect("it is known");
         assert!((37_500_000..80_000_000).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn a_window_that_nearly_fills_the_line_grows_from_what_is_known() {
+        let (best, window) = (Duration::from_millis(30), 500_000);
+        // It carried no more than that, since the window was the limit.
+        let received = 5_000_000;
+        let round_trip = best + Duration::from_millis(10);
+        let sample =
+            Sample { received, busiest: received * 3 / 2, round_trip, best, window, ..HOME };
+        let mut line = Learner::of(Line { rate: Some(8_000_000), too_small: None });
+        assert!(!line.learn(sample) && !line.learn(sample), "an eighth is no news");
+        assert_eq!(line.line.rate, Some(9_000_000));
+    }
+
+    #[test]
+    fn the_largest_window_is_never_too_small() {
+        let far = Duration::from_millis(100);
+        let busiest = u64::from(MOST) * 10;
+        let sample =
+            Sample { received: busiest, busiest, round_trip: far, best: far, window: MOST, ..HOME };
+        let mut line = Learner::default();
+        assert!(!line.learn(sample) && !line.learn(sample));
+        assert_eq!(line.line(), Line::default());
     }
 
     #[test]
