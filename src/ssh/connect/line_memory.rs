@@ -136,4 +136,18 @@ mod tests {
         assert_eq!(read(&path).len(), MOST_SERVERS);
         assert!(fs::metadata(path).expect("a file").len() < MOST_BYTES / 4);
     }
+
+    #[test]
+    fn the_server_that_was_learnt_of_longest_ago_is_forgotten() {
+        let dir = tempfile::tempdir().expect("a directory");
+        memory(&dir).remember("one:22", learnt());
+        let path = dir.path().join("a/lines.json");
+        let at = |learnt| Entry { line: self::learnt(), learnt };
+        let entries = (1..=MOST_SERVERS as u64).map(|time| (format!("{time}:22"), at(time)));
+        write(&path, &entries.collect()).expect("a file");
+        memory(&dir).remember("one:22", learnt());
+        let kept = read(&path);
+        assert!(kept.contains_key("one:22") && kept.contains_key("2:22"));
+        assert!(!kept.contains_key("1:22"), "the oldest");
+    }
 }
