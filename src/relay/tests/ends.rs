@@ -173,7 +173,7 @@ async fn a_close_reaches_a_client_that_is_still_sending() {
 
 #[tokio::test]
 async fn a_client_that_is_gone_is_gone_at_every_stage() {
-    for stage in 0..5 {
+    for stage in 0..6 {
         let (session, mut line) = line().await;
         match stage {
             0 => {}
@@ -181,6 +181,11 @@ async fn a_client_that_is_gone_is_gone_at_every_stage() {
             2 => line.client.shutdown().await.expect("half-closed"),
             // More than the client's end holds: it waits in the backlog.
             3 => line.far.send(content(2 << 20)).await.expect("open"),
+            // More than the far side takes: it waits for the window.
+            4 => {
+                let chunk = content(64 * 1024);
+                while timeout(LONG, line.client.write_all(&chunk)).await.is_ok() {}
+            }
             _ => {
                 line.far.send(content(1000)).await.expect("open");
                 soon(line.client.read_exact(&mut [0; 10])).await.expect("it arrives");
@@ -208,7 +213,6 @@ async fn the_channel_of_a_client_that_resets_is_closed_by_a_server_that_does_so_
     assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
 }
 
-/// The far side has said all, and the client leaves instead of sending on.
 /// The owner of a pipe has nothing more to do once it has sent its end, whatever is still on its way.
 #[tokio::test]
 async fn what_a_client_sent_before_its_end_arrives_after_it_has_left() {
@@ -228,6 +232,7 @@ async fn what_a_client_sent_before_its_end_arrives_after_it_has_left() {
     assert_eq!(soon(relay).await.expect("no panic"), Outcome::Clean);
 }
 
+/// The far side has said all, and the client leaves instead of sending on.
 #[tokio::test]
 async fn a_client_that_leaves_after_the_target_s_end_is_a_clean_end() {
     let (session, mut line) = line().await;
@@ -253,3 +258,6 @@ async fn a_relay_that_is_dropped_closes_both_ends() {
     let (bytes, _) = read_all(&mut line.client).await;
     assert!(bytes.is_empty());
 }
+
+/// Who takes nothing for so long takes nothing any more.
+const LONG: Duration = Duration::from_millis(200);
