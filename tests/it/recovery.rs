@@ -44,7 +44,7 @@ fn under_fire(sessions: &str, kill: Kill, pause: Duration) {
     let proxy = Sockeye::with(&sshd.ssh_config(), &["--sessions", sessions]);
     let (host, port) = ("127.0.0.1", echo.port());
     let load = Load { proxy: proxy.address(), host, port, clients: 40, rate: 200 };
-    let kills = AtomicUsize::new(0);
+    let kills = Kills::default();
     let ((times, refused), tally) = load.during(|| {
         thread::scope(|scope| {
             let killing = scope.spawn(|| {
@@ -52,9 +52,10 @@ fn under_fire(sessions: &str, kill: Kill, pause: Duration) {
                 let mut times = Vec::new();
                 while Instant::now() < end {
                     thread::sleep(pause);
-                    kills.fetch_add(1, Ordering::SeqCst);
+                    kills.begun.fetch_add(1, Ordering::SeqCst);
                     times.push(Instant::now());
                     kill.strike(&sshd);
+                    kills.over.fetch_add(1, Ordering::SeqCst);
                 }
                 times
             });
@@ -83,6 +84,13 @@ fn under_fire(sessions: &str, kill: Kill, pause: Duration) {
     }
 }
 
+/// How many kills there were: a request may be lost by one that had begun before it and was not over.
+#[derive(Debug, Default)]
+struct Kills {
+    begun: AtomicUsize,
+    over: AtomicUsize,
+}
+
 impl Kill {
     fn strike(self, sshd: &Sshd) {
         match self {
@@ -109,15 +117,15 @@ fn recovery(tally: &Tally, time: Instant) -> Option<Duration> {
 struct Refused {
     port: u16,
     answer: Vec<u8>,
-    /// How many kills happened meanwhile.
+    /// How many kills happened meanwhile, at the most.
     kills: usize,
 }
 
 impl Refused {
-    fn ask(proxy: &Sockeye, kills: &AtomicUsize) -> Self {
-        let (port, before) = (free_port(), kills.load(Ordering::SeqCst));
+    fn ask(proxy: &Sockeye, kills: &Kills) -> Self {
+        let (port, before) = (free_port(), kills.over.load(Ordering::SeqCst));
         let answer = Protocol::Socks5.refusal(proxy.address(), "127.0.0.1", port);
-        let kills = kills.load(Ordering::SeqCst) - before;
+        let kills = kills.begun.load(Ordering::SeqCst) - before;
         // In time for the next, and no more of them than the log is read for.
         thread::sleep(Duration::from_millis(50));
         Self { port, answer, kills }
