@@ -89,6 +89,9 @@ mod tests {
         let user = Some("ada".into());
         let request = Request { listener, protocol, source: Source::Unix, user, target };
         let connection = Connections::default().begin(&request);
+        connection.decided(Some(&"work".into()));
+        connection.carried_by(7);
+        connection.received(10);
         for (query, holds) in [
             ("", true),
             ("listener=l&user=ada", true),
@@ -97,8 +100,12 @@ mod tests {
             ("host=corp.example", true),
             ("host=DB.corp.example", true),
             ("host=orp.example", false),
-            ("state=waiting&min_bytes=0", true),
-            ("min_bytes=1", false),
+            ("rule=work&session=7", true),
+            ("rule=home", false),
+            ("session=8", false),
+            ("state=waiting&min_bytes=10", true),
+            ("state=opening", false),
+            ("min_bytes=11", false),
             ("older=60000", false),
         ] {
             let mut query_of = Query::new(Some(query));

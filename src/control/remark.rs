@@ -87,7 +87,7 @@ const MUCH: u64 = 1 << 20;
 mod tests {
     use super::*;
     use crate::pool::SessionState;
-    use crate::registry::Connections;
+    use crate::registry::{Connections, Waiting};
     use crate::request::Request;
 
     fn session(now: u64, best: u64) -> SessionView {
@@ -117,7 +117,27 @@ mod tests {
         let full = full_line(&session(120, 20)).expect("it is full");
         assert!(full.contains("takes 120 ms, at best 20 ms"), "{full}");
         assert_eq!(full_line(&session(25, 20)), None);
+        assert_eq!(full_line(&session(95, 60)), None, "not three times as long");
         assert_eq!(full_line(&session(12, 1)), None, "nobody notices");
+    }
+
+    #[test]
+    fn a_client_that_is_slow_is_blamed_before_a_server_that_takes_nothing() {
+        let connection = Connections::default().begin(&Request::for_test("db.example:5432"));
+        connection.opened();
+        connection.stalled_for(LONG / 2);
+        assert_eq!(of(&connection, None), None);
+        connection.stalled_for(LONG / 2);
+        let told = of(&connection, None);
+        assert_eq!(
+            told.as_deref(),
+            Some("what the client sends waits for the server's window: 1.0 s so far")
+        );
+        connection.set_waiting(Waiting { memory: MUCH / 2, disk: MUCH / 2 });
+        assert_eq!(
+            of(&connection, None).as_deref(),
+            Some("its client is slow: 1.0 MiB wait for it")
+        );
     }
 
     #[test]

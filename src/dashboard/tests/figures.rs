@@ -1,7 +1,16 @@
 //! What is read by programs: figures, and whether all is well.
 
 use super::*;
-use crate::registry::{ForwardKind, ForwardState, NewForward, Origin};
+use crate::registry::{
+    AttemptEnd, ForwardKind, ForwardState, NewForward, Origin, Outcome, SessionEnd, Waiting,
+};
+
+/// The lines of `/metrics`: what stands before the figure, and the figure.
+async fn figures(stage: &Stage) -> Vec<(String, String)> {
+    let metrics = stage.get("/metrics").await.body;
+    let lines = metrics.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.rsplit_once(' ')).map(|(a, b)| (a.into(), b.into())).collect()
+}
 
 #[tokio::test]
 async fn no_figure_stands_twice() {
@@ -21,19 +30,12 @@ async fn no_figure_stands_twice() {
     for up in [&one, &elsewhere[0]] {
         up.set_state(ForwardState::Listening(Vec::new()));
     }
-    let lines = async || {
-        let metrics = stage.get("/metrics").await.body;
-        let lines = metrics.lines().filter(|line| !line.starts_with('#')).map(str::to_owned);
-        lines
-            .filter_map(|line| line.rsplit_once(' ').map(|(a, b)| (a.into(), b.into())))
-            .collect::<Vec<(String, String)>>()
-    };
     let up = |lines: &[(String, String)], labels: &str| {
         let found =
             lines.iter().filter(|(name, _)| *name == format!("sockeye_listener_up{labels}"));
         found.map(|(_, value)| value.clone()).collect::<Vec<_>>()
     };
-    let found = lines().await;
+    let found = figures(&stage).await;
     let mut names: Vec<_> = found.iter().map(|(name, _)| name).collect();
     names.sort();
     let all = names.len();
@@ -44,7 +46,67 @@ async fn no_figure_stands_twice() {
     let remote = |server| format!("{{kind=\"remote\",name=\"0:db:1\",server=\"{server}\"}}");
     assert_eq!(["box", "lab"].map(|s| up(&found, &remote(s))), [["1.0"], ["0.0"]]);
     two.set_state(ForwardState::Listening(Vec::new()));
-    assert_eq!(up(&lines().await, both), ["1.0"]);
+    assert_eq!(up(&figures(&stage).await, both), ["1.0"]);
+}
+
+#[tokio::test]
+async fn what_was_counted_is_told() {
+    let stage = Stage::start();
+    let (rule, server): (Arc<str>, Arc<str>) = ("work".into(), "box".into());
+    let begin = |target| stage.registry.connections.begin(&Request::for_test(target));
+    let over = begin("db.example:5432");
+    over.decided(Some(&rule));
+    over.asked(Some(&server), 7);
+    over.opened();
+    over.received(300);
+    over.sent(20);
+    over.stalled_for(Duration::from_millis(1500));
+    over.end(Outcome::Clean);
+    begin("192.0.2.1:443").fail(Outcome::NoSession, "the server is away".into());
+    let lives = begin("db.example:5432");
+    lives.set_waiting(Waiting { memory: 5, disk: 7 });
+    let log = stage.registry.server_log(&server);
+    for (session, seconds) in [(1, 1), (2, 2)] {
+        log.session_up(session, Duration::from_secs(seconds));
+    }
+    log.session_down(1, SessionEnd::Lost, "no answer");
+    log.attempt_failed(AttemptEnd::Refused, "no key");
+    let forward = stage.registry.forwards.register(NewForward {
+        kind: ForwardKind::Dynamic,
+        origin: Origin::RunTime,
+        name: None,
+        spec: "1080".into(),
+        server: None,
+    });
+    forward.forward().accept();
+
+    let found = figures(&stage).await;
+    for (name, figure) in [
+        ("ready", "0.0"),
+        ("connections{state=\"waiting\"}", "1.0"),
+        ("requests_total{server=\"box\",outcome=\"clean\"}", "1.0"),
+        ("relayed_bytes_total{server=\"box\",direction=\"up\"}", "20.0"),
+        ("relayed_bytes_total{server=\"box\",direction=\"down\"}", "300.0"),
+        ("rule_hits_total{rule=\"work\"}", "1.0"),
+        ("listener_requests_total{listener=\"test:1\",target=\"name\"}", "1.0"),
+        ("suspicious_requests_total{listener=\"test:1\"}", "1.0"),
+        ("protocol_requests_total{listener=\"test:1\",protocol=\"socks5\"}", "2.0"),
+        ("open_seconds_count{server=\"box\"}", "1"),
+        ("login_seconds_count{server=\"box\"}", "2"),
+        ("login_seconds_sum{server=\"box\"}", "3.0"),
+        ("window_stalled_seconds_total{server=\"box\"}", "1.5"),
+        ("session_starts_total{server=\"box\",result=\"ready\"}", "2.0"),
+        ("session_starts_total{server=\"box\",result=\"refused\"}", "1.0"),
+        ("session_ends_total{server=\"box\",reason=\"lost\"}", "1.0"),
+        ("session_ends_total{server=\"box\",reason=\"retired\"}", "0.0"),
+        ("accepted_clients{kind=\"dynamic\"}", "1.0"),
+        ("backlog_bytes{place=\"memory\"}", "5.0"),
+        ("backlog_bytes{place=\"file\"}", "7.0"),
+    ] {
+        let name = format!("sockeye_{name}");
+        let told = found.iter().find(|(found, _)| *found == name).map(|(_, told)| told.as_str());
+        assert_eq!(told, Some(figure), "{name} in {found:#?}");
+    }
 }
 
 #[tokio::test]
