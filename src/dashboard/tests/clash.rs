@@ -83,6 +83,11 @@ async fn web_sockets_are_for_the_token_or_our_own_page() {
     let ours = ("origin", here.as_str());
     let told = stage.listen(&with("/connections"), ours).await.expect("let in");
     assert_eq!(told["connections"][0]["id"], tracked.id().to_string());
+    for interval in ["0", "18446744073709551615"] {
+        let hurried = with("/connections").replace("1000", interval);
+        let told = stage.listen(&hurried, ours).await.expect("let in");
+        assert_eq!(told["connections"][0]["id"], tracked.id().to_string(), "{interval}");
+    }
     let told = stage.listen(&with("/traffic"), ours).await.expect("let in");
     assert_eq!(told, serde_json::json!({ "up": 0, "down": 0 }));
     let told = stage.listen(&with("/memory"), ours).await.expect("let in");

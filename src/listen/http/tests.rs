@@ -243,6 +243,21 @@ async fn a_stale_connection_is_replaced_without_a_word() {
     house.no_dial();
 }
 
+/// It is not kept.
+#[tokio::test]
+async fn what_was_sent_with_content_is_not_sent_again() {
+    let mut house = House::new(Outcome::Connect).await;
+    let (mut client, _task) = house.client().await;
+    let mut far = kept(&mut house, &mut client).await;
+    let put = GET.replace("GET", "PUT").replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello");
+    say(&mut client, &put).await;
+    far.head().await;
+    drop(far);
+    let (head, _) = response(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{head}");
+    house.no_dial();
+}
+
 #[tokio::test]
 async fn a_client_that_has_said_all_gets_its_answer() {
     let mut house = House::new(Outcome::Connect).await;

@@ -108,6 +108,20 @@ fn what_is_offered_on_is_named() {
     assert_eq!(request(&fields), expected);
 }
 
+/// RFC 9110 section 7.8 has it ignored.
+#[test]
+fn an_older_client_is_offered_no_upgrade() {
+    let mut old = head(&[]);
+    old.version = Version::HTTP_10;
+    let mut request = Request::get("http://example.com/")
+        .header(CONNECTION, "upgrade")
+        .header(UPGRADE, "websocket")
+        .body(Empty::<Bytes>::new())
+        .expect("built");
+    prepare_request(&mut request, &old, &to("example.com:80"), Uri::from_static("/"));
+    assert_eq!(lines(request.headers()), ["host: example.com"]);
+}
+
 #[test]
 fn the_host_is_the_targets_and_keeps_its_place() {
     for (destination, host) in [
