@@ -259,15 +259,21 @@ fn others_go_on_while_a_target_does_not_read() {
     });
 }
 
-/// Waits until what the program keeps grows no more.
+/// Waits until what the program keeps grows no more, however long it grows.
 fn wait_until_full(pid: u32, spilled: u64) {
-    let mut last = (0, 0);
-    wait::until("the program takes in no more", || {
-        thread::sleep(MEASURED / 2);
-        let now = (process::nameless_bytes(pid) >> 10, process::rss_kib(pid) >> 10);
-        // A busy machine may not have begun.
-        std::mem::replace(&mut last, now) == now && now.0 >= spilled
-    });
+    let (mut last, mut most) = ((0, 0), 0);
+    let mut grows = || {
+        wait::until_some("the program takes in no more", || {
+            thread::sleep(MEASURED / 2);
+            let now = (process::nameless_bytes(pid) >> 10, process::rss_kib(pid) >> 10);
+            let is_same = std::mem::replace(&mut last, now) == now;
+            let more = now.0 > most;
+            most = most.max(now.0);
+            // A busy machine may not have begun.
+            (more || is_same && now.0 >= spilled).then_some(more)
+        })
+    };
+    while grows() {}
 }
 
 struct Upload {
