@@ -12,7 +12,13 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 step="start"
 began=$SECONDS
-trap 'status=$?; ((status == 0)) || echo "tests/run.sh: FAILED: $step" >&2' EXIT
+# What runs beside the tests, if anything does.
+macos=
+failed() {
+    echo "tests/run.sh: FAILED: $step" >&2
+    [[ -z $macos ]] || kill "$macos" 2>/dev/null
+}
+trap 'status=$?; ((status == 0)) || failed' EXIT
 begin() {
     step=$1
     echo "==> $step (after $((SECONDS - began)) s)"
@@ -25,7 +31,7 @@ cat <<NEEDS
 This needs:
   Rust $rust or later, with rustfmt and clippy (here: $(rustc --version 2>/dev/null || echo none))
   4 GB of disk in $target (here: $(df -h --output=avail "$target" | tail -n 1 | tr -d ' ') free)
-  on two cores with nothing else to do, 15 minutes from a fresh clone and 6 once it is built
+  on two cores with nothing else to do, 13 minutes from a fresh clone and 6 once it is built
   root, or sudo without a password, to install Debian packages that are missing; as another user
   than root some tests are skipped
 NEEDS
@@ -228,27 +234,39 @@ else
 fi
 begin "lints"
 cargo clippy --all-targets --locked -- -D warnings
-begin "macOS"
-# Nothing is linked, so a compiler that makes empty files serves the dependencies.
-no_cc=$PWD/tests/it/support/no-cc
-if rustup target add x86_64-apple-darwin; then
-    env CC_x86_64_apple_darwin="$no_cc" AR_x86_64_apple_darwin="$no_cc" SDKROOT=/ \
-        cargo check --locked --lib --bins --target x86_64-apple-darwin
-else
-    skip "macOS: the standard library for it cannot be downloaded"
-fi
 begin "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
+begin "tests and benchmarks are built"
+cargo test --locked --no-run --lib --bins --tests --benches
 begin "tests"
 # Some tests hold many connections open; below a lower limit they hold fewer.
 ulimit -Sn 8192 2>/dev/null || true
 export SOCKEYE_SKIPPED=$skipped
 # Most tests wait, so more of them than cores run at once. Those that measure how long something takes run
-# alone afterwards.
-measuring=(choices::the_nearest keeping_apart:: pings:: recovery::)
-cargo test --locked -- --include-ignored --test-threads=$((2 * $(nproc))) "${measuring[@]/#/--skip=}"
+# afterwards, as many as there are cores.
+measuring=(choices::the_nearest keeping_apart:: pings::pings_beside recovery::)
+# What they leave of the processors is for macOS. Nothing is linked, so a compiler that makes empty files
+# serves the dependencies.
+no_cc=$PWD/tests/it/support/no-cc
+if rustup target add x86_64-apple-darwin; then
+    (
+        # By then the tests' cargo has left the target folder to others.
+        sleep 10
+        exec env CC_x86_64_apple_darwin="$no_cc" AR_x86_64_apple_darwin="$no_cc" SDKROOT=/ \
+            nice -n 19 cargo check --locked --lib --bins --target x86_64-apple-darwin
+    ) &>"$target/macos.log" &
+    macos=$!
+else
+    skip "macOS: the standard library for it cannot be downloaded"
+fi
+cargo test --locked -- --include-ignored --test-threads=$((3 * $(nproc))) "${measuring[@]/#/--skip=}"
+if [[ -n $macos ]]; then
+    begin "macOS"
+    wait "$macos" || { cat "$target/macos.log" && exit 1; }
+    macos=
+fi
 begin "tests that measure"
-cargo test --locked -- --include-ignored --test-threads=1 "${measuring[@]}"
+cargo test --locked --test it -- --include-ignored --test-threads="$(nproc)" "${measuring[@]}"
 begin "benchmarks, once each"
 cargo test --locked --bench micro --bench versus
 echo "==> tests/run.sh: all passed, in $((SECONDS - began)) s"
