@@ -179,7 +179,7 @@ fn gateway_ports_of_the_server_decide_who_may_connect() {
 #[ignore = "needs sshd, curl"]
 fn without_a_target_it_is_a_proxy_for_the_far_side() {
     let (web, sshd, port) = (Web::start(), Sshd::start(), free_port());
-    let _proxy = listening(&sshd, &["-R", &port.to_string()]);
+    let _proxy = listening(&sshd, &["--sessions", "1", "-R", &port.to_string()]);
     for scheme in ["socks5h", "socks4a", "http"] {
         let through = || Curl::through(&format!("{scheme}://127.0.0.1:{port}"));
         let fetched = through().fetch(&web.named_url("/bytes/100000"));
