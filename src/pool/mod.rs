@@ -30,6 +30,7 @@ use self::jump::JumpRoute;
 use self::names::KnownTargets;
 use self::placement::{Growth, View};
 use self::policy::Outlook;
+use crate::forward::RemoteListen;
 use crate::lock::lock;
 use crate::openssh::ClientConfig;
 use crate::registry::ServerLog;
@@ -220,9 +221,14 @@ impl Pool {
         self.0.wait_for(&self.0.requests, || self.try_place(target), kind).await
     }
 
-    /// A session for a remote listener; waits while there is none. It does not hurry the pool, but a person
-    /// may be asked, as for a request.
-    pub(crate) async fn session_for_listener(&self) -> Arc<Session> {
+    /// A session for a remote listener: the one whose server has not given the place up, or any; waits while there is
+    /// none. It does not hurry the pool, but a person may be asked, as for a request.
+    pub(crate) async fn session_for_listener(&self, listen: &RemoteListen) -> Arc<Session> {
+        let has_it = |session: &&Arc<Session>| session.remote_forwards().has_abandoned(listen);
+        let known = lock(&self.0.sessions).iter().find(has_it).map(Arc::clone);
+        if let Some(session) = known {
+            return session;
+        }
         let kind = OpenKind::Plain;
         self.0.wait_for(&self.0.listeners, || self.0.choose(kind), || kind).await
     }

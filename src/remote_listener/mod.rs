@@ -72,7 +72,7 @@ impl RemoteListener {
     ///
     /// The server refuses or does not answer. [`run`](Self::run) asks again.
     pub async fn register(&mut self) -> Result<(), ListenError> {
-        let session = self.pool.session_for_listener().await;
+        let session = self.pool.session_for_listener(&self.listen).await;
         let asked = Registration::request(session, &self.listen, &self.queue).await;
         let registration = asked.inspect_err(|error| {
             self.noted.set_state(ForwardState::Refused(error.to_string().into()));
@@ -123,7 +123,7 @@ impl RemoteListener {
             }
         }
         if let Some(registration) = self.registration.take() {
-            registration.cancel().await;
+            registration.leave().await;
         }
     }
 

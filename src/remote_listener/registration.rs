@@ -59,7 +59,8 @@ pub(super) enum RegistrationEnd {
 }
 
 impl Registration {
-    /// Asks the server of `session` to listen. Accepted connections go to `queue`.
+    /// Asks the server of `session` to listen, unless it has done so ever since an earlier listener there was
+    /// [left](Self::leave). Accepted connections go to `queue`.
     ///
     /// # Cancel safety
     ///
@@ -73,6 +74,15 @@ impl Registration {
         let turn = forwards.turn.lock().await;
         // Entered before the answer: the first connection may follow it at once.
         let entered = forwards.enter(listen.clone(), queue.clone(), Arc::clone(session.load()));
+        if forwards.adopt(listen) {
+            debug!(%listen, "the server still listens");
+            return Ok(Self {
+                session: Arc::clone(&session),
+                listen: listen.clone(),
+                stays: false,
+                _entered: entered,
+            });
+        }
         let answer = timeout(LISTEN_TIMEOUT, ask(&session, listen)).await;
         let answer = answer.map_err(|_| ListenError::NoAnswer)?;
         let answer = answer.map_err(|_| ListenError::SessionLost)?;
@@ -107,6 +117,14 @@ impl Registration {
     /// Why the session ended, as far as it is known.
     pub(super) fn why_it_ended(&self) -> String {
         self.session.facts().end.unwrap_or_else(|| "the connection ended".to_owned())
+    }
+
+    /// Asks the server to stop listening. Where it refuses to, the next one that asks for the place gets it on this
+    /// session.
+    pub(super) async fn leave(self) {
+        if self.cancel().await == Stopped::No {
+            self.session.remote_forwards().abandon(self.listen);
+        }
     }
 
     /// Asks the server to stop listening, and waits briefly for the answer.

@@ -89,6 +89,24 @@ async fn a_listener_that_the_server_does_not_give_up_stays_on_its_session() {
     assert_eq!(ended.await, RegistrationEnd::Lost);
 }
 
+/// The server would refuse to listen there once more.
+#[tokio::test]
+async fn what_the_server_has_not_given_up_goes_to_the_next_that_asks() {
+    let test = TestSession::start().await;
+    let (queue, mut connections) = ForwardedQueue::new(2);
+    let listen: RemoteListen = KEPT_PORT.to_string().parse().expect("a port");
+    let registration = register(&test, &listen.to_string(), &queue).await;
+    assert!(connections.recv().await.is_some(), "the server opens a channel when it is asked");
+    registration.leave().await;
+    assert!(test.session().remote_forwards().has_abandoned(&listen));
+    assert!(test.session().is_empty(), "it may be closed");
+
+    let _registration = register(&test, &listen.to_string(), &queue).await;
+    assert!(!test.session().remote_forwards().has_abandoned(&listen));
+    test.session().ping().await;
+    assert!(connections.try_recv().is_err(), "it was not asked again");
+}
+
 #[tokio::test]
 async fn a_lost_session_is_told_from_a_retired_one() {
     let test = TestSession::start().await;

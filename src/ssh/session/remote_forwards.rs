@@ -14,6 +14,8 @@ use crate::lock::lock;
 #[derive(Debug, Default)]
 pub(crate) struct RemoteForwards {
     entries: Entries,
+    /// Where the server listens though nobody here does any more: it has refused to stop.
+    abandoned: Mutex<Vec<RemoteListen>>,
     /// Held while the server is asked for a listener, so that a port of its choice is known before
     /// the next one is asked for.
     pub(crate) turn: tokio::sync::Mutex<()>,
@@ -63,6 +65,23 @@ impl RemoteForwards {
 
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.entries).is_empty()
+    }
+
+    /// The server goes on listening there, and nobody here does.
+    pub(crate) fn abandon(&self, listen: RemoteListen) {
+        lock(&self.abandoned).push(listen);
+    }
+
+    /// Whether the server listens there, and nobody here does.
+    pub(crate) fn has_abandoned(&self, listen: &RemoteListen) -> bool {
+        lock(&self.abandoned).contains(listen)
+    }
+
+    /// Takes a place over that was abandoned. Whether there was one.
+    pub(crate) fn adopt(&self, listen: &RemoteListen) -> bool {
+        let mut abandoned = lock(&self.abandoned);
+        let found = abandoned.iter().position(|place| place == listen);
+        found.map(|index| abandoned.swap_remove(index)).is_some()
     }
 
     /// A place for a channel at the listener that it belongs to: it takes the channel and has it wait for

@@ -10,8 +10,9 @@ use std::time::Instant;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::desk::{Desk, echoes};
+use super::desk::{Desk, connect, echoes};
 use crate::support::configured::Configuration;
+use crate::support::foreign::{Foreign, Make};
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
 use crate::support::socks::Protocol;
@@ -105,6 +106,27 @@ fn with_a_dead_server_every_command_does_what_it_can() {
     let ping = desk.say("ping --json").expect(1).json();
     assert_eq!((&ping["culprit"], &ping["opened"]), (&"session".into(), &false.into()), "{ping}");
     desk.say(&format!("-O check {HOST}")).expect(1);
+    desk.say("stop --now").expect(0);
+    assert!(proxy.wait().success());
+}
+
+/// dropbear listens until its session ends, whatever it is told.
+#[test]
+#[ignore = "needs dropbear"]
+fn a_forward_that_the_server_does_not_give_up_may_be_added_again() {
+    let Some(server) = Foreign::start(Make::Dropbear) else { return };
+    let (desk, echoes_there, there) = (Desk::new(), Target::echo(), free_port());
+    let mut proxy = desk.start(&server.ssh_config(&[]), &[]);
+    for port in [9, echoes_there.port()] {
+        let forward = format!("-R {there}:127.0.0.1:{port}");
+        let added = desk.say(&format!("forward add {forward}")).expect(0);
+        assert!(added.out.contains("listening"), "{}", added.out);
+        if port != 9 {
+            break;
+        }
+        desk.say(&format!("forward remove {forward}")).expect(0);
+    }
+    assert!(echoes(&mut connect(&format!("127.0.0.1:{there}"))));
     desk.say("stop --now").expect(0);
     assert!(proxy.wait().success());
 }
