@@ -96,6 +96,10 @@ impl RelayEnd for ClientStream {
     async fn gone(&self) {
         either!(self, stream => stream.gone().await);
     }
+
+    async fn discard(&self) {
+        either!(self, stream => stream.discard().await);
+    }
 }
 
 impl AsyncRead for ClientStream {

@@ -27,6 +27,8 @@ pub(super) enum DownEnd {
     Eof,
     /// The same, and the channel is closed in both directions.
     Closed,
+    /// The same, and the session ended before the channel was closed.
+    CutAfterEof,
     /// The session ended before the far side sent its end.
     Cut,
     /// The client accepts no more data.
@@ -116,8 +118,9 @@ impl<C: RelayEnd> Pump<'_, C> {
     /// Receives what has arrived, one batch at most: then it is time to write again.
     fn take(&mut self, cx: &mut Context<'_>) -> Taken {
         let (mut batch, mut messages) = (0, 0);
-        while self.end.is_none() {
-            if self.must_hold() && !self.poll_joined(cx) {
+        // After the end of the stream, too: whoever sends has to hear that the channel is no more.
+        while matches!(self.end, None | Some(DownEnd::Eof)) {
+            if self.end.is_none() && self.must_hold() && !self.poll_joined(cx) {
                 return Taken::Held;
             }
             if self.joined.take().is_some() {
@@ -132,7 +135,10 @@ impl<C: RelayEnd> Pump<'_, C> {
                 }
                 Poll::Ready(Some(Incoming::Eof)) => self.end = Some(DownEnd::Eof),
                 Poll::Ready(Some(Incoming::Close)) => self.end = Some(DownEnd::Closed),
-                Poll::Ready(None) => self.end = Some(DownEnd::Cut),
+                Poll::Ready(None) => {
+                    let is_whole = self.end.is_some();
+                    self.end = Some(if is_whole { DownEnd::CutAfterEof } else { DownEnd::Cut });
+                }
             }
             if batch >= BATCH || messages >= MESSAGES {
                 return Taken::Batch;

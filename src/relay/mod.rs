@@ -89,6 +89,7 @@ impl Relayer {
             match down_end {
                 DownEnd::Eof => until_closed(&mut reader, up, up_end).await,
                 DownEnd::Closed => Closing::of(up_end),
+                DownEnd::CutAfterEof => Closing::after_cut(up_end),
                 DownEnd::Cut => Closing::Cut,
                 DownEnd::ClientGone => Closing::without_client(up_end),
                 DownEnd::NoRoom => Closing::NoRoom,
@@ -139,7 +140,11 @@ impl Relayer {
                 down_end = down => down_end,
                 () = client.gone() => DownEnd::ClientGone,
             },
-            UpEnd::ChannelGone => down.await,
+            UpEnd::ChannelGone => tokio::select! {
+                biased;
+                down_end = down => down_end,
+                () = client.discard() => DownEnd::ClientGone,
+            },
         };
         (down_end, Some(up_end))
     }
@@ -205,6 +210,14 @@ impl Closing {
         match up_end {
             Some(UpEnd::Eof) => Self::Done,
             Some(UpEnd::ClientGone | UpEnd::ChannelGone) | None => Self::ClientStillSends,
+        }
+    }
+
+    /// After the end of the session that followed the server's EOF.
+    fn after_cut(up_end: Option<UpEnd>) -> Self {
+        match up_end {
+            Some(UpEnd::Eof) => Self::Done,
+            Some(UpEnd::ClientGone | UpEnd::ChannelGone) | None => Self::Cut,
         }
     }
 

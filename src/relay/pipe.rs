@@ -3,6 +3,7 @@
 //!
 //! A relay serves the other end, so that one place keeps the promises about ends.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -141,6 +142,15 @@ impl RelayEnd for Pipe {
     async fn gone(&self) {
         self.other_gone.cancelled().await;
     }
+
+    /// The other end may be a relay that takes nothing off its channel before it has room here.
+    async fn discard(&self) {
+        let mut buffer = BytesMut::new();
+        while let Ok(1..) = poll_fn(|cx| RelayEnd::poll_read(self, cx, &mut buffer)).await {
+            buffer.clear();
+        }
+        self.gone().await;
+    }
 }
 
 impl AsyncRead for Pipe {
@@ -185,8 +195,6 @@ impl AsyncWrite for Pipe {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-
     use futures_util::FutureExt as _;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -29,6 +29,11 @@ pub trait RelayEnd: Send + Sync {
     fn gone(&self) -> impl Future<Output = ()> + Send {
         self.reset()
     }
+
+    /// Discards what a client sends that would hold back what is for it until that is taken. Completes when it is gone.
+    fn discard(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
 }
 
 /// The size of one read at most, in bytes.

@@ -141,6 +141,35 @@ async fn a_cut_in_the_middle_of_an_upload_after_the_target_s_end_is_a_cut() {
     }
 }
 
+/// A client of `-R`, whose target is reached over a session, too. Each side has said all that it will, so that
+/// nobody looks for more, and none of it fits through.
+#[tokio::test]
+async fn a_cut_ends_two_relays_that_wait_for_each_other() {
+    let mut session = TestSession::start().await;
+    let relayer = Relayer::new(BacklogLimits::default());
+    let ((near, near_far), (target, target_far)) = (session.open().await, session.open().await);
+    let client = relayer.pipe(near);
+    let relay = {
+        let relayer = relayer.clone();
+        tokio::spawn(async move { relayer.relay(client, Bytes::new(), target).await })
+    };
+    session.stop_line();
+    for far in [&near_far, &target_far] {
+        far.send(content(MUCH)).await.expect("room");
+        far.eof().await;
+    }
+    until("it waits for the line", || relayer.memory.used() > 400_000).await;
+    // The end comes right behind.
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    session.cut();
+    // The other relay may end first, which is this one's client.
+    let ended = soon(relay).await.expect("no panic");
+    assert!(matches!(ended, Outcome::Cut | Outcome::ClientGone), "{ended:?}");
+    soon(relayer.pipes_ended()).await;
+}
+
 #[tokio::test]
 async fn a_close_without_an_end_is_an_end() {
     let (session, mut line) = line().await;
@@ -261,3 +290,5 @@ async fn a_relay_that_is_dropped_closes_both_ends() {
 
 /// Who takes nothing for so long takes nothing any more.
 const LONG: Duration = Duration::from_millis(200);
+/// More than is on its way in a pipe and a writer, in bytes.
+const MUCH: usize = 400_000;

@@ -102,9 +102,13 @@ impl ChannelReader {
                 Some(ChannelMsg::Eof) => Some(Incoming::Eof),
                 Some(ChannelMsg::Close) => {
                     self.lease.closed_by_server();
+                    self.lease.set_gone();
                     Some(Incoming::Close)
                 }
-                None => None,
+                None => {
+                    self.lease.set_gone();
+                    None
+                }
                 // Empty data, window notices, extended data: nothing for a forwarded connection.
                 Some(_) => continue,
             });
@@ -132,7 +136,16 @@ impl ChannelWriter {
     /// # Cancel safety
     ///
     /// Dropped in mid-way, a part of `data` may have been sent; nothing may be sent after that.
-    pub async fn send(&self, mut data: Bytes) -> Result<(), ChannelGone> {
+    pub async fn send(&self, data: Bytes) -> Result<(), ChannelGone> {
+        tokio::select! {
+            biased;
+            sent = self.send_all(data) => sent,
+            // russh lets it wait for ever for the window of a channel that is no more.
+            () = self.lease.gone() => Err(ChannelGone),
+        }
+    }
+
+    async fn send_all(&self, mut data: Bytes) -> Result<(), ChannelGone> {
         let outflow = self.lease.outflow();
         while !data.is_empty() {
             let room = outflow.room(&self.turn, data.len()).await;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::OpenKind;
@@ -62,6 +63,7 @@ struct LeaseState {
     confirmed: AtomicBool,
     over: AtomicBool,
     closed_by_server: AtomicBool,
+    gone: CancellationToken,
 }
 
 /// The server listens for us on this session, until this is dropped.
@@ -293,6 +295,16 @@ impl Lease {
 
     pub(crate) fn is_closed_by_server(&self) -> bool {
         self.state.closed_by_server.load(Relaxed)
+    }
+
+    /// Nothing more comes from the channel: it is closed, or its session has ended.
+    pub(crate) fn set_gone(&self) {
+        self.state.gone.cancel();
+    }
+
+    /// Completes when nothing more comes from the channel.
+    pub(crate) async fn gone(&self) {
+        self.state.gone.cancelled().await;
     }
 
     pub(crate) fn closed_by_us(&self) {
