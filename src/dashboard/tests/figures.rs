@@ -51,8 +51,8 @@ async fn no_figure_stands_twice() {
 
 #[tokio::test]
 async fn what_was_counted_is_told() {
-    let stage = Stage::start();
-    let (rule, server): (Arc<str>, Arc<str>) = ("work".into(), "box".into());
+    let stage = Stage::start().await;
+    let (rule, server): (Arc<str>, Arc<str>) = ("(default)".into(), "box".into());
     let begin = |target| stage.registry.connections.begin(&Request::for_test(target));
     let over = begin("db.example:5432");
     over.decided(Some(&rule));
@@ -77,7 +77,9 @@ async fn what_was_counted_is_told() {
         name: None,
         spec: "1080".into(),
         server: None,
+        listen: None,
     });
+    forward.set_state(ForwardState::Listening(vec!["test:1".into()]));
     forward.forward().accept();
 
     let found = figures(&stage).await;
@@ -87,7 +89,7 @@ async fn what_was_counted_is_told() {
         ("requests_total{server=\"box\",outcome=\"clean\"}", "1.0"),
         ("relayed_bytes_total{server=\"box\",direction=\"up\"}", "20.0"),
         ("relayed_bytes_total{server=\"box\",direction=\"down\"}", "300.0"),
-        ("rule_hits_total{rule=\"work\"}", "1.0"),
+        ("rule_hits_total{rule=\"(default)\"}", "1.0"),
         ("listener_requests_total{listener=\"test:1\",target=\"name\"}", "1.0"),
         ("suspicious_requests_total{listener=\"test:1\"}", "1.0"),
         ("protocol_requests_total{listener=\"test:1\",protocol=\"socks5\"}", "2.0"),
