@@ -33,6 +33,15 @@ pub(crate) enum Stalls {
     Mobile,
 }
 
+/// When a line is free, at its rate and with its stalls.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    rate: u32,
+    stalls: Stalls,
+    free_at: Instant,
+    stall: Instant,
+}
+
 /// One direction of a line, for as long as its runtime lives.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -55,17 +64,49 @@ struct Packet {
     _room: OwnedSemaphorePermit,
 }
 
+impl Quality {
+    /// How much may wait at the entrance, in bytes.
+    pub(crate) fn queue_size(self) -> usize {
+        (self.rate as usize * QUEUE.subsec_millis() as usize / 1000).max(2 * MTU)
+    }
+}
+
+impl Pace {
+    /// A line that is free `now`.
+    pub(crate) fn new(quality: Quality, now: Instant) -> Self {
+        let Quality { rate, stalls, .. } = quality;
+        Self { rate, stalls, free_at: now, stall: now + until_stall() }
+    }
+
+    /// When a packet of this many bytes has passed: after those before it.
+    pub(crate) fn pass(&mut self, entered: Instant, bytes: u32) -> Instant {
+        self.free_at = self.free_at.max(entered);
+        if self.stalls == Stalls::Mobile && self.free_at > self.stall {
+            self.free_at += STALL;
+            self.stall = self.free_at + until_stall();
+        }
+        if self.rate > 0 {
+            self.free_at += Duration::from_secs(1) * bytes / self.rate;
+        }
+        self.free_at
+    }
+}
+
 impl Lane {
     /// Opens a lane. Its transmitter is a task of the runtime that this is called in.
     pub(crate) fn open(quality: Quality) -> Arc<Self> {
         let (queue, packets) = mpsc::unbounded_channel();
-        let Quality { delay, rate, stalls } = quality;
-        let queue_size = (rate as usize * QUEUE.subsec_millis() as usize / 1000).max(2 * MTU);
+        let Quality { delay, rate, .. } = quality;
+        let queue_size = quality.queue_size();
         let room = Arc::new(Semaphore::new(queue_size));
         let lane = Arc::new(Self { rate, delay: AtomicU64::new(0), queue_size, room, queue });
         lane.set_delay(delay);
         if rate > 0 {
-            tokio::spawn(transmit(Arc::downgrade(&lane), packets, rate, stalls));
+            tokio::spawn(transmit(
+                Arc::downgrade(&lane),
+                packets,
+                Pace::new(quality, Instant::now()),
+            ));
         }
         lane
     }
@@ -134,19 +175,11 @@ impl Lane {
 async fn transmit(
     lane: std::sync::Weak<Lane>,
     mut packets: mpsc::UnboundedReceiver<Packet>,
-    rate: u32,
-    stalls: Stalls,
+    mut pace: Pace,
 ) {
-    let mut free_at = Instant::now();
-    let mut stall = free_at + until_stall();
     while let Some(packet) = packets.recv().await {
-        free_at = free_at.max(packet.entered);
-        if stalls == Stalls::Mobile && free_at > stall {
-            free_at += STALL;
-            stall = free_at + until_stall();
-        }
         let bytes = u32::try_from(packet.bytes.len()).expect("a packet");
-        free_at += Duration::from_secs(1) * bytes / rate;
+        let free_at = pace.pass(packet.entered, bytes);
         if free_at > Instant::now() + Duration::from_millis(1) {
             sleep_until(free_at).await;
         }
