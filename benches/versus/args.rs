@@ -6,6 +6,7 @@ use clap::Parser;
 
 /// Side by side: this program, `ssh -D`, and each other peer found on the PATH.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches, and raw")]
 #[command(name = "versus", bin_name = "cargo bench --bench versus --")]
 pub(crate) struct Args {
     /// How often each measure is taken of each peer; the medians are shown
@@ -20,11 +21,14 @@ pub(crate) struct Args {
     /// One peer more: this program with further arguments, in every measure; may be repeated
     #[arg(long = "variant", value_name = "NAME=ARGUMENTS", value_parser = Variant::parse)]
     pub(crate) variants: Vec<Variant>,
+    /// Only the measures over lines, which carry real IP packets and lose them (needs root)
+    #[arg(long)]
+    pub(crate) packets: bool,
     /// One round with short windows: a first look, not a result
     #[arg(long)]
     pub(crate) quick: bool,
     /// Put the figures into the README and the guide
-    #[arg(long, conflicts_with_all = ["quick", "list"])]
+    #[arg(long, conflicts_with_all = ["packets", "quick", "list"])]
     pub(crate) document: bool,
     /// Say what would be measured, and end
     #[arg(long)]

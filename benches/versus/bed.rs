@@ -1,19 +1,25 @@
 //! The one test bed that all peers share: `sshd`, the target, the lines, and the files that lead a
 //! client there.
+//!
+//! The lines carry streams, in user space and on one machine, or packets: then the servers are in a
+//! network namespace of their own, and everything else in ours.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 use crate::database::{Database, Running};
 use crate::line::{Quality, Stalls};
 use crate::link::Link;
+use crate::namespace::Namespace;
 use crate::sshd::Sshd;
 use crate::target::Target;
+use crate::wire::{Traffic, Wire};
 
 /// How a peer reaches the SSH server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,27 +68,52 @@ impl Profile {
         }
     }
 
+    /// Without what waits in a queue.
+    pub(crate) fn round_trip(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Adsl => 50,
+            Self::Cable => 30,
+            Self::Lte => 80,
+            Self::Fibre => 15,
+            Self::Far => 100,
+        })
+    }
+
     /// Upwards and downwards.
     fn qualities(self) -> (Quality, Quality) {
-        let (down, up, round_trip) = match self {
-            Self::Adsl => (10, 2, 50),
-            Self::Cable => (50, 5, 30),
-            Self::Lte => (20, 5, 80),
-            Self::Fibre => (300, 100, 15),
-            Self::Far => (0, 0, 100),
+        let (down, up) = match self {
+            Self::Adsl => (10, 2),
+            Self::Cable => (50, 5),
+            Self::Lte => (20, 5),
+            Self::Fibre => (300, 100),
+            Self::Far => (0, 0),
         };
-        let delay = Duration::from_millis(round_trip) / 2;
+        let delay = self.round_trip() / 2;
         let stalls = if self == Self::Lte { Stalls::Mobile } else { Stalls::Never };
         let quality = |megabits: u32| Quality { delay, rate: megabits * 125_000, stalls };
         (quality(up), quality(down))
     }
 }
 
+/// What the lines carry.
+#[derive(Debug)]
+pub(crate) enum Carried {
+    Streams,
+    /// Packets, to servers in this namespace.
+    Packets(Namespace),
+}
+
+#[derive(Debug)]
+enum Line {
+    Link(Link),
+    Wire(Wire),
+}
+
 /// What every peer finds when it starts. All of it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Bed {
     // In the order in which they end: the lines before the server behind them, the files at last.
-    lines: Vec<(Profile, Link)>,
+    lines: Vec<(Profile, Line)>,
     sshd: Sshd,
     target: Target,
     databases: Vec<(Database, Running)>,
@@ -90,16 +121,23 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    /// Starts the servers, these databases among them, and writes the files.
-    pub(crate) async fn start(sshd: &Path, databases: &[Database]) -> Result<Self> {
+    /// Starts the servers, these databases among them, and writes the files. The target's tasks are those of
+    /// the runtime that this is called in.
+    pub(crate) fn start(sshd: &Path, databases: &[Database], carried: &Carried) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("versus-").tempdir()?;
-        let sshd = Sshd::start(sshd, dir.path())?;
-        let target = Target::start().await.context("start the target")?;
+        let (sshd, target) = start_servers(sshd, dir.path(), carried)?;
         let mut lines = Vec::new();
-        for profile in Profile::ALL {
+        for (number, profile) in (0..).zip(Profile::ALL) {
             let (up, down) = profile.qualities();
-            let link = Link::start(sshd.address(), up, down).context("start a line")?;
-            lines.push((profile, link));
+            let line = match carried {
+                Carried::Streams => {
+                    Link::start(sshd.address(), up, down).map(Line::Link).context("start a line")?
+                }
+                Carried::Packets(far) => {
+                    Wire::start(number, far, up, down).map(Line::Wire).context("start a line")?
+                }
+            };
+            lines.push((profile, line));
         }
         let databases = databases.iter().map(|database| {
             let running = database.start().with_context(|| format!("start {database:?}"))?;
@@ -144,19 +182,37 @@ impl Bed {
         Ok(fs::read_to_string(self.file("host.pub"))?.trim().to_owned())
     }
 
-    /// The port of the SSH server, or of the line to it.
-    pub(crate) fn port(&self, way: Way) -> u16 {
-        let over = |profile| self.lines.iter().find(|(of, _)| *of == profile);
-        let address = match way {
-            Way::Near => self.sshd.address(),
-            Way::Over(profile) => over(profile).expect("there is one of each").1.address(),
-        };
-        address.port()
+    /// Where the SSH server is, or the line to it.
+    pub(crate) fn address(&self, way: Way) -> SocketAddr {
+        let server = self.sshd.address();
+        let Way::Over(profile) = way else { return server };
+        let its_own = self.lines.iter().find(|(of, _)| *of == profile);
+        match &its_own.expect("there is one of each").1 {
+            Line::Link(link) => link.address(),
+            Line::Wire(wire) => (wire.far_end(), server.port()).into(),
+        }
     }
 
     /// Whether nothing waits to pass a line.
     pub(crate) fn lines_are_empty(&self) -> bool {
-        self.lines.iter().all(|(_, link)| link.is_empty())
+        self.lines.iter().all(|(_, line)| match line {
+            Line::Link(link) => link.is_empty(),
+            Line::Wire(wire) => wire.is_empty(),
+        })
+    }
+
+    /// How many of the packets each line lost, of those lines that carried any.
+    pub(crate) fn losses(&self) -> Vec<String> {
+        let mut losses = Vec::new();
+        for (profile, line) in &self.lines {
+            let Line::Wire(wire) = line else { continue };
+            let [up, down] = wire.traffic();
+            if up.packets() > FEW {
+                let loss = |way: &Traffic| format!("{} of {}", way.dropped(), way.packets());
+                losses.push(format!("{} {} up and {} down", profile.name(), loss(up), loss(down)));
+            }
+        }
+        losses
     }
 
     /// The server itself, and each line to it.
@@ -166,7 +222,10 @@ impl Bed {
 
     fn write_known_hosts(&self) -> Result<()> {
         let key = self.host_key()?;
-        let line = |way| format!("[127.0.0.1]:{} {key}\n", self.port(way));
+        let line = |way| {
+            let address = self.address(way);
+            format!("[{}]:{} {key}\n", address.ip(), address.port())
+        };
         fs::write(self.file("known_hosts"), Self::ways().map(line).collect::<String>())?;
         Ok(())
     }
@@ -174,7 +233,8 @@ impl Bed {
     /// Where to go and with which keys; everything else is the client's default.
     fn write_ssh_config(&self) -> Result<()> {
         let host = |way: Way| {
-            format!("Host {}\n  HostName 127.0.0.1\n  Port {}\n", way.host(), self.port(way))
+            let (name, address) = (way.host(), self.address(way));
+            format!("Host {name}\n  HostName {}\n  Port {}\n", address.ip(), address.port())
         };
         let all = format!(
             "Host *\n  User {}\n  IdentityFile {}\n  IdentitiesOnly yes\n  IdentityAgent none\n  \
@@ -188,8 +248,24 @@ impl Bed {
     }
 }
 
+/// The SSH server and the target, where the lines lead to.
+fn start_servers(sshd: &Path, dir: &Path, carried: &Carried) -> Result<(Sshd, Target)> {
+    let runtime = Handle::current();
+    let start = |at| {
+        let _inside = runtime.enter();
+        Ok((Sshd::start(sshd, dir, at)?, Target::start().context("start the target")?))
+    };
+    match carried {
+        Carried::Streams => start(Ipv4Addr::LOCALHOST),
+        Carried::Packets(far) => far.inside(|| start(Ipv4Addr::UNSPECIFIED)),
+    }
+}
+
 /// The name of the user who runs this: `sshd` lets nobody else in when it is not root's.
 pub(crate) fn user() -> Result<String> {
     let output = std::process::Command::new("id").arg("-un").output().context("start id")?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
+
+/// How many packets a line has carried that was only tried.
+const FEW: u64 = 100;

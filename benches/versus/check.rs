@@ -4,21 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::bed::{Bed, Profile, Way};
 use crate::client::ping;
 use crate::line::{Quality, Stalls};
 use crate::link::Link;
+use crate::queue::DropTail;
 use crate::stats::{median, median_ratio, percentile_ms};
 use crate::target::{Role, Target, drain};
 
 /// How many MB/s the link lets through when it adds no delay. It must be more than any peer reaches.
 pub(crate) async fn link_speed(span: Duration) -> Result<f64> {
-    let target = Target::start().await?;
+    let target = Target::start()?;
     let link = Link::start(target.address(), unlimited(Duration::ZERO), unlimited(Duration::ZERO))?;
     let mut stream = TcpStream::connect(link.address()).await?;
     stream.write_all(&Role::Download.request()).await?;
@@ -33,7 +35,7 @@ pub(crate) async fn link_speed(span: Duration) -> Result<f64> {
 
 /// The link delays, bytes pass it unharmed, and the arithmetic is right.
 pub(crate) async fn instruments() -> Result<()> {
-    let target = Target::start().await?;
+    let target = Target::start()?;
     let half = unlimited(Duration::from_millis(20));
     let link = Link::start(target.address(), half, half)?;
     let mut stream = TcpStream::connect(link.address()).await?;
@@ -45,12 +47,26 @@ pub(crate) async fn instruments() -> Result<()> {
     // The link aims one tick of the timer below the delay, each way.
     ensure!(fastest >= Duration::from_millis(38), "the link took only {fastest:?} for 40 ms");
     rate().await?;
+    queue()?;
     arithmetic()
+}
+
+/// Each line of packets takes its time, which TCP's handshake tells.
+pub(crate) async fn wires(bed: &Bed) -> Result<()> {
+    for profile in Profile::ALL {
+        let start = Instant::now();
+        let connected = TcpStream::connect(bed.address(Way::Over(profile))).await;
+        let name = profile.name();
+        connected.with_context(|| format!("{name}: connect to the server"))?;
+        let (took, expected) = (start.elapsed(), profile.round_trip());
+        ensure!(took >= expected, "{name} took only {took:?} for {expected:?}");
+    }
+    Ok(())
 }
 
 /// A line carries what its rate says, and two connections have half of it each.
 async fn rate() -> Result<()> {
-    let target = Target::start().await?;
+    let target = Target::start()?;
     let quality = Quality { rate: 1 << 20, ..unlimited(Duration::from_millis(5)) };
     let link = Link::start(target.address(), quality, quality)?;
     let counts: [Arc<AtomicU64>; 2] = Default::default();
@@ -70,6 +86,27 @@ async fn rate() -> Result<()> {
         let part = (after - before) / seconds / f64::from(quality.rate);
         ensure!((0.35..0.65).contains(&part), "one of two connections had {part:.2} of the line");
     }
+    Ok(())
+}
+
+/// What the queue of a line of packets does with those that come: 40 kB/s, and so 4000 bytes that wait.
+fn queue() -> Result<()> {
+    let start = Instant::now();
+    let ms = Duration::from_millis;
+    let quality = Quality { rate: 40_000, ..unlimited(ms(10)) };
+    let mut queue = DropTail::new(quality, start);
+    let mut arrival =
+        |at: u64, bytes| queue.enter(start + ms(at), bytes).map(|due| due.duration_since(start));
+    ensure!(arrival(0, 1000) == Some(ms(25 + 10)), "one packet: its time and the delay");
+    ensure!(arrival(0, 1000) == Some(ms(50 + 10)), "one after another");
+    ensure!(arrival(20, 2000) == Some(ms(100 + 10)), "one that fills the queue");
+    ensure!(arrival(24, 1000).is_none(), "one for which there is no room");
+    ensure!(arrival(25, 1000) == Some(ms(125 + 10)), "one when the first has left");
+    ensure!(arrival(25, 1).is_none(), "a small one for which there is no room");
+    ensure!(arrival(500, 4000) == Some(ms(600 + 10)), "one on a line that has become free");
+    let mut endless = DropTail::new(unlimited(ms(10)), start);
+    let all_at_once = (0..1000).all(|_| endless.enter(start, 1500) == Some(start + ms(10)));
+    ensure!(all_at_once, "a line without a rate");
     Ok(())
 }
 

@@ -142,13 +142,14 @@ fn sing_box_config(bed: &Bed, way: Way, port: u16, forwards: &[Forward]) -> Resu
         })
     });
     let inbounds: Vec<_> = std::iter::once(socks).chain(direct).collect();
+    let server = bed.address(way);
     let config = json!({
         "log": { "level": "error" },
         "inbounds": inbounds,
         "outbounds": [{
             "type": "ssh",
-            "server": "127.0.0.1",
-            "server_port": bed.port(way),
+            "server": server.ip(),
+            "server_port": server.port(),
             "user": user()?,
             "private_key_path": bed.identity(),
             "host_key": [bed.host_key()?],

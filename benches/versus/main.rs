@@ -5,6 +5,10 @@
 //! client ──► peer ──(link)──► sshd ──► target      a measure is one kind of load on this road
 //! ```
 //!
+//! With `--packets` the link is a pair of TUN devices, one in a network namespace with `sshd` and the
+//! target (`wire`): real TCP meets its queues. Otherwise it passes on what TCP connections carry (`link`),
+//! loses nothing, and needs no privileges.
+//!
 //! `bed` is what all peers share, `peer` who they are, `instance` one that runs, `measure` what is
 //! done with it, `rounds` the order of it, `results` the figures and `report` what is shown of them.
 //! Run by `cargo test --benches` it does everything once and briefly, to see that it works.
@@ -23,52 +27,45 @@ mod line;
 mod link;
 mod machine;
 mod measure;
+mod namespace;
 mod peer;
 mod process;
+mod queue;
 mod report;
 mod results;
 mod rounds;
 mod sshd;
 mod stats;
 mod target;
+mod wire;
 
 use std::env;
+use std::fs::File;
 use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Args;
-use crate::bed::Bed;
+use crate::bed::{Bed, Carried, Way};
 use crate::database::Database;
 use crate::effort::Effort;
 use crate::measure::Measure;
+use crate::namespace::Namespace;
 use crate::peer::{BASE, Peer};
 use crate::report::Setting;
 use crate::results::Results;
 use crate::rounds::Rounds;
 use crate::sshd::Sshd;
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // As a test it gets the arguments of the test harness, which mean nothing here.
     let as_test = !env::args().any(|argument| argument == "--bench");
-    let (args, effort) = if as_test {
-        (Args::parse_from(AS_TEST), Effort::Smoke)
-    } else {
-        // Cargo hands its own `--bench` on.
-        let args = Args::parse_from(env::args().filter(|argument| argument != "--bench"));
-        let effort = if args.quick { Effort::Quick } else { Effort::Full };
-        (args, effort)
-    };
-    // Whatever ends this, everything that was started is dropped, and so ended, before we are.
-    let outcome = tokio::select! {
-        outcome = run(&args, effort) => outcome,
-        outcome = interrupted() => outcome,
-    };
+    let outcome = if as_test { smoke() } else { bench() };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -78,9 +75,54 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args, effort: Effort) -> Result<()> {
+/// Everything once and briefly, and packets where that is possible.
+fn smoke() -> Result<()> {
+    block_on(&Args::parse_from(AS_TEST), Effort::Smoke, &Carried::Streams)?;
+    match split() {
+        Ok(packets) => block_on(&Args::parse_from(AS_TEST_OF_PACKETS), Effort::Smoke, &packets),
+        Err(error) => print(&format!("versus: without --packets: {error:#}\n")),
+    }
+}
+
+/// What was asked for.
+fn bench() -> Result<()> {
+    // Cargo hands its own `--bench` on.
+    let args = Args::parse_from(env::args().filter(|argument| argument != "--bench"));
+    let effort = if args.quick { Effort::Quick } else { Effort::Full };
+    let carried = if args.packets && !args.list {
+        split().unwrap_or_else(|error| {
+            let text = format!("--packets needs root and {TUN}: {error:#}");
+            Args::command().error(ErrorKind::Io, text).exit()
+        })
+    } else {
+        Carried::Streams
+    };
+    block_on(&args, effort, &carried)
+}
+
+/// Moves this process into a network namespace of its own, and makes another for the servers. Threads that
+/// run stay behind, so it is done before they start.
+fn split() -> Result<Carried> {
+    File::options().read(true).write(true).open(TUN).with_context(|| format!("open {TUN}"))?;
+    namespace::enter_new()?;
+    Ok(Carried::Packets(Namespace::new()?))
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn block_on(args: &Args, effort: Effort, carried: &Carried) -> Result<()> {
+    // Whatever ends this, everything that was started is dropped, and so ended, before we are.
+    tokio::select! {
+        outcome = run(args, effort, carried) => outcome,
+        outcome = interrupted() => outcome,
+    }
+}
+
+async fn run(args: &Args, effort: Effort, carried: &Carried) -> Result<()> {
     let mut measures = measure::all();
-    measures.retain(|measure| args.wants_measure(&measure.name));
+    measures.retain(|measure| {
+        let has_line = matches!(measure.availability(), Some(Way::Over(_)));
+        args.wants_measure(&measure.name) && (has_line || !args.packets)
+    });
     let databases = databases(&mut measures);
     if args.list || measures.is_empty() {
         let all = if measures.is_empty() { measure::all() } else { measures };
@@ -94,11 +136,20 @@ async fn run(args: &Args, effort: Effort) -> Result<()> {
     ensure!(peers.iter().any(|peer| peer.name == BASE), "there is nothing to compare with");
     raise_descriptor_limit()?;
     check::instruments().await.context("the instruments are not right")?;
-    let speed = check::link_speed(effort.timing(bed::Way::Near).span / 2).await?;
-    let bed = Bed::start(&sshd, &databases).await?;
+    let speed = check::link_speed(effort.timing(Way::Near).span / 2).await?;
+    let bed = Bed::start(&sshd, &databases, carried)?;
+    if let Carried::Packets(_) = carried {
+        check::wires(&bed).await.context("the lines are not right")?;
+    }
     let rounds = if effort == Effort::Full { args.rounds } else { 1 };
-    let setting = setting(&bed, &peers, effort, rounds, speed);
     let results = Rounds::new(&bed, peers, measures, effort).run(rounds).await;
+    let road = match carried {
+        Carried::Streams => {
+            format!("The link carries {speed:.0} MB/s when it adds no delay.")
+        }
+        Carried::Packets(far) => packets(&bed, far)?,
+    };
+    let setting = setting(&bed, &results.peers, effort, rounds, &road);
     print(&report::text(&results, &setting))?;
     match effort {
         Effort::Smoke => judge(&results),
@@ -139,7 +190,7 @@ fn judge(results: &Results) -> Result<()> {
     }
 }
 
-fn setting(bed: &Bed, peers: &[Peer], effort: Effort, rounds: u16, link_speed: f64) -> Setting {
+fn setting(bed: &Bed, peers: &[Peer], effort: Effort, rounds: u16, road: &str) -> Setting {
     let mut versions: Vec<String> = Vec::new();
     for peer in peers {
         if !versions.contains(&peer.version) {
@@ -154,10 +205,19 @@ fn setting(bed: &Bed, peers: &[Peer], effort: Effort, rounds: u16, link_speed: f
     );
     let caution = if effort == Effort::Full { "" } else { " A short run: not a result." };
     let method = format!(
-        "Everything on loopback; medians of {rounds} interleaved rounds; ratios are medians of the \
-         rounds' ratios. The link carries {link_speed:.0} MB/s when it adds no delay.{caution}"
+        "Everything on one machine; medians of {rounds} interleaved rounds; ratios are medians of the \
+         rounds' ratios. {road}{caution}"
     );
     Setting { machine, method }
+}
+
+/// What the packets met.
+fn packets(bed: &Bed, far: &Namespace) -> Result<String> {
+    let here = namespace::congestion_control()?;
+    let there = far.inside(namespace::congestion_control)?;
+    let control = if here == there { here } else { format!("{here} up, {there} down") };
+    let losses = bed.losses().join(", ");
+    Ok(format!("The lines carry packets, with {control}; packets lost, of all peers: {losses}."))
 }
 
 /// A thousand idle connections are five thousand descriptors, here and in `sshd`.
@@ -185,6 +245,8 @@ fn print(text: &str) -> Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("write to standard output")
 }
 
+/// Where TUN devices are made.
+const TUN: &str = "/dev/net/tun";
 /// Enough to go through every kind of measure once, in a few seconds.
 const AS_TEST: [&str; 5] = [
     "versus",
@@ -193,3 +255,6 @@ const AS_TEST: [&str; 5] = [
     "--only=ping under,nobody reads",
     "--only=idle,first byte,cut to,redis,pgbench",
 ];
+/// The same of packets, with `ssh -D` alone.
+const AS_TEST_OF_PACKETS: [&str; 4] =
+    ["versus", "--packets", "--peers=ssh -D", "--only==fibre: one upload"];

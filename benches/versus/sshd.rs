@@ -29,8 +29,9 @@ impl Sshd {
         usual.iter().map(PathBuf::from).find(|path| path.exists())
     }
 
-    /// Makes its keys and its configuration in `dir`, starts it and waits until it answers.
-    pub(crate) fn start(binary: &Path, dir: &Path) -> Result<Self> {
+    /// Makes its keys and its configuration in `dir`, starts it and waits until it answers. `at` is where it
+    /// listens, on a port of its own.
+    pub(crate) fn start(binary: &Path, dir: &Path, at: Ipv4Addr) -> Result<Self> {
         for key in ["host", "id"] {
             make_key(&dir.join(key))?;
         }
@@ -38,17 +39,18 @@ impl Sshd {
             // sshd's privilege separation wants it; the service makes it when it starts.
             fs::create_dir_all("/run/sshd").context("create /run/sshd")?;
         }
-        let port = free_port()?;
+        let listen = SocketAddr::from((at, free_port()?));
         let config = dir.join("sshd_config");
-        write_config(binary, &config, dir, port)?;
+        write_config(binary, &config, dir, listen)?;
         let mut command = Command::new(binary);
         command.args(["-D", "-e", "-f"]).arg(&config);
         let mut process = Process::start(command, dir.join("sshd.log"))?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port()));
         let version = first_banner(&mut process, address)?;
         Ok(Self { process, address, version })
     }
 
+    /// Where it is reached from where it runs.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -93,9 +95,9 @@ fn make_key(path: &Path) -> Result<()> {
 }
 
 /// The server's defaults, but for what would limit the load.
-fn write_config(binary: &Path, config: &Path, dir: &Path, port: u16) -> Result<()> {
+fn write_config(binary: &Path, config: &Path, dir: &Path, listen: SocketAddr) -> Result<()> {
     let lines = format!(
-        "ListenAddress 127.0.0.1:{port}\nHostKey {host}\nAuthorizedKeysFile {id}.pub\n\
+        "ListenAddress {listen}\nHostKey {host}\nAuthorizedKeysFile {id}.pub\n\
          PidFile none\nStrictModes no\nUsePAM no\nUseDNS no\nLogLevel ERROR\n\
          PermitRootLogin prohibit-password\nPasswordAuthentication no\n\
          KbdInteractiveAuthentication no\nAllowTcpForwarding yes\n\

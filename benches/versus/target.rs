@@ -1,12 +1,12 @@
 //! The servers that everything is fetched from: one listener, and the first bytes say which.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How long a request is, and the size of one ping.
@@ -72,9 +72,11 @@ struct Counters {
 }
 
 impl Target {
-    /// Listens on a port of its own on loopback.
-    pub(crate) async fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// Listens on a port of its own on loopback. Its tasks are those of the runtime that this is called in.
+    pub(crate) fn start() -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let listener = socket.listen(1024)?;
         let address = listener.local_addr()?;
         let counters = Arc::new(Counters::default());
         let task = tokio::spawn(accept(listener, Arc::clone(&counters)));
