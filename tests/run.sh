@@ -259,7 +259,7 @@ if rustup target add x86_64-apple-darwin; then
 else
     skip "macOS: the standard library for it cannot be downloaded"
 fi
-cargo test --locked -- --include-ignored --test-threads=$((3 * $(nproc))) "${measuring[@]/#/--skip=}"
+cargo test --locked -- --include-ignored --test-threads=$((2 * $(nproc))) "${measuring[@]/#/--skip=}"
 if [[ -n $macos ]]; then
     begin "macOS"
     wait "$macos" || { cat "$target/macos.log" && exit 1; }

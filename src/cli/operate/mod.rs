@@ -134,7 +134,7 @@ fn first_proxy(status: &schema::Status) -> Option<Destination> {
     let proxies = status.forwards.iter().filter(|forward| forward.kind == "dynamic");
     proxies.flat_map(|proxy| &proxy.addresses).find_map(|address| {
         let ListenAddress::Tcp { bind, port } = address.parse().ok()? else { return None };
-        Destination::new(bind.reached_at().into(), port).ok()
+        Destination::new(bind.reached_at(), port).ok()
     })
 }
 
