@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limit to the hard one, or to [`ENOUGH`]. Systems set it to 1024 (256 on macOS) for programs that
+/// Raises the soft limit to the hard one, or to `ENOUGH`. Systems set it to 1024 (256 on macOS) for programs that
 /// use select(2), and each open connection takes at least one. Where it cannot be raised, it stays.
 ///
 /// The programs that it starts inherit it.
