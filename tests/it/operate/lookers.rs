@@ -1,6 +1,7 @@
 //! Those who only look: they see what is now, what they asked for, and no longer than they look.
 
 use std::io::{BufRead as _, BufReader};
+use std::iter;
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -129,7 +130,9 @@ fn whoever_watches_and_does_not_read_is_told_that_some_are_missing() {
     let note = watching.note();
     assert!(note.contains("some are missing here"), "{note}");
     drop(proxy);
-    assert_eq!(watching.note(), "the program has ended");
+    // A busy machine may miss more than once.
+    let last = iter::repeat_with(|| watching.note()).find(|note| !note.contains("are missing"));
+    assert_eq!(last.as_deref(), Some("the program has ended"));
     assert!(watching.child.wait().expect("a child").success());
 }
 
