@@ -59,8 +59,8 @@ pub(super) enum RegistrationEnd {
 }
 
 impl Registration {
-    /// Asks the server of `session` to listen, unless it has done so ever since an earlier listener there was
-    /// [left](Self::leave). Accepted connections go to `queue`.
+    /// Asks the server of `session` to listen. Accepted connections go to `queue`. A server that refuses because it
+    /// has listened ever since an earlier listener there was [left](Self::leave) goes on for this one.
     ///
     /// # Cancel safety
     ///
@@ -74,22 +74,16 @@ impl Registration {
         let turn = forwards.turn.lock().await;
         // Entered before the answer: the first connection may follow it at once.
         let entered = forwards.enter(listen.clone(), queue.clone(), Arc::clone(session.load()));
-        if forwards.adopt(listen) {
-            debug!(%listen, "the server still listens");
-            return Ok(Self {
-                session: Arc::clone(&session),
-                listen: listen.clone(),
-                stays: false,
-                _entered: entered,
-            });
-        }
         let answer = timeout(LISTEN_TIMEOUT, ask(&session, listen)).await;
         let answer = answer.map_err(|_| ListenError::NoAnswer)?;
         let answer = answer.map_err(|_| ListenError::SessionLost)?;
-        let listen = answer.map_err(|error| match error {
-            russh::Error::RequestDenied => ListenError::Refused,
-            _ => ListenError::SessionLost,
-        })?;
+        let was_abandoned = forwards.adopt(listen);
+        let listen = match answer {
+            Ok(listen) => listen,
+            Err(russh::Error::RequestDenied) if was_abandoned => listen.clone(),
+            Err(russh::Error::RequestDenied) => return Err(ListenError::Refused),
+            Err(_) => return Err(ListenError::SessionLost),
+        };
         entered.set_port(&listen);
         drop(turn);
         Ok(Self { session, listen, stays: false, _entered: entered })
@@ -119,8 +113,7 @@ impl Registration {
         self.session.facts().end.unwrap_or_else(|| "the connection ended".to_owned())
     }
 
-    /// Asks the server to stop listening. Where it refuses to, the next one that asks for the place gets it on this
-    /// session.
+    /// Asks the server to stop listening. Where it refuses to, the next one for the place gets it on this session.
     pub(super) async fn leave(self) {
         if self.cancel().await == Stopped::No {
             self.session.remote_forwards().abandon(self.listen);

@@ -62,6 +62,8 @@ struct Server {
     opened: mpsc::UnboundedSender<Far>,
     cancelled: mpsc::UnboundedSender<u32>,
     slow: Arc<Slow>,
+    /// Whether it listens on [`KEPT_PORT`].
+    keeps: bool,
 }
 
 impl TestSession {
@@ -71,7 +73,8 @@ impl TestSession {
         let (sender, opened) = mpsc::unbounded_channel();
         let (cancels, cancelled) = mpsc::unbounded_channel();
         let slow = Arc::new(Slow::default());
-        let server = Server { opened: sender, cancelled: cancels, slow: Arc::clone(&slow) };
+        let slow_server = Arc::clone(&slow);
+        let server = Server { opened: sender, cancelled: cancels, slow: slow_server, keeps: false };
         let (give_handle, server_handle) = oneshot::channel();
         tokio::spawn(async move {
             let running = server::run_stream(server_config(), theirs, server).await;
@@ -177,7 +180,7 @@ impl TestSession {
 /// Serves one client, whoever it is.
 pub(crate) fn serve(stream: TcpStream) {
     let (opened, cancelled) = (mpsc::unbounded_channel().0, mpsc::unbounded_channel().0);
-    let server = Server { opened, cancelled, slow: Arc::default() };
+    let server = Server { opened, cancelled, slow: Arc::default(), keeps: false };
     tokio::spawn(async move {
         let running = server::run_stream(server_config(), stream, server).await;
         let _ = running.expect("a handshake").await;
@@ -280,6 +283,9 @@ impl server::Handler for Server {
             self.slow.answer.notified().await;
             return Ok(true);
         }
+        if *port == KEPT_PORT && std::mem::replace(&mut self.keeps, true) {
+            return Ok(false);
+        }
         let (address, port, opened) = (address.to_owned(), *port, self.opened.clone());
         let handle = session.handle();
         tokio::spawn(async move {
@@ -305,7 +311,7 @@ impl server::Handler for Server {
 /// What the server listens on where it is to choose.
 pub(crate) const CHOSEN_PORT: u32 = 40_000;
 
-/// Where the server does not stop listening.
+/// Where the server does not stop listening, and refuses to listen once more.
 pub(crate) const KEPT_PORT: u32 = 4001;
 
 /// Where the server listens when it is told to, and not before.
