@@ -128,6 +128,8 @@ impl<C: RelayEnd> Pump<'_, C> {
             }
             match self.reader.poll_recv(cx) {
                 Poll::Pending => return Taken::All,
+                // What follows the end of the stream is not part of it.
+                Poll::Ready(Some(Incoming::Data(_))) if self.end.is_some() => messages += 1,
                 Poll::Ready(Some(Incoming::Data(data))) => {
                     batch += data.len();
                     messages += 1;

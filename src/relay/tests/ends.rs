@@ -49,6 +49,19 @@ async fn the_target_ends_first() {
     assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
 }
 
+#[tokio::test]
+async fn what_a_server_sends_after_its_end_is_not_part_of_the_stream() {
+    let (_session, mut line) = line().await;
+    // The client does not keep up, so that the end waits behind the rest.
+    let down = content(4 << 20);
+    line.far.send(down.clone()).await.expect("room");
+    line.far.eof().await;
+    line.far.send(content(1000)).await.expect("room");
+    line.far.close().await;
+    let (bytes, _) = read_all(&mut line.client).await;
+    assert!(bytes == down, "{} bytes", bytes.len());
+}
+
 /// asyncssh sends its EOF and waits for our CLOSE.
 #[tokio::test]
 async fn a_server_that_waits_for_our_close_holds_nothing_up() {
@@ -168,6 +181,34 @@ async fn a_cut_ends_two_relays_that_wait_for_each_other() {
     let ended = soon(relay).await.expect("no panic");
     assert!(matches!(ended, Outcome::Cut | Outcome::ClientGone), "{ended:?}");
     soon(relayer.pipes_ended()).await;
+}
+
+/// The client is a relay, too, which takes nothing before there is room for what it brings.
+#[tokio::test]
+async fn a_close_or_a_cut_behind_the_target_s_end_is_heard_while_the_upload_waits_for_the_line() {
+    for is_cut in [false, true] {
+        let mut session = TestSession::start().await;
+        let relayer = Relayer::new(BacklogLimits::default());
+        let (channel, far) = session.open().await;
+        let mut client = relayer.pipe(channel);
+        session.stop_line();
+        far.send(content(MUCH)).await.expect("room");
+        far.eof().await;
+        let chunk = content(64 * 1024);
+        while timeout(LONG, client.write_all(&chunk)).await.is_ok() {}
+        if is_cut {
+            session.cut();
+        } else {
+            far.close().await;
+        }
+        // Nobody wants it any more. What the target said before its end is for the client all the same.
+        for _ in 0..10 {
+            soon(client.write_all(&chunk)).await.expect("it is discarded");
+        }
+        let (bytes, _) = read_all(&mut client).await;
+        assert!(bytes == content(MUCH), "{} bytes", bytes.len());
+        soon(relayer.pipes_ended()).await;
+    }
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ impl ChannelWriter {
         tokio::select! {
             biased;
             sent = self.send_all(data) => sent,
-            // russh lets it wait for ever for the window of a channel that is no more.
+            // The window of a channel that is no more never opens, and its line need not move again.
             () = self.lease.gone() => Err(ChannelGone),
         }
     }
