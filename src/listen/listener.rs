@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UnixListener, lookup_host};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,7 +19,7 @@ use super::handler::{Accepted, Handler};
 use super::socket_file::{self, SocketFile};
 use super::socket_options::SocketOptions;
 use super::stream::ClientStream;
-use crate::dial::BoundAddress;
+use crate::dial::{BoundAddress, DialError, look_up};
 use crate::forward::listen_address::{Bind, ListenAddress};
 use crate::request::Source;
 
@@ -215,18 +215,18 @@ struct Attempt {
     absent: Option<io::Error>,
 }
 
-/// Those that it stands for, each once.
+/// Those that it stands for, each once. The look-up of a name has the deadline of all on this machine.
 async fn addresses(bind: &Bind, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let Bind::Name(name) = bind else {
-        return Ok(bind.addresses().into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
+    let found = match bind {
+        Bind::Name(name) => match look_up(name).await {
+            Some(found) if found.is_empty() => {
+                return Err(io::Error::other(DialError::NameNotFound));
+            }
+            found => found.ok_or_else(|| io::Error::other(DialError::LookUpFailed))?,
+        },
+        Bind::Loopback | Bind::All | Bind::Address(_) => bind.addresses(),
     };
-    let mut addresses = Vec::new();
-    for found in lookup_host((&**name, port)).await? {
-        if !addresses.contains(&found) {
-            addresses.push(found);
-        }
-    }
-    Ok(addresses)
+    Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
 }
 
 fn bind_all(addresses: &[SocketAddr]) -> io::Result<Vec<Listener>> {
