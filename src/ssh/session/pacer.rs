@@ -250,7 +250,8 @@ impl Control {
     }
 
     fn next_pace(&self, sample: Sample) -> u64 {
-        // What has come to the queue since the question, and gone.
+        // What has come to the queue since the question, and gone on the line's part of the way. Where the answer waited
+        // at the server, more has: to take that for queued keeps the queue shorter for others.
         let came = time_of(sample.sent.saturating_sub(sample.sent_before), self.capacity);
         let queue = (self.queue(sample.round_trip) + came).saturating_sub(sample.round_trip);
         // What is too much goes within a third of a second.

@@ -1,0 +1,76 @@
+//! What single answers do.
+
+use super::*;
+
+/// The control of an upload that has gone on for long, and its last answer.
+fn steady() -> (Pacer, Sample) {
+    let mut line = Uplink::new(1_000_000);
+    line.send_for(10);
+    let last = line.pacer.last.expect("an answer");
+    (line.pacer, last)
+}
+
+/// The answer that follows after some time in which so much was sent, in bytes.
+fn next(last: Sample, millis: u64, bytes: u64, round_trip: Duration) -> Sample {
+    let asked = last.asked + Duration::from_millis(millis);
+    let sent = last.sent_before + bytes;
+    Sample { asked, sent_before: sent, sent, round_trip, held_back: true, ..last }
+}
+
+#[test]
+fn an_answer_after_long_shows_nothing_of_now() {
+    for (millis, is_paced) in [(4000, true), (6000, false)] {
+        let (mut pacer, last) = steady();
+        let sample = next(last, millis, 1000 * millis, BEST);
+        assert_eq!(pacer.answered(sample, BEST, None).is_some(), is_paced, "{millis} ms");
+    }
+}
+
+#[test]
+fn what_a_socket_took_bounds_the_first_pace() {
+    let mut line = Uplink::new(12_500_000);
+    line.rate = Some(5_000_000);
+    line.send_until_paced();
+    assert_eq!(line.pacer.control.expect("an upload").capacity, 5_000_000);
+}
+
+#[test]
+fn one_answer_at_most_doubles_what_the_line_carries() {
+    let (mut pacer, last) = steady();
+    let before = pacer.control.as_ref().expect("an upload").capacity;
+    pacer.answered(next(last, 200, 10 * before, BEST), BEST, None);
+    assert_eq!(pacer.control.expect("an upload").capacity, 2 * before);
+}
+
+#[test]
+fn the_server_is_asked_sooner_while_the_pace_grows() {
+    let (mut pacer, _) = steady();
+    let control = pacer.control.as_mut().expect("an upload");
+    (control.look, control.short) = (Look::From(Instant::now() + BETWEEN_LOOKS), 1);
+    assert_eq!(pacer.again(), AGAIN);
+    pacer.control.as_mut().expect("an upload").short = 2;
+    assert_eq!(pacer.again(), AGAIN / 2);
+}
+
+#[test]
+fn a_look_goes_on_while_answers_take_less_and_less_and_a_long_queue_goes_fast() {
+    let (mut pacer, last) = steady();
+    let (capacity, base) = (1_000_000, BEST);
+    let control = pacer.control.as_mut().expect("an upload");
+    (control.capacity, control.base) = (capacity, base);
+    control.look = Look::Since(last.asked, Depth::Usual);
+    let mut before = Sample { round_trip: BEST + 10 * TARGET, ..last };
+    pacer.last = Some(before);
+    for (queue, expected) in [(8, Some(580_000)), (6, Some(700_000)), (4, Some(800_000)), (4, None)]
+    {
+        let round_trip = BEST + queue * TARGET;
+        let sample = next(before, 150, 75_000, round_trip);
+        // As much came to the queue meanwhile as the line carried.
+        let came = capacity * micros(round_trip) / 1_000_000;
+        let sample = Sample { sent: sample.sent_before + came, ..sample };
+        let pace = pacer.answered(sample, BEST, None).expect("an upload");
+        let looks = matches!(pacer.control.as_ref().expect("an upload").look, Look::Since(..));
+        assert_eq!(looks.then_some(pace), expected, "a queue of {queue} targets");
+        before = sample;
+    }
+}
