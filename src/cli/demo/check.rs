@@ -150,8 +150,8 @@ const MAX_HEAD: usize = 8 * 1024;
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use tokio::io::copy_bidirectional;
 
+    use tokio::io::copy_bidirectional;
     use tokio::net::TcpListener;
 
     use super::*;

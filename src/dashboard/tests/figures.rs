@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::registry::{
-    AttemptEnd, ForwardKind, ForwardState, NewForward, Origin, Outcome, SessionEnd, Waiting,
+    AttemptEnd, ForwardKind, ForwardState, NewForward, Origin, Outcome, Registered, SessionEnd,
+    Waiting,
 };
 
 /// The lines of `/metrics`: what stands before the figure, and the figure.
@@ -10,6 +11,20 @@ async fn figures(stage: &Stage) -> Vec<(String, String)> {
     let metrics = stage.get("/metrics").await.body;
     let lines = metrics.lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.rsplit_once(' ')).map(|(a, b)| (a.into(), b.into())).collect()
+}
+
+/// A listener without a name, at such an address.
+fn proxy(stage: &Stage, address: &str) -> Registered {
+    let forward = stage.registry.forwards.register(NewForward {
+        kind: ForwardKind::Dynamic,
+        origin: Origin::RunTime,
+        name: None,
+        spec: "1080".into(),
+        server: None,
+        listen: None,
+    });
+    forward.set_state(ForwardState::Listening(vec![address.into()]));
+    forward
 }
 
 #[tokio::test]
@@ -71,15 +86,7 @@ async fn what_was_counted_is_told() {
     }
     log.session_down(1, SessionEnd::Lost, "no answer");
     log.attempt_failed(AttemptEnd::Refused, "no key");
-    let forward = stage.registry.forwards.register(NewForward {
-        kind: ForwardKind::Dynamic,
-        origin: Origin::RunTime,
-        name: None,
-        spec: "1080".into(),
-        server: None,
-        listen: None,
-    });
-    forward.set_state(ForwardState::Listening(vec!["test:1".into()]));
+    let forward = proxy(&stage, "test:1");
     forward.forward().accept();
 
     let found = figures(&stage).await;
@@ -134,15 +141,7 @@ async fn what_counted_nothing_is_there_and_what_is_gone_is_not() {
         let found = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         found.map(str::to_owned)
     };
-    let listener = stage.registry.forwards.register(NewForward {
-        kind: ForwardKind::Dynamic,
-        origin: Origin::RunTime,
-        name: None,
-        spec: "1080".into(),
-        server: None,
-        listen: None,
-    });
-    listener.set_state(ForwardState::Listening(vec!["127.0.0.1:1080".into()]));
+    let listener = proxy(&stage, "127.0.0.1:1080");
     let protocol =
         "sockeye_protocol_requests_total{listener=\"127.0.0.1:1080\",protocol=\"socks5\"}";
     for name in [
