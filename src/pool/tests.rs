@@ -110,5 +110,21 @@ async fn a_session_with_a_slow_reader_is_no_better_than_one_that_is_stuck() {
     pool.shutdown().await;
 }
 
+/// No other session would be granted it.
+#[tokio::test]
+async fn a_place_that_a_server_has_not_given_up_is_taken_where_it_is() {
+    let tests = [TestSession::start().await, TestSession::start().await];
+    let pool = pool();
+    lock(&pool.0.sessions).extend(tests.iter().map(|test| Arc::clone(test.session())));
+    for test in &tests {
+        let listen: RemoteListen = "80".parse().expect("a port");
+        test.session().remote_forwards().abandon(listen.clone());
+        let chosen = pool.session_for_listener(&listen).now_or_never().expect("there is one");
+        assert!(Arc::ptr_eq(&chosen, test.session()));
+        assert!(test.session().remote_forwards().adopt(&listen));
+    }
+    pool.shutdown().await;
+}
+
 /// Longer than anything here takes, on however busy a machine.
 const HANG: Duration = Duration::from_secs(60);
