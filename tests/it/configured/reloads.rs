@@ -5,6 +5,7 @@ use std::io::BufReader;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::support::give_up;
 use crate::support::http::Response;
 use crate::support::link::Link;
 use crate::support::login::HOST;
@@ -233,7 +234,7 @@ fn a_listener_that_cannot_be_had_is_one_line_and_what_is_in_force_stays() {
     let taken = TcpListener::bind(("127.0.0.1", other)).expect("a free port");
     configuration.write("config.toml", &[listen(port), listen(other)].concat());
     proxy.wait_for_log("configuration not reloaded: cannot listen on ");
-    drop(taken);
+    give_up(taken);
     reload(&proxy);
     let log = proxy.log();
     // Had the first been taken for what is in force, this would tell of no change.
@@ -255,7 +256,7 @@ fn a_forward_that_failed_at_the_start_does_not_hold_up_reloads() {
     reload(&proxy);
     configuration.write("config.toml", &text.replace("a.example", "b.example"));
     reload(&proxy);
-    drop(taken);
+    give_up(taken);
     reload(&proxy);
     TcpStream::connect(at).expect("it listens");
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -87,6 +87,14 @@ pub(crate) fn free_port() -> u16 {
         Some(port)
     };
     (0..PORTS).find_map(|_| claim(NEXT.fetch_add(1, Ordering::Relaxed))).expect("a free port")
+}
+
+/// Gives up a port that a test holds. It is free when nobody listens there any more: a child that a test
+/// beside us forks at that moment keeps the listener open until it starts its program.
+pub(crate) fn give_up(held: TcpListener) {
+    let at = held.local_addr().expect("an address");
+    drop(held);
+    wait::until("the port is given up", || TcpStream::connect(at).is_err());
 }
 
 /// A loopback port that refuses connections, since it is taken by a socket that does not listen, as long
