@@ -4,12 +4,13 @@
 //! that would hang for ever ends after [`wait::LONG`], so that a hang is a failure with a name.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use rustix::process::getuid;
 use socket2::{Domain, Socket, Type};
@@ -82,7 +83,9 @@ pub(crate) fn free_port() -> u16 {
         // The lock goes with the process, however it ends.
         let file = File::create(claims.join(port.to_string())).expect("a file");
         file.try_lock().ok()?;
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        // A listener of our own would be inherited by a child that a test beside us forks at that moment.
+        let answer = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        answer.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused).then_some(())?;
         CLAIMS.lock().unwrap_or_else(PoisonError::into_inner).push(file);
         Some(port)
     };
@@ -106,6 +109,25 @@ pub(crate) fn closed_port() -> u16 {
     let address = socket.local_addr().expect("bound").as_socket().expect("of IPv4");
     HELD.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
     address.port()
+}
+
+/// What children hold that are forked meanwhile counts for nothing.
+#[test]
+fn a_free_port_is_free_at_once() {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stopping = load::SetOnDrop(&stop);
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    assert!(command("true").status().expect("coreutils").success());
+                }
+            });
+        }
+        for _ in 0..300 {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).expect("it is free");
+        }
+    });
 }
 
 /// Where Debian keeps its tools, `sshd` among them.
