@@ -1,6 +1,7 @@
 //! A person who answers what is asked, by way of `SSH_ASKPASS`, and an agent with their keys.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -72,7 +73,8 @@ impl Agent {
         agent.arg("-D").arg("-a").arg(directory.path().join("socket"));
         let child = agent.stdout(Stdio::null()).spawn().expect("ssh-agent");
         let agent = Self { child, directory };
-        wait::until("the agent listens", || agent.socket().exists());
+        // Its socket is there a moment before it listens.
+        wait::until("the agent listens", || UnixStream::connect(agent.socket()).is_ok());
         agent
     }
 

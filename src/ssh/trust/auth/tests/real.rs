@@ -1,15 +1,18 @@
 //! Against the `sshd` and the `ssh-agent` of this machine.
 
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use russh::client;
 
 use super::*;
 
-/// A real `sshd` on loopback that takes the keys of one file; ended when dropped.
+/// A real `sshd` on loopback that takes the keys of one file. Each connection has a process of its own, which
+/// ends with it: nobody else gets the port before `sshd` has it.
 struct Sshd {
-    child: Child,
     port: u16,
 }
 
@@ -20,7 +23,7 @@ struct RealAgent {
 }
 
 impl Sshd {
-    async fn start(place: &Place, authorized: &[&PublicKey], extra: &str) -> Self {
+    fn start(place: &Place, authorized: &[&PublicKey], extra: &str) -> Self {
         let host_key = place.path("host_key");
         keygen(&["-t", "ed25519", "-f", host_key.to_str().expect("UTF-8")]);
         let text: String = authorized
@@ -30,29 +33,28 @@ impl Sshd {
         std::fs::write(place.path("authorized"), text).expect("written");
         // sshd run by root wants this folder, and nobody else may have made it in a container.
         let _ = std::fs::create_dir_all("/run/sshd");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
-        let port = port.port();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
         let dir = place.dir.path().display();
         let config = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {dir}/host_key\nPidFile none\nUsePAM no\n\
+            "HostKey {dir}/host_key\nPidFile none\nUsePAM no\n\
              StrictModes no\nAuthorizedKeysFile {dir}/authorized\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\n{extra}\n"
         );
         std::fs::write(place.path("sshd_config"), config).expect("written");
-        let child = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
-            .arg(place.path("sshd_config"))
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("sshd is installed");
-        let sshd = Self { child, port };
-        for _ in 0..500 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                return sshd;
+        let config = place.path("sshd_config");
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let again = client.try_clone().expect("a descriptor");
+                let mut sshd = Command::new("/usr/sbin/sshd");
+                sshd.args(["-i", "-e", "-f"]).arg(&config).stderr(Stdio::null());
+                sshd.stdin(OwnedFd::from(client)).stdout(OwnedFd::from(again));
+                let mut child = sshd.spawn().expect("sshd is installed");
+                drop(sshd);
+                thread::spawn(move || child.wait());
             }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        panic!("sshd does not listen");
+        });
+        Self { port }
     }
 
     async fn login(
@@ -81,8 +83,9 @@ impl RealAgent {
             .spawn()
             .expect("ssh-agent is installed");
         let agent = Self { child, socket: socket.clone() };
-        while !socket.exists() {
-            std::thread::sleep(std::time::Duration::from_millis(10));
+        // Its socket is there a moment before it listens.
+        while UnixStream::connect(&socket).is_err() {
+            thread::sleep(std::time::Duration::from_millis(10));
         }
         for key in keys {
             let added = Command::new("ssh-add")
@@ -94,13 +97,6 @@ impl RealAgent {
         }
         place.config.auth.identity_agent = IdentityAgent::Socket(socket);
         agent
-    }
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -147,7 +143,7 @@ async fn keys_of_each_type_and_format() {
         let mut place = Place::new();
         me(&mut place);
         let public = made_by_ssh(&mut place, name, args);
-        let sshd = Sshd::start(&place, &[&public], "").await;
+        let sshd = Sshd::start(&place, &[&public], "");
         let prompter = Prompter::scripted(&["open sesame"]);
         let credentials = Credentials::default();
         let done = sshd.login(&place, &credentials, &prompter).await.expect(name);
@@ -165,7 +161,7 @@ async fn the_agent_and_identities_only() {
     me(&mut place);
     let in_agent = made_by_ssh(&mut place, "agent_key", &["-t", "ed25519"]);
     let rsa = made_by_ssh(&mut place, "agent_rsa", &["-t", "rsa", "-b", "2048"]);
-    let sshd = Sshd::start(&place, &[&in_agent, &rsa], "").await;
+    let sshd = Sshd::start(&place, &[&in_agent, &rsa], "");
     let _agent = RealAgent::start(&mut place, &["agent_key", "agent_rsa"]);
     place.config.auth.identity_files.clear();
     for name in ["agent_key", "agent_rsa"] {
@@ -201,7 +197,7 @@ async fn a_certificate_of_the_agent() {
         .status();
     assert!(status.expect("ssh-keygen").success());
     let extra = format!("TrustedUserCAKeys {}.pub", ca.display());
-    let sshd = Sshd::start(&place, &[], &extra).await;
+    let sshd = Sshd::start(&place, &[], &extra);
     let _agent = RealAgent::start(&mut place, &["key"]);
     let told = sshd.login(&place, &Credentials::default(), &Prompter::nobody()).await;
     assert!(told.expect("by the certificate").method.contains("certificate"));
@@ -217,7 +213,7 @@ async fn too_many_keys() {
         made_by_ssh(&mut place, &format!("k{i}"), &["-t", "ed25519"]);
     }
     let wanted = made_by_ssh(&mut place, "wanted", &["-t", "ed25519"]);
-    let sshd = Sshd::start(&place, &[&wanted], "").await;
+    let sshd = Sshd::start(&place, &[&wanted], "");
     let told = sshd.login(&place, &Credentials::default(), &Prompter::nobody()).await;
     let error = told.expect_err("the right key comes too late");
     let is_told = matches!(error, AuthError::Disconnected { .. } | AuthError::Refused { .. });
