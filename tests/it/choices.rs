@@ -15,11 +15,6 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{free_port, wait};
 
-/// A server that logs each destination it is asked for.
-fn talkative() -> Sshd {
-    Sshd::with(&["LogLevel DEBUG1"])
-}
-
 fn server(name: &str, ssh_config: &Path, sessions: usize) -> String {
     format!(
         "[server.{name}]\nhost = \"{HOST}\"\nssh_config = \"{}\"\nsessions = {sessions}\n",
@@ -27,18 +22,11 @@ fn server(name: &str, ssh_config: &Path, sessions: usize) -> String {
     )
 }
 
-/// What it was asked for, as its `server_request_direct_tcpip` logs it.
-fn targets(sshd: &Sshd) -> Vec<String> {
-    let log = sshd.log();
-    let target = |line: &str| Some(line.split_once(", target ")?.1.trim().to_owned());
-    log.lines().filter_map(target).collect()
-}
-
 /// A connection to an echo, and the place of the server that carries it.
 fn open(proxy: SocketAddr, host: &str, port: u16, servers: &[&Sshd]) -> (TcpStream, usize) {
-    let before: Vec<_> = servers.iter().map(|sshd| targets(sshd).len()).collect();
+    let before: Vec<_> = servers.iter().map(|sshd| sshd.targets().len()).collect();
     let stream = Protocol::Socks5.open(proxy, host, port);
-    let asked = || servers.iter().zip(&before).position(|(sshd, n)| targets(sshd).len() > *n);
+    let asked = || servers.iter().zip(&before).position(|(sshd, n)| sshd.targets().len() > *n);
     (stream, wait::until_some("a server was asked", asked))
 }
 
@@ -58,7 +46,7 @@ fn start(rest: &str) -> (Configuration, Sockeye, SocketAddr) {
 #[test]
 #[ignore = "needs sshd"]
 fn the_nearest_carries_it_until_another_is_much_nearer() {
-    let (one, two, target) = (talkative(), talkative(), Target::echo());
+    let (one, two, target) = (Sshd::talkative(), Sshd::talkative(), Target::echo());
     let far = |delay| Quality { delay: Duration::from_millis(delay), rate: 0 };
     let links = [Link::with(one.port(), far(40)), Link::with(two.port(), far(80))];
     // How far they are is known anew each second.
@@ -94,7 +82,7 @@ fn the_nearest_carries_it_until_another_is_much_nearer() {
 #[test]
 #[ignore = "needs sshd"]
 fn the_least_loaded_carries_it() {
-    let (one, two, target) = (talkative(), talkative(), Target::echo());
+    let (one, two, target) = (Sshd::talkative(), Sshd::talkative(), Target::echo());
     let (_configuration, proxy, address) = start(&format!(
         "{}{}[default]\nvia = [\"one\", \"two\"]\nselect = \"balance\"\n",
         server("one", &one.ssh_config(), 1),
@@ -122,7 +110,7 @@ fn the_least_loaded_carries_it() {
 #[test]
 #[ignore = "needs sshd, unshare"]
 fn a_name_is_looked_up_for_the_rule_that_wants_it_and_for_no_other() {
-    let (one, two, target) = (talkative(), talkative(), Target::echo());
+    let (one, two, target) = (Sshd::talkative(), Sshd::talkative(), Target::echo());
     let rules = |resolve: &str| {
         format!(
             "{}{}[[rule]]\nname = \"near\"\ncidr = \"127.0.0.0/8\"\n{resolve}via = \"one\"\n\
@@ -136,7 +124,7 @@ fn a_name_is_looked_up_for_the_rule_that_wants_it_and_for_no_other() {
         let (_configuration, _proxy, address) = start(&rules(resolve));
         let (_stream, carrier) = open(address, "localhost", target.port(), &servers);
         assert_eq!(carrier, expected, "{resolve:?}");
-        let asked = targets(servers[carrier]);
+        let asked = servers[carrier].targets();
         assert_eq!(asked.last(), Some(&format!("localhost port {}", target.port())));
     }
 
@@ -154,7 +142,7 @@ fn a_name_is_looked_up_for_the_rule_that_wants_it_and_for_no_other() {
         // There is no such name here, and so the rule does not match; nor is there one over there.
         let answer = Protocol::Socks5.ask(address, "nowhere.test", target.port());
         assert!(matches!(answer, Ok(Answer::Refused(_))), "{answer:?}");
-        assert_eq!(targets(&two).last(), Some(&format!("nowhere.test port {}", target.port())));
+        assert_eq!(two.targets().last(), Some(&format!("nowhere.test port {}", target.port())));
         let asked = resolver.asked();
         assert_eq!(asked.iter().any(|name| name == "nowhere.test"), looked_up, "{asked:?}");
     }
@@ -164,7 +152,7 @@ fn a_name_is_looked_up_for_the_rule_that_wants_it_and_for_no_other() {
 #[test]
 #[ignore = "needs sshd, unshare"]
 fn a_look_up_that_fails_lets_nothing_pass_the_rule() {
-    let (sshd, target) = (talkative(), Target::echo());
+    let (sshd, target) = (Sshd::talkative(), Target::echo());
     let Some(resolver) = Resolver::start() else { return };
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let configuration = Configuration::with(&format!(
@@ -181,7 +169,7 @@ fn a_look_up_that_fails_lets_nothing_pass_the_rule() {
     let answer = Protocol::Socks5.ask(address, BROKEN, target.port());
     assert!(matches!(&answer, Ok(Answer::Refused(bytes)) if bytes[1] == 4), "{answer:?}");
     proxy.wait_for_log("the name could not be looked up here");
-    assert_eq!(targets(&sshd), [""; 0]);
+    assert_eq!(sshd.targets(), [""; 0]);
 
     let mut command = here();
     command.args(["explain", "--json", BROKEN, "--config"]).arg(configuration.path("config.toml"));

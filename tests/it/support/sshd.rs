@@ -34,6 +34,11 @@ impl Sshd {
         Self::build(Login::new(), config, None, None)
     }
 
+    /// Starts one that logs each destination that it is asked for.
+    pub(crate) fn talkative() -> Self {
+        Self::with(&["LogLevel DEBUG1"])
+    }
+
     /// Starts with lines of `sshd_config` that name files beside the keys.
     pub(crate) fn prepared(prepare: impl FnOnce(&Login) -> Vec<String>) -> Self {
         let login = Login::new();
@@ -122,6 +127,14 @@ impl Sshd {
     pub(crate) fn log(&self) -> String {
         let log = fs::read(self.login.path("sshd.log")).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// The destinations that it was asked for, as `HOST port PORT`, where it is [`Sshd::talkative`]. Each is
+    /// there before its answer.
+    pub(crate) fn targets(&self) -> Vec<String> {
+        // As its `server_request_direct_tcpip` logs it.
+        let target = |line: &str| Some(line.split_once(", target ")?.1.trim().to_owned());
+        self.log().lines().filter_map(target).collect()
     }
 
     /// The processes that serve its connections.
