@@ -5,6 +5,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::support::configured::Configuration;
 use crate::support::link::{Link, Quality};
 use crate::support::login::HOST;
@@ -83,7 +85,7 @@ fn the_nearest_carries_it_until_another_is_much_nearer() {
 #[ignore = "needs sshd"]
 fn the_least_loaded_carries_it() {
     let (one, two, target) = (Sshd::talkative(), Sshd::talkative(), Target::echo());
-    let (_configuration, proxy, address) = start(&format!(
+    let (configuration, proxy, address) = start(&format!(
         "{}{}[default]\nvia = [\"one\", \"two\"]\nselect = \"balance\"\n",
         server("one", &one.ssh_config(), 1),
         server("two", &two.ssh_config(), 1),
@@ -97,10 +99,14 @@ fn the_least_loaded_carries_it() {
     let of = |held: &[(TcpStream, usize)], at| held.iter().filter(|(_, s)| *s == at).count();
     assert_eq!((of(&first, 0), of(&first, 1)), (4, 4));
     // Those of the first are over, and so it is its turn until both have four again.
-    let before = one.sockets();
     let _kept: Vec<_> = first.into_iter().filter(|(_, server)| *server == 1).collect();
-    wait::until("its connections are over", || one.sockets() + 4 <= before);
-    thread::sleep(Duration::from_millis(500));
+    wait::until("its connections are over", || {
+        let status = configuration.ask("/v1/status");
+        let status: Value = serde_json::from_str(&status).expect("JSON");
+        let servers = status["servers"].as_array().expect("a list");
+        let one = servers.iter().find(|server| server["name"] == "one").expect("the first");
+        one["sessions"][0]["channels"] == 0
+    });
     let second = held(4);
     assert_eq!(of(&second, 0), 4);
 }
