@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::configured::{Configuration, reload, reloads, server};
+use crate::support::configured::{Configuration, server};
 use crate::support::content::{Content, Sum};
 use crate::support::program::program;
 use crate::support::socks::{Answer, Protocol};

@@ -88,7 +88,7 @@ fn a_listener_moves_to_other_interfaces_of_its_port() {
     let first = open();
     for bind in ["0.0.0.0:", "", "*:", "127.0.0.1:"] {
         configuration.write("config.toml", &at(&[format!("{bind}{port}")]));
-        reload(&proxy);
+        configuration.reload();
         echoes(&open());
         echoes(&first);
     }
@@ -127,7 +127,7 @@ fn a_user_that_a_reload_removes_has_no_further_request() {
     assert_eq!(Response::read(&mut client).expect("a response").head.status(), 200);
     let answered = web.requests();
     write_clients("bob:other\n");
-    reload(&proxy);
+    configuration.reload();
     let _ = client.get_mut().write_all(request.as_bytes());
     let ended = Response::read(&mut client);
     assert!(!matches!(&ended, Ok(response) if response.head.status() < 400), "{ended:?}");
@@ -152,13 +152,18 @@ fn a_request_that_waits_is_served_by_what_a_reload_brings() {
             configuration.ask("/v1/connections").contains("\"waiting\"")
         });
         configuration.write("config.toml", &changed);
-        reload(&proxy);
+        configuration.reload();
         let mut served = waiting.join().expect("it is served");
         served.write_all(b"hello").expect("a stream");
         let mut echo = [0; 5];
         served.read_exact(&mut echo).expect("an echo");
         assert_eq!(&echo, b"hello");
     });
+}
+
+/// How often the program has taken up a configuration again.
+fn reloads(proxy: &Sockeye) -> usize {
+    proxy.log().matches("configuration reloaded").count()
 }
 
 /// Connections to a listener, one after the other.
@@ -220,7 +225,7 @@ fn a_broken_file_keeps_the_old_rules() {
     assert!(refused(), "the old rule is in force");
     configuration.write("config.toml", &good("via = \"a\""));
     wait::until("the mended file is in force", || !refused());
-    reload(&proxy);
+    configuration.reload();
     assert!(!refused());
 }
 
@@ -235,7 +240,7 @@ fn a_listener_that_cannot_be_had_is_one_line_and_what_is_in_force_stays() {
     configuration.write("config.toml", &[listen(port), listen(other)].concat());
     proxy.wait_for_log("configuration not reloaded: cannot listen on ");
     give_up(taken);
-    reload(&proxy);
+    configuration.reload();
     let log = proxy.log();
     // Had the first been taken for what is in force, this would tell of no change.
     let told: Vec<_> = log.lines().filter(|line| line.contains("reloaded: ")).collect();
@@ -253,11 +258,11 @@ fn a_forward_that_failed_at_the_start_does_not_hold_up_reloads() {
     let proxy = configuration.start();
     proxy.wait_for_log("cannot listen on ");
     configuration.write("config.toml", &format!("{text}[[rule]]\nport = 1\naction = \"reject\"\n"));
-    reload(&proxy);
+    configuration.reload();
     configuration.write("config.toml", &text.replace("a.example", "b.example"));
-    reload(&proxy);
+    configuration.reload();
     give_up(taken);
-    reload(&proxy);
+    configuration.reload();
     TcpStream::connect(at).expect("it listens");
 }
 
@@ -271,8 +276,11 @@ fn a_reload_is_heard_under_nohup() {
     let proxy = configuration.start_under_nohup();
     proxy.wait_for_log("listening on ");
     // Nothing has changed, so that only the signal can bring it about; and once more behind it.
-    reload(&proxy);
-    reload(&proxy);
+    for _ in 0..2 {
+        let before = reloads(&proxy);
+        process::signal(proxy.pid(), Signal::HUP);
+        wait::until("the configuration is read again", || reloads(&proxy) > before);
+    }
 }
 
 /// A server that a reload asks to listen has 10 s for its answer.

@@ -9,7 +9,7 @@ use std::thread;
 use rustix::process::Signal;
 
 use super::{assert_download, config, logins, start_in_vain};
-use crate::support::configured::{Configuration, reload, server};
+use crate::support::configured::{Configuration, server};
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
 use crate::support::socks::Protocol;
@@ -184,11 +184,11 @@ fn a_hop_that_is_a_server_of_the_file_has_one_pool() {
 fn a_hop_that_becomes_a_server_of_the_file_has_a_second_pool() {
     let servers = OnTheWay::start(Says::SshConfig);
     let configuration = Configuration::with(&servers.section("far"));
-    let proxy = configuration.start();
+    let _proxy = configuration.start();
     servers.wait_for(&["far"]);
     assert_eq!(servers.logins(), (1, 1));
     configuration.write("config.toml", &(servers.section("far") + &servers.section("near")));
-    reload(&proxy);
+    configuration.reload();
     servers.wait_for(&["far", "near"]);
     assert_eq!(servers.logins(), (2, 1));
 }
@@ -205,7 +205,7 @@ fn a_hop_that_a_reload_begins_anew_has_one_pool() {
     assert_eq!(servers.logins(), (1, 1));
     let anew = near.replace("sessions = \"1\"", "sessions = \"1..2\"");
     configuration.write("config.toml", &(far + &anew));
-    reload(&proxy);
+    configuration.reload();
     servers.wait_for(&["far", "near"]);
     servers.far.kill_children();
     servers.wait_for(&["far"]);
@@ -222,7 +222,7 @@ fn a_hop_that_has_moved_is_found_after_a_reload() {
     servers.wait_for(&["far"]);
     assert_eq!(servers.logins(), (1, 1));
     config(&[("far", &servers.far, &["ProxyJump near"]), ("near", &moved, &[])]);
-    reload(&proxy);
+    configuration.reload();
     servers.far.kill_children();
     servers.wait_for(&["far"]);
     wait::until("the former place is left", || servers.near.children().is_empty());
@@ -243,7 +243,7 @@ fn a_hop_is_left_with_the_last_server_behind_it() {
     let proxy = configuration.start();
     servers.wait_for(&["far"]);
     configuration.write("config.toml", &stays);
-    reload(&proxy);
+    configuration.reload();
     for sshd in [&servers.far, &servers.near] {
         wait::until("it is left", || sshd.children().is_empty());
     }
@@ -261,7 +261,7 @@ fn a_hop_that_leaves_the_file_is_passed_all_the_same() {
     let mut kept = TcpStream::connect((Ipv4Addr::LOCALHOST, servers.ports["far"])).expect("it");
     echo(&mut kept).expect("it carries");
     configuration.write("config.toml", &servers.section("far"));
-    reload(&proxy);
+    configuration.reload();
     echo(&mut kept).expect("it goes on");
     servers.wait_for(&["far"]);
     assert_eq!(servers.logins(), (1, 1));
