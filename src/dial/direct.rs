@@ -130,6 +130,7 @@ fn is_exhausted(error: &io::Error) -> bool {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use socket2::{Domain, SockAddr, Socket, Type};
     use tokio::net::{TcpListener, UnixListener};
 
     use super::*;
@@ -195,10 +196,14 @@ mod tests {
         let path = folder.path().join("s");
         let target = || Target::Socket(path.to_str().expect("ASCII").into());
         assert_eq!(failure(target(), None).await, DialError::Unreachable);
-        let listener = UnixListener::bind(&path).expect("a free path");
+        let _listener = UnixListener::bind(&path).expect("a free path");
         connect(&target(), None, nothing(&OwnAddresses::default())).await.expect("it listens");
-        drop(listener);
-        assert_eq!(failure(target(), None).await, DialError::ConnectionRefused);
+        // A child of another test may have that one open for a moment.
+        let deaf = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        let path = folder.path().join("deaf");
+        deaf.bind(&SockAddr::unix(&path).expect("a path")).expect("a free path");
+        let target = Target::Socket(path.to_str().expect("ASCII").into());
+        assert_eq!(failure(target, None).await, DialError::ConnectionRefused);
     }
 
     #[tokio::test]

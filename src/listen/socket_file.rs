@@ -115,7 +115,10 @@ mod tests {
     async fn a_stale_one_is_replaced_and_nothing_else() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("proxy");
-        drop(net::UnixListener::bind(&path).expect("a free path"));
+        // It never listens: a child of another test may have it open for a moment.
+        let stale = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        stale.bind(&SockAddr::unix(&path).expect("a path")).expect("a free path");
+        drop(stale);
         assert!(path.exists());
         let (_listener, file) = listen(&path, SocketFiles::default()).expect("a stale socket");
 

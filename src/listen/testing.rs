@@ -293,4 +293,4 @@ pub(crate) fn credentials() -> ProxyCredentials {
 }
 
 /// A test that waits longer hangs.
-pub(crate) const HANG: Duration = Duration::from_secs(20);
+pub(crate) const HANG: Duration = Duration::from_secs(60);

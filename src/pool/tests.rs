@@ -1,9 +1,10 @@
 //! A pool whose server is not there.
 
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::pin::pin;
 
 use futures_util::FutureExt as _;
+use tokio::net::TcpSocket;
 
 use super::*;
 use crate::destination::Destination;
@@ -19,9 +20,11 @@ fn pool() -> Pool {
 }
 
 pub(super) fn pool_with(log: ServerLog) -> Pool {
-    let free = TcpListener::bind("127.0.0.1:0").expect("loopback");
-    let name = format!("me@{}", free.local_addr().expect("bound")).parse().expect("a server");
-    drop(free);
+    // Ours as long as the tests run, so that nobody else ever listens there.
+    let taken = TcpSocket::new_v4().expect("a socket");
+    taken.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("loopback");
+    let name = format!("me@{}", taken.local_addr().expect("bound")).parse().expect("a server");
+    std::mem::forget(taken);
     let (config, _) = ClientConfig::without_ssh(&name, &SshOptions::default()).expect("defaults");
     let carry: Carry = Box::new(|_| unreachable!("nothing lies behind it"));
     let jumps = JumpHosts::new(Prompter::nobody(), carry, LineMemory::default(), Report::Debug);

@@ -105,20 +105,29 @@ mod tests {
             let user = rustix::process::geteuid().as_raw();
             assert_eq!(owner_of(client.1, address.port()), Owner::User(user), "{bound}");
             assert_eq!(owner_of(client.1, 1), Owner::Nobody, "{bound}");
-            let found = holders(&clients, &ports);
-            assert_eq!(found.get(&client.1).map(|process| process.pid), Some(own), "{bound}");
-            assert!(found.values().all(|process| !process.name.is_empty()), "{found:?}");
+            until(&format!("{bound}: it is ours"), || {
+                let found = holders(&clients, &ports);
+                assert!(found.values().all(|process| !process.name.is_empty()), "{found:?}");
+                found.get(&client.1).map(|process| process.pid) == Some(own)
+            });
             // Another connection of that address is another's affair.
             assert!(holders(&clients, &[1].into()).is_empty());
             assert!(holders(&[address].into(), &ports).is_empty(), "our own end is no client");
             let _accepted = listener.accept().expect("it is connected");
             drop(client.0);
-            // A process that another test is about to start may have it open for a moment.
-            let deadline = Instant::now() + Duration::from_secs(60);
-            while owner_of(client.1, address.port()) != Owner::Nobody {
-                assert!(Instant::now() < deadline, "{bound}: it is closed");
-                thread::sleep(Duration::from_millis(10));
-            }
+            until(&format!("{bound}: it is closed"), || {
+                owner_of(client.1, address.port()) == Owner::Nobody
+            });
+        }
+    }
+
+    /// Waits for what is so in the end: a process that another test is about to start may have the sockets of
+    /// this one open for a moment.
+    fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "{what}");
+            thread::sleep(Duration::from_millis(10));
         }
     }
 
