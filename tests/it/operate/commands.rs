@@ -10,7 +10,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::desk::{Desk, connect, echoes};
+use super::desk::{Desk, connect, echoes, until_ended};
 use crate::support::configured::Configuration;
 use crate::support::foreign::{Foreign, Make};
 use crate::support::login::HOST;
@@ -210,7 +210,7 @@ fn connections_are_listed_watched_and_ended() {
     );
     let ended = desk.say(&format!("kill --host 127.0.0.1 --server {HOST}")).expect(0);
     assert!(ended.out.contains("ended: 2"), "{}", ended.out);
-    assert!(!both.iter_mut().any(echoes));
+    both.iter_mut().for_each(until_ended);
     let mut killed = 0;
     while killed < 2 {
         let line = heard.recv_timeout(wait::LONG).expect("two were ended");

@@ -98,6 +98,11 @@ pub(super) fn echoes(stream: &mut TcpStream) -> bool {
     stream.write_all(b"word").is_ok() && stream.read_exact(&mut [0; 4]).is_ok()
 }
 
+/// Waits until a connection has ended, which may be a moment after the command that ends it.
+pub(super) fn until_ended(stream: &mut TcpStream) {
+    wait::until("it is ended", || !echoes(stream));
+}
+
 pub(super) fn connect(address: &str) -> TcpStream {
     let address: SocketAddr = address.parse().expect(address);
     let stream = TcpStream::connect(address).expect("it listens");

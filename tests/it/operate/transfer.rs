@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::desk::{Desk, connect, echoes};
+use super::desk::{Desk, connect, echoes, until_ended};
 use crate::support::configured::{Configuration, server};
 use crate::support::content::{Content, Sum};
 use crate::support::socks::Protocol;
@@ -199,7 +199,7 @@ fn forwards_kills_and_reloads_disturb_nothing_else() {
 /// Ends one connection to a port, and none that is not meant.
 fn kills(desk: &Desk, victim: &mut TcpStream, open: impl Fn() -> TcpStream, port: u16) {
     desk.say(&format!("kill {}", id_of(desk, port))).expect(0);
-    assert!(!echoes(victim), "it was ended");
+    until_ended(victim);
     desk.say("kill 999999").expect(1);
     let mut another = open();
     let ended = desk.say("kill --min-bytes 0 --rule nonesuch").expect(0);
