@@ -41,13 +41,17 @@ fn it_is_there_again_after_a_cut() {
 fn a_port_that_a_zombie_holds_is_asked_for_until_it_is_free() {
     let (echo, sshd, port) = (Target::echo(), Sshd::start(), free_port());
     let forward = format!("{port}:127.0.0.1:{}", echo.port());
-    let alive = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=1"];
-    let arguments = [&alive[..], &["-R", &forward, "--sessions", "1"]].concat();
-    let proxy = listening(&sshd, &arguments);
+    let link = Link::to(sshd.port());
+    let mut command = program();
+    command.arg("-F").arg(sshd.ssh_config_through(link.port()));
+    command.args(["-R", &forward, "--sessions", "1", HOST]);
+    let proxy = Sockeye::spawn(command);
+    proxy.wait_for_log(&format!("listening on port {port} of testhost"));
     let zombies = sshd.children();
     for child in &zombies {
         process::signal(*child, Signal::STOP);
     }
+    link.cut();
     proxy.wait_for_log(&format!("no longer listening on port {port} of testhost"));
     proxy.wait_for_log(&format!("cannot listen on port {port} of testhost, will try again"));
     assert!(!proxy.log().contains("of testhost again"), "{}", proxy.log());
