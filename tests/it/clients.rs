@@ -76,7 +76,7 @@ fn curl_speaks_every_version_of_http() {
 #[ignore = "needs sshd, curl"]
 fn curl_finds_us_by_its_environment() {
     let (web, sshd) = (Web::start(), Sshd::start());
-    let proxy = Sockeye::start(&sshd.ssh_config());
+    let proxy = Sockeye::single(&sshd.ssh_config());
     for (variable, scheme) in [("ALL_PROXY", "socks5h"), ("http_proxy", "http")] {
         let value = format!("{scheme}://{}", proxy.address());
         let fetched = Curl::new().variable(variable, &value).fetch(&web.named_url("/bytes/1000"));

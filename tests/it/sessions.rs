@@ -46,7 +46,7 @@ fn a_lost_session_comes_back_by_itself() {
     let _proxy = Sockeye::start(&sshd.ssh_config());
     for round in 1..=3 {
         wait::until("somebody logs in", || {
-            sshd.log().matches("Accepted publickey").count() == round
+            sshd.log().matches("Accepted publickey").count() >= round
         });
         sshd.kill_children();
     }
@@ -111,7 +111,7 @@ fn survive(rude: Rude) {
     let (target, stalling, sshd) = (Target::echo(), rude.start(), Sshd::start());
     let link = Link::to(sshd.port());
     let config = sshd.ssh_config_through(link.port());
-    let proxy = Sockeye::with(&config, &["-o", "ConnectTimeout=1"]);
+    let proxy = Sockeye::with(&config, &["--sessions", "1", "-o", "ConnectTimeout=1"]);
     drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", target.port()));
     let idle = process::descriptors(proxy.pid());
 
@@ -122,7 +122,7 @@ fn survive(rude: Rude) {
         wait::until("it tries again", || stalling.connections() >= count);
     }
     link.lead_to(sshd.port());
-    wait::until("the session is back", || sshd.log().matches("Accepted publickey").count() == 2);
+    wait::until("the session is back", || sshd.log().matches("Accepted publickey").count() >= 2);
     drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", target.port()));
     wait::until(&format!("{rude:?} leaves no descriptor"), || {
         process::descriptors(proxy.pid()) <= idle
@@ -133,7 +133,7 @@ fn survive(rude: Rude) {
 #[ignore = "needs ssh"]
 fn channels_that_nobody_asked_for_are_refused() {
     let server = Scripted::intruding(Script::SendAndEof(1000));
-    let proxy = Sockeye::start(&server.ssh_config());
+    let proxy = Sockeye::single(&server.ssh_config());
     wait::until("the server has tried each kind", || {
         server.seen().accepted.len() + server.seen().refused.len() == 6
     });
