@@ -271,6 +271,7 @@ fn a_key_that_is_restricted_to_a_server() {
 fn offered(server: &Accounts, config: &Path, run: fn(&Path, &[&str]) -> Told) -> Vec<String> {
     let before = server.log().len();
     run(config, &[]);
+    server.wait_for_the_last();
     let key = |line: &str| {
         let seen = ["Failed publickey", "Accepted publickey"].iter().any(|s| line.contains(s));
         let fingerprint = line.split("SHA256:").nth(1)?.split(' ').next()?;

@@ -105,6 +105,13 @@ impl Accounts {
         self.port
     }
 
+    /// Waits until every connection is over: all that there is to say of it is in the log.
+    pub(crate) fn wait_for_the_last(&self) {
+        wait::until("every connection is over", || {
+            process::descendants(self.child.id()).is_empty()
+        });
+    }
+
     /// Ends every connection at once.
     pub(crate) fn kill_connections(&self) {
         for child in process::descendants(self.child.id()) {
