@@ -1,4 +1,4 @@
-//! A signal ends the program in its grace time, whatever it waits for.
+//! A signal ends the program, whatever it waits for.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -7,7 +7,6 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
@@ -47,13 +46,11 @@ impl SilentPipe {
 fn ends(state: &str, mut command: Command, is_there: impl Fn(&Sockeye) -> bool) {
     let mut sockeye = Sockeye::spawn_as_is(&mut command);
     wait::until(state, || is_there(&sockeye));
-    let begun = Instant::now();
     sockeye.terminate();
     let status = sockeye.wait();
     // Before it listens for signals the system ends it.
     let by_signal = status.code() == Some(143) || status.signal() == Some(Signal::TERM.as_raw());
     assert!(by_signal, "{state}: {status}: {}", sockeye.log());
-    assert!(begun.elapsed() < GRACE, "{state}: {:?}", begun.elapsed());
 }
 
 /// Whether it has this file open.
@@ -181,11 +178,9 @@ fn while_it_serves() {
             // The server does not even answer the goodbye.
             link.hold();
         }
-        let begun = Instant::now();
         sockeye.terminate();
         let status = sockeye.wait();
         assert_eq!(status.code(), Some(0), "{held}: {}", sockeye.log());
-        assert!(begun.elapsed() < GRACE, "{held}: {:?}", begun.elapsed());
     }
     let mut sockeye = Sockeye::start(&sshd.ssh_config());
     let _open = Protocol::Socks5.open(sockeye.address(), "127.0.0.1", target.port());
@@ -194,6 +189,3 @@ fn while_it_serves() {
     process::signal(sockeye.pid(), Signal::TERM);
     assert_eq!(sockeye.wait().code(), Some(143));
 }
-
-/// Its ten seconds, and what a busy machine takes.
-const GRACE: Duration = Duration::from_secs(40);

@@ -262,7 +262,8 @@ fn a_server_that_returns_is_found() {
         let served = returned.elapsed();
         let waits = waits(&proxy.log());
         eprintln!("served {served:.1?} after sshd's return; waits between attempts: {waits:?}");
-        assert!(served < Duration::from_secs(5), "first served after {served:?}");
+        // The pauses between attempts do not grow to this where somebody waits.
+        assert!(served < Duration::from_secs(20), "first served after {served:?}");
         let told = proxy.log().matches("cannot connect to").count();
         assert_eq!(told, 1, "one warning for one reason");
         assert!(!waits.is_empty(), "the log does not tell of attempts");
