@@ -86,15 +86,17 @@ impl Foreign {
         self.login.path(name)
     }
 
-    /// Ends it and every connection.
+    /// Ends it and every connection. Nothing of it has its port any more.
     pub(crate) fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let descendants = process::descendants(child.id());
         let _ = child.kill();
         let _ = child.wait();
-        for descendant in descendants {
-            process::signal(descendant, Signal::KILL);
+        for descendant in &descendants {
+            process::signal(*descendant, Signal::KILL);
         }
+        let is_over = || !descendants.iter().any(|pid| process::is_running(*pid));
+        wait::until("all of it has ended", is_over);
     }
 
     /// Starts it, on the same port as before.
