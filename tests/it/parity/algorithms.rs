@@ -104,7 +104,9 @@ const CASES: &[Case] = &[
 fn reach(client: Client, sshd: &Sshd, arguments: &[&str]) -> Output {
     let target = Target::echo();
     let mut command = client.command(&sshd.ssh_config());
-    command.args(arguments).args(["-W", &format!("127.0.0.1:{}", target.port()), HOST]);
+    // The largest groups take a busy machine longer than a handshake may by default.
+    command.args(arguments).args(["-o", "ConnectTimeout=120"]);
+    command.args(["-W", &format!("127.0.0.1:{}", target.port()), HOST]);
     command.stdin(Stdio::null()).output().expect("it ends")
 }
 
