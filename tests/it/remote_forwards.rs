@@ -179,7 +179,7 @@ fn gateway_ports_of_the_server_decide_who_may_connect() {
 #[ignore = "needs sshd, curl"]
 fn without_a_target_it_is_a_proxy_for_the_far_side() {
     let (web, sshd, port) = (Web::start(), Sshd::start(), free_port());
-    let _proxy = listening(&sshd, &["--sessions", "1", "-R", &port.to_string()]);
+    let proxy = listening(&sshd, &["--sessions", "1", "-v", "-R", &port.to_string()]);
     for scheme in ["socks5h", "socks4a", "http"] {
         let through = || Curl::through(&format!("{scheme}://127.0.0.1:{port}"));
         let fetched = through().fetch(&web.named_url("/bytes/100000"));
@@ -190,7 +190,9 @@ fn without_a_target_it_is_a_proxy_for_the_far_side() {
     let tunnel = Curl::through(&format!("http://127.0.0.1:{port}")).arguments(&["--proxytunnel"]);
     let fetched = tunnel.fetch(&web.named_url("/bytes/1000"));
     assert_eq!(fetched.body(), Content::of(1000).bytes(), "CONNECT");
-    assert_eq!(sshd.log().matches("Accepted publickey").count(), 1);
+    wait::until("there is one session at a time", || {
+        sshd.log().matches("Accepted publickey").count() == 1 + proxy.replaced()
+    });
     assert!(!sshd.log().contains("connect_to"), "the requests do not go back to the server");
 }
 

