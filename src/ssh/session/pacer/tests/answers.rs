@@ -42,6 +42,26 @@ fn one_answer_at_most_doubles_what_the_line_carries() {
     assert_eq!(pacer.control.expect("an upload").capacity, 2 * before);
 }
 
+/// Where the pace held back, what was delivered says less of the line; unless much was queued all the time.
+#[test]
+fn an_answer_counts_for_more_where_it_was_the_line_that_held_back() {
+    for (held_back, queue, expected) in
+        [(false, TARGET / 2, 900_000), (true, TARGET / 2, 950_000), (true, 2 * TARGET, 900_000)]
+    {
+        let (mut pacer, last) = steady();
+        let control = pacer.control.as_mut().expect("an upload");
+        (control.capacity, control.proven, control.base) = (1_000_000, 1_000_000, BEST);
+        control.look = Look::From(last.asked + BETWEEN_LOOKS);
+        let before = Sample { round_trip: BEST + queue, ..last };
+        pacer.last = Some(before);
+        // 800 kB/s, and the queue is as long as before.
+        let sample = Sample { held_back, ..next(before, 200, 160_000, BEST + queue) };
+        pacer.answered(sample, BEST, None);
+        let capacity = pacer.control.expect("an upload").capacity;
+        assert_eq!(capacity, expected, "{held_back}, {queue:?}");
+    }
+}
+
 #[test]
 fn the_server_is_asked_sooner_while_the_pace_grows() {
     let (mut pacer, _) = steady();
