@@ -194,11 +194,15 @@ const FORBIDDEN: Duration = Duration::from_secs(60);
 mod tests {
     use super::*;
     use crate::control::testing::program;
+    use crate::request::Request;
+
+    fn before(age: Duration) -> Instant {
+        Instant::now().checked_sub(age).expect("a clock that knows that time")
+    }
 
     #[test]
     fn a_path_that_was_proved_long_ago_is_unknown() {
         let (program, _) = program();
-        let before = |age| Instant::now().checked_sub(age).expect("a clock that knows that time");
         let (now, then) = (before(Duration::ZERO), before(LATELY));
         for (proved, at, told) in [
             (Proved::Yes, now, Proved::Yes),
@@ -207,6 +211,42 @@ mod tests {
         ] {
             program.proofs().insert("s".into(), Proof { proved, reason: None, at: Some(at) });
             assert_eq!(program.proof("s").proved, told);
+        }
+    }
+
+    #[test]
+    fn a_path_that_carries_something_now_stays_proved() {
+        let (program, _) = program();
+        for server in ["s", "t"] {
+            let proof = Proof { proved: Proved::Yes, reason: None, at: Some(before(LATELY)) };
+            program.proofs().insert(server.into(), proof);
+        }
+        let connection = program.registry().connections.begin(&Request::for_test("a.example:80"));
+        connection.asked(Some(&"s".into()), 1);
+        assert_eq!(program.proof("s").proved, Proved::Unknown, "it is not open yet");
+        connection.opened();
+        assert_eq!(program.proof("s").proved, Proved::Yes);
+        assert_eq!(program.proof("t").proved, Proved::Unknown, "another server carries it");
+    }
+
+    /// A server that forbids it notes each probe in its log.
+    #[test]
+    fn what_is_asked_again_and_how_soon() {
+        let (now, second, minute) =
+            (Duration::ZERO, Duration::from_secs(1), Duration::from_secs(60));
+        for (proved, age, is_old, is_doubtful) in [
+            (Proved::Unknown, now, true, false),
+            (Proved::Yes, now, false, false),
+            (Proved::Yes, second, true, false),
+            (Proved::Yes, minute, true, false),
+            (Proved::Silent, now, true, true),
+            (Proved::Forbidden, now, true, false),
+            (Proved::Forbidden, second, true, false),
+            (Proved::Forbidden, minute, true, true),
+        ] {
+            let proof = Proof { proved, reason: None, at: Some(before(age)) };
+            let asked = (proof.is_old(), proof.is_doubtful());
+            assert_eq!(asked, (is_old, is_doubtful), "{proved:?} {age:?} ago");
         }
     }
 
