@@ -45,7 +45,7 @@ struct Facts<'a> {
     asked: Option<Duration>,
     round_trip: Option<Duration>,
     session: Option<&'a SessionView>,
-    /// The connection for whose client most waits, on the same session.
+    /// The connection over the same server for whose client most waits, and how much.
     slow: Option<(u64, u64)>,
     /// Another one whose channel is not open yet, on the same session, and since when.
     opening: Option<(u64, Duration)>,
@@ -150,7 +150,7 @@ impl Program {
         timeout(PATIENCE, pool.round_trip_of(connection.session()?)).await.ok()?
     }
 
-    /// The one on the same session for whose client most waits, and how much.
+    /// The one over the same server for whose client most waits, and how much.
     fn slowest(&self, than: &Connection) -> Option<(u64, u64)> {
         let living = self.registry().connections.living();
         let waits = |connection: &Arc<Connection>| {
@@ -257,3 +257,6 @@ const SLOW: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a target may take that speaks first.
 const SPEAKS_FIRST: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests;
