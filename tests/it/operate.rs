@@ -19,6 +19,7 @@ use desk::{Desk, echoes};
 mod commands;
 mod dashboard;
 mod desk;
+mod figures;
 mod lookers;
 mod pings;
 mod top;
