@@ -282,3 +282,47 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 const MOST_READ: usize = 64 * 1024;
 /// The most connections in one answer, unless the request says otherwise.
 const MOST_SHOWN: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::testing::program;
+
+    async fn content(answer: Answer) -> serde_json::Value {
+        let body = answer.expect("an answer").into_body().collect().await.expect("memory");
+        serde_json::from_slice(&body.to_bytes()).expect("JSON")
+    }
+
+    fn wanted() -> crate::request::Request {
+        crate::request::Request::for_test("db.example:5432")
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_cut_off_says_so() {
+        let (program, _) = program();
+        let begin = || program.registry().connections.begin(&wanted());
+        let _two = [begin(), begin()];
+        for (query, count, truncated) in
+            [("limit=1", 1, true), ("limit=2", 2, false), ("", 2, false)]
+        {
+            let list = content(program.list(Query::new(Some(query)))).await;
+            assert_eq!(list["connections"].as_array().map(Vec::len), Some(count), "{query}");
+            assert_eq!(list["truncated"], truncated, "{query}");
+        }
+    }
+
+    #[tokio::test]
+    async fn all_connections_are_ended_only_where_somebody_says_all() {
+        let (program, _) = program();
+        let connection = program.registry().connections.begin(&wanted());
+        for query in [None, Some("all=false"), Some("all=true&sever=box")] {
+            program.kill_some(Query::new(query)).expect_err("nothing is named");
+            assert!(!connection.is_killed(), "{query:?}");
+        }
+        for (query, closed) in [("host=other.example", 0), ("all=true", 1)] {
+            let done = content(program.kill_some(Query::new(Some(query)))).await;
+            assert_eq!(done["closed"], closed, "{query}");
+            assert_eq!(connection.is_killed(), closed == 1, "{query}");
+        }
+    }
+}

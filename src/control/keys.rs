@@ -78,6 +78,18 @@ mod tests {
     }
 
     #[test]
+    fn a_code_is_good_for_ten_minutes() {
+        let keys = Keys::new(None).expect("random numbers");
+        for (minutes, is_good) in [(9, true), (10, false)] {
+            let code = keys.issue().expect("a code");
+            let issued = Instant::now().checked_sub(Duration::from_secs(60 * minutes));
+            lock(&keys.codes).back_mut().expect("the code").0 =
+                issued.expect("a clock that knows that time");
+            assert_eq!(keys.redeem(code.text().as_bytes()), is_good, "{minutes} min");
+        }
+    }
+
+    #[test]
     fn a_key_opens_its_own_door_only() {
         let (keys, others) = (Keys::new(None).expect("keys"), Keys::new(None).expect("keys"));
         assert!(
