@@ -233,6 +233,24 @@ async fn many_small_messages_do_not_keep_the_relay_from_writing() {
     assert!(count > 0);
 }
 
+/// A session that brings much at once does not wait for a write, and no connection for another's data.
+#[tokio::test]
+async fn no_more_is_taken_in_one_go_than_makes_a_write() {
+    let mut session = TestSession::start().await;
+    let ((channel, far), (_client, end)) = (session.open().await, pipe::ends());
+    for _ in 0..25 {
+        far.send(vec![7; 30_000]).await.expect("open");
+    }
+    // They wait in the channel's queue.
+    sleep(Duration::from_millis(200)).await;
+    let relayer = Relayer::new(BacklogLimits::default());
+    let mut relay = pin!(relayer.relay(end, Bytes::new(), channel));
+    yield_now().await;
+    poll_fn(|cx| Poll::Ready(relay.as_mut().poll(cx).is_pending())).await;
+    let taken = relayer.memory.used();
+    assert!((1..320 << 10).contains(&taken), "{taken}");
+}
+
 /// How a client reads: so many bytes, then a pause of so many milliseconds.
 type Reading = Vec<(usize, u64)>;
 
