@@ -8,6 +8,8 @@ use super::*;
 use crate::openssh::client_config::HOST_KEYS;
 use crate::openssh::client_config::{ConfigSource, SshOptions, Switch};
 
+mod following;
+
 /// A configuration that looks into `file` only.
 fn config(file: &Path, checking: &str) -> ClientConfig {
     let options = SshOptions {
@@ -100,6 +102,58 @@ async fn a_changed_key_is_refused_with_each_setting_and_nothing_is_written() {
             assert!(prompter.asked().is_empty());
             assert_eq!(case.record(), before);
         }
+    }
+}
+
+#[tokio::test]
+async fn where_no_key_can_be_recorded_none_that_is_new_is_taken() {
+    for checking in ["yes", "ask", "accept-new", "no"] {
+        let prompter = Prompter::scripted(&["yes"]);
+        let policy = HostKeyPolicy::new(&config(Path::new("none"), checking), &prompter);
+        let error = verify(&policy, &key(P256)).await.expect_err("no file");
+        assert!(matches!(error, HostKeyError::UnknownAndNoFile(_)), "{checking}: {error:?}");
+        assert!(prompter.asked().is_empty());
+    }
+}
+
+/// Another program records a key between the look and the record.
+#[tokio::test]
+async fn what_is_recorded_meanwhile_counts() {
+    let (shown, other) = (key(P256), key(P256));
+    for (recorded, is_same) in [(&shown, true), (&other, false)] {
+        let case = Case::recording("[host.example]:2222", recorded);
+        let policy = case.policy("accept-new", &Prompter::nobody());
+        let refused = RefusedKey::new("host.example", &shown);
+        match policy.record(&refused, &shown, &None).await {
+            Ok(is_recorded) => assert!(is_same && is_recorded),
+            Err(error) => assert!(!is_same && matches!(error, HostKeyError::Changed { .. })),
+        }
+    }
+}
+
+#[tokio::test]
+async fn further_keys_are_believed_of_a_server_that_a_person_has_accepted() {
+    let updates = async |policy: HostKeyPolicy, key: &PublicKey| {
+        policy.verify(&key.clone().into()).await.expect("it is taken").updates
+    };
+    for (checking, expected) in
+        [("ask", Updates::Followed), ("accept-new", Updates::Ignored), ("no", Updates::Ignored)]
+    {
+        let case = Case::new();
+        let policy = case.policy(checking, &Prompter::scripted(&["yes"]));
+        assert_eq!(updates(policy, &case.key).await, expected, "{checking}");
+    }
+    let recorded = key(P256);
+    for (host, expected) in
+        [("[host.example]:2222", Updates::Followed), ("host.example", Updates::Ignored)]
+    {
+        let case = Case::recording(host, &recorded);
+        let policy = case.policy("yes", &Prompter::nobody());
+        assert_eq!(updates(policy, &recorded).await, expected, "{host}");
+        let mut config = config(&case.file, "yes");
+        config.host_keys.global_known_hosts_files = vec![case.file.clone()];
+        let policy = HostKeyPolicy::new(&config, &Prompter::nobody());
+        assert_eq!(updates(policy, &recorded).await, Updates::Ignored, "the system's");
     }
 }
 

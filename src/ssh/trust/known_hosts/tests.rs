@@ -8,6 +8,7 @@ use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::{EcdsaCurve, LineEnding};
 use russh::keys::{HashAlg, PrivateKey};
 
+use super::locked::{LockedRecord, Missing, Written};
 use super::*;
 use crate::openssh::client_config::Switch;
 
@@ -185,6 +186,22 @@ fn a_missing_file_has_no_lines_and_an_unreadable_one_is_an_error() {
     // A directory cannot be read, not even by root.
     let told = KnownHosts::read([&missing, &dir.path().to_owned()]);
     assert!(matches!(told, Err(KnownHostsError::Read { .. })), "{told:?}");
+}
+
+/// An editor takes no lock.
+#[test]
+fn what_is_written_without_the_lock_is_not_lost() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("known_hosts");
+    let write: [fn(LockedRecord) -> Result<Written, KnownHostsError>; 2] =
+        [|record| record.append("ours\n"), |record| record.replace(b"ours\n")];
+    for write in write {
+        fs::write(&file, "before\n").expect("written");
+        let record = LockedRecord::open(&file, Missing::Leave).expect("a file").expect("there");
+        fs::write(&file, "before\ntheirs\n").expect("written");
+        assert_eq!(write(record).expect("a file"), Written::Stale);
+        assert_eq!(fs::read_to_string(&file).expect("there"), "before\ntheirs\n");
+    }
 }
 
 #[test]
