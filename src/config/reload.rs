@@ -228,6 +228,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_list_that_a_reload_brings_is_followed() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let (mut reloader, _) = reloader(&folder, "[server.a]\n");
+        let write = |name: &str, text: &str| {
+            fs::write(folder.path().join(name), text).expect("a file");
+        };
+        write("names", "a.example\n");
+        write("config.toml", "[[rule]]\nlist = \"names\"\naction = \"reject\"\n");
+        let next_one = next(&mut reloader).await;
+        assert_eq!(next_one.config.entries(), 1);
+        reloader.accept(next_one);
+        write("names", "a.example\nb.example\n");
+        assert_eq!(next(&mut reloader).await.config.entries(), 2);
+    }
+
+    #[tokio::test]
     async fn a_file_with_a_mistake_changes_nothing_and_can_be_mended() {
         let folder = tempfile::tempdir().expect("a directory");
         let (mut reloader, asked) = reloader(&folder, "[server.a]\n");
