@@ -76,6 +76,21 @@ fn what_cannot_be_read_is_told_with_its_keyword() {
     assert!(told.contains("ClearAllForwardings"), "{told}");
 }
 
+/// A proxy on the server is not open to all of this side because of a slip.
+#[test]
+fn a_permission_that_cannot_be_read_permits_nothing() {
+    let permitted = |value: &str| {
+        let lines = format!("permitremoteopen {value}\n");
+        read(&Settings::from_lines(&lines), Wording::Printed).map(|read| read.permit_remote_open)
+    };
+    assert_eq!(permitted("any").expect("a permission"), PermitOpen::Any);
+    assert_ne!(permitted("a.example:80 *:443").expect("two"), PermitOpen::Any);
+    for value in ["a.example", "a.example:80 443", "any none", "*"] {
+        let error = permitted(value).expect_err(value).to_string();
+        assert!(error.starts_with("PermitRemoteOpen has a value that cannot be read"), "{error}");
+    }
+}
+
 /// What the installed `ssh` prints for an argument; none where it refuses it.
 fn ask_ssh(flag: &str, argument: &str) -> Option<String> {
     let mut ssh = Command::new("ssh");
