@@ -1,9 +1,10 @@
 //! Builds [`Conditions`] from the texts of a configuration file.
 
+use std::slice;
 use std::sync::Arc;
 
 use aho_corasick::AhoCorasick;
-use regex::bytes::{RegexBuilder, RegexSetBuilder};
+use regex::bytes::RegexSetBuilder;
 
 use super::addresses::{AddressSetBuilder, parse_prefix};
 use super::conditions::{Conditions, Resolve};
@@ -102,15 +103,9 @@ impl ConditionsBuilder {
         if !expression.is_ascii() {
             return Err(ConditionError::Keyword);
         }
-        RegexBuilder::new(expression)
-            .unicode(false)
-            .case_insensitive(true)
-            .size_limit(REGEX_BYTES)
-            .dfa_size_limit(REGEX_CACHE_BYTES)
-            .nest_limit(REGEX_NESTING)
-            .build()
-            .map_err(expression_error)?;
-        self.expressions.push(expression.into());
+        let expression: Box<str> = expression.into();
+        expressions(slice::from_ref(&expression))?;
+        self.expressions.push(expression);
         self.note(Kind::DomainRegex);
         Ok(())
     }
@@ -230,12 +225,8 @@ fn expressions(texts: &[Box<str>]) -> Result<Option<Expressions>, ConditionError
         .dfa_size_limit(REGEX_CACHE_BYTES)
         .nest_limit(REGEX_NESTING)
         .build()
-        .map_err(expression_error)?;
+        .map_err(|error| ConditionError::Expression(Box::new(error)))?;
     Ok(Some(Expressions { set }))
-}
-
-fn expression_error(error: regex::Error) -> ConditionError {
-    ConditionError::Expression(Box::new(error))
 }
 
 /// The most memory for the compiled expressions of one rule, in bytes.
