@@ -1,8 +1,10 @@
 //! Those who only look: they see what is now, what they asked for, and no longer than they look.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
 use std::iter;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -201,6 +203,28 @@ fn a_delay_test_of_a_group_asks_its_servers_at_once() {
     });
     asking.kill().and_then(|()| asking.wait().map(drop)).expect("a child");
     sshd.children().into_iter().for_each(|pid| process::signal(pid, Signal::CONT));
+}
+
+/// The modes keep others away. Where somebody has opened them, the program looks who it is.
+#[test]
+#[ignore = "needs sshd, curl, setpriv, root"]
+fn another_user_is_not_heard_at_the_control_socket() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let _proxy = desk.start(&sshd.ssh_config(), &[]);
+    let socket = desk.socket(HOST);
+    let status = |words: &[&str]| {
+        let mut curl = command(words[0]);
+        curl.args(&words[1..]).args(["-sS", "http://localhost/v1/status", "--unix-socket"]);
+        curl.arg(&socket).output().expect("it runs").stdout
+    };
+    assert!(status(&["curl"]).starts_with(b"{"));
+    for (path, mode) in [(&socket, 0o666), (&desk.directory.path().join("sockeye"), 0o711)] {
+        fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+    }
+    fs::set_permissions(desk.directory.path(), Permissions::from_mode(0o711)).expect("it is ours");
+    let other = status(&["setpriv", "--reuid=65534", "--clear-groups", "curl"]);
+    assert_eq!(String::from_utf8_lossy(&other), "");
+    assert!(status(&["curl"]).starts_with(b"{"), "others are still answered");
 }
 
 /// What the guide names is what there is, and all of it.
