@@ -63,6 +63,31 @@ fn a_port_that_a_zombie_holds_is_asked_for_until_it_is_free() {
     assert_eq!(echoed_over_tcp(at(port)), WORDS);
 }
 
+/// One port of the server's choice is as good as another.
+#[test]
+#[ignore = "needs sshd"]
+fn where_a_zombie_holds_a_chosen_port_the_server_chooses_another() {
+    let (echo, sshd) = (Target::echo(), Sshd::start());
+    let forward = format!("0:127.0.0.1:{}", echo.port());
+    let alive = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=1"];
+    let arguments = [&alive[..], &["-R", &forward, "--sessions", "1"]].concat();
+    let proxy = listening(&sshd, &arguments);
+    let chosen = || proxy.log().lines().filter_map(chosen_port).collect::<Vec<_>>();
+    let first = chosen()[0];
+    let zombies = sshd.children();
+    for child in &zombies {
+        process::signal(*child, Signal::STOP);
+    }
+    let second = wait::until_some("it listens elsewhere", || {
+        chosen().into_iter().find(|port| *port != first)
+    });
+    assert_eq!(echoed_over_tcp(&at_chosen(second)[..]), WORDS);
+    assert!(!proxy.log().contains("cannot listen on"), "{}", proxy.log());
+    for child in &zombies {
+        process::signal(*child, Signal::KILL);
+    }
+}
+
 /// Nothing else asks for a session where there is only `-R`: so the person is asked again for it.
 #[test]
 #[ignore = "needs ssh"]
