@@ -175,6 +175,7 @@ fn a_look_up_that_fails_lets_nothing_pass_the_rule() {
     let answer = Protocol::Socks5.ask(address, BROKEN, target.port());
     assert!(matches!(&answer, Ok(Answer::Refused(bytes)) if bytes[1] == 4), "{answer:?}");
     proxy.wait_for_log("the name could not be looked up here");
+    proxy.wait_for_log("none by the rule inside");
     assert_eq!(sshd.targets(), [""; 0]);
 
     let mut command = here();
