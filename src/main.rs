@@ -48,11 +48,15 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error.context("cannot go to the background")),
     };
     let terminal = Terminal::remember();
-    let status = work(command, half, inherited).unwrap_or_else(|error| fail(&error));
+    let ended = work(command, half, inherited);
     if let Some(terminal) = terminal {
         terminal.restore();
     }
-    status
+    match ended {
+        Ok(Ok(status)) => status,
+        Ok(Err(stop)) => stop.end(),
+        Err(error) => fail(&error),
+    }
 }
 
 fn done((): ()) -> ExitCode {
@@ -93,12 +97,12 @@ fn launch(words: impl Iterator<Item = std::ffi::OsString>) -> anyhow::Result<u8>
     Ok(background::launch(&std::env::current_exe()?, words)?)
 }
 
-/// Runs the command, and returns the exit status.
+/// Runs the command, and returns the exit status, or the signal that ended it.
 fn work(
     command: Command,
     half: Option<Background>,
     inherited: Inherited,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Result<ExitCode, Stop>> {
     let logs =
         Logs::start(command.log(), command.log_file()).with_context(|| cannot_log(&command))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -138,16 +142,14 @@ fn work(
     })?;
     // A thread that waits for a password would block a normal exit.
     runtime.shutdown_background();
-    Ok(match ended {
-        Ok(Ok(status)) => status,
-        Ok(Err(error)) => {
+    Ok(ended.map(|result| {
+        result.unwrap_or_else(|error| {
             // The reason of the end is not one of the lines that are dropped.
             logs.flush();
             tracing::error!("{error:#}");
             if is_wrong_usage(&error) { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
-        }
-        Err(stop) => ExitCode::from(Stop::status(stop)),
-    })
+        })
+    }))
 }
 
 async fn proxy_to(command: ProxyCommand, up: Up<'_>) -> anyhow::Result<ExitCode> {

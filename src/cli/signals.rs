@@ -5,8 +5,10 @@ use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::process::ExitCode;
 use std::sync::Arc;
 
+use signal_hook::low_level::emulate_default_handler;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -141,6 +143,18 @@ impl Stop {
             Self::Terminate => 143,
             Self::HangUp => 129,
         }
+    }
+
+    /// Ends the program by the signal, from which a shell sees that its script is to end, too, and a service
+    /// manager that nothing failed. The first process of a container, which its own signals do not end, gets
+    /// the status to end with.
+    pub fn end(self) -> ExitCode {
+        if std::process::id() != 1 {
+            let signal = i32::from(self.status()) - 128;
+            // It fails for a number that is no signal.
+            let _ = emulate_default_handler(signal);
+        }
+        ExitCode::from(self.status())
     }
 }
 

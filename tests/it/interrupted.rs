@@ -187,5 +187,5 @@ fn while_it_serves() {
     process::signal(sockeye.pid(), Signal::TERM);
     sockeye.wait_for_log("stopping");
     process::signal(sockeye.pid(), Signal::TERM);
-    assert_eq!(sockeye.wait().code(), Some(143));
+    assert_eq!(sockeye.wait().signal(), Some(Signal::TERM.as_raw()));
 }

@@ -32,6 +32,7 @@ mod parity;
 mod pings;
 mod plain_http;
 mod promises;
+mod prompts;
 mod recovery;
 mod rekeying;
 mod remote_forwards;

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 use zeroize::Zeroizing;
 
@@ -20,48 +21,41 @@ pub(super) async fn ask(
     text: String,
     turn: OwnedMutexGuard<()>,
 ) -> Result<Zeroizing<String>, PromptError> {
-    let _restore = SavedState::of(open()?)?;
-    let (tell, answer) = oneshot::channel();
+    let mut asked = Asked::on(open()?, question, text)?;
+    let mut continues = signal(SignalKind::from_raw(SIGCONT))?;
+    let tty = asked.tty.try_clone()?;
+    asked.show()?;
+    let (tell, mut answer) = oneshot::channel();
     std::thread::Builder::new().name("prompt".into()).spawn(move || {
-        let answer = read_answer(question, &text);
+        let answer = read_line(tty);
         drop(turn);
         // Nobody waits for it any more when the question was cancelled.
         let _ = tell.send(answer);
     })?;
-    answer.await.map_err(|_| PromptError::Cancelled)?
-}
-
-fn read_answer(question: Question, text: &str) -> Result<Zeroizing<String>, PromptError> {
-    let answer = match question {
-        Question::Secret => rpassword::prompt_password(text).map(Zeroizing::new),
-        Question::Line | Question::Confirm => open().and_then(|tty| read_visible(tty, text)),
-    };
-    answer.map_err(|error| match error.kind() {
-        io::ErrorKind::Interrupted => {
-            // Ctrl-C. SIGINT is on its way to the program and ends it, or drains it. Only where it
-            // is ignored, this is an answer.
-            std::thread::sleep(SIGNAL_FIRST);
-            PromptError::Cancelled
+    loop {
+        tokio::select! {
+            answer = &mut answer => return answer.map_err(|_| PromptError::Cancelled)?,
+            Some(()) = continues.recv() => asked.show()?,
         }
-        io::ErrorKind::UnexpectedEof => PromptError::Cancelled,
-        _ => PromptError::Failed(error),
-    })
+    }
 }
 
-fn read_visible(mut tty: File, text: &str) -> io::Result<Zeroizing<String>> {
-    tty.write_all(text.as_bytes())?;
+fn read_line(mut tty: File) -> Result<Zeroizing<String>, PromptError> {
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
     let mut byte = [0];
     loop {
         match tty.read(&mut byte)? {
-            0 if line.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            0 if line.is_empty() => return Err(PromptError::Cancelled),
             0 => break,
             _ if byte[0] == b'\n' => break,
-            _ if line.len() == MAX_ANSWER => return Err(io::ErrorKind::InvalidData.into()),
+            _ if line.len() == MAX_ANSWER => {
+                return Err(io::Error::from(io::ErrorKind::InvalidData).into());
+            }
             _ => line.push(byte[0]),
         }
     }
-    let text = std::str::from_utf8(&line).map_err(|_| io::ErrorKind::InvalidData)?;
+    let text =
+        std::str::from_utf8(&line).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
     Ok(Zeroizing::new(text.trim_end_matches('\r').to_owned()))
 }
 
@@ -69,25 +63,44 @@ fn open() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/tty")
 }
 
-/// How long a signal may take from the terminal to the program.
-const SIGNAL_FIRST: std::time::Duration = std::time::Duration::from_millis(500);
-
-/// Gives the terminal back as it was, also when the question is dropped while it is open.
-struct SavedState {
+/// A question on the terminal, which is given back as it was, also when the question is dropped while
+/// it is open.
+struct Asked {
     tty: File,
-    state: Termios,
+    before: Termios,
+    question: Question,
+    text: String,
 }
 
-impl SavedState {
-    fn of(tty: File) -> io::Result<Self> {
-        let state = tcgetattr(&tty)?;
-        Ok(Self { tty, state })
+impl Asked {
+    fn on(tty: File, question: Question, text: String) -> io::Result<Self> {
+        let before = tcgetattr(&tty)?;
+        Ok(Self { tty, before, question, text })
+    }
+
+    /// Shows the question, also again where the program was suspended: a shell has used the terminal
+    /// meanwhile. The keys for signals stay those for signals: they are for the script, too, that runs
+    /// the program.
+    fn show(&mut self) -> io::Result<()> {
+        if self.question == Question::Secret {
+            let mut silent = tcgetattr(&self.tty)?;
+            silent.local_modes -= LocalModes::ECHO;
+            tcsetattr(&self.tty, OptionalActions::Now, &silent)?;
+        }
+        self.tty.write_all(self.text.as_bytes())
     }
 }
 
-impl Drop for SavedState {
+impl Drop for Asked {
     fn drop(&mut self) {
         // A terminal that is gone needs no state.
-        let _ = tcsetattr(&self.tty, OptionalActions::Now, &self.state);
+        let _ = tcsetattr(&self.tty, OptionalActions::Now, &self.before);
+        if self.question == Question::Secret {
+            // The end of the line was not shown.
+            let _ = self.tty.write_all(b"\n");
+        }
     }
 }
+
+/// The signal to continue.
+const SIGCONT: i32 = rustix::process::Signal::CONT.as_raw();
