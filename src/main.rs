@@ -221,7 +221,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let Up { half, stderr, logs, readiness, drain, inherited } = up;
     options.inherited = inherited;
-    let prompter = Prompter::from_environment();
+    let prompter = Prompter::from_environment().settling(logs.flusher());
     let asking = prompter.clone();
     let mut left = Ok(());
     let ready = || {

@@ -114,6 +114,12 @@ impl Logs {
     pub fn flush(&self) {
         self.sink.flush();
     }
+
+    /// Does what [`Self::flush`] does, wherever it is called.
+    pub fn flusher(&self) -> impl Fn() + Send + Sync + 'static {
+        let sink = self.sink.clone();
+        move || sink.flush()
+    }
 }
 
 impl Drop for Logs {

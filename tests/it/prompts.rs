@@ -93,5 +93,23 @@ fn it_can_be_suspended_while_it_asks_for_a_secret() {
     }
 }
 
+#[test]
+#[ignore = "needs sshd"]
+fn what_was_wrong_stands_before_the_next_question() {
+    let sshd = locked();
+    let words = Asker::Sockeye.words(&sshd, "-o NumberOfPasswordPrompts=9");
+    let mut terminal = Terminal::start(&bash(&["-c", &words]));
+    terminal.wait_for("passphrase for key");
+    for wrong in 1..9 {
+        terminal.press("wrong\n");
+        terminal.wait_until("it asks again", |shown| {
+            let last = shown.trim_end().lines().last().unwrap_or_default();
+            shown.matches("that was not").count() == wrong
+                && last.starts_with("Enter passphrase")
+                && last.ends_with("':")
+        });
+    }
+}
+
 /// Typed without an echo.
 const PASSPHRASE: &str = "open-sesame-57";

@@ -1,5 +1,6 @@
 //! Asks a person: on the terminal, by the program in `SSH_ASKPASS`, or nobody.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::lock::lock;
 use crate::printable::{Lines, printable};
+use crate::task;
 
 mod askpass;
 mod terminal;
@@ -24,6 +26,17 @@ pub struct Prompter {
     questions: Arc<Questions>,
     /// It asks nobody, whatever the others do.
     is_silent: bool,
+    settle: Option<Settle>,
+}
+
+/// Waits until what was logged before a question is on the terminal.
+#[derive(Clone)]
+struct Settle(Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Settle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Settle")
+    }
 }
 
 /// Why there is no answer.
@@ -148,6 +161,13 @@ impl Prompter {
         }))
     }
 
+    /// Waits before each question on the terminal for what was logged before, which `settle` does: else the
+    /// line that says why it asks again may come behind the question.
+    #[must_use]
+    pub fn settling(self, settle: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { settle: Some(Settle(Arc::new(settle))), ..self }
+    }
+
     /// Asks nobody: every question is [`PromptError::Nobody`].
     pub fn nobody() -> Self {
         Self::with(Way::Nobody)
@@ -235,7 +255,12 @@ impl Prompter {
         match self.way() {
             Way::Nobody => Err(PromptError::Nobody),
             Way::Person(environment) => match environment.means(terminal::presence()) {
-                Means::Terminal => terminal::ask(question, text, turn).await,
+                Means::Terminal => {
+                    if let Some(Settle(settle)) = self.settle.clone() {
+                        task::blocking(move || settle()).await;
+                    }
+                    terminal::ask(question, text, turn).await
+                }
                 Means::Program(program) => askpass::ask(&program, question, &text).await,
                 Means::Nobody => Err(PromptError::Nobody),
             },
@@ -250,7 +275,7 @@ impl Prompter {
 
     fn with(way: Way) -> Self {
         let shared = Arc::new(Shared { way: Mutex::new(way), turn: Arc::default() });
-        Self { shared, questions: Arc::default(), is_silent: false }
+        Self { shared, questions: Arc::default(), is_silent: false, settle: None }
     }
 
     fn way(&self) -> Way {
