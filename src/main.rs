@@ -17,7 +17,7 @@ use sockeye::cli::hardening;
 use sockeye::cli::run_options::RunIn;
 use sockeye::cli::signals::{HangUp, Readiness, Signals, Started, Stop, until_stopped};
 use sockeye::cli::terminal::Terminal;
-use sockeye::cli::{FileError, assemble, check, demo};
+use sockeye::cli::{FileError, assemble, check, demo, meant};
 use sockeye::listen::Inherited;
 use sockeye::observe::logs::{LogOptions, Logs, Verbosity};
 use sockeye::openssh::Prompter;
@@ -146,7 +146,8 @@ fn work(
         result.unwrap_or_else(|error| {
             // The reason of the end is not one of the lines that are dropped.
             logs.flush();
-            tracing::error!("{error:#}");
+            let meant = meant(&error).map(|name| format!("; did you mean 'sockeye {name}'?"));
+            tracing::error!("{error:#}{}", meant.unwrap_or_default());
             if is_wrong_usage(&error) { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
         })
     }))

@@ -35,3 +35,4 @@ mod version;
 pub use command::Command;
 pub use configured::FileError;
 pub use exit::Exit;
+pub use subcommand::meant;

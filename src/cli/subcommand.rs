@@ -12,7 +12,10 @@ use super::desktop::{BrowserArgs, BrowserCommand};
 use super::errand::Errand;
 use super::exit::Exit;
 use super::operate::OperateCommand;
+use crate::app;
+use crate::config::nearest;
 use crate::guide::TOPICS;
+use crate::ssh::{ConnectError, ReachError};
 
 /// A subcommand. A server of the same name is written `ssh://NAME`.
 #[derive(Debug, clap::Subcommand)]
@@ -56,6 +59,14 @@ fn help_of_a_command(words: &[OsString]) -> Option<OsString> {
 /// Their names, in the order in which they are listed.
 pub(super) fn names() -> Vec<String> {
     all().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
+/// The command that was perhaps meant where a server's name does not resolve.
+pub fn meant(error: &anyhow::Error) -> Option<String> {
+    let app::Error::Connect { server, cause } = error.downcast_ref()? else { return None };
+    let ConnectError::Reach(ReachError::Resolve { .. }) = cause else { return None };
+    let names = names();
+    nearest(server, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// A line for each: its name, and what it does.

@@ -49,6 +49,7 @@ pub use mistake::{Mistake, Mistakes, Place, Severity};
 pub use reload::{Reloaded, Reloader};
 pub use reloads::{ReloadOutcome, Reloads};
 pub use server::ServerConfig;
+pub(crate) use suggest::nearest;
 
 use crate::file;
 use crate::forward::ListenAddress;

@@ -115,6 +115,19 @@ fn a_server_that_cannot_be_reached_is_status_1() {
 }
 
 #[test]
+#[ignore = "needs ssh"]
+fn a_slip_in_the_name_of_a_command_is_seen() {
+    for (word, meant) in [("chek", Some("'sockeye check'")), ("gateway", None)] {
+        let unknown = format!("HostName={word}.invalid");
+        let output = run(program().args(["-F", "none", "-o", &unknown, "-D", "127.0.0.1:0", word]));
+        let told = text(&output.stderr);
+        assert!(told.contains("does not resolve"), "{told}");
+        assert_eq!(told.contains("did you mean"), meant.is_some(), "{told}");
+        assert!(meant.is_none_or(|meant| told.contains(meant)), "{told}");
+    }
+}
+
+#[test]
 #[ignore = "needs sshd"]
 fn a_key_that_the_server_does_not_know_is_status_1() {
     let sshd = Sshd::start();
