@@ -1,15 +1,17 @@
 //! A line for each request that is over: who, what, which way, how it ended, how long, how much.
 
 use std::fmt::Write as _;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::view::connection_view;
 use crate::file;
+use crate::observe::lines::Lines;
 use crate::observe::logs::Format;
 use crate::printable;
 use crate::registry::{Connection, Event, Events};
@@ -32,23 +34,57 @@ impl AccessLog {
         } else {
             Box::new(file::append(&self.file)?)
         };
-        let (mut out, mut events, format) = (BufWriter::new(out), events.listen(), self.format);
-        let write = move || {
-            loop {
-                let line = match events.blocking_recv() {
-                    Ok(Event::ConnectionClosed(connection)) => line(&connection, format),
-                    Ok(_) => continue,
-                    Err(RecvError::Lagged(lost)) => lost_line(lost, format),
-                    Err(RecvError::Closed) => break,
-                };
-                // What cannot be written is lost; there is no other place to say so.
-                let _ = out.write_all(line.as_bytes());
-                if events.is_empty() {
-                    let _ = out.flush();
-                }
-            }
+        let lost = match self.format {
+            Format::Text => text_lost,
+            Format::Json => json_lost,
         };
-        thread::Builder::new().name("access log".into()).spawn(write).map(drop)
+        let writing = Writing { out: Lines::new(out, lost), log: self.clone(), fails: false };
+        let events = events.listen();
+        thread::Builder::new()
+            .name("access log".into())
+            .spawn(move || writing.run(events))
+            .map(drop)
+    }
+}
+
+/// The thread that writes.
+struct Writing {
+    out: Lines<Box<dyn Write + Send>>,
+    log: AccessLog,
+    /// The last lines could not be written, which has been logged.
+    fails: bool,
+}
+
+impl Writing {
+    fn run(mut self, mut events: Receiver<Event>) {
+        let mut lines = String::new();
+        loop {
+            match events.blocking_recv() {
+                Ok(Event::ConnectionClosed(connection)) => {
+                    lines.push_str(&line(&connection, self.log.format));
+                }
+                Ok(_) => {}
+                Err(RecvError::Lagged(lost)) => self.out.lose(lost),
+                Err(RecvError::Closed) => break,
+            }
+            if events.is_empty() || lines.len() >= AT_ONCE {
+                self.write(&lines);
+                lines.clear();
+            }
+        }
+    }
+
+    fn write(&mut self, lines: &str) {
+        let written = self.out.write(lines.as_bytes()).and_then(|()| self.out.flush());
+        if let Err(error) = &written
+            && !self.fails
+        {
+            let file = printable::path(&self.log.file);
+            tracing::warn!(
+                "cannot write the access log {file}: {error}; requests are missing there"
+            );
+        }
+        self.fails = written.is_err();
     }
 }
 
@@ -98,12 +134,16 @@ fn text_line(connection: &Connection) -> String {
     line
 }
 
-fn lost_line(lost: u64, format: Format) -> String {
-    match format {
-        Format::Text => format!("lost={lost}\n"),
-        Format::Json => format!("{{\"lost\":{lost}}}\n"),
-    }
+fn text_lost(count: u64) -> String {
+    format!("lost={count}\n")
 }
+
+fn json_lost(count: u64) -> String {
+    format!("{{\"lost\":{count}}}\n")
+}
+
+/// Bytes that are written at once while more requests end.
+const AT_ONCE: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -138,7 +138,7 @@ impl Visit for Object {
 pub(super) fn lost_lines(count: u64) -> String {
     format!(
         "{{\"level\":\"WARN\",\"module\":\"sockeye\",\
-         \"message\":\"log lines were dropped: standard error did not take them\",\
+         \"message\":\"log lines were dropped: they could not be written\",\
          \"lines\":{count}}}\n"
     )
 }

@@ -3,6 +3,7 @@
 pub mod logs;
 
 mod json;
+pub(crate) mod lines;
 mod sink;
 #[cfg(test)]
 pub(crate) mod testing;

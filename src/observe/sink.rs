@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::lines::Lines;
+
 /// Passes lines to a thread that writes them. Copies share the thread.
 #[derive(Clone, Debug)]
 pub(super) struct Sink {
@@ -84,28 +86,27 @@ impl Write for LineWriter<'_> {
     }
 }
 
-/// Runs the thread, which writes until every sink is gone. A failed write is dropped: there is no other place
-/// to report it.
+/// Runs the thread, which writes until every sink is gone. A failed write counts as a lost line: there is no
+/// other place to report it.
 fn write_entries(
-    mut writer: impl Write,
+    writer: impl Write,
     entries: &Receiver<Entry>,
     lost: &AtomicU64,
     lost_lines: fn(u64) -> String,
 ) {
+    let mut lines = Lines::new(writer, lost_lines);
     while let Ok(entry) = entries.recv() {
         match entry {
             Entry::Line(line) => {
-                let _ = writer.write_all(&line);
+                let _ = lines.write(&line);
             }
             Entry::Flush(written) => {
-                let _ = writer.flush();
+                let _ = lines.flush();
                 let _ = written.send(());
             }
         }
-        let count = lost.swap(0, Ordering::Relaxed);
-        if count > 0 {
-            let _ = writer.write_all(lost_lines(count).as_bytes());
-        }
+        lines.lose(lost.swap(0, Ordering::Relaxed));
+        let _ = lines.report();
     }
 }
 

@@ -115,7 +115,7 @@ impl FormatFields<'_> for EscapedFields {
 
 /// The line that reports lines that were not written.
 pub(super) fn lost_lines(count: u64) -> String {
-    format!("warning: {count} log lines were dropped: standard error did not take them\n")
+    format!("warning: {count} log lines were dropped: they could not be written\n")
 }
 
 /// A text that stops growing at its limit, marked with `…`.

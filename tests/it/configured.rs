@@ -47,6 +47,21 @@ fn check_tells_every_mistake_and_status_2() {
 }
 
 #[test]
+fn an_access_log_on_a_full_disk_is_told_of_once() {
+    let configuration = Configuration::with(
+        "[[listen]]\naddress = \"127.0.0.1:0\"\n[default]\naction = \"reject\"\n",
+    );
+    let proxy = configuration.start_with(&["-v", "--access-log", "/dev/full"]);
+    proxy.wait_for_log("listening on ");
+    for _ in 0..3 {
+        Protocol::Socks5.refusal(proxy.address(), "a.example", 80);
+    }
+    proxy.wait_for_log("cannot write the access log /dev/full: No space left on device");
+    let told = proxy.log().matches("cannot write the access log").count();
+    assert_eq!(told, 1, "{}", proxy.log());
+}
+
+#[test]
 #[ignore = "needs ssh"]
 fn check_asks_ssh_about_each_server() {
     let configuration = Configuration::with(
