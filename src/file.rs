@@ -3,8 +3,8 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -93,6 +93,23 @@ pub(crate) fn append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Writes a file whole or not at all: one that is there is replaced once all is written, and one that is new is
+/// there then. A link stays one.
+///
+/// # Errors
+///
+/// It cannot be written.
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    // As other files that are made: the umask takes from it.
+    let mode = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(mode).tempfile_in(parent)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
+
 /// Has reads and writes wait from now on.
 fn wait_for(file: &File) -> io::Result<()> {
     fcntl_setfl(file, fcntl_getfl(file)? - OFlags::NONBLOCK)?;
@@ -162,7 +179,6 @@ mod tests {
 
     #[test]
     fn a_log_is_its_user_s_and_a_pipe_without_a_reader_is_none() {
-        use std::io::Write as _;
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
         for word in ["one", "two"] {
@@ -182,8 +198,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_replaced_as_others_are_made_and_a_link_stays_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("other"), "").expect("written");
+        let mode = |name: &str| std::fs::metadata(path(name)).expect("there").mode();
+        replace(&path("new"), "one").expect("written");
+        assert_eq!(mode("new"), mode("other"));
+        std::os::unix::fs::symlink(path("new"), path("link")).expect("a link");
+        replace(&path("link"), "two").expect("written");
+        assert!(path("link").is_symlink());
+        assert_eq!(std::fs::read_to_string(path("new")).expect("there"), "two");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("there").count(), 3);
+    }
+
+    #[test]
     fn a_pipe_is_read_to_its_end() {
-        use std::io::Write as _;
         use std::os::fd::AsRawFd as _;
         let (output, mut input) = io::pipe().expect("a pipe");
         let path = format!("/dev/fd/{}", output.as_raw_fd());

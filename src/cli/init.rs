@@ -54,7 +54,10 @@ fn write(path: &Path) -> io::Result<()> {
         directory.recursive(true).create(parent)?;
     }
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(EXAMPLE.as_bytes())
+    file.write_all(EXAMPLE.as_bytes()).inspect_err(|_| {
+        // Half an example would be in the way of the next attempt.
+        let _ = fs::remove_file(path);
+    })
 }
 
 /// The example.

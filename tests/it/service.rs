@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 
@@ -123,6 +123,40 @@ fn a_unit_of_the_user_is_where_systemd_looks_for_it() {
     let output = install.env("HOME", configuration.path("home")).output().expect("the program");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(configuration.path("cfg/systemd/user/sockeye.service").is_file());
+}
+
+/// Runs a program that finds no room in any file, as on a full disk.
+const WITHOUT_ROOM: &str = "trap '' XFSZ; ulimit -f 0; exec \"$@\"";
+
+#[test]
+fn on_a_full_disk_no_half_of_a_file_is_left() {
+    let configuration = Configuration::with("[[listen]]\naddress = \"127.0.0.1:1080\"\n");
+    let file = configuration.path("config.toml").display().to_string();
+    let run = |mut command: Command, words: &[&str]| {
+        command.args(words).env("XDG_CONFIG_HOME", configuration.path("cfg"));
+        let output = command.env("HOME", configuration.path("home")).output().expect("it runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let without_room = || {
+        let mut bash = command("bash");
+        bash.args(["-c", WITHOUT_ROOM, "bash"]).arg(program().get_program());
+        bash
+    };
+    let install = ["service", "install", "--manager", "systemd", "--config", &file];
+    for (words, written) in
+        [(&["init"][..], "cfg/sockeye/config.toml"), (&install, "cfg/systemd/user/sockeye.service")]
+    {
+        let written = configuration.path(written);
+        let (done, told) = run(without_room(), words);
+        assert!(!done && told.contains("cannot write"), "{words:?}: {told}");
+        assert!(!written.exists(), "{words:?}");
+        let (done, told) = run(program(), words);
+        assert!(done && written.metadata().expect("a file").len() > 0, "{words:?}: {told}");
+    }
+    let unit = configuration.path("cfg/systemd/user/sockeye.service");
+    let before = fs::read(&unit).expect("a unit");
+    assert!(!run(without_room(), &install).0);
+    assert_eq!(fs::read(&unit).expect("a unit"), before);
 }
 
 #[test]

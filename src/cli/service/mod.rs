@@ -211,7 +211,7 @@ fn install(path: &Path, text: &str) -> anyhow::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).with_context(cannot_write)?;
     }
-    fs::write(path, text).with_context(cannot_write)
+    file::replace(path, text).with_context(cannot_write)
 }
 
 /// The mark of files that this command writes.
