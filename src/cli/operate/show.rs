@@ -46,7 +46,11 @@ pub(super) fn status(status: &Status) -> String {
     }
     if let Some(configuration) = &status.configuration {
         for mistake in &configuration.mistakes {
-            let _ = writeln!(out, "  {}: {}", text(&configuration.file), text(mistake));
+            let (file, mistake) = (text(&configuration.file), text(mistake));
+            // Most begin with it already.
+            let names_it = mistake.strip_prefix(&*file).is_some_and(|rest| rest.starts_with(':'));
+            let prefix = if names_it { String::new() } else { format!("{file}: ") };
+            let _ = writeln!(out, "  {prefix}{mistake}");
         }
     }
     out
@@ -203,7 +207,7 @@ pub(super) fn time(millis: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::schema::ClientProgram;
+    use crate::control::schema::{ClientProgram, Configuration};
 
     #[test]
     fn times_have_two_units_at_the_most() {
@@ -229,5 +233,19 @@ mod tests {
         let told = status(&Status { programs, servers, ..Status::default() });
         assert!(!told.contains('\x1b') && told.lines().count() == 4, "{told}");
         assert!(told.contains("down: no\\nroute; next attempt in 12 s"), "{told}");
+    }
+
+    #[test]
+    fn a_mistake_names_its_file_once() {
+        let mistakes = ["/c.toml:5:7: there is no server 'b'", "cannot listen on 127.0.0.1:1"];
+        let configuration = Configuration {
+            file: "/c.toml".into(),
+            mistakes: mistakes.map(Into::into).into(),
+            ..Configuration::default()
+        };
+        let told = status(&Status { configuration: Some(configuration), ..Status::default() });
+        let lines =
+            ["  /c.toml:5:7: there is no server 'b'", "  /c.toml: cannot listen on 127.0.0.1:1"];
+        assert!(told.ends_with(&format!("{}\n", lines.join("\n"))), "{told}");
     }
 }
