@@ -155,6 +155,48 @@ fn the_page_shows_two_thousand_connections_and_ends_one() {
     clients.pop().expect("another").write_all(b"x").expect("it lives");
 }
 
+#[test]
+#[ignore = "needs sshd, chromium"]
+fn a_narrow_window_and_a_long_name_leave_the_other_words_whole() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (sshd, holder) = (Sshd::start(), Holder::start());
+    let long = format!("127.0.0.1:0:{}.example:80", ["a"; 4].map(|a| a.repeat(60)).join("."));
+    let stage = Stage::start(&sshd, &["-L", &long]);
+    let _client = Protocol::Socks5.open(stage.proxy.address(), "127.0.0.1", holder.port);
+    browser.open(&stage.link);
+    browser.until(
+        "the name is there",
+        "document.querySelector('#forwards').textContent.includes('aaa')",
+    );
+    for width in [1200, 360] {
+        browser.make_wide(width);
+        browser.until("it is so wide", &format!("innerWidth === {width}"));
+        let broken = browser.evaluate(
+            "[...document.querySelectorAll('#forwards :is(th, td)')].map((cell) => cell.firstChild)
+            .filter((text) => !/ |aaa/.test(text.data) && (() => {
+                const range = document.createRange();
+                range.selectNodeContents(text);
+                return range.getClientRects().length > 1;
+            })()).map((text) => text.data)",
+        );
+        assert_eq!(broken, serde_json::json!([]), "{width}");
+    }
+    browser.press("2");
+    browser.until(
+        "a row is there",
+        "document.querySelector('.grid-body .c-target').textContent.includes(':')",
+    );
+    let fits = "document.querySelector('.grid-body .c-target')";
+    let fits =
+        browser.evaluate(&format!("[{fits}.scrollWidth - {fits}.clientWidth, {fits}.textContent]"));
+    assert_eq!(fits[0], 0, "{fits}");
+    browser.press("5");
+    browser.until(
+        "its tab is in sight",
+        "document.getElementById('tab-log').getBoundingClientRect().right <= innerWidth",
+    );
+}
+
 /// Ends the newest connection, which stands first, by the keyboard alone.
 fn end_the_newest(browser: &mut Browser, count: usize) {
     browser.evaluate("document.querySelector('.grid-body').focus()");

@@ -157,7 +157,7 @@ function drawOverview() {
   at("health").replaceChildren(...status.health.map((one) => element("li", `${one.what} ${one.name}: ${one.text}`)));
   body(at("forwards"), status.forwards.map((forward) => [
     { dynamic: "proxy", local: "forward (-L)", remote: "forward (-R)" }[forward.kind] ?? forward.kind,
-    forward.name ?? forward.spec,
+    [forward.name ?? forward.spec, "name"],
     forward.addresses.join(", ") + (forward.server ? ` on ${forward.server}` : ""),
     [forward.reason ? `${words(forward.state)}: ${forward.reason}` : words(forward.state), forward.state],
     [String(forward.accepted), "n"],
@@ -198,7 +198,7 @@ async function drawRules() {
   if (!answer || !answer.ok) return;
   const { rules } = await answer.json();
   body(at("rule-table"), rules.map((rule) => [
-    rule.name, rule.action, [String(rule.hits), "n"], [bytes(rule.bytes), "n"],
+    [rule.name, "name"], rule.action, [String(rule.hits), "n"], [bytes(rule.bytes), "n"],
     rule.last_hit ? `${age(now() - rule.last_hit)} ago` : "–",
   ]));
 }
@@ -317,6 +317,7 @@ function show(name) {
     tab.setAttribute("aria-selected", other === name);
     tab.tabIndex = other === name ? 0 : -1;
   }
+  at(`tab-${name}`).scrollIntoView({ block: "nearest", inline: "nearest" });
   if (location.hash !== `#${name}`) history.replaceState(null, "", `#${name}`);
   if (name === "rules") drawRules();
   draw();

@@ -79,6 +79,13 @@ impl Browser {
         assert_eq!(opened["errorText"], Value::Null, "{url}");
     }
 
+    /// Makes the window so wide, in pixels.
+    pub(crate) fn make_wide(&mut self, width: u32) {
+        let size =
+            json!({ "width": width, "height": 700, "deviceScaleFactor": 1, "mobile": false });
+        self.say("Emulation.setDeviceMetricsOverride", &size);
+    }
+
     /// The value of an expression, after a promise that it may be.
     pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let ask = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
