@@ -96,7 +96,8 @@ impl Gauge {
             return;
         };
         let span = now - since;
-        if span < SPAN {
+        // While lost segments are sent again, it takes nothing for a moment.
+        if span < SPAN || self.taken == 0 && span < 4 * SPAN {
             return;
         }
         // Where it was idle meanwhile, nothing was learnt.
@@ -181,6 +182,7 @@ mod tests {
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
+    use tokio::time::sleep;
 
     use super::*;
 
@@ -226,6 +228,20 @@ mod tests {
         let measure = outflow.measure().expect("a measure");
         assert!(!measure.least.is_zero() && measure.least <= measure.smoothed);
         assert!(measure.smoothed < ROUND_TRIP, "{:?}", measure.smoothed);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_takes_nothing_for_a_moment_shows_nothing_of_the_line() {
+        let (mut near, _far, _) = pair().await;
+        let outflow = Arc::clone(&near.gauge.outflow);
+        near.gauge.is_full(&near.socket);
+        sleep(SPAN + SPAN / 2).await;
+        near.gauge.is_full(&near.socket);
+        assert_eq!(outflow.rate(), None);
+        near.gauge.took(100_000);
+        sleep(SPAN / 2).await;
+        near.gauge.is_full(&near.socket);
+        assert!(outflow.rate().is_none_or(|rate| rate > 100_000), "{:?}", outflow.rate());
     }
 
     async fn pair() -> (SshSocket, TcpStream, Arc<Inflow>) {
