@@ -1,20 +1,23 @@
 //! Options of sockets that Linux has and other systems do not.
 
 pub(crate) use system::{
-    LIMITS_AHEAD, acknowledge_now, bind_device, is_listener, round_trips, set_ahead,
+    LIMITS_AHEAD, acknowledge_now, bind_device, delivery, is_listener, segment, set_ahead,
     set_unacknowledged, set_unsent,
 };
 
 use std::time::Duration;
 
-/// What the kernel has found of a connection's round trip: of segments and their acknowledgements, without the time
-/// in which the peer thinks or lets small messages wait.
+/// What the kernel knows of what was sent on a connection (`TCP_INFO`): of segments and their acknowledgements,
+/// without the time in which the peer thinks or lets small messages wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RoundTrips {
-    /// The mean of the last few.
-    pub(crate) smoothed: Duration,
+pub(crate) struct Delivery {
+    /// The mean of the last few round trips.
+    pub(crate) round_trip: Duration,
     /// The shortest of the last minutes.
     pub(crate) least: Duration,
+    /// How much the socket has taken that is not acknowledged, and how much of that it has not sent. In bytes.
+    pub(crate) outstanding: u64,
+    pub(crate) unsent: u64,
 }
 
 #[cfg(target_os = "linux")]
@@ -29,7 +32,7 @@ mod system {
     };
     use socket2::SockRef;
 
-    use super::RoundTrips;
+    use super::Delivery;
 
     /// Whether [`set_ahead`] has an effect.
     pub(crate) const LIMITS_AHEAD: bool = true;
@@ -56,6 +59,12 @@ mod system {
         let _ = SockRef::from(socket).set_tcp_quickack(true);
     }
 
+    /// The size of a full segment, in bytes.
+    pub(crate) fn segment(socket: &impl AsFd) -> usize {
+        let segment = SockRef::from(socket).tcp_mss().ok();
+        segment.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX).max(1)
+    }
+
     /// How many bytes a socket may hold that are not sent. It is a bound on a delay: without it everything
     /// works.
     pub(crate) fn set_unsent(socket: &impl AsFd, most: u32) {
@@ -76,9 +85,9 @@ mod system {
         }
     }
 
-    /// What the kernel has found of a connection's round trip; none before there was one.
+    /// How what was sent on a connection arrives. None where the kernel does not count all of it (before Linux 4.19).
     #[allow(unsafe_code, reason = "no library reads TCP_INFO")]
-    pub(crate) fn round_trips(socket: &impl AsFd) -> Option<RoundTrips> {
+    pub(crate) fn delivery(socket: &impl AsFd) -> Option<Delivery> {
         let mut info = MaybeUninit::<tcp_info>::zeroed();
         let mut size = socklen_t::try_from(size_of::<tcp_info>()).expect("a few bytes");
         let socket = socket.as_fd().as_raw_fd();
@@ -89,8 +98,15 @@ mod system {
             info.assume_init()
         };
         let micros = |micros: u32| Duration::from_micros(u64::from(micros));
-        let (smoothed, least) = (micros(info.tcpi_rtt), micros(info.tcpi_min_rtt));
-        (!smoothed.is_zero()).then_some(RoundTrips { smoothed, least })
+        let (round_trip, least) = (micros(info.tcpi_rtt), micros(info.tcpi_min_rtt));
+        let unsent = u64::from(info.tcpi_notsent_bytes);
+        // The SYN counts as the first byte that is acknowledged.
+        let sent = (info.tcpi_bytes_sent + 1).checked_sub(info.tcpi_bytes_retrans)?;
+        let in_flight = sent.checked_sub(info.tcpi_bytes_acked)?;
+        // What has arrived behind a gap.
+        let arrived = u64::from(info.tcpi_sacked) * u64::from(info.tcpi_snd_mss);
+        let outstanding = in_flight.saturating_sub(arrived) + unsent;
+        Some(Delivery { round_trip, least, outstanding, unsent })
     }
 }
 
@@ -99,7 +115,7 @@ mod system {
     use std::io;
     use std::time::Duration;
 
-    use super::RoundTrips;
+    use super::Delivery;
 
     pub(crate) const LIMITS_AHEAD: bool = false;
 
@@ -123,7 +139,7 @@ mod system {
 
     pub(crate) fn set_ahead<S>(_: &S, _: Option<u32>) {}
 
-    pub(crate) fn round_trips<S>(_: &S) -> Option<RoundTrips> {
+    pub(crate) fn delivery<S>(_: &S) -> Option<Delivery> {
         None
     }
 }

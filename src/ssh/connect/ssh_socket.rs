@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::ssh::session::inflow::Inflow;
 use crate::ssh::session::outflow::{AHEAD, Outflow, in_time};
 use crate::stream::options::{
-    acknowledge_now, round_trips, set_ahead, set_unacknowledged, set_unsent,
+    acknowledge_now, delivery, segment, set_ahead, set_unacknowledged, set_unsent,
 };
 
 /// A TCP connection to an SSH server, tuned for many small packets.
@@ -27,6 +27,15 @@ pub(crate) struct SshSocket {
     ahead: Option<u32>,
     /// Since the kernel was told, in bytes.
     received: u64,
+    segments: Segments,
+}
+
+/// What was read, as segments.
+struct Segments {
+    /// Of a full one, in bytes.
+    size: usize,
+    /// What was read behind the last one that was not full, in bytes.
+    full: usize,
 }
 
 /// How much the socket takes while it is full, and so how much it may hold that is not sent.
@@ -50,7 +59,16 @@ impl SshSocket {
     ) -> io::Result<Self> {
         set_unacknowledged(&socket, unacknowledged)?;
         let gauge = Gauge::new(&socket, outflow);
-        Ok(Self { socket, owes_acknowledgement: false, gauge, inflow, ahead: None, received: 0 })
+        let segments = Segments { size: segment(&socket), full: 0 };
+        Ok(Self {
+            socket,
+            owes_acknowledgement: false,
+            gauge,
+            inflow,
+            ahead: None,
+            received: 0,
+            segments,
+        })
     }
 
     /// Follows the limit of what the server may send ahead. The kernel forgets it whenever it finds that a larger
@@ -68,10 +86,24 @@ impl SshSocket {
     ///
     /// A forward-only sshd never sets `TCP_NODELAY`, so its second small packet waits for our
     /// acknowledgement, which Linux would delay by 40 ms. The kernel forgets the option by itself,
-    /// hence after each burst.
+    /// hence after each burst. Of full segments it acknowledges every other one, and nothing waits for the last: to
+    /// acknowledge each would take twice as much of a line whose way there is narrow.
     fn acknowledge(&mut self) {
         self.owes_acknowledgement = false;
-        acknowledge_now(&self.socket);
+        if self.segments.end_in_part_of_one() {
+            acknowledge_now(&self.socket);
+        }
+    }
+}
+
+impl Segments {
+    /// Whether what was read ends in a segment that is not full, and if so, what comes is counted from there.
+    fn end_in_part_of_one(&mut self) -> bool {
+        let part = self.full % self.size;
+        if part > 0 {
+            self.full = 0;
+        }
+        part > 0
     }
 }
 
@@ -130,14 +162,13 @@ impl AsyncRead for SshSocket {
         this.limit();
         let filled = buf.filled().len();
         let polled = Pin::new(&mut this.socket).poll_read(cx, buf)?;
-        this.received += (buf.filled().len() - filled) as u64;
+        let read = buf.filled().len() - filled;
+        this.received += read as u64;
+        this.segments.full += read;
         if polled.is_ready() && buf.remaining() == 0 {
             this.owes_acknowledgement = true;
         } else if polled.is_ready() || this.owes_acknowledgement {
             this.acknowledge();
-        }
-        if polled.is_ready() && this.gauge.outflow.awaits_measure() {
-            this.gauge.outflow.set_measure(round_trips(&this.socket));
         }
         polled.map(Ok)
     }
@@ -150,6 +181,9 @@ impl AsyncWrite for SshSocket {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.gauge.outflow.wants_delivery() {
+            this.gauge.outflow.delivered(delivery(&this.socket));
+        }
         let polled = Pin::new(&mut this.socket).poll_write(cx, buf);
         match &polled {
             Poll::Ready(Ok(written)) => this.gauge.took(*written),
@@ -182,7 +216,7 @@ mod tests {
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
-    use tokio::time::sleep;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -208,26 +242,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_kernel_measures_the_round_trip_of_what_is_paced() {
-        const ROUND_TRIP: Duration = Duration::from_millis(50);
+    async fn the_kernel_tells_how_what_is_sent_arrives() {
         let (mut near, mut far, _) = pair().await;
-        let outflow = Arc::clone(&near.gauge.outflow);
-        outflow.measured(100_000);
-        for _ in 0..2 {
-            outflow.asks();
-            outflow.answered(ROUND_TRIP, ROUND_TRIP);
-            tokio::time::sleep(Duration::from_millis(150)).await;
-            outflow.took(20_000);
+        assert!(near.gauge.outflow.wants_delivery());
+        near.write_all(&[0; 1000]).await.expect("it is taken");
+        assert!(!near.gauge.outflow.wants_delivery(), "it was asked");
+        let mut sent = 1000;
+        let piece = [0; 64 << 10];
+        while let Ok(taken) = timeout(MOMENT, near.write(&piece)).await {
+            sent += taken.expect("it is taken");
         }
-        outflow.asks();
-        assert!(outflow.awaits_measure(), "it is paced");
-        near.write_all(b"question").await.expect("it is taken");
-        far.read_exact(&mut [0; 8]).await.expect("it is sent");
-        far.write_all(b"answer").await.expect("it is taken");
-        near.read_exact(&mut [0; 6]).await.expect("it is sent");
-        let measure = outflow.measure().expect("a measure");
-        assert!(!measure.least.is_zero() && measure.least <= measure.smoothed);
-        assert!(measure.smoothed < ROUND_TRIP, "{:?}", measure.smoothed);
+        let full = delivery(&near.socket).expect("Linux counts");
+        assert!(full.unsent > 0 && full.outstanding >= full.unsent, "{full:?}");
+        assert!(full.outstanding < sent as u64, "some is in the buffer of the peer: {full:?}");
+        far.read_exact(&mut vec![0; sent]).await.expect("it is sent");
+        while delivery(&near.socket).is_some_and(|delivery| delivery.outstanding > 0) {
+            sleep(MOMENT).await;
+        }
+        let all = delivery(&near.socket).expect("Linux counts");
+        assert_eq!(all.unsent, 0);
+        assert!(!all.least.is_zero() && all.least <= all.round_trip, "{all:?}");
     }
 
     #[tokio::test]
@@ -244,11 +278,38 @@ mod tests {
         assert!(outflow.rate().is_none_or(|rate| rate > 100_000), "{:?}", outflow.rate());
     }
 
+    #[test]
+    fn what_ends_in_a_full_segment_is_left_to_the_kernel_to_acknowledge() {
+        let mut segments = Segments { size: 1448, full: 0 };
+        for (read, ends_in_part) in
+            [(1448, false), (2 * 1448, false), (100, true), (1448, false), (1448 + 52, true)]
+        {
+            segments.full += read;
+            assert_eq!(segments.end_in_part_of_one(), ends_in_part, "{read}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_ends_in_part_of_a_segment_is_acknowledged_at_once() {
+        let (mut near, mut far, _) = pair().await;
+        // Before that the kernel acknowledges everything at once.
+        carry(&mut near, &mut far).await;
+        let before = figure(&near.socket, "segs_out:");
+        for _ in 0..20 {
+            far.write_all(&[0; 100]).await.expect("it is read");
+            near.read_exact(&mut [0; 100]).await.expect("it is sent");
+            // The socket is read until there is nothing more, as russh does.
+            assert!(timeout(Duration::ZERO, near.read(&mut [0])).await.is_err());
+        }
+        assert!(figure(&near.socket, "segs_out:") >= before + 20);
+    }
+
     async fn pair() -> (SshSocket, TcpStream, Arc<Inflow>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let near = TcpStream::connect(address).await.expect("a connection");
         let (far, _) = listener.accept().await.expect("a connection");
+        far.set_nodelay(true).expect("a socket");
         let inflow = Arc::default();
         let followed = Some(Arc::clone(&inflow));
         let near = SshSocket::new(near, Duration::from_secs(10), &Arc::default(), followed);
@@ -273,18 +334,24 @@ mod tests {
         tokio::join!(send, receive);
     }
 
-    /// How many bytes the kernel lets a socket send ahead, as `ss` tells it.
+    /// How many bytes the kernel lets a socket send ahead.
     fn window(socket: &TcpStream) -> u64 {
+        figure(socket, "snd_wnd:")
+    }
+
+    /// What `ss` tells of a socket under a name.
+    fn figure(socket: &TcpStream, name: &str) -> u64 {
         let (ours, peer) = (socket.local_addr(), socket.peer_addr());
         let (ours, peer) = (ours.expect("an address"), peer.expect("an address"));
         let ours = ours.to_string();
         let ss =
             Command::new("ss").args(["-tinHO", "src", &ours, "dst", &peer.to_string()]).output();
         let text = String::from_utf8(ss.expect("ss").stdout).expect("text");
-        let window = text.split_whitespace().find_map(|word| word.strip_prefix("snd_wnd:"));
-        window.and_then(|window| window.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+        let figure = text.split_whitespace().find_map(|word| word.strip_prefix(name));
+        figure.and_then(|figure| figure.parse().ok()).unwrap_or_else(|| panic!("{text}"))
     }
 
+    const MOMENT: Duration = Duration::from_millis(50);
     /// In bytes.
     const LIMIT: u32 = 96 << 10;
 }

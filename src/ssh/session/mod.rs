@@ -180,6 +180,7 @@ impl Session {
             shortest = shortest.min(self.round_trip().await?);
         }
         self.health.delay().note(shortest);
+        self.observed.outflow.set_best(shortest);
         if shortest < LAN {
             for _ in 0..FURTHER_ROUND_TRIPS {
                 sleep(BETWEEN_ROUND_TRIPS).await;
@@ -291,6 +292,11 @@ impl Session {
     /// How long the answer to what is sent now takes, as far as it is known.
     pub(crate) fn expected_delay(&self) -> Duration {
         self.health.delay().expected().max(self.observed.outflow.waiting())
+    }
+
+    /// What an answer takes without the queue of uploads, where they have a pace.
+    pub(crate) fn base_beside_uploads(&self) -> Option<Duration> {
+        self.observed.outflow.base()
     }
 
     /// Takes note that the server is asked for a round trip.

@@ -16,7 +16,7 @@ use tracing::trace;
 use super::atomic_time::{AtomicDuration, Clock, micros};
 use super::pacer::{Pacer, Sample, Stretch, burst};
 use crate::lock::lock;
-use crate::stream::options::RoundTrips;
+use crate::stream::options::Delivery;
 
 /// What is on its way out of one session.
 #[derive(Debug, Default)]
@@ -41,9 +41,12 @@ pub(crate) struct Outflow {
     /// bytes.
     asked: AtomicDuration,
     sent_before: AtomicU64,
-    /// Whether an answer is awaited from which a pace follows, and what the kernel has measured meanwhile.
-    awaits_measure: AtomicBool,
-    measure: Mutex<Option<RoundTrips>>,
+    /// The shortest round trip of the session.
+    best: AtomicDuration,
+    /// When the kernel told last how what was sent arrives, and when it is to be asked again, in microseconds on the
+    /// clock.
+    delivered: AtomicDuration,
+    next_delivery: AtomicU64,
     /// How much those who send much may send, in bytes a second; 0 for as much as there is.
     pace: AtomicU64,
     /// When the next of their pieces may be sent, in microseconds on the clock.
@@ -94,22 +97,37 @@ impl Outflow {
     pub(crate) fn asks(&self) {
         self.asked.set(self.clock.now());
         self.sent_before.store(self.given(), Relaxed);
-        self.awaits_measure.store(self.pace.load(Relaxed) > 0, Relaxed);
     }
 
-    /// Whether the kernel's measure of the round trip is of use now.
-    pub(crate) fn awaits_measure(&self) -> bool {
-        self.awaits_measure.load(Relaxed)
+    /// Takes note of the shortest round trip of the session.
+    pub(crate) fn set_best(&self, best: Duration) {
+        self.best.set(best);
     }
 
-    /// The kernel has measured this, if anything.
-    pub(crate) fn set_measure(&self, measure: Option<RoundTrips>) {
-        *lock(&self.measure) = measure;
+    /// Whether the kernel is to be asked again how what was sent arrives.
+    pub(crate) fn wants_delivery(&self) -> bool {
+        micros(self.clock.now()) >= self.next_delivery.load(Relaxed)
     }
 
-    /// Takes what the kernel has measured.
-    pub(crate) fn measure(&self) -> Option<RoundTrips> {
-        lock(&self.measure).take()
+    /// What was sent arrives like that, if the kernel knows. An sshd without `TCP_NODELAY` has its answers wait for
+    /// acknowledgements, they wait behind what it sends, and whatever was lost on the line holds up what comes behind
+    /// it: the kernel's measure is free of all that. It counts where the connection's peer is as far away as the
+    /// server, and is no proxy.
+    pub(crate) fn delivered(&self, delivery: Option<Delivery>) {
+        let Some(delivery) = delivery else { return self.next_delivery.store(u64::MAX, Relaxed) };
+        let (now, round_trip) = (self.clock.now(), delivery.round_trip);
+        let again = lock(&self.pacer).again().max(round_trip.min(AGAIN));
+        self.next_delivery.store(micros(now + again), Relaxed);
+        let Some(best) = self.best.get().filter(|&best| delivery.least >= best / 4 * 3) else {
+            return;
+        };
+        self.delivered.set(now);
+        // What arrived last, and is known to have, was sent a round trip ago.
+        let asked = now.saturating_sub(round_trip);
+        let sent_before = self.sent.load(Relaxed).saturating_sub(delivery.outstanding);
+        // Where it is full now, what it was found to take before does not matter.
+        let rate = (delivery.unsent > 0).then_some(u64::MAX);
+        self.follow(self.sample(asked, sent_before, round_trip), best, rate);
     }
 
     /// What russh was given so far, in bytes.
@@ -118,41 +136,45 @@ impl Outflow {
         handed_over + self.granted.load(Relaxed)
     }
 
-    /// How much of an answer's time the line took. An sshd without `TCP_NODELAY` has its answers wait for
-    /// acknowledgements, and whatever was lost on the line holds up what comes behind it: the kernel's measure is
-    /// free of both. It counts where the connection's peer is as far away as the server, and is no proxy.
-    fn on_line(&self, round_trip: Duration, best: Duration) -> Duration {
-        match self.measure() {
-            Some(measure) if measure.least >= best / 4 * 3 => measure.smoothed.min(round_trip),
-            _ => round_trip,
-        }
-    }
-
-    /// The server has answered, after such a time; `best` is the shortest so far. Returns when it is to
+    /// The server has answered, after such a time; `best` is the session's shortest so far. Returns when it is to
     /// be asked again, where uploads are paced.
     pub(crate) fn answered(&self, round_trip: Duration, best: Duration) -> Option<Duration> {
-        self.awaits_measure.store(false, Relaxed);
-        let round_trip = self.on_line(round_trip, best);
-        let sample = Sample {
-            asked: self.clock.at(self.asked.get().unwrap_or_default()),
-            sent_before: self.sent_before.load(Relaxed),
+        self.set_best(best);
+        let recently = |at: Duration| self.clock.now() < at + RECENTLY;
+        if self.delivered.get().is_some_and(recently) {
+            lock(&self.pacer).saw(round_trip);
+        } else {
+            let asked = self.asked.get().unwrap_or_default();
+            let sent_before = self.sent_before.load(Relaxed);
+            self.follow(self.sample(asked, sent_before, round_trip), best, self.rate());
+        }
+        (self.pace.load(Relaxed) > 0).then(|| lock(&self.pacer).again())
+    }
+
+    fn sample(&self, asked: Duration, sent_before: u64, round_trip: Duration) -> Sample {
+        Sample {
+            asked: self.clock.at(asked),
+            sent_before,
             stretch: *lock(&self.stretch),
             round_trip,
             sent: self.given(),
             held_back: self.held_back.swap(false, Relaxed),
-        };
-        let rate = self.rate();
-        let (pace, again) = {
-            let mut pacer = lock(&self.pacer);
-            (pacer.answered(sample, best, rate), pacer.again())
-        };
-        let round_trip_ms = round_trip.as_millis();
+        }
+    }
+
+    /// Takes the pace from what a sample shows.
+    fn follow(&self, sample: Sample, best: Duration, rate: Option<u64>) {
+        let pace = lock(&self.pacer).answered(sample, best, rate);
+        let round_trip_ms = sample.round_trip.as_millis();
         if pace.is_some() {
             trace!(pace, round_trip_ms, held_back = sample.held_back, "an upload is paced");
         }
-        let pace = pace.filter(|&pace| pace < FAST);
-        self.pace.store(pace.unwrap_or(0), Relaxed);
-        pace.map(|_| again)
+        self.pace.store(pace.filter(|&pace| pace < FAST).unwrap_or(0), Relaxed);
+    }
+
+    /// What an answer takes without what is sent, while that has a pace.
+    pub(crate) fn base(&self) -> Option<Duration> {
+        lock(&self.pacer).base()
     }
 
     /// What the line was found to carry, in bytes a second.
@@ -266,6 +288,10 @@ pub(crate) fn in_time(rate: u64, time: Duration) -> usize {
 const PAUSE: Duration = Duration::from_millis(100);
 /// What may wait in front of a keystroke, as time on the line.
 pub(crate) const AHEAD: Duration = Duration::from_millis(20);
+/// After such a round trip at the latest the kernel is asked again.
+const AGAIN: Duration = Duration::from_millis(200);
+/// As long as the kernel tells how what was sent arrives, answers tell less.
+const RECENTLY: Duration = Duration::from_secs(1);
 /// Above this rate, in bytes a second, nobody waits for a turn: what the buffers hold is gone in
 /// milliseconds.
 const FAST: u64 = 32 << 20;

@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::base::{Base, Depth};
 use super::atomic_time::micros;
 use super::outflow::in_time;
+
+mod base;
 
 /// Finds the pace of one session from what its answers take. Pure: it is told the time.
 #[derive(Debug, Default)]
@@ -53,8 +56,7 @@ impl Default for Stretch {
 
 #[derive(Debug)]
 struct Control {
-    /// What an answer takes when nothing of ours is queued.
-    base: Duration,
+    base: Base,
     /// What the line carries, in bytes a second.
     capacity: u64,
     /// The most that it was found to carry since it was last doubted, in bytes a second.
@@ -63,25 +65,9 @@ struct Control {
     short: u32,
     /// Answers in a row that found a long one that is hardly one's own.
     long: u32,
-    /// In bytes a second.
+    /// The present one and the one before it, in bytes a second: what an answer tells of was sent at either.
     pace: u64,
-    /// Since when the pace is down to find the base, or from when it will be.
-    look: Look,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Look {
-    Since(Instant, Depth),
-    From(Instant),
-}
-
-/// How much is sent meanwhile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Depth {
-    /// A little less than the line carries.
-    Usual,
-    /// So little that it drains the queue of a line that carries less than it did.
-    Doubting,
+    last_pace: u64,
 }
 
 /// What happened between two questions.
@@ -96,11 +82,26 @@ struct Span {
 }
 
 impl Pacer {
+    /// What an answer takes without a queue of ours, while there is a pace.
+    pub(crate) fn base(&self) -> Option<Duration> {
+        self.control.as_ref().map(|control| control.base.takes())
+    }
+
     /// How long after an answer the server is to be asked again while an upload is paced: sooner where the pace
     /// grows, which may be too much by then.
     pub(crate) fn again(&self) -> Duration {
-        let grows = self.control.as_ref().is_some_and(Control::grows);
-        if grows { AGAIN / 2 } else { AGAIN }
+        match &self.control {
+            Some(control) if control.base.depth() == Some(Depth::Doubting) => AGAIN / 3,
+            Some(control) if control.grows() => AGAIN / 2,
+            _ => AGAIN,
+        }
+    }
+
+    /// Takes note of a round trip that was measured besides, of which nothing else is known.
+    pub(crate) fn saw(&mut self, round_trip: Duration) {
+        if let Some(control) = &mut self.control {
+            control.base.saw(round_trip);
+        }
     }
 
     /// Takes note of an answer. Returns the pace from now on, in bytes a second; none for as fast as
@@ -134,13 +135,13 @@ impl Pacer {
                 // What a socket takes goes into buffers, too.
                 let capacity = rate.map_or(carried, |rate| rate.min(carried)).max(BULK);
                 self.control = Some(Control {
-                    base: best,
+                    base: Base::new(best, sample.asked),
                     capacity,
                     proven: capacity,
                     short: 0,
                     long: 0,
                     pace: u64::MAX,
-                    look: Look::From(sample.asked + FIRST_LOOK),
+                    last_pace: u64::MAX,
                 });
             }
             None => {}
@@ -152,9 +153,15 @@ impl Pacer {
 impl Control {
     fn learn(&mut self, last: Sample, sample: Sample, delivered: u64, best: Duration) {
         let took = sample.asked.saturating_duration_since(last.asked);
-        let looked = matches!(self.look, Look::Since(..));
-        self.find_base(last, sample, best);
-        if looked {
+        let looked = self.base.depth().is_some();
+        if self.base.follow(last, sample, best) == Some(Depth::Doubting) {
+            if self.base.is_foreign(best) {
+                self.capacity = self.capacity.max(self.credible());
+            } else {
+                self.proven = self.capacity;
+            }
+        }
+        if looked || self.base.was_looking(last.asked) {
             (self.short, self.long) = (0, 0);
             return;
         }
@@ -162,9 +169,9 @@ impl Control {
         let span = Span { took, delivered, before, after: queue };
         if sample.held_back && self.is_doubtful(&span) {
             self.long += 1;
-            if self.long >= DOUBT && self.capacity < self.proven / 1000 * CREDIBLE {
+            if self.long >= DOUBT && self.capacity < self.credible() {
                 self.short = 0;
-                self.look = Look::Since(sample.answered(), Depth::Doubting);
+                self.base.doubt(sample);
                 return;
             }
         } else {
@@ -178,11 +185,15 @@ impl Control {
             let weight = if was_full { 2 } else { 1 };
             self.capacity = ((4 - weight) * self.capacity + weight * carried) / 4;
         } else if sample.held_back {
-            self.short = if queue < TARGET / 4 { self.short + 1 } else { self.short.min(2) };
-            self.capacity = self.capacity.max(carried);
+            let is_short = queue < (self.slight() / 3 * 2).max(TARGET / 4);
+            self.short = if is_short { self.short + 1 } else { self.short.min(2) };
+            // What was sent without a queue was carried. That it was shows late by a little.
+            let sent = self.pace.max(self.last_pace).min(carried / 4 * 5);
+            self.capacity = self.capacity.max(sent);
         }
         self.capacity = self.capacity.max(BULK);
-        self.proven = self.proven.max(self.capacity);
+        // A single answer proves little.
+        self.proven += self.capacity.saturating_sub(self.proven) / 4;
     }
 
     /// Whether it is hardly one's own queue that is there after a span in which the pace held back: so little was sent
@@ -192,45 +203,18 @@ impl Control {
         let Span { took, delivered, before, after } = *span;
         let sent = time_of(delivered * micros(took) / 1_000_000, self.capacity);
         let expected = (before + sent).saturating_sub(took);
-        delivered >= self.pace / 4 * 3
+        delivered >= self.pace.min(self.last_pace) / 4 * 3
             && before.min(after) > TARGET
             && after > expected + TARGET / 2
     }
 
-    /// Looks now and then what an answer takes without a queue of ours.
-    fn find_base(&mut self, last: Sample, sample: Sample, best: Duration) {
-        let before = self.base;
-        // What is queued before the look goes first.
-        let falls = sample.round_trip + SLIGHT < last.round_trip;
-        let is_least = sample.round_trip <= best + SLIGHT;
-        let lasts = |since: Instant| {
-            !is_least && (sample.asked < since + DRAIN || falls && sample.asked < since + 4 * DRAIN)
-        };
-        self.base = self.base.min(sample.round_trip);
-        match self.look {
-            Look::From(at) if sample.answered() >= at => {
-                self.look = Look::Since(sample.answered(), Depth::Usual);
-            }
-            Look::Since(at, _) if lasts(at) => {}
-            Look::Since(_, depth) => {
-                let is_foreign = sample.round_trip > before + TARGET / 3;
-                match depth {
-                    _ if is_foreign => self.capacity = self.proven,
-                    Depth::Doubting => self.proven = self.capacity,
-                    Depth::Usual => {}
-                }
-                // Where it has changed by much, it may again.
-                let more = sample.round_trip + TARGET / 3 < before || is_foreign;
-                self.base = sample.round_trip;
-                self.look =
-                    Look::From(sample.asked + if more { FIRST_LOOK } else { BETWEEN_LOOKS });
-            }
-            Look::From(_) => {}
-        }
+    /// What the line carries at the least, in bytes a second, as long as nothing has shown that it does not.
+    fn credible(&self) -> u64 {
+        self.proven / 1000 * CREDIBLE
     }
 
     fn queue(&self, round_trip: Duration) -> Duration {
-        round_trip.saturating_sub(self.base)
+        round_trip.saturating_sub(self.base.takes())
     }
 
     /// What is hardly a queue: it may be a single burst.
@@ -241,10 +225,11 @@ impl Control {
 
     /// Whether the line may carry more than was ever sent.
     fn grows(&self) -> bool {
-        self.short > 1 && matches!(self.look, Look::From(_))
+        self.short > 1 && self.base.depth().is_none()
     }
 
     fn set_pace(&mut self, sample: Sample) -> u64 {
+        self.last_pace = self.pace;
         self.pace = self.next_pace(sample);
         self.pace
     }
@@ -256,12 +241,12 @@ impl Control {
         let queue = (self.queue(sample.round_trip) + came).saturating_sub(sample.round_trip);
         // What is too much goes within a third of a second.
         let drains = 1000 - (3 * beyond(queue, TARGET)).min(STEEPEST);
-        let permille = match self.look {
-            Look::Since(_, Depth::Usual) => drains.min(SLIGHTLY),
-            Look::Since(_, Depth::Doubting) => DEEPEST,
-            Look::From(_) if queue > TARGET => drains,
-            Look::From(_) if self.grows() => 1000 + (GROWTH << self.short.min(5)),
-            Look::From(_) => 1000 + 2 * beyond(TARGET, queue),
+        let permille = match self.base.depth() {
+            Some(Depth::Usual) => drains.min(SLIGHTLY),
+            Some(Depth::Doubting) => DEEPEST,
+            None if queue > TARGET => drains,
+            None if self.grows() => 1000 + (GROWTH << self.short.min(5)),
+            None => 1000 + 2 * beyond(TARGET, queue),
         };
         self.capacity * permille / 1000
     }
@@ -345,14 +330,6 @@ const SHORTEST_STRETCH: Duration = Duration::from_millis(10);
 const LEAST_SPAN: Duration = Duration::from_millis(100);
 /// and later nothing that still holds.
 const MOST_SPAN: Duration = Duration::from_secs(5);
-/// For how long the pace is down before what an answer takes is the base: at the least, and four times as long
-/// while answers take less and less.
-const DRAIN: Duration = Duration::from_millis(250);
-/// When it is for the first time, and again where that has helped, and then how often: it costs the upload less than a hundredth.
-const FIRST_LOOK: Duration = Duration::from_millis(1500);
-const BETWEEN_LOOKS: Duration = Duration::from_secs(30);
-/// An answer that takes so little more than the best was not queued.
-const SLIGHT: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests;

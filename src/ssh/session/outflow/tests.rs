@@ -128,30 +128,48 @@ async fn what_lies_before_a_question_is_what_russh_was_given() {
     assert_eq!(outflow.sent_before.load(Relaxed), 1310);
 }
 
+/// An upload of 100 kB/s over 50 ms, of which the kernel knows this when it is asked.
+async fn send(outflow: &Outflow, least: Duration, round_trip: Duration) {
+    for _ in 0..4 {
+        tokio::time::advance(Duration::from_millis(200)).await;
+        assert!(outflow.wants_delivery());
+        let delivery = Delivery { round_trip, least, outstanding: 10_000, unsent: 100 };
+        outflow.delivered(Some(delivery));
+        assert!(!outflow.wants_delivery(), "it was asked");
+        outflow.took(20_000);
+    }
+}
+
+const BEST: Duration = Duration::from_millis(50);
+
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_waits_at_the_server_is_no_queue() {
-    const BEST: Duration = Duration::from_millis(50);
-    let ms = Duration::from_millis;
-    let measured = |least, smoothed| {
-        let outflow = Outflow::default();
-        outflow.set_measure(Some(RoundTrips { smoothed: ms(smoothed), least: ms(least) }));
-        let first = outflow.on_line(ms(110), BEST);
-        assert_eq!(outflow.on_line(ms(110), BEST), ms(110), "it counts once");
-        first
-    };
-    assert_eq!(measured(49, 70), ms(70));
-    assert_eq!(measured(49, 130), ms(110), "it is a mean, and late");
-    assert_eq!(measured(1, 2), ms(110), "a proxy on the way");
+async fn the_kernel_tells_the_pace_and_answers_that_wait_at_the_server_do_not() {
+    let outflow = Outflow::default();
+    outflow.set_best(BEST);
+    outflow.took(10_000);
+    send(&outflow, BEST, 2 * BEST).await;
+    let pace = outflow.pace.load(Relaxed);
+    assert!((50_000..120_000).contains(&pace), "{pace}");
+    outflow.asks();
+    tokio::time::advance(6 * BEST).await;
+    assert!(outflow.answered(6 * BEST, BEST).is_some(), "it is asked again");
+    assert_eq!(outflow.pace.load(Relaxed), pace);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_kernel_is_asked_only_while_a_pace_follows_from_it() {
+async fn the_kernel_knows_nothing_of_a_server_behind_a_proxy() {
     let outflow = Outflow::default();
-    outflow.asks();
-    assert!(!outflow.awaits_measure());
-    outflow.pace.store(100_000, Relaxed);
-    outflow.asks();
-    assert!(outflow.awaits_measure());
-    outflow.answered(Duration::from_millis(50), Duration::from_millis(50));
-    assert!(!outflow.awaits_measure());
+    outflow.set_best(BEST);
+    outflow.took(10_000);
+    send(&outflow, BEST / 50, 2 * BEST).await;
+    assert_eq!(outflow.pace.load(Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kernel_that_does_not_count_is_asked_once() {
+    let outflow = Outflow::default();
+    assert!(outflow.wants_delivery());
+    outflow.delivered(None);
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert!(!outflow.wants_delivery());
 }

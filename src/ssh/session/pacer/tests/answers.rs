@@ -1,6 +1,7 @@
 //! What single answers do.
 
 use super::*;
+use crate::ssh::session::pacer::base::BETWEEN_LOOKS;
 
 /// The control of an upload that has gone on for long, and its last answer.
 fn steady() -> (Pacer, Sample) {
@@ -35,11 +36,14 @@ fn what_a_socket_took_bounds_the_first_pace() {
 }
 
 #[test]
-fn one_answer_at_most_doubles_what_the_line_carries() {
-    let (mut pacer, last) = steady();
-    let before = pacer.control.as_ref().expect("an upload").capacity;
-    pacer.answered(next(last, 200, 10 * before, BEST), BEST, None);
-    assert_eq!(pacer.control.expect("an upload").capacity, 2 * before);
+fn one_answer_says_little_of_what_the_line_carries() {
+    for (queue, permille) in [(Duration::ZERO, 1050), (2 * TARGET, 1500)] {
+        let (mut pacer, last) = steady();
+        let before = pacer.control.as_ref().expect("an upload").capacity;
+        pacer.answered(next(last, 200, 10 * before, BEST + queue), BEST, None);
+        let after = pacer.control.expect("an upload").capacity;
+        assert!((1000..=permille).contains(&(after * 1000 / before)), "{after}");
+    }
 }
 
 /// Where the pace held back, what was delivered says less of the line; unless much was queued all the time.
@@ -50,8 +54,8 @@ fn an_answer_counts_for_more_where_it_was_the_line_that_held_back() {
     {
         let (mut pacer, last) = steady();
         let control = pacer.control.as_mut().expect("an upload");
-        (control.capacity, control.proven, control.base) = (1_000_000, 1_000_000, BEST);
-        control.look = Look::From(last.asked + BETWEEN_LOOKS);
+        (control.capacity, control.proven) = (1_000_000, 1_000_000);
+        control.base.set(BEST, Look::From(last.asked + BETWEEN_LOOKS));
         let before = Sample { round_trip: BEST + queue, ..last };
         pacer.last = Some(before);
         // 800 kB/s, and the queue is as long as before.
@@ -66,7 +70,8 @@ fn an_answer_counts_for_more_where_it_was_the_line_that_held_back() {
 fn the_server_is_asked_sooner_while_the_pace_grows() {
     let (mut pacer, _) = steady();
     let control = pacer.control.as_mut().expect("an upload");
-    (control.look, control.short) = (Look::From(Instant::now() + BETWEEN_LOOKS), 1);
+    control.base.set(BEST, Look::From(Instant::now() + BETWEEN_LOOKS));
+    control.short = 1;
     assert_eq!(pacer.again(), AGAIN);
     pacer.control.as_mut().expect("an upload").short = 2;
     assert_eq!(pacer.again(), AGAIN / 2);
@@ -75,10 +80,10 @@ fn the_server_is_asked_sooner_while_the_pace_grows() {
 #[test]
 fn a_look_goes_on_while_answers_take_less_and_less_and_a_long_queue_goes_fast() {
     let (mut pacer, last) = steady();
-    let (capacity, base) = (1_000_000, BEST);
+    let capacity = 1_000_000;
     let control = pacer.control.as_mut().expect("an upload");
-    (control.capacity, control.base) = (capacity, base);
-    control.look = Look::Since(last.asked, Depth::Usual);
+    control.capacity = capacity;
+    control.base.set(BEST, Look::Since(last.asked, Depth::Usual));
     let mut before = Sample { round_trip: BEST + 10 * TARGET, ..last };
     pacer.last = Some(before);
     for (queue, expected) in [(8, Some(580_000)), (6, Some(700_000)), (4, Some(800_000)), (4, None)]
@@ -89,8 +94,38 @@ fn a_look_goes_on_while_answers_take_less_and_less_and_a_long_queue_goes_fast() 
         let came = capacity * micros(round_trip) / 1_000_000;
         let sample = Sample { sent: sample.sent_before + came, ..sample };
         let pace = pacer.answered(sample, BEST, None).expect("an upload");
-        let looks = matches!(pacer.control.as_ref().expect("an upload").look, Look::Since(..));
-        assert_eq!(looks.then_some(pace), expected, "a queue of {queue} targets");
+        let looks = pacer.control.as_ref().expect("an upload").base.depth();
+        assert_eq!(looks.map(|_| pace), expected, "a queue of {queue} targets");
         before = sample;
     }
+}
+
+/// The base after a look in which answers take so long, and another round trip was perhaps measured besides.
+fn found(depth: Depth, round_trip: Duration, besides: Option<Duration>) -> Duration {
+    let (mut pacer, last) = steady();
+    let look = Look::Since(last.asked, depth);
+    pacer.control.as_mut().expect("an upload").base.set(BEST, look);
+    if let Some(besides) = besides {
+        pacer.saw(besides);
+    }
+    let mut sample = last;
+    while pacer.control.as_ref().expect("an upload").base.depth().is_some() {
+        sample = next(sample, 150, 75_000, round_trip);
+        pacer.answered(sample, BEST, None);
+    }
+    pacer.control.expect("an upload").base.takes()
+}
+
+#[test]
+fn a_usual_look_finds_a_base_that_is_little_more_than_the_best() {
+    let little = BEST + TARGET / 2;
+    assert_eq!(found(Depth::Usual, little, None), little);
+    assert_eq!(found(Depth::Usual, BEST + 4 * TARGET, None), BEST + TARGET);
+    assert_eq!(found(Depth::Doubting, BEST + 4 * TARGET, None), BEST + 4 * TARGET);
+}
+
+#[test]
+fn a_round_trip_that_was_measured_besides_counts_for_the_base() {
+    let (late, besides) = (BEST + 4 * TARGET, BEST + 2 * TARGET);
+    assert_eq!(found(Depth::Doubting, late, Some(besides)), besides);
 }
