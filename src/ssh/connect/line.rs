@@ -56,6 +56,10 @@ pub(crate) struct Sample {
 pub(crate) enum Upload {
     None,
     Running,
+    /// It has a pace, and so it is known what an answer takes without its queue.
+    Paced {
+        base: Duration,
+    },
 }
 
 impl Line {
@@ -135,10 +139,15 @@ impl Sample {
     fn limit(&self) -> Option<Limit> {
         let Self { busiest, round_trip, best, window, upload, .. } = *self;
         let carried_in = |time: Duration| u128::from(busiest) * time.as_micros() / 1_000_000;
-        let queued = round_trip > best * 3 / 2 + WAVERING;
-        if queued {
+        let is_queued = |round_trip| round_trip > best * 3 / 2 + WAVERING;
+        if is_queued(round_trip) {
             // Who has sent little ahead has not made a queue, and an upload may have.
-            let is_own = upload == Upload::None && carried_in(round_trip) >= u128::from(LEAST / 2);
+            let is_downward = match upload {
+                Upload::None => true,
+                Upload::Running => false,
+                Upload::Paced { base } => is_queued(base),
+            };
+            let is_own = is_downward && carried_in(round_trip) >= u128::from(LEAST / 2);
             return is_own.then_some(Limit::Line);
         }
         // The shortest round trip counts: the present one includes queueing, by which every window would be
@@ -320,6 +329,19 @@ mod tests {
         line.learn(HOME);
         line.learn(HOME);
         assert!(line.line.rate < Some(5_000_000));
+    }
+
+    #[test]
+    fn a_queue_that_stays_without_that_of_a_paced_upload_is_a_download_s() {
+        for (base, is_its) in
+            [(HOME.best, false), (HOME.best + WAVERING, false), (HOME.best * 4, true)]
+        {
+            let mut line = Learner::default();
+            let beside = Sample { upload: Upload::Paced { base }, ..HOME };
+            assert!(!line.learn(beside), "once is nothing");
+            assert_eq!(line.learn(beside), is_its, "{base:?}");
+            assert_eq!(line.line.rate, is_its.then_some(HOME.received));
+        }
     }
 
     #[test]

@@ -317,7 +317,7 @@ impl Connector {
             let bytes = u128::from(bytes) * 1_000_000 / span.as_micros();
             u64::try_from(bytes).unwrap_or(u64::MAX)
         };
-        self.windows.sent(rate(carried.carried - carried.received));
+        self.windows.sent(rate(carried.carried - carried.received), session.base_beside_uploads());
         let delay = session.health().delay();
         delay.note_server_best(self.windows.round_trip());
         // russh gives back half a window at a time, so that three quarters of it are on their way.

@@ -28,8 +28,8 @@ pub(crate) struct WindowEstimator {
     connecting: AtomicDuration,
     round_trip: AtomicDuration,
     line: Mutex<Learner>,
-    /// When much was sent, last.
-    uploaded: Mutex<Option<Instant>>,
+    /// When much was sent, last, and what it was.
+    uploaded: Mutex<Option<(Instant, Upload)>>,
     /// Where the line is kept, and under which name.
     memory: LineMemory,
     server: String,
@@ -79,17 +79,19 @@ impl WindowEstimator {
         self.round_trip.get()
     }
 
-    /// Takes note of what a session has sent in a while, in bytes a second.
-    pub(crate) fn sent(&self, rate: u64) {
+    /// Takes note of what a session has sent in a while, in bytes a second. `base` is what an answer takes without the
+    /// queue of that, where it has a pace.
+    pub(crate) fn sent(&self, rate: u64, base: Option<Duration>) {
         if rate >= UPLOAD {
-            *lock(&self.uploaded) = Some(Instant::now());
+            let upload = base.map_or(Upload::Running, |base| Upload::Paced { base });
+            *lock(&self.uploaded) = Some((Instant::now(), upload));
         }
     }
 
     /// Whether answers may be late because of what has been sent.
     pub(crate) fn upload(&self) -> Upload {
         match *lock(&self.uploaded) {
-            Some(at) if at.elapsed() < LATER => Upload::Running,
+            Some((at, upload)) if at.elapsed() < LATER => upload,
             _ => Upload::None,
         }
     }
@@ -280,6 +282,18 @@ mod tests {
         ] {
             assert_eq!(windows.is_unfit(window), is_unfit, "{window}");
         }
+    }
+
+    #[test]
+    fn an_upload_counts_for_a_while_and_with_its_pace_if_it_has_one() {
+        let windows = WindowEstimator::default();
+        windows.sent(UPLOAD - 1, None);
+        assert_eq!(windows.upload(), Upload::None);
+        windows.sent(UPLOAD, None);
+        assert_eq!(windows.upload(), Upload::Running);
+        let base = Duration::from_millis(70);
+        windows.sent(UPLOAD, Some(base));
+        assert_eq!(windows.upload(), Upload::Paced { base });
     }
 
     #[tokio::test]
