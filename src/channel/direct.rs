@@ -1,7 +1,7 @@
-//! A target that this machine connects to, with the ends of a channel.
+//! A directly connected target with the semantics of a channel.
 //!
-//! The target's FIN is an end, its RST a cut. This side sends a FIN only after the client's end;
-//! dropping the connection before that sends a RST.
+//! The target's FIN is an EOF, its RST a cut. This side sends a FIN only after the client's EOF; dropping the
+//! connection before that sends a RST.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ChannelGone, Incoming};
 use crate::stream::{RelayEnd as _, Socket};
 
-/// A connection to a target from this machine.
+/// A direct TCP connection to a target.
 #[derive(Debug)]
 pub struct Direct(Arc<Shared>);
 
@@ -27,20 +27,20 @@ struct Shared {
     finished: CancellationToken,
 }
 
-/// The half that receives.
+/// The receiving half.
 pub(crate) struct DirectReader {
     shared: Arc<Shared>,
     buffer: BytesMut,
-    /// How the connection ends, after the target's EOF.
+    /// How the connection ends after the target's EOF.
     end: Option<Pin<Box<dyn Future<Output = Option<Incoming>> + Send>>>,
 }
 
-/// The half that sends.
+/// The sending half.
 #[derive(Debug)]
 pub(crate) struct DirectWriter(Arc<Shared>);
 
 impl Direct {
-    /// Takes a connected socket.
+    /// Wraps a connected socket.
     pub(crate) fn new(socket: Socket) -> Self {
         socket.reset_on_drop();
         Self(Arc::new(Shared { socket, finished: CancellationToken::new() }))
@@ -54,7 +54,7 @@ impl Direct {
 }
 
 impl Shared {
-    /// After the target's EOF: closed when ours has been sent, and cut when the target resets.
+    /// The event after the target's EOF: CLOSE once ours has been sent, or a cut if the target resets.
     async fn end(self: Arc<Self>) -> Option<Incoming> {
         tokio::select! {
             biased;

@@ -1,7 +1,7 @@
-//! A confirmed connection to a target, whichever way it was reached: a channel of an SSH session, or a
-//! socket of this machine for a request that goes out directly.
+//! A confirmed connection to a target, however it is reached: a channel of an SSH session, or a local socket
+//! for a request that goes out directly.
 //!
-//! The relay reads and writes only this type, so that the promises about ends hold for both.
+//! The relay uses only this type, so that the promises about ends hold for both.
 
 mod direct;
 
@@ -19,15 +19,15 @@ use crate::registry::{Connection, Tracked, Waiting};
 pub use crate::ssh::{ChannelGone, Incoming};
 use crate::ssh::{ChannelReader, ChannelWriter, Reading};
 
-/// A confirmed connection to a target. Dropped before both sides are done, it is cut.
+/// A confirmed connection to a target. It is cut if dropped before both sides are done.
 #[derive(Debug)]
 pub struct Channel {
     carrier: Carrier,
-    /// Its record, where it belongs to a client.
+    /// Its record, if it belongs to a client.
     tracked: Option<Tracked>,
 }
 
-/// The carrier of a connection.
+/// What carries a connection.
 #[derive(Debug)]
 enum Carrier {
     /// An SSH session.
@@ -36,7 +36,7 @@ enum Carrier {
     Direct(Direct),
 }
 
-/// The half that receives.
+/// The receiving half.
 #[derive(Debug)]
 pub(crate) struct Reader {
     carrier: CarrierReader,
@@ -49,7 +49,7 @@ enum CarrierReader {
     Direct(DirectReader),
 }
 
-/// The half that sends.
+/// The sending half.
 #[derive(Debug)]
 pub(crate) struct Writer {
     carrier: CarrierWriter,
@@ -62,12 +62,12 @@ enum CarrierWriter {
     Direct(DirectWriter),
 }
 
-/// Who else has to wait when a reader stops receiving.
+/// Which other channels are blocked when a reader stops receiving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sharing {
-    /// Nobody ever: the connection is its own, and TCP pushes back to the target.
+    /// None ever: the connection has a socket of its own, and TCP pushes back to the target.
     Never,
-    /// Nobody now: no other channel shares the session.
+    /// None now: no other channel shares the session.
     Alone,
     /// Those that share the session.
     Shared,
@@ -79,12 +79,12 @@ impl Channel {
         Self { tracked: Some(tracked), ..self }
     }
 
-    /// Its connection's record, where it has one.
+    /// The record of its connection, if it has one.
     pub(crate) fn connection(&self) -> Option<Arc<Connection>> {
         self.tracked.as_ref().map(|tracked| Arc::clone(tracked.connection()))
     }
 
-    /// Its two halves, which may be used at the same time, and the record of how it ends.
+    /// Its two halves, which may be used concurrently, and the record of how it ends.
     pub(crate) fn split(self) -> (Reader, Writer, Option<Tracked>) {
         let connection = self.connection();
         let (reader, writer) = match self.carrier {
@@ -139,7 +139,7 @@ impl Reader {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// Who else has to wait when this reader stops receiving.
+    /// Which other channels are blocked when this reader stops receiving.
     pub(crate) fn sharing(&self) -> Sharing {
         match &self.carrier {
             CarrierReader::Ssh(reader) if reader.lease().is_alone() => Sharing::Alone,
@@ -156,28 +156,28 @@ impl Reader {
         }
     }
 
-    /// Sets whether the reader has stopped receiving, and with it the session.
+    /// Sets whether the reader has stopped receiving, which blocks the session.
     pub(crate) fn set_held(&self, held: bool) {
         if let CarrierReader::Ssh(reader) = &self.carrier {
             reader.lease().set_held(held);
         }
     }
 
-    /// Marks the channel as finished: it no longer counts as load of its session.
+    /// Marks the channel as finished, so that it no longer counts towards its session's load.
     pub(crate) fn finish(&self) {
         if let CarrierReader::Ssh(reader) = &self.carrier {
             reader.lease().finish();
         }
     }
 
-    /// Sets whether the client keeps up with the data for it.
+    /// Sets whether the client keeps up with its data.
     pub(crate) fn set_reading(&self, reading: Reading) {
         if let CarrierReader::Ssh(reader) = &self.carrier {
             reader.lease().set_reading(reading);
         }
     }
 
-    /// Sets how much data waits for the client, in bytes.
+    /// Sets how much data is queued for the client, in bytes.
     pub(crate) fn set_waiting(&self, waiting: Waiting) {
         if let Some(connection) = &self.connection {
             connection.set_waiting(waiting);
@@ -190,7 +190,7 @@ impl Writer {
     ///
     /// # Cancel safety
     ///
-    /// If it is dropped midway, a part of `data` may have been sent; nothing may be sent after that.
+    /// If dropped midway, a part of `data` may have been sent; nothing may be sent after that.
     pub(crate) async fn send(&self, data: Bytes) -> Result<(), ChannelGone> {
         let length = data.len();
         match &self.carrier {
@@ -203,7 +203,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Sends the end of the stream.
+    /// Sends EOF.
     pub(crate) async fn send_eof(&self) -> Result<(), ChannelGone> {
         if let Some(connection) = &self.connection {
             connection.half_closed();
@@ -214,13 +214,13 @@ impl Writer {
         }
     }
 
-    /// Has the far side close, whose client is gone without an end of the stream. Most targets close at an EOF, and
-    /// russh keeps something of each channel that is closed from here first. A target that is reached from here is
+    /// Makes the far side close the connection, after the client has gone without EOF. Most targets close on
+    /// EOF, and russh leaks memory for each channel that is closed from here first. A direct connection is
     /// reset instead.
     ///
     /// # Errors
     ///
-    /// It is not worth waiting for the far side.
+    /// The far side is not worth waiting for.
     pub(crate) async fn abandon(&self) -> Result<(), ChannelGone> {
         match &self.carrier {
             CarrierWriter::Ssh(writer) => writer.send_eof().await,
@@ -228,7 +228,7 @@ impl Writer {
         }
     }
 
-    /// Records how long a send waited for room; one that did not wait does not read the clock.
+    /// Records how long a send waited for room; the clock is not read for a send that does not wait.
     async fn clock<T>(&self, send: impl Future<Output = T>) -> T {
         let Some(connection) = &self.connection else { return send.await };
         let mut send = pin!(send);

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-/// Bytes on their way to a client, in the pieces in which they came.
+/// Bytes queued for a client, in the pieces in which they arrived.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     pieces: VecDeque<Bytes>,
@@ -25,7 +25,7 @@ impl Backlog {
         self.pieces.append(&mut other.pieces);
     }
 
-    /// The approximate memory use in bytes: many small pieces cost more than they carry.
+    /// The approximate memory use in bytes, including the overhead of each piece.
     pub(super) fn weight(&self) -> u64 {
         (self.len + self.pieces.len() * PIECE) as u64
     }
@@ -49,11 +49,11 @@ impl Backlog {
         filled
     }
 
-    /// Removes the first `written` bytes.
+    /// Discards the first `written` bytes.
     pub(super) fn advance(&mut self, mut written: usize) {
         self.len -= written;
         while written > 0 {
-            let first = self.pieces.front_mut().expect("no more is written than there is");
+            let first = self.pieces.front_mut().expect("no more was written than was queued");
             if written < first.len() {
                 first.advance(written);
                 return;
@@ -62,7 +62,7 @@ impl Backlog {
             self.pieces.pop_front();
         }
         if self.pieces.is_empty() {
-            // An idle connection holds no buffer.
+            // The queue's allocation is released, so that an idle connection holds no buffer.
             self.pieces = VecDeque::new();
         }
     }
@@ -77,7 +77,7 @@ impl IntoIterator for Backlog {
     }
 }
 
-/// The cost of a piece besides its bytes: its entry in the queue, and the packet that it came in.
+/// The overhead of a piece in bytes: its queue entry, and the packet buffer that it keeps alive.
 const PIECE: usize = 128;
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_leave_in_the_order_in_which_they_came(
+        fn bytes_leave_in_the_order_in_which_they_arrived(
             pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..50), 0..20),
             steps in prop::collection::vec(1_usize..80, 1..200),
         ) {

@@ -1,8 +1,8 @@
 //! From the channel to the client.
 //!
-//! The map of the crate lists the whole path of a byte. Data is received at once, since a channel whose
-//! queue is full stops its whole session. It waits in memory, then in a file. Only where no other channel
-//! shares the session does receiving stop instead: then TCP pushes back to the server, and nothing is spilled.
+//! Data is received at once, since a channel whose queue is full blocks its whole session. It is queued in
+//! memory, then in a file. Only if no other channel shares the session does receiving stop instead: TCP then
+//! pushes back to the server, and nothing is spilled. `src/lib.rs` lists the path of a byte.
 
 use std::future::poll_fn;
 use std::io::IoSlice;
@@ -23,21 +23,21 @@ use crate::stream::RelayEnd;
 /// How the downward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DownEnd {
-    /// The far side sent its end of the stream, and the client has received everything, the end included.
+    /// The far side sent EOF, and the client has received everything, including the EOF.
     Eof,
-    /// The same, and the channel is closed in both directions.
+    /// As [`Self::Eof`], and the channel is closed in both directions.
     Closed,
-    /// The same, and the session ended before the channel was closed.
+    /// As [`Self::Eof`], but the session ended before the channel was closed.
     CutAfterEof,
-    /// The session ended before the far side sent its end.
+    /// The session ended before the far side sent EOF.
     Cut,
     /// The client accepts no more data.
     ClientGone,
-    /// The client is so slow that the data for it exceeds the limits.
+    /// The data queued for a slow client exceeds the limits.
     NoRoom,
 }
 
-/// Passes on everything that the server sends.
+/// Forwards everything that the server sends.
 pub(super) async fn pump<C: RelayEnd>(
     relayer: &Relayer,
     client: &C,
@@ -62,23 +62,23 @@ struct Pump<'a, C> {
     client: &'a C,
     reader: &'a mut Reader,
     backlog: Backlog,
-    /// What follows after the backlog.
+    /// The data that follows the backlog.
     spill: Option<Spill>,
     memory: Share,
     disk: Share,
-    /// While receiving is stopped: completes when another channel joins the session.
+    /// Completes when another channel joins the session; present while receiving is stopped.
     joined: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     end: Option<DownEnd>,
 }
 
-/// The reason to stop receiving.
+/// Why receiving stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Taken {
-    /// Nothing more has arrived, or nothing more will.
+    /// Nothing more has arrived, or nothing more will arrive.
     All,
-    /// Enough for one write.
+    /// A batch has been received, enough for one write.
     Batch,
-    /// There is no room, and nobody who needs it to be made.
+    /// The queue is full, and no other channel suffers from the back-pressure.
     Held,
 }
 
@@ -101,24 +101,24 @@ impl<C: RelayEnd> Pump<'_, C> {
             }
             self.poll_spill(cx);
             match taken {
-                // There may be more, but other tasks run first.
+                // More may have arrived, but the task yields first.
                 Taken::Batch => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                // There may be room by now.
+                // The write may have made room.
                 Taken::Held if !self.must_hold() => {}
-                // Data read back from the file can be written.
+                // Data that was read back from the file can be written.
                 _ if written.is_ready() && !self.backlog.is_empty() => {}
                 Taken::All | Taken::Held => return Poll::Pending,
             }
         }
     }
 
-    /// Receives what has arrived, one batch at most: then it is time to write again.
+    /// Receives what has arrived, up to one batch before the next write.
     fn take(&mut self, cx: &mut Context<'_>) -> Taken {
         let (mut batch, mut messages) = (0, 0);
-        // After the end of the stream, too: whoever sends has to hear that the channel is no more.
+        // Receiving continues after EOF, so that the sending direction learns that the channel is closed.
         while matches!(self.end, None | Some(DownEnd::Eof)) {
             if self.end.is_none() && self.must_hold() && !self.poll_joined(cx) {
                 return Taken::Held;
@@ -128,7 +128,7 @@ impl<C: RelayEnd> Pump<'_, C> {
             }
             match self.reader.poll_recv(cx) {
                 Poll::Pending => return Taken::All,
-                // What follows the end of the stream is not part of it.
+                // Data after EOF is not part of the stream.
                 Poll::Ready(Some(Incoming::Data(_))) if self.end.is_some() => messages += 1,
                 Poll::Ready(Some(Incoming::Data(data))) => {
                     batch += data.len();
@@ -149,8 +149,8 @@ impl<C: RelayEnd> Pump<'_, C> {
         Taken::All
     }
 
-    /// Whether memory is full and no other channel suffers from waiting. Data that was spilled while
-    /// another channel was there is written first.
+    /// Whether to stop receiving: memory is full, and no other channel suffers. Data that was spilled while the
+    /// session was shared is written first.
     fn must_hold(&self) -> bool {
         match self.reader.sharing() {
             Sharing::Shared => false,
@@ -159,7 +159,7 @@ impl<C: RelayEnd> Pump<'_, C> {
         }
     }
 
-    /// Whether memory has no more room for this connection.
+    /// Whether this connection may use no more memory.
     fn is_full(&self) -> bool {
         let weight = self.weight();
         weight >= self.relayer.limits.connection || (weight >= LARGE && self.memory.is_used_up())
@@ -173,7 +173,7 @@ impl<C: RelayEnd> Pump<'_, C> {
     fn poll_joined(&mut self, cx: &mut Context<'_>) -> bool {
         let joined = self.joined.get_or_insert_with(|| self.reader.joined());
         let joined = joined.as_mut().poll(cx).is_ready();
-        // A channel may have joined before the wait began.
+        // A channel may have joined before this future was created.
         let joined = joined || self.reader.sharing() == Sharing::Shared;
         self.reader.set_held(!joined);
         joined
@@ -191,12 +191,12 @@ impl<C: RelayEnd> Pump<'_, C> {
             },
         };
         spill.push(data);
-        // Data on its way to the file may exceed a connection's share while there is room in all.
+        // Data on its way to the file may exceed the connection's limit while the total is below its own.
         if spill.in_memory() >= self.relayer.limits.connection && self.memory.is_used_up() {
             return self.give_up("the temporary file cannot be written fast enough");
         }
         if self.disk.is_used_up() {
-            self.give_up("the room for what waits for slow clients is used up");
+            self.give_up("the limit on data queued for slow clients is reached");
         }
     }
 
@@ -205,7 +205,7 @@ impl<C: RelayEnd> Pump<'_, C> {
         self.end = Some(DownEnd::NoRoom);
     }
 
-    /// Moves data to the file, and back when the client has taken what comes before it.
+    /// Moves data to the file, and back once the client has taken what precedes it.
     fn poll_spill(&mut self, cx: &mut Context<'_>) {
         let Some(spill) = &mut self.spill else { return };
         let room = self.backlog.weight() < LARGE;
@@ -226,7 +226,7 @@ impl<C: RelayEnd> Pump<'_, C> {
         }
     }
 
-    /// Writes until the client accepts no more. Ready with an end when the direction is over.
+    /// Writes until the client accepts no more. Ready with an end when this direction is finished.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Option<DownEnd>> {
         while !self.backlog.is_empty() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
@@ -237,14 +237,14 @@ impl<C: RelayEnd> Pump<'_, C> {
             }
         }
         if let (Some(end), None) = (self.end, &self.spill) {
-            // A client that is gone already has received everything all the same.
+            // The result does not matter: the client has received everything, even if it is gone by now.
             let _ = ready!(self.client.poll_shutdown(cx));
             return Poll::Ready(Some(end));
         }
         Poll::Ready(None)
     }
 
-    /// Reports how much waits here.
+    /// Reports how much data is queued for the client.
     fn account(&mut self) {
         self.memory.set(self.weight());
         self.disk.set(self.spill.as_ref().map_or(0, Spill::on_disk));
@@ -255,12 +255,12 @@ impl<C: RelayEnd> Pump<'_, C> {
     }
 }
 
-/// The most that is received before the next write, in bytes.
+/// Bytes received before the next write.
 const BATCH: usize = 256 * 1024;
-/// The most messages that are received before the next write. The runtime gives a task a budget of 128
-/// operations a turn: if receiving alone used that up, writing and spilling would never run.
+/// Messages received before the next write. Tokio gives a task a budget of 128 operations per poll: if
+/// receiving alone used it up, writing and spilling would starve.
 const MESSAGES: usize = 32;
-/// A backlog of this size marks its session as carrying a slow reader. In bytes.
+/// The backlog, in bytes, from which a session is marked as carrying a slow reader.
 pub(super) const LARGE: u64 = 1 << 20;
-/// The most pieces in one write.
+/// Pieces in one vectored write.
 const MAX_SLICES: usize = 64;

@@ -1,4 +1,4 @@
-//! Limits on the data that waits for slow clients, for each and for all of them.
+//! Limits on the data queued for slow clients, each and in total.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,44 +8,44 @@ use bytesize::ByteSize;
 
 use super::down::LARGE;
 
-/// Limits on the data that waits for clients that do not keep up.
+/// Limits on the data queued for clients that do not keep up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BacklogLimits {
-    /// In memory for one connection, in bytes, besides data on its way to a file. Default 16 MiB.
+    /// Memory for one connection, in bytes, excluding data on its way to a file. Default 16 MiB.
     pub connection: u64,
-    /// In memory for all connections, in bytes. Default 256 MiB.
+    /// Memory for all connections, in bytes. Default 256 MiB.
     pub memory: u64,
-    /// In temporary files for all connections, in bytes; 0 turns spilling off. Default 1 GiB.
+    /// Temporary files of all connections, in bytes; 0 turns spilling off. Default 1 GiB.
     pub spill: u64,
 }
 
-/// Why there are no such limits.
+/// Why limits are invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBacklogLimits {
-    /// The text has not three parts.
+    /// The text does not have three parts.
     #[error("expected CONNECTION,MEMORY,FILES, as in 16MiB,256MiB,1GiB")]
     NotThree,
     /// A part is not a size.
     #[error("{text}: {why}")]
     NotASize {
-        /// What was written.
+        /// The part as written.
         text: String,
-        /// What is wrong with it.
+        /// Why it is not a size.
         why: String,
     },
-    /// The limit of a connection is below the size that marks it as slow, or above that of all.
+    /// A connection's limit is below the size that marks it as slow (1 MiB), or above the total.
     #[error("a connection needs at least 1MiB, and no more than all together")]
     OutOfRange,
 }
 
-/// A sum that all connections share, and its limit.
+/// A total that all connections share, and its limit.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
     used: Arc<AtomicU64>,
     limit: u64,
 }
 
-/// One connection's part of a [`Budget`], returned when it is dropped.
+/// One connection's part of a [`Budget`], released on drop.
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Budget,
@@ -102,14 +102,14 @@ impl Budget {
         self.used.load(Relaxed)
     }
 
-    /// A share of nothing.
+    /// An empty share.
     pub(super) fn share(&self) -> Share {
         Share { budget: self.clone(), taken: 0 }
     }
 }
 
 impl Share {
-    /// Sets this share to `amount`, whatever the limit says: the data exists already.
+    /// Sets this share to `amount`, even beyond the limit: the data exists already.
     pub(super) fn set(&mut self, amount: u64) {
         if amount == self.taken {
             return;
@@ -127,7 +127,7 @@ impl Share {
         self.taken
     }
 
-    /// Whether all shares together have reached the limit.
+    /// Whether the shares together have reached the limit.
     pub(super) fn is_used_up(&self) -> bool {
         self.budget.used.load(Relaxed) >= self.budget.limit
     }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_add_up_and_are_given_back() {
+    fn shares_add_up_and_are_released() {
         let budget = Budget::new(10);
         let (mut a, mut b) = (budget.share(), budget.share());
         a.set(6);

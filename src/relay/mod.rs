@@ -1,10 +1,10 @@
-//! Bytes both ways between a client and a channel, and how it ended.
+//! Relays bytes both ways between a client and a channel, and determines how the connection ended.
 //!
-//! Two pumps (`up`, `down`), one for each direction, run in the connection's own task. This is the only place
-//! that keeps the promises about ends for tunnels (`listen::http` keeps them for plain requests and upgrades):
-//! half-close works both ways, a cut is a reset, the client's socket closes when both sides are done, and the
-//! channel when the server has closed it or a short time has passed (a channel that is closed from here first
-//! costs its session memory).
+//! Two pumps (`up`, `down`), one for each direction, run in the connection's own task. For tunnels, this is the
+//! only place that keeps the promises about ends (`listen::http` does so for plain requests and upgrades):
+//! half-close works both ways, and a cut becomes a reset. The client's socket is closed when both sides are
+//! done; the channel is closed once the server has closed it, or after a short time (closing a channel first
+//! leaks memory in its session).
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -34,7 +34,7 @@ use limits::Budget;
 use spill::Spill;
 use up::UpEnd;
 
-/// Serves connections, and limits the data that waits for their clients.
+/// Relays connections, and limits the data queued for their clients.
 #[derive(Clone, Debug)]
 pub struct Relayer {
     limits: BacklogLimits,
@@ -44,18 +44,18 @@ pub struct Relayer {
 }
 
 impl Relayer {
-    /// A relayer with these limits for all its connections.
+    /// A relayer whose connections share these limits.
     pub fn new(limits: BacklogLimits) -> Self {
         let (memory, disk) = (Budget::new(limits.memory), Budget::new(limits.spill));
         Self { limits, memory, disk, pipes: TaskTracker::new() }
     }
 
-    /// Relays until both sides are done, and returns how it ended: cleanly, or with the client reset. `early` is
-    /// what the client sent along with its request.
+    /// Relays until both sides are done, and returns how the connection ended; unless it ended cleanly, the
+    /// client was reset. `early` is data that the client sent along with its request.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it closes the channel and the client's connection.
+    /// If dropped, the channel and the client's connection are closed.
     pub async fn relay<C: RelayEnd>(
         &self,
         client: C,
@@ -98,8 +98,8 @@ impl Relayer {
         closing.finish(client, &mut reader, &writer).await
     }
 
-    /// Starts a relay between `channel` and the pipe that it returns. The relay's task ends when
-    /// the channel does, or soon after the pipe is dropped.
+    /// Starts a relay between `channel` and the returned pipe. Its task ends when the channel does, or soon
+    /// after the pipe is dropped.
     pub fn pipe(&self, channel: impl Into<Channel>) -> Pipe {
         let channel = channel.into();
         let (mut near, far) = pipe::ends();
@@ -109,7 +109,7 @@ impl Relayer {
         near
     }
 
-    /// Completes when no pipe is left: each ends with its channel.
+    /// Completes when the relays of all pipes have ended; each ends with its channel.
     ///
     /// # Cancel safety
     ///
@@ -119,8 +119,8 @@ impl Relayer {
         self.pipes.wait().await;
     }
 
-    /// Pumps both ways until the downward direction is over. Returns also how the upward one ended, where that
-    /// came first.
+    /// Pumps both ways until the downward direction has ended. Also returns how the upward direction ended, if
+    /// it ended first.
     async fn pump<C: RelayEnd>(
         &self,
         client: &C,
@@ -134,7 +134,7 @@ impl Relayer {
         };
         let down_end = match up_end {
             UpEnd::ClientGone => DownEnd::ClientGone,
-            // A client that has sent its end may vanish silently while it waits.
+            // A client that has sent EOF may vanish silently while it waits.
             UpEnd::Eof => tokio::select! {
                 biased;
                 down_end = down => down_end,
@@ -151,23 +151,23 @@ impl Relayer {
 
     fn spill(&self) -> std::io::Result<Spill> {
         match self.limits.spill {
-            0 => Err(std::io::Error::other("there is no room in memory, and spilling is off")),
+            0 => Err(std::io::Error::other("the memory limit is reached, and spilling is off")),
             _ => Spill::new(),
         }
     }
 }
 
-/// The work that is left once the pumps have stopped.
+/// The work left once the pumps have stopped.
 enum Closing {
-    /// Nothing: both directions are over, and the server has closed the channel.
+    /// None: both directions have ended, and the server has closed the channel.
     Done,
-    /// Both directions are over, and the server has not closed the channel.
+    /// Both directions have ended, but the server has not closed the channel.
     Unclosed,
-    /// The channel is closed, while the client may still send.
+    /// The channel is closed, but the client may still be sending.
     ClientStillSends,
     Cut,
     ClientGone,
-    /// The client is gone and has not sent its end.
+    /// The client is gone without having sent EOF.
     ClientReset,
     NoRoom,
 }
@@ -178,26 +178,26 @@ impl Closing {
             Self::Done => Outcome::Clean,
             Self::Unclosed => {
                 drop(client);
-                part(reader).await;
+                await_close(reader).await;
                 Outcome::Clean
             }
             Self::ClientStillSends => {
                 discard(&client).await;
                 Outcome::Clean
             }
-            // Unless the client has received a clean end, dropping it is a reset.
+            // Dropping the client resets it, unless it has received EOF.
             Self::Cut => Outcome::Cut,
             Self::ClientGone => {
                 drop(client);
-                // A far side that has received our EOF is about to close by itself.
-                part(reader).await;
+                // A far side that has received our EOF is about to close the channel itself.
+                await_close(reader).await;
                 Outcome::ClientGone
             }
             Self::ClientReset => {
                 drop(client);
-                let told = timeout(GRACE, writer.abandon()).await;
-                if matches!(told, Ok(Ok(()))) {
-                    part(reader).await;
+                let sent = timeout(GRACE, writer.abandon()).await;
+                if matches!(sent, Ok(Ok(()))) {
+                    await_close(reader).await;
                 }
                 Outcome::ClientGone
             }
@@ -205,7 +205,7 @@ impl Closing {
         }
     }
 
-    /// After the server's CLOSE.
+    /// The server has sent CLOSE.
     fn of(up_end: Option<UpEnd>) -> Self {
         match up_end {
             Some(UpEnd::Eof) => Self::Done,
@@ -213,7 +213,7 @@ impl Closing {
         }
     }
 
-    /// After the end of the session that followed the server's EOF.
+    /// The session ended after the server's EOF.
     fn after_cut(up_end: Option<UpEnd>) -> Self {
         match up_end {
             Some(UpEnd::Eof) => Self::Done,
@@ -221,7 +221,7 @@ impl Closing {
         }
     }
 
-    /// After the client has gone.
+    /// The client is gone.
     fn without_client(up_end: Option<UpEnd>) -> Self {
         match up_end {
             Some(UpEnd::Eof) => Self::ClientGone,
@@ -229,7 +229,7 @@ impl Closing {
         }
     }
 
-    /// After the server's EOF, while the client still sends: `None` is a cut.
+    /// The wait for the server's CLOSE after its EOF has ended while the client was sending; `None` is a cut.
     fn while_sending(close: Option<()>) -> Self {
         match close {
             Some(()) => Self::ClientStillSends,
@@ -238,7 +238,7 @@ impl Closing {
     }
 }
 
-/// After the server's EOF: the client may go on sending until it is done or the server closes.
+/// After the server's EOF, lets the client send until it is done or the server closes the channel.
 async fn until_closed(
     reader: &mut Reader,
     up: Pin<&mut impl Future<Output = UpEnd>>,
@@ -255,7 +255,7 @@ async fn until_closed(
     match up_end {
         UpEnd::Eof => Closing::Unclosed,
         UpEnd::ClientGone => Closing::ClientReset,
-        // The reader knows why. It need not hear of a writer that fails alone.
+        // The reader learns the reason, unless only the writer failed.
         UpEnd::ChannelGone => match timeout(GRACE, closed(reader)).await {
             Ok(close) => Closing::while_sending(close),
             Err(_) => Closing::ClientStillSends,
@@ -263,9 +263,9 @@ async fn until_closed(
     }
 }
 
-/// Gives the server a moment to close a finished channel. OpenSSH does so after both EOFs; others
-/// (asyncssh) wait for the client to do it.
-async fn part(reader: &mut Reader) {
+/// Gives the server a moment to close a finished channel. OpenSSH does so after both EOFs; others (asyncssh)
+/// wait for the client's CLOSE.
+async fn await_close(reader: &mut Reader) {
     reader.finish();
     let _ = timeout(GRACE, closed(reader)).await;
 }
@@ -280,8 +280,8 @@ async fn closed(reader: &mut Reader) -> Option<()> {
     }
 }
 
-/// Reads what the client still sends, so that closing its socket does not become a reset that overtakes
-/// data on its way to it.
+/// Reads what the client still sends: closing a socket with unread data sends a RST, which can overtake data in
+/// transit to the client.
 async fn discard<C: RelayEnd>(client: &C) {
     let _ = timeout(LINGER, async {
         while let Ok(chunk) = up::read(client).await
@@ -291,7 +291,7 @@ async fn discard<C: RelayEnd>(client: &C) {
     .await;
 }
 
-/// The time for the server to close a channel after both EOFs, or one whose client is gone or that takes no more.
+/// How long to wait for the server to close a channel after both EOFs, a failed write, or the client's end.
 const GRACE: Duration = Duration::from_secs(1);
-/// The time for a client to close after the channel is closed.
+/// How long to wait for the client to close its connection after the channel is closed.
 const LINGER: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
-//! A channel as a byte stream in memory, for code that needs a stream and not a channel: hyper, and a
-//! proxy whose client is a channel that the server opened.
+//! A channel as an in-memory byte stream, for code that needs a stream instead of a channel: hyper, and a proxy
+//! whose client is a channel opened by the server.
 //!
-//! A relay serves the other end, so that one place keeps the promises about ends.
+//! A relay serves the other end, so that the guarantees about EOF and resets are kept in one place.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -18,30 +18,30 @@ use crate::lock::lock;
 use crate::registry::Connection;
 use crate::stream::{READ_SIZE, RelayEnd};
 
-/// One end of a pipe. A cut at the other reads as `ConnectionReset`, or `ConnectionAborted` where somebody has
-/// ended the connection by hand; never as the end of the stream.
+/// One end of a pipe. If the other end is cut, reads fail with `ConnectionReset`, or with `ConnectionAborted`
+/// if the user killed the connection; they never return EOF.
 #[derive(Debug)]
 pub struct Pipe {
-    // Reads and writes run in one task: the lock is never contended.
+    // Reads and writes run in one task, so that the lock is never contended.
     stream: Mutex<DuplexStream>,
     sending: Arc<Sending>,
-    /// The same of the other end.
+    /// The sending state of the other end.
     other: Arc<Sending>,
-    /// All that the other end sent has been read.
+    /// Whether everything that the other end sent has been read.
     at_end: AtomicBool,
-    /// Cancelled when the other end is gone.
+    /// Cancelled when the other end is dropped.
     other_gone: CancellationToken,
     _gone: DropGuard,
-    /// What it belongs to, where that may be ended by hand.
+    /// The connection that the pipe belongs to, if the user may kill it.
     pub(super) connection: Option<Arc<Connection>>,
 }
 
-/// What one end has said of how it ends.
+/// How one end finishes sending.
 #[derive(Debug, Default)]
 struct Sending {
-    /// Whether dropping it is a cut.
+    /// Whether dropping this end resets the other.
     resets: AtomicBool,
-    /// It has sent its end.
+    /// Whether this end has sent EOF.
     is_over: AtomicBool,
 }
 
@@ -70,7 +70,7 @@ impl Pipe {
         Self { stream, sending, other, at_end, other_gone, _gone: gone, connection: None }
     }
 
-    /// Whether the other end has stopped sending and all that it sent has been read.
+    /// Whether the other end has sent EOF and everything before it has been read.
     pub(crate) fn at_end(&self) -> bool {
         self.at_end.load(Ordering::Acquire)
     }
@@ -134,7 +134,7 @@ impl RelayEnd for Pipe {
     async fn reset(&self) {
         self.other_gone.cancelled().await;
         if self.other.is_over.load(Ordering::Acquire) {
-            // What it sent before its end is still to be read.
+            // What the other end sent before its EOF is still to be read: this is no reset.
             std::future::pending::<()>().await;
         }
     }
@@ -143,7 +143,7 @@ impl RelayEnd for Pipe {
         self.other_gone.cancelled().await;
     }
 
-    /// The other end may be a relay that takes nothing off its channel before it has room here.
+    /// Reads until the other end is gone: a relay may receive nothing until there is room here.
     async fn discard(&self) {
         let mut buffer = BytesMut::new();
         while let Ok(1..) = poll_fn(|cx| RelayEnd::poll_read(self, cx, &mut buffer)).await {
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_reset_reads_as_a_fault_after_what_was_sent() {
+    async fn a_reset_reads_as_an_error_after_the_data() {
         let (mut near, mut far) = ends();
         far.reset_on_drop();
         far.write_all(b"half").await.expect("an open pipe");
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_reads_as_an_end() {
+    async fn eof_reads_as_eof() {
         let (mut near, mut far) = ends();
         far.reset_on_drop();
         far.write_all(b"whole").await.expect("an open pipe");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_that_resets_nothing_ends_cleanly() {
+    async fn an_end_without_reset_on_drop_ends_cleanly() {
         let (near, mut far) = ends();
         drop(near);
         far.read_to_end(&mut Vec::new()).await.expect("a clean end");
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_notices_that_the_other_was_dropped() {
+    async fn each_end_notices_that_the_other_was_dropped() {
         let (near, far) = ends();
         drop(near);
         far.gone().await;

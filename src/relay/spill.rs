@@ -1,4 +1,4 @@
-//! The part of a backlog that does not fit into memory: in a temporary file without a name.
+//! The part of a backlog that does not fit into memory: an unlinked temporary file.
 
 use std::fs::File;
 use std::io;
@@ -14,36 +14,35 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::backlog::Backlog;
 use crate::printable::{Lines, printable};
 
-/// A queue in a file, first in, first out. File system calls run outside the runtime's threads, one at a
-/// time.
+/// A first-in, first-out queue in a file. File system calls run on the blocking pool, one at a time.
 #[derive(Debug)]
 pub(super) struct Spill {
     file: Arc<File>,
-    /// The directory, as text for messages.
+    /// The directory, for messages.
     directory: String,
-    /// Data in the file that has not been read back lies between these two.
+    /// The start of the data that has not been read back; `end` is the end of the file's data.
     start: u64,
     end: u64,
-    /// The number of bytes at the start of the file whose space has been given back.
+    /// Bytes at the start of the file whose disk space has been released.
     freed: u64,
-    /// Data that has arrived and is not in the file yet.
+    /// Data that has arrived and is not yet in the file.
     queue: Backlog,
-    /// Data that has been read back and not handed out.
+    /// Data that has been read back and not yet handed out.
     ahead: Backlog,
     job: Option<JoinHandle<io::Result<Done>>>,
-    /// What the running job writes: its bytes, and their cost in memory.
+    /// The data that the running job writes: its bytes, and its weight in memory.
     writing: (u64, u64),
 }
 
 #[derive(Debug)]
 enum Done {
     Wrote(u64),
-    /// The data that was read, and whether its space was given back.
+    /// The data that was read, and whether its disk space was released.
     Read(Bytes, io::Result<()>),
 }
 
 impl Spill {
-    /// Makes a file in the directory that `TMPDIR` names, or in `/var/tmp`: `/tmp` is often memory.
+    /// Creates a file in the directory named by `TMPDIR`, or in `/var/tmp`, since `/tmp` is often a tmpfs.
     pub(super) fn new() -> io::Result<Self> {
         let (file, directory) = match std::env::var_os("TMPDIR").filter(|named| !named.is_empty()) {
             Some(named) => file_in(PathBuf::from(named))?,
@@ -63,23 +62,23 @@ impl Spill {
         })
     }
 
-    /// The place of the file, as text for messages.
+    /// The directory of the file, for messages.
     pub(super) fn directory(&self) -> &str {
         &self.directory
     }
 
-    /// Adds a piece at the end.
+    /// Appends a piece.
     pub(super) fn push(&mut self, piece: Bytes) {
         self.queue.push(piece);
     }
 
-    /// The bytes of the file in use, including those on their way to it: a slow file system is no reason
-    /// to exceed the limit.
+    /// The bytes of the file in use, including those on their way to it, so that a slow disk does not exceed
+    /// the limit.
     pub(super) fn on_disk(&self) -> u64 {
         self.end - self.freed + self.writing.0 + self.queue.len() as u64
     }
 
-    /// Bytes that are still in memory.
+    /// The memory use in bytes.
     pub(super) fn in_memory(&self) -> u64 {
         self.queue.weight() + self.writing.1 + self.ahead.weight()
     }
@@ -92,10 +91,10 @@ impl Spill {
             && self.job.is_none()
     }
 
-    /// Moves pushed data to the file and, with `into`, the oldest data back out.
+    /// Moves pushed data to the file and, given `into`, the oldest data back out.
     ///
-    /// Pending while the file system works, though there may be more in `into`. Ready when there is nothing
-    /// to do for now; with `into`, after one chunk.
+    /// Pending while a file system call runs, though `into` may have grown. Ready when there is nothing to do
+    /// for now; given `into`, after one chunk.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -114,11 +113,11 @@ impl Spill {
                     if self.queue.len() < CHUNK {
                         return Poll::Ready(Ok(()));
                     }
-                    // Reading back first of all would let the queue grow in memory.
+                    // Writing comes next: if reading back always went first, the queue would grow in memory.
                     into = None;
                 }
                 Some(_) if self.start < self.end => self.read(),
-                // Data that is not in the file yet need not go there.
+                // Data that is not yet in the file skips it.
                 Some(backlog) => {
                     backlog.append(&mut self.queue);
                     return Poll::Ready(Ok(()));
@@ -134,7 +133,7 @@ impl Spill {
             Done::Wrote(count) => self.end += count,
             Done::Read(bytes, freed) => {
                 self.start += bytes.len() as u64;
-                // Where the file system cannot punch holes, the space counts until the file is empty.
+                // If the file system cannot punch holes, the space counts until the file is truncated.
                 if freed.is_ok() {
                     self.freed = self.start;
                 }
@@ -142,7 +141,7 @@ impl Spill {
             }
         }
         if self.start == self.end && self.end > 0 {
-            // Everything has been read: the space is given back.
+            // Everything has been read back, so that the space can be released.
             (self.start, self.end, self.freed) = (0, 0, 0);
             self.file.set_len(0)?;
         }
@@ -166,7 +165,7 @@ impl Spill {
         self.writing = (pieces.len() as u64, pieces.weight());
         self.job = Some(spawn_blocking(move || {
             let mut at = end;
-            // Small pieces are joined: a call for each would be slower than they arrive.
+            // Small pieces are coalesced: with a call for each, they would arrive faster than they are written.
             let mut chunk = Vec::with_capacity(CHUNK.min(pieces.len()));
             for piece in pieces {
                 if chunk.len() + piece.len() > CHUNK {
@@ -183,7 +182,7 @@ impl Spill {
     }
 }
 
-/// Gives back the space of the first bytes of a file.
+/// Releases the disk space of the first bytes of a file.
 #[cfg(target_os = "linux")]
 fn free_space(file: &File, bytes: u64) -> io::Result<()> {
     use rustix::fs::{FallocateFlags, fallocate};
@@ -197,7 +196,7 @@ fn free_space(_: &File, _: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A file without a name in a directory, and the directory as text. Errors name it, too.
+/// An unlinked file in a directory, and the directory as text. Errors name the directory.
 fn file_in(directory: PathBuf) -> io::Result<(File, String)> {
     let named = printable(&directory.to_string_lossy(), MAX_PATH, Lines::One);
     match tempfile::tempfile_in(directory) {
@@ -209,7 +208,7 @@ fn file_in(directory: PathBuf) -> io::Result<(File, String)> {
     }
 }
 
-/// The most characters of a path that are shown.
+/// The longest path shown, in characters.
 const MAX_PATH: usize = 300;
 /// The size of one read or write, in bytes.
 const CHUNK: usize = 1 << 20;
@@ -221,8 +220,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_that_takes_no_file_is_named() {
-        let error = file_in("/nowhere/at/all".into()).expect_err("it is not there");
+    fn the_error_names_a_directory_that_cannot_hold_a_file() {
+        let error = file_in("/nowhere/at/all".into()).expect_err("the directory does not exist");
         assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
     }
 
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_while_others_are_read_back_goes_to_the_file() {
+    async fn data_that_arrives_during_read_back_goes_to_the_file() {
         let mut spill = Spill::new().expect("a temporary file");
         for _ in 0..16 {
             spill.push(vec![7; CHUNK].into());
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_went_in_comes_out_in_order() {
+    async fn data_comes_out_in_order() {
         let mut spill = Spill::new().expect("a temporary file");
         let mut out = Backlog::default();
         let data: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
@@ -272,11 +271,11 @@ mod tests {
         assert!(spill.on_disk() > 0);
         let before = spill.on_disk();
         spill.push(Bytes::from_static(b"four"));
-        assert_eq!(spill.on_disk(), before + 4, "what is to be written counts");
+        assert_eq!(spill.on_disk(), before + 4, "queued data counts");
         while !spill.is_empty() {
             poll_fn(|cx| spill.poll(cx, Some(&mut out))).await.expect("a file");
         }
-        assert_eq!(spill.on_disk(), 0, "the space is given back");
+        assert_eq!(spill.on_disk(), 0, "the space is released");
         let out: Vec<u8> = out.into_iter().flatten().collect();
         let data = [&data[..], b"four"].concat();
         assert!(out == data, "{} bytes of {}", out.len(), data.len());

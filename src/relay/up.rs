@@ -11,11 +11,11 @@ use crate::stream::RelayEnd;
 /// How the upward direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UpEnd {
-    /// The client sent its end of the stream, and the server was told.
+    /// The client sent EOF, and it was forwarded to the server.
     Eof,
     /// The client reset the connection.
     ClientGone,
-    /// The channel accepts no more data. The downward direction knows why.
+    /// The channel accepts no more data. The downward direction has the reason.
     ChannelGone,
 }
 
@@ -25,8 +25,8 @@ pub(super) async fn pump<C: RelayEnd>(client: &C, early: Bytes, writer: &Writer)
     let mut buffer = BytesMut::new();
     loop {
         if !chunk.is_empty() {
-            // The target may keep the window closed for any time, and nobody reads from the client
-            // meanwhile.
+            // The window may stay closed indefinitely, and the client is not read meanwhile: only this branch
+            // notices that it resets the connection.
             tokio::select! {
                 biased;
                 sent = writer.send(chunk) => if sent.is_err() { return UpEnd::ChannelGone },
@@ -39,7 +39,7 @@ pub(super) async fn pump<C: RelayEnd>(client: &C, early: Bytes, writer: &Writer)
             Err(_) => return UpEnd::ClientGone,
         }
     }
-    // Thousands may wait here at once for their session to take their ends.
+    // The buffer is freed first: thousands of connections may wait here for their session to send EOF.
     drop(buffer);
     match writer.send_eof().await {
         Ok(()) => UpEnd::Eof,
@@ -47,7 +47,7 @@ pub(super) async fn pump<C: RelayEnd>(client: &C, early: Bytes, writer: &Writer)
     }
 }
 
-/// One read; empty at the end of the stream.
+/// Reads once; empty at EOF.
 pub(super) async fn read<C: RelayEnd>(client: &C) -> io::Result<Bytes> {
     let mut buffer = BytesMut::new();
     poll_fn(|cx| client.poll_read(cx, &mut buffer)).await?;

@@ -1,4 +1,4 @@
-//! A target that is reached from here has the ends of a channel, and pays with no backlog.
+//! A target reached directly: EOF and resets are as those of a channel, and no backlog is needed.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::registry::Connections;
 use crate::request::Request;
 use crate::stream::Socket;
 
-/// A client, the target, and the relay between them.
+/// A relay between a client and a directly reached target.
 struct Short {
     client: Pipe,
     target: TcpStream,
@@ -43,7 +43,7 @@ fn reset(socket: TcpStream) {
 }
 
 #[tokio::test]
-async fn both_ends_may_go_first() {
+async fn either_side_may_send_eof_first() {
     for client_first in [true, false] {
         let Short { mut client, mut target, relay, .. } = short().await;
         let (up, down) = (content(300_000), content(500_000));
@@ -86,9 +86,9 @@ async fn a_reset_by_the_target_is_a_cut() {
     assert_eq!(soon(relay).await.expect("no panic"), Outcome::Cut);
 }
 
-/// It said all that it had to say, and does not listen either.
+/// The target has sent everything, and stops reading as well.
 #[tokio::test]
-async fn a_reset_after_the_target_s_end_leaves_the_response_whole() {
+async fn a_reset_after_the_target_s_eof_leaves_the_response_intact() {
     let Short { mut client, mut target, relay, .. } = short().await;
     target.write_all(b"whole").await.expect("taken");
     target.shutdown().await.expect("half-closed");
@@ -100,7 +100,7 @@ async fn a_reset_after_the_target_s_end_leaves_the_response_whole() {
 }
 
 #[tokio::test]
-async fn what_the_user_ends_is_known_from_a_cut() {
+async fn a_killed_connection_is_distinguished_from_a_cut() {
     let (direct, _target) = connected().await;
     let tracked = Connections::default().begin(&Request::for_test("web.example:80"));
     let connection = Arc::clone(tracked.connection());
@@ -112,7 +112,7 @@ async fn what_the_user_ends_is_known_from_a_cut() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_gone_resets_the_target() {
+async fn a_client_that_disconnects_resets_the_target() {
     let Short { mut client, mut target, relay, .. } = short().await;
     client.write_all(b"half").await.expect("taken");
     soon(target.read_exact(&mut [0; 4])).await.expect("it arrives");
@@ -124,20 +124,20 @@ async fn a_client_that_is_gone_resets_the_target() {
 }
 
 #[tokio::test]
-async fn a_slow_client_holds_the_target_and_no_memory() {
+async fn a_slow_client_slows_its_target_and_uses_no_memory() {
     let Short { mut client, mut target, relayer, relay } = short().await;
     let all = content(32 << 20);
     let sending = tokio::spawn({
         let all = all.clone();
         async move {
-            target.write_all(&all).await.expect("taken in the end");
+            target.write_all(&all).await.expect("taken eventually");
             target
         }
     });
-    until("something waits", || relayer.memory.used() > 0).await;
+    until("some data is queued", || relayer.memory.used() > 0).await;
     sleep(Duration::from_millis(300)).await;
     assert!(!sending.is_finished(), "TCP pushes back");
-    assert!(relayer.memory.used() < 1 << 20, "{} bytes wait", relayer.memory.used());
+    assert!(relayer.memory.used() < 1 << 20, "{} bytes are queued", relayer.memory.used());
     assert_eq!(relayer.disk.used(), 0);
     let mut seen = vec![0; all.len()];
     soon(client.read_exact(&mut seen)).await.expect("all of it");

@@ -11,7 +11,7 @@ async fn line() -> (TestSession, Line) {
 }
 
 #[tokio::test]
-async fn the_client_ends_first() {
+async fn the_client_sends_eof_first() {
     let (session, mut line) = line().await;
     let (up, down) = (content(300_000), content(500_000));
     let sending = async {
@@ -31,7 +31,7 @@ async fn the_client_ends_first() {
 }
 
 #[tokio::test]
-async fn the_target_ends_first() {
+async fn the_target_sends_eof_first() {
     let (session, mut line) = line().await;
     line.far.eof().await;
     let (bytes, ended) = read_all(&mut line.client).await;
@@ -50,9 +50,9 @@ async fn the_target_ends_first() {
 }
 
 #[tokio::test]
-async fn what_a_server_sends_after_its_end_is_not_part_of_the_stream() {
+async fn data_after_eof_is_not_part_of_the_stream() {
     let (_session, mut line) = line().await;
-    // The client does not keep up, so that the end waits behind the rest.
+    // The client does not keep up, so that the EOF is queued behind the data.
     let down = content(4 << 20);
     line.far.send(down.clone()).await.expect("room");
     line.far.eof().await;
@@ -62,9 +62,9 @@ async fn what_a_server_sends_after_its_end_is_not_part_of_the_stream() {
     assert!(bytes == down, "{} bytes", bytes.len());
 }
 
-/// asyncssh sends its EOF and waits for our CLOSE.
+/// asyncssh sends EOF and waits for our CLOSE.
 #[tokio::test]
-async fn a_server_that_waits_for_our_close_holds_nothing_up() {
+async fn a_server_that_waits_for_our_close_delays_nothing() {
     for first in ["target", "client"] {
         let (session, mut line) = line().await;
         if first == "client" {
@@ -76,7 +76,7 @@ async fn a_server_that_waits_for_our_close_holds_nothing_up() {
         line.client.shutdown().await.expect("half-closed");
         assert_eq!(receive(&mut line.far).await, (Vec::new(), Some(Incoming::Eof)), "{first}");
         soon(line.client.gone()).await;
-        assert_eq!(session.channels(), 0, "it weighs nothing any more");
+        assert_eq!(session.channels(), 0, "a finished channel is not counted");
         assert_eq!(soon(line.far.recv()).await, Some(Incoming::Close), "{first}");
         assert_eq!(line.ended().await, Outcome::Clean);
         assert_eq!(session.closed_by_us(), 1);
@@ -84,7 +84,7 @@ async fn a_server_that_waits_for_our_close_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn what_came_with_the_request_is_sent_first() {
+async fn early_data_is_sent_first() {
     let mut session = TestSession::start().await;
     let (channel, mut far) = session.open().await;
     let (mut client, end) = pipe::ends();
@@ -116,46 +116,46 @@ async fn a_cut_is_a_reset() {
     assert_eq!(session.channels(), 0);
 }
 
-/// The response is whole, and its tail may still be on its way: a reset would throw that away. What
-/// the client goes on sending finds a closed connection.
+/// The response is complete, and its tail may still be in transit: a reset would discard it. What the client
+/// sends afterwards meets a closed connection.
 #[tokio::test]
-async fn a_cut_after_the_target_s_end_leaves_the_response_whole() {
+async fn a_cut_after_the_target_s_eof_leaves_the_response_intact() {
     let (session, mut line) = line().await;
     line.far.eof().await;
     let (_, ended) = read_all(&mut line.client).await;
-    ended.expect("the target said all");
+    ended.expect("a clean end");
     session.cut();
     until("the relay is over", || line.relay.is_finished()).await;
     let (_, ended) = read_all(&mut line.client).await;
-    ended.expect("it stays so");
+    ended.expect("the end stays clean");
     let sent = line.client.write_all(b"more").await;
-    assert_eq!(sent.expect_err("nobody takes it").kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(sent.expect_err("the connection is closed").kind(), io::ErrorKind::BrokenPipe);
     assert_eq!(line.ended().await, Outcome::Cut);
 }
 
-/// Both directions hear of the cut at once, whichever is looked at first.
+/// Both directions learn of the cut at the same time, whichever is polled first.
 #[tokio::test]
-async fn a_cut_in_the_middle_of_an_upload_after_the_target_s_end_is_a_cut() {
+async fn a_cut_during_an_upload_after_the_target_s_eof_is_a_cut() {
     for _ in 0..20 {
         let (session, mut line) = line().await;
         line.far.eof().await;
         let (_, ended) = read_all(&mut line.client).await;
-        ended.expect("the target said all");
-        // Nobody takes this on the far side: the window closes, and the upload waits for it.
+        ended.expect("a clean end");
+        // The far side does not read: the window closes, and the upload waits for it.
         let (_reading, mut writing) = tokio::io::split(line.client);
         let upload = tokio::spawn(async move {
             let chunk = content(64 * 1024);
             while writing.write_all(&chunk).await.is_ok() {}
         });
-        soon(line.far.recv()).await.expect("it begins");
+        soon(line.far.recv()).await.expect("the upload begins");
         session.cut();
         assert_eq!(soon(line.relay).await.expect("no panic"), Outcome::Cut);
         soon(upload).await.expect("the client's writes end");
     }
 }
 
-/// A client of `-R`, whose target is reached over a session, too. Each side has said all that it will, so that
-/// nobody looks for more, and none of it fits through.
+/// A client of `-R` whose target is reached over a session, too. Both sides have sent EOF, so that nothing is
+/// polled for more, and what they sent does not fit through.
 #[tokio::test]
 async fn a_cut_ends_two_relays_that_wait_for_each_other() {
     let mut session = TestSession::start().await;
@@ -171,21 +171,21 @@ async fn a_cut_ends_two_relays_that_wait_for_each_other() {
         far.send(content(MUCH)).await.expect("room");
         far.eof().await;
     }
-    until("it waits for the line", || relayer.memory.used() > 400_000).await;
-    // The end comes right behind.
+    until("the data waits for the window", || relayer.memory.used() > 400_000).await;
+    // The EOF follows immediately.
     for _ in 0..1000 {
         tokio::task::yield_now().await;
     }
     session.cut();
-    // The other relay may end first, which is this one's client.
+    // The other relay, which is this one's client, may end first.
     let ended = soon(relay).await.expect("no panic");
     assert!(matches!(ended, Outcome::Cut | Outcome::ClientGone), "{ended:?}");
     soon(relayer.pipes_ended()).await;
 }
 
-/// The client is a relay, too, which takes nothing before there is room for what it brings.
+/// The client is a relay, too, which receives nothing before there is room for it.
 #[tokio::test]
-async fn a_close_or_a_cut_behind_the_target_s_end_is_heard_while_the_upload_waits_for_the_line() {
+async fn a_close_or_a_cut_after_the_target_s_eof_is_noticed_while_the_upload_waits() {
     for is_cut in [false, true] {
         let mut session = TestSession::start().await;
         let relayer = Relayer::new(BacklogLimits::default());
@@ -201,7 +201,7 @@ async fn a_close_or_a_cut_behind_the_target_s_end_is_heard_while_the_upload_wait
         } else {
             far.close().await;
         }
-        // Nobody wants it any more. What the target said before its end is for the client all the same.
+        // The upload is no longer wanted, but the client still receives what the target sent before its EOF.
         for _ in 0..10 {
             soon(client.write_all(&chunk)).await.expect("it is discarded");
         }
@@ -212,7 +212,7 @@ async fn a_close_or_a_cut_behind_the_target_s_end_is_heard_while_the_upload_wait
 }
 
 #[tokio::test]
-async fn a_close_without_an_end_is_an_end() {
+async fn a_close_without_eof_is_a_clean_end() {
     let (session, mut line) = line().await;
     let down = content(100_000);
     line.far.send(down.clone()).await.expect("open");
@@ -227,13 +227,13 @@ async fn a_close_without_an_end_is_an_end() {
 #[tokio::test]
 async fn a_close_reaches_a_client_that_is_still_sending() {
     let (_session, mut line) = line().await;
-    // Nobody takes this on the far side: the window closes.
+    // The far side does not read, and so the window closes.
     let (mut reading, mut writing) = tokio::io::split(line.client);
     let endless = tokio::spawn(async move {
         let chunk = content(64 * 1024);
         while writing.write_all(&chunk).await.is_ok() {}
     });
-    soon(line.far.recv()).await.expect("it begins");
+    soon(line.far.recv()).await.expect("the upload begins");
     line.far.close().await;
     let mut bytes = Vec::new();
     soon(reading.read_to_end(&mut bytes)).await.expect("a clean end");
@@ -242,16 +242,16 @@ async fn a_close_reaches_a_client_that_is_still_sending() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_gone_is_gone_at_every_stage() {
+async fn a_client_that_disconnects_is_noticed_at_every_stage() {
     for stage in 0..6 {
         let (session, mut line) = line().await;
         match stage {
             0 => {}
             1 => line.client.write_all(&content(1000)).await.expect("taken"),
             2 => line.client.shutdown().await.expect("half-closed"),
-            // More than the client's end holds: it waits in the backlog.
+            // More than the client's socket buffer holds, so that some waits in the backlog.
             3 => line.far.send(content(2 << 20)).await.expect("open"),
-            // More than the far side takes: it waits for the window.
+            // More than the far side's window, so that some waits for it.
             4 => {
                 let chunk = content(64 * 1024);
                 while timeout(LONG, line.client.write_all(&chunk)).await.is_ok() {}
@@ -264,14 +264,14 @@ async fn a_client_that_is_gone_is_gone_at_every_stage() {
         drop(line.client);
         assert_eq!(soon(line.relay).await.expect("no panic"), Outcome::ClientGone, "stage {stage}");
         while soon(line.far.recv()).await.is_some() {}
-        until("the channel is let go", || session.channels() == 0).await;
+        until("the channel is closed", || session.channels() == 0).await;
         assert_eq!(session.slow_readers(), 0, "stage {stage}");
     }
 }
 
-/// russh keeps something of each channel that is closed from here first.
+/// russh leaks memory for each channel that is closed from here first.
 #[tokio::test]
-async fn the_channel_of_a_client_that_resets_is_closed_by_a_server_that_does_so_at_its_end() {
+async fn after_a_reset_by_the_client_a_server_that_closes_at_eof_closes_the_channel() {
     let (session, mut line) = line().await;
     line.client.write_all(b"begun").await.expect("taken");
     let Line { client, mut far, relay } = line;
@@ -283,13 +283,13 @@ async fn the_channel_of_a_client_that_resets_is_closed_by_a_server_that_does_so_
     assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
 }
 
-/// The owner of a pipe has nothing more to do once it has sent its end, whatever is still on its way.
+/// The owner of a pipe is done once it has sent EOF, even while data is in transit.
 #[tokio::test]
-async fn what_a_client_sent_before_its_end_arrives_after_it_has_left() {
+async fn data_sent_before_eof_arrives_after_the_client_has_gone() {
     let (_session, mut line) = line().await;
     line.far.eof().await;
     let (mut sent, chunk) = (0, content(64 << 10));
-    // Until the server takes no more.
+    // Written until the server accepts no more.
     while let Ok(written) = timeout(Duration::from_millis(300), line.client.write(&chunk)).await {
         sent += written.expect("an open pipe");
     }
@@ -302,9 +302,9 @@ async fn what_a_client_sent_before_its_end_arrives_after_it_has_left() {
     assert_eq!(soon(relay).await.expect("no panic"), Outcome::Clean);
 }
 
-/// The far side has said all, and the client leaves instead of sending on.
+/// The far side has sent EOF, and the client leaves instead of sending more.
 #[tokio::test]
-async fn a_client_that_leaves_after_the_target_s_end_is_a_clean_end() {
+async fn a_client_that_leaves_after_the_target_s_eof_is_a_clean_end() {
     let (session, mut line) = line().await;
     line.far.send(content(1000)).await.expect("open");
     line.far.eof().await;
@@ -324,12 +324,12 @@ async fn a_relay_that_is_dropped_closes_both_ends() {
     let (session, mut line) = line().await;
     line.relay.abort();
     while soon(line.far.recv()).await.is_some() {}
-    until("the channel is let go", || session.channels() == 0).await;
+    until("the channel is closed", || session.channels() == 0).await;
     let (bytes, _) = read_all(&mut line.client).await;
     assert!(bytes.is_empty());
 }
 
-/// Who takes nothing for so long takes nothing any more.
+/// The time after which a writer that makes no progress counts as blocked.
 const LONG: Duration = Duration::from_millis(200);
-/// More than is on its way in a pipe and a writer, in bytes.
+/// More than fits into a pipe and a writer together, in bytes.
 const MUCH: usize = 400_000;

@@ -1,4 +1,4 @@
-//! The relay between a client in memory and a real channel, whose server is in this process.
+//! The relay between an in-memory client and a real channel to an in-process server.
 
 use std::io;
 use std::time::Duration;
@@ -14,7 +14,7 @@ mod backlog;
 mod direct;
 mod ends;
 
-/// A relay, the client before it, and the server's end of its channel.
+/// A relay, its client, and the server's end of its channel.
 struct Line {
     client: Pipe,
     far: Far,
@@ -30,7 +30,7 @@ impl Line {
         Self { client, far, relay }
     }
 
-    /// Ends it as both sides do that have nothing more to say.
+    /// Ends the connection cleanly from both sides.
     async fn finish(mut self) {
         use tokio::io::AsyncWriteExt as _;
         self.client.shutdown().await.expect("half-closed");
@@ -43,14 +43,14 @@ impl Line {
         assert_eq!(self.ended().await, Outcome::Clean);
     }
 
-    /// How the relay ends.
+    /// The outcome of the relay.
     async fn ended(self) -> Outcome {
         drop(self.client);
         soon(self.relay).await.expect("no panic")
     }
 }
 
-/// Waits, but not for ever.
+/// Waits with a deadline.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
     timeout(HANG, work).await.expect("it hangs")
 }
@@ -62,10 +62,10 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
             sleep(Duration::from_millis(5)).await;
         }
     });
-    waited.await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+    waited.await.unwrap_or_else(|_| panic!("timed out waiting until {what}"));
 }
 
-/// All that comes, up to the end, and which end that is.
+/// Everything received up to the end, and how the stream ended.
 async fn read_all(client: &mut Pipe) -> (Vec<u8>, io::Result<()>) {
     let mut bytes = Vec::new();
     let ended = soon(client.read_to_end(&mut bytes)).await.map(drop);
@@ -78,14 +78,14 @@ fn assert_reset(ended: &io::Result<()>) {
     assert_eq!(kind, Err(io::ErrorKind::ConnectionReset));
 }
 
-/// Bytes of which each four tell their place.
+/// Test data in which each four bytes contain their position.
 fn content(length: usize) -> Vec<u8> {
     let words =
         (0..u32::try_from(length / 4 + 1).expect("not that much")).flat_map(u32::to_le_bytes);
     words.take(length).collect()
 }
 
-/// What comes from the client, up to its end.
+/// Everything the client sent, and the event after it.
 async fn receive(far: &mut Far) -> (Vec<u8>, Option<Incoming>) {
     let mut bytes = Vec::new();
     loop {
