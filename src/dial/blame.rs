@@ -1,20 +1,20 @@
-//! Whose fault a failed request is, and its code in each protocol, in one table.
+//! Who is to blame for a failed request, and its code in each protocol, in one table.
 
 use std::fmt;
 
 use super::DialError;
 use crate::ssh::Refusal;
 
-/// Whose fault a failed request is.
+/// Who is to blame for a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blame {
     /// The tunnel: there is no session to the SSH server, or the session does not answer.
     Tunnel,
-    /// The SSH server, which forbids the request, or has no room for it.
+    /// The SSH server, which forbids the request or lacks resources for it.
     Server,
-    /// The target, as far as can be known.
+    /// The target, as far as is known.
     Target,
-    /// The client, which asked for something that is not allowed.
+    /// The client, which requested something that is not allowed.
     Client,
     /// This machine, or its network.
     Machine,
@@ -35,7 +35,7 @@ pub(crate) struct FailureCodes {
 }
 
 impl DialError {
-    /// Whose fault it is.
+    /// Who is to blame.
     pub fn blame(&self) -> Blame {
         self.codes().blame
     }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::dial::MissingSession;
 
-    /// One of each.
+    /// One error of each kind.
     fn all() -> Vec<DialError> {
         let server = || "box".into();
         let missing = MissingSession { server: server(), reason: String::new() };
@@ -115,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn every_protocol_agrees_on_whose_fault_it_is() {
+    fn the_codes_of_all_protocols_agree_on_the_blame() {
         for error in all() {
             let FailureCodes { blame, socks5, http, proxy_status, ssh } = error.codes();
             assert_eq!(blame, error.blame());
             match blame {
-                // What is said of a site must not be said of the tunnel, nor the other way round.
+                // A failure of a target must not look like one of the tunnel, nor the reverse.
                 Blame::Tunnel => assert_eq!((socks5, http), (1, 503), "{error}"),
                 Blame::Target => {
                     assert!(matches!(socks5, 1 | 3..=6), "{error}");
@@ -132,7 +132,7 @@ mod tests {
             }
             assert_eq!(socks5 == 2, ssh == Refusal::Prohibited, "{error}");
             assert!(!proxy_status.is_empty());
-            // Each text names whose fault it is by the word for it, or the rule.
+            // Each text names the party to blame, or the rule.
             let text = error.to_string();
             let named = match blame {
                 Blame::Tunnel | Blame::Server => "SSH server",
@@ -144,9 +144,9 @@ mod tests {
         }
     }
 
-    /// The guide's table says the same.
+    /// The table in the guide agrees.
     #[test]
-    fn the_guide_says_the_same() {
+    fn the_guide_has_the_same_codes() {
         let page = include_str!("../guide/failures.md");
         for error in all() {
             let FailureCodes { socks5, http, .. } = error.codes();

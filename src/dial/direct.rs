@@ -1,4 +1,4 @@
-//! Direct connections to the target, where a rule says so.
+//! Direct connections to the target, if a rule says so.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -27,8 +27,8 @@ pub(super) struct Avoided<'a> {
     pub(super) protocol: Protocol,
 }
 
-/// Connects to `target`. Where a rule has checked addresses, to one of these only; otherwise a name is looked up
-/// on this machine. Never to what is avoided.
+/// Connects to `target`. If a rule has checked its addresses, only those are tried; otherwise a name is looked
+/// up on this machine. Avoided addresses are never connected to.
 ///
 /// # Cancel safety
 ///
@@ -49,7 +49,7 @@ pub(super) async fn connect(
 }
 
 impl Avoided<'_> {
-    /// Whether it is among them. The target of a forward, which the user has named, may be a listener.
+    /// Whether to avoid the address. A forward's target, which the user has configured, may be a listener.
     fn has(&self, own: Option<Kind>) -> bool {
         own.is_some_and(|kind| kind == Kind::Control || self.protocol != Protocol::Forward)
     }
@@ -79,7 +79,7 @@ async fn tcp(
         for (address, error) in &tried {
             debug!(%address, %error, "the address does not take the connection");
         }
-        most_telling(&tried)
+        most_informative(&tried)
     })
 }
 
@@ -90,9 +90,8 @@ async fn unix(path: &Arc<str>) -> Result<Socket, DialError> {
     })
 }
 
-/// Of several failures, the one that says most about the target: a missing address family says nothing about
-/// it.
-fn most_telling(tried: &Tried) -> DialError {
+/// The most informative of several failures: a missing address family says nothing about the target.
+fn most_informative(tried: &Tried) -> DialError {
     let faults: Vec<_> = tried.iter().map(|(_, error)| fault(error)).collect();
     let order = [
         DialError::ConnectionRefused,
@@ -120,7 +119,7 @@ fn fault(error: &io::Error) -> DialError {
     }
 }
 
-/// Whether this machine has run out of resources: connect(2) has `EADDRNOTAVAIL` for ports.
+/// Whether this machine is out of resources; connect(2) returns `EADDRNOTAVAIL` for ports.
 fn is_exhausted(error: &io::Error) -> bool {
     let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
     Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
@@ -138,7 +137,7 @@ mod tests {
     async fn failure(target: Target, checked: Option<&[IpAddr]>) -> DialError {
         connect(&target, checked, nothing(&OwnAddresses::default()))
             .await
-            .expect_err("nobody is there")
+            .expect_err("nothing listens there")
     }
 
     fn nothing(own_addresses: &OwnAddresses) -> Avoided<'_> {
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_s_errors_are_told_as_what_they_are() {
+    fn system_errors_map_to_dial_errors() {
         for (errno, expected) in [
             (Errno::CONNREFUSED, DialError::ConnectionRefused),
             (Errno::HOSTUNREACH, DialError::NoRouteToHost),
@@ -165,25 +164,25 @@ mod tests {
     }
 
     #[test]
-    fn what_came_from_the_target_counts() {
+    fn an_answer_from_the_target_counts_most() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let tried = [Errno::NETUNREACH, Errno::CONNREFUSED, Errno::HOSTUNREACH];
         let tried = tried.map(|errno| (address, io::Error::from(errno))).into();
-        assert_eq!(most_telling(&tried), DialError::ConnectionRefused);
-        assert_eq!(most_telling(&Vec::new()), DialError::Unreachable);
+        assert_eq!(most_informative(&tried), DialError::ConnectionRefused);
+        assert_eq!(most_informative(&Vec::new()), DialError::Unreachable);
     }
 
     #[tokio::test]
     async fn only_the_checked_addresses_are_connected_to() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let port = listener.local_addr().expect("bound").port();
-        // The name would not resolve, and need not.
+        // The name does not resolve, and is not looked up.
         let target = host(&format!("name.invalid:{port}"));
         let checked = [IpAddr::from(Ipv4Addr::LOCALHOST)];
         connect(&target, Some(&checked), nothing(&OwnAddresses::default()))
             .await
             .expect("it listens");
-        // The name would lead there, but another address was checked, where nobody listens.
+        // `localhost` would reach the listener, but the checked address is another one.
         let elsewhere = [IpAddr::from([127, 0, 0, 2])];
         let target = host(&format!("localhost:{port}"));
         assert_eq!(failure(target, Some(&elsewhere)).await, DialError::ConnectionRefused);
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_ours_is_no_target_of_a_client() {
+    async fn own_listeners_are_no_targets_of_clients() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let address = listener.local_addr().expect("bound");
         let own_addresses = OwnAddresses::default();
@@ -216,7 +215,7 @@ mod tests {
         let targets: Vec<_> =
             hosts.iter().map(|text| host(&format!("{text}:{}", address.port()))).collect();
         let ours = own_addresses.register(super::super::BoundAddress::Tcp(address), Kind::Listener);
-        // Nobody listens on ::1, which `localhost` may be, too.
+        // `localhost` may also be ::1, where nothing listens.
         for target in &targets {
             let refused = connect(target, None, by(Protocol::Socks5)).await.expect_err("ours");
             assert!(matches!(refused, DialError::Loop | DialError::ConnectionRefused), "{refused}");

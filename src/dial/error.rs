@@ -1,4 +1,4 @@
-//! Why a request got no channel, and its route.
+//! Why a request failed, and its route.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::registry::Outcome;
 use crate::ssh::TargetFault;
 
-/// Why a request got no channel. One table (`dial::blame`) has its code in each protocol.
+/// Why a request failed. `dial::blame` has the code for each protocol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
     /// The target refused the connection.
@@ -15,7 +15,7 @@ pub enum DialError {
     /// The name does not exist where it was looked up.
     #[error("the name was not found")]
     NameNotFound,
-    /// The look-up on this machine failed, or was not answered in time.
+    /// The look-up on this machine failed or timed out.
     #[error("the name could not be looked up here")]
     LookUpFailed,
     /// There is no route to the host.
@@ -24,14 +24,14 @@ pub enum DialError {
     /// The network cannot be reached.
     #[error("the network is unreachable")]
     NetworkUnreachable,
-    /// The target did not answer: the connection attempt gave up, or our deadline passed.
+    /// The target did not answer: the connection attempt timed out, or the dial deadline passed.
     #[error("the target did not answer in time")]
     TimedOut,
     /// The target could not be connected to, for an unknown reason.
     #[error("the target could not be connected to")]
     Unreachable,
-    /// The server did not answer before our deadline, and may not have handled the request: later ones were not
-    /// answered either.
+    /// The server did not answer before the dial deadline, and may not have handled the request, since it did
+    /// not answer later ones either.
     #[error("the SSH server {server} did not answer in time")]
     NoAnswer {
         /// The server that was asked.
@@ -40,7 +40,7 @@ pub enum DialError {
     /// This machine has run out of a resource for connections.
     #[error("this machine has run out of descriptors, memory or ports for another connection")]
     Exhausted,
-    /// It leads to a listener of this program.
+    /// The target is a listener of this program.
     #[error("the destination is this proxy itself")]
     Loop,
     /// The server forbids it (administratively prohibited).
@@ -49,7 +49,7 @@ pub enum DialError {
         /// The server that forbade it.
         server: Arc<str>,
     },
-    /// The server takes no further channel (resource shortage).
+    /// The server accepts no further channel (resource shortage).
     #[error("the SSH server {server} opens no further connection")]
     ServerFull {
         /// The server that was asked.
@@ -58,16 +58,16 @@ pub enum DialError {
     /// A rule rejects it, or no rule allows it.
     #[error("{}", Rejection(rule.as_deref()))]
     Rejected {
-        /// The rule's name; none where no rule matched and nothing else is allowed.
+        /// The rule's name; none if no rule matched and the default allows nothing.
         rule: Option<Arc<str>>,
     },
     /// No session to any of the servers within the deadline.
     #[error("no session to {}", Missing(servers))]
     NoSession {
-        /// The servers that may carry it, each with what the last attempt to connect said.
+        /// The servers that may carry it, each with the last error.
         servers: Vec<MissingSession>,
     },
-    /// The user ended the request before there was an answer.
+    /// The user killed the request before it was answered.
     #[error("the request was ended by hand on this machine")]
     Killed,
 }
@@ -87,14 +87,14 @@ pub struct MissingSession {
 pub struct DialFailure {
     /// Why.
     pub error: DialError,
-    /// Its route.
+    /// The route of the request.
     pub way: Way,
 }
 
 /// The route of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Way {
-    /// The name of the rule; none where the default applies.
+    /// The name of the rule; none if the default applies.
     pub rule: Option<Arc<str>>,
     /// What carries it.
     pub carrier: Carrier,
@@ -113,7 +113,7 @@ pub enum Carrier {
 }
 
 impl DialError {
-    /// The error for a server's answer.
+    /// The error for a target fault reported by the server.
     pub(super) fn of_target(fault: TargetFault, server: &Arc<str>) -> Self {
         match fault {
             TargetFault::Refused => Self::ConnectionRefused,
@@ -215,20 +215,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
-        let told = |servers| DialError::NoSession { servers }.to_string();
-        assert_eq!(told(vec![missing("a", "away")]), "no session to the SSH server a: away");
-        assert_eq!(told(vec![missing("a", "")]), "no session to the SSH server a");
+    fn missing_sessions_name_their_servers() {
+        let text = |servers| DialError::NoSession { servers }.to_string();
+        assert_eq!(text(vec![missing("a", "away")]), "no session to the SSH server a: away");
+        assert_eq!(text(vec![missing("a", "")]), "no session to the SSH server a");
         assert_eq!(
-            told(vec![missing("a", "away"), missing("b", ""), missing("c", "full")]),
+            text(vec![missing("a", "away"), missing("b", ""), missing("c", "full")]),
             "no session to the SSH servers a, b, c; a: away; c: full"
         );
     }
 
     #[test]
     fn a_rejection_names_its_rule() {
-        let told = |rule: Option<&str>| DialError::Rejected { rule: rule.map(Into::into) };
-        assert_eq!(told(Some("ads")).to_string(), "the rule ads rejects this destination");
-        assert_eq!(told(None).to_string(), "no rule allows this destination");
+        let text = |rule: Option<&str>| DialError::Rejected { rule: rule.map(Into::into) };
+        assert_eq!(text(Some("ads")).to_string(), "the rule ads rejects this destination");
+        assert_eq!(text(None).to_string(), "no rule allows this destination");
     }
 }

@@ -10,8 +10,8 @@ use tracing::debug;
 
 use crate::task::blocking;
 
-/// The addresses of a name as this machine resolves it: none where it does not exist, and `None` where the
-/// look-up failed or took too long.
+/// The addresses of a name according to this machine's resolver: empty if the name does not exist, and `None`
+/// if the look-up failed or timed out.
 pub(crate) async fn look_up(name: &str) -> Option<Vec<IpAddr>> {
     let asked = name.to_owned();
     let found = bounded(&LOOK_UPS, move || (asked, 0).to_socket_addrs());
@@ -34,7 +34,7 @@ pub(crate) async fn look_up(name: &str) -> Option<Vec<IpAddr>> {
     }
 }
 
-/// Whether a look-up failed because the name or its address does not exist. The standard library passes on only
+/// Whether a look-up failed because the name or its address does not exist. The standard library exposes only
 /// the C library's text (glibc, musl, macOS).
 fn is_absence(error: &io::Error) -> bool {
     let text = error.to_string();
@@ -42,7 +42,7 @@ fn is_absence(error: &io::Error) -> bool {
     words.iter().any(|words| text.contains(words))
 }
 
-/// Does something that blocks when one of so many places is free, and keeps it to the end, whoever waits no more.
+/// Runs a blocking call once a permit is free. The call keeps its permit to the end, even if the caller gives up.
 async fn bounded<T: Send + 'static>(
     places: &'static Semaphore,
     work: impl FnOnce() -> T + Send + 'static,
@@ -55,12 +55,12 @@ async fn bounded<T: Send + 'static>(
     .await
 }
 
-/// The deadline of a look-up on this machine, part of that of the dial: the system asks its second name server
-/// after 5 s, and its third after 10 s (`timeout` of resolv.conf(5)).
+/// The deadline of a look-up on this machine, within that of the dial: the resolver tries its second name
+/// server after 5 s, and its third after 10 s (`timeout` of resolv.conf(5)).
 const LOOK_UP: Duration = Duration::from_secs(12);
 
-/// How many look-ups run at once. Silent name servers keep each for tens of seconds: half of the runtime's threads
-/// for blocking work are left for what else blocks, such as the look-up of an SSH server.
+/// The number of concurrent look-ups. Unresponsive name servers block each for tens of seconds: half of the
+/// runtime's blocking threads are left for other work, such as the look-up of an SSH server.
 static LOOK_UPS: Semaphore = Semaphore::const_new(256);
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_such_name_is_an_answer_and_no_answer_is_none() {
+    fn a_missing_name_is_an_answer_and_a_failure_is_none() {
         let absence = |text: &str| {
             is_absence(&io::Error::other(format!("failed to lookup address information: {text}")))
         };
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn look_ups_that_hang_leave_threads_for_others() {
+    fn hanging_look_ups_leave_threads_for_others() {
         static TWO: Semaphore = Semaphore::const_new(2);
         let runtime = Builder::new_current_thread().max_blocking_threads(3).build().expect("one");
         let (end, hangs) = mpsc::channel::<()>();
@@ -110,7 +110,7 @@ mod tests {
             while TWO.available_permits() > 0 {
                 tokio::task::yield_now().await;
             }
-            // Whoever waits no more leaves a thread behind.
+            // The blocked calls keep their threads.
             look_ups.abort_all();
             assert_eq!(blocking(|| "done").await, "done");
             assert_eq!(TWO.available_permits(), 0);

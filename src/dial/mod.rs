@@ -1,11 +1,11 @@
-//! Dials: applies the rules to a request, and opens its channel on a server or directly, within one deadline.
+//! Dials: applies the rules to a request and opens its channel, on a server or directly, within one deadline.
 //!
-//! - `routing`: what decides about the requests of a listener.
-//! - `servers`: the servers and the rules in force, replaced atomically on a reload.
+//! - `routing`: how the requests of a listener are routed.
+//! - `servers`: the current servers and rules, replaced atomically on a reload.
 //! - `select`, `via`: which of several servers carries a request.
-//! - `own`: this program's own listeners, to which no request is connected.
-//! - `blame`: whose fault a failure is, and its code in each protocol.
-//! - `direct`: direct connections, where a rule says so. A request that no session can carry fails; it never
+//! - `own`: this program's own listeners, which are not connected to.
+//! - `blame`: who is to blame for a failure, and its code in each protocol.
+//! - `direct`: direct connections, if a rule says so. A request that no session can carry fails; it never
 //!   becomes direct.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -63,22 +63,22 @@ pub struct Connected<C> {
 }
 
 impl Dialer {
-    /// Dials by the routes in force; one dial takes no longer than `deadline` (default [`DEADLINE`]).
+    /// Dials by the current routes; one dial takes at most `deadline` (default [`DEADLINE`]).
     pub fn new(routes: CurrentRoutes, deadline: Duration) -> Self {
         Self { routes, own: OwnAddresses::default(), deadline }
     }
 
-    /// The listeners of this program. Every listener is registered here, so that no request is connected to it.
+    /// The listeners of this program. Each listener is registered here, so that no request is connected to it.
     pub fn own(&self) -> &OwnAddresses {
         &self.own
     }
 
-    /// How often the routes have been replaced: what was decided under others need not hold.
+    /// The number of times the routes were replaced; earlier decisions may no longer hold.
     pub(crate) fn replaced(&self) -> u64 {
         self.routes.replaced()
     }
 
-    /// The rules in force as a proxy auto-configuration file. `proxies` are the listeners as a browser reaches
+    /// The current rules as a proxy auto-configuration file. `proxies` are the listeners as a browser reaches
     /// them. Without rules, everything except this machine goes to the proxy.
     pub fn pac(&self, proxies: &[Destination]) -> String {
         let router = &self.routes.load().router;
@@ -146,7 +146,7 @@ impl Dialer {
         let origin = origin(*source);
         let mut unreadable = 0;
         loop {
-            // The present routes: a reload may have replaced a pool.
+            // The current routes, since a reload may have replaced a pool.
             let routes = self.routes.load();
             let (names, pools) = self.in_order(&routes.servers, via);
             if pools.is_empty() {
@@ -166,14 +166,14 @@ impl Dialer {
             connection.asked(Some(name), placed.session());
             match timeout_at(deadline, placed.open(target, origin)).await {
                 Ok(Ok(channel)) => {
-                    // Another session may have answered first.
+                    // A session other than the first may have answered.
                     connection.carried_by(placed.session());
                     return Ok(channel.into());
                 }
-                // Another session may serve it, or the next server.
+                // Another session or the next server may serve the request.
                 Ok(Err(OpenError::SessionLost)) => {}
-                // A target whose opens have twice met such an answer is likely its cause, and must not end
-                // session after session.
+                // A target that has led to such an answer twice is probably its cause, and must not end session
+                // after session.
                 Ok(Err(OpenError::Unreadable)) => {
                     unreadable += 1;
                     if unreadable == MAX_UNREADABLE {
@@ -181,8 +181,8 @@ impl Dialer {
                     }
                 }
                 Ok(Err(OpenError::Target(fault))) => return Err(DialError::of_target(fault, name)),
-                // The target's fault only where the server is known to have tried it.
-                Err(_) if placed.has_come_to() => return Err(DialError::TimedOut),
+                // The target is to blame only if the server is known to have tried it.
+                Err(_) if placed.has_begun() => return Err(DialError::TimedOut),
                 Err(_) => return Err(DialError::NoAnswer { server: Arc::clone(name) }),
             }
             way.carrier = Carrier::None;
@@ -190,7 +190,7 @@ impl Dialer {
         }
     }
 
-    /// The servers in the order in which they are tried, without those that are no longer configured.
+    /// The servers in the order to try, without those that are no longer configured.
     fn in_order<'a>(
         &self,
         servers: &'a Servers,
@@ -209,13 +209,13 @@ impl Dialer {
     }
 }
 
-/// Completes when one of the pools, at least one, is retired.
+/// Completes when one of the pools has retired. There must be at least one.
 async fn any_retired(pools: &[&Pool]) {
     select_all(pools.iter().map(|pool| Box::pin(pool.retired()))).await;
 }
 
-/// Applies the rules, and looks the name up on this machine where one of them needs that. A request whose
-/// look-up fails is refused: the rule might forbid it.
+/// Applies the rules, and looks the name up on this machine if a rule needs its addresses. If that fails, the
+/// request is refused, since the rule might forbid it.
 async fn decide(router: &Router, request: &Request) -> Result<Decision, DialFailure> {
     let query = Query {
         host: request.target.host(),
@@ -240,12 +240,12 @@ async fn decide(router: &Router, request: &Request) -> Result<Decision, DialFail
     };
     Ok(match router.decide(&query, Some(&found)) {
         Outcome::Decided(decision) => decision,
-        // Not possible after a look-up; refused to be safe.
+        // Unreachable after a look-up; rejected to be safe.
         Outcome::Resolve => Decision { rule: None, action: Action::Reject },
     })
 }
 
-/// A destination that `PermitRemoteOpen` does not permit.
+/// The failure for a destination that `PermitRemoteOpen` does not permit.
 fn not_permitted() -> DialFailure {
     let rule: Arc<str> = PERMIT.into();
     let way = Way { rule: Some(Arc::clone(&rule)), carrier: Carrier::None };
@@ -264,7 +264,7 @@ fn no_session(servers: &Servers, via: &Via) -> DialError {
     DialError::NoSession { servers: missing.collect() }
 }
 
-/// The originator address for the server: the client's, or that of `ssh` where there is none.
+/// The originator address for the server: the client's, or the one that `ssh` sends if there is none.
 fn origin(source: Source) -> SocketAddr {
     match source {
         Source::Tcp(address) | Source::Remote(address) => address,
@@ -272,9 +272,9 @@ fn origin(source: Source) -> SocketAddr {
     }
 }
 
-/// The deadline of a dial.
+/// The default deadline of a dial.
 pub const DEADLINE: Duration = Duration::from_secs(20);
-/// After so many sessions that ended at an undecodable answer, the request fails.
+/// Sessions ended by an undecodable answer after which the request fails.
 const MAX_UNREADABLE: usize = 2;
 
 #[cfg(test)]
@@ -295,9 +295,9 @@ mod tests {
         Connections::default().begin(&Request::for_test("web.example:80"))
     }
 
-    /// As a reload leaves a request whose server it has removed.
+    /// A reload has removed the server of a pending request.
     #[tokio::test(start_paused = true)]
-    async fn a_request_whose_servers_are_not_configured_fails_at_once() {
+    async fn a_request_for_a_removed_server_fails_at_once() {
         let begun = Instant::now();
         let error = dialer().dial(&Routing::Rules, &request()).await.expect_err("no server").error;
         assert_eq!(error.to_string(), "no session to the SSH server gone: not configured");
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn name_servers_that_are_silent_are_no_fault_of_the_target() {
+    fn silent_name_servers_are_not_the_target_s_fault() {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
@@ -313,14 +313,14 @@ mod tests {
             .build()
             .expect("a runtime");
         let (busy, until) = std::sync::mpsc::channel::<()>();
-        let told = runtime.block_on(async {
-            // The only thread for look-ups is not free.
+        let result = runtime.block_on(async {
+            // The only blocking thread is occupied.
             drop(tokio::task::spawn_blocking(move || until.recv()));
             let routing = Routing::Fixed(Action::Direct { addresses: None });
             join(dialer().dial(&routing, &request()), advance(DEADLINE)).await.0
         });
         runtime.shutdown_background();
         drop(busy);
-        assert_eq!(told.expect_err("no address").error, DialError::LookUpFailed);
+        assert_eq!(result.expect_err("no address").error, DialError::LookUpFailed);
     }
 }

@@ -1,4 +1,4 @@
-//! This program's own listeners, to which no request is connected from here.
+//! This program's own listeners, which no request may be connected to from here.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::lock::lock;
 #[derive(Clone, Debug, Default)]
 pub struct OwnAddresses(Arc<Mutex<Vec<Arc<Own>>>>);
 
-/// A registered address; dropping it removes it.
+/// A registered address, which is removed on drop.
 #[derive(Debug)]
 #[must_use = "the address is forgotten when this is dropped"]
 pub struct Registered {
@@ -22,19 +22,18 @@ pub struct Registered {
 /// The bound address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BoundAddress {
-    /// The address of a TCP socket, with the port that the system chose.
+    /// The address of a TCP socket, with its actual port.
     Tcp(SocketAddr),
     /// The path of a unix socket.
     Unix(PathBuf),
 }
 
-/// What listens there, and so which requests may be connected to it.
+/// The kind of listener, which decides which requests may be connected to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A proxy or a forward. A request to a proxy would loop; a forward may have it as its target, as in
-    /// ssh.
+    /// A proxy or a forward. A request to a proxy would loop; a forward may target one, as in ssh.
     Listener,
-    /// The control socket or the dashboard: no request is connected to it.
+    /// The control socket or the dashboard, to which no request is connected.
     Control,
 }
 
@@ -52,7 +51,7 @@ impl OwnAddresses {
         Registered { own, own_addresses: self.clone() }
     }
 
-    /// What a connection to this address from here would reach.
+    /// What a connection from here to this address would reach.
     pub fn at(&self, address: SocketAddr) -> Option<Kind> {
         let owns = self.lock();
         let found = owns.iter().filter(|own| match &own.address {
@@ -87,7 +86,7 @@ fn strictest<'a>(found: impl Iterator<Item = &'a Arc<Own>>) -> Option<Kind> {
     found.map(|own| own.kind).max_by_key(|kind| *kind == Kind::Control)
 }
 
-/// Whether a connection to `address` ends at a socket that is bound to `bound`.
+/// Whether a connection to `address` reaches a socket bound to `bound`.
 fn is_at(bound: SocketAddr, address: SocketAddr) -> bool {
     bound.port() == address.port()
         && leads_to(address.ip()).any(|ip| {
@@ -100,12 +99,12 @@ fn is_at(bound: SocketAddr, address: SocketAddr) -> bool {
         })
 }
 
-/// Whether it is an address of this machine: a socket can be bound to it.
+/// Whether it is an address of this machine, to which a socket can be bound.
 fn is_local(address: SocketAddr) -> bool {
     UdpSocket::bind(address).is_ok()
 }
 
-/// Whether both paths lead to the same socket, links included.
+/// Whether both paths lead to the same socket, following links.
 fn is_same_file(a: &Path, b: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let file = |path: &Path| path.metadata().map(|file| (file.dev(), file.ino())).ok();
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_leads_to_a_listener_of_ours_is_ours() {
+    fn every_address_of_an_own_listener_is_recognized() {
         let own_addresses = OwnAddresses::default();
         let _v4 =
             own_addresses.register(BoundAddress::Tcp(address("127.0.0.1:1080")), Kind::Listener);
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_not_ours_any_more_and_control_counts_for_more() {
+    fn a_dropped_address_is_removed_and_control_takes_precedence() {
         let own_addresses = OwnAddresses::default();
         let bound = || BoundAddress::Tcp(address("127.0.0.1:9"));
         let listener = own_addresses.register(bound(), Kind::Listener);
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_itself_by_whatever_path() {
+    fn a_socket_is_recognized_by_any_path() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, link) = (folder.path().join("s"), folder.path().join("l"));
         let _socket = std::os::unix::net::UnixListener::bind(&path).expect("a free path");
@@ -185,9 +184,9 @@ mod tests {
     }
 
     proptest! {
-        /// The kernel is the oracle: what connects to a listener is at it.
+        /// The kernel is the oracle: an address that connects to a listener must be recognized.
         #[test]
-        fn what_reaches_a_listener_is_known_to(host in prop_oneof![
+        fn every_address_that_reaches_a_listener_is_recognized(host in prop_oneof![
             Just("0.0.0.0".to_owned()), Just("[::]".to_owned()), Just("[::1]".to_owned()),
             "127\\.[0-9]\\.[0-9]\\.[1-9]", "0\\.0\\.0\\.[0-3]", "\\[::ffff:127\\.0\\.0\\.[1-3]\\]",
             "\\[::127\\.0\\.0\\.[1-3]\\]", "\\[64:ff9b::7f00:[1-3]\\]",

@@ -1,4 +1,4 @@
-//! What decides about the requests of a listener.
+//! How the requests of a listener are routed.
 
 use std::net::IpAddr;
 
@@ -9,17 +9,17 @@ use crate::target::Target;
 /// How a request is routed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Routing {
-    /// The rules and their default.
+    /// By the rules and their default.
     Rules,
-    /// The rules; requests that none of them matches go direct, whatever the default. Destinations that are
-    /// not permitted are rejected first.
+    /// By the rules; requests that match none go direct, whatever the default. Destinations that are not
+    /// permitted are rejected first.
     RulesOrDirect(PermitOpen),
-    /// A fixed action, of a forward.
+    /// By the fixed action of a forward.
     Fixed(Action),
 }
 
 impl Routing {
-    /// Explains the decision on a request for `target`, of which `query` has the rest. `resolved` is as with
+    /// Explains the decision on a request for `target`; `query` has its other properties. `resolved` is as in
     /// [`Router::explain`].
     pub fn explain(
         &self,
@@ -45,5 +45,5 @@ impl Routing {
     }
 }
 
-/// The rule's name for a request that `PermitRemoteOpen` does not permit.
+/// The rule name shown for a request that `PermitRemoteOpen` does not permit.
 pub(super) const PERMIT: &str = "PermitRemoteOpen";

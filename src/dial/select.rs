@@ -1,4 +1,4 @@
-//! The order in which several servers are tried: a pure function of their state.
+//! The order in which several servers are tried: a pure function of their states.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -12,28 +12,28 @@ use crate::route::Select;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) availability: Availability,
-    /// None where it was not measured yet.
+    /// None before the first measurement.
     pub(super) round_trip: Option<Duration>,
     pub(super) load: PoolLoad,
 }
 
-/// The server that was taken last, for each list of servers.
+/// The server that was last used for each list of servers.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<HashMap<Vec<Arc<str>>, Arc<str>>>);
 
 impl Memory {
-    /// Which of `servers` was taken last.
+    /// The last used one of `servers`.
     pub(super) fn last(&self, servers: &[Arc<str>]) -> Option<Arc<str>> {
         lock(&self.0).get(servers).cloned()
     }
 
-    /// Records the one of `servers` that was taken.
+    /// Records the used one of `servers`.
     pub(super) fn remember(&self, servers: &[Arc<str>], taken: &Arc<str>) {
         let mut memory = lock(&self.0);
         if memory.get(servers) == Some(taken) {
             return;
         }
-        // Lists come from rules; those of old rules accumulate.
+        // Lists come from rules; those of replaced rules accumulate.
         if memory.len() >= MOST {
             memory.clear();
         }
@@ -41,12 +41,11 @@ impl Memory {
     }
 }
 
-/// The indices of the servers in the order in which they are tried. `last` is the one that was taken last,
-/// which matters for `Latency`.
+/// The indices of the servers in the order to try. `last` is the last used one, which matters for `Latency`.
 pub(super) fn order(select: Select, views: &[View], last: Option<usize>) -> Vec<usize> {
     let mut order: Vec<usize> = (0..views.len()).collect();
     let is_late = |&index: &usize| views[index].availability != Availability::Ready;
-    // A sort keeps the order of the configuration among equals.
+    // The sorts are stable, so that the configured order decides between equals.
     match select {
         Select::Order => {}
         Select::Latency => {
@@ -64,16 +63,16 @@ pub(super) fn order(select: Select, views: &[View], last: Option<usize>) -> Vec<
     order
 }
 
-/// Whether `best` is not near enough to give up the `last` one.
+/// Whether `best` is not sufficiently nearer to replace `last`.
 fn stays(last: &View, best: &View) -> bool {
     let (Some(before), Some(now)) = (last.round_trip, best.round_trip) else { return false };
     let gain = before.saturating_sub(now);
     last.availability == Availability::Ready && (gain < before / 5 || gain < WORTHWHILE)
 }
 
-/// A smaller gain is noise.
+/// The gain below which a difference is noise.
 const WORTHWHILE: Duration = Duration::from_millis(2);
-/// More lists than any configuration has rules.
+/// The maximum number of lists, more than any configuration has rules.
 const MOST: usize = 4096;
 
 #[cfg(test)]
@@ -86,13 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn in_order_whatever_they_are() {
+    fn order_ignores_the_state() {
         let views = [server(Availability::Down, 90, 9), server(Availability::Ready, 1, 0)];
         assert_eq!(order(Select::Order, &views, Some(1)), [0, 1]);
     }
 
     #[test]
-    fn the_nearest_first_and_those_without_a_session_last() {
+    fn the_nearest_is_first_and_servers_without_a_session_are_last() {
         use Availability::{Down, Pending, Ready};
         let views = [
             server(Pending, 1, 0),
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_little_nearer_is_not_worth_a_change() {
+    fn a_small_gain_does_not_change_the_server() {
         let change = |last, best| {
             let views =
                 [server(Availability::Ready, last, 0), server(Availability::Ready, best, 0)];
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_loaded_first() {
+    fn the_least_loaded_is_first() {
         use Availability::{Pending, Ready};
         let views = [server(Ready, 1, 7), server(Ready, 90, 2), server(Pending, 1, 0)];
         assert_eq!(order(Select::Balance, &views, None), [1, 0, 2]);
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_one_is_remembered_for_each_list() {
+    fn the_last_used_server_is_remembered_for_each_list() {
         let (memory, both) = (Memory::default(), [Arc::from("a"), "b".into()]);
         assert_eq!(memory.last(&both), None);
         memory.remember(&both, &both[1]);

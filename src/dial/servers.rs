@@ -1,4 +1,4 @@
-//! The SSH servers by name and the rules that choose between them, in one value that is replaced atomically.
+//! The SSH servers by name and the rules that choose between them, replaced together atomically.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,22 +17,22 @@ use crate::route::Router;
 pub struct Routes {
     /// The rules.
     pub router: Router,
-    /// The servers that they name.
+    /// The servers that the rules name.
     pub servers: Servers,
 }
 
-/// The pools by the names of their servers.
+/// The pools by server name.
 #[derive(Clone, Debug, Default)]
 pub struct Servers {
     pools: HashMap<Arc<str>, Pool>,
 }
 
-/// The routes in force. Clones share them.
+/// The current routes. Clones share them.
 #[derive(Clone)]
 pub struct CurrentRoutes {
     routes: Arc<ArcSwap<Routes>>,
     replaced: Arc<AtomicU64>,
-    /// The server that was taken last, for `Latency`.
+    /// The last used server of each list, for `Latency`.
     pub(super) memory: Arc<Memory>,
 }
 
@@ -42,7 +42,7 @@ impl Servers {
         self.pools.get(name)
     }
 
-    /// All of them, in no order.
+    /// All pools, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Pool)> {
         self.pools.iter()
     }
@@ -55,24 +55,24 @@ impl FromIterator<(Arc<str>, Pool)> for Servers {
 }
 
 impl CurrentRoutes {
-    /// Starts with these.
+    /// Starts with `routes`.
     pub fn new(routes: Routes) -> Self {
         let routes = Arc::new(ArcSwap::from_pointee(routes));
         Self { routes, replaced: Arc::default(), memory: Arc::default() }
     }
 
-    /// Replaces them atomically.
+    /// Replaces the routes atomically.
     pub fn replace(&self, routes: Routes) {
         self.routes.store(Arc::new(routes));
         self.replaced.fetch_add(1, Release);
     }
 
-    /// How often they have been replaced.
+    /// The number of replacements.
     pub(super) fn replaced(&self) -> u64 {
         self.replaced.load(Acquire)
     }
 
-    /// The routes in force now.
+    /// The current routes.
     pub fn load(&self) -> Arc<Routes> {
         self.routes.load_full()
     }

@@ -1,5 +1,5 @@
-//! A session on one of several servers: that of the first server that has one, without a long wait for those
-//! that have none.
+//! A session on one of several servers: the first server that has one, without a long wait for those that have
+//! none.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -12,20 +12,20 @@ use tokio::time::sleep;
 use crate::pool::{Availability, Placed, Pool};
 use crate::target::Target;
 
-/// A server as this choice needs it; tests have their own.
+/// The part of a pool that this choice needs; tests implement it, too.
 pub(super) trait Server: Sync {
-    /// A session that was given.
+    /// A chosen session.
     type Placed;
 
     fn availability(&self) -> Availability;
 
-    /// Completes when the availability may have changed since this was called.
+    /// Completes when the availability may have changed since the call.
     fn changed(&self) -> impl Future<Output = ()> + Send;
 
-    /// A session, if one is there.
+    /// A session, if there is one.
     fn try_place(&self, target: &Target) -> Option<Self::Placed>;
 
-    /// A session; waits for one, and hurries the pool meanwhile.
+    /// A session; waits for one, and wakes the pool meanwhile.
     fn place(&self, target: &Target) -> impl Future<Output = Self::Placed> + Send;
 }
 
@@ -49,8 +49,8 @@ impl Server for &Pool {
     }
 }
 
-/// A session on one of `servers`, and the index of that server. Each one is tried when the one before is down,
-/// or has not had a session for [`PATIENCE`]. Where none has a session, waits for the first one.
+/// A session on one of `servers`, and the index of that server. Each server is tried when the previous one is
+/// down or has had no session for [`PATIENCE`]. If none has a session, the first to get one wins.
 ///
 /// # Cancel safety
 ///
@@ -84,10 +84,10 @@ pub(super) async fn place<S: Server>(servers: &[S], target: &Target) -> (usize, 
     asked.first().await
 }
 
-/// A session that is waited for.
+/// A pending wait for a session.
 type Placing<'a, P> = Pin<Box<dyn Future<Output = P> + Send + 'a>>;
 
-/// The servers that are waited for, in order.
+/// The pending waits, in order.
 struct Asked<'a, S: Server> {
     servers: &'a [S],
     target: &'a Target,
@@ -99,7 +99,7 @@ impl<S: Server> Asked<'_, S> {
         self.pending.push((index, Box::pin(self.servers[index].place(self.target))));
     }
 
-    /// The first that has one.
+    /// The first wait that succeeds.
     async fn first(&mut self) -> (usize, S::Placed) {
         poll_fn(|cx| {
             for (index, place) in &mut self.pending {

@@ -1,4 +1,4 @@
-//! What a choice between several servers looks at.
+//! The state of a pool that `dial` compares when it chooses between servers.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use super::{Pool, lock};
 pub enum Availability {
     /// At once: it has a session that takes channels.
     Ready,
-    /// It has no session, and may have one soon.
+    /// Soon, perhaps: it has no session yet.
     Pending,
-    /// It has no session, and the last attempt failed or none may be made.
+    /// Not for now: it has no session, and the last attempt failed or none may be made.
     Down,
 }
 
-/// The load of all sessions to a server. It is ordered: active channels count first.
+/// The load of all sessions to a server, ordered by active channels first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PoolLoad {
     /// Channels that moved data recently, or that are being opened.
@@ -37,12 +37,12 @@ impl Pool {
         }
     }
 
-    /// Completes when the availability may have changed since this was called.
+    /// Completes when the availability may have changed since the call.
     pub(crate) fn changed(&self) -> impl Future<Output = ()> + Send {
         self.0.changed.notified()
     }
 
-    /// The shortest of the sessions' last round trips; none before the first measurement.
+    /// The shortest of the sessions' latest round trips; none before the first measurement.
     pub fn round_trip(&self) -> Option<Duration> {
         let sessions = lock(&self.0.sessions);
         sessions.iter().filter(|s| s.is_ready()).filter_map(|s| s.health().delay().last()).min()

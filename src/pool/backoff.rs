@@ -1,18 +1,18 @@
-//! The wait before the next attempt to connect.
+//! The delay before the next attempt to connect.
 
 use std::time::Duration;
 
 use crate::ssh::connect::FailureClass;
 
-/// Exponential back-off with jitter above a floor: each wait is uniform between the floor and a bound that
-/// doubles. The first is random, too: the server may have cut many clients at once.
+/// Exponential backoff with jitter above a floor: each delay is uniformly distributed between the floor and a
+/// bound that doubles. The first delay is random, too: the server may have dropped many clients at once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
     last: Option<FailureClass>,
 }
 
-/// Whether somebody waits for the next session.
+/// Whether a request waits for the next session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Demand {
     /// Requests wait.
@@ -22,13 +22,13 @@ pub(super) enum Demand {
 }
 
 impl Backoff {
-    /// Starts again after a session was opened.
+    /// Resets the backoff after a session was opened.
     pub(super) fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// The wait after another failure of something that no request waits for.
-    pub(crate) fn unasked(&mut self) -> Duration {
+    /// The delay after another failure of something that no request waits for.
+    pub(crate) fn next_in_background(&mut self) -> Duration {
         self.next(FailureClass::Unreachable, Demand::None)
     }
 
@@ -37,12 +37,12 @@ impl Backoff {
         self.last == Some(FailureClass::Refused)
     }
 
-    /// Whether a request may shorten the wait.
+    /// Whether a request may shorten the delay.
     pub(super) fn may_hurry(&self) -> bool {
         self.last == Some(FailureClass::Unreachable)
     }
 
-    /// The wait after another failure.
+    /// The delay after another failure.
     pub(super) fn next(&mut self, class: FailureClass, demand: Demand) -> Duration {
         let longest = match (class, demand) {
             (FailureClass::Unreachable, Demand::Waiting) => LONGEST_WANTED,
@@ -61,15 +61,15 @@ impl Backoff {
     }
 }
 
-/// The floor of a wait; the bound is twice the floor at least.
+/// The default floor; the bound is at least twice the floor.
 const FIRST: Duration = Duration::from_millis(200);
-/// The longest wait.
+/// The longest delay.
 const LONGEST: Duration = Duration::from_secs(30);
-/// The longest wait while requests wait and the server cannot be reached.
+/// The longest delay while requests wait and the server is unreachable.
 const LONGEST_WANTED: Duration = Duration::from_secs(2);
-/// The longest wait while requests wait and the server has turned us away, perhaps because it is full.
+/// The longest delay while requests wait and the server turned the client away, perhaps because it is full.
 const LONGEST_TURNED_AWAY: Duration = Duration::from_secs(4);
-/// The floor after the server refused us.
+/// The floor after the server turned the client away or refused the login.
 const LEAST_REFUSED: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_wait_is_not_the_same_for_all() {
+    fn the_first_delay_is_random() {
         for class in [FailureClass::Unreachable, FailureClass::TurnedAway, FailureClass::Refused] {
             let first = || Backoff::default().next(class, Demand::Waiting);
             assert!((0..50).any(|_| first() != first()), "{class:?}");
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_within_their_bounds() {
+    fn delays_grow_within_their_bounds() {
         for _ in 0..50 {
             let mut backoff = Backoff::default();
             for failure in 0..40 {

@@ -1,4 +1,4 @@
-//! The task that maintains a pool: it feeds events to the policy, and carries out its actions.
+//! The task that maintains a pool: it feeds events to the policy and carries out its actions.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
-use super::first::{FirstSession, Tell};
+use super::first::{FirstSession, OutcomeSender};
 use super::monitor;
 use super::policy::{
     Action, Event, Facts, Failure, Loss, LossCause, Notice, Outage, OutageCause, Outlook, Policy,
@@ -25,24 +25,24 @@ use crate::ssh::session::Session;
 pub(super) struct Driver {
     shared: Arc<Shared>,
     policy: Policy,
-    /// Until the first attempt is over.
-    first: Option<Tell>,
+    /// The receiver of the first attempt's outcome, until there is one.
+    first: Option<OutcomeSender>,
     liveness: Liveness,
     /// Attempts to connect.
     attempts: JoinSet<Result<Connected, ConnectError>>,
-    /// One for each new session; ends when the server no longer counts it as a handshake.
+    /// A task for each new session, which ends when the server no longer counts it as a handshake.
     settling: JoinSet<()>,
-    /// Tasks that watch the sessions; each ends with its session.
+    /// Tasks that monitor the sessions; each ends with its session.
     watchers: JoinSet<Arc<Session>>,
-    /// Disconnects under way.
+    /// Disconnections in progress.
     closing: JoinSet<()>,
-    /// How long the last connect took.
+    /// The duration of the last successful attempt.
     took: Option<Duration>,
 }
 
 impl Driver {
-    /// Begins without a session; `first` gets the outcome of the first attempt.
-    pub(super) fn new(shared: Arc<Shared>, size: Option<PoolSize>, first: Tell) -> Self {
+    /// A driver without a session; `first` receives the outcome of the first attempt.
+    pub(super) fn new(shared: Arc<Shared>, size: Option<PoolSize>, first: OutcomeSender) -> Self {
         Self {
             liveness: shared.connector.liveness(),
             shared,
@@ -91,7 +91,7 @@ impl Driver {
         self.end().await;
     }
 
-    /// Gives an event to the policy, and carries out its actions.
+    /// Passes an event to the policy, and carries out its actions.
     fn handle(&mut self, event: Event) {
         let sessions = self.sessions();
         let facts = self.facts(&sessions);
@@ -100,7 +100,7 @@ impl Driver {
         }
     }
 
-    /// Carries out an action; `sessions` are those of the facts.
+    /// Carries out an action; `sessions` are in the order of the facts.
     fn act(&mut self, action: Action, sessions: &[Arc<Session>]) {
         match action {
             Action::Connect(asking) => self.connect(asking),
@@ -119,11 +119,11 @@ impl Driver {
             Action::AskAll => {
                 self.shared.connector.moved();
                 for session in sessions {
-                    session.health().request_gauge();
+                    session.health().request_measurement();
                 }
             }
             Action::Show(outage) => self.show(outage),
-            Action::Tell(notice) => self.tell(&notice),
+            Action::Log(notice) => self.log(&notice),
         }
     }
 
@@ -140,7 +140,7 @@ impl Driver {
                 warn!("an attempt to connect ended abruptly: {panicked}");
                 self.handle(Event::Abandoned);
             }
-            // Aborted, or finished just before that.
+            // The attempt was aborted, or finished just before that.
             Ok(Ok(_)) | Err(_) => self.handle(Event::Abandoned),
         }
     }
@@ -148,15 +148,15 @@ impl Driver {
     fn connected(&mut self, connected: Connected) {
         debug!(took_ms = connected.took.as_millis(), "another session is ready");
         self.took = Some(connected.took);
-        let (kind, told) = (connected.login.kind, FirstSession::of(&connected));
+        let (kind, details) = (connected.login.kind, FirstSession::of(&connected));
         self.shared.log.session_up(connected.session.id(), connected.took);
         self.adopt(connected.session);
         self.handle(Event::Connected(kind));
         lock(&self.shared.status).size = self.policy.known_size();
         self.shared.changed.notify_waiters();
         if let Some(first) = self.first.take() {
-            // Its receiver may be gone.
-            let _ = first.send(Ok(told));
+            // The receiver may be gone.
+            let _ = first.send(Ok(details));
         }
     }
 
@@ -183,7 +183,7 @@ impl Driver {
                     never = shared.connector.follow_host_keys(&session) => match never {},
                 }
             };
-            // Nobody would learn of its end.
+            // After a panic in the monitor, nothing else would notice the end of the session.
             if AssertUnwindSafe(watched).catch_unwind().await.is_err() {
                 session.give_up("the watch over it ended abruptly");
             }
@@ -192,8 +192,8 @@ impl Driver {
     }
 
     fn failed(&mut self, error: ConnectError) {
-        let (class, lacked_a_person) = (error.class(), error.lacked_a_person());
-        let failure = Failure { class, lacked_a_person, text: error.to_string() };
+        let (class, lacked_person) = (error.class(), error.lacked_person());
+        let failure = Failure { class, lacked_person, text: error.to_string() };
         self.shared.log.attempt_failed(attempt_end(class), failure.first_line());
         self.handle(Event::Failed(failure));
         let facts = self.facts(&self.sessions());
@@ -202,7 +202,7 @@ impl Driver {
             let wait = (at - facts.now).as_secs_f32();
             debug!(%error, "connecting failed: next attempt in {wait:.1} s");
         } else {
-            debug!(%error, "connecting failed: next attempt when one is wanted");
+            debug!(%error, "connecting failed: next attempt when a session is needed");
         }
         {
             let mut status = lock(&self.shared.status);
@@ -215,22 +215,22 @@ impl Driver {
         }
     }
 
-    /// Closes a session that nothing needs any more. One that has ended by itself is about to be found lost, and
-    /// where what was sent last may still be on its way, the next upkeep closes it.
+    /// Closes an unneeded session. One that has ended is about to be reported as lost instead, and one whose
+    /// last data may still be in transit is closed by a later upkeep.
     fn close(&mut self, session: &Arc<Session>) {
         if session.is_closed() {
             return;
         }
         if !session.load().is_delivered() {
-            session.health().request_gauge();
+            session.health().request_measurement();
             return;
         }
-        self.forget(session, SessionEnd::Retired, "nobody needs it any more");
+        self.forget(session, SessionEnd::Retired, "it is no longer needed");
         let session = Arc::clone(session);
         self.closing.spawn(async move { session.disconnect().await });
     }
 
-    /// A session has ended. One that was closed here is forgotten by then.
+    /// Handles the end of a session; one that was closed deliberately has been removed by then.
     fn lost(&mut self, session: &Arc<Session>) {
         if !self.sessions().iter().any(|s| Arc::ptr_eq(s, session)) {
             return;
@@ -249,7 +249,7 @@ impl Driver {
 
     fn forget(&self, session: &Arc<Session>, kind: SessionEnd, end: &str) {
         self.shared.log.session_down(session.id(), kind, end);
-        // Together: no sum of bytes falls meanwhile.
+        // Both locks are held, so that the sums of bytes never decrease.
         let mut sessions = lock(&self.shared.sessions);
         let mut status = lock(&self.shared.status);
         sessions.retain(|s| !Arc::ptr_eq(s, session));
@@ -270,13 +270,13 @@ impl Driver {
         if outlook == Outlook::Hopeless {
             self.shared.gave_up.send_replace(());
         }
-        // Whoever has another server to go to need not wait for this one.
+        // Requests that can use another server stop waiting for this one.
         if is_news {
             self.shared.changed.notify_waiters();
         }
     }
 
-    fn tell(&self, notice: &Notice) {
+    fn log(&self, notice: &Notice) {
         let text = notice.about(self.shared.connector.name());
         if notice.is_warning() {
             warn!("{text}");
@@ -291,7 +291,7 @@ impl Driver {
 
     fn facts(&self, sessions: &[Arc<Session>]) -> Facts {
         let of = |session: &Arc<Session>| SessionFacts {
-            // One that has just ended takes none, and is about to be told of as lost.
+            // A session that has just ended takes no channels, and is about to be reported as lost.
             is_ready: session.is_ready(),
             is_empty: session.is_empty(),
             is_quiet: placement::is_quiet(&super::view(session)),
@@ -328,11 +328,11 @@ fn attempt_end(class: FailureClass) -> AttemptEnd {
     }
 }
 
-/// How often the sessions are looked at.
+/// The interval of the upkeep.
 const UPKEEP: Duration = Duration::from_secs(1);
-/// The shortest time after which a server closes what is unused (`UnusedConnectionTimeout` of sshd).
+/// The shortest time after which a server closes an unused connection (sshd's `UnusedConnectionTimeout`).
 const UNUSED: Duration = Duration::from_secs(1);
-/// A server that has not answered for so long after a login is not waited for.
+/// How long to wait for the server's first answer after a login.
 const SETTLED: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

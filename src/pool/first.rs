@@ -9,7 +9,7 @@ use tracing::{debug, info};
 use crate::ssh::connect::{ConnectError, Connected};
 use crate::ssh::trust::auth::LoginKind;
 
-/// Facts about the first session, for the log.
+/// Details of the first session, for the log.
 #[derive(Clone, Debug)]
 pub struct FirstSession {
     /// The method of the login.
@@ -64,18 +64,18 @@ impl Report {
     }
 }
 
-/// The first attempt to connect to a server, under way.
+/// The first attempt to connect to a server, in progress.
 #[derive(Debug)]
 pub struct FirstAttempt {
     outcome: oneshot::Receiver<Result<FirstSession, ConnectError>>,
     held_up: CancellationToken,
 }
 
-/// Where its outcome is sent. The receiver may be gone.
-pub(super) type Tell = oneshot::Sender<Result<FirstSession, ConnectError>>;
+/// Where the outcome is sent. The receiver may be gone.
+pub(super) type OutcomeSender = oneshot::Sender<Result<FirstSession, ConnectError>>;
 
-/// `held_up` is cancelled when it takes long.
-pub(super) fn channel(held_up: CancellationToken) -> (Tell, FirstAttempt) {
+/// `held_up` is cancelled when the attempt may have to wait for a person.
+pub(super) fn channel(held_up: CancellationToken) -> (OutcomeSender, FirstAttempt) {
     let (tell, outcome) = oneshot::channel();
     (tell, FirstAttempt { outcome, held_up })
 }
@@ -85,13 +85,12 @@ impl FirstAttempt {
     ///
     /// # Errors
     ///
-    /// Why there is no session. [`ConnectError::Stopped`] where the pool was shut down meanwhile.
+    /// Why there is no session; [`ConnectError::Stopped`] if the pool was shut down.
     pub async fn outcome(self) -> Result<FirstSession, ConnectError> {
         self.outcome.await.unwrap_or(Err(ConnectError::Stopped))
     }
 
-    /// Waits for the outcome, but not where a person elsewhere may have to act first: then the attempt itself is
-    /// returned.
+    /// Waits for the outcome unless a person elsewhere may have to act first; returns the attempt in that case.
     pub async fn outcome_unless_held_up(
         mut self,
     ) -> Result<Result<FirstSession, ConnectError>, Self> {

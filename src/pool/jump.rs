@@ -1,9 +1,9 @@
 //! Jump hosts: the servers on the way to others (`ProxyJump`, `-J`).
 //!
 //! A jump host has a pool like any other server: all servers behind it share its sessions, and it reconnects
-//! and grows as needed. A session to a server behind it is one of its channels. Data for that session is
-//! taken off the channel at once, as for any other client, so that a session that does not read holds up
-//! nothing else on the jump host.
+//! and grows as needed. A session to a server behind it is carried by one of its channels. That channel is
+//! always drained at once, as for any other client, so that a session that is not being read blocks nothing
+//! else on the jump host.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,12 +25,12 @@ use crate::ssh::session::{Channel, OpenError, TargetFault};
 use crate::stream::ByteStream;
 use crate::target::Target;
 
-/// The jump hosts of the program, and their pools. Clones share them.
+/// The jump hosts of the program and their pools. Clones share them.
 #[derive(Clone)]
 pub struct JumpHosts(Arc<Shared>);
 
-/// Turns a channel into a byte stream. It takes data off the channel whether it is read or not, within
-/// limits, and a cut of the channel reads as an error.
+/// Turns a channel into a byte stream. It drains the channel even while the stream is not read, within limits,
+/// and reports a cut channel as an error.
 pub type Carry = Box<dyn Fn(Channel) -> Box<dyn ByteStream> + Send + Sync>;
 
 struct Shared {
@@ -39,9 +39,9 @@ struct Shared {
     memory: LineMemory,
     report: Report,
     hops: Mutex<Vec<Arc<Hop>>>,
-    /// How often the configuration was read again.
+    /// How often the configuration was reloaded.
     reloads: AtomicU64,
-    /// For all pools, begun by the first one.
+    /// The wake detector of all pools, started by the first one.
     wakes: OnceLock<Wakes>,
 }
 
@@ -49,14 +49,14 @@ struct Shared {
 struct Hop {
     config: ClientConfig,
     pool: OnceCell<Pool>,
-    /// How many ways go past it.
-    ways: AtomicUsize,
-    /// Whether it is a server of the configuration, too, which then owns the pool.
+    /// The number of uses.
+    uses: AtomicUsize,
+    /// Whether the hop is also a configured server, whose pool is owned elsewhere.
     is_configured: AtomicBool,
 }
 
-/// A way past a hop. With the last one the hop's pool retires, unless it is a server of the configuration.
-struct Passage {
+/// A reference to a hop. With the last one, the hop's pool is retired, unless a configured server owns it.
+struct HopLease {
     jumps: JumpHosts,
     hop: Arc<Hop>,
 }
@@ -65,28 +65,28 @@ struct Passage {
 #[derive(Debug)]
 pub(super) struct JumpRoute {
     jumps: JumpHosts,
-    /// The last jump host, once `ssh -G` was asked.
+    /// The last jump host, once `ssh -G` has named it.
     last: Mutex<Option<LastJump>>,
-    /// The pool size of a jump host; by default as its login allows.
+    /// The pool size of a jump host; by default what its login allows.
     size: Option<PoolSize>,
-    /// The servers that are to be reached through this one, and itself at the end.
+    /// The servers to be reached through this one, and itself last.
     trail: Trail,
 }
 
-/// The way past the last jump host, and after how many reloads `ssh -G` was asked for it.
+/// The last jump host, and the number of reloads when `ssh -G` named it.
 #[derive(Debug)]
 struct LastJump {
-    passage: Passage,
+    lease: HopLease,
     reloads: u64,
 }
 
-/// The servers that are being connected to, each on the way to the one before it. Weak, since each hop owns
-/// its connector.
+/// The servers being connected to, each a hop on the way to the one before it. The references are weak, since
+/// each hop owns its connector.
 type Trail = Vec<Weak<Hop>>;
 
 impl JumpHosts {
-    /// Begins empty. `prompter` asks where a login needs a person; `memory` keeps what is learnt of the lines
-    /// to them and to the servers behind; `report` is the level at which the first session to each is logged.
+    /// No jump hosts yet. `prompter` asks when a login needs a person; `memory` stores what is learnt about the
+    /// paths to the servers; `report` is the level at which the first session to each jump host is logged.
     pub fn new(prompter: Prompter, carry: Carry, memory: LineMemory, report: Report) -> Self {
         Self(Arc::new(Shared {
             prompter,
@@ -99,12 +99,12 @@ impl JumpHosts {
         }))
     }
 
-    /// The configuration is read again: `ssh` is asked anew where the next connections on the way go.
+    /// Makes the next connections ask `ssh` again which jump hosts to use, since the configuration was reloaded.
     pub fn reload(&self) {
         self.0.reloads.fetch_add(1, Relaxed);
     }
 
-    /// What `ssh` would do with the last server on the way.
+    /// The client configuration of the last jump host.
     async fn last_of(jump: &Jump) -> Result<ClientConfig, ConnectError> {
         let (name, options) = jump.last();
         match ClientConfig::query(name, &options).await {
@@ -113,19 +113,19 @@ impl JumpHosts {
         }
     }
 
-    /// A way past the hop for a configuration; the same one for the same configuration.
-    fn pass(&self, config: &ClientConfig) -> Passage {
-        // Dropped once the lock is free: the way past another hop may go with one.
+    /// A lease of the hop for a configuration; equal configurations share a hop.
+    fn lease(&self, config: &ClientConfig) -> HopLease {
+        // Dropped after the lock is released: dropping a hop may release the lease of another.
         let _over: Vec<_>;
         let mut hops = self.hops();
-        _over = hops.extract_if(.., |hop| hop.is_over()).collect();
+        _over = hops.extract_if(.., |hop| hop.is_unused()).collect();
         let hop = in_use(&hops, config).cloned().unwrap_or_else(|| add(&mut hops, config));
-        hop.ways.fetch_add(1, Relaxed);
-        Passage { jumps: self.clone(), hop }
+        hop.uses.fetch_add(1, Relaxed);
+        HopLease { jumps: self.clone(), hop }
     }
 
-    /// The hop for a server of this configuration that begins now: one that has a pool already, which a reload
-    /// may be about to retire, serves nobody new any more.
+    /// The hop for a configured server that starts now. A hop that has a pool is not reused, since a reload may
+    /// be about to retire that pool.
     fn own_hop(&self, config: &ClientConfig) -> Arc<Hop> {
         let mut hops = self.hops();
         let known = in_use(&hops, config).filter(|hop| hop.pool.get().is_none()).cloned();
@@ -134,7 +134,7 @@ impl JumpHosts {
         hop
     }
 
-    /// Shuts down all of them, the farthest first.
+    /// Shuts down all jump hosts, the farthest first.
     pub async fn shutdown(&self) {
         let mut hops = std::mem::take(&mut *self.hops());
         // A hop is added after the one that is reached through it.
@@ -166,49 +166,49 @@ impl JumpRoute {
         self.jumps.0.wakes.get_or_init(Wakes::begin).subscribe()
     }
 
-    /// The route to the server of `config`, whose pool has this `size`; that of a jump host is no larger.
+    /// The route to the server of `config`, whose pool has this `size`, an upper bound for that of its jump hosts.
     pub(super) fn new(jumps: &JumpHosts, config: &ClientConfig, size: Option<PoolSize>) -> Self {
         let own = Arc::downgrade(&jumps.own_hop(config));
         Self::on_the_way(jumps, size, vec![own])
     }
 
-    /// The route to the last server of `trail`, for which the others wait.
+    /// The route to the last server of `trail`, on which the others depend.
     fn on_the_way(jumps: &JumpHosts, size: Option<PoolSize>, trail: Trail) -> Self {
         let size = size.map(PoolSize::starting_at_one);
         Self { jumps: jumps.clone(), last: Mutex::default(), size, trail }
     }
 
-    /// The name of the last jump host, once it is known, and its pool once there is one.
+    /// The name of the last jump host, once known, and its pool once started.
     pub(super) fn last(&self) -> Option<(String, Option<Pool>)> {
         let last = lock(&self.last);
-        let hop = &last.as_ref()?.passage.hop;
+        let hop = &last.as_ref()?.lease.hop;
         Some((hop.name(), hop.pool.get().cloned()))
     }
 
-    /// The hop for the last server of `jump`, as the configuration has it now.
+    /// The last jump host of `jump` in the current configuration.
     async fn last_hop(&self, jump: &Jump) -> Result<Arc<Hop>, ConnectError> {
         let reloads = self.jumps.0.reloads.load(Relaxed);
         let known = lock(&self.last)
             .as_ref()
             .filter(|last| last.reloads == reloads)
-            .map(|last| last.passage.hop.config.clone());
+            .map(|last| last.lease.hop.config.clone());
         let config = match known {
             Some(config) => config,
             None => JumpHosts::last_of(jump).await?,
         };
-        // The one that was passed before may have been retired with its server.
-        let passage = self.jumps.pass(&config);
-        let hop = Arc::clone(&passage.hop);
-        *lock(&self.last) = Some(LastJump { passage, reloads });
+        // A hop leased earlier may have been retired with its server.
+        let lease = self.jumps.lease(&config);
+        let hop = Arc::clone(&lease.hop);
+        *lock(&self.last) = Some(LastJump { lease, reloads });
         Ok(hop)
     }
 
-    /// The server is not connected to any more.
+    /// Releases the jump host: the server is no longer connected to.
     pub(super) fn leave(&self) {
         lock(&self.last).take();
     }
 
-    /// Makes `pool` the one for servers behind this server.
+    /// Uses `pool` for the servers behind this one.
     pub(super) fn share(&self, pool: &Pool) {
         if let Some(own) = self.trail.last().and_then(Weak::upgrade) {
             own.share(pool);
@@ -224,14 +224,14 @@ impl Hops for JumpRoute {
         limit: Duration,
         asking: Asking,
     ) -> OpeningHop<'a> {
-        // Boxed, since it is recursive where one hop lies behind another.
+        // Boxed, since the future is recursive: a hop may lie behind another.
         Box::pin(async move {
             let hop = self.last_hop(jump).await?;
             let mut trail = self.trail.clone();
             let own = Arc::downgrade(&hop);
-            let circle = trail.iter().any(|hop| Weak::ptr_eq(hop, &own));
+            let cycle = trail.iter().any(|hop| Weak::ptr_eq(hop, &own));
             trail.push(own);
-            if circle {
+            if cycle {
                 return Err(ConnectError::Circle(names(&trail)));
             }
             let start = || hop.start(&self.jumps, trail, self.size);
@@ -242,11 +242,11 @@ impl Hops for JumpRoute {
     }
 }
 
-impl Drop for Passage {
+impl Drop for HopLease {
     fn drop(&mut self) {
-        // Whoever passes it from now on gets another one.
+        // The lock makes concurrent callers of `lease` get another hop.
         let _hops = self.jumps.hops();
-        let was_last = self.hop.ways.fetch_sub(1, Relaxed) == 1;
+        let was_last = self.hop.uses.fetch_sub(1, Relaxed) == 1;
         if was_last && !self.hop.is_configured.load(Relaxed) {
             self.hop.pool.get().inspect(|pool| pool.retire());
         }
@@ -254,9 +254,9 @@ impl Drop for Passage {
 }
 
 impl Hop {
-    /// Whether its pool has ended, or it has none and nobody passes it.
-    fn is_over(&self) -> bool {
-        let is_left = self.ways.load(Relaxed) == 0 && !self.is_configured.load(Relaxed);
+    /// Whether the pool has ended, or there is none and no lease.
+    fn is_unused(&self) -> bool {
+        let is_left = self.uses.load(Relaxed) == 0 && !self.is_configured.load(Relaxed);
         self.pool.get().map_or(is_left, Pool::has_ended)
     }
 
@@ -278,7 +278,7 @@ impl Hop {
         Ok(pool)
     }
 
-    /// Opens a channel to `next`, and tells how long that took on its session.
+    /// Opens a channel to `next`, and returns how long its session took.
     async fn open_on(
         &self,
         pool: &Pool,
@@ -291,7 +291,7 @@ impl Hop {
             let place = async {
                 match asking {
                     Asking::Allowed => pool.place_or_fail(next).await,
-                    Asking::Never => pool.place_unasked(next).await,
+                    Asking::Never => pool.place_in_background(next).await,
                 }
             };
             let placed = timeout_at(deadline, place).await;
@@ -318,15 +318,15 @@ impl Hop {
     }
 }
 
-/// The one that new ways to a server of this configuration go past.
+/// The hop that new uses for this configuration share.
 fn in_use<'a>(hops: &'a [Arc<Hop>], config: &ClientConfig) -> Option<&'a Arc<Hop>> {
     let takes_more = |hop: &Hop| !hop.pool.get().is_some_and(Pool::is_shut_down);
     hops.iter().rev().find(|hop| hop.config == *config && takes_more(hop))
 }
 
 fn add(hops: &mut Vec<Arc<Hop>>, config: &ClientConfig) -> Arc<Hop> {
-    let (ways, is_configured) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let hop = Arc::new(Hop { config: config.clone(), pool: OnceCell::new(), ways, is_configured });
+    let (uses, is_configured) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let hop = Arc::new(Hop { config: config.clone(), pool: OnceCell::new(), uses, is_configured });
     hops.push(Arc::clone(&hop));
     hop
 }
@@ -342,9 +342,9 @@ impl fmt::Debug for JumpHosts {
     }
 }
 
-impl fmt::Debug for Passage {
+impl fmt::Debug for HopLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Passage").field(&self.hop).finish()
+        f.debug_tuple("HopLease").field(&self.hop).finish()
     }
 }
 
@@ -354,5 +354,5 @@ impl fmt::Debug for Hop {
     }
 }
 
-/// The originator of the channel, as of `ssh -W`.
+/// The originator address of the channel, as sent by `ssh -W`.
 const ORIGIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), u16::MAX);

@@ -1,6 +1,6 @@
 //! The sessions to one server.
 //!
-//! A session's life:
+//! The life of a session:
 //!
 //! ```text
 //! connecting ──► ready ──► draining ──► closed
@@ -8,13 +8,12 @@
 //!      └── failed (back-off, then again)
 //! ```
 //!
-//! - **connecting**: at most two at a time to one server. Only the driver connects.
-//! - **ready**: takes new channels, as [`placement`] says.
-//! - **draining**: takes no new channels, and is closed after the last one. A session drains when it is too
-//!   old, has carried too much, or has a window that does not suit the line; when it is above the minimum
-//!   and has been empty for a minute, unless all others are in use; and when it is full of data that no
-//!   channel takes any more.
-//! - **closed**: by this program, by the server, or because the server did not answer (`monitor`).
+//! - **connecting**: at most two at a time to one server, and only by the driver.
+//! - **ready**: takes new channels, as chosen by [`placement`].
+//! - **draining**: takes no new channels, and is closed after its last one. A session is drained if it is too old,
+//!   has carried too much, or has a window that does not suit the path; if it is above the minimum and has been
+//!   empty for a minute, and is not the last quiet one; and if it is flooded with data that no channel accepts.
+//! - **closed**: by this program, by the server, or because the server stopped answering (`monitor`).
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -45,6 +44,7 @@ mod backoff;
 mod driver;
 mod first;
 pub(crate) mod jump;
+mod logged;
 pub(crate) mod monitor;
 mod names;
 mod placed;
@@ -54,7 +54,6 @@ mod size;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-mod told;
 mod wake;
 mod watched;
 
@@ -70,7 +69,7 @@ pub use snapshot::{JumpView, PoolView, SessionState, SessionView};
 #[derive(Clone, Debug)]
 pub struct Pool(Arc<Shared>);
 
-/// What the handles and the driver share.
+/// The state that the handles and the driver share.
 #[derive(Debug)]
 struct Shared {
     connector: Connector,
@@ -80,15 +79,15 @@ struct Shared {
     status: Mutex<Status>,
     log: ServerLog,
     targets: KnownTargets,
-    /// Requests that wait for a session.
+    /// The number of requests that wait for a session.
     requests: AtomicUsize,
-    /// Remote listeners that wait for a session.
+    /// The number of remote listeners that wait for a session.
     listeners: AtomicUsize,
-    /// Notified for those that wait: there is another session, or an attempt has failed.
+    /// Wakes those that wait: there is another session, or an attempt has failed.
     changed: Notify,
     /// Sent when an attempt has failed, or none may be made.
     gave_up: watch::Sender<()>,
-    /// Notified for the driver: another session is wanted.
+    /// Wakes the driver: another session is wanted.
     wanted: Notify,
     /// Cancelled when the pool takes no more channels.
     retired: CancellationToken,
@@ -98,35 +97,35 @@ struct Shared {
     driver: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
-/// The pool has no session, and an attempt to connect has failed, or none may be made.
+/// There is no session, and an attempt to connect has failed or none may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoSession;
 
-/// Why there is no session, and what is known of the next.
+/// Why there is no session, and when the next may be available.
 #[derive(Debug, Default)]
 struct Status {
     reason: String,
-    /// Attempts that failed while there was no session.
+    /// Consecutive failed attempts without a session.
     failures: usize,
     outlook: Outlook,
-    /// When the next attempt is due, after one that failed.
+    /// When the next attempt is due after a failure.
     next_attempt: Option<Instant>,
-    /// When the last session was lost, and why, in printable words.
+    /// When and why the last session was lost; printable.
     last_loss: Option<(Instant, String)>,
-    /// Bytes of ended sessions, to the server and from it.
+    /// Bytes carried by ended sessions, to the server and from it.
     past: (u64, u64),
     /// The bounds of the pool, once they are known.
     size: Option<PoolSize>,
-    /// How long connecting another session is expected to take; none where there may be no other.
+    /// The expected duration of the next attempt; none if there may be no further session.
     next: Option<Duration>,
 }
 
 impl Pool {
-    /// Opens the first session, so that its errors are known now, and maintains the pool from then on.
+    /// Opens the first session, so that errors are reported now, and maintains the pool from then on.
     ///
     /// # Cancel safety
     ///
-    /// If dropped, the connection is cut and nothing is left behind.
+    /// If dropped, the connection is cut, and nothing is left behind.
     pub async fn start(
         config: ClientConfig,
         jumps: &JumpHosts,
@@ -148,11 +147,11 @@ impl Pool {
         Ok((pool, first))
     }
 
-    /// Begins to open the first session, and maintains the pool whether that succeeds or not. The first
-    /// attempt may ask a person. If it fails, more follow: at once when there is a request, and without
-    /// a request unless the server refused, or its host key was wrong.
+    /// Begins to open the first session, and maintains the pool whether or not that succeeds. The first attempt
+    /// may ask a person. If it fails, others follow: at once when there is a request, and without a request
+    /// unless the server refused the login or its host key was wrong.
     ///
-    /// Without a `size`, a server whose login needs a person gets one session, and any other the
+    /// Without a `size`, a server whose login needs a person gets one session, and any other server the
     /// default. `log` records each attempt and session.
     pub fn begin(
         config: ClientConfig,
@@ -211,7 +210,7 @@ impl Pool {
         Some(Placed::new(session, kind, Arc::clone(shared)))
     }
 
-    /// A session for a channel to `target`; waits while there is none.
+    /// A session for a channel to `target`; waits until there is one.
     ///
     /// # Cancel safety
     ///
@@ -221,8 +220,8 @@ impl Pool {
         self.0.wait_for(&self.0.requests, || self.try_place(target), kind).await
     }
 
-    /// A session for a remote listener: the one whose server has not given the place up, or any; waits while there is
-    /// none. It does not hurry the pool, but a person may be asked, as for a request.
+    /// A session for a remote listener, as soon as there is one: the one on whose server the address is still
+    /// bound, or else any. The pool's backoff is not shortened, but a person may be asked, as for a request.
     pub(crate) async fn session_for_listener(&self, listen: &RemoteListen) -> Arc<Session> {
         let has_it = |session: &&Arc<Session>| session.remote_forwards().has_abandoned(listen);
         let known = lock(&self.0.sessions).iter().find(has_it).map(Arc::clone);
@@ -233,14 +232,14 @@ impl Pool {
         self.0.wait_for(&self.0.listeners, || self.0.choose(kind), || kind).await
     }
 
-    /// As [`Self::place`], but waits no longer than until an attempt to connect has failed, or none may be made.
+    /// As [`Self::place`], but fails when an attempt to connect has failed, or none may be made.
     pub(crate) async fn place_or_fail(&self, target: &Target) -> Result<Placed, NoSession> {
         self.or_fail(self.place(target)).await
     }
 
-    /// As [`Self::place_or_fail`], where nobody wants the session now: it is no request, so that nobody is asked
-    /// for it.
-    pub(crate) async fn place_unasked(&self, target: &Target) -> Result<Placed, NoSession> {
+    /// As [`Self::place_or_fail`], but for background work: the wait does not count as a request, so that no
+    /// person is asked.
+    pub(crate) async fn place_in_background(&self, target: &Target) -> Result<Placed, NoSession> {
         let (nobody, kind) = (AtomicUsize::new(0), || self.0.targets.kind(target));
         let placing = self.or_fail(self.0.wait_for(&nobody, || self.try_place(target), kind));
         tokio::select! {
@@ -259,17 +258,17 @@ impl Pool {
         }
     }
 
-    /// Why there is no session, as far as it is known.
+    /// Why there is no session, as far as is known.
     pub fn reason(&self) -> String {
         lock(&self.0.status).reason.clone()
     }
 
-    /// Whether both are handles to the same pool.
+    /// Whether both handles refer to the same pool.
     pub fn is_same_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Takes no more channels; each session ends with the last channel that it carries.
+    /// Stops taking channels; each session ends with its last channel.
     pub fn retire(&self) {
         self.0.retired.cancel();
     }
@@ -284,12 +283,12 @@ impl Pool {
         self.0.ended.is_cancelled()
     }
 
-    /// Whether it is shutting down or takes no more channels.
+    /// Whether the pool is shutting down or takes no more channels.
     pub(crate) fn is_shut_down(&self) -> bool {
         self.0.stop.is_cancelled() || self.0.retired.is_cancelled()
     }
 
-    /// Disconnects every session, and ends the pool. Completes when all of it has ended, for each caller.
+    /// Disconnects every session and ends the pool. Completes for each caller when all of it has ended.
     pub async fn shutdown(&self) {
         self.0.stop.cancel();
         self.0.ended.cancelled().await;
@@ -297,7 +296,7 @@ impl Pool {
 }
 
 impl Shared {
-    /// What `find` finds, as soon as it finds something. It is counted among `waiters` meanwhile.
+    /// Polls `find` until it returns something; the caller is counted in `waiters` meanwhile.
     async fn wait_for<T>(
         &self,
         waiters: &AtomicUsize,
@@ -313,15 +312,15 @@ impl Shared {
             counted.get_or_insert_with(|| Counted::new(waiters));
             self.wanted.notify_one();
             if kind() == OpenKind::Isolated {
-                // Nothing is notified when a session becomes free of other channels.
-                let _ = timeout(FREE_AGAIN, changed).await;
+                // There is no notification for a session that loses its other channels.
+                let _ = timeout(RECHECK, changed).await;
             } else {
                 changed.await;
             }
         }
     }
 
-    /// Completes when there may be a session only when a person is asked.
+    /// Completes when a session needs a person to be asked.
     async fn needs_person(&self) {
         loop {
             let changed = self.changed.notified();
@@ -337,7 +336,7 @@ impl Shared {
         lock(&self.sessions).iter().filter(|s| s.is_ready()).map(Arc::clone).collect()
     }
 
-    /// The best session; wakes the driver where another one would be better.
+    /// The best session; wakes the driver if another one would be better.
     fn choose(&self, kind: OpenKind) -> Option<Arc<Session>> {
         let ready = self.ready();
         let views: Vec<View> = ready.iter().map(|s| view(s)).collect();
@@ -367,10 +366,10 @@ fn view(session: &Session) -> View {
     }
 }
 
-/// How often a request that needs a session for itself looks for one.
-const FREE_AGAIN: Duration = Duration::from_millis(200);
+/// How often a request that needs an empty session looks for one.
+const RECHECK: Duration = Duration::from_millis(200);
 
-/// Counts one until it is dropped.
+/// Counts one until dropped.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {

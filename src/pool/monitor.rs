@@ -1,4 +1,4 @@
-//! Monitors one session: whether the server still answers, and how much the session carries.
+//! Monitors a session: whether the server still answers, and how much data the session carries.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,8 +16,8 @@ mod endless;
 #[cfg(test)]
 mod tests;
 
-/// Monitors `session` until it ends, and ends it when the server is silent for too long. Calls `learn` with what
-/// it carried in each [`BEAT`], and how long that was in fact.
+/// Monitors `session` until it ends, and closes it if the server is silent for too long. Passes to `learn` what
+/// was carried in each [`BEAT`], and the actual length of the beat.
 pub(super) async fn watch<S: Watched>(
     session: &S,
     liveness: Liveness,
@@ -25,7 +25,7 @@ pub(super) async fn watch<S: Watched>(
 ) {
     let mut monitor = Monitor::new(session, liveness);
     let mut beat = interval(BEAT);
-    // Where the machine is busy a beat may be late. None is shorter for it.
+    // On a busy machine a beat may be late, but none is shorter for it.
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut begun = Instant::now();
     loop {
@@ -34,8 +34,8 @@ pub(super) async fn watch<S: Watched>(
             () = session.closed() => return,
             () = session.probe_requested() => monitor.probe(),
             () = answer(monitor.ping.as_mut().map(|ping| &mut ping.answer)) => monitor.answered(),
-            () = session.gauge_requested() => monitor.gauge(),
-            () = sleep_until(again) => monitor.gauge(),
+            () = session.measurement_requested() => monitor.measure(),
+            () = sleep_until(again) => monitor.measure(),
             () = answer(monitor.nudge.as_mut()) => monitor.nudge = None,
             _ = beat.tick() => {
                 let carried = monitor.beat();
@@ -44,13 +44,13 @@ pub(super) async fn watch<S: Watched>(
                 if span > STOPPED {
                     monitor.resumed();
                 }
-                // The first comes at once.
+                // The first tick is immediate.
                 if span >= BEAT / 2 {
                     learn(carried, span);
                 }
             }
             () = sleep_until(dead_at) => {
-                // Time in which this program was stopped is no silence of the server.
+                // While this program was stopped, the silence was not the server's.
                 if begun.elapsed() > STOPPED {
                     begun = Instant::now();
                     monitor.resumed();
@@ -63,7 +63,7 @@ pub(super) async fn watch<S: Watched>(
     }
 }
 
-/// Completes when the ping is answered; never where there is none.
+/// Completes when the ping is answered; never if there is none.
 async fn answer(answer: Option<&mut Answer<'_>>) {
     match answer {
         Some(answer) => answer.await,
@@ -77,22 +77,22 @@ struct Monitor<'a, S> {
     /// When the server was last heard from.
     heard: Instant,
     received: u64,
-    /// Opens answered until the last beat.
+    /// The number of answered opens at the last beat.
     answered: u64,
-    /// Beats since it carried anything or opened a channel.
+    /// Beats since the session last carried data or opened a channel.
     idle: u32,
-    /// When to ask again, where that cannot wait for the next beat.
+    /// When to ping again, if that cannot wait for the next beat.
     again: Option<Instant>,
     ping: Option<Ping<'a>>,
     packet: EndlessPacket,
-    /// What was asked in the middle of a packet.
+    /// A ping sent in the middle of an incoming packet.
     nudge: Option<Answer<'a>>,
 }
 
 /// A ping that the server has not answered.
 struct Ping<'a> {
     sent: Instant,
-    /// The start of its patience.
+    /// When the patience started, at `sent` or later.
     asked: Instant,
     /// How long the server may be silent.
     patience: Duration,
@@ -126,15 +126,15 @@ impl<'a, S: Watched> Monitor<'a, S> {
         session.asked();
     }
 
-    /// A measurement of the round trip is requested.
-    fn gauge(&mut self) {
+    /// Measures the round trip on request.
+    fn measure(&mut self) {
         self.again = None;
         if self.ping.is_none() {
             self.ask(self.liveness.silence);
         }
     }
 
-    /// A probe is requested, since the network may have failed: the answer must come soon.
+    /// Probes the server on request: the network may have failed, so that the patience is short.
     fn probe(&mut self) {
         self.heard = Instant::now();
         match &mut self.ping {
@@ -143,7 +143,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
         }
     }
 
-    /// This program was stopped for a while: the server has all of its time again.
+    /// Restarts the patience after this program was stopped for a while.
     fn resumed(&mut self) {
         self.heard = Instant::now();
         if let Some(ping) = &mut self.ping {
@@ -172,7 +172,7 @@ impl<'a, S: Watched> Monitor<'a, S> {
             }
             Found::Endless => self.session.give_up(DAMAGED),
         }
-        // Any data counts as an answer. Where a reader blocks the session, the silence is not the server's.
+        // Any data counts as an answer. While a reader blocks the session, the silence is not the server's.
         if received != self.received || answered != self.answered || held > 0 {
             self.heard = Instant::now();
         }
@@ -185,14 +185,14 @@ impl<'a, S: Watched> Monitor<'a, S> {
         self.session.judge(Verdict {
             stuck,
             suspect: stuck && asked > SUSPECT,
-            flooded: excess > FLOODED && unwanted >= MUCH && unwanted > carried.received,
+            flooded: excess > FLOODED && unwanted >= FLOOD_BYTES && unwanted > carried.received,
         });
         let busy = opens_wait || carried.carried >= BUSY;
         self.idle = if busy { 0 } else { self.idle.saturating_add(1) };
-        // An idle session on a busy line is not pinged at every beat.
+        // An idle session on a congested path is not pinged at every beat.
         let may_have_calmed = self.idle < IDLE || self.idle.is_multiple_of(IDLE / 2);
         let wants_to_know = busy
-            || excess > CALM && may_have_calmed
+            || excess > NOTABLE_EXCESS && may_have_calmed
             || self.heard.elapsed() >= self.liveness.interval;
         if self.ping.is_none() && wants_to_know {
             self.ask(self.liveness.silence);
@@ -201,36 +201,36 @@ impl<'a, S: Watched> Monitor<'a, S> {
     }
 
     fn again(&self) -> Instant {
-        self.again.unwrap_or_else(|| Instant::now() + FAR)
+        self.again.unwrap_or_else(|| Instant::now() + NEVER)
     }
 
     fn dead_at(&self) -> Instant {
         match &self.ping {
             Some(ping) => self.heard.max(ping.asked) + ping.patience,
-            None => Instant::now() + FAR,
+            None => Instant::now() + NEVER,
         }
     }
 }
 
 /// How often the load is sampled.
 const BEAT: Duration = Duration::from_millis(500);
-/// A beat that comes later was held up: the program was stopped, or had no processor.
+/// A beat that is later than this was held up: the program was stopped or starved of CPU.
 const STOPPED: Duration = Duration::from_secs(2);
-/// A session that has carried so many bytes in a beat is pinged,
+/// Bytes per beat from which a session counts as busy and is pinged.
 const BUSY: u64 = 8 << 10;
-/// and so is one whose last answer was late by so much.
-const CALM: Duration = Duration::from_millis(20);
-/// One that has been idle for so many beats is pinged only twice in as many.
+/// The excess delay from which an idle session is pinged as well.
+const NOTABLE_EXCESS: Duration = Duration::from_millis(20);
+/// Idle beats after which such a session is pinged only twice in as many.
 const IDLE: u32 = 20;
-/// A session whose server has not answered for so long is avoided.
+/// How long a server may leave a ping unanswered before its session is avoided.
 const STUCK: Duration = Duration::from_secs(1);
-/// After so long, waiting opens should use another session.
+/// How long until waiting opens should use another session.
 const SUSPECT: Duration = Duration::from_secs(3);
-/// A session is flooded when its answers are late by so much, and so many of the bytes received in a beat, more
-/// than half, are for no channel.
+/// The excess delay from which a session may be flooded: [`FLOOD_BYTES`] bytes received in a beat, and more than half
+/// of all, were then for no channel.
 const FLOODED: Duration = Duration::from_millis(300);
-const MUCH: u64 = 16 << 10;
+const FLOOD_BYTES: u64 = 16 << 10;
 /// How long the answer to a probe may take.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
-/// Never, for a timer.
-const FAR: Duration = Duration::from_secs(24 * 3600);
+/// A timer that never fires.
+const NEVER: Duration = Duration::from_secs(24 * 3600);

@@ -1,4 +1,4 @@
-//! The names that a server has resolved recently, and the targets whose failures have ended its sessions.
+//! The names that a server has resolved recently, and the targets whose failed opens ended a session.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,12 +10,12 @@ use crate::destination::Host;
 use crate::ssh::OpenKind;
 use crate::target::Target;
 
-/// What is known of a server's targets.
+/// What is known about a server's targets.
 #[derive(Debug, Default)]
 pub(super) struct KnownTargets {
-    /// Names that led to a channel, and when. The server's resolver is likely to have them in its cache.
+    /// Names for which a channel was opened, and when. The server's resolver has probably cached them.
     resolved: Mutex<HashMap<Arc<str>, Instant>>,
-    /// Targets being opened when a session ended at an answer that cannot be decoded, and when.
+    /// Targets that were being opened when a session ended because of an undecodable answer, and when.
     suspects: Mutex<HashMap<Target, Instant>>,
 }
 
@@ -35,7 +35,7 @@ impl KnownTargets {
         }
     }
 
-    /// The server has connected to `target`.
+    /// Records that the server has connected to `target`.
     pub(super) fn add(&self, target: &Target) {
         lock(&self.suspects).remove(target);
         if let Some(Host::Name(name)) = target.host() {
@@ -43,13 +43,13 @@ impl KnownTargets {
         }
     }
 
-    /// A session has ended at an answer that cannot be decoded, while `target` was being opened.
+    /// Records that a session ended because of an undecodable answer while `target` was being opened.
     pub(super) fn suspect(&self, target: &Target) {
         note(&self.suspects, target.clone(), SUSPECT);
     }
 }
 
-/// Records `key` at the present time. At [`MOST`] entries, those older than `fresh` are removed, or all.
+/// Records `key` with the current time. At [`MOST`] entries, those older than `fresh` are removed, or else all.
 fn note<K: Eq + Hash>(known: &Mutex<HashMap<K, Instant>>, key: K, fresh: Duration) {
     let mut known = lock(known);
     if known.len() >= MOST && !known.contains_key(&key) {
@@ -63,9 +63,9 @@ fn note<K: Eq + Hash>(known: &Mutex<HashMap<K, Instant>>, key: K, fresh: Duratio
 
 /// How long a resolver is assumed to cache a name.
 const FRESH: Duration = Duration::from_secs(60);
-/// How long a target whose failure ended a session gets a session of its own.
+/// How long a target whose failed open ended a session gets a session of its own.
 const SUSPECT: Duration = Duration::from_secs(600);
-/// The most that is kept.
+/// The maximum number of entries.
 const MOST: usize = 4096;
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_scouted_once() {
+    fn a_name_is_unresolved_until_it_was_opened() {
         let names = KnownTargets::default();
         assert_eq!(names.kind(&name("127.0.0.1")), OpenKind::Plain);
         assert_eq!(names.kind(&name("a.example")), OpenKind::UnresolvedName);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_at_whose_failure_a_session_ended_goes_alone_until_it_is_reached() {
+    fn a_target_whose_failure_ended_a_session_is_isolated_until_it_is_reached() {
         let known = KnownTargets::default();
         let target = name("127.0.0.1:80");
         known.suspect(&target);

@@ -1,5 +1,5 @@
-//! The session chosen for a request, and the opening of its channel: on a better session where one is ready
-//! soon, and on a second one where the first does not answer.
+//! The session chosen for a request, and the opening of its channel: on a better session if one is ready soon,
+//! and also on a second one if the first does not answer.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,7 +23,7 @@ pub struct Placed {
     session: Arc<Session>,
     kind: OpenKind,
     pool: Arc<Shared>,
-    /// The sessions on which the channel was opened, and when; the one that answered is the last.
+    /// The sessions on which an open was sent, and when; the one that answered comes last.
     asked: Mutex<Vec<(Arc<Session>, Instant)>>,
 }
 
@@ -32,12 +32,12 @@ impl Placed {
         Self { session, kind, pool, asked: Mutex::default() }
     }
 
-    /// Opens a channel to `target` for a client at `origin`. Waits a little where another session is being
-    /// opened and would answer sooner. Where the answer is late and another session would answer sooner, the
-    /// open is tried there as well, and the first answer counts, a failure of the target included.
+    /// Opens a channel to `target` for a client at `origin`. Waits briefly if another session is being opened
+    /// and would answer sooner. If the answer is late and another session would answer sooner, an open is sent
+    /// there as well, and the first answer counts, including a failure of the target.
     ///
-    /// Gives up where the server has stopped answering and there is another session; but not for a name whose
-    /// look-up may be the reason, since that would block the next session, too.
+    /// Gives up if the server has stopped answering and there is another session; but not for an unresolved
+    /// name, whose look-up may be the cause and would block the next session, too.
     ///
     /// # Cancel safety
     ///
@@ -66,15 +66,15 @@ impl Placed {
                 }
                 () = sleep(next_look), if self.asked().len() == 1 => {
                     next_look = LOOK;
-                    health.request_gauge();
-                    // The server may be blocked by the look-up, unless it sends something.
+                    health.request_measurement();
+                    // The server may be blocked by the look-up, unless it still sends data.
                     let may = match self.kind {
                         OpenKind::Plain => true,
                         OpenKind::UnresolvedName => session.received() > received,
                         OpenKind::Isolated => false,
                     };
                     if let Some(other) = self.pool.sooner(&session, self.kind).filter(|_| may) {
-                        debug!("a session answers late: another one is asked as well");
+                        debug!("a session answers late: opening the channel on another one as well");
                         opens.push(self.ask(&other, target, origin));
                         unanswered.push(other);
                     }
@@ -90,27 +90,27 @@ impl Placed {
         opened
     }
 
-    /// The number of the session that answered, or else was tried last; unique in one run.
+    /// The number of the session that answered, or else was tried last; unique within a run.
     pub fn session(&self) -> u64 {
         self.asked().last().map_or(self.session.id(), |(session, _)| session.id())
     }
 
-    /// Whether the server has certainly begun to handle the open: it has answered something that was sent later.
-    /// While sshd looks a name up its session is blocked; so an unresolved name counts as begun when the server answers on
-    /// another session.
-    pub fn has_come_to(&self) -> bool {
+    /// Whether the server has certainly begun to handle the open, since it has answered something sent later.
+    /// sshd blocks a session during a name look-up, so that an open to an unresolved name also counts as begun
+    /// if the server answers on another session.
+    pub fn has_begun(&self) -> bool {
         let elsewhere = |asked| {
             let sessions = lock(&self.pool.sessions);
             self.kind == OpenKind::UnresolvedName
-                && sessions.iter().any(|s| s.health().has_come_to(asked))
+                && sessions.iter().any(|s| s.health().has_reached(asked))
         };
         let asked = self.asked().clone();
         asked
             .iter()
-            .any(|(session, asked)| session.health().has_come_to(*asked) || elsewhere(*asked))
+            .any(|(session, asked)| session.health().has_reached(*asked) || elsewhere(*asked))
     }
 
-    /// Sends an open, which is answered by this session.
+    /// Sends an open on this session, and waits for its answer.
     fn ask(
         &self,
         session: &Arc<Session>,
@@ -127,7 +127,7 @@ impl Placed {
         lock(&self.asked)
     }
 
-    /// The chosen session, or a better one that is ready before the chosen one would answer.
+    /// The chosen session, or a better one that becomes ready before the chosen one would answer.
     async fn wait_for_better(&self) -> Arc<Session> {
         let mut session = Arc::clone(&self.session);
         let begun = Instant::now();
@@ -148,14 +148,14 @@ impl Placed {
     }
 }
 
-/// Completes when one of these sessions, at least one, has not answered for long.
+/// Completes when one of these sessions has not answered for long. There must be at least one.
 async fn suspected(asked: &[Arc<Session>]) {
     select_all(asked.iter().map(|session| Box::pin(session.health().suspected()))).await;
 }
 
 impl Shared {
-    /// Whether all of these are stuck, and there is another session that is not and would be chosen before them: not
-    /// one with a slow reader, which may hold it up as well.
+    /// Whether all of these sessions are stuck, and there is another one that is not and would be chosen
+    /// instead: not one with a slow reader, which may block it as well.
     pub(super) fn has_better(&self, than: &[Arc<Session>]) -> bool {
         let is_one = |session: &Arc<Session>| than.iter().any(|asked| Arc::ptr_eq(session, asked));
         than.iter().all(|session| session.health().is_stuck())
@@ -177,16 +177,16 @@ impl Shared {
         Some(others.swap_remove(index))
     }
 
-    /// How long to wait for a new session; none where the chosen one answers about as soon.
+    /// How long to wait for a new session; none if the chosen one answers about as soon.
     fn patience(&self, given: &Session) -> Option<Duration> {
         let next = lock(&self.status).next?;
         (given.expected_delay() > next + WORTHWHILE).then(|| (next * 2).min(PATIENCE))
     }
 }
 
-/// How often an unanswered open is checked.
+/// How often a pending open is checked.
 const LOOK: Duration = Duration::from_millis(100);
-/// By how much a session must be slower than a new one for a wait to be worthwhile.
+/// How much slower than a new session the chosen one must be to make a wait worthwhile.
 const WORTHWHILE: Duration = Duration::from_millis(100);
-/// The longest that a request waits for a better session.
+/// How long a request may wait for a better session.
 const PATIENCE: Duration = Duration::from_secs(3);

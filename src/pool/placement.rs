@@ -1,9 +1,9 @@
-//! Which session takes a new channel, and whether the pool should grow: a pure function of the state of the
-//! sessions.
+//! Decides which session takes a new channel and whether the pool should grow: a pure function of the sessions'
+//! states.
 //!
-//! The criteria are, in this order (`Cost`): whether an open may end the session, whether it makes progress, how
-//! soon it would answer, and how much the new channel would disturb others. On a LAN channels are packed
-//! on few sessions instead of spread.
+//! The criteria (`Cost`) in order: whether a pending open may end the session, whether it makes progress, how
+//! soon it would answer, and how many others the new channel would disturb. On a LAN, channels are packed onto
+//! few sessions instead of being spread.
 
 use std::time::Duration;
 
@@ -13,35 +13,35 @@ use crate::ssh::session::delay::LAN;
 /// The state of one session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// Channels whose client does not keep up: they may block the session.
+    /// Channels whose client does not keep up, which may block the session.
     pub slow_readers: usize,
-    /// A probe or an open has not been answered for a while: the server may be busy with a slow
-    /// name look-up, or the network gone.
+    /// Whether a probe or an open has been unanswered for a while: the server may be blocked by a slow name
+    /// look-up, or the network may be down.
     pub stuck: bool,
-    /// How long an answer takes now, including the data that is queued before it.
+    /// How long an answer takes now, including the data queued before it.
     pub delay: Duration,
-    /// By how much that exceeds the shortest round trip.
+    /// The excess of that over the shortest round trip.
     pub excess: Duration,
-    /// Channels that move much.
+    /// Channels that carry bulk transfers.
     pub bulk: usize,
     /// Channels that moved data recently.
     pub active: usize,
     /// Opens that the server has not answered.
     pub opening: usize,
-    /// Of these, the ones to names whose look-up may take a while.
+    /// How many of these are to names whose look-up may take a while.
     pub unresolved: usize,
     /// All channels.
     pub channels: usize,
     /// Whether it carries no channel, and no remote listener can open one.
     pub free: bool,
-    /// An open that may end the session has not been answered yet.
+    /// Whether an open that may end the session is unanswered.
     pub risky: bool,
 }
 
-/// The choice for a request.
+/// The result for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The index of the session to open the channel on; none when there is no session.
+    /// The index of the session on which to open the channel; none if there is no session.
     pub session: Option<usize>,
     /// Whether another session would serve requests like this one better.
     pub growth: Growth,
@@ -52,12 +52,12 @@ pub struct Choice {
 pub enum Growth {
     /// Another session is wanted.
     Wanted,
-    /// The present sessions are enough.
+    /// The current sessions suffice.
     Enough,
 }
 
-/// Chooses the session that answers soonest and is least disturbed; for an unresolved name, the one on which a slow
-/// look-up disturbs the least.
+/// Chooses the session that answers soonest and is least disturbed; for an unresolved name, the one on which a
+/// slow look-up does the least harm.
 pub fn choose(sessions: &[View], kind: OpenKind) -> Choice {
     let nearest = sessions.iter().map(|view| view.delay).min().unwrap_or_default();
     let may_take = |(_, view): &(usize, &View)| kind != OpenKind::Isolated || view.free;
@@ -69,8 +69,8 @@ pub fn choose(sessions: &[View], kind: OpenKind) -> Choice {
     }
 }
 
-/// Whether an open that waits on `slow` should be tried on `other` as well. Where the server does not answer on `slow`,
-/// one with a slow reader will do, however late it is now: the reader makes room as soon as it is not alone.
+/// Whether an open that waits on `slow` should be tried on `other` as well. If `slow` gets no answer, even a
+/// session with a slow reader will do, however late it is: the reader makes room once it is not alone.
 pub fn is_worth_a_second_try(slow: &View, other: &View) -> bool {
     let is_sooner = match other.slow_readers {
         0 => slow.delay > other.delay * 2 + LATE,
@@ -79,31 +79,31 @@ pub fn is_worth_a_second_try(slow: &View, other: &View) -> bool {
     is_sooner && !other.stuck
 }
 
-/// The cost of a channel on a session: the lower the better, compared field by field.
+/// The cost of a channel on a session: lower is better, compared field by field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Cost {
-    /// The session may end with the open that is under way.
+    /// Whether the session may end because of a pending open.
     risky: bool,
-    standing: Standing,
-    /// How much later its answer comes than that of the nearest, in [`STEP`]s: less is chance.
+    progress: Progress,
+    /// How much later it answers than the fastest session, in [`STEP`]s; less is noise.
     late: u128,
-    /// Transfers that would share the session with it.
+    /// Bulk transfers that would share the session.
     bulk: usize,
-    /// Look-ups that may block it.
+    /// Look-ups that may block the channel.
     unresolved: usize,
-    /// Channels that it would disturb.
+    /// Channels that the new one would disturb.
     active: usize,
     opening: usize,
     channels: usize,
 }
 
-/// Whether a session makes progress, the worst last.
+/// Whether a session makes progress, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+enum Progress {
     Moving,
-    /// It may be blocked by something that matters less for this kind of open.
+    /// It may be blocked, but not in a way that matters most for this kind of open.
     Doubtful,
-    Still,
+    Blocked,
     Hopeless,
 }
 
@@ -112,29 +112,29 @@ impl Cost {
         let View { slow_readers, stuck, delay, bulk, active, opening, .. } = *view;
         let View { unresolved, channels, risky, .. } = *view;
         let late = delay.saturating_sub(nearest).as_micros() / STEP.as_micros();
-        let (still, doubtful) = match kind {
+        let (blocked, doubtful) = match kind {
             OpenKind::Plain => (slow_readers > 0, stuck),
-            // The unanswered open may be a slow look-up: avoid waiting behind it.
+            // The unanswered open may be a slow look-up, which would block this one, too.
             OpenKind::UnresolvedName | OpenKind::Isolated => (stuck, slow_readers > 0),
         };
-        let standing = match (still, doubtful) {
-            (false, false) => Standing::Moving,
-            (false, true) => Standing::Doubtful,
-            (true, false) => Standing::Still,
-            (true, true) => Standing::Hopeless,
+        let progress = match (blocked, doubtful) {
+            (false, false) => Progress::Moving,
+            (false, true) => Progress::Doubtful,
+            (true, false) => Progress::Blocked,
+            (true, true) => Progress::Hopeless,
         };
-        let cost = Self { risky, standing, late, bulk, unresolved, active, opening, channels };
+        let cost = Self { risky, progress, late, bulk, unresolved, active, opening, channels };
         match kind {
-            // On a LAN channels do not wait for each other's data, and each active session costs the server
-            // more CPU time.
+            // On a LAN, channels do not queue behind each other's data, and each active session costs the
+            // server more CPU time.
             OpenKind::Plain if nearest < LAN => Self {
                 active: channels / PACKED_CHANNELS,
                 opening: (active + opening) / PACKED,
                 channels: 0,
                 ..cost
             },
-            // A burst of opens stays together on one session, away from active channels: a burst of downloads
-            // does not spread over the sessions of interactive connections.
+            // A burst of opens stays together on one session, away from active channels, so that a burst of
+            // downloads does not spread over the sessions of interactive connections.
             OpenKind::Plain => cost,
             OpenKind::UnresolvedName | OpenKind::Isolated => {
                 Self { unresolved: 0, active: active + opening, opening: 0, ..cost }
@@ -143,7 +143,7 @@ impl Cost {
     }
 }
 
-/// Whether a new channel would disturb no other, and wait for none.
+/// Whether a new channel would neither disturb another nor wait for one.
 pub(super) fn is_quiet(view: &View) -> bool {
     let View { slow_readers, stuck, excess, bulk, active, risky, .. } = *view;
     !risky && slow_readers == 0 && !stuck && excess < LATE && bulk == 0 && active == 0
@@ -164,18 +164,18 @@ fn growth(best: &View, kind: OpenKind) -> Growth {
     }
 }
 
-/// Smaller differences are noise, or the queue of the line, which all sessions share.
+/// The resolution of delays: smaller differences are noise, or the queue of the path, which all sessions share.
 const STEP: Duration = Duration::from_millis(60);
-/// A session whose answers are late by so much is congested.
+/// The excess delay from which a session counts as congested.
 const LATE: Duration = Duration::from_millis(200);
-/// On a LAN so many active channels share a session before the next one is used. Spread over all sessions, each
-/// connection would wake another process of the server.
+/// Active channels on one session before the next session is used on a LAN. If they were spread over all
+/// sessions, each connection would wake another process of the server.
 const PACKED: usize = 24;
-/// The same for all channels, since the server polls each of them whenever one is active.
+/// All channels on one session before the next is used on a LAN: the server polls all if one is active.
 const PACKED_CHANNELS: usize = 64;
-/// With so many active channels another session is opened.
+/// Active channels on the best session from which the pool grows.
 const CROWDED: usize = 32;
-/// The same for an unresolved name, which may block them.
+/// As [`CROWDED`], but for unresolved names, whose look-up may block those channels.
 const CROWDED_FOR_UNRESOLVED: usize = 8;
 
 #[cfg(test)]
@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// A session to a server that is not on the LAN.
+    /// A quiet session to a server outside the LAN.
     fn quiet() -> View {
         View { delay: Duration::from_millis(20), ..View::default() }
     }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_session_one_is_wanted() {
+    fn a_pool_without_sessions_grows() {
         let choice = choose(&[], OpenKind::Plain);
         assert_eq!(choice, Choice { session: None, growth: Growth::Wanted });
     }
@@ -214,25 +214,25 @@ mod tests {
     }
 
     #[test]
-    fn idle_connections_weigh_less_than_one_that_is_active() {
+    fn idle_connections_weigh_less_than_an_active_one() {
         let idle = View { channels: 100, ..quiet() };
         let active = View { active: 1, channels: 1, ..quiet() };
         assert_eq!(choose(&[active, idle], OpenKind::Plain).session, Some(1));
     }
 
     #[test]
-    fn the_soonest_answer_counts_before_whom_it_disturbs() {
+    fn the_soonest_answer_counts_more_than_the_disturbance() {
         let take = |views: &[View]| choose(views, OpenKind::Plain).session;
         let busy = View { active: 5, channels: 5, bulk: 1, ..quiet() };
         assert_eq!(take(&[late(300), busy]), Some(1));
-        assert_eq!(take(&[late(40), busy]), Some(0), "that is chance");
+        assert_eq!(take(&[late(40), busy]), Some(0), "within the noise");
         assert_eq!(take(&[View { stuck: true, ..quiet() }, late(3000)]), Some(1));
         let (first, other) = (late(3000), View { slow_readers: 1, ..quiet() });
-        assert_eq!(take(&[first, other]), Some(0), "who stands still may do so for ever");
+        assert_eq!(take(&[first, other]), Some(0), "a blocked session may never resume");
     }
 
     #[test]
-    fn on_a_lan_what_moves_is_kept_together() {
+    fn on_a_lan_active_channels_are_packed() {
         let near = View { delay: Duration::from_micros(200), ..View::default() };
         let take = |views: &[View]| choose(views, OpenKind::Plain).session;
         let few = View { active: 10, opening: 5, channels: 20, ..near };
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_tried_again_where_that_is_much_sooner() {
+    fn a_waiting_open_is_tried_again_where_it_is_answered_much_sooner() {
         assert!(is_worth_a_second_try(&late(300), &quiet()));
         assert!(!is_worth_a_second_try(&late(100), &quiet()));
         assert!(!is_worth_a_second_try(&late(300), &late(100)));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pool_grows_only_when_the_best_is_disturbed_or_crowded() {
+    fn the_pool_grows_only_if_the_best_session_is_disturbed_or_crowded() {
         let grows = |view: View, kind| choose(&[view], kind).growth == Growth::Wanted;
         assert!(!grows(quiet(), OpenKind::Plain));
         assert!(!grows(View { active: 10, ..quiet() }, OpenKind::Plain));
@@ -267,13 +267,13 @@ mod tests {
         assert!(grows(View { slow_readers: 1, ..quiet() }, OpenKind::Plain));
         assert!(grows(View { stuck: true, ..quiet() }, OpenKind::Plain));
         assert!(grows(late(200), OpenKind::Plain));
-        assert!(!grows(late(100), OpenKind::Plain), "the line's own queue");
+        assert!(!grows(late(100), OpenKind::Plain), "the queue of the path");
         let beside_quiet = choose(&[View { bulk: 1, ..quiet() }, quiet()], OpenKind::Plain);
         assert_eq!(beside_quiet.growth, Growth::Enough);
     }
 
     #[test]
-    fn a_name_that_is_looked_up_is_not_waited_for() {
+    fn opens_do_not_wait_behind_a_look_up() {
         let scouted = View { opening: 1, unresolved: 1, channels: 1, ..quiet() };
         let busy = View { active: 5, channels: 5, ..quiet() };
         assert_eq!(choose(&[scouted, busy], OpenKind::Plain).session, Some(1));
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_together_stays_together_away_from_what_runs() {
+    fn a_burst_of_opens_stays_together_away_from_active_channels() {
         let runs = View { active: 1, channels: 1, ..quiet() };
         let burst = View { opening: 3, channels: 3, ..quiet() };
         assert_eq!(choose(&[runs, burst], OpenKind::Plain).session, Some(1));
@@ -289,14 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_looked_up_where_others_are_rather_than_beside_what_runs() {
+    fn an_unresolved_name_goes_beside_other_look_ups_rather_than_active_channels() {
         let looks_up = View { opening: 1, unresolved: 1, channels: 1, ..quiet() };
         let runs = View { active: 2, channels: 2, ..quiet() };
         assert_eq!(choose(&[runs, looks_up], OpenKind::UnresolvedName).session, Some(1));
     }
 
     #[test]
-    fn what_may_end_a_session_is_asked_for_where_nobody_else_is_and_others_stay_away() {
+    fn a_risky_open_goes_to_an_empty_session_which_others_then_avoid() {
         let free = View { free: true, ..quiet() };
         let idle = View { channels: 1, ..quiet() };
         assert_eq!(choose(&[idle, free], OpenKind::Isolated).session, Some(1));
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_quiet_whose_channels_move_nothing_and_that_answers() {
+    fn a_session_that_answers_and_has_no_active_channel_is_quiet() {
         assert!(is_quiet(&View { channels: 9, ..quiet() }));
         assert!(!is_quiet(&View { active: 1, channels: 1, ..quiet() }));
         assert!(!is_quiet(&View { bulk: 1, ..quiet() }));
@@ -320,10 +320,10 @@ mod tests {
     }
 
     fn any_view() -> impl Strategy<Value = View> {
-        let standing = (0..3_usize, any::<bool>());
+        let progress = (0..3_usize, any::<bool>());
         let delay = (0..2000_u64, 0..2000_u64);
         let load = (0..3_usize, 0..40_usize, 0..10_usize, 0..100_usize);
-        (standing, delay, load).prop_map(
+        (progress, delay, load).prop_map(
             |((slow_readers, stuck), (best, excess), (bulk, active, opening, channels))| {
                 let excess = Duration::from_millis(excess);
                 View {
@@ -362,7 +362,7 @@ mod tests {
         }
 
         #[test]
-        fn of_two_that_differ_in_delay_alone_the_sooner_is_taken(
+        fn of_two_sessions_that_differ_only_in_delay_the_faster_is_chosen(
             view in any_view(), kind in any_kind(), more in 60..5000_u64,
         ) {
             let later = View { delay: view.delay + Duration::from_millis(more), ..view };
@@ -371,7 +371,7 @@ mod tests {
         }
 
         #[test]
-        fn whoever_moves_is_taken_before_whoever_stands_still(
+        fn a_session_that_makes_progress_is_chosen_before_one_that_does_not(
             views in prop::collection::vec(any_view(), 1..9), kind in any_kind(),
         ) {
             let chosen = &views[choose(&views, kind).session.expect("there are sessions")];
@@ -380,7 +380,7 @@ mod tests {
         }
 
         #[test]
-        fn a_late_session_is_reason_to_grow_unless_a_better_one_is_there(
+        fn the_pool_grows_if_the_best_session_is_late(
             views in prop::collection::vec(any_view(), 1..9), kind in any_kind(),
         ) {
             let choice = choose(&views, kind);

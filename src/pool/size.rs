@@ -13,7 +13,7 @@ pub struct PoolSize {
 /// Why a text is not a pool size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPoolSize {
-    /// Neither a number nor two with `..` between them.
+    /// Neither a number nor two numbers separated by `..`.
     #[error("expected MIN..MAX or a number, as in 1..8")]
     NotNumbers,
     /// The minimum is 0, above the maximum, or the maximum is too large.
@@ -22,7 +22,7 @@ pub enum InvalidPoolSize {
 }
 
 impl PoolSize {
-    /// `min` sessions are kept open, and up to `max` are opened: 1 <= min <= max <= 64.
+    /// `min` sessions are kept open, and at most `max` are opened: 1 <= min <= max <= 64.
     pub fn new(min: usize, max: usize) -> Result<Self, InvalidPoolSize> {
         if 1 <= min && min <= max && max <= MOST {
             Ok(Self { min, max })
@@ -46,14 +46,14 @@ impl PoolSize {
         self.min
     }
 
-    /// The largest number of sessions; one more while one is being replaced.
+    /// The maximum number of sessions, exceeded by one while a session is being replaced.
     pub fn max(self) -> usize {
         self.max
     }
 }
 
 impl Default for PoolSize {
-    /// From 1 to 8.
+    /// 1 to 8 sessions.
     fn default() -> Self {
         Self { min: 1, max: 8 }
     }
@@ -62,7 +62,7 @@ impl Default for PoolSize {
 impl FromStr for PoolSize {
     type Err = InvalidPoolSize;
 
-    /// Reads `MIN..MAX`, or one number for both.
+    /// Parses `MIN..MAX`, or one number for both.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let number = |text: &str| text.trim().parse().map_err(|_| InvalidPoolSize::NotNumbers);
         match text.split_once("..") {
@@ -78,7 +78,7 @@ impl fmt::Display for PoolSize {
     }
 }
 
-/// More sessions to one server are of no use.
+/// The largest size; more sessions to one server are of no use.
 const MOST: usize = 64;
 
 #[cfg(test)]

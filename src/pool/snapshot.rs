@@ -1,4 +1,4 @@
-//! Snapshots of a pool for status, metrics and the dashboard.
+//! Snapshots of a pool for the status, the metrics and the dashboard.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,11 +15,11 @@ use crate::ssh::session::load::Load;
 pub struct PoolView {
     /// How soon it can carry a request.
     pub availability: Availability,
-    /// Why there is no session, or one less; empty where nothing is wrong. Printable.
+    /// Why a session is missing; empty if none is. Printable.
     pub reason: String,
-    /// Attempts that failed while no session was there.
+    /// Consecutive failed attempts without a session.
     pub failures: usize,
-    /// Until the next attempt, where one has failed; zero for one that is due.
+    /// The time until the next attempt after a failure; zero if it is due.
     pub next_attempt: Option<Duration>,
     /// How long ago the last session was lost, and why. Printable.
     pub last_loss: Option<(Duration, String)>,
@@ -33,7 +33,7 @@ pub struct PoolView {
     pub received: u64,
     /// The sessions, the oldest first.
     pub sessions: Vec<SessionView>,
-    /// The jump hosts that are known so far, the nearest first.
+    /// The known jump hosts, the nearest first.
     pub jumps: Vec<JumpView>,
 }
 
@@ -44,7 +44,7 @@ pub struct JumpView {
     pub name: String,
     /// How soon it can carry a session to the server behind it.
     pub availability: Availability,
-    /// Why there is no session, or one less; empty where nothing is wrong. Printable.
+    /// Why a session is missing; empty if none is. Printable.
     pub reason: String,
     /// How many sessions there are.
     pub sessions: usize,
@@ -55,25 +55,25 @@ pub struct JumpView {
 /// A session at one moment.
 #[derive(Clone, Debug)]
 pub struct SessionView {
-    /// Its number, unique in one run.
+    /// Its number, unique within a run.
     pub id: u64,
     /// Whether it takes channels.
     pub state: SessionState,
     /// Since the login.
     pub age: Duration,
-    /// The last round trip, and the shortest to the server on whatever session.
+    /// The last round trip, and the shortest to the server on any session.
     pub round_trip: Option<(Duration, Duration)>,
     /// Channels that are open or being opened.
     pub channels: usize,
-    /// Of these, those that the server has not confirmed yet.
+    /// How many of these the server has not confirmed yet.
     pub opening: usize,
-    /// Channels that carried something in the last second.
+    /// Channels that carried data within the last second.
     pub active: usize,
-    /// Channels that carried much.
+    /// Channels that carry bulk transfers.
     pub bulk: usize,
     /// Channels whose client does not keep up.
     pub slow_readers: usize,
-    /// Channels whose reader has stopped reading, which blocks the session.
+    /// Channels whose relay has stopped receiving, which blocks the session.
     pub held: usize,
     /// Bytes sent by channels.
     pub sent: u64,
@@ -95,19 +95,19 @@ pub struct SessionView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum SessionState {
-    /// It does.
+    /// It takes channels.
     Ready,
-    /// It would, but the server has not answered for a while.
+    /// It takes channels, but the server has not answered for a while.
     Stuck,
     /// It takes no more channels, and ends after the last one.
     Draining,
 }
 
 impl Pool {
-    /// The pool at this moment.
+    /// A snapshot of the pool.
     pub fn view(&self) -> PoolView {
         let (availability, jumps) = (self.availability(), self.jumps());
-        // One that has ended counts until it is among the past: no sum falls.
+        // With both locks held, a session counts until it is added to the past, so that no sum decreases.
         let all = lock(&self.0.sessions);
         let status = lock(&self.0.status);
         let until = |at: Instant| at.saturating_duration_since(Instant::now());
@@ -143,7 +143,7 @@ impl Pool {
     }
 
     pub(super) fn jump_view(&self, name: &str) -> JumpView {
-        // The others take the lock, too.
+        // Not held further down, where the same lock is taken again.
         let (sessions, round_trip) = {
             let sessions = lock(&self.0.sessions);
             let live = || sessions.iter().filter(|session| !session.is_closed());
@@ -158,12 +158,12 @@ impl Pool {
         }
     }
 
-    /// The port of the server that is connected to.
+    /// The port of the server as resolved from its configuration.
     pub fn port(&self) -> u16 {
         self.0.connector.port()
     }
 
-    /// Measures a round trip on the session with this number; none where it has ended.
+    /// Measures the round trip on the session with this number; none if it has ended.
     pub async fn round_trip_of(&self, id: u64) -> Option<Duration> {
         let session = lock(&self.0.sessions).iter().find(|s| s.id() == id).map(Arc::clone)?;
         let asked = Instant::now();
@@ -205,5 +205,5 @@ fn view(session: &Session) -> SessionView {
     }
 }
 
-/// Bounds the list where the jump hosts form a circle.
+/// Bounds the list if the jump hosts form a cycle.
 const MOST_JUMPS: usize = 16;

@@ -1,4 +1,4 @@
-//! A pool whose server is not there.
+//! A pool whose server is unreachable.
 
 use std::net::Ipv4Addr;
 use std::pin::pin;
@@ -14,7 +14,7 @@ use crate::ssh::Reading;
 use crate::ssh::connect::LineMemory;
 use crate::ssh::testing::TestSession;
 
-/// A pool for a port on which nobody listens.
+/// A pool for a port on which nothing listens.
 fn pool() -> Pool {
     pool_with(ServerLog::default())
 }
@@ -32,24 +32,28 @@ pub(super) fn pool_with(log: ServerLog) -> Pool {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_session_hears_of_each_failure() {
+async fn waiters_learn_of_each_failure() {
     let pool = pool();
     let target = Destination::parse("web.example:80", None).expect("good").into();
     for _ in 0..2 {
         let placed = timeout(HANG, pool.place_or_fail(&target)).await.expect("it hangs");
         assert_eq!(placed.err(), Some(NoSession));
-        assert_eq!(pool.availability(), Availability::Down, "nobody who has another way waits");
+        assert_eq!(
+            pool.availability(),
+            Availability::Down,
+            "requests with an alternative do not wait"
+        );
     }
     assert!(pool.view().failures >= 2);
     pool.shutdown().await;
 }
 
 #[tokio::test]
-async fn what_nobody_wants_now_is_no_request_and_does_not_wait_for_a_person() {
+async fn background_work_is_not_a_request_and_does_not_wait_for_a_person() {
     let pool = pool();
     let target = Destination::parse("web.example:80", None).expect("good").into();
     {
-        let mut placing = pin!(pool.place_unasked(&target));
+        let mut placing = pin!(pool.place_in_background(&target));
         assert!(placing.as_mut().now_or_never().is_none());
         assert_eq!(pool.0.requests.load(Relaxed), 0);
         lock(&pool.0.status).outlook = Outlook::NeedsPerson;
@@ -63,7 +67,7 @@ async fn what_nobody_wants_now_is_no_request_and_does_not_wait_for_a_person() {
 }
 
 #[tokio::test]
-async fn whoever_shuts_a_pool_down_waits_for_its_end() {
+async fn every_caller_of_shutdown_waits_for_the_end() {
     let pool = pool();
     let mut first = pin!(pool.shutdown());
     assert!(first.as_mut().now_or_never().is_none());
@@ -74,31 +78,31 @@ async fn whoever_shuts_a_pool_down_waits_for_its_end() {
     pool.shutdown().await;
 }
 
-/// Of what carries on, though it takes no more.
+/// A draining session still carries data.
 #[tokio::test]
-async fn a_session_that_drains_is_seen_with_the_shortest_round_trip_to_its_server() {
+async fn the_view_of_a_draining_session_has_the_shortest_round_trip_to_its_server() {
     let test = TestSession::start().await;
     let session = test.session();
     session.measure().await.expect("it answers");
     session.health().delay().note_server_best(Some(Duration::from_micros(1)));
     session.drain();
     let pool = pool();
-    // Its driver has not begun, and does nothing before the next `await`.
+    // The driver's task runs only at the next `await`.
     lock(&pool.0.sessions).push(Arc::clone(session));
     let last = session.health().delay().last();
     let round_trip = pool.view().sessions[0].round_trip;
     assert_eq!(round_trip, last.map(|last| (last, Duration::from_micros(1))));
-    // In a thread of its own, since a lock that waits for itself waits for ever.
-    let (tell, told) = std::sync::mpsc::channel();
+    // A thread of its own, since a deadlock would block this one for ever.
+    let (sender, receiver) = std::sync::mpsc::channel();
     let hop = pool.clone();
-    std::thread::spawn(move || tell.send(hop.jump_view("hop")));
-    let view = told.recv_timeout(HANG).expect("it hangs");
+    std::thread::spawn(move || sender.send(hop.jump_view("hop")));
+    let view = receiver.recv_timeout(HANG).expect("it hangs");
     assert_eq!((view.sessions, view.round_trip), (1, last));
     pool.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_session_with_a_slow_reader_is_no_better_than_one_that_is_stuck() {
+async fn a_session_with_a_slow_reader_is_no_better_than_a_stuck_one() {
     let (stuck, mut other) = (TestSession::start().await, TestSession::start().await);
     let (channel, _far) = other.open().await;
     let (reader, _writer) = channel.split();
@@ -109,13 +113,13 @@ async fn a_session_with_a_slow_reader_is_no_better_than_one_that_is_stuck() {
     stuck.session().health().set_stuck(true);
     assert!(pool.0.has_better(&asked));
     reader.lease().set_reading(Reading::Behind);
-    assert!(!pool.0.has_better(&asked), "it would be chosen again");
+    assert!(!pool.0.has_better(&asked), "it has a slow reader");
     pool.shutdown().await;
 }
 
-/// No other session would be granted it.
+/// The server would refuse the address to any other session.
 #[tokio::test]
-async fn a_place_that_a_server_has_not_given_up_is_taken_where_it_is() {
+async fn a_listener_goes_to_the_session_on_which_its_address_is_still_bound() {
     let tests = [TestSession::start().await, TestSession::start().await];
     let pool = pool();
     lock(&pool.0.sessions).extend(tests.iter().map(|test| Arc::clone(test.session())));
@@ -129,5 +133,5 @@ async fn a_place_that_a_server_has_not_given_up_is_taken_where_it_is() {
     pool.shutdown().await;
 }
 
-/// Longer than anything here takes, on however busy a machine.
+/// A deadline generous enough for any busy machine.
 const HANG: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Detects that the machine was asleep, or that its network has changed.
+//! Detects that the machine was asleep or that its network has changed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -11,34 +11,34 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::task;
 
-/// Tells all pools of the program when the machine has woken or its network has changed.
+/// Notifies all pools of the program when the machine has woken or its network has changed.
 #[derive(Debug)]
 pub(super) struct Wakes {
-    told: watch::Sender<()>,
+    woken: watch::Sender<()>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Wakes {
-    /// Looks once a second, until this is dropped.
+    /// Checks once a second until this is dropped.
     pub(super) fn begin() -> Self {
-        let told = watch::Sender::default();
-        let tell = told.clone();
+        let woken = watch::Sender::default();
+        let sender = woken.clone();
         let look = async move {
             let mut detector = WakeDetector::new();
             let mut beat = interval(BEAT);
             loop {
                 beat.tick().await;
                 if detector.has_woken() {
-                    tell.send_replace(());
+                    sender.send_replace(());
                 }
             }
         };
-        Self { told, _task: task::spawn(look) }
+        Self { woken, _task: task::spawn(look) }
     }
 
-    /// Changes at each of these moments from now on.
+    /// Changes at each detection from now on.
     pub(super) fn subscribe(&self) -> watch::Receiver<()> {
-        self.told.subscribe()
+        self.woken.subscribe()
     }
 }
 
@@ -51,7 +51,7 @@ struct WakeDetector {
 }
 
 impl WakeDetector {
-    /// Starts from the present state.
+    /// A detector with the current state.
     fn new() -> Self {
         Self { clocks: Clocks::read(), network: network() }
     }
@@ -66,7 +66,7 @@ impl WakeDetector {
     }
 }
 
-/// The time by a clock that counts sleep, and by one that does not.
+/// The time on a clock that counts sleep, and on one that does not.
 #[derive(Clone, Copy, Debug)]
 struct Clocks {
     with_sleep: Duration,
@@ -87,18 +87,18 @@ impl Clocks {
     }
 }
 
-/// The clock that counts sleep. On macOS the monotonic one does, and [`Instant`] reads another.
+/// The clock that counts sleep. macOS's monotonic clock does, and [`Instant`] uses another one.
 #[cfg(target_os = "linux")]
 const WITH_SLEEP: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
 const WITH_SLEEP: ClockId = ClockId::Monotonic;
 
-/// A fingerprint of the routes and the IPv6 addresses; none where it cannot be read now, as when descriptors
-/// have run out. A table that the system does not have counts as empty.
+/// A fingerprint of the routes and the IPv6 addresses; none if it cannot be read for now, as when descriptors
+/// have run out. A table that the system lacks counts as empty.
 fn network() -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     for line in table("/proc/net/route")?.lines() {
-        // Interface, destination, gateway, flags, metric and mask; the others are counters.
+        // Interface, destination, gateway, flags, metric and mask; the other fields are counters.
         let fields: Vec<&str> = line.split_whitespace().collect();
         for index in [0, 1, 2, 3, 6, 7] {
             fields.get(index).hash(&mut hasher);
@@ -108,15 +108,15 @@ fn network() -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// Hashes the IPv6 addresses, but for those of a link: each container that starts brings one, and no way out.
+/// Hashes the IPv6 addresses except link-local ones: each container that starts adds one, without a new route.
 fn addresses(table: &str, hasher: &mut impl Hasher) {
     for line in table.lines().filter(|line| !line.starts_with(LINK_LOCAL)) {
-        // The flags, the fifth field, change while an address is being checked.
+        // The flags, the fifth field, change during duplicate address detection.
         line.split_whitespace().take(4).for_each(|field| field.hash(hasher));
     }
 }
 
-/// A file of the system; empty where it does not exist, none where it cannot be read now.
+/// A file of the system; empty if it does not exist, none if it cannot be read for now.
 fn table(path: &str) -> Option<String> {
     match std::fs::read_to_string(path) {
         Ok(table) => Some(table),
@@ -125,11 +125,11 @@ fn table(path: &str) -> Option<String> {
     }
 }
 
-/// How addresses of a link begin (RFC 4291 section 2.5.6), as the kernel writes them.
+/// How link-local addresses (RFC 4291 section 2.5.6) begin in the kernel's notation.
 const LINK_LOCAL: &str = "fe80";
-/// How often the clocks and the network are looked at.
+/// The interval of the checks.
 const BEAT: Duration = Duration::from_secs(1);
-/// Tolerance, since the two clocks are not read at the same moment.
+/// The tolerance for the two clocks not being read at the same moment.
 const NOTICEABLE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -137,12 +137,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_has_happened_just_now() {
+    fn nothing_is_detected_without_a_change() {
         assert!(!WakeDetector::new().has_woken());
     }
 
     #[test]
-    fn an_address_of_a_link_is_no_other_network() {
+    fn a_link_local_address_is_no_network_change() {
         let hash = |table: &str| {
             let mut hasher = DefaultHasher::new();
             addresses(table, &mut hasher);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn sleep_and_another_network_are_noticed_once() {
+    fn sleep_and_a_network_change_are_detected_once() {
         let mut detector = WakeDetector::new();
         detector.network = detector.network.map(|network| network ^ 1);
         assert!(detector.has_woken());
@@ -164,7 +164,7 @@ mod tests {
         detector.clocks.with_sleep -= 2 * NOTICEABLE;
         assert!(detector.has_woken());
         assert!(!detector.has_woken());
-        // What could not be seen before is no change.
+        // A first reading after an unreadable one is no change.
         detector.network = None;
         assert!(!detector.has_woken());
     }

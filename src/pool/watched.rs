@@ -1,4 +1,4 @@
-//! A session as its monitor sees it.
+//! A session as seen by its monitor.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use crate::ssh::session::Session;
 use crate::ssh::session::delay::Delay;
 use crate::ssh::session::load::Beat;
 
-/// A session as the monitor needs it; tests have their own.
+/// The part of a session that the monitor needs; tests implement it, too.
 pub(super) trait Watched: Sync {
-    /// Completes when it has ended.
+    /// Completes when the session has ended.
     fn closed(&self) -> impl Future<Output = ()> + Send;
 
-    /// Completes when a probe is requested: whether the server still answers.
+    /// Completes when a probe is requested.
     fn probe_requested(&self) -> impl Future<Output = ()> + Send;
 
     /// Completes when a measurement of the round trip is requested.
-    fn gauge_requested(&self) -> impl Future<Output = ()> + Send;
+    fn measurement_requested(&self) -> impl Future<Output = ()> + Send;
 
     /// Pings the server, and completes with its answer.
     fn ping(&self) -> impl Future<Output = ()> + Send;
@@ -25,35 +25,34 @@ pub(super) trait Watched: Sync {
     /// The measured round trips.
     fn delay(&self) -> &Delay;
 
-    /// Records that a ping is sent now.
+    /// Records that a ping is being sent.
     fn asked(&self) {
         self.delay().asked();
     }
 
-    /// Ends a beat, and returns the counters.
+    /// Ends a beat and returns the counters.
     fn beat(&self) -> Reading;
 
-    /// Records the answer to a ping that was sent at `asked`. Returns how soon the next ping is due, where
-    /// that cannot wait.
+    /// Records the answer to a ping sent at `asked`. Returns how soon the next ping is due if it cannot wait.
     fn answered(&self, asked: Instant, round_trip: Duration) -> Option<Duration>;
 
     /// Records the verdict of a beat.
     fn judge(&self, verdict: Verdict);
 
-    /// Ends it, for this reason.
+    /// Ends the session for this reason.
     fn give_up(&self, why: &str);
 }
 
 /// The counters at the end of a beat.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reading {
-    /// What the channels carried in the beat.
+    /// What the channels carried during the beat.
     pub(super) carried: Beat,
     /// All bytes received from the server so far.
     pub(super) received: u64,
-    /// How many of them belong to the packet that is coming in; 0 between two.
+    /// How many of them belong to the incoming packet; 0 between packets.
     pub(super) packet: u64,
-    /// Opens that the server has answered so far.
+    /// The number of opens that the server has answered so far.
     pub(super) answered: u64,
     /// Channels that are being opened.
     pub(super) opening: usize,
@@ -61,14 +60,14 @@ pub(super) struct Reading {
     pub(super) held: usize,
 }
 
-/// The judgement of a beat.
+/// The verdict of a beat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
-    /// The server has not answered for a while.
+    /// Whether the server has not answered for a while.
     pub(super) stuck: bool,
-    /// It has not answered for so long that waiting opens should use another session.
+    /// Whether the silence is so long that waiting opens should use another session.
     pub(super) suspect: bool,
-    /// The server sends much data that no channel takes, which delays its answers.
+    /// Whether the server sends much data that no channel accepts, which delays its answers.
     pub(super) flooded: bool,
 }
 
@@ -81,8 +80,8 @@ impl Watched for Session {
         self.health().probe_requested().await;
     }
 
-    async fn gauge_requested(&self) {
-        self.health().gauge_requested().await;
+    async fn measurement_requested(&self) {
+        self.health().measurement_requested().await;
     }
 
     async fn ping(&self) {
@@ -94,7 +93,7 @@ impl Watched for Session {
     }
 
     fn asked(&self) {
-        self.note_question();
+        self.note_ping();
     }
 
     fn beat(&self) -> Reading {

@@ -1,4 +1,4 @@
-//! Listeners on the server (`-R`), each registered on exactly one session of a pool, and again on another
+//! Listeners on the server (`-R`), each registered on exactly one session of a pool, and again on another one
 //! when that session is lost or retired.
 //!
 //! ```text
@@ -6,9 +6,9 @@
 //!              (one a session)        (a bounded number wait)
 //! ```
 //!
-//! A channel is taken only if it belongs to a requested listener. A forward with a target confirms it when the target
-//! is reached: until then no data arrives on it, so it cannot hold up its session. A proxy confirms it at once, since
-//! the client names its target over the channel; a relay reads it from then on.
+//! A channel is accepted only if it belongs to a requested listener. A forward with a target confirms the
+//! channel once the target is reached: until then, no data arrives that could block the session. A proxy
+//! confirms it at once, since its client names the target over the channel; a relay reads it from then on.
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
@@ -34,22 +34,22 @@ use registration::{Registration, RegistrationEnd, Stopped};
 #[derive(Debug)]
 pub struct RemoteListener {
     pool: Pool,
-    /// The place that is requested. A port that the server chose is requested again.
+    /// The requested address. A port chosen by the server is requested again later.
     listen: RemoteListen,
-    /// The place that the user asked for.
+    /// The address as the user configured it.
     asked: RemoteListen,
-    /// The place where the server listened last.
+    /// The address on which the server last listened.
     last: Option<RemoteListen>,
     registration: Option<Registration>,
     queue: ForwardedQueue,
     connections: UnboundedReceiver<Forwarded>,
-    /// A refusal has been logged: a lasting one is one line.
+    /// Whether a refusal has been logged, so that a lasting one is logged once.
     logged_refusal: bool,
     noted: Registered,
 }
 
 impl RemoteListener {
-    /// A listener that has not been requested yet. `noted` shows whether clients can connect.
+    /// A listener that has not been requested yet. `noted` records whether clients can connect.
     pub fn new(pool: Pool, listen: RemoteListen, noted: Registered) -> Self {
         let (queue, connections) = ForwardedQueue::new(WAITING);
         let asked = listen.clone();
@@ -66,11 +66,11 @@ impl RemoteListener {
         }
     }
 
-    /// Asks the server once to listen, and waits while there is no session.
+    /// Requests the listener once, waiting for a session.
     ///
     /// # Errors
     ///
-    /// The server refuses or does not answer. [`run`](Self::run) asks again.
+    /// The server refuses or does not answer. [`run`](Self::run) retries.
     pub async fn register(&mut self) -> Result<(), ListenError> {
         let session = self.pool.session_for_listener(&self.listen).await;
         let asked = Registration::request(session, &self.listen, &self.queue).await;
@@ -85,7 +85,7 @@ impl RemoteListener {
         Ok(())
     }
 
-    /// The place where the server listens, as text: `port 8080 of bastion`.
+    /// The address on which the server listens, as text: `port 8080 of bastion`.
     pub fn place(&self) -> String {
         let server = printable(self.pool.server(), MAX_SHOWN, Lines::One);
         match &self.listen {
@@ -99,8 +99,7 @@ impl RemoteListener {
         }
     }
 
-    /// Passes every connection to `serve` and keeps the server listening until `shutdown`, then asks it to
-    /// stop.
+    /// Passes every connection to `serve` and keeps the server listening until `shutdown`, then asks it to stop.
     pub async fn run(mut self, serve: impl Fn(Forwarded), shutdown: CancellationToken) {
         loop {
             let Some(registration) = &self.registration else {
@@ -114,7 +113,7 @@ impl RemoteListener {
                 () = shutdown.cancelled() => break,
                 end = registration.ended() => self.leave(end).await,
                 Some(forwarded) = self.connections.recv() => {
-                    if remote_forwards::may_be(&self.listen, forwarded.at()) {
+                    if remote_forwards::may_match(&self.listen, forwarded.at()) {
                         serve(forwarded);
                     } else {
                         debug!(at = %forwarded.at(), "refused: it belongs to no listener here");
@@ -123,7 +122,7 @@ impl RemoteListener {
             }
         }
         if let Some(registration) = self.registration.take() {
-            registration.leave().await;
+            registration.release().await;
         }
     }
 
@@ -136,7 +135,7 @@ impl RemoteListener {
                 let why = registration.why_it_ended();
                 warn!("no longer listening on {}, will ask for it again: {why}", self.place());
             }
-            // For a moment nobody listens: a port cannot be used twice.
+            // There is a short gap without a listener, since two sessions cannot share a port.
             RegistrationEnd::Retired => {
                 debug!("the listener on {} moves to another session", self.place());
                 match registration.cancel().await {
@@ -147,7 +146,7 @@ impl RemoteListener {
         }
     }
 
-    /// Asks until the server listens, with growing pauses.
+    /// Requests the listener until the server grants it, with backoff.
     async fn register_again(&mut self) {
         let mut backoff = Backoff::default();
         loop {
@@ -160,13 +159,13 @@ impl RemoteListener {
                 }
                 Err(error) => self.refused(error),
             }
-            sleep(backoff.unasked()).await;
+            sleep(backoff.next_in_background()).await;
         }
     }
 
     fn refused(&mut self, error: ListenError) {
         if self.listen != self.asked {
-            // The port that the server chose before is taken: it may choose another.
+            // The port that the server chose earlier is taken, so that it may choose another.
             self.listen = self.asked.clone();
         } else if error != ListenError::SessionLost && !self.logged_refusal {
             self.logged_refusal = true;
@@ -176,7 +175,7 @@ impl RemoteListener {
     }
 }
 
-/// The most connections of one listener that wait for an answer; further ones are refused.
+/// The maximum number of unanswered connections of a listener; more are refused.
 const WAITING: usize = 256;
-/// The most characters of a name that are shown.
+/// The maximum length of a name that is shown, in characters.
 const MAX_SHOWN: usize = 300;

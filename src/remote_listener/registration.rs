@@ -1,4 +1,4 @@
-//! One request to listen, granted by the server on one session.
+//! A listener that the server has granted on one session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,25 +9,25 @@ use tracing::debug;
 
 use crate::forward::RemoteListen;
 use crate::ssh::session::Session;
-use crate::ssh::session::remote_forwards::{Entered, ForwardedQueue};
+use crate::ssh::session::remote_forwards::{ForwardedQueue, Registered};
 
-/// A listener on the server of this session, until it is cancelled or the session ends.
+/// A listener on the server of a session, until it is cancelled or the session ends.
 #[derive(Debug)]
 pub(super) struct Registration {
     session: Arc<Session>,
     listen: RemoteListen,
-    /// It stays until its session ends, though that is retired: the server does not stop listening, and grants the
-    /// place to no other session.
+    /// Whether it stays until its session ends, even after the session is retired: the server does not stop
+    /// listening, and grants the address to no other session.
     stays: bool,
-    _entered: Entered,
+    _entry: Registered,
 }
 
-/// What the server does when it is asked to stop listening.
+/// The server's reaction to the request to stop listening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
-    /// It has stopped, or does not say.
+    /// It has stopped, or has not answered.
     Yes,
-    /// It refuses to, as dropbear 2022.83 does in any case.
+    /// It refuses, as dropbear 2022.83 always does.
     No,
 }
 
@@ -35,36 +35,36 @@ pub(super) enum Stopped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum ListenError {
-    /// It refuses. The protocol has no field for a reason (RFC 4254 section 4).
+    /// The server refuses. The protocol has no field for a reason (RFC 4254 section 4).
     #[error(
         "the server refuses: the port or path may be in use there, perhaps still by a lost \
          connection of ours, or the server's AllowTcpForwarding, AllowStreamLocalForwarding or \
          PermitListen forbid it"
     )]
     Refused,
-    /// It does not answer within ten seconds.
+    /// The server does not answer within ten seconds.
     #[error("the server does not answer whether it does; it may know no forwarding of this kind")]
     NoAnswer,
     #[error("the session ended")]
     SessionLost,
 }
 
-/// Why a registration is over.
+/// Why a registration has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RegistrationEnd {
     /// The session has ended, and with it the listener.
     Lost,
-    /// The session accepts nothing new: the listener should move to another.
+    /// The session takes no new channels: the listener should move to another one.
     Retired,
 }
 
 impl Registration {
-    /// Asks the server of `session` to listen. Accepted connections go to `queue`. A server that refuses because it
-    /// has listened ever since an earlier listener there was [left](Self::leave) goes on for this one.
+    /// Requests a listener from the server of `session`, whose connections go to `queue`. If the server refuses
+    /// because it never stopped an earlier listener that was [released](Self::release), that one is taken over.
     ///
     /// # Cancel safety
     ///
-    /// May be dropped at any time: what the server grants when nobody waits for it is given back.
+    /// May be dropped at any time: a listener granted later is cancelled.
     pub(super) async fn request(
         session: Arc<Session>,
         listen: &RemoteListen,
@@ -72,8 +72,8 @@ impl Registration {
     ) -> Result<Self, ListenError> {
         let forwards = session.remote_forwards();
         let turn = forwards.turn.lock().await;
-        // Entered before the answer: the first connection may follow it at once.
-        let entered = forwards.enter(listen.clone(), queue.clone(), Arc::clone(session.load()));
+        // Registered before the answer, since the first connection may follow it immediately.
+        let entry = forwards.register(listen.clone(), queue.clone(), Arc::clone(session.load()));
         let answer = timeout(LISTEN_TIMEOUT, ask(&session, listen)).await;
         let answer = answer.map_err(|_| ListenError::NoAnswer)?;
         let answer = answer.map_err(|_| ListenError::SessionLost)?;
@@ -84,17 +84,17 @@ impl Registration {
             Err(russh::Error::RequestDenied) => return Err(ListenError::Refused),
             Err(_) => return Err(ListenError::SessionLost),
         };
-        entered.set_port(&listen);
+        entry.set_port(&listen);
         drop(turn);
-        Ok(Self { session, listen, stays: false, _entered: entered })
+        Ok(Self { session, listen, stays: false, _entry: entry })
     }
 
-    /// The place where the server listens, with the port that it chose.
+    /// The address on which the server listens, with the port that it chose.
     pub(super) fn listen(&self) -> &RemoteListen {
         &self.listen
     }
 
-    /// Completes when the registration is over, or should be.
+    /// Completes when the registration has ended or should end.
     pub(super) async fn ended(&self) -> RegistrationEnd {
         tokio::select! {
             biased;
@@ -103,18 +103,18 @@ impl Registration {
         }
     }
 
-    /// The same on its session to the end of that.
+    /// Keeps the registration until its session ends.
     pub(super) fn staying(self) -> Self {
         Self { stays: true, ..self }
     }
 
-    /// Why the session ended, as far as it is known.
+    /// Why the session ended, as far as is known.
     pub(super) fn why_it_ended(&self) -> String {
         self.session.facts().end.unwrap_or_else(|| "the connection ended".to_owned())
     }
 
-    /// Asks the server to stop listening. Where it refuses to, the next one for the place gets it on this session.
-    pub(super) async fn leave(self) {
+    /// Asks the server to stop listening. If it refuses, the next listener there takes over on this session.
+    pub(super) async fn release(self) {
         if self.cancel().await == Stopped::No {
             self.session.remote_forwards().abandon(self.listen);
         }
@@ -136,7 +136,7 @@ impl Registration {
     }
 }
 
-/// Asks the server to listen. The answer is waited for in any case: one that comes too late is undone.
+/// Asks the server to listen. The answer is awaited in any case: a listener granted too late is cancelled.
 fn ask(
     session: &Arc<Session>,
     listen: &RemoteListen,
@@ -152,7 +152,7 @@ fn ask(
     answer
 }
 
-/// The time for a server to answer that it listens.
+/// How long the server may take to grant a listener.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time for a server to stop listening.
+/// How long the server may take to stop listening.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);

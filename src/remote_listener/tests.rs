@@ -1,4 +1,4 @@
-//! One registration, against a server in the same process.
+//! Registrations with an in-process server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ async fn register(test: &TestSession, listen: &str, queue: &ForwardedQueue) -> R
 }
 
 #[tokio::test]
-async fn a_connection_that_comes_before_the_port_is_known_is_not_lost() {
+async fn a_connection_that_arrives_before_the_port_is_known_is_not_lost() {
     let mut test = TestSession::start().await;
     let (queue, mut connections) = ForwardedQueue::new(1);
     let registration = register(&test, "*:0", &queue).await;
     assert_eq!(registration.listen().to_string(), format!("*:{CHOSEN_PORT}"));
 
-    let forwarded = connections.recv().await.expect("it is handed on");
+    let forwarded = connections.recv().await.expect("the connection is queued");
     assert_eq!(forwarded.origin(), Some(SocketAddr::from(([192, 0, 2, 1], 1234))));
-    assert_eq!(test.channels(), 0, "it does not count before it is taken");
+    assert_eq!(test.channels(), 0, "it does not count before it is accepted");
     let (mut reader, writer) = forwarded.accept().await.split();
     let mut far = test.forwarded().await;
     far.send(&b"there"[..]).await.expect("an open channel");
@@ -38,12 +38,12 @@ async fn a_connection_that_comes_before_the_port_is_known_is_not_lost() {
 }
 
 #[tokio::test]
-async fn more_than_may_wait_are_refused_and_a_place_comes_free_with_the_answer() {
+async fn connections_beyond_the_bound_are_refused_until_one_is_answered() {
     let test = TestSession::start().await;
     let (queue, mut connections) = ForwardedQueue::new(1);
     let _first = register(&test, "80", &queue).await;
-    let waiting = connections.recv().await.expect("it is handed on");
-    // Its connection finds no place, and is refused before anybody hears of it.
+    let waiting = connections.recv().await.expect("the connection is queued");
+    // The queue is full, so that this connection is refused without being queued.
     let second = register(&test, "81", &queue).await;
     test.session().ping().await;
     assert!(connections.try_recv().is_err());
@@ -54,12 +54,12 @@ async fn more_than_may_wait_are_refused_and_a_place_comes_free_with_the_answer()
 }
 
 #[tokio::test]
-async fn a_retired_session_stays_until_its_listener_has_gone() {
+async fn a_retired_session_stays_until_its_listener_is_gone() {
     let mut test = TestSession::start().await;
     let (queue, _connections) = ForwardedQueue::new(1);
     let registration = register(&test, "80", &queue).await;
     let session = Arc::clone(test.session());
-    assert_eq!(session.idle(), Duration::ZERO, "a session that listens is of use");
+    assert_eq!(session.idle(), Duration::ZERO, "a session with a listener is not idle");
     assert!(!session.is_empty());
     session.drain();
     assert_eq!(registration.ended().await, RegistrationEnd::Retired);
@@ -70,9 +70,9 @@ async fn a_retired_session_stays_until_its_listener_has_gone() {
     assert!(session.is_empty());
 }
 
-/// Its clients would be refused, and no other session would be granted the place.
+/// Otherwise its clients would be refused, and no other session would be granted the address.
 #[tokio::test]
-async fn a_listener_that_the_server_does_not_give_up_stays_on_its_session() {
+async fn a_listener_that_the_server_does_not_cancel_stays_on_its_session() {
     let test = TestSession::start().await;
     let (queue, mut connections) = ForwardedQueue::new(2);
     let registration = register(&test, &KEPT_PORT.to_string(), &queue).await;
@@ -90,13 +90,13 @@ async fn a_listener_that_the_server_does_not_give_up_stays_on_its_session() {
 }
 
 #[tokio::test]
-async fn what_the_server_has_not_given_up_goes_to_the_next_that_asks() {
+async fn a_listener_that_the_server_did_not_cancel_is_taken_over_by_the_next() {
     let test = TestSession::start().await;
     let (queue, mut connections) = ForwardedQueue::new(2);
     let listen: RemoteListen = KEPT_PORT.to_string().parse().expect("a port");
     let registration = register(&test, &listen.to_string(), &queue).await;
     assert!(connections.recv().await.is_some(), "the server opens a channel when it is asked");
-    registration.leave().await;
+    registration.release().await;
     assert!(test.session().remote_forwards().has_abandoned(&listen));
     assert!(test.session().is_empty(), "it may be closed");
 
@@ -104,11 +104,11 @@ async fn what_the_server_has_not_given_up_goes_to_the_next_that_asks() {
     assert!(!test.session().remote_forwards().has_abandoned(&listen));
     drop(registration);
     let again = Registration::request(Arc::clone(test.session()), &listen, &queue).await;
-    assert!(matches!(again, Err(ListenError::Refused)), "it was not left this time");
+    assert!(matches!(again, Err(ListenError::Refused)), "it was not released this time");
 }
 
 #[tokio::test]
-async fn a_lost_session_is_told_from_a_retired_one() {
+async fn a_lost_session_is_distinguished_from_a_retired_one() {
     let test = TestSession::start().await;
     let (queue, _connections) = ForwardedQueue::new(1);
     let registration = register(&test, "80", &queue).await;
@@ -122,7 +122,7 @@ async fn a_lost_session_is_told_from_a_retired_one() {
 }
 
 #[tokio::test]
-async fn what_is_granted_when_nobody_waits_any_more_is_given_back() {
+async fn a_listener_granted_too_late_is_cancelled() {
     let mut test = TestSession::start().await;
     let (queue, _connections) = ForwardedQueue::new(1);
     let (session, listen) = (Arc::clone(test.session()), SLOW_PORT.to_string());

@@ -1,4 +1,4 @@
-//! Everything that knows russh. No type of it leaves this folder.
+//! Everything that uses russh. None of its types leaves this folder.
 
 pub(crate) mod connect;
 pub(crate) mod session;

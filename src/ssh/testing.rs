@@ -1,4 +1,4 @@
-//! A session with a server in the same process. The test holds both ends of each channel.
+//! A session with an in-process server. The test holds both ends of each channel.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,8 +29,8 @@ use crate::destination::Destination;
 use crate::openssh::client_config::{ClientConfig, SshOptions, StrictHostKeyChecking};
 use crate::openssh::prompt::Prompter;
 
-/// A session whose server confirms every channel, and listens wherever it is asked to: there, it has
-/// a connection to hand on at once.
+/// A session whose server confirms every channel, and listens on every requested address: there, it opens a
+/// channel at once.
 pub(crate) struct TestSession {
     session: Arc<Session>,
     opened: mpsc::UnboundedReceiver<Far>,
@@ -40,18 +40,18 @@ pub(crate) struct TestSession {
     is_line_stopped: Arc<AtomicBool>,
 }
 
-/// The client's end of the line, which may stop to take anything.
+/// The client's end of the connection, which may stop reading.
 struct Line {
     stream: DuplexStream,
     is_stopped: Arc<AtomicBool>,
 }
 
-/// A server that takes its time.
+/// A server that delays its answer.
 #[derive(Debug, Default)]
 struct Slow {
-    /// Whether it was asked for [`SLOW_PORT`].
+    /// Notified when [`SLOW_PORT`] is requested.
     asked: Notify,
-    /// Whether it may answer.
+    /// Notified to let the server answer.
     answer: Notify,
 }
 
@@ -67,7 +67,7 @@ struct Server {
 }
 
 impl TestSession {
-    /// Shakes hands and logs in.
+    /// Exchanges keys and logs in.
     pub(crate) async fn start() -> Self {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (sender, opened) = mpsc::unbounded_channel();
@@ -115,59 +115,59 @@ impl TestSession {
         &self.session
     }
 
-    /// The server's end of a connection that was taken at one of its listeners.
+    /// The server's end of a channel accepted at one of its listeners.
     pub(crate) async fn forwarded(&mut self) -> Far {
         self.opened.recv().await.expect("the server is there")
     }
 
-    /// The port where the server was asked to listen no more.
+    /// The port on which the server was asked to stop listening.
     pub(crate) async fn cancelled(&mut self) -> u32 {
         self.cancelled.recv().await.expect("the server is there")
     }
 
-    /// Completes when the server was asked for [`SLOW_PORT`].
+    /// Completes when [`SLOW_PORT`] was requested from the server.
     pub(crate) async fn asked_for_slow_port(&self) {
         self.slow.asked.notified().await;
     }
 
-    /// Has the server answer that it listens at [`SLOW_PORT`].
+    /// Makes the server grant [`SLOW_PORT`].
     pub(crate) fn grant_slow_port(&self) {
         self.slow.answer.notify_one();
     }
 
-    /// From now on the line takes nothing from the client.
+    /// Stops the line from accepting data from the client.
     pub(crate) fn stop_line(&self) {
         self.is_line_stopped.store(true, Relaxed);
     }
 
-    /// Has the server end the session, with these words.
+    /// Makes the server end the session with this message.
     pub(crate) async fn disconnect(&self, why: &str) {
         let reason = russh::Disconnect::ByApplication;
-        let told = self.server.disconnect(reason, why.into(), String::new()).await;
-        told.expect("the server is there");
+        let result = self.server.disconnect(reason, why.into(), String::new()).await;
+        result.expect("the server is there");
     }
 
-    /// Ends the session as a lost connection does.
+    /// Ends the session like a lost connection.
     pub(crate) fn cut(&self) {
         self.session.cut();
     }
 
-    /// How many channels are open.
+    /// The number of open channels.
     pub(crate) fn channels(&self) -> usize {
         self.load().channels()
     }
 
-    /// How many channels are marked for clients that do not keep up.
+    /// The number of channels marked as slow readers.
     pub(crate) fn slow_readers(&self) -> usize {
         self.load().slow_readers()
     }
 
-    /// How many readers have stopped taking, and with them the session.
+    /// The number of channels that block the session.
     pub(crate) fn held(&self) -> usize {
         self.load().held()
     }
 
-    /// How many channels were closed from here first.
+    /// The number of channels that were closed from here first.
     pub(crate) fn closed_by_us(&self) -> usize {
         self.load().closed_by_us()
     }
@@ -177,7 +177,7 @@ impl TestSession {
     }
 }
 
-/// Serves one client, whoever it is.
+/// Serves one client, without authentication.
 pub(crate) fn serve(stream: TcpStream) {
     let (opened, cancelled) = (mpsc::unbounded_channel().0, mpsc::unbounded_channel().0);
     let server = Server { opened, cancelled, slow: Arc::default(), keeps: false };
@@ -188,12 +188,12 @@ pub(crate) fn serve(stream: TcpStream) {
 }
 
 impl Far {
-    /// Sends to the client; waits while it has no room. Fails where the channel is gone.
+    /// Sends to the client, waiting for the window. Fails if the channel is closed.
     pub(crate) async fn send(&self, bytes: impl Into<Bytes>) -> Result<(), russh::Error> {
         self.0.data_bytes(bytes).await
     }
 
-    /// Says that nothing more will be sent.
+    /// Sends EOF.
     pub(crate) async fn eof(&self) {
         let _ = self.0.eof().await;
     }
@@ -203,7 +203,7 @@ impl Far {
         let _ = self.0.close().await;
     }
 
-    /// The next thing that comes from the client; nothing when the channel is over.
+    /// The next event from the client; none once the channel is closed.
     pub(crate) async fn recv(&mut self) -> Option<Incoming> {
         loop {
             match self.0.wait().await? {
@@ -308,13 +308,13 @@ impl server::Handler for Server {
     }
 }
 
-/// What the server listens on where it is to choose.
+/// The port that the server chooses for port 0.
 pub(crate) const CHOSEN_PORT: u32 = 40_000;
 
-/// Where the server does not stop listening, and refuses to listen once more.
+/// A port on which the server does not stop listening, and refuses to listen again.
 pub(crate) const KEPT_PORT: u32 = 4001;
 
-/// Where the server listens when it is told to, and not before.
+/// A port that the server grants only when told to.
 pub(crate) const SLOW_PORT: u32 = 4000;
 
 fn server_config() -> Arc<server::Config> {
@@ -327,7 +327,7 @@ fn server_config() -> Arc<server::Config> {
     })
 }
 
-/// Takes any host key and puts none on record.
+/// Accepts any host key and records none.
 fn any_host_key() -> HostKeyPolicy {
     let name = "me@host.example".parse().expect("a name");
     let (mut config, _) = ClientConfig::without_ssh(&name, &SshOptions::default()).expect("plain");
@@ -337,5 +337,5 @@ fn any_host_key() -> HostKeyPolicy {
     HostKeyPolicy::new(&config, &Prompter::nobody())
 }
 
-/// As of a far server, in bytes.
+/// A window in bytes, as for a distant server.
 const WINDOW: u32 = 64 << 20;

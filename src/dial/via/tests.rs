@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::*;
 use crate::destination::Destination;
 
-/// A server whose standing the test sets. It gives its sessions numbers.
+/// A server whose availability the test sets.
 struct Fake {
     standing: Mutex<Availability>,
     changed: Notify,
@@ -60,7 +60,7 @@ fn target() -> Target {
     Destination::parse("web.example:80", None).expect("good").into()
 }
 
-/// Which server it is, and after how long.
+/// The index of the server that was used, and the time that it took.
 async fn placed(servers: &[&Fake]) -> (usize, Duration) {
     let start = Instant::now();
     let (index, ()) = place(servers, &target()).await;
@@ -75,28 +75,28 @@ async fn later(after: Duration, server: &Fake, standing: Availability) {
 const SOON: Duration = Duration::from_millis(200);
 
 #[tokio::test(start_paused = true)]
-async fn the_first_that_has_a_session_is_taken_at_once() {
+async fn the_first_server_with_a_session_is_used_at_once() {
     use Availability::{Down, Pending, Ready};
     let (ready, down, pending) = (Fake::new(Ready), Fake::new(Down), Fake::new(Pending));
     assert_eq!(placed(&[&ready, &down]).await, (0, Duration::ZERO));
     assert_eq!(placed(&[&down, &ready, &pending]).await, (1, Duration::ZERO));
-    assert_eq!(down.asked(), 0, "what is down is left in peace");
+    assert_eq!(down.asked(), 0, "a server that is down is not asked");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_without_a_session_is_waited_for_but_not_for_long() {
     let (first, second) = (Fake::new(Availability::Pending), Fake::new(Availability::Ready));
     assert_eq!(placed(&[&first, &second]).await, (1, PATIENCE));
-    // It recovers in time.
+    // The first server recovers in time.
     let both = [&first, &second];
     let (placed_at, ()) = tokio::join!(placed(&both), later(SOON, &first, Availability::Ready));
     assert_eq!(placed_at, (0, SOON));
-    // And it is the first again from now on.
+    // It is the first choice again from now on.
     assert_eq!(placed(&[&first, &second]).await, (0, Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_has_its_turn_when_the_one_before_goes_down() {
+async fn the_next_server_is_tried_when_the_previous_one_goes_down() {
     let (first, second) = (Fake::new(Availability::Pending), Fake::new(Availability::Ready));
     let both = [&first, &second];
     let (placed_at, ()) = tokio::join!(placed(&both), later(SOON, &first, Availability::Down));
@@ -104,20 +104,20 @@ async fn the_next_has_its_turn_when_the_one_before_goes_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_none_has_a_session_the_first_to_get_one_is_taken() {
+async fn if_none_has_a_session_the_first_to_get_one_is_used() {
     let servers = [Availability::Down, Availability::Pending, Availability::Down].map(Fake::new);
     let all: Vec<_> = servers.iter().collect();
     let minute = Duration::from_secs(60);
     let (placed_at, ()) =
         tokio::join!(placed(&all), later(minute, &servers[2], Availability::Ready));
     assert_eq!(placed_at, (2, minute));
-    assert!(servers.iter().all(|server| server.asked() == 1), "each is asked, once");
+    assert!(servers.iter().all(|server| server.asked() == 1), "each is asked exactly once");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_only_one_is_waited_for() {
+async fn the_only_server_is_waited_for() {
     let only = Fake::new(Availability::Down);
     let hour = Duration::from_secs(3600);
     assert!(timeout(hour, placed(&[&only])).await.is_err());
-    assert_eq!(only.asked(), 1, "it is told that somebody waits");
+    assert_eq!(only.asked(), 1, "it is asked once");
 }

@@ -4,7 +4,7 @@ use crate::registry::{Registry, ServerLog};
 use crate::ssh::OpenKind;
 use crate::ssh::testing::TestSession;
 
-/// Of a pool of its own with these sessions.
+/// The driver of a new pool with these sessions.
 fn driver(log: ServerLog, sessions: &[&TestSession]) -> Driver {
     let shared = Arc::clone(&pool_with(log).0);
     *lock(&shared.sessions) = sessions.iter().map(|test| Arc::clone(test.session())).collect();
@@ -22,7 +22,7 @@ async fn a_session_that_is_in_use_is_not_quiet() {
 }
 
 #[tokio::test]
-async fn a_session_is_not_closed_over_what_was_sent_last() {
+async fn a_session_is_not_closed_while_its_last_data_is_in_transit() {
     let mut test = TestSession::start().await;
     let mut driver = driver(ServerLog::default(), &[&test]);
     let (channel, _far) = test.open().await;
@@ -30,22 +30,22 @@ async fn a_session_is_not_closed_over_what_was_sent_last() {
     writer.send("the end".into()).await.expect("open");
     drop((reader, writer));
     let session = Arc::clone(test.session());
-    session.note_question();
+    session.note_ping();
     session.load().lease(OpenKind::Plain).sent(1);
     session.note_round_trip(Duration::from_millis(1));
     driver.close(&session);
-    assert_eq!(driver.sessions().len(), 1, "what was sent after the question may be on its way");
-    session.health().gauge_requested().await;
-    session.note_question();
+    assert_eq!(driver.sessions().len(), 1, "data sent after the ping may be in transit");
+    session.health().measurement_requested().await;
+    session.note_ping();
     driver.close(&session);
-    assert_eq!(driver.sessions().len(), 1, "it has not answered");
+    assert_eq!(driver.sessions().len(), 1, "the ping is unanswered");
     session.note_round_trip(Duration::from_millis(1));
     driver.close(&session);
     assert!(driver.sessions().is_empty());
 }
 
 #[tokio::test]
-async fn what_is_closed_here_is_retired_and_what_ends_by_itself_is_lost_whatever_it_did() {
+async fn a_session_closed_here_is_retired_and_one_that_ends_by_itself_is_lost() {
     let (unneeded, ended) = (TestSession::start().await, TestSession::start().await);
     ended.session().drain();
     ended.cut();

@@ -1,16 +1,16 @@
-//! A packet that does not end: its length was changed on the way, so that what the server says next is
-//! taken for the rest of it. russh waits for more, and `ssh` does the same.
+//! Detects a packet that never ends: its length was corrupted in transit, so that whatever the server sends
+//! next is taken for its remainder. russh waits for more, as does `ssh`.
 
-/// Looks for such a packet, beat by beat.
+/// Detects such a packet beat by beat.
 #[derive(Debug, Default)]
 pub(super) struct EndlessPacket {
     received: u64,
     packet: u64,
-    /// Whether nothing came in the last beat.
+    /// Whether nothing arrived in the last beat.
     quiet: bool,
-    /// Whether the server was asked since something came.
+    /// Whether the server was pinged since data last arrived.
     asked: bool,
-    /// How many bytes came for a question, and how often so many.
+    /// The size of the last answer in bytes; `pieces` counts consecutive ones of that size.
     piece: u64,
     pieces: u32,
 }
@@ -18,19 +18,19 @@ pub(super) struct EndlessPacket {
 /// What a beat has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// All is well, or it is not known yet.
+    /// All is well, or it is too early to tell.
     Nothing,
-    /// Nothing comes in the middle of a packet. A question would show whether the line is silent, too.
+    /// Nothing arrives in the middle of a packet. A ping would show whether the line is silent, too.
     Silence,
-    /// Each question is answered, and the answers are taken for a part of the packet.
+    /// Each ping is answered, and the answers are taken for a part of the packet.
     Endless,
 }
 
 impl EndlessPacket {
-    /// Looks at the end of a beat at how many bytes came so far, and how many of them belong to the packet
-    /// that is coming in.
+    /// Evaluates a beat, given the number of bytes received so far and how many of them belong to the incoming
+    /// packet.
     ///
-    /// On a line that stands still in the middle of a good packet, the rest of that comes before any answer.
+    /// If the line stalls in the middle of an intact packet, the rest of the packet precedes any answer.
     pub(super) fn look(&mut self, received: u64, packet: u64) -> Found {
         let came = received - self.received;
         let goes_on = self.packet > 0 && packet == self.packet + came;
@@ -52,16 +52,16 @@ impl EndlessPacket {
     }
 }
 
-/// The answer to a ping has no more bytes, with all that protects it.
+/// The maximum size of the answer to a ping in bytes, including its encryption overhead.
 const ANSWER: u64 = 128;
-/// So many answers that end no packet, of so many bytes each, are no coincidence.
+/// Consecutive answers of equal size, none of which completes a packet, that rule out coincidence.
 const PIECES: u32 = 3;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What is found for so many bytes a beat, of one packet.
+    /// The findings for these bytes per beat, all of one packet.
     fn found(beats: &[u64]) -> Vec<Found> {
         let (mut packet, mut length) = (EndlessPacket::default(), 100);
         let mut look = |came: &u64| {
@@ -73,18 +73,18 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_end_no_packet_are_damage() {
+    fn answers_that_complete_no_packet_mean_corruption() {
         use Found::{Endless, Nothing, Silence};
         let beats = found(&[0, 36, 0, 36, 0, 36]);
         assert_eq!(beats, [Silence, Nothing, Silence, Nothing, Silence, Endless]);
-        // The first question is older; and a round trip takes several beats.
+        // The first ping was sent earlier, and a round trip takes several beats.
         let beats = found(&[20, 0, 36, 0, 0, 0, 36, 0, 36]);
         assert_eq!(beats.last(), Some(&Endless));
         assert_eq!(beats.iter().filter(|found| **found == Silence).count(), 3);
     }
 
     #[test]
-    fn what_a_slow_line_brings_is_none() {
+    fn a_slow_line_is_not_corruption() {
         for beats in [
             &[0, 1448, 0, 1448, 0, 1448, 0, 1448][..],
             &[36; 12],
@@ -96,18 +96,18 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_ends_is_none() {
+    fn a_packet_that_ends_is_not_corruption() {
         let mut packet = EndlessPacket::default();
         let mut received = 0;
         for _ in 0..20 {
-            // Two thirds of an answer, and then the rest and two thirds of the next.
+            // Two thirds of an answer, and then the rest with two thirds of the next.
             for came in [24, 0] {
                 received += came;
                 assert_ne!(packet.look(received, 24), Found::Endless);
             }
             received += 12;
         }
-        // Nor is one session that is silent between two.
+        // Nor is silence between two packets.
         for _ in 0..10 {
             assert_eq!(packet.look(received, 0), Found::Nothing);
         }

@@ -8,17 +8,17 @@ use super::*;
 use crate::lock::lock;
 use crate::ssh::session::delay::Delay;
 
-/// A session whose server answers when the test lets it.
+/// A session whose server answers when the test allows it.
 #[derive(Default)]
 struct Scripted {
     reading: Mutex<Reading>,
     verdict: Mutex<Verdict>,
-    /// How often the verdict was that what waits had better go elsewhere.
+    /// How often the verdict was that waiting opens should use another session.
     suspected: AtomicUsize,
     pings: AtomicUsize,
     answer: Notify,
     probe: Notify,
-    gauge: Notify,
+    measurement: Notify,
     closed: Notify,
     given_up: Mutex<Option<String>>,
     delay: Delay,
@@ -33,8 +33,8 @@ impl Watched for Scripted {
         self.probe.notified().await;
     }
 
-    async fn gauge_requested(&self) {
-        self.gauge.notified().await;
+    async fn measurement_requested(&self) {
+        self.measurement.notified().await;
     }
 
     async fn ping(&self) {
@@ -66,7 +66,7 @@ impl Watched for Scripted {
 }
 
 impl Scripted {
-    /// Watches it for `time` while `script` runs. How long it took to be over, where it was.
+    /// Watches the session for `time` while `script` runs. Returns when it was given up, if it was.
     async fn watched(&self, time: Duration, script: impl Future<Output = ()>) -> Option<Duration> {
         let begun = Instant::now();
         let watching = watch(self, LIVENESS, |_, _| ());
@@ -98,7 +98,7 @@ const LIVENESS: Liveness =
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_falls_silent_is_asked_and_then_given_up() {
+async fn a_silent_server_is_pinged_and_then_given_up() {
     let session = Scripted::default();
     let took = session.watched(HOUR, async {}).await;
     assert_eq!(took, Some(Duration::from_secs(60)));
@@ -107,12 +107,12 @@ async fn a_server_that_falls_silent_is_asked_and_then_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_in_which_the_program_was_stopped_is_no_silence() {
+async fn time_while_the_program_was_stopped_is_not_silence() {
     for answers in [false, true] {
         let session = Scripted::default();
         let stopped = async {
             sleep(Duration::from_secs(16)).await;
-            assert_eq!(session.pings(), 1, "it is being asked");
+            assert_eq!(session.pings(), 1, "a ping is pending");
             tokio::time::advance(Duration::from_secs(100)).await;
             if answers {
                 session.answer.notify_one();
@@ -133,7 +133,7 @@ async fn a_session_that_has_ended_is_not_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_server_is_asked_once_in_each_interval() {
+async fn an_idle_server_is_pinged_once_per_interval() {
     let session = Scripted::default();
     let answering = async {
         loop {
@@ -146,7 +146,7 @@ async fn an_idle_server_is_asked_once_in_each_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_session_on_a_full_line_is_asked_less_and_less() {
+async fn an_idle_session_on_a_congested_line_is_pinged_less_and_less() {
     let session = Scripted::default();
     session.delay.note(Duration::from_millis(1));
     let answering = async {
@@ -160,7 +160,7 @@ async fn an_idle_session_on_a_full_line_is_asked_less_and_less() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_arrives_is_as_good_as_an_answer() {
+async fn any_data_counts_as_an_answer() {
     let session = Scripted::default();
     let arriving = async {
         session.probe.notify_one();
@@ -174,7 +174,7 @@ async fn whatever_arrives_is_as_good_as_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_holds_the_session_up_is_no_silence_of_the_server() {
+async fn time_while_a_reader_blocks_the_session_is_not_silence() {
     let session = Scripted::default();
     lock(&session.reading).held = 1;
     assert_eq!(session.watched(HOUR, async { session.probe.notify_one() }).await, None);
@@ -183,18 +183,18 @@ async fn a_reader_that_holds_the_session_up_is_no_silence_of_the_server() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_is_answered_soon_or_the_session_is_over() {
+async fn an_unanswered_probe_soon_ends_the_session() {
     let session = Scripted::default();
     let took = session.watched(HOUR, async { session.probe.notify_one() }).await;
     assert_eq!(took, Some(PROBE_PATIENCE));
-    // One that is only asked has its time.
+    // An ordinary ping has the usual patience.
     let session = Scripted::default();
-    let took = session.watched(HOUR, async { session.gauge.notify_one() }).await;
+    let took = session.watched(HOUR, async { session.measurement.notify_one() }).await;
     assert_eq!(took, Some(LIVENESS.silence));
-    // The question that is under way already will do; its patience is shorter now.
+    // A probe reuses the pending ping, with less patience.
     let session = Scripted::default();
     let probing = async {
-        session.gauge.notify_one();
+        session.measurement.notify_one();
         sleep(Duration::from_secs(20)).await;
         session.probe.notify_one();
     };
@@ -204,10 +204,10 @@ async fn a_probe_is_answered_soon_or_the_session_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_does_not_shorten_the_round_trip_of_what_is_under_way() {
+async fn a_probe_does_not_shorten_the_round_trip_of_a_pending_ping() {
     let session = Scripted::default();
     let probing = async {
-        session.gauge.notify_one();
+        session.measurement.notify_one();
         sleep(Duration::from_millis(300)).await;
         session.probe.notify_one();
         sleep(Duration::from_millis(5)).await;
@@ -220,7 +220,7 @@ async fn a_probe_does_not_shorten_the_round_trip_of_what_is_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_answer_an_open_is_avoided_then_suspected() {
+async fn a_server_that_does_not_answer_an_open_is_avoided_and_then_suspected() {
     let session = Scripted::default();
     lock(&session.reading).opening = 1;
     let seen = async {
@@ -241,7 +241,7 @@ async fn a_server_that_does_not_answer_an_open_is_avoided_then_suspected() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_is_flooded_by_what_no_channel_takes_while_answers_are_late() {
+async fn a_session_is_flooded_by_data_for_no_channel_while_answers_are_late() {
     let session = Scripted::default();
     session.delay.note(Duration::from_millis(10));
     let seen = async {
@@ -256,11 +256,11 @@ async fn a_session_is_flooded_by_what_no_channel_takes_while_answers_are_late() 
         };
         sleep(BEAT / 2).await;
         assert!(!arrives(1 << 20, 0).await, "answers are not late");
-        session.gauge.notify_one();
+        session.measurement.notify_one();
         sleep(BEAT).await;
         assert!(arrives(1 << 20, 0).await);
-        assert!(!arrives(1 << 20, 1 << 20).await, "a channel takes it");
-        assert!(!arrives(MUCH - 1, 0).await, "it is little");
+        assert!(!arrives(1 << 20, 1 << 20).await, "a channel received it");
+        assert!(!arrives(FLOOD_BYTES - 1, 0).await, "it is little");
         session.closed.notify_one();
     };
     assert!(session.watched(HOUR, seen).await.is_some());

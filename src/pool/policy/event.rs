@@ -7,14 +7,14 @@ use tokio::time::Instant;
 use crate::ssh::connect::{Asking, FailureClass};
 use crate::ssh::trust::auth::LoginKind;
 
-/// What has happened.
+/// Something that has happened to the pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// A deadline has come, or the pool has just begun.
+    /// A deadline has passed, or the pool has just started.
     Time,
-    /// A request waits, or another session would serve it better.
+    /// A request waits for a session, or would be better served by another one.
     Wanted,
-    /// An attempt has succeeded; its session is among the facts already.
+    /// An attempt has succeeded; its session is already among the facts.
     Connected(LoginKind),
     /// An attempt has failed.
     Failed(Failure),
@@ -37,8 +37,8 @@ pub(crate) enum Event {
 pub(crate) struct Failure {
     pub(crate) class: FailureClass,
     /// Whether it failed only because no person could be asked.
-    pub(crate) lacked_a_person: bool,
-    /// The reason, perhaps of several lines.
+    pub(crate) lacked_person: bool,
+    /// The reason, possibly several lines.
     pub(crate) text: String,
 }
 
@@ -49,17 +49,17 @@ pub(crate) struct Loss {
     pub(crate) end: String,
     /// How long it lasted.
     pub(crate) age: Duration,
-    /// Channels that were cut with it.
+    /// Channels that were cut along with it.
     pub(crate) channels: usize,
     pub(crate) cause: LossCause,
 }
 
-/// Who ended a session.
+/// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LossCause {
-    /// The server, while it was unused.
+    /// The server closed it while it was unused.
     Unused,
-    /// The server or the network, while it was in use; or the monitor, since the server did not answer.
+    /// The server or the network ended it while in use, or the monitor did for lack of an answer.
     Lost,
 }
 
@@ -81,97 +81,97 @@ pub(crate) struct Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub(crate) struct SessionFacts {
-    /// It takes channels. Otherwise it is draining: it takes none, and ends after the last one.
+    /// Whether it takes channels. Otherwise it is draining, and ends after its last channel.
     pub(crate) is_ready: bool,
-    /// It carries no channels, and no remote listener is on it.
+    /// Whether it carries no channels and no remote listener.
     pub(crate) is_empty: bool,
-    /// A new channel would disturb no other on it, and wait for none.
+    /// Whether a new channel would neither disturb another on it nor wait for one.
     pub(crate) is_quiet: bool,
     /// How long it has been empty.
     pub(crate) idle: Duration,
-    /// It is too old, has carried too much, or has an unsuitable window: it should be replaced.
+    /// Whether it is due for replacement: too old, too much carried, or an unsuitable window.
     pub(crate) is_outdated: bool,
-    /// It is full of data that no channel takes, which delays answers.
+    /// Whether it is flooded with data for no channel, which delays its answers.
     pub(crate) is_flooded: bool,
 }
 
-/// What is to be done.
+/// Something for the driver to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Start an attempt to connect.
     Connect(Asking),
-    /// End every attempt.
+    /// Abort every attempt.
     AbortAttempts,
-    /// Drain a session: its index in the facts, and why.
+    /// Drain a session, given by its index in the facts.
     Drain(usize, DrainReason),
-    /// Disconnect a session: its index in the facts.
+    /// Disconnect a session, given by its index in the facts.
     Close(usize),
     /// Probe every session: one that does not answer soon is lost.
     ProbeAll,
-    /// Ask every session whether it answers, with its usual patience.
+    /// Ping every session, with the usual patience.
     AskAll,
-    /// Show why there is no session, or one less.
+    /// Show why a session is missing.
     Show(Outage),
     /// Log a notice.
-    Tell(Notice),
+    Log(Notice),
 }
 
 /// Why a session is drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DrainReason {
-    /// There is a newer one.
+    /// A newer session replaces it.
     Replaced,
-    /// There are enough others, and it has been empty for long.
+    /// Enough others remain, and it has been empty for long.
     Idle,
-    /// Data that no channel takes delays others on the line.
+    /// Data that no channel accepts delays others on the path.
     Flooded,
-    /// The server is not configured any more.
+    /// The server was removed from the configuration.
     Retired,
 }
 
-/// Why there is no session, or one less.
+/// Why the pool has no session, or one fewer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outage {
-    /// The reason, one line.
+    /// The reason in one line.
     pub(crate) reason: String,
     pub(crate) outlook: Outlook,
     pub(crate) cause: OutageCause,
 }
 
 impl Outage {
-    /// One that something has brought about.
+    /// An outage caused by an event.
     pub(crate) fn happened(reason: String, outlook: Outlook) -> Self {
         Self { reason, outlook, cause: OutageCause::Happened }
     }
 }
 
-/// Where an outage comes from.
+/// The cause of an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutageCause {
-    /// Something has happened: who waits asks for a session again.
+    /// An event: waiting requests ask for a session again.
     Happened,
-    /// It lasts, and is shown whenever somebody asks: woken for it, they would ask for ever.
+    /// A lasting state, shown to whoever asks. It must not wake them, or they would ask for ever.
     Lasts,
 }
 
-/// What may be hoped for while there is no session.
+/// The prospects while there is no session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Outlook {
-    /// There may be one soon.
+    /// A session may be available soon.
     #[default]
     Soon,
-    /// There may be one when a request asks a person.
+    /// A session may be available once a request asks a person.
     NeedsPerson,
-    /// An attempt has failed, or none may be made: who has another way need not wait for this server.
+    /// An attempt has failed, or none may be made: requests with an alternative need not wait for this server.
     Hopeless,
 }
 
-/// What the log says about the sessions to a server.
+/// A message for the log about the sessions to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// The first session, or the first after there was none.
+    /// The first session, or the first after an outage.
     Connected { again: bool },
-    /// A session was lost; `cut` connections were cut with it.
+    /// A session was lost, and `cut` connections with it.
     Lost { end: String, cut: usize },
     /// The server closes unused sessions.
     ClosesUnused,
@@ -179,21 +179,21 @@ pub(crate) enum Notice {
     NoFurther(String),
     /// There is no session, and another attempt will follow.
     CannotConnect(String),
-    /// Nobody has logged in.
+    /// The login needs a person.
     NeedsPerson(&'static str),
-    /// The machine woke, or its network changed: all sessions are probed.
+    /// The machine woke, or its network changed: all sessions are checked.
     Woken,
 }
 
 impl Failure {
-    /// The reason, for where there is room for a line.
+    /// The first line of the reason.
     pub(crate) fn first_line(&self) -> &str {
         self.text.lines().next().unwrap_or_default()
     }
 }
 
 impl Notice {
-    /// Whether the user should look into it; otherwise it is information.
+    /// Whether the user should look into it; otherwise it is informational.
     pub(crate) fn is_warning(&self) -> bool {
         matches!(self, Self::Lost { .. } | Self::CannotConnect(_) | Self::NeedsPerson(_))
     }
@@ -226,12 +226,12 @@ impl Notice {
 }
 
 impl DrainReason {
-    /// In words.
+    /// The reason as a log message.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Replaced => "a session is replaced by a newer one: it takes no more channels",
-            Self::Idle => "closing a session that nobody needs",
-            Self::Flooded => "closing a session that is full of what nobody wants any more",
+            Self::Idle => "closing a session that is not needed",
+            Self::Flooded => "closing a session that is flooded with data for no channel",
             Self::Retired => {
                 "the server is not configured any more: the session takes no more channels"
             }
@@ -245,7 +245,7 @@ impl Facts {
         self.sessions.iter().filter(|session| session.is_ready).count()
     }
 
-    /// Of these, the ones that are quiet.
+    /// The number of these that are quiet.
     pub(crate) fn quiet(&self) -> usize {
         self.sessions.iter().filter(|session| session.is_ready && session.is_quiet).count()
     }

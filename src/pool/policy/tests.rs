@@ -1,10 +1,10 @@
-//! A pool's life, with the clock and the server in the test's hands.
+//! The life of a pool whose clock and server the test controls.
 
 use super::*;
 
 mod properties;
 
-/// A pool whose attempts and sessions are numbers.
+/// A pool whose attempts and sessions are mere numbers.
 struct World {
     policy: Policy,
     facts: Facts,
@@ -22,7 +22,7 @@ const QUIET: SessionFacts = SessionFacts {
     is_flooded: false,
 };
 
-/// One that carries a download.
+/// A session that carries a download.
 const BUSY: SessionFacts = SessionFacts { is_empty: false, is_quiet: false, ..QUIET };
 
 impl World {
@@ -38,7 +38,7 @@ impl World {
         Self { policy, facts, attempts: 0, notices: Vec::new(), shown: Vec::new() }
     }
 
-    /// One that has its first session.
+    /// A pool that has its first session.
     fn connected(kind: LoginKind) -> Self {
         let mut world = Self::new(None);
         world.on(Event::Time);
@@ -59,7 +59,7 @@ impl World {
                 Action::Close(place) => closed.push(place),
                 Action::AbortAttempts | Action::ProbeAll | Action::AskAll => {}
                 Action::Show(outage) => self.shown.push(outage),
-                Action::Tell(notice) => self.notices.push(notice),
+                Action::Log(notice) => self.notices.push(notice),
             }
         }
         for place in closed.into_iter().rev() {
@@ -75,7 +75,7 @@ impl World {
 
     fn fail(&mut self, class: FailureClass, text: &str) {
         self.attempts -= 1;
-        self.on(Event::Failed(Failure { class, lacked_a_person: false, text: text.into() }));
+        self.on(Event::Failed(Failure { class, lacked_person: false, text: text.into() }));
     }
 
     fn lose(&mut self, cause: LossCause, age: Duration) {
@@ -90,18 +90,18 @@ impl World {
 }
 
 #[test]
-fn a_lost_session_is_replaced_at_once_and_told() {
+fn a_lost_session_is_logged_and_replaced_at_once() {
     let mut world = World::connected(LoginKind::Unattended);
     world.lose(LossCause::Lost, Duration::from_secs(60));
     assert_eq!(world.attempts, 1);
     assert_eq!(world.notices, [Notice::Lost { end: "gone".into(), cut: 0 }]);
-    assert_eq!(world.shown[0].outlook, Outlook::Soon, "another is on its way");
+    assert_eq!(world.shown[0].outlook, Outlook::Soon, "another session is being opened");
     world.succeed(LoginKind::Unattended);
     assert_eq!(world.notices[1], Notice::Connected { again: true });
 }
 
 #[test]
-fn failures_are_told_once_and_pauses_grow() {
+fn failures_are_logged_once_and_delays_grow() {
     let mut world = World::connected(LoginKind::Unattended);
     world.lose(LossCause::Lost, Duration::from_secs(60));
     let mut waited = Duration::ZERO;
@@ -115,14 +115,14 @@ fn failures_are_told_once_and_pauses_grow() {
         world.pass(pause);
         assert_eq!(world.attempts, 1);
     }
-    assert!(waited > Duration::from_secs(60), "the pauses have grown");
-    let told = world.notices.iter().filter(|n| matches!(n, Notice::CannotConnect(_)));
-    assert_eq!(told.count(), 1);
+    assert!(waited > Duration::from_secs(60), "the delays have grown");
+    let logged = world.notices.iter().filter(|n| matches!(n, Notice::CannotConnect(_)));
+    assert_eq!(logged.count(), 1);
     assert_eq!(world.shown.last().expect("shown").reason, "no route");
 }
 
 #[test]
-fn an_attempt_that_ends_abruptly_is_not_made_again_at_once() {
+fn an_attempt_that_ends_abruptly_is_not_retried_at_once() {
     let mut world = World::new(None);
     world.on(Event::Time);
     world.attempts -= 1;
@@ -133,10 +133,10 @@ fn an_attempt_that_ends_abruptly_is_not_made_again_at_once() {
     assert_eq!(world.attempts, 1);
 }
 
-/// A loss, a login without a person and the end of the server are no failed attempts, and one that fails beside a
-/// session leaves nobody without.
+/// A lost session, a login that needs a person, and retirement are no failed attempts; nor is a failure while
+/// another session exists.
 #[test]
-fn only_attempts_that_fail_where_there_is_no_session_are_counted() {
+fn only_failed_attempts_without_a_session_are_counted() {
     let mut world = World::new(Some(PoolSize::new(2, 3).expect("a size")));
     world.on(Event::Time);
     world.fail(FailureClass::Unreachable, "no route");
@@ -158,7 +158,7 @@ fn only_attempts_that_fail_where_there_is_no_session_are_counted() {
 }
 
 #[test]
-fn a_remote_listener_is_worth_another_try_where_the_first_login_was_refused() {
+fn a_remote_listener_retries_a_refused_first_login() {
     for (listeners, attempts) in [(0, 0), (1, 1)] {
         let mut world = World::new(None);
         world.on(Event::Time);
@@ -170,7 +170,7 @@ fn a_remote_listener_is_worth_another_try_where_the_first_login_was_refused() {
 }
 
 #[test]
-fn each_that_waits_hears_that_there_is_nobody_to_ask_and_the_user_once() {
+fn every_waiter_learns_that_nobody_can_be_asked_and_the_log_says_so_once() {
     let mut world = World::connected(LoginKind::Interactive);
     world.lose(LossCause::Lost, Duration::from_secs(60));
     world.facts.waiting = 1;
@@ -179,16 +179,16 @@ fn each_that_waits_hears_that_there_is_nobody_to_ask_and_the_user_once() {
         world.on(Event::Wanted);
         assert_eq!(world.shown.last().expect("shown").outlook, Outlook::Hopeless);
     }
-    let told = world.notices.iter().filter(|n| matches!(n, Notice::NeedsPerson(_)));
-    assert_eq!(told.count(), 1);
+    let logged = world.notices.iter().filter(|n| matches!(n, Notice::NeedsPerson(_)));
+    assert_eq!(logged.count(), 1);
 }
 
 #[test]
-fn what_is_cut_after_the_end_is_told_and_no_reason_for_it() {
+fn a_session_lost_after_retirement_is_logged_and_changes_no_reason() {
     let mut world = World::connected(LoginKind::Unattended);
     world.facts.sessions = vec![BUSY];
     world.on(Event::Retired);
-    assert_eq!(world.facts.sessions.len(), 1, "it goes on");
+    assert_eq!(world.facts.sessions.len(), 1, "the busy session continues");
     let shown = world.shown.len();
     world.lose(LossCause::Lost, Duration::from_secs(60));
     assert_eq!(world.notices, [Notice::Lost { end: "gone".into(), cut: 0 }]);
@@ -196,7 +196,7 @@ fn what_is_cut_after_the_end_is_told_and_no_reason_for_it() {
 }
 
 #[test]
-fn a_request_cuts_a_pause_short_where_the_server_was_only_out_of_reach() {
+fn a_request_shortens_the_delay_only_if_the_server_was_unreachable() {
     for (class, hurries) in [(FailureClass::Unreachable, true), (FailureClass::Refused, false)] {
         let mut world = World::connected(LoginKind::Unattended);
         world.lose(LossCause::Lost, Duration::from_secs(60));
@@ -205,7 +205,7 @@ fn a_request_cuts_a_pause_short_where_the_server_was_only_out_of_reach() {
             let wake_at = world.policy.wake_at(&world.facts).expect("it will try again");
             world.pass(wake_at - world.facts.now);
         }
-        // As long a pause as there is.
+        // Fails until the delay is long enough to be shortened.
         while world.policy.wake_at(&world.facts).is_none_or(|at| at - world.facts.now < 2 * SOON) {
             world.fail(class, "no");
             if let Some(at) = world.policy.wake_at(&world.facts)
@@ -222,11 +222,11 @@ fn a_request_cuts_a_pause_short_where_the_server_was_only_out_of_reach() {
 }
 
 #[test]
-fn a_server_that_closes_what_is_unused_is_let_be_until_somebody_asks() {
+fn a_server_that_closes_unused_sessions_gets_none_without_a_request() {
     let mut world = World::connected(LoginKind::Unattended);
     for _ in 1..MAX_UNUSED {
         world.lose(LossCause::Unused, Duration::from_secs(2));
-        assert_eq!(world.attempts, 1, "it may be chance");
+        assert_eq!(world.attempts, 1, "once may be chance");
         world.succeed(LoginKind::Unattended);
         world.on(Event::Settled);
     }
@@ -238,22 +238,22 @@ fn a_server_that_closes_what_is_unused_is_let_be_until_somebody_asks() {
     for _ in 0..5 {
         world.facts.waiting = 1;
         world.on(Event::Wanted);
-        assert_eq!(world.attempts, 1, "somebody asks");
+        assert_eq!(world.attempts, 1, "a request waits");
         world.succeed(LoginKind::Unattended);
         world.on(Event::Settled);
         world.facts.waiting = 0;
         world.facts.sessions = vec![BUSY];
         world.on(Event::Upkeep);
-        assert_eq!(world.attempts, 0, "no reserve, either");
+        assert_eq!(world.attempts, 0, "not even a reserve");
         world.lose(LossCause::Unused, Duration::from_secs(4));
     }
     let lines: Vec<_> = world.notices.iter().filter(|n| **n == Notice::ClosesUnused).collect();
     assert_eq!(lines.len(), 1);
-    assert_eq!(world.notices.last(), Some(&Notice::ClosesUnused), "nothing is told after that");
+    assert_eq!(world.notices.last(), Some(&Notice::ClosesUnused), "nothing is logged after that");
 }
 
 #[test]
-fn a_login_that_needs_a_person_waits_for_a_request_and_somebody_to_ask() {
+fn a_login_that_needs_a_person_waits_for_a_request_and_a_person() {
     let mut world = World::connected(LoginKind::Interactive);
     world.lose(LossCause::Lost, Duration::from_secs(60));
     assert_eq!(world.attempts, 0);
@@ -267,18 +267,18 @@ fn a_login_that_needs_a_person_waits_for_a_request_and_somebody_to_ask() {
 }
 
 #[test]
-fn a_session_that_somebody_has_to_log_in_for_outlives_a_network_that_is_late_after_a_sleep() {
+fn an_interactive_session_survives_a_network_that_returns_late_after_sleep() {
     for (kind, look) in
         [(LoginKind::Unattended, Action::ProbeAll), (LoginKind::Interactive, Action::AskAll)]
     {
         let mut world = World::connected(kind);
         let actions = world.policy.on(Event::Woken, &world.facts);
-        assert_eq!(actions, [Action::Tell(Notice::Woken), look]);
+        assert_eq!(actions, [Action::Log(Notice::Woken), look]);
     }
 }
 
 #[test]
-fn a_server_that_refuses_a_further_session_is_told_of_once_and_asked_again_rarely() {
+fn a_refused_further_session_is_logged_once_and_retried_rarely() {
     let mut world = World::connected(LoginKind::Unattended);
     let mut asked = 0;
     for _ in 0..24 * 60 {
@@ -294,7 +294,7 @@ fn a_server_that_refuses_a_further_session_is_told_of_once_and_asked_again_rarel
 }
 
 #[test]
-fn what_is_spare_and_empty_for_long_is_closed() {
+fn spare_sessions_are_closed_after_a_while() {
     let mut world = World::connected(LoginKind::Unattended);
     let used = SessionFacts { is_empty: false, ..QUIET };
     for (in_use, left) in [(used, 1), (BUSY, 2)] {
@@ -307,7 +307,7 @@ fn what_is_spare_and_empty_for_long_is_closed() {
 }
 
 #[test]
-fn a_reserve_is_opened_once_and_stays_while_it_is_one() {
+fn a_reserve_is_opened_once_and_kept_while_it_is_needed() {
     let mut world = World::connected(LoginKind::Unattended);
     world.facts.sessions[0] = BUSY;
     world.on(Event::Upkeep);
@@ -325,11 +325,11 @@ fn a_reserve_is_opened_once_and_stays_while_it_is_one() {
     }
     world.facts.sessions[0] = QUIET;
     tick(&mut world);
-    assert_eq!((world.facts.ready(), world.attempts), (1, 0), "the idle one goes");
+    assert_eq!((world.facts.ready(), world.attempts), (1, 0), "the idle session is closed");
 }
 
 #[test]
-fn an_outdated_session_is_drained_only_when_there_is_another() {
+fn an_outdated_session_is_drained_only_after_its_replacement_is_ready() {
     let mut world = World::connected(LoginKind::Unattended);
     world.facts.sessions[0].is_outdated = true;
     world.on(Event::Upkeep);
@@ -341,7 +341,7 @@ fn an_outdated_session_is_drained_only_when_there_is_another() {
 }
 
 #[test]
-fn a_replacement_that_is_not_needed_any_more_is_not_one_too_many() {
+fn an_unneeded_replacement_does_not_exceed_the_maximum() {
     let mut world = World::connected(LoginKind::Unattended);
     world.policy.size = Some(PoolSize::single());
     world.facts.sessions[0].is_outdated = true;
@@ -353,7 +353,7 @@ fn a_replacement_that_is_not_needed_any_more_is_not_one_too_many() {
 }
 
 #[test]
-fn of_several_sessions_the_outdated_one_is_replaced() {
+fn only_the_outdated_session_of_several_is_replaced() {
     let mut world = World::connected(LoginKind::Unattended);
     world.policy.size = Some(PoolSize::new(2, 2).expect("a size"));
     world.on(Event::Time);
@@ -366,7 +366,7 @@ fn of_several_sessions_the_outdated_one_is_replaced() {
 }
 
 #[test]
-fn a_flooded_session_goes_once_there_is_another() {
+fn a_flooded_session_is_closed_once_there_is_another() {
     let mut world = World::connected(LoginKind::Unattended);
     world.facts.sessions[0].is_flooded = true;
     world.on(Event::Upkeep);
@@ -374,7 +374,7 @@ fn a_flooded_session_goes_once_there_is_another() {
     world.succeed(LoginKind::Unattended);
     world.facts.sessions[0].is_empty = false;
     world.on(Event::Upkeep);
-    assert_eq!(world.facts.sessions.len(), 2, "somebody is on it");
+    assert_eq!(world.facts.sessions.len(), 2, "it is in use");
     world.facts.sessions[0].is_empty = true;
     world.on(Event::Upkeep);
     assert_eq!(world.facts.sessions, [QUIET]);

@@ -1,4 +1,4 @@
-//! The upkeep of existing sessions: which are drained, replaced and closed.
+//! The upkeep of existing sessions: which of them are drained, replaced and closed.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use super::{Action, DrainReason, Facts, Outage, Outlook, Policy, SessionFacts};
 use crate::ssh::trust::auth::LoginKind;
 
 impl Policy {
-    /// Drains all sessions, and ends all attempts.
+    /// Drains all sessions and aborts all attempts.
     pub(super) fn retire(&mut self, facts: &Facts) -> Vec<Action> {
         self.is_retired = true;
-        self.first_is_over = true;
+        self.first_has_ended = true;
         let reason = "the server is not configured any more".to_owned();
         let mut actions = vec![Action::AbortAttempts];
         for (place, session) in facts.sessions.iter().enumerate() {
@@ -22,8 +22,8 @@ impl Policy {
         actions
     }
 
-    /// Replaces old sessions, closes empty ones that are not needed, and keeps one in reserve: where every
-    /// session is in use, the next request would have to share one.
+    /// Replaces outdated sessions, closes surplus ones, and keeps a quiet one in reserve: if every session were
+    /// in use, the next request would have to share one.
     pub(super) fn upkeep(&mut self, facts: &Facts) -> Vec<Action> {
         let mut actions = Vec::new();
         let (mut ready, mut quiet) = (facts.ready(), facts.quiet());
@@ -31,15 +31,15 @@ impl Policy {
         let is_flooded = |session: &SessionFacts| session.is_flooded && session.is_empty;
         let is_outdated =
             |session: &SessionFacts| may_login && (session.is_outdated || is_flooded(session));
-        // A replacement is there, but nothing has to be replaced any more.
+        // A replacement was opened, but nothing needs to be replaced any more.
         let is_in_vain = !facts.sessions.iter().any(|it| it.is_ready && is_outdated(it));
         for (place, session) in facts.sessions.iter().enumerate() {
             let is_ready = session.is_ready;
             let (is_flooded, is_outdated) = (is_flooded(session), is_outdated(session));
-            // A flooded session is drained even at the minimum where there is another.
+            // A flooded session is drained even at the minimum if there is another.
             let is_spare = ready > self.size().min() || (is_flooded && ready > 1);
             let is_replaced = is_outdated || (is_in_vain && ready > self.size().max());
-            // The last quiet one is the reserve.
+            // The last quiet session is the reserve.
             let is_surplus = session.idle >= IDLE && quiet > usize::from(session.is_quiet);
             let drain = is_ready && is_spare && (is_replaced || is_flooded || is_surplus);
             if drain {
@@ -56,7 +56,7 @@ impl Policy {
                 && self.attempts == 0
                 && facts.now >= self.growth_not_before
             {
-                // It is drained once its replacement is there.
+                // The session is drained once its replacement is ready.
                 actions.push(self.attempt(facts));
             }
             if session.is_empty && (drain || !is_ready) {
@@ -70,5 +70,5 @@ impl Policy {
     }
 }
 
-/// A session above the minimum that has been empty for so long is closed, unless it is the reserve.
+/// How long a session above the minimum may be empty before it is closed, unless it is the reserve.
 const IDLE: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Why there is no session: what happened, at which server, and what to do.
+//! Why there is no session: what failed, at which server, and what to do.
 
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -15,8 +15,7 @@ use crate::ssh::session::handler::HandlerError;
 use crate::ssh::trust::auth::AuthError;
 use crate::ssh::trust::host_key::HostKeyError;
 
-/// Why there is no session. Each `address` is the host and the port; what comes from outside is escaped and
-/// bounded.
+/// Why there is no session. Each `address` is a host and port; text from outside is escaped and truncated.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum ConnectError {
@@ -33,37 +32,37 @@ pub enum ConnectError {
     #[error("{} is no SSH server that can be spoken to: it says '{said}'; check the host and the port", .address)]
     NotSsh {
         address: String,
-        /// Its first line.
+        /// The first line that it sent.
         said: String,
     },
-    /// The server turns clients away before it greets them.
+    /// The server turns clients away before it sends its identification.
     #[error(
         "{address} turns us away: '{said}'; it has too many clients, or has had too many failures"
     )]
     TurnedAway { address: String, said: String },
-    /// The connection ended in the handshake.
+    /// The connection ended during the handshake.
     #[error("{address} {}{}", .stage, after_colon(said.as_deref()))]
     Closed { address: String, stage: Stage, said: Option<String> },
     #[error("{0}")]
     NoCommonAlgorithm(Box<NoCommonAlgorithm>),
-    /// The host key is not to be trusted.
+    /// The host key is not trusted.
     #[error(transparent)]
     HostKey(Box<HostKeyError>),
     /// The server broke the protocol.
     #[error("the handshake failed: {0}")]
     Protocol(String),
-    /// Version, key exchange or login took longer than the limit.
+    /// The identification, key exchange or login exceeded its limit.
     #[error("{address} did not finish the {stage} within {} s", limit.as_secs())]
     TimedOut { address: String, stage: &'static str, limit: Duration },
-    /// The server does not accept us.
+    /// The server refuses the login.
     #[error(transparent)]
     Login(#[from] AuthError),
     #[error("the ProxyCommand '{command}' {}{}", ended(*status), after_colon(Some(said)))]
     Command {
         command: String,
-        /// How it ended, where it did.
+        /// Its exit status, if it has ended.
         status: Option<ExitStatus>,
-        /// The last line that it wrote to its standard error.
+        /// The last line of its standard error.
         said: String,
     },
     #[error("the shell for the ProxyCommand cannot be run (SHELL): {0}")]
@@ -71,16 +70,16 @@ pub enum ConnectError {
     #[error("at the jump host {hop}: {failure}")]
     Hop {
         hop: String,
-        /// Not the source: the text is complete.
+        /// Not the source, since the text is complete.
         failure: Box<ConnectError>,
     },
-    /// A server on the way has no session, and its attempts are logged on their own.
+    /// A jump host has no session; its attempts are logged separately.
     #[error("the jump host {hop} has no session: {reason}")]
     HopLost { hop: String, reason: String },
     #[error("the jump host {hop} could not connect to {next}: {}", seen_from_hop(*fault))]
     HopTarget {
         hop: String,
-        /// The host and the port that it was asked for.
+        /// The host and port of the requested connection.
         next: String,
         fault: TargetFault,
     },
@@ -88,10 +87,10 @@ pub enum ConnectError {
     Unnameable { host: String, why: InvalidDestination },
     #[error("the jump hosts lead in a circle: {0}; set ProxyJump none for one of them")]
     Circle(String),
-    /// Nobody wants a session any more.
+    /// A session is no longer wanted.
     #[error("stopped while connecting")]
     Stopped,
-    /// It is not known what `ssh` would do at a server on the way.
+    /// `ssh -G` failed for a jump host.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
@@ -109,7 +108,7 @@ pub enum Stage {
     KeyExchange,
 }
 
-/// We and a server have nothing in common.
+/// The client and a server have no algorithm in common.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no common {what} with {address}: offered from here: {ours}; by the server: {theirs}; {hint}"
@@ -119,23 +118,23 @@ pub struct NoCommonAlgorithm {
     what: &'static str,
     ours: String,
     theirs: String,
-    /// What to do.
+    /// What to do about it.
     hint: String,
 }
 
-/// What is known of a handshake that failed, besides the error.
+/// The circumstances of a failed handshake, besides the error.
 pub(super) struct Circumstances {
-    /// The host and the port.
+    /// The host and port.
     pub(super) address: String,
-    /// The first bytes from the server.
+    /// The first bytes received from the server.
     pub(super) head: Vec<u8>,
-    /// The server's reason to disconnect.
+    /// The server's reason for disconnecting.
     pub(super) said: Option<String>,
 }
 
 impl NoCommonAlgorithm {
     fn new(address: String, kind: &AlgorithmKind, ours: &[String], theirs: &[String]) -> Self {
-        // What else a key exchange may agree on is no algorithm.
+        // Names that signal protocol extensions are no algorithms.
         let is_one =
             |name: &&String| !name.starts_with("ext-info-") && !name.starts_with("kex-strict-");
         let (ours, theirs): (Vec<_>, Vec<_>) =
@@ -164,15 +163,15 @@ impl NoCommonAlgorithm {
 }
 
 impl ConnectError {
-    /// Whether it takes a person, and there was none, or none who would answer.
-    pub(crate) fn lacked_a_person(&self) -> bool {
+    /// Whether a person was needed, and could not be asked or did not answer.
+    pub(crate) fn lacked_person(&self) -> bool {
         if let Self::Hop { failure, .. } = self {
-            return failure.lacked_a_person();
+            return failure.lacked_person();
         }
         matches!(self, Self::Login(AuthError::PersonNeeded { .. } | AuthError::GivenUp(_)))
     }
 
-    /// How the server may take another attempt.
+    /// How the server may treat another attempt.
     pub(crate) fn class(&self) -> FailureClass {
         match self {
             Self::Reach(_)
@@ -197,8 +196,8 @@ impl ConnectError {
         }
     }
 
-    /// What happened at a server on the way. Where that was not the fault of this one, but of one
-    /// before it, that one alone is named.
+    /// The error as seen through the jump host `hop`. If another jump host before it failed, only that one is
+    /// named.
     pub(crate) fn at_hop(self, hop: &str) -> Self {
         match self {
             error @ (Self::Hop { .. }
@@ -209,7 +208,7 @@ impl ConnectError {
         }
     }
 
-    /// Whether all that is known is that nothing more came.
+    /// Whether it says no more than that the connection ended.
     pub(super) fn is_end(&self) -> bool {
         matches!(self, Self::Closed { .. } | Self::Login(AuthError::Disconnected { .. }))
     }
@@ -230,14 +229,14 @@ impl ConnectError {
                 Greeting::Ssh if error.is_end() => {
                     Self::Closed { address, stage: Stage::KeyExchange, said }
                 }
-                Greeting::None | Greeting::Ssh => Self::Protocol(error.in_words()),
+                Greeting::None | Greeting::Ssh => Self::Protocol(error.message()),
             },
         }
     }
 
-    /// A server that does not begin as SSH servers do.
+    /// A server that does not begin with an SSH identification.
     fn foreign(address: String, said: String) -> Self {
-        // What `sshd` says in place of a greeting, with `MaxStartups` and `PerSourcePenalties`.
+        // Sent by `sshd` instead of its identification, for `MaxStartups` and `PerSourcePenalties`.
         let full = ["Exceeded MaxStartups", "Not allowed at this time"];
         if full.iter().any(|words| said.starts_with(words)) {
             return Self::TurnedAway { address, said };
@@ -245,7 +244,7 @@ impl ConnectError {
         Self::NotSsh { address, said }
     }
 
-    /// A handshake that did not end within its limit.
+    /// A handshake that exceeded its limit.
     pub(super) fn late(stage: &'static str, limit: Duration, address: String, head: &[u8]) -> Self {
         match greeting(head) {
             Greeting::Foreign(said) => Self::foreign(address, said),
@@ -256,11 +255,11 @@ impl ConnectError {
 
 /// How a server begins.
 enum Greeting {
-    /// It has said nothing.
+    /// It has sent nothing.
     None,
-    /// As SSH servers do, perhaps after some lines of text.
+    /// With an SSH identification, possibly after lines of text.
     Ssh,
-    /// Otherwise: its first line.
+    /// With something else, of which this is the first line.
     Foreign(String),
 }
 
@@ -299,7 +298,7 @@ fn ended(status: Option<ExitStatus>) -> String {
     }
 }
 
-/// What happened to the connection from a server on the way to the next.
+/// Why the connection from a jump host to the next server failed.
 fn seen_from_hop(fault: TargetFault) -> &'static str {
     match fault {
         TargetFault::Refused => {
@@ -317,9 +316,9 @@ fn seen_from_hop(fault: TargetFault) -> &'static str {
     }
 }
 
-/// Characters of a server's first line that are shown.
+/// The characters shown of a server's first line.
 const MAX_SAID: usize = 200;
-/// Characters of a list of algorithms that are shown.
+/// The characters shown of a list of algorithms.
 const MAX_LIST: usize = 600;
-/// Characters of a name that are shown.
+/// The characters shown of a name.
 const MAX_NAME: usize = 200;

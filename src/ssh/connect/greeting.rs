@@ -1,5 +1,5 @@
-//! What a server may say before its version (RFC 4253 section 4.2): notices, or what a wrapper in
-//! front of it prints. russh takes 20 lines of 255 bytes; `ssh` takes 1024 of 8 kB.
+//! What a server may send before its identification (RFC 4253 section 4.2): notices, or the output of a wrapper
+//! in front of it. russh accepts 20 lines of 255 bytes; `ssh` accepts 1024 of 8 kB.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use tracing::debug;
 use crate::printable::{Lines, printable};
 use crate::ssh::session::Traffic;
 
-/// Skips what the server at the other end of a stream says before its version.
+/// Skips what a server sends before its identification.
 pub(super) struct SkipToVersion<S> {
     stream: S,
     state: State,
@@ -20,16 +20,16 @@ pub(super) struct SkipToVersion<S> {
 }
 
 enum State {
-    /// Before the version: the line that has begun, and how many came before it.
+    /// Before the identification: the incomplete line, and the number of lines before it.
     Before { line: Vec<u8>, lines: usize },
-    /// What was read and not handed on: the version's line and what follows, or what is too much.
+    /// Bytes that were read but not returned yet: the identification and what follows, or an excess of text.
     Read { bytes: Vec<u8>, at: usize },
-    /// Everything from now on is the stream's.
+    /// All further reads pass through.
     Through,
 }
 
 impl<S> SkipToVersion<S> {
-    /// Takes a stream of which nothing has been read. `traffic` gets the version.
+    /// Wraps an unread stream. `traffic` receives the identification.
     pub(super) fn new(stream: S, traffic: &Arc<Traffic>) -> Self {
         let state = State::Before { line: Vec::new(), lines: 0 };
         Self { stream, state, traffic: Arc::clone(traffic) }
@@ -37,7 +37,7 @@ impl<S> SkipToVersion<S> {
 }
 
 impl State {
-    /// Takes what was read and drops all lines but the version's.
+    /// Adds bytes that were read, and drops all lines before the identification.
     fn push(&mut self, bytes: &[u8], traffic: &Traffic) {
         let Self::Before { line, lines } = self else { return };
         line.extend_from_slice(bytes);
@@ -49,7 +49,7 @@ impl State {
                 return;
             }
             let said = String::from_utf8_lossy(&line[..end]);
-            debug!(said = %printable(said.trim_end(), SHOWN, Lines::One), "before the version");
+            debug!(said = %printable(said.trim_end(), SHOWN, Lines::One), "before the identification");
             line.drain(..=end);
             *lines += 1;
             if *lines > MAX_LINES || end > MAX_LINE {
@@ -57,7 +57,7 @@ impl State {
                 break;
             }
         }
-        // What says more than `ssh` would read is for russh to refuse.
+        // If there is more than `ssh` would accept, russh is made to reject it.
         if is_too_much || line.len() > MAX_LINE {
             *self = Self::Read { bytes: vec![b'\n'; 1024], at: 0 };
         }
@@ -127,11 +127,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for SkipToVersion<S> {
     }
 }
 
-/// `SSH_MAX_PRE_BANNER_LINES` of OpenSSH.
+/// OpenSSH's `SSH_MAX_PRE_BANNER_LINES`.
 const MAX_LINES: usize = 1024;
-/// `SSH_MAX_BANNER_LEN` of OpenSSH, in bytes.
+/// OpenSSH's `SSH_MAX_BANNER_LEN`, in bytes.
 const MAX_LINE: usize = 8192;
-/// Characters of a line that are shown.
+/// The characters shown of a line.
 const SHOWN: usize = 200;
 
 #[cfg(test)]
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_before_the_version_are_dropped_within_bounds() {
+    async fn lines_before_the_identification_are_dropped_within_bounds() {
         let version = b"SSH-2.0-x\r\nand\nSSH-more";
         for before in
             ["", "\r\n", &"x".repeat(8000), &"notice\r\n".repeat(1023), "SSH", " SSH-2.0-y"]
@@ -162,17 +162,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_too_much_is_nothing_that_russh_takes() {
+    async fn an_excess_of_text_is_rejected_by_russh() {
         for before in ["y".repeat(20_000), "notice\n".repeat(1100)] {
             let (seen, head) = read(&[before.as_bytes(), b"\nSSH-2.0-x\r\n"].concat()).await;
             assert!(seen.starts_with(&[b'\n'; 1024]), "{before:.20}");
-            assert!(head.is_empty(), "the transport below tells what came");
+            assert!(head.is_empty(), "the transport below records it");
         }
         assert!(read(b"HTTP/1.0 400 Bad Request\r\n\r\n").await.0.is_empty());
     }
 
     #[tokio::test]
-    async fn nothing_is_lost_at_whatever_place_it_is_cut() {
+    async fn nothing_is_lost_however_reads_are_split() {
         let whole = b"a line\r\nSSH-2.0-x\r\nthe rest";
         for cut in 1..whole.len() {
             let (first, second) = whole.split_at(cut);

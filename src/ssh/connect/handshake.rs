@@ -1,4 +1,4 @@
-//! From what carries the bytes to a session: the key exchange and the login, each within its limit.
+//! From a byte stream to a session: the key exchange and the login, each within its time limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::ssh::session::observed::Observed;
 use crate::ssh::trust::auth::{self, AuthError, Authenticated};
 
 impl Connector {
-    /// Shakes hands and logs in.
+    /// Exchanges keys and logs in.
     pub(super) async fn handshake(
         &self,
         wired: Wired,
@@ -31,13 +31,13 @@ impl Connector {
         asking: Asking,
     ) -> Result<(Session, Authenticated), ConnectError> {
         let Wired { stream, connecting, outflow, inflow, command } = wired;
-        let observed = Arc::new(Observed::of(&self.told, outflow, inflow));
+        let observed = Arc::new(Observed::of(&self.hint, outflow, inflow));
         let mut stream = BufReader::with_capacity(READ_BUFFER, stream);
         let window = self.windows.window(&mut stream, connecting).await;
         let connecting_ms = connecting.map(|took| took.as_millis());
-        debug!(window, connecting_ms, "so much may be sent ahead on a channel");
+        debug!(window, connecting_ms, "the initial window of a channel");
         let cut = CancellationToken::new();
-        // Cuts the transport on every early return, so that russh's task ends.
+        // Cuts the transport on every early return, which ends russh's task.
         let guard = cut.clone().drop_guard();
         let handler = SessionHandler::new(Arc::clone(&self.policy), Arc::clone(&observed));
         let transport = Transport::new(stream, &cut, &observed.traffic, &observed.outflow);
@@ -51,9 +51,9 @@ impl Connector {
         let command = command.filter(|_| self.config.reach.connect_timeout.is_none());
         let (programs, address) = (&self.programs, self.address());
         let mut patience = Patience::new(programs, &observed.traffic, command, address, asking);
-        let shaken = self.within("handshake", &observed, handshake, || patience.is_left()).await?;
+        let shaken = self.within("handshake", &observed, handshake, || patience.extends()).await?;
         let mut handle = shaken.map_err(failed)?;
-        self.programs.led();
+        self.programs.reached();
         let binding = handle.agent_session_binding();
         observed
             .check_signature(binding.map_or(&[], |binding| binding.signature()))
@@ -67,20 +67,20 @@ impl Connector {
             Ok(login) => login,
             Err(error) => return Err(with_last_words(error, &observed).await.into()),
         };
-        // OpenSSH announces its signature algorithms since 7.2.
+        // OpenSSH announces its signature algorithms since version 7.2.
         let hash = handle.best_supported_rsa_hash();
         let barrier = self.within("login", &observed, hash, || false).await?;
         let barrier = matches!(barrier, Ok(Some(_)));
         if observed.traffic.head().starts_with(TINYSSH) {
-            self.told.no_forwarding("");
+            self.hint.no_forwarding("");
         }
         let lifespan = Lifespan::of(&self.config.session.rekey_limit);
         let session = Session::new(handle, observed, guard.disarm(), barrier, lifespan, window);
         Ok((session, login))
     }
 
-    /// Runs a stage of the handshake within its limit, which begins anew where it `goes_on` after it; the time in
-    /// which a person is asked does not count.
+    /// Runs a stage of the handshake within its time limit, which is extended while `goes_on` returns true. The
+    /// time in which a person is being asked does not count.
     async fn within<T>(
         &self,
         stage: &'static str,
@@ -96,7 +96,7 @@ impl Connector {
             let questions = self.prompter.questions();
             match timeout(limit, work.as_mut()).await {
                 Ok(done) => return Ok(done),
-                // The server has all of its time after an answer.
+                // After an answer, the server has the full limit again.
                 Err(_) if self.prompter.is_waiting() || self.prompter.questions() != questions => {
                     debug!(stage, "waiting for an answer");
                 }
@@ -110,22 +110,22 @@ impl Connector {
     }
 }
 
-/// Adds the server's own word to the end of a connection in mid-login.
+/// Adds the server's reason to an error of a connection that ended during the login.
 async fn with_last_words(error: AuthError, observed: &Observed) -> AuthError {
     if matches!(error, AuthError::Disconnected { .. }) {
-        // The session's task ends right after the login has heard of it.
+        // The session's task ends shortly after the login fails.
         let _ = timeout(LAST_WORDS, observed.closed.cancelled()).await;
     }
     error.with_last_words(observed.facts().end)
 }
 
-/// How a server introduces itself that has no forwarding.
+/// The identification of a server without forwarding.
 const TINYSSH: &[u8] = b"SSH-2.0-tinyssh";
-/// How long the key exchange, and then the login, may take, where `ConnectTimeout` does not say.
+/// The default limit of the key exchange, and of the login, without `ConnectTimeout`.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
-/// `ConnectTimeout` covers the TCP connection of `ssh`; a busy server deserves this much after it.
+/// The minimum limit: `ConnectTimeout` is meant for the TCP connection, and a server may be busy after it.
 const MIN_HANDSHAKE: Duration = Duration::from_secs(5);
-/// How long the end of a session may take to be known.
+/// How long to wait for the reason of the end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Saves system calls: russh reads a packet's head and body on their own. In bytes.
+/// Saves system calls, since russh reads a packet's length and body separately. In bytes.
 const READ_BUFFER: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! The way through other servers, as a connector sees it.
+//! Jump hosts, as used by a connector.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::openssh::Jump;
 use crate::stream::ByteStream;
 use crate::target::Target;
 
-/// The servers on the way (`ProxyJump`).
+/// The jump hosts on the way (`ProxyJump`).
 pub(crate) trait Hops: fmt::Debug + Send + Sync {
-    /// Connects to `next` through the servers of `jump`, which may take `limit` once the last of them
-    /// has a session. Whether a person may be asked at one of them is as for the server itself.
+    /// Connects to `next` through the servers of `jump`, within `limit` once the last of them has a session.
+    /// `asking` also decides whether a person may be asked at the jump hosts.
     ///
     /// # Cancel safety
     ///
-    /// Dropped in mid-way, the stream is not opened; sessions to the servers on the way stay.
+    /// If dropped, the stream is not opened; sessions to the jump hosts remain.
     fn open<'a>(
         &'a self,
         jump: &'a Jump,
@@ -27,12 +27,12 @@ pub(crate) trait Hops: fmt::Debug + Send + Sync {
     ) -> OpeningHop<'a>;
 }
 
-/// A connection from the last of them to the server.
+/// A connection from the last jump host to the server.
 pub(crate) struct Hop {
     pub(crate) stream: Box<dyn ByteStream>,
-    /// How long it took, on a session that was there.
+    /// How long it took on an existing session.
     pub(crate) took: Duration,
 }
 
-/// One that is being opened.
+/// A pending connection through jump hosts.
 pub(crate) type OpeningHop<'a> = BoxFuture<'a, Result<Hop, ConnectError>>;

@@ -1,5 +1,5 @@
-//! What was learnt of the lines to servers, from one run to the next: `sockeye/lines.json` in the
-//! directory for state (the XDG base directory specification).
+//! What was learnt about the paths to servers, kept from one run to the next: `sockeye/lines.json` in the state
+//! directory (XDG Base Directory Specification).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,25 +14,24 @@ use tracing::debug;
 use super::line::Line;
 use crate::file::{self, Besides};
 
-/// Where it is kept; nowhere by default. Without it, or where it cannot be read or written, every run
-/// begins anew.
+/// The file with what was learnt; none by default. Without a usable file, every run starts anew.
 #[derive(Clone, Debug, Default)]
 pub struct LineMemory(Option<Arc<Path>>);
 
-/// What is kept of one server.
+/// The record of one server.
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
     #[serde(flatten)]
     line: Line,
-    /// In seconds since 1970.
+    /// In seconds since the epoch.
     learnt: u64,
 }
 
-/// By server, as `host:port`.
+/// The records by server, as `host:port`.
 type Entries = BTreeMap<String, Entry>;
 
 impl LineMemory {
-    /// In the directory for state of whoever runs this (`XDG_STATE_HOME`, or `~/.local/state`).
+    /// The file in the user's state directory (`XDG_STATE_HOME`, or `~/.local/state`).
     pub fn of_user() -> Self {
         let state = file::xdg_directory("XDG_STATE_HOME", ".local/state");
         Self(state.map(|dir| dir.join("lines.json").into()))
@@ -43,7 +42,7 @@ impl LineMemory {
         entries.get(server).map(|entry| entry.line).unwrap_or_default()
     }
 
-    /// Keeps what was learnt. Whoever writes at the same time may be forgotten, which is no loss.
+    /// Saves what was learnt. Concurrent changes by another process may be lost, which does no harm.
     pub(super) fn remember(&self, server: &str, line: Line) {
         let Some(path) = self.0.as_deref() else { return };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -55,18 +54,18 @@ impl LineMemory {
             entries.remove(&oldest);
         }
         if let Err(error) = write(path, &entries) {
-            debug!(%error, path = %path.display(), "what was learnt of the line is not kept");
+            debug!(%error, path = %path.display(), "cannot save what was learnt about the line");
         }
     }
 }
 
-/// What is not there, or not as we wrote it, is nothing.
+/// The records; empty if the file is missing or invalid.
 fn read(path: &Path) -> Entries {
     let text = file::read(path, MOST_BYTES, Besides::Nothing).ok();
     text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 
-/// All or nothing, for nobody else's eyes.
+/// Replaces the file atomically, readable only by its owner.
 fn write(path: &Path, entries: &Entries) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(dir)?;
@@ -77,9 +76,9 @@ fn write(path: &Path, entries: &Entries) -> io::Result<()> {
     Ok(())
 }
 
-/// The servers that are kept; the others were learnt of longest ago.
+/// The maximum number of servers; the oldest record is dropped.
 const MOST_SERVERS: usize = 256;
-/// More than these take. In bytes.
+/// The maximum size of the file in bytes, more than the records need.
 const MOST_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_run_has_learnt_the_next_one_knows() {
+    fn records_persist_between_runs() {
         let dir = tempfile::tempdir().expect("a directory");
         memory(&dir).remember("one:22", learnt());
         memory(&dir).remember("two:22", Line::default());
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_ours_is_as_good_as_none() {
+    fn an_invalid_file_is_ignored() {
         let dir = tempfile::tempdir().expect("a directory");
         fs::create_dir(dir.path().join("a")).expect("a directory");
         for text in ["", "{", "[1]", "{\"one:22\": 7}"] {
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_that_was_learnt_of_longest_ago_is_forgotten() {
+    fn the_oldest_record_is_dropped() {
         let dir = tempfile::tempdir().expect("a directory");
         memory(&dir).remember("one:22", learnt());
         let path = dir.path().join("a/lines.json");

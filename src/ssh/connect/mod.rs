@@ -1,4 +1,4 @@
-//! From a server's name to a session: reach it, shake hands, log in, all within a deadline.
+//! From a server's name to a session: connecting, the key exchange and the login, within a deadline.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -18,7 +18,7 @@ use self::window_estimator::WindowEstimator;
 use super::session::Session;
 use super::session::inflow::Inflow;
 use super::session::load::Beat;
-use super::session::observed::Told;
+use super::session::observed::Hint;
 use super::session::outflow::Outflow;
 use super::trust::auth::{Authenticated, Credentials, KeyOrder};
 use super::trust::host_key::HostKeyPolicy;
@@ -53,7 +53,7 @@ mod tests;
 pub(crate) mod transport;
 mod window_estimator;
 
-/// Everything that is needed to open sessions to one server, again and again.
+/// Opens any number of sessions to one server.
 #[derive(Debug)]
 pub(crate) struct Connector {
     config: ClientConfig,
@@ -61,13 +61,13 @@ pub(crate) struct Connector {
     credentials: Credentials,
     prompter: Prompter,
     windows: WindowEstimator,
-    told: Arc<Told>,
+    hint: Arc<Hint>,
     hops: Arc<dyn Hops>,
-    /// What is still to be run once the server is logged in to.
+    /// The `LocalCommand`, until it is run after the first login.
     local_command: Mutex<Option<String>>,
-    /// The task that waits for its end, beside the sessions. Without it the command goes on.
+    /// The task that waits for the `LocalCommand`. If aborted, the command keeps running.
     local_command_runs: OnceLock<AbortOnDropHandle<()>>,
-    /// The programs that carry the bytes (`ProxyCommand`), each until it is over.
+    /// The `ProxyCommand`s, each until it has ended.
     commands: TaskTracker,
     programs: Programs,
 }
@@ -75,57 +75,55 @@ pub(crate) struct Connector {
 /// Whether a login may ask a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asking {
-    /// Somebody wants the session now.
+    /// The session is wanted now.
     Allowed,
-    /// It is not worth a question.
+    /// The session is not worth a question.
     Never,
 }
 
-/// How far an attempt to connect got, and so how much another one would bother the server.
+/// How far an attempt to connect got, and so how much another one would burden the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureClass {
-    /// The server could not be reached: nobody was bothered.
+    /// The server was unreachable: no one was burdened.
     Unreachable,
-    /// The server turned us away before it knew who we are: it may be full.
+    /// The server turned the client away before the login: it may be full.
     TurnedAway,
-    /// The server did not accept our login, or we its host key: servers keep count of those who ask
-    /// again, and people of who asks them.
+    /// The login or the host key was refused: servers count repeated attempts, and repeated questions annoy people.
     Refused,
 }
 
 /// When a session counts as dead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Liveness {
-    /// How often an idle server is asked (`ServerAliveInterval`).
+    /// How often an idle server is pinged (`ServerAliveInterval`).
     pub(crate) interval: Duration,
-    /// How long it may be silent while it is being asked.
+    /// How long a ping may be unanswered.
     pub(crate) silence: Duration,
 }
 
-/// A new session, and what it took.
+/// A new session, and how long it took.
 pub(crate) struct Connected {
     pub(crate) session: Session,
     pub(crate) login: Authenticated,
     pub(crate) took: Duration,
 }
 
-/// What carries the bytes to a server, before anything is said.
+/// The transport to a server, before any data is exchanged.
 struct Wired {
     stream: Box<dyn ByteStream>,
-    /// How long connecting took, without what came before it; none where a program does it.
+    /// The duration of the connection itself, excluding jump hosts; none for a `ProxyCommand`.
     connecting: Option<Duration>,
-    /// Gets what the line is found to carry.
+    /// Receives the measured rate of the line.
     outflow: Arc<Outflow>,
-    /// Tells how much may be on its way from the server, where that can be bounded.
+    /// The limit on data in flight from the server, if the transport supports one.
     inflow: Option<Arc<Inflow>>,
-    /// The program that carries them, where one does.
+    /// The `ProxyCommand`, if there is one.
     command: Option<CommandEnd>,
 }
 
 impl Connector {
-    /// Prepares to connect as `config` says; `prompter` asks where a person is needed, and `hops` lead
-    /// through the servers on the way.
-    /// What `memory` knows of the line to it is used, and what is learnt of it is kept there.
+    /// Prepares to connect according to `config`; `prompter` asks when a person is needed, and `hops` connects
+    /// through jump hosts. What is known about the line is read from `memory`, and saved there.
     pub(crate) fn new(
         config: ClientConfig,
         prompter: &Prompter,
@@ -136,14 +134,14 @@ impl Connector {
         let prompter = prompter.apart();
         let policy = Arc::new(HostKeyPolicy::new(&config, &prompter));
         let local_command = Mutex::new(config.session.local_command.clone());
-        let told = Arc::new(Told::of(&config.name));
+        let hint = Arc::new(Hint::of(&config.name));
         Self {
             config,
             policy,
             credentials: Credentials::default(),
             prompter,
             windows: WindowEstimator::of(server, memory),
-            told,
+            hint,
             hops,
             local_command,
             commands: TaskTracker::new(),
@@ -152,7 +150,7 @@ impl Connector {
         }
     }
 
-    /// The server's name, as the user gave it.
+    /// The server's name as the user gave it.
     pub(crate) fn name(&self) -> &str {
         &self.config.name
     }
@@ -165,12 +163,12 @@ impl Connector {
     ///
     /// # Cancel safety
     ///
-    /// Dropped in mid-way, the connection is cut and nothing of it stays behind.
+    /// If dropped, the connection is cut and nothing is left behind.
     pub(crate) async fn connect(&self, asking: Asking) -> Result<Connected, ConnectError> {
         let order = self.credentials.order();
         match self.attempt(asking).await {
             Err(error) if order == KeyOrder::Ssh && self.credentials.order() != order => {
-                debug!(%error, "trying again, with the keys first that the server did not listen to");
+                debug!(%error, "retrying with the keys first that the server did not try");
                 self.attempt(asking).await
             }
             outcome => outcome,
@@ -179,12 +177,12 @@ impl Connector {
 
     async fn attempt(&self, asking: Asking) -> Result<Connected, ConnectError> {
         let begun = Instant::now();
-        // Before the server waits for us: a `KnownHostsCommand` takes its time. So it runs where the server
-        // cannot be reached, too.
+        // A `KnownHostsCommand` may take a while, and so runs before the server waits for this client; it also
+        // runs if the server then turns out to be unreachable.
         let preferred = self.preferred().await;
         let wired = self.wire(asking).await?;
         let command = wired.command.clone();
-        // The state of a login is large and short-lived.
+        // Boxed, since the state of a login is large and short-lived.
         let (session, login) = match Box::pin(self.handshake(wired, preferred, asking)).await {
             Ok(done) => done,
             Err(error) => return Err(self.with_command_end(error, command).await),
@@ -196,19 +194,19 @@ impl Connector {
         Ok(Connected { session, login, took: begun.elapsed() })
     }
 
-    /// Cancelled when an attempt first takes longer than a server may, since a program that leads to it may wait
-    /// for a person.
+    /// Cancelled when an attempt first exceeds the server's limit, since its `ProxyCommand` may be waiting for
+    /// a person.
     pub(crate) fn held_up(&self) -> CancellationToken {
         self.programs.held_up()
     }
 
-    /// Waits until the programs are over that have carried sessions, once those have ended.
+    /// Waits until the `ProxyCommand`s of ended sessions have ended, too.
     pub(crate) async fn ended(&self) {
         self.commands.close();
         let _ = timeout(proxy_command::LONGEST, self.commands.wait()).await;
     }
 
-    /// What carries the bytes to the server.
+    /// Connects to the server.
     async fn wire(&self, asking: Asking) -> Result<Wired, ConnectError> {
         let outflow = Arc::default();
         match &self.config.reach.way {
@@ -252,7 +250,7 @@ impl Connector {
         }
     }
 
-    /// This server, for one on the way to connect to.
+    /// This server as a target for a jump host.
     fn target(&self) -> Result<Target, ConnectError> {
         let host = &self.config.host_name;
         let parsed = host.parse::<Host>().and_then(|h| Destination::new(h, self.config.port));
@@ -261,7 +259,7 @@ impl Connector {
             .map_err(|why| ConnectError::Unnameable { host: error::name(host), why })
     }
 
-    /// The server as a place, escaped.
+    /// The server's address for messages, escaped.
     fn address(&self) -> String {
         match &self.config.reach.way {
             Way::Direct | Way::Jump(_) => {
@@ -281,7 +279,7 @@ impl Connector {
         self.config.reach.connect_timeout.unwrap_or(CONNECT_TIMEOUT)
     }
 
-    /// How a `ProxyCommand` ended explains that nothing more came.
+    /// Explains the end of a connection by the end of its `ProxyCommand`.
     async fn with_command_end(&self, error: ConnectError, end: Option<CommandEnd>) -> ConnectError {
         let (Way::Command(command), Some(end)) = (&self.config.reach.way, end) else {
             return error;
@@ -298,11 +296,11 @@ impl Connector {
         Liveness { interval, silence: interval * self.config.session.server_alive_count_max.max(1) }
     }
 
-    /// Finds out how far away the server is, for as long as it is polled.
+    /// Measures the round trip to the server while polled.
     ///
     /// # Cancel safety
     ///
-    /// Dropped in mid-way, nothing is known of it.
+    /// If dropped, no measurement may have been made.
     pub(crate) async fn measure(&self, session: &Session) -> Infallible {
         if let Some(round_trip) = session.measure().await {
             self.windows.measured(round_trip);
@@ -311,7 +309,7 @@ impl Connector {
         std::future::pending().await
     }
 
-    /// Takes note of what `session` carried in a `span`.
+    /// Learns from what `session` carried in `span`.
     pub(crate) fn learn(&self, session: &Session, carried: Beat, span: Duration) {
         let rate = |bytes: u64| {
             let bytes = u128::from(bytes) * 1_000_000 / span.as_micros();
@@ -320,7 +318,7 @@ impl Connector {
         self.windows.sent(rate(carried.carried - carried.received), session.base_beside_uploads());
         let delay = session.health().delay();
         delay.note_server_best(self.windows.round_trip());
-        // russh gives back half a window at a time, so that three quarters of it are on their way.
+        // russh refills a window when half of it is used, so that on average three quarters are in flight.
         let fitting = self.windows.fitting(session.window());
         let limit = (fitting < session.window()).then_some(fitting / 4 * 3);
         let window = if session.limit_inflow(limit) { fitting } else { session.window() };
@@ -335,23 +333,22 @@ impl Connector {
         });
     }
 
-    /// The network may be another one.
+    /// Handles a possible change of the network.
     pub(crate) fn moved(&self) {
         self.windows.forget();
     }
 
-    /// Whether a new session would be better than this one: it has served long enough, or its window
-    /// has turned out not to suit the line.
+    /// Whether the session should be replaced: it has been used long enough, or its window has turned out not
+    /// to suit the line.
     pub(crate) fn would_replace(&self, session: &Session) -> bool {
         session.is_expired() || self.windows.is_unfit(session.window())
     }
 
-    /// Keeps the record up with the host keys that the server announces on `session`, for as long
-    /// as it is polled.
+    /// Updates the known hosts with the host keys that the server announces on `session`, while polled.
     ///
     /// # Cancel safety
     ///
-    /// Dropped in mid-way, the record is as before or as it should be.
+    /// If dropped, the record is either unchanged or complete.
     pub(crate) async fn follow_host_keys(&self, session: &Session) -> Infallible {
         let announced = session.announced_host_keys().await;
         self.policy.follow(announced, async |keys| session.prove_host_keys(keys).await).await;
@@ -363,11 +360,11 @@ impl Connector {
     }
 }
 
-/// How long the TCP connection may take, where `ConnectTimeout` does not say.
+/// The default limit of the TCP connection, without `ConnectTimeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`): as long as three lost pings.
+/// How long sent data may be unacknowledged (`TCP_USER_TIMEOUT`): as long as three pings.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(45);
-/// `ConnectionAttempts` are made one a second, as with `ssh`.
+/// The interval between `ConnectionAttempts`, as in `ssh`.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
-/// How often an idle session is pinged, where `ServerAliveInterval` does not say.
+/// The default interval of pings on an idle session, without `ServerAliveInterval`.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(15);

@@ -1,6 +1,6 @@
-//! How long the first word of a server is waited for where a program leads to it (`ProxyCommand`).
+//! How long to wait for the first data from a server behind a `ProxyCommand`.
 //!
-//! The program may have a person log in elsewhere first, as in a browser, for which `ssh` waits without an end.
+//! The program may first need a person to log in elsewhere, as in a browser, for which `ssh` waits indefinitely.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -14,36 +14,36 @@ use super::Asking;
 use super::proxy_command::CommandEnd;
 use crate::ssh::session::Traffic;
 
-/// What is known of the programs that lead to one server.
+/// The history of the `ProxyCommand`s for one server.
 #[derive(Debug, Default)]
 pub(super) struct Programs {
-    /// Whether one has led there.
-    have_led: AtomicBool,
-    /// One is waited for longer than a server is.
+    /// Whether one of them has reached the server.
+    have_reached: AtomicBool,
+    /// Cancelled when one of them first exceeds the server's limit.
     held_up: CancellationToken,
 }
 
-/// The patience with the program of one attempt.
+/// The extra time for the `ProxyCommand` of one attempt.
 pub(super) struct Patience<'a> {
     programs: &'a Programs,
     traffic: &'a Traffic,
-    /// The program; none where no patience is due.
+    /// The program; none if there is no extra time.
     command: Option<CommandEnd>,
-    /// The server, in words.
+    /// The server, for messages.
     address: String,
     asking: Asking,
     begun: Instant,
-    /// Whether there was no word when the limit passed last.
+    /// Whether no data had arrived when the limit last passed.
     was_silent: bool,
 }
 
 impl Programs {
-    /// The server has answered by way of one.
-    pub(super) fn led(&self) {
-        self.have_led.store(true, Relaxed);
+    /// Records that the server has answered through a program.
+    pub(super) fn reached(&self) {
+        self.have_reached.store(true, Relaxed);
     }
 
-    /// Cancelled when one is first waited for longer than a server is.
+    /// Cancelled when a program first exceeds the server's limit.
     pub(super) fn held_up(&self) -> CancellationToken {
         self.held_up.clone()
     }
@@ -61,15 +61,15 @@ impl<'a> Patience<'a> {
         Self { programs, traffic, command, address, asking, begun, was_silent: false }
     }
 
-    /// Whether the limit for the handshake, which has passed, begins anew: there is no word from the server, and
-    /// its program may wait for a person; or the first one has come meanwhile. A program that has led there
-    /// before, and does not say that anything is different, may have lost its connection.
-    pub(super) fn is_left(&mut self) -> bool {
+    /// Whether to extend the limit of the handshake once it has passed: the server is silent, and its program
+    /// may be waiting for a person; or its first data has just arrived. A program that reached the server
+    /// before, and now writes no message, may have lost its connection instead.
+    pub(super) fn extends(&mut self) -> bool {
         let Some(command) = &self.command else { return false };
         if self.traffic.received() > 0 {
             return std::mem::take(&mut self.was_silent);
         }
-        let may_wait = !self.programs.have_led.load(Relaxed) || command.has_spoken();
+        let may_wait = !self.programs.have_reached.load(Relaxed) || command.has_spoken();
         if self.asking == Asking::Never || !may_wait || self.begun.elapsed() >= LONGEST {
             return false;
         }
@@ -85,7 +85,7 @@ impl<'a> Patience<'a> {
     }
 }
 
-/// Logins in a browser expire sooner; what is silent for longer has lost its connection.
+/// Logins in a browser expire sooner; a program that is silent for longer has lost its connection.
 const LONGEST: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
@@ -104,34 +104,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_program_that_says_nothing_is_waited_for_and_then_the_server_has_its_time() {
+    async fn the_limit_is_extended_for_a_silent_program_and_once_for_the_server() {
         let (programs, traffic) = (Programs::default(), Arc::default());
         let mut patient = patience(&programs, &traffic, Asking::Allowed);
         assert!(!programs.held_up().is_cancelled());
-        assert!(patient.is_left());
+        assert!(patient.extends());
         assert!(programs.held_up().is_cancelled());
         advance(LONGEST / 2).await;
-        assert!(patient.is_left());
+        assert!(patient.extends());
         traffic.add(b"SSH-2.0-x\r\n");
-        assert!(patient.is_left(), "the first word has just come");
-        assert!(!patient.is_left());
+        assert!(patient.extends(), "the first data has just arrived");
+        assert!(!patient.extends());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_is_waited_for_in_vain() {
+    async fn the_limit_is_not_extended_in_vain() {
         let (programs, traffic) = (Programs::default(), Arc::default());
         let mut patient = patience(&programs, &traffic, Asking::Allowed);
-        assert!(patient.is_left());
+        assert!(patient.extends());
         advance(LONGEST).await;
-        assert!(!patient.is_left(), "there is an end");
-        assert!(!patience(&programs, &traffic, Asking::Never).is_left());
+        assert!(!patient.extends(), "the extension has a maximum");
+        assert!(!patience(&programs, &traffic, Asking::Never).extends());
         let mut none = Patience { command: None, ..patience(&programs, &traffic, Asking::Allowed) };
-        assert!(!none.is_left());
-        programs.led();
+        assert!(!none.extends());
+        programs.reached();
         let mut again = patience(&programs, &traffic, Asking::Allowed);
-        assert!(!again.is_left(), "it has led there before");
-        let told = again.command.as_ref().expect("a command");
-        told.spoke("log in at https://a.example");
-        assert!(again.is_left());
+        assert!(!again.extends(), "a program has reached the server before");
+        let command = again.command.as_ref().expect("a command");
+        command.spoke("log in at https://a.example");
+        assert!(again.extends());
     }
 }

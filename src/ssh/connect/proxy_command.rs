@@ -1,4 +1,4 @@
-//! A program that carries the bytes of a session on its standard input and output (`ProxyCommand`).
+//! A program whose standard input and output carry a session (`ProxyCommand`).
 
 use std::io;
 use std::pin::Pin;
@@ -20,14 +20,14 @@ use crate::lock::lock;
 use crate::printable::{Lines, printable};
 use crate::task;
 
-/// The near end of a running program. Dropping it ends the program and what it started.
+/// A running program. Dropping it ends the program and its descendants.
 pub(crate) struct ProxyCommand {
     input: ChildStdin,
     output: ChildStdout,
     _running: DropGuard,
 }
 
-/// What a program has said, and what became of it, for whoever wants to tell it.
+/// The messages and the end of a program, for error messages.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CommandEnd {
     over: CancellationToken,
@@ -36,16 +36,15 @@ pub(crate) struct CommandEnd {
 
 #[derive(Debug, Default)]
 struct EndFacts {
-    /// None as well where it had to be ended.
+    /// None also if the program had to be killed.
     status: Option<ExitStatus>,
     last_line: String,
 }
 
 impl ProxyCommand {
-    /// Starts `command` as `ssh` does: by the user's shell, which `exec`s it. Its standard error goes
-    /// to the log, line by line. It gets a process group of its own, so that Ctrl-C does not end it
-    /// before us, and all it started ends with it; so it cannot ask anything on the terminal.
-    /// One of `running` waits for its end.
+    /// Starts `command` as `ssh` does: through the user's shell with `exec`. Its standard error is logged line
+    /// by line. It gets a process group of its own, so that Ctrl-C does not end it before this program, and its
+    /// descendants end with it; therefore it cannot use the terminal. A task of `running` waits for its end.
     pub(crate) fn start(command: &str, running: &TaskTracker) -> io::Result<(Self, CommandEnd)> {
         let mut child = shell::command(&format!("exec {command}"))
             .stdin(Stdio::piped())
@@ -60,14 +59,14 @@ impl ProxyCommand {
         let output = child.stdout.take().ok_or_else(missing)?;
         let errors = child.stderr.take().ok_or_else(missing)?;
         let (stop, end) = (CancellationToken::new(), CommandEnd::default());
-        running.spawn(look_after(child, errors, stop.clone(), end.clone()));
+        running.spawn(supervise(child, errors, stop.clone(), end.clone()));
         Ok((Self { input, output, _running: stop.drop_guard() }, end))
     }
 }
 
 impl CommandEnd {
-    /// The status of a program that has just ended, or is about to, and the last line that it wrote
-    /// to its standard error; `None` when it runs on.
+    /// The status of a program that has ended or is about to, and the last line of its standard error; `None`
+    /// if it keeps running.
     pub(crate) async fn report(&self) -> Option<(Option<ExitStatus>, String)> {
         timeout(LAST_WORDS, self.over.cancelled()).await.ok()?;
         let facts = self.lock();
@@ -89,19 +88,19 @@ impl CommandEnd {
     }
 }
 
-/// Runs until the program is over, and reaps it.
-async fn look_after(
+/// Waits for the end of the program, and reaps it.
+async fn supervise(
     mut child: Child,
     errors: ChildStderr,
     stop: CancellationToken,
     end: CommandEnd,
 ) {
-    let mut telling = task::spawn(tell_errors(errors, end.clone()));
+    let mut logging = task::spawn(log_errors(errors, end.clone()));
     let mut is_ours = false;
     let status = tokio::select! {
         status = child.wait() => status,
         () = stop.cancelled() => {
-            // It may be about to end by itself: then that is reported, and not our signal.
+            // If it is about to end by itself, that status is reported instead of a signal from here.
             if let Ok(status) = timeout(OWN_END, child.wait()).await {
                 status
             } else {
@@ -110,9 +109,9 @@ async fn look_after(
             }
         }
     };
-    // What it started may live on and keep the pipe open.
-    let _ = timeout(LAST_WORDS, &mut telling).await;
-    drop(telling);
+    // Descendants may live on and keep the pipe open.
+    let _ = timeout(LAST_WORDS, &mut logging).await;
+    drop(logging);
     match status {
         Ok(status) => {
             debug!(%status, "the proxy command is over");
@@ -123,7 +122,7 @@ async fn look_after(
     end.over.cancel();
 }
 
-/// Asks the program and all that it started to end, as `ssh` does, and then makes them.
+/// Asks the program and its descendants to terminate, as `ssh` does, and then kills them.
 async fn terminate(child: &mut Child) -> io::Result<ExitStatus> {
     signal(child, Signal::HUP);
     if let Ok(status) = timeout(PATIENCE, child.wait()).await {
@@ -133,8 +132,7 @@ async fn terminate(child: &mut Child) -> io::Result<ExitStatus> {
     child.wait().await
 }
 
-/// Signals its process group, while the program has not been waited for: so long nobody else has its
-/// number.
+/// Signals its process group. Until the program is reaped, its process id cannot be reused.
 fn signal(child: &Child, signal: Signal) {
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let Some(pid) = pid
@@ -144,10 +142,10 @@ fn signal(child: &Child, signal: Signal) {
     }
 }
 
-/// Logs what a program says, and remembers the last of it. It is read to its end, whatever is shown.
-async fn tell_errors(mut errors: ChildStderr, end: CommandEnd) {
+/// Logs the program's messages and remembers the last one. All output is read, even if it is not shown.
+async fn log_errors(mut errors: ChildStderr, end: CommandEnd) {
     let (mut line, mut shown) = (Vec::new(), 0);
-    let mut tell = |line: &mut Vec<u8>| {
+    let mut log = |line: &mut Vec<u8>| {
         let text = printable(String::from_utf8_lossy(line).trim_end(), MAX_LINE, Lines::One);
         line.clear();
         if text.is_empty() {
@@ -163,14 +161,14 @@ async fn tell_errors(mut errors: ChildStderr, end: CommandEnd) {
     while let Ok(read @ 1..) = errors.read(&mut chunk).await {
         for byte in &chunk[..read] {
             match byte {
-                b'\n' => tell(&mut line),
-                // What does not fit is not shown.
+                b'\n' => log(&mut line),
+                // The excess of a long line is dropped.
                 _ if line.len() <= 4 * MAX_LINE => line.push(*byte),
                 _ => {}
             }
         }
     }
-    tell(&mut line);
+    log(&mut line);
 }
 
 impl AsyncRead for ProxyCommand {
@@ -201,17 +199,17 @@ impl AsyncWrite for ProxyCommand {
     }
 }
 
-/// How long a program whose pipes are closed may take to end by itself.
+/// How long a program may take to end after its pipes are closed.
 const OWN_END: Duration = Duration::from_millis(250);
-/// How long a program whose pipes are closed takes to be over, at the most.
+/// The maximum time from closing a program's pipes to its end.
 pub(super) const LONGEST: Duration = Duration::from_secs(4);
-/// How long the last words of a program are waited for.
+/// How long to wait for a program's last messages.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long a program may take to end when it is asked to.
+/// How long a program may take to end after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// So many lines of a program are shown.
+/// The number of lines of a program that are logged.
 const MAX_LINES: usize = 100;
-/// So many characters of each.
+/// The maximum length of such a line, in characters.
 const MAX_LINE: usize = 512;
 
 #[cfg(test)]
@@ -225,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bytes_go_both_ways_and_the_end_of_the_program_is_an_end() {
+    async fn bytes_go_both_ways_and_the_end_of_the_program_is_eof() {
         let (mut command, end) = start("head -c 5").expect("a shell");
         command.write_all(b"hello").await.expect("room");
         let mut seen = Vec::new();
@@ -236,13 +234,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_fails_is_told_with_its_status_and_its_last_words() {
+    async fn a_failed_program_is_reported_with_its_status_and_last_message() {
         let failing = "sh -c 'echo first >&2; printf \"\\033[2Jno way\" >&2; exit 7'";
         let (_command, end) = start(failing).expect("a shell");
         let (status, said) = tokio::time::timeout(Duration::from_secs(20), async {
             loop {
-                if let Some(told) = end.report().await {
-                    return told;
+                if let Some(report) = end.report().await {
+                    return report;
                 }
             }
         })
@@ -253,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_closes_its_output_first_is_told_with_its_own_end() {
+    async fn a_program_that_closes_its_output_first_is_reported_with_its_status() {
         let script = "sh -c 'exec >&-; sleep 0.1; echo no way >&2; exit 7'";
         let (mut command, end) = start(script).expect("a shell");
         let closed = command.read_to_end(&mut Vec::new()).await.expect("an end");
@@ -261,8 +259,8 @@ mod tests {
         drop(command);
         let (status, said) = timeout(Duration::from_secs(30), async {
             loop {
-                if let Some(told) = end.report().await {
-                    return told;
+                if let Some(report) = end.report().await {
+                    return report;
                 }
             }
         })
@@ -272,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_is_let_go_ends_with_what_it_started() {
+    async fn a_dropped_program_ends_with_its_descendants() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("pid");
         let script = format!("sh -c 'sleep 1000 & echo $! > {}; wait'", file.display());
@@ -288,9 +286,9 @@ mod tests {
         .await
         .expect("it starts");
         drop(command);
-        let told = tokio::time::timeout(Duration::from_secs(20), end.over.cancelled()).await;
-        told.expect("it is over");
-        assert_eq!(end.lock().status, None, "our own signal is nobody's news");
+        let ended = tokio::time::timeout(Duration::from_secs(20), end.over.cancelled()).await;
+        ended.expect("it ends");
+        assert_eq!(end.lock().status, None, "a signal from here is not reported");
         let lives = || {
             let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             !state.is_empty() && !state.contains(") Z ")
@@ -301,6 +299,6 @@ mod tests {
             }
         })
         .await
-        .expect("what it started has ended, too");
+        .expect("its descendant has ended, too");
     }
 }

@@ -1,5 +1,5 @@
-//! A TCP connection to the SSH server: the one name that is resolved on this side, and all of its
-//! addresses tried.
+//! TCP connections to the SSH server, whose name is the only one resolved on this side. All of its addresses
+//! are tried.
 
 use std::fmt;
 use std::io;
@@ -13,18 +13,18 @@ use crate::printable::{Lines, printable};
 use crate::stream::happy_eyeballs::{STAGGER, interleave, race_by};
 use crate::stream::options::bind_device;
 
-/// Why no address of the server took the connection.
+/// Why no address of the server accepted a connection.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum ReachError {
-    /// The server's own name did not resolve.
+    /// The server's own name does not resolve.
     #[error(
         "the name {host} does not resolve: {reason}; check its spelling, HostName in ssh_config, and \
          the network"
     )]
     Resolve {
         host: String,
-        /// What the resolver said. Not the source: the text is complete, as with the others.
+        /// The resolver's error. Not the source, since the text is complete.
         reason: io::Error,
     },
     #[error("{host} has no {family} address; AddressFamily, -4 or -6 asks for one")]
@@ -33,24 +33,24 @@ pub enum ReachError {
         "BindAddress {address} does not resolve: {reason}; it must be an address of this machine"
     )]
     Bind {
-        /// What was configured, escaped.
+        /// The configured address, escaped.
         address: String,
         reason: io::Error,
     },
     #[error("{}{}", attempts(.tried), advice(.tried))]
     Connect {
-        /// Each address in the order of its failure, with its reason.
+        /// Each address with its error, in the order of failure.
         tried: Vec<(SocketAddr, io::Error)>,
     },
 }
 
-/// Each failed address with its reason.
+/// The failed addresses with their errors.
 fn attempts(tried: &[(SocketAddr, io::Error)]) -> String {
     let each = tried.iter().map(|(address, error)| format!("connect to {address}: {error}"));
     each.collect::<Vec<_>>().join("; ")
 }
 
-/// What to do about it, where that is plain.
+/// What to do about it, if that is clear.
 fn advice(tried: &[(SocketAddr, io::Error)]) -> &'static str {
     let all = |kinds: &[io::ErrorKind]| tried.iter().all(|(_, e)| kinds.contains(&e.kind()));
     if all(&[io::ErrorKind::ConnectionRefused]) {
@@ -64,7 +64,7 @@ fn advice(tried: &[(SocketAddr, io::Error)]) -> &'static str {
     }
 }
 
-/// An [`Origin`] whose name is resolved.
+/// An [`Origin`] whose name has been resolved.
 #[derive(Clone, Debug)]
 enum LocalEnd {
     Any,
@@ -72,16 +72,16 @@ enum LocalEnd {
     Interface(String),
 }
 
-/// Connects to the host of a configuration, with the first address that answers. Tells how long that took,
-/// without the look-up.
+/// Connects to the first address of the configured host that answers. Also returns how long that took, without
+/// the look-up.
 ///
-/// The socket has `TCP_NODELAY`, and `SO_KEEPALIVE` as `TCPKeepAlive` says. There is no time limit
-/// here: `ConnectTimeout` is the caller's.
+/// The socket has `TCP_NODELAY`, and `SO_KEEPALIVE` according to `TCPKeepAlive`. There is no time limit here:
+/// the caller enforces `ConnectTimeout`.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future closes every attempt. A look-up that has begun goes on in a thread of the
-/// runtime until the system's resolver gives up; its answer is dropped.
+/// Dropping the future closes every attempt. A look-up in progress continues on a blocking thread until the
+/// system's resolver returns; its result is discarded.
 pub(crate) async fn connect_tcp(
     config: &ClientConfig,
 ) -> Result<(TcpStream, Duration), ReachError> {
@@ -126,7 +126,7 @@ async fn attempt(
 }
 
 impl LocalEnd {
-    /// Has the socket connect from there.
+    /// Binds the socket to this end.
     fn apply(&self, socket: &TcpSocket, to: SocketAddr) -> io::Result<()> {
         let blame = |what: &dyn fmt::Display, error: io::Error| {
             io::Error::new(error.kind(), format!("{what}: {error}"))
@@ -160,7 +160,7 @@ mod tests {
     use crate::openssh::client_config::SshOptions;
     use crate::stream::happy_eyeballs::race;
 
-    /// Connects to a port of 127.0.0.1.
+    /// Connects to a port on 127.0.0.1.
     async fn connect(port: u16, options: &[&str]) -> Result<TcpStream, ReachError> {
         let name = format!("me@127.0.0.1:{port}").parse().expect("a name");
         let options = options.iter().map(|&option| option.into()).collect();
@@ -169,14 +169,14 @@ mod tests {
         connect_tcp(&config).await.map(|(socket, _)| socket)
     }
 
-    /// An address on loopback where nobody listens: bound and let go.
+    /// A loopback address on which nothing listens: bound and released.
     async fn refused() -> SocketAddr {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         listener.local_addr().expect("a bound socket")
     }
 
     #[tokio::test]
-    async fn every_address_is_told_with_its_reason() {
+    async fn every_address_is_reported_with_its_error() {
         let (a, b) = (refused().await, refused().await);
         let error = race(vec![a, b]).await.expect_err("nobody listens");
         let text = ReachError::Connect { tried: error }.to_string();
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_family_is_kept_to() {
+    async fn only_the_configured_family_is_used() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let port = listener.local_addr().expect("a bound socket").port();
         connect(port, &["AddressFamily=inet"]).await.expect("it listens");
@@ -197,20 +197,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_connects_from_where_it_is_told_to() {
+    async fn the_socket_is_bound_to_the_configured_origin() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let port = listener.local_addr().expect("a bound socket").port();
         let socket = connect(port, &["BindAddress=127.0.0.2"]).await.expect("it listens");
         let own = socket.local_addr().expect("connected");
         assert_eq!(own.ip().to_string(), "127.0.0.2");
-        for (option, told) in [
+        for (option, expected) in [
             ("BindAddress=192.0.2.1", "BindAddress 192.0.2.1: "),
             ("BindAddress=::1", "BindAddress is of the other address family"),
             ("BindInterface=no-such", "BindInterface no-such: "),
             ("BindAddress=\x1b.invalid", "BindAddress \\u{1b}.invalid does not resolve"),
         ] {
-            let error = connect(port, &[option]).await.expect_err(told).to_string();
-            assert!(error.contains(told), "{error}");
+            let error = connect(port, &[option]).await.expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
         }
         #[cfg(target_os = "linux")]
         connect(port, &["BindInterface=lo"]).await.expect("it listens there");

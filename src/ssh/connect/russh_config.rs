@@ -10,7 +10,7 @@ use russh::{Limits, Preferred, compression};
 use super::Connector;
 use crate::openssh::client_config::Switch;
 
-/// The configuration of russh for a session whose channels have a `window_size` in bytes.
+/// The russh configuration for a session whose channels have a `window_size` in bytes.
 pub(super) fn russh_config(window_size: u32, preferred: Preferred) -> Arc<client::Config> {
     let (least, wanted, most) = GROUPS;
     Arc::new(client::Config {
@@ -18,8 +18,8 @@ pub(super) fn russh_config(window_size: u32, preferred: Preferred) -> Arc<client
             "SSH-2.0-sockeye_",
             env!("CARGO_PKG_VERSION")
         ))),
-        // A re-keying that we start can kill a busy session; those that the server starts are
-        // safe. Sessions are retired instead.
+        // A rekey started by this side can kill a busy session; those started by the server are safe. Sessions
+        // are replaced instead.
         limits: Limits {
             rekey_write_limit: usize::MAX,
             rekey_read_limit: usize::MAX,
@@ -30,14 +30,14 @@ pub(super) fn russh_config(window_size: u32, preferred: Preferred) -> Arc<client
         channel_buffer_size: CHANNEL_QUEUE,
         preferred,
         gex: GexParams::new(least, wanted, most).unwrap_or_default(),
-        // The pool's monitor pings, since it wants to know how long the answer takes.
+        // The pool's monitor sends the pings, since it measures the round trip.
         keepalive_interval: None,
         ..client::Config::default()
     })
 }
 
 impl Connector {
-    /// What is offered in the key exchange.
+    /// The algorithms offered in the key exchange.
     pub(super) async fn preferred(&self) -> Preferred {
         let algorithms = &self.config.algorithms;
         let mut offer = self.policy.offer().await;
@@ -51,7 +51,7 @@ impl Connector {
             cipher: Cow::Owned(algorithms.ciphers.clone()),
             mac: Cow::Owned(algorithms.macs.clone()),
             compression: match self.config.session.compression {
-                // The other form begins before the login, with whoever is there.
+                // The other form starts compressing before the peer is authenticated.
                 Switch::On => Cow::Borrowed(&[compression::ZLIB_LEGACY, compression::NONE]),
                 Switch::Off => Cow::Borrowed(&[compression::NONE]),
             },
@@ -59,10 +59,10 @@ impl Connector {
     }
 }
 
-/// The largest packet that russh can take, in bytes.
+/// The largest packet that russh accepts, in bytes.
 const MAX_PACKET: u32 = 65535;
-/// How many messages a channel's queue holds before the session waits for its reader.
+/// The messages in a channel's queue before the session waits for its reader.
 const CHANNEL_QUEUE: usize = 1024;
-/// Sizes of a group that the server chooses, in bits: the smallest and largest that `ssh` takes, and one
-/// that is as strong as the ciphers of 128 bits (RFC 3766) and does not hold up the runtime for long.
+/// Sizes of groups chosen by the server, in bits: the limits are those of `ssh`, and the preferred size matches
+/// 128-bit ciphers (RFC 3766) without blocking the runtime for long.
 const GROUPS: (usize, usize, usize) = (2048, 3072, 8192);

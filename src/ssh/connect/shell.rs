@@ -1,4 +1,4 @@
-//! What the user's shell runs for us.
+//! Commands run by the user's shell.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use tracing::{debug, warn};
 
 use crate::printable::{Lines, printable};
 
-/// The shell that is to run a script, as `ssh` finds it.
+/// The shell command that runs a script, as in `ssh`.
 pub(super) fn command(script: &str) -> Command {
     let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
     let mut command = Command::new(shell.unwrap_or_else(|| "/bin/sh".into()));
@@ -15,8 +15,8 @@ pub(super) fn command(script: &str) -> Command {
     command
 }
 
-/// Starts a `LocalCommand`, and gives what waits for its end: what becomes of it does not matter for the
-/// session, but what uses the session finds it begun.
+/// Starts a `LocalCommand`, and returns a future that waits for its end. The session does not depend on its
+/// result, but users of the session find it already started.
 pub(super) fn start_local_command(command: &str) -> impl Future<Output = ()> + use<> {
     let shown = printable(command, 200, Lines::One);
     let child = self::command(command).stdin(Stdio::null()).spawn();

@@ -1,5 +1,5 @@
-//! The TCP connection under a session: what it acknowledges, how much it holds that is not sent, and how
-//! much it takes.
+//! The TCP connection under a session: when it acknowledges, how much unsent data it holds, and how much it
+//! receives ahead.
 
 use std::io;
 use std::pin::Pin;
@@ -19,13 +19,13 @@ use crate::stream::options::{
 /// A TCP connection to an SSH server, tuned for many small packets.
 pub(crate) struct SshSocket {
     socket: TcpStream,
-    /// The last read filled its buffer: while there is more, the kernel acknowledges by itself.
+    /// Whether the last read filled its buffer: while there is more data, the kernel acknowledges by itself.
     owes_acknowledgement: bool,
     gauge: Gauge,
     inflow: Option<Arc<Inflow>>,
-    /// How much the server may send ahead, in bytes; none for as much as the kernel sees fit.
+    /// How much the server may send ahead, in bytes; none leaves it to the kernel.
     ahead: Option<u32>,
-    /// Since the kernel was told, in bytes.
+    /// Bytes received since the kernel was last told the limit.
     received: u64,
     segments: Segments,
 }
@@ -38,19 +38,19 @@ struct Segments {
     full: usize,
 }
 
-/// How much the socket takes while it is full, and so how much it may hold that is not sent.
+/// Measures how much a full socket accepts, to limit the unsent data that it holds.
 struct Gauge {
     outflow: Arc<Outflow>,
-    /// When the socket was full for the first time in this span, and what it has taken since.
+    /// When the socket was first full in the current span; `taken` is what it has accepted since, in bytes.
     since: Option<Instant>,
     taken: u64,
-    /// In bytes (`TCP_NOTSENT_LOWAT`).
+    /// The limit on unsent data in bytes (`TCP_NOTSENT_LOWAT`).
     unsent: u32,
 }
 
 impl SshSocket {
-    /// Takes a connected socket, and ends it when its peer has acknowledged nothing for `unacknowledged`.
-    /// `outflow` gets what the line is found to carry, `inflow` tells how much the server may send ahead.
+    /// Wraps a connected socket, which is closed if its peer acknowledges nothing for `unacknowledged`. `outflow`
+    /// receives the measured rate of the line; `inflow` is the limit on how much the server may send ahead.
     pub(crate) fn new(
         socket: TcpStream,
         unacknowledged: Duration,
@@ -71,8 +71,8 @@ impl SshSocket {
         })
     }
 
-    /// Follows the limit of what the server may send ahead. The kernel forgets it whenever it finds that a larger
-    /// buffer would be faster, hence again and again.
+    /// Applies the limit on what the server may send ahead. The kernel drops the limit whenever it grows the
+    /// buffer by itself, so that it is set repeatedly.
     fn limit(&mut self) {
         let limit = self.inflow.as_ref().and_then(|inflow| inflow.limit());
         let is_due = limit.is_some_and(|limit| self.received / 4 >= u64::from(limit));
@@ -82,7 +82,7 @@ impl SshSocket {
         }
     }
 
-    /// Has the kernel acknowledge at once what has been read.
+    /// Makes the kernel acknowledge received data at once.
     ///
     /// A forward-only sshd never sets `TCP_NODELAY`, so its second small packet waits for our
     /// acknowledgement, which Linux would delay by 40 ms. The kernel forgets the option by itself,
@@ -115,12 +115,12 @@ impl Gauge {
         gauge
     }
 
-    /// The socket has taken so many bytes.
+    /// Records that the socket accepted some bytes.
     fn took(&mut self, bytes: usize) {
         self.taken += bytes as u64;
     }
 
-    /// The socket takes no more for now.
+    /// Records that the socket accepts no more for now.
     fn is_full(&mut self, socket: &TcpStream) {
         let now = Instant::now();
         let Some(since) = self.since else {
@@ -132,7 +132,7 @@ impl Gauge {
         if span < SPAN || self.taken == 0 && span < 4 * SPAN {
             return;
         }
-        // Where it was idle meanwhile, nothing was learnt.
+        // If the socket was idle meanwhile, the span shows no rate.
         if span < 4 * SPAN {
             let rate = u128::from(self.taken) * 1_000_000 / span.as_micros().max(1);
             let rate = u64::try_from(rate).unwrap_or(u64::MAX).max(1);
@@ -202,12 +202,11 @@ impl AsyncWrite for SshSocket {
     }
 }
 
-/// What a socket may hold that is not sent before anything is known of its line, and then at the least
-/// and at the most. In bytes.
+/// The limit on unsent data in bytes: before the line is measured, and its minimum and maximum after that.
 const FIRST_UNSENT: u32 = 32 << 10;
 const LEAST_UNSENT: u32 = 8 << 10;
 const MOST_UNSENT: u32 = 4 << 20;
-/// Over how long the rate of a socket is measured.
+/// The span over which the rate of a socket is measured.
 const SPAN: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -221,20 +220,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_server_sends_no_more_ahead_than_the_limit() {
+    async fn the_server_sends_no_further_ahead_than_the_limit() {
         let (mut near, mut far, inflow) = pair().await;
         carry(&mut near, &mut far).await;
-        assert!(window(&far) > 2 * u64::from(LIMIT), "the kernel sees more fit");
+        assert!(window(&far) > 2 * u64::from(LIMIT), "the kernel's choice is larger");
         inflow.set_limit(Some(LIMIT));
         carry(&mut near, &mut far).await;
         assert!(window(&far) <= u64::from(LIMIT), "{}", window(&far));
         inflow.set_limit(None);
         carry(&mut near, &mut far).await;
-        assert!(window(&far) > 2 * u64::from(LIMIT), "it is lifted");
+        assert!(window(&far) > 2 * u64::from(LIMIT), "the limit is lifted");
     }
 
     #[tokio::test]
-    async fn the_limit_holds_where_the_kernel_enlarges_its_buffer() {
+    async fn the_limit_holds_when_the_kernel_grows_its_buffer() {
         let (mut near, mut far, inflow) = pair().await;
         inflow.set_limit(Some(8 * LIMIT));
         carry(&mut near, &mut far).await;
@@ -316,7 +315,7 @@ mod tests {
         (near.expect("a socket"), far, inflow)
     }
 
-    /// Carries so much that the kernel finds its window.
+    /// Carries enough for the kernel to grow its buffer.
     async fn carry(near: &mut SshSocket, far: &mut TcpStream) {
         const BYTES: usize = 64 << 20;
         let send = async {

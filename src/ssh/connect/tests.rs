@@ -1,4 +1,4 @@
-//! What is said of a handshake that fails, and in what order a server is connected to.
+//! Error messages of failed handshakes, and the order of the steps of connecting.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -21,7 +21,7 @@ impl Hops for NoHops {
     }
 }
 
-/// A server that takes connections and says nothing.
+/// A server that accepts connections and sends nothing.
 async fn silent_server() -> (TcpListener, u16) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let port = listener.local_addr().expect("a bound socket").port();
@@ -38,7 +38,7 @@ fn connector(port: u16, options: &[&str], prompter: &Prompter) -> Connector {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_about_another_server_does_not_make_this_one_wait() {
+async fn a_question_about_another_server_does_not_extend_the_limit() {
     let (_server, port) = silent_server().await;
     let prompter = Prompter::scripted(&[]);
     let connector = connector(port, &[], &prompter);
@@ -49,7 +49,7 @@ async fn a_question_about_another_server_does_not_make_this_one_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_an_answer_the_server_has_all_of_its_time() {
+async fn after_an_answer_the_server_has_the_full_limit_again() {
     let (_server, port) = silent_server().await;
     let connector = connector(port, &[], &Prompter::scripted(&[]));
     let begun = tokio::time::Instant::now();
@@ -65,7 +65,7 @@ async fn after_an_answer_the_server_has_all_of_its_time() {
 }
 
 #[tokio::test]
-async fn no_server_waits_while_a_command_tells_its_host_keys() {
+async fn no_server_waits_for_a_known_hosts_command() {
     let dir = tempfile::tempdir().expect("a directory");
     let (script, asked) = (dir.path().join("command"), dir.path().join("asked"));
     fs::write(&script, format!("sleep 0.3\n: > {}\n", asked.display())).expect("written");
@@ -80,7 +80,7 @@ async fn no_server_waits_while_a_command_tells_its_host_keys() {
 }
 
 #[tokio::test]
-async fn a_session_hears_of_the_shortest_round_trip_to_its_server() {
+async fn a_session_learns_the_shortest_round_trip_to_its_server() {
     let connector = connector(22, &[], &Prompter::nobody());
     let shortest = Duration::from_micros(1);
     connector.windows.measured(shortest);
@@ -93,7 +93,7 @@ async fn a_session_hears_of_the_shortest_round_trip_to_its_server() {
                 sleep(Duration::from_millis(1)).await;
             }
         } => {}
-        () = sleep(Duration::from_secs(60)) => panic!("it has not heard: {:?}", base()),
+        () = sleep(Duration::from_secs(60)) => panic!("it has not learnt it: {:?}", base()),
     }
     let learnt = TestSession::start().await;
     connector.learn(learnt.session(), Beat::default(), Duration::from_secs(1));
@@ -111,17 +111,17 @@ async fn nothing_waits_for_a_local_command() {
     let (connected, ()) = tokio::join!(connector.connect(Asking::Never), serving);
     drop(connected.map_err(|error| error.to_string()).expect("logged in"));
     assert_eq!(connector.ended().now_or_never(), Some(()));
-    assert!(connector.local_command_runs.get().is_some(), "it has begun");
+    assert!(connector.local_command_runs.get().is_some(), "it was started");
 }
 
-fn told(error: russh::Error, head: &[u8]) -> String {
+fn message(error: russh::Error, head: &[u8]) -> String {
     let circumstances =
         Circumstances { address: "host:22".into(), head: head.to_vec(), said: None };
     ConnectError::handshake(HandlerError::from(error), circumstances).to_string()
 }
 
 #[test]
-fn what_a_server_says_first_tells_what_it_is() {
+fn the_first_line_of_a_server_identifies_it() {
     let cases: [(&[u8], &str); 6] = [
         (b"", "host:22 closed the connection before it said anything"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "host:22 closed the connection during the key exchange"),
@@ -131,20 +131,20 @@ fn what_a_server_says_first_tells_what_it_is() {
         (b"Exceeded MaxStartups\r\n", "host:22 turns us away: 'Exceeded MaxStartups'"),
     ];
     for (head, words) in cases {
-        let told = told(russh::Error::Disconnect, head);
-        assert!(told.contains(words), "{told}");
-        assert_eq!(told.lines().count(), 1, "{told}");
+        let text = message(russh::Error::Disconnect, head);
+        assert!(text.contains(words), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
     }
-    let endless = told(russh::Error::Version, &[b'x'; 1024]);
+    let endless = message(russh::Error::Version, &[b'x'; 1024]);
     assert!(endless.len() < 400, "{endless}");
 }
 
 #[test]
-fn both_lists_are_told_where_there_is_nothing_in_common_and_what_can_be_done() {
+fn without_a_common_algorithm_both_lists_and_a_remedy_are_shown() {
     let of = |kind, ours: &[&str], theirs: &[&str]| {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         let error = russh::Error::NoCommonAlgo { kind, ours: names(ours), theirs: names(theirs) };
-        told(error, b"SSH-2.0-x\r\n")
+        message(error, b"SSH-2.0-x\r\n")
     };
     assert_eq!(
         of(russh::AlgorithmKind::Cipher, &["a", "b"], &["c\x1b"]),
@@ -161,7 +161,7 @@ fn both_lists_are_told_where_there_is_nothing_in_common_and_what_can_be_done() {
 }
 
 #[test]
-fn the_hop_that_failed_is_named_and_no_other() {
+fn only_the_failed_hop_is_named() {
     let error = ConnectError::Protocol("nonsense".into());
     let error = error.at_hop("inner\n").at_hop("outer");
     assert_eq!(error.to_string(), "at the jump host inner\\n: the handshake failed: nonsense");

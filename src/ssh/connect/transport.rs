@@ -1,21 +1,21 @@
-//! The byte stream under a session: any stream, with a switch to cut it from outside, and a turn for
-//! the others.
+//! The byte stream under a session: any stream, with a switch to cut it from outside, which yields to other
+//! tasks and buffers writes.
 //!
-//! russh gives no time limit to a handshake and cannot be told to let go of its stream. So the stream
-//! itself can be cut: a read or write that waits fails then, and so does a read at the end of a turn;
-//! the session's task ends whatever it was doing.
+//! russh has no time limit for a handshake and no way to make it release its stream. So the stream itself can
+//! be cut: pending reads and writes fail, as does a read after the task has yielded, and russh's task ends
+//! whatever it was doing.
 //!
-//! While data floods in, the session's task would run for megabytes before the runtime takes its
-//! turn away, and every connection's relay would wait for it. So it gives way by itself.
+//! While data floods in, russh's task would process megabytes before the runtime preempts it, and delay every
+//! connection's relay. So reads yield on their own.
 //!
-//! What is little waits for one turn of the others before it is written: of many small messages that
-//! are on their way to russh, those that come meanwhile leave in one write.
+//! A small write first yields once, so that further small messages already on their way to russh leave in the
+//! same write.
 //!
-//! While the socket takes nothing, russh would read nothing either. So what it writes is kept here, and
-//! goes on its way whenever russh reads; those who have much to send are told to wait ([`Outflow`]).
+//! While the socket accepts no data, russh would not read either. So pending writes are buffered here and
+//! flushed whenever russh reads; those who have much to send are made to wait ([`Outflow`]).
 //!
-//! When russh ends a session, its channels and its reason wait until the stream is shut down. So what is
-//! kept then is waited for a moment only, and no fault of the stream is told.
+//! When russh ends a session, the end of its channels and its reason are reported only after the stream is shut
+//! down. So the shutdown waits only briefly for buffered data, and reports no error.
 
 use std::io;
 use std::pin::Pin;
@@ -31,26 +31,26 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::ssh::session::Traffic;
 use crate::ssh::session::outflow::Outflow;
 
-/// A stream that can be cut, by a token.
+/// A stream that can be cut by a token.
 pub(crate) struct Transport<S> {
     stream: S,
-    /// Bytes until the next turn of the others.
-    turn: usize,
+    /// Bytes until the next yield of reads.
+    until_yield: usize,
     traffic: Arc<Traffic>,
     outflow: Arc<Outflow>,
-    /// What the stream has not taken yet.
-    kept: BytesMut,
-    /// Whether the others have had a turn since the last write.
-    gave_way: bool,
-    // One for each direction: a future remembers one waker only.
+    /// Data that the stream has not accepted yet.
+    buffered: BytesMut,
+    /// Whether the task has yielded since the last write.
+    has_yielded: bool,
+    // One future per direction, since a future remembers only one waker.
     cut_read: Pin<Box<WaitForCancellationFutureOwned>>,
     cut_write: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Until when the end waits for what is kept; none before the end.
+    /// The deadline of buffered data; none before the shutdown.
     end: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Transport<S> {
-    /// Wraps `stream`; cancelling `cut` ends it. `traffic` tells what it reads, `outflow` what waits to
+    /// Wraps `stream`; cancelling `cut` ends it. `traffic` records what is read, `outflow` what is waiting to
     /// be written.
     pub(crate) fn new(
         stream: S,
@@ -60,11 +60,11 @@ impl<S> Transport<S> {
     ) -> Self {
         Self {
             stream,
-            turn: TURN,
+            until_yield: YIELD_AFTER,
             traffic: Arc::clone(traffic),
             outflow: Arc::clone(outflow),
-            kept: BytesMut::new(),
-            gave_way: false,
+            buffered: BytesMut::new(),
+            has_yielded: false,
             cut_read: Box::pin(cut.clone().cancelled_owned()),
             cut_write: Box::pin(cut.clone().cancelled_owned()),
             end: None,
@@ -79,26 +79,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // A fault shows again when russh writes.
-        let _ = this.poll_kept(cx);
-        if this.turn == 0 {
-            this.turn = TURN;
+        // An error shows up again when russh writes.
+        let _ = this.poll_buffered(cx);
+        if this.until_yield == 0 {
+            this.until_yield = YIELD_AFTER;
             cx.waker().wake_by_ref();
             return unless_cut(this.cut_read.as_mut(), cx);
         }
         let before = buf.filled().len();
-        // russh reads a packet in two steps, the first of which tells its length.
+        // russh reads a packet in two steps; the first one contains its length.
         if before == 0 && buf.remaining() <= LENGTH_FIELD {
             this.traffic.packet_begins();
         }
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Pending => {
-                this.turn = TURN;
+                this.until_yield = YIELD_AFTER;
                 unless_cut(this.cut_read.as_mut(), cx)
             }
             ready @ Poll::Ready(_) => {
                 let read = buf.filled().len() - before;
-                this.turn = this.turn.saturating_sub(read);
+                this.until_yield = this.until_yield.saturating_sub(read);
                 this.traffic.add(&buf.filled()[before..]);
                 ready
             }
@@ -107,26 +107,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Transport<S> {
-    /// Writes what is kept. Ready when there is nothing left of it.
-    fn poll_kept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.kept.is_empty() {
+    /// Writes buffered data. Ready when the buffer is empty.
+    fn poll_buffered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.buffered.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        while !self.kept.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.kept)? {
+        while !self.buffered.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.buffered)? {
                 Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(written) => {
                     self.outflow.took(written);
-                    self.kept.advance(written);
+                    self.buffered.advance(written);
                 }
                 Poll::Pending => {
-                    self.outflow.keep(self.kept.len());
+                    self.outflow.keep(self.buffered.len());
                     return Poll::Pending;
                 }
             }
         }
         // An idle session holds no buffer.
-        self.kept = BytesMut::new();
+        self.buffered = BytesMut::new();
         self.outflow.keep(0);
         Poll::Ready(Ok(()))
     }
@@ -139,30 +139,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if buf.len() < LITTLE && !this.gave_way {
-            this.gave_way = true;
+        if buf.len() < SMALL_WRITE && !this.has_yielded {
+            this.has_yielded = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        this.gave_way = false;
-        if this.poll_kept(cx)?.is_ready() {
+        this.has_yielded = false;
+        if this.poll_buffered(cx)?.is_ready() {
             if let Poll::Ready(written) = Pin::new(&mut this.stream).poll_write(cx, buf)? {
                 this.outflow.took(written);
                 return Poll::Ready(Ok(written));
             }
-        } else if this.kept.len() >= MOST_KEPT {
+        } else if this.buffered.len() >= MAX_BUFFERED {
             return unless_cut(this.cut_write.as_mut(), cx);
         }
-        // The socket wakes russh's task when it takes more; the task then reads, and so comes here again.
-        this.kept.extend_from_slice(buf);
-        this.outflow.keep(this.kept.len());
+        // The socket wakes russh's task when it accepts more; the task then reads, which flushes the buffer.
+        this.buffered.extend_from_slice(buf);
+        this.outflow.keep(this.buffered.len());
         Poll::Ready(Ok(buf.len()))
     }
 
-    /// Nobody waits for what is kept: whatever is to come after it is kept, too.
+    /// Does not wait for buffered data, since later writes are buffered as well.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let flushed = match this.poll_kept(cx)? {
+        let flushed = match this.poll_buffered(cx)? {
             Poll::Ready(()) => Pin::new(&mut this.stream).poll_flush(cx),
             Poll::Pending => Poll::Ready(Ok(())),
         };
@@ -172,7 +172,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let is_done = this.poll_kept(cx).is_ready()
+        let is_done = this.poll_buffered(cx).is_ready()
             && Pin::new(&mut this.stream).poll_shutdown(cx).is_ready();
         let end = this.end.get_or_insert_with(|| Box::pin(sleep(LAST_WORDS)));
         if is_done || end.as_mut().poll(cx).is_ready() {
@@ -184,13 +184,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
 
 impl<S> Drop for Transport<S> {
     fn drop(&mut self) {
-        // Whoever waits to send, for room or for a turn, finds out that nothing can be sent any more.
+        // Those that wait to send, for room or for their turn, find out that the session has ended.
         self.outflow.keep(0);
         self.outflow.handed_over();
     }
 }
 
-/// Still waiting, unless the token was cancelled.
+/// The result for a stalled operation: pending unless the token was cancelled.
 fn unless_cut<T>(
     cut: Pin<&mut WaitForCancellationFutureOwned>,
     cx: &mut Context<'_>,
@@ -199,17 +199,17 @@ fn unless_cut<T>(
     Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
 }
 
-/// How long the end of a session waits for what is kept, a goodbye at its end.
+/// How long the shutdown waits for buffered data, which ends with a disconnect message.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// What is kept before russh has to wait, in bytes: more than it has to say by itself.
-const MOST_KEPT: usize = 1 << 20;
-/// Below this, a write waits for a turn of the others, in bytes: a few small messages.
-const LITTLE: usize = 4 << 10;
-/// What russh reads before it knows how long a packet is: a block of its cipher at the most, in
-/// bytes. The rest of one is longer.
+/// The maximum size of the buffer in bytes, more than russh sends on its own.
+const MAX_BUFFERED: usize = 1 << 20;
+/// The size in bytes below which a write yields first: a few small messages.
+const SMALL_WRITE: usize = 4 << 10;
+/// The maximum size in bytes of the read in which russh learns the length of a packet: a block of its cipher.
+/// Its second read is longer.
 const LENGTH_FIELD: usize = 16;
-/// What is read before the others have a turn, in bytes: about what the second-level cache holds.
-const TURN: usize = 256 * 1024;
+/// Bytes that are read before yielding: about the size of the second-level cache.
+const YIELD_AFTER: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -218,14 +218,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_cut_ends_a_read_and_a_write_that_wait() {
+    async fn a_cut_ends_a_pending_read_and_a_pending_write() {
         let (near, _far) = duplex(1);
         let cut = CancellationToken::new();
         let (mut read, mut write) =
             tokio::io::split(Transport::new(near, &cut, &Arc::default(), &Arc::default()));
         let reading = tokio::spawn(async move { read.read_u8().await });
         let writing = tokio::spawn(async move {
-            write.write_all(&vec![0; MOST_KEPT + 1]).await?;
+            write.write_all(&vec![0; MAX_BUFFERED + 1]).await?;
             write.write_all(b"more than is kept").await
         });
         tokio::task::yield_now().await;
@@ -237,13 +237,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_stream_does_not_take_is_kept_and_goes_while_others_read() {
+    async fn unaccepted_writes_are_buffered_and_flushed_by_reads() {
         let (near, mut far) = duplex(4);
         let outflow = Arc::default();
         let mut near = Transport::new(near, &CancellationToken::new(), &Arc::default(), &outflow);
-        near.write_all(b"more than").await.expect("it is kept");
-        near.write_all(b" fits").await.expect("it is kept");
-        near.flush().await.expect("it is on its way");
+        near.write_all(b"more than").await.expect("it is buffered");
+        near.write_all(b" fits").await.expect("it is buffered");
+        near.flush().await.expect("it does not wait");
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(outflow.waiting() > Duration::ZERO);
         let mut seen = [0; 14];
@@ -256,7 +256,7 @@ mod tests {
         written.expect("room");
         assert_eq!(&seen, b"more than fits");
         assert_eq!(outflow.waiting(), Duration::ZERO);
-        near.write_all(b"the end").await.expect("it is kept");
+        near.write_all(b"the end").await.expect("it is buffered");
         let (end, shut) = tokio::join!(
             async {
                 let mut end = Vec::new();
@@ -264,29 +264,29 @@ mod tests {
             },
             near.shutdown()
         );
-        shut.expect("all has gone");
+        shut.expect("everything is flushed");
         assert_eq!(end.expect("all of it"), b"the end");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_end_waits_for_a_moment_and_tells_no_fault() {
+    async fn the_shutdown_waits_briefly_and_reports_no_error() {
         let (near, _far) = duplex(1);
         let cut = CancellationToken::new();
         let mut near = Transport::new(near, &cut, &Arc::default(), &Arc::default());
-        near.write_all(b"goodbye").await.expect("it is kept");
+        near.write_all(b"goodbye").await.expect("it is buffered");
         let begun = tokio::time::Instant::now();
         let ended = tokio::time::timeout(2 * LAST_WORDS, near.shutdown()).await;
         ended.expect("soon").expect("no fault");
-        assert!(begun.elapsed() >= LAST_WORDS, "it may still go");
+        assert!(begun.elapsed() >= LAST_WORDS, "it may still be flushed");
 
         let (near, far) = duplex(1);
         let mut near = Transport::new(near, &cut, &Arc::default(), &Arc::default());
-        near.write_all(b"goodbye").await.expect("it is kept");
+        near.write_all(b"goodbye").await.expect("it is buffered");
         drop(far);
         near.shutdown().await.expect("no fault");
     }
 
-    /// What never makes a reader wait.
+    /// A stream whose reads are always ready.
     struct Flood;
 
     impl AsyncRead for Flood {
@@ -301,17 +301,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cut_ends_a_reader_that_never_waits() {
+    async fn a_cut_ends_a_reader_that_is_never_pending() {
         let cut = CancellationToken::new();
         let flood = tokio::io::join(Flood, tokio::io::sink());
         let mut near = Transport::new(flood, &cut, &Arc::default(), &Arc::default());
         cut.cancel();
-        let read = near.read_exact(&mut vec![0; 2 * TURN]).await.expect_err("cut");
+        let read = near.read_exact(&mut vec![0; 2 * YIELD_AFTER]).await.expect_err("cut");
         assert_eq!(read.kind(), io::ErrorKind::ConnectionAborted);
     }
 
     #[tokio::test]
-    async fn bytes_pass_until_then() {
+    async fn bytes_pass_without_a_cut() {
         let (near, mut far) = duplex(64);
         let traffic = Arc::default();
         let mut near = Transport::new(near, &CancellationToken::new(), &traffic, &Arc::default());

@@ -1,15 +1,15 @@
-//! Times that tasks share.
+//! Durations and clocks shared between tasks.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A time that is set now and then, to a microsecond; none before the first.
+/// A duration with a resolution of one microsecond; none until it is first set.
 #[derive(Debug, Default)]
 pub(crate) struct AtomicDuration(AtomicU64);
 
-/// Counts the time from when it was made.
+/// A clock that starts when it is created.
 #[derive(Debug)]
 pub(super) struct Clock(Instant);
 
@@ -22,7 +22,7 @@ impl AtomicDuration {
         self.0.store(micros(time).max(1), Relaxed);
     }
 
-    /// Takes a time that is shorter, or the first.
+    /// Sets a shorter duration, or the first one.
     pub(crate) fn shorten(&self, time: Duration) {
         let new = micros(time).max(1);
         let _ = self
@@ -36,17 +36,17 @@ impl AtomicDuration {
 }
 
 impl Clock {
-    /// The time now, at least a microsecond.
+    /// The time since the start, at least a microsecond.
     pub(super) fn now(&self) -> Duration {
         self.0.elapsed().max(Duration::from_micros(1))
     }
 
-    /// When the clock shows this.
+    /// The instant at which the clock shows `time`.
     pub(super) fn at(&self, time: Duration) -> Instant {
         self.0 + time
     }
 
-    /// What the clock showed then.
+    /// The time that the clock showed at an instant.
     pub(super) fn shown(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.0)
     }
@@ -58,7 +58,7 @@ impl Default for Clock {
     }
 }
 
-/// A time in microseconds.
+/// A duration in whole microseconds.
 pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,16 +1,16 @@
-//! How many channels carry something, counted in beats.
+//! Counts the channels that carried data, in beats.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use crate::lock::lock;
 
-/// The beats of a session, and how many channels were counted in this one and the one before.
+/// The beats of a session, with the numbers of channels counted in the current beat and in the previous one.
 ///
-/// The counts change under a lock, so they are exact; a channel takes it once in a beat.
+/// The counts change under a lock, so that they are exact; a channel takes it once per beat.
 #[derive(Debug)]
 pub(super) struct Beats {
-    /// The number of this beat, from 2: 0 is never, and not the beat before. Changes under the lock.
+    /// The number of the current beat, at least 2, so that 0 is never current or previous. Changes under the lock.
     number: AtomicU64,
     count: Mutex<Count>,
 }
@@ -21,31 +21,31 @@ struct Count {
     before: usize,
 }
 
-/// The beats in which one channel was counted.
+/// The beats in which a channel was counted.
 #[derive(Debug, Default)]
 pub(super) struct Mark {
     /// The last beat in which it was counted; 0 before the first.
     last: AtomicU64,
-    /// Whether it was counted in the one before that, too.
+    /// Whether it was also counted in the beat before `last`.
     twice: AtomicBool,
-    /// It is counted no more.
+    /// Whether the channel is finished, and no longer counted.
     over: AtomicBool,
 }
 
 impl Beats {
-    /// Channels that were counted in this beat or the one before, whichever had more.
+    /// The larger of the counts of this beat and the previous one.
     pub(super) fn most(&self) -> usize {
         let count = lock(&self.count);
         count.now.max(count.before)
     }
 
-    pub(super) fn turn(&self) {
+    pub(super) fn end_beat(&self) {
         let mut count = lock(&self.count);
         self.number.fetch_add(1, Relaxed);
         count.before = std::mem::take(&mut count.now);
     }
 
-    /// Counts a channel in this beat, once. Returns whether it was not counted before.
+    /// Counts a channel in this beat, once. Returns whether it had not been counted yet.
     pub(super) fn enter(&self, mark: &Mark) -> bool {
         if mark.last.load(Relaxed) == self.number.load(Relaxed) {
             return false;
@@ -64,7 +64,7 @@ impl Beats {
         true
     }
 
-    /// Takes back what a channel that is over has been counted for.
+    /// Removes a finished channel from the counts.
     pub(super) fn leave(&self, mark: &Mark) {
         let mut count = lock(&self.count);
         if mark.over.swap(true, Relaxed) {
@@ -99,14 +99,14 @@ mod tests {
     enum Step {
         Enter(usize),
         Leave(usize),
-        Turn,
+        EndBeat,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             4 => (0..CHANNELS).prop_map(Step::Enter),
             1 => (0..CHANNELS).prop_map(Step::Leave),
-            2 => Just(Step::Turn),
+            2 => Just(Step::EndBeat),
         ];
         prop::collection::vec(step, 0..60)
     }
@@ -115,7 +115,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_a_list_of_all_beats_has_it(steps in steps()) {
+        fn the_counts_match_a_list_of_all_beats(steps in steps()) {
             let beats = Beats::default();
             let marks: [Mark; CHANNELS] = Default::default();
             let mut seen: [HashSet<u64>; CHANNELS] = Default::default();
@@ -130,12 +130,12 @@ mod tests {
                         beats.leave(&marks[channel]);
                         over.insert(channel);
                     }
-                    Step::Turn => {
-                        beats.turn();
+                    Step::EndBeat => {
+                        beats.end_beat();
                         beat += 1;
                     }
                 }
-                // Of the channels that are not over.
+                // The counts of the channels that are not finished.
                 let counted = |beat| {
                     let is_in = |channel: &usize| seen[*channel].contains(&beat);
                     (0..CHANNELS).filter(|c| !over.contains(c)).filter(is_in).count()
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_of_channels_that_came_and_went_while_the_beat_turned() {
+    fn channels_that_finish_while_a_beat_ends_are_not_counted() {
         let beats = Beats::default();
         thread::scope(|scope| {
             for _ in 0..3 {
@@ -160,7 +160,7 @@ mod tests {
                     }
                 });
             }
-            scope.spawn(|| (0..2000).for_each(|_| beats.turn()));
+            scope.spawn(|| (0..2000).for_each(|_| beats.end_beat()));
         });
         assert_eq!(beats.most(), 0);
     }

@@ -1,8 +1,7 @@
-//! One forwarded connection on a session.
+//! A forwarded connection on a session.
 //!
-//! russh's own stream types read the end of a session as the end of the stream. Here the two
-//! are told apart: [`Incoming::Eof`] and [`Incoming::Close`] are what the server said, and their
-//! absence is a cut.
+//! russh's own stream types report the end of a session as EOF. Here the two are distinguished: the server
+//! sends [`Incoming::Eof`] and [`Incoming::Close`], and an end without them is a cut.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,24 +16,24 @@ use tokio::time::timeout;
 use super::load::Lease;
 use super::outflow::Turn;
 
-/// A confirmed channel. Dropped before the server has closed it, it is closed from here.
+/// A confirmed channel. If dropped before the server has closed it, it is closed from here.
 #[derive(Debug)]
 pub struct Channel {
     reader: ChannelReader,
     writer: ChannelWriter,
 }
 
-/// The half that receives.
+/// The receiving half.
 #[derive(Debug)]
 pub struct ChannelReader {
     half: ChannelReadHalf,
     lease: Arc<Lease>,
 }
 
-/// The half that sends.
+/// The sending half.
 #[derive(Debug)]
 pub struct ChannelWriter {
-    /// Shared with the task that closes it.
+    /// Shared with the task that closes the channel.
     half: Arc<ChannelWriteHalf<Msg>>,
     turn: Turn,
     lease: Arc<Lease>,
@@ -45,9 +44,9 @@ pub struct ChannelWriter {
 pub enum Incoming {
     /// Bytes, at least one.
     Data(Bytes),
-    /// The far side has nothing more to say, but may still listen.
+    /// The far side sends nothing more, but may still receive.
     Eof,
-    /// The channel is over.
+    /// The channel is closed.
     Close,
 }
 
@@ -66,14 +65,14 @@ impl Channel {
         }
     }
 
-    /// Its two halves, which may be used at the same time.
+    /// Its two halves, which may be used concurrently.
     pub fn split(self) -> (ChannelReader, ChannelWriter) {
         (self.reader, self.writer)
     }
 
-    /// Has the server close it, of which nobody wants anything: most targets close at an EOF, and russh keeps
-    /// something of each channel that is closed from here first. One that is not closed soon is closed from here.
-    pub(crate) async fn leave(mut self) {
+    /// Closes an unwanted channel gracefully, by sending EOF: most targets close then, and russh leaks memory
+    /// for each channel that is closed from here first. After [`GRACE`], it is closed from here.
+    pub(crate) async fn close_gracefully(mut self) {
         self.reader.lease.finish();
         let leave = async {
             if self.writer.send_eof().await.is_err() {
@@ -86,13 +85,13 @@ impl Channel {
 }
 
 impl ChannelReader {
-    /// The next thing that the server sent; `None` is a cut.
+    /// The next event from the server; `None` is a cut.
     ///
-    /// The session stands still while a channel's queue is full (1 024 messages), so whoever holds
-    /// a reader polls it whenever it is ready.
+    /// The owner of a reader must poll it whenever it is ready: a full queue (1 024 messages) of one channel
+    /// blocks the whole session.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         loop {
-            // The future keeps no state of its own: a message stays in the queue until it is ready.
+            // The future has no state of its own: a message stays in the queue until it is returned.
             let message = std::task::ready!(pin!(self.half.wait()).poll(cx));
             return Poll::Ready(match message {
                 Some(ChannelMsg::Data { data }) if !data.is_empty() => {
@@ -109,13 +108,13 @@ impl ChannelReader {
                     self.lease.set_gone();
                     None
                 }
-                // Empty data, window notices, extended data: nothing for a forwarded connection.
+                // Empty data, window adjustments and extended data do not matter to a forwarded connection.
                 Some(_) => continue,
             });
         }
     }
 
-    /// The next thing that the server sent; `None` is a cut.
+    /// The next event from the server; `None` is a cut.
     ///
     /// # Cancel safety
     ///
@@ -124,23 +123,23 @@ impl ChannelReader {
         std::future::poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// How this connection weighs on its session.
+    /// The channel's share of its session's load.
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
     }
 }
 
 impl ChannelWriter {
-    /// Sends `data`, waiting for the server's window and for what others have sent on the session.
+    /// Sends `data`, waiting for the server's window and for data that other channels have queued.
     ///
     /// # Cancel safety
     ///
-    /// Dropped in mid-way, a part of `data` may have been sent; nothing may be sent after that.
+    /// If dropped midway, a part of `data` may have been sent; nothing may be sent after that.
     pub async fn send(&self, data: Bytes) -> Result<(), ChannelGone> {
         tokio::select! {
             biased;
             sent = self.send_all(data) => sent,
-            // The window of a channel that is no more never opens, and its line need not move again.
+            // The window of a closed channel never opens, and its session may never send again.
             () = self.lease.gone() => Err(ChannelGone),
         }
     }
@@ -152,13 +151,13 @@ impl ChannelWriter {
             let piece = data.split_to(room);
             let count = piece.len();
             self.half.data_bytes(piece).await.map_err(|_| ChannelGone)?;
-            // What counts lies before the next question to the server.
+            // Counted before the next ping is sent, which confirms the delivery.
             self.lease.sent(count);
         }
         Ok(())
     }
 
-    /// Says that nothing more will be sent.
+    /// Sends EOF.
     pub async fn send_eof(&self) -> Result<(), ChannelGone> {
         self.half.eof().await.map_err(|_| ChannelGone)
     }
@@ -170,8 +169,8 @@ impl Drop for ChannelWriter {
             return;
         }
         self.lease.closed_by_us();
-        // A task of its own, since the session may take its time to accept the message. Without a
-        // runtime there is no session left to tell.
+        // Closed in a task, since the session may be slow to accept the message. Without a runtime, the session
+        // is gone as well.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let half = Arc::clone(&self.half);
             let closing = async move { drop(half.close().await) };
@@ -180,5 +179,5 @@ impl Drop for ChannelWriter {
     }
 }
 
-/// How long the server may take to close a channel after an EOF.
+/// How long the server may take to close a channel after EOF.
 const GRACE: Duration = Duration::from_secs(1);

@@ -1,19 +1,19 @@
-//! How long what is sent on a session now takes to be answered.
+//! How long an answer from the server takes now.
 
 use std::time::Duration;
 
 use super::atomic_time::{AtomicDuration, Clock};
 
-/// What the questions to a server have shown. The server answers them in the order in which they
-/// come, after all that it has to send by then.
+/// The results of pings to a server. The server answers them in order, after everything that it has queued to
+/// send by then.
 #[derive(Debug, Default)]
 pub(crate) struct Delay {
     clock: Clock,
     best: AtomicDuration,
-    /// The best of all sessions to the server.
+    /// The shortest round trip of all sessions to the server.
     server_best: AtomicDuration,
     last: AtomicDuration,
-    /// When the question was asked that is not answered.
+    /// When the unanswered ping was sent.
     asked: AtomicDuration,
 }
 
@@ -22,7 +22,7 @@ impl Delay {
         self.asked.set(self.clock.now());
     }
 
-    /// It was answered, after such a time.
+    /// Records that the ping was answered after `took`.
     pub(crate) fn answered(&self, took: Duration) {
         self.asked.clear();
         self.note(took);
@@ -33,12 +33,12 @@ impl Delay {
         self.best.shorten(took);
     }
 
-    /// The shortest round trip, where one was measured.
+    /// The shortest round trip of this session, once one was measured.
     pub(crate) fn best(&self) -> Option<Duration> {
         self.best.get()
     }
 
-    /// Takes note of the shortest round trip of all sessions to the server.
+    /// Records the shortest round trip of all sessions to the server.
     pub(crate) fn note_server_best(&self, best: Option<Duration>) {
         match best {
             Some(best) => self.server_best.set(best),
@@ -46,34 +46,34 @@ impl Delay {
         }
     }
 
-    /// The shortest round trip to the server, on whatever session, where one was measured. A session that began
-    /// on a full line knows no short one by itself.
+    /// The shortest round trip to the server on any session, once one was measured. A session that began on a
+    /// congested line has measured no short one itself.
     pub(crate) fn base(&self) -> Option<Duration> {
         self.best().into_iter().chain(self.server_best.get()).min()
     }
 
-    /// The last round trip, where one was measured.
+    /// The last round trip, once one was measured.
     pub(crate) fn last(&self) -> Option<Duration> {
         self.last.get()
     }
 
-    /// How long the question that is not answered has waited.
+    /// How long the unanswered ping has been pending.
     pub(crate) fn waiting(&self) -> Duration {
         self.asked.get().map_or(Duration::ZERO, |asked| self.clock.now().saturating_sub(asked))
     }
 
-    /// How long an answer takes now, as far as it is known: at least as long as one is overdue.
+    /// The expected round trip now: the last one, or the age of a pending ping if that is longer.
     pub(crate) fn expected(&self) -> Duration {
         self.last().unwrap_or_default().max(self.waiting())
     }
 
-    /// By how much that is more than it has to be.
+    /// The excess of the expected round trip over the shortest.
     pub(crate) fn excess(&self) -> Duration {
         self.expected().saturating_sub(self.best().unwrap_or_default())
     }
 }
 
-/// The longest round trip of a local network, which is as fast as its ends.
+/// The longest round trip of a LAN, where the hosts are the bottleneck.
 pub(crate) const LAN: Duration = Duration::from_millis(4);
 
 #[cfg(test)]
@@ -81,14 +81,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_answered_counts_from_when_it_is_overdue() {
+    async fn a_pending_ping_counts_once_it_is_overdue() {
         let delay = Delay::default();
         assert_eq!((delay.best(), delay.expected()), (None, Duration::ZERO));
         delay.note(Duration::from_millis(50));
         delay.asked();
         assert_eq!(delay.expected(), Duration::from_millis(50));
         tokio::time::advance(Duration::from_millis(60)).await;
-        // What is asked at the very beginning counts as asked a microsecond later.
+        // A ping sent at the very beginning counts as sent a microsecond later.
         assert_eq!(delay.expected(), Duration::from_micros(59_999));
         assert_eq!(delay.excess(), Duration::from_micros(9_999));
         delay.answered(Duration::from_millis(70));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_began_late_knows_the_best_of_the_others() {
+    fn a_later_session_knows_the_shortest_round_trip_of_the_others() {
         let delay = Delay::default();
         assert_eq!(delay.base(), None);
         delay.note(Duration::from_millis(70));

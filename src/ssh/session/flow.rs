@@ -1,18 +1,18 @@
-//! What a session carries one way, and when one of its channels carries much of it.
+//! The traffic of a session in one direction, and which of its channels carry bulk transfers.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What a session carries one way, in bytes.
+/// The traffic of a session in one direction, in bytes.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
     total: AtomicU64,
-    /// At the last beat.
+    /// The total at the end of the last beat.
     before: AtomicU64,
-    /// What one channel carries in a beat to count as bulk; 0 before the first.
+    /// The bytes in a beat from which a channel counts as bulk; 0 before the first beat ends.
     bulk: AtomicU64,
-    /// The most that it carried in a beat, of late.
+    /// The recent maximum of a beat, which decays.
     most: AtomicU64,
-    /// The most that one channel has carried in this beat, and what it was in the one before.
+    /// The most that a bulk channel has carried in this beat; `busiest_before` is that of the previous one.
     busiest: AtomicU64,
     busiest_before: AtomicU64,
 }
@@ -22,13 +22,13 @@ impl Flow {
         self.total.load(Relaxed)
     }
 
-    /// Ends a beat; tells what was carried in it, and what of that by the busiest channel, where there was
-    /// one in the beat before, too: a transfer carries less in the beat in which it begins.
-    pub(super) fn turn(&self) -> (u64, u64) {
+    /// Ends a beat. Returns its bytes, and those of the busiest bulk channel; 0 unless the previous beat had
+    /// one, too, since a transfer carries less in the beat in which it begins.
+    pub(super) fn end_beat(&self) -> (u64, u64) {
         let total = self.total.load(Relaxed);
         let carried = total - self.before.swap(total, Relaxed);
         let most = self.most.load(Relaxed);
-        // What a line carried once is forgotten in a minute or so.
+        // The maximum halves in about 20 s, so that an old one is forgotten.
         let most = carried.max(most - most / 64);
         self.most.store(most, Relaxed);
         self.bulk.store((most / PART).clamp(LEAST_BULK, MOST_BULK), Relaxed);
@@ -37,8 +37,8 @@ impl Flow {
         (carried, if before > 0 { busiest } else { 0 })
     }
 
-    /// Counts what a channel carries, which has `carried` so much in this beat before. Returns whether
-    /// it is bulk.
+    /// Counts `bytes` of a channel that has `carried` some in this beat already. Returns whether the channel is
+    /// bulk.
     pub(super) fn add(&self, carried: &AtomicU64, bytes: u64) -> bool {
         self.total.fetch_add(bytes, Relaxed);
         let carried = carried.fetch_add(bytes, Relaxed) + bytes;
@@ -53,11 +53,11 @@ impl Flow {
     }
 }
 
-/// A channel is bulk that carries this part of the most that its session carried in a beat,
+/// A channel is bulk if it carries at least 1/4 of the recent maximum of its session in a beat,
 const PART: u64 = 4;
-/// at least so much, in bytes: a page is not bulk,
+/// but never below this many bytes, so that a web page is not bulk,
 const LEAST_BULK: u64 = 64 * 1024;
-/// and so much in any case.
+/// and always from this many bytes.
 const MOST_BULK: u64 = 512 * 1024;
-/// Before a session has carried anything.
+/// The threshold in bytes before the first beat has ended.
 const FIRST_BULK: u64 = 256 * 1024;

@@ -1,4 +1,4 @@
-//! A connection that the server has accepted for us, not yet answered.
+//! A connection that arrived at a remote listener and has not been answered yet.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -12,31 +12,31 @@ use super::OpenKind;
 use super::channel::Channel;
 use super::load::Load;
 
-/// A connection to a `RemoteListener`, which the server wants to hand on.
-/// Nothing arrives on it before it is accepted; dropped, it is refused.
+/// A channel that the server wants to open for a connection to a remote listener. It carries no data before it
+/// is accepted; if dropped, it is refused.
 pub struct Forwarded {
     pub(crate) arrival: Arrival,
     pub(crate) load: Arc<Load>,
-    /// Its place among those that wait for an answer.
+    /// The permit of its place among the unanswered channels.
     pub(crate) _slot: OwnedSemaphorePermit,
 }
 
-/// What the server says of a channel that it wants to open, and the means to answer.
+/// The server's request to open a channel, and the means to answer it.
 pub(crate) struct Arrival {
-    /// Where the connection came in, in the server's words.
+    /// The listener, as named by the server.
     pub(crate) at: At,
-    /// Where it came from, in the server's words; none for a unix socket.
+    /// The address of the far client, as sent by the server; none for a unix socket.
     pub(crate) origin: Option<(String, u32)>,
     pub(crate) channel: russh::Channel<Msg>,
     pub(crate) reply: ChannelOpenHandle,
 }
 
-/// A listener, as the server names it in a request for a channel.
+/// A listener as named in the server's request to open a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum At {
     /// `forwarded-tcpip` (RFC 4254 section 7.2).
     Tcp {
-        /// The address that was connected, or that we had asked for: servers differ.
+        /// The address that was connected to or that the listener was requested with, depending on the server.
         address: String,
         port: u32,
     },
@@ -44,7 +44,7 @@ pub(crate) enum At {
     Socket(String),
 }
 
-/// Why a connection is not taken.
+/// Why a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum Refusal {
@@ -57,19 +57,19 @@ pub enum Refusal {
 }
 
 impl Forwarded {
-    /// Where it comes from, as far as the server tells an address: that of the far side's client.
+    /// The address of the far client, if the server sent a valid one.
     pub fn origin(&self) -> Option<SocketAddr> {
         let (address, port) = self.arrival.origin.as_ref()?;
         let ip: IpAddr = address.parse().ok()?;
         Some(SocketAddr::new(ip, u16::try_from(*port).ok()?))
     }
 
-    /// Where it came in, in the server's words.
+    /// The listener, as named by the server.
     pub(crate) fn at(&self) -> &At {
         &self.arrival.at
     }
 
-    /// Confirms the channel. From now on it must be read: an unread channel blocks its session.
+    /// Confirms the channel. It must be read from then on: an unread channel blocks its session.
     pub async fn accept(self) -> Channel {
         let lease = self.load.lease(OpenKind::Plain);
         lease.confirmed();
@@ -77,14 +77,14 @@ impl Forwarded {
         Channel::new(self.arrival.channel, lease)
     }
 
-    /// Refuses it. The server closes the connection of the far side's client.
+    /// Refuses the channel, so that the server closes the far client's connection.
     pub async fn refuse(self, why: Refusal) {
         self.arrival.refuse(why).await;
     }
 }
 
 impl Arrival {
-    /// Refuses it, at once.
+    /// Refuses the channel immediately.
     pub(crate) async fn refuse(self, why: Refusal) {
         self.reply
             .reject(match why {

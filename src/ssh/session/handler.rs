@@ -1,5 +1,5 @@
-//! What the server sends unasked: its host key, its banner, failures of channels, and the channels that
-//! it opens, of which only those of remote forwards are accepted.
+//! Handles what the server sends on its own: the host key, banners, failures to open a channel, and requests to
+//! open one, of which only those for remote forwards are accepted.
 
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use tracing::{debug, info};
 
 use super::observed::Observed;
 use super::open_failure::TargetFault;
-use super::unasked::{TooMany, Unasked};
+use super::unsolicited::{TooMany, Unsolicited};
 use crate::printable::{Lines, printable};
 use crate::ssh::session::{Arrival, At, Refusal};
 use crate::ssh::trust::host_key::{HostKeyError, HostKeyPolicy, same_type};
 
-/// russh's handler for one session. It lives as long as the session's task.
+/// russh's handler for a session; it lives as long as the session's task.
 pub(crate) struct SessionHandler {
     policy: Arc<HostKeyPolicy>,
     observed: Arc<Observed>,
-    unasked: Unasked,
-    /// How many lines of banners may still be shown.
+    unsolicited: Unsolicited,
+    /// The number of banner lines that may still be shown.
     banner_lines: usize,
     _closed: DropGuard,
 }
@@ -32,30 +32,30 @@ pub(crate) struct SessionHandler {
 pub(crate) enum HandlerError {
     #[error(transparent)]
     Russh(#[from] russh::Error),
-    /// The host key is not to be trusted.
+    /// The host key is not trusted.
     #[error(transparent)]
     HostKey(#[from] HostKeyError),
-    /// The server opens channels that nobody asked for, again and again.
+    /// The server keeps opening channels that were not requested.
     #[error(transparent)]
-    Unasked(#[from] TooMany),
-    /// The server showed another type of key than was agreed on.
+    Unsolicited(#[from] TooMany),
+    /// The host key is of another type than negotiated.
     #[error("the server showed a host key of type {shown}, but {negotiated} was agreed on")]
     KeyType { shown: String, negotiated: String },
-    /// The server signed with another algorithm than was agreed on, which may be a weaker one.
+    /// The signature algorithm differs from the negotiated one, and may be weaker.
     #[error("the server signed the key exchange with {signed}, but {negotiated} was agreed on")]
     SignatureType {
-        /// The algorithm that it signed with; escaped.
+        /// The algorithm of the signature; escaped.
         signed: String,
         negotiated: String,
     },
 }
 
 impl HandlerError {
-    /// Whether it is the end of the connection, and nothing else.
+    /// Whether this is merely the end of the connection.
     pub(crate) fn is_end(&self) -> bool {
         use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         match self {
-            // russh has three ways to say so, and calls one of them "early eof".
+            // russh reports it in three ways, one of them as "early eof".
             Self::Russh(russh::Error::Disconnect | russh::Error::HUP) => true,
             Self::Russh(russh::Error::IO(error)) => matches!(
                 error.kind(),
@@ -65,21 +65,21 @@ impl HandlerError {
             | Self::HostKey(_)
             | Self::KeyType { .. }
             | Self::SignatureType { .. }
-            | Self::Unasked(_) => false,
+            | Self::Unsolicited(_) => false,
         }
     }
 
-    /// Whether it is a text of the server's that is not UTF-8.
+    /// Whether the server sent a text that is not UTF-8.
     fn is_unreadable(&self) -> bool {
         use ssh_encoding::Error::CharacterEncoding;
         matches!(self, Self::Russh(russh::Error::SshEncoding(CharacterEncoding)))
     }
 
-    /// What happened, fit for a terminal: one line, but for a host key that is refused.
-    pub(crate) fn in_words(&self) -> String {
+    /// The error as a message for the terminal: a single line, except for a refused host key.
+    pub(crate) fn message(&self) -> String {
         match self {
             end if end.is_end() => CLOSED.to_owned(),
-            // Written for the user, in lines; what is not ours in it is escaped and bounded.
+            // The message may have several lines; text from the server in it is escaped and bounded already.
             Self::HostKey(error) => error.to_string(),
             text if text.is_unreadable() => NOT_UTF8.to_owned(),
             Self::Russh(
@@ -93,19 +93,19 @@ impl HandlerError {
 }
 
 impl SessionHandler {
-    /// A handler that checks host keys by `policy` and reports to `observed`.
+    /// A handler that verifies host keys by `policy` and reports to `observed`.
     pub(crate) fn new(policy: Arc<HostKeyPolicy>, observed: Arc<Observed>) -> Self {
         let closed = observed.closed.clone().drop_guard();
-        let (unasked, banner_lines) = (Unasked::default(), MAX_BANNER_LINES);
-        Self { policy, observed, unasked, banner_lines, _closed: closed }
+        let (unsolicited, banner_lines) = (Unsolicited::default(), MAX_BANNER_LINES);
+        Self { policy, observed, unsolicited, banner_lines, _closed: closed }
     }
 
-    // Dropping russh's open handle, too, refuses as administratively prohibited.
+    // Dropping russh's open handle also refuses the channel, as administratively prohibited.
     fn refuse(&mut self, kind: &'static str) -> Result<(), HandlerError> {
-        Ok(self.unasked.count(kind)?)
+        Ok(self.unsolicited.count(kind)?)
     }
 
-    /// Hands a channel to the listener that it belongs to, or refuses it.
+    /// Passes a channel to the listener that it belongs to, or refuses it.
     async fn forwarded(&mut self, arrival: Arrival) {
         match self.observed.remote_forwards.slot(&arrival.at) {
             Ok(take) => take(arrival),
@@ -114,8 +114,8 @@ impl SessionHandler {
                 debug!(at, %why, "refused a channel that the server wanted to open");
                 arrival.refuse(why).await;
                 if why == Refusal::Prohibited {
-                    // However many: a listener that we have let go may still be one to the server.
-                    let _ = self.unasked.count("forwarded");
+                    // The limit is not enforced: the server may still have a listener that was dropped here.
+                    let _ = self.unsolicited.count("forwarded");
                 }
             }
         }
@@ -185,7 +185,7 @@ impl Handler for SessionHandler {
         if refuses {
             let text = one_line(text);
             let said = if text.is_empty() { text } else { format!(" ('{text}')") };
-            self.observed.told().no_forwarding(&said);
+            self.observed.hint().no_forwarding(&said);
         }
         self.observed.failures.add(fault);
         Ok(())
@@ -292,7 +292,7 @@ impl Handler for SessionHandler {
                 if error.is_unreadable() {
                     self.observed.failures.end_unreadable();
                 }
-                error.in_words()
+                error.message()
             }
         };
         self.observed.ended(end);
@@ -300,7 +300,7 @@ impl Handler for SessionHandler {
     }
 }
 
-/// The cipher, the MAC where it is another than the cipher's own, and the compression.
+/// The cipher, the MAC unless the cipher is an AEAD, and the compression.
 fn protection(names: &russh::Names) -> String {
     let mut text = names.cipher.as_ref().to_owned();
     if !text.contains("gcm") && !text.contains("poly1305") {
@@ -312,22 +312,22 @@ fn protection(names: &russh::Names) -> String {
     }
 }
 
-/// The server's words on one line, bounded.
+/// Text from the server in one line, escaped and bounded.
 pub(crate) fn one_line(text: &str) -> String {
     printable(text, MAX_TEXT, Lines::One)
 }
 
-/// What it means when nothing more comes from the server.
+/// The connection ended without a message from the server.
 const CLOSED: &str = "the server closed the connection";
-/// russh ends a session on such a text, whatever the text is for.
+/// russh ends a session on such a text, whatever it is for.
 const NOT_UTF8: &str = "the server sent a text that is not UTF-8, which ends the session (its Banner, or \
                         its words for an error, in another encoding)";
-/// A length that cannot be, or a check that fails.
+/// A packet has an impossible length, or its integrity check fails.
 pub(crate) const DAMAGED: &str = "what came from the server is damaged: something on the way changes bytes, or the \
                        server is at fault";
-/// More lines of banners than this are not shown, in a whole session.
+/// The number of banner lines shown per session.
 const MAX_BANNER_LINES: usize = 100;
-/// More of a text than this is not shown, in characters.
+/// The maximum length of a text that is shown, in characters.
 const MAX_TEXT: usize = 512;
 
 #[cfg(test)]
@@ -337,18 +337,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_connection_is_told_in_plain_words() {
+    fn the_end_of_a_connection_has_a_plain_message() {
         let eof = russh::Error::IO(io::ErrorKind::UnexpectedEof.into());
         for error in [eof, russh::Error::Disconnect, russh::Error::HUP] {
-            assert_eq!(HandlerError::from(error).in_words(), CLOSED);
+            assert_eq!(HandlerError::from(error).message(), CLOSED);
         }
         let other = russh::Error::IO(io::Error::other("one\ntwo"));
-        assert_eq!(HandlerError::from(other).in_words(), "one\\ntwo");
+        assert_eq!(HandlerError::from(other).message(), "one\\ntwo");
         let size = russh::Error::PacketSize(1 << 31);
         for damaged in [size, russh::Error::PacketAuth, russh::Error::DecryptionError] {
-            assert_eq!(HandlerError::from(damaged).in_words(), DAMAGED);
+            assert_eq!(HandlerError::from(damaged).message(), DAMAGED);
         }
         let latin = ssh_encoding::Error::CharacterEncoding;
-        assert_eq!(HandlerError::from(russh::Error::from(latin)).in_words(), NOT_UTF8);
+        assert_eq!(HandlerError::from(russh::Error::from(latin)).message(), NOT_UTF8);
     }
 }

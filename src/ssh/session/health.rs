@@ -1,4 +1,4 @@
-//! How well the server answers on a session: what its monitor has found out, and is asked to find out.
+//! How well the server of a session answers: the findings of the session's monitor, and requests to it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -15,31 +15,31 @@ pub(crate) struct Health {
     stuck: AtomicBool,
     flooded: AtomicBool,
     answered: AtomicU64,
-    /// When the last thing was asked that has been answered, in microseconds on the clock.
+    /// When the latest answered ping or open was sent, in microseconds on the clock.
     proven: AtomicU64,
     delay: Delay,
     probe: Notify,
-    gauge: Notify,
+    measurement: Notify,
     suspect: Notify,
 }
 
 impl Health {
-    /// What questions to the server have shown.
+    /// The results of pings.
     pub(crate) fn delay(&self) -> &Delay {
         &self.delay
     }
 
-    /// The server has answered an open, either way.
+    /// Records that the server has answered an open, successfully or not.
     pub(super) fn open_answered(&self) {
         self.answered.fetch_add(1, Relaxed);
     }
 
-    /// Wakes whoever waits in [`Self::suspected`]: the server has not answered for long.
+    /// Wakes those that wait in [`Self::suspected`]: the server has not answered for long.
     pub(crate) fn suspect(&self) {
         self.suspect.notify_waiters();
     }
 
-    /// Completes when the server is suspected the next time.
+    /// Completes when the server is next suspected.
     pub(crate) async fn suspected(&self) {
         self.suspect.notified().await;
     }
@@ -53,7 +53,7 @@ impl Health {
         self.stuck.store(stuck, Relaxed);
     }
 
-    /// Whether the server sends much that no channel takes, and answers late for it.
+    /// Whether the server sends much data that no channel accepts, which delays its answers.
     pub(crate) fn is_flooded(&self) -> bool {
         self.flooded.load(Relaxed)
     }
@@ -62,32 +62,32 @@ impl Health {
         self.flooded.store(flooded, Relaxed);
     }
 
-    /// Asks whoever watches the session to ask the server, unless it is being asked.
-    pub(crate) fn request_gauge(&self) {
-        self.gauge.notify_one();
+    /// Asks the monitor to ping the server, unless a ping is pending.
+    pub(crate) fn request_measurement(&self) {
+        self.measurement.notify_one();
     }
 
-    pub(crate) async fn gauge_requested(&self) {
-        self.gauge.notified().await;
+    pub(crate) async fn measurement_requested(&self) {
+        self.measurement.notified().await;
     }
 
-    /// Opens that the server has answered so far, either way.
+    /// The number of opens that the server has answered, successfully or not.
     pub(crate) fn answered(&self) -> u64 {
         self.answered.load(Relaxed)
     }
 
-    /// Records that a question sent at `asked` was answered. Answers come in order, so the server has come
-    /// to everything that was sent before.
+    /// Records that a request sent at `asked` was answered. The server answers in order, and so has reached
+    /// everything sent before.
     pub(crate) fn note_answer(&self, asked: Instant) {
         self.proven.fetch_max(micros(self.clock.shown(asked)), Relaxed);
     }
 
-    /// Whether the server has certainly come to what was sent at `asked`.
-    pub(crate) fn has_come_to(&self, asked: Instant) -> bool {
+    /// Whether the server has certainly reached what was sent at `asked`.
+    pub(crate) fn has_reached(&self, asked: Instant) -> bool {
         self.proven.load(Relaxed) > micros(self.clock.shown(asked))
     }
 
-    /// Asks whoever watches the session to find out at once whether the server still answers.
+    /// Asks the monitor to find out at once whether the server still answers.
     pub(crate) fn request_probe(&self) {
         self.probe.notify_one();
     }

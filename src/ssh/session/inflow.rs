@@ -1,25 +1,25 @@
-//! Bounds what is on its way from the server.
+//! Limits the data in flight from the server.
 //!
-//! The windows of a session's channels are fixed before its line is known. Where they turn out to allow more than
-//! the line carries, that fills the line's queue, which other sessions and programs share. So the socket takes
-//! less ahead, and the rest waits at the server, where it is in nobody else's way.
+//! Channel windows are fixed before the path is known. If together they exceed the path's capacity, the excess
+//! fills a queue on the path that other sessions and programs share. A smaller receive buffer of the socket
+//! makes the excess wait at the server instead, where it delays nobody else.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// How much one session's server may send ahead, whatever its channels allow.
+/// How much the server of a session may send ahead, regardless of its channels' windows.
 #[derive(Debug, Default)]
 pub(crate) struct Inflow {
-    /// In bytes; 0 for as much as the kernel sees fit.
+    /// The limit in bytes; 0 leaves it to the kernel.
     limit: AtomicU32,
 }
 
 impl Inflow {
-    /// Sets the limit in bytes; none for as much as the kernel sees fit.
+    /// Sets the limit in bytes; `None` leaves it to the kernel.
     pub(crate) fn set_limit(&self, limit: Option<u32>) {
         self.limit.store(limit.unwrap_or(0), Relaxed);
     }
 
-    /// In bytes; none for as much as the kernel sees fit.
+    /// The limit in bytes; `None` leaves it to the kernel.
     pub(crate) fn limit(&self) -> Option<u32> {
         Some(self.limit.load(Relaxed)).filter(|&limit| limit > 0)
     }

@@ -1,10 +1,10 @@
-//! How long a session serves.
+//! How long a session is used.
 
 use std::time::Duration;
 
 use crate::openssh::client_config::RekeyLimit;
 
-/// How long a session serves: the keys are not renewed from our side, so it is replaced.
+/// The limits of a session's use: this side never rekeys, and replaces the session instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifespan {
     pub(crate) bytes: u64,
@@ -12,7 +12,7 @@ pub(crate) struct Lifespan {
 }
 
 impl Lifespan {
-    /// As `RekeyLimit` says, within reason: a session costs a login.
+    /// The limits set by `RekeyLimit`, but not too small, since each session costs a login.
     pub(crate) fn of(limit: &RekeyLimit) -> Self {
         let bytes = limit.bytes.unwrap_or(MAX_BYTES).clamp(MIN_BYTES, MAX_BYTES);
         Self { bytes, age: limit.age.unwrap_or(MAX_AGE).clamp(MIN_AGE, MAX_AGE) }
@@ -25,11 +25,11 @@ impl Default for Lifespan {
     }
 }
 
-/// A session that has been there for so long takes no new channels.
+/// The age from which a session takes no new channels.
 const MAX_AGE: Duration = Duration::from_secs(12 * 3600);
-/// A session that has carried so many bytes takes no new channels.
+/// The bytes carried from which a session takes no new channels.
 const MAX_BYTES: u64 = 256 << 30;
-/// No `RekeyLimit` makes it less than this.
+/// The minimum of an age set by `RekeyLimit`.
 const MIN_AGE: Duration = Duration::from_secs(600);
-/// No `RekeyLimit` makes it less than this.
+/// The minimum of the bytes set by `RekeyLimit`.
 const MIN_BYTES: u64 = 1 << 30;

@@ -1,11 +1,11 @@
-//! Listening on the server.
+//! Requests to listen on the server.
 
 use super::Session;
 use crate::forward::RemoteListen;
 
 impl Session {
-    /// Asks the server to listen (RFC 4254 section 7.1, and OpenSSH's own request for a socket).
-    /// Returns the place with the port that the server chose, where it was to choose one.
+    /// Asks the server to listen (RFC 4254 section 7.1, or OpenSSH's extension for sockets). Returns the
+    /// address, including the port if the server chose one.
     pub(crate) async fn listen(&self, listen: &RemoteListen) -> Result<RemoteListen, russh::Error> {
         match listen {
             RemoteListen::Tcp { bind, port } => {
@@ -24,7 +24,7 @@ impl Session {
         }
     }
 
-    /// Asks the server to listen there no more.
+    /// Asks the server to stop listening.
     pub(crate) async fn stop_listening(&self, listen: &RemoteListen) -> Result<(), russh::Error> {
         match listen {
             RemoteListen::Tcp { bind, port } => {

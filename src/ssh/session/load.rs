@@ -1,9 +1,8 @@
-//! What a session carries: counted by its channels, read by whoever chooses between sessions.
+//! The load of a session, recorded by its channels and read where a session is chosen.
 //!
-//! Time is cut into beats (see [`Load::beat`]): a channel is active in a beat in which it carried
-//! anything, and bulk in one in which it carried a large part of what the session can carry. So an idle
-//! keep-alive connection weighs nothing, a download weighs soon after it began, however slow the line,
-//! and neither weighs when it is over.
+//! Time is divided into beats (see [`Load::beat`]): a channel is active in a beat if it carried any data in it,
+//! and bulk if it carried a large part of what the session can carry. So an idle keep-alive connection does not
+//! count, a download counts soon after it began, however slow the line, and neither counts once it has ended.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -34,7 +33,7 @@ pub(crate) struct Load {
     sent: Flow,
     closed_by_us: AtomicUsize,
     listeners: AtomicUsize,
-    /// What had been sent when the server was asked last, and what it has received for certain, in bytes.
+    /// Bytes sent before the last ping; `delivered` is how many the server has certainly received.
     asked_after: AtomicU64,
     delivered: AtomicU64,
     joined: Arc<Notify>,
@@ -43,7 +42,7 @@ pub(crate) struct Load {
     empty_since: Mutex<Option<Instant>>,
 }
 
-/// One channel's share of its session's load, until it is over or dropped.
+/// A channel's share of its session's load, until it is finished or dropped.
 #[derive(Debug)]
 pub(crate) struct Lease {
     load: Arc<Load>,
@@ -53,7 +52,7 @@ pub(crate) struct Lease {
 
 #[derive(Debug, Default)]
 struct LeaseState {
-    /// How much it carried in the beat in which it last carried anything.
+    /// Bytes received in the last beat in which the channel was active; `sent` likewise.
     received: AtomicU64,
     sent: AtomicU64,
     active: Mark,
@@ -66,12 +65,12 @@ struct LeaseState {
     gone: CancellationToken,
 }
 
-/// The server listens for us on this session, until this is dropped.
+/// A remote listener on this session, counted until dropped.
 #[derive(Debug)]
 pub(crate) struct Listening(Arc<Load>);
 
 impl Load {
-    /// Nothing yet, of a session with this way out.
+    /// An empty load of a session that sends through `outflow`.
     pub(crate) fn on(outflow: &Arc<Outflow>) -> Self {
         Self { outflow: Arc::clone(outflow), ..Self::default() }
     }
@@ -86,12 +85,12 @@ impl Load {
         self.opening.load(Relaxed)
     }
 
-    /// Channels that are being opened to a name that may take the server a while.
+    /// Channels being opened to a name whose look-up may take the server a while.
     pub(crate) fn unresolved(&self) -> usize {
         self.unresolved.load(Relaxed)
     }
 
-    /// Channels that are being opened to a target at whose failure the session may end.
+    /// Channels being opened to a target whose failure may end the session.
     pub(crate) fn isolated(&self) -> usize {
         self.isolated.load(Relaxed)
     }
@@ -101,17 +100,17 @@ impl Load {
         self.slow_readers.load(Relaxed)
     }
 
-    /// Channels whose reader has stopped taking anything, and with it the session.
+    /// Channels whose reader has stopped receiving, which blocks the session.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Relaxed)
     }
 
-    /// Channels that carried something in this beat or the one before.
+    /// Channels that were active in this beat or the previous one.
     pub(crate) fn active(&self) -> usize {
         self.active.most()
     }
 
-    /// Channels that carried much in this beat or the one before.
+    /// Channels that were bulk in this beat or the previous one.
     pub(crate) fn bulk(&self) -> usize {
         self.bulk.most()
     }
@@ -120,17 +119,17 @@ impl Load {
         self.received.total()
     }
 
-    /// The server is asked something; it answers after all that was sent before.
+    /// Records a ping, which the server answers after everything sent before.
     pub(crate) fn asked(&self) {
         self.asked_after.store(self.sent(), Relaxed);
     }
 
-    /// It has answered that.
+    /// Records that the ping was answered.
     pub(crate) fn answered(&self) {
         self.delivered.store(self.asked_after.load(Relaxed), Relaxed);
     }
 
-    /// Whether the server has certainly received all that was sent.
+    /// Whether the server has certainly received everything that was sent.
     pub(crate) fn is_delivered(&self) -> bool {
         self.delivered.load(Relaxed) >= self.sent()
     }
@@ -139,17 +138,17 @@ impl Load {
         self.sent.total()
     }
 
-    /// Bytes carried so far, both ways.
+    /// Bytes carried so far in both directions.
     pub(crate) fn carried(&self) -> u64 {
         self.received() + self.sent()
     }
 
-    /// Channels that we had to close first. Each costs the session some memory for good.
+    /// Channels closed from here first, each of which leaks memory in the session.
     pub(crate) fn closed_by_us(&self) -> usize {
         self.closed_by_us.load(Relaxed)
     }
 
-    /// When the last channel went, if one ever did.
+    /// When the last channel finished; none if there was never one.
     pub(crate) fn empty_since(&self) -> Option<Instant> {
         *self.emptied()
     }
@@ -159,21 +158,21 @@ impl Load {
     }
 
     pub(crate) fn beat(&self) -> Beat {
-        self.active.turn();
-        self.bulk.turn();
-        let (sent, _) = self.sent.turn();
-        let (received, busiest) = self.received.turn();
+        self.active.end_beat();
+        self.bulk.end_beat();
+        let (sent, _) = self.sent.end_beat();
+        let (received, busiest) = self.received.end_beat();
         Beat { carried: received + sent, received, busiest }
     }
 
-    /// Counts a listener in, whose connections may come at any time: no channel is alone from now on.
+    /// Counts a listener, whose connections may arrive at any time: no channel counts as alone meanwhile.
     pub(crate) fn listen(self: &Arc<Self>) -> Listening {
         self.listeners.fetch_add(1, Relaxed);
         self.joined.notify_waiters();
         Listening(Arc::clone(self))
     }
 
-    /// Where opens of this kind are counted, besides with all others.
+    /// The additional counter for opens of this kind.
     fn of_kind(&self, kind: OpenKind) -> Option<&AtomicUsize> {
         match kind {
             OpenKind::Plain => None,
@@ -182,17 +181,17 @@ impl Load {
         }
     }
 
-    /// The tasks that close what nobody waits for any more.
+    /// The tasks that close channels after their owners are gone.
     pub(crate) fn closers(&self) -> &TaskTracker {
         &self.closers
     }
 
-    /// Whether it carries nothing, and nothing comes to it without our doing.
+    /// Whether the session has no channels, and the server cannot open any.
     pub(crate) fn is_free(&self) -> bool {
         self.channels() == 0 && self.listeners.load(Relaxed) == 0
     }
 
-    /// Counts a channel in that is about to be opened.
+    /// Counts a channel that is about to be opened.
     pub(crate) fn lease(self: &Arc<Self>, kind: OpenKind) -> Lease {
         self.channels.fetch_add(1, Relaxed);
         self.opening.fetch_add(1, Relaxed);
@@ -232,27 +231,27 @@ impl Lease {
         }
     }
 
-    /// The tasks that close what nobody waits for any more, on its session.
+    /// The session's tasks that close channels after their owners are gone.
     pub(crate) fn closers(&self) -> &TaskTracker {
         self.load.closers()
     }
 
-    /// The way out of its session.
+    /// The outgoing side of the session.
     pub(crate) fn outflow(&self) -> &Outflow {
         &self.load.outflow
     }
 
-    /// Whether the client keeps up with what arrives for it.
+    /// Records whether the client keeps up with its data.
     pub(crate) fn set_reading(&self, reading: Reading) {
         self.mark(&self.state.slow, &self.load.slow_readers, reading == Reading::Behind);
     }
 
-    /// Whether the reader has stopped taking anything, and with it the session.
+    /// Records whether the reader has stopped receiving, which blocks the session.
     pub(crate) fn set_held(&self, held: bool) {
         self.mark(&self.state.held, &self.load.held, held);
     }
 
-    /// Counts the channel among those that `count` counts, or no more. One that is over is in none.
+    /// Adds the channel to a counter or removes it. A finished channel is in none.
     fn mark(&self, flag: &AtomicBool, count: &AtomicUsize, is_one: bool) {
         let is_one = is_one && !self.state.over.load(Relaxed);
         if flag.swap(is_one, Relaxed) != is_one {
@@ -264,17 +263,17 @@ impl Lease {
         }
     }
 
-    /// Completes when another channel comes to the session, or a listener.
+    /// Completes when a channel or a listener is added to the session.
     pub(crate) fn joined(&self) -> impl Future<Output = ()> + Send + use<> {
         Arc::clone(&self.load.joined).notified_owned()
     }
 
-    /// Whether no other channel shares the session, nor may come without our doing.
+    /// Whether no other channel shares the session, and the server cannot open any.
     pub(crate) fn is_alone(&self) -> bool {
         self.load.channels() <= 1 && self.load.listeners.load(Relaxed) == 0
     }
 
-    /// Takes the channel's share back. What it carries from now on is not expected to be anything.
+    /// Removes the channel from the load; its traffic no longer counts.
     pub(crate) fn finish(&self) {
         if self.state.over.swap(true, Relaxed) {
             return;
@@ -297,12 +296,12 @@ impl Lease {
         self.state.closed_by_server.load(Relaxed)
     }
 
-    /// Nothing more comes from the channel: it is closed, or its session has ended.
+    /// Records that nothing more arrives on the channel: it is closed, or its session has ended.
     pub(crate) fn set_gone(&self) {
         self.state.gone.cancel();
     }
 
-    /// Completes when nothing more comes from the channel.
+    /// Completes when nothing more arrives on the channel.
     pub(crate) async fn gone(&self) {
         self.state.gone.cancelled().await;
     }
@@ -324,22 +323,22 @@ impl Drop for Lease {
     }
 }
 
-/// How a client takes what arrives for it.
+/// Whether a client keeps up with its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
     KeepsUp,
-    /// Much waits for it.
+    /// Much data is queued for it.
     Behind,
 }
 
-/// What a session carried in a beat, in bytes.
+/// The bytes that a session carried in a beat.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Beat {
-    /// Both ways.
+    /// In both directions.
     pub(crate) carried: u64,
     /// From the server.
     pub(crate) received: u64,
-    /// The busiest channel from the server, where it was bulk and one was in the beat before.
+    /// From the server by the busiest bulk channel; 0 unless the previous beat had one, too.
     pub(crate) busiest: u64,
 }
 

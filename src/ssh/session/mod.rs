@@ -40,7 +40,7 @@ pub(crate) mod outflow;
 mod pacer;
 pub(crate) mod remote_forwards;
 mod traffic;
-mod unasked;
+mod unsolicited;
 
 pub use channel::{Channel, ChannelGone, ChannelReader, ChannelWriter, Incoming};
 pub(crate) use forwarded::{Arrival, At};
@@ -58,11 +58,11 @@ pub(crate) struct Session {
     observed: Arc<Observed>,
     load: Arc<Load>,
     cut: CancellationToken,
-    /// Whether the server told its signature algorithms: asking for them is then answered at once, when
-    /// the session's task has seen all that came before. Otherwise that would wait for ever.
+    /// Whether the server announced its signature algorithms: a request for them is then answered at once by
+    /// the session's task, after everything before it. Otherwise the request would wait for ever.
     barrier: bool,
     lifespan: Lifespan,
-    /// In bytes.
+    /// The initial window of a channel in bytes.
     window: u32,
     since: Instant,
     drained: CancellationToken,
@@ -70,8 +70,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Takes over an authenticated connection, whose channels have a `window` in bytes; `cut` ends its
-    /// transport.
+    /// Wraps an authenticated connection whose channels have a `window` in bytes; `cut` ends its transport.
     pub(crate) fn new(
         handle: Handle<SessionHandler>,
         observed: Arc<Observed>,
@@ -97,7 +96,7 @@ impl Session {
         }
     }
 
-    /// Its number, never given twice in one run.
+    /// Its number, unique within a run.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
@@ -106,8 +105,8 @@ impl Session {
     ///
     /// # Cancel safety
     ///
-    /// Dropped in mid-open, the open goes on in a task of the session, and a late success is closed:
-    /// otherwise the server would keep its connection to the target.
+    /// If dropped, the open continues in a task of the session, and a channel that is confirmed later is
+    /// closed; otherwise the server would keep its connection to the target.
     pub(crate) fn open(
         self: &Arc<Self>,
         target: &Target,
@@ -143,7 +142,7 @@ impl Session {
         })
     }
 
-    /// Asks for a channel: `direct-tcpip` (RFC 4254 section 7.2), or OpenSSH's own kind for a socket.
+    /// Requests a channel: `direct-tcpip` (RFC 4254 section 7.2), or OpenSSH's extension for sockets.
     async fn ask(
         &self,
         target: &Target,
@@ -161,19 +160,19 @@ impl Session {
         }
     }
 
-    /// Completes when the server has answered, or when the session has ended. The server answers in the
-    /// order in which it was asked, and not while it looks a name up.
+    /// Completes when the server has answered, or the session has ended. The server answers requests in order,
+    /// and not during a name look-up.
     pub(crate) async fn ping(&self) {
         if self.handle.send_ping().await.is_err() {
             self.closed().await;
         }
     }
 
-    /// Measures the round trip: the shortest of some, since this machine or the server may be busy. Of one to a
-    /// near server that may be the most part, so that more are taken, over half a second. `None` where the
-    /// session ends meanwhile.
+    /// Measures the round trip: the shortest of several, since this machine or the server may be busy. To a
+    /// near server, the noise may exceed the round trip, so that more are measured over half a second. `None`
+    /// if the session ends meanwhile.
     pub(crate) async fn measure(&self) -> Option<Duration> {
-        // The first waits until the server is done with the login.
+        // The first ping also waits for the server to complete the login.
         self.round_trip().await?;
         let mut shortest = Duration::MAX;
         for _ in 0..FIRST_ROUND_TRIPS {
@@ -189,7 +188,7 @@ impl Session {
                 shortest = shortest.min(took);
             }
         }
-        // A ping at which the session ends looks as if it were answered, but none can be sent after it.
+        // A ping also completes when the session ends, but none can be sent after that.
         self.round_trip().await?;
         Some(shortest)
     }
@@ -200,12 +199,12 @@ impl Session {
         Some(asked.elapsed())
     }
 
-    /// Completes with the host keys that the server announces, where they may be believed.
+    /// Completes with the host keys that the server announces, if they can be trusted.
     pub(crate) async fn announced_host_keys(&self) -> Vec<PublicKey> {
         self.observed.announced_host_keys().await
     }
 
-    /// Has the server prove that it has these host keys.
+    /// Makes the server prove that it holds these host keys.
     pub(crate) async fn prove_host_keys(&self, keys: &[PublicKey]) -> Result<(), ProofError> {
         let request = proof::request(keys)?;
         let reply = self.handle.send_global_request(proof::REQUEST, &request, true).await;
@@ -224,7 +223,7 @@ impl Session {
         !self.is_draining() && !self.is_closed()
     }
 
-    /// Whether it has been told to take no new channels.
+    /// Whether it was told to take no new channels.
     pub(crate) fn is_draining(&self) -> bool {
         self.drained.is_cancelled()
     }
@@ -233,28 +232,28 @@ impl Session {
         self.drained.cancelled().await;
     }
 
-    /// Where the server listens for us.
+    /// The session's remote listeners.
     pub(crate) fn remote_forwards(&self) -> &RemoteForwards {
         &self.observed.remote_forwards
     }
 
-    /// Whether it has served long enough: the keys are not renewed from our side, and channels that
-    /// we had to close, or that failed to open, each leave something behind in russh.
+    /// Whether it should be replaced: this side never rekeys, and channels that were closed from here or failed
+    /// to open leak memory in russh.
     pub(crate) fn is_expired(&self) -> bool {
         self.since.elapsed() > self.lifespan.age
             || self.load.carried() > self.lifespan.bytes
-            || self.load.closed_by_us() + self.observed.failures.count() > MAX_LEFTOVERS
+            || self.load.closed_by_us() + self.observed.failures.count() > MAX_LEAKED
     }
 
-    /// Bounds how much the server may send ahead in all, in bytes; none for as much as its channels allow. Returns
-    /// whether that can be bounded.
+    /// Limits how much the server may send ahead on all channels, in bytes; `None` removes the limit. Returns
+    /// whether the transport supports a limit.
     pub(crate) fn limit_inflow(&self, limit: Option<u32>) -> bool {
         let Some(inflow) = &self.observed.inflow else { return false };
         inflow.set_limit(limit);
         true
     }
 
-    /// How much the server may send ahead on a channel, in bytes.
+    /// The initial window of a channel in bytes.
     pub(crate) fn window(&self) -> u32 {
         self.window
     }
@@ -263,7 +262,7 @@ impl Session {
         self.since.elapsed()
     }
 
-    /// For how long it has been of no use: no channel, and nowhere to listen.
+    /// How long it has had neither channels nor remote listeners.
     pub(crate) fn idle(&self) -> Duration {
         if !self.remote_forwards().is_empty() {
             return Duration::ZERO;
@@ -275,12 +274,12 @@ impl Session {
         }
     }
 
-    /// Bytes that came from the server so far, whatever they say.
+    /// All bytes received from the server.
     pub(crate) fn received(&self) -> u64 {
         self.observed.traffic.received()
     }
 
-    /// How many of them belong to the packet that is coming in; 0 between two.
+    /// How many of them belong to the incoming packet; 0 between packets.
     pub(crate) fn of_packet(&self) -> u64 {
         self.observed.traffic.of_packet()
     }
@@ -289,7 +288,7 @@ impl Session {
         &self.health
     }
 
-    /// How long the answer to what is sent now takes, as far as it is known.
+    /// The expected delay of an answer to a request sent now.
     pub(crate) fn expected_delay(&self) -> Duration {
         self.health.delay().expected().max(self.observed.outflow.waiting())
     }
@@ -306,8 +305,8 @@ impl Session {
         self.observed.outflow.asks();
     }
 
-    /// Takes note of what an answer took: how fast uploads may be follows from it. Returns when the
-    /// server had better be asked again, where that matters.
+    /// Records the round trip of a ping, which determines the pace of uploads. Returns when the next ping is
+    /// due, if soon.
     pub(crate) fn note_round_trip(&self, took: Duration) -> Option<Duration> {
         self.load.answered();
         self.observed.outflow.answered(took, self.health.delay().best().unwrap_or(took))
@@ -318,12 +317,12 @@ impl Session {
         self.cut.is_cancelled()
     }
 
-    /// Ends the session and with it all its channels. Their clients are reset.
+    /// Ends the session and all its channels, whose clients are reset.
     pub(crate) fn cut(&self) {
         self.cut.cancel();
     }
 
-    /// As [`Self::cut`], and says why the session ended.
+    /// As [`Self::cut`], with a reason.
     pub(crate) fn give_up(&self, why: &str) {
         self.observed.ended(why.to_owned());
         self.cut();
@@ -333,22 +332,22 @@ impl Session {
         self.observed.closed.cancelled().await;
     }
 
-    /// Whether the session has ended, or is about to: nothing can be asked on it any more.
+    /// Whether the session has ended or is about to end, so that no request can be sent.
     pub(crate) fn is_closed(&self) -> bool {
         self.handle.is_closed() || self.observed.closed.is_cancelled()
     }
 
-    /// Whether it ended at an answer that cannot be read.
+    /// Whether it ended because of an undecodable answer.
     pub(crate) fn ended_unreadable(&self) -> bool {
         self.observed.failures.is_unreadable()
     }
 
-    /// What was agreed on, and why it ended.
+    /// What was negotiated, and why the session ended.
     pub(crate) fn facts(&self) -> Facts {
         self.observed.facts()
     }
 
-    /// Whether there is nothing left for which it must stay.
+    /// Whether it has neither channels nor remote listeners.
     pub(crate) fn is_empty(&self) -> bool {
         self.load.channels() == 0 && self.remote_forwards().is_empty()
     }
@@ -357,17 +356,17 @@ impl Session {
         &self.load
     }
 
-    /// Waits until the session's task has gone past the failure that an opener has just heard of.
-    /// Returns whether it certainly has.
+    /// Waits until the handler has processed the failure that an opener has just received. Returns whether it
+    /// certainly has.
     async fn handler_caught_up(&self) -> bool {
         if self.barrier {
-            // A question that the session's task answers from what it knows, in order.
+            // The session's task answers this from its own state, in order.
             let _ = self.handle.best_supported_rsa_hash().await;
         }
         self.barrier
     }
 
-    /// Says goodbye, and cuts the transport when the server had a moment to hear it.
+    /// Sends a disconnect message, and cuts the transport after giving the server a moment to receive it.
     pub(crate) async fn disconnect(&self) {
         let goodbye = self.handle.disconnect(russh::Disconnect::ByApplication, "", "");
         let _ = tokio::time::timeout(GOODBYE, async {
@@ -394,15 +393,15 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// How long a server may take to close after we said goodbye.
+/// How long the server may take to close the connection after a disconnect message.
 const GOODBYE: Duration = Duration::from_millis(500);
-/// How many round trips are measured at once,
+/// Round trips measured initially.
 const FIRST_ROUND_TRIPS: u32 = 3;
-/// and to a near server how many more, and how long after each other.
+/// Further round trips measured to a near server, at intervals of `BETWEEN_ROUND_TRIPS`.
 const FURTHER_ROUND_TRIPS: u32 = 10;
 const BETWEEN_ROUND_TRIPS: Duration = Duration::from_millis(50);
-/// So many channels with something left behind are enough (3.4 kB each).
-const MAX_LEFTOVERS: usize = 10_000;
+/// Leaked channels, at 3.4 kB each, after which a session is replaced.
+const MAX_LEAKED: usize = 10_000;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! What a session shares with russh's handler: what was agreed on when it began, and what happens to it.
+//! The state that a session shares with russh's handler: what was negotiated, and what has happened since.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,59 +18,58 @@ use super::traffic::Traffic;
 use crate::lock::lock;
 use crate::ssh::trust::host_key::Updates;
 
-/// What the session's task and the rest of the program share.
+/// The state that the session's task and the rest of the program share.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
-    /// Failed opens, to be taken by their openers.
+    /// Failed opens, to be claimed by their openers.
     pub(crate) failures: OpenFailures,
-    /// Cancelled when the session's task has ended, for whatever reason.
+    /// Cancelled when the session's task has ended for any reason.
     pub(crate) closed: CancellationToken,
-    /// What came from the server, whatever it says.
+    /// The raw data received from the server.
     pub(crate) traffic: Arc<Traffic>,
-    /// What is on its way to the server.
+    /// The outgoing side of the session.
     pub(crate) outflow: Arc<Outflow>,
-    /// How much may be on its way from it, where that can be bounded.
+    /// The limit on data in flight from the server, if the transport supports one.
     pub(crate) inflow: Option<Arc<Inflow>>,
-    /// Where the server listens for us.
+    /// The session's remote listeners.
     pub(crate) remote_forwards: RemoteForwards,
-    /// The host keys that the server says it has.
+    /// The host keys that the server announced.
     announced: SetOnce<Vec<PublicKey>>,
-    told: Arc<Told>,
+    hint: Arc<Hint>,
     facts: Mutex<Facts>,
 }
 
-/// What was agreed on in the handshake, and how the session ended.
+/// What was negotiated in the handshake, and why the session ended.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) host_key_type: Option<Algorithm>,
     pub(crate) host_key_fingerprint: String,
-    /// The algorithm that was agreed on for the host key's signature.
+    /// The negotiated algorithm of the host key's signature.
     pub(crate) host_key_signature: Option<Algorithm>,
-    /// Whether the host key was trusted in a way that lets the record follow what the server
-    /// announces.
+    /// Whether the trust in the host key allows its record to follow the server's announcements.
     pub(crate) updates: Option<Updates>,
     pub(crate) key_exchange: String,
-    /// The cipher from the server to us.
+    /// The cipher from the server to this side.
     pub(crate) cipher: String,
-    /// Why the session ended, in printable words.
+    /// Why the session ended; printable.
     pub(crate) end: Option<String>,
 }
 
-/// What the user was told of a server, whichever session it showed on.
+/// A hint about a server that is logged once, however many sessions show its cause.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
-    /// As the user named it.
+pub(crate) struct Hint {
+    /// The server's name as the user gave it.
     server: String,
     refusal: AtomicBool,
 }
 
-impl Told {
-    /// Nothing yet, of the server that the user named so.
+impl Hint {
+    /// The hint about the server of this name, not logged yet.
     pub(crate) fn of(server: &str) -> Self {
         Self { server: server.to_owned(), ..Self::default() }
     }
 
-    /// Says once that the server does not forward, and what that may be.
+    /// Logs once that the server does not forward connections, with possible reasons.
     pub(crate) fn no_forwarding(&self, said: &str) {
         if !self.refusal.swap(true, Relaxed) {
             warn!(
@@ -83,14 +82,14 @@ impl Told {
 }
 
 impl Observed {
-    /// Of a session with these ways out and in, to a server of which this was told.
-    pub(crate) fn of(told: &Arc<Told>, outflow: Arc<Outflow>, inflow: Option<Arc<Inflow>>) -> Self {
-        Self { told: Arc::clone(told), outflow, inflow, ..Self::default() }
+    /// The state of a new session, with the hint about its server.
+    pub(crate) fn of(hint: &Arc<Hint>, outflow: Arc<Outflow>, inflow: Option<Arc<Inflow>>) -> Self {
+        Self { hint: Arc::clone(hint), outflow, inflow, ..Self::default() }
     }
 
-    /// What the user was told of the server.
-    pub(crate) fn told(&self) -> &Told {
-        &self.told
+    /// The hint about the server.
+    pub(crate) fn hint(&self) -> &Hint {
+        &self.hint
     }
 
     /// A copy of what is known.
@@ -98,13 +97,13 @@ impl Observed {
         self.lock().clone()
     }
 
-    /// Notes why the session ended. The first reason is the true one.
+    /// Records why the session ended. Only the first reason counts, as the actual cause.
     pub(crate) fn ended(&self, why: String) {
         self.lock().end.get_or_insert(why);
     }
 
-    /// Holds the algorithm of the host key's signature against the one that was agreed on.
-    /// russh verifies the signature by whatever algorithm it names.
+    /// Compares the algorithm of the host key's signature with the negotiated one. russh verifies a signature
+    /// by whichever algorithm it names.
     pub(crate) fn check_signature(&self, mut signature: &[u8]) -> Result<(), HandlerError> {
         let negotiated = self.lock().host_key_signature.clone();
         let negotiated = negotiated.as_ref().map_or("none", Algorithm::as_str);
@@ -116,7 +115,7 @@ impl Observed {
         Err(HandlerError::SignatureType { signed, negotiated: negotiated.to_owned() })
     }
 
-    /// Completes with the host keys that the server announces, where they may be believed.
+    /// Completes with the host keys that the server announces, if they can be trusted.
     pub(crate) async fn announced_host_keys(&self) -> Vec<PublicKey> {
         let keys = self.announced.wait().await;
         if self.lock().updates == Some(Updates::Followed) {
@@ -126,28 +125,28 @@ impl Observed {
         std::future::pending().await
     }
 
-    /// Takes the host keys that the server announces. Only the first announcement counts, and only
-    /// what could be true.
+    /// Records the host keys that the server announces. Only the first announcement counts, and only one of
+    /// plausible length.
     pub(crate) fn announce(&self, keys: Vec<PublicKey>) {
         if (1..=MAX_HOST_KEYS).contains(&keys.len()) {
             let _ = self.announced.set(keys);
         }
     }
 
-    /// The facts, to be changed.
+    /// The facts, for changes.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Facts> {
         lock(&self.facts)
     }
 }
 
 impl Facts {
-    /// The host key's type, as `ssh-ed25519`.
+    /// The type of the host key, such as `ssh-ed25519`.
     pub(crate) fn host_key_type(&self) -> &str {
         self.host_key_type.as_ref().map_or("none", Algorithm::as_str)
     }
 }
 
-/// A server that says it has more host keys is not believed.
+/// The maximum number of host keys that a server may announce.
 const MAX_HOST_KEYS: usize = 64;
 
 #[cfg(test)]
@@ -158,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_by_another_algorithm_than_agreed_on_is_refused() {
+    fn a_signature_by_another_algorithm_than_negotiated_is_refused() {
         let observed = Observed::default();
         let signature = |name: &str| {
             let mut out = Vec::new();
@@ -166,16 +165,16 @@ mod tests {
             out
         };
         observed.lock().host_key_signature = Some(Algorithm::Rsa { hash: Some(HashAlg::Sha512) });
-        observed.check_signature(&signature("rsa-sha2-512")).expect("as agreed on");
+        observed.check_signature(&signature("rsa-sha2-512")).expect("the negotiated algorithm");
         for other in ["rsa-sha2-256", "ssh-rsa", "ssh-ed25519", ""] {
-            let told = observed.check_signature(&signature(other));
-            assert!(matches!(told, Err(HandlerError::SignatureType { .. })), "{other}: {told:?}");
+            let seen = observed.check_signature(&signature(other));
+            assert!(matches!(seen, Err(HandlerError::SignatureType { .. })), "{other}: {seen:?}");
         }
         assert!(observed.check_signature(&[0, 0]).is_err());
     }
 
     #[test]
-    fn the_first_reason_for_an_end_stays() {
+    fn the_first_reason_for_the_end_is_kept() {
         let observed = Observed::default();
         observed.ended("given up".into());
         observed.ended("the transport was cut".into());

@@ -1,10 +1,10 @@
-//! Why a channel was not opened, and whose failure a text belongs to.
+//! Why a channel was not opened, and which open a failure text belongs to.
 //!
-//! The opener of a channel learns the failure's code alone, and sshd has one code for refused,
-//! unreachable and not found. The text that tells them apart reaches the session's handler, under a
-//! channel number that the opener never learns. So the texts are collected, and an opener takes
-//! one only where it is certain: where it is the only opener that waits, or where all the texts
-//! that nobody took say the same. Otherwise the code has to do. Nothing is guessed.
+//! The opener of a channel receives only the failure's code, and sshd uses one code for refused, unreachable
+//! and not found. The text that distinguishes them reaches the session's handler, under a channel number that
+//! the opener never learns. So the handler collects the texts, and an opener claims one only if it is certain:
+//! if no other open is pending, or if all unclaimed texts mean the same. Otherwise the opener relies on the
+//! code, and nothing is guessed.
 
 use std::sync::Mutex;
 
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::lock::lock;
 
-/// What the target, or the server on its behalf, did to our attempt to connect.
+/// Why the target could not be reached, or why the server did not try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum TargetFault {
@@ -27,19 +27,19 @@ pub enum TargetFault {
     NetworkUnreachable,
     #[strum(to_string = "it does not answer the server")]
     TimedOut,
-    /// `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED`, or `SSH_OPEN_UNKNOWN_CHANNEL_TYPE` where the server has no such
-    /// channels at all.
+    /// `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED`, or `SSH_OPEN_UNKNOWN_CHANNEL_TYPE` from a server without such
+    /// channels.
     #[strum(to_string = "the server does not allow it")]
     Prohibited,
     /// `SSH_OPEN_RESOURCE_SHORTAGE`.
     #[strum(to_string = "the server opens no further connection")]
     ServerFull,
-    /// Why is not certain.
+    /// The reason is not certain.
     #[strum(to_string = "it cannot be reached")]
     Uncertain,
 }
 
-/// The failures of one session that have not been taken by their openers yet.
+/// The failures of a session that their openers have not claimed yet.
 #[derive(Debug, Default)]
 pub(crate) struct OpenFailures {
     state: Mutex<State>,
@@ -48,19 +48,19 @@ pub(crate) struct OpenFailures {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Opens that have been asked for and not resolved.
+    /// Pending opens.
     outstanding: usize,
-    untaken: Vec<Untaken>,
-    /// Somebody has taken a failure without knowing whose it was, while others waited: until none
-    /// of those waits any more, nothing is certain.
+    unclaimed: Vec<Unclaimed>,
+    /// Whether a failure was claimed without certainty while other opens were pending: nothing is certain until
+    /// none of those is pending any more.
     doubt: bool,
     count: usize,
-    /// The session ended at a text that cannot be read.
+    /// Set if the session ended because of an undecodable text.
     unreadable: Option<Unreadable>,
 }
 
-/// Whose failure a text that cannot be read may have been. russh ends the session at one, and
-/// would again and again if each opener simply tried another session.
+/// Which open an undecodable text may have belonged to. russh ends the session on such a text, and would do so
+/// again if every opener simply tried another session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     OnlyOpen,
@@ -68,23 +68,23 @@ pub(crate) enum Unreadable {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Untaken {
+struct Unclaimed {
     fault: TargetFault,
-    /// Somebody had to answer without knowing whether this one was theirs.
+    /// Whether an opener gave up without knowing whether this failure was its own.
     doubtful: bool,
 }
 
-/// An open that has been asked for. It counts until it is dropped.
+/// A pending open, counted until dropped.
 #[derive(Debug)]
 pub(crate) struct Outstanding<'a> {
     failures: &'a OpenFailures,
-    /// The session had ended before it was asked for.
+    /// Whether the session had already ended when the open began.
     late: bool,
 }
 
 impl TargetFault {
-    /// Reads the code of a failure; `text` is what its words say, as far as it is known whose they
-    /// are.
+    /// The fault that a failure's code means; `text` is the fault that its text means, as far as it can be
+    /// attributed.
     pub(crate) fn from_code(code: &ChannelOpenFailure, text: Self) -> Self {
         match code {
             ChannelOpenFailure::AdministrativelyProhibited
@@ -95,7 +95,7 @@ impl TargetFault {
         }
     }
 
-    /// Reads the words of an `SSH_OPEN_CONNECT_FAILED`.
+    /// The fault that the text of an `SSH_OPEN_CONNECT_FAILED` means.
     pub(crate) fn from_text(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
         let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
@@ -104,10 +104,10 @@ impl TargetFault {
     }
 }
 
-/// The words of servers, in lower case: of the C library (OpenSSH and dropbear pass
-/// `strerror` and `gai_strerror` on; glibc, musl, BSD), Windows, Go's net package, Python (asyncssh: the
-/// numbers of Linux, macOS and Windows), Twisted, Java and Node.js. Of several addresses of a name, the one
-/// that answered tells most.
+/// Texts of servers in lower case: those of C libraries (OpenSSH and dropbear forward `strerror` and
+/// `gai_strerror`; glibc, musl, BSD), Windows, Go's net package, Python (asyncssh; error numbers of Linux,
+/// macOS and Windows), Twisted, Java and Node.js. If a text covers several addresses of a name, the most
+/// informative one comes first.
 const WORDS: [(TargetFault, &[&str]); 5] = [
     (
         TargetFault::Refused,
@@ -197,13 +197,13 @@ impl OpenFailures {
     pub(crate) fn add(&self, fault: TargetFault) {
         {
             let mut state = self.lock();
-            state.untaken.push(Untaken { fault, doubtful: false });
+            state.unclaimed.push(Unclaimed { fault, doubtful: false });
             state.count += 1;
         }
         self.arrived.notify_waiters();
     }
 
-    /// The session ends at a text that cannot be read.
+    /// Records that the session ends because of an undecodable text.
     pub(crate) fn end_unreadable(&self) {
         let mut state = self.lock();
         state.unreadable = match state.outstanding {
@@ -213,7 +213,7 @@ impl OpenFailures {
         };
     }
 
-    /// Whether the session ended at a text that cannot be read.
+    /// Whether the session ended because of an undecodable text.
     pub(crate) fn is_unreadable(&self) -> bool {
         self.lock().unreadable.is_some()
     }
@@ -222,10 +222,10 @@ impl OpenFailures {
         self.lock().count
     }
 
-    /// How many failures the handler saw that no opener has taken.
+    /// The number of failures that no opener has claimed.
     #[cfg(test)]
-    fn untaken(&self) -> usize {
-        self.lock().untaken.len()
+    fn unclaimed(&self) -> usize {
+        self.lock().unclaimed.len()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -234,10 +234,10 @@ impl OpenFailures {
 }
 
 impl Outstanding<'_> {
-    /// Takes this open's failure. `caught_up` waits until the handler has seen it, and tells whether it
+    /// Claims this open's failure. `caught_up` waits until the handler has processed it, and returns whether it
     /// certainly has.
     ///
-    /// Cancel safe until it returns.
+    /// Cancel-safe until it returns.
     pub(crate) async fn take(self, caught_up: impl Future<Output = bool>) -> TargetFault {
         if let Some(fault) = self.take_if_alone() {
             return fault;
@@ -245,43 +245,43 @@ impl Outstanding<'_> {
         if caught_up.await { self.take_if_unambiguous() } else { self.forfeit().await }
     }
 
-    /// Whether what ended the session may have been this open's failure.
+    /// Which open the text that ended the session may have belonged to, if this one is a candidate.
     pub(crate) fn unreadable(&self) -> Option<Unreadable> {
         self.failures.lock().unreadable.filter(|_| !self.late)
     }
 
-    /// As the only one who waits, what there is must be ours.
+    /// Claims the only failure, which must be that of the only pending open.
     fn take_if_alone(&self) -> Option<TargetFault> {
         let mut state = self.failures.lock();
-        if state.outstanding != 1 || state.untaken.len() != 1 {
+        if state.outstanding != 1 || state.unclaimed.len() != 1 {
             return None;
         }
-        let ours = state.untaken.pop()?;
+        let ours = state.unclaimed.pop()?;
         Some(if ours.doubtful || state.doubt { TargetFault::Uncertain } else { ours.fault })
     }
 
-    /// Where all that is there says the same, it does not matter whose is whose.
+    /// Claims any failure if all mean the same, so that it does not matter which is whose.
     fn take_if_unambiguous(&self) -> TargetFault {
         let mut state = self.failures.lock();
-        let Some(taken) = state.untaken.pop() else { return TargetFault::Uncertain };
-        let same = state.untaken.iter().all(|u| u.fault == taken.fault && !u.doubtful);
+        let Some(taken) = state.unclaimed.pop() else { return TargetFault::Uncertain };
+        let same = state.unclaimed.iter().all(|u| u.fault == taken.fault && !u.doubtful);
         if same && !taken.doubtful {
             return taken.fault;
         }
-        // The one we removed may not be ours, so none of the others is certain any more.
-        state.untaken.iter_mut().for_each(|u| u.doubtful = true);
+        // The removed failure may belong to another open, so that the remaining ones are uncertain.
+        state.unclaimed.iter_mut().for_each(|u| u.doubtful = true);
         TargetFault::Uncertain
     }
 
-    /// Gives up on knowing, but takes one away, so that the numbers stay right.
+    /// Claims a failure without attributing it, so that the counts stay right.
     async fn forfeit(&self) -> TargetFault {
         loop {
             let arrived = self.failures.arrived.notified();
             {
                 let mut state = self.failures.lock();
-                if state.untaken.pop().is_some() {
+                if state.unclaimed.pop().is_some() {
                     state.doubt = state.outstanding > 1;
-                    state.untaken.iter_mut().for_each(|u| u.doubtful = true);
+                    state.unclaimed.iter_mut().for_each(|u| u.doubtful = true);
                     return TargetFault::Uncertain;
                 }
             }

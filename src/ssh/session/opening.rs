@@ -1,4 +1,4 @@
-//! A channel that is being opened: what that may do to its session, and why it was not.
+//! A channel that is being opened: its risk for the session, and why it may fail.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,7 +16,7 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// What is dropped in mid-way goes on as one of `closers`, and a late success is closed.
+    /// An open that, if dropped midway, continues as one of `closers`, which close a channel confirmed later.
     pub(crate) fn new(
         closers: TaskTracker,
         future: impl Future<Output = Result<Channel, OpenError>> + Send + 'static,
@@ -43,7 +43,7 @@ impl Drop for Opening {
         {
             let leave = async move {
                 if let Ok(channel) = future.await {
-                    channel.leave().await;
+                    channel.close_gracefully().await;
                 }
             };
             self.closers.spawn_on(leave, &runtime);
@@ -51,30 +51,29 @@ impl Drop for Opening {
     }
 }
 
-/// What the opening of a channel may do to its session.
+/// The risk that opening a channel poses to its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenKind {
-    /// Nothing: to an address, or a name that this server has resolved lately.
+    /// None: the target is an address, or a name that this server has resolved recently.
     Plain,
-    /// A name whose resolution may take the server a while, during which the whole session stands still.
+    /// A name whose resolution may take the server a while, which blocks the whole session.
     UnresolvedName,
-    /// A target at whose failure a session has ended: it is opened on a session that carries nothing
-    /// else.
+    /// A target whose failure has ended a session: it is opened on a session without other channels.
     Isolated,
 }
 
 /// Why a channel was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// The session ended before the server answered, or the server does not answer at all: another
-    /// session may serve the request.
+    /// The session ended before the server answered, or the server does not answer at all: another session may
+    /// serve the request.
     #[error("the session ended")]
     SessionLost,
-    /// The session ended at a text of the server's that cannot be read, which may have been the answer
-    /// to this open or to another: the same may happen to the next session.
+    /// The session ended because of an undecodable text, which may have been the answer to this open or to
+    /// another: the next session may end in the same way.
     #[error("the session ended at an answer that cannot be read")]
     Unreadable,
-    /// The server answered that it could not or would not: the answer is the client's to hear.
+    /// The server answered with a failure, which is passed on to the client.
     #[error("the target: {0}")]
     Target(TargetFault),
 }

@@ -1,4 +1,4 @@
-//! What the server of one session was asked to listen on.
+//! The remote listeners of a session.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,28 +10,27 @@ use super::load::{Listening, Load};
 use crate::forward::RemoteListen;
 use crate::lock::lock;
 
-/// The listeners of one session. The handler asks it about every channel that the server opens.
+/// The remote listeners of a session, by which the handler routes the channels that the server opens.
 #[derive(Debug, Default)]
 pub(crate) struct RemoteForwards {
     entries: Entries,
-    /// Where the server listens though nobody here does any more: it has refused to stop.
+    /// Listeners that the server has refused to cancel and that nobody serves any more.
     abandoned: Mutex<Vec<RemoteListen>>,
-    /// Held while the server is asked for a listener, so that a port of its choice is known before
-    /// the next one is asked for.
+    /// Held during a request to listen, so that a port chosen by the server is known before the next request.
     pub(crate) turn: tokio::sync::Mutex<()>,
-    /// What waits for the server's answers. It ends with the session.
+    /// Requests to the server that await an answer. They end with the session.
     pub(crate) asking: TaskTracker,
 }
 
-/// A listener is on record until this is dropped.
+/// A registered listener, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Entered {
+pub(crate) struct Registered {
     entries: Entries,
     id: u64,
     _listening: Listening,
 }
 
-/// Where the connections of a listener go, a bounded number of them at a time.
+/// Where a listener's connections go; at most a bounded number of them may be unanswered.
 #[derive(Clone, Debug)]
 pub(crate) struct ForwardedQueue {
     sender: mpsc::UnboundedSender<Forwarded>,
@@ -49,66 +48,64 @@ struct Entry {
 }
 
 impl RemoteForwards {
-    /// Puts a listener on record, before the server is asked for it.
-    pub(crate) fn enter(
+    /// Registers a listener before it is requested from the server.
+    pub(crate) fn register(
         &self,
         listen: RemoteListen,
         queue: ForwardedQueue,
         load: Arc<Load>,
-    ) -> Entered {
+    ) -> Registered {
         let listening = load.listen();
         let mut entries = lock(&self.entries);
         let id = entries.last().map_or(0, |entry| entry.id + 1);
         entries.push(Entry { id, listen, queue, load });
-        Entered { entries: Arc::clone(&self.entries), id, _listening: listening }
+        Registered { entries: Arc::clone(&self.entries), id, _listening: listening }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.entries).is_empty()
     }
 
-    /// The server goes on listening there, and nobody here does.
+    /// Records that the server goes on listening, although nobody here serves the listener.
     pub(crate) fn abandon(&self, listen: RemoteListen) {
         lock(&self.abandoned).push(listen);
     }
 
-    /// Whether the server listens there, and nobody here does.
+    /// Whether the server still listens there, although nobody here serves the listener.
     pub(crate) fn has_abandoned(&self, listen: &RemoteListen) -> bool {
         lock(&self.abandoned).contains(listen)
     }
 
-    /// Takes a place over that was abandoned. Whether there was one.
+    /// Takes over an abandoned listener. Returns whether there was one.
     pub(crate) fn adopt(&self, listen: &RemoteListen) -> bool {
         let mut abandoned = lock(&self.abandoned);
         let found = abandoned.iter().position(|place| place == listen);
         found.map(|index| abandoned.swap_remove(index)).is_some()
     }
 
-    /// A place for a channel at the listener that it belongs to: it takes the channel and has it wait for
-    /// its answer there.
+    /// Reserves a place for a channel at the listener that it belongs to. The returned function queues it there.
     ///
     /// # Errors
     ///
-    /// It belongs to none, or too many wait there.
+    /// The channel belongs to no listener, or too many are unanswered.
     pub(crate) fn slot(&self, at: &At) -> Result<impl FnOnce(Arrival) + use<>, Refusal> {
         let Entry { queue, load, .. } =
             find(&lock(&self.entries), at).ok_or(Refusal::Prohibited)?;
         let ForwardedQueue { sender, slots } = queue;
         let slot = slots.try_acquire_owned().map_err(|_| Refusal::Full)?;
         Ok(move |arrival| {
-            // Where nobody listens any more, dropping it refuses it.
+            // If the listener is gone, dropping the channel refuses it.
             let _ = sender.send(Forwarded { arrival, load, _slot: slot });
         })
     }
 }
 
-/// The listener that a channel belongs to. The port decides; the address only between listeners on
-/// the same port, since some servers name the address that was connected and not the one that they
-/// were asked for.
+/// The listener that a channel belongs to. The port decides; the address decides only between listeners on the
+/// same port, since some servers send the address that was connected to instead of the one requested.
 fn find(entries: &[Entry], at: &At) -> Option<Entry> {
-    let mut found: Vec<_> = entries.iter().filter(|entry| may_be(&entry.listen, at)).collect();
+    let mut found: Vec<_> = entries.iter().filter(|entry| may_match(&entry.listen, at)).collect();
     if found.len() > 1 {
-        found.retain(|entry| is_named(&entry.listen, at));
+        found.retain(|entry| names_requested_address(&entry.listen, at));
     }
     match found.as_slice() {
         [entry] => Some((*entry).clone()),
@@ -116,10 +113,10 @@ fn find(entries: &[Entry], at: &At) -> Option<Entry> {
     }
 }
 
-/// Whether the listener's port or path is the one that was connected.
-pub(crate) fn may_be(listen: &RemoteListen, at: &At) -> bool {
+/// Whether the listener's port or path matches.
+pub(crate) fn may_match(listen: &RemoteListen, at: &At) -> bool {
     match (listen, at) {
-        // A port of the server's choice that is not yet known here. It is looked at again then.
+        // The port chosen by the server is not known here yet; the match is repeated once it is.
         (RemoteListen::Tcp { port: 0, .. }, At::Tcp { .. }) => true,
         (RemoteListen::Tcp { port, .. }, At::Tcp { port: at, .. }) => u32::from(*port) == *at,
         (RemoteListen::Unix(path), At::Socket(at)) => **path == **at,
@@ -129,8 +126,8 @@ pub(crate) fn may_be(listen: &RemoteListen, at: &At) -> bool {
     }
 }
 
-/// Whether the server names the address that it was asked for.
-fn is_named(listen: &RemoteListen, at: &At) -> bool {
+/// Whether the server names the requested address.
+fn names_requested_address(listen: &RemoteListen, at: &At) -> bool {
     match (listen, at) {
         (RemoteListen::Tcp { port: 0, .. }, _) => false,
         (RemoteListen::Tcp { bind, .. }, At::Tcp { address, .. }) => bind.on_the_wire() == address,
@@ -139,15 +136,15 @@ fn is_named(listen: &RemoteListen, at: &At) -> bool {
 }
 
 impl ForwardedQueue {
-    /// A queue in which `bound` connections may wait for an answer, and what comes out of it.
+    /// A queue for at most `bound` unanswered connections, and its receiver.
     pub(crate) fn new(bound: usize) -> (Self, mpsc::UnboundedReceiver<Forwarded>) {
         let (sender, connections) = mpsc::unbounded_channel();
         (Self { sender, slots: Arc::new(Semaphore::new(bound)) }, connections)
     }
 }
 
-impl Entered {
-    /// The server has chosen the port.
+impl Registered {
+    /// Records the port that the server has chosen.
     pub(crate) fn set_port(&self, listen: &RemoteListen) {
         for entry in lock(&self.entries).iter_mut().filter(|entry| entry.id == self.id) {
             entry.listen = listen.clone();
@@ -155,7 +152,7 @@ impl Entered {
     }
 }
 
-impl Drop for Entered {
+impl Drop for Registered {
     fn drop(&mut self) {
         lock(&self.entries).retain(|entry| entry.id != self.id);
     }
@@ -169,9 +166,9 @@ mod tests {
         let forwards = RemoteForwards::default();
         let enter = |text: &&str| {
             let listen = text.parse().expect("a place to listen");
-            forwards.enter(listen, ForwardedQueue::new(1).0, Arc::default())
+            forwards.register(listen, ForwardedQueue::new(1).0, Arc::default())
         };
-        let _entered: Vec<_> = listens.iter().map(enter).collect();
+        let _registered: Vec<_> = listens.iter().map(enter).collect();
         find(&lock(&forwards.entries), at).map(|entry| entry.listen.to_string())
     }
 
@@ -201,10 +198,10 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_is_on_record_until_it_is_dropped() {
+    fn a_listener_is_registered_until_it_is_dropped() {
         let forwards = RemoteForwards::default();
         let enter = |text: &str| {
-            forwards.enter(text.parse().expect(text), ForwardedQueue::new(1).0, Arc::default())
+            forwards.register(text.parse().expect(text), ForwardedQueue::new(1).0, Arc::default())
         };
         let (first, second) = (enter("80"), enter("0"));
         second.set_port(&"40000".parse().expect("a port"));
@@ -219,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_the_server_is_choosing_may_be_any() {
+    fn a_port_not_yet_chosen_matches_any() {
         assert_eq!(found(&["0"], &tcp("localhost", 40000)), Some("0".into()));
         assert_eq!(found(&["0", "80"], &tcp("localhost", 80)), Some("80".into()));
         assert_eq!(found(&["0", "80"], &tcp("localhost", 40000)), Some("0".into()));

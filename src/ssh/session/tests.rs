@@ -6,7 +6,7 @@ use super::channel::Incoming;
 use crate::ssh::testing::TestSession;
 
 #[tokio::test]
-async fn a_session_that_ends_tells_no_round_trip() {
+async fn a_session_that_ends_has_no_round_trip() {
     let test = TestSession::start().await;
     let round_trip = test.session().measure().await.expect("it answers");
     assert!(!round_trip.is_zero());
@@ -17,7 +17,7 @@ async fn a_session_that_ends_tells_no_round_trip() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_the_server_ends_is_over_whatever_waits_to_be_sent() {
+async fn a_session_closed_by_the_server_ends_even_with_data_queued() {
     let test = TestSession::start().await;
     let session = test.session();
     test.stop_line();
@@ -27,7 +27,7 @@ async fn a_session_that_the_server_ends_is_over_whatever_waits_to_be_sent() {
             while session.is_ready() {
                 sleep(Duration::from_millis(1)).await;
             }
-            assert!(!session.observed.closed.is_cancelled(), "its last words wait for a moment");
+            assert!(!session.observed.closed.is_cancelled(), "its last data is kept for a moment");
             session.ping().await;
             assert!(session.observed.closed.is_cancelled(), "that was no answer");
         })
@@ -36,7 +36,7 @@ async fn a_session_that_the_server_ends_is_over_whatever_waits_to_be_sent() {
     assert_eq!(session.facts().end.as_deref(), Some("the server disconnected: too many"));
 }
 
-/// With that of another session, which had the line for itself, a full line would be waited for.
+/// The round trip of another session, measured on an idle line, would make a full line look like a queue.
 #[tokio::test(start_paused = true)]
 async fn an_upload_is_paced_by_the_best_round_trip_of_its_own_session() {
     let test = TestSession::start().await;
@@ -45,7 +45,7 @@ async fn an_upload_is_paced_by_the_best_round_trip_of_its_own_session() {
     session.health().delay().note(millis(70));
     session.health().delay().note_server_best(Some(millis(11)));
     for (took, is_paced) in [(70, false), (75, false), (140, true)] {
-        session.note_question();
+        session.note_ping();
         let again = session.note_round_trip(millis(took));
         assert_eq!(again.is_some(), is_paced, "{took} ms");
         tokio::time::advance(millis(200)).await;
@@ -54,13 +54,13 @@ async fn an_upload_is_paced_by_the_best_round_trip_of_its_own_session() {
 }
 
 #[tokio::test]
-async fn a_channel_that_nobody_wants_is_closed_by_a_server_that_does_so_at_its_end() {
+async fn an_unwanted_channel_is_closed_by_a_server_that_closes_at_eof() {
     let mut test = TestSession::start().await;
     let (channel, mut far) = test.open().await;
-    let leaving = tokio::spawn(channel.leave());
+    let closing = tokio::spawn(channel.close_gracefully());
     assert_eq!(far.recv().await, Some(Incoming::Eof));
-    assert_eq!(test.channels(), 0, "it weighs nothing any more");
+    assert_eq!(test.channels(), 0, "it no longer counts");
     far.close().await;
-    leaving.await.expect("no panic");
+    closing.await.expect("no panic");
     assert_eq!(test.closed_by_us(), 0);
 }

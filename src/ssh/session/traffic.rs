@@ -1,21 +1,21 @@
-//! What came from a server, whatever it says.
+//! The raw data received from a server.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 use crate::lock::lock;
 
-/// What came through a transport, for those who look on.
+/// The data received through a transport, for observers.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     received: AtomicU64,
-    /// Bytes of the packet that is coming in; 0 between two.
+    /// Bytes of the incoming packet; 0 between packets.
     packet: AtomicU64,
     head: Mutex<Vec<u8>>,
 }
 
 impl Traffic {
-    /// Counts what has just come. Only the transport does this.
+    /// Counts received data. Only the transport calls this.
     pub(crate) fn add(&self, bytes: &[u8]) {
         let before = self.received.fetch_add(bytes.len() as u64, Relaxed);
         self.packet.fetch_add(bytes.len() as u64, Relaxed);
@@ -25,27 +25,27 @@ impl Traffic {
         }
     }
 
-    /// The next packet begins. Only the transport says this.
+    /// Begins the next packet. Only the transport calls this.
     pub(crate) fn packet_begins(&self) {
         self.packet.store(0, Relaxed);
     }
 
-    /// What introduces the other side, however much came before it.
+    /// Sets the server's identification, however much preceded it.
     pub(crate) fn set_head(&self, line: &[u8]) {
         *self.lock() = line.to_vec();
     }
 
-    /// How many bytes have come.
+    /// The number of bytes received.
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Relaxed)
     }
 
-    /// How many of them belong to the packet that is coming in; 0 between two.
+    /// How many of them belong to the incoming packet; 0 between packets.
     pub(crate) fn of_packet(&self) -> u64 {
         self.packet.load(Relaxed)
     }
 
-    /// The first of them: how the other side introduces itself.
+    /// The beginning of the data: the server's identification.
     pub(crate) fn head(&self) -> Vec<u8> {
         self.lock().clone()
     }
@@ -55,5 +55,5 @@ impl Traffic {
     }
 }
 
-/// What is kept of the beginning: a version and some lines before it (RFC 4253 section 4.2). In bytes.
+/// The bytes kept of the beginning: the identification and some lines before it (RFC 4253 section 4.2).
 const HEAD: u64 = 1024;

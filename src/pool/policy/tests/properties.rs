@@ -1,10 +1,10 @@
-//! Bounds that hold whatever happens.
+//! Invariants that hold under any sequence of events.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What may happen to a pool, any of it at any time.
+/// Something that may happen to a pool at any time.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Pass(u64),
@@ -71,7 +71,7 @@ impl World {
 
 proptest! {
     #[test]
-    fn the_bounds_hold_whatever_happens(
+    fn the_bounds_hold_under_any_sequence_of_events(
         steps in prop::collection::vec(any_step(), 1..200), min in 1..3_usize, more in 0..3_usize,
     ) {
         let size = PoolSize::new(min, min + more).expect("a size");
@@ -83,23 +83,23 @@ proptest! {
             let attempts = world.attempts;
             world.step(step, &mut settling);
             prop_assert!(world.attempts <= MAX_ATTEMPTS, "{} at a time", world.attempts);
-            // One more than the most, for one that is to be replaced.
+            // One session above the maximum is allowed while another is being replaced.
             prop_assert!(world.facts.ready() + world.attempts <= size.max() + 1);
             if matches!(step, Step::Upkeep) {
-                prop_assert!(world.facts.ready() <= size.max(), "one too many stays");
+                prop_assert!(world.facts.ready() <= size.max(), "one too many remains");
             }
             if was_retired {
-                prop_assert!(world.attempts <= attempts, "an attempt after the end");
+                prop_assert!(world.attempts <= attempts, "an attempt after retirement");
             }
             let kept = !matches!(step, Step::Lose(_) | Step::Retire) && !was_retired;
             if kept && ready >= size.min() {
-                prop_assert!(world.facts.ready() >= size.min(), "fewer than the least are left");
+                prop_assert!(world.facts.ready() >= size.min(), "fewer than the minimum are left");
             }
         }
     }
 
     #[test]
-    fn who_waits_is_served_in_the_end(steps in prop::collection::vec(any_step(), 1..100)) {
+    fn waiting_requests_are_eventually_served(steps in prop::collection::vec(any_step(), 1..100)) {
         let mut world = World::new(None);
         world.on(Event::Time);
         let mut settling = 0;
@@ -117,6 +117,6 @@ proptest! {
                 world.step(step, &mut settling);
             }
         }
-        prop_assert!(world.facts.ready() > 0, "an attempt within the longest pause");
+        prop_assert!(world.facts.ready() > 0, "an attempt within the longest delay");
     }
 }

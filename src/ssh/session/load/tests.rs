@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_is_counted_in_is_counted_out() {
+fn every_counter_returns_to_zero() {
     let load = Arc::new(Load::default());
     let lease = load.lease(OpenKind::Plain);
     assert_eq!((load.channels(), load.opening()), (1, 1));
@@ -18,14 +18,14 @@ fn what_is_counted_in_is_counted_out() {
     lease.finish();
     lease.set_reading(Reading::Behind);
     lease.set_held(true);
-    assert_eq!((load.slow_readers(), load.held()), (0, 0), "it is over");
+    assert_eq!((load.slow_readers(), load.held()), (0, 0), "it is finished");
     drop(lease);
     drop(load.lease(OpenKind::Plain));
     assert_eq!((load.channels(), load.opening(), load.slow_readers()), (0, 0, 0));
 }
 
 #[test]
-fn a_channel_is_not_alone_where_others_may_come_by_themselves() {
+fn a_channel_is_not_alone_beside_a_listener() {
     let load = Arc::new(Load::default());
     let lease = load.lease(OpenKind::Plain);
     assert!(lease.is_alone());
@@ -38,7 +38,7 @@ fn a_channel_is_not_alone_where_others_may_come_by_themselves() {
 }
 
 #[test]
-fn a_transfer_is_bulk_while_it_runs_and_an_idle_connection_is_nothing() {
+fn a_transfer_is_bulk_while_it_runs_and_an_idle_connection_is_inactive() {
     let load = Arc::new(Load::default());
     let (small, large) = (load.lease(OpenKind::Plain), load.lease(OpenKind::Plain));
     small.sent(100);
@@ -48,7 +48,7 @@ fn a_transfer_is_bulk_while_it_runs_and_an_idle_connection_is_nothing() {
     large.received(500 * 1024);
     assert_eq!((load.active(), load.bulk()), (2, 1));
     assert_eq!(load.beat().busiest, 0, "it may have begun late in the beat");
-    assert_eq!((load.active(), load.bulk()), (2, 1), "it was so a moment ago");
+    assert_eq!((load.active(), load.bulk()), (2, 1), "they were in the previous beat");
     load.beat();
     assert_eq!((load.active(), load.bulk()), (0, 0));
     large.received(900 * 1024);
@@ -58,16 +58,16 @@ fn a_transfer_is_bulk_while_it_runs_and_an_idle_connection_is_nothing() {
     large.received(200 * 1024);
     assert_eq!((load.active(), load.bulk()), (1, 1));
     drop(large);
-    assert_eq!((load.active(), load.bulk()), (0, 0), "what is over does not weigh");
+    assert_eq!((load.active(), load.bulk()), (0, 0), "finished channels do not count");
     small.finish();
     assert_eq!(load.channels(), 0);
     drop(small);
-    assert_eq!(load.channels(), 0, "it is counted out once");
+    assert_eq!(load.channels(), 0, "it is removed once");
     assert_eq!(load.carried(), 100 + 2700 * 1024);
 }
 
 #[test]
-fn bulk_is_what_fills_the_line_however_slow_it_is() {
+fn a_transfer_that_fills_the_line_is_bulk_however_slow_the_line_is() {
     let load = Arc::new(Load::default());
     let transfer = load.lease(OpenKind::Plain);
     for _ in 0..2 {
@@ -78,7 +78,7 @@ fn bulk_is_what_fills_the_line_however_slow_it_is() {
     transfer.sent(60 * 1024);
     load.beat();
     load.beat();
-    assert_eq!(load.bulk(), 0, "less than anything that counts");
+    assert_eq!(load.bulk(), 0, "below the minimum");
     transfer.sent(70 * 1024);
     assert_eq!(load.bulk(), 1);
     load.beat();
@@ -89,7 +89,7 @@ fn bulk_is_what_fills_the_line_however_slow_it_is() {
     load.beat();
     load.beat();
     picture.received(200 * 1024);
-    assert_eq!(load.bulk(), 0, "a quarter of what the line carries");
+    assert_eq!(load.bulk(), 0, "below a quarter of the line");
     picture.received(100 * 1024);
     assert_eq!(load.bulk(), 1);
 }

@@ -37,7 +37,7 @@ fn texts() {
 }
 
 #[test]
-fn what_the_server_refuses_by_itself_is_not_the_target_s_fault() {
+fn a_refusal_by_the_server_is_not_the_target_s_fault() {
     use ChannelOpenFailure as Code;
     let text = TargetFault::Refused;
     for (code, fault) in [
@@ -52,16 +52,16 @@ fn what_the_server_refuses_by_itself_is_not_the_target_s_fault() {
 }
 
 #[tokio::test]
-async fn the_only_opener_takes_its_own() {
+async fn the_only_opener_claims_its_own_failure() {
     let failures = OpenFailures::default();
     let open = failures.begin();
     failures.add(TargetFault::Refused);
     assert_eq!(open.take(async { false }).await, TargetFault::Refused);
-    assert_eq!(failures.untaken(), 0);
+    assert_eq!(failures.unclaimed(), 0);
 }
 
 #[test]
-fn an_unreadable_text_may_have_been_for_any_open_that_was_outstanding() {
+fn an_undecodable_text_may_belong_to_any_pending_open() {
     let one = OpenFailures::default();
     let open = one.begin();
     assert_eq!(open.unreadable(), None);
@@ -79,7 +79,7 @@ fn an_unreadable_text_may_have_been_for_any_open_that_was_outstanding() {
 }
 
 #[tokio::test]
-async fn two_of_the_same_are_certain() {
+async fn two_equal_failures_are_certain() {
     let failures = OpenFailures::default();
     let (a, b) = (failures.begin(), failures.begin());
     failures.add(TargetFault::Refused);
@@ -89,7 +89,7 @@ async fn two_of_the_same_are_certain() {
 }
 
 #[tokio::test]
-async fn two_that_differ_are_never_guessed() {
+async fn differing_failures_are_never_guessed() {
     let failures = OpenFailures::default();
     let (a, b) = (failures.begin(), failures.begin());
     failures.add(TargetFault::Refused);
@@ -98,11 +98,11 @@ async fn two_that_differ_are_never_guessed() {
     assert_eq!(b.take(yes()).await, TargetFault::Uncertain);
     let c = failures.begin();
     failures.add(TargetFault::TimedOut);
-    assert_eq!(c.take(yes()).await, TargetFault::TimedOut, "the doubt does not last");
+    assert_eq!(c.take(yes()).await, TargetFault::TimedOut, "certainty returns");
 }
 
 #[tokio::test]
-async fn without_a_way_to_tell_two_openers_get_the_code_alone() {
+async fn without_a_barrier_two_openers_get_only_the_code() {
     let failures = OpenFailures::default();
     let (a, b) = (failures.begin(), failures.begin());
     failures.add(TargetFault::Refused);
