@@ -1,4 +1,4 @@
-//! Who the server is, and who we are to it: host keys, the record of them, and the login.
+//! Authentication in both directions: host keys, their record, and the login.
 
 pub(crate) mod auth;
 pub(crate) mod host_key;
@@ -8,7 +8,7 @@ pub use auth::{AuthError, Credentials, Tried};
 pub use host_key::{CertificateFault, HostKeyError, RefusedKey, RevocationError};
 pub use known_hosts::{KnownHostsError, Place, RecordedKey};
 
-/// OpenSSH reads no RSA key with fewer bits, and takes none, whatever `RequiredRSASize` says.
+/// The minimum size of RSA keys in bits: OpenSSH accepts no smaller ones, regardless of `RequiredRSASize`.
 const MIN_RSA: u32 = 1024;
-/// A longer file is no list of keys that somebody keeps. In bytes.
+/// The maximum size of a file of keys, in bytes.
 const MAX_FILE: u64 = 64 << 20;

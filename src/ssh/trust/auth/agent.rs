@@ -1,4 +1,4 @@
-//! The agent (`ssh-agent` and its kin), which may hang or ask a person.
+//! The agent (`ssh-agent` and the like), which may hang or ask a person.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,31 +17,31 @@ pub(super) struct Agent {
     client: AgentClient<Box<dyn AgentStream + Send + Unpin>>,
 }
 
-/// An agent, and the keys that it has.
+/// An agent, and the keys that it holds.
 pub(super) type Listed = Result<(Agent, Vec<AgentIdentity>), AgentError>;
 
-/// One key of the agent, which signs for itself or for a certificate of it.
+/// A key of the agent, which signs for the key itself or for a certificate of it.
 pub(super) struct AgentSigner<'a> {
     pub(super) agent: &'a mut Agent,
-    /// What the agent knows the key by.
+    /// The agent's identity of the key.
     pub(super) identity: &'a AgentIdentity,
-    /// Notifies whoever waits for the login that the agent may be asking a person.
+    /// Notifies those that wait for the login that the agent may be asking a person.
     pub(super) prompter: &'a Prompter,
 }
 
-/// Why the agent did not do it.
+/// Why the agent failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AgentError {
-    /// It did not answer. Its connection is of no more use: the answer may still come.
+    /// It did not answer. Its connection can no longer be used, since the answer may still arrive.
     #[error("the agent did not answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// It has the key and does not sign with it: a person said no, or a security key was not touched.
+    /// It has the key but does not sign: a person declined, or a security key was not touched.
     #[error("the agent refused to sign")]
     Refused,
-    /// It cannot be reached, or its answer made no sense.
+    /// It is unreachable, or its answer is invalid.
     #[error("the agent: {0}")]
     Key(russh::keys::Error),
-    /// The SSH session is gone.
+    /// The SSH session has ended.
     #[error("the connection is gone")]
     Gone,
 }
@@ -59,10 +59,10 @@ impl From<russh::SendError> for AgentError {
 }
 
 impl Agent {
-    /// Connects and asks for the keys. It may wait for ever.
+    /// Connects and lists the keys, without a time limit.
     ///
-    /// The agent learns which session it signs for, so that it can use keys that are meant for
-    /// one server only. One that hangs up for that is asked again without.
+    /// The agent is told for which session it signs, so that it can use keys restricted to one server. An agent
+    /// that hangs up because of that is asked again without it.
     pub(super) async fn connect(socket: &Path, binding: Option<&AgentSessionBinding>) -> Listed {
         if let Some(binding) = binding {
             let mut client = AgentClient::connect_uds(socket).await?;
@@ -88,7 +88,7 @@ impl Agent {
         timeout(ADD_LIMIT, add).await.map_err(|_| AgentError::TimedOut(ADD_LIMIT))?
     }
 
-    /// Asks for the keys. It may wait for ever.
+    /// Lists the keys, without a time limit.
     pub(super) async fn list(client: AgentClient<UnixStream>) -> Listed {
         let mut stream = client.into_inner();
         let keys = agent_keys::request(&mut stream).await?;
@@ -97,8 +97,7 @@ impl Agent {
 }
 
 impl AgentError {
-    /// Whether there is simply no agent: no socket, or a dead one. That is common, and `ssh` says
-    /// nothing of it.
+    /// Whether there is simply no agent: no socket, or a stale one. That is common, and `ssh` does not mention it.
     pub(super) fn is_absence(&self) -> bool {
         use std::io::ErrorKind::{ConnectionRefused, NotFound};
         match self {
@@ -133,5 +132,5 @@ impl russh::Signer for AgentSigner<'_> {
 const ADD_LIMIT: Duration = Duration::from_secs(5);
 /// How long the agent may take to sign: it may ask a person, or wait for a touch.
 const SIGN_LIMIT: Duration = Duration::from_secs(60);
-/// The agent signs for us, not for a host behind the server.
+/// The agent signs for this client, not for a host behind the server.
 const NOT_FORWARDING: bool = false;

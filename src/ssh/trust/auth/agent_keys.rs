@@ -1,5 +1,5 @@
-//! The list of an agent's keys (draft-miller-ssh-agent, section 3.5). russh refuses all of it for one comment that is
-//! not UTF-8, or one key that it cannot read.
+//! Lists an agent's keys (draft-miller-ssh-agent, section 3.5). russh rejects the whole list if one comment is
+//! not UTF-8, or if it cannot decode one key.
 
 use russh::keys::agent::AgentIdentity;
 use russh::keys::key::parse_public_key;
@@ -7,7 +7,7 @@ use russh::keys::ssh_encoding::Decode as _;
 use russh::keys::{Certificate, Error};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-/// Asks for the keys. Those that cannot be read are left out, and all of them where the agent refuses to tell.
+/// Requests the keys. Those that cannot be decoded are skipped; if the agent refuses, there are none.
 pub(super) async fn request<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
 ) -> Result<Vec<AgentIdentity>, Error> {
@@ -44,7 +44,7 @@ fn read(mut list: &[u8]) -> Result<Vec<AgentIdentity>, Error> {
 }
 
 fn identity(blob: &[u8], comment: String) -> Result<AgentIdentity, Error> {
-    // It also refuses certificates that are nested so deep that reading them would use up the stack.
+    // It also rejects certificates whose nesting would overflow the stack.
     let key = parse_public_key(blob)?;
     Ok(match Certificate::decode(&mut &*blob) {
         Ok(certificate) => AgentIdentity::Certificate { certificate, comment },
@@ -55,5 +55,5 @@ fn identity(blob: &[u8], comment: String) -> Result<AgentIdentity, Error> {
 const FAILURE: u8 = 5;
 const REQUEST_IDENTITIES: u8 = 11;
 const IDENTITIES_ANSWER: u8 = 12;
-/// The longest answer in bytes, as with `ssh`.
+/// The maximum length of an answer in bytes, as in `ssh`.
 const MOST: u32 = 256 * 1024;

@@ -14,8 +14,7 @@ use crate::printable::{self, Lines, printable};
 /// A key or a certificate to try.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
-    /// What the server is shown. A PEM file with a passphrase and without a `.pub` beside it does
-    /// not tell.
+    /// What is offered to the server. Unknown for an encrypted PEM file without a `.pub` file.
     pub(super) offer: Option<Offer>,
     pub(super) source: Source,
     pub(super) signer: SignedBy,
@@ -24,24 +23,24 @@ pub(super) struct Candidate {
 /// Where a candidate comes from.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    /// The agent has it; nobody named it.
+    /// The agent, without having been configured.
     Agent { comment: String },
-    /// The agent has it, and an identity file names it.
+    /// The agent, with an identity file that names it.
     AgentFor(PathBuf),
-    /// An identity file, or the certificate beside it.
+    /// An identity file, or its certificate.
     File(PathBuf, IdentityOrigin),
-    /// A file of `CertificateFile`.
+    /// A `CertificateFile`.
     CertificateFile(PathBuf),
 }
 
-/// Who has the private half.
+/// Who holds the private key.
 #[derive(Clone, Debug)]
 pub(super) enum SignedBy {
-    /// The agent, which knows it by this.
+    /// The agent, under this identity.
     Agent(Box<AgentIdentity>),
     /// An identity file.
     File(Arc<KeyFile>),
-    /// Nobody here.
+    /// Nobody known.
     Nobody,
 }
 
@@ -57,7 +56,7 @@ impl Candidates {
         Self { left: candidates.into(), refused: Vec::new() }
     }
 
-    /// Adds more behind those that are left.
+    /// Adds candidates after the remaining ones.
     pub(super) fn add(&mut self, candidates: Vec<Candidate>) {
         self.left.extend(candidates);
     }
@@ -66,7 +65,7 @@ impl Candidates {
         self.left.len()
     }
 
-    /// Whether one of those that are left was named.
+    /// Whether one of the remaining candidates was configured.
     pub(super) fn has_named(&self) -> bool {
         self.left.iter().any(|candidate| candidate.source.is_named())
     }
@@ -75,22 +74,22 @@ impl Candidates {
         self.left.pop_front()
     }
 
-    /// Keeps one that the server did not want, for the case that it wants it later.
+    /// Keeps a refused candidate, in case the server accepts it later.
     pub(super) fn keep_refused(&mut self, candidate: Candidate) {
         self.refused.push(candidate);
     }
 
-    /// The server has taken one step of several: what it refused before may be what it wants now.
-    pub(super) fn begin_again(&mut self) {
+    /// After the first of several steps, the server may accept what it refused before.
+    pub(super) fn restart(&mut self) {
         for candidate in self.refused.drain(..).rev() {
             self.left.push_front(candidate);
         }
     }
 }
 
-/// Puts what there is in OpenSSH's order: the certificates of `CertificateFile`; what the agent has
-/// for an identity file, in the agent's order; the agent's others, unless `identities_only`; the
-/// identity files, each with the certificate beside it. Nothing comes twice.
+/// Sorts the candidates in OpenSSH's order: the certificates of `CertificateFile`; the agent's keys that have
+/// an identity file, in the agent's order; the agent's other keys, unless `identities_only`; the identity
+/// files, each with its certificate. Duplicates are removed.
 pub(super) fn in_order(
     agent: &[AgentIdentity],
     files: &[Arc<KeyFile>],
@@ -121,10 +120,10 @@ pub(super) fn in_order(
         signer: SignedBy::Nobody,
     });
     let all: Vec<_> = certificates.chain(named).chain(others).chain(own).collect();
-    without_doubles(find_signers(all))
+    deduplicated(find_signers(all))
 }
 
-/// What the identity files have.
+/// The candidates from identity files.
 fn of_files(files: &[Arc<KeyFile>], beside: bool) -> Vec<Candidate> {
     let mut out = Vec::new();
     for file in files {
@@ -133,7 +132,7 @@ fn of_files(files: &[Arc<KeyFile>], beside: bool) -> Vec<Candidate> {
             Secret::Clear(_) | Secret::Locked(_) => SignedBy::File(Arc::clone(file)),
             Secret::Missing | Secret::Unusable(_) => SignedBy::Nobody,
         };
-        // `ssh` reads the public half from there, and so takes this for the key.
+        // `ssh` reads the public key from there, and so uses the certificate as the key.
         if let Some(certificate) = &file.in_public {
             let (offer, source) = (Some(certificate.clone()), source.clone());
             out.push(Candidate { offer, source, signer: SignedBy::Nobody });
@@ -151,9 +150,8 @@ fn of_files(files: &[Arc<KeyFile>], beside: bool) -> Vec<Candidate> {
     out
 }
 
-/// Finds who signs for the certificates and public halves of files: whoever has the plain key, or the
-/// certificate itself; or else, for a certificate, the private key that it lies beside, if that does not tell
-/// its public half.
+/// Finds the signer for certificates and public keys from files: whoever holds the plain key or the certificate
+/// itself; for a certificate, otherwise the private key beside it, if its public key is unknown.
 fn find_signers(mut all: Vec<Candidate>) -> Vec<Candidate> {
     let signing: Vec<Candidate> =
         all.iter().filter(|c| !matches!(c.signer, SignedBy::Nobody)).cloned().collect();
@@ -180,7 +178,7 @@ fn find_signers(mut all: Vec<Candidate>) -> Vec<Candidate> {
     all
 }
 
-fn without_doubles(all: Vec<Candidate>) -> Vec<Candidate> {
+fn deduplicated(all: Vec<Candidate>) -> Vec<Candidate> {
     let mut out: Vec<Candidate> = Vec::new();
     for candidate in all {
         let is_new = candidate.offer.as_ref().is_none_or(|offer| {
@@ -193,20 +191,19 @@ fn without_doubles(all: Vec<Candidate>) -> Vec<Candidate> {
     out
 }
 
-/// Puts what somebody named in front, for a server that does not listen to all of them. `ssh` keeps to its
-/// order there, and fails.
+/// Moves configured candidates to the front, for a server that stops listening. `ssh` keeps its order and fails.
 pub(super) fn named_first(candidates: &mut [Candidate]) {
-    // A stable sort.
+    // The sort is stable.
     candidates.sort_by_key(|candidate| !candidate.source.is_named());
 }
 
 impl Candidate {
-    /// Whether it signs without the agent and without a passphrase.
-    pub(super) fn needs_nobody(&self) -> bool {
+    /// Whether it can sign without the agent and without a passphrase.
+    pub(super) fn is_unattended(&self) -> bool {
         matches!(&self.signer, SignedBy::File(file) if matches!(file.secret, Secret::Clear(_)))
     }
 
-    /// What it is and where it comes from, for a person.
+    /// A description with its origin, for display.
     pub(super) fn describe(&self) -> String {
         let key = match &self.offer {
             Some(offer) => offer.describe() + " ",
@@ -225,7 +222,7 @@ impl Source {
         }
     }
 
-    /// Whether somebody asked for just this key.
+    /// Whether the user configured this particular key.
     fn is_named(&self) -> bool {
         match self {
             Self::Agent { .. } => false,

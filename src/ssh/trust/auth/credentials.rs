@@ -1,4 +1,4 @@
-//! What a person unlocked, and what was learnt of the server, kept for the next login of this run.
+//! Unlocked keys, and what was learnt about the server, kept for later logins of this run.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -11,11 +11,11 @@ use russh::keys::ssh_key::public::KeyData;
 
 use crate::lock::lock;
 
-/// Keys whose passphrase was asked for, so that a new session does not ask again. Clones share
-/// them. Passwords are not kept.
+/// Keys whose passphrase was entered, so that a new session does not ask again. Clones share them. Passwords
+/// are not kept.
 ///
-/// Between logins they lie in memory that is locked, as far as the system's limit allows
-/// (`RLIMIT_MEMLOCK`), so that it does not reach a disk, and that is wiped in the end.
+/// Between logins, they are in memory that is locked, as far as the system's limit allows (`RLIMIT_MEMLOCK`),
+/// so that it is not swapped to disk, and that is wiped on release.
 #[derive(Clone, Default)]
 pub struct Credentials {
     shared: Arc<Mutex<Shared>>,
@@ -29,14 +29,14 @@ struct Shared {
     order: KeyOrder,
 }
 
-/// In which order keys are tried, where the server may not listen to all of them.
+/// The order in which keys are tried, in case the server stops listening.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum KeyOrder {
-    /// That of `ssh`.
+    /// The order of `ssh`.
     #[default]
     Ssh,
-    /// What somebody named before what the agent has besides, and a person before the last of so many refusals:
-    /// after these the server has stopped listening at the next.
+    /// Configured keys before the agent's other keys, and a person before the last of `refusals` attempts,
+    /// after which the server stopped listening.
     NamedFirst { refusals: usize },
 }
 
@@ -47,7 +47,7 @@ struct Unlocked {
 }
 
 impl Credentials {
-    /// The key of a file that was unlocked before, unless the file has another key by now.
+    /// The unlocked key of a file, unless the file has changed since.
     pub(super) fn unlocked(&self, path: &Path, public: Option<&KeyData>) -> Option<PrivateKey> {
         let shared = self.lock();
         let kept = shared.unlocked.get(path)?;
@@ -57,18 +57,18 @@ impl Credentials {
 
     pub(super) fn keep(&self, path: &Path, key: &PrivateKey) {
         let public = key.public_key().key_data().clone();
-        // Only a key of a kind that has no encoding fails; it is asked for again.
+        // This fails only for kinds of keys without an encoding, whose passphrase is asked for again.
         let Ok(bytes) = key.to_bytes() else { return };
         let secret = CryptoVec::from(bytes.as_slice());
         self.lock().unlocked.insert(path.to_owned(), Unlocked { public, secret });
     }
 
-    /// Whether this is the first time that a file, or an agent's socket, is worth a warning.
+    /// Whether this is the first warning about a file or an agent's socket.
     pub(super) fn first_warning(&self, path: &Path) -> bool {
         self.lock().warned.insert(path.to_owned())
     }
 
-    /// Whether this is the first time that the key of a file is offered to the agent.
+    /// Whether this is the first time that a file's key is offered to the agent.
     pub(super) fn first_offered(&self, path: &Path) -> bool {
         self.lock().offered.insert(path.to_owned())
     }
@@ -77,9 +77,9 @@ impl Credentials {
         self.lock().order
     }
 
-    /// The server stopped listening after so many refusals, and did not listen to a key that somebody named or to
-    /// a person: the next login has the other order.
-    pub(super) fn turn_order(&self, refusals: usize) {
+    /// Records that the server stopped listening after `refusals`, before a configured key or a person was
+    /// tried: the next login uses the other order.
+    pub(super) fn switch_order(&self, refusals: usize) {
         let order = &mut self.lock().order;
         *order = match order {
             KeyOrder::Ssh => KeyOrder::NamedFirst { refusals },

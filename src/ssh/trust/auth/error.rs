@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-/// Something that was tried, or could not be.
+/// An attempted method, or one that could not be attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tried {
-    /// What, as `publickey (ssh-ed25519 SHA256:… from the agent)`.
+    /// The method, such as `publickey (ssh-ed25519 SHA256:… from the agent)`.
     pub what: String,
-    /// What came of it.
+    /// The result.
     pub why: String,
 }
 
-/// Why nobody is logged in.
+/// Why a login failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum AuthError {
@@ -22,9 +22,9 @@ pub enum AuthError {
     )]
     Refused {
         user: String,
-        /// The methods that the server takes, by their names.
+        /// The names of the methods that the server accepts.
         offered: Vec<String>,
-        /// What it refused or accepted, and what could not be used.
+        /// What was refused or accepted, and what could not be used.
         tried: Vec<Tried>,
     },
     /// A password, an answer or a passphrase is needed, and nobody can be asked.
@@ -35,9 +35,9 @@ pub enum AuthError {
     )]
     PersonNeeded {
         user: String,
-        /// The methods that the server takes, by their names.
+        /// The names of the methods that the server accepts.
         offered: Vec<String>,
-        /// What it refused or accepted, and what could not be used.
+        /// What was refused or accepted, and what could not be used.
         tried: Vec<Tried>,
     },
     #[error("the login was given up: {0}")]
@@ -49,17 +49,17 @@ pub enum AuthError {
         not_tried(*untried)
     )]
     Disconnected {
-        /// How the connection ended, in printable words.
+        /// How the connection ended; printable.
         said: Option<String>,
-        /// What was tried until then.
+        /// What had been tried by then.
         tried: Vec<Tried>,
-        /// How many keys are left that the server did not listen to any more.
+        /// The number of keys that were not tried because the server stopped listening.
         untried: usize,
     },
     #[error("the server did not answer within {} s during the login", .0.as_secs())]
     TimedOut(Duration),
-    /// The server did not say yes or no to a password. It may have asked for a new one (RFC 4252
-    /// section 8), which russh passes over in silence.
+    /// The server neither accepted nor refused a password. It may have requested a password change (RFC 4252
+    /// section 8), which russh ignores silently.
     #[error(
         "the server did not answer the password within {} s; one that wants it changed first looks \
          like that: log in with ssh once, and change it there",
@@ -72,7 +72,7 @@ pub enum AuthError {
 }
 
 impl AuthError {
-    /// Adds how the connection ended, which the login itself does not hear of.
+    /// Adds how the connection ended, which the login itself does not know.
     pub(crate) fn with_last_words(self, words: Option<String>) -> Self {
         match self {
             Self::Disconnected { tried, untried, .. } => {

@@ -1,4 +1,4 @@
-//! Looks for keys: in the agent, in files, and beside them.
+//! Finds keys: in the agent, in files, and beside them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use crate::openssh::client_config::{IdentityAgent, IdentityOrigin};
 use crate::printable::{self, Lines, printable};
 use crate::task;
 
-/// An agent that has not told its keys yet, as one that asks somebody to unlock it first.
+/// An agent that has not listed its keys yet, such as one that asks a person to unlock it first.
 pub(super) struct LateAgent {
     listing: AbortOnDropHandle<Listed>,
     found: Found,
-    /// What is tried without it.
+    /// The keys tried without it.
     tried: Vec<Offer>,
 }
 
-/// What the files have.
+/// The contents of the files.
 #[derive(Default)]
 struct Found {
     files: Vec<Arc<KeyFile>>,
@@ -35,8 +35,8 @@ struct Found {
 }
 
 impl<H: Handler> Login<'_, H> {
-    /// Looks for keys in the files and the agent, once a login. Where the agent does not answer within 5 s, only
-    /// those that need neither it nor a passphrase are taken for now.
+    /// Finds keys in the files and the agent, once per login. If the agent does not answer within 5 s, only
+    /// keys that need neither it nor a passphrase are used for now.
     pub(super) async fn find_candidates(&mut self) -> Result<(), AuthError> {
         if self.candidates.is_some() {
             return Ok(());
@@ -52,7 +52,7 @@ impl<H: Handler> Login<'_, H> {
         let mut all = self.in_order(&keys, &found);
         if let Some(listing) = late {
             self.agent_is_late();
-            all.retain(Candidate::needs_nobody);
+            all.retain(Candidate::is_unattended);
             let tried = all.iter().filter_map(|candidate| candidate.offer.clone()).collect();
             self.late = Some(LateAgent { listing, found, tried });
         }
@@ -60,7 +60,7 @@ impl<H: Handler> Login<'_, H> {
         Ok(())
     }
 
-    /// Waits for the keys of an agent that is late, a minute in all, and takes what needs them.
+    /// Waits for a late agent's keys, for a minute in total, and adds the candidates that need it.
     pub(super) async fn wait_for_agent(&mut self) -> Result<(), AuthError> {
         let Some(LateAgent { listing, found, tried }) = self.late.take() else { return Ok(()) };
         if let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent {
@@ -94,7 +94,7 @@ impl<H: Handler> Login<'_, H> {
         all
     }
 
-    /// Those of them that may be shown to the server; takes note of the others.
+    /// The candidates that may be offered to the server; notes the reasons against the others.
     async fn usable(&mut self, all: Vec<Candidate>) -> Result<Vec<Candidate>, AuthError> {
         let mut usable = Vec::with_capacity(all.len());
         for candidate in all {
@@ -106,7 +106,7 @@ impl<H: Handler> Login<'_, H> {
         Ok(usable)
     }
 
-    /// Whether there is a point in showing it to the server; the inner error says why not.
+    /// Whether offering it to the server makes sense; the inner error is the reason against it.
     async fn is_usable(&mut self, candidate: &Candidate) -> Result<Result<(), String>, AuthError> {
         match (&candidate.signer, &candidate.offer) {
             (SignedBy::Nobody, _) => {
@@ -126,7 +126,7 @@ impl<H: Handler> Login<'_, H> {
         Ok(offer.signature(self.config, server).map(|_| ()))
     }
 
-    /// What the server takes of RSA keys; it is asked only when there is one.
+    /// The RSA signatures that the server accepts; it is asked only if there is an RSA key.
     pub(super) async fn rsa_signatures_for(
         &mut self,
         offer: &Offer,
@@ -170,7 +170,7 @@ impl<H: Handler> Login<'_, H> {
         Found { files, certificates: usable }
     }
 
-    /// Puts in what was unlocked before, and says what is wrong with the file.
+    /// Uses a previously unlocked key, and reports problems with the file.
     fn take_file(&mut self, mut file: KeyFile) -> KeyFile {
         match &file.secret {
             Secret::Locked(_) => {
@@ -189,7 +189,7 @@ impl<H: Handler> Login<'_, H> {
         file
     }
 
-    /// Begins to ask the agent for its keys, where there is one.
+    /// Starts listing the agent's keys, if there is an agent.
     fn list_agent(&self) -> Option<AbortOnDropHandle<Listed>> {
         let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return None };
         let (socket, binding) = (socket.clone(), self.handle.agent_session_binding().cloned());
@@ -213,13 +213,13 @@ impl<H: Handler> Login<'_, H> {
                 return keys;
             }
             Ok(Err(error)) => self.agent_failed(&error),
-            // The program ends.
+            // The program is ending.
             Err(_) => {}
         }
         Vec::new()
     }
 
-    /// Takes note of an agent that does not do its work; one that hangs is worth a warning.
+    /// Notes a failed agent; one that hangs deserves a warning.
     pub(super) fn agent_failed(&mut self, error: &AgentError) {
         let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return };
         let shown = printable::path(socket);
@@ -239,7 +239,7 @@ impl<H: Handler> Login<'_, H> {
     }
 }
 
-/// How long everything waits for the agent's keys.
+/// How long the login waits for the agent's keys.
 const LIST_PATIENCE: Duration = Duration::from_secs(5);
-/// How long the agent may take to tell its keys: as long as to sign, since it may ask a person for either.
+/// How long the agent may take to list its keys: as long as to sign, since it may ask a person for either.
 const LIST_LIMIT: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! A private key in a file: whether it may be used, and what is in it.
+//! A private key in a file: whether it may be used, and its contents.
 
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -15,44 +15,43 @@ use super::offer::Offer;
 use crate::file::{self, Besides};
 use crate::openssh::client_config::IdentityOrigin;
 
-/// What a file of `IdentityFile` has.
+/// The contents of an `IdentityFile`.
 #[derive(Debug)]
 pub(super) struct KeyFile {
     pub(super) path: PathBuf,
     pub(super) origin: IdentityOrigin,
-    /// The public key, where it can be known without the passphrase. A certificate, where the file
-    /// itself is one.
+    /// The public key, if it can be determined without the passphrase; a certificate if the file itself is one.
     pub(super) public: Option<Offer>,
-    /// The certificate in its `.pub` file, where there is one in place of the public key.
+    /// The certificate in its `.pub` file, if that contains one instead of the public key.
     pub(super) in_public: Option<Offer>,
     /// The certificate beside it (`-cert.pub`).
     pub(super) certificate: Option<Offer>,
     pub(super) secret: Secret,
 }
 
-/// The private half of a file.
+/// The private key of a file.
 #[derive(Clone)]
 pub(super) enum Secret {
-    /// Ready for use.
+    /// Decrypted and ready for use.
     Clear(Arc<PrivateKey>),
-    /// Behind a passphrase; this is the file's text.
+    /// Encrypted with a passphrase; the text of the file.
     Locked(Arc<Zeroizing<String>>),
     /// The file does not exist. The agent may still have the key.
     Missing,
-    /// It cannot or must not be used, for this reason.
+    /// It cannot or must not be used; the reason.
     Unusable(String),
 }
 
-/// Why a text is not a private key.
+/// Why a text is not a usable private key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum KeyProblem {
-    /// It has a passphrase, and none or a wrong one was given.
+    /// It is encrypted, and the passphrase is missing or wrong.
     Locked,
-    /// It is no private key, or one of a kind that is not known.
+    /// It is no private key, or one of an unknown kind.
     Unreadable(String),
 }
 
-/// Reads a key, its public half and the certificate beside it. It blocks for the file system.
+/// Loads a key, its public key and the certificate beside it. Blocking.
 pub(super) fn load(path: &Path, origin: IdentityOrigin) -> KeyFile {
     let (secret, inside) = match read_private(path) {
         Ok(text) => match decode(&text, None) {
@@ -65,7 +64,7 @@ pub(super) fn load(path: &Path, origin: IdentityOrigin) -> KeyFile {
                 (Secret::Locked(Arc::new(text)), outside)
             }
             Err(KeyProblem::Unreadable(why)) => match Offer::parse(&text) {
-                // `IdentityFile key.pub` means: the agent has it.
+                // `IdentityFile key.pub` means that the agent holds the key.
                 Some(public) => (Secret::Missing, Some(public)),
                 None => (Secret::Unusable(why), None),
             },
@@ -85,11 +84,11 @@ pub(super) fn load(path: &Path, origin: IdentityOrigin) -> KeyFile {
     KeyFile { path: path.to_owned(), origin, public, in_public, certificate, secret }
 }
 
-/// Reads a `.pub` file. It blocks for the file system.
+/// Loads a `.pub` file. Blocking.
 ///
 /// # Errors
 ///
-/// What is wrong with the file.
+/// The problem with the file.
 pub(super) fn load_public(path: &Path) -> Result<Offer, String> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "it does not exist".to_owned(),
@@ -103,7 +102,7 @@ pub(super) fn load_public(path: &Path) -> Result<Offer, String> {
         .ok_or_else(|| "it has no public key or certificate in it".to_owned())
 }
 
-/// Reads a private key's text, in any of the formats of OpenSSH, PEM, PKCS#8 and `PuTTY`.
+/// Decodes the text of a private key in any of the formats of OpenSSH, PEM, PKCS#8 and `PuTTY`.
 pub(super) fn decode(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyProblem> {
     let unreadable = |error: &dyn std::fmt::Display| KeyProblem::Unreadable(error.to_string());
     if text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
@@ -115,11 +114,11 @@ pub(super) fn decode(text: &str, passphrase: Option<&str>) -> Result<PrivateKey,
         };
     }
     if let Some(sealed) = legacy_pem::Sealed::find(text) {
-        // What cannot be opened is reported before anybody is asked.
+        // Unusable files are reported before anybody is asked for a passphrase.
         let sealed = sealed.map_err(|e| unreadable(&e))?;
         let clear = passphrase.and_then(|passphrase| sealed.open(passphrase));
         let clear = clear.ok_or(KeyProblem::Locked)?;
-        // What a wrong passphrase opens by chance is no key.
+        // A wrong passphrase may decrypt to garbage by chance.
         return decode_secret_key(&clear, None).map_err(|_| KeyProblem::Locked);
     }
     let encrypted = ["BEGIN ENCRYPTED PRIVATE KEY", "Encryption: aes"];
@@ -129,7 +128,7 @@ pub(super) fn decode(text: &str, passphrase: Option<&str>) -> Result<PrivateKey,
         }
         (true, None) => Err(KeyProblem::Locked),
         (true, Some(_)) => decode_secret_key(text, passphrase).map_err(|error| match error {
-            // What a wrong passphrase opens by chance has no type.
+            // A wrong passphrase may decrypt to an unknown type by chance.
             russh::keys::Error::UnknownAlgorithm(_) => unreadable(&error),
             _ => KeyProblem::Locked,
         }),
@@ -137,8 +136,7 @@ pub(super) fn decode(text: &str, passphrase: Option<&str>) -> Result<PrivateKey,
     }
 }
 
-/// Whether no passphrase would open a PKCS#8 file here: what OpenSSL writes with `-v1`, or with a
-/// cipher that is rare.
+/// Whether no passphrase can decrypt a PKCS#8 file here: OpenSSL's `-v1` encryption, or a rare cipher.
 fn has_unknown_encryption(text: &str) -> bool {
     let Ok((label, document)) = SecretDocument::from_pem(text) else { return false };
     if label != "ENCRYPTED PRIVATE KEY" {
@@ -148,13 +146,12 @@ fn has_unknown_encryption(text: &str) -> bool {
     !scheme.is_ok_and(|key| matches!(key.encryption_algorithm, EncryptionScheme::Pbes2(_)))
 }
 
-/// The public key of a key with a passphrase: OpenSSH's own format has it outside of what is
-/// encrypted.
+/// The public key of an encrypted key, which OpenSSH's own format stores unencrypted.
 fn public_outside(text: &str) -> Option<PublicKey> {
     PrivateKey::from_openssh(text.trim()).ok().map(|key| key.public_key().clone())
 }
 
-/// The text of a private key that nobody else may read, as OpenSSH demands of its owner's files.
+/// The text of a private key that nobody else can read, as OpenSSH requires of the user's own files.
 fn read_private(path: &Path) -> Result<Zeroizing<String>, Secret> {
     let unusable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Secret::Missing,
@@ -163,14 +160,14 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, Secret> {
     let file = file::open(path, Besides::Nothing).map_err(unusable)?;
     let about = file.metadata().map_err(unusable)?;
     let ours = about.uid() == rustix::process::getuid().as_raw();
-    // The buffer never grows, so no copy of a secret is left behind.
+    // The buffer never grows, so that no copy of a secret is left behind.
     let mut text = Zeroizing::new(String::with_capacity(MAX_SIZE));
     file.take(MAX_SIZE as u64).read_to_string(&mut text).map_err(unusable)?;
-    // Others may read a public key.
+    // A public key may be readable by others.
     if ours && about.mode() & 0o077 != 0 && Offer::parse(&text).is_none() {
         let mode = about.mode() & 0o777;
         return Err(Secret::Unusable(format!(
-            "its permissions {mode:04o} are too open: others may read it (chmod 600 mends it)"
+            "its permissions {mode:04o} are too open: others may read it (chmod 600 fixes it)"
         )));
     }
     Ok(text)
@@ -196,5 +193,5 @@ impl std::fmt::Debug for Secret {
 const UNKNOWN_ENCRYPTION: &str =
     "its encryption is not available here; ssh-keygen -p -f on it writes another";
 
-/// Bytes of a key file that are read. The largest RSA keys take 13 KB.
+/// The maximum length of a key file in bytes. The largest RSA keys take 13 KB.
 const MAX_SIZE: usize = 64 * 1024;

@@ -21,16 +21,16 @@ use crate::printable::{self, Lines, printable};
 use crate::task;
 
 impl<H: Handler> Login<'_, H> {
-    /// Tries the next key; without any left it does nothing.
+    /// Tries the next key, if any is left.
     pub(super) async fn try_next_key(&mut self) -> Result<Outcome, AuthError> {
         let next = self.candidates.as_mut().and_then(super::candidates::Candidates::next);
-        let Some(candidate) = next else { return Ok(Outcome::GoOn) };
+        let Some(candidate) = next else { return Ok(Outcome::Continue) };
         let outcome = match candidate.signer.clone() {
             SignedBy::Agent(identity) => self.try_agent_key(&candidate, &identity).await,
             SignedBy::File(file) => self.try_file(&candidate, &file).await,
-            SignedBy::Nobody => Ok(Outcome::GoOn),
+            SignedBy::Nobody => Ok(Outcome::Continue),
         }?;
-        if let (Outcome::GoOn, Some(candidates)) = (&outcome, &mut self.candidates) {
+        if let (Outcome::Continue, Some(candidates)) = (&outcome, &mut self.candidates) {
             candidates.keep_refused(candidate);
         }
         Ok(outcome)
@@ -55,7 +55,7 @@ impl<H: Handler> Login<'_, H> {
         }
         let prompter = self.prompter.clone();
         let mut signer = AgentSigner { agent: &mut agent, identity, prompter: &prompter };
-        // The agent keeps to a limit of its own; the server's comes before and after it.
+        // The agent has its own limit; the server's limit applies before and after it.
         let answer = within(ANSWER_LIMIT * 2, self.show(&offer, hash, &mut signer)).await?;
         let hangs = matches!(answer, Err(AgentError::TimedOut(_)));
         if !hangs {
@@ -64,7 +64,7 @@ impl<H: Handler> Login<'_, H> {
         match answer {
             Ok(answer) => {
                 let outcome = self.take_key_answer(&what, &offer, answer)?;
-                if offer.is_security_key() && !matches!(outcome, Outcome::GoOn) {
+                if offer.is_security_key() && !matches!(outcome, Outcome::Continue) {
                     self.kind = LoginKind::Interactive;
                 }
                 Ok(outcome)
@@ -94,7 +94,7 @@ impl<H: Handler> Login<'_, H> {
             Ok(key) => key,
             Err(outcome) => return Ok(outcome),
         };
-        // Only after unlocking is an old PEM key known.
+        // The type of an old PEM key is known only after it is unlocked.
         let offer = match &candidate.offer {
             Some(offer) => offer.clone(),
             None => Offer::Key(key.public_key().clone()),
@@ -110,7 +110,7 @@ impl<H: Handler> Login<'_, H> {
         match within(ANSWER_LIMIT, self.show(&offer, hash, &mut signer)).await? {
             Ok(answer) => {
                 let outcome = self.take_key_answer(&what, &offer, answer)?;
-                if outcome != Outcome::GoOn {
+                if outcome != Outcome::Continue {
                     self.add_to_agent(&file.path, &key).await;
                 }
                 Ok(outcome)
@@ -120,7 +120,7 @@ impl<H: Handler> Login<'_, H> {
         }
     }
 
-    /// The private key of a file, unlocked; the inner error is what comes of trying without it.
+    /// The unlocked private key of a file; the inner error is the outcome without it.
     async fn private_key(
         &mut self,
         what: &str,
@@ -129,24 +129,24 @@ impl<H: Handler> Login<'_, H> {
     ) -> Result<Result<Arc<PrivateKey>, Outcome>, AuthError> {
         let text = match &file.secret {
             Secret::Clear(key) => return Ok(Ok(Arc::clone(key))),
-            Secret::Missing | Secret::Unusable(_) => return Ok(Err(Outcome::GoOn)),
+            Secret::Missing | Secret::Unusable(_) => return Ok(Err(Outcome::Continue)),
             Secret::Locked(text) => Arc::clone(text),
         };
-        // A certificate of the same key may have had it unlocked a moment ago.
+        // The key may have just been unlocked for its certificate.
         if let Some(key) = self.credentials.unlocked(&file.path, offer.map(Offer::key)) {
             return Ok(Ok(Arc::new(key)));
         }
-        // Nobody types a passphrase for a key that the server does not want.
+        // The passphrase is asked for only if the server accepts the key.
         if let Some(offer) = offer {
             let hash = self.hash_for(offer).await?.ok().flatten();
             if !self.is_wanted(what, offer, hash).await? {
-                return Ok(Err(Outcome::GoOn));
+                return Ok(Err(Outcome::Continue));
             }
         }
-        Ok(self.unlock(what, &file.path, text).await.ok_or(Outcome::GoOn))
+        Ok(self.unlock(what, &file.path, text).await.ok_or(Outcome::Continue))
     }
 
-    /// Shows the server a key; if it wants a signature, `signer` makes it.
+    /// Offers a key to the server; if the server requests a signature, `signer` makes it.
     async fn show<S: russh::Signer>(
         &mut self,
         offer: &Offer,
@@ -165,7 +165,7 @@ impl<H: Handler> Login<'_, H> {
         }
     }
 
-    /// Whether the server would take a signature of this key (RFC 4252 section 7).
+    /// Whether the server would accept a signature by this key (RFC 4252 section 7).
     async fn is_wanted(
         &mut self,
         what: &str,
@@ -175,7 +175,7 @@ impl<H: Handler> Login<'_, H> {
         match within(ANSWER_LIMIT, self.show(offer, hash, &mut OnlyAsking)).await? {
             Err(Asked::Wanted) => Ok(true),
             Err(Asked::Gone) => Err(self.disconnected()),
-            // Without a signature there is no success, whatever the server says.
+            // Success without a signature is impossible, whatever the server says.
             Ok(AuthResult::Success) => {
                 Err(AuthError::Failed("the server accepted an unsigned key".to_owned()))
             }
@@ -186,7 +186,7 @@ impl<H: Handler> Login<'_, H> {
         }
     }
 
-    /// Takes note of the server's answer, and of what may be wrong with a certificate.
+    /// Records the server's answer, and what may be wrong with a certificate.
     fn take_key_answer(
         &mut self,
         what: &str,
@@ -212,8 +212,8 @@ impl<H: Handler> Login<'_, H> {
         Ok(offer.signature(self.config, server))
     }
 
-    /// Hands a key of a file to the agent, once a run, where `AddKeysToAgent` says so. What comes of it
-    /// does not matter for the login, as with `ssh`.
+    /// Adds a file's key to the agent according to `AddKeysToAgent`, once per run. The result does not matter
+    /// to the login, as in `ssh`.
     async fn add_to_agent(&mut self, path: &Path, key: &PrivateKey) {
         let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return };
         let (confirm, lifetime) = match self.config.auth.add_keys_to_agent {
@@ -244,10 +244,10 @@ impl<H: Handler> Login<'_, H> {
 
     fn leave_out(&mut self, what: &str, why: &str) -> Outcome {
         self.note(what, why);
-        Outcome::GoOn
+        Outcome::Continue
     }
 
-    /// Asks for the passphrase, as often as for a password; an empty one means: not this key.
+    /// Asks for the passphrase, as often as for a password; an empty one skips the key.
     async fn unlock(
         &mut self,
         what: &str,
@@ -255,7 +255,7 @@ impl<H: Handler> Login<'_, H> {
         text: Arc<Zeroizing<String>>,
     ) -> Option<Arc<PrivateKey>> {
         let shown = printable::path(path);
-        // Scripts that answer wait for these words of `ssh`.
+        // Scripts that answer wait for `ssh`'s wording.
         let question = format!("Enter passphrase for key '{shown}': ");
         for _ in 0..self.config.auth.number_of_password_prompts {
             let passphrase = match self.prompter.secret(&question).await {
@@ -273,7 +273,7 @@ impl<H: Handler> Login<'_, H> {
                 }
             };
             let text = Arc::clone(&text);
-            // Deriving the key takes a good part of a second, on purpose.
+            // Key derivation deliberately takes a large part of a second.
             match task::blocking(move || key_file::decode(&text, Some(&passphrase))).await {
                 Ok(key) => {
                     self.credentials.keep(path, &key);

@@ -1,5 +1,5 @@
-//! The encryption of PEM files before PKCS#8 (`Proc-Type: 4,ENCRYPTED`), which `ssh-keygen -m PEM`
-//! still writes. russh's reader knows it for RSA keys only.
+//! The encryption of PEM files from before PKCS#8 (`Proc-Type: 4,ENCRYPTED`), which `ssh-keygen -m PEM` still
+//! writes. russh supports it only for RSA keys.
 
 use aes::{Aes128, Aes192, Aes256};
 use base64::Engine as _;
@@ -11,7 +11,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use des::TdesEde3;
 use zeroize::Zeroizing;
 
-/// An encrypted key as it stands in its file.
+/// An encrypted key as stored in its file.
 #[derive(Debug)]
 pub(super) struct Sealed {
     label: String,
@@ -20,16 +20,16 @@ pub(super) struct Sealed {
     data: Vec<u8>,
 }
 
-/// Why an encrypted key cannot be read.
+/// Why an encrypted key cannot be decoded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SealError {
-    /// Headers or base64 that are cut short or wrong.
+    /// Truncated or invalid headers or base64.
     #[error("the encrypted PEM file is damaged")]
     Damaged,
     /// A cipher that OpenSSH has not written in this century.
     #[error("its cipher is not available here; ssh-keygen -p -f on it writes another")]
     Cipher,
-    /// A DSA key, say.
+    /// A DSA key, for example.
     #[error("keys of its type are not available here")]
     Type,
 }
@@ -37,18 +37,18 @@ pub(super) enum SealError {
 #[derive(Debug)]
 struct Cipher {
     name: &'static str,
-    /// Bytes of a key.
+    /// The length of a key in bytes.
     key: usize,
-    /// Bytes of a block, and so of an IV.
+    /// The length of a block, and so of an IV, in bytes.
     block: usize,
     decrypt: Decrypt,
 }
 
-/// Takes the key, the IV and the data; returns the part of that without its padding.
+/// Decrypts data with a key and an IV; returns the data without its padding.
 type Decrypt = for<'a> fn(&[u8], &[u8], &'a mut [u8]) -> Option<&'a [u8]>;
 
 impl Sealed {
-    /// Takes a text apart, if it is such a file at all.
+    /// Parses a text, if it is such a file.
     pub(super) fn find(text: &str) -> Option<Result<Self, SealError>> {
         text.contains("Proc-Type: 4,ENCRYPTED").then(|| Self::parse(text))
     }
@@ -79,7 +79,7 @@ impl Sealed {
         Ok(Self { label: label.to_owned(), cipher, iv: iv.ok_or(SealError::Damaged)?, data })
     }
 
-    /// The same file without the encryption; nothing when the passphrase is wrong.
+    /// The decrypted file; none if the passphrase is wrong.
     pub(super) fn open(&self, passphrase: &str) -> Option<Zeroizing<String>> {
         let key = self.derive(passphrase);
         let mut data = Zeroizing::new(self.data.clone());
@@ -90,7 +90,7 @@ impl Sealed {
         Some(Zeroizing::new(pem))
     }
 
-    /// `EVP_BytesToKey` of OpenSSL: MD5, one round, the first eight bytes of the IV as salt.
+    /// OpenSSL's `EVP_BytesToKey`: MD5, one round, the first eight bytes of the IV as salt.
     fn derive(&self, passphrase: &str) -> Zeroizing<Vec<u8>> {
         let mut key = Zeroizing::new(Vec::with_capacity(64));
         let mut last: Option<[u8; 16]> = None;
@@ -124,5 +124,5 @@ const CIPHERS: [Cipher; 4] = [
     Cipher { name: "AES-256-CBC", key: 32, block: 16, decrypt: decrypt::<Decryptor<Aes256>> },
     Cipher { name: "DES-EDE3-CBC", key: 24, block: 8, decrypt: decrypt::<Decryptor<TdesEde3>> },
 ];
-/// Bytes of an IV that salt the key.
+/// The bytes of an IV used as salt for the key.
 const SALT: usize = 8;

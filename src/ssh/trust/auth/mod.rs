@@ -1,5 +1,5 @@
-//! Logs in, in the order and by the rules of OpenSSH's client: keys of the agent, keys of files,
-//! the server's questions, a password.
+//! Logs in, in the order and by the rules of OpenSSH's client: the agent's keys, keys in files, the server's
+//! questions, a password.
 
 use std::time::Duration;
 
@@ -33,68 +33,67 @@ mod signers;
 #[cfg(test)]
 mod tests;
 
-/// How a login came about.
+/// How a login was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authenticated {
-    /// By what, as `publickey (ssh-ed25519 SHA256:… from the agent)`; each step, where the server
-    /// wanted several.
+    /// The method, such as `publickey (ssh-ed25519 SHA256:… from the agent)`; each step if the server required
+    /// several.
     pub(crate) method: String,
-    /// Whether the next login will need a person again.
+    /// Whether the next login needs a person again.
     pub(crate) kind: LoginKind,
 }
 
 /// Whether a person had to take part in a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LoginKind {
-    /// Nobody, or only for a passphrase, which is not needed again: the next session can log in by
-    /// itself.
+    /// No, or only for a passphrase, which is not needed again: the next session can log in by itself.
     Unattended,
-    /// Somebody typed a password or an answer, or touched a security key. The next login needs
-    /// them again and must not be tried without them.
+    /// A person entered a password or an answer, or touched a security key. The next login needs a person
+    /// again, and must not be tried without one.
     Interactive,
 }
 
-/// What came of one attempt.
+/// The result of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
     Success,
-    /// This was right, and the server wants one more method.
+    /// Accepted, and the server requires another method.
     Partial,
-    /// Not yet: the server said no, or nothing was sent at all.
-    GoOn,
+    /// Not accepted, or nothing was sent at all.
+    Continue,
 }
 
-/// How RSA keys sign for a server.
+/// The signatures that a server accepts of RSA keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RsaSignatures {
-    /// It did not say (RFC 8308).
+    /// Unknown: it did not announce any (RFC 8308).
     Untold,
-    /// With this hash at best (RFC 8332).
+    /// This hash is the best one (RFC 8332).
     With(HashAlg),
-    /// It knows SHA-1 only, which is not done.
+    /// Only SHA-1, which is refused here.
     Sha1Only,
 }
 
-/// One login on its way.
+/// A login in progress.
 struct Login<'a, H: Handler> {
     handle: &'a mut Handle<H>,
     config: &'a ClientConfig,
     credentials: &'a Credentials,
     prompter: &'a Prompter,
-    /// What the server takes now.
+    /// The methods that the server currently accepts.
     offered: MethodSet,
     accepted: Vec<String>,
-    /// What came of everything until now, for the error.
+    /// The results so far, for the error.
     tried: Vec<Tried>,
-    /// How often the server refused us.
+    /// The number of refusals by the server.
     failures: usize,
     kind: LoginKind,
-    /// Whether something would have been tried, had there been a person to ask.
+    /// Whether something was skipped because no person could be asked.
     person_missing: bool,
-    /// The keys that are left to try; `None` before they have been looked for.
+    /// The keys left to try; `None` before they were looked for.
     candidates: Option<Candidates>,
     agent: Option<Agent>,
-    /// An agent that has not told its keys yet.
+    /// An agent that has not listed its keys yet.
     late: Option<LateAgent>,
     /// `None` before the server was asked.
     rsa_signatures: Option<RsaSignatures>,
@@ -102,18 +101,17 @@ struct Login<'a, H: Handler> {
     dialogues: u32,
 }
 
-/// Logs in on a session whose host key has been accepted.
+/// Logs in on a session whose host key was accepted.
 ///
-/// Each answer of the server, and the agent, are waited for within limits of their own; a person
-/// is waited for without one.
+/// Each answer of the server and of the agent has a time limit; a person has none.
 ///
 /// # Errors
 ///
-/// After any error the session is of no more use.
+/// After any error, the session can no longer be used.
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: the session must be dropped.
+/// Not cancel-safe: if dropped, the session must be dropped, too.
 pub(crate) async fn authenticate<H: Handler>(
     handle: &mut Handle<H>,
     config: &ClientConfig,
@@ -145,11 +143,11 @@ pub(crate) async fn authenticate<H: Handler>(
 
 impl<H: Handler> Login<'_, H> {
     async fn run(mut self) -> Result<Authenticated, AuthError> {
-        // A server may let everybody in; every other tells what it takes.
+        // A server may accept everybody; any other lists its methods.
         let request = self.handle.authenticate_none(&self.config.user);
         let answer = within(ANSWER_LIMIT, request).await?;
         let mut outcome = self.take_answer("none", answer)?;
-        // The refusal of `none` is not counted by servers, and is no news to anybody.
+        // Servers do not count the refusal of `none`, which is of no interest in messages.
         self.failures = 0;
         self.tried.clear();
         while outcome != Outcome::Success {
@@ -163,21 +161,21 @@ impl<H: Handler> Login<'_, H> {
         Ok(Authenticated { method: self.accepted.join(" and "), kind: self.kind })
     }
 
-    /// The first method in our order that the server takes and that we have something left for.
+    /// The first method in the configured order that the server accepts and that has attempts left.
     async fn next_method(&mut self) -> Result<Option<AuthMethod>, AuthError> {
         for method in self.config.auth.preferred_authentications.clone() {
             if self.takes(method) && self.has_something_for(method).await? {
                 return Ok(Some(method));
             }
         }
-        // It may have no question for us: a push to a telephone needs no terminal here.
+        // There may be no question to answer: a push notification needs no terminal here.
         let last = AuthMethod::KeyboardInteractive;
         let ours = self.config.auth.preferred_authentications.contains(&last);
         let alone = !self.prompter.can_ask() && !self.prompter.is_silent();
         Ok((alone && ours && self.takes(last) && self.has_attempts(last)).then_some(last))
     }
 
-    /// Whether the server takes the method, and the configuration lets us try it.
+    /// Whether the server accepts the method, and the configuration allows it.
     fn takes(&self, method: AuthMethod) -> bool {
         let (kind, switch) = match method {
             AuthMethod::PublicKey => {
@@ -200,7 +198,7 @@ impl<H: Handler> Login<'_, H> {
                 self.wait_for_agent().await?;
             }
             let left = self.candidates.as_ref().is_some_and(|c| c.left() > 0);
-            // One attempt is left for a person, where that may help and all keys were too many.
+            // One attempt is reserved for a person, if all keys together would be too many.
             let last = match self.credentials.order() {
                 KeyOrder::Ssh => false,
                 KeyOrder::NamedFirst { refusals } => self.failures + 1 >= refusals,
@@ -214,7 +212,7 @@ impl<H: Handler> Login<'_, H> {
         Ok(self.has_attempts(method))
     }
 
-    /// Whether a person who can be asked has not been asked often enough.
+    /// Whether a person can be asked, and has attempts left.
     fn person_has_attempts(&self) -> bool {
         let by_person = [AuthMethod::KeyboardInteractive, AuthMethod::Password];
         let ours = &self.config.auth.preferred_authentications;
@@ -230,7 +228,7 @@ impl<H: Handler> Login<'_, H> {
         used < self.config.auth.number_of_password_prompts
     }
 
-    /// Takes note of the server's answer to an attempt by `method`.
+    /// Records the server's answer to an attempt by `method`.
     fn take_answer(
         &mut self,
         method: &str,
@@ -254,7 +252,7 @@ impl<H: Handler> Login<'_, H> {
         remaining: MethodSet,
         partial_success: bool,
     ) -> Result<Outcome, AuthError> {
-        // russh says "refused, nothing remains" also when the connection is gone.
+        // russh also reports "refused, no methods left" if the connection has ended.
         if remaining.is_empty() && self.handle.is_closed() {
             self.note(method, "the connection ended");
             return Err(self.disconnected());
@@ -264,13 +262,13 @@ impl<H: Handler> Login<'_, H> {
             self.note(method, "accepted; the server wants one more");
             self.accepted.push(method.to_owned());
             if let Some(candidates) = &mut self.candidates {
-                candidates.begin_again();
+                candidates.restart();
             }
             return Ok(Outcome::Partial);
         }
         self.failures += 1;
         self.note(method, "refused");
-        Ok(Outcome::GoOn)
+        Ok(Outcome::Continue)
     }
 
     fn note(&mut self, what: &str, why: &str) {
@@ -280,13 +278,13 @@ impl<H: Handler> Login<'_, H> {
 
     fn disconnected(&mut self) -> AuthError {
         let named = self.candidates.as_ref().is_some_and(Candidates::has_named);
-        // A connection may also be cut; one that ends behind a first refusal says nothing of how many there may be.
+        // A connection may also be cut; its end after the first refusal says nothing about a limit.
         let unasked = self.failures >= FEWEST
             && self.passwords + self.dialogues == 0
             && self.prompter.can_ask()
             && self.person_has_attempts();
         if self.failures > 0 && (named || unasked) {
-            self.credentials.turn_order(self.failures);
+            self.credentials.switch_order(self.failures);
         }
         AuthError::Disconnected {
             said: None,
@@ -295,7 +293,7 @@ impl<H: Handler> Login<'_, H> {
         }
     }
 
-    /// An error of russh: mostly that the connection is gone.
+    /// Converts an error of russh, which mostly means that the connection has ended.
     fn broken(&mut self, error: &russh::Error) -> AuthError {
         match error {
             russh::Error::SendError | russh::Error::RecvError => self.disconnected(),
@@ -337,8 +335,8 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T
     tokio::time::timeout(limit, answer).await.map_err(|_| AuthError::TimedOut(limit))
 }
 
-/// So many refusals before the end of a connection may have been too many.
+/// The refusals after which the end of a connection may be due to a limit.
 const FEWEST: usize = 2;
-/// How long an answer of the server may take: sshd's `LoginGraceTime`, after which it would have
-/// closed the connection by itself. A second factor on a telephone takes its time.
+/// How long an answer of the server may take: sshd's `LoginGraceTime`, after which it would close the
+/// connection itself. A second factor on a phone takes its time.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);

@@ -1,4 +1,4 @@
-//! What a server is shown of a key: its public half, or a certificate of it.
+//! What is offered to a server: a public key, or a certificate of it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,27 +11,27 @@ use super::RsaSignatures;
 use crate::openssh::client_config::ClientConfig;
 use crate::printable::{Lines, printable};
 
-/// What a server is shown.
+/// What is offered to a server.
 #[derive(Clone, Debug)]
 pub(super) enum Offer {
     Key(PublicKey),
-    /// A certificate, which has the public key in it.
+    /// A certificate, which contains the public key.
     Certificate(Box<Certificate>),
 }
 
 impl Offer {
-    /// Reads the first line of a `.pub` file that is not a comment.
+    /// Parses the first line of a `.pub` file that is not a comment.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let line = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'))?;
         let certificate = || Certificate::from_openssh(line).ok().map(Box::new);
-        // Certificates first: the parser of keys may take one for a key of an unknown type.
+        // Certificates first: the parser of keys may accept one as a key of an unknown type.
         match certificate() {
             Some(certificate) => Some(Self::Certificate(certificate)),
             None => PublicKey::from_openssh(line).ok().map(Self::Key),
         }
     }
 
-    /// The key, of a certificate too.
+    /// The key, also of a certificate.
     pub(super) fn key(&self) -> &KeyData {
         match self {
             Self::Key(key) => key.key_data(),
@@ -47,12 +47,12 @@ impl Offer {
         matches!(self, Self::Certificate(_))
     }
 
-    /// Whether a certificate is one of a user, which is the only kind to log in with.
+    /// Whether it is a user certificate, the only kind that can log in.
     pub(super) fn is_user_certificate(&self) -> bool {
         matches!(self, Self::Certificate(c) if c.cert_type() == CertType::User)
     }
 
-    /// Whether both are the same key, or the same certificate.
+    /// Whether both are the same key or the same certificate.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Key(a), Self::Key(b)) => a.key_data() == b.key_data(),
@@ -63,12 +63,12 @@ impl Offer {
         }
     }
 
-    /// Whether somebody must touch something for a signature.
+    /// Whether a signature requires a touch.
     pub(super) fn is_security_key(&self) -> bool {
         matches!(self.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
     }
 
-    /// Its type and fingerprint, for a person.
+    /// Its type and fingerprint, for display.
     pub(super) fn describe(&self) -> String {
         let fingerprint = self.key().fingerprint(HashAlg::Sha256);
         let algorithm = self.algorithm();
@@ -82,8 +82,7 @@ impl Offer {
         }
     }
 
-    /// The hash that an RSA key signs with, where it is not SHA-1; an error says why the key is not
-    /// tried at all.
+    /// The hash of an RSA key's signature, none for SHA-1; an error is the reason why the key is not tried at all.
     pub(super) fn signature(
         &self,
         config: &ClientConfig,
@@ -109,9 +108,9 @@ impl Offer {
         }
     }
 
-    /// The first hash of our list that the server takes. One that takes SHA-512 takes SHA-256 (RFC
-    /// 8332 has both). One that does not say what it takes gets SHA-256, as section 3 recommends;
-    /// but who asks for SHA-1 has such a server in mind, as with `ssh`.
+    /// The first configured hash that the server accepts. One that accepts SHA-512 accepts SHA-256 (RFC 8332
+    /// has both). One that announces nothing gets SHA-256, as recommended by section 3; but whoever configures
+    /// SHA-1 has such a server in mind, as in `ssh`.
     fn rsa_hash(
         &self,
         accepted: &[String],
@@ -131,11 +130,11 @@ impl Offer {
         };
         let of_name = |name: &String| taken.iter().find(|hash| *name == self.name(**hash));
         let found = accepted.iter().find_map(of_name).copied();
-        // SHA-1 where the list has it and nothing else that the server takes: it is meant so.
+        // SHA-1 is used if it is listed and the server accepts nothing else that is.
         found.or(ours(&None).then_some(None)).ok_or_else(|| NO_RSA.to_owned())
     }
 
-    /// The algorithm's name on the wire, as `PubkeyAcceptedAlgorithms` has it.
+    /// The algorithm's name on the wire, as in `PubkeyAcceptedAlgorithms`.
     fn name(&self, hash: Option<HashAlg>) -> String {
         let algorithm = match self.algorithm() {
             Algorithm::Rsa { .. } => Algorithm::Rsa { hash },
@@ -147,7 +146,7 @@ impl Offer {
         }
     }
 
-    /// What may be the reason when a server refuses it; the server does not say.
+    /// Possible reasons for a refusal by the server, which gives none.
     pub(super) fn doubts(&self, user: &str, now: SystemTime) -> Option<String> {
         let Self::Certificate(certificate) = self else { return None };
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -182,9 +181,9 @@ impl From<&AgentIdentity> for Offer {
     }
 }
 
-/// A date, which reads the same whenever it is shown.
+/// A date in an unambiguous format.
 fn date(seconds: u64) -> String {
-    // The format has no years beyond 9999.
+    // The format ends with the year 9999.
     let last = 253_402_300_799;
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds.min(last)))
 }

@@ -1,4 +1,4 @@
-//! What a person answers: the server's questions (RFC 4256) and a password (RFC 4252 section 8).
+//! Logins by a person: the server's questions (RFC 4256), or a password (RFC 4252 section 8).
 
 use russh::client::{AuthResult, Handler, KeyboardInteractiveAuthResponse as Response, Prompt};
 use tokio::time::timeout;
@@ -13,13 +13,13 @@ impl<H: Handler> Login<'_, H> {
             tracing::info!("permission denied, please try again");
         }
         self.passwords += 1;
-        // Scripts that answer (sshpass and its kin) wait for these words of `ssh`.
+        // Scripts that answer (sshpass and the like) wait for `ssh`'s wording.
         let question = format!("{}'s password: ", self.account());
         let answer = self.prompter.secret(&question).await;
         let password = answer.map_err(|e| self.given_up(&e))?;
         self.kind = LoginKind::Interactive;
         let request = self.handle.authenticate_password(&self.config.user, password.as_str());
-        // The server may ask for a second factor on a telephone meanwhile.
+        // The server may be asking for a second factor on a phone.
         let _waiting = self.prompter.asked_elsewhere();
         let answer = timeout(ANSWER_LIMIT, request).await;
         let answer = answer.map_err(|_| AuthError::PasswordUnanswered(ANSWER_LIMIT))?;
@@ -31,7 +31,7 @@ impl<H: Handler> Login<'_, H> {
         self.dialogues += 1;
         let user = self.config.user.clone();
         let start = self.handle.authenticate_keyboard_interactive_start(user, None);
-        // The server may ask for a second factor on a telephone meanwhile, or be slow to tell a wrong password.
+        // The server may be asking for a second factor on a phone, or delay a refusal.
         let mut response = {
             let _waiting = self.prompter.asked_elsewhere();
             within(ANSWER_LIMIT, start).await?
@@ -41,14 +41,14 @@ impl<H: Handler> Login<'_, H> {
                 Ok(Response::Success) => return self.take_answer(METHOD, Ok(AuthResult::Success)),
                 Ok(Response::Failure { remaining_methods, partial_success }) => {
                     if round == 0 {
-                        // It has no question for us, and will not have one next time.
+                        // It has no question, and will have none next time.
                         self.dialogues = self.config.auth.number_of_password_prompts;
                     }
                     let answer = AuthResult::Failure { remaining_methods, partial_success };
                     return self.take_answer(METHOD, Ok(answer));
                 }
                 Ok(Response::InfoRequest { name, instructions, prompts }) => {
-                    // Without a question, too: somebody may have to say yes on a telephone.
+                    // Even without a question, somebody may have to confirm on a phone.
                     self.kind = LoginKind::Interactive;
                     let answers = self.answer(&name, &instructions, &prompts).await?;
                     let send = self.handle.authenticate_keyboard_interactive_respond(answers);
@@ -61,8 +61,8 @@ impl<H: Handler> Login<'_, H> {
         Err(AuthError::Failed("the server asks without an end".to_owned()))
     }
 
-    /// Asks a person what the server asks, each question by itself, as `ssh` does. Who asks stands before
-    /// the server's own words, so that no server can pass for another program.
+    /// Asks a person the server's questions one by one, as `ssh` does. The account precedes the server's text,
+    /// so that no server can impersonate another program.
     async fn answer(
         &mut self,
         name: &str,
@@ -89,7 +89,7 @@ impl<H: Handler> Login<'_, H> {
         Ok(answers)
     }
 
-    /// `user@host`, for a question.
+    /// `user@host`, for questions.
     fn account(&self) -> String {
         let host = self.config.host_keys.host_key_alias.as_ref();
         let host = host.unwrap_or(&self.config.host_name);
@@ -107,9 +107,9 @@ impl<H: Handler> Login<'_, H> {
     }
 }
 
-/// Rounds of questions in one attempt. Two are common: a password and a code.
+/// The maximum number of rounds in one attempt. Two are common: a password and a code.
 const MAX_ROUNDS: usize = 32;
-/// Characters of a server's instructions that are shown.
+/// The characters shown of a server's instructions.
 const MAX_INSTRUCTIONS: usize = 2000;
-/// Characters of a server's question that are shown.
+/// The characters shown of a server's question.
 const MAX_PROMPT: usize = 300;

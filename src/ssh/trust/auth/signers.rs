@@ -1,4 +1,4 @@
-//! Who signs for a key that is not in the agent.
+//! Signers for keys that are not in the agent.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use russh::keys::ssh_encoding::{self, Encode};
 use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::{HashAlg, PrivateKey, signature};
 
-/// Signs with a private key of a file, for the key itself or for a certificate of it.
+/// Signs with a private key from a file, for the key itself or for a certificate of it.
 pub(super) struct FileSigner(pub(super) Arc<PrivateKey>);
 
 /// Why there is no signature.
@@ -43,16 +43,16 @@ impl russh::Signer for FileSigner {
             other => other.try_sign(&request),
         };
         let signature = signature.map_err(FileSignerError::Key)?;
-        // The request goes out with the signature at its end.
+        // The signature is appended to the request.
         signature.encode_prefixed(&mut request).map_err(FileSignerError::Encoding)?;
         Ok(request)
     }
 }
 
-/// Signs nothing: it only finds out whether a signature is wanted.
+/// Signs nothing; finds out whether a signature is requested.
 pub(super) struct OnlyAsking;
 
-/// What [`OnlyAsking`] found out.
+/// The finding of [`OnlyAsking`].
 #[derive(Debug)]
 pub(super) enum Asked {
     Wanted,

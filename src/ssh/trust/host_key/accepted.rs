@@ -1,10 +1,10 @@
 //! Why a host key is accepted.
 
-/// A host key that is accepted.
+/// An accepted host key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) verdict: HostKeyVerdict,
-    /// Whether the server is believed when it announces further keys.
+    /// Whether the server is trusted to announce further keys.
     pub(crate) updates: Updates,
 }
 
@@ -17,17 +17,16 @@ pub(crate) enum HostKeyVerdict {
     Certified,
     #[strum(to_string = "it was new, and is on record now")]
     Added,
-    /// For this run it counts as known when a person accepted it.
+    /// It counts as known for this run if a person accepted it.
     #[strum(to_string = "it was new, and could not be put on record")]
     Unrecorded,
 }
 
-/// Whether the record follows the keys that the server announces.
+/// Whether the record follows the server's announcements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Updates {
-    /// The key stands in the user's own files under the server's name, or a person has just
-    /// accepted it.
+    /// The key is recorded in the user's own files under the server's name, or a person has just accepted it.
     Followed,
-    /// It was trusted in some other way.
+    /// The key was trusted in another way.
     Ignored,
 }

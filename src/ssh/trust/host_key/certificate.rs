@@ -1,4 +1,4 @@
-//! Whether a host certificate vouches for a host (OpenSSH's `PROTOCOL.certkeys`).
+//! Checks whether a host certificate is valid for a host (OpenSSH's `PROTOCOL.certkeys`).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,17 +7,17 @@ use russh::keys::ssh_key::certificate::CertType;
 
 use crate::printable::{Lines, printable};
 
-/// What must hold for a certificate, beside its authority being on record.
+/// The requirements for a certificate, besides a recorded authority.
 #[derive(Clone, Debug)]
 pub(super) struct CertificateRules {
-    /// The name that must be among its principals: `HostKeyAlias` or the host's name, in lower case
-    /// and without a port.
+    /// The name that must be among its principals: `HostKeyAlias` or the host's name, in lower case and without
+    /// a port.
     pub(super) principal: String,
-    /// The signatures of authorities that count, as `ssh-ed25519`.
+    /// The accepted signature algorithms of authorities, such as `ssh-ed25519`.
     pub(super) signatures: Vec<String>,
 }
 
-/// Why a certificate does not count. The plain key in it may still be on record.
+/// Why a certificate is not valid. The plain key in it may still be recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum CertificateFault {
@@ -30,10 +30,10 @@ pub enum CertificateFault {
     #[error("it is for {principals}, not for '{name}'")]
     OtherPrincipal {
         name: String,
-        /// The names that it has; escaped.
+        /// Its principals; escaped.
         principals: String,
     },
-    /// It has a critical option, and there is none that a host certificate may have.
+    /// It has a critical option, none of which is defined for host certificates.
     #[error("it has the critical option '{0}', which is not known")]
     CriticalOption(String),
     #[error("its authority signed it with {0}, which CASignatureAlgorithms does not allow")]
@@ -41,10 +41,10 @@ pub enum CertificateFault {
 }
 
 impl CertificateRules {
-    /// Checks a certificate in OpenSSH's order. That its signature is genuine, and its authority on
-    /// record, is the caller's to see to.
+    /// Checks a certificate in OpenSSH's order. The caller must verify that its signature is genuine and its
+    /// authority recorded.
     ///
-    /// One without principals is valid for every name, as with OpenSSH 9.
+    /// A certificate without principals is valid for every name, as in OpenSSH 9.
     pub(super) fn check(
         &self,
         certificate: &Certificate,
@@ -79,7 +79,7 @@ impl CertificateRules {
     }
 }
 
-/// A time in its largest unit, rounded down.
+/// A duration in its largest unit, rounded down.
 fn span(seconds: u64) -> String {
     let (count, unit) = match seconds {
         0..120 => (seconds, "s"),
@@ -90,5 +90,5 @@ fn span(seconds: u64) -> String {
     format!("{count} {unit}")
 }
 
-/// More of a name than this is not shown, in characters.
+/// The maximum length of a name that is shown, in characters.
 const MAX_TEXT: usize = 200;

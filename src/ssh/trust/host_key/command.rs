@@ -1,4 +1,4 @@
-//! `KnownHostsCommand`: a program that says which host keys a server has.
+//! `KnownHostsCommand`: a program that lists the host keys of a server.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,13 +11,12 @@ use tokio::time::timeout;
 use super::HostKeyError;
 use crate::printable::{Lines, printable};
 
-/// What the program says about `host`: lines of `known_hosts`. `words` are its path and its arguments,
-/// with a NUL before each token that stands for something known only now. It is started without a
-/// shell, as `ssh` does.
+/// The program's output for `host`: lines of `known_hosts`. `words` are its path and arguments, with a NUL
+/// before each token that is only known now. It is started without a shell, as in `ssh`.
 ///
 /// # Errors
 ///
-/// It does not run, fails or does not end, and then no key is trusted, as with `ssh`.
+/// It cannot be started, fails or does not end; no key is trusted then, as in `ssh`.
 pub(super) async fn run(
     words: &[String],
     host: &str,
@@ -59,5 +58,5 @@ pub(super) async fn run(
 
 /// How long the program may take.
 const LIMIT: Duration = Duration::from_secs(20);
-/// The most that is read of it, in bytes.
+/// The maximum length of its output that is read, in bytes.
 const MAX_OUTPUT: u64 = 4 << 20;

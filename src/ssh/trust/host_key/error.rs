@@ -1,4 +1,4 @@
-//! Why a host key is refused, in words that say what to do.
+//! Why a host key is refused, with messages that say what to do.
 
 use std::fmt;
 use std::io;
@@ -10,25 +10,24 @@ use super::revoked::RevocationError;
 use crate::printable::{self, Lines, printable};
 use crate::ssh::trust::known_hosts::{KnownHostsError, RecordedKey};
 
-/// A host key that was refused.
+/// A refused host key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedKey {
-    /// The server as `known_hosts` names it: `host`, `[host]:port` or its alias; escaped.
+    /// The server as named in `known_hosts`: `host`, `[host]:port` or its alias; escaped.
     pub host: String,
-    /// The type of the key that the server showed.
+    /// The type of the key.
     pub algorithm: String,
-    /// Its fingerprint, as `SHA256:…`.
+    /// Its fingerprint, such as `SHA256:…`.
     pub fingerprint: String,
-    /// What is wrong with the certificate that came with it, where there was one of an authority
-    /// on record.
+    /// The fault of the certificate, if there was one of a recorded authority.
     pub certificate: Option<Box<CertificateFault>>,
 }
 
-/// Why a host key is refused. The text is complete and meant for the user.
+/// Why a host key is refused. The message is complete and meant for the user.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum HostKeyError {
-    /// The server has other keys on record. It is refused whatever `StrictHostKeyChecking` says.
+    /// The server has other keys on record. It is refused regardless of `StrictHostKeyChecking`.
     #[error("{}", Changed { key, recorded })]
     Changed { key: RefusedKey, recorded: Vec<RecordedKey> },
     #[error(
@@ -38,7 +37,7 @@ pub enum HostKeyError {
     )]
     Revoked {
         key: RefusedKey,
-        /// The file, and the line where it has lines; escaped.
+        /// The file, and the line if the file has lines; escaped.
         at: String,
     },
     #[error(
@@ -75,13 +74,13 @@ pub enum HostKeyError {
     TooSmall { key: RefusedKey, required: u32 },
     #[error("the certificate of '{}' is forged: its signature is wrong ({})", .0.host, .0)]
     ForgedCertificate(RefusedKey),
-    /// A file of revoked keys does not tell, so no key can be trusted.
+    /// A file of revoked keys cannot be used, so that no key is trusted.
     #[error("the host key cannot be checked: {0}")]
     Revocation(RevocationError),
-    /// `KnownHostsCommand` does not tell, so no key can be trusted.
+    /// `KnownHostsCommand` failed, so that no key is trusted.
     #[error("the host key cannot be checked: KnownHostsCommand {0}")]
     Command(String),
-    /// The record cannot be read, so no key can be trusted.
+    /// The record cannot be read, so that no key is trusted.
     #[error("the host key cannot be checked: {0}")]
     Record(KnownHostsError),
 }
@@ -103,7 +102,7 @@ impl RefusedKey {
     }
 }
 
-/// Type and fingerprint, and what is wrong with the certificate.
+/// Its type and fingerprint, and the certificate's fault.
 impl fmt::Display for RefusedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.algorithm, self.fingerprint)?;
@@ -114,7 +113,7 @@ impl fmt::Display for RefusedKey {
     }
 }
 
-/// The one message that must stop a person.
+/// The one message that must alarm the user.
 struct Changed<'a> {
     key: &'a RefusedKey,
     recorded: &'a [RecordedKey],
@@ -148,7 +147,7 @@ pub(super) fn printable_host(host: &str) -> String {
     printable(host, 200, Lines::One)
 }
 
-/// In single quotes for a shell.
+/// A text in single quotes for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -1,10 +1,10 @@
-//! Key revocation lists in the binary form of `ssh-keygen -k` (OpenSSH's `PROTOCOL.krl`).
+//! Key revocation lists in the binary format of `ssh-keygen -k` (OpenSSH's `PROTOCOL.krl`).
 
 use russh::keys::{Certificate, PublicKey};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 
-/// What is wrong with a list. One that cannot be read through is none: it may revoke anything.
+/// Why a list is invalid. A list that cannot be read completely might revoke anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidList {
     #[error("it is cut off, or malformed")]
@@ -19,7 +19,7 @@ pub(super) fn is_list(content: &[u8]) -> bool {
     content.starts_with(MAGIC)
 }
 
-/// Whether the list revokes the key, the certificate around it, or the authority behind that.
+/// Whether the list revokes the key, its certificate, or the authority of that.
 pub(super) fn revokes(
     list: &[u8],
     key: &PublicKey,
@@ -31,7 +31,7 @@ pub(super) fn revokes(
     if version != 1 {
         return Err(InvalidList::Version(version));
     }
-    // Its own version, its date and its flags; what is reserved, and a comment.
+    // The list's version, date and flags; the reserved field, and the comment.
     rest.take(3 * 8)?;
     rest.string()?;
     rest.string()?;
@@ -44,7 +44,7 @@ pub(super) fn revokes(
             EXPLICIT_KEYS => revoked |= section.any_string(|key| shown.has_key(key))?,
             SHA1_FINGERPRINTS => revoked |= section.any_string(|hash| shown.has_sha1(hash))?,
             SHA256_FINGERPRINTS => revoked |= section.any_string(|hash| shown.has_sha256(hash))?,
-            // A signature of the whole, by a key that nobody named: what it covers stands above.
+            // A signature of the list by an unspecified key; what it covers precedes it.
             SIGNATURE => {
                 rest.string()?;
             }
@@ -55,14 +55,14 @@ pub(super) fn revokes(
     Ok(revoked)
 }
 
-/// A section about the certificates of one authority, or of every one.
+/// Evaluates a section about the certificates of one authority, or of all.
 fn revokes_certificate(mut section: Reader<'_>, shown: &Shown<'_>) -> Result<bool, InvalidList> {
     let authority = section.string()?;
     section.string()?;
     let certificate = shown.certificate.filter(|_| {
         authority.is_empty() || shown.authority.as_deref().is_some_and(|own| own == authority)
     });
-    // An authority that gives no numbers leaves them at 0.
+    // An authority that assigns no serial numbers leaves them at 0.
     let serial = certificate.map(Certificate::serial).filter(|serial| *serial != 0);
     let id = certificate.map(Certificate::key_id);
     let mut revoked = false;
@@ -90,22 +90,22 @@ fn revokes_certificate(mut section: Reader<'_>, shown: &Shown<'_>) -> Result<boo
     Ok(revoked)
 }
 
-/// An extension may be left alone, unless it says that it may not.
+/// Skips an extension, unless it is critical.
 fn pass_over(mut extension: Reader<'_>, kind: u8) -> Result<(), InvalidList> {
     extension.string()?;
     if extension.byte()? != 0 { Err(InvalidList::Unknown(kind)) } else { Ok(()) }
 }
 
-/// A bit of a big-endian number, the lowest first.
+/// A bit of a big-endian number, counted from the lowest.
 fn bit(number: &[u8], at: u64) -> bool {
     let Ok(at) = usize::try_from(at) else { return false };
     let byte = number.len().checked_sub(1 + at / 8).and_then(|index| number.get(index));
     byte.is_some_and(|byte| byte >> (at % 8) & 1 == 1)
 }
 
-/// What a server showed, in the forms that a list knows.
+/// What a server presented, in the forms that lists use.
 struct Shown<'a> {
-    /// The key, and the authority's where there is one.
+    /// The key, and the authority's key if there is one.
     keys: Vec<Vec<u8>>,
     authority: Option<Vec<u8>>,
     certificate: Option<&'a Certificate>,
@@ -132,7 +132,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Reads the types of RFC 4251 section 5.
+/// Decodes the types of RFC 4251 section 5.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
         self.take(usize::try_from(length).map_err(|_| InvalidList::Malformed)?)
     }
 
-    /// Whether one of the strings up to the end is meant; all of them are read.
+    /// Whether one of the strings up to the end matches; all of them are read.
     fn any_string(&mut self, is_meant: impl Fn(&[u8]) -> bool) -> Result<bool, InvalidList> {
         let mut found = false;
         while !self.0.is_empty() {

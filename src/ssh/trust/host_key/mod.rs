@@ -1,4 +1,4 @@
-//! Whether a server is who it says it is.
+//! Verifies that a server is who it claims to be.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,27 +37,25 @@ mod revoked;
 mod tests;
 mod update;
 
-/// Decides about the host keys of one server. One value serves all its sessions, so that a person
-/// is asked once.
+/// Decides about the host keys of one server. One value serves all its sessions, so that a person is asked once.
 #[derive(Debug)]
 pub(crate) struct HostKeyPolicy {
     host: HostLabel,
     config: HostKeyConfig,
-    /// Which types of host keys are taken (`HostKeyAlgorithms`), where that is limited.
+    /// The accepted types of host keys (`HostKeyAlgorithms`), if they are limited.
     types: Option<HostKeyTypes>,
     min_rsa_bits: u32,
     certificates: CertificateRules,
     prompter: Prompter,
-    /// Keys that a person accepted and that could not be put on record. Held while a person is
-    /// asked.
+    /// Keys that a person accepted but that could not be recorded. Locked while a person is being asked.
     accepted: Mutex<Vec<KeyData>>,
     told_broken_lines: AtomicBool,
-    /// A person did not want the record to follow the server.
+    /// Whether a person declined that the record follows the server.
     update_declined: AtomicBool,
 }
 
 impl HostKeyPolicy {
-    /// For the server of `config`, looked up under `HostKeyAlias` where there is one.
+    /// The policy for the server of `config`, looked up under `HostKeyAlias` if there is one.
     pub(crate) fn new(config: &ClientConfig, prompter: &Prompter) -> Self {
         let (host, principal) = if let Some(alias) = &config.host_keys.host_key_alias {
             (HostLabel::of_alias(alias), alias.to_lowercase())
@@ -83,12 +81,12 @@ impl HostKeyPolicy {
         }
     }
 
-    /// Accepts what the server showed or says why not. A new key may be asked about and put on
-    /// record. The files are read each time, so that a correction counts for the next session.
+    /// Accepts the presented key, or returns why not. A new key may be asked about and recorded. The files are
+    /// read each time, so that a correction takes effect for the next session.
     ///
     /// # Errors
     ///
-    /// Every error is a refusal; its text is meant for the user as it stands.
+    /// Every error is a refusal; its message is meant for the user.
     pub(crate) async fn verify(
         &self,
         shown: &PublicKeyOrCertificate,
@@ -113,8 +111,7 @@ impl HostKeyPolicy {
         self.verify_key(refused, &key, &output).await
     }
 
-    /// The types of keys and certificates to offer, best first: those on record for the server,
-    /// then the rest.
+    /// The types of keys and certificates to offer, best first: those recorded for the server, then the rest.
     pub(crate) async fn offer(&self) -> Offer {
         let Ok(output) = self.ask_command("ORDER", None).await else {
             return Offer::new(&[], Certificates::Idle);
@@ -125,7 +122,7 @@ impl HostKeyPolicy {
                 Certificates::of(&known, &self.host),
             ),
             Ok(known) => Offer::new(&known.recorded_algorithms(&self.host), Certificates::Matter),
-            // What cannot be read is reported by `verify`, which refuses then.
+            // `verify` reports unreadable files, and refuses the key then.
             Err(_) => Offer::new(&[], Certificates::Idle),
         }
     }
@@ -168,16 +165,15 @@ impl HostKeyPolicy {
         Ok(Accepted { verdict: HostKeyVerdict::Unrecorded, updates: Updates::Ignored })
     }
 
-    /// Whether an authority on record vouches for the host; a fault leaves the plain key to be
-    /// looked at, as with `ssh`.
+    /// Whether a recorded authority certifies the host. If the certificate is faulty, the plain key is looked
+    /// up, as in `ssh`.
     async fn verify_certificate(
         &self,
         refused: &RefusedKey,
         certificate: &Certificate,
         output: &CommandOutput,
     ) -> Result<Result<bool, CertificateFault>, HostKeyError> {
-        // russh leaves this to us, and so does its check of everything at once, which would
-        // not tell what is wrong.
+        // russh leaves this to its user. Its combined check does not say what is wrong.
         if certificate.verify_signature().is_err() {
             return Err(HostKeyError::ForgedCertificate(refused.clone()));
         }
@@ -219,7 +215,7 @@ impl HostKeyPolicy {
         key.key_data().rsa().is_none_or(|rsa| rsa.key_size() >= self.min_rsa_bits.max(MIN_RSA))
     }
 
-    /// Whether the key is on record, and then whether the server is believed about further keys.
+    /// Whether the key is recorded, and if so, whether the server is trusted to announce further keys.
     async fn on_record(
         &self,
         refused: &RefusedKey,
@@ -251,7 +247,7 @@ impl HostKeyPolicy {
         }
     }
 
-    /// What `KnownHostsCommand` says, where there is one.
+    /// The output of `KnownHostsCommand`, if configured.
     async fn ask_command(
         &self,
         purpose: &str,
@@ -278,7 +274,7 @@ impl HostKeyPolicy {
         Ok(known)
     }
 
-    /// Puts the key on record; `false` when that is not possible, which does not make it wrong.
+    /// Records the key; `false` if that is not possible, which does not make the key wrong.
     async fn record(
         &self,
         refused: &RefusedKey,
@@ -292,14 +288,14 @@ impl HostKeyPolicy {
         let (new_key, path) = (key.clone(), file.clone());
         match task::blocking(move || known_hosts::add(&path, &host, &new_key, hashing)).await {
             Ok(()) => {
-                // As with `ssh`, a file that keeps nothing (/dev/null) is no record.
+                // As in `ssh`, a file that keeps nothing (/dev/null) is no record.
                 let kept = file.metadata().is_ok_and(|m| m.is_file());
                 if kept {
                     tracing::info!(host = refused.host, file = %file.display(), "host key put on record");
                 }
                 Ok(kept)
             }
-            // Another process recorded another key between our look and now.
+            // Another process has meanwhile recorded another key.
             Err(KnownHostsError::Conflict(_)) => {
                 Ok(self.on_record(refused, key, output).await?.is_some())
             }
@@ -310,19 +306,19 @@ impl HostKeyPolicy {
         }
     }
 
-    /// The server's name as it may be shown.
+    /// The server's name for messages.
     fn shown_host(&self) -> String {
         error::printable_host(self.host.as_str())
     }
 }
 
-/// RSA keys are one type, whatever hash is signed with.
+/// Whether both are of the same type; RSA keys are one type, whatever the hash of their signatures.
 pub(crate) fn same_type(a: &Algorithm, b: &Algorithm) -> bool {
     matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })) || a == b
 }
 
-/// What `KnownHostsCommand` said.
+/// The output of `KnownHostsCommand`.
 type CommandOutput = Option<Vec<u8>>;
 
-/// What stands in the place of a file for the lines of `KnownHostsCommand`.
+/// The name shown instead of a file for lines of `KnownHostsCommand`.
 const COMMAND: &str = "KnownHostsCommand";

@@ -5,19 +5,19 @@ use russh::keys::Algorithm;
 use crate::openssh::client_config::{HOST_KEYS, HostKeyOrder, HostKeyTypes, OLD_HOST_KEYS};
 use crate::ssh::trust::known_hosts::{HostLabel, KnownHosts};
 
-/// What is offered, best first. Certificates are negotiated before plain keys.
+/// The offered types, best first. Certificates are negotiated before plain keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) keys: Vec<Algorithm>,
     pub(crate) certificates: Vec<Algorithm>,
 }
 
-/// Whether a certificate could tell anything.
+/// Whether a certificate could make a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Certificates {
-    /// An authority is on record for the host, or something is revoked, which may be an authority.
+    /// An authority is recorded for the host, or a revoked key is, which may be that of an authority.
     Matter,
-    /// The plain key in it would be looked up, so it is as well to ask for that.
+    /// No: only its plain key would be looked up, so that this can be requested instead.
     Idle,
 }
 
@@ -28,8 +28,8 @@ impl Certificates {
 }
 
 impl Offer {
-    /// The types on record first, then the rest, as `ssh` orders them. Neither `ssh-rsa` with
-    /// SHA-1 nor DSA is among them.
+    /// The recorded types first, then the rest, as ordered by `ssh`. Neither `ssh-rsa` with SHA-1 nor DSA is
+    /// included.
     pub(super) fn new(recorded: &[Algorithm], certificates: Certificates) -> Self {
         let is_recorded = |algorithm: &Algorithm| match algorithm {
             Algorithm::Rsa { .. } => recorded.contains(&Algorithm::Rsa { hash: None }),
@@ -39,16 +39,15 @@ impl Offer {
         keys.extend(rest);
         let certificates = match certificates {
             Certificates::Matter => keys.clone(),
-            // The key that is on record may be the one in the certificate: a server may have two of
-            // a type. `ssh` asks in this order, too.
+            // The recorded key may be the one in the certificate, since a server may have two keys of one type.
+            // `ssh` uses this order, too.
             Certificates::Idle => keys.iter().filter(|key| is_recorded(key)).cloned().collect(),
         };
         Self { keys, certificates }
     }
 
-    /// What is left of it where only these types are taken. A certificate that could tell nothing
-    /// is asked for where the plain key in it cannot be. Signatures with SHA-1 are taken where they
-    /// are listed.
+    /// The offer restricted to these types. A certificate that makes no difference is requested if the plain
+    /// key in it cannot be. Signatures with SHA-1 are accepted if they are listed.
     pub(crate) fn limited_to(self, types: &HostKeyTypes) -> Self {
         let place = |name: &str| types.names.iter().position(|listed| listed == name);
         let is_listed = |name: &str| place(name).is_some();
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_counts_in_its_order_or_what_is_on_record_comes_first() {
+    fn a_list_keeps_its_order_or_recorded_types_come_first() {
         let names = ["rsa-sha2-512", "ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-dss"];
         let keys = |order| limited(Certificates::Matter, order, &names).keys;
         assert_eq!(keys(HostKeyOrder::AsListed), [RSA, Algorithm::Ed25519, ECDSA]);
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_with_sha_1_are_for_those_who_list_them() {
+    fn signatures_with_sha_1_must_be_listed() {
         let sha_1 = [Algorithm::Rsa { hash: None }];
         let keys = limited(Certificates::Idle, HostKeyOrder::RecordedFirst, &["ssh-rsa"]).keys;
         assert_eq!(keys, sha_1);
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_that_tell_nothing_stand_in_for_plain_keys_that_are_not_listed() {
+    fn certificates_replace_plain_keys_that_are_not_listed() {
         let names = [
             "ssh-ed25519-cert-v01@openssh.com",
             "rsa-sha2-512-cert-v01@openssh.com",

@@ -1,8 +1,7 @@
-//! A server's proof that it has the private halves of the host keys it announced (OpenSSH's
-//! `PROTOCOL`, section 2.5).
+//! A server's proof that it holds the private keys of the host keys it announced (OpenSSH's `PROTOCOL`, section
+//! 2.5).
 //!
-//! russh has a call for this, which takes a signature with SHA-1 for an RSA key; so the reply
-//! is checked here.
+//! russh's own check accepts SHA-1 signatures of RSA keys, so that the reply is checked here.
 
 use russh::keys::PublicKey;
 use russh::keys::signature::Verifier;
@@ -10,10 +9,10 @@ use russh::keys::ssh_encoding::{Decode, Encode};
 use russh::keys::ssh_key::Signature;
 use russh::keys::{Algorithm, ssh_key};
 
-/// The name of the request, which is signed, too.
+/// The name of the request, which is part of the signed data.
 pub(crate) const REQUEST: &str = "hostkeys-prove-00@openssh.com";
 
-/// Why announced keys are not taken.
+/// Why announced keys are not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProofError {
     /// The server refused, or the session ended.
@@ -21,7 +20,7 @@ pub(crate) enum ProofError {
     NoReply(russh::Error),
     #[error("the proof cannot be read: {0}")]
     Malformed(ssh_key::Error),
-    #[error("the proof has more in it than was asked for")]
+    #[error("the proof has trailing data")]
     Excess,
     #[error("the proof is signed with SHA-1")]
     Weak,
@@ -35,7 +34,7 @@ impl From<ssh_key::Error> for ProofError {
     }
 }
 
-/// What the request says of `keys`.
+/// The data of the request for a proof of `keys`.
 pub(crate) fn request(keys: &[PublicKey]) -> Result<Vec<u8>, ProofError> {
     let mut out = Vec::new();
     for key in keys {
@@ -44,7 +43,7 @@ pub(crate) fn request(keys: &[PublicKey]) -> Result<Vec<u8>, ProofError> {
     Ok(out)
 }
 
-/// Checks the reply: a signature for each of `keys`, in their order.
+/// Verifies the reply: a signature for each of `keys`, in order.
 pub(crate) fn verify(
     session_id: &[u8],
     keys: &[PublicKey],
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_signs_for_this_session() {
+    fn each_key_must_sign_for_this_session() {
         let keys: Vec<_> = [Algorithm::Ed25519, Algorithm::Ed25519]
             .map(|a| PrivateKey::random(&mut safe_rng(), a).expect("a key"))
             .into();

@@ -1,13 +1,13 @@
-//! Asks a person about a host key that is not on record, in the words of `ssh`.
+//! Asks a person about an unrecorded host key, with `ssh`'s wording.
 
 use super::error::{HostKeyError, RefusedKey};
 use crate::openssh::prompt::{PromptError, Prompter};
 
-/// Asks whether a new key is to be trusted.
+/// Asks whether to trust a new key.
 ///
 /// # Errors
 ///
-/// Nobody says yes.
+/// The person did not agree, or could not be asked.
 pub(super) async fn ask(prompter: &Prompter, shown: &RefusedKey) -> Result<(), HostKeyError> {
     let refused = || shown.clone();
     let RefusedKey { host, algorithm, fingerprint, certificate } = shown;
@@ -22,7 +22,7 @@ pub(super) async fn ask(prompter: &Prompter, shown: &RefusedKey) -> Result<(), H
         kind(algorithm),
     );
     for _ in 0..MAX_QUESTIONS {
-        // Not as a question with an OK: a program that shows one may be content with no answer at all.
+        // Asked as text instead of a confirmation: an askpass program may confirm by default.
         let answer = match prompter.line(&question).await {
             Ok(answer) => answer,
             Err(PromptError::Nobody) => {
@@ -45,12 +45,12 @@ pub(super) async fn ask(prompter: &Prompter, shown: &RefusedKey) -> Result<(), H
     Err(HostKeyError::Declined(refused()))
 }
 
-/// A type of keys as `ssh` names it to people.
+/// The type of a key as shown by `ssh`.
 fn kind(algorithm: &str) -> String {
     let name = algorithm.trim_start_matches("ssh-");
     let name = if name.starts_with("ecdsa-sha2-") { "ecdsa" } else { name };
     name.to_uppercase()
 }
 
-/// How often an answer that is neither yes nor no nor the fingerprint is asked for again.
+/// How often the question is repeated after an answer that is neither yes, no nor the fingerprint.
 const MAX_QUESTIONS: usize = 5;

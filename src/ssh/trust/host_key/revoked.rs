@@ -1,4 +1,4 @@
-//! Files of keys that no server may show (`RevokedHostKeys`).
+//! Files of revoked keys (`RevokedHostKeys`).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::printable;
 use crate::ssh::trust::MAX_FILE;
 use crate::ssh::trust::known_hosts::Place;
 
-/// Why such a file does not tell. Then no key is taken, as with `ssh`.
+/// Why such a file cannot be used; no key is accepted then, as in `ssh`.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum RevocationError {
@@ -20,17 +20,17 @@ pub enum RevocationError {
     Read { file: PathBuf, cause: io::Error },
     #[error("line {line} of {}, a file of RevokedHostKeys, is not a public key", file.display())]
     Line { file: PathBuf, line: usize },
-    /// It is a list in the binary form of `ssh-keygen -k`, and cannot be read through.
+    /// It is a binary list of `ssh-keygen -k`, and invalid.
     #[error("the revocation list {} of RevokedHostKeys cannot be read: {why}", file.display())]
     List { file: PathBuf, why: InvalidList },
 }
 
-/// Finds what revokes the key, its certificate or the authority behind it: the file, and the line where the
-/// file has lines, escaped.
+/// Finds what revokes the key, its certificate or the authority of that: the file, and the line if the file has
+/// lines; escaped.
 ///
 /// # Errors
 ///
-/// Whatever keeps a file from telling, unless one before it has told.
+/// A file cannot be used, unless an earlier one revokes the key.
 pub(super) fn find(
     files: &[PathBuf],
     key: &PublicKey,

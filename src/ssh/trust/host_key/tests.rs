@@ -173,7 +173,7 @@ async fn a_revoked_key_is_refused_with_each_setting() {
 }
 
 #[tokio::test]
-async fn a_new_key_as_the_setting_says() {
+async fn a_new_key_is_treated_according_to_the_setting() {
     let case = Case::new();
     let policy = case.policy("yes", &Prompter::scripted(&["yes"]));
     let error = verify(&policy, &case.key).await.expect_err("strict");
@@ -199,7 +199,7 @@ async fn a_new_key_as_the_setting_says() {
 }
 
 #[tokio::test]
-async fn no_answer_is_a_no() {
+async fn no_answer_is_a_refusal() {
     for answers in [&[""][..], &["y", " "], &["no"]] {
         let case = Case::new();
         let policy = case.policy("ask", &Prompter::scripted(&[answers, &["yes"]].concat()));
@@ -253,7 +253,7 @@ async fn many_sessions_ask_once() {
 }
 
 #[tokio::test]
-async fn what_a_person_accepted_counts_even_if_it_cannot_be_recorded() {
+async fn an_accepted_key_counts_even_if_it_cannot_be_recorded() {
     let case = Case { file: "/dev/null".into(), ..Case::new() };
     let prompter = Prompter::scripted(&["yes"]);
     let policy = case.policy("ask", &prompter);
@@ -277,7 +277,7 @@ async fn an_unreadable_record_refuses_every_key() {
 }
 
 #[tokio::test]
-async fn an_alias_is_looked_up_in_place_of_the_host() {
+async fn an_alias_is_looked_up_instead_of_the_host() {
     let case = Case::new();
     let line = format!("the-alias {}", case.key.to_openssh().expect("a key"));
     fs::write(&case.file, line).expect("written");

@@ -1,4 +1,4 @@
-//! Keeps the record up with the keys that a server announces (`UpdateHostKeys`).
+//! Updates the record with the keys that a server announces (`UpdateHostKeys`).
 
 use std::sync::atomic::Ordering;
 
@@ -12,30 +12,29 @@ use crate::openssh::client_config::UpdateHostKeys;
 use crate::ssh::trust::known_hosts::{self, Changes, KnownHosts, KnownHostsError, Obstacle, Plan};
 use crate::task;
 
-/// Why the record does not follow.
+/// Why the record is not updated.
 #[derive(Debug, thiserror::Error)]
-enum Unfollowed {
-    /// The record is such that a change could spoil it.
+enum NotUpdated {
+    /// A change could damage the record.
     #[error(transparent)]
     Obstacle(#[from] Obstacle),
-    /// The server did not prove that it has the keys.
+    /// The server did not prove that it holds the keys.
     #[error(transparent)]
     Proof(#[from] ProofError),
     /// The record cannot be read or written.
     #[error(transparent)]
     Record(#[from] KnownHostsError),
     /// A key was announced twice, which no honest server does.
-    #[error("one of them is there twice")]
+    #[error("one of them is listed twice")]
     Twice,
-    /// None of the keys is of a type that is taken: not a reason to take out those on record.
+    /// None of the keys is of an accepted type, which is no reason to remove the recorded ones.
     #[error("none of them is of a type that is taken here")]
     Nothing,
 }
 
 impl HostKeyPolicy {
-    /// Takes note of what a server announced on a session whose own host key was trusted
-    /// explicitly: adds what is new once `prove` says that the server has it, and takes out what
-    /// the server has no more. Whatever stands in the way leaves the record as it is.
+    /// Follows the announcement of a server whose host key was trusted explicitly: adds new keys once `prove`
+    /// confirms them, and removes keys that the server no longer has. On any obstacle, the record is unchanged.
     pub(crate) async fn follow(
         &self,
         announced: Vec<PublicKey>,
@@ -49,7 +48,7 @@ impl HostKeyPolicy {
                 let (host, Changes { added, removed }) = (self.shown_host(), changes);
                 info!(host, added, removed, "the record follows the announced host keys");
             }
-            Err(Unfollowed::Obstacle(obstacle)) => {
+            Err(NotUpdated::Obstacle(obstacle)) => {
                 debug!(%obstacle, "the announced host keys are not recorded");
             }
             Err(error) => warn!(%error, "the announced host keys are not recorded"),
@@ -60,7 +59,7 @@ impl HostKeyPolicy {
         &self,
         announced: Vec<PublicKey>,
         prove: impl AsyncFnOnce(&[PublicKey]) -> Result<(), ProofError>,
-    ) -> Result<Changes, Unfollowed> {
+    ) -> Result<Changes, NotUpdated> {
         let wanted = match self.config.update_host_keys {
             UpdateHostKeys::Yes => true,
             UpdateHostKeys::No => false,
@@ -73,7 +72,7 @@ impl HostKeyPolicy {
             return Ok(Changes::default());
         }
         let keys = self.usable(announced)?;
-        // One session at a time: the others find nothing to do, or the same answer.
+        // One session at a time: the others find nothing to do, or the person's answer.
         let _turn = self.accepted.lock().await;
         let plan = self.plan(&keys).await?;
         if plan == Plan::default() {
@@ -88,7 +87,7 @@ impl HostKeyPolicy {
             self.update_declined.store(true, Ordering::Relaxed);
             return Ok(Changes::default());
         }
-        tell(&plan);
+        log_changes(&plan);
         let (files, host, hashing) = (
             self.config.user_known_hosts_files.clone(),
             self.host.clone(),
@@ -97,8 +96,8 @@ impl HostKeyPolicy {
         Ok(task::blocking(move || known_hosts::update(&files, &host, &keys, hashing)).await?)
     }
 
-    /// The announced keys that could serve as host keys here.
-    fn usable(&self, announced: Vec<PublicKey>) -> Result<Vec<PublicKey>, Unfollowed> {
+    /// The announced keys that are usable as host keys here.
+    fn usable(&self, announced: Vec<PublicKey>) -> Result<Vec<PublicKey>, NotUpdated> {
         let mut keys: Vec<PublicKey> = Vec::new();
         for key in announced {
             let offered = HOST_KEYS.iter().any(|a| super::same_type(a, &key.algorithm()));
@@ -106,21 +105,21 @@ impl HostKeyPolicy {
                 continue;
             }
             if keys.iter().any(|k| k.key_data() == key.key_data()) {
-                return Err(Unfollowed::Twice);
+                return Err(NotUpdated::Twice);
             }
             keys.push(key);
         }
-        if keys.is_empty() { Err(Unfollowed::Nothing) } else { Ok(keys) }
+        if keys.is_empty() { Err(NotUpdated::Nothing) } else { Ok(keys) }
     }
 
-    /// Whether `HostKeyAlgorithms` has the type of a key.
+    /// Whether `HostKeyAlgorithms` includes the type of a key.
     fn is_taken(&self, key: &PublicKey) -> bool {
         let Some(types) = &self.types else { return true };
         let same = |algorithm: &&Algorithm| super::same_type(algorithm, &key.algorithm());
         HOST_KEYS.iter().filter(same).any(|a| types.names.iter().any(|name| name == a.as_str()))
     }
 
-    async fn plan(&self, keys: &[PublicKey]) -> Result<Plan, Unfollowed> {
+    async fn plan(&self, keys: &[PublicKey]) -> Result<Plan, NotUpdated> {
         let (files, host, announced) =
             (self.config.user_known_hosts_files.clone(), self.host.clone(), keys.to_vec());
         let plan = move || Ok(KnownHosts::read(&files)?.plan(&host, &announced)?);
@@ -128,7 +127,7 @@ impl HostKeyPolicy {
     }
 
     async fn is_update_wanted(&self, plan: &Plan) -> bool {
-        let new = plan.new.iter().map(|key| format!("  new:  {}\n", in_words(key)));
+        let new = plan.new.iter().map(|key| format!("  new:  {}\n", describe(key)));
         let gone = plan.obsolete.iter();
         let gone = gone.map(|key| format!("  gone: {} {}\n", key.algorithm, key.fingerprint));
         let keys: String = new.chain(gone).collect();
@@ -148,18 +147,18 @@ impl HostKeyPolicy {
     }
 }
 
-fn tell(plan: &Plan) {
+fn log_changes(plan: &Plan) {
     for key in &plan.new {
-        debug!("learned the host key {}", in_words(key));
+        debug!("learned the host key {}", describe(key));
     }
     for key in &plan.obsolete {
         debug!("took out the host key {} {}", key.algorithm, key.fingerprint);
     }
 }
 
-fn in_words(key: &PublicKey) -> String {
+fn describe(key: &PublicKey) -> String {
     format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256))
 }
 
-/// How often an answer that is neither yes nor no is asked for again, as with `ssh`.
+/// How often the question is repeated after an answer that is neither yes nor no, as in `ssh`.
 const MAX_QUESTIONS: usize = 3;

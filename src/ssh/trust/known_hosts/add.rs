@@ -1,4 +1,4 @@
-//! Puts a new host key on record.
+//! Records a new host key.
 
 use std::path::Path;
 
@@ -10,16 +10,15 @@ use super::pattern::hash_name;
 use super::{HostLabel, KnownHosts, KnownHostsError, Verdict};
 use crate::openssh::client_config::Switch;
 
-/// Appends a line for `host` and `key` to `file`, which is made (0600, its folder 0700) if need be. Where the
-/// key is there by then, another process was first.
+/// Appends a line for `host` and `key` to `file`, which is created (0600, its directory 0700) if needed. Does
+/// nothing if another process has added the key.
 ///
-/// The file is locked meanwhile and read again under the lock, so that of many processes one
-/// writes. It blocks: for the file system, and up to 5 s for the lock.
+/// The file is locked and read again under the lock, so that only one of many processes writes. Blocking: on
+/// the file system, and up to 5 s for the lock.
 ///
 /// # Errors
 ///
-/// [`KnownHostsError::Conflict`] when the file has another key for the host by now, or has this
-/// one revoked.
+/// [`KnownHostsError::Conflict`] if the file now has another key for the host, or has this one revoked.
 pub(crate) fn add(
     file: &Path,
     host: &HostLabel,
@@ -45,14 +44,14 @@ pub(crate) fn add(
     Err(KnownHostsError::Busy(file.to_owned()))
 }
 
-/// A line for a key, with its end.
+/// A line for a key, including the line feed.
 pub(super) fn new_line(
     host: &HostLabel,
     key: &PublicKey,
     hashing: Switch,
 ) -> Result<String, KnownHostsError> {
     let name = host.as_str();
-    // These would make a pattern, a list or a comment of it.
+    // These would turn the name into a pattern, a list or a comment.
     let meaning = |c: char| c.is_control() || c.is_whitespace() || "*?!,|#@".contains(c);
     if name.is_empty() || name.contains(meaning) {
         return Err(KnownHostsError::Unwritable);
@@ -71,5 +70,5 @@ pub(super) fn new_line(
     Ok(format!("{names} {}\n", key.trim_end()))
 }
 
-/// How often a file is read again that others change in mid-way.
+/// How often a file is reread if others change it meanwhile.
 pub(super) const ATTEMPTS: usize = 10;

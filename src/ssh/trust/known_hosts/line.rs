@@ -1,4 +1,4 @@
-//! One line of a `known_hosts` file.
+//! A line of a `known_hosts` file.
 
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use russh::keys::{Algorithm, HashAlg, PublicKey};
@@ -6,7 +6,7 @@ use russh::keys::{Algorithm, HashAlg, PublicKey};
 use super::{Place, RecordedKey, pattern};
 use crate::ssh::trust::MIN_RSA;
 
-/// A line that could be read.
+/// A valid line.
 #[derive(Debug)]
 pub(super) struct Line {
     place: Place,
@@ -14,8 +14,8 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Reads a line; `None` for an empty one and for a comment. Only what stands behind the key may
-    /// be other than UTF-8. A line that cannot be read does not count.
+    /// Parses a line; `None` for an empty one and for a comment. Only the part after the key may be other than
+    /// UTF-8. An invalid line does not count.
     pub(super) fn read(place: Place, bytes: &[u8]) -> Option<Result<Self, Place>> {
         let text = String::from_utf8_lossy(bytes);
         let text = text.trim_matches([' ', '\t', '\r']);
@@ -37,14 +37,14 @@ impl Line {
         self.entry.public_key()
     }
 
-    /// Whether its names mean `name`, which is in lower case.
-    pub(super) fn speaks_of(&self, name: &str) -> bool {
+    /// Whether its names match `name`, which is in lower case.
+    pub(super) fn matches_name(&self, name: &str) -> bool {
         pattern::matches(self.entry.host_patterns(), name)
     }
 
-    /// Whether a person wrote its names: patterns, or a longer list than a program writes, which is
-    /// a name and perhaps an address.
-    pub(super) fn is_hand_made(&self) -> bool {
+    /// Whether a person wrote its names: patterns, or more than the name and perhaps an address that programs
+    /// write.
+    pub(super) fn is_hand_written(&self) -> bool {
         match self.entry.host_patterns() {
             HostPatterns::HashedName { .. } => false,
             HostPatterns::Patterns(names) => {
@@ -53,12 +53,12 @@ impl Line {
         }
     }
 
-    /// Where it stands.
+    /// Its position.
     pub(super) fn place(&self) -> Place {
         self.place.clone()
     }
 
-    /// The key and where it stands.
+    /// The key and its position.
     pub(super) fn recorded(&self) -> RecordedKey {
         let key = self.key();
         RecordedKey {
@@ -69,12 +69,12 @@ impl Line {
     }
 }
 
-/// OpenSSH separates fields by any run of spaces and tabs, the crate by one space.
+/// Normalizes the fields: OpenSSH separates them by any run of spaces and tabs, the crate by one space.
 ///
-/// A key that OpenSSH does not take (of a type that it does not know, or an RSA key below 1024
-/// bits) makes the line unreadable, as there: it must not count as a recorded key.
+/// A key that OpenSSH does not accept (of an unknown type, or RSA with less than 1024 bits) makes the line
+/// invalid, as in OpenSSH: it must not count as recorded.
 fn entry(text: &str) -> Option<Entry> {
-    // Behind the key there is only a comment.
+    // Only a comment follows the key.
     let fields = if text.starts_with('@') { 4 } else { 3 };
     let words: Vec<_> = text.split([' ', '\t']).filter(|w| !w.is_empty()).take(fields).collect();
     let entry: Entry = words.join(" ").parse().ok()?;

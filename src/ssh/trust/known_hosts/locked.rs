@@ -1,4 +1,4 @@
-//! A record that is locked, and written as a whole or not at all.
+//! A locked record, written completely or not at all.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -13,38 +13,37 @@ use tempfile::NamedTempFile;
 use super::{KnownHostsError, MAX_FILE};
 use crate::file;
 
-/// A `known_hosts` file, locked and read. The lock ends with the value.
+/// A `known_hosts` file, locked and read. The lock is released on drop.
 #[derive(Debug)]
 pub(super) struct LockedRecord {
-    /// As it was named, for messages.
+    /// The configured path, for messages.
     name: PathBuf,
-    /// The file itself, where the name is a symbolic link.
+    /// The file itself, if the path is a symbolic link.
     target: PathBuf,
     file: File,
     found: Metadata,
     content: Vec<u8>,
 }
 
-/// What to do where there is no file.
+/// What to do if the file is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// Make it (0600, its folder 0700).
+    /// Create it (0600, its directory 0700).
     Create,
-    /// Leave it so.
+    /// Do nothing.
     Leave,
 }
 
-/// What became of a change.
+/// The result of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
     Done,
-    /// The file was changed meanwhile, by a program that does not know the lock. Nothing is done.
+    /// A program that ignores the lock has changed the file. Nothing was done.
     Stale,
 }
 
 impl LockedRecord {
-    /// Waits for the lock, up to 5 s, and reads the file. `None` where there is none and it is left
-    /// so.
+    /// Waits up to 5 s for the lock, and reads the file. `None` if it is missing and not created.
     pub(super) fn open(path: &Path, missing: Missing) -> Result<Option<Self>, KnownHostsError> {
         let failed = |cause| KnownHostsError::Write { file: path.to_owned(), cause };
         let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
@@ -62,8 +61,8 @@ impl LockedRecord {
         &self.content
     }
 
-    /// Adds whole lines at the end. Where the file cannot be replaced (its folder is read-only, it
-    /// is mounted by itself or is no regular file), they are appended in one write, as `ssh` does.
+    /// Adds complete lines at the end. If the file cannot be replaced (its directory is read-only, or it is a
+    /// mount point or no regular file), they are appended in one write, as in `ssh`.
     pub(super) fn append(mut self, lines: &str) -> Result<Written, KnownHostsError> {
         let mut added = self.content.clone();
         if added.last().is_some_and(|b| *b != b'\n') {
@@ -76,7 +75,7 @@ impl LockedRecord {
                 Err(error) => tracing::debug!(%error, "known_hosts is appended to in its place"),
             }
         }
-        // A reader without the lock sees the lines as a whole or not at all.
+        // A reader without the lock sees either all of the lines or none.
         let end = &added[self.content.len()..];
         match self.file.write_all(end) {
             Ok(()) => Ok(Written::Done),
@@ -84,8 +83,7 @@ impl LockedRecord {
         }
     }
 
-    /// Puts `content` in the place of what is there, which is kept beside it as `.old`, as `ssh`
-    /// does when it takes something out.
+    /// Replaces the file with `content`, and keeps the old one as `.old`, as `ssh` does when it removes keys.
     pub(super) fn replace(self, content: &[u8]) -> Result<Written, KnownHostsError> {
         let replaced = self.keep_old().and_then(|()| self.try_replace(content));
         replaced.map_err(|cause| KnownHostsError::Write { file: self.name, cause })
@@ -101,7 +99,7 @@ impl LockedRecord {
         fs::hard_link(&self.target, &old)
     }
 
-    /// A new file with the mode and the owner of the old one takes its name.
+    /// Renames a new file, with the mode and owner of the old one, over it.
     fn try_replace(&self, content: &[u8]) -> io::Result<Written> {
         let folder = self.target.parent().ok_or(io::ErrorKind::InvalidInput)?;
         let mut new = NamedTempFile::with_prefix_in(".known_hosts-", folder)?;
@@ -122,8 +120,8 @@ impl LockedRecord {
     }
 }
 
-/// Opens and locks the file that is at `path` once the lock is held: whoever had it before may have
-/// put a new file in the place of the old one, as `ssh-keygen -R` does.
+/// Opens and locks the file that is at `path` once the lock is held: the previous holder may have replaced the
+/// file, as `ssh-keygen -R` does.
 fn lock(path: &Path, missing: Missing) -> Result<Option<File>, KnownHostsError> {
     let failed = |cause| KnownHostsError::Write { file: path.to_owned(), cause };
     let give_up = Instant::now() + LOCK_LIMIT;
@@ -150,7 +148,7 @@ fn lock(path: &Path, missing: Missing) -> Result<Option<File>, KnownHostsError> 
     }
 }
 
-/// Whether the file with this metadata is the one at `path`.
+/// Whether the file with this metadata is at `path`.
 fn is_at(path: &Path, file: &Metadata) -> io::Result<bool> {
     match path.metadata() {
         Ok(there) => Ok((there.dev(), there.ino()) == (file.dev(), file.ino())),
@@ -159,7 +157,7 @@ fn is_at(path: &Path, file: &Metadata) -> io::Result<bool> {
     }
 }
 
-/// How long the lock is waited for. Whoever holds it writes one file.
+/// How long to wait for the lock, whose holder only writes a file.
 const LOCK_LIMIT: Duration = Duration::from_secs(5);
-/// How often the lock is tried.
+/// The interval of attempts to get the lock.
 const LOCK_POLL: Duration = Duration::from_millis(10);

@@ -1,8 +1,8 @@
 //! The record of host keys: `known_hosts` files (`sshd(8)`, "`SSH_KNOWN_HOSTS` FILE FORMAT").
 //!
-//! The lines are read by the `ssh-key` crate; what they say about a host is decided here, as
-//! OpenSSH decides it. A host with a key on record has changed when it shows another one, of
-//! whatever type; that is why the recorded types are asked for first.
+//! The lines are parsed by the `ssh-key` crate; what they mean for a host is decided here, as in OpenSSH. A
+//! host with a recorded key has changed if it presents another one of any type; that is why the recorded types
+//! are requested first.
 
 use std::fmt;
 use std::io;
@@ -31,35 +31,35 @@ mod pattern;
 mod tests;
 mod update;
 
-/// The name that a host is on record under.
+/// The name under which a host is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostLabel {
-    /// `host`, or `[host]:port` for another port than 22; in lower case.
+    /// `host`, or `[host]:port` for a port other than 22; in lower case.
     label: String,
-    /// The host without its port: a key on record for it counts too, as with `ssh`.
+    /// The host without its port: a key recorded for it counts as well, as in `ssh`.
     bare: Option<String>,
 }
 
-/// The lines of some files.
+/// The lines of several files.
 #[derive(Debug, Default)]
 pub(crate) struct KnownHosts {
     lines: Vec<Line>,
     broken: Vec<Place>,
 }
 
-/// A line of a file.
+/// The position of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file, as it was named.
+    /// The file, as configured.
     pub file: Arc<Path>,
     /// The number of the line, from 1.
     pub line: usize,
 }
 
-/// What the record says about a key of a host.
+/// What the record says about a host's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The key is on record for the host, in this line.
+    /// The key is recorded for the host, in this line.
     Known(Place),
     Unknown,
     /// The host has these keys on record, at least one, and the key is none of them.
@@ -71,11 +71,11 @@ pub(crate) enum Verdict {
 /// A key on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedKey {
-    /// Where it stands.
+    /// Its position.
     pub place: Place,
-    /// Its type, as `ssh-ed25519`.
+    /// Its type, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// Its fingerprint, as `SHA256:…`.
+    /// Its fingerprint, such as `SHA256:…`.
     pub fingerprint: String,
 }
 
@@ -83,7 +83,7 @@ pub struct RecordedKey {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum KnownHostsError {
-    /// A file is there and cannot be read. That is not "no key on record".
+    /// A file exists but cannot be read, which is not the same as having no keys.
     #[error("{} cannot be read: {cause}", file.display())]
     Read { file: PathBuf, cause: io::Error },
     #[error("{} cannot be written: {cause}", file.display())]
@@ -92,7 +92,7 @@ pub enum KnownHostsError {
     Locked(PathBuf),
     #[error("{} is changed by another program again and again", .0.display())]
     Busy(PathBuf),
-    /// The name would mean something else in a line of the file.
+    /// The name would have another meaning in the file.
     #[error("the host name cannot be written into known_hosts")]
     Unwritable,
     #[error("{} has another key for this host by now", .0.display())]
@@ -100,7 +100,7 @@ pub enum KnownHostsError {
 }
 
 impl HostLabel {
-    /// For a host and the port of its SSH server.
+    /// The label of a host and its SSH port.
     pub(crate) fn new(host: &str, port: u16) -> Self {
         let host = host.to_lowercase();
         if port == 22 {
@@ -110,24 +110,24 @@ impl HostLabel {
         }
     }
 
-    /// For an alias (`HostKeyAlias`), which stands without a port.
+    /// The label of an alias (`HostKeyAlias`), which has no port.
     pub(crate) fn of_alias(alias: &str) -> Self {
         Self { label: alias.to_lowercase(), bare: None }
     }
 
-    /// The name, and then the bare one, which counts where the name is not on record.
+    /// The label, followed by the bare name, which counts if the label is not recorded.
     fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.label.as_str()).chain(self.bare.as_deref())
     }
 
-    /// The name as it stands in a file.
+    /// The label as written in a file.
     pub(crate) fn as_str(&self) -> &str {
         &self.label
     }
 }
 
 impl KnownHosts {
-    /// Reads files in their order. One that does not exist has no lines.
+    /// Reads files in order. A missing file has no lines.
     pub(crate) fn read<'a>(
         files: impl IntoIterator<Item = &'a PathBuf>,
     ) -> Result<Self, KnownHostsError> {
@@ -144,12 +144,12 @@ impl KnownHosts {
         Ok(out)
     }
 
-    /// The lines that could not be read.
+    /// The invalid lines.
     pub(crate) fn broken(&self) -> &[Place] {
         &self.broken
     }
 
-    /// What is on record about `key` of `host`.
+    /// What the record says about `key` of `host`.
     pub(crate) fn verdict(&self, host: &HostLabel, key: &PublicKey) -> Verdict {
         match (self.verdict_by_name(&host.label, key), &host.bare) {
             (Verdict::Unknown, Some(bare)) => match self.verdict_by_name(bare, key) {
@@ -161,12 +161,12 @@ impl KnownHosts {
         }
     }
 
-    /// Whether `key` is on record for `host` with its port, where it has one.
+    /// Whether `key` is recorded for `host` including its port, if it has one.
     pub(crate) fn is_under_own_name(&self, host: &HostLabel, key: &PublicKey) -> bool {
         self.find(&host.label, None, &[key.key_data()]).is_some()
     }
 
-    /// The types of the keys on record for `host`, in the order of the lines.
+    /// The types of the keys recorded for `host`, in the order of the lines.
     pub(crate) fn recorded_algorithms(&self, host: &HostLabel) -> Vec<Algorithm> {
         let of = |name: &str| -> Vec<Algorithm> {
             self.lines_of(name, None).map(|line| line.key().algorithm()).collect()
@@ -177,12 +177,12 @@ impl KnownHosts {
         }
     }
 
-    /// Where the authority of `certificate` is on record for `host`, if it is. An authority of the bare name
-    /// counts on another port, too. The certificate itself is to be checked.
+    /// The position of the authority of `certificate`, if it is recorded for `host`. An authority of the bare
+    /// name also counts on another port. The certificate itself must be checked separately.
     ///
     /// # Errors
     ///
-    /// The line that marks the authority, or the key in the certificate, as revoked.
+    /// The position of the line that revokes the authority, or the key in the certificate.
     pub(crate) fn certificate_verdict(
         &self,
         host: &HostLabel,
@@ -198,12 +198,12 @@ impl KnownHosts {
         Ok(authority.map(Line::place))
     }
 
-    /// Whether an authority is on record for `host`.
+    /// Whether an authority is recorded for `host`.
     pub(crate) fn has_authority(&self, host: &HostLabel) -> bool {
         self.has(host, Marker::CertAuthority)
     }
 
-    /// Whether a key is marked as revoked for `host`: it may be that of an authority.
+    /// Whether a key is revoked for `host`; it may be that of an authority.
     pub(crate) fn has_revoked(&self, host: &HostLabel) -> bool {
         self.has(host, Marker::Revoked)
     }
@@ -224,21 +224,20 @@ impl KnownHosts {
         if recorded.is_empty() { Verdict::Unknown } else { Verdict::Changed(recorded) }
     }
 
-    /// The first line with this marker that gives this name one of these keys.
+    /// The first line with this marker that has one of these keys for this name.
     fn find(&self, name: &str, marker: Option<Marker>, keys: &[&KeyData]) -> Option<&Line> {
         self.lines_of(name, marker).find(|line| keys.contains(&line.key().key_data()))
     }
 
-    /// The lines with this marker that speak of this name. A `@cert-authority` line says nothing
-    /// about a plain key.
+    /// The lines with this marker that match this name. A `@cert-authority` line says nothing about a plain key.
     fn lines_of(&self, name: &str, marker: Option<Marker>) -> impl Iterator<Item = &Line> {
         self.lines
             .iter()
             .filter(move |line| line.marker() == marker)
-            .filter(move |line| line.speaks_of(name))
+            .filter(move |line| line.matches_name(name))
     }
 
-    /// Reads a file's lines. One that is not UTF-8 does not spoil the others.
+    /// Adds a file's lines. A line that is not UTF-8 does not affect the others.
     pub(crate) fn push(&mut self, file: &Path, content: &[u8]) {
         let file: Arc<Path> = file.into();
         for (i, bytes) in content.split(|b| *b == b'\n').enumerate() {

@@ -1,13 +1,13 @@
-//! Whether the names of a line mean a host.
+//! Matches the names of a line against a host.
 
 use hmac::{Hmac, KeyInit, Mac};
 use russh::keys::ssh_key::known_hosts::HostPatterns;
 use sha1::Sha1;
 use wildmatch::WildMatch;
 
-/// Whether the names of a line mean `name`, which is in lower case.
+/// Whether the names of a line match `name`, which is in lower case.
 ///
-/// One `!pattern` that matches outweighs all others (`ssh_config(5)`, PATTERNS).
+/// A matching `!pattern` outweighs all others (`ssh_config(5)`, PATTERNS).
 pub(super) fn matches(patterns: &HostPatterns, name: &str) -> bool {
     match patterns {
         HostPatterns::HashedName { salt, hash } => hash_name(salt, name) == *hash,
@@ -30,7 +30,7 @@ pub(super) fn matches(patterns: &HostPatterns, name: &str) -> bool {
     }
 }
 
-/// The HMAC-SHA1 of a name, with the salt as its key.
+/// The HMAC-SHA1 of a name, keyed with the salt.
 pub(super) fn hash_name(salt: &[u8], name: &str) -> [u8; 20] {
     let mut mac = Hmac::<Sha1>::new_from_slice(salt).expect("HMAC takes a key of any length");
     mac.update(name.as_bytes());
@@ -74,9 +74,9 @@ mod tests {
         assert!(!matches(&patterns(&stars), &long), "it takes no time");
     }
 
-    /// The line of the manual page of `ssh-keygen`'s making: salt and hash of `example.com`.
+    /// An example of `ssh-keygen`: salt and hash of `example.com`.
     #[test]
-    fn a_hashed_name_matches_itself_only() {
+    fn a_hashed_name_matches_only_itself() {
         let salt = b"twenty bytes of salt";
         let line =
             HostPatterns::HashedName { salt: salt.to_vec(), hash: hash_name(salt, "example.com") };

@@ -1,4 +1,4 @@
-//! The verdicts were held against OpenSSH 9.2 with the same files.
+//! The verdicts were compared with those of OpenSSH 9.2 for the same files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -56,7 +56,7 @@ fn the_port_is_part_of_the_name() {
 }
 
 #[test]
-fn a_key_of_the_bare_name_counts_on_another_port_and_a_wrong_one_does_not() {
+fn a_matching_key_of_the_bare_name_counts_on_another_port() {
     let (k, other) = (ed25519(), ed25519());
     let host = HostLabel::new("host", 2222);
     assert_eq!(known(format!("host {}", text(&k))).verdict(&host, &k), at(1));
@@ -78,17 +78,17 @@ fn an_alias_has_no_port_and_no_case() {
 }
 
 #[test]
-fn another_key_of_any_type_is_a_change_unless_the_right_one_stands_elsewhere() {
+fn another_key_of_any_type_is_a_change_unless_the_right_one_is_also_recorded() {
     let (right, wrong, other_type) = (ed25519(), ed25519(), ecdsa());
     let host = HostLabel::new("host", 22);
     for recorded in [&wrong, &other_type] {
         match known(format!("\nhost {}\n", text(recorded))).verdict(&host, &right) {
-            Verdict::Changed(told) => {
-                assert_eq!(told.len(), 1);
-                assert_eq!(told[0].place, place("kh", 2));
-                assert_eq!(told[0].algorithm, recorded.algorithm().to_string());
+            Verdict::Changed(result) => {
+                assert_eq!(result.len(), 1);
+                assert_eq!(result[0].place, place("kh", 2));
+                assert_eq!(result[0].algorithm, recorded.algorithm().to_string());
                 let fingerprint = recorded.fingerprint(HashAlg::Sha256).to_string();
-                assert_eq!(told[0].fingerprint, fingerprint);
+                assert_eq!(result[0].fingerprint, fingerprint);
             }
             verdict => panic!("{verdict:?}"),
         }
@@ -98,7 +98,7 @@ fn another_key_of_any_type_is_a_change_unless_the_right_one_stands_elsewhere() {
 }
 
 #[test]
-fn a_revoked_key_is_revoked_wherever_else_it_stands() {
+fn a_revoked_key_is_revoked_even_if_also_recorded() {
     let k = ed25519();
     let host = HostLabel::new("host", 22);
     let revoked = |file: String| known(file).verdict(&host, &k);
@@ -112,7 +112,7 @@ fn a_revoked_key_is_revoked_wherever_else_it_stands() {
 }
 
 #[test]
-fn an_authority_says_nothing_about_a_plain_key() {
+fn an_authority_does_not_count_for_a_plain_key() {
     let k = ed25519();
     let host = HostLabel::new("host", 22);
     let authority = known(format!("@cert-authority * {}", text(&k)));
@@ -123,7 +123,7 @@ fn an_authority_says_nothing_about_a_plain_key() {
 }
 
 #[test]
-fn the_recorded_types_are_told() {
+fn the_recorded_types_are_listed() {
     let (e, c) = (ed25519(), ecdsa());
     let file = known(format!(
         "[host]:2 {}\nhost {}\n@revoked host {}\nelse {}",
@@ -139,7 +139,7 @@ fn the_recorded_types_are_told() {
 }
 
 #[test]
-fn fields_are_separated_by_any_blanks_and_broken_lines_are_told() {
+fn fields_are_separated_by_any_blanks_and_invalid_lines_are_listed() {
     let k = ed25519();
     let t = text(&k);
     let tabs = t.replace(' ', "\t  ");
@@ -165,7 +165,7 @@ fn fields_are_separated_by_any_blanks_and_broken_lines_are_told() {
 }
 
 #[test]
-fn a_line_that_is_not_utf8_does_not_spoil_the_others() {
+fn a_line_that_is_not_utf8_does_not_affect_the_others() {
     let k = ed25519();
     let host = HostLabel::new("host", 22);
     let mut content = b"h\xe9t\xff ssh-ed25519 \xfe\n".to_vec();
@@ -184,8 +184,8 @@ fn a_missing_file_has_no_lines_and_an_unreadable_one_is_an_error() {
     let file = KnownHosts::read([&missing]).expect("missing is no error");
     assert_eq!(file.verdict(&HostLabel::new("host", 22), &k), Verdict::Unknown);
     // A directory cannot be read, not even by root.
-    let told = KnownHosts::read([&missing, &dir.path().to_owned()]);
-    assert!(matches!(told, Err(KnownHostsError::Read { .. })), "{told:?}");
+    let result = KnownHosts::read([&missing, &dir.path().to_owned()]);
+    assert!(matches!(result, Err(KnownHostsError::Read { .. })), "{result:?}");
 }
 
 /// An editor takes no lock.
@@ -205,7 +205,7 @@ fn what_is_written_without_the_lock_is_not_lost() {
 }
 
 #[test]
-fn what_is_added_is_known_hashed_or_not() {
+fn an_added_key_is_known_hashed_or_not() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("new folder").join("known_hosts");
     let (a, b) = (ed25519(), ecdsa());
@@ -227,12 +227,12 @@ fn what_is_added_is_known_hashed_or_not() {
     assert_eq!(known.verdict(&hashed, &b), Verdict::Known(place(&file, 2)));
     add(&file, &hashed, &b, Switch::On).expect("known");
     assert_eq!(fs::read_to_string(&file).expect("written"), content, "it is there already");
-    let told = add(&file, &hashed, &a, Switch::On);
-    assert!(matches!(told, Err(KnownHostsError::Conflict(_))), "{told:?}");
+    let result = add(&file, &hashed, &a, Switch::On);
+    assert!(matches!(result, Err(KnownHostsError::Conflict(_))), "{result:?}");
 }
 
 #[test]
-fn a_last_line_without_its_end_is_ended_first() {
+fn an_incomplete_last_line_is_completed_first() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("kh");
     let (a, b) = (ed25519(), ed25519());
@@ -245,18 +245,18 @@ fn a_last_line_without_its_end_is_ended_first() {
 }
 
 #[test]
-fn a_name_that_would_be_a_pattern_is_not_written() {
+fn a_name_with_special_characters_is_not_written() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("kh");
     for alias in ["*", "a,b", "a b", "!a", "@revoked", "#a", "a\nb", ""] {
-        let told = add(&file, &HostLabel::of_alias(alias), &ed25519(), Switch::Off);
-        assert!(matches!(told, Err(KnownHostsError::Unwritable)), "{alias:?}: {told:?}");
+        let result = add(&file, &HostLabel::of_alias(alias), &ed25519(), Switch::Off);
+        assert!(matches!(result, Err(KnownHostsError::Unwritable)), "{alias:?}: {result:?}");
     }
     assert!(!file.exists());
 }
 
 #[test]
-fn what_grows_without_an_end_is_no_record() {
+fn an_oversized_file_is_an_error() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("kh");
     fs::File::create(&file).and_then(|file| file.set_len(MAX_FILE + 1)).expect("it takes no room");
@@ -264,12 +264,12 @@ fn what_grows_without_an_end_is_no_record() {
         Err(KnownHostsError::Write { cause, .. }) => {
             assert_eq!(cause.kind(), io::ErrorKind::FileTooLarge);
         }
-        told => panic!("{told:?}"),
+        result => panic!("{result:?}"),
     }
 }
 
 #[test]
-fn eight_at_once_leave_one_line() {
+fn eight_concurrent_writers_leave_one_line() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("kh");
     let (k, host) = (ed25519(), HostLabel::new("host", 22));
@@ -285,7 +285,7 @@ fn eight_at_once_leave_one_line() {
     assert_eq!(fs::read_to_string(&file).expect("written").lines().count(), 1);
 }
 
-/// `ssh-keygen` finds and hashes as we do.
+/// `ssh-keygen` finds and hashes names in the same way.
 #[test]
 #[ignore = "needs ssh-keygen"]
 fn as_ssh_keygen_sees_it() {
@@ -309,7 +309,7 @@ fn as_ssh_keygen_sees_it() {
         let verdict = known.verdict(&HostLabel::new(name, 22), &k);
         assert_eq!(matches!(verdict, Verdict::Known(_)), is_known, "{name}");
     }
-    // A key of its own making is a key to us.
+    // A key generated here is valid for ssh-keygen.
     let secret = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");
     secret.write_openssh_file(dir.path().join("k"), LineEnding::LF).expect("written");
     let (ok, said) = run(&["-y", "-f", dir.path().join("k").to_str().expect("UTF-8")]);
@@ -318,7 +318,7 @@ fn as_ssh_keygen_sees_it() {
 
 proptest! {
     #[test]
-    fn no_file_makes_it_panic(content in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn no_file_causes_a_panic(content in proptest::collection::vec(any::<u8>(), 0..300)) {
         let k = PublicKey::from_openssh(ANY_KEY).expect("a key");
         let file = known(&content);
         let host = HostLabel::new("host", 22);
@@ -327,9 +327,9 @@ proptest! {
         let _ = file.plan(&host, &[k]);
     }
 
-    /// What is written for any name is read again as that name and that key, and as no other.
+    /// A written line parses as the same name and key, and as no other.
     #[test]
-    fn what_is_written_reads_the_same(
+    fn a_written_line_parses_as_the_same_entry(
         name in "[a-zA-Z0-9._:-]{1,20}",
         port in 1_u16..,
         other in "[a-z0-9.]{1,20}",
@@ -352,7 +352,7 @@ proptest! {
     }
 
     #[test]
-    fn a_line_made_of_fields_in_disorder_never_makes_a_key_known(
+    fn a_line_with_shuffled_fields_never_makes_a_key_known(
         fields in proptest::collection::vec("@revoked|@cert-authority|other|!host|ssh-ed25519|#", 0..5)
     ) {
         let k = PublicKey::from_openssh(ANY_KEY).expect("a key");

@@ -1,7 +1,7 @@
 //! Follows the keys that a server announces (`ssh_config(5)`, `UpdateHostKeys`).
 //!
-//! A line is touched only where a program wrote it: where a person gave patterns or a list of names,
-//! a marker, or the same key under another name, the record stays as it is.
+//! A line is changed only if a program wrote it: if a person wrote patterns or a list of names, a marker, or
+//! the same key under another name, the record is not changed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,31 +18,30 @@ use crate::openssh::client_config::Switch;
 #[cfg(test)]
 mod tests;
 
-/// What the record lacks of a server's keys, and what it has beyond them.
+/// The differences between the recorded and the announced keys of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// Announced, and not on record for the host: to be added once the server has proved them.
+    /// Announced but not recorded for the host: to be added once the server has proved them.
     pub(crate) new: Vec<PublicKey>,
-    /// On record for the host, and not announced: to be taken out.
+    /// Recorded for the host but not announced: to be removed.
     pub(crate) obsolete: Vec<RecordedKey>,
 }
 
-/// Why the record is not touched.
+/// Why the record is not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Obstacle {
-    /// A line for the host that a person wrote.
+    /// A line for the host was written by a person.
     #[error("{0} has patterns or many names")]
-    HandMade(Place),
-    /// A line for the host with `@cert-authority` or `@revoked`.
+    HandWritten(Place),
+    /// A line for the host has `@cert-authority` or `@revoked`.
     #[error("{0} has a marker")]
     Marker(Place),
-    /// One of the keys is on record for another host, too: changing it here alone would make the
-    /// two disagree.
+    /// One of the keys is also recorded for another host: a change would make the two disagree.
     #[error("{0} has one of the keys for another name")]
     OtherName(Place),
 }
 
-/// What was done.
+/// What was changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     pub(crate) added: usize,
@@ -50,11 +49,11 @@ pub(crate) struct Changes {
 }
 
 impl KnownHosts {
-    /// What would have to change for the record to have exactly the `announced` keys of `host`.
+    /// The changes needed for the record to have exactly the `announced` keys for `host`.
     pub(crate) fn plan(&self, host: &HostLabel, announced: &[PublicKey]) -> Result<Plan, Obstacle> {
         let is_announced = |line: &Line| position(announced, line.key()).is_some();
         let (ours, others): (Vec<_>, Vec<_>) =
-            self.lines.iter().partition(|line| line.speaks_of(host.as_str()));
+            self.lines.iter().partition(|line| line.matches_name(host.as_str()));
         let new = announced.iter().filter(|key| {
             !ours.iter().any(|line| line.marker().is_none() && same(line.key(), key))
         });
@@ -70,8 +69,8 @@ impl KnownHosts {
         if let Some(line) = ours.iter().find(|line| line.marker().is_some()) {
             return Err(Obstacle::Marker(line.place()));
         }
-        if let Some(line) = kept.iter().chain(&obsolete).find(|line| line.is_hand_made()) {
-            return Err(Obstacle::HandMade(line.place()));
+        if let Some(line) = kept.iter().chain(&obsolete).find(|line| line.is_hand_written()) {
+            return Err(Obstacle::HandWritten(line.place()));
         }
         let concerns = |line: &&&Line| {
             is_announced(line) || obsolete.iter().any(|old| same(old.key(), line.key()))
@@ -83,11 +82,10 @@ impl KnownHosts {
     }
 }
 
-/// Makes `files` have exactly `keys` for `host`: other lines for it go, from all of them; what is
-/// missing is added to the first that exists. Files that do not exist are not made. Lines with a marker, and
-/// those that cannot be read, stay.
+/// Makes `files` contain exactly `keys` for `host`: other lines for it are removed from all files, and missing keys
+/// are added to the first file that exists. Files are not created. Lines with a marker and invalid lines are kept.
 ///
-/// It blocks, as [`super::add()`] does.
+/// Blocking, like [`super::add()`].
 pub(crate) fn update(
     files: &[PathBuf],
     host: &HostLabel,
@@ -104,7 +102,7 @@ pub(crate) fn update(
     Ok(changes)
 }
 
-/// None where the file does not exist.
+/// None if the file does not exist.
 fn update_file(
     file: &Path,
     host: &HostLabel,
@@ -126,8 +124,7 @@ fn update_file(
     Err(KnownHostsError::Busy(file.to_owned()))
 }
 
-/// The lines of a file without those for `host` that have none of `keys`, and the keys that none of
-/// them has.
+/// The lines of a file without those for `host` that have none of `keys`, and the keys that are missing.
 fn without_others<'a>(
     file: &Path,
     content: &[u8],
@@ -141,7 +138,7 @@ fn without_others<'a>(
         let bare = raw.strip_suffix(b"\n").unwrap_or(raw);
         if let Some(Ok(line)) = Line::read(Place { file: Arc::clone(&file), line: 0 }, bare)
             && line.marker().is_none()
-            && line.speaks_of(host.as_str())
+            && line.matches_name(host.as_str())
         {
             if position(keys, line.key()).is_none() {
                 changes.removed += 1;
@@ -159,7 +156,7 @@ fn position(keys: &[PublicKey], key: &PublicKey) -> Option<usize> {
     keys.iter().position(|k| same(k, key))
 }
 
-/// Whether it is the same key, whatever the comment.
+/// Whether it is the same key, regardless of comments.
 fn same(a: &PublicKey, b: &PublicKey) -> bool {
     let data: (&KeyData, &KeyData) = (a.key_data(), b.key_data());
     data.0 == data.1

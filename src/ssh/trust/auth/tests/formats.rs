@@ -1,18 +1,18 @@
-//! The files that `ssh-keygen` and OpenSSL write: what `ssh` loads is loaded, or it is told before
-//! anybody is asked for a passphrase that nothing here would open.
+//! Files written by `ssh-keygen` and OpenSSL: what `ssh` loads is loaded, or is rejected before anybody is
+//! asked for a passphrase that could not decrypt it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::super::key_file::{KeyProblem, decode};
 
-/// What is expected of a file.
+/// The expected result for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
-    /// Its passphrase opens it, and no other.
+    /// Only its passphrase decrypts it.
     Opens,
-    /// It cannot be used, which is told without a passphrase.
-    Told,
+    /// It is rejected without a passphrase.
+    Rejected,
 }
 
 fn run(program: &str, args: &[&str]) -> bool {
@@ -33,7 +33,7 @@ fn check(file: &Path, expected: Expected) {
                 panic!("{}: {problem:?}", file.display());
             }
         }
-        Expected::Told => {
+        Expected::Rejected => {
             let KeyProblem::Unreadable(why) = without else { panic!("{}", file.display()) };
             assert!(why.contains("not available here"), "{}: {why}", file.display());
         }
@@ -47,7 +47,7 @@ impl Keys {
         self.0.path().join(name)
     }
 
-    /// A key without a passphrase, in a format of `ssh-keygen -m`.
+    /// An unencrypted key in a format of `ssh-keygen -m`.
     fn make(&self, name: &str, kind: &str, format: &str) -> PathBuf {
         let path = self.path(name);
         let file = path.to_str().expect("UTF-8");
@@ -56,7 +56,7 @@ impl Keys {
         path
     }
 
-    /// What OpenSSL makes of a key.
+    /// A key converted by OpenSSL.
     fn openssl(&self, command: &str, key: &Path, args: &[&str]) -> PathBuf {
         let out = self.path("out");
         let mut all = vec![command];
@@ -99,7 +99,7 @@ fn what_ssh_keygen_writes() {
 #[test]
 #[ignore = "needs ssh-keygen and openssl"]
 fn what_openssl_writes() {
-    use Expected::{Opens, Told};
+    use Expected::{Opens, Rejected};
     let keys = Keys(tempfile::tempdir().expect("a place"));
     let key = keys.make("ecdsa", "ecdsa", "PKCS8");
     for (args, expected) in [
@@ -113,15 +113,15 @@ fn what_openssl_writes() {
         (&["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA512"], Opens),
         (&["-v2", "des-ede3-cbc", "-v2prf", "hmacWithSHA1"], Opens),
         (&["-scrypt"], Opens),
-        (&["-v2", "camellia-256-cbc"], Told),
-        (&["-v1", "PBE-SHA1-3DES"], Told),
-        (&["-v1", "PBE-SHA1-2DES"], Told),
+        (&["-v2", "camellia-256-cbc"], Rejected),
+        (&["-v1", "PBE-SHA1-3DES"], Rejected),
+        (&["-v1", "PBE-SHA1-2DES"], Rejected),
     ] {
         let args = [&["-topk8"], args].concat();
         check(&keys.openssl("pkcs8", &key, &args), expected);
     }
     for (cipher, expected) in
-        [("-aes128", Opens), ("-aes256", Opens), ("-des3", Opens), ("-camellia256", Told)]
+        [("-aes128", Opens), ("-aes256", Opens), ("-des3", Opens), ("-camellia256", Rejected)]
     {
         check(&keys.openssl("ec", &key, &[cipher]), expected);
     }

@@ -1,9 +1,9 @@
-//! Which keys are offered, and what their files want.
+//! Which keys are offered, and what their files require.
 
 use super::*;
 
 #[tokio::test]
-async fn keys_are_tried_in_their_order_and_none_twice() {
+async fn keys_are_tried_in_order_without_duplicates() {
     let mut place = Place::new();
     place.key("a", None);
     let b = place.key("b", None);
@@ -25,7 +25,7 @@ async fn keys_are_tried_in_their_order_and_none_twice() {
 }
 
 #[test]
-fn the_comment_of_a_public_key_is_in_any_encoding() {
+fn the_comment_of_a_public_key_may_have_any_encoding() {
     let mut place = Place::new();
     let key = place.key("k", None);
     let mut text = key.to_openssh().expect("a key").into_bytes();
@@ -37,7 +37,7 @@ fn the_comment_of_a_public_key_is_in_any_encoding() {
 }
 
 #[tokio::test]
-async fn a_passphrase_is_asked_for_once_and_only_for_a_key_that_is_wanted() {
+async fn a_passphrase_is_asked_for_once_and_only_for_an_accepted_key() {
     let mut place = Place::new();
     place.key("unwanted", Some("x"));
     let wanted = place.key("wanted", Some("open sesame"));
@@ -55,7 +55,7 @@ async fn a_passphrase_is_asked_for_once_and_only_for_a_key_that_is_wanted() {
 }
 
 #[tokio::test]
-async fn a_passphrase_that_nobody_gives() {
+async fn a_passphrase_that_is_not_given() {
     let mut place = Place::new();
     let wanted = place.key("wanted", Some("x"));
     let script = Script::new([Step::Key(wanted)]);
@@ -76,7 +76,7 @@ async fn a_passphrase_that_nobody_gives() {
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_used_are_told_and_missing_defaults_are_not() {
+async fn unusable_files_are_reported_and_missing_defaults_are_not() {
     let mut place = Place::new();
     place.key("open", None);
     let open = place.path("open");
@@ -89,8 +89,8 @@ async fn files_that_cannot_be_used_are_told_and_missing_defaults_are_not() {
     place.config.auth.identity_files.push(default);
 
     let script = Script::new([Step::Key(any_key())]);
-    let told = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
-    let error = told.expect_err("no key is left");
+    let result = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
+    let error = result.expect_err("no key is left");
     let text = error.to_string();
     assert_eq!(tried(&error).len(), 3, "{text}");
     assert!(text.contains("0644") && text.contains("open"), "{text}");
@@ -100,7 +100,7 @@ async fn files_that_cannot_be_used_are_told_and_missing_defaults_are_not() {
 }
 
 #[tokio::test]
-async fn rsa_keys_sign_with_what_the_server_takes_and_with_sha_1_for_those_who_ask() {
+async fn rsa_keys_sign_with_an_accepted_hash_and_with_sha_1_only_on_request() {
     let mut place = Place::new();
     let algorithm = Algorithm::Rsa { hash: None };
     let key = PrivateKey::random(&mut safe_rng(), algorithm).expect("a key");
@@ -118,10 +118,10 @@ async fn rsa_keys_sign_with_what_the_server_takes_and_with_sha_1_for_those_who_a
     assert!(error.to_string().contains("SHA-1"), "{error}");
     assert_eq!(script.log(), ["none"], "nothing was offered");
     place.config.auth.pubkey_accepted_algorithms.push("ssh-rsa".to_owned());
-    place.login(&script, &credentials, &nobody).await.expect("asked for by name");
+    place.login(&script, &credentials, &nobody).await.expect("configured by name");
     assert_eq!(script.log().last().map(String::as_str), Some("publickey ssh-rsa"));
     place.config.auth.pubkey_accepted_algorithms = vec!["ssh-rsa".to_owned()];
     script.take_rsa_signatures_with(Some(HashAlg::Sha512));
-    place.login(&script, &credentials, &nobody).await.expect("nothing else is asked for");
+    place.login(&script, &credentials, &nobody).await.expect("nothing else is configured");
     assert_eq!(script.log().last().map(String::as_str), Some("publickey ssh-rsa"));
 }

@@ -47,7 +47,7 @@ fn agent_certificate(name: &str, certificate: &Offer) -> AgentIdentity {
     AgentIdentity::Certificate { certificate, comment: name.to_owned() }
 }
 
-/// What is tried: what, from where, and signed by whom.
+/// The candidates as text: what, from where, and signed by whom.
 fn names(candidates: &[Candidate]) -> Vec<String> {
     let name = |candidate: &Candidate| {
         let kind = match &candidate.offer {
@@ -80,18 +80,18 @@ fn order(agent: &[AgentIdentity], files: Vec<KeyFile>, only: Switch) -> Vec<Stri
 
 /// `-i key.pub` beside `IdentityFile key`.
 #[test]
-fn a_public_half_is_signed_for_by_the_file_that_has_the_private_one() {
+fn a_public_key_is_signed_for_by_the_file_with_the_private_key() {
     let (a, b) = (secret_key(), secret_key());
     let files = vec![without_private_half("a.pub", &a), in_file("b", &b), in_file("a", &a)];
     assert_eq!(order(&[], files, Switch::On), ["file a.pub by a", "file b"]);
 }
 
 #[test]
-fn the_agents_keys_for_files_then_its_others_then_the_files() {
+fn the_agents_keys_with_files_come_first_then_its_others_then_the_files() {
     let (a, b, c, d) = (secret_key(), secret_key(), secret_key(), secret_key());
     let agent = [in_agent("c", &c), in_agent("b", &b), in_agent("a", &a)];
     let files = || vec![in_file("fa", &a), in_file("fd", &d), without_private_half("fb", &b)];
-    // In the agent's order, as `ssh` has it.
+    // In the agent's order, as in `ssh`.
     let all = ["agent for fb", "agent for fa", "agent c", "file fd"];
     assert_eq!(order(&agent, files(), Switch::Off), all);
     let only = ["agent for fb", "agent for fa", "file fd"];
@@ -101,7 +101,7 @@ fn the_agents_keys_for_files_then_its_others_then_the_files() {
 }
 
 #[test]
-fn a_file_whose_key_came_before_is_left_out() {
+fn a_file_with_a_duplicate_key_is_left_out() {
     let a = secret_key();
     let files = vec![in_file("one", &a), in_file("two", &a)];
     assert_eq!(order(&[], files, Switch::Off), ["file one"]);
@@ -114,14 +114,14 @@ fn a_certificate_beside_a_key_comes_after_it() {
         |file: KeyFile, key| KeyFile { certificate: Some(certified(key, CertType::User)), ..file };
     let files = vec![with(in_file("fa", &a), &a), in_file("fb", &b)];
     assert_eq!(order(&[], files, Switch::Off), ["file fa", "cert of file fa", "file fb"]);
-    // Only the agent has the private half.
+    // Only the agent has the private key.
     let files = || vec![with(without_private_half("fa", &a), &a)];
     let agent = [in_agent("a", &a)];
     let expected = ["agent for fa", "cert of file fa by agent a"];
     assert_eq!(order(&agent, files(), Switch::On), expected);
     let expected = ["file fa by nobody", "cert of file fa by nobody"];
     assert_eq!(order(&[], files(), Switch::Off), expected);
-    // A PEM key with a passphrase does not say that it belongs to it.
+    // It is not known to which key an encrypted PEM file belongs.
     let secret = Secret::Locked(Arc::default());
     let files = vec![KeyFile { public: None, secret, ..with(in_file("fa", &a), &a) }];
     let expected = ["unknown file fa", "cert of file fa"];
@@ -129,7 +129,7 @@ fn a_certificate_beside_a_key_comes_after_it() {
 }
 
 #[test]
-fn named_certificates_come_first_and_those_beside_the_keys_not_at_all() {
+fn configured_certificates_come_first_and_replace_those_beside_keys() {
     let (a, b) = (secret_key(), secret_key());
     let beside = Some(certified(&a, CertType::User));
     let files = [in_file("fb", &b), KeyFile { certificate: beside, ..in_file("fa", &a) }];
@@ -142,10 +142,10 @@ fn named_certificates_come_first_and_those_beside_the_keys_not_at_all() {
     let agent = [in_agent("o", &other)];
     let found = in_order(&agent, &files, &named(&other), Switch::Off);
     assert_eq!(names(&found)[0], "cert of certificate file c by agent o");
-    // As with `ssh`: what is in the agent alone does not count then.
+    // As in `ssh`, keys that only the agent has do not count then.
     let found = in_order(&agent, &files, &named(&other), Switch::On);
     assert_eq!(names(&found)[0], "cert of certificate file c by nobody");
-    // The agent has nothing but the certificate.
+    // The agent has only the certificate.
     let [(path, offer)] = named(&other);
     let agent = [agent_certificate("oc", &offer)];
     let found = in_order(&agent, &files, &[(path, offer)], Switch::Off);
@@ -154,7 +154,7 @@ fn named_certificates_come_first_and_those_beside_the_keys_not_at_all() {
 }
 
 #[test]
-fn a_certificate_of_the_agent_is_matched_by_an_identity_file_that_is_one() {
+fn an_identity_file_may_name_a_certificate_of_the_agent() {
     let a = secret_key();
     let certificate = certified(&a, CertType::User);
     let agent = [in_agent("a", &a), agent_certificate("ac", &certificate)];
@@ -165,7 +165,7 @@ fn a_certificate_of_the_agent_is_matched_by_an_identity_file_that_is_one() {
 }
 
 #[test]
-fn what_is_named_comes_first_where_the_server_did_not_listen_to_all() {
+fn configured_keys_come_first_after_the_server_stopped_listening() {
     let keys: Vec<_> = (0..4).map(|_| secret_key()).collect();
     let agent: Vec<_> = keys[..2].iter().map(|key| in_agent("other", key)).collect();
     let files = [in_file("named", &keys[2]), by_default("default", &keys[3])].map(Arc::new);

@@ -1,4 +1,4 @@
-//! What comes from files and agents may be anything.
+//! Input from files and agents may be arbitrary.
 
 use proptest::prelude::*;
 use russh::keys::agent::client::AgentClient;
@@ -10,7 +10,7 @@ use crate::ssh::trust::auth::key_file::{KeyProblem, decode};
 use crate::ssh::trust::auth::legacy_pem::Sealed;
 use crate::ssh::trust::auth::offer::Offer;
 
-/// Text that a reader of keys goes far into: a key with a few characters changed, cut or doubled.
+/// Almost valid text: a key with a few characters changed, removed or doubled.
 fn nearly_a_key() -> impl Strategy<Value = String> {
     let texts = [
         include_str!("keys/openssh").to_owned(),
@@ -42,11 +42,11 @@ fn check(text: &str) {
     });
     let clear = decode(text, None);
     if clear.as_ref().err() == Some(&KeyProblem::Locked) && text.contains("OPENSSH") {
-        // Deriving its key may take hours: a changed number of rounds is as good as any.
+        // Its key derivation may take hours, since the number of rounds may have changed.
         return;
     }
     let locked = decode(text, Some("wrong"));
-    // A passphrase opens nothing that has none, and changes nothing about it.
+    // A passphrase makes no difference to an unencrypted key.
     if let Ok(key) = clear {
         let again = locked.expect("as without a passphrase");
         assert_eq!(again.public_key().key_data(), key.public_key().key_data());
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_nearly_a_key_is_read_or_refused(text in nearly_a_key()) {
+    fn an_almost_valid_key_is_read_or_refused(text in nearly_a_key()) {
         check(&text);
     }
 
@@ -84,10 +84,10 @@ proptest! {
                 "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
                  DEK-Info: {cipher},{iv}\n\n{body}\n-----END RSA PRIVATE KEY-----\n"
             );
-            // A passphrase is only asked for where one could open it.
+            // A passphrase is asked for only if one could decrypt the file.
             let sealed = Sealed::find(&text).expect("encrypted");
-            let told = decode(&text, None).expect_err("encrypted");
-            prop_assert_eq!(sealed.is_ok(), told == KeyProblem::Locked);
+            let result = decode(&text, None).expect_err("encrypted");
+            prop_assert_eq!(sealed.is_ok(), result == KeyProblem::Locked);
             if let Ok(sealed) = sealed {
                 let _ = sealed.open("x");
             }
@@ -107,7 +107,7 @@ proptest! {
         answer.extend(&body);
         let mut framed = u32::try_from(answer.len()).expect("short").to_be_bytes().to_vec();
         framed.extend(&answer);
-        // More keys than there is room for are none at all.
+        // An answer that claims more keys than fit is invalid.
         let keys = listed(&framed).unwrap_or(0);
         prop_assert!(keys <= body.len() / 8, "{keys}");
         framed.truncate(cut);
@@ -117,7 +117,7 @@ proptest! {
 }
 
 #[test]
-fn a_comment_of_any_bytes_and_a_key_that_is_none_cost_no_other_key() {
+fn invalid_comments_and_keys_do_not_affect_other_keys() {
     let public = crate::ssh::trust::auth::tests::any_key().to_bytes().expect("a key");
     let text = |text: &[u8]| {
         let length = u32::try_from(text.len()).expect("short").to_be_bytes();
@@ -133,7 +133,7 @@ fn a_comment_of_any_bytes_and_a_key_that_is_none_cost_no_other_key() {
 }
 
 #[test]
-fn the_keys_that_are_changed_above_are_keys() {
+fn the_keys_changed_above_are_valid() {
     for (text, passphrase) in [
         (include_str!("keys/openssh"), None),
         (include_str!("keys/openssh_locked"), Some("open sesame")),

@@ -1,7 +1,7 @@
-//! A server that answers a password with the kind for a new one (RFC 4252 section 8).
+//! A server that answers a password with a request to change it (RFC 4252 section 8).
 //!
-//! No server of russh does that. So its refusal is turned into that kind on the way, between
-//! two ends that agreed not to encrypt.
+//! russh's server cannot send that. So its refusal is rewritten in transit, between two ends that negotiated no
+//! encryption.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
 use super::server::{Trusting, serve};
 use super::*;
 
-/// Nothing is encrypted with these.
+/// Algorithms without encryption.
 fn in_the_clear() -> Preferred {
     Preferred {
         cipher: Cow::Borrowed(&[cipher::NONE]),
@@ -20,7 +20,7 @@ fn in_the_clear() -> Preferred {
     }
 }
 
-/// Hands on what the server sends, but for its second refusal: the first is that of `none`.
+/// Forwards what the server sends, except its second refusal; the first one is that of `none`.
 async fn turn_the_second_refusal(
     server: tokio::io::ReadHalf<DuplexStream>,
     client: impl tokio::io::AsyncWrite,
@@ -51,14 +51,14 @@ async fn turn_the_second_refusal(
     }
 }
 
-/// The packet, without its length: padding, a prompt, no language.
+/// The packet without its length field: padding, a prompt, no language.
 fn change_request() -> Vec<u8> {
     let prompt = b"Your password has expired";
     let mut payload = vec![USERAUTH_PASSWD_CHANGEREQ];
     payload.extend(u32::try_from(prompt.len()).expect("short").to_be_bytes());
     payload.extend(prompt);
     payload.extend([0; 4]);
-    // A packet's length is a multiple of 8 (RFC 4253 section 6).
+    // The length of a packet is a multiple of 8 (RFC 4253 section 6).
     let padding = 8 - (payload.len() + 5) % 8 + 8;
     let mut packet = vec![u8::try_from(padding).expect("short")];
     packet.extend(payload);
@@ -66,9 +66,9 @@ fn change_request() -> Vec<u8> {
     packet
 }
 
-/// The clock runs ahead whenever everything waits.
+/// The paused clock advances whenever everything waits.
 #[tokio::test(start_paused = true)]
-async fn a_password_that_has_to_be_changed_ends_the_login_with_a_word_for_it() {
+async fn a_required_password_change_ends_the_login_with_a_clear_error() {
     let script = Script::new([Step::Password("new")]);
     let (to_server, server) = tokio::io::duplex(64 * 1024);
     let (client, to_client) = tokio::io::duplex(64 * 1024);
@@ -83,11 +83,11 @@ async fn a_password_that_has_to_be_changed_ends_the_login_with_a_word_for_it() {
     let mut handle = session.expect("a handshake");
     let prompter = Prompter::scripted(&["expired", "new"]);
     let place = Place::new();
-    let told = authenticate(&mut handle, &place.config, &Credentials::default(), &prompter).await;
-    assert_eq!(told, Err(AuthError::PasswordUnanswered(ANSWER_LIMIT)));
+    let result = authenticate(&mut handle, &place.config, &Credentials::default(), &prompter).await;
+    assert_eq!(result, Err(AuthError::PasswordUnanswered(ANSWER_LIMIT)));
     assert_eq!(prompter.asked().len(), 1, "no new attempt");
     assert_eq!(script.log(), ["none", "password"]);
-    let text = told.expect_err("as above").to_string();
+    let text = result.expect_err("as above").to_string();
     assert!(text.contains("changed first") && text.contains("with ssh"), "{text}");
 }
 

@@ -1,4 +1,4 @@
-//! Against the `sshd` and the `ssh-agent` of this machine.
+//! Logins with this machine's `sshd` and `ssh-agent`.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -16,7 +16,7 @@ struct Sshd {
     port: u16,
 }
 
-/// A real `ssh-agent`; ended when dropped.
+/// A real `ssh-agent`; stopped on drop.
 struct RealAgent {
     child: Child,
     socket: PathBuf,
@@ -31,7 +31,7 @@ impl Sshd {
             .map(|key| key.to_openssh().expect("a key").trim().to_owned() + "\n")
             .collect();
         std::fs::write(place.path("authorized"), text).expect("written");
-        // sshd run by root wants this folder, and nobody else may have made it in a container.
+        // Needed by sshd when run as root; in a container it may not exist yet.
         let _ = std::fs::create_dir_all("/run/sshd");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
@@ -116,7 +116,7 @@ fn me(place: &mut Place) {
     place.config.user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
 }
 
-/// A key made by `ssh-keygen`, named in the configuration.
+/// A key made by `ssh-keygen`, added to the configuration.
 fn made_by_ssh(place: &mut Place, name: &str, args: &[&str]) -> PublicKey {
     let path = place.path(name);
     let mut all = vec!["-f", path.to_str().expect("UTF-8")];
@@ -173,10 +173,10 @@ async fn the_agent_and_identities_only() {
     assert!(done.method.contains("from the agent"), "{done:?}");
 
     place.config.auth.identities_only = Switch::On;
-    let told = sshd.login(&place, &credentials, &nobody).await;
-    assert!(matches!(told, Err(AuthError::Refused { .. })), "{told:?}");
+    let result = sshd.login(&place, &credentials, &nobody).await;
+    assert!(matches!(result, Err(AuthError::Refused { .. })), "{result:?}");
 
-    // Only the public half is left in the files; the agent signs, RSA with SHA-2.
+    // The files contain only public keys; the agent signs, with SHA-2 for RSA.
     let path = place.path("agent_rsa");
     place.name(&path);
     let done = sshd.login(&place, &credentials, &nobody).await.expect("by the agent");
@@ -199,11 +199,11 @@ async fn a_certificate_of_the_agent() {
     let extra = format!("TrustedUserCAKeys {}.pub", ca.display());
     let sshd = Sshd::start(&place, &[], &extra);
     let _agent = RealAgent::start(&mut place, &["key"]);
-    let told = sshd.login(&place, &Credentials::default(), &Prompter::nobody()).await;
-    assert!(told.expect("by the certificate").method.contains("certificate"));
+    let result = sshd.login(&place, &Credentials::default(), &Prompter::nobody()).await;
+    assert!(result.expect("by the certificate").method.contains("certificate"));
 }
 
-/// At the sixth refusal sshd closes the connection; that is ours to avoid or to tell.
+/// sshd closes the connection at the sixth refusal, which must be avoided or reported.
 #[tokio::test]
 #[ignore = "needs sshd"]
 async fn too_many_keys() {
@@ -221,6 +221,6 @@ async fn too_many_keys() {
     assert!(error.to_string().contains("refused"), "{error}");
 
     place.config.auth.identity_files.drain(..2);
-    let told = sshd.login(&place, &Credentials::default(), &Prompter::nobody()).await;
-    told.expect("the sixth key is the right one");
+    let result = sshd.login(&place, &Credentials::default(), &Prompter::nobody()).await;
+    result.expect("the sixth key is the right one");
 }

@@ -1,4 +1,4 @@
-//! An SSH server in this process that wants what a script says, step by step.
+//! An in-process SSH server that requires what a script says, step by step.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,7 +9,7 @@ use russh::server::{Auth, PublicKeyOffer, Response, VerifiedPublicKey};
 use russh::{MethodKind, MethodSet, Preferred, client, server};
 use tokio::io::DuplexStream;
 
-/// What the server wants next. After the last step the client is in.
+/// What the server requires next. The login succeeds after the last step.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// Nothing.
@@ -22,13 +22,13 @@ pub(super) enum Step {
     KeyOrPassword(PublicKey, &'static str),
     /// These answers to these questions.
     Questions(&'static [(&'static str, &'static str)]),
-    /// Questions, but it never has one.
+    /// An interactive dialogue without questions.
     RefusedDialogue,
-    /// A key, and then the connection ends.
+    /// A key, after which the connection ends.
     HangUp,
 }
 
-/// A server's script; each login plays it from the start.
+/// A server's script, which each login plays from the start.
 #[derive(Clone)]
 pub(super) struct Script {
     steps: Vec<Step>,
@@ -39,19 +39,19 @@ pub(super) struct Script {
 struct Shared {
     log: Vec<String>,
     second: Option<Misdeed>,
-    /// `None` is 20.
+    /// `None` means 20.
     attempts: Option<usize>,
     rsa_signatures: Option<Algorithm>,
 }
 
-/// What happens to the second request.
+/// What happens at the second request.
 #[derive(Clone, Copy)]
 enum Misdeed {
     HangUp,
     Silence,
 }
 
-/// A client that takes any host key.
+/// A client that accepts any host key.
 pub(super) struct Trusting;
 
 struct Player {
@@ -65,7 +65,7 @@ impl Script {
         Self { steps: steps.into_iter().collect(), shared: Arc::default() }
     }
 
-    /// The requests so far, of the last login.
+    /// The requests of the last login.
     pub(super) fn log(&self) -> Vec<String> {
         self.lock().log.clone()
     }
@@ -78,12 +78,12 @@ impl Script {
         self.lock().second = Some(Misdeed::Silence);
     }
 
-    /// The server ends the connection at this many refusals.
+    /// Makes the server end the connection at this number of refusals.
     pub(super) fn listen_to(&self, attempts: usize) {
         self.lock().attempts = Some(attempts);
     }
 
-    /// The server says that it takes RSA signatures with this hash only; `None` is SHA-1.
+    /// Makes the server announce only this hash for RSA signatures; `None` is SHA-1.
     pub(super) fn take_rsa_signatures_with(&self, hash: Option<HashAlg>) {
         self.lock().rsa_signatures = Some(Algorithm::Rsa { hash });
     }
@@ -101,7 +101,7 @@ pub(super) async fn connect(script: &Script) -> client::Handle<Trusting> {
     client::connect_stream(config, ours, Trusting).await.expect("a handshake")
 }
 
-/// Plays the script from its start, on one connection.
+/// Plays the script from its start on one connection.
 pub(super) fn serve(script: &Script, stream: DuplexStream, preferred: Preferred) {
     script.lock().log.clear();
     let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");
@@ -151,7 +151,7 @@ impl Player {
         }
     }
 
-    /// What the server takes now.
+    /// The methods that the server currently accepts.
     fn methods(&self) -> MethodSet {
         let kinds: &[MethodKind] = match self.steps.front() {
             Some(Step::Key(_) | Step::HangUp) => &[MethodKind::PublicKey],

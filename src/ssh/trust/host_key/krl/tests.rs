@@ -1,4 +1,4 @@
-//! Against the lists that `ssh-keygen` makes, and against what it says of them.
+//! Compares the results for lists made by `ssh-keygen` with its own.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ fn keygen(folder: &Path, arguments: &[&str]) -> bool {
     output.expect("ssh-keygen").status.success()
 }
 
-/// A folder with an authority, another, and certificates with the numbers 0, 7 and 300.
+/// A directory with two authorities, and certificates with the serial numbers 0, 7 and 300.
 fn stage() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["ca", "other", "a", "b", "c"] {
@@ -42,11 +42,11 @@ fn revoked(folder: &Path, list: &[u8], name: &str) -> Result<bool, InvalidList> 
 
 #[test]
 #[ignore = "needs ssh-keygen"]
-fn every_form_of_entry_counts_as_it_does_for_ssh_keygen() {
+fn every_form_of_entry_has_the_same_result_as_in_ssh_keygen() {
     let folder = stage();
     let folder = folder.path();
     let key = |name: &str| fs::read_to_string(folder.join(format!("{name}.pub"))).expect("a key");
-    // So many that a bitmap is the shortest.
+    // Enough for a bitmap to be the shortest encoding.
     let odd: Vec<String> = (0..80).map(|i| format!("serial: {}\n", 1 + 2 * i)).collect();
     let odd_serials = odd.concat();
     for (specification, expected) in [
@@ -81,12 +81,12 @@ fn every_form_of_entry_counts_as_it_does_for_ssh_keygen() {
 
 #[test]
 #[ignore = "needs ssh-keygen"]
-fn a_list_that_cannot_be_read_through_is_none() {
+fn a_truncated_list_is_invalid() {
     let folder = stage();
     let whole = list(folder.path(), "serial: 7\nid: x\n", &["-z", "9"]);
     let is_malformed = |list: &[u8]| revoked(folder.path(), list, "b").is_err();
     assert!(!is_malformed(&whole));
-    // It may end between two sections, and says nothing of how many there are.
+    // A cut between two sections is not detectable, since their number is not stored.
     let cuts = (0..whole.len()).filter(|end| is_malformed(&whole[..*end])).count();
     assert!(cuts >= whole.len() - 2, "{cuts} of {}", whole.len());
     let mut other = whole.clone();

@@ -26,7 +26,7 @@ fn plan(text: &str, announced: &[PublicKey]) -> Result<Plan, Obstacle> {
 }
 
 #[test]
-fn what_is_new_and_what_is_obsolete() {
+fn new_and_obsolete_keys_are_found() {
     let (a, b, old, elsewhere) = (key(), key(), key(), key());
     let text = line("[host]:2222", &a) + &line("[host]:2222", &old) + &line("other", &elsewhere);
     let found = plan(&text, &[a.clone(), b.clone()]).expect("nothing in the way");
@@ -37,34 +37,34 @@ fn what_is_new_and_what_is_obsolete() {
 }
 
 #[test]
-fn what_a_person_wrote_stays() {
+fn lines_written_by_a_person_are_kept() {
     let (a, b) = (key(), key());
     let announced = [a.clone(), b.clone()];
     for names in ["[host]:*", "[h?st]:2222", "a,[host]:2222,c", "*"] {
-        let told = plan(&line(names, &a), &announced);
+        let result = plan(&line(names, &a), &announced);
         assert!(
-            matches!(told, Err(Obstacle::HandMade(Place { line: 1, .. }))),
-            "{names}: {told:?}"
+            matches!(result, Err(Obstacle::HandWritten(Place { line: 1, .. }))),
+            "{names}: {result:?}"
         );
     }
     assert!(plan(&line("[host]:2222,1.2.3.4", &a), &announced).is_ok());
     for marker in ["@revoked", "@cert-authority"] {
         let text = line("[host]:2222", &a) + &line(&format!("{marker} [host]:2222"), &key());
-        let told = plan(&text, &announced);
-        assert!(matches!(told, Err(Obstacle::Marker(Place { line: 2, .. }))), "{told:?}");
+        let result = plan(&text, &announced);
+        assert!(matches!(result, Err(Obstacle::Marker(Place { line: 2, .. }))), "{result:?}");
     }
     for shared in [&a, &b] {
         let text = line("[host]:2222", &a) + &line("host", shared);
-        let told = plan(&text, &announced);
-        assert!(matches!(told, Err(Obstacle::OtherName(Place { line: 2, .. }))), "{told:?}");
+        let result = plan(&text, &announced);
+        assert!(matches!(result, Err(Obstacle::OtherName(Place { line: 2, .. }))), "{result:?}");
     }
-    // Where there is nothing to do, nothing is in the way.
+    // Without a change, there is no obstacle.
     let text = line("*", &a) + &line("@revoked *", &key()) + &line("x", &a);
     assert_eq!(plan(&text, &[a]), Ok(Plan::default()));
 }
 
 #[test]
-fn a_record_is_replaced_as_a_whole_and_the_old_one_kept() {
+fn a_record_is_replaced_atomically_and_the_old_one_kept() {
     let dir = tempfile::tempdir().expect("a directory");
     let (real, link) = (dir.path().join("real"), dir.path().join("link"));
     let second = dir.path().join("second");
@@ -93,7 +93,7 @@ fn a_record_is_replaced_as_a_whole_and_the_old_one_kept() {
 }
 
 #[test]
-fn what_is_new_goes_to_the_first_file_that_exists() {
+fn new_keys_go_to_the_first_existing_file() {
     let dir = tempfile::tempdir().expect("a directory");
     let [missing, first, second] = ["missing", "first", "second"].map(|name| dir.path().join(name));
     let (a, b, old) = (key(), key(), key());
