@@ -1,9 +1,9 @@
-//! A set of addresses and prefixes of both families, for a handful and for hundreds of thousands.
+//! Sets of addresses and prefixes of both families, from a handful to hundreds of thousands.
 //!
-//! The keys are the prefixes in hexadecimal digits, with one letter for the bits that make no whole
-//! digit. One walk over an address's digits finds every prefix that holds it. (A digit in the middle
-//! of a key costs about one byte: [`fst`] has a short form for bytes that are common in text. A trie
-//! made for prefixes takes 16 bytes for five bits, which is over 100 bytes for an IPv6 address.)
+//! The keys are prefixes in hexadecimal digits, followed by a letter for bits that do not fill a digit. One
+//! walk along an address's digits finds every prefix that contains it. (A digit inside a key costs about one
+//! byte: [`fst`] has a short form for bytes that are common in text. A prefix trie takes 16 bytes for five
+//! bits, which is over 100 bytes for an IPv6 address.)
 
 use std::iter;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::keys::{KeySet, KeySetBuilder};
 
-/// A set of prefixes. IPv4 addresses mapped into IPv6 are IPv4 addresses.
+/// A set of prefixes. IPv4-mapped IPv6 addresses count as IPv4 addresses.
 #[derive(Clone, Debug)]
 pub(super) struct AddressSet {
     keys: KeySet,
@@ -34,7 +34,7 @@ impl AddressSet {
             if place.is_key() {
                 return prefix(4 * at);
             }
-            // Most positions have no letters, which shows at once.
+            // Most positions have no letters, which one comparison shows.
             let letters = if place.reaches(FIRST_LETTER) { 1..4 } else { 0..0 };
             for bits in letters {
                 if place.ends_with(letter(digits.at(at), bits)) {
@@ -52,7 +52,7 @@ impl AddressSet {
             let (family, key) = key.split_first().expect("each key has a family");
             let bits = key.iter().map(|byte| match char::from(*byte).to_digit(16) {
                 Some(digit) => format!("{digit:04b}"),
-                // Numbered from two on, a letter is its bits after a one.
+                // A letter encodes its bits after a leading one, so that the numbers start at two.
                 None => format!("{:b}", byte - FIRST_LETTER + 2)[1..].to_owned(),
             });
             show(iter::once(char::from(*family).to_string()).chain(bits).collect());
@@ -74,7 +74,7 @@ impl AddressSet {
 }
 
 impl AddressSetBuilder {
-    /// Adds a prefix, as [`parse_prefix`] returns it.
+    /// Adds a prefix that [`parse_prefix`] returned.
     pub(super) fn insert(&mut self, prefix: IpNet) {
         let digits = Digits::of(prefix.addr());
         let (whole, bits) = (prefix.prefix_len() / 4, prefix.prefix_len() % 4);
@@ -92,7 +92,7 @@ impl AddressSetBuilder {
     }
 }
 
-/// An address as hexadecimal digits, the first in the highest bits.
+/// The hexadecimal digits of an address, the first one in the highest bits.
 struct Digits {
     bits: u128,
     count: u8,
@@ -107,7 +107,7 @@ impl Digits {
         }
     }
 
-    /// One digit, 0 to 15, by its position from 0.
+    /// A digit, 0 to 15, by its position from 0.
     fn at(&self, place: u8) -> u8 {
         (self.bits >> (124 - 4 * u32::from(place)) & 0xf) as u8
     }
@@ -122,8 +122,8 @@ fn letter(digit: u8, bits: u8) -> u8 {
     FIRST_LETTER + (1 << bits) - 2 + (digit >> (4 - bits))
 }
 
-/// Reads an address, or a prefix as `10.0.0.0/8`; bits behind the prefix are ignored. None where the text
-/// is neither.
+/// Parses an address, or a prefix such as `10.0.0.0/8`; bits beyond the prefix are ignored. None if the text is
+/// neither.
 pub(super) fn parse_prefix(text: &str) -> Option<IpNet> {
     let prefix = match text.split_once('/') {
         Some(_) => text.parse::<IpNet>().ok()?,
@@ -138,13 +138,13 @@ pub(super) fn parse_prefix(text: &str) -> Option<IpNet> {
     )
 }
 
-/// `::ffff:10.0.0.0/104` holds what 10.0.0.0/8 holds.
+/// The IPv4 form: `::ffff:10.0.0.0/104` contains the same addresses as 10.0.0.0/8.
 fn unmapped(prefix: Ipv6Net) -> Option<Ipv4Net> {
     let length = prefix.prefix_len().checked_sub(96)?;
     Ipv4Net::new(prefix.addr().to_ipv4_mapped()?, length).ok()
 }
 
-/// The byte behind the hexadecimal digits.
+/// The byte after the hexadecimal digits.
 const FIRST_LETTER: u8 = b'g';
 
 #[cfg(test)]
@@ -219,7 +219,7 @@ mod tests {
             let ip = |bits: u128| if v6 { IpAddr::V6(bits.into()) } else {
                 IpAddr::V4(((bits >> 96) as u32).into())
             };
-            // Few bits differ, so that prefixes meet and addresses lie in them.
+            // Only a few bits vary, so that prefixes overlap and contain some addresses.
             let few = |bits: u128| bits & (0x9001_8003 << 96 | 0x8003);
             let prefixes: Vec<IpNet> = prefixes.into_iter().filter_map(|(bits, length)| {
                 let length = if v6 { length } else { length / 4 };

@@ -1,4 +1,4 @@
-//! When a rule matches.
+//! The conditions of a rule.
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -10,38 +10,38 @@ use super::port_range::PortRange;
 use super::query::Query;
 use super::trace::{Finding, Kind, Tracer};
 
-/// The conditions of one rule, made by a [`ConditionsBuilder`](super::ConditionsBuilder). Those on the
-/// destination (names, addresses, lists) are alternatives; of each other kind one must hold as well.
-/// Without conditions a rule matches everything.
+/// The conditions of one rule, built by a [`ConditionsBuilder`](super::ConditionsBuilder). Conditions on the
+/// destination (names, addresses, lists) are alternatives; in addition, one of each other kind must hold. A
+/// rule without conditions matches everything.
 #[derive(Clone, Debug, Default)]
 pub struct Conditions {
     pub(super) ports: Vec<PortRange>,
     pub(super) listeners: Vec<Arc<str>>,
     pub(super) users: Vec<Arc<str>>,
-    /// None where there is no condition on the source.
+    /// None if there is no condition on the source.
     pub(super) sources: Option<AddressSet>,
-    /// None where there is no condition on the destination: each matches.
+    /// None if there is no condition on the destination, so that every destination matches.
     pub(super) destinations: Option<Destinations>,
 }
 
-/// Whether names are resolved here for a rule's conditions on addresses (`resolve`).
+/// Whether names are resolved on this machine for a rule's conditions on addresses (`resolve`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resolve {
     /// No: only literal addresses are compared. The default.
     #[default]
     Remote,
-    /// Yes, when that rule is reached (`local`).
+    /// Yes, when the rule is evaluated (`local`).
     Local,
 }
 
 /// The result of a rule's conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Evaluation {
-    /// They hold; for these addresses, where the name had to be resolved for it.
+    /// They hold; only for these addresses, if the name had to be resolved.
     Matched { addresses: Option<Vec<IpAddr>> },
     /// They do not hold.
     Passed,
-    /// The name has to be resolved here first.
+    /// The name must be resolved on this machine first.
     Resolve,
 }
 
@@ -74,7 +74,7 @@ fn one_of(wanted: &[Arc<str>], given: Option<&str>, kind: Kind, tracer: &mut Tra
     wanted.is_empty() || holds(kind, given, find, "there is none", tracer)
 }
 
-/// Whether something is found for what is `given`; `without` says why nothing is.
+/// Whether something is found for `given`; `without` explains a missing value.
 fn holds<G: Copy + Display, F: Display>(
     kind: Kind,
     given: Option<G>,

@@ -1,4 +1,4 @@
-//! Builds [`Conditions`] from the texts of a configuration file.
+//! Builds [`Conditions`] from the values of a configuration file.
 
 use std::slice;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use super::port_range::PortRange;
 use super::trace::Kind;
 use crate::destination::{Host, InvalidDestination};
 
-/// Collects the conditions of one rule, one at a time, so that the reader of a file can report each
-/// mistake with its place. A condition that is refused leaves the builder unchanged.
+/// Collects the conditions of one rule one at a time, so that the caller can report the position of each
+/// mistake. An invalid condition leaves the builder unchanged.
 #[derive(Debug, Default)]
 pub struct ConditionsBuilder {
     names: NameSetBuilder,
@@ -30,7 +30,7 @@ pub struct ConditionsBuilder {
     others: Conditions,
 }
 
-/// Why a text is not a condition.
+/// Why a condition is invalid.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum ConditionError {
@@ -59,7 +59,7 @@ pub enum ConditionError {
 }
 
 impl ConditionsBuilder {
-    /// No conditions: everything matches.
+    /// No conditions, which match everything.
     pub fn new() -> Self {
         Self::default()
     }
@@ -72,7 +72,7 @@ impl ConditionsBuilder {
         Ok(())
     }
 
-    /// `domain_suffix`: this name and all below it. `*.`, `+.` or `.` before it changes nothing.
+    /// `domain_suffix`: this name and its subdomains. A leading `*.`, `+.` or `.` makes no difference.
     pub fn domain_suffix(&mut self, name: &str) -> Result<(), ConditionError> {
         let name = parse_name(strip_suffix_mark(name).unwrap_or(name))?;
         self.names.suffix(&name);
@@ -80,12 +80,12 @@ impl ConditionsBuilder {
         Ok(())
     }
 
-    /// `domain_keyword`: a name with this text in it. Case does not matter.
+    /// `domain_keyword`: names that contain this text, in any case.
     pub fn domain_keyword(&mut self, keyword: &str) -> Result<(), ConditionError> {
         if keyword.is_empty() {
             return Err(ConditionError::Empty);
         }
-        // The keyword is compared with the normal spelling of names.
+        // The keyword is compared with names in their normal spelling.
         let lower = keyword.to_ascii_lowercase();
         let around = format!("a{lower}a");
         match around.parse() {
@@ -97,8 +97,8 @@ impl ConditionsBuilder {
         Ok(())
     }
 
-    /// `domain_regex`: the `regex` crate's syntax, ASCII only, case ignored; it matches anywhere in the
-    /// name unless it is anchored.
+    /// `domain_regex`: the `regex` crate's syntax, ASCII only and case-insensitive; unless anchored, it matches
+    /// anywhere in the name.
     pub fn domain_regex(&mut self, expression: &str) -> Result<(), ConditionError> {
         if !expression.is_ascii() {
             return Err(ConditionError::Keyword);
@@ -110,25 +110,25 @@ impl ConditionsBuilder {
         Ok(())
     }
 
-    /// `cidr`: an address or a prefix. Bits behind the prefix are ignored.
+    /// `cidr`: an address or a prefix. Bits beyond the prefix are ignored.
     pub fn cidr(&mut self, prefix: &str) -> Result<(), ConditionError> {
         self.prefixes.insert(parse_prefix(prefix).ok_or(ConditionError::Prefix)?);
         self.note(Kind::Cidr);
         Ok(())
     }
 
-    /// `list`: the entries of a file. Rules may share it.
+    /// `list`: the entries of a file, which rules may share.
     pub fn list(&mut self, list: Arc<List>) {
         self.lists.push(list);
         self.note(Kind::List);
     }
 
-    /// `port`: one of these.
+    /// `port`: one of these ports.
     pub fn port(&mut self, range: PortRange) {
         self.others.ports.push(range);
     }
 
-    /// `source`: the client's address, or a prefix of addresses.
+    /// `source`: the client's address, or a prefix that contains it.
     pub fn source(&mut self, prefix: &str) -> Result<(), ConditionError> {
         self.sources.insert(parse_prefix(prefix).ok_or(ConditionError::Prefix)?);
         Ok(())
@@ -139,12 +139,12 @@ impl ConditionsBuilder {
         add_text(&mut self.others.listeners, name)
     }
 
-    /// `user`: the proxy user, as written.
+    /// `user`: the proxy user, compared literally.
     pub fn user(&mut self, name: &str) -> Result<(), ConditionError> {
         add_text(&mut self.others.users, name)
     }
 
-    /// `resolve`: whether names are resolved here for this rule's `cidr` and lists.
+    /// `resolve`: whether names are resolved on this machine for this rule's `cidr` and lists.
     pub fn resolve(&mut self, resolve: Resolve) {
         self.resolve = resolve;
     }
@@ -183,7 +183,7 @@ impl ConditionsBuilder {
     }
 }
 
-/// The text behind the mark of a suffix, `*.`, `.` or Clash's `+.`; none without a mark.
+/// The text after the prefix of a suffix, `*.`, `.` or Clash's `+.`; none without such a prefix.
 pub(super) fn strip_suffix_mark(text: &str) -> Option<&str> {
     ["*.", "+.", "."].into_iter().find_map(|mark| text.strip_prefix(mark))
 }
@@ -231,7 +231,7 @@ fn expressions(texts: &[Box<str>]) -> Result<Option<Expressions>, ConditionError
 
 /// The most memory for the compiled expressions of one rule, in bytes.
 const REGEX_BYTES: usize = 8 << 20;
-/// The most memory for a thread's cache to run them, in bytes.
+/// The memory limit of a thread's cache to run them, in bytes.
 const REGEX_CACHE_BYTES: usize = 2 << 20;
-/// The deepest nesting of their brackets.
+/// The maximum nesting depth of the expressions.
 const REGEX_NESTING: u32 = 50;

@@ -3,20 +3,20 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The result of the walk over the rules.
+/// The result of evaluating the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A rule or the default decides.
+    /// A rule or the default has decided.
     Decided(Decision),
-    /// A rule with `resolve = "local"` needs the addresses of the name. The caller looks it up here and
-    /// asks again with the addresses, even if there are none.
+    /// A rule with `resolve = "local"` needs the addresses of the name. The caller looks it up on this machine
+    /// and asks again with the addresses, even if there are none.
     Resolve,
 }
 
-/// The way of a request, and the rule that decides it.
+/// The action for a request, and the rule that decides it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The rule's name; none where no rule matched and the default applies.
+    /// The rule's name; none if no rule matched and the default applies.
     pub rule: Option<Arc<str>>,
     /// The action.
     pub action: Action,
@@ -29,8 +29,8 @@ pub enum Action {
     Via(Arc<Via>),
     /// This machine connects directly.
     Direct {
-        /// The addresses that were evaluated, where the name was resolved for that: only these may be
-        /// connected to. None where it was not.
+        /// The only addresses that may be connected to, if the name was resolved for a rule. None if it was not
+        /// resolved.
         addresses: Option<Vec<IpAddr>>,
     },
     /// The request is refused.
@@ -40,7 +40,7 @@ pub enum Action {
 /// The SSH servers that may carry a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
-    /// Their names in the configuration, in its order; at least one, none twice.
+    /// Their names in the order of the configuration; at least one, without duplicates.
     pub servers: Vec<Arc<str>>,
     /// How one of them is chosen.
     pub select: Select,
@@ -50,7 +50,7 @@ pub struct Via {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "snake_case")]
 pub enum Select {
-    /// The first that has a session (`order`): it fails over, and returns on recovery. The default.
+    /// The first one with a session (`order`): fails over, and returns on recovery. The default.
     #[default]
     Order,
     /// The one with the lowest round-trip time (`latency`), with hysteresis.

@@ -1,4 +1,4 @@
-//! The conditions on the destination: names, parts of names, addresses, lists.
+//! Conditions on the destination: names, parts of names, addresses, lists.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::names::{NameMatch, NameSet};
 use super::trace::{Finding, Kind, Tracer};
 use crate::destination::{Host, leads_to};
 
-/// Alternatives: one of them has to hold.
+/// Alternative conditions, one of which must hold.
 #[derive(Clone, Debug)]
 pub(super) struct Destinations {
     pub(super) names: NameSet,
@@ -23,7 +23,7 @@ pub(super) struct Destinations {
     pub(super) prefixes: AddressSet,
     pub(super) lists: Vec<Arc<List>>,
     pub(super) resolve: Resolve,
-    /// The kinds that are present, for the explanation of why nothing matched.
+    /// The kinds that are present, to explain a mismatch.
     pub(super) kinds: Vec<Kind>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Destinations {
 #[derive(Clone, Debug)]
 pub(super) struct Keywords {
     pub(super) automaton: AhoCorasick,
-    /// As configured, in the automaton's order.
+    /// The configured texts, in the automaton's order.
     pub(super) texts: Vec<Box<str>>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Expressions {
 }
 
 impl Destinations {
-    /// `resolved` has the addresses that a look-up on this side has found, if there was one.
+    /// `resolved` contains the addresses found by a look-up on this side, if there was one.
     pub(super) fn evaluate(
         &self,
         host: Option<&Host>,
@@ -71,7 +71,7 @@ impl Destinations {
         }
     }
 
-    /// Whether a condition compares addresses, or would if its list had any.
+    /// Whether a condition compares addresses, or would do so if its list contained any.
     pub(super) fn may_have_addresses(&self) -> bool {
         !self.prefixes.is_empty() || !self.lists.is_empty()
     }
@@ -114,7 +114,7 @@ impl Destinations {
         false
     }
 
-    /// Evaluates the conditions on addresses, for a name that no other condition has matched.
+    /// Evaluates the conditions on addresses for a name that matches no other condition.
     fn evaluate_addresses_of(
         &self,
         name: &str,
@@ -147,7 +147,7 @@ impl Destinations {
         }
     }
 
-    /// Whether the set holds the address, or one that it leads to.
+    /// Whether the set contains the address, or one that it leads to.
     fn address_matches(&self, ip: IpAddr, tracer: &mut Tracer) -> bool {
         leads_to(ip).any(|ip| self.is_among(ip, tracer))
     }

@@ -13,38 +13,38 @@ use super::trace::Step;
 use crate::destination::Host;
 use crate::printable::{Escaper, Lines};
 
-/// The decision on a request, and why. As JSON it has the fields `destination`, `action`, `rule`,
-/// `servers`, `resolve` and `trace`; printed, it is a paragraph for people.
+/// The decision on a request, with its reasons. As JSON it has the fields `destination`, `action`, `rule`,
+/// `servers`, `resolve` and `trace`; its text is a paragraph for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The destination of the request.
     pub destination: String,
     /// The decision.
     pub outcome: Outcome,
-    /// The resolver of its name; none where there is no name, or nobody resolves it.
+    /// Who resolves the name; none if there is no name, or it is not resolved.
     pub resolve: Option<Resolver>,
-    /// The rules that were evaluated, in order, up to the one that decides.
+    /// The evaluated rules in order, up to the deciding one.
     pub trace: Vec<Step>,
-    /// What decides where no rule does.
+    /// What decides if no rule does.
     pub otherwise: Otherwise,
 }
 
-/// What decides where no rule does.
+/// What decides if no rule does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display)]
 pub enum Otherwise {
-    /// `[default]`, or that there is none.
+    /// `[default]`, or its absence.
     #[default]
     #[strum(to_string = "by default")]
     Default,
-    /// The forward itself: the rules are not asked.
+    /// The forward itself, to which the rules do not apply.
     #[strum(to_string = "as its forward says")]
     Forward,
-    /// The listener is on a server: its requests are connected directly.
+    /// The listener's place on a server: its requests are connected directly.
     #[strum(to_string = "as no rule matches")]
     Direct,
 }
 
-/// The place where a name is resolved.
+/// Where a name is resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Resolver {
     /// By the SSH server.
@@ -75,14 +75,14 @@ impl Explanation {
         Self { destination, outcome, resolve, trace, otherwise: Otherwise::default() }
     }
 
-    /// The same where something else decides if no rule does.
+    /// The same explanation with another decider if no rule decides.
     #[must_use]
     pub fn otherwise(self, otherwise: Otherwise) -> Self {
         Self { otherwise, ..self }
     }
 
-    /// The explanation where the look-up fails: the rule that needs the addresses may be the one that
-    /// forbids the request, so nothing passes that rule.
+    /// The explanation if the look-up fails: the rule that needs the addresses may be the one that forbids the
+    /// request, so that no later rule is evaluated.
     #[must_use]
     pub fn unresolved(mut self) -> Self {
         if let (Outcome::Resolve, Some(step)) = (&self.outcome, self.trace.last_mut()) {
@@ -95,7 +95,7 @@ impl Explanation {
         self
     }
 
-    /// `via`, `direct` or `reject`; none where the name has to be resolved here first.
+    /// `via`, `direct` or `reject`; none if the name must be resolved on this machine first.
     pub fn action(&self) -> Option<&'static str> {
         self.decision().map(|decision| match decision.action {
             Action::Via(_) => "via",
@@ -104,7 +104,7 @@ impl Explanation {
         })
     }
 
-    /// The name of the rule that decides; none where it is the default.
+    /// The name of the deciding rule; none if it is the default.
     pub fn rule(&self) -> Option<&Arc<str>> {
         self.decision()?.rule.as_ref()
     }
@@ -152,7 +152,7 @@ impl Serialize for Explanation {
 }
 
 impl fmt::Display for Explanation {
-    /// Configured text may hold anything, so it is escaped; line feeds come from here alone.
+    /// Configured text may contain anything, so that it is escaped; line feeds come only from here.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_line(f, format_args!("{}", self.destination))?;
         for step in &self.trace {

@@ -1,4 +1,4 @@
-//! Sets of short keys that are walked byte by byte. Names and addresses are stored in them.
+//! Sets of short keys that are walked byte by byte, for names and addresses.
 
 use fst::raw::{Fst, Node};
 use fst::{Set, Streamer};
@@ -6,16 +6,16 @@ use fst::{Set, Streamer};
 /// An ordered set of byte strings.
 #[derive(Clone, Debug)]
 pub(super) enum KeySet {
-    /// At most [`FEW`], in order. Those of most rules.
+    /// At most [`FEW`] keys in order, as in most rules.
     Few(Box<[Box<[u8]>]>),
-    /// In one block of memory, a few bytes an entry.
+    /// Keys in one block of memory, at a few bytes each.
     Many(Set<Box<[u8]>>),
 }
 
-/// A position in a walk along the keys of a set: the bytes so far begin some key.
+/// A position in a walk along the keys of a set: some key begins with the bytes so far.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
-    /// The keys that begin so, and with how many bytes.
+    /// The keys with this beginning, and its length in bytes.
     Few(&'a [Box<[u8]>], usize),
     Many(&'a Fst<Box<[u8]>>, Node<'a>),
 }
@@ -23,13 +23,13 @@ pub(super) enum Place<'a> {
 /// Collects keys, in any order, duplicates included.
 #[derive(Debug, Default)]
 pub(super) struct KeySetBuilder {
-    /// The keys, each after a byte with its length.
+    /// The keys, each prefixed with a byte for its length.
     bytes: Vec<u8>,
     keys: Vec<usize>,
 }
 
 impl KeySet {
-    /// Before the first byte.
+    /// The position before the first byte.
     pub(super) fn start(&self) -> Place<'_> {
         match self {
             Self::Few(keys) => Place::Few(keys, 0),
@@ -66,7 +66,7 @@ impl KeySet {
 }
 
 impl Place<'_> {
-    /// The position one byte further; none where no key continues with that byte.
+    /// The position one byte further; none if no key continues with that byte.
     pub(super) fn step(self, byte: u8) -> Option<Self> {
         match self {
             Self::Few(keys, depth) => {
@@ -99,7 +99,7 @@ impl Place<'_> {
         }
     }
 
-    /// Whether a key ends after this one more byte.
+    /// Whether this byte completes a key.
     pub(super) fn ends_with(self, byte: u8) -> bool {
         self.step(byte).is_some_and(Self::is_key)
     }
@@ -125,7 +125,7 @@ impl KeySetBuilder {
         let key = |at: usize| &bytes[at + 1..][..usize::from(bytes[at])];
         keys.sort_unstable_by(|a, b| key(*a).cmp(key(*b)));
         keys.dedup_by(|a, b| key(*a) == key(*b));
-        // The builder of a large one costs a megabyte and its time.
+        // The builder of a large set costs a megabyte and some time.
         if keys.len() <= FEW {
             return Ok(KeySet::Few(keys.into_iter().map(|at| key(at).into()).collect()));
         }
@@ -133,7 +133,7 @@ impl KeySetBuilder {
     }
 }
 
-/// Packs keys, which are in order, each once.
+/// Packs keys that are sorted and unique.
 fn many<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Result<KeySet, fst::Error> {
     let mut builder = fst::SetBuilder::memory();
     for key in keys {
@@ -142,7 +142,7 @@ fn many<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Result<KeySet, fst::Error> 
     Ok(KeySet::Many(builder.into_set().map_data(Vec::into_boxed_slice)?))
 }
 
-/// The most keys that are kept one by one.
+/// The maximum size of a set whose keys are kept separately.
 const FEW: usize = 16;
 
 #[cfg(test)]
@@ -153,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn few_keys_and_many_are_walked_alike(
+        fn both_representations_are_walked_alike(
             keys in prop::collection::btree_set("[a-c]{0,4}", 0..FEW), walk in "[a-d]{0,5}", byte in b'a'..b'e',
         ) {
             let mut builder = KeySetBuilder::default();

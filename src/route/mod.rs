@@ -1,9 +1,8 @@
-//! Which way a request goes: pure and synchronous, from a [`Query`] to a [`Decision`].
+//! Decides where a request goes: pure and synchronous, from a [`Query`] to a [`Decision`].
 //!
-//! A [`Router`] holds the [`Rule`]s, each of them with [`Conditions`] and an [`Action`]; the first
-//! whose conditions hold decides. The same walk over the rules decides a request and explains the
-//! decision. Nothing here looks a name up: a rule that needs it says so ([`Outcome::Resolve`]), and
-//! is asked again with what was found.
+//! A [`Router`] holds the [`Rule`]s, each with [`Conditions`] and an [`Action`]; the first one whose conditions
+//! hold decides. The same evaluation decides a request and explains the decision. Names are not resolved here:
+//! a rule that needs addresses requests them ([`Outcome::Resolve`]), and is evaluated again with the result.
 
 mod addresses;
 mod conditions;

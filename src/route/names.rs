@@ -1,7 +1,7 @@
-//! A set of names and suffixes, for a handful and for millions.
+//! Sets of names and suffixes, from a handful to millions.
 //!
-//! The keys are the names spelled backwards, so that a suffix is a prefix: one walk over the name's
-//! bytes finds the name itself and every suffix of it.
+//! The keys are reversed names, so that a suffix becomes a prefix: one walk along the name's bytes finds the
+//! name itself and all of its suffixes.
 
 use super::keys::{KeySet, KeySetBuilder};
 
@@ -15,7 +15,7 @@ pub(super) struct NameSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NameMatch<'a> {
     Exact,
-    /// This suffix: the name is equal to it or below it.
+    /// This suffix: the name is equal to it or a subdomain of it.
     Suffix(&'a str),
 }
 
@@ -26,7 +26,7 @@ pub(super) struct NameSetBuilder {
 }
 
 impl NameSet {
-    /// The broadest entry that holds a name: its shortest suffix, or else the name itself.
+    /// The broadest entry that contains a name: its shortest suffix, or else the name itself.
     pub(super) fn find<'a>(&self, name: &'a str) -> Option<NameMatch<'a>> {
         let mut place = self.keys.start();
         for (at, byte) in name.bytes().enumerate().rev() {
@@ -60,7 +60,7 @@ impl NameSet {
 }
 
 impl NameMatch<'_> {
-    /// The entry that matches `name`, as a list spells it.
+    /// The entry that matches `name`, in list notation.
     pub(super) fn spell(self, name: &str) -> String {
         match self {
             Self::Exact => name.to_owned(),
@@ -70,12 +70,12 @@ impl NameMatch<'_> {
 }
 
 impl NameSetBuilder {
-    /// Adds one name, without those below it.
+    /// Adds a name without its subdomains.
     pub(super) fn exact(&mut self, name: &str) {
         self.keys.push(name.bytes().rev());
     }
 
-    /// Adds a name and all below it.
+    /// Adds a name and its subdomains.
     pub(super) fn suffix(&mut self, name: &str) {
         self.keys.push(name.bytes().rev().chain([BELOW]));
     }
@@ -85,14 +85,14 @@ impl NameSetBuilder {
     }
 }
 
-/// Whether a name, in its normal spelling, has the characters that names of hosts have. A client may ask for
-/// any other; an entry that has one is of another notation (`a.example,b.example`, `DOMAIN,a.example`) and
+/// Whether a name in its normal spelling has only the characters of host names. A client may request any other
+/// name; an entry with other characters is in another notation (`a.example,b.example`, `DOMAIN,a.example`) and
 /// would match nothing.
 pub(super) fn is_host_name(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
-/// The end of a suffix's key. No name starts with a dot, so it has no other meaning there.
+/// The end of a suffix's key, which is unambiguous since no name starts with a dot.
 const BELOW: u8 = b'.';
 
 #[cfg(test)]
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_broadest_entry_is_found_at_the_border_of_a_label() {
+    fn the_broadest_entry_is_found_at_label_boundaries() {
         let mut builder = NameSetBuilder::default();
         for name in ["a.example", "b.a.example", "a.example", "xample"] {
             builder.exact(name);

@@ -6,14 +6,14 @@ use std::str::FromStr;
 
 use crate::destination::is_number;
 
-/// One port or a range of them, as `443` or `8000-8999`, both ends included.
+/// A port or an inclusive range of ports, such as `443` or `8000-8999`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRange {
     first: u16,
     last: u16,
 }
 
-/// Why a text is not a range of ports.
+/// Why a text is not a port range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidPortRange {
@@ -24,7 +24,7 @@ pub enum InvalidPortRange {
 }
 
 impl PortRange {
-    /// The ports from the first to the last, both included. Neither is 0.
+    /// An inclusive range. Neither end is 0.
     pub fn new(first: u16, last: u16) -> Result<Self, InvalidPortRange> {
         if first == 0 || last == 0 {
             Err(InvalidPortRange::Port)
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_print_what_they_parse_and_hold_both_ends() {
+    fn ranges_print_what_they_parse_and_include_both_ends() {
         for (text, shown) in
             [("443", "443"), ("8000-8999", "8000-8999"), ("1-65535", "1-65535"), ("7 - 7", "7")]
         {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_says_why() {
+    fn errors_state_the_reason() {
         for text in ["", "0", "0-5", "65536", "+1", "http", "1-", "-1", "1-2-3"] {
             assert_eq!(text.parse::<PortRange>(), Err(InvalidPortRange::Port), "{text:?}");
         }

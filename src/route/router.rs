@@ -1,4 +1,4 @@
-//! The rules and the walk over them.
+//! The rules and their evaluation.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::rule::Rule;
 use super::trace::Tracer;
 use crate::destination::Host;
 
-/// All rules and the default. Immutable: a reload makes a new one. A clone shares the rules.
+/// All rules and the default. Immutable: a reload builds a new one. Clones share the rules.
 #[derive(Clone, Debug)]
 pub struct Router {
     rules: Arc<[Rule]>,
@@ -19,13 +19,12 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router with these rules, the first match of which decides, and the action for a request that no
-    /// rule matches.
+    /// A router whose first matching rule decides; `default` is the action for a request that no rule matches.
     pub fn new(rules: Vec<Rule>, default: Action) -> Self {
         Self { rules: rules.into(), default }
     }
 
-    /// A router that sends everything over one server: the meaning of a command line with a host.
+    /// A router that sends everything over one server, as for a command line with a host.
     pub fn via_one(server: Arc<str>) -> Self {
         let via = Via { servers: vec![server], select: Select::default() };
         Self::new(Vec::new(), Action::Via(Arc::new(via)))
@@ -37,13 +36,13 @@ impl Router {
         Self { rules: Arc::clone(&self.rules), default }
     }
 
-    /// Decides a request. `resolved` has the addresses that a look-up on this side has found; none where
-    /// there was no look-up. After a look-up, a direct request goes to the addresses that it found.
+    /// Decides a request. `resolved` contains the addresses found by a look-up on this side; none if there was
+    /// none. After a look-up, a direct request goes to these addresses.
     pub fn decide(&self, query: &Query<'_>, resolved: Option<&[IpAddr]>) -> Outcome {
         self.walk(query, resolved, &mut Tracer::default())
     }
 
-    /// Decides a request and records why: the same walk over the rules as [`Self::decide`].
+    /// Decides a request and records why, by the same evaluation as [`Self::decide`].
     pub fn explain(&self, query: &Query<'_>, resolved: Option<&[IpAddr]>) -> Explanation {
         let mut tracer = Tracer::recording();
         let outcome = self.walk(query, resolved, &mut tracer);
@@ -60,7 +59,7 @@ impl Router {
         &self.rules
     }
 
-    /// What becomes of a request that no rule matches.
+    /// The action for a request that no rule matches.
     pub fn default(&self) -> &Action {
         &self.default
     }
@@ -85,9 +84,8 @@ impl Router {
     }
 }
 
-/// The action with the addresses that may be connected to: those that the rule has matched, or else all
-/// that were found and that no rule has rejected. A second look-up could find others, which no rule has
-/// evaluated.
+/// The action with the addresses that may be connected to: those that the rule matched, or else all resolved
+/// ones that no rule has rejected. A second look-up might return other addresses, which no rule has evaluated.
 fn with_addresses(
     action: &Action,
     matched: Option<Vec<IpAddr>>,

@@ -8,10 +8,10 @@ use super::decision::Action;
 use super::query::Query;
 use super::trace::{Tracer, Verdict};
 
-/// One rule: its action applies to a request for which its conditions hold.
+/// A rule, whose action applies to requests for which its conditions hold.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Its name in logs, refusals and explanations: as configured, or else its number among the rules.
+    /// Its name in logs, refusals and explanations: the configured one, or else its number.
     pub name: Arc<str>,
     /// When it matches.
     pub conditions: Conditions,

@@ -1,11 +1,11 @@
-//! The observer of the walk over the rules: none when a request is decided, a record of reasons when it is
+//! The observer of the rules' evaluation: inactive when a request is decided, recording reasons when it is
 //! explained. Both run the same code.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-/// An observer of the walk over the rules. Texts are made only where they are recorded.
+/// An observer of the rules' evaluation. Texts are built only if they are recorded.
 #[derive(Debug, Default)]
 pub(super) struct Tracer {
     steps: Option<Vec<Step>>,
@@ -18,8 +18,8 @@ pub struct Step {
     pub rule: Arc<str>,
     /// Its verdict.
     pub verdict: Verdict,
-    /// The conditions that were evaluated, in order. The first of the kind `port`, `listener`,
-    /// `user` or `source` that fails is the last; destination conditions are alternatives.
+    /// The evaluated conditions in order. The first `port`, `listener`, `user` or `source` that fails is the
+    /// last one; destination conditions are alternatives.
     pub conditions: Vec<Reason>,
 }
 
@@ -30,22 +30,22 @@ pub enum Verdict {
     /// It decides.
     #[strum(to_string = "matches")]
     Matched,
-    /// The next rule is asked.
+    /// The next rule is evaluated.
     #[strum(to_string = "does not match")]
     Passed,
-    /// The name has to be resolved here first.
+    /// The name must be resolved on this machine first.
     #[strum(to_string = "depends on the addresses of the name")]
     Resolve,
 }
 
-/// One condition and its finding.
+/// A condition and its finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// Its kind.
     pub condition: Kind,
     /// Whether it held.
     pub finding: Finding,
-    /// The configured text that matched, or the reason why none did.
+    /// The configured text that matched, or why none did.
     pub text: String,
 }
 
@@ -59,19 +59,19 @@ pub enum Finding {
     /// It does not hold.
     #[strum(to_string = "no")]
     Failed,
-    /// The name has to be resolved here first.
+    /// The name must be resolved on this machine first.
     #[strum(to_string = "not known yet")]
     Unknown,
 }
 
-/// The kinds of conditions, as the configuration file spells them.
+/// The kinds of conditions, named as in the configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// A name.
     Domain,
-    /// A name and all below it.
+    /// A name and its subdomains.
     DomainSuffix,
     /// A part of a name.
     DomainKeyword,

@@ -1,4 +1,4 @@
-//! Errors and mistakes of list files.
+//! Errors and mistakes in list files.
 
 use std::fmt;
 use std::io;
@@ -11,20 +11,20 @@ pub enum ListError {
     /// The file does not exist or may not be read.
     #[error("cannot be opened: {0}")]
     Open(io::Error),
-    /// Reading failed in the middle.
+    /// Reading failed midway.
     #[error("cannot be read from line {line} on: {cause}")]
     Read {
         /// The line, from 1.
         line: u64,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
-    /// The entries do not fit into a set.
+    /// The entries exceed the capacity of a set.
     #[error("it has too many entries: {0}")]
     TooLarge(fst::Error),
 }
 
-/// The lines that are not entries: the first of them, and their number.
+/// The lines that are not entries: the first few, and their total number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mistakes {
     /// The first 10, in order.
@@ -33,12 +33,12 @@ pub struct Mistakes {
     pub count: u64,
 }
 
-/// One line that is not an entry.
+/// A line that is not an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The line, from 1.
     pub line: u64,
-    /// Its text, escaped and cut to 80 characters.
+    /// Its text, escaped and truncated to 80 characters.
     pub text: String,
     /// What is wrong with it.
     pub why: InvalidEntry,
@@ -60,28 +60,28 @@ pub enum InvalidEntry {
     Number,
     #[error("not a range of addresses, as 10.0.0.0/8 or fd00::/8")]
     Prefix,
-    /// A rule for the content of pages (`##`), which no proxy sees.
+    /// A rule for the content of pages (`##`), which a proxy does not see.
     #[error("hides parts of pages, which a proxy cannot")]
     Cosmetic,
-    /// An exception (`@@`): a list only has what belongs to it.
+    /// An exception (`@@`), which lists do not support.
     #[error("an exception: a rule before this one can let it pass")]
     Exception,
-    /// A rule of an ad blocker that holds for some requests to a host.
-    #[error("of the rules of ad blockers only ||name^ is known: a proxy sees hosts, not pages")]
+    /// A rule of an ad blocker that applies only to some requests to a host.
+    #[error("of ad blocker rules, only ||name^ is supported: a proxy sees hosts, not pages")]
     PageRule,
     #[error("one entry a line, or an address and names as in a hosts file")]
     Words,
     /// `address=/name/0.0.0.0`, `server=/name/`.
-    #[error("a line of dnsmasq: of it, a list has the name alone, as *.example.com")]
+    #[error("a line of dnsmasq: a list contains only the name, as *.example.com")]
     Dnsmasq,
     /// `payload:`, `- '+.name'`.
-    #[error("YAML: of it, a list has the names alone, one a line")]
+    #[error("YAML: a list contains only the names, one per line")]
     Yaml,
-    /// Of a rule set of sing-box.
-    #[error("JSON: of it, a list has the names alone, one a line")]
+    /// An entry of a sing-box rule set.
+    #[error("JSON: a list contains only the names, one per line")]
     Json,
     /// `DOMAIN-SUFFIX,name`.
-    #[error("a rule of Clash: of it, a list has the name alone, as *.example.com for a suffix")]
+    #[error("a rule of Clash: a list contains only the name, as *.example.com for a suffix")]
     Clash,
     #[error("the line is longer than 64 KiB")]
     TooLong,
@@ -93,7 +93,7 @@ impl Mistakes {
     pub(super) fn add(&mut self, line: u64, text: &[u8], why: InvalidEntry) {
         self.count += 1;
         if self.first.len() < REPORTED {
-            // A character has four bytes at most, and one more character shows that the text continues.
+            // A character has at most four bytes; one more character than shown marks the text as truncated.
             let why = InvalidEntry::of_format(text).unwrap_or(why);
             let text = String::from_utf8_lossy(&text[..text.len().min(4 * (SHOWN + 1))]);
             let text = crate::printable::printable(&text, SHOWN, crate::printable::Lines::One);
@@ -103,7 +103,7 @@ impl Mistakes {
 }
 
 impl InvalidEntry {
-    /// Of a line that is no entry, where it is of a known format of other lists.
+    /// The error for a line in a known format of other lists.
     fn of_format(line: &[u8]) -> Option<Self> {
         let begins = |words: &[&str]| words.iter().any(|word| line.starts_with(word.as_bytes()));
         if begins(&["address=/", "server=/", "local=/", "ipset=/", "nftset=/"]) {
@@ -126,7 +126,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// The most mistakes of a file that are kept.
+/// The number of mistakes kept per file.
 const REPORTED: usize = 10;
-/// The most characters of a line that are shown.
+/// The number of characters shown of a line.
 const SHOWN: usize = 80;

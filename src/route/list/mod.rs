@@ -18,17 +18,17 @@ use crate::file::{self, Besides};
 
 pub use error::{InvalidEntry, ListError, Mistake, Mistakes};
 
-/// The entries of one list file, ready for look-ups. One entry a line:
+/// The entries of a list file, ready for look-ups. One entry per line:
 ///
-/// - a name: this name only;
-/// - `*.suffix`, `+.suffix` or `.suffix`: that name and all below it, as `domain_suffix` means it;
-/// - an address, or a prefix of addresses as `10.0.0.0/8`;
-/// - a line of a hosts file, `0.0.0.0 name name`: these names, except those of the machine itself
-///   (`localhost` and the like);
-/// - `||name^`, as ad blockers write it: that name and all below it. Rules for pages and exceptions
-///   (`@@`) are not entries.
+/// - a name: only this name;
+/// - `*.suffix`, `+.suffix` or `.suffix`: that name and its subdomains, like `domain_suffix`;
+/// - an address, or a prefix such as `10.0.0.0/8`;
+/// - a line of a hosts file, `0.0.0.0 name name`: these names, except those of the machine itself (`localhost`
+///   and the like);
+/// - `||name^`, in ad blocker syntax: that name and its subdomains. Rules for pages and exceptions (`@@`) are
+///   not entries.
 ///
-/// A `#` or a `;` anywhere in a line starts a comment; a `!` or `[Adblock` at its start makes it one.
+/// A `#` or `;` anywhere in a line starts a comment; a `!` or `[Adblock` at its start makes the line one.
 #[derive(Debug)]
 pub struct List {
     name: Arc<str>,
@@ -38,24 +38,24 @@ pub struct List {
 
 /// Receives the progress of reading lists.
 pub trait Progress {
-    /// The reading of a list starts. `bytes` is its size, where it is known.
+    /// Reading a list starts. `bytes` is its size, if known.
     fn start(&mut self, list: &str, bytes: Option<u64>);
 
-    /// So many more bytes have been read.
+    /// Another `bytes` bytes have been read.
     fn advance(&mut self, bytes: u64);
 }
 
-/// Ignores the progress.
+/// No progress is reported.
 impl Progress for () {
     fn start(&mut self, _: &str, _: Option<u64>) {}
     fn advance(&mut self, _: u64) {}
 }
 
 impl List {
-    /// Reads a list from its file, in pieces. `name` is its name in explanations. A million names take
-    /// about 30 MB while they are read, less afterwards.
+    /// Reads a list from its file, in chunks. `name` is its name in explanations. A million names take about 30
+    /// MB during reading, and less afterwards.
     ///
-    /// The lines that are not entries are returned beside it and left out.
+    /// Lines that are not entries are skipped, and returned beside the list.
     ///
     /// # Errors
     /// The file cannot be read, is not a regular file, or is longer than 512 MiB.
@@ -70,14 +70,14 @@ impl List {
             return Err(ListError::Open(file::too_large(MAX_SIZE)));
         }
         progress.start(name, Some(size));
-        // The file may grow meanwhile.
+        // The file may be growing.
         Self::read(file.take(MAX_SIZE), name, progress)
     }
 
-    /// Reads a list from any source, as [`List::load`]. The caller reports its start to `progress`.
+    /// Reads a list from any source, like [`List::load`]. The caller reports the start to `progress`.
     ///
     /// # Errors
-    /// Reading failed in the middle.
+    /// Reading failed midway.
     pub fn read(
         from: impl Read,
         name: &str,
@@ -92,7 +92,7 @@ impl List {
         &self.name
     }
 
-    /// The number of different entries.
+    /// The number of distinct entries.
     pub fn len(&self) -> usize {
         self.names.len() + self.addresses.len()
     }
@@ -128,5 +128,5 @@ impl List {
     }
 }
 
-/// The largest list, in bytes: twenty million names.
+/// The maximum size of a list in bytes, enough for twenty million names.
 const MAX_SIZE: u64 = 512 << 20;

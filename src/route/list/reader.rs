@@ -1,4 +1,4 @@
-//! Reads a list file in pieces.
+//! Reads a list file in chunks.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use crate::route::addresses::{AddressSet, AddressSetBuilder, parse_prefix};
 use crate::route::conditions_builder::strip_suffix_mark;
 use crate::route::names::{NameSet, NameSetBuilder, is_host_name};
 
-/// Reads all entries, and the lines that are not entries.
+/// Reads all entries, and collects the lines that are not entries.
 pub(super) fn read(
     from: impl Read,
     progress: &mut dyn Progress,
@@ -34,7 +34,7 @@ pub(super) fn read(
     Ok((names, entries.addresses.build().map_err(ListError::TooLarge)?, mistakes))
 }
 
-/// The entries that have been read so far.
+/// The entries read so far.
 #[derive(Default)]
 struct Entries {
     names: NameSetBuilder,
@@ -79,7 +79,7 @@ impl Entries {
             (Host::Name(name), Some(_)) => self.names.suffix(&name),
             (Host::Name(name), None) => self.names.exact(&name),
             (Host::Ip(_), Some(_)) => return Err(InvalidEntry::Address),
-            // A browser takes a number for an address, but a list of numbers is one of ports or ranks.
+            // A browser accepts a number as an address, but a list of numbers contains ports or ranks.
             (Host::Ip(_), None) => {
                 self.addresses.insert(parse_prefix(entry).ok_or(InvalidEntry::Number)?);
             }
@@ -87,9 +87,9 @@ impl Entries {
         Ok(())
     }
 
-    /// Adds `||name^`, without its bars.
+    /// Adds `||name^`, given without the bars.
     fn add_blocker_rule(&mut self, rule: &str) -> Result<(), InvalidEntry> {
-        // `important` only rules out exceptions, and `all` is what a proxy does anyway.
+        // `important` only overrides exceptions, and `all` is what a proxy does anyway.
         let Some((name, "" | "$important" | "$all")) = rule.split_once('^') else {
             return Err(InvalidEntry::PageRule);
         };
@@ -100,13 +100,13 @@ impl Entries {
         Ok(())
     }
 
-    /// Adds `0.0.0.0 name name`. The address is the answer for a resolver and has no meaning here.
+    /// Adds `0.0.0.0 name name`. The address is the resolver's answer, and has no meaning here.
     fn add_hosts<'a>(
         &mut self,
         address: &str,
         names: impl Iterator<Item = &'a str>,
     ) -> Result<(), InvalidEntry> {
-        // The file of macOS has a line for fe80::1%lo0.
+        // The hosts file of macOS contains fe80::1%lo0.
         let address = address.split_once('%').map_or(address, |(address, _)| address);
         address.parse::<IpAddr>().map_err(|_| InvalidEntry::Words)?;
         let mut wrong = Ok(());
@@ -114,9 +114,9 @@ impl Entries {
             match parse_host(name) {
                 Ok(Host::Name(name)) if OWN_NAMES.contains(&&*name) => {}
                 Ok(Host::Name(name)) => self.names.exact(&name),
-                // Some files have `0.0.0.0 0.0.0.0`.
+                // Some files contain `0.0.0.0 0.0.0.0`.
                 Ok(Host::Ip(_)) => {}
-                // The other names of the line count.
+                // The other names in the line still count.
                 Err(why) => wrong = wrong.and(Err(why)),
             }
         }
@@ -124,14 +124,14 @@ impl Entries {
     }
 }
 
-/// The first line of an ad blocker's list: `[Adblock Plus 2.0]`.
+/// Whether it is the first line of an ad blocker's list: `[Adblock Plus 2.0]`.
 fn is_dialect(line: &[u8]) -> bool {
     let word = line.get(..DIALECT.len()).unwrap_or_default();
     word.eq_ignore_ascii_case(DIALECT)
 }
 
-/// Whether the seeming comment at `at` is a rule for the content of pages: `name##.banner`,
-/// `name#@#.banner` and the like. At the start of a line it names no host and counts as a comment.
+/// Whether the apparent comment at `at` is a rule for the content of pages: `name##.banner`, `name#@#.banner`
+/// and the like. At the start of a line it names no host, and counts as a comment.
 fn is_cosmetic(line: &[u8], at: usize) -> bool {
     let behind = line.get(at..).unwrap_or_default();
     let before = at.checked_sub(1).and_then(|before| line.get(before));
@@ -147,8 +147,8 @@ fn parse_host(text: &str) -> Result<Host, InvalidEntry> {
     }
 }
 
-/// Reads one line with its end, of which [`MAX_LINE`] and one byte are kept at most. Returns the number
-/// of bytes of the line; 0 at the end.
+/// Reads a line including its end, and keeps at most [`MAX_LINE`] bytes and one more. Returns the number of
+/// bytes of the line; 0 at EOF.
 fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     let kept = from.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', line)?;
@@ -159,15 +159,15 @@ fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
 
 /// The size of one read, in bytes.
 const BUFFER: usize = 64 << 10;
-/// The longest line that counts, in bytes.
+/// The maximum length of a line, in bytes.
 const MAX_LINE: usize = 64 << 10;
 /// The start of an ad blocker's list.
 const DIALECT: &[u8] = b"[Adblock";
-/// The marks of an ad blocker between a host and what it hides or changes on its pages.
+/// The ad blocker separators between a host and what is hidden or changed on its pages.
 const COSMETIC: [&[u8]; 5] = [b"##", b"#@#", b"#?#", b"#$#", b"#%#"];
-/// The byte order mark that some editors write before the text.
+/// The byte order mark that some editors add.
 const BOM: &[u8] = b"\xef\xbb\xbf";
-/// The names that hosts files have for their own machine.
+/// The names of the machine itself in hosts files.
 const OWN_NAMES: [&str; 11] = [
     "localhost",
     "localhost.localdomain",

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::destination::InvalidDestination;
 
-/// The list of a text without a mistake.
+/// The list in a text without mistakes.
 fn read(text: impl AsRef<[u8]>) -> Result<List, ListError> {
     let (list, mistakes) = List::read(text.as_ref(), "test.txt", &mut ())?;
     assert_eq!(mistakes, Mistakes::default());
@@ -75,14 +75,14 @@ fn an_empty_file_is_an_empty_list() {
 }
 
 #[test]
-fn all_mistakes_are_told_with_their_lines() {
+fn all_mistakes_are_reported_with_their_lines() {
     let text = b"good.example\na b\n10.0.0.0/33\na*.example\n*.1.2.3.4\na..b\n\
         \xff\xfe.example\nbad\x1b[2J.example\ngood.example # \xff\n\n";
     let mistakes = mistakes(text);
-    let told: Vec<_> = mistakes.first.iter().map(|m| (m.line, m.why.clone())).collect();
+    let recorded: Vec<_> = mistakes.first.iter().map(|m| (m.line, m.why.clone())).collect();
     let invalid = InvalidEntry::Name(InvalidDestination::InvalidHost);
     assert_eq!(
-        told,
+        recorded,
         [
             (2, InvalidEntry::Words),
             (3, InvalidEntry::Prefix),
@@ -120,15 +120,15 @@ fn the_notations_of_ad_blockers_and_of_block_lists() {
     let text = b"shop.example##.banner\nshop.example#@#.banner\n@@||good.example^\n\
         ||ads.example^$third-party\n||ads.example\n|https://ads.example/\n||ads.example/path^\n\
         ||ad*.example^\n[::1]\n";
-    let told: Vec<_> = mistakes(text).first.into_iter().map(|m| m.why).collect();
+    let recorded: Vec<_> = mistakes(text).first.into_iter().map(|m| m.why).collect();
     let invalid = || Name(InvalidDestination::InvalidHost);
     let page = || PageRule;
-    assert_eq!(told[..6], [Cosmetic, Cosmetic, Exception, page(), page(), page()],);
-    assert_eq!(told[6..8], [invalid(), Wildcard]);
+    assert_eq!(recorded[..6], [Cosmetic, Cosmetic, Exception, page(), page(), page()],);
+    assert_eq!(recorded[6..8], [invalid(), Wildcard]);
 }
 
 #[test]
-fn other_notations_are_mistakes_and_no_names_that_nobody_asks_for() {
+fn other_notations_are_mistakes_instead_of_useless_names() {
     use InvalidEntry::{Character, Clash, Dnsmasq, Json, Number, Yaml};
     for (line, why) in [
         ("DOMAIN-SUFFIX,ads.example", Clash),
@@ -157,7 +157,7 @@ fn other_notations_are_mistakes_and_no_names_that_nobody_asks_for() {
 }
 
 #[test]
-fn what_is_no_entry_is_left_out_and_the_rest_is_there() {
+fn invalid_lines_are_skipped_and_the_rest_is_kept() {
     let text = "a.example\nb b\n0.0.0.0 c.example d..d e.example\n";
     let (list, mistakes) = List::read(text.as_bytes(), "test.txt", &mut ()).expect("read");
     assert_eq!(mistakes.first.iter().map(|m| m.line).collect::<Vec<_>>(), [2, 3]);
@@ -168,7 +168,7 @@ fn what_is_no_entry_is_left_out_and_the_rest_is_there() {
 }
 
 #[test]
-fn what_is_told_of_many_mistakes_is_bounded() {
+fn reported_mistakes_are_bounded() {
     let line = format!("{}\n", "a b ".repeat(100));
     let mistakes = mistakes(line.repeat(1000));
     assert_eq!((mistakes.first.len(), mistakes.count), (10, 1000));
@@ -176,20 +176,20 @@ fn what_is_told_of_many_mistakes_is_bounded() {
 }
 
 #[test]
-fn a_line_without_end_is_one_mistake_and_a_long_comment_none() {
+fn an_overlong_line_is_one_mistake_and_a_long_comment_none() {
     let long = "a".repeat(1 << 20);
     let mistakes = mistakes(format!("{long}\nb b\n"));
-    let told: Vec<_> = mistakes.first.iter().map(|m| (m.line, m.why.clone())).collect();
-    assert_eq!(told, [(1, InvalidEntry::TooLong), (2, InvalidEntry::Words)]);
+    let recorded: Vec<_> = mistakes.first.iter().map(|m| (m.line, m.why.clone())).collect();
+    assert_eq!(recorded, [(1, InvalidEntry::TooLong), (2, InvalidEntry::Words)]);
     let list = read(format!("# {long}\nb.example\n")).expect("entries");
     assert!(holds(&list, "b.example"));
 }
 
-/// What was told of the reading: the size, and the bytes so far.
+/// The recorded progress: the size, and the bytes so far.
 #[derive(Default)]
-struct Told(Option<u64>, u64);
+struct Recorded(Option<u64>, u64);
 
-impl Progress for Told {
+impl Progress for Recorded {
     fn start(&mut self, _: &str, bytes: Option<u64>) {
         self.0 = bytes;
     }
@@ -204,21 +204,21 @@ fn progress_ends_at_the_size_of_the_file() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     let text = format!("a.example\n# {}\n10.0.0.0/8", "x".repeat(100_000));
     file.write_all(text.as_bytes()).expect("room");
-    let mut told = Told::default();
-    let (list, _) = List::load(file.path(), "a list", &mut told).expect("entries");
+    let mut recorded = Recorded::default();
+    let (list, _) = List::load(file.path(), "a list", &mut recorded).expect("entries");
     assert_eq!((list.len(), list.name()), (2, "a list"));
-    assert_eq!((told.0, told.1), (Some(text.len() as u64), text.len() as u64));
+    assert_eq!((recorded.0, recorded.1), (Some(text.len() as u64), text.len() as u64));
 }
 
 #[test]
-fn a_file_that_is_not_there_is_an_error() {
+fn a_missing_file_is_an_error() {
     let missing = List::load(Path::new("/nonexistent/list"), "missing", &mut ());
     assert!(matches!(missing, Err(ListError::Open(_))), "{missing:?}");
     let directory = List::load(Path::new("/"), "directory", &mut ());
     assert!(matches!(directory, Err(ListError::Open(_))), "{directory:?}");
 }
 
-/// Names and addresses without a pattern that would make them small, the worst case.
+/// Names and addresses without a pattern that could be compressed, which is the worst case.
 #[test]
 fn an_entry_takes_less_than_forty_bytes() {
     let mut random = fastrand::Rng::with_seed(7);
@@ -256,7 +256,7 @@ fn an_entry_takes_less_than_forty_bytes() {
     }
 }
 
-/// A line that is nearly an entry, in one of the notations.
+/// An almost valid line in one of the notations.
 fn nearly_an_entry() -> impl Strategy<Value = Vec<u8>> {
     let forms = prop_oneof![
         "(\\*\\.|\\.|\\|\\|)?[a-zA-Z0-9_.-]{0,30}\\^?( *[#;!].{0,9})?",
@@ -272,7 +272,7 @@ fn nearly_an_entry() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn any_list_is_read_and_what_is_no_entry_has_its_place(
+    fn any_list_is_read_and_its_mistakes_have_line_numbers(
         lines in prop::collection::vec(nearly_an_entry(), 0..8),
     ) {
         let text = lines.join(&b'\n');

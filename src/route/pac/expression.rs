@@ -1,7 +1,7 @@
-//! Regular expressions that mean the same in JavaScript.
+//! Regular expressions with the same meaning in JavaScript.
 
-/// Whether an expression that the `regex` crate accepts means the same in JavaScript and runs there
-/// without backtracking at length. Not all such expressions are recognised.
+/// Whether an expression accepted by the `regex` crate has the same meaning in JavaScript, and runs there
+/// without excessive backtracking. Not all such expressions are recognized.
 pub(super) fn is_the_same_in_javascript(expression: &str) -> bool {
     let mut rest = expression.bytes().peekable();
     let mut before = Before::Nothing;
@@ -9,10 +9,10 @@ pub(super) fn is_the_same_in_javascript(expression: &str) -> bool {
     while let Some(byte) = rest.next() {
         before = match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => Before::Atom,
-            // A repeated group makes JavaScript slow.
+            // JavaScript backtracks on a repeated group.
             b'^' | b'$' | b'|' | b')' => Before::Nothing,
             b'(' => match rest.peek() {
-                // Flags and names are left out.
+                // Flags and group names are not supported.
                 Some(b'?') => return false,
                 _ => Before::Nothing,
             },
@@ -35,11 +35,11 @@ pub(super) fn is_the_same_in_javascript(expression: &str) -> bool {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
     Atom,
-    /// An element that cannot be repeated, or not again.
+    /// An element that cannot be repeated, or not once more.
     Nothing,
 }
 
-/// Reads a class of letters, digits, dots and ranges to its end: `[a-z0-9.]`, `[^.]`.
+/// Parses a class of letters, digits, dots and ranges to its end: `[a-z0-9.]`, `[^.]`.
 fn is_plain_class(rest: &mut impl Iterator<Item = u8>) -> bool {
     let mut members = 0;
     let (mut before_last, mut last) = (b'[', b'[');
@@ -47,7 +47,7 @@ fn is_plain_class(rest: &mut impl Iterator<Item = u8>) -> bool {
         match byte {
             b']' => return members > 0,
             b'^' if last == b'[' => {}
-            // Doubled, it is an operator of the `regex` crate; after a range its meaning is unclear.
+            // Doubled, it is an operator of the `regex` crate; after a range, its meaning is ambiguous.
             b'-' if last.is_ascii_alphanumeric() && before_last != b'-' => {}
             b'.' | b'_' => members += 1,
             b if b.is_ascii_alphanumeric() => members += 1,
@@ -58,7 +58,7 @@ fn is_plain_class(rest: &mut impl Iterator<Item = u8>) -> bool {
     false
 }
 
-/// The most repetitions: each further one may make JavaScript 253 times as slow.
+/// The maximum number of repetitions: each further one may slow JavaScript down by a factor of 253.
 const MOST_REPETITIONS: usize = 3;
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_sure_to_be_the_same_passes() {
+    fn only_expressions_with_certainly_the_same_meaning_pass() {
         for same in [
             r"^db\d+\.",
             r"corp\.example$",

@@ -1,10 +1,9 @@
-//! Rules as a proxy auto-configuration file: the JavaScript that tells a browser which requests need not
-//! use the proxy.
+//! Rules as a proxy auto-configuration (PAC) file: JavaScript that tells a browser which requests need not use
+//! the proxy.
 //!
-//! A browser only decides what goes out directly. Everything else is sent to the proxy, which carries or
-//! refuses it, and so is whatever the file cannot know: the proxy user, the source, the listener, the
-//! addresses of a name, an expression that JavaScript may read differently, a list too long for a
-//! browser.
+//! A browser only decides which requests go direct. Everything else goes to the proxy, which carries or refuses
+//! it, including whatever the file cannot know: the proxy user, the source, the listener, the addresses of a
+//! name, an expression that JavaScript may interpret differently, a list too long for a browser.
 
 mod expression;
 
@@ -21,7 +20,7 @@ use super::rule::Rule;
 use crate::destination::Destination;
 
 /// A file that defines `FindProxyForURL` for these rules. `proxies` are the listeners as a browser reaches
-/// them, the first choice first; without any, the file gives no way to any destination.
+/// them, in order of preference; without any, the file allows no destination.
 pub fn pac(router: &Router, proxies: &[Destination], localhost: Localhost) -> String {
     let proxies: Vec<_> =
         proxies.iter().map(|proxy| format!("PROXY {proxy}; SOCKS5 {proxy}")).collect();
@@ -37,29 +36,29 @@ pub fn pac(router: &Router, proxies: &[Destination], localhost: Localhost) -> St
     )
 }
 
-/// The treatment of the browser's own machine.
+/// How requests to the browser's own machine are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Localhost {
     /// The rules decide, as for any other host.
     ByRules,
-    /// The browser connects itself, whatever the rules say.
+    /// The browser connects directly, whatever the rules say.
     Direct,
 }
 
-/// One rule, in the form that the script reads.
+/// A rule in the form that the script reads.
 #[derive(Serialize)]
 struct PacRule<'a> {
     name: &'a str,
     ports: Vec<(u16, u16)>,
-    /// Names after `=`, suffixes after `*`, prefixes as bits after `4` or `6`; none where there are no
-    /// conditions on the destination.
+    /// Names after `=`, suffixes after `*`, prefixes as bits after `4` or `6`; none if there is no condition on
+    /// the destination.
     entries: Option<BTreeMap<String, u8>>,
     keywords: Vec<&'a str>,
     expressions: Vec<&'a str>,
-    /// Whether names (or addresses) that are not found may match all the same.
+    /// Whether names (or addresses) that are not among the entries may still match.
     perhaps_names: bool,
     perhaps_addresses: bool,
-    /// Whether a certain match goes out directly.
+    /// Whether a certain match goes direct.
     direct: bool,
 }
 
@@ -74,7 +73,7 @@ impl<'a> PacRule<'a> {
             expressions: Vec::new(),
             perhaps_names: false,
             perhaps_addresses: false,
-            direct: is_direct(&rule.action) && !is_beyond(conditions),
+            direct: is_direct(&rule.action) && !needs_proxy(conditions),
         };
         if let Some(destinations) = &conditions.destinations {
             pac.add(destinations);
@@ -82,7 +81,7 @@ impl<'a> PacRule<'a> {
         pac
     }
 
-    /// The names of RFC 6761 section 6.3, and the loopback addresses.
+    /// The loopback names of RFC 6761 section 6.3, and the loopback addresses.
     fn localhost() -> Self {
         let loopback = format!("4{:08b}", 127);
         let loopback6 = format!("6{:0128b}", 1);
@@ -122,7 +121,7 @@ impl<'a> PacRule<'a> {
     }
 }
 
-/// The rules that matter: after the last `direct` rule, everything goes to the proxy anyway.
+/// The relevant rules: after the last `direct` rule, everything goes to the proxy anyway.
 fn decisive(router: &Router) -> &[Rule] {
     let rules = router.rules();
     if is_direct(router.default()) {
@@ -133,7 +132,7 @@ fn decisive(router: &Router) -> &[Rule] {
 }
 
 /// Whether there are conditions that a browser cannot evaluate.
-fn is_beyond(conditions: &Conditions) -> bool {
+fn needs_proxy(conditions: &Conditions) -> bool {
     conditions.sources.is_some() || !conditions.listeners.is_empty() || !conditions.users.is_empty()
 }
 
@@ -144,7 +143,7 @@ fn is_direct(action: &Action) -> bool {
     }
 }
 
-/// A value that JavaScript of any version reads: JSON in ASCII.
+/// A value that any version of JavaScript can parse: JSON in ASCII.
 fn literal(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).expect("texts, numbers and maps of them");
     let mut ascii = String::with_capacity(json.len());
@@ -152,7 +151,7 @@ fn literal(value: &impl Serialize) -> String {
         if c.is_ascii() && c != '\x7f' {
             ascii.push(c);
         } else {
-            // In JSON only strings have such characters.
+            // In JSON, such characters occur only in strings.
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(ascii, "\\u{unit:04x}").expect("memory takes everything");
             }
@@ -161,8 +160,8 @@ fn literal(value: &impl Serialize) -> String {
     ascii
 }
 
-/// The most entries of a list that the file has; a longer list is left to the proxy.
+/// The maximum length of a list in the file; longer lists are left to the proxy.
 const LONGEST_LIST: usize = 10_000;
 
-/// The script behind the rules.
+/// The script that evaluates the rules.
 const FIND_PROXY: &str = include_str!("find_proxy.js");

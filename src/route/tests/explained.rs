@@ -1,4 +1,4 @@
-//! What an explanation says, to people and to programs.
+//! The content of explanations, for people and for programs.
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn explain(host: &str, port: u16, resolved: Option<&[&str]>) -> Explanation {
 }
 
 #[test]
-fn each_rule_says_why_it_matched_or_not() {
+fn each_rule_explains_why_it_matched_or_not() {
     assert_eq!(
         explain("a.corp.example", 8080, None).to_string(),
         "a.corp.example:8080\n\
@@ -45,7 +45,7 @@ fn each_rule_says_why_it_matched_or_not() {
 }
 
 #[test]
-fn a_name_that_is_looked_up_here_is_explained_before_and_after() {
+fn a_name_resolved_here_is_explained_before_and_after_the_look_up() {
     let before = explain("a.test", 443, None);
     assert_eq!((before.action(), before.resolve), (None, Some(Resolver::Here)));
     let text = before.to_string();
@@ -60,7 +60,7 @@ fn a_name_that_is_looked_up_here_is_explained_before_and_after() {
 }
 
 #[test]
-fn programs_read_the_fields_that_were_promised() {
+fn the_json_has_the_documented_fields() {
     let json = serde_json::to_value(explain("git.example", 443, None)).expect("JSON");
     assert_eq!(
         json,
@@ -97,7 +97,7 @@ fn programs_read_the_fields_that_were_promised() {
 }
 
 #[test]
-fn what_is_configured_cannot_move_the_cursor() {
+fn configured_text_cannot_move_the_cursor() {
     let odd = rule("odd\x1b[2J\n", |c| c.user("a\x1b\n").expect("a text"));
     let host = "a.example".parse().expect("a name");
     let query = Query { user: Some("a\x1b\n"), ..query(&host, 1) };

@@ -1,4 +1,4 @@
-//! What rules mean, case by case.
+//! The semantics of rules, case by case.
 
 mod explained;
 mod oracle;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::*;
 use crate::destination::Host;
 
-/// A rule that has these conditions and rejects.
+/// A rule with these conditions that rejects.
 pub(super) fn rule(name: &str, fill: impl FnOnce(&mut ConditionsBuilder)) -> Rule {
     let mut builder = ConditionsBuilder::new();
     fill(&mut builder);
@@ -30,7 +30,7 @@ pub(super) fn query(host: &Host, port: u16) -> Query<'_> {
     Query { host: Some(host), port: Some(port), listener: "main", source: None, user: None }
 }
 
-/// The name of the rule that decides.
+/// The name of the deciding rule.
 fn decider(router: &Router, query: &Query<'_>) -> Option<String> {
     match router.decide(query, None) {
         Outcome::Decided(decision) => decision.rule.map(|name| name.to_string()),
@@ -38,7 +38,7 @@ fn decider(router: &Router, query: &Query<'_>) -> Option<String> {
     }
 }
 
-/// Whether a rule alone matches a host, on port 443.
+/// Whether a rule by itself matches a host, on port 443.
 fn matches(rule: &Rule, host: &str) -> bool {
     let router = Router::new(vec![rule.clone()], direct());
     decider(&router, &query(&host.parse().expect(host), 443)).is_some()
@@ -123,7 +123,7 @@ fn destinations_are_alternatives_and_the_other_kinds_must_hold_too() {
 }
 
 #[test]
-fn the_first_rule_that_matches_wins_and_the_default_is_for_the_rest() {
+fn the_first_matching_rule_wins_and_the_default_applies_otherwise() {
     let rules = vec![
         rule("one", |c| c.domain("a.example").expect("a name")),
         rule("two", |c| c.domain_suffix("example").expect("a name")),
@@ -155,7 +155,7 @@ fn another_default_shares_the_rules() {
     assert_eq!(other.decide(&query(&hosts[1], 1), None), Outcome::Decided(rejected));
 }
 
-/// `example` by name, or 10.0.0.0/8 or the list's 192.0.2.0/24 by a look-up, on port 443: direct.
+/// Goes direct on port 443: `example` by name, or 10.0.0.0/8 or the list's 192.0.2.0/24 by a look-up.
 fn resolving() -> Router {
     let mut local = rule("local", |c| {
         c.domain_suffix("example").expect("a name");
@@ -169,7 +169,7 @@ fn resolving() -> Router {
 }
 
 #[test]
-fn a_look_up_is_asked_for_only_where_it_decides() {
+fn a_look_up_is_requested_only_if_it_decides() {
     let router = resolving();
     let decide = |host: &str, port| router.decide(&query(&host.parse().expect(host), port), None);
     assert_eq!(decide("a.test", 443), Outcome::Resolve);
@@ -200,7 +200,7 @@ fn direct_goes_only_to_the_addresses_that_were_checked() {
 }
 
 #[test]
-fn what_is_no_condition_says_why() {
+fn errors_state_the_reason() {
     let mut c = ConditionsBuilder::new();
     let error = |result: Result<(), ConditionError>| result.expect_err("a mistake").to_string();
     for (message, part) in [
@@ -223,7 +223,7 @@ fn what_is_no_condition_says_why() {
     ] {
         assert!(message.contains(part), "{message:?} without {part:?}");
     }
-    // What was refused is not there: without conditions everything matches.
+    // The invalid conditions were not added: without conditions, everything matches.
     let conditions = c.build().expect("no conditions");
     let all = Rule { name: "all".into(), conditions, action: Action::Reject };
     assert!(matches(&all, "a.example"));

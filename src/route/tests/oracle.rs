@@ -1,5 +1,4 @@
-//! The matcher against a naive one, over generated rules and queries; the explanation against the
-//! decision.
+//! Compares the matcher with a naive one over generated rules and queries, and the explanation with the decision.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -7,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A rule as it would stand in a file.
+/// A rule as written in a file.
 #[derive(Clone, Debug)]
 struct Written {
     domain: Vec<String>,
@@ -24,7 +23,7 @@ struct Written {
     action: Action,
 }
 
-/// A query as its client would write it.
+/// A query as sent by a client.
 #[derive(Clone, Debug)]
 struct Asked {
     host: Option<String>,
@@ -91,7 +90,7 @@ impl Written {
         })
     }
 
-    /// What it does, where these addresses were looked up for the name.
+    /// The action, if these addresses were resolved for the name.
     fn does(&self, looked_up: Option<&[IpAddr]>) -> Action {
         naive_action(&self.action, looked_up)
     }
@@ -107,7 +106,7 @@ fn naive_action(action: &Action, looked_up: Option<&[IpAddr]>) -> Action {
     }
 }
 
-/// An address and those that it leads to, for the disguises that are generated.
+/// An address and those that it leads to, in the generated forms.
 fn naive_leads_to(ip: IpAddr) -> Vec<IpAddr> {
     let ip = ip.to_canonical();
     let mut all = vec![ip];
@@ -130,7 +129,7 @@ fn below(name: &str, suffix: &str) -> bool {
     name == suffix || name.ends_with(&format!(".{suffix}"))
 }
 
-/// What the expressions that are generated mean.
+/// The meaning of the generated expressions.
 fn naive_regex(expression: &str, name: &str) -> bool {
     match (expression.strip_prefix('^'), expression.strip_suffix('$')) {
         (Some(start), _) => name.starts_with(start),
@@ -153,7 +152,7 @@ fn any_contains(prefixes: &[String], ip: IpAddr) -> bool {
     })
 }
 
-/// What should become of a query: the index of the rule that decides and its action.
+/// The expected result of a query: the index of the deciding rule, and its action.
 fn oracle(
     rules: &[Written],
     default: &Action,
@@ -196,7 +195,7 @@ fn oracle(
     Some((None, naive_action(default, found)))
 }
 
-/// Names from so few labels that they meet often.
+/// Names of so few labels that they often coincide.
 fn name() -> impl Strategy<Value = String> {
     vec(prop::sample::select(vec!["a", "B", "ab", "c1"]), 1..4)
         .prop_map(|labels| format!("{}.x", labels.join(".")))
@@ -291,7 +290,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn the_matcher_and_a_naive_one_agree_and_the_explanation_with_both(
+    fn the_matcher_agrees_with_a_naive_one_and_with_the_explanation(
         rules in vec(written(), 0..5), default in action(), asked in vec(asked(), 1..8),
     ) {
         let built = rules.iter().enumerate().map(|(n, rule)| rule.rule(&n.to_string())).collect();
