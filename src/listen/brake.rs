@@ -1,4 +1,4 @@
-//! Limits on what one source repeats: wrong passwords are slowed, and log lines are summed up.
+//! Rate limits per source: wrong passwords are slowed down, and repeated log lines are summed up.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,23 +18,23 @@ use crate::lock::lock;
 use crate::request::{Request, Source};
 use crate::task;
 
-/// A value for each source, as long as it is in use. A source is an IPv4 address, or an IPv6 network that one
-/// machine may have to itself.
+/// A value for each source, while it is in use. A source is an IPv4 address, or an IPv6 network that may belong
+/// to a single machine.
 #[derive(Debug)]
 pub(crate) struct BySource<T>(Mutex<HashMap<SourceKey, Arc<T>>>);
 
-/// The source of clients that is counted as one.
+/// The source of clients, which are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum SourceKey {
-    /// Clients of a unix socket, or of the server's, which have no address.
+    /// Clients without an address: those of a unix socket, here or on the server.
     Local,
     /// An IPv4 address, or the first 64 bits of an IPv6 one (RFC 6177).
     Ip(IpAddr),
-    /// More sources than are told apart.
+    /// All sources beyond the limit on their number.
     Others,
 }
 
-/// Checks a client's name and password.
+/// Checks a client's user name and password.
 #[derive(Debug)]
 pub(crate) struct Checker<'a> {
     credentials: &'a ProxyCredentials,
@@ -42,19 +42,19 @@ pub(crate) struct Checker<'a> {
     source: Source,
 }
 
-/// Bounds how fast one source may guess: only so many of its tries are under way, and a wrong one
-/// takes a while. As long as nobody is wrong nobody waits.
+/// Limits the guesses of one source: only a few attempts run concurrently, and a wrong one takes a while. While
+/// nobody is wrong, nobody waits.
 #[derive(Debug)]
 pub(crate) struct Brake {
     tries: Semaphore,
     wrong: Arc<Repeats>,
 }
 
-/// Logs the connections that fail, of a proxy or a forward.
+/// Logs failed connections of a proxy or a forward.
 #[derive(Clone, Debug, Default)]
 pub struct Failures(Arc<BySource<Repeats>>);
 
-/// An event that is logged the first few times in a minute, and then summed up.
+/// An event that is logged the first few times in a minute, and summed up after that.
 #[derive(Debug)]
 pub(crate) struct Repeats {
     /// How often it is logged before it is summed up.
@@ -64,16 +64,16 @@ pub(crate) struct Repeats {
 
 #[derive(Debug, Default)]
 struct State {
-    /// How often it has happened in this minute.
+    /// The number of occurrences in this minute.
     count: u64,
-    /// Waits for the end of the minute.
+    /// The task that waits for the end of the minute.
     minute: Option<AbortOnDropHandle<()>>,
 }
 
-/// What is kept while something of it is under way.
-pub(crate) trait UnderWay: Default {
-    /// Whether something is, though nobody holds it.
-    fn is_under_way(&self) -> bool;
+/// A value that is kept while something is in progress.
+pub(crate) trait InProgress: Default {
+    /// Whether something is in progress even though nobody holds the value.
+    fn is_in_progress(&self) -> bool;
 }
 
 impl<'a> Checker<'a> {
@@ -85,12 +85,12 @@ impl<'a> Checker<'a> {
         Self { credentials, brakes, source }
     }
 
-    /// The user, if the name and the password are right together. What is wrong takes [`PENALTY`] at
-    /// least, and longer where the same source tries much.
+    /// The user, if the name and the password match. A wrong attempt takes at least [`PENALTY`], and longer if
+    /// the same source makes many attempts.
     ///
     /// # Cancel safety
     ///
-    /// May be dropped at any time. The next try of the source then comes sooner.
+    /// May be dropped at any time. The source may then try again sooner.
     pub(crate) async fn verify(&self, name: &[u8], password: &[u8]) -> Option<Arc<str>> {
         let key = SourceKey::of(self.source);
         let brake = self.brakes.of(key);
@@ -116,19 +116,18 @@ impl Default for Brake {
 }
 
 impl Repeats {
-    /// Logs it `alone` times a minute before it sums it up.
+    /// Logged `alone` times a minute before it is summed up.
     pub(crate) fn new(alone: u64) -> Self {
         Self { alone, state: Mutex::default() }
     }
 
-    /// Counts one: `tell` logs it, or at the end of the minute `sum` logs how many there were beyond
-    /// those.
+    /// Counts an occurrence: `log` logs it, or `sum` logs at the end of the minute how many were not logged.
     pub(crate) fn note(
         self: &Arc<Self>,
-        tell: impl FnOnce(),
+        log: impl FnOnce(),
         sum: impl Fn(u64) + Send + Sync + 'static,
     ) {
-        let is_told = {
+        let is_logged = {
             let mut state = lock(&self.state);
             state.count += 1;
             if state.minute.is_none() {
@@ -136,16 +135,16 @@ impl Repeats {
             }
             state.count <= self.alone
         };
-        if is_told {
-            tell();
+        if is_logged {
+            log();
         }
     }
 
-    /// The number of those not logged in the last minute. After a minute without, counting stops.
+    /// The number of occurrences not logged in the last minute. After a minute without any, counting stops.
     fn next_minute(&self) -> u64 {
         let mut state = lock(&self.state);
         let unlogged = state.count.saturating_sub(self.alone);
-        // What goes on is summed up from its first time.
+        // A continuing event is summed up from its first occurrence.
         state.count = if unlogged > 0 { self.alone } else { 0 };
         if unlogged == 0 {
             state.minute = None;
@@ -154,7 +153,7 @@ impl Repeats {
     }
 }
 
-/// Logs at the end of each minute how many were not logged, until there are none.
+/// Logs at the end of each minute how many occurrences were not logged, until there are none.
 async fn sum_up(repeats: Weak<Repeats>, sum: impl Fn(u64)) {
     loop {
         sleep(MINUTE).await;
@@ -165,15 +164,15 @@ async fn sum_up(repeats: Weak<Repeats>, sum: impl Fn(u64)) {
     }
 }
 
-impl UnderWay for Repeats {
-    fn is_under_way(&self) -> bool {
+impl InProgress for Repeats {
+    fn is_in_progress(&self) -> bool {
         lock(&self.state).minute.is_some()
     }
 }
 
-impl UnderWay for Brake {
-    fn is_under_way(&self) -> bool {
-        self.wrong.is_under_way()
+impl InProgress for Brake {
+    fn is_in_progress(&self) -> bool {
+        self.wrong.is_in_progress()
     }
 }
 
@@ -184,13 +183,13 @@ impl Default for Repeats {
 }
 
 impl Failures {
-    /// Logs a connection that failed.
+    /// Logs a failed connection.
     pub(crate) fn note(&self, request: &Request, failure: &DialFailure) {
         let Request { listener, target, .. } = request;
         let source = SourceKey::of(request.source);
         let of_all = Arc::clone(listener);
         self.0.of(source).note(
-            || info!("{listener} to {target}: {}", connect::in_a_line(failure)),
+            || info!("{listener} to {target}: {}", connect::in_one_line(failure)),
             move |count| {
                 info!("{of_all}: {count} more connections from {source} failed in a minute");
             },
@@ -204,12 +203,12 @@ impl<T> Default for BySource<T> {
     }
 }
 
-impl<T: UnderWay> BySource<T> {
-    /// That of a source.
+impl<T: InProgress> BySource<T> {
+    /// The value of a source.
     pub(crate) fn of(&self, key: SourceKey) -> Arc<T> {
         let mut all = lock(&self.0);
         if all.len() >= MOST && !all.contains_key(&key) {
-            all.retain(|_, one| Arc::strong_count(one) > 1 || one.is_under_way());
+            all.retain(|_, one| Arc::strong_count(one) > 1 || one.is_in_progress());
         }
         let key =
             if all.len() >= MOST && !all.contains_key(&key) { SourceKey::Others } else { key };
@@ -240,13 +239,13 @@ impl fmt::Display for SourceKey {
     }
 }
 
-/// How many tries of one source may be under way.
+/// The number of concurrent attempts of one source.
 const AT_ONCE: usize = 8;
-/// How long a wrong try takes.
+/// The duration of a wrong attempt.
 const PENALTY: Duration = Duration::from_secs(1);
-/// The time of a sum.
+/// The interval of summing up.
 const MINUTE: Duration = Duration::from_secs(60);
-/// So many sources are told apart.
+/// The maximum number of separate sources.
 const MOST: usize = 4096;
 
 #[cfg(test)]
@@ -264,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn guesses_of_one_source_are_slow_however_many_come_at_once() {
+    async fn concurrent_guesses_of_one_source_are_slowed_down() {
         let (credentials, brakes) = (Arc::new(credentials()), Arc::<BySource<Brake>>::default());
         let mut guesses = JoinSet::new();
         let begun = Instant::now();
@@ -276,8 +275,8 @@ mod tests {
             });
         }
         guesses.join_all().await;
-        assert_eq!(begun.elapsed(), Duration::from_secs(13), "8 a second");
-        // Whoever knows it does not wait, and another source has nothing to do with it.
+        assert_eq!(begun.elapsed(), Duration::from_secs(13), "8 per second");
+        // The right password causes no wait, and neither do guesses of another source.
         let begun = Instant::now();
         let checker = Checker::new(&credentials, &brakes, source("192.0.2.1:9"));
         assert!(checker.verify(b"ada", b"secret").await.is_some());
@@ -287,15 +286,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_goes_on_is_told_once_and_then_in_sums() {
+    async fn a_continuing_event_is_logged_once_and_then_summed_up() {
         let repeats = Arc::new(Repeats::new(2));
-        let (told, summed) = (AtomicU64::new(0), Arc::new(AtomicU64::new(0)));
+        let (logged, summed) = (AtomicU64::new(0), Arc::new(AtomicU64::new(0)));
         let note = |count| {
             for _ in 0..count {
                 let summed = Arc::clone(&summed);
                 repeats.note(
                     || {
-                        told.fetch_add(1, Relaxed);
+                        logged.fetch_add(1, Relaxed);
                     },
                     move |count| {
                         summed.fetch_add(count, Relaxed);
@@ -303,7 +302,7 @@ mod tests {
                 );
             }
         };
-        let so_far = || (told.load(Relaxed), summed.load(Relaxed));
+        let so_far = || (logged.load(Relaxed), summed.load(Relaxed));
         note(10);
         assert_eq!(so_far(), (2, 0));
         sleep(MINUTE + Duration::from_secs(1)).await;
@@ -313,11 +312,11 @@ mod tests {
         assert_eq!(so_far(), (2, 13));
         sleep(2 * MINUTE).await;
         note(1);
-        assert_eq!(so_far(), (3, 13), "after a quiet minute it is news again");
+        assert_eq!(so_far(), (3, 13), "after a quiet minute it is logged again");
     }
 
     #[test]
-    fn a_network_of_one_machine_is_one_source_and_there_is_a_bound() {
+    fn a_network_of_one_machine_is_one_source_and_sources_are_bounded() {
         let key = |text| SourceKey::of(source(text));
         assert_eq!(key("[2001:db8::1]:1"), key("[2001:db8::ffff:1]:2"));
         assert_ne!(key("[2001:db8:0:1::1]:1"), key("[2001:db8::1]:1"));
@@ -328,7 +327,7 @@ mod tests {
             .map(|bits| all.of(SourceKey::Ip(IpAddr::V4(bits.into()))))
             .collect();
         let (a, b) = (all.of(key("[fd00::1]:1")), all.of(key("[fd00:1::1]:1")));
-        assert!(Arc::ptr_eq(&a, &b), "beyond the bound they are one");
+        assert!(Arc::ptr_eq(&a, &b), "beyond the bound they are counted together");
         assert_eq!(lock(&all.0).len(), MOST + 1);
         drop((held, a, b));
         assert!(!Arc::ptr_eq(&all.of(key("[fd00::1]:1")), &all.of(key("[fd00:1::1]:1"))));

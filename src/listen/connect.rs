@@ -1,4 +1,4 @@
-//! The way from a request to its target, as the handlers see it.
+//! The connection from a request to its target, as used by the handlers.
 
 use std::future::Future;
 
@@ -17,8 +17,8 @@ use crate::request::Request;
 use crate::stream::RelayEnd as _;
 use crate::target::Target;
 
-/// The way from a request to its target. [`Outbound`] is the one that leads somewhere; the tests of the
-/// protocols have their own.
+/// Connects requests to their targets. [`Outbound`] is the real implementation; the tests of the protocols have
+/// their own.
 pub trait Connect: Send + Sync + 'static {
     /// A confirmed connection to the target. Dropping it closes it.
     type Channel: Send + 'static;
@@ -29,13 +29,13 @@ pub trait Connect: Send + Sync + 'static {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the dial up and leaks nothing.
+    /// If dropped, the dial is aborted without a leak.
     fn dial(
         &self,
         request: &Request,
     ) -> impl Future<Output = Result<Connected<Self::Channel>, DialFailure>> + Send;
 
-    /// Carries bytes both ways until both sides are done. `early` goes first.
+    /// Relays bytes both ways until both sides are done, starting with `early`.
     fn relay(
         &self,
         client: ClientStream,
@@ -43,27 +43,27 @@ pub trait Connect: Send + Sync + 'static {
         channel: Self::Channel,
     ) -> impl Future<Output = ()> + Send;
 
-    /// The channel as a byte stream. A cut reads as an error, never as the end.
+    /// The channel as a byte stream. A cut is reported as an error, never as EOF.
     fn stream(&self, channel: Self::Channel) -> Self::Stream;
 
-    /// How often the rules and servers have been replaced: what was decided under others need not hold.
+    /// The number of times the rules and servers were replaced; earlier decisions may no longer hold.
     fn replaced(&self) -> u64;
 
-    /// The rules as a proxy auto-configuration file, for a browser that reaches us as `proxy`; none
-    /// where it is not by the rules that requests go their way.
+    /// The rules as a proxy auto-configuration file for a browser that reaches the proxy as `proxy`; none if
+    /// the requests are not routed by rules.
     fn pac(&self, proxy: &Destination) -> Option<String>;
 }
 
-/// The way by the rules, or as a forward fixes it: over SSH servers, or direct.
+/// The connection by the rules, or by a forward's fixed route: over SSH servers, or direct.
 #[derive(Clone, Debug)]
 pub struct Outbound {
     /// Opens channels.
     pub dialer: Dialer,
-    /// Decides their way.
+    /// How requests are routed.
     pub routing: Routing,
-    /// Serves them.
+    /// Relays the channels.
     pub relayer: Relayer,
-    /// Counts them.
+    /// Counts the connections.
     pub connections: Connections,
 }
 
@@ -95,7 +95,7 @@ impl Connect for Outbound {
 }
 
 impl Outbound {
-    /// As [`Connect::dial`], for a request that has been counted in already.
+    /// As [`Connect::dial`], for a request that is already counted.
     pub(crate) async fn dial_tracked(
         &self,
         tracked: Tracked,
@@ -112,14 +112,14 @@ impl Outbound {
                 Ok(Connected { channel: channel.tracked_by(tracked), way })
             }
             Err(failure) => {
-                tracked.fail(Outcome::from(&failure.error), in_a_line(&failure.error));
+                tracked.fail(Outcome::from(&failure.error), in_one_line(&failure.error));
                 Err(failure)
             }
         }
     }
 }
 
-/// Dials, with one line in the log for what came of it.
+/// Dials, and logs the result in one line.
 pub(super) async fn dial<R: Connect>(
     connect: &R,
     request: &Request,
@@ -129,13 +129,13 @@ pub(super) async fn dial<R: Connect>(
     match &result {
         Ok(Connected { way, .. }) => debug!(%protocol, %target, %way, "connected"),
         Err(DialFailure { error, way }) => {
-            debug!(%protocol, %target, %way, blame = %error.blame(), error = in_a_line(error), "not connected");
+            debug!(%protocol, %target, %way, blame = %error.blame(), error = in_one_line(error), "not connected");
         }
     }
     result
 }
 
-/// What comes of a dial; none where the client resets its connection meanwhile.
+/// The result of a dial; none if the client resets its connection meanwhile.
 pub(super) async fn unless_gone<T>(
     client: &ClientStream,
     target: &Target,
@@ -151,10 +151,10 @@ pub(super) async fn unless_gone<T>(
     }
 }
 
-/// An error as one line of the log: its text may be the server's.
-pub(super) fn in_a_line(error: &dyn std::error::Error) -> String {
+/// An error as one log line: its text may come from the server.
+pub(super) fn in_one_line(error: &dyn std::error::Error) -> String {
     printable(&error.to_string(), MAX_LOGGED, Lines::One)
 }
 
-/// The longest error in a log line, in characters.
+/// The maximum length of an error in a log line, in characters.
 const MAX_LOGGED: usize = 500;

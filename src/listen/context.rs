@@ -1,4 +1,4 @@
-//! What the protocols of a proxy share.
+//! The state that the protocols of a proxy share.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::destination::Destination;
 use crate::dial::{Connected, DialError, DialFailure};
 use crate::request::{Request, Source};
 
-/// The way on from a proxy, and who may take it.
+/// The outgoing side of a proxy, and who may use it.
 #[derive(Debug)]
 pub(crate) struct ProxyContext<R = Outbound> {
     connect: R,
@@ -25,26 +25,26 @@ impl<R: Connect> ProxyContext<R> {
         Self { connect, credentials, brakes: BySource::default(), failures: Failures::default() }
     }
 
-    /// Whether clients have to know a password.
+    /// Whether clients need a password.
     pub(crate) fn asks_for_a_password(&self) -> bool {
         self.credentials.is_some()
     }
 
-    /// Whoever checks the password of a client from there, where one is asked for.
+    /// The password checker for a client of this source, if a password is needed.
     pub(crate) fn checker(&self, source: Source) -> Option<Checker<'_>> {
         let credentials = self.credentials.as_deref()?;
         Some(Checker::new(credentials, &self.brakes, source))
     }
 
-    /// Dials, with one line in the log for what came of it. SOCKS has only a number for a failure: the
-    /// reason is logged.
+    /// Dials, and logs the result in one line. A failure is logged with its reason, since SOCKS has only a code
+    /// for it.
     pub(crate) async fn dial(
         &self,
         request: &Request,
     ) -> Result<Connected<R::Channel>, DialFailure> {
         let dialled = connect::dial(&self.connect, request).await;
         if let Err(failure) = &dialled
-            // The user has said so, by a rule or by a command.
+            // The user intended these, by a rule or a command.
             && !matches!(failure.error, DialError::Rejected { .. } | DialError::Killed)
         {
             self.failures.note(request, failure);
@@ -52,22 +52,22 @@ impl<R: Connect> ProxyContext<R> {
         dialled
     }
 
-    /// The channel as a byte stream. A cut reads as an error, never as the end.
+    /// The channel as a byte stream. A cut is reported as an error, never as EOF.
     pub(crate) fn stream(&self, channel: R::Channel) -> R::Stream {
         self.connect.stream(channel)
     }
 
-    /// How often the rules and servers have been replaced.
+    /// The number of times the rules and servers were replaced.
     pub(crate) fn replaced(&self) -> u64 {
         self.connect.replaced()
     }
 
-    /// The rules for a browser that reaches us as `proxy`.
+    /// The rules for a browser that reaches the proxy as `proxy`.
     pub(crate) fn pac(&self, proxy: &Destination) -> Option<String> {
         self.connect.pac(proxy)
     }
 
-    /// Carries bytes both ways until both sides are done.
+    /// Relays bytes both ways until both sides are done.
     pub(crate) async fn relay(&self, tunnel: Tunnel<R::Channel>) {
         let Tunnel { client, early, channel } = tunnel;
         self.connect.relay(client, early, channel).await;
@@ -83,7 +83,7 @@ mod tests {
     use crate::observe::testing::TestLog;
 
     #[tokio::test(start_paused = true)]
-    async fn ten_failures_a_minute_are_logged_and_then_their_number_but_none_that_was_wanted() {
+    async fn ten_failures_per_minute_are_logged_and_then_their_number_except_intended_ones() {
         let log = TestLog::start();
         let request = Request::for_test("web.example:80");
         let rejecting = ProxyContext::new(

@@ -1,4 +1,4 @@
-//! Which protocol a client speaks, from its first byte.
+//! Detects a client's protocol by its first byte.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::http::is_token;
 
-/// What the first byte says.
+/// The protocol that the first byte indicates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detected {
     /// SOCKS version 4 or 4a.
@@ -15,13 +15,13 @@ pub(crate) enum Detected {
     Socks5,
     /// The start of an HTTP method (RFC 9112 section 3).
     Http,
-    /// Nothing that we speak: TLS, STUN, a stray byte.
+    /// No known protocol: TLS, STUN, a stray byte.
     Unknown(u8),
-    /// The client left without a word.
+    /// The client left without sending anything.
     Nothing,
 }
 
-/// Looks at the first byte. It stays in the buffer, and no second byte is waited for.
+/// Looks at the first byte. It stays in the buffer, and no second byte is awaited.
 ///
 /// # Cancel safety
 ///
@@ -30,7 +30,7 @@ pub(crate) async fn detect<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Resul
     Ok(match stream.fill_buf().await?.first() {
         Some(4) => Detected::Socks4,
         Some(5) => Detected::Socks5,
-        // RFC 9112 section 2.2: a server takes empty lines before a request.
+        // RFC 9112 section 2.2: a server ignores empty lines before a request.
         Some(&byte) if is_token(byte) || b"\r\n".contains(&byte) => Detected::Http,
         Some(&byte) => Detected::Unknown(byte),
         None => Detected::Nothing,
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_byte_tells() {
+    async fn the_first_byte_decides() {
         assert_eq!(of(&[4, 1]).await, Detected::Socks4);
         assert_eq!(of(&[5]).await, Detected::Socks5);
         for method in ["GET", "CONNECT", "m-search", "!", "\r\nGET", "\n"] {
@@ -65,7 +65,7 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(64);
         let mut server = BufReader::new(server);
         client.write_all(&[5]).await.expect("room");
-        // The client says nothing more: waiting for a second byte would hang here.
+        // The client sends nothing more: waiting for a second byte would hang here.
         assert_eq!(detect(&mut server).await.expect("a byte"), Detected::Socks5);
         assert_eq!(server.read_u8().await.expect("still there"), 5);
     }

@@ -1,4 +1,4 @@
-//! A forward: every client is led to the same target, whatever it says.
+//! A forward: every client is connected to the same target, whatever it sends.
 
 use std::sync::Arc;
 
@@ -11,8 +11,7 @@ use super::handler::{Accepted, Handler};
 use crate::request::{Protocol, Request};
 use crate::target::Target;
 
-/// Serves the clients of a forward (`-L`, and `-R` with a target). One handler serves any number of
-/// listeners.
+/// Serves the clients of a forward (`-L`, or `-R` with a target). One handler serves any number of listeners.
 #[derive(Debug)]
 pub struct ForwardHandler<R = Outbound> {
     connect: R,
@@ -21,12 +20,12 @@ pub struct ForwardHandler<R = Outbound> {
 }
 
 impl<R: Connect> ForwardHandler<R> {
-    /// A handler that leads to `target` over `connect`.
+    /// A handler that connects to `target` over `connect`.
     pub fn new(connect: R, target: Target) -> Self {
         Self { connect, target, failures: Failures::default() }
     }
 
-    /// Where it leads to.
+    /// The target of all clients.
     pub fn target(&self) -> &Target {
         &self.target
     }
@@ -55,7 +54,7 @@ impl<R: Connect> Handler for ForwardHandler<R> {
     }
 
     fn make_room(&self) {
-        // Each of its clients is at its target, or on the way there: none is worth less.
+        // Each client is connected or connecting: no one is worth less than another.
     }
 }
 
@@ -86,14 +85,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn its_clients_are_led_to_the_target_at_once() {
+    async fn its_clients_are_connected_to_the_target_at_once() {
         let (connect, mut dialled) = TestConnect::new(Outcome::Connect);
         let (mut client, task) = client(connect).await;
         let dialled = dialled.recv().await.expect("a dial");
         assert_eq!(dialled.request.target.to_string(), "db.example:5432");
         assert_eq!(dialled.request.protocol, Protocol::Forward);
         let mut far = dialled.far();
-        // The server of a database may speak first.
+        // Some servers speak first, such as those of databases.
         far.send("hello").await;
         client.read_exact(&mut [0; 5]).await.expect("it arrives");
         client.write_all(b"\x05\x01\x00").await.expect("no greeting, but data");
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_target_that_cannot_be_had_is_a_reset() {
+    async fn an_unreachable_target_is_a_reset() {
         let (mut client, task) = client(TestConnect::failing(DialError::ConnectionRefused)).await;
         let error = client.read_u8().await.expect_err("no end");
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);

@@ -1,8 +1,8 @@
-//! How long a client may take to say what it wants, and how many may be at it.
+//! How long a client may take to send its request, and how many clients may be doing so.
 //!
-//! A connection is *in greeting* from its accept until its request is complete. Each has a deadline,
-//! and when too many are in greeting the oldest gives way: a flood of half-open connections costs
-//! itself, not the clients that come and ask.
+//! A connection is *in greeting* from its accept until its request is complete. Each has a deadline, and if too
+//! many are in greeting, the oldest is evicted: a flood of half-open connections harms itself instead of
+//! regular clients.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,12 +14,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::lock::lock;
 
-/// The bounds on connections in greeting.
+/// The limits on connections in greeting.
 #[derive(Clone, Copy, Debug)]
 pub struct GreetingLimits {
-    /// From the accept to the complete request. Default: 10 s.
+    /// From accepting the connection to the complete request. Default: 10 s.
     pub deadline: Duration,
-    /// How many connections may be in greeting, 1 or more. Default: 1024.
+    /// The maximum number of connections in greeting, at least 1. Default: 1024.
     pub most: usize,
 }
 
@@ -36,25 +36,25 @@ pub(crate) struct Greetings {
     table: Arc<Mutex<Table>>,
 }
 
-/// Ids grow, so the first entry is the oldest.
+/// Ids increase, so that the first entry is the oldest.
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
     slots: BTreeMap<u64, oneshot::Sender<Evicted>>,
 }
 
-/// The word to a connection that must give way.
+/// The message to a connection that is evicted.
 #[derive(Debug)]
 struct Evicted;
 
-/// A place among the connections in greeting. It is given back when this is dropped.
+/// A place among the connections in greeting, which is released on drop.
 #[derive(Debug)]
 pub(crate) struct GreetingSlot {
     id: u64,
     table: Arc<Mutex<Table>>,
 }
 
-/// The other end of a [`GreetingSlot`]: tells when its time is over.
+/// The other end of a [`GreetingSlot`], which signals the end of the greeting's time.
 #[derive(Debug)]
 pub(crate) struct Expiry {
     deadline: Instant,
@@ -75,7 +75,7 @@ impl Greetings {
         Self { limits, table: Arc::default() }
     }
 
-    /// Takes a slot, from the oldest connection when there is none left.
+    /// Takes a slot, evicting the oldest connection if none is free.
     pub(crate) fn enter(&self) -> (GreetingSlot, Expiry) {
         let (sender, receiver) = oneshot::channel();
         let mut table = lock(&self.table);
@@ -93,7 +93,7 @@ impl Greetings {
         )
     }
 
-    /// Ends the oldest greeting, to free its descriptor when there are no others.
+    /// Ends the oldest greeting, to free its descriptor when none is left.
     pub(crate) fn evict_oldest(&self) {
         lock(&self.table).evict_oldest();
     }
@@ -102,7 +102,7 @@ impl Greetings {
 impl Table {
     fn evict_oldest(&mut self) {
         if let Some((_, slot)) = self.slots.pop_first() {
-            // It may have finished just now: then nobody needs to give way.
+            // If it has just finished, no eviction is needed.
             let _ = slot.send(Evicted);
         }
     }
@@ -115,7 +115,7 @@ impl Drop for GreetingSlot {
 }
 
 impl Expiry {
-    /// Waits until the greeting must end; for ever once the slot has been given back.
+    /// Waits until the greeting must end; for ever once the slot was released.
     ///
     /// # Cancel safety
     ///
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_deadline_counts_from_the_accept() {
+    async fn the_deadline_starts_at_the_accept() {
         let (_slot, mut expiry) = greetings(1).enter();
         let start = Instant::now();
         assert_eq!(expiry.wait().await, Expired::Deadline);
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_oldest_gives_way() {
+    async fn the_oldest_is_evicted() {
         let greetings = greetings(2);
         let (_first_seat, mut first) = greetings.enter();
         let (second_seat, mut second) = greetings.enter();
         let (_third_seat, mut third) = greetings.enter();
         assert_eq!(first.wait().await, Expired::Crowded);
         assert!(is_waiting(&mut second).await);
-        // A slot that was given back is free: nobody must go for the fourth.
+        // A released slot is free: the fourth connection evicts none.
         drop(second_seat);
         let (_fourth_seat, _fourth) = greetings.enter();
         assert!(is_waiting(&mut third).await);

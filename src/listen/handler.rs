@@ -1,4 +1,4 @@
-//! What a listener hands its clients to.
+//! The interface to which a listener passes its clients.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,25 +10,25 @@ use crate::request::Source;
 
 /// Serves the clients of a listener: a proxy, or a forward.
 pub trait Handler: Send + Sync + 'static {
-    /// Serves one client until its connection is over. After `shutdown` it comes to an end that loses
-    /// nothing. Dropping the future ends it where it is.
+    /// Serves one client until its connection has ended. After `shutdown`, ends without losing data. Dropping
+    /// the future ends the connection immediately.
     fn serve(
         self: Arc<Self>,
         accepted: Accepted,
         shutdown: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Ends the client that is least worth its descriptor: others cannot be accepted for want of one.
+    /// Ends the client that is least worth its descriptor, since others cannot be accepted without one.
     fn make_room(&self);
 }
 
-/// A client's connection that was accepted.
+/// An accepted client connection.
 #[derive(Debug)]
 pub struct Accepted {
     /// The connection.
     pub stream: ClientStream,
-    /// Where it comes from.
+    /// The address of the client.
     pub source: Source,
-    /// The listener it came in by, as the rules and the log name it.
+    /// The listener that accepted it, as named in rules and logs.
     pub listener: Arc<str>,
 }

@@ -1,4 +1,4 @@
-//! Sockets that a service manager bound for us: systemd's socket activation (`sd_listen_fds(3)`).
+//! Sockets bound by a service manager: systemd's socket activation (`sd_listen_fds(3)`).
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -14,15 +14,14 @@ use crate::forward::exposure::Reach;
 use crate::forward::listen_address::Bind;
 use crate::stream::options::is_listener;
 
-/// Sockets that were bound for this process, until a listener takes them. A clone is another handle to
-/// the same.
+/// Sockets that were bound for this process, until a listener takes them. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Inherited(Arc<Mutex<Vec<Handed>>>);
 
-/// A socket that was handed over.
+/// An inherited socket.
 #[derive(Debug)]
 struct Handed {
-    /// `FileDescriptorName=`, where there is one.
+    /// Its `FileDescriptorName=`, if it has one.
     name: Option<String>,
     socket: Socket,
 }
@@ -33,18 +32,17 @@ enum Socket {
     Unix(UnixListener, PathBuf),
 }
 
-/// A socket that a listener may not have: other machines reach it, and the listener is not meant for
-/// them.
+/// A socket that a listener may not use, since other machines can reach it and the listener is not meant for them.
 #[derive(Debug, thiserror::Error)]
 #[error("the socket {0} of the service manager can be reached by other machines")]
-struct MoreOpen(SocketAddr);
+struct TooExposed(SocketAddr);
 
 impl Inherited {
-    /// Takes over what was bound for this process; nothing, as a rule. To be called once, at the start.
+    /// Takes over the sockets bound for this process, usually none. Must be called once, at the start.
     ///
     /// # Errors
     ///
-    /// One of them is no stream socket that listens.
+    /// One of them is not a listening stream socket.
     pub fn from_environment() -> io::Result<Self> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':').map(|name| Some(name).filter(|name| !name.is_empty()));
@@ -57,11 +55,11 @@ impl Inherited {
         Ok(Self(Arc::new(Mutex::new(handed))))
     }
 
-    /// Gives those that belong to a listener: they have its name, or one of its addresses.
+    /// The sockets for a listener: those with its name, or with one of its addresses.
     ///
     /// # Errors
     ///
-    /// One can be reached by other machines, and the listener's address cannot; or it cannot be used.
+    /// One can be reached by other machines, unlike the listener's address; or it cannot be used.
     pub fn take(&self, name: Option<&str>, address: &ListenAddress) -> io::Result<Vec<Listener>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_wanted = |handed: &mut Handed| {
@@ -72,7 +70,7 @@ impl Inherited {
         wanted.into_iter().map(|Handed { socket, .. }| socket.listener(address)).collect()
     }
 
-    /// What nobody took, as it is named.
+    /// The names of the sockets that no listener took.
     pub fn left(&self) -> Vec<String> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().map(|handed| handed.name.clone().unwrap_or(handed.socket.place())).collect()
@@ -98,7 +96,7 @@ fn socket(descriptors: &mut ListenFd, index: usize) -> io::Result<Socket> {
 }
 
 impl Socket {
-    /// Whether this is one of the sockets that the address stands for.
+    /// Whether the socket has one of the addresses that `address` stands for.
     fn is_at(&self, address: &ListenAddress) -> bool {
         match (self, address) {
             (Self::Tcp(_, at), ListenAddress::Tcp { bind, port }) => {
@@ -119,8 +117,8 @@ impl Socket {
 
     fn listener(self, address: &ListenAddress) -> io::Result<Listener> {
         match self {
-            Self::Tcp(_, at) if is_more_open(at, address) => {
-                Err(io::Error::new(io::ErrorKind::PermissionDenied, MoreOpen(at)))
+            Self::Tcp(_, at) if is_more_exposed(at, address) => {
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, TooExposed(at)))
             }
             Self::Tcp(listener, _) => Listener::adopt_tcp(listener),
             Self::Unix(listener, path) => Listener::adopt_unix(listener, &path),
@@ -128,8 +126,8 @@ impl Socket {
     }
 }
 
-/// Whether others reach what is bound at `at`, and the listener was judged as one that they do not.
-fn is_more_open(at: SocketAddr, address: &ListenAddress) -> bool {
+/// Whether other machines can reach `at`, although the listener was checked as unreachable for them.
+fn is_more_exposed(at: SocketAddr, address: &ListenAddress) -> bool {
     let bound = ListenAddress::Tcp { bind: Bind::Address(at.ip()), port: at.port() };
     Reach::of(&bound) == Reach::Others && Reach::of(address) == Reach::Machine
 }
@@ -151,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listener_takes_what_has_its_name_or_its_address_once() {
+    async fn a_listener_takes_sockets_with_its_name_or_address_once() {
         let (inherited, at) = handed(Some("main"), "127.0.0.1:0");
         assert!(inherited.take(Some("other"), &address("1")).expect("none").is_empty());
         assert_eq!(inherited.left(), ["main"]);
@@ -166,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_for_other_machines_is_no_loopback_listener() {
+    async fn a_socket_reachable_by_others_is_no_loopback_listener() {
         let (inherited, _) = handed(Some("main"), "0.0.0.0:0");
         let refused = inherited.take(Some("main"), &address("1080")).expect_err("refused");
         assert!(refused.to_string().contains("other machines"), "{refused}");

@@ -35,24 +35,24 @@ enum Bound {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
-        /// Goes when the listener goes, unless it is somebody else's.
+        /// The socket's file, removed on drop; none if it belongs to somebody else.
         _file: Option<SocketFile>,
     },
 }
 
-/// The meaning of an error of `accept`.
+/// The meaning of an error from `accept`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AcceptFailure {
-    /// One connection was lost before we had it.
+    /// One connection was lost before it was accepted.
     Connection,
-    /// The machine has run out of something: no connection can be taken for now.
+    /// The machine is out of a resource: no connection can be accepted for now.
     Exhausted,
 }
 
-/// How long to leave a listener alone that cannot accept, and when to say so.
+/// How long to pause a listener that cannot accept, and when to log it.
 #[derive(Debug, Default)]
-struct Trouble {
-    /// The last pause, unless a connection has been accepted since.
+struct Shortage {
+    /// The last pause; none after a connection was accepted.
     pause: Option<Duration>,
     last: Option<Instant>,
 }
@@ -61,12 +61,12 @@ impl Listener {
     /// Binds every socket that the address stands for: `127.0.0.1` and `::1` for a bare port, and all addresses
     /// of a name.
     ///
-    /// An address family that `options` or this machine does not have is left out as long as one is left; so
-    /// is an address whose port is taken, with a warning, as in ssh. Port 0 is the same chosen port for all.
+    /// Address families that `options` excludes or this machine lacks are skipped as long as one remains; so are
+    /// addresses whose port is taken, with a warning, as in ssh. For port 0, all sockets get the same chosen port.
     ///
     /// # Errors
     ///
-    /// None is left: whatever the system says, first of all that the port is taken.
+    /// No address remains: the system's error, preferably that the port is taken.
     pub async fn bind(address: &ListenAddress, options: SocketOptions) -> io::Result<Vec<Self>> {
         match address {
             ListenAddress::Unix(path) => {
@@ -82,22 +82,22 @@ impl Listener {
         }
     }
 
-    /// A TCP socket that listens already.
+    /// Wraps a listening TCP socket.
     ///
     /// # Errors
     ///
-    /// The system does not take it.
+    /// The system refuses an operation on it.
     pub(super) fn adopt_tcp(listener: net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let name = listener.local_addr()?.to_string().into();
         Ok(Self { name, socket: Bound::Tcp(TcpListener::from_std(listener)?) })
     }
 
-    /// A unix socket at `path` that listens already. Its file stays when this ends.
+    /// Wraps a listening unix socket at `path`, whose file is not removed.
     ///
     /// # Errors
     ///
-    /// The system does not take it.
+    /// The system refuses an operation on it.
     pub(super) fn adopt_unix(listener: unix::UnixListener, path: &Path) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let name = path.display().to_string().into();
@@ -105,13 +105,13 @@ impl Listener {
         Ok(Self { name, socket: Bound::Unix { listener, _file: None } })
     }
 
-    /// The address as it is printed and logged: `127.0.0.1:1080`, `[::1]:1080` or a path. A port
-    /// that was asked for as 0 is the one that was chosen.
+    /// The address as displayed and logged: `127.0.0.1:1080`, `[::1]:1080` or a path. Port 0 is replaced by the
+    /// chosen one.
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// Where it is bound.
+    /// The bound address.
     pub fn bound_address(&self) -> BoundAddress {
         match self.local_address() {
             Some(address) => BoundAddress::Tcp(address),
@@ -119,7 +119,7 @@ impl Listener {
         }
     }
 
-    /// The address to connect to, where there is one.
+    /// The address to connect to, if it is a TCP socket.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match &self.socket {
             Bound::Tcp(listener) => listener.local_addr().ok(),
@@ -127,15 +127,15 @@ impl Listener {
         }
     }
 
-    /// Accepts until `shutdown`, and spawns a task on `tracker` for each connection. The tasks end
-    /// by themselves: those still in greeting at once, the others with their connection.
+    /// Accepts until `shutdown`, and spawns a task on `tracker` for each connection. The tasks end by
+    /// themselves: those in greeting at once, the others with their connection.
     pub async fn run<D: Handler>(
         self,
         handler: Arc<D>,
         tracker: TaskTracker,
         shutdown: CancellationToken,
     ) {
-        let mut trouble = Trouble::default();
+        let mut shortage = Shortage::default();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -144,7 +144,7 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, source)) => {
-                    trouble.ease();
+                    shortage.resolved();
                     let span = debug_span!("client", listener = %self.name, %source);
                     let accepted = Accepted { stream, source, listener: self.name.clone() };
                     let serve = handler.clone().serve(accepted, shutdown.clone());
@@ -155,14 +155,14 @@ impl Listener {
                         debug!(listener = %self.name, %error, "a connection was lost in accept");
                     }
                     AcceptFailure::Exhausted => {
-                        if trouble.is_news() {
+                        if shortage.is_news() {
                             warn!(listener = %self.name, %error, "cannot accept connections for now");
                         }
-                        // Its descriptor may be the one that is missing.
+                        // It may free the descriptor that is missing.
                         handler.make_room();
                         tokio::select! {
                             () = shutdown.cancelled() => return,
-                            () = sleep(trouble.pause()) => {}
+                            () = sleep(shortage.pause()) => {}
                         }
                     }
                 },
@@ -185,37 +185,37 @@ impl Listener {
     }
 }
 
-impl Trouble {
-    /// Whether there was none in the last minute: a shortage that comes and goes is logged once.
+impl Shortage {
+    /// Whether there was no shortage in the last minute: a recurring one is logged once.
     fn is_news(&mut self) -> bool {
         let now = Instant::now();
         self.last.replace(now).is_none_or(|last| now - last > EPISODE)
     }
 
-    /// The time to wait, twice the last one up to a second: the queue of waiting connections stays
-    /// readable, so that a retry at once would spin.
+    /// The next pause, twice the last one and at most a second: the accept queue remains readable, so that an
+    /// immediate retry would spin.
     fn pause(&mut self) -> Duration {
         let pause = self.pause.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
         self.pause = Some(pause);
         pause
     }
 
-    /// A connection was accepted.
-    fn ease(&mut self) {
+    /// Resets the pause after a connection was accepted.
+    fn resolved(&mut self) {
         self.pause = None;
     }
 }
 
-/// What became of the addresses that a listener stands for.
+/// The results for the addresses of a listener.
 #[derive(Default)]
 struct Attempt {
     listeners: Vec<Listener>,
-    /// Those that could not be bound, and that this machine has.
+    /// The addresses of this machine that could not be bound.
     failed: Vec<(SocketAddr, io::Error)>,
     absent: Option<io::Error>,
 }
 
-/// Those that it stands for, each once. The look-up of a name has the deadline of all on this machine.
+/// The distinct addresses to bind. The look-up of a name has the usual deadline on this machine.
 async fn addresses(bind: &Bind, port: u16) -> io::Result<Vec<SocketAddr>> {
     let found = match bind {
         Bind::Name(name) => match look_up(name).await {
@@ -236,7 +236,7 @@ fn bind_all(addresses: &[SocketAddr]) -> io::Result<Vec<Listener>> {
         attempts -= 1;
         let attempt = bind_once(addresses)?;
         let is_taken = |(_, error): &(_, io::Error)| error.kind() == io::ErrorKind::AddrInUse;
-        // The port that was chosen for the first address is taken on the second: choose again.
+        // The port chosen for the first address is taken on the second: another one is chosen.
         if attempts == 0 || !attempt.failed.iter().any(is_taken) {
             break attempt;
         }
@@ -273,10 +273,10 @@ fn bind_once(addresses: &[SocketAddr]) -> io::Result<Attempt> {
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of the last run that linger in TIME_WAIT must not keep the port.
+    // Connections of an earlier run in TIME_WAIT must not block the port.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // `*` is a socket for each family, so that the source of a client is what it says.
+        // Each family has a socket of its own, so that IPv4 clients have IPv4 addresses.
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
@@ -285,16 +285,15 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(net::TcpListener::from(socket))
 }
 
-/// Whether the machine has no such address family, or none of its addresses.
+/// Whether the machine lacks the address family, or the address.
 fn is_absent(ip: IpAddr, error: &io::Error) -> bool {
     let no_family = Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT);
     let ours = ip.is_loopback() || ip.is_unspecified();
     ours && (no_family || error.kind() == io::ErrorKind::AddrNotAvailable)
 }
 
-/// accept(2) hands on errors of the network that belong to the connection which was waiting; those
-/// of the machine stay until something is freed. What is in neither list is taken for the latter:
-/// a pause too many does less harm than a loop that spins.
+/// accept(2) reports network errors of the pending connection; errors of the machine last until a resource is
+/// freed. Unlisted errors count as the latter, since an unnecessary pause does less harm than a busy loop.
 fn failure(error: &io::Error) -> AcceptFailure {
     match Errno::from_io_error(error) {
         Some(
@@ -310,7 +309,7 @@ fn failure(error: &io::Error) -> AcceptFailure {
             | Errno::HOSTUNREACH
             | Errno::OPNOTSUPP
             | Errno::TIMEDOUT
-            // What setsockopt says of a connection that is over already.
+            // Reported by setsockopt for a connection that has ended.
             | Errno::INVAL
             | Errno::NOTCONN,
         ) => AcceptFailure::Connection,
@@ -318,13 +317,13 @@ fn failure(error: &io::Error) -> AcceptFailure {
     }
 }
 
-/// The queue of connections that wait to be accepted. The system cuts it to its own bound.
+/// The length of the accept queue, up to the system's limit.
 pub(crate) const BACKLOG: i32 = 1024;
-/// How often another port is chosen when one is free on `127.0.0.1` and taken on `::1`.
+/// How often another port is chosen if one is free on `127.0.0.1` but taken on `::1`.
 const PORT_ATTEMPTS: u32 = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A shortage within this time of the last one is the same.
+/// The time within which shortages count as one.
 const EPISODE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -7,12 +7,12 @@
 //! ```
 //!
 //! - [`listener`]: the socket and its accept loop.
-//! - [`handler`]: what a listener passes its clients to. [`proxy_handler`]: a client of the proxy, from its
-//!   first byte to the relay. [`forward_handler`]: a client of a forward, whose target is fixed.
-//! - `brake`: limits on what one source repeats.
-//! - `greeting`: the time for a client to send its request, and the number of clients that may be at it.
-//! - `socks4`, `socks5`, `http`: the protocols. [`DialError`](crate::dial::DialError) knows its code in each.
-//! - [`connect`]: the way from a request to its target, as the handlers see it.
+//! - [`handler`]: the interface to which a listener passes its clients. [`proxy_handler`]: a client of the proxy,
+//!   from its first byte to the relay. [`forward_handler`]: a client of a forward, whose target is fixed.
+//! - `brake`: rate limits per source.
+//! - `greeting`: how long a client may take to send its request, and how many may be doing so.
+//! - `socks4`, `socks5`, `http`: the protocols. [`DialError`](crate::dial::DialError) has a code in each.
+//! - [`connect`]: the connection from a request to its target, as used by the handlers.
 
 mod brake;
 pub mod connect;

@@ -1,4 +1,4 @@
-//! Who may use the proxy, where that is asked.
+//! The users of a proxy that requires a password.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 
 use crate::file::{self, Besides};
 
-/// The users of a proxy and their passwords. Never printed.
+/// The users of a proxy and their passwords; never printed.
 #[derive(PartialEq, Eq)]
 pub struct ProxyCredentials {
     users: Vec<User>,
 }
 
-/// Why a file of credentials cannot be used.
+/// Why a credentials file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum CredentialsError {
@@ -29,7 +29,7 @@ pub enum CredentialsError {
     Owner { path: PathBuf, owner: u32 },
     #[error("{path} is longer than 1 MiB")]
     TooLong { path: PathBuf },
-    /// A line is not `user:password` with 1 to 255 bytes each. Its text is not repeated.
+    /// A line is not `user:password` with 1 to 255 bytes each; its text is not repeated.
     #[error("{path}, line {line}: not user:password with 1 to 255 bytes each, the user in UTF-8")]
     Line { path: PathBuf, line: usize },
     #[error("{path} names no user")]
@@ -43,23 +43,22 @@ struct User {
     padded_password: Padded,
 }
 
-/// A length and a text, always 256 bytes: two of them take the same time to compare, whatever they
-/// hold and wherever they differ.
+/// A length and a text, padded to 256 bytes: comparing two of them always takes the same time.
 type Padded = Zeroizing<[u8; 256]>;
 
 impl ProxyCredentials {
-    /// Reads a file of `user:password` lines. Empty lines and lines that begin with `#` are left
-    /// out; a password may contain colons.
+    /// Reads a file of `user:password` lines. Empty lines and lines that begin with `#` are skipped; a password
+    /// may contain colons.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, if anyone but its owner may read or write it, if its owner is
-    /// neither this user nor root, or if a line is not as it should be.
+    /// The file cannot be read, anyone but its owner may read or write it, its owner is neither this user nor
+    /// root, or a line is invalid.
     pub fn read(path: &Path) -> Result<Self, CredentialsError> {
         let file_path = || path.to_path_buf();
         let read_error = |cause| CredentialsError::Read { path: file_path(), cause };
         let file = file::open(path, Besides::Pipes).map_err(read_error)?;
-        // Of the open file, not of the path: the file that is checked is the file that is read.
+        // The open file is checked instead of the path, so that it is the one that is read.
         let metadata = file.metadata().map_err(read_error)?;
         let mode = metadata.mode() & 0o7777;
         if mode & 0o077 != 0 {
@@ -69,7 +68,7 @@ impl ProxyCredentials {
         if owner != 0 && owner != rustix::process::geteuid().as_raw() {
             return Err(CredentialsError::Owner { path: file_path(), owner });
         }
-        // All room at once: a buffer that grows would leave copies behind.
+        // Allocated once: a growing buffer would leave copies behind.
         let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE + 1));
         file.take(MAX_FILE as u64 + 1).read_to_end(&mut text).map_err(read_error)?;
         if text.len() > MAX_FILE {
@@ -98,12 +97,12 @@ impl ProxyCredentials {
         Ok(Self { users })
     }
 
-    /// The user, if the name and the password are right together. Takes the same time for a wrong
-    /// password, an unknown user and any length.
+    /// The user, if the name and the password match. Takes the same time for a wrong password, an unknown user
+    /// and any length.
     pub(crate) fn verify(&self, name: &[u8], password: &[u8]) -> Option<Arc<str>> {
-        // What cannot be right is compared all the same, with what nobody can have.
-        let name = pad(name).unwrap_or_else(nobody);
-        let password = pad(password).unwrap_or_else(nobody);
+        // Impossible values are compared all the same, as values that nobody can have.
+        let name = pad(name).unwrap_or_else(unmatchable);
+        let password = pad(password).unwrap_or_else(unmatchable);
         let mut found = Choice::from(0);
         let mut which = 0;
         for (index, user) in (0_u32..).zip(&self.users) {
@@ -133,23 +132,23 @@ impl User {
     }
 }
 
-/// 1 to 255 bytes, as RFC 1929 section 2 can carry them.
+/// Pads 1 to 255 bytes, as RFC 1929 section 2 can carry them.
 fn pad(text: &[u8]) -> Option<Padded> {
     let length = u8::try_from(text.len()).ok().filter(|&length| length != 0)?;
-    let mut padded = nobody();
+    let mut padded = unmatchable();
     padded[0] = length;
     padded[1..=text.len()].copy_from_slice(text);
     Some(padded)
 }
 
 /// The empty text, which no user has.
-fn nobody() -> Padded {
+fn unmatchable() -> Padded {
     Zeroizing::new([0; 256])
 }
 
-/// What some editors write before the text.
+/// The byte order mark that some editors add.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// More users than a file of this size holds need another kind of proxy.
+/// The maximum size of a file in bytes.
 const MAX_FILE: usize = 1 << 20;
 
 #[cfg(test)]
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_pair_is_let_in() {
+    fn only_the_right_pair_is_accepted() {
         let long = "x".repeat(255);
         let text =
             format!("\u{feff}zoe:first\n# people\nada:love:lace\r\n\nbob:builder\neve:{long}");
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_named_but_not_told() {
+    fn an_invalid_line_is_numbered_but_not_shown() {
         let long = "x".repeat(256);
         for line in ["secret", ":secret", "secret:", &format!("ada:{long}"), &format!("{long}:a")] {
             let error = parse(&format!("ada:x\n{line}\n")).expect_err(line);

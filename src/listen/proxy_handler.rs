@@ -1,4 +1,4 @@
-//! One client, from its first byte to the relay.
+//! One client of a proxy, from its first byte to the relay.
 
 use std::sync::Arc;
 
@@ -18,27 +18,27 @@ use super::socks::{self, SocksError, SocksRequest};
 use super::stream::ClientStream;
 use crate::request::Source;
 
-/// Where clients come in: every protocol on one socket. One handler serves any number of listeners.
+/// Serves clients of all protocols on one socket. One handler serves any number of listeners.
 #[derive(Debug)]
 pub struct ProxyHandler<R = Outbound> {
     context: Arc<ProxyContext<R>>,
     greetings: Greetings,
 }
 
-/// What the first bytes of a client came to.
+/// The result of a client's first bytes.
 enum FirstBytes {
     /// A SOCKS request, complete.
     Socks(SocksRequest),
-    /// The start of an HTTP request, all of it still in the buffer.
+    /// The start of an HTTP request, which is still in the buffer.
     Http,
-    /// A refusal, which has been written.
+    /// A refusal, which was written.
     Refused,
     /// Nothing to answer.
     Over,
 }
 
 impl<R: Connect> ProxyHandler<R> {
-    /// A proxy in front of `connect`. With `credentials`, only those users are served.
+    /// A proxy that connects over `connect`. With `credentials`, only those users are served.
     pub fn new(
         connect: R,
         credentials: Option<Arc<ProxyCredentials>>,
@@ -48,7 +48,7 @@ impl<R: Connect> ProxyHandler<R> {
         Self { context, greetings: Greetings::new(limits) }
     }
 
-    /// The protocols that are spoken, as they are printed at start. SOCKS4 cannot carry a password.
+    /// The supported protocols, as displayed at start. SOCKS4 cannot carry a password.
     pub fn protocols(&self) -> &'static str {
         if self.context.asks_for_a_password() {
             "socks5 http"
@@ -77,7 +77,7 @@ impl<R: Connect> ProxyHandler<R> {
             }
             FirstBytes::Http => {
                 let visitor = Visitor { client, listener, source, slot, expiry };
-                // Boxed, so that the state of HTTP does not weigh on every relay.
+                // Boxed, so that the state of HTTP does not enlarge every relay.
                 Box::pin(http::serve(self.context.clone(), visitor, shutdown)).await
             }
             FirstBytes::Refused => {
@@ -92,8 +92,8 @@ impl<R: Connect> ProxyHandler<R> {
         }
     }
 
-    /// Reads what the client wants, up to the first byte of an HTTP request. A refusal has been
-    /// written when this returns.
+    /// Reads the request, or detects the first byte of an HTTP request. A refusal has been written when this
+    /// returns.
     async fn read_first_bytes(
         &self,
         client: &mut BufReader<ClientStream>,
@@ -123,19 +123,19 @@ impl<R: Connect> ProxyHandler<R> {
 }
 
 impl<R: Connect> Handler for ProxyHandler<R> {
-    /// After `shutdown` a connection in greeting is closed, an HTTP connection finishes the request
-    /// it is at, and a relay goes on.
+    /// After `shutdown`, a connection in greeting is closed, an HTTP connection finishes its current request,
+    /// and a relay continues.
     async fn serve(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {
         self.serve_client(accepted, shutdown).await;
     }
 
-    /// The oldest connection in greeting goes.
+    /// Evicts the oldest connection in greeting.
     fn make_room(&self) {
         self.greetings.evict_oldest();
     }
 }
 
-/// Holds any SOCKS greeting, and what an optimistic client sends along with it.
+/// Enough for any SOCKS greeting, with some early data of an optimistic client.
 const GREETING_BUFFER: usize = 1024;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where the connections of a listener on the server come in (`-R`).
+//! The handlers for connections of a listener on the server (`-R`).
 
 use std::sync::Arc;
 
@@ -15,30 +15,30 @@ use crate::request::{Protocol, Request, Source};
 use crate::ssh::Forwarded;
 use crate::target::Target;
 
-/// What serves the connections of a listener on the server.
+/// Serves the connections of a listener on the server.
 #[derive(Clone, Debug)]
 pub enum RemoteHandler {
-    /// They are led to one target.
+    /// All connections go to one target.
     Fixed {
-        /// Where it leads.
+        /// The target.
         target: Target,
-        /// The way there.
+        /// Connects to it.
         connect: Outbound,
-        /// Logs those that fail.
+        /// Logs failed connections.
         failures: Failures,
     },
-    /// They find a proxy, and say themselves where they want to go.
+    /// The connections reach a proxy, and name their own destination.
     Proxy {
-        /// What serves them.
+        /// Serves the connections.
         handler: Arc<ProxyHandler>,
-        /// Carries their bytes to it.
+        /// Relays their bytes to it.
         relayer: Relayer,
     },
 }
 
 impl RemoteHandler {
-    /// Serves one connection until it is over; `listener` is where it came in, as the rules and the
-    /// log name it. `shutdown` as with [`Handler::serve`].
+    /// Serves one connection until it has ended; `listener` is the name of its listener in rules and logs.
+    /// `shutdown` is as in [`Handler::serve`].
     pub async fn serve(
         self,
         forwarded: Forwarded,
@@ -60,8 +60,8 @@ impl RemoteHandler {
     }
 }
 
-/// Dials the target first: until the connection is taken, nothing arrives on it that somebody would
-/// have to keep, and the server tells its client of a failure by closing at once.
+/// Dials the target first: until the connection is accepted, no data arrives that would have to be queued, and
+/// on a failure the server closes its client's connection at once.
 async fn lead(connect: &Outbound, failures: &Failures, request: Request, forwarded: Forwarded) {
     match connect::dial(connect, &request).await {
         Ok(connected) => {

@@ -1,4 +1,4 @@
-//! The file of a unix socket: made private, taken over when stale, removed at the end.
+//! The file of a unix socket: private, replaced if stale, removed at the end.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -11,20 +11,20 @@ use tokio::net::UnixListener;
 
 use crate::forward::{SocketFiles, Taken};
 
-/// A bound socket's file. It is removed when this is dropped, unless another has taken its place.
+/// The file of a bound socket, removed on drop unless another one has replaced it.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
 }
 
-/// Binds and listens at `path`. By default only the owner of its file may connect (mode 0600).
+/// Binds and listens at `path`. By default, only the owner of the file may connect (mode 0600).
 ///
-/// A socket file that nobody listens at is replaced.
+/// A socket file without a listener is replaced.
 ///
 /// # Errors
 ///
-/// `AddrInUse` when somebody does listen there, `AlreadyExists` when the file is no socket.
+/// `AddrInUse` if there is a listener, `AlreadyExists` if the file is not a socket.
 pub(crate) fn listen(path: &Path, files: SocketFiles) -> io::Result<(UnixListener, SocketFile)> {
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -36,8 +36,8 @@ pub(crate) fn listen(path: &Path, files: SocketFiles) -> io::Result<(UnixListene
         result => result?,
     }
     let file = SocketFile { path: path.to_path_buf(), identity: identity(&fs::metadata(path)?) };
-    // Between bind and listen every connect is refused, so nobody slips in before the mode is set,
-    // whatever the umask was. A umask of our own would count for the whole process.
+    // Between bind and listen, every connect is refused, so that nobody can connect before the mode is set,
+    // whatever the umask. Setting the umask would affect the whole process.
     fs::set_permissions(path, Permissions::from_mode(files.mode()))?;
     socket.listen(super::listener::BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -48,13 +48,13 @@ pub(crate) fn listen(path: &Path, files: SocketFiles) -> io::Result<(UnixListene
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if fs::symlink_metadata(&self.path).is_ok_and(|now| identity(&now) == self.identity) {
-            // Nothing is left to do about a file that cannot be removed: the next start replaces it.
+            // A file that cannot be removed is replaced at the next start.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Removes the socket file of a listener that is gone, or is to give way.
+/// Removes the socket file of a listener that is gone or is to be replaced.
 fn make_way(path: &Path, address: &SockAddr, taken: Taken) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file is not a socket"));
@@ -63,11 +63,11 @@ fn make_way(path: &Path, address: &SockAddr, taken: Taken) -> io::Result<()> {
         return fs::remove_file(path);
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A live listener with a full queue must not hold us.
+    // A live listener with a full queue must not block.
     probe.set_nonblocking(true)?;
     match probe.connect(address) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        // It went away by itself.
+        // The file disappeared meanwhile.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another program listens there")),
     }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn as_the_user_wants_them() {
+    async fn mode_and_replacement_follow_the_options() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("proxy");
         let files = |mask, taken| SocketFiles { mask, taken };
@@ -103,16 +103,16 @@ mod tests {
             assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, mode, "{mask:o}");
         }
         let first = listen(&path, SocketFiles::default()).expect("a free path");
-        let second = listen(&path, files(0o177, Taken::Replaced)).expect("it gives way");
+        let second = listen(&path, files(0o177, Taken::Replaced)).expect("it is replaced");
         drop(first);
-        assert!(path.exists(), "the first leaves alone what is not its own");
+        assert!(path.exists(), "the first does not remove the file of another");
         drop(second);
         fs::write(&path, "text").expect("written");
         listen(&path, files(0o177, Taken::Replaced)).expect_err("no socket");
     }
 
     #[tokio::test]
-    async fn a_stale_one_is_replaced_and_nothing_else() {
+    async fn only_a_stale_socket_is_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("proxy");
         // It never listens: a child of another test may have it open for a moment.
@@ -122,7 +122,7 @@ mod tests {
         assert!(path.exists());
         let (_listener, file) = listen(&path, SocketFiles::default()).expect("a stale socket");
 
-        // A successor has put its own file there: it stays.
+        // The file of a successor stays.
         fs::remove_file(&path).expect("ours");
         let successor = net::UnixListener::bind(&path).expect("free again");
         drop(file);

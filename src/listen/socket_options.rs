@@ -1,9 +1,9 @@
-//! How the sockets of listeners are made.
+//! Options of listening sockets.
 
 use crate::forward::SocketFiles;
 use crate::openssh::AddressFamily;
 
-/// What `ssh_config` says of all listeners on this machine.
+/// The settings of `ssh_config` for all listeners on this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SocketOptions {
     /// The files of unix sockets.

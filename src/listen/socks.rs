@@ -1,4 +1,4 @@
-//! A SOCKS client of any version.
+//! A SOCKS client of either version.
 
 use std::fmt;
 use std::io;
@@ -18,7 +18,7 @@ use crate::destination::{Destination, InvalidDestination};
 use crate::dial::{Connected, DialError, DialFailure};
 use crate::request::{Protocol, Request, Source};
 
-/// The versions, and so the shapes of an answer.
+/// The versions, which have different replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
     Four,
@@ -43,10 +43,10 @@ pub(crate) struct SocksRequest {
     destination: Destination,
 }
 
-/// Why there is no request. What was refused has been answered.
+/// Why there is no request. A refusal has been answered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SocksError {
-    /// Nobody is there to answer.
+    /// There is nobody left to answer.
     #[error("the client left in its greeting: {0}")]
     Gone(io::Error),
     #[error("the client offers no method of authentication that is acceptable")]
@@ -68,7 +68,7 @@ pub(crate) enum SocksError {
 }
 
 impl Version {
-    /// Reads a request in this version. A refused one has been answered when this returns.
+    /// Reads a request of this version. A refused one has been answered when this returns.
     pub(crate) async fn read_request(
         self,
         client: &mut BufReader<ClientStream>,
@@ -108,7 +108,7 @@ impl Version {
 }
 
 impl SocksRequest {
-    /// Dials for the client and tells it the outcome.
+    /// Dials for the client and sends it the result.
     pub(crate) async fn serve<R: Connect>(
         self,
         context: &ProxyContext<R>,
@@ -121,7 +121,7 @@ impl SocksRequest {
         let dial = context.dial(&request);
         match connect::unless_gone(client.get_ref(), &request.target, dial).await? {
             Ok(Connected { channel, .. }) => {
-                // A client that left before it could hear this is no news: the channel is closed.
+                // A client that left meanwhile is not worth a message: the channel is closed.
                 client.write_all(version.granted()).await.ok()?;
                 let early = Bytes::copy_from_slice(client.buffer());
                 Some(Tunnel { client: client.into_inner(), early, channel })

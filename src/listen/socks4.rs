@@ -1,5 +1,5 @@
-//! SOCKS4 and 4a, as their two memoranda describe them (openssh.com/txt/socks4.protocol and
-//! socks4a.protocol). fast-socks5 serves version 5 only.
+//! SOCKS4 and 4a, as described by their two memoranda (openssh.com/txt/socks4.protocol and socks4a.protocol).
+//! fast-socks5 supports only version 5.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -19,12 +19,12 @@ pub(crate) struct Accepted {
     pub(crate) destination: Destination,
 }
 
-/// Whether this protocol is spoken here.
+/// Whether this protocol is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     /// Requests are served.
     Open,
-    /// A password is asked for, which SOCKS4 cannot carry: requests are refused.
+    /// A password is required, which SOCKS4 cannot carry: requests are refused.
     NeedsPassword,
 }
 
@@ -42,8 +42,8 @@ where
     result
 }
 
-/// The answer to a client whose request failed. SOCKS4 has one code for all of it: 91, "request
-/// rejected or failed". 92 and 93 speak of identd.
+/// The reply to a failed request. SOCKS4 has one code for all failures: 91, "request rejected or failed". 92
+/// and 93 are about identd.
 pub(crate) fn reply_to(_: &DialError) -> [u8; 8] {
     REJECTED
 }
@@ -56,10 +56,10 @@ where
     stream.read_exact(&mut head).await?;
     let [_, command, port @ .., a, b, c, d] = head;
     let port = u16::from_be_bytes(port);
-    // The user id is the client's word for it, and nothing here relies on it.
+    // The user id is unverified, and not used.
     read_text(stream).await?;
     let (protocol, host) = match [a, b, c, d] {
-        // 4a: an address that cannot be one, 0.0.0.x with x not 0, announces a name.
+        // 4a: the invalid address 0.0.0.x with x not 0 announces a name.
         [0, 0, 0, 1..=255] => (Protocol::Socks4a, parse_name(&read_text(stream).await?)),
         ip => (Protocol::Socks4, Ok(Host::Ip(Ipv4Addr::from(ip).into()))),
     };
@@ -88,13 +88,13 @@ fn parse_name(name: &[u8]) -> Result<Host, InvalidDestination> {
     std::str::from_utf8(name).map_err(|_| InvalidDestination::InvalidHost)?.parse()
 }
 
-/// "Request granted", with the address left open.
+/// "Request granted", without an address.
 pub(crate) const GRANTED: [u8; 8] = [0, 0x5a, 0, 0, 0, 0, 0, 0];
 /// "Request rejected or failed".
 const REJECTED: [u8; 8] = [0, 0x5b, 0, 0, 0, 0, 0, 0];
 /// The command code of CONNECT; 2 is BIND.
 const CONNECT: u8 = 1;
-/// The longest user id or name taken, without its NUL. The memoranda set no bound.
+/// The maximum length of a user id or name, without its NUL. The memoranda set none.
 const MAX_TEXT: u64 = 255;
 
 #[cfg(test)]

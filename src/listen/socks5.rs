@@ -1,9 +1,8 @@
 //! SOCKS5 (RFC 1928) with or without user name and password (RFC 1929).
 //!
-//! The wire is fast-socks5's: its typed negotiation, then its reader of addresses. Its `read_command`
-//! is not used because it answers by itself, and says "connection refused" of a name that is not
-//! UTF-8 and to a client that left in the middle of its request; nor its reader of passwords, which refuses empty
-//! ones, and does not look at the version.
+//! The wire format is handled by fast-socks5: its typed negotiation, then its address parser. Its `read_command` is
+//! not used because it replies by itself, with "connection refused" for a name that is not UTF-8 and to a client
+//! that left midway; nor is its password reader, which refuses empty passwords and ignores the version.
 
 use std::io;
 use std::sync::Arc;
@@ -49,17 +48,17 @@ where
     Ok(Accepted { user, destination: result? })
 }
 
-/// The answer to a client whose request failed: the REP codes of RFC 1928 section 6.
+/// The reply to a failed request: the REP codes of RFC 1928 section 6.
 pub(crate) fn reply_to(error: &DialError) -> [u8; 10] {
     reply(error.codes().socks5)
 }
 
-/// The REP code of RFC 1928 section 6, where the request deserves one and has none yet.
+/// The REP code of RFC 1928 section 6, if the error has one and was not answered yet.
 fn code(error: &SocksError) -> Option<u8> {
     match error {
-        // Nobody is there to read it, or it was said in the negotiation.
+        // There is nobody to answer, or the negotiation has already answered.
         SocksError::Gone(_) | SocksError::NoMethod | SocksError::Authentication => None,
-        // A malformed request was never tried: "X'01' general SOCKS server failure".
+        // A malformed request was not tried: "X'01' general SOCKS server failure".
         SocksError::Version
         | SocksError::Destination(_)
         | SocksError::TooLong
@@ -71,13 +70,13 @@ fn code(error: &SocksError) -> Option<u8> {
     }
 }
 
-/// Lets everybody in. A client that offers nothing but a name and a password (method 2) may give any; the
-/// name is that of its requests then, for rules and logs.
+/// Accepts everybody. A client that offers only a user name and a password (method 2) may send any; the name
+/// becomes that of its requests, for rules and logs.
 async fn negotiate_freely<S>(stream: &mut S) -> Result<Option<Arc<str>>, SocksError>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
-    // The first of them that the client offers, too.
+    // The first of these that the client also offers.
     let accepted = [Method::NoAuthentication(NoAuthentication), PASSWORD];
     let chosen = Socks5ServerProtocol::start(&mut *stream).negotiate_auth(&accepted).await;
     if let StandardAuthenticationStarted::NoAuthentication(_) = negotiated(chosen)? {
@@ -89,7 +88,7 @@ where
     Ok((!name.is_empty()).then(|| String::from_utf8_lossy(&name).into()))
 }
 
-/// Reads and checks the name and the password of RFC 1929.
+/// Reads and checks the user name and password of RFC 1929.
 async fn authenticate<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<str>, SocksError>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
@@ -109,7 +108,7 @@ where
     checker.verify(&name, &password).await.ok_or(SocksError::Authentication)
 }
 
-/// Reads the name and the password of RFC 1929 section 2, empty ones included.
+/// Reads the user name and password of RFC 1929 section 2, including empty ones.
 async fn read_password<S>(
     stream: &mut S,
 ) -> Result<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>), SocksError>
@@ -122,7 +121,7 @@ where
     Ok((read_text(stream).await?, read_text(stream).await?))
 }
 
-/// Reads a length in one byte, and as many bytes.
+/// Reads a length byte, and as many bytes.
 async fn read_text<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Result<Zeroizing<Vec<u8>>> {
     let length = stream.read_u8().await?;
     let mut text = Zeroizing::new(vec![0; length.into()]);
@@ -130,7 +129,7 @@ async fn read_text<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Result<Zeroiz
     Ok(text)
 }
 
-/// Answers a name and a password, where anybody is left to hear it.
+/// Answers a user name and password, if the client is still there.
 async fn answer_password<S, T>(
     stream: &mut S,
     result: &Result<T, SocksError>,
@@ -146,13 +145,13 @@ where
     Ok(())
 }
 
-/// What fast-socks5's errors mean here.
+/// Converts fast-socks5's errors.
 fn negotiated<T>(result: Result<T, SocksServerError>) -> Result<T, SocksError> {
     result.map_err(|error| match error {
         SocksServerError::Io { source, .. } => SocksError::Gone(source),
         SocksServerError::AuthMethodUnacceptable(_) => SocksError::NoMethod,
         SocksServerError::UnsupportedSocksVersion(_) => SocksError::Version,
-        // Not of the negotiation.
+        // Not from the negotiation.
         SocksServerError::EmptyUsername
         | SocksServerError::EmptyPassword
         | SocksServerError::FromUtf8 { .. }
@@ -204,8 +203,8 @@ fn bad_address(error: AddrError) -> SocksError {
     }
 }
 
-/// A reply of RFC 1928 section 6. The bound address is the far side's, which nobody knows here:
-/// 0.0.0.0:0, as OpenSSH answers.
+/// A reply of RFC 1928 section 6. The bound address is that of the far side, which is unknown: 0.0.0.0:0, as
+/// sent by OpenSSH.
 const fn reply(code: u8) -> [u8; 10] {
     [VERSION, code, 0, 1, 0, 0, 0, 0, 0, 0]
 }

@@ -1,4 +1,4 @@
-//! The client's connection as one type, whichever way it came in.
+//! The client's connection as one type, whatever its origin.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -15,13 +15,13 @@ use crate::stream::{RelayEnd, Socket};
 /// A client's connection.
 #[derive(Debug)]
 pub enum ClientStream {
-    /// A socket that a listener of ours has accepted.
+    /// A socket accepted by a local listener.
     Socket(Socket),
-    /// A channel that the SSH server has opened for a client of its own, by the pipe before it.
+    /// A channel opened by the SSH server for a client of its own, through a pipe.
     Channel(Pipe),
 }
 
-/// Calls the same method of whichever connection it is.
+/// Calls the same method on either kind of connection.
 macro_rules! either {
     ($self:expr, $stream:ident => $call:expr) => {
         match $self {
@@ -32,12 +32,12 @@ macro_rules! either {
 }
 
 impl ClientStream {
-    /// Whether the peer has stopped sending and all that it sent has been read.
+    /// Whether the peer has sent EOF and everything before it has been read.
     pub(crate) fn at_end(&self) -> bool {
         either!(self, stream => stream.at_end())
     }
 
-    /// The address that the client has connected to, where it has one.
+    /// The address that the client connected to, if there is one.
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
         match self {
             Self::Socket(Socket::Tcp(stream)) => stream.local_addr().ok(),
@@ -54,7 +54,7 @@ impl ClientStream {
         either!(self, stream => stream.poll_read_shared(cx, buf))
     }
 
-    /// Lets go of the connection so that the peer sees a fault and not a clean end.
+    /// Drops the connection so that the peer sees a reset instead of EOF.
     pub(crate) fn reset(self) {
         self.reset_on_drop();
     }

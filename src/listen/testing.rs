@@ -1,4 +1,4 @@
-//! A [`Connect`] for the tests of the proxy: it leads to the test itself.
+//! A [`Connect`] for tests of the proxy, whose far side is the test itself.
 
 use std::future::pending;
 use std::io::{self, ErrorKind};
@@ -28,12 +28,12 @@ use crate::destination::Destination;
 use crate::dial::{Carrier, Connected, DialError, DialFailure, Way};
 use crate::request::{Request, Source};
 
-/// What every dial comes to.
+/// The result of every dial.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     Connect,
     Fail(DialError),
-    /// The dial never ends. Its future holds a clone of this.
+    /// The dial never completes. Its future holds a clone of this.
     Hang(Arc<()>),
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct TestConnect {
     replaced: Arc<AtomicU64>,
 }
 
-/// A dial: what was asked for, and the far side of the channel where there is one.
+/// A dial: its request, and the far side of the channel if there is one.
 pub(crate) struct Dialled {
     pub(crate) request: Request,
     pub(crate) far: Option<Far>,
@@ -55,23 +55,23 @@ pub(crate) struct Far {
     cut: Arc<OnceLock<ErrorKind>>,
 }
 
-/// Our end. It reads an error once the far side has been cut.
+/// The proxy's end. Reads fail once the far side has been cut.
 pub(crate) struct TestChannel {
     stream: DuplexStream,
     cut: Arc<OnceLock<ErrorKind>>,
 }
 
-/// A proxy with a socket before it and the test behind it.
-pub(crate) struct House {
+/// A proxy with a listening socket, whose far side is the test.
+pub(crate) struct TestProxy {
     listener: TcpListener,
     pub(crate) handler: Arc<ProxyHandler<TestConnect>>,
     pub(crate) shutdown: CancellationToken,
-    /// How often the rules have been replaced.
+    /// The number of times the rules were replaced.
     pub(crate) replaced: Arc<AtomicU64>,
     dialled: mpsc::UnboundedReceiver<Dialled>,
 }
 
-impl House {
+impl TestProxy {
     pub(crate) async fn new(outcome: Outcome) -> Self {
         Self::with(outcome, None, GreetingLimits::default()).await
     }
@@ -102,7 +102,7 @@ impl House {
         (client, task)
     }
 
-    /// A client that sends `bytes` and reads all that comes until the end of the stream.
+    /// Sends `bytes` as a client, and reads up to EOF.
     pub(crate) async fn ask(&self, bytes: &[u8]) -> Vec<u8> {
         let (mut client, task) = self.client().await;
         client.write_all(bytes).await.expect("sent");
@@ -118,13 +118,13 @@ impl House {
         dialled.expect("a dial in time").expect("the handler is open")
     }
 
-    /// A dial that has been made.
+    /// A dial that was already made.
     pub(crate) fn dialled_already(&mut self) -> Option<Dialled> {
         self.dialled.try_recv().ok()
     }
 
     pub(crate) fn no_dial(&mut self) {
-        assert!(self.dialled.try_recv().is_err(), "something reached the connect");
+        assert!(self.dialled.try_recv().is_err(), "something was dialled");
     }
 }
 
@@ -135,17 +135,17 @@ impl Dialled {
 }
 
 impl Far {
-    /// Ends the channel as a lost session does.
+    /// Ends the channel like a lost session.
     pub(crate) fn cut(self) {
         self.cut.set(ErrorKind::ConnectionReset).expect("once");
     }
 
-    /// Ends the channel as the user does.
+    /// Ends the channel like a kill by the user.
     pub(crate) fn kill(self) {
         self.cut.set(ErrorKind::ConnectionAborted).expect("once");
     }
 
-    /// Reads a message head, up to its empty line.
+    /// Reads the head of a message, up to its empty line.
     pub(crate) async fn head(&mut self) -> String {
         head(&mut self.stream).await
     }
@@ -156,13 +156,13 @@ impl Far {
 }
 
 impl TestConnect {
-    /// A way, and what is dialled on it.
+    /// A connect with this result, and the receiver of its dials.
     pub(crate) fn new(outcome: Outcome) -> (Self, mpsc::UnboundedReceiver<Dialled>) {
         let (sender, dialled) = mpsc::unbounded_channel();
         (Self { outcome, dialled: sender, replaced: Arc::default() }, dialled)
     }
 
-    /// A way that leads nowhere.
+    /// A connect whose dials fail.
     pub(crate) fn failing(error: DialError) -> Self {
         Self::new(Outcome::Fail(error)).0
     }
@@ -249,12 +249,12 @@ impl AsyncWrite for TestChannel {
     }
 }
 
-/// The way that every request takes.
+/// The route of every request.
 fn way() -> Way {
     Way { rule: Some("test<rule>".into()), carrier: Carrier::Server("test<server>".into()) }
 }
 
-/// Reads to the end of the stream; a reset is a failed test.
+/// Reads to EOF; a reset fails the test.
 pub(crate) async fn read_to_end<S: AsyncRead + Unpin>(stream: &mut S) -> Vec<u8> {
     let mut all = Vec::new();
     let read = timeout(HANG, stream.read_to_end(&mut all)).await.expect("an end in time");
@@ -262,7 +262,7 @@ pub(crate) async fn read_to_end<S: AsyncRead + Unpin>(stream: &mut S) -> Vec<u8>
     all
 }
 
-/// Reads a message head, up to its empty line.
+/// Reads the head of a message, up to its empty line.
 pub(crate) async fn head<S: AsyncRead + Unpin>(stream: &mut S) -> String {
     let mut head = Vec::new();
     let read = async {

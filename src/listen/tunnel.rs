@@ -8,7 +8,7 @@ use super::stream::ClientStream;
 #[derive(Debug)]
 pub(crate) struct Tunnel<C> {
     pub(crate) client: ClientStream,
-    /// What the client sent along with its request.
+    /// Data that the client sent along with its request.
     pub(crate) early: Bytes,
     pub(crate) channel: C,
 }

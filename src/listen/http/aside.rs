@@ -1,4 +1,4 @@
-//! What passes beside hyper, between a client's stream and its exchange.
+//! The state that bypasses hyper, between a client's stream and its exchange.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,26 +10,25 @@ use super::slot::Slot;
 use super::wire::request::{Malformed, RequestHead};
 use crate::lock::lock;
 
-/// Shared by one client's stream, its exchange and the connection to the web server, all of which run
-/// in one task.
+/// Shared by a client's stream, its exchange and the connection to the web server, all of which run in one task.
 #[derive(Debug)]
 pub(crate) struct Aside {
-    /// What hyper does not see of the request that it reads.
+    /// The parts of the current request's head that hyper does not see.
     head: Slot<Result<RequestHead, Malformed>>,
-    /// What was wrong with the content of the request under way.
+    /// The fault in the content of the current request.
     fault: Slot<Malformed>,
-    /// Whether some of the request under way is still to come.
+    /// Whether part of the current request is still to be read.
     has_more: AtomicBool,
-    /// Whether the bytes are no HTTP any more.
+    /// Whether the bytes are no longer HTTP.
     switched: AtomicBool,
-    /// Whether hyper has written all that it had.
+    /// Whether hyper has written everything it had.
     flushed: AtomicBool,
-    /// Whether hyper has all of the last response.
+    /// Whether hyper has received all of the last response.
     parting: AtomicBool,
-    /// Whether that has been written, and the client keeps the content of its request.
+    /// Whether that response was written, while the client withholds the content of its request.
     parted: AtomicBool,
     interim: Mutex<VecDeque<Bytes>>,
-    /// Whether an interim response has come since somebody asked.
+    /// Whether an interim response has arrived since the last query.
     news: AtomicBool,
 }
 
@@ -73,7 +72,7 @@ impl Aside {
         self.has_more.load(Ordering::Relaxed)
     }
 
-    /// From here on the bytes go through as they are.
+    /// Passes all further bytes through unchanged.
     pub(crate) fn switch(&self) {
         self.switched.store(true, Ordering::Relaxed);
     }
@@ -90,7 +89,7 @@ impl Aside {
         self.flushed.load(Ordering::Relaxed)
     }
 
-    /// Our side of the connection ends when hyper has written what it has.
+    /// Closes this side of the connection once hyper has written what it has.
     pub(crate) fn part(&self) {
         self.parting.store(true, Ordering::Relaxed);
     }
@@ -99,7 +98,7 @@ impl Aside {
         self.parting.swap(false, Ordering::Relaxed)
     }
 
-    /// The last response has been written, and nothing more comes from the client.
+    /// Records that the last response was written and nothing more comes from the client.
     pub(crate) fn set_parted(&self) {
         self.parted.store(true, Ordering::Relaxed);
     }
@@ -108,8 +107,8 @@ impl Aside {
         self.parted.swap(false, Ordering::Relaxed)
     }
 
-    /// Hands an interim response to the client. It is left out where it could come to stand within
-    /// another response, or where too many of them wait: a client does without.
+    /// Passes an interim response to the client. It is dropped if it might end up inside another response, or
+    /// if too many are queued: clients can do without.
     pub(crate) fn push_interim(&self, response: Bytes) {
         let mut interim = self.interim();
         if self.is_flushed() && interim.len() < MOST_INTERIM {
@@ -118,16 +117,16 @@ impl Aside {
         }
     }
 
-    /// The interim responses that are not written yet.
+    /// The interim responses that have not been written yet.
     pub(crate) fn interim(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
         lock(&self.interim)
     }
 
-    /// Whether an interim response has come since this was last asked.
+    /// Whether an interim response has arrived since the last query.
     pub(crate) fn take_news(&self) -> bool {
         self.news.swap(false, Ordering::Relaxed)
     }
 }
 
-/// The most interim responses that wait for a client to take them.
+/// The maximum number of queued interim responses.
 const MOST_INTERIM: usize = 16;

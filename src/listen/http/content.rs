@@ -9,11 +9,11 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::aside::Aside;
 
-/// The content of a response. hyper drops it when it has all of it in its buffer.
+/// The content of a response. hyper drops it once all of it is in hyper's buffer.
 #[derive(Debug)]
 pub(crate) struct Content {
     incoming: Incoming,
-    /// Who is told of that.
+    /// Notified of that.
     parting: Option<Arc<Aside>>,
 }
 
@@ -38,7 +38,7 @@ impl Body for Content {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         if matches!(frame, Some(Err(_))) {
-            // It has broken off.
+            // The content broke off.
             self.parting = None;
         }
         Poll::Ready(frame)

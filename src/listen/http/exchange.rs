@@ -1,4 +1,4 @@
-//! One client's HTTP connection, request by request.
+//! The HTTP connection of one client, request by request.
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -31,36 +31,36 @@ use super::wire::request::{Malformed, RequestHead};
 use super::wire::target::Path;
 use crate::destination::Destination;
 use crate::dial::Connected;
-use crate::listen::connect::{Connect, in_a_line};
+use crate::listen::connect::{Connect, in_one_line};
 use crate::listen::context::ProxyContext;
 use crate::listen::greeting::GreetingSlot;
 use crate::request::{self, Protocol, Source};
 
-/// The content of a response: a web server's, or a page of ours.
+/// The content of a response: a web server's, or a page of this program.
 pub(crate) type ResponseBody = Either<Content, Full<Bytes>>;
 
-/// What the requests of one client share.
+/// The state that the requests of one client share.
 #[derive(Debug)]
 pub(crate) struct Exchange<R: Connect> {
     context: Arc<ProxyContext<R>>,
     origin: Origin,
-    /// Given back when the first request is complete.
+    /// Released when the first request is complete.
     slot: Slot<GreetingSlot>,
     aside: Arc<Aside>,
     upstream: Upstream,
     next: Slot<Next<R::Channel>>,
 }
 
-/// Where a client comes from, and where it has come to.
+/// The addresses of a client's connection.
 #[derive(Debug)]
 pub(crate) struct Origin {
     pub(crate) listener: Arc<str>,
     pub(crate) source: Source,
-    /// Our end of the connection, where it has an address.
+    /// This end of the connection, if it has an address.
     pub(crate) local: Option<SocketAddr>,
 }
 
-/// What the connection becomes when the response under way has been written.
+/// What the connection becomes after the current response.
 #[derive(Debug)]
 pub(crate) enum Next<C> {
     /// A tunnel, after a CONNECT.
@@ -69,7 +69,7 @@ pub(crate) enum Next<C> {
     Upgrade { client: OnUpgrade, server: OnUpgrade },
 }
 
-/// A request that goes on, and where to.
+/// A request to be forwarded, and its destination.
 #[derive(Clone, Copy)]
 struct Onward<'a> {
     destination: &'a Destination,
@@ -89,17 +89,17 @@ impl<R: Connect> Exchange<R> {
         Self { context, origin, slot, aside, upstream, next }
     }
 
-    /// Whether the first request is not complete yet.
+    /// Whether the first request is still incomplete.
     pub(crate) fn in_greeting(&self) -> bool {
         self.slot.is_some()
     }
 
-    /// What follows on the HTTP part of the connection.
+    /// What follows the HTTP part of the connection.
     pub(crate) fn next(&self) -> Option<Next<R::Channel>> {
         self.next.take()
     }
 
-    /// Runs a future of this connection together with the connection to the web server.
+    /// Polls a future of this connection together with the connection to the web server.
     pub(crate) async fn drive<F: Future + Unpin>(&self, mut future: F) -> F::Output {
         poll_fn(|cx| {
             loop {
@@ -109,10 +109,10 @@ impl<R: Connect> Exchange<R> {
                 self.upstream.poll(cx);
                 let is_over = self.aside.take_parted();
                 if is_over {
-                    // It waits for content that need not come.
+                    // The web server waits for content that need not come.
                     self.upstream.close();
                 }
-                // An interim response goes out when the client's side is next looked at.
+                // An interim response is written when the client's stream is next polled.
                 if !self.aside.take_news() && !is_over {
                     return Poll::Pending;
                 }
@@ -121,26 +121,26 @@ impl<R: Connect> Exchange<R> {
         .await
     }
 
-    /// Lets the end of an upload out that is behind its response.
+    /// Lets an upload end after its response has been sent.
     pub(crate) async fn settle(&self) {
         self.drive(pin!(self.upstream.settle())).await;
     }
 
-    /// Answers a request, one way or the other.
+    /// Answers a request, successfully or not.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         drop(self.slot.take());
-        // One head comes with each request.
+        // Each request has exactly one head.
         let head = self.aside.take_head().unwrap_or(Err(Malformed::RequestLine));
-        // What is left of a refused request's content is not worth reading.
+        // The remaining content of a refused request is not worth reading.
         let closes = !request.body().is_end_stream() || head.as_ref().is_ok_and(|head| head.closes);
         let answered = match head {
             Ok(head) => self.try_answer(request, head).await,
             Err(malformed) => Err(malformed.into()),
         };
         answered.unwrap_or_else(|failure| {
-            // A dial has logged its own failure.
+            // A dial logs its own failure.
             if !matches!(failure, Failure::Dial { .. }) {
-                debug!(error = in_a_line(&failure), "request refused");
+                debug!(error = in_one_line(&failure), "request refused");
             }
             let afterwards = if closes { Afterwards::Close } else { Afterwards::KeepAlive };
             failure.into_response(afterwards).map(Either::Right)
@@ -185,7 +185,7 @@ impl<R: Connect> Exchange<R> {
         self.forward(request, &dial_request, asked).await
     }
 
-    /// A page of this program itself.
+    /// A page of this program.
     fn local<B>(
         &self,
         request: &Request<B>,
@@ -195,7 +195,7 @@ impl<R: Connect> Exchange<R> {
         let (page, reached) = asked.ok_or(Failure::NotForAProxy)?;
         let access =
             if self.context.asks_for_a_password() { Access::Password } else { Access::Open };
-        // The rules name hosts: they are not for those who may not use them.
+        // The rules name hosts, and so are only shown to permitted users.
         let pac = match access {
             Access::Open => self.context.pac(&reached),
             Access::Password => None,
@@ -206,12 +206,12 @@ impl<R: Connect> Exchange<R> {
         }
     }
 
-    /// Checks the Basic credentials of RFC 7617, where the listener asks for them.
+    /// Checks the Basic credentials of RFC 7617, if the listener requires them.
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Failure> {
         let Some(checker) = self.context.checker(self.origin.source) else { return Ok(None) };
-        // The first request of a client comes without: it has guessed nothing.
+        // Clients send their first request without credentials, which is no guess.
         let field = headers.get(PROXY_AUTHORIZATION).ok_or(Failure::AuthenticationRequired)?;
-        // No pair at all is compared like a wrong one.
+        // A malformed pair is compared like a wrong one.
         let pair = basic(field.as_bytes()).unwrap_or_default();
         let colon = pair.iter().position(|&byte| byte == b':').unwrap_or(pair.len());
         let (name, password) = (&pair[..colon], pair.get(colon + 1..).unwrap_or_default());
@@ -233,7 +233,7 @@ impl<R: Connect> Exchange<R> {
         Ok(response)
     }
 
-    /// Sends a plain request on, and its response back.
+    /// Forwards a plain request, and its response back.
     async fn forward(
         &self,
         mut request: Request<Incoming>,
@@ -242,7 +242,7 @@ impl<R: Connect> Exchange<R> {
     ) -> Result<Response<ResponseBody>, Failure> {
         let Onward { destination, head, path } = onward;
         let asks_of_all = request.method() == Method::OPTIONS && path.is_empty();
-        // RFC 9112 section 3.2.4: such an OPTIONS asks of the server as a whole.
+        // RFC 9112 section 3.2.4: such an OPTIONS request is about the server as a whole.
         let uri = if asks_of_all { Some(Uri::from_static("*")) } else { path.uri() };
         let raw = uri.is_none().then_some(path);
         prepare_request(&mut request, head, destination, uri.unwrap_or_default());
@@ -271,7 +271,7 @@ impl<R: Connect> Exchange<R> {
         }
         prepare_response(&mut response);
         if self.aside.has_more() {
-            // The rest of the request may never come: a client that waits for a 100 keeps it.
+            // The rest of the request may never come: a client that waits for a 100 withholds it.
             response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
             return Ok(response.map(|body| Either::Left(Content::last(body, self.aside.clone()))));
         }
@@ -288,7 +288,7 @@ impl<R: Connect> Exchange<R> {
     }
 }
 
-/// The decoded `user:password` of a Basic field value.
+/// The decoded `user:password` of a Basic credential.
 fn basic(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let space = value.iter().position(|&byte| byte == b' ')?;
     let (scheme, rest) = value.split_at(space);
@@ -302,5 +302,5 @@ fn basic(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(pair)
 }
 
-/// More than two texts of 255 bytes and a colon take in base64.
+/// The maximum length of the base64 text, enough for two texts of 255 bytes and a colon.
 const MAX_BASIC: usize = 1024;

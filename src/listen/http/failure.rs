@@ -1,5 +1,4 @@
-//! The answer to an HTTP request that failed: a status, a Proxy-Status field (RFC 9209) and
-//! a page for people.
+//! The response to a failed HTTP request: a status, a Proxy-Status field (RFC 9209) and a human-readable page.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -17,7 +16,7 @@ use super::wire::request::Malformed;
 use crate::destination::Destination;
 use crate::dial::{Carrier, DialError, DialFailure, Way};
 
-/// Why a request got no response of a web server, and no tunnel.
+/// Why a request got neither a web server's response nor a tunnel.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("this is a proxy, not a web server: set it as the proxy of your client")]
@@ -34,7 +33,7 @@ pub(crate) enum Failure {
     Upstream { destination: Destination, fault: Fault, way: Way },
 }
 
-/// What a web server did wrong once it was connected.
+/// The fault of a web server after it was connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("the connection ended before a response came")]
@@ -51,7 +50,7 @@ pub(crate) enum Fault {
     Upgrade,
 }
 
-/// Whether the client's connection can be used after a failure.
+/// Whether the client's connection remains usable after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Afterwards {
     KeepAlive,
@@ -59,7 +58,7 @@ pub(crate) enum Afterwards {
 }
 
 impl Failure {
-    /// The response. The connection is closed when the request asks for it or was not understood.
+    /// The response. The connection is closed if the request asks for it or was not understood.
     pub(crate) fn into_response(self, afterwards: Afterwards) -> Response<Full<Bytes>> {
         let (status, error) = self.kind();
         let page = page(status, &self.to_string(), self.way().as_ref());
@@ -79,14 +78,14 @@ impl Failure {
         response
     }
 
-    /// The status code, and the error type of RFC 9209 section 2.3, where one fits.
+    /// The status code, and the error type of RFC 9209 section 2.3, if one fits.
     fn kind(&self) -> (StatusCode, Option<&'static str>) {
         let (status, error) = match self {
             // RFC 9110 section 15.5.1.
             Self::NotForAProxy | Self::BadRequest(_) => {
                 (StatusCode::BAD_REQUEST, "http_request_error")
             }
-            // RFC 9110 section 15.5.8: the challenge says it all.
+            // RFC 9110 section 15.5.8: the challenge says everything.
             Self::AuthenticationRequired => {
                 return (StatusCode::PROXY_AUTHENTICATION_REQUIRED, None);
             }
@@ -99,9 +98,9 @@ impl Failure {
 
     fn afterwards(&self) -> Afterwards {
         match self {
-            // Nothing more is read from what may be a hostile page, or misunderstood.
+            // Nothing more is read from a possibly hostile page, or after a misunderstood request.
             Self::NotForAProxy | Self::BadRequest(_) | Self::Malformed(_) => Afterwards::Close,
-            // The client tries again on the same connection.
+            // The client retries on the same connection.
             Self::AuthenticationRequired | Self::Dial { .. } | Self::Upstream { .. } => {
                 Afterwards::KeepAlive
             }
@@ -116,7 +115,7 @@ impl Failure {
         }
     }
 
-    /// The way that the request took, but for what the text itself names.
+    /// The route of the request, without what the message itself names.
     fn way(&self) -> Option<Way> {
         match self {
             Self::Dial { failure: DialFailure { error, way }, .. } => {
@@ -148,7 +147,7 @@ impl Failure {
         }
     }
 
-    /// The SSH server, where it is the one to speak to (RFC 9209 section 2.1.2).
+    /// The SSH server, if it is the next hop (RFC 9209 section 2.1.2).
     fn next_hop(&self) -> Option<&str> {
         let failure = match self {
             Self::Dial { failure, .. } => failure,
@@ -186,9 +185,9 @@ impl Fault {
     /// The error type of RFC 9209 section 2.3.
     fn kind(self) -> &'static str {
         match self {
-            // Closed before any part of a response came.
+            // Closed before any part of a response arrived.
             Self::Closed | Self::Cut | Self::Killed => "connection_terminated",
-            // The protocol error that no other type names.
+            // A protocol error without a type of its own.
             Self::Protocol | Self::Upgrade => "http_protocol_error",
             Self::Answer(answer) => match answer {
                 // A coding that cannot be decoded.
@@ -202,7 +201,7 @@ impl Fault {
     }
 }
 
-/// The status code of a request that could not be read.
+/// The status code for a malformed request.
 fn malformed_kind(malformed: &Malformed) -> StatusCode {
     match malformed {
         // RFC 6585 section 5.
@@ -245,7 +244,7 @@ fn proxy_status(error: &str, details: &str, next_hop: Option<&str>) -> HeaderVal
     HeaderValue::try_from(value).expect("quoted strings are printable ASCII")
 }
 
-/// A string of RFC 9651 section 3.3.3: printable ASCII in quotes. Other characters become `?`.
+/// A string of RFC 9651 section 3.3.3: quoted printable ASCII. Other characters become `?`.
 fn push_string(out: &mut String, text: &str) {
     out.push('"');
     for character in text.chars().take(MAX_STRING) {
@@ -258,7 +257,7 @@ fn push_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// The page may do nothing but be read, and is never kept.
+/// The page may only be read, and is never cached.
 fn page_fields(headers: &mut HeaderMap) {
     for (name, value) in [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -273,7 +272,7 @@ fn page_fields(headers: &mut HeaderMap) {
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 /// The challenge of RFC 7617 section 2.
 const CHALLENGE: &str = "Basic realm=\"sockeye\"";
-/// The longest string in a Proxy-Status field, in characters.
+/// The maximum length of a string in a Proxy-Status field, in characters.
 const MAX_STRING: usize = 300;
 
 #[cfg(test)]
@@ -284,7 +283,7 @@ mod tests {
     use crate::dial::MissingSession;
 
     #[test]
-    fn strings_of_a_field_are_quoted() {
+    fn strings_in_a_field_are_quoted() {
         let value = proxy_status("dns_error", "a \"b\" \\ \r\nX: y é", Some("me@host"));
         assert_eq!(
             value,
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_failure_of_a_dial_has_its_status() {
+    async fn every_dial_error_has_its_status() {
         let server = || "me@host".into();
         let missing = || MissingSession { server: server(), reason: "x".into() };
         for (error, status, kind) in [

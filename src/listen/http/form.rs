@@ -1,18 +1,18 @@
-//! What a request asks for: the forms of a request target (RFC 9112 section 3.2).
+//! The destination of a request: the forms of a request target (RFC 9112 section 3.2).
 
 use hyper::Method;
 
 use super::wire::target::{Path, Target};
 use crate::destination::{Destination, InvalidDestination};
 
-/// The forms that are answered.
+/// The supported forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// CONNECT, with the authority form.
     Connect(Target),
     /// Any other method, with the absolute form.
     Absolute { scheme: String, authority: Vec<u8>, path: Path },
-    /// A path alone: the pages of this program itself.
+    /// Only a path: the pages of this program.
     Local(Path),
 }
 
@@ -32,8 +32,8 @@ pub(crate) enum BadRequest {
 }
 
 impl Form {
-    /// The form, or `None` for a request that was meant for a web server. That and [`Form::Local`] are
-    /// all that a hostile web page can make a browser send here.
+    /// The form, or `None` for a request meant for a web server. That and [`Form::Local`] are all that a
+    /// hostile web page can make a browser send here.
     pub(crate) fn of(method: &Method, target: Target) -> Option<Self> {
         match (method, target) {
             (&Method::CONNECT, target) => Some(Self::Connect(target)),
@@ -55,7 +55,7 @@ pub(crate) fn connect(target: &Target) -> Result<Destination, BadRequest> {
     destination(authority, None)
 }
 
-/// RFC 9110 section 4.2.1: `http`, whose port is 80 when left out; section 4.2.4: no user name.
+/// RFC 9110 section 4.2.1: `http`, with port 80 by default; section 4.2.4: no user information.
 pub(crate) fn absolute(scheme: &str, authority: &[u8]) -> Result<Destination, BadRequest> {
     match scheme {
         "http" => destination(authority, Some(80)),
@@ -68,7 +68,7 @@ fn destination(authority: &[u8], port: Option<u16>) -> Result<Destination, BadRe
     if authority.contains(&b'@') {
         return Err(BadRequest::UserInfo);
     }
-    // RFC 3986 section 3.2.3: a port that may be left out may be empty.
+    // RFC 3986 section 3.2.3: an optional port may be empty.
     let authority = authority.strip_suffix(b":").filter(|_| port.is_some()).unwrap_or(authority);
     std::str::from_utf8(authority)
         .map_err(|_| InvalidDestination::InvalidAuthority)
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_proxy_takes() {
+    fn accepted_targets() {
         for (method, target, to) in [
             ("CONNECT", "Example.com:443", "example.com:443"),
             ("CONNECT", "[::1]:443", "[::1]:443"),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_refuses() {
+    fn refused_targets() {
         use BadRequest::{ConnectTarget, Destination, Https, Scheme, UserInfo};
         use InvalidDestination::{InvalidHost, InvalidPort, PortZero};
         for (method, target, why) in [
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_web_page_can_send_is_not_for_a_proxy() {
+    fn requests_that_a_web_page_can_send_are_not_for_a_proxy() {
         for (method, target) in [(Method::OPTIONS, "*"), (Method::GET, "a:80")] {
             assert_eq!(Form::of(&method, Target::parse(target.as_bytes())), None, "{target}");
         }

@@ -1,4 +1,4 @@
-//! The fields that belong to one hop only (RFC 9110 section 7.6.1), taken out both ways.
+//! Hop-by-hop fields (RFC 9110 section 7.6.1), removed in both directions.
 
 use hyper::body::Body;
 use hyper::header::{
@@ -11,10 +11,10 @@ use super::wire::head;
 use super::wire::request::RequestHead;
 use crate::destination::{Destination, Host};
 
-/// Turns a request in absolute form into one that the web server at `destination` expects.
+/// Turns a request in absolute form into one for the web server at `destination`.
 ///
-/// The target becomes `uri`, and Host that of the target (RFC 9112 section 3.2.2 lets the target
-/// win). The framing is hyper's to write; an upgrade is offered on, and so is the wait for a 100.
+/// The target becomes `uri`, and Host that of the target (the target takes precedence, RFC 9112 section 3.2.2).
+/// hyper writes the framing; an offered upgrade is kept, as is the wait for a 100.
 pub(crate) fn prepare_request<B: Body>(
     request: &mut Request<B>,
     head: &RequestHead,
@@ -36,7 +36,7 @@ pub(crate) fn prepare_request<B: Body>(
         headers.insert(UPGRADE, upgrade);
         headers.append(CONNECTION, HeaderValue::from_static("Upgrade"));
     }
-    // hyper sends a GET without a length as one without content, unless it is told.
+    // hyper sends a GET without a length as one without content, unless told otherwise.
     if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
         request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
@@ -44,7 +44,7 @@ pub(crate) fn prepare_request<B: Body>(
     *request.version_mut() = Version::HTTP_11;
 }
 
-/// Turns a web server's response into one of this proxy's.
+/// Turns a web server's response into one of this proxy.
 pub(crate) fn prepare_response<B>(response: &mut Response<B>) {
     let upgrade = (response.status() == StatusCode::SWITCHING_PROTOCOLS)
         .then(|| response.headers().get(UPGRADE).cloned())
@@ -58,14 +58,13 @@ pub(crate) fn prepare_response<B>(response: &mut Response<B>) {
     *response.version_mut() = Version::HTTP_11;
 }
 
-/// Removes what speaks of this hop: the fields that Connection names, and those that always do. The
-/// others stay in their order.
+/// Removes hop-by-hop fields: those named by Connection, and those that always are. The others keep their order.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
         .filter_map(|token| HeaderName::from_bytes(token).ok())
         .collect();
     let is_hop = |name: &HeaderName| {
-        ALWAYS.contains(name) || OFTEN.contains(&name.as_str()) || named.contains(name)
+        KNOWN.contains(name) || OTHERS.contains(&name.as_str()) || named.contains(name)
     };
     if !headers.keys().any(is_hop) {
         return;
@@ -82,27 +81,27 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-const ALWAYS: [HeaderName; 6] =
+const KNOWN: [HeaderName; 6] =
     [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION];
-/// More such fields, for which hyper has no constants. HTTP2-Settings goes with an upgrade to h2c,
-/// which is not carried out.
-const OFTEN: [&str; 4] =
+/// Further hop-by-hop fields, for which hyper has no constants. HTTP2-Settings belongs to an upgrade to h2c,
+/// which is not supported.
+const OTHERS: [&str; 4] =
     ["keep-alive", "proxy-connection", "proxy-authentication-info", "http2-settings"];
 
-/// The protocol that the client offers to switch to (RFC 9110 section 7.8).
+/// The protocol to which the client offers to switch (RFC 9110 section 7.8).
 fn offered_upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
     let offered = version == Version::HTTP_11
         && tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
     headers.get(UPGRADE).filter(|_| offered).cloned()
 }
 
-/// The members of a comma-separated list in all fields of this name.
+/// The members of the comma-separated lists in all fields of this name.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let lists = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     lists.flat_map(|list| list.split(|&byte| byte == b',')).map(head::trim)
 }
 
-/// The Host of RFC 9110 section 7.2: the port is left out when it is the scheme's.
+/// The Host of RFC 9110 section 7.2, without the default port of the scheme.
 fn host_field(destination: &Destination) -> HeaderValue {
     let text = match (destination.port(), destination.host()) {
         (80, Host::Ip(std::net::IpAddr::V6(ip))) => format!("[{ip}]"),

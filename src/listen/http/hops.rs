@@ -1,4 +1,4 @@
-//! How many hops a TRACE or an OPTIONS may still take (RFC 9110 section 7.6.2).
+//! Max-Forwards: the number of hops left to a TRACE or OPTIONS request (RFC 9110 section 7.6.2).
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -11,16 +11,16 @@ use hyper::{Method, Response};
 use super::wire::target::Path;
 use crate::destination::Destination;
 
-/// Whether a request goes on.
+/// Whether a request is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hops {
-    /// It goes on, with one hop less where it counts them.
+    /// It is forwarded, with a decremented count if it has one.
     Onward,
-    /// It has come as far as it wanted: here.
+    /// It has reached its last hop.
     Last,
 }
 
-/// Takes this hop off the count. Only these two methods have one.
+/// Decrements the count, which only these two methods have.
 pub(crate) fn count(method: &Method, headers: &mut HeaderMap) -> Hops {
     if ![Method::TRACE, Method::OPTIONS].contains(method) {
         return Hops::Onward;
@@ -36,8 +36,8 @@ pub(crate) fn count(method: &Method, headers: &mut HeaderMap) -> Hops {
     }
 }
 
-/// What the last recipient answers: to a TRACE the request as it came (RFC 9110 section 9.3.8),
-/// without the fields that hold secrets; to an OPTIONS nothing but that it is there.
+/// The answer of the last hop: to a TRACE request its head as received (RFC 9110 section 9.3.8), without the
+/// fields that contain secrets; to an OPTIONS request an empty response.
 pub(crate) fn answer(
     method: &Method,
     destination: &Destination,
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hop_is_counted_where_hops_are() {
+    fn a_hop_is_counted_for_methods_with_max_forwards() {
         for (method, before, hops, after) in [
             (Method::TRACE, "0", Hops::Last, "0"),
             (Method::OPTIONS, "5", Hops::Onward, "4"),

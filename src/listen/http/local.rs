@@ -1,8 +1,8 @@
-//! The pages of this program itself: what this port is, and the rules as a PAC file.
+//! The pages of this program: a description of this port, and the rules as a PAC file.
 //!
-//! A browser that shows some other site must not get at them: Host is an address of ours or a loopback
-//! name, so that no other name can be made to point here; what a page of another site has asked for is
-//! refused; and nothing of it can be used by such a page.
+//! A browser that shows another site must not obtain them. Host must be an address of this machine or a
+//! loopback name, so that no other name can be made to resolve to it; requests by pages of other sites are
+//! refused; and such pages cannot use the response.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -26,7 +26,7 @@ pub(crate) enum Local {
     Pac,
 }
 
-/// Whether a password is asked for.
+/// Whether a password is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Open,
@@ -34,8 +34,8 @@ pub(crate) enum Access {
 }
 
 impl Local {
-    /// The page that a request asks for, and the address by which it has reached us; none where it may
-    /// not see one. `local` is our end of its connection.
+    /// The requested page, and the address by which the request reached this program; none if the client may
+    /// not see it. `local` is this end of the connection.
     pub(crate) fn of(
         method: &Method,
         path: &Path,
@@ -50,12 +50,12 @@ impl Local {
         let host = headers.get(HOST)?.to_str().ok()?;
         let reached = Destination::parse(host, Some(80)).ok()?;
         let reads = [Method::GET, Method::HEAD].contains(method);
-        let asked = reads && is_ours(&reached, local) && is_of_no_other_site(headers, host);
+        let asked = reads && is_own_address(&reached, local) && is_same_site(headers, host);
         asked.then_some((page, reached))
     }
 }
 
-/// What this port is and how it is used.
+/// A description of this port and its use.
 pub(crate) fn welcome(
     reached: &Destination,
     access: Access,
@@ -84,7 +84,7 @@ pub(crate) fn welcome(
     respond(page, "text/html; charset=utf-8", "no-store")
 }
 
-/// The rules in force, for a browser.
+/// The current rules, for a browser.
 pub(crate) fn pac(script: String) -> Response<Full<Bytes>> {
     respond(script, "application/x-ns-proxy-autoconfig; charset=utf-8", "no-cache")
 }
@@ -104,8 +104,8 @@ fn respond(text: String, kind: &'static str, cache: &'static str) -> Response<Fu
     response
 }
 
-/// An address cannot be made to point here by a name server, and `localhost` is not asked of one.
-fn is_ours(reached: &Destination, local: Option<SocketAddr>) -> bool {
+/// A name server cannot make another name resolve to an address literal, and `localhost` is not looked up.
+fn is_own_address(reached: &Destination, local: Option<SocketAddr>) -> bool {
     match reached.host() {
         Host::Name(name) => &**name == "localhost",
         Host::Ip(ip) => {
@@ -114,8 +114,8 @@ fn is_ours(reached: &Destination, local: Option<SocketAddr>) -> bool {
     }
 }
 
-/// What browsers say of where a request comes from. Another port is another origin.
-fn is_of_no_other_site(headers: &HeaderMap, host: &str) -> bool {
+/// Whether the browser names no other site as the origin. Another port is another origin.
+fn is_same_site(headers: &HeaderMap, host: &str) -> bool {
     let site = headers.get_all("sec-fetch-site").iter();
     let mut site = site.map(HeaderValue::as_bytes);
     let own = format!("http://{host}");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_see_a_page() {
+    fn access_to_pages() {
         for (host, reached) in [
             ("127.0.0.1:1080", Some("127.0.0.1:1080")),
             ("127.8.9.1:1080", Some("127.8.9.1:1080")),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_site_gets_nothing() {
+    fn a_page_of_another_site_is_refused() {
         let host = ("host", "localhost:1080");
         for (field, seen) in [
             (("sec-fetch-site", "none"), true),

@@ -1,20 +1,20 @@
-//! HTTP/1.1 as a proxy speaks it: CONNECT, and plain requests in absolute form.
+//! HTTP/1.1 for a proxy: CONNECT, and plain requests in absolute form.
 //!
-//! - `wire`: heads and framing as they are on the wire, read before hyper and written anew.
-//! - `stream`, `server_stream`: the client's socket and the web server's channel under hyper; `aside`
-//!   is what passes beside it.
-//! - `form`: what a request asks for; everything else is refused and the connection closed.
-//! - `exchange`: one client's connection, request by request. `content`: that of a response.
-//! - `headers`: the fields that belong to one hop only. `hops`: how many a request may still take.
-//! - `upstream`: the connection to the web server, used again on the same terms.
-//! - `local`: the pages of this program itself. `failure`, `page`: the answer to a failed request.
+//! - `wire`: heads and framing as received, parsed before hyper and rewritten.
+//! - `stream`, `server_stream`: the client's socket and the web server's channel, used by hyper; `aside` is the
+//!   state that bypasses hyper.
+//! - `form`: the destination of a request; everything else is refused, and the connection is closed.
+//! - `exchange`: one client's connection, request by request. `content`: the content of a response.
+//! - `headers`: hop-by-hop fields. `hops`: Max-Forwards.
+//! - `upstream`: the connection to the web server, reused on the same terms.
+//! - `local`: the pages of this program. `failure`, `page`: the response to a failed request.
 //!
-//! No `Via` field is added (RFC 9110 section 7.6.3 asks proxies for one): it would tell every web
+//! No `Via` field is added, although RFC 9110 section 7.6.3 requires one of proxies: it would tell every web
 //! server that its visitor uses a tunnel, which `ssh -D` does not reveal.
 //!
-//! hyper writes every message, from heads that leave no doubt, so nothing that a client or a web server
-//! words ambiguously (a bare LF, both Content-Length and Transfer-Encoding, spaces, a Host that is not
-//! the URI's) goes further than here. `src/guide/http.md` lists what is decided in each case.
+//! hyper writes every message from unambiguous heads, so that ambiguous forms from a client or a web server (a
+//! bare LF, both Content-Length and Transfer-Encoding, spaces, a Host that differs from the URI's) are never
+//! forwarded. `src/guide/http.md` lists how each case is handled.
 
 mod aside;
 mod content;
@@ -58,7 +58,7 @@ use super::tunnel::Tunnel;
 use crate::request::Source;
 use crate::stream::RelayEnd as _;
 
-/// A client whose first byte began an HTTP request, and its slot in greeting.
+/// A client whose first byte began an HTTP request, and its greeting slot.
 pub(crate) struct Visitor {
     pub(crate) client: BufReader<ClientStream>,
     pub(crate) listener: Arc<str>,
@@ -69,9 +69,9 @@ pub(crate) struct Visitor {
 
 /// How the HTTP part of a connection ended.
 enum End {
-    /// hyper is done with it, one way or the other.
+    /// hyper is done, successfully or not.
     Done(hyper::Result<()>),
-    /// The client is gone, or may not stay.
+    /// The client is gone, or was ended.
     Gone,
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn serve<R: Connect>(
     }
 }
 
-/// Runs hyper on the stream, until it is done or the client is no longer worth it.
+/// Runs hyper on the stream, until it is done or the client must go.
 async fn drive<R: Connect>(
     exchange: &Arc<Exchange<R>>,
     stream: HttpStream,
@@ -119,7 +119,7 @@ async fn drive<R: Connect>(
     loop {
         tokio::select! {
             biased;
-            // Before the next request, which may have come.
+            // Takes precedence over a next request that may have arrived.
             () = shutdown.cancelled(), if !is_draining => {
                 if exchange.in_greeting() {
                     return End::Gone;
@@ -138,7 +138,7 @@ async fn drive<R: Connect>(
     }
 }
 
-/// What follows when hyper is done: a tunnel, another protocol, or the end.
+/// Continues after hyper is done: with a tunnel, another protocol, or the end.
 async fn finish<R: Connect>(
     exchange: Arc<Exchange<R>>,
     result: hyper::Result<()>,
@@ -163,7 +163,7 @@ async fn finish<R: Connect>(
                     () = socket.abandoned() => {}
                 }
             }
-            // What leads to the far side need not wait for the client to go.
+            // The connection to the far side need not wait for the client to close.
             drop((exchange, unheard));
             close(result, Arc::into_inner(socket)?.into_stream()).await;
             None
@@ -178,17 +178,17 @@ async fn close(result: hyper::Result<()>, client: ClientStream) {
         Err(error) => {
             debug!(%error, "the HTTP connection failed");
             if error.is_user() || error.is_body_write_aborted() {
-                // A response that broke off must not look like one that ended.
+                // A response that broke off must not look complete.
                 client.reset();
             } else if !error.is_timeout() {
-                // hyper has answered what it could not parse, and the rest is still on its way.
+                // hyper has answered a malformed request, whose remainder is still in transit.
                 linger(client).await;
             }
         }
     }
 }
 
-/// Takes the socket back from hyper, and what was read beyond the request.
+/// Takes the socket back from hyper, with the data read beyond the request.
 async fn reclaim(client: OnUpgrade) -> Option<(ClientStream, Bytes)> {
     let parts = client.await.ok()?.downcast::<TokioIo<HttpStream>>().ok()?;
     let (socket, ahead) = parts.io.into_inner().into_parts();
@@ -197,7 +197,7 @@ async fn reclaim(client: OnUpgrade) -> Option<(ClientStream, Bytes)> {
     Some((Arc::into_inner(socket)?.into_stream(), early))
 }
 
-/// Carries another protocol (WebSocket) after a 101, both ways until both sides are done.
+/// Relays another protocol (WebSocket) after a 101, both ways until both sides are done.
 async fn switch_protocols<R: Connect>(
     exchange: &Exchange<R>,
     client: OnUpgrade,
@@ -227,9 +227,9 @@ fn server() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        // From one response to the next request head. The first head has the greeting's deadline.
+        // The time from one response to the next request head. The first head has the greeting's deadline.
         .header_read_timeout(IDLE)
-        // A client may stop sending and still want its answer.
+        // A client may half-close and still expect its response.
         .half_close(true)
         .preserve_header_case(true)
         .max_headers(wire::MAX_FIELDS + 8)
@@ -237,10 +237,10 @@ fn server() -> http1::Builder {
     builder
 }
 
-/// How long a connection may idle between two requests. Browsers close theirs after 60 to 300 s.
+/// How long a connection may be idle between two requests. Browsers close theirs after 60 to 300 s.
 const IDLE: Duration = Duration::from_secs(180);
-/// What is held of a message on its way, in each direction: hyper wants its head in one piece, which
-/// may be longer than it came by a space and a CR in each field.
+/// The buffer for a message in each direction: hyper needs a head in one piece, and rewriting may add a space
+/// and a CR to each field.
 const BUFFER: usize = wire::MAX_HEAD + 16 * 1024;
 
 #[cfg(test)]

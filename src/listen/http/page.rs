@@ -1,15 +1,14 @@
-//! A short page for people.
+//! A short human-readable page.
 
 use hyper::StatusCode;
 
 use crate::dial::{Carrier, Way};
 use crate::printable::{Lines, printable};
 
-/// The page for a refused request, with the way that it took. The texts may come from anywhere: they
-/// are escaped and bounded.
+/// The page for a refused request, with its route. The texts may come from outside, and are escaped and truncated.
 pub(crate) fn page(status: StatusCode, text: &str, way: Option<&Way>) -> String {
     let reason = status.canonical_reason().unwrap_or_default();
-    let text = harmless(text);
+    let text = escaped(text);
     let through = way.map_or_else(String::new, through);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
@@ -19,27 +18,27 @@ pub(crate) fn page(status: StatusCode, text: &str, way: Option<&Way>) -> String 
     )
 }
 
-/// Which way it took, and which rule says so.
+/// The route, and the rule that decided it.
 fn through(way: &Way) -> String {
     let carrier = match &way.carrier {
         Carrier::None => String::new(),
         Carrier::Server(server) => {
-            format!("<p>Asked through the SSH server {}.</p>\n", harmless(server))
+            format!("<p>Asked through the SSH server {}.</p>\n", escaped(server))
         }
         Carrier::Direct => "<p>Asked from the proxy's own machine.</p>\n".to_owned(),
     };
     let rule = way
         .rule
         .as_ref()
-        .map_or_else(String::new, |rule| format!("<p>By the rule {}.</p>\n", harmless(rule)));
+        .map_or_else(String::new, |rule| format!("<p>By the rule {}.</p>\n", escaped(rule)));
     carrier + &rule
 }
 
-fn harmless(text: &str) -> String {
+fn escaped(text: &str) -> String {
     html_escape::encode_text(&printable(text, MAX_TEXT, Lines::One)).into_owned()
 }
 
-/// The longest text, in characters.
+/// The maximum length of a text, in characters.
 const MAX_TEXT: usize = 1000;
 
 #[cfg(test)]
@@ -47,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_from_outside_is_only_text() {
+    fn text_from_outside_is_escaped() {
         let evil = "<script>alert(1)</script> & \u{1b}[2J";
         let way = Way { rule: Some(evil.into()), carrier: Carrier::Server(evil.into()) };
         let page = page(StatusCode::BAD_GATEWAY, evil, Some(&way));

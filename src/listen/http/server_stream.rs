@@ -1,4 +1,4 @@
-//! The web server's stream under hyper.
+//! The web server's stream, used by hyper.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,28 +16,28 @@ use super::slot::Slot;
 use super::wire::answer::BadAnswer;
 use super::wire::answers::{Answers, Step};
 
-/// What hyper reads and writes: responses whose heads have been read and written anew.
+/// The stream that hyper reads and writes: heads of responses are parsed and rewritten.
 #[derive(Debug)]
 pub(crate) struct ServerStream<S> {
     stream: S,
     link: Arc<Link>,
     answers: Answers,
-    /// The request line that is being written in place of hyper's.
+    /// The request line that is being written instead of hyper's.
     line: Option<RequestLine>,
-    /// Whether the server takes nothing more. What it has to say may still come.
-    is_deaf: bool,
+    /// Whether the server reads no more. Its response may still arrive.
+    has_stopped_reading: bool,
 }
 
-/// What passes beside hyper, between the stream and whoever sends a request on it.
+/// The state that bypasses hyper, between the stream and the sender of a request.
 #[derive(Debug)]
 pub(crate) struct Link {
     client: Arc<Aside>,
-    /// The method of a request whose response is not looked for yet.
+    /// The method of a request whose response has not begun.
     expecting: Slot<Method>,
-    /// Whether the client of the request knows interim responses.
+    /// Whether the client of the request understands interim responses.
     tells_interim: AtomicBool,
     line: Slot<RequestLine>,
-    /// Whether hyper has written all that it had.
+    /// Whether hyper has written everything it had.
     flushed: AtomicBool,
     fault: Slot<BadAnswer>,
 }
@@ -45,9 +45,9 @@ pub(crate) struct Link {
 /// A request line with a target that hyper cannot write.
 #[derive(Debug)]
 pub(crate) struct RequestLine {
-    /// What hyper writes.
+    /// The line that hyper writes.
     placeholder: Vec<u8>,
-    /// What goes in its place.
+    /// The line that replaces it.
     line: Bytes,
 }
 
@@ -71,7 +71,7 @@ impl Link {
         }
     }
 
-    /// A request with this method, of a client of this version, is about to be sent.
+    /// Prepares for a request with this method, from a client of this version.
     pub(crate) fn begin(&self, method: &Method, client: Version, line: Option<RequestLine>) {
         self.tells_interim.store(client > Version::HTTP_10, Ordering::Relaxed);
         if let Some(line) = line {
@@ -80,17 +80,17 @@ impl Link {
         self.expecting.put(method.clone());
     }
 
-    /// Whether nothing of an earlier request is still to be written.
+    /// Whether an earlier request has been written completely.
     pub(crate) fn is_flushed(&self) -> bool {
         self.flushed.load(Ordering::Relaxed)
     }
 
-    /// Whether the response could not be passed on.
+    /// Whether the response could not be forwarded.
     pub(crate) fn has_fault(&self) -> bool {
         self.fault.is_some()
     }
 
-    /// Why the response could not be passed on.
+    /// Why the response could not be forwarded.
     pub(crate) fn take_fault(&self) -> Option<BadAnswer> {
         self.fault.take()
     }
@@ -104,15 +104,15 @@ impl Link {
 
 impl<S> ServerStream<S> {
     pub(crate) fn new(stream: S, link: Arc<Link>) -> Self {
-        Self { stream, link, answers: Answers::default(), line: None, is_deaf: false }
+        Self { stream, link, answers: Answers::default(), line: None, has_stopped_reading: false }
     }
 
-    /// A server that has answered may stop reading before it has all of the request: that must not
-    /// cost its answer.
-    fn deafened(&mut self, error: &io::Error) {
-        if !self.is_deaf {
+    /// Handles a write error: a server that has answered may stop reading before the request is complete, which
+    /// must not lose its response.
+    fn stopped_reading(&mut self, error: &io::Error) {
+        if !self.has_stopped_reading {
             debug!(%error, "the web server takes no more of the request");
-            self.is_deaf = true;
+            self.has_stopped_reading = true;
         }
     }
 }
@@ -140,7 +140,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ServerStream<S> {
                     let read = &mut buf.filled_mut()[before..];
                     let (has_ended, left) = (read.is_empty(), this.answers.pass(read));
                     buf.set_filled(before + left);
-                    // Nothing at all would be taken for the end.
+                    // An empty read would be taken for EOF.
                     if left > 0 || has_ended {
                         return Poll::Ready(Ok(()));
                     }
@@ -165,7 +165,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ServerStream<S> {
 }
 
 impl<S: AsyncWrite + Unpin> ServerStream<S> {
-    /// Writes the request line that stands for hyper's; how much of hyper's it stands for.
+    /// Writes the request line that replaces hyper's; returns how much of hyper's it replaces.
     fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Some(line) = &mut self.line else { return Poll::Ready(Ok(0)) };
         let length = line.placeholder.len();
@@ -195,7 +195,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ServerStream<S> {
         let this = &mut *self;
         this.link.flushed.store(false, Ordering::Relaxed);
         let all = bufs.iter().map(|buf| buf.len()).sum();
-        if this.is_deaf {
+        if this.has_stopped_reading {
             return Poll::Ready(Ok(all));
         }
         if let Some(line) = this.link.line.take() {
@@ -204,7 +204,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ServerStream<S> {
         let written = if let Some(line) = &this.line {
             let head = bufs.iter().find(|buf| !buf.is_empty());
             if !head.is_some_and(|head| head.starts_with(&line.placeholder)) {
-                // The bytes of another request would go out under this line.
+                // Another request's bytes would be sent under this line.
                 return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
             }
             ready!(this.poll_line(cx))
@@ -212,7 +212,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ServerStream<S> {
             ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, bufs))
         };
         Poll::Ready(Ok(written.unwrap_or_else(|error| {
-            this.deafened(&error);
+            this.stopped_reading(&error);
             all
         })))
     }
@@ -224,10 +224,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ServerStream<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.link.flushed.store(true, Ordering::Relaxed);
-        if !this.is_deaf
+        if !this.has_stopped_reading
             && let Err(error) = ready!(Pin::new(&mut this.stream).poll_flush(cx))
         {
-            this.deafened(&error);
+            this.stopped_reading(&error);
         }
         Poll::Ready(Ok(()))
     }

@@ -1,10 +1,10 @@
-//! A place for one value, shared by the parts of one task.
+//! A place for one value, shared by parts of one task.
 
 use std::sync::{Mutex, MutexGuard};
 
 use crate::lock::lock;
 
-/// Holds a value or none. The lock is never held while anything else runs.
+/// Holds an optional value. The lock is never held while other code runs.
 #[derive(Debug)]
 pub(crate) struct Slot<T>(Mutex<Option<T>>);
 
@@ -13,7 +13,7 @@ impl<T> Slot<T> {
         Self(Mutex::new(value))
     }
 
-    /// Puts a value in; the one before is dropped.
+    /// Stores a value, replacing the previous one.
     pub(crate) fn put(&self, value: T) {
         let before = self.lock().replace(value);
         drop(before);

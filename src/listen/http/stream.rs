@@ -1,4 +1,4 @@
-//! The client's socket under hyper: shared, so that it can be watched while hyper owns the stream.
+//! The client's socket, used by hyper: shared, so that it can be watched while hyper owns the stream.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,14 +17,14 @@ use super::wire::requests::{Requests, Step};
 use crate::listen::stream::ClientStream;
 use crate::stream::RelayEnd;
 
-/// The socket, and whether the client took something lately.
+/// The socket, and whether the client has recently accepted data.
 #[derive(Debug)]
 pub(crate) struct HttpSocket {
     stream: ClientStream,
     written: AtomicBool,
 }
 
-/// What hyper reads and writes: requests whose heads have been read and written anew.
+/// The stream that hyper reads and writes: heads of requests are parsed and rewritten.
 #[derive(Debug)]
 pub(crate) struct HttpStream {
     socket: Arc<HttpSocket>,
@@ -47,11 +47,11 @@ impl HttpSocket {
         self.stream
     }
 
-    /// Completes when the client has sent its end at least 30 s ago and nothing was written to it for 60 s.
+    /// Completes when the client half-closed at least 30 s ago, and nothing was written to it for 60 s.
     ///
-    /// A client that has closed looks like one that has only finished sending, until it is written
-    /// to. Nothing else would end the wait for a response that never comes. The kernel of a client
-    /// that has closed forgets the connection after the same 60 s.
+    /// A client that has closed its connection looks like one that has only half-closed, until data is sent to
+    /// it. Nothing else would end the wait for a response that never comes. The kernel of a client that has
+    /// closed forgets the connection after the same 60 s.
     pub(crate) async fn abandoned(&self) {
         let mut was_quiet = false;
         loop {
@@ -66,17 +66,17 @@ impl HttpSocket {
 }
 
 impl HttpStream {
-    /// `ahead` was read before hyper came.
+    /// `ahead` is data that was read before hyper started.
     pub(crate) fn new(socket: Arc<HttpSocket>, aside: Arc<Aside>, ahead: &[u8]) -> Self {
         Self { socket, aside, requests: Requests::new(ahead), has_ended: false }
     }
 
-    /// The socket, and what was read of it and not handed out.
+    /// The socket, and the data that was read but not returned.
     pub(crate) fn into_parts(self) -> (Arc<HttpSocket>, Bytes) {
         (self.socket, self.requests.into_input().freeze())
     }
 
-    /// Reads what is no HTTP any more.
+    /// Reads bytes that are no longer HTTP.
     fn poll_read_on(
         &mut self,
         cx: &mut Context<'_>,
@@ -91,7 +91,7 @@ impl HttpStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads more of a head, past `buf`, which is only borrowed. `false` where the client has ended.
+    /// Reads more of a head, past `buf`, which is only borrowed. `false` at EOF.
     fn poll_read_head(
         &mut self,
         cx: &mut Context<'_>,
@@ -106,7 +106,7 @@ impl HttpStream {
         Poll::Ready(Ok(is_more))
     }
 
-    /// Reads content, and keeps what stands behind it.
+    /// Reads content, and keeps what follows it.
     fn poll_read_content(
         &mut self,
         cx: &mut Context<'_>,
@@ -128,14 +128,14 @@ impl HttpStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Remembers whose fault it is that the content ends here.
+    /// Records whose fault it is that the content ends here.
     fn fault(&self, fault: Malformed) -> io::Error {
         let error = io::Error::new(io::ErrorKind::InvalidData, fault.to_string());
         self.aside.put_fault(fault);
         error
     }
 
-    /// Writes the interim responses that wait, in front of what hyper writes next.
+    /// Writes queued interim responses, ahead of what hyper writes next.
     fn poll_interim(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut interim = self.aside.interim();
         while let Some(response) = interim.front_mut() {
@@ -213,13 +213,13 @@ impl AsyncWrite for HttpStream {
         true
     }
 
-    /// hyper flushes when it has written all that it had.
+    /// hyper flushes when it has written everything it had.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.aside.set_flushed(true);
         ready!(self.poll_interim(cx))?;
         if self.aside.take_parting() {
-            // A client that sends may go on; one that has stopped reads to the end. That it is gone is
-            // told by the next read.
+            // A client that sends may continue; one that has half-closed is read to EOF. The next read reports
+            // if it is gone.
             self.has_ended = RelayEnd::poll_shutdown(&self.socket.stream, cx).is_ready();
             if self.requests.is_withheld() {
                 self.aside.set_parted();
@@ -230,14 +230,14 @@ impl AsyncWrite for HttpStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.has_ended {
-            // A second time it fails where the client has ended, too.
+            // A second shutdown fails if the client has closed, too.
             return Poll::Ready(Ok(()));
         }
         RelayEnd::poll_shutdown(&self.socket.stream, cx)
     }
 }
 
-/// The time between two looks at the client; the second one that finds it quiet gives it up.
+/// The interval of checks on the client; it is abandoned at the second one that finds it quiet.
 const QUIET: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -249,11 +249,11 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_only_listens_is_given_up_when_nothing_is_said() {
+    async fn a_half_closed_client_is_abandoned_when_nothing_is_written() {
         let (mut client, server) = UnixStream::pair().expect("sockets");
         let socket = HttpSocket::new(server.into());
         let hour = Duration::from_secs(3600);
-        assert!(timeout(hour, socket.abandoned()).await.is_err(), "it may still ask");
+        assert!(timeout(hour, socket.abandoned()).await.is_err(), "it may still send a request");
         client.shutdown().await.expect("open");
         let start = Instant::now();
         socket.abandoned().await;
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_is_written_to_is_not_given_up() {
+    async fn a_client_that_receives_data_is_not_abandoned() {
         let (mut client, server) = UnixStream::pair().expect("sockets");
         client.shutdown().await.expect("open");
         let socket = Arc::new(HttpSocket::new(server.into()));
@@ -274,7 +274,7 @@ mod tests {
         };
         tokio::select! {
             () = talk => {}
-            () = socket.abandoned() => panic!("given up"),
+            () = socket.abandoned() => panic!("abandoned"),
         }
     }
 }

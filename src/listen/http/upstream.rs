@@ -1,7 +1,7 @@
-//! The connection to the web server behind a client's plain requests.
+//! The connection to the web server for a client's plain requests.
 //!
-//! One is kept for each client connection, and used again while the rules could not decide otherwise. It
-//! runs inside the client's own task: it cannot outlive the client.
+//! One connection is kept per client connection, and reused while the rules could not decide differently. It
+//! runs inside the client's task, and so cannot outlive the client.
 
 use std::error::Error as _;
 use std::fmt;
@@ -30,7 +30,7 @@ use super::wire::target::Path;
 use crate::destination::Destination;
 use crate::dial::Way;
 
-/// The content of a request on its way: the client's, or none where it is sent again.
+/// The content of a forwarded request: the client's, or none for a repeated request.
 pub(crate) type RequestBody = Either<Incoming, Empty<Bytes>>;
 
 /// The kept connection, if there is one.
@@ -40,21 +40,21 @@ pub(crate) struct Upstream {
     driver: Slot<Driver>,
 }
 
-/// A request to a web server, with what hyper does not see of it.
+/// A request to a web server, with the parts that hyper does not see.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
     pub(crate) terms: &'a Terms,
     pub(crate) head: &'a RequestHead,
-    /// The target, where hyper cannot write it: the request's own stands in for it.
+    /// The target, if hyper cannot write it; the request has a placeholder then.
     pub(crate) raw: Option<&'a Path>,
 }
 
-/// What differs between the requests of one client and decides their way.
+/// The properties of one client's requests that decide their route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) destination: Destination,
     pub(crate) user: Option<Arc<str>>,
-    /// How often the rules had been replaced.
+    /// The number of replacements of the rules.
     pub(crate) replaced: u64,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Terms {
 #[derive(Debug)]
 pub(crate) struct Opened<S> {
     pub(crate) stream: S,
-    /// The way that it took.
+    /// The route that it took.
     pub(crate) way: Way,
 }
 
@@ -73,7 +73,7 @@ struct KeptConnection {
     link: Arc<Link>,
 }
 
-/// hyper's side of the connection, which moves only when it is polled.
+/// hyper's side of the connection, which makes progress only when polled.
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Upstream {
@@ -82,7 +82,7 @@ impl Upstream {
         Self { client, kept: Slot::new(None), driver: Slot::new(None) }
     }
 
-    /// Moves the connection on. The client's task calls this whenever it is woken.
+    /// Drives the connection. Called whenever the client's task is woken.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) {
         if let Some(mut driver) = self.driver.take()
             && driver.as_mut().poll(cx).is_pending()
@@ -96,7 +96,7 @@ impl Upstream {
         drop((self.kept.take(), self.driver.take()));
     }
 
-    /// Waits until the request under way has been sent, if there is one, and ends the connection.
+    /// Waits until the current request, if any, has been sent, and closes the connection.
     pub(crate) async fn settle(&self) {
         let Some(mut kept) = self.kept.take().filter(|kept| !kept.sender.is_ready()) else {
             return;
@@ -110,10 +110,9 @@ impl Upstream {
         .await;
     }
 
-    /// Sends a request and waits for the head of the response, which comes with the way that it took.
-    /// `open` is used when no connection on these terms is kept, or when that one turns out to be
-    /// stale and the request can be sent again: nothing of it was sent, or it is idempotent and has
-    /// no content (RFC 9110 section 9.2.2).
+    /// Sends a request and waits for the head of the response, which is returned with its route. `open` is used
+    /// if no connection on these terms is kept, or if that one turns out to be stale and the request can be
+    /// repeated: none of it was sent, or it is idempotent and has no content (RFC 9110 section 9.2.2).
     pub(crate) async fn send<S>(
         &self,
         mut request: Request<RequestBody>,
@@ -136,7 +135,7 @@ impl Upstream {
                     self.kept.put(kept);
                     return Ok((response, way));
                 }
-                // What the server has said is its answer, and so is what the user has: it is not asked again.
+                // An answer of the server is final, as is a kill by the user: the request is not repeated.
                 Err(mut error) => match error.take_message().or(copy) {
                     Some(again) if !kept.link.has_fault() && !is_killed(error.error()) => {
                         request = again;
@@ -160,14 +159,14 @@ impl Upstream {
         Ok((response, way))
     }
 
-    /// Whose fault it is that there is no response.
+    /// Determines whose fault it is that there is no response.
     fn failed(&self, error: &hyper::Error, asked: Asked<'_>, link: &Link, way: &Way) -> Failure {
         debug!(%error, "no response from the web server");
         if let Some(malformed) = self.client.take_fault() {
             return malformed.into();
         }
         if error.is_user() {
-            // The content that was to be sent has failed.
+            // The content to be sent has failed.
             return Malformed::ContentCut.into();
         }
         let fault = match link.take_fault() {
@@ -181,15 +180,15 @@ impl Upstream {
         Failure::Upstream { destination, fault, way: way.clone() }
     }
 
-    /// The kept connection, when it was opened on these terms and is still good as far as one can know.
+    /// The kept connection, if it was opened on these terms and appears to be usable.
     async fn take_kept(&self, asked: Asked<'_>) -> Option<KeptConnection> {
         let mut kept = self.kept.take()?;
         let is_good = kept.terms == *asked.terms && kept.sender.ready().await.is_ok();
-        // A request line of our own can only go out in front of everything else.
+        // A replaced request line can only be sent ahead of everything else.
         (is_good && (asked.raw.is_none() || kept.link.is_flushed())).then_some(kept)
     }
 
-    /// Speaks HTTP on a stream. The connection before it is dropped.
+    /// Starts HTTP on a stream, and drops the previous connection.
     async fn connect<S>(
         &self,
         stream: S,
@@ -221,12 +220,12 @@ impl fmt::Debug for Upstream {
     }
 }
 
-/// Whether the connection was cut. A web server's own reset reaches us as an end, through the SSH server.
+/// Whether the connection was cut. A reset by the web server itself arrives as EOF, through the SSH server.
 fn is_cut(error: &hyper::Error) -> bool {
     io_kind(error) == Some(io::ErrorKind::ConnectionReset)
 }
 
-/// Whether somebody has ended the connection by hand.
+/// Whether the user killed the connection.
 fn is_killed(error: &hyper::Error) -> bool {
     io_kind(error) == Some(io::ErrorKind::ConnectionAborted)
 }
@@ -235,7 +234,7 @@ fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
     error.source()?.downcast_ref::<io::Error>().map(io::Error::kind)
 }
 
-/// A copy of a request that may be sent twice.
+/// A copy of a request that may be repeated.
 fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     let idempotent = [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
     if !idempotent.contains(request.method()) || !request.body().is_end_stream() {

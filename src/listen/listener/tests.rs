@@ -26,10 +26,10 @@ async fn a_bare_port_is_loopback_in_both_families() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_on_one_address_is_left_out_there() {
+async fn an_address_whose_port_is_taken_is_skipped() {
     let taken = bind("127.0.0.1:0").await.expect("a free port");
     let port = taken[0].local_address().expect("tcp").port();
-    // Not every machine has IPv6.
+    // Some machines have no IPv6.
     if bind("[::1]:0").await.is_ok() {
         let listeners = bind(&port.to_string()).await.expect("the other address");
         let names: Vec<_> = listeners.iter().map(|one| one.name().to_string()).collect();
@@ -39,7 +39,7 @@ async fn a_port_that_is_taken_on_one_address_is_left_out_there() {
 }
 
 #[tokio::test]
-async fn a_family_that_is_left_out_has_no_socket() {
+async fn an_excluded_family_has_no_socket() {
     for (family, text, bound) in [
         (AddressFamily::Inet, "0", Some("127.0.0.1:")),
         (AddressFamily::Inet, "*:0", Some("0.0.0.0:")),
@@ -60,7 +60,7 @@ async fn a_family_that_is_left_out_has_no_socket() {
 }
 
 #[tokio::test]
-async fn a_name_is_all_of_its_addresses_once() {
+async fn a_name_stands_for_all_of_its_addresses_once() {
     let address = ListenAddress::Tcp { bind: Bind::Name("localhost".into()), port: 0 };
     let bound = Listener::bind(&address, SocketOptions::default()).await.expect("loopback");
     let port = bound[0].local_address().expect("tcp").port();
@@ -70,12 +70,12 @@ async fn a_name_is_all_of_its_addresses_once() {
         assert!(bound[..index].iter().all(|other| other.name() != one.name()), "{at}");
     }
     let error = bind("no-such-host.invalid:0").await.expect_err("there is no such host");
-    let told = [DialError::NameNotFound, DialError::LookUpFailed].map(|told| told.to_string());
-    assert!(told.contains(&error.to_string()), "{error}");
+    let all = [DialError::NameNotFound, DialError::LookUpFailed].map(|all| all.to_string());
+    assert!(all.contains(&error.to_string()), "{error}");
 }
 
 #[tokio::test]
-async fn a_missing_address_is_an_error_when_it_was_named() {
+async fn a_missing_address_is_an_error_if_it_was_configured() {
     let error = bind("192.0.2.1:0").await.expect_err("not an address of this machine");
     assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
 }
@@ -92,20 +92,20 @@ fn a_shortage_pauses_and_a_lost_connection_does_not() {
 
 #[tokio::test(start_paused = true)]
 async fn pauses_grow_and_a_shortage_is_logged_once() {
-    let mut trouble = Trouble::default();
-    assert!(trouble.is_news());
-    assert_eq!(trouble.pause(), FIRST_PAUSE);
-    assert!(!trouble.is_news());
-    assert_eq!(trouble.pause(), 2 * FIRST_PAUSE);
+    let mut shortage = Shortage::default();
+    assert!(shortage.is_news());
+    assert_eq!(shortage.pause(), FIRST_PAUSE);
+    assert!(!shortage.is_news());
+    assert_eq!(shortage.pause(), 2 * FIRST_PAUSE);
     for _ in 0..20 {
-        trouble.pause();
+        shortage.pause();
     }
-    assert_eq!(trouble.pause(), LONGEST_PAUSE);
-    trouble.ease();
-    assert_eq!(trouble.pause(), FIRST_PAUSE);
-    assert!(!trouble.is_news());
+    assert_eq!(shortage.pause(), LONGEST_PAUSE);
+    shortage.resolved();
+    assert_eq!(shortage.pause(), FIRST_PAUSE);
+    assert!(!shortage.is_news());
     tokio::time::advance(EPISODE + Duration::from_secs(1)).await;
-    assert!(trouble.is_news());
+    assert!(shortage.is_news());
 }
 
 #[tokio::test]

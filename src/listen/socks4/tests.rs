@@ -11,7 +11,7 @@ fn request(command: u8, port: u16, ip: [u8; 4], rest: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What `accept` makes of the bytes when the client then waits, what it answered, and what it left.
+/// The result of `accept` for these bytes, the reply, and the unread bytes.
 async fn accept_all(
     bytes: &[u8],
     service: Service,
@@ -58,7 +58,7 @@ async fn one_byte_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_told() {
+async fn refusals_are_answered() {
     let long = [b'x'; 256];
     let name = |name: &[u8]| request(1, 80, [0, 0, 0, 1], &[b"\0", name, b"\0"].concat());
     let cases = [
@@ -80,7 +80,7 @@ async fn what_is_refused_is_told() {
         assert!(result.is_err(), "{what}");
         assert_eq!(answer, [0, 0x5b, 0, 0, 0, 0, 0, 0], "{what}");
     }
-    // The longest that are taken.
+    // The longest accepted texts.
     let name = vec!["a".repeat(49); 5].join(".");
     let rest = [&long[..255], b"\0", name.as_bytes(), b"\0"].concat();
     let (result, _, _) = accept_all(&request(1, 80, [0, 0, 0, 1], &rest), Service::Open).await;
@@ -88,12 +88,12 @@ async fn what_is_refused_is_told() {
 }
 
 #[tokio::test]
-async fn a_password_cannot_be_given() {
+async fn a_required_password_is_a_refusal() {
     let bytes = request(1, 80, [192, 0, 2, 7], b"ada\0");
     let (result, answer, left) = accept_all(&bytes, Service::NeedsPassword).await;
     assert!(matches!(result, Err(SocksError::NeedsPassword)));
     assert_eq!(answer, [0, 0x5b, 0, 0, 0, 0, 0, 0]);
-    assert!(left.is_empty(), "all of the request is read before the answer");
+    assert!(left.is_empty(), "the whole request is read before the reply");
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ proptest! {
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let (result, answer, _) = runtime.block_on(accept_all(&bytes, Service::Open));
-        // Refused requests are answered, taken ones and broken ones are not.
+        // Only refused requests have a reply.
         let refused = matches!(&result, Err(error) if !matches!(error, SocksError::Gone(_)));
         prop_assert_eq!(answer.len(), if refused { 8 } else { 0 });
     }

@@ -8,7 +8,7 @@ use crate::listen::proxy_auth::ProxyCredentials;
 use crate::listen::testing::credentials;
 use crate::request::Source;
 
-/// What `accept` makes of the bytes when the client then waits, what it answered, and what it left.
+/// The result of `accept` for these bytes, the reply, and the unread bytes.
 async fn accept_all(
     bytes: &[u8],
     credentials: Option<&ProxyCredentials>,
@@ -57,7 +57,7 @@ async fn every_address_type_with_data_behind() {
     }
 }
 
-/// TCP keeps no writes together. The first method is that of a client that knows nothing but passwords.
+/// TCP may split writes. The first method is that of a client that supports only passwords.
 #[tokio::test(start_paused = true)]
 async fn one_byte_at_a_time() {
     let credentials = credentials();
@@ -84,9 +84,9 @@ async fn one_byte_at_a_time() {
     }
 }
 
-/// Where nobody is asked for a password, any will do, and the name counts for rules.
+/// Without required passwords, any is accepted, and the name counts for rules.
 #[tokio::test(start_paused = true)]
-async fn a_name_and_a_password_that_nobody_asked_for() {
+async fn an_unrequired_name_and_password() {
     for (methods, given, user, answer) in [
         (&[5, 1, 2][..], &b"\x01\x03ada\x01x"[..], Some("ada"), &[5, 2, 1, 0][..]),
         (&[5, 2, 2, 0x80], b"\x01\x03ada\x01x", Some("ada"), &[5, 2, 1, 0]),
@@ -105,7 +105,7 @@ async fn a_name_and_a_password_that_nobody_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn methods() {
     let credentials = credentials();
-    // No method, only ones that are not spoken here, or not the one that is asked for.
+    // No method, only unsupported ones, or not the required one.
     for (methods, credentials) in [
         (&[5, 0][..], None),
         (&[5, 2, 1, 0x80], None),
@@ -124,7 +124,7 @@ async fn methods() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_password_is_answered_and_nothing_else_is_read_as_one() {
+async fn wrong_and_malformed_passwords_are_answered() {
     let credentials = credentials();
     for (what, words) in [
         ("wrong password", &b"\x01\x03ada\x06sesame"[..]),
@@ -143,7 +143,7 @@ async fn a_wrong_password_is_answered_and_nothing_else_is_read_as_one() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_told() {
+async fn refusals_are_answered() {
     let command = |command| {
         let mut request = V4;
         request[1] = command;
@@ -196,7 +196,7 @@ async fn a_client_that_leaves_gets_no_answer() {
 }
 
 #[test]
-fn every_failure_of_a_dial_has_its_code() {
+fn every_dial_error_has_its_code() {
     let missing = || MissingSession { server: "me@host".into(), reason: String::new() };
     for (error, code) in [
         (DialError::ConnectionRefused, 5),
@@ -222,7 +222,7 @@ proptest! {
         mut bytes in proptest::collection::vec(any::<u8>(), 0..600),
         start in 0_usize..3,
     ) {
-        // Far enough into the protocol now and then.
+        // Some cases start further into the protocol.
         let start: &[u8] = [&[5][..], &[5, 1, 0], &[5, 1, 0, 5, 1, 0, 3]][start];
         bytes.splice(0..0, start.iter().copied());
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

@@ -11,7 +11,7 @@ fn to(destination: &str) -> Destination {
     Destination::parse(destination, None).expect("good")
 }
 
-/// A head of HTTP/1.1 as it is read off the wire.
+/// An HTTP/1.1 head as received.
 fn head(fields: &[(&str, &str)]) -> RequestHead {
     let mut head = b"GET http://example.com/ HTTP/1.1\r\nHost: a\r\n".to_vec();
     for (name, value) in fields.iter().filter(|(name, _)| *name != "Host") {
@@ -21,7 +21,7 @@ fn head(fields: &[(&str, &str)]) -> RequestHead {
     Parsed::new(&head).expect("a good head").head
 }
 
-/// The fields of a request after its preparation, in their order, one a line.
+/// The fields of a request after its preparation, in order.
 fn request(fields: &[(&str, &str)]) -> Vec<String> {
     let mut request = Request::get("http://example.com/");
     for (name, value) in fields {
@@ -52,7 +52,7 @@ fn lines(headers: &HeaderMap) -> Vec<String> {
 }
 
 #[test]
-fn nothing_of_this_hop_goes_on() {
+fn hop_by_hop_fields_are_removed() {
     let fields = [
         ("Host", "other.example"),
         ("Proxy-Connection", "keep-alive"),
@@ -73,9 +73,9 @@ fn nothing_of_this_hop_goes_on() {
     assert_eq!(request(&fields), expected);
 }
 
-/// RFC 9110 section 7.6.1 wants each named field out, whatever stands beside its name.
+/// RFC 9110 section 7.6.1: each named field is removed, even beside an invalid name.
 #[test]
-fn a_name_counts_beside_one_that_cannot_be() {
+fn a_name_counts_beside_an_invalid_one() {
     let list = HeaderValue::from_bytes(b"X-Private,\xe9, upgrade").expect("a value");
     let mut request = Request::get("http://example.com/")
         .header(CONNECTION, &list)
@@ -96,7 +96,7 @@ fn a_name_counts_beside_one_that_cannot_be() {
 }
 
 #[test]
-fn what_is_offered_on_is_named() {
+fn a_forwarded_upgrade_is_named_in_connection() {
     let fields = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("TE", "trailers, deflate")];
     let expected = [
         "host: example.com",
@@ -108,7 +108,7 @@ fn what_is_offered_on_is_named() {
     assert_eq!(request(&fields), expected);
 }
 
-/// RFC 9110 section 7.8 has it ignored.
+/// RFC 9110 section 7.8: the offer is ignored.
 #[test]
 fn an_older_client_is_offered_no_upgrade() {
     let mut old = head(&[]);
@@ -123,7 +123,7 @@ fn an_older_client_is_offered_no_upgrade() {
 }
 
 #[test]
-fn the_host_is_the_targets_and_keeps_its_place() {
+fn the_host_is_that_of_the_target_and_keeps_its_place() {
     for (destination, host) in [
         ("example.com:80", "example.com"),
         ("example.com:8080", "example.com:8080"),
@@ -140,7 +140,7 @@ fn the_host_is_the_targets_and_keeps_its_place() {
 }
 
 #[test]
-fn a_response_loses_what_was_for_us() {
+fn a_response_loses_its_hop_by_hop_fields() {
     let fields = [
         ("Connection", "keep-alive, x-hop"),
         ("X-Hop", "1"),

@@ -1,6 +1,6 @@
-//! Mutated messages: nothing goes on that could be framed in two ways.
+//! Mutated messages: none is forwarded that could be framed in two ways.
 //!
-//! `SOCKEYE_HTTP_CASES` is how many of each kind are tried, a million on a long run.
+//! `SOCKEYE_HTTP_CASES` sets the number of cases of each kind, for example a million.
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ use reader::{assert_sound, chunked, framings, text};
 
 mod reader;
 
-/// What a message is mutated with: what has led parsers astray.
+/// Fragments for mutations that have confused parsers.
 const FRAGMENTS: &[&[u8]] = &[
     b"\r\n",
     b"\n",
@@ -86,7 +86,7 @@ fn cases(ordinary: u64) -> u64 {
     asked.map_or(ordinary, |text| text.parse().expect("a number of cases"))
 }
 
-/// Some of the messages one behind the other, changed in a few places.
+/// Concatenated messages, mutated in a few places.
 fn mutated(rng: &mut Rng, corpus: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..rng.usize(1..=3) {
@@ -102,7 +102,7 @@ fn mutated(rng: &mut Rng, corpus: &[&[u8]]) -> Vec<u8> {
             3 if at < end => bytes[at] ^= 0x20,
             _ => {
                 let fragment = rng.choice(FRAGMENTS).expect("fragments");
-                // Between two lines it does the most.
+                // Between two lines it has the most effect.
                 let lines =
                     bytes[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |lf| lf + 1);
                 let at = if rng.bool() { at } else { lines };
@@ -113,16 +113,16 @@ fn mutated(rng: &mut Rng, corpus: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// A message as it is handed to hyper: its head, and its content as it came.
+/// A message as passed to hyper: its head, and its content as received.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Handed {
-    /// What came before hyper's bytes: the heads of requests that were read, or why one was not.
+    /// What preceded hyper's bytes: the heads of parsed requests, or why one was refused.
     heads: Vec<Result<(), Malformed>>,
     bytes: Vec<u8>,
     fault: Option<Malformed>,
 }
 
-/// Reads all of a client's bytes, in pieces of these lengths.
+/// Parses all of a client's bytes, in pieces of these lengths.
 fn hand(input: &[u8], mut piece: impl FnMut() -> usize) -> Handed {
     let mut requests = Requests::new(b"");
     let mut handed = Handed::default();
@@ -152,7 +152,7 @@ fn hand(input: &[u8], mut piece: impl FnMut() -> usize) -> Handed {
                         requests.input().extend_from_slice(&now[admitted..]);
                         rest = later;
                     }
-                    // How much of the bad content had gone on depends on the pieces.
+                    // How much of the invalid content was forwarded depends on the pieces.
                     Err(fault) => {
                         handed.fault = Some(fault);
                         return handed;
@@ -167,7 +167,7 @@ fn hand(input: &[u8], mut piece: impl FnMut() -> usize) -> Handed {
     }
 }
 
-/// Goes over what hyper is handed, as a reader that knows nothing but RFC 9112 does.
+/// Checks what hyper is given, as a strict RFC 9112 reader does.
 fn assert_in_step(handed: &Handed) {
     let mut rest = &handed.bytes[..];
     for head in &handed.heads {
@@ -186,7 +186,7 @@ fn assert_in_step(handed: &Handed) {
             Framing::Chunked => chunked(after, handed.fault.is_some()),
         };
         let Some(content) = content else {
-            assert!(handed.fault.is_some(), "content that ends nowhere: {:?}", text(after));
+            assert!(handed.fault.is_some(), "content without an end: {:?}", text(after));
             return;
         };
         rest = &after[content..];
@@ -243,7 +243,7 @@ fn mutated_responses_have_one_framing() {
                 }
                 Ok(answers::Step::Bytes(head)) => {
                     assert_sound(&head, framings(&head)[0]);
-                    // The head is read in the same way once more.
+                    // Parsing the rewritten head yields the same head.
                     let again = AnswerHead::new(&head, &method).expect("a good head");
                     assert_eq!(text(&again.written), text(&head), "seed {seed}");
                     taken += 1;
@@ -260,7 +260,7 @@ fn mutated_responses_have_one_framing() {
     assert!(taken > 1000 && refused > 1000, "{taken} taken, {refused} refused");
 }
 
-/// hyper itself finds the same requests with the same content.
+/// hyper finds the same requests with the same content.
 #[tokio::test]
 async fn hyper_reads_mutated_requests_alike() {
     let corpus = request_corpus();
@@ -272,7 +272,7 @@ async fn hyper_reads_mutated_requests_alike() {
     }
 }
 
-/// hyper finds the same content where the extensions of its chunks have been taken out.
+/// hyper finds the same content without chunk extensions.
 #[tokio::test]
 async fn hyper_reads_mutated_chunks_alike_without_extensions() {
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -293,7 +293,7 @@ async fn hyper_reads_mutated_chunks_alike_without_extensions() {
     assert!(read > 100, "{read} read");
 }
 
-/// Method and content of each whole request, up to one that ends hyper's reading.
+/// Method and content of each complete request, up to one that ends hyper's reading.
 fn expected(handed: &Handed) -> String {
     let mut requests = String::new();
     let mut rest = &handed.bytes[..];
@@ -322,7 +322,7 @@ fn expected(handed: &Handed) -> String {
     requests
 }
 
-/// The content of good chunks.
+/// The content of valid chunks.
 fn decoded(mut chunks: &[u8]) -> Vec<u8> {
     let mut content = Vec::new();
     while let Ok(httparse::Status::Complete((length, size))) = httparse::parse_chunk_size(chunks) {
@@ -336,7 +336,7 @@ fn decoded(mut chunks: &[u8]) -> Vec<u8> {
     content
 }
 
-/// The requests that hyper's server finds in these bytes, and has all of.
+/// The complete requests that hyper's server finds in these bytes.
 async fn hypers(bytes: &[u8]) -> String {
     let seen = std::sync::Mutex::new(String::new());
     let service = service_fn(|request: hyper::Request<Incoming>| {
@@ -352,14 +352,14 @@ async fn hypers(bytes: &[u8]) -> String {
     let (mut client, server) = tokio::io::duplex(1 << 20);
     client.write_all(bytes).await.expect("room");
     client.shutdown().await.expect("open");
-    // How it ends is not the question.
+    // How the connection ends does not matter.
     let _ = super::super::server().serve_connection(TokioIo::new(server), service).await;
     seen.into_inner().expect("one task")
 }
 
-/// The heads of the table are read as they are told, whatever stands behind them.
+/// The heads of the table are parsed as expected, whatever follows them.
 #[test]
-fn a_head_is_no_longer_than_its_empty_line() {
+fn a_head_ends_at_its_empty_line() {
     for request in request_corpus() {
         let Ok(parsed) = Parsed::new(request) else { continue };
         let more = [request, b"\r\nContent-Length: 5\r\n\r\n"].concat();

@@ -1,13 +1,13 @@
-//! Requests that must not get further than the parser: malformed, ambiguous and hostile ones.
+//! Requests that must not get past the parser: malformed, ambiguous and hostile ones.
 
 use super::*;
 use crate::listen::http::wire::{MAX_FIELDS, MAX_HEAD};
 
-/// Sends bytes, reads to the end, and returns what was answered. Nothing may be dialled.
+/// Sends bytes, reads to EOF, and returns the response. Nothing may be dialled.
 async fn refused(bytes: &[u8]) -> String {
-    let mut house = House::new(Outcome::Connect).await;
-    let answer = house.ask(bytes).await;
-    house.no_dial();
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let answer = proxy.ask(bytes).await;
+    proxy.no_dial();
     String::from_utf8(answer).expect("ASCII")
 }
 
@@ -79,20 +79,20 @@ async fn a_request_that_ends_early() {
         ("GET http://a/ HTTP/1.1\r\nHost", "ended within its head"),
         ("G", "ended within its head"),
     ] {
-        let mut house = House::new(Outcome::Connect).await;
-        let (mut client, _task) = house.client().await;
+        let mut proxy = TestProxy::new(Outcome::Connect).await;
+        let (mut client, _task) = proxy.client().await;
         say(&mut client, request).await;
         client.shutdown().await.expect("open");
         let (head, page) = super::response(&mut client).await;
         assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{head}");
         assert!(page.contains(reason), "{page}");
-        house.no_dial();
+        proxy.no_dial();
     }
 }
 
-/// RFC 9112 section 7.1: what the client wrote badly is not the web server's fault.
+/// RFC 9112 section 7.1: a client's malformed content is not the web server's fault.
 #[tokio::test]
-async fn content_that_is_not_as_promised() {
+async fn content_that_does_not_match_its_framing() {
     for (content, reason) in [
         ("5\r\nhello\r\nxyz\r\n", "a chunk of the request"),
         ("5\r\nhello0\r\n\r\n", "a chunk of the request"),
@@ -100,8 +100,8 @@ async fn content_that_is_not_as_promised() {
         ("5\r\nhello\r\n0\r\nX : y\r\n\r\n", "a chunk of the request"),
         ("5\r\nhel", "ended within its content"),
     ] {
-        let mut house = House::new(Outcome::Connect).await;
-        let (mut client, _task) = house.client().await;
+        let mut proxy = TestProxy::new(Outcome::Connect).await;
+        let (mut client, _task) = proxy.client().await;
         let head = "POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
         say(&mut client, &format!("{head}{content}")).await;
         client.shutdown().await.expect("open");
@@ -109,8 +109,8 @@ async fn content_that_is_not_as_promised() {
         assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{content:?}: {head}");
         assert!(head.contains("error=http_request_error"), "{content:?}: {head}");
         assert!(page.contains(reason), "{content:?}: {page}");
-        // The web server sees a request that breaks off.
-        let mut far = house.dialled().await.far();
+        // The web server sees an incomplete request.
+        let mut far = proxy.dialled().await.far();
         let sent = read_to_end(&mut far.stream).await;
         assert!(!sent.ends_with(b"0\r\n\r\n"), "{content:?}");
     }
@@ -126,7 +126,7 @@ async fn other_versions() {
 }
 
 #[tokio::test]
-async fn codings_that_are_not_understood() {
+async fn unsupported_codings() {
     for coding in ["gzip, chunked", "chunked, chunked", "chunked\r\nTransfer-Encoding: chunked"] {
         let head = format!("POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {coding}");
         let answer = refused(format!("{head}\r\n\r\n0\r\n\r\n").as_bytes()).await;
@@ -135,7 +135,7 @@ async fn codings_that_are_not_understood() {
 }
 
 #[tokio::test]
-async fn what_a_web_page_can_send_is_one_refusal() {
+async fn requests_that_a_web_page_can_send_are_refused() {
     let inner = "GET http://intranet/ HTTP/1.1\r\nHost: intranet\r\n\r\n";
     let length = inner.len();
     for request in [
@@ -161,14 +161,14 @@ async fn what_a_web_page_can_send_is_one_refusal() {
 #[tokio::test]
 async fn a_page_without_the_password_is_refused_too() {
     let limits = GreetingLimits::default();
-    let house = House::with(Outcome::Connect, Some(credentials()), limits).await;
-    let answer = house.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let proxy = TestProxy::with(Outcome::Connect, Some(credentials()), limits).await;
+    let answer = proxy.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     // A challenge would make the browser ask its user for the password.
     assert!(answer.starts_with(b"HTTP/1.1 400 "));
 }
 
 #[tokio::test]
-async fn heads_have_a_bound() {
+async fn heads_are_bounded() {
     let field = |length: usize| {
         format!("GET http://a/ HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(length))
     };
@@ -183,29 +183,29 @@ async fn heads_have_a_bound() {
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     assert!(answer.contains("more than 2000 fields"), "{answer}");
 
-    let mut house = House::new(Outcome::Connect).await;
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
     let target = GET.replace("/a", &format!("/{}", "x".repeat(200 * 1024)));
     for request in [field(200 * 1024), many(MAX_FIELDS - 1), target] {
-        let (mut client, _task) = house.client().await;
+        let (mut client, _task) = proxy.client().await;
         say(&mut client, &request).await;
-        let sent = house.dialled().await.far().head().await;
+        let sent = proxy.dialled().await.far().head().await;
         assert!(sent.len() > 10_000, "{}", sent.len());
     }
 }
 
 #[tokio::test]
-async fn ambiguity_ends_here() {
-    let mut house = House::new(Outcome::Connect).await;
-    // Line ends, leading empty lines, white space and a Host that lies: written anew.
+async fn ambiguous_messages_are_rewritten() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    // Line endings, leading empty lines, white space and a misleading Host are rewritten.
     for request in [
         "GET http://example.com/a HTTP/1.1\nHost: other\n\n",
         "\r\n\nGET http://example.com/a HTTP/1.1\r\nHost: other\r\n\r\n",
         "GET http://EXAMPLE.com:80/a HTTP/1.1\r\nHost:\t other \t\r\n\r\n",
         "GET http://example.com:/a#b HTTP/1.9\r\nHost:\r\n\r\n",
     ] {
-        let (mut client, _task) = house.client().await;
+        let (mut client, _task) = proxy.client().await;
         say(&mut client, request).await;
-        assert_eq!(house.dialled().await.far().head().await, GET_AS_SENT, "{request}");
+        assert_eq!(proxy.dialled().await.far().head().await, GET_AS_SENT, "{request}");
     }
 }
 
@@ -229,10 +229,10 @@ async fn responses_that_cannot_be_passed_on() {
         ("HTTP/1.1 200", "connection_terminated"),
         ("", "connection_terminated"),
     ] {
-        let mut house = House::new(Outcome::Connect).await;
-        let (mut client, _task) = house.client().await;
+        let mut proxy = TestProxy::new(Outcome::Connect).await;
+        let (mut client, _task) = proxy.client().await;
         say(&mut client, GET).await;
-        let mut far = house.dialled().await.far();
+        let mut far = proxy.dialled().await.far();
         far.head().await;
         far.send(response).await;
         drop(far);
@@ -243,13 +243,13 @@ async fn responses_that_cannot_be_passed_on() {
     }
 }
 
-/// The web server has done nothing wrong.
+/// The web server is not to blame.
 #[tokio::test]
-async fn content_that_the_client_wrote_badly() {
+async fn malformed_content_of_the_client() {
     for content in ["ZZ\r\nhello\r\n0\r\n\r\n", "5\r\nhello world\r\n0\r\n\r\n", "-1\r\n\r\n"] {
-        let house = House::new(Outcome::Connect).await;
+        let proxy = TestProxy::new(Outcome::Connect).await;
         let head = "POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-        let answer = house.ask(format!("{head}{content}").as_bytes()).await;
+        let answer = proxy.ask(format!("{head}{content}").as_bytes()).await;
         let answer = String::from_utf8(answer).expect("ASCII");
         assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{content}: {answer}");
         assert!(answer.contains("error=http_request_error"), "{content}: {answer}");

@@ -1,4 +1,4 @@
-//! Who speaks when: interim and early responses, connections that are kept, and the pages of our own.
+//! The order of messages: interim and early responses, kept connections, and the pages of this program.
 
 use std::sync::atomic::Ordering;
 
@@ -7,13 +7,13 @@ use super::*;
 const PUT: &str = "PUT http://example.com/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\
                    Expect: 100-continue\r\n\r\n";
 
-/// RFC 9110 section 10.1.1: nothing is uploaded for a web server that has refused it.
+/// RFC 9110 section 10.1.1: nothing is uploaded to a web server that has refused it.
 #[tokio::test]
-async fn a_final_answer_comes_instead_of_a_100() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, task) = house.client().await;
+async fn a_final_response_replaces_a_100() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, task) = proxy.client().await;
     say(&mut client, PUT).await;
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     assert!(far.head().await.contains("\r\nExpect: 100-continue\r\n"));
     far.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno").await;
     let (head, body) = response(&mut client).await;
@@ -21,20 +21,20 @@ async fn a_final_answer_comes_instead_of_a_100() {
     assert!(head.contains("connection: close\r\n"), "the content may never come: {head}");
     assert_eq!(body, "no");
     assert_eq!(read_to_end(&mut client).await, b"");
-    assert_eq!(read_to_end(&mut far.stream).await, b"", "let go");
+    assert_eq!(read_to_end(&mut far.stream).await, b"", "closed");
     drop(client);
     timeout(HANG, task).await.expect("over").expect("no panic");
 }
 
-/// A client that has begun to send may go on; the response has its end all the same.
+/// A client that has begun to send may continue, while the response is completed.
 #[tokio::test]
-async fn an_early_answer_ends_and_the_upload_goes_on() {
-    let mut house = House::new(Outcome::Connect).await;
+async fn an_early_response_is_completed_and_the_upload_continues() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
     for (length, end) in [("Content-Length: 5\r\n", "hello"), ("", "5\r\nhello\r\n0\r\n\r\n")] {
-        let (mut client, task) = house.client().await;
+        let (mut client, task) = proxy.client().await;
         say(&mut client, &PUT.replace("Expect: 100-continue\r\n", "")).await;
         say(&mut client, "he").await;
-        let mut far = house.dialled().await.far();
+        let mut far = proxy.dialled().await.far();
         far.head().await;
         far.send(&format!("HTTP/1.1 202 Accepted\r\n{length}\r\nhello")).await;
         if length.is_empty() {
@@ -55,17 +55,17 @@ async fn an_early_answer_ends_and_the_upload_goes_on() {
 }
 
 #[tokio::test]
-async fn an_answer_survives_a_server_that_stops_reading() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+async fn a_response_survives_a_server_that_stops_reading() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     let head = "PUT http://example.com/ HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n";
     say(&mut client, head).await;
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     far.head().await;
     far.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig").await;
     drop(far);
     let content = "x".repeat(1 << 16);
-    // It goes on sending until it is told.
+    // It sends until it gets the response.
     while timeout(HANG, client.write_all(content.as_bytes())).await.expect("in time").is_ok() {
         let mut start = [0; 12];
         if client.peek(&mut start).await.is_ok_and(|length| length == start.len()) {
@@ -78,16 +78,16 @@ async fn an_answer_survives_a_server_that_stops_reading() {
     assert_eq!(body, "big");
 }
 
-/// The word counts beside one that is no token, for hyper as for us.
+/// `close` counts beside an invalid token, also for hyper.
 #[tokio::test]
-async fn a_connection_closes_whatever_else_the_field_says() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+async fn close_counts_whatever_else_the_field_contains() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     let field = "\r\nConnection: close, \u{e9}, x-hop\r\nX-Hop: 1\r\n\r\n";
     for is_last in [false, true] {
         let asked = if is_last { GET.replace("\r\n\r\n", field) } else { GET.to_owned() };
         say(&mut client, &asked).await;
-        let mut far = house.dialled().await.far();
+        let mut far = proxy.dialled().await.far();
         assert_eq!(far.head().await, GET_AS_SENT);
         far.send(&OK.replacen("\r\n\r\n", field, 1)).await;
         let head = response(&mut client).await.0.to_lowercase();
@@ -99,11 +99,11 @@ async fn a_connection_closes_whatever_else_the_field_says() {
 
 /// RFC 9112 section 7.1.1: extensions are ignored, however many chunks have one.
 #[tokio::test]
-async fn chunk_extensions_are_no_burden() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+async fn chunk_extensions_are_ignored() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     say(&mut client, &GET.replace("HTTP/1.1", "HTTP/1.0")).await;
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     far.head().await;
     far.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
     let chunks = "1;signature=0123456789\r\na\r\n".repeat(4000);
@@ -112,14 +112,14 @@ async fn chunk_extensions_are_no_burden() {
     assert!(answer.ends_with(&format!("\r\n\r\n{}", "a".repeat(4000))), "{}", answer.len());
 }
 
-/// What is chunked in name only has no chunks.
+/// The response to HEAD has no chunks, even if it is declared as chunked.
 #[tokio::test]
-async fn a_head_that_speaks_of_chunks_has_none() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+async fn a_response_to_head_has_no_chunks() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     say(&mut client, &GET.replace("GET", "HEAD")).await;
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     far.head().await;
     far.send(chunked).await;
     head(&mut client).await;
@@ -130,12 +130,12 @@ async fn a_head_that_speaks_of_chunks_has_none() {
     assert_eq!(take(&mut client, 12).await, "2\r\nab\r\n0\r\n\r\n");
 }
 
-/// RFC 9112 section 6.3: such a response ends with its head. What is wrong with the fields that frame
-/// nothing is nobody's trouble, but the connection is not used again.
+/// RFC 9112 section 6.3: such a response ends with its head. Invalid framing fields do no harm then, but the
+/// connection is not reused.
 #[tokio::test]
-async fn a_head_without_content_needs_no_framing() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+async fn a_response_without_content_needs_no_framing() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     let two = "Content-Length: 1\r\nContent-Length: 2";
     for (method, status, fields) in [
         ("HEAD", "HTTP/1.1 200 OK", "Transfer-Encoding: gzip, chunked"),
@@ -149,24 +149,24 @@ async fn a_head_without_content_needs_no_framing() {
         ("GET", "HTTP/1.1 204 No Content", "Content-Length: all"),
     ] {
         say(&mut client, &GET.replace("GET", method)).await;
-        let mut far = house.dialled().await.far();
+        let mut far = proxy.dialled().await.far();
         far.head().await;
         far.send(&format!("{status}\r\n{fields}\r\nA: b\r\n\r\n")).await;
         let head = head(&mut client).await;
         let start = format!("{}\r\nA: b\r\ndate: ", status.replace("1.0", "1.1"));
         assert!(head.starts_with(&start), "{fields}: {head}");
         assert_eq!(head.lines().count(), 4, "{fields}: {head}");
-        assert_eq!(read_to_end(&mut far.stream).await, b"", "not used again");
+        assert_eq!(read_to_end(&mut far.stream).await, b"", "not reused");
     }
 }
 
 /// An interim response has no content either.
 #[tokio::test]
 async fn an_interim_response_needs_no_framing() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     say(&mut client, GET).await;
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     far.head().await;
     far.send("HTTP/1.1 103 Early Hints\r\nContent-Length 1\r\nLink: </x>\r\n\r\n").await;
     assert_eq!(head(&mut client).await, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
@@ -175,132 +175,132 @@ async fn an_interim_response_needs_no_framing() {
 }
 
 #[tokio::test]
-async fn an_old_client_gets_no_interim_response_and_is_not_kept() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+async fn an_http_1_0_client_gets_no_interim_response_and_is_not_kept() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     let request = "GET http://example.com/a HTTP/1.0\r\nConnection: keep-alive\r\n\
                    Proxy-Connection: keep-alive\r\n\r\n";
     say(&mut client, &[request, request].concat()).await;
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     assert_eq!(far.head().await, GET_AS_SENT);
     far.send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").await;
     far.send(OK).await;
     let all = String::from_utf8(read_to_end(&mut client).await).expect("ASCII");
     assert!(all.starts_with("HTTP/1.0 200 OK\r\n") && all.ends_with("hello"), "{all}");
     assert_eq!(all.matches("HTTP/1.").count(), 1, "{all}");
-    house.no_dial();
+    proxy.no_dial();
 }
 
 #[tokio::test]
-async fn a_kept_connection_takes_any_target() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+async fn a_kept_connection_serves_any_target() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     let mut far = None;
     for target in ["/a", "/<a>?\"b\"", "/a", "/`"] {
         say(&mut client, &GET.replace("/a HTTP", &format!("{target} HTTP"))).await;
         let far = match &mut far {
             Some(far) => far,
-            None => far.insert(house.dialled().await.far()),
+            None => far.insert(proxy.dialled().await.far()),
         };
         assert_eq!(far.head().await, GET_AS_SENT.replace("/a", target));
         far.send(OK).await;
         response(&mut client).await;
     }
-    house.no_dial();
+    proxy.no_dial();
 }
 
-/// The rules may decide otherwise about another user, and a reload may have changed them.
+/// The rules may decide differently for another user, or may have been reloaded.
 #[tokio::test]
 async fn a_kept_connection_is_for_one_user_and_one_set_of_rules() {
     let limits = GreetingLimits::default();
-    let mut house = House::with(Outcome::Connect, Some(credentials()), limits).await;
-    let (mut client, _task) = house.client().await;
+    let mut proxy = TestProxy::with(Outcome::Connect, Some(credentials()), limits).await;
+    let (mut client, _task) = proxy.client().await;
     let (ada, bob) = ("Basic YWRhOnNlY3JldA==", "Basic Ym9iOnNlY3JldA==");
     let mut far = None;
     for (user, reloads, is_new) in
         [(ada, 0, true), (ada, 0, false), (bob, 0, true), (bob, 0, false), (bob, 1, true)]
     {
-        house.replaced.fetch_add(reloads, Ordering::Relaxed);
+        proxy.replaced.fetch_add(reloads, Ordering::Relaxed);
         let fields = format!("\r\nProxy-Authorization: {user}\r\n\r\n");
         say(&mut client, &GET.replace("\r\n\r\n", &fields)).await;
         if is_new {
-            far = Some(house.dialled().await.far());
+            far = Some(proxy.dialled().await.far());
         }
         let far = far.as_mut().expect("dialled");
         far.head().await;
         far.send(OK).await;
         response(&mut client).await;
-        house.no_dial();
+        proxy.no_dial();
     }
 }
 
 #[tokio::test]
 async fn a_stale_connection_is_replaced_for_any_target() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     let odd = GET.replace("/a HTTP", "/<a> HTTP");
     say(&mut client, &odd).await;
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     far.head().await;
     far.send(OK).await;
     response(&mut client).await;
     say(&mut client, &odd).await;
     far.head().await;
     drop(far);
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     assert_eq!(far.head().await, GET_AS_SENT.replace("/a", "/<a>"));
     far.send(OK).await;
     response(&mut client).await;
 }
 
 #[tokio::test]
-async fn a_request_that_is_ended_by_hand_is_not_sent_again() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
-    let mut far = kept(&mut house, &mut client).await;
+async fn a_killed_request_is_not_repeated() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
+    let mut far = kept(&mut proxy, &mut client).await;
     say(&mut client, GET).await;
     far.head().await;
     far.kill();
     let (head, page) = response(&mut client).await;
     assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
     assert!(page.contains("ended by hand"), "{page}");
-    house.no_dial();
+    proxy.no_dial();
 }
 
 /// An HTTP/1.0 server might take the chunks of the next request for its content.
 #[tokio::test]
-async fn an_old_server_is_asked_once() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+async fn an_http_1_0_server_gets_one_request_per_connection() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     say(&mut client, GET).await;
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     far.head().await;
     far.send("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello").await;
     assert_eq!(response(&mut client).await.1, "hello");
     let post =
         GET.replace("GET", "POST").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
     say(&mut client, &format!("{post}2\r\nhi\r\n0\r\n\r\n")).await;
-    let mut second = house.dialled().await.far();
+    let mut second = proxy.dialled().await.far();
     second.head().await;
     assert_eq!(take(&mut second.stream, 12).await, "2\r\nhi\r\n0\r\n\r\n");
 }
 
 #[tokio::test]
-async fn a_connect_that_fails_closes_where_it_was_asked_to() {
-    let house = House::new(Outcome::Fail(DialError::ConnectionRefused)).await;
+async fn a_failed_connect_closes_the_connection_on_request() {
+    let proxy = TestProxy::new(Outcome::Fail(DialError::ConnectionRefused)).await;
     let connect = "CONNECT a:1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    let answer = String::from_utf8(house.ask(connect.as_bytes()).await).expect("ASCII");
+    let answer = String::from_utf8(proxy.ask(connect.as_bytes()).await).expect("ASCII");
     assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("connection: close\r\n"));
 }
 
 #[tokio::test]
-async fn the_port_says_what_it_is() {
+async fn the_port_describes_itself() {
     let get = |path: &str, fields: &str| format!("GET {path} HTTP/1.1\r\nHost: {fields}\r\n\r\n");
     let limits = GreetingLimits::default();
     for with in [None, Some(credentials())] {
         let has_password = with.is_some();
-        let mut house = House::with(Outcome::Connect, with, limits).await;
-        let (mut client, _task) = house.client().await;
+        let mut proxy = TestProxy::with(Outcome::Connect, with, limits).await;
+        let (mut client, _task) = proxy.client().await;
         say(&mut client, &get("/", "127.0.0.1:1080")).await;
         let (head, page) = response(&mut client).await;
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
@@ -324,9 +324,9 @@ async fn the_port_says_what_it_is() {
         for refused in
             [get("/", "evil.example:1080"), get("/", "localhost\r\nSec-Fetch-Site: cross-site")]
         {
-            let answer = String::from_utf8(house.ask(refused.as_bytes()).await).expect("ASCII");
+            let answer = String::from_utf8(proxy.ask(refused.as_bytes()).await).expect("ASCII");
             assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
         }
-        house.no_dial();
+        proxy.no_dial();
     }
 }

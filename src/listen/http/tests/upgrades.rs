@@ -1,15 +1,15 @@
-//! Web sockets and other protocols that a connection changes to.
+//! WebSocket and other protocols to which a connection switches.
 
 use super::*;
 
 #[tokio::test]
 async fn a_web_socket_passes_with_early_data_both_ways() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, task) = house.client().await;
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, task) = proxy.client().await;
     let request = "GET http://example.com/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
                    Upgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\nearly";
     say(&mut client, request).await;
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     let sent = far.head().await;
     assert!(sent.contains("Connection: Upgrade\r\n") && sent.contains("Upgrade: websocket\r\n"));
     far.send(
@@ -36,11 +36,11 @@ async fn a_web_socket_passes_with_early_data_both_ways() {
 
 #[tokio::test]
 async fn a_web_socket_that_is_cut_is_a_reset() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     let fields = "\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
     say(&mut client, &GET.replace("\r\n\r\n", fields)).await;
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     far.head().await;
     far.send(&format!("HTTP/1.1 101 Switching Protocols{fields}")).await;
     head(&mut client).await;
@@ -50,12 +50,12 @@ async fn a_web_socket_that_is_cut_is_a_reset() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_is_declined_is_a_response_like_others() {
-    let mut house = House::new(Outcome::Connect).await;
-    let (mut client, _task) = house.client().await;
+async fn a_declined_upgrade_is_an_ordinary_response() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
     say(&mut client, &GET.replace("\r\n\r\n", "\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"))
         .await;
-    let mut far = house.dialled().await.far();
+    let mut far = proxy.dialled().await.far();
     far.head().await;
     far.send(OK).await;
     assert_eq!(response(&mut client).await.1, "hello");

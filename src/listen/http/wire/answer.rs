@@ -1,4 +1,4 @@
-//! The head of a response: read as browsers read it, written anew without doubt.
+//! The head of a response: parsed as leniently as by browsers, and rewritten unambiguously.
 
 use std::borrow::Cow;
 
@@ -8,16 +8,16 @@ use super::MAX_FIELDS;
 use super::framing::{self, Collected, Framing, FramingFault};
 use super::head::{self, Field};
 
-/// A response's head, and what is read in its place.
+/// The head of a response, and its rewritten form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct AnswerHead {
     pub(crate) status: u16,
-    /// Where the content ends that follows: of a response that has none, nothing is said.
+    /// Where the following content ends; unspecified for a response without content.
     pub(crate) framing: Framing,
     pub(crate) written: Vec<u8>,
 }
 
-/// Why a response is not passed on.
+/// Why a response is not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadAnswer {
     #[error("the response is not HTTP")]
@@ -36,14 +36,14 @@ impl From<FramingFault> for BadAnswer {
     }
 }
 
-/// A line of the head, unfolded.
+/// An unfolded line of the head.
 struct Line<'a> {
     name: &'a str,
     value: Cow<'a, [u8]>,
 }
 
 impl AnswerHead {
-    /// Reads a head that ends with its empty line, and answers a request with this method.
+    /// Parses a head up to its empty line, the response to a request with this method.
     pub(crate) fn new(head: &[u8], method: &Method) -> Result<Self, BadAnswer> {
         let mut lines = head::lines(head);
         let Status { code: status, reason, is_old } =
@@ -56,9 +56,9 @@ impl AnswerHead {
         for line in &fields {
             collected.add(&line.field());
         }
-        let twofold = collected.is_twofold();
+        let twofold = collected.has_both();
         let is_interim = (100..200).contains(&status);
-        // RFC 9112 section 6.3: such a response ends with its head, whatever that says.
+        // RFC 9112 section 6.3: such a response ends with its head, regardless of its fields.
         let is_head_only = is_interim || matches!(status, 204 | 304) || method == Method::HEAD;
         let said = if is_hidden { Err(FramingFault::Hidden) } else { collected.of_answer(is_old) };
         let framing = match said {
@@ -87,9 +87,9 @@ impl AnswerHead {
             }
         }
         if is_old || twofold || (said.is_err() && !is_interim) {
-            // One of HTTP/1.0 might not take the next request as it comes; RFC 9112 section 6.3 has
-            // the connection closed behind a response that says its length in both ways; and content
-            // may follow a head that has none where the server knows no better.
+            // The connection is closed after a response by an HTTP/1.0 server, which may not expect another
+            // request; after one with both framing fields, as required by RFC 9112 section 6.3; and after one
+            // without content whose server may send some anyway.
             head::write(&mut written, "Connection", b"close");
         }
         written.extend_from_slice(b"\r\n");
@@ -117,7 +117,7 @@ impl Status {
         let version = words.next().unwrap_or_default();
         let rest = head::trim(words.next().unwrap_or_default());
         let is_old = match head::version(version) {
-            // Radio stations of old, which browsers and curl take for HTTP/1.0.
+            // Old radio streams, which browsers and curl treat as HTTP/1.0.
             None if version == b"ICY" => true,
             Some(std::ops::ControlFlow::Continue(minor)) => minor == 0,
             Some(std::ops::ControlFlow::Break(_)) | None => return Err(BadAnswer::NotHttp),
@@ -130,47 +130,47 @@ impl Status {
             return Err(BadAnswer::NotHttp);
         }
         let code = code.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
-        Ok(Self { code, reason: harmless(head::trim(reason)).into_owned(), is_old })
+        Ok(Self { code, reason: sanitized(head::trim(reason)).into_owned(), is_old })
     }
 }
 
-/// The fields of a response, without what browsers overlook.
+/// The fields of a response, without what browsers ignore.
 #[derive(Default)]
 struct Unfolded<'a> {
     fields: Vec<Line<'a>>,
-    /// Whether what was left out might speak of the content's length to another reader.
+    /// Whether an ignored line might describe the content's length to another reader.
     is_hidden: bool,
 }
 
 impl<'a> Unfolded<'a> {
     fn new(lines: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut this = Self::default();
-        // Whether the line before was a field, which this one may go on.
+        // Whether the previous line was a field that this one may continue.
         let mut open = false;
         for line in lines {
             if !head::starts_blank(line) {
                 open = this.add(line);
             } else if let Some(before) = this.fields.last_mut().filter(|_| open) {
                 // RFC 9112 section 5.2: each fold becomes a space.
-                let (value, more) = (before.value.to_mut(), harmless(head::trim(line)));
+                let (value, more) = (before.value.to_mut(), sanitized(head::trim(line)));
                 if !value.is_empty() && !more.is_empty() {
                     value.push(b' ');
                 }
                 value.extend_from_slice(&more);
             } else {
-                this.is_hidden |= framing::speaks_of_length(line);
+                this.is_hidden |= framing::mentions_length(line);
             }
         }
         this
     }
 
-    /// Takes a line in, and returns whether the next one may go on with it.
+    /// Adds a line, and returns whether the next one may continue it.
     fn add(&mut self, line: &'a [u8]) -> bool {
         let colon = line.iter().position(|&byte| byte == b':');
-        // RFC 9112 section 5.1: white space before the colon is taken out.
+        // RFC 9112 section 5.1: white space before the colon is removed.
         let name = colon.and_then(|colon| head::token(head::trim(&line[..colon])));
         let (Some(colon), Some(name)) = (colon, name) else {
-            self.is_hidden |= framing::speaks_of_length(line);
+            self.is_hidden |= framing::mentions_length(line);
             return false;
         };
         let value = head::trim(&line[colon + 1..]);
@@ -180,13 +180,13 @@ impl<'a> Unfolded<'a> {
         }
         self.is_hidden |=
             framing::frames(&field) && value.iter().any(|&byte| head::is_control(byte));
-        self.fields.push(Line { name, value: harmless(value) });
+        self.fields.push(Line { name, value: sanitized(value) });
         true
     }
 }
 
 /// Control characters become spaces (RFC 9110 section 5.5).
-fn harmless(value: &[u8]) -> Cow<'_, [u8]> {
+fn sanitized(value: &[u8]) -> Cow<'_, [u8]> {
     if !value.iter().any(|&byte| head::is_control(byte)) {
         return Cow::Borrowed(value);
     }
@@ -194,7 +194,7 @@ fn harmless(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(head::trim(&spaces.collect::<Vec<_>>()).to_vec())
 }
 
-/// Writes what frames the message where its first such field stands, under its name.
+/// Writes the framing field at the position and under the name of the first such field.
 fn write_framing(out: &mut Vec<u8>, field: &Field<'_>, framing: Framing, written: &mut bool) {
     match framing {
         Framing::Length(length) if field.is("content-length") => {
@@ -209,7 +209,7 @@ fn write_framing(out: &mut Vec<u8>, field: &Field<'_>, framing: Framing, written
     }
 }
 
-/// The names of the fields that speak of this hop only (RFC 9110 section 7.6.1).
+/// The names of the hop-by-hop fields (RFC 9110 section 7.6.1).
 fn hop_by_hop(fields: &[Line<'_>]) -> Vec<String> {
     let always = ["connection", "keep-alive", "proxy-connection", "proxy-authenticate", "upgrade"];
     let named = fields.iter().filter(|line| line.field().is("connection"));
@@ -221,5 +221,5 @@ fn hop_by_hop(fields: &[Line<'_>]) -> Vec<String> {
     always.into_iter().map(str::to_owned).chain(named).collect()
 }
 
-/// What is written beyond the fields of the head.
+/// The space for what is written in addition to the head's fields.
 const ROOM: usize = 64;

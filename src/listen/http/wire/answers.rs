@@ -1,4 +1,4 @@
-//! One web server's bytes: the heads that answer a request, then its content as it is.
+//! The bytes from a web server: the heads of responses, and their content unchanged.
 
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::Method;
@@ -9,44 +9,44 @@ use super::extensions::Extensions;
 use super::framing::Framing;
 use super::head;
 
-/// Reads the responses of a connection.
+/// Parses the responses of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    /// What the head that comes next answers.
+    /// The method of the request that the next head answers.
     expecting: Option<Method>,
-    /// Of the content that goes through, where it is chunked.
+    /// Removes the extensions of chunked content that passes through.
     extensions: Option<Extensions>,
     input: BytesMut,
     output: Bytes,
     searched: usize,
 }
 
-/// What a step forward came to.
+/// The result of a step.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Bytes for hyper.
     Bytes(Bytes),
     /// An interim response other than 101 (RFC 9110 section 15.2), for the client.
     Interim(Bytes),
-    /// More of a head has to be read, into [`Answers::input`].
+    /// More of a head must be read into [`Answers::input`].
     NeedsHead,
-    /// Whatever is read goes on, but for what [`Answers::pass`] takes out.
+    /// All further data passes through, except for what [`Answers::pass`] removes.
     Through,
 }
 
 impl Answers {
-    /// A request with this method is about to be sent: a head answers it.
+    /// Records that a request with this method is about to be sent, which a head answers.
     pub(crate) fn expect(&mut self, method: Method) {
         self.expecting = Some(method);
     }
 
-    /// Where a head is read into.
+    /// The buffer into which a head is read.
     pub(crate) fn input(&mut self) -> &mut BytesMut {
         &mut self.input
     }
 
-    /// Takes out of these bytes, which go through, what hyper need not see. They close up; how many are
-    /// left is returned.
+    /// Removes what hyper need not see from bytes that pass through. The rest is moved together; returns its
+    /// length.
     pub(crate) fn pass(&mut self, bytes: &mut [u8]) -> usize {
         match &mut self.extensions {
             Some(extensions) => extensions.take_out(bytes),
@@ -54,21 +54,21 @@ impl Answers {
         }
     }
 
-    /// Goes a step further; at most `most` bytes come for hyper.
+    /// Makes a step, which yields at most `most` bytes for hyper.
     ///
     /// # Errors
     ///
-    /// The response cannot be passed on.
+    /// The response cannot be forwarded.
     pub(crate) fn step(&mut self, most: usize) -> Result<Step, BadAnswer> {
         if self.output.is_empty() && self.expecting.is_none() {
-            // What came with the head.
+            // Content that arrived with the head.
             let mut input = std::mem::take(&mut self.input);
             let length = self.pass(&mut input);
             input.truncate(length);
             self.output = input.freeze();
         }
         if !self.output.is_empty() {
-            return Ok(Step::Bytes(head::hand_out(&mut self.output, most)));
+            return Ok(Step::Bytes(head::split_front(&mut self.output, most)));
         }
         let Some(method) = &self.expecting else { return Ok(Step::Through) };
         if self.searched == 0 {
@@ -92,12 +92,12 @@ impl Answers {
         self.expecting = None;
         self.extensions = (framing == Framing::Chunked).then(Extensions::default);
         self.output = written.into();
-        Ok(Step::Bytes(head::hand_out(&mut self.output, most)))
+        Ok(Step::Bytes(head::split_front(&mut self.output, most)))
     }
 }
 
-/// Whether a status line may begin so. Another protocol's greeting is refused at once: it may wait for
-/// an answer.
+/// Whether a status line may begin with these bytes. Another protocol's greeting is refused at once, since it
+/// may wait for an answer.
 fn could_be_http(bytes: &[u8]) -> bool {
     [b"HTTP/1.", b"ICY 200" as &[u8]]
         .iter()

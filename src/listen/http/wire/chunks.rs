@@ -1,23 +1,23 @@
-//! Where chunked content ends (RFC 9112 section 7.1). hyper decodes it; here it is only separated from
-//! the request behind it, and read more strictly than hyper does, so that both find the same end.
+//! Finds the end of chunked content (RFC 9112 section 7.1). hyper decodes the content; it is only separated
+//! from the next request here, and parsed more strictly than by hyper, so that both find the same end.
 
 use super::head::{self, Field};
 
-/// A reader of chunked content, from its first size to the empty line behind the last chunk.
+/// A parser of chunked content, from its first size to the empty line after the last chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
     state: State,
-    /// What is left of the chunk, or its size so far.
+    /// The rest of the chunk, or its size so far.
     left: u64,
     digits: u8,
-    /// The bytes of extensions, in all.
+    /// The total bytes of extensions.
     extensions: usize,
-    /// The trailer line that is not complete yet.
+    /// The incomplete trailer line.
     line: Vec<u8>,
     trailers: usize,
 }
 
-/// Content that is not chunked as it should be.
+/// Content that is not validly chunked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadChunk;
 
@@ -25,7 +25,7 @@ pub(crate) struct BadChunk;
 enum State {
     #[default]
     Size,
-    /// Blanks behind the size.
+    /// White space after the size.
     Blank,
     Extension,
     SizeLf,
@@ -37,7 +37,7 @@ enum State {
 }
 
 impl Chunks {
-    /// Goes over `bytes`, which follow what it has seen, and returns how many belong to the content.
+    /// Parses `bytes`, which continue the previous ones, and returns how many belong to the content.
     pub(crate) fn scan(&mut self, bytes: &[u8]) -> Result<usize, BadChunk> {
         let mut at = 0;
         while at < bytes.len() && self.state != State::Done {
@@ -108,7 +108,7 @@ impl Chunks {
         Ok(State::Trailer)
     }
 
-    /// A line of the trailers is complete, or the empty line behind them.
+    /// Handles a complete trailer line, or the empty line after the trailers.
     fn trailer(&mut self) -> Result<State, BadChunk> {
         let line = std::mem::take(&mut self.line);
         let line = line.strip_suffix(b"\r").ok_or(BadChunk)?;
@@ -120,8 +120,8 @@ impl Chunks {
     }
 }
 
-/// Sizes of up to 2^60 bytes.
+/// The maximum number of hexadecimal digits: sizes up to 2^60 bytes.
 const MAX_DIGITS: u8 = 15;
-/// hyper takes 16 KiB of extensions, and as much of trailers.
+/// hyper accepts 16 KiB of extensions, and as much of trailers.
 const MAX_EXTENSIONS: usize = 8 * 1024;
 const MAX_TRAILERS: usize = 12 * 1024;

@@ -1,14 +1,14 @@
-//! Chunk extensions of a response, which a reader ignores (RFC 9112 section 7.1.1): hyper takes only so
-//! many of them in all.
+//! Removes the chunk extensions of a response, which recipients ignore (RFC 9112 section 7.1.1): hyper limits
+//! their total size.
 
-/// Goes along with hyper over chunked content, and takes out what stands behind the `;` of a chunk's
-/// size. hyper judges everything else, so that this need not know what is wrong.
+/// Follows chunked content in step with hyper, and removes what follows the `;` of a chunk's size. hyper
+/// validates everything else, so that errors need not be recognized here.
 #[derive(Debug, Default)]
 pub(crate) struct Extensions {
     state: State,
-    /// What is left of the chunk, or its size so far.
+    /// The rest of the chunk, or its size so far.
     left: u64,
-    /// How much of this line has been taken out.
+    /// The number of bytes removed from this line.
     dropped: usize,
 }
 
@@ -16,25 +16,25 @@ pub(crate) struct Extensions {
 enum State {
     #[default]
     Size,
-    /// Blanks behind the size.
+    /// White space after the size.
     Blank,
     Extension,
     SizeLf,
     Data,
     DataCr,
     DataLf,
-    /// Behind the last size, or behind what hyper refuses.
+    /// After the last size, or after what hyper rejects.
     Over,
 }
 
-/// What becomes of a byte.
+/// What happens to a byte.
 enum Fate {
     Stays,
     Goes,
 }
 
 impl Extensions {
-    /// Closes the gaps in `bytes`, which follow what it has seen, and returns how many are left.
+    /// Closes the gaps in `bytes`, which continue the previous ones, and returns how many are left.
     pub(crate) fn take_out(&mut self, bytes: &mut [u8]) -> usize {
         let (mut from, mut to) = (0, 0);
         while from < bytes.len() {
@@ -55,7 +55,7 @@ impl Extensions {
         to
     }
 
-    /// Passes over content, and returns how much of it.
+    /// Skips content, and returns how much of it.
     fn data(&mut self, most: usize) -> usize {
         let here = usize::try_from(self.left).map_or(most, |left| left.min(most));
         self.left -= here as u64;
@@ -95,7 +95,7 @@ impl Extensions {
     }
 }
 
-/// The longest extensions of one chunk that are taken out. hyper counts what is beyond.
+/// The maximum length of a chunk's extensions that are removed. hyper counts what exceeds it.
 const MOST: usize = 16 * 1024;
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn only_extensions_go() {
+    fn only_extensions_are_removed() {
         let mut rng = Rng::with_seed(1);
         for (bytes, left) in [
             ("5;a=b\r\n;1;\r\n\r\n0\r\n\r\n", "5;\r\n;1;\r\n\r\n0\r\n\r\n"),
@@ -127,7 +127,7 @@ mod tests {
                 "2 ;\r\nab\r\n1;\r\n;\r\n0;\r\nA: b;c\r\n\r\n",
             ),
             ("A;x\r\n;;;;;;;;;;\r\n0\r\n\r\n", "A;\r\n;;;;;;;;;;\r\n0\r\n\r\n"),
-            // What hyper refuses, and all behind it.
+            // What hyper rejects, and everything after it.
             ("5;a\nb;c\r\n", "5;\nb;c\r\n"),
             ("5;a\rb;c\r\n", "5;\rb;c\r\n"),
             ("1\r\nab;c\r\n", "1\r\nab;c\r\n"),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_an_end() {
+    fn extensions_are_bounded() {
         let long = format!("1;{}\r\na\r\n", "x".repeat(MOST + 9));
         assert_eq!(without(long.as_bytes(), || 1000), b"1;xxxxxxxxx\r\na\r\n");
     }

@@ -1,19 +1,19 @@
-//! How long the content of a message is (RFC 9112 section 6.3), by its fields.
+//! The length of a message's content (RFC 9112 section 6.3), according to its fields.
 
 use super::head::Field;
 
 /// Where the content of a message ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// Neither field is there: a request has no content, a response ends with its connection.
+    /// Neither field is present: a request has no content, a response ends with its connection.
     Unsaid,
-    /// So many bytes.
+    /// After this number of bytes.
     Length(u64),
-    /// With its last chunk.
+    /// After its last chunk.
     Chunked,
 }
 
-/// Why nobody can say where the content ends, or two readers would say different things.
+/// Why the end of the content is unknown, or readers might disagree about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FramingFault {
     #[error("both Content-Length and Transfer-Encoding are there")]
@@ -26,11 +26,11 @@ pub(crate) enum FramingFault {
     OldVersion,
     #[error("the content has a transfer coding other than chunked")]
     UnknownCoding,
-    #[error("a line that is neither of the two speaks of the content's length")]
+    #[error("a line that is neither of these fields mentions the content length")]
     Hidden,
 }
 
-/// The fields that frame a message, collected one by one.
+/// The framing fields of a message, collected one by one.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     lengths: u32,
@@ -43,19 +43,18 @@ pub(crate) struct Collected {
     is_hidden: bool,
 }
 
-/// Whether a field is one of the two that frame a message.
+/// Whether a field is one of the two framing fields.
 pub(crate) fn frames(field: &Field<'_>) -> bool {
     field.is("content-length") || field.is("transfer-encoding")
 }
 
-/// Whether a field might be taken for one of them by a reader that sees no difference between `-` and
-/// `_`.
+/// Whether a reader that equates `-` and `_` might take a field for one of them.
 pub(crate) fn resembles(field: &Field<'_>) -> bool {
     !frames(field) && frames(&Field { name: &field.name.replace('_', "-"), value: field.value })
 }
 
-/// Whether another reader might take a line that is no field for one of them.
-pub(crate) fn speaks_of_length(line: &[u8]) -> bool {
+/// Whether another reader might take an invalid line for one of them.
+pub(crate) fn mentions_length(line: &[u8]) -> bool {
     let letters = line.iter().filter(|byte| byte.is_ascii_alphanumeric());
     let letters: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();
     let speaks = |of: &[u8]| letters.windows(of.len()).any(|part| part == of);
@@ -63,7 +62,7 @@ pub(crate) fn speaks_of_length(line: &[u8]) -> bool {
 }
 
 impl Collected {
-    /// Takes a field in, whichever it is.
+    /// Adds a field of either kind.
     pub(crate) fn add(&mut self, field: &Field<'_>) {
         if field.is("content-length") {
             self.add_length(field);
@@ -75,7 +74,7 @@ impl Collected {
     }
 
     fn add_length(&mut self, field: &Field<'_>) {
-        // An empty member is as odd as a letter: it is counted.
+        // An empty member counts, since it is as invalid as a letter.
         for member in field.value.split(|&byte| byte == b',').map(super::head::trim) {
             self.lengths += 1;
             match number(member) {
@@ -100,7 +99,7 @@ impl Collected {
         }
     }
 
-    /// What a request's fields say. One length, said once, or `chunked`, and never both.
+    /// The framing of a request: one length, given once, or `chunked`, and never both.
     pub(crate) fn of_request(&self, is_old: bool) -> Result<Framing, FramingFault> {
         if self.is_hidden {
             return Err(FramingFault::Hidden);
@@ -117,10 +116,10 @@ impl Collected {
         }
     }
 
-    /// What a response's fields say. The same length may be said twice, and `chunked` wins over a
-    /// length: RFC 9112 section 6.3 says so of both.
+    /// The framing of a response. The same length may be given twice, and `chunked` overrides a length, both
+    /// according to RFC 9112 section 6.3.
     pub(crate) fn of_answer(&self, is_old: bool) -> Result<Framing, FramingFault> {
-        // RFC 2616 section 3.6 had `identity` for no coding at all.
+        // RFC 2616 section 3.6 used `identity` for no coding at all.
         if self.codings == self.identity {
             return match self.lengths {
                 0 => Ok(Framing::Unsaid),
@@ -134,8 +133,8 @@ impl Collected {
         }
     }
 
-    /// Whether a response says its length in both ways.
-    pub(crate) fn is_twofold(&self) -> bool {
+    /// Whether a response has both framing fields.
+    pub(crate) fn has_both(&self) -> bool {
         self.codings > 0 && self.lengths > 0
     }
 
@@ -145,7 +144,7 @@ impl Collected {
     }
 }
 
-/// Digits and nothing else, as far as a disk reaches.
+/// Parses digits only, up to the size of any disk.
 fn number(bytes: &[u8]) -> Option<u64> {
     if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
         return None;

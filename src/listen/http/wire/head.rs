@@ -4,14 +4,14 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-/// A field of a head: its name as it came, its value without the white space around it.
+/// A field of a head: its name as received, and its trimmed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Field<'a> {
     pub(crate) name: &'a str,
     pub(crate) value: &'a [u8],
 }
 
-/// Why a line is no field.
+/// Why a line is not a field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FieldFault {
     #[error("a field is folded over two lines")]
@@ -27,7 +27,7 @@ pub(crate) enum FieldFault {
 }
 
 impl<'a> Field<'a> {
-    /// Reads a line strictly, as RFC 9112 section 5 wants it of a request.
+    /// Parses a line strictly, as required of requests by RFC 9112 section 5.
     pub(crate) fn strict(line: &'a [u8]) -> Result<Self, FieldFault> {
         if starts_blank(line) {
             return Err(FieldFault::Folded);
@@ -49,7 +49,7 @@ impl<'a> Field<'a> {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The members of a comma-separated list (RFC 9110 section 5.6.1), without the empty ones.
+    /// The non-empty members of a comma-separated list (RFC 9110 section 5.6.1).
     pub(crate) fn members(&self) -> impl Iterator<Item = &'a [u8]> {
         self.value.split(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty())
     }
@@ -62,8 +62,8 @@ impl<'a> Field<'a> {
         write(out, self.name, self.value);
     }
 
-    /// Writes a list of tokens, but for these and for members that are no tokens: hyper overlooks the
-    /// whole of a value that has a byte beyond ASCII.
+    /// Writes a list of tokens without these and without invalid members: hyper ignores a whole value that
+    /// contains a byte beyond ASCII.
     pub(crate) fn write_tokens(&self, out: &mut Vec<u8>, except: &[&str]) {
         let is_left_out =
             |member: &str| except.iter().any(|word| member.eq_ignore_ascii_case(word));
@@ -83,8 +83,7 @@ pub(crate) fn write(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// How many bytes of empty lines come before a start line, where RFC 9112 section 2.2 has them
-/// ignored.
+/// The length of the empty lines before a start line, if RFC 9112 section 2.2 allows them.
 pub(crate) fn leading_empty_lines(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
@@ -96,8 +95,7 @@ pub(crate) fn leading_empty_lines(bytes: &[u8]) -> usize {
     }
 }
 
-/// Where a head ends: behind its first empty line. `searched` remembers the line that was not
-/// complete yet.
+/// The end of a head, after its first empty line. `searched` remembers the start of the incomplete line.
 pub(crate) fn end(bytes: &[u8], searched: &mut usize) -> Option<usize> {
     while let Some(length) = bytes[*searched..].iter().position(|&byte| byte == b'\n') {
         let line = &bytes[*searched..*searched + length];
@@ -109,19 +107,19 @@ pub(crate) fn end(bytes: &[u8], searched: &mut usize) -> Option<usize> {
     None
 }
 
-/// Takes up to `most` bytes off the front; the last of them leave no memory behind.
-pub(crate) fn hand_out(output: &mut Bytes, most: usize) -> Bytes {
+/// Splits up to `most` bytes off the front; after the last ones, no memory is retained.
+pub(crate) fn split_front(output: &mut Bytes, most: usize) -> Bytes {
     if output.len() <= most { std::mem::take(output) } else { output.split_to(most) }
 }
 
-/// The lines of a head up to its empty line, each without its end: CRLF, or a LF alone.
+/// The lines of a head up to its empty line, without their CRLF or bare LF.
 pub(crate) fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     head.split(|&byte| byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
         .take_while(|line| !line.is_empty())
 }
 
-/// Splits at single spaces: exactly three parts, none of them empty.
+/// Splits at single spaces into exactly three non-empty parts.
 pub(crate) fn three_words(line: &[u8]) -> Option<[&[u8]; 3]> {
     let mut words = line.split(|&byte| byte == b' ');
     let three = [words.next()?, words.next()?, words.next()?];
@@ -139,7 +137,7 @@ pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// A control character that no value may hold; a tab may stand there.
+/// A control character that no value may contain; tabs are allowed.
 pub(crate) fn is_control(byte: u8) -> bool {
     byte.is_ascii_control() && byte != b'\t'
 }
@@ -153,7 +151,7 @@ pub(crate) fn starts_blank(line: &[u8]) -> bool {
     line.first().is_some_and(|&byte| is_blank(byte))
 }
 
-/// Takes the white space around a value away.
+/// Trims white space around a value.
 pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     let blank = |byte: &&u8| is_blank(**byte);
     let start = bytes.iter().take_while(blank).count();
@@ -161,8 +159,8 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     &bytes[start..bytes.len() - end]
 }
 
-/// The minor version behind `HTTP/1.`: every one of them is read as 1.1, but for 1.0 (RFC 9110
-/// section 2.5). Breaks with the major version where that is another one.
+/// The minor version after `HTTP/1.`: all except 1.0 are treated as 1.1 (RFC 9110 section 2.5). Breaks with the
+/// major version if it differs.
 pub(crate) fn version(word: &[u8]) -> Option<ControlFlow<u8, u8>> {
     match word {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => {

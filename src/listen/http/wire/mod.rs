@@ -1,14 +1,14 @@
-//! Heads and framing as they are on the wire, before hyper: pure, without a socket.
+//! Heads and framing as received, before hyper: pure, without a socket.
 //!
-//! A client and a web server may write what hyper's parser refuses and others take every day, and
-//! they may write what two parsers read differently. Each head is read here and written anew in one
-//! form that leaves no doubt; hyper reads that, carries the content, and writes the messages.
+//! A client or a web server may send what hyper's parser rejects and others commonly accept, or what two
+//! parsers interpret differently. Each head is parsed here and rewritten in an unambiguous form; hyper parses
+//! that, carries the content, and writes the messages.
 //!
-//! - [`head`]: lines and fields. [`framing`]: how long the content is, or that nobody can say.
-//! - [`request`], [`target`]: the head of a request. [`requests`]: one client's bytes, message by
-//!   message; [`chunks`] finds where chunked content ends.
-//! - [`answer`], [`answers`]: the same of a web server, which is read more leniently; [`extensions`]
-//!   takes out of chunked content what hyper counts and nobody reads.
+//! - [`head`]: lines and fields. [`framing`]: the length of the content, or its ambiguity.
+//! - [`request`], [`target`]: the head of a request. [`requests`]: one client's bytes, message by message;
+//!   [`chunks`] finds the end of chunked content.
+//! - [`answer`], [`answers`]: the same for a web server, parsed more leniently; [`extensions`] removes chunk
+//!   extensions, which hyper limits.
 
 pub(crate) mod answer;
 pub(crate) mod answers;
@@ -20,7 +20,7 @@ pub(crate) mod request;
 pub(crate) mod requests;
 pub(crate) mod target;
 
-/// The longest head that is taken, of a request or a response. Chromium takes as much.
+/// The maximum length of a request's or response's head. Chromium has the same limit.
 pub(crate) const MAX_HEAD: usize = 256 * 1024;
-/// The most fields of a head, as Node takes them.
+/// The maximum number of fields in a head, as in Node.js.
 pub(crate) const MAX_FIELDS: usize = 2000;

@@ -1,4 +1,4 @@
-//! The head of a request: read strictly, written anew for hyper.
+//! The head of a request: parsed strictly, and rewritten for hyper.
 
 use std::ops::ControlFlow;
 
@@ -9,12 +9,12 @@ use super::framing::{self, Collected, Framing, FramingFault};
 use super::head::{self, Field, FieldFault};
 use super::target::Target;
 
-/// What hyper does not see of a request, since it would refuse it or act on it.
+/// The parts of a request that hyper does not see, since it would reject or act on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequestHead {
     pub(crate) target: Target,
     pub(crate) version: Version,
-    /// `Expect: 100-continue`, of a client that knows what it means.
+    /// `Expect: 100-continue`, from a client that understands it.
     pub(crate) expects_continue: bool,
     /// `Connection: close`.
     pub(crate) closes: bool,
@@ -22,7 +22,7 @@ pub(crate) struct RequestHead {
     pub(crate) takes_trailers: bool,
 }
 
-/// A request's head, the way its content is framed, and what hyper reads in its place.
+/// A request's head, the framing of its content, and its rewritten form.
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub(crate) head: RequestHead,
@@ -30,7 +30,7 @@ pub(crate) struct Parsed {
     pub(crate) written: Vec<u8>,
 }
 
-/// Why a request is not read, or not further.
+/// Why a request is not read, or not any further.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
     #[error("the request does not begin with METHOD TARGET HTTP/1.1")]
@@ -62,7 +62,7 @@ pub(crate) enum Malformed {
 }
 
 impl Parsed {
-    /// Reads a head that ends with its empty line.
+    /// Parses a head up to its empty line.
     pub(crate) fn new(head: &[u8]) -> Result<Self, Malformed> {
         let mut lines = head::lines(head);
         let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
@@ -77,8 +77,8 @@ impl Parsed {
             if framing::frames(&field) {
                 // Written below, once.
             } else if field.is("connection") {
-                // RFC 9112 section 9.3: a proxy keeps no connection of HTTP/1.0. A CONNECT that
-                // succeeds has no next request, and its answer does not speak of one.
+                // RFC 9112 section 9.3: a proxy keeps no HTTP/1.0 connection alive. A successful CONNECT has no
+                // next request, and its response does not mention one.
                 let future: &[&str] = if is_old || is_connect { &FUTURE } else { &[] };
                 field.write_tokens(&mut written, future);
             } else if field.is("expect") && is_continue(&field) {
@@ -115,7 +115,7 @@ impl Parsed {
     }
 }
 
-/// What the fields of a request have said so far.
+/// The information in a request's fields so far.
 #[derive(Debug, Default)]
 struct Seen {
     framing: Collected,
@@ -126,7 +126,7 @@ struct Seen {
     expects_continue: bool,
 }
 
-/// What a request says of its host.
+/// The Host field of a request.
 #[derive(Clone, Copy, Debug, Default)]
 enum HostField {
     #[default]
@@ -184,7 +184,7 @@ fn request_line(line: &[u8]) -> Result<(&str, &[u8], Version), Malformed> {
     }
 }
 
-/// The request line for hyper. The target goes another way.
+/// Writes the request line for hyper. The target is passed separately.
 fn start(out: &mut Vec<u8>, method: &str, version: Version) {
     out.extend_from_slice(method.as_bytes());
     out.extend_from_slice(match version {
@@ -197,7 +197,7 @@ fn is_continue(field: &Field<'_>) -> bool {
     field.value.eq_ignore_ascii_case(b"100-continue")
 }
 
-/// `uri-host [ ":" port ]` of RFC 9110 section 7.2. Letters beyond ASCII may stand for themselves.
+/// `uri-host [ ":" port ]` of RFC 9110 section 7.2. Non-ASCII letters are allowed.
 fn is_host(value: &[u8]) -> bool {
     let is_address = |byte: &u8| byte.is_ascii_hexdigit() || b":.".contains(byte);
     let is_name = |byte: &u8| {
@@ -218,7 +218,7 @@ fn is_host(value: &[u8]) -> bool {
         }
 }
 
-/// What Connection says of the connection's future.
+/// The members of Connection that decide whether the connection is kept.
 const FUTURE: [&str; 2] = ["close", "keep-alive"];
-/// What is written beyond the fields of the head.
+/// The space for what is written in addition to the head's fields.
 const ROOM: usize = 64;

@@ -1,4 +1,4 @@
-//! One client's bytes, message by message: heads as hyper shall read them, content as it is.
+//! The bytes from a client, message by message: heads rewritten for hyper, content unchanged.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -8,16 +8,16 @@ use super::framing::Framing;
 use super::head;
 use super::request::{Malformed, Parsed, RequestHead};
 
-/// Reads the requests of a connection. It never hands out more than one message at a time, so that
-/// what follows a CONNECT or an upgrade stays as it came.
+/// Parses the requests of a connection. It never returns more than one message at a time, so that what follows
+/// a CONNECT or an upgrade is unchanged.
 #[derive(Debug)]
 pub(crate) struct Requests {
     stage: Stage,
-    /// What has been read and not been looked at.
+    /// Data that was read but not parsed.
     input: BytesMut,
-    /// A head, rewritten.
+    /// The rest of a rewritten head.
     output: Bytes,
-    /// As far as the end of a head has been searched for.
+    /// How far the end of a head was searched for.
     searched: usize,
     is_withheld: bool,
 }
@@ -31,56 +31,56 @@ enum Stage {
     Over,
 }
 
-/// What a step forward came to.
+/// The result of a step.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Bytes for hyper.
     Bytes(Bytes),
-    /// A new request: its head's bytes come next.
+    /// A new request, whose head follows as bytes.
     Head(Result<RequestHead, Malformed>),
-    /// More has to be read first: of a head, into [`Requests::input`].
+    /// More of a head must be read into [`Requests::input`].
     NeedsHead,
-    /// Content may be read past this, and shown to [`Requests::admit`].
+    /// Content may be read directly, and passed to [`Requests::admit`].
     NeedsContent,
-    /// The last request has been handed out.
+    /// The last request has been returned.
     Over,
 }
 
 impl Requests {
-    /// `input` has been read already.
+    /// Starts with `input`, which was already read.
     pub(crate) fn new(input: &[u8]) -> Self {
         let (input, output) = (input.into(), Bytes::new());
         Self { stage: Stage::Head, input, output, searched: 0, is_withheld: false }
     }
 
-    /// Where a head is read into.
+    /// The buffer into which a head is read.
     pub(crate) fn input(&mut self) -> &mut BytesMut {
         &mut self.input
     }
 
-    /// Whether all of the request under way has been handed out.
+    /// Whether the current request was returned completely.
     pub(crate) fn is_between(&self) -> bool {
         matches!(self.stage, Stage::Head | Stage::Over) && self.output.is_empty()
     }
 
-    /// Whether the client has asked for a 100 and sent none of the request's content.
+    /// Whether the client expects a 100 and has sent no content.
     pub(crate) fn is_withheld(&self) -> bool {
         self.is_withheld
     }
 
-    /// What was read beyond the request under way.
+    /// Data that was read beyond the current request.
     pub(crate) fn into_input(self) -> BytesMut {
         self.input
     }
 
-    /// Goes a step further; at most `most` bytes come with it.
+    /// Makes a step, which yields at most `most` bytes.
     ///
     /// # Errors
     ///
-    /// The content is not what the head has promised. Nothing more comes.
+    /// The content does not match its framing. Nothing more follows.
     pub(crate) fn step(&mut self, most: usize) -> Result<Step, Malformed> {
         if !self.output.is_empty() {
-            return Ok(Step::Bytes(head::hand_out(&mut self.output, most)));
+            return Ok(Step::Bytes(head::split_front(&mut self.output, most)));
         }
         match self.stage {
             Stage::Head => Ok(self.head()),
@@ -96,7 +96,7 @@ impl Requests {
         }
     }
 
-    /// How many of these bytes, which come next, belong to the content of the request under way.
+    /// How many of these next bytes belong to the content of the current request.
     ///
     /// # Errors
     ///
@@ -125,11 +125,11 @@ impl Requests {
         }
     }
 
-    /// The client has stopped sending. A head that has begun is answered.
+    /// Handles EOF from the client. An incomplete head is answered.
     ///
     /// # Errors
     ///
-    /// It stopped within the content.
+    /// The content is incomplete.
     pub(crate) fn end(&mut self) -> Result<Option<Malformed>, Malformed> {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         match stage {
@@ -157,7 +157,7 @@ impl Requests {
             Ok(Parsed { head, framing, written }) => {
                 self.input.advance(end);
                 if self.input.is_empty() {
-                    // What the head took is not kept for the next one.
+                    // The head's buffer is not kept for the next one.
                     self.input = BytesMut::new();
                 }
                 self.output = written.into();
@@ -178,7 +178,7 @@ impl Requests {
         Step::Head(Err(malformed))
     }
 
-    /// hyper gets a request in place of one that cannot be read, so that it is answered like others.
+    /// Gives hyper a replacement for a malformed request, so that it is answered like any other.
     fn refuse(&mut self) {
         self.stage = Stage::Over;
         self.input = BytesMut::new();
@@ -186,5 +186,5 @@ impl Requests {
     }
 }
 
-/// A request that ends its connection.
+/// A request that closes its connection.
 const REFUSED: &[u8] = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n";

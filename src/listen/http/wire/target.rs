@@ -1,37 +1,37 @@
-//! The target of a request, byte for byte (RFC 9112 section 3.2).
+//! The target of a request as received (RFC 9112 section 3.2).
 
 use bytes::Bytes;
 use hyper::Uri;
 
-/// What the request line asks for.
+/// The target in a request line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// A URI with a scheme and an authority: for a proxy.
+    /// A URI with a scheme and an authority, for a proxy.
     Absolute {
         scheme: String,
-        /// What stands between the slashes and the path.
+        /// The part between the slashes and the path.
         authority: Vec<u8>,
         path: Path,
     },
-    /// A path: for a web server, so for this program itself.
+    /// A path, for a web server, which is this program itself.
     Origin(Path),
     /// `*`: the server as a whole.
     Asterisk,
-    /// Anything else, the authority of a CONNECT among them.
+    /// Anything else, including the authority of a CONNECT.
     Other(Vec<u8>),
 }
 
-/// A path with its query as it goes on. It may hold what RFC 3986 does not allow in a URI and
-/// browsers, curl and web servers do.
+/// A path with its query, as forwarded. It may contain characters that RFC 3986 does not allow in a URI but
+/// that browsers, curl and web servers do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Path {
     bytes: Bytes,
-    /// Whether the client left the path out.
+    /// Whether the client omitted the path.
     is_empty: bool,
 }
 
 impl Target {
-    /// Reads a target, which holds no spaces and no control characters.
+    /// Parses a target without spaces and control characters.
     pub(crate) fn parse(target: &[u8]) -> Self {
         match target {
             b"*" => Self::Asterisk,
@@ -60,10 +60,10 @@ impl Target {
 
 impl Path {
     fn new(given: &[u8]) -> Self {
-        // A fragment is the client's own and never sent (RFC 9110 section 7.1).
+        // A fragment is never meant to be sent (RFC 9110 section 7.1).
         let end = given.iter().position(|&byte| byte == b'#').unwrap_or(given.len());
         let given = &given[..end];
-        // RFC 9112 section 3.2.1: an empty path is a slash.
+        // RFC 9112 section 3.2.1: an empty path becomes a slash.
         let bytes = match given.first() {
             Some(b'/') => Bytes::copy_from_slice(given),
             _ => [b"/", given].concat().into(),
@@ -75,12 +75,12 @@ impl Path {
         &self.bytes
     }
 
-    /// Whether the client gave neither a path nor a query.
+    /// Whether the client sent neither a path nor a query.
     pub(crate) fn is_empty(&self) -> bool {
         self.is_empty
     }
 
-    /// The path where hyper can write it; what it cannot is written in its place.
+    /// The path if hyper can write it; otherwise a request line with the path replaces hyper's.
     pub(crate) fn uri(&self) -> Option<Uri> {
         let uri = Uri::from_maybe_shared(self.bytes.clone()).ok()?;
         let same = uri.path_and_query().is_some_and(|path| path.as_str().as_bytes() == self.bytes);

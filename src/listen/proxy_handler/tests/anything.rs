@@ -1,5 +1,5 @@
-//! Whatever a client sends, all at once or one byte at a time: nothing panics, both come to the same,
-//! and what is dialled was a valid request.
+//! Arbitrary input, sent at once or byte by byte: nothing panics, the results are equal, and only valid
+//! requests are dialled.
 
 use proptest::prelude::*;
 use tokio::runtime::Builder;
@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 use super::*;
 use crate::destination::Destination;
 
-/// Requests that are valid but for a few bytes.
+/// Requests that are valid except for a few bytes.
 pub(super) fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
     let requests: [&[u8]; 8] = [
         SOCKS4,
@@ -22,7 +22,7 @@ pub(super) fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {
     nearly(requests.to_vec())
 }
 
-/// One of these with a few bytes that are changed, cut out or put in; now and then anything at all.
+/// One of these with a few bytes changed, removed or inserted; occasionally arbitrary bytes.
 pub(super) fn nearly(valid: Vec<&'static [u8]>) -> impl Strategy<Value = Vec<u8>> {
     let change = (any::<prop::sample::Index>(), any::<u8>(), 0..3_u8);
     let several = prop::collection::vec(change, 0..4);
@@ -41,19 +41,19 @@ pub(super) fn nearly(valid: Vec<&'static [u8]>) -> impl Strategy<Value = Vec<u8>
     prop_oneof![9 => changed, 1 => prop::collection::vec(any::<u8>(), 0..300)]
 }
 
-/// What is dialled when a client sends the bytes in pieces of this size, and then no more.
-async fn asked(house: &mut House, bytes: &[u8], piece: usize) -> Vec<String> {
-    let (client, mut task) = house.client().await;
+/// The dialled targets if a client sends the bytes in pieces of this size, and then half-closes.
+async fn asked(proxy: &mut TestProxy, bytes: &[u8], piece: usize) -> Vec<String> {
+    let (client, mut task) = proxy.client().await;
     client.set_nodelay(true).expect("ours");
     let (mut from, mut to) = client.into_split();
     let reading = tokio::spawn(async move {
         let mut answer = Vec::new();
-        // A reset is an end as any other.
+        // A reset is as good an end as any.
         let _ = from.read_to_end(&mut answer).await;
     });
     let sending = async {
         for piece in bytes.chunks(piece) {
-            // The handler may have closed by now.
+            // The handler may have closed the connection.
             if to.write_all(piece).await.is_err() {
                 break;
             }
@@ -66,20 +66,20 @@ async fn asked(house: &mut House, bytes: &[u8], piece: usize) -> Vec<String> {
         loop {
             tokio::select! {
                 ended = &mut task => break ended.expect("no panic"),
-                // The far side ends at once.
-                dialled = house.dialled() => asked.push(dialled.request.target.to_string()),
+                // The far side closes at once.
+                dialled = proxy.dialled() => asked.push(dialled.request.target.to_string()),
             }
         }
     };
     tokio::join!(sending, serving);
-    while let Some(dialled) = house.dialled_already() {
+    while let Some(dialled) = proxy.dialled_already() {
         asked.push(dialled.request.target.to_string());
     }
     let _ = reading.await;
     asked
 }
 
-/// The destination of a SOCKS request, read without a care for anything else. `None` is none.
+/// The destination of a SOCKS request, parsed leniently; none if there is none.
 fn socks_destination(bytes: &[u8]) -> Option<String> {
     let port = |at: &[u8]| Some(u16::from_be_bytes(at.get(..2)?.try_into().ok()?));
     let ip4 = |b: &[u8]| Some(std::net::Ipv4Addr::from(<[u8; 4]>::try_from(b).ok()?).to_string());
@@ -121,7 +121,7 @@ fn socks_destination(bytes: &[u8]) -> Option<String> {
     Destination::parse(&format!("{host}:{port}"), None).ok().map(|d| d.to_string())
 }
 
-/// Whether the bytes begin as a request of HTTP does, and its head ends.
+/// Whether the bytes begin like an HTTP request with a complete head.
 fn is_http(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').find(|line| !line.is_empty() && *line != b"\r");
     let words: Vec<_> =
@@ -132,13 +132,13 @@ fn is_http(bytes: &[u8]) -> bool {
 
 proptest! {
     #[test]
-    fn anything_comes_to_the_same_in_pieces_and_only_requests_reach_the_road(
+    fn pieces_do_not_change_the_result_and_only_requests_are_dialled(
         bytes in nearly_a_request(), piece in prop_oneof![Just(1_usize), 2..20_usize],
     ) {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (at_once, in_pieces) = runtime.block_on(async {
-            let mut house = House::new(Outcome::Connect).await;
-            (asked(&mut house, &bytes, usize::MAX).await, asked(&mut house, &bytes, piece).await)
+            let mut proxy = TestProxy::new(Outcome::Connect).await;
+            (asked(&mut proxy, &bytes, usize::MAX).await, asked(&mut proxy, &bytes, piece).await)
         });
         prop_assert_eq!(&at_once, &in_pieces);
         match bytes.first() {

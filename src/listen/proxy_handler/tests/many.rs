@@ -1,5 +1,5 @@
-//! Any number of greetings, requests and answers, without a network: each comes to an end, and nothing
-//! panics. `tests/million.sh` asks for a million.
+//! Any number of greetings, requests and responses, without a network: each ends, and nothing panics.
+//! `tests/million.sh` runs a million.
 
 use std::cell::RefCell;
 
@@ -17,7 +17,7 @@ thread_local! {
         RefCell::new(Builder::new_current_thread().enable_all().build().expect("a runtime"));
 }
 
-/// What a client is answered that sends these bytes and no more, where the far side says `far`.
+/// The answer to a client that sends only these bytes, if the far side sends `far`.
 fn answered(bytes: &[u8], far: &[u8]) -> Vec<u8> {
     RUNTIME.with_borrow(|runtime| {
         runtime.block_on(async {
@@ -30,7 +30,7 @@ fn answered(bytes: &[u8], far: &[u8]) -> Vec<u8> {
             let answering = async {
                 while let Some(dialled) = dialled.recv().await {
                     let mut far_end = dialled.far();
-                    // The proxy may have hung up.
+                    // The proxy may have closed the connection.
                     let _ = far_end.stream.write_all(far).await;
                 }
             };
@@ -38,7 +38,7 @@ fn answered(bytes: &[u8], far: &[u8]) -> Vec<u8> {
                 let _ = client.write_all(bytes).await;
                 let _ = client.shutdown().await;
                 let mut answer = Vec::new();
-                // A reset is an end as any other.
+                // A reset is as good an end as any.
                 let _ = client.read_to_end(&mut answer).await;
                 answer
             };
@@ -50,7 +50,7 @@ fn answered(bytes: &[u8], far: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Answers that are valid but for a few bytes.
+/// Responses that are valid except for a few bytes.
 fn nearly_an_answer() -> impl Strategy<Value = Vec<u8>> {
     let answers: &[&[u8]] = &[
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
@@ -65,15 +65,15 @@ fn nearly_an_answer() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn any_greeting_or_request_comes_to_an_end(bytes in nearly_a_request()) {
+    fn any_greeting_or_request_ends(bytes in nearly_a_request()) {
         answered(&bytes, b"HTTP/1.1 204 No Content\r\n\r\n");
     }
 
     #[test]
-    fn any_answer_of_a_web_server_comes_to_an_end(far in nearly_an_answer()) {
+    fn any_answer_of_a_web_server_ends(far in nearly_an_answer()) {
         let asked = b"GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
         let answer = answered(asked, &far);
-        // One answer, whoever is to blame; or an end in the middle of one that was begun.
+        // One response, whoever is to blame, or an incomplete one.
         prop_assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{:?}", answer);
     }
 }

@@ -1,8 +1,8 @@
-//! Readers of other manners than ours and hyper's.
+//! Readers that differ from this proxy's and hyper's.
 
 use crate::listen::http::wire::framing::Framing;
 
-/// What readers of different manners make of a head that is written for hyper.
+/// The framings that different readers find in a head written for hyper.
 pub(super) fn framings(written: &[u8]) -> Vec<Framing> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let parsed = httparse::parse_headers(after_first_line(written), &mut fields);
@@ -12,7 +12,7 @@ pub(super) fn framings(written: &[u8]) -> Vec<Framing> {
     let strict: Vec<_> =
         strict.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect();
     let mut readings = vec![strict];
-    // Readers that end a line at any CR or LF, that skip blanks around a name, that go by `-` or `_`.
+    // Readers that end a line at any CR or LF, that trim names, or that equate `-` and `_`.
     for ends in [&b"\n"[..], b"\r\n", b"\r\n\x0b\x0c\x85"] {
         let lines = after_first_line(written).split(|byte| ends.contains(byte));
         let fields = lines.filter_map(|line| {
@@ -29,7 +29,7 @@ pub(super) fn framings(written: &[u8]) -> Vec<Framing> {
     first_and_last.collect()
 }
 
-/// What the first of each field says.
+/// The framing according to the first field of each kind.
 fn framing(fields: &[(String, Vec<u8>)]) -> Framing {
     let first = |wanted: &str| {
         let found = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
@@ -52,7 +52,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A head that is written for hyper ends where its empty line is, and holds nothing odd.
+/// Checks that a head written for hyper ends at its empty line, and contains nothing unusual.
 pub(super) fn assert_sound(written: &[u8], framing: Framing) {
     let empty = written.windows(4).position(|four| four == b"\r\n\r\n");
     assert_eq!(empty, Some(written.len() - 4), "{:?}", text(written));
@@ -69,7 +69,7 @@ pub(super) fn assert_sound(written: &[u8], framing: Framing) {
     }
 }
 
-/// How long chunked content is, trailers and all. What is known to end badly may do so anywhere.
+/// The length of chunked content including trailers. Content known to be invalid may end anywhere.
 pub(super) fn chunked(bytes: &[u8], is_bad: bool) -> Option<usize> {
     let mut at = 0;
     loop {

@@ -1,33 +1,33 @@
-//! Forty responses.
+//! A table of forty responses.
 
 use super::*;
 
-/// What comes of a response.
+/// The result of a response.
 pub(in crate::listen::http::tests) enum Then {
-    /// The client gets this, but for a Date that the web server left out.
+    /// The client gets this, except for a Date that the web server left out.
     Gets(&'static [u8]),
     /// The client gets a 502 with this error of RFC 9209.
     Refused(&'static str),
-    /// The client gets this, and then a reset.
+    /// The client gets this, followed by a reset.
     Breaks(&'static str),
 }
 
 use Then::{Breaks, Gets, Refused};
 
 #[tokio::test]
-async fn what_a_web_server_may_write() {
+async fn responses_and_their_results() {
     assert_eq!(ROWS.len(), 40);
-    let mut house = House::new(Outcome::Connect).await;
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
     for (section, method, answer, then) in ROWS {
         let shown = format!("{section}: {method}: {}", text(answer));
-        let (mut client, _task) = house.client().await;
+        let (mut client, _task) = proxy.client().await;
         say(&mut client, &GET.replace("GET", method)).await;
         client.shutdown().await.expect("open");
-        let mut far = house.dialled().await.far();
+        let mut far = proxy.dialled().await.far();
         far.head().await;
         far.stream.write_all(answer).await.expect("sent");
         if let Breaks(start) = then {
-            // A client that reads nothing before the reset may lose all of it.
+            // A client that reads nothing before the reset may lose everything.
             let got = without_date(take(&mut client, start.len() + DATE.len()).await);
             assert_eq!(got, *start, "{shown}");
             drop(far);
@@ -48,7 +48,7 @@ async fn what_a_web_server_may_write() {
     }
 }
 
-/// Takes out the one field that hyper adds.
+/// Removes the one field that hyper adds.
 fn without_date(answer: String) -> String {
     let Some(start) = answer.find("date: ") else { return answer };
     let end = start + DATE.len();
@@ -57,7 +57,7 @@ fn without_date(answer: String) -> String {
 
 const DATE: &str = "date: Thu, 26 Nov 2026 09:00:35 GMT\r\n";
 
-// A table is read by its columns.
+// The table is easier to read in columns.
 #[rustfmt::skip]
 pub(in crate::listen::http::tests) const ROWS: &[(&str, &str, &[u8], Then)] = &[
     // Status lines.
@@ -101,7 +101,7 @@ pub(in crate::listen::http::tests) const ROWS: &[(&str, &str, &[u8], Then)] = &[
     ("9110 15.4.5", "GET", b"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n", Gets(b"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n")),
     ("9110 15.3.7", "GET", b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-0/9\r\nContent-Length: 1\r\n\r\na", Gets(b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-0/9\r\nContent-Length: 1\r\n\r\na")),
     ("9110 15.2", "GET", b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", Gets(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na")),
-    // What breaks off.
+    // Incomplete responses.
     ("9112 8", "GET", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", Breaks("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab")),
     ("9112 8", "GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nab", Breaks("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")),
 ];

@@ -1,32 +1,32 @@
-//! Eighty requests.
+//! A table of eighty requests.
 
 use super::*;
 
-/// What comes of a request.
+/// The result of a request.
 pub(in crate::listen::http::tests) enum Then {
     /// The web server gets this.
     Goes(&'static [u8]),
-    /// The client gets this status, a page, and a reason with these words; nobody is dialled.
+    /// The client gets this status, a page, and a reason with this text; nothing is dialled.
     Refused(u16, &'static str),
-    /// The client gets this; nobody is dialled.
+    /// The client gets this; nothing is dialled.
     Answered(&'static str),
-    /// A tunnel, and its far end gets this.
+    /// A tunnel, whose far end gets this.
     Tunnel(&'static str),
 }
 
 use Then::{Answered, Goes, Refused, Tunnel};
 
 #[tokio::test]
-async fn what_a_client_may_write() {
-    let mut house = House::new(Outcome::Connect).await;
+async fn requests_and_their_results() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
     assert_eq!(ROWS.len(), 80);
     for (section, request, then) in ROWS {
         let shown = format!("{section}: {}", text(request));
-        let (mut client, _task) = house.client().await;
+        let (mut client, _task) = proxy.client().await;
         client.write_all(request).await.expect("sent");
         match then {
             Goes(bytes) => {
-                let mut far = house.dialled().await.far();
+                let mut far = proxy.dialled().await.far();
                 assert_eq!(take(&mut far.stream, bytes.len()).await, text(bytes), "{shown}");
             }
             Tunnel(early) => {
@@ -35,7 +35,7 @@ async fn what_a_client_may_write() {
                 assert!(["HTTP/1.0", "HTTP/1.1"].contains(&version), "{shown}: {answer}");
                 let rest = rest.split("date:").next().unwrap_or_default();
                 assert_eq!(rest, " 200 Connection established\r\n", "{shown}: {answer}");
-                let mut far = house.dialled().await.far();
+                let mut far = proxy.dialled().await.far();
                 assert_eq!(take(&mut far.stream, early.len()).await, *early, "{shown}");
             }
             Refused(status, reason) => {
@@ -53,11 +53,11 @@ async fn what_a_client_may_write() {
                 assert!(answer.contains(start), "{shown}: {answer}");
             }
         }
-        house.no_dial();
+        proxy.no_dial();
     }
 }
 
-// A table is read by its columns.
+// The table is easier to read in columns.
 #[rustfmt::skip]
 pub(in crate::listen::http::tests) const ROWS: &[(&str, &[u8], Then)] = &[
     // Targets.
@@ -120,7 +120,7 @@ pub(in crate::listen::http::tests) const ROWS: &[(&str, &[u8], Then)] = &[
     ("9112 3.2", b"GET http://h/ HTTP/1.1\r\nHost: me@h\r\n\r\n", Refused(400, "HOST:PORT")),
     ("9112 3.2.2", b"GET http://h/ HTTP/1.1\r\nHost: other:1\r\n\r\n", Goes(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")),
     ("9110 7.2", b"GET http://h/ HTTP/1.1\r\nHost:\r\n\r\n", Goes(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")),
-    // Fields of this hop.
+    // Hop-by-hop fields.
     ("9110 7.6.1", b"GET http://h/ HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nA: b\r\n\r\n", Goes(b"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n")),
     ("9110 7.6.1", b"GET http://h/ HTTP/1.0\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nHost: h\r\n\r\n", Goes(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")),
     ("9110 10.1.4", b"GET http://h/ HTTP/1.1\r\nHost: h\r\nTE: gzip, trailers\r\n\r\n", Goes(b"GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n")),
