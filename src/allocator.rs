@@ -1,9 +1,9 @@
-//! The allocator, and how it gives memory back.
+//! The allocator, and how it returns memory to the system.
 //!
-//! A download allocates on one thread and frees on another, megabytes at a time: the system's allocator
-//! returns them to the kernel and faults them in again, which takes a tenth of the CPU time. With mimalloc
-//! what another thread has freed stays with the thread that allocated it, until that one allocates again;
-//! when thousands of connections have ended at once, there may be no such time for hours.
+//! A download allocates on one thread and frees on another, megabytes at a time: the system's allocator returns
+//! them to the kernel and faults them in again, which takes a tenth of the CPU time. With mimalloc, memory
+//! freed by another thread stays with the allocating thread until that thread allocates again; after thousands
+//! of connections have ended at once, that may take hours.
 
 #![expect(
     unsafe_code,
@@ -20,18 +20,18 @@ thread_local! {
     static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Returns to the system what is free of this thread's memory, at most once in [`INTERVAL`]; for a thread
-/// that is about to wait. It takes some 50 µs, and milliseconds where much is given back: 13 for a thread with
-/// 17 000 connections that have just ended.
+/// Returns this thread's free memory to the system, at most once per [`INTERVAL`]; called by a thread that is
+/// about to park. It takes some 50 µs, and milliseconds if much is returned: 13 for a thread with 17 000
+/// connections that have just ended.
 pub(crate) fn give_back() {
     let now = Instant::now();
     if LAST.get().is_none_or(|last| now - last >= INTERVAL) {
         LAST.set(Some(now));
-        // SAFETY: it has no preconditions; it looks at the calling thread's heap only.
+        // SAFETY: it has no preconditions; it accesses only the calling thread's heap.
         unsafe { libmimalloc_sys::mi_collect(true) }
     }
 }
 
-/// What is freed less than this after the last time is given back the next time that the thread waits: a
-/// session's beats alone wake threads twice a second.
+/// Memory freed sooner after a collection is returned when the thread next parks: the beats of a session alone
+/// wake threads twice a second.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! The destination of a request: a host name or an address, and a port.
 //!
-//! A host has one normal spelling, however the client wrote it, so that rules, caches and logs compare
-//! what it means. Nothing in this module resolves a name.
+//! A host has one normal spelling, however the client wrote it, so that rules, caches and logs compare its
+//! meaning. Nothing in this module resolves names.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -24,9 +24,9 @@ pub struct Destination {
 /// A host in its normal spelling.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Host {
-    /// A name, in lower case, in its ASCII form (IDNA), without a trailing dot, 1 to 253 bytes.
+    /// A name in lower case and ASCII form (IDNA), without a trailing dot; 1 to 253 bytes.
     Name(Arc<str>),
-    /// An address. An IPv4 address mapped into IPv6 is an IPv4 address.
+    /// An address. An IPv4-mapped IPv6 address is stored as IPv4.
     Ip(IpAddr),
 }
 
@@ -52,7 +52,7 @@ pub enum InvalidDestination {
 }
 
 impl Destination {
-    /// Joins a host and a port, 1 to 65535.
+    /// A destination with a port from 1 to 65535.
     pub fn new(host: Host, port: u16) -> Result<Self, InvalidDestination> {
         if port == 0 {
             return Err(InvalidDestination::PortZero);
@@ -60,12 +60,12 @@ impl Destination {
         Ok(Self { host, port })
     }
 
-    /// Reads a host (an IPv6 address may lack its brackets) and a decimal port, 1 to 65535.
+    /// Parses a host (an IPv6 address may lack its brackets) and a decimal port, 1 to 65535.
     pub fn from_parts(host: &str, port: &str) -> Result<Self, InvalidDestination> {
         Self::new(host.parse()?, parse_port(port)?)
     }
 
-    /// Reads `host:port` or `[v6]:port`; without a port, `default_port` counts.
+    /// Parses `host:port` or `[v6]:port`; without a port, `default_port` applies.
     pub fn parse(authority: &str, default_port: Option<u16>) -> Result<Self, InvalidDestination> {
         let (host, port) = match authority.strip_prefix('[') {
             Some(rest) => {
@@ -123,7 +123,7 @@ impl fmt::Display for Destination {
 }
 
 impl Host {
-    /// Reads an IPv6 address without its brackets.
+    /// Parses an IPv6 address without its brackets.
     fn parse_ipv6(text: &str) -> Result<Self, InvalidDestination> {
         if text.contains('%') {
             return Err(InvalidDestination::Zone);
@@ -143,8 +143,8 @@ impl From<IpAddr> for Host {
 impl FromStr for Host {
     type Err = InvalidDestination;
 
-    /// Reads a name or an address in any spelling a browser would take (the WHATWG host parser):
-    /// case, IDNA, a trailing dot, `127.1`, `0x7f000001`; an IPv6 address with or without brackets.
+    /// Parses a name or an address in any spelling that a browser accepts (the WHATWG host parser): case, IDNA,
+    /// a trailing dot, `127.1`, `0x7f000001`; an IPv6 address with or without brackets.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() || text == "." {
             return Err(InvalidDestination::EmptyHost);
@@ -157,7 +157,7 @@ impl FromStr for Host {
         if text.contains('%') {
             return Err(InvalidDestination::InvalidHost);
         }
-        // Long enough for the Unicode spelling of a long name, and a bound on the work.
+        // Long enough for the Unicode spelling of a long name, while bounding the work.
         if text.len() > 4 * MAX_NAME {
             return Err(InvalidDestination::HostTooLong);
         }
@@ -182,7 +182,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// Reads a decimal port, 1 to 65535, digits only.
+/// Parses a decimal port, 1 to 65535, digits only.
 fn parse_port(text: &str) -> Result<u16, InvalidDestination> {
     if !is_number(text) {
         return Err(InvalidDestination::InvalidPort);
@@ -194,7 +194,7 @@ fn parse_port(text: &str) -> Result<u16, InvalidDestination> {
     }
 }
 
-/// Whether a text is digits and nothing else: `+80` is no port.
+/// Whether a text consists only of digits: `+80` is no port.
 pub(crate) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -218,9 +218,9 @@ fn check_name(name: &str) -> Result<(), InvalidDestination> {
     Ok(())
 }
 
-/// The longest name on the wire of the DNS, without its trailing dot (RFC 1035 section 2.3.4).
+/// The maximum length of a name without its trailing dot (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 253;
-/// The longest label of a name (RFC 1035 section 2.3.4).
+/// The maximum length of a label (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
 
 #[cfg(test)]
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_has_one_spelling() {
+    fn every_host_has_one_normal_spelling() {
         for text in ["Example.COM", "example.com.", "EXAMPLE.com"] {
             assert_eq!(host(text), "example.com");
         }
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_says_why() {
+    fn errors_state_the_reason() {
         use InvalidDestination::*;
         for (text, why) in [
             ("", EmptyHost),

@@ -1,5 +1,5 @@
-//! Files that are read whole, up to a bound and without waiting; logs that are added to; and the directories of
-//! the user's files.
+//! Reading whole files with a bound and without blocking, appending to logs, and the directories for a user's
+//! files.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -10,22 +10,22 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
-/// What else than a regular file may be read.
+/// What may be read besides regular files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Besides {
-    /// Nothing: it is read again and again, or is large.
+    /// Nothing: the file is read repeatedly, or is large.
     Nothing,
-    /// A pipe that somebody writes to, as a shell's `<(…)` is one.
+    /// A pipe with a writer, such as a shell's `<(…)`.
     Pipes,
-    /// `/dev/null` and the like, where it is the way to say "none".
+    /// `/dev/null` and the like, if that is the way to say "none".
     Devices,
 }
 
-/// Opens a file to read it. Nothing is waited for: a pipe that nobody writes to is at its end.
+/// Opens a file for reading, without blocking: a pipe without a writer is at EOF.
 ///
 /// # Errors
 ///
-/// It cannot be opened, or is not of a kind that may be read.
+/// It cannot be opened, or its kind may not be read.
 pub(crate) fn open(path: &Path, besides: Besides) -> io::Result<File> {
     let nonblocking = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(nonblocking.bits()).unwrap_or_default();
@@ -43,21 +43,21 @@ pub(crate) fn open(path: &Path, besides: Besides) -> io::Result<File> {
     if !good {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    // Whoever writes to a pipe may take a moment.
+    // The writer of a pipe may take a moment.
     wait_for(&file)?;
     Ok(file)
 }
 
-/// Reads a whole file, which has no more than `most` bytes.
+/// Reads a whole file of at most `most` bytes.
 ///
 /// # Errors
 ///
-/// As [`open()`], or it cannot be read, or is longer.
+/// As [`open()`], or the file cannot be read, or is longer.
 pub(crate) fn read(path: &Path, most: u64, besides: Besides) -> io::Result<Vec<u8>> {
     read_open(&mut open(path, besides)?, most)
 }
 
-/// As [`read()`], of a file that is open.
+/// As [`read()`], for an open file.
 pub(crate) fn read_open(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
@@ -67,18 +67,17 @@ pub(crate) fn read_open(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A file is longer than `most` bytes.
+/// The error for a file longer than `most` bytes.
 pub(crate) fn too_large(most: u64) -> io::Error {
     let text = format!("it is longer than {} MiB", most >> 20);
     io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
-/// Opens a log to add to it, for its user's eyes alone where it is new (mode 0600), as ssh does. Nothing is waited
-/// for.
+/// Opens a log for appending, without blocking. A new file is readable only by its owner (mode 0600), as in ssh.
 ///
 /// # Errors
 ///
-/// It cannot be opened, or is a pipe that nobody reads.
+/// It cannot be opened, or is a pipe without a reader.
 pub(crate) fn append(path: &Path) -> io::Result<File> {
     let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
     let opened =
@@ -116,7 +115,7 @@ fn wait_for(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a program is on the PATH, or at this absolute path.
+/// Whether a program is on the PATH, or exists at this absolute path.
 pub(crate) fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
@@ -127,7 +126,7 @@ pub(crate) fn xdg_directory(variable: &str, default: &str) -> Option<PathBuf> {
     Some(xdg_base(variable, default)?.join("sockeye"))
 }
 
-/// A directory of the XDG Base Directory Specification: that of `variable`, or where that is not an absolute
+/// A directory of the XDG Base Directory Specification: the value of `variable`, or if that is not an absolute
 /// path, `default` in the home directory; none without a home.
 pub(crate) fn xdg_base(variable: &str, default: &str) -> Option<PathBuf> {
     base(std::env::var_os(variable), std::env::home_dir().map(OsString::from), default)
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_a_file_of_bounded_size_is_read() {
+    fn only_files_of_bounded_size_are_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("file"), "four").expect("written");
@@ -173,7 +172,7 @@ mod tests {
         assert_eq!(kind(read(zero, 9, Besides::Devices)), io::ErrorKind::FileTooLarge);
         assert_eq!(read(Path::new("/dev/null"), 9, Besides::Devices).expect("empty"), b"");
         assert_eq!(kind(read(&path("pipe"), 9, Besides::Nothing)), io::ErrorKind::InvalidInput);
-        // Nobody writes to it: it would be waited for for ever.
+        // A pipe without a writer would block for ever.
         assert_eq!(read(&path("pipe"), 9, Besides::Pipes).expect("at its end"), b"");
     }
 
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_counts_where_it_is_absolute() {
+    fn the_variable_counts_if_it_is_absolute() {
         let base = |named: Option<&str>, home: Option<&str>| {
             base(named.map(Into::into), home.map(Into::into), ".config")
         };

@@ -1,6 +1,5 @@
-//! A proxy over SSH, as `ssh -D`, with rules and a pool of sessions: one local port that speaks SOCKS4,
-//! SOCKS4a, SOCKS5, HTTP CONNECT and plain HTTP, and carries each request as a `direct-tcpip` channel of an
-//! SSH session.
+//! A proxy over SSH, like `ssh -D`, with rules and a pool of sessions: one local port that speaks SOCKS4, SOCKS4a,
+//! SOCKS5, HTTP CONNECT and plain HTTP, and carries each request over a `direct-tcpip` channel of an SSH session.
 //!
 //! # The path of a request
 //!
@@ -11,32 +10,32 @@
 //!              └───────────────► relay ◄────────────────────┘
 //! ```
 //!
-//! A forward is a request with a fixed target ([`forward`]). With `-R` the server listens, and the session
+//! A forward is a request with a fixed target ([`forward`]). With `-R`, the server listens, and the session
 //! passes its connections on; from there the path is the same.
 //!
-//! A stage calls only those to its right, and knows none to its left.
+//! A stage calls only the stages to its right, and knows none to its left.
 //!
 //! # The path of a byte
 //!
-//! Of a download, from the server to the client:
+//! For a download, from the server to the client:
 //!
-//! 1. `ssh::connect::ssh_socket`: the socket, acknowledged at once; or a jump host's channel, or
-//!    `proxy_command`. A buffer of 64 KiB is before it (`handshake`).
-//! 2. `ssh::connect::transport`: counts, may cut, and lets others run; `greeting` has nothing more to do after the
-//!    version line.
+//! 1. `ssh::connect::ssh_socket`: the socket, which acknowledges at once; or a jump host's channel, or
+//!    `proxy_command`. A buffer of 64 KiB follows (`handshake`).
+//! 2. `ssh::connect::transport`: counts, can be cut, and yields to other tasks; `greeting` only passes data
+//!    through after the identification line.
 //! 3. russh's task for the session: decrypts, and puts the data into the channel's queue.
-//! 4. `ssh::session::channel`, [`channel`]: the load of the session, and the record of the connection.
-//! 5. `relay::down`: takes it at once into the `backlog`, which may go on in a file (`spill`), and writes it to
+//! 4. `ssh::session::channel`, [`channel`]: record it in the load of the session and in the connection.
+//! 5. `relay::down`: takes it at once into the `backlog`, which may spill to a file (`spill`), and writes it to
 //! 6. `listen::stream`, `stream::socket`: the client's socket.
 //!
-//! For plain HTTP, step 5 writes into a `relay::pipe` in memory, from which hyper reads the response; it writes
-//! to `listen::http::stream`, and so to step 6. An upload goes from the socket by way of `relay::up` to the
+//! For plain HTTP, step 5 writes into an in-memory `relay::pipe`, from which hyper reads the response to write
+//! it to `listen::http::stream`, and so to step 6. An upload goes from the socket through `relay::up` to the
 //! channel's writer, which waits for its turn in `ssh::session::outflow`.
 //!
 //! # The layers
 //!
-//! Each module imports only those above it in this list; `app` is the only one that knows every stage.
-//! A test compares the list with the imports.
+//! Each module imports only those above it in this list; only `app` knows every stage. A test compares the list
+//! with the imports.
 //!
 //! ```text
 //! lock              locking, poisoned or not
@@ -73,21 +72,20 @@
 //!
 //! # The promises
 //!
-//! Each is tested.
+//! Each promise is tested.
 //!
-//! 1. **A cut is never a clean end.** If the SSH session dies in the middle of a response, the
-//!    client's socket is reset. It gets a FIN only after the far side has said that it is done. (A
-//!    unix socket knows no reset: there its client sees an end.)
-//! 2. **Failures are reported truthfully**, each in the client's own protocol: [`dial::DialError`] has all
-//!    of them, and one table (`dial::blame`) their codes in each protocol.
-//! 3. **No connection can hold up another**: a client that stops reading, a target that stops
-//!    answering, a slow name look-up on the server (which blocks sshd's session: other channels of that
-//!    session wait, and with a pool of one these are all).
+//! 1. **A cut is never a clean end.** If the SSH session dies in the middle of a response, the client's socket
+//!    is reset. It gets a FIN only after the far side has sent EOF. (A unix socket cannot be reset: its client
+//!    sees EOF.)
+//! 2. **Failures are reported truthfully**, each in the client's own protocol: [`dial::DialError`] lists them,
+//!    and one table (`dial::blame`) has their codes in each protocol.
+//! 3. **No connection holds up another**: neither a client that stops reading, nor a target that stops
+//!    answering, nor a slow name look-up on the server (which blocks sshd's session: other channels of that
+//!    session wait, and with a pool of one session these are all).
 //! 4. **Half-close works both ways**, byte for byte.
 //! 5. **Nothing leaks**: no channel, socket, task or memory outlives its connection.
-//! 6. **Names are resolved by the SSH server.** Nothing is looked up on this machine but the SSH server's own
-//!    name, and one that a listener is bound to, unless a rule says so; and no request goes direct unless a
-//!    rule says so.
+//! 6. **Names are resolved by the SSH server.** Only the SSH server's own name, and one that a listener is bound
+//!    to, are looked up on this machine, unless a rule says so; and no request goes direct unless a rule says so.
 //! 7. **Host keys are verified, always.** Unknown keys are refused when nobody can be asked.
 //! 8. **Loopback by default.** A listener on another address needs authentication or explicit
 //!    permission.

@@ -1,9 +1,8 @@
-//! How a lock is taken.
+//! Locking of mutexes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Takes the lock. What a panic has left behind it is taken as it is: nothing here is held across a step
-/// that would leave it half done.
+/// Locks a mutex, poisoned or not: no critical section here leaves its data inconsistent on a panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

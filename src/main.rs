@@ -63,7 +63,7 @@ fn done((): ()) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What SIGHUP means for a command.
+/// What SIGHUP means to a command.
 fn hang_up(command: &Command, asked: &Arc<Notify>) -> HangUp {
     match command {
         Command::File(command) => {
@@ -85,7 +85,7 @@ enum Half {
 
 fn background_half(command: &Command) -> anyhow::Result<Half> {
     let Some(options) = command.run_options() else { return Ok(Half::Only) };
-    // ssh_config may ask for the background, too; then this process starts the background half later.
+    // ssh_config may request the background, too; this process then starts the background half later.
     Ok(match (Background::detect()?, options.run_in) {
         (Some(background), _) => Half::Back(background),
         (None, RunIn::Background) => Half::Fore,
@@ -124,7 +124,7 @@ fn work(
         };
         let work = async {
             match command {
-                // Large: the state of every stage is in it.
+                // Boxed, since it contains the state of every stage.
                 Command::Proxy(proxy) => Box::pin(proxy_to(*proxy, up)).await,
                 Command::File(command) => {
                     Box::pin(proxy_by_file(command, asked, up)).await?;
@@ -162,22 +162,22 @@ async fn proxy_to(command: ProxyCommand, up: Up<'_>) -> anyhow::Result<ExitCode>
         up.logs.set(verbosity);
     }
     if run_in == RunIn::Background && up.half.is_none() {
-        // ssh_config asks for the background, and nothing has begun yet.
+        // ssh_config requests the background, and nothing has started yet.
         let status = launch(std::env::args_os().skip(1)).context("cannot go to the background")?;
         return Ok(ExitCode::from(status));
     }
     if options.stdio.is_some() {
         up.readiness.stop_quietly();
     }
-    tell_idle(&idle, &options);
+    log_ineffective(&idle, &options);
     let stderr = stderr_behind(LogOptions { verbosity, ..log });
     let up = Up { stderr, ..up };
     serve(options, async |_| std::future::pending().await, up).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Logs what has been configured and has no effect.
-fn tell_idle(flags: &[char], options: &app::Options) {
+/// Logs configured options that have no effect.
+fn log_ineffective(flags: &[char], options: &app::Options) {
     for words in flags.iter().filter_map(|flag| idle_flag(*flag)) {
         tracing::debug!("{words}");
     }
@@ -204,14 +204,14 @@ async fn proxy_by_file(command: FileCommand, asked: Arc<Notify>, up: Up<'_>) -> 
     serve(options, async |last| following.next(last).await, up).await
 }
 
-/// What happens once the proxy is up, and its resources.
+/// What to do once the proxy is up, and the resources for it.
 struct Up<'a> {
     half: Option<Background>,
     stderr: Stderr,
     logs: &'a Logs,
     readiness: &'a Readiness,
     drain: CancellationToken,
-    /// Sockets that are bound already.
+    /// Sockets that are already bound.
     inherited: Inherited,
 }
 
@@ -227,7 +227,7 @@ async fn serve(
     let mut left = Ok(());
     let ready = || {
         readiness.reached();
-        // Flush to the terminal before leaving it.
+        // Flushed before the terminal is released.
         logs.flush();
         let Some(half) = half else { return };
         asking.detach();
@@ -237,7 +237,7 @@ async fn serve(
         }
     };
     let stop = drain.clone().cancelled_owned();
-    // The state of the program is large.
+    // Boxed, since the state of the program is large.
     Box::pin(app::run(options, prompter, ready, next, stop)).await?;
     left.map_err(|error| anyhow::Error::new(error).context("cannot go to the background"))
 }
@@ -259,7 +259,7 @@ fn is_wrong_usage(error: &anyhow::Error) -> bool {
 /// Prints an error before there is a log.
 fn fail(error: &anyhow::Error) -> ExitCode {
     use std::io::Write;
-    // A standard error that is gone is no reason to panic.
+    // A closed standard error is no reason to panic.
     let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
     ExitCode::FAILURE
 }

@@ -1,23 +1,23 @@
-//! Text from outside (a client, a server, an agent, a file), escaped for a terminal, a log or a page.
+//! Text from outside (a client, a server, an agent, a file), escaped for a terminal, log or page.
 //!
-//! Control characters (C0, DEL, C1), line and paragraph separators, and the marks that change the
-//! direction of text or take no room are written as `\n`, `\r`, `\t` or `\u{..}`. Everything else,
-//! backslashes included, stays: the result is for reading, not for parsing.
+//! Control characters (C0, DEL, C1), line and paragraph separators, and marks that change the direction of text
+//! or are invisible are written as `\n`, `\r`, `\t` or `\u{..}`. Everything else stays, including backslashes:
+//! the result is for reading, not for parsing.
 
 use std::fmt::{self, Write};
 use std::path::Path;
 
-/// Whether line feeds of the text are kept.
+/// Whether line feeds in the text are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lines {
-    /// The result is one line: line feeds are escaped as other control characters are.
+    /// The result is one line: line feeds are escaped like other control characters.
     One,
-    /// Line feeds stay, for text of several lines.
+    /// Line feeds are kept, for text of several lines.
     Many,
 }
 
-/// Escapes characters that could move a cursor, start a sequence, or hide or reorder text, and cuts the
-/// result after `limit` characters, marked with `…`.
+/// Escapes characters that could move a cursor, start an escape sequence, or hide or reorder text, and
+/// truncates the result to `limit` characters, marked with `…`.
 pub(crate) fn printable(text: &str, limit: usize, lines: Lines) -> String {
     let mut out = String::new();
     let mut length = 0;
@@ -37,13 +37,13 @@ pub(crate) fn printable(text: &str, limit: usize, lines: Lines) -> String {
     out
 }
 
-/// A text as one line, for people: escaped, and cut where it is long beyond reason.
+/// A text as one line for display: escaped, and truncated if it is unreasonably long.
 pub(crate) fn line(text: &str) -> String {
     printable(text, 500, Lines::One)
 }
 
-/// A value in a line of `key=value` pairs: in quotes where it could be read as two of them. A quote inside has a
-/// backslash, and so has each backslash before a quote.
+/// A value in a line of `key=value` pairs: quoted if it could be read as two of them. A quote inside is escaped
+/// with a backslash, as is each backslash before a quote.
 pub(crate) fn value(text: &str) -> String {
     if !text.is_empty() && !text.contains([' ', '=', '"']) {
         return text.to_owned();
@@ -61,23 +61,23 @@ pub(crate) fn value(text: &str) -> String {
         }
         out.push(c);
     }
-    // The last quote is the end.
+    // The last quote is the closing one.
     out.truncate(out.len() - 2);
     out.push('"');
     out
 }
 
-/// A size for people, as `2.5 MiB`.
+/// A size for display, such as `2.5 MiB`.
 pub(crate) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
 }
 
-/// A path, escaped, up to 1000 characters of it.
+/// A path, escaped and truncated to 1000 characters.
 pub(crate) fn path(path: &Path) -> String {
     printable(&path.to_string_lossy(), 1000, Lines::One)
 }
 
-/// Escapes what is written through it, as [`printable`] does, without a limit.
+/// Escapes what is written through it, like [`printable`], without a limit.
 #[derive(Debug)]
 pub(crate) struct Escaper<W> {
     out: W,
@@ -109,8 +109,8 @@ impl Lines {
     }
 }
 
-/// Whether a character must not reach a terminal: control characters, and those that are invisible or
-/// reorder the text around them.
+/// Whether a character must not reach a terminal: control characters, and those that are invisible or reorder
+/// the text around them.
 pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -119,7 +119,7 @@ pub(crate) fn is_deceptive(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The word of a variant in logs, labels and answers.
+/// The name of a variant in logs, labels and answers.
 pub(crate) fn word(variant: impl Into<&'static str>) -> &'static str {
     variant.into()
 }
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_deceive_is_escaped_and_nothing_else() {
+    fn only_deceptive_characters_are_escaped() {
         for (text, shown) in [
             ("plain", "plain"),
             ("Grüße, 世界 \\ 'x' \"y\"", "Grüße, 世界 \\ 'x' \"y\""),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn line_feeds_stay_only_where_asked_for() {
+    fn line_feeds_are_kept_only_on_request() {
         assert_eq!(printable("a\nb\rc", 80, Lines::One), "a\\nb\\rc");
         assert_eq!(printable("a\nb\rc", 80, Lines::Many), "a\nb\\rc");
     }
@@ -197,7 +197,7 @@ mod tests {
         }
 
         #[test]
-        fn both_ways_to_write_agree(text in any::<String>()) {
+        fn both_implementations_agree(text in any::<String>()) {
             for lines in [Lines::One, Lines::Many] {
                 prop_assert_eq!(escaped(&text, lines), printable(&text, usize::MAX, lines));
             }

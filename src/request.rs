@@ -1,4 +1,4 @@
-//! The value that passes through all stages: who asks for which target, through which listener.
+//! The value that passes through all stages: which client requests which target, through which listener.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -11,13 +11,13 @@ use crate::target::Target;
 /// One client's request for a connection.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The listener that accepted it, as the user named it (`127.0.0.1:1080`).
+    /// The listener that accepted it, by the name in the user's configuration (`127.0.0.1:1080`).
     pub listener: Arc<str>,
     /// The protocol of the request.
     pub protocol: Protocol,
     /// The client's end of the connection.
     pub source: Source,
-    /// The proxy user, where the listener asks for one.
+    /// The proxy user, if the listener requires one.
     pub user: Option<Arc<str>>,
     /// The target.
     pub target: Target,
@@ -47,7 +47,7 @@ pub enum Protocol {
 pub enum Source {
     /// A TCP client and its address.
     Tcp(SocketAddr),
-    /// A TCP client of a server, and its address as the server sees it: its loopback is not ours.
+    /// A TCP client of a server, with its address as seen by the server, whose loopback is not this machine's.
     Remote(SocketAddr),
     /// A client of a unix socket, which has no address.
     Unix,
@@ -55,7 +55,7 @@ pub enum Source {
 
 #[cfg(test)]
 impl Request {
-    /// Some client's, by SOCKS5, for a host and port.
+    /// A request over SOCKS5 for a host and port, from an arbitrary client.
     pub(crate) fn for_test(target: &str) -> Self {
         let target = crate::destination::Destination::parse(target, None).expect("good").into();
         let (listener, protocol) = ("test:1".into(), Protocol::Socks5);
@@ -64,7 +64,7 @@ impl Request {
 }
 
 impl Source {
-    /// The address, where there is one.
+    /// The address, if there is one.
     pub fn ip(self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) | Self::Remote(address) => Some(address.ip().to_canonical()),

@@ -1,4 +1,4 @@
-//! A text that nobody guesses: made here, or kept in a file that is its owner's alone.
+//! Unguessable texts: generated here, or kept in a file that only its owner can read.
 
 use std::fmt;
 use std::io::{self, Read as _};
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::file::{self, Besides};
 
-/// A text that nobody guesses.
+/// An unguessable text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
@@ -24,7 +24,7 @@ pub enum TokenError {
     Mode(u32),
     #[error("it belongs to user id {0}, neither you nor root")]
     Owner(u32),
-    /// It holds something else. Its text is not repeated.
+    /// It contains something else, which is not repeated here.
     #[error("it holds no token: one line of 32 to 256 letters, digits, - and _")]
     Text,
 }
@@ -39,11 +39,11 @@ impl Secret {
         Ok(Self(text))
     }
 
-    /// The one in a file that is for its owner's eyes only.
+    /// Reads the token in a file that only its owner can read.
     ///
     /// # Errors
     ///
-    /// It cannot be read, others may read it, or it holds no token.
+    /// It cannot be read, others may read it, or it contains no token.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
         let file = file::open(path, Besides::Pipes).map_err(TokenError::Read)?;
         let metadata = file.metadata().map_err(TokenError::Read)?;
@@ -65,12 +65,12 @@ impl Secret {
         Ok(Self(Zeroizing::new(token.to_owned())))
     }
 
-    /// The text itself.
+    /// The text.
     pub fn text(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is this text. Only its length can be told by the time that it takes.
+    /// Whether it equals `text`. The time of the comparison reveals only the length.
     pub(crate) fn is(&self, text: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(text).into()
     }
@@ -82,9 +82,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The shortest token of a file, in characters.
+/// The minimum length of a token in a file, in characters.
 const SHORTEST: usize = 32;
-/// The longest one.
+/// The maximum length.
 const LONGEST: usize = 256;
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_of_a_file_is_its_owner_s_alone_and_no_word() {
+    fn a_token_file_must_be_private_and_hold_a_long_token() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("token");
         let token = "a-Z_09".repeat(6);

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use crate::destination::{Destination, Host};
 
-/// A destination, or a unix socket on the side that connects to it: the SSH server's, or this one for a
+/// A destination, or a unix socket on the side that connects to it: the SSH server, or this machine for a
 /// direct request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A host and a port.
     Host(Destination),
-    /// The path of a unix socket. Only forwards have such a target.
+    /// The path of a unix socket; only forwards have such a target.
     Socket(Arc<str>),
 }
 
 impl Target {
-    /// The host, where there is one.
+    /// The host, if there is one.
     pub fn host(&self) -> Option<&Host> {
         match self {
             Self::Host(destination) => Some(destination.host()),
@@ -24,7 +24,7 @@ impl Target {
         }
     }
 
-    /// The port, where there is one; never 0.
+    /// The port, if there is one; never 0.
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Host(destination) => Some(destination.port()),

@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Does something that blocks, away from the runtime's own threads. It goes on where the future is dropped.
-/// While the runtime ends, the future does not.
+/// Runs blocking work on a blocking thread. The work continues if the future is dropped, and the future never
+/// completes if the runtime shuts down.
 ///
 /// # Panics
 ///
-/// It panics, or there is no runtime.
+/// The work panics, or there is no runtime.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
@@ -21,15 +21,15 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-/// Ticks at once, and then each time that `period` is over; a tick that comes late delays those after it.
+/// Ticks at once, and then once per `period`; a late tick delays the following ones.
 pub(crate) fn every(period: Duration) -> Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
 
-/// Starts a task that is aborted when the handle is dropped. Several tasks of one owner are a `JoinSet`;
-/// those that their owner only waits for, a `TaskTracker`.
+/// Starts a task that is aborted when the handle is dropped. Several tasks of one owner belong in a `JoinSet`;
+/// tasks that their owner only waits for, in a `TaskTracker`.
 ///
 /// # Panics
 ///
@@ -46,7 +46,7 @@ where
 mod tests {
     #[tokio::test]
     #[should_panic(expected = "of its own")]
-    async fn a_panic_is_not_lost_on_its_way() {
+    async fn a_panic_is_propagated() {
         super::blocking(|| panic!("of its own")).await;
     }
 }

@@ -11,7 +11,7 @@ cargo test --locked --lib --no-run
 for kind in \
     any_greeting_or_request \
     any_answer_of_a_web_server \
-    forward::tests::whatever_is_read \
+    forward::tests::any_parsed_text \
     forward::listen_address \
     destination::spellings \
     any_lines_are_a_configuration \
@@ -20,7 +20,7 @@ for kind in \
     trust::auth::tests::outside \
     any_list_is_read \
     config::tests::properties \
-    the_address_inside; do
+    the_embedded_address; do
     begun=$(date +%s)
     cargo test --quiet --locked --lib -- "$kind" >"${TMPDIR:-/tmp}/million.$$" 2>&1 ||
         { cat "${TMPDIR:-/tmp}/million.$$"; rm -f "${TMPDIR:-/tmp}/million.$$"; echo "$kind FAILED"; exit 1; }

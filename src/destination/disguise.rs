@@ -1,10 +1,10 @@
-//! Addresses that lead to another address.
+//! Addresses that lead to other addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The address itself and every other that a connection to it may end at: the connecting machine, for an
-/// unspecified address; the IPv4 address inside an IPv6 one, where a translator, a relay or the system
-/// itself extracts it. Whoever judges an address judges all of these.
+/// The address itself and every other one that a connection to it may reach: the connecting machine, for an
+/// unspecified address; the IPv4 address inside an IPv6 address, if a translator, a relay or the system
+/// extracts it. Checks of an address must apply to all of them.
 ///
 /// - 0.0.0.0/8 and `::`: this machine (RFC 1122 section 3.2.1.3; connect(2) takes them for loopback).
 /// - `::ffff:0:0/96` and `::/96`: mapped, and the deprecated compatible form (RFC 4291 section 2.5.5).
@@ -36,11 +36,11 @@ fn is_this_machine(ip: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 addresses that may be inside; the second one is that of an ISATAP identifier.
+/// The IPv4 addresses that may be embedded; the second one is that of an ISATAP identifier.
 fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
     let last = low_32(ip);
     let first = match ip.segments() {
-        // `::` and `::1` are not compatible addresses.
+        // `::` and `::1` are not IPv4-compatible addresses.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         [0, 0, 0, 0, 0, 0 | 0xffff, ..]
         | [0, 0, 0, 0, 0xffff, 0, ..]
@@ -49,7 +49,7 @@ fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
         [0x2002, high, low, ..] => {
             Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
         }
-        // The client's address is stored with every bit inverted.
+        // The client's address is stored with all bits inverted.
         [0x2001, 0, ..] => Some(Ipv4Addr::from_bits(!last.to_bits())),
         _ => None,
     };
@@ -77,14 +77,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_without_a_disguise_leads_to_itself() {
+    fn an_ordinary_address_leads_only_to_itself() {
         for text in ["127.0.0.1", "192.0.2.1", "255.255.255.255", "::1", "fd00::1", "2001:db8::1"] {
             assert_eq!(leads(text), [text]);
         }
     }
 
     #[test]
-    fn what_is_no_address_is_this_machine() {
+    fn unspecified_addresses_lead_to_this_machine() {
         for text in ["0.0.0.0", "0.0.0.1", "0.255.1.2", "::"] {
             assert_eq!(leads(text), [text, "127.0.0.1", "::1"]);
         }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_shows_what_is_inside() {
+    fn every_form_reveals_its_embedded_address() {
         for text in [
             "::127.0.0.1",
             "::ffff:0:127.0.0.1",
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(leads("::ffff:127.0.0.1"), ["127.0.0.1"]);
     }
 
-    /// The forms as their RFCs write them, with bits.
+    /// The forms as in their RFCs, with bit operations.
     fn naive(ip: u128) -> Vec<u32> {
         let prefix = |length: u32| ip >> (128 - length);
         let word = |bits: u128| u32::try_from(bits & 0xffff_ffff).expect("32 bits");
@@ -139,7 +139,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_address_inside_is_the_one_that_the_bits_spell(
+        fn the_embedded_address_matches_the_bits(
             v4 in prop_oneof![any::<u32>(), 0_u32..3, 0x7f00_0000_u32..0x7f00_0004],
             rest in any::<u128>(), form in 0..10,
         ) {

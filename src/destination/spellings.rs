@@ -1,4 +1,4 @@
-//! Tests: every spelling of a host is one value, and that value's own spelling is read as itself.
+//! Tests: all spellings of a host are equal, and its normal spelling parses as itself.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A number in one of the three bases of a part of an IPv4 address.
+/// A number in one of the three bases allowed in an IPv4 address.
 fn number(value: u32, base: u8) -> String {
     match base {
         0 => value.to_string(),
@@ -16,7 +16,7 @@ fn number(value: u32, base: u8) -> String {
     }
 }
 
-/// An IPv4 address in `parts` numbers, each in its base; the last one holds the rest.
+/// An IPv4 address as `parts` numbers, each in its base; the last one covers the remaining bytes.
 fn in_parts(ip: Ipv4Addr, parts: usize, bases: [u8; 4]) -> String {
     let octets = ip.octets();
     let last = octets[parts - 1..].iter().fold(0, |sum, octet| sum << 8 | u32::from(*octet));
@@ -25,17 +25,17 @@ fn in_parts(ip: Ipv4Addr, parts: usize, bases: [u8; 4]) -> String {
     numbers.collect::<Vec<_>>().join(".")
 }
 
-/// Labels of letters that have one upper case, and no look-alikes within a label.
+/// A name whose letters have unambiguous upper case forms.
 fn name() -> impl Strategy<Value = String> {
     let label = prop_oneof!["[a-z][a-z0-9]{0,9}", "[a-zäöüéñ]{1,9}", "[а-я]{1,9}", "[東京都]{1,4}"];
-    // The last label is not a number, or the whole would be an address.
+    // The last label is not a number, since the whole would then be an address.
     (prop::collection::vec(label, 0..3), "[a-z]{1,9}").prop_map(|(mut labels, last)| {
         labels.push(last);
         labels.join(".")
     })
 }
 
-/// Characters that hosts have, and others.
+/// Mostly characters that are valid in hosts.
 fn nearly_a_host() -> impl Strategy<Value = String> {
     prop_oneof![
         "[0-9a-fxX.]{0,24}",
@@ -49,7 +49,7 @@ fn nearly_a_host() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn an_ipv4_address_is_itself_in_every_spelling(
+    fn all_spellings_of_an_ipv4_address_are_equal(
         bits in any::<u32>(), parts in 1..=4_usize, bases in any::<[u8; 4]>(), dot in "\\.?",
     ) {
         let ip = Ipv4Addr::from(bits);
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn an_ipv6_address_is_itself_and_has_no_zone(bits in any::<u128>(), zone in "[a-z0-9]{0,9}") {
+    fn an_ipv6_address_parses_as_itself_and_has_no_zone(bits in any::<u128>(), zone in "[a-z0-9]{0,9}") {
         let ip = Ipv6Addr::from(bits);
         let groups = ip.segments().map(|group| format!("{group:04X}")).join(":");
         for spelling in [ip.to_string(), format!("[{ip}]"), groups.clone(), format!("[{groups}]")] {
@@ -81,15 +81,15 @@ proptest! {
     }
 
     #[test]
-    fn a_name_is_itself_in_every_case_and_with_a_dot_behind_it(name in name()) {
+    fn a_name_is_equal_in_any_case_and_with_a_trailing_dot(name in name()) {
         let host: Host = name.parse().expect("a name");
         let ascii = host.to_string();
         let spellings = [
             name.to_uppercase(),
             format!("{name}."),
-            // The dot of some keyboards (RFC 3490 section 3.1).
+            // The ideographic full stop (RFC 3490 section 3.1).
             name.replace('.', "\u{3002}"),
-            // The letters as some file systems store them.
+            // Decomposed letters, as stored by some file systems.
             name.replace('é', "e\u{301}").replace('ü', "u\u{308}"),
             ascii.clone(),
             ascii.to_uppercase(),
@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_is_in_its_normal_spelling(text in nearly_a_host(), port in 1_u16..) {
+    fn any_parsed_host_is_in_its_normal_spelling(text in nearly_a_host(), port in 1_u16..) {
         let Ok(host) = text.parse::<Host>() else { return Ok(()) };
         let normal = host.to_string();
         prop_assert_eq!(normal.parse(), Ok(host.clone()));
@@ -113,14 +113,14 @@ proptest! {
             prop_assert!(name.len() <= MAX_NAME && !name.ends_with('.'), "{}", name);
             prop_assert!(name.parse::<IpAddr>().is_err(), "{}", name);
         }
-        // The parsers that take a host among other things accept it, too.
+        // Parsers that accept a host among other things accept it, too.
         let there = Destination::new(host, port).expect("not port 0");
         prop_assert_eq!(Destination::parse(&there.to_string(), None), Ok(there.clone()));
         prop_assert_eq!(Destination::from_parts(&normal, &port.to_string()), Ok(there));
     }
 
     #[test]
-    fn no_authority_makes_it_panic(text in nearly_a_host(), port in "(:[0-9+ -]{0,6})?") {
+    fn no_authority_causes_a_panic(text in nearly_a_host(), port in "(:[0-9+ -]{0,6})?") {
         for text in [text.clone() + &port, format!("[{text}]{port}")] {
             if let Ok(destination) = Destination::parse(&text, Some(80)) {
                 prop_assert_eq!(Destination::parse(&destination.to_string(), None), Ok(destination));

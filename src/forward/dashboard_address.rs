@@ -1,4 +1,4 @@
-//! The address of the dashboard, as the user writes it.
+//! The address of the dashboard as the user writes it.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -8,11 +8,11 @@ use super::ListenAddress;
 use super::exposure::{self, Guard, Offer, OpenToAll, Reach};
 use super::listen_address::{Bind, InvalidListenAddress};
 
-/// Where a dashboard listens: at a port of this machine that no other machine reaches.
+/// The address of a dashboard: a port that no other machine can reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DashboardAddress(ListenAddress);
 
-/// Why there can be no dashboard at an address.
+/// Why a dashboard cannot listen on an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidDashboardAddress {
@@ -35,7 +35,7 @@ impl DashboardAddress {
 }
 
 impl Default for DashboardAddress {
-    /// Port 9090 of 127.0.0.1, where Clash dashboards look.
+    /// Port 9090 of 127.0.0.1, the default of Clash dashboards.
     fn default() -> Self {
         let bind = Bind::Address(Ipv4Addr::LOCALHOST.into());
         Self(ListenAddress::Tcp { bind, port: 9090 })
@@ -50,7 +50,7 @@ impl FromStr for DashboardAddress {
         if matches!(address, ListenAddress::Unix(_)) {
             return Err(InvalidDashboardAddress::Unix);
         }
-        // Its token goes over the line as it is.
+        // The token is sent unencrypted.
         exposure::admit(Reach::of(&address), Offer::Control, Guard::Password)
             .map_err(|OpenToAll| InvalidDashboardAddress::Exposed)?;
         Ok(Self(address))
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_reaches_it() {
+    fn other_machines_cannot_reach_it() {
         for text in ["9090", "0", "localhost:1", "127.0.0.1:1", "127.3.2.1:1", "[::1]:1"] {
             assert!(text.parse::<DashboardAddress>().is_ok(), "{text}");
         }

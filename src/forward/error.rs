@@ -1,8 +1,8 @@
-//! Errors of the texts of forwards.
+//! Errors in the texts of forwards.
 
 use crate::destination::InvalidDestination;
 
-/// Why a text is not a forward or a part of one.
+/// Why a text is neither a forward nor a part of one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidForward {

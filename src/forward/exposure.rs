@@ -1,5 +1,5 @@
-//! The gate for exposure: who can reach a listener, and whether that is allowed for what it offers.
-//! Everything that lets others in is judged here, and nowhere else.
+//! The check of every listener's exposure: who can reach it, and whether that is allowed for what it offers. No
+//! other place decides this.
 
 use std::net::IpAddr;
 
@@ -9,34 +9,34 @@ use super::{ListenAddress, RemoteBind, RemoteForward, RemoteListen, RemoteTo};
 /// Who can reach a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// The users of the machine that listens, or fewer: the file of a unix socket belongs to its user. (An
-    /// sshd with `GatewayPorts yes` opens its loopback to everybody and does not report it.)
+    /// The users of the listening machine, or fewer: the file of a unix socket belongs to its user. (An sshd
+    /// with `GatewayPorts yes` exposes its loopback listeners to everybody and does not report it.)
     Machine,
-    /// Other machines, or perhaps other machines.
+    /// Other machines, at least possibly.
     Others,
 }
 
 /// What a listener offers to its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offer {
-    /// One target that the user has named. Its bind address (or `-g`, `GatewayPorts`) is the permission
+    /// One target that the user has configured. Its bind address (or `-g`, `GatewayPorts`) is the permission
     /// for others, as in ssh.
     Target,
-    /// Any destination: a proxy, with its own pages.
+    /// Any destination: a proxy with its own pages.
     Anything,
-    /// What looks on and steers: for the users of this machine, whatever guards it, since its keys go
-    /// over the line as they are.
+    /// Inspection and control: only for the users of this machine, however it is guarded, since its keys are
+    /// sent unencrypted.
     Control,
 }
 
-/// The user's protection of a listener.
+/// How the user protects a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
     /// A password.
     Password,
-    /// The explicit permission for everybody (`--allow-remote`, `allow_remote = true`).
+    /// Explicit permission for everybody (`--allow-remote`, `allow_remote = true`).
     Welcome,
-    /// Nothing.
+    /// Not at all.
     None,
 }
 
@@ -44,12 +44,12 @@ pub enum Guard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenToAll;
 
-/// Judges a proxy on this machine.
+/// Checks a proxy on this machine.
 pub fn admit_proxy(address: &ListenAddress, guard: Guard) -> Result<(), OpenToAll> {
     admit(Reach::of(address), Offer::Anything, guard)
 }
 
-/// Judges a listener on a server: without a target it is a proxy.
+/// Checks a listener on a server; without a target it is a proxy.
 pub fn admit_remote(forward: &RemoteForward, guard: Guard) -> Result<(), OpenToAll> {
     let offer = match forward.to {
         RemoteTo::Fixed(_) => Offer::Target,
@@ -58,7 +58,7 @@ pub fn admit_remote(forward: &RemoteForward, guard: Guard) -> Result<(), OpenToA
     admit(Reach::of_remote(&forward.listen), offer, guard)
 }
 
-/// Judges a listener.
+/// Checks a listener.
 pub(super) fn admit(reach: Reach, offer: Offer, guard: Guard) -> Result<(), OpenToAll> {
     match (reach, offer, guard) {
         (Reach::Others, Offer::Anything, Guard::None) | (Reach::Others, Offer::Control, _) => {
@@ -77,14 +77,14 @@ impl Reach {
             ListenAddress::Unix(_) | ListenAddress::Tcp { bind: Bind::Loopback, .. } => {
                 Self::Machine
             }
-            // A name may have any address by the time that it is bound.
+            // A name may have any address by the time it is bound.
             ListenAddress::Tcp { bind: Bind::All | Bind::Name(_), .. } => Self::Others,
             ListenAddress::Tcp { bind: Bind::Address(ip), .. } => Self::of_ip(*ip),
         }
     }
 
-    /// Who can reach a listener on a server, if it listens where it was asked to. A text that is not a
-    /// certain name of loopback may mean anything there.
+    /// Who can reach a listener on a server, provided it listens where requested. A text that is not certainly
+    /// loopback may mean anything there.
     fn of_remote(listen: &RemoteListen) -> Self {
         match listen {
             RemoteListen::Unix(_) | RemoteListen::Tcp { bind: RemoteBind::Unsaid, .. } => {
@@ -104,7 +104,7 @@ impl Reach {
 }
 
 impl Guard {
-    /// A password takes precedence over the permission.
+    /// The guard with this password and permission; the password takes precedence.
     pub fn new<P>(password: Option<&P>, welcome: Welcome) -> Self {
         match (password, welcome) {
             (Some(_), _) => Self::Password,
@@ -117,9 +117,9 @@ impl Guard {
 /// Whether the user has allowed other machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Welcome {
-    /// They are allowed.
+    /// The user has allowed them.
     Said,
-    /// The user has not said so.
+    /// The user has not allowed them.
     Unsaid,
 }
 
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_proxy_for_others_that_nothing_guards_is_refused_and_control_always() {
+    fn an_unguarded_proxy_for_others_is_refused_and_control_for_others_always() {
         for reach in [Reach::Machine, Reach::Others] {
             for offer in [Offer::Target, Offer::Anything, Offer::Control] {
                 for guard in [Guard::Password, Guard::Welcome, Guard::None] {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reaches_a_listener_here() {
+    fn reach_of_local_listeners() {
         for text in ["1080", "localhost:1080", "127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "/s"] {
             assert_eq!(Reach::of(&text.parse().expect(text)), Reach::Machine, "{text}");
         }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reaches_a_listener_on_a_server() {
+    fn reach_of_remote_listeners() {
         let is_open = |text: &str| {
             let forward: RemoteForward = text.parse().expect(text);
             assert!(admit_remote(&forward, Guard::Welcome).is_ok(), "{text}");
@@ -191,7 +191,7 @@ mod tests {
             "0.0.0.0:0",
             "[::]:0",
             "192.0.2.1:0",
-            // Names whose meaning there is not known.
+            // Names whose meaning on the server is unknown.
             "127.1:0",
             "0:0",
             "server.example:0",

@@ -2,10 +2,10 @@
 
 use super::{InvalidForward, service};
 
-/// One field, without its brackets and backslashes.
+/// A field without its brackets and backslashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Field {
-    /// The path of a unix socket: it has a slash.
+    /// The path of a unix socket, which contains a slash.
     Path(String),
     /// A port, a host or a bind address.
     Word(String),
@@ -13,8 +13,7 @@ pub(super) enum Field {
 
 use Field::{Path, Word};
 
-/// Splits at the colons that are neither in brackets nor after a backslash. A colon at the very end begins
-/// no field.
+/// Splits at colons that are neither in brackets nor escaped. A trailing colon begins no field.
 pub(super) fn split(spec: &str) -> Result<Vec<Field>, InvalidForward> {
     let mut rest = spec.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
     let mut fields = Vec::new();
@@ -29,8 +28,8 @@ pub(super) fn split(spec: &str) -> Result<Vec<Field>, InvalidForward> {
     Ok(fields)
 }
 
-/// Splits the fields of a forward into the place to listen and the target: a path, or a host and a port. The
-/// target is empty where nothing else would be left.
+/// Splits the fields of a forward into the listen address and the target: a path, or a host and a port. The
+/// target is empty if nothing else would be left.
 pub(super) fn parts(fields: &[Field]) -> (&[Field], &[Field]) {
     let target = match fields {
         [_, .., Path(_)] => 1,
@@ -40,8 +39,8 @@ pub(super) fn parts(fields: &[Field]) -> (&[Field], &[Field]) {
     fields.split_at(fields.len() - target)
 }
 
-/// Reads a place to listen: a port, an address and a port, or a path. Any other number or kind of fields is the
-/// error `otherwise`.
+/// Parses a listen address: a port, an address and a port, or a path. Any other number or kind of fields
+/// results in the error `otherwise`.
 pub(super) fn listen<T>(
     fields: &[Field],
     otherwise: InvalidForward,
@@ -56,7 +55,7 @@ pub(super) fn listen<T>(
     }
 }
 
-/// Reads a field in brackets literally.
+/// Parses a bracketed field literally.
 fn bracketed(inner: &str) -> Result<(Field, &str), InvalidForward> {
     let (text, after) = inner.split_once(']').ok_or(InvalidForward::Quoting)?;
     let after = match after {
@@ -84,12 +83,12 @@ fn plain(text: &str) -> Result<(Field, &str), InvalidForward> {
     Ok((if is_path { Path(field) } else { Word(field) }, chars.as_str()))
 }
 
-/// A word as a field, in brackets where it has a colon.
+/// A word as a field, in brackets if it contains a colon.
 pub(super) fn word(text: &str) -> String {
     if text.contains(':') { format!("[{text}]") } else { text.to_owned() }
 }
 
-/// A path as a field, with a backslash before what would end it or begin a bracket.
+/// A path as a field, with a backslash before any character that would end it or start a bracket.
 pub(super) fn path(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (index, c) in text.chars().enumerate() {
@@ -102,7 +101,7 @@ pub(super) fn path(text: &str) -> String {
     out
 }
 
-/// Replaces the tokens and variables of a path; `None` where one is not known.
+/// Expands the tokens and variables of a path; `None` if one is unknown.
 pub(crate) type Expand<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A path with its tokens and variables replaced.
@@ -110,7 +109,7 @@ pub(super) fn expanded(path: &str, expand: Expand<'_>) -> Result<String, Invalid
     expand(path).ok_or(InvalidForward::Token)
 }
 
-/// Reads the path of a unix socket, which has to fit into `sun_path` of unix(7) with its end.
+/// Checks the path of a unix socket, which must fit into `sun_path` of unix(7) with its terminator.
 pub(super) fn checked_path(text: &str) -> Result<&str, InvalidForward> {
     if text.len() > MAX_PATH || text.contains('\0') {
         return Err(InvalidForward::Path);
@@ -118,10 +117,10 @@ pub(super) fn checked_path(text: &str) -> Result<&str, InvalidForward> {
     Ok(text)
 }
 
-/// Reads a port to listen on: 0 to 65535, or the name of a service.
+/// Parses a port to listen on: 0 to 65535, or the name of a service.
 pub(super) fn listen_port(text: &str) -> Result<u16, InvalidForward> {
     service::port(text).ok_or(InvalidForward::ListenPort)
 }
 
-/// The longest path of a unix socket, in bytes.
+/// The maximum length of the path of a unix socket, in bytes.
 const MAX_PATH: usize = 107;

@@ -1,4 +1,4 @@
-//! The address of a listener, as the user writes it.
+//! The address of a listener as the user writes it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -25,14 +25,14 @@ pub enum ListenAddress {
 /// The interfaces that a TCP listener is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bind {
-    /// `127.0.0.1` and `::1`: a bare port, or `localhost`.
+    /// `127.0.0.1` and `::1`: a port alone, or `localhost`.
     Loopback,
-    /// Every interface: `*`, or nothing before the colon.
+    /// Every interface: `*`, or an empty address before the colon.
     All,
     /// One address.
     Address(IpAddr),
-    /// All addresses of a name, which is looked up when the listener is bound, and is in its normal spelling
-    /// (see [`Host::Name`]).
+    /// All addresses of a name in its normal spelling (see [`Host::Name`]), which is looked up when the
+    /// listener is bound.
     Name(Arc<str>),
 }
 
@@ -48,7 +48,7 @@ pub enum InvalidListenAddress {
 }
 
 impl Bind {
-    /// The addresses to bind, in order; none of a name, which has to be looked up.
+    /// The addresses to bind, in order; none for a name, which must be looked up.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         match self {
             Self::Loopback => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
@@ -58,7 +58,7 @@ impl Bind {
         }
     }
 
-    /// The host at which this machine reaches a listener.
+    /// The host by which this machine reaches a listener.
     pub(crate) fn reached_at(&self) -> Host {
         match self {
             Self::Name(name) => Host::Name(Arc::clone(name)),
@@ -74,7 +74,7 @@ impl Bind {
 impl FromStr for Bind {
     type Err = InvalidDestination;
 
-    /// Reads what stands before the port, without brackets.
+    /// Parses the text before the port, without brackets.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if matches!(text, "" | "*") {
             return Ok(Self::All);
@@ -88,8 +88,8 @@ impl FromStr for Bind {
 }
 
 impl ListenAddress {
-    /// The names of its sockets, as listeners without a name have them in rules: an address and its port each,
-    /// or the path. Those of a host's name have that.
+    /// The names of its sockets, by which rules refer to listeners without a name: an address and port each, or
+    /// the path. For a host name, the name itself.
     pub(crate) fn sockets(&self) -> Vec<String> {
         match self {
             Self::Tcp { bind: Bind::Name(_), .. } => vec![self.to_string()],
@@ -101,8 +101,8 @@ impl ListenAddress {
         }
     }
 
-    /// Whether only one of them can be listened on: they are the same, or one is among the interfaces of the other.
-    /// The addresses of a name are not known.
+    /// Whether both cannot be listened on at the same time, since they are equal or one covers the interfaces
+    /// of the other. The addresses of a name are not known.
     pub(crate) fn excludes(&self, other: &Self) -> bool {
         let (Self::Tcp { bind, port }, Self::Tcp { bind: other_bind, port: other_port }) =
             (self, other)
@@ -117,7 +117,7 @@ impl ListenAddress {
         self == other || port == other_port && *port != 0 && bind.addresses().iter().any(is_taken)
     }
 
-    /// Whether a socket of one is a socket of the other.
+    /// Whether they have a socket in common.
     pub(crate) fn shares_a_socket(&self, other: &Self) -> bool {
         let others = other.sockets();
         self.sockets().iter().any(|socket| others.contains(socket))
@@ -128,7 +128,7 @@ impl FromStr for ListenAddress {
     type Err = InvalidListenAddress;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // As in ssh, a slash makes it a path: no port and no address has one.
+        // As in ssh, a slash makes it a path, since no port or address contains one.
         if text.contains('/') {
             return Ok(Self::Unix(text.into()));
         }
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ssh_takes() {
+    fn forms_that_ssh_accepts() {
         for (text, shown) in [
             ("1080", "localhost:1080"),
             ("0", "localhost:0"),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_says_why() {
+    fn errors_state_the_reason() {
         use InvalidListenAddress::{Bind, Brackets, Port};
         for (text, why) in [
             ("", Port),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn one_interface_is_among_all_of_its_family() {
+    fn all_interfaces_include_each_of_their_family() {
         let address = |text: &str| text.parse::<ListenAddress>().expect(text);
         for (one, other, excludes) in [
             ("1080", "127.0.0.1:1080", true),

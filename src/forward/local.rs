@@ -1,4 +1,4 @@
-//! `-L`: a listener here, and a fixed target on the far side.
+//! `-L`: a listener on this machine with a fixed target on the far side.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,18 +14,18 @@ use crate::target::Target;
 /// The argument of `-L`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalForward {
-    /// The place to listen on this machine.
+    /// The address to listen on, on this machine.
     pub listen: LocalListen,
-    /// The target that the server connects to. The path of a socket is one on the server.
+    /// The target that the server connects to; a socket path is one on the server.
     pub to: Target,
 }
 
-/// A place to listen on this machine, as ssh writes it.
+/// An address to listen on, on this machine, in ssh's notation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LocalListen {
     /// A TCP port. Port 0 lets the system choose, which ssh itself does not accept.
     Tcp {
-        /// The interfaces; none for a port alone, where `GatewayPorts` decides.
+        /// The interfaces; none for a port alone, in which case `GatewayPorts` decides.
         bind: Option<Bind>,
         /// 0 to 65535.
         port: u16,
@@ -35,11 +35,11 @@ pub enum LocalListen {
 }
 
 impl LocalForward {
-    /// The same, with what `expand` makes of the paths of sockets.
+    /// The same forward with its socket paths expanded.
     ///
     /// # Errors
     ///
-    /// It makes nothing of one, or a path that is too long.
+    /// A path cannot be expanded, or the result is too long.
     pub(crate) fn expanded(self, expand: Expand<'_>) -> Result<Self, InvalidForward> {
         Ok(Self { listen: self.listen.with_path(expand)?, to: target::expanded(self.to, expand)? })
     }
@@ -64,7 +64,7 @@ impl LocalListen {
         }
     }
 
-    /// Reads the fields of it; any other number or kind of them is the error `otherwise`.
+    /// Parses its fields; any other number or kind of fields results in the error `otherwise`.
     fn read(fields: &[Field], otherwise: InvalidForward) -> Result<Self, InvalidForward> {
         fields::listen(fields, otherwise, Self::tcp, Self::unix)
     }

@@ -1,5 +1,5 @@
-//! Fixed-destination routes as ssh writes them: `-L`, `-R` and `-W`. Pure: nothing here opens a
-//! socket or looks a name up.
+//! Fixed-destination forwards in ssh's notation: `-L`, `-R` and `-W`. Pure: nothing here opens a socket or
+//! resolves a name.
 //!
 //! ```text
 //! -L [bind:]port:host:hostport      listen here, connect from the server      LocalForward
@@ -8,11 +8,11 @@
 //! -W host:port                      standard input and output                 Target
 //! ```
 //!
-//! On either side the path of a unix socket may replace an address and its port. The fields are split as
-//! in ssh(1): an IPv6 address has brackets, a backslash makes the next character literal, and a field with
-//! a slash is a path. Every type prints what it parses.
+//! The path of a unix socket may replace an address and its port on either side. Fields are split as in ssh(1):
+//! an IPv6 address has brackets, a backslash makes the next character literal, and a field with a slash is a
+//! path. Every type prints what it parses.
 //!
-//! [`exposure`] is the gate that every listener passes: who can reach it, and how it is protected.
+//! [`exposure`] checks every listener: who can reach it, and how it is protected.
 
 mod dashboard_address;
 mod error;

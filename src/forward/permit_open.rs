@@ -1,4 +1,4 @@
-//! `PermitRemoteOpen`: the destinations on this side that the clients of a proxy on a server may reach.
+//! `PermitRemoteOpen`: the destinations on this side that clients of a proxy on a server may reach.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ pub enum PermitOpen {
     /// Everything. OpenSSH's default.
     #[default]
     Any,
-    /// These only; nothing at all where there are none.
+    /// Only these; an empty list permits nothing.
     Only(Arc<[Permission]>),
 }
 
@@ -33,8 +33,8 @@ pub struct Permission {
 pub struct InvalidPermission(pub String);
 
 impl PermitOpen {
-    /// Whether a client may reach `target`. A host counts as it was written, as in ssh: a permission for a
-    /// name does not include its address. No client can name a socket.
+    /// Whether a client may reach `target`. Hosts are compared as written, as in ssh: a permission for a name
+    /// does not include its address. Clients cannot request sockets.
     pub fn admits(&self, target: &Target) -> bool {
         let Self::Only(permissions) = self else { return true };
         let Target::Host(destination) = target else { return false };
@@ -48,7 +48,7 @@ impl PermitOpen {
 impl FromStr for PermitOpen {
     type Err = InvalidPermission;
 
-    /// Reads `any`, `none`, or entries with spaces between (`ssh_config(5)`).
+    /// Parses `any`, `none`, or entries separated by spaces (`ssh_config(5)`).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["any"] => Ok(Self::Any),
@@ -68,7 +68,7 @@ impl FromStr for Permission {
             let (host, port) = text.rsplit_once(':')?;
             let host = match host {
                 "*" => None,
-                // ssh requires brackets around an IPv6 address, whose last colon is not the separator.
+                // As in ssh, an IPv6 address needs brackets, since its last colon is not the separator.
                 host if host.contains(':') && !host.starts_with('[') => return None,
                 host => Some(host.parse().ok()?),
             };
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_named_is_permitted_and_nothing_else() {
+    fn only_listed_destinations_are_permitted() {
         for (text, yes, no) in [
             ("any", &["a:1", "[::1]:2"][..], &[][..]),
             ("none", &[], &["a:1", "127.0.0.1:22"]),
@@ -123,7 +123,7 @@ mod tests {
             ("a:*", &["a:1", "a:65535"], &["b:1"]),
             ("*:80", &["a:80", "[::1]:80"], &["a:81"]),
             ("[::1]:22 10.0.0.1:http", &["[::1]:22", "10.0.0.1:80"], &["[::1]:80", "10.0.0.1:22"]),
-            // A name is not its address, and an address is not its name.
+            // A name and its address are not interchangeable.
             ("localhost:80", &["localhost:80"], &["127.0.0.1:80", "[::1]:80"]),
             ("127.0.0.1:80", &["127.0.0.1:80"], &["localhost:80", "127.0.0.2:80"]),
         ] {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_permits_nothing() {
+    fn invalid_entries_are_errors() {
         for text in
             ["a", "a:0", "a:x y", "a:65536", "none a:1", "any none", "::1:22", ":1", "a b:1"]
         {

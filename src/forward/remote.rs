@@ -1,4 +1,4 @@
-//! `-R`: a listener on the server, and a target on this side.
+//! `-R`: a listener on the server with a target on this side.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,18 +12,18 @@ use crate::target::Target;
 /// The argument of `-R`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteForward {
-    /// The place where the server listens.
+    /// The address on which the server listens.
     pub listen: RemoteListen,
     /// The target of its clients.
     pub to: RemoteTo,
 }
 
-/// A place to listen on the server, as ssh writes it.
+/// An address to listen on, on the server, in ssh's notation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RemoteListen {
     /// A TCP port. Port 0 lets the server choose.
     Tcp {
-        /// The interfaces, as the user names them.
+        /// The interfaces, as the user wrote them.
         bind: RemoteBind,
         /// 0 to 65535.
         port: u16,
@@ -33,37 +33,37 @@ pub enum RemoteListen {
 }
 
 impl RemoteListen {
-    /// Whether a server cannot listen at both. A port that it chooses is another one each time.
+    /// Whether a server cannot listen on both. Ports chosen by the server differ each time.
     pub(crate) fn collides_with(&self, other: &Self) -> bool {
         self == other && !matches!(self, Self::Tcp { port: 0, .. })
     }
 }
 
-/// The interfaces of the server to listen on, in the user's words. `GatewayPorts` of the server decides
-/// what they mean.
+/// The interfaces of the server to listen on, as the user wrote them. The server's `GatewayPorts` decides what
+/// they mean.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RemoteBind {
-    /// No text before the port: the server's loopback.
+    /// Nothing before the port: the server's loopback.
     Unsaid,
     /// The text before the port: empty or `*` for every interface, `localhost`, an address, a name.
     As(Arc<str>),
 }
 
-/// The target of the clients of a remote forward.
+/// The target of a remote forward's clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RemoteTo {
-    /// One target, reached from this side. The path of a socket is one on this machine.
+    /// One target, reached from this side; a socket path is one on this machine.
     Fixed(Target),
-    /// Any destination: the clients find a SOCKS and HTTP proxy.
+    /// Any destination: the clients use a SOCKS and HTTP proxy.
     Proxy,
 }
 
 impl RemoteForward {
-    /// The same, with what `expand` makes of the paths of sockets.
+    /// The same forward with its socket paths expanded.
     ///
     /// # Errors
     ///
-    /// It makes nothing of one, or a path that is too long.
+    /// A path cannot be expanded, or the result is too long.
     pub(crate) fn expanded(self, expand: Expand<'_>) -> Result<Self, InvalidForward> {
         let listen = match self.listen {
             RemoteListen::Unix(path) => RemoteListen::unix(&fields::expanded(&path, expand)?)?,
@@ -78,8 +78,8 @@ impl RemoteForward {
 }
 
 impl RemoteBind {
-    /// The address in the request to the server (RFC 4254 section 7.1), as ssh sends it: `localhost` for a
-    /// port alone, and the empty address for every interface.
+    /// The address in the request to the server (RFC 4254 section 7.1), as sent by ssh: `localhost` for a port
+    /// alone, and the empty address for every interface.
     pub fn on_the_wire(&self) -> &str {
         match self {
             Self::Unsaid => "localhost",
@@ -98,7 +98,7 @@ impl RemoteBind {
 }
 
 impl RemoteListen {
-    /// Reads the fields of it; any other number or kind of them is the error `otherwise`.
+    /// Parses its fields; any other number or kind of fields results in the error `otherwise`.
     fn read(fields: &[Field], otherwise: InvalidForward) -> Result<Self, InvalidForward> {
         fields::listen(fields, otherwise, Self::tcp, Self::unix)
     }
@@ -157,5 +157,5 @@ impl fmt::Display for RemoteListen {
     }
 }
 
-/// The longest bind address, in bytes: that of a name (RFC 1035), with room.
+/// The maximum length of a bind address in bytes, enough for any name (RFC 1035).
 const MAX_BIND: usize = 255;

@@ -1,24 +1,24 @@
-//! Ports as numbers or names of services, as ssh accepts them.
+//! Ports as numbers or service names, as accepted by ssh.
 
 use std::fs;
 
 use crate::destination::is_number;
 
-/// The port of a number from 0 to 65535, or of a TCP service in `/etc/services`.
+/// The port given as a number from 0 to 65535, or as the name of a TCP service in `/etc/services`.
 pub(crate) fn port(text: &str) -> Option<u16> {
     if is_number(text) { text.parse().ok() } else { named_port(text) }
 }
 
 /// The port of a TCP service in `/etc/services`.
 pub(crate) fn named_port(name: &str) -> Option<u16> {
-    // Most ports are numbers, which are no names.
+    // Most ports are numbers, for which the file need not be read.
     if name.is_empty() || is_number(name) {
         return None;
     }
     named(name, &fs::read_to_string(SERVICES).ok()?)
 }
 
-/// Looks a service up in the lines of services(5): name, `port/tcp`, further names.
+/// Finds a service in the lines of services(5): name, `port/tcp`, aliases.
 fn named(name: &str, services: &str) -> Option<u16> {
     services.lines().find_map(|line| {
         let line = line.split('#').next().unwrap_or_default();

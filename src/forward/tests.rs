@@ -1,4 +1,4 @@
-//! The grammar: a table, and what holds for all of it.
+//! The grammar: tables of examples, and properties of all forwards.
 
 use proptest::prelude::*;
 
@@ -45,7 +45,7 @@ fn local_forwards() {
 }
 
 #[test]
-fn what_is_no_local_forward_says_why() {
+fn errors_of_local_forwards() {
     use InvalidForward::*;
     for (text, why) in [
         ("", LocalForm),
@@ -78,7 +78,7 @@ fn what_is_no_local_forward_says_why() {
 }
 
 #[test]
-fn a_bare_port_is_what_gateway_ports_say() {
+fn gateway_ports_decide_about_a_bare_port() {
     let address = |text, bare| local(text).listen.address(bare).to_string();
     assert_eq!(address("80:a:81", &Bind::Loopback), "localhost:80");
     assert_eq!(address("80:a:81", &Bind::All), "*:80");
@@ -108,7 +108,7 @@ fn remote_forwards() {
         let forward = remote(text);
         assert_eq!(forward.to_string(), printed, "{text}");
         match forward.listen {
-            RemoteListen::Tcp { bind: told, .. } => assert_eq!(told.on_the_wire(), bind, "{text}"),
+            RemoteListen::Tcp { bind: sent, .. } => assert_eq!(sent.on_the_wire(), bind, "{text}"),
             RemoteListen::Unix(path) => panic!("{text}: {path}"),
         }
     }
@@ -125,7 +125,7 @@ fn remote_forwards() {
 }
 
 #[test]
-fn what_is_no_remote_forward_says_why() {
+fn errors_of_remote_forwards() {
     use InvalidForward::*;
     for (text, why) in [
         ("", RemoteForm),
@@ -153,7 +153,7 @@ fn targets() {
     }
 }
 
-/// Anything that a socket's path may hold.
+/// Any socket path.
 fn path() -> impl Strategy<Value = String> {
     "[a-z :\\[\\]\\\\]{0,20}/[a-z /:\\[\\]\\\\.]{0,40}"
 }
@@ -206,7 +206,7 @@ fn remote_listen() -> impl Strategy<Value = RemoteListen> {
 
 proptest! {
     #[test]
-    fn every_local_forward_reads_as_it_prints(listen in local_listen(), to in target()) {
+    fn every_local_forward_parses_from_its_text(listen in local_listen(), to in target()) {
         let forward = LocalForward { listen, to };
         prop_assert_eq!(forward.to_string().parse(), Ok(forward.clone()));
         prop_assert_eq!(forward.listen.to_string().parse(), Ok(forward.listen));
@@ -214,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn every_remote_forward_reads_as_it_prints(
+    fn every_remote_forward_parses_from_its_text(
         listen in remote_listen(), to in prop::option::of(target()),
     ) {
         let forward =
@@ -224,7 +224,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_prints_what_reads_the_same(text in "[\\PC\\[\\]:/\\\\0-9]{0,60}") {
+    fn any_parsed_text_prints_an_equivalent_one(text in "[\\PC\\[\\]:/\\\\0-9]{0,60}") {
         if let Ok(forward) = text.parse::<LocalForward>() {
             prop_assert_eq!(forward.to_string().parse(), Ok(forward));
         }

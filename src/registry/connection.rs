@@ -1,4 +1,4 @@
-//! One connection while it lives, and a while after: a request, its dial and its relay.
+//! A connection during its life and for a while after: its request, dial and relay.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -14,39 +14,39 @@ use crate::lock::lock;
 use crate::request::Request;
 use crate::stream::Process;
 
-/// A connection: who asked for what, and what became of it so far. Some 350 bytes.
+/// A connection: its request, and its progress so far. About 350 bytes.
 #[derive(Debug)]
 pub struct Connection {
     id: u64,
     request: Request,
-    /// The client's program; none where it cannot be known. Not there until somebody has asked.
+    /// The client's program; unset until it was looked up, none if it cannot be known.
     process: OnceLock<Option<Arc<Process>>>,
     began: Instant,
     state: AtomicU8,
-    /// [`Outcome`], counted from 1; 0 while it lives.
+    /// The index of its [`Outcome`], plus one; 0 while it lives.
     outcome: AtomicU8,
     marks: Marks,
     way: Mutex<Way>,
     up: Meter,
     down: Meter,
-    /// What waits for the client, in bytes.
+    /// Data queued for the client, in bytes.
     in_memory: AtomicU64,
     on_disk: AtomicU64,
-    /// For how long data waited for the server's window, in microseconds.
+    /// How long data has waited for the server's window, in microseconds.
     stalled: AtomicU64,
     killed: AtomicBool,
     kill: Notify,
 }
 
-/// The way it takes, as far as that is known.
+/// Its route, as far as is known.
 #[derive(Clone, Debug, Default)]
 struct Way {
     rule: Option<Arc<str>>,
-    /// The server's name; none for one that goes direct, or nowhere.
+    /// The server's name; none if it goes direct, or nowhere.
     server: Option<Arc<str>>,
     /// 0 for none.
     session: u64,
-    /// Why it failed, in printable words.
+    /// Why it failed; printable.
     failure: Option<Box<str>>,
 }
 
@@ -71,27 +71,27 @@ impl Connection {
         }
     }
 
-    /// Its number, never given twice in one run.
+    /// Its number, unique within a run.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// Who asks for what.
+    /// Its request.
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// The client's program, where it can be known and somebody has asked for it.
+    /// The client's program, if it was looked up and can be known.
     pub fn process(&self) -> Option<&Arc<Process>> {
         self.process.get()?.as_ref()
     }
 
-    /// Whether somebody has asked for the client's program.
+    /// Whether the client's program was looked up.
     pub(crate) fn has_been_identified(&self) -> bool {
         self.process.get().is_some()
     }
 
-    /// That is the client's program; none where it cannot be known. What was said first stays.
+    /// Records the client's program; none if it cannot be known. Only the first result counts.
     pub(crate) fn identify(&self, process: Option<Arc<Process>>) {
         let _ = self.process.set(process);
     }
@@ -101,7 +101,7 @@ impl Connection {
         self.began
     }
 
-    /// Where it stands.
+    /// Its state.
     pub fn state(&self) -> State {
         State::VARIANTS[usize::from(self.state.load(Relaxed))]
     }
@@ -111,7 +111,7 @@ impl Connection {
         usize::from(self.outcome.load(Relaxed)).checked_sub(1).map(|at| Outcome::VARIANTS[at])
     }
 
-    /// Since when it stands where it stands.
+    /// When it entered its state.
     pub fn since(&self) -> Instant {
         let marks = &self.marks;
         let mark = match self.state() {
@@ -123,7 +123,7 @@ impl Connection {
         self.began + Duration::from_micros(mark.saturating_sub(1))
     }
 
-    /// The rule that said which way; none where the default did.
+    /// The rule that decided its route; none if the default did.
     pub fn rule(&self) -> Option<Arc<str>> {
         self.way().rule.clone()
     }
@@ -139,7 +139,7 @@ impl Connection {
         self.server().unwrap_or_else(|| other.into())
     }
 
-    /// Whether there is, or was, a connection to the target.
+    /// Whether the connection to the target was established.
     pub(super) fn is_open(&self) -> bool {
         self.marks.opened.load(Relaxed) != 0
     }
@@ -149,12 +149,12 @@ impl Connection {
         Some(self.way().session).filter(|session| *session != 0)
     }
 
-    /// Why it failed, in printable words.
+    /// Why it failed; printable.
     pub fn failure(&self) -> Option<Box<str>> {
         self.way().failure.clone()
     }
 
-    /// How long each stage took so far.
+    /// How long each stage has taken so far.
     pub fn stages(&self) -> Stages {
         let at = |mark: &AtomicU64| mark.load(Relaxed).checked_sub(1).map(Duration::from_micros);
         let marks = &self.marks;
@@ -171,8 +171,7 @@ impl Connection {
         }
     }
 
-    /// How long the far side took to answer, one way or the other; none while it has not, or where it
-    /// was not asked.
+    /// How long the far side took to answer, successfully or not; none if it has not answered or was not asked.
     pub fn answered_after(&self) -> Option<Duration> {
         let at = |mark: &AtomicU64| mark.load(Relaxed).checked_sub(1);
         let asked = at(&self.marks.placed)?;
@@ -180,7 +179,7 @@ impl Connection {
         Some(Duration::from_micros(answered.saturating_sub(asked)))
     }
 
-    /// The bytes so far.
+    /// The bytes carried so far.
     pub fn traffic(&self) -> Traffic {
         Traffic {
             up: self.up.bytes.load(Relaxed),
@@ -190,47 +189,47 @@ impl Connection {
         }
     }
 
-    /// What waits for the client.
+    /// The data queued for the client.
     pub fn waiting(&self) -> Waiting {
         Waiting { memory: self.in_memory.load(Relaxed), disk: self.on_disk.load(Relaxed) }
     }
 
-    /// For how long what the client sent has waited for the server's window, all together.
+    /// The total time for which data from the client has waited for the server's window.
     pub fn stalled(&self) -> Duration {
         Duration::from_micros(self.stalled.load(Relaxed))
     }
 
-    /// Ends it, as if the session had ended: the client is reset.
+    /// Kills it as if the session had ended: the client is reset.
     pub fn kill(&self) {
         self.killed.store(true, Relaxed);
         self.kill.notify_waiters();
     }
 
-    /// Whether somebody wants it to end.
+    /// Whether it was killed.
     pub(crate) fn is_killed(&self) -> bool {
         self.killed.load(Relaxed)
     }
 
-    /// Completes when somebody wants it to end.
+    /// Completes when it is killed.
     ///
     /// # Cancel safety
     ///
     /// May be dropped at any time.
     pub async fn killed(&self) {
         let kill = self.kill.notified();
-        // Whoever set it before that was not heard.
+        // A kill before the subscription sends no notification.
         if !self.is_killed() {
             kill.await;
         }
     }
 
-    /// The rules have decided.
+    /// Records the decision of the rules.
     pub fn decided(&self, rule: Option<&Arc<str>>) {
         self.mark(&self.marks.decided);
         self.way().rule = rule.cloned();
     }
 
-    /// A session was chosen, and is asked for a channel; 0 for none, where it goes direct.
+    /// Records that a session was asked for a channel; 0 for a direct connection.
     pub fn asked(&self, server: Option<&Arc<str>>, session: u64) {
         if session != 0 {
             self.mark(&self.marks.placed);
@@ -241,12 +240,12 @@ impl Connection {
         way.session = session;
     }
 
-    /// The channel is on this session, which need not be the one that was asked first.
+    /// Records the session of the channel, which may not be the one asked first.
     pub fn carried_by(&self, session: u64) {
         self.way().session = session;
     }
 
-    /// The session was lost before it had answered: another one is looked for.
+    /// Records that the session was lost before it answered: another one is needed.
     pub(crate) fn asked_in_vain(&self) {
         self.state.store(State::Waiting as u8, Relaxed);
         let mut way = self.way();
@@ -254,47 +253,47 @@ impl Connection {
         way.session = 0;
     }
 
-    /// There is a connection to the target.
+    /// Records that the connection to the target is established.
     pub fn opened(&self) {
         self.mark(&self.marks.opened);
         self.state.store(State::Relaying as u8, Relaxed);
     }
 
-    /// One side has said all it had to say.
+    /// Records that one side has sent EOF.
     pub fn half_closed(&self) {
         self.state.store(State::HalfClosed as u8, Relaxed);
     }
 
-    /// So many bytes came from the far side.
+    /// Records bytes received from the far side.
     pub fn received(&self, bytes: usize) {
         if self.down.bytes.fetch_add(bytes as u64, Relaxed) == 0 {
             self.mark(&self.marks.first_byte);
         }
     }
 
-    /// So many bytes go to the far side.
+    /// Records bytes sent to the far side.
     pub fn sent(&self, bytes: usize) {
         self.up.bytes.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// They had to wait for the server's window.
+    /// Records a wait for the server's window.
     pub(crate) fn stalled_for(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.stalled.fetch_add(micros, Relaxed);
     }
 
-    /// That much waits for the client.
+    /// Records how much data is queued for the client.
     pub fn set_waiting(&self, waiting: Waiting) {
         self.in_memory.store(waiting.memory, Relaxed);
         self.on_disk.store(waiting.disk, Relaxed);
     }
 
-    /// Notes why it failed; `failure` is printable.
+    /// Records why it failed; `failure` is printable.
     pub(super) fn fail(&self, failure: String) {
         self.way().failure = Some(failure.into());
     }
 
-    /// It is over. Whether this was the first to say so.
+    /// Records its end. Returns whether this was the first call.
     pub(super) fn end(&self, outcome: Outcome) -> bool {
         let first = self.outcome.compare_exchange(0, outcome as u8 + 1, Relaxed, Relaxed).is_ok();
         if first {
@@ -308,7 +307,7 @@ impl Connection {
         first
     }
 
-    /// Ends a beat of a second: the rates are those of the beat.
+    /// Ends a beat of one second, over which the rates are measured.
     pub(super) fn beat(&self) {
         for meter in [&self.up, &self.down] {
             let now = meter.bytes.load(Relaxed);
@@ -335,13 +334,13 @@ mod tests {
     }
 
     #[test]
-    fn it_costs_less_than_400_bytes_with_its_place_in_the_table() {
+    fn a_connection_costs_less_than_400_bytes_with_its_table_entry() {
         let place = size_of::<(u64, Arc<Connection>)>() * 8 / 7 + 2 * size_of::<usize>();
         assert!(size_of::<Connection>() + place <= 400, "{}", size_of::<Connection>());
     }
 
     #[test]
-    fn the_stages_follow_each_other() {
+    fn the_stages_are_consecutive() {
         let connection = connection();
         assert_eq!((connection.state(), connection.stages()), (State::Waiting, Stages::default()));
         connection.decided(Some(&"rule".into()));
@@ -368,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_of_hours_has_its_length() {
+    fn a_connection_of_hours_has_its_duration() {
         let two_hours = Duration::from_secs(2 * 60 * 60);
         let began = Instant::now().checked_sub(two_hours).expect("a clock that knows that time");
         let connection = Connection { began, ..connection() };
@@ -381,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_direct_waits_for_no_session() {
+    fn a_direct_connection_waits_for_no_session() {
         let connection = connection();
         connection.decided(None);
         connection.asked(None, 0);
@@ -392,7 +391,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_kill_is_heard_whenever_it_came() {
+    async fn a_kill_is_noticed_before_and_during_the_wait() {
         let connection = Arc::new(connection());
         let waiting = tokio::spawn({
             let connection = Arc::clone(&connection);

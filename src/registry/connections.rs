@@ -1,4 +1,4 @@
-//! The connections that live, and the last that ended.
+//! The live connections, and the last ones that ended.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Deref;
@@ -13,22 +13,23 @@ use super::tally::Tallies;
 use crate::lock::lock;
 use crate::request::Request;
 
-/// The connections that live. A clone is another handle to the same.
+/// The live connections. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Connections(Arc<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
     last: AtomicU64,
-    /// By the number's remainder.
+    /// Sharded by the remainder of the number.
     shards: [Mutex<HashMap<u64, Arc<Connection>>>; SHARDS],
-    /// The last that ended, the newest at the end. Locked while one passes from the living to the counted.
+    /// The last ones that ended, the newest last. Locked while a connection moves from the live to the counted
+    /// ones.
     ended: Mutex<VecDeque<Arc<Connection>>>,
     tallies: Tallies,
     events: Events,
 }
 
-/// A connection, held by whoever carries it. Dropped without a word, it counts as left by its client.
+/// A connection owned by its task. If dropped without an outcome, it counts as left by its client.
 #[derive(Debug)]
 pub struct Tracked {
     connection: Arc<Connection>,
@@ -40,7 +41,7 @@ impl Connections {
         Self(Arc::new(Table { tallies, events, ..Table::default() }))
     }
 
-    /// Counts a request in.
+    /// Adds a connection for a request.
     pub fn begin(&self, request: &Request) -> Tracked {
         let table = &self.0;
         let id = table.last.fetch_add(1, Relaxed) + 1;
@@ -50,12 +51,12 @@ impl Connections {
         Tracked { connection, table: Arc::clone(table) }
     }
 
-    /// The one with this number, while it lives.
+    /// The live connection with this number.
     pub fn find(&self, id: u64) -> Option<Arc<Connection>> {
         lock(self.0.shard(id)).get(&id).cloned()
     }
 
-    /// Those that live, the oldest first.
+    /// The live connections, the oldest first.
     pub fn living(&self) -> Vec<Arc<Connection>> {
         let mut all: Vec<_> = self
             .0
@@ -67,30 +68,29 @@ impl Connections {
         all
     }
 
-    /// The last thousand that ended, the first of them first.
+    /// The last thousand that ended, the oldest first.
     pub fn ended(&self) -> Vec<Arc<Connection>> {
         lock(&self.0.ended).iter().cloned().collect()
     }
 
-    /// How many live.
+    /// The number of live connections.
     pub fn count(&self) -> usize {
         self.0.shards.iter().map(|shard| lock(shard).len()).sum()
     }
 
-    /// How many there have been.
+    /// The number of connections since the start.
     pub fn total(&self) -> u64 {
         self.0.last.load(Relaxed)
     }
 
-    /// The bytes of the connections that live and of those that are over, by what carries them: the server, or
-    /// what stands for none. No connection counts twice or not at all, so that no sum
-    /// falls before a reload forgets a server.
+    /// The bytes of live and ended connections, by carrier: the server, or the name for none. Each connection
+    /// counts exactly once, so that no sum decreases until a reload removes its server.
     pub fn carried(&self) -> BTreeMap<Arc<str>, Traffic> {
         let nothing_passes = lock(&self.0.ended);
         self.sums(&nothing_passes)
     }
 
-    /// The bytes of all connections since the start, of those of forgotten servers as well.
+    /// The bytes of all connections since the start, including those of removed servers.
     pub fn traffic(&self) -> Traffic {
         let nothing_passes = lock(&self.0.ended);
         let mut sum = self.0.tallies.forgotten();
@@ -98,7 +98,7 @@ impl Connections {
         sum
     }
 
-    /// Forgets the servers and rules that are not configured any more; of the servers, all but their bytes.
+    /// Removes servers and rules that are no longer configured; the bytes of the servers are kept.
     pub fn keep(&self, server: impl Fn(&str) -> bool, rule: impl Fn(&str) -> bool) {
         let _nothing_passes = lock(&self.0.ended);
         self.0.tallies.keep(server, rule);
@@ -117,7 +117,7 @@ impl Connections {
         carried
     }
 
-    /// Ends a beat: to be called once a second, for the rates.
+    /// Ends a beat; must be called once a second, for the rates.
     pub fn beat(&self) {
         for shard in &self.0.shards {
             lock(shard).values().for_each(|connection| connection.beat());
@@ -126,17 +126,17 @@ impl Connections {
 }
 
 impl Tracked {
-    /// The connection itself, to be written to.
+    /// The connection itself, for recording.
     pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 
-    /// It is over.
+    /// Ends it with an outcome.
     pub fn end(self, outcome: Outcome) {
         self.finish(outcome);
     }
 
-    /// It failed, and why, in printable words.
+    /// Ends it with a failure; `why` is printable.
     pub fn fail(self, outcome: Outcome, why: String) {
         self.connection.fail(why);
         self.finish(outcome);
@@ -176,15 +176,15 @@ impl Drop for Tracked {
 
 impl Table {
     fn shard(&self, id: u64) -> &Mutex<HashMap<u64, Arc<Connection>>> {
-        // Less than the number of shards.
+        // The remainder is below the number of shards.
         #[expect(clippy::cast_possible_truncation, reason = "a remainder")]
         &self.shards[(id % SHARDS as u64) as usize]
     }
 }
 
-/// How many of those that ended are kept.
+/// The number of ended connections that are kept.
 const MOST_ENDED: usize = 1000;
-/// More than there are processors on most machines.
+/// More shards than most machines have processors.
 const SHARDS: usize = 16;
 
 #[cfg(test)]
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_lives_until_its_holder_says_how_it_ended() {
+    fn a_connection_lives_until_its_owner_ends_it() {
         let connections = Connections::default();
         let (one, two) = (connections.begin(&request()), connections.begin(&request()));
         let ids = |all: Vec<Arc<Connection>>| all.iter().map(|c| c.id()).collect::<Vec<_>>();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_that_ended_are_kept() {
+    fn only_the_last_ended_connections_are_kept() {
         let connections = Connections::default();
         for _ in 0..MOST_ENDED + 5 {
             connections.begin(&request()).end(Outcome::Cut);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_carried_never_falls_and_counts_once() {
+    fn carried_bytes_never_decrease_and_count_once() {
         let connections = Connections::default();
         let carry = |bytes| {
             let tracked = connections.begin(&request());
@@ -253,13 +253,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_listens_hears_of_both_ends() {
+    async fn subscribers_receive_both_events() {
         let connections = Connections::default();
         drop(connections.begin(&request()));
         let mut heard = connections.0.events.listen();
         connections.begin(&request()).fail(Outcome::NoSession, "away".into());
         assert!(matches!(heard.recv().await, Ok(Event::ConnectionOpened(c)) if c.id() == 2));
-        let closed = heard.recv().await.expect("told");
+        let closed = heard.recv().await.expect("an event");
         let Event::ConnectionClosed(closed) = closed else { panic!("{closed:?}") };
         assert_eq!(closed.failure().as_deref(), Some("away"));
     }

@@ -1,4 +1,4 @@
-//! Events, sent to whoever subscribes.
+//! Events for subscribers.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use super::connection::Connection;
 use super::forward::Forward;
 use super::server_log::SessionEnd;
 
-/// Something that happened.
+/// Something that has happened.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A request is complete.
     ConnectionOpened(Arc<Connection>),
-    /// A connection is over; how, it says itself.
+    /// A connection has ended; it has its outcome.
     ConnectionClosed(Arc<Connection>),
     /// A session is ready.
     SessionUp {
@@ -28,38 +28,38 @@ pub enum Event {
         server: Arc<str>,
         /// Its number.
         session: u64,
-        /// Of which kind the end was.
+        /// The kind of end.
         end: SessionEnd,
-        /// Why, in printable words.
+        /// The reason; printable.
         reason: Arc<str>,
     },
     /// An attempt to connect to a server has failed.
     AttemptFailed {
         /// The server.
         server: Arc<str>,
-        /// Why, in printable words.
+        /// The reason; printable.
         reason: Arc<str>,
     },
-    /// A listener or forward is there, stands elsewhere, or is gone.
+    /// A listener or forward was added, has changed its state, or was removed.
     ForwardChanged(Arc<Forward>),
-    /// Another configuration is in force, or one was refused: in words.
+    /// A new configuration is in force, or was refused; described in words.
     Reloaded(Arc<str>),
 }
 
-/// Sends events to any number of subscribers. One that is too slow loses some, and is notified of that.
+/// Sends events to any number of subscribers. A subscriber that is too slow misses some, and is notified of that.
 #[derive(Clone, Debug)]
 pub struct Events(broadcast::Sender<Event>);
 
 impl Events {
-    /// From now on.
+    /// Subscribes to all events from now on.
     pub fn listen(&self) -> broadcast::Receiver<Event> {
         self.0.subscribe()
     }
 
-    /// Tells it, where somebody listens.
+    /// Sends an event if there are subscribers.
     pub fn tell(&self, event: impl FnOnce() -> Event) {
         if self.0.receiver_count() > 0 {
-            // The last listener may have left since.
+            // The last subscriber may be gone by now.
             let _ = self.0.send(event());
         }
     }
@@ -71,5 +71,5 @@ impl Default for Events {
     }
 }
 
-/// How many events wait for a listener before it loses some.
+/// The number of events queued for a subscriber before it misses some.
 const QUEUE: usize = 1024;

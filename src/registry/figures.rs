@@ -1,4 +1,4 @@
-//! What is measured of one connection.
+//! Measurements of one connection.
 
 use std::ops::AddAssign;
 use std::sync::atomic::AtomicU64;
@@ -6,50 +6,50 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// When something happened, in microseconds after it began, plus one; 0 where it has not yet.
+/// The times of events, in microseconds since the connection began, plus one; 0 before the event.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    /// The rules have said which way.
+    /// The rules have decided.
     pub(super) decided: AtomicU64,
-    /// A session was chosen, the last one where there were several.
+    /// A session was chosen; the last one if there were several.
     pub(super) placed: AtomicU64,
     pub(super) opened: AtomicU64,
     pub(super) first_byte: AtomicU64,
     pub(super) ended: AtomicU64,
 }
 
-/// One direction.
+/// The bytes in one direction.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     pub(super) bytes: AtomicU64,
-    /// As of the last beat.
+    /// The total at the last beat.
     pub(super) before: AtomicU64,
-    /// In the last beat.
+    /// The bytes of the last beat.
     pub(super) rate: AtomicU64,
 }
 
-/// How long each stage of a connection took; none for one that is not over.
+/// How long each stage of a connection took; none for an unfinished stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stages {
-    /// Until the rules had decided, with a look-up on this side where one of them wanted it.
+    /// Until the rules had decided, including a look-up on this side.
     pub decided: Option<Duration>,
-    /// From then on until there was a session, of a server that carries it.
+    /// From then until a session was available.
     pub waited: Option<Duration>,
-    /// What the far side needed: look-up and connect together, and one round trip.
+    /// For the far side's look-up and connect, and one round trip.
     pub opened: Option<Duration>,
-    /// From then on until the target sent its first byte.
+    /// From then until the first byte from the target.
     pub first_byte: Option<Duration>,
-    /// All of it, to the end.
+    /// From the beginning to the end.
     pub total: Option<Duration>,
 }
 
-/// Bytes both ways.
+/// Bytes in both directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Traffic {
     /// From the client.
     pub up: u64,
-    /// To the client, as it came from the far side.
+    /// To the client, counted when received from the far side.
     pub down: u64,
     /// From the client, in the last second.
     pub up_rate: u64,
@@ -66,7 +66,7 @@ impl AddAssign for Traffic {
     }
 }
 
-/// What waits for a client that does not keep up, in bytes.
+/// Data queued for a client that does not keep up, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     /// In memory.

@@ -1,5 +1,4 @@
-//! Forwards in the sense of ssh (`-D`, `-L`, `-R`): the listeners that clients connect to, here and on
-//! the servers.
+//! Forwards in the sense of ssh (`-D`, `-L`, `-R`): listeners for clients, here and on the servers.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,17 +10,17 @@ use strum::IntoStaticStr;
 use super::event::{Event, Events};
 use crate::lock::lock;
 
-/// A listener for clients, and what is behind it.
+/// A listener for clients, and its target.
 #[derive(Debug)]
 pub struct Forward {
     id: u64,
-    /// What it is; a reload may change that, while the socket stays.
+    /// Its description, which a reload may change while the socket stays.
     is: ArcSwap<NewForward>,
     accepted: AtomicU64,
     state: Mutex<ForwardState>,
 }
 
-/// What is behind a forward.
+/// The kind of a forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ForwardKind {
@@ -29,19 +28,19 @@ pub enum ForwardKind {
     Dynamic,
     /// One target on the far side (`-L`).
     Local,
-    /// On a server, with a target on this side, or a proxy (`-R`).
+    /// A listener on a server, with a target on this side or a proxy (`-R`).
     Remote,
 }
 
-/// Who asked for a forward.
+/// Where a forward was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Origin {
     /// The configuration file; only a reload removes it.
     Configuration,
-    /// The command line, or the configuration of ssh.
+    /// The command line or the ssh configuration.
     CommandLine,
-    /// Somebody while the program ran.
+    /// A command at run time.
     RunTime,
 }
 
@@ -49,17 +48,17 @@ pub enum Origin {
 #[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ForwardState {
-    /// The server has been asked, or there is no session yet to ask it over.
+    /// The server was asked to listen, or there is no session yet.
     Asking,
-    /// They can, at these addresses; a port given as 0 is the one that was chosen.
+    /// They can, at these addresses; a port given as 0 is replaced by the actual one.
     Listening(Vec<Arc<str>>),
-    /// They cannot, for this reason, escaped; it is tried again.
+    /// They cannot, for this reason, escaped; listening is retried.
     Refused(Arc<str>),
     /// It was removed.
     Gone,
 }
 
-/// The forwards that there are. A clone is another handle to the same.
+/// The current forwards. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Forwards(Arc<Inner>);
 
@@ -75,27 +74,27 @@ struct Table {
     all: Vec<Arc<Forward>>,
 }
 
-/// A forward, held by whoever listens there. It is gone when this is dropped.
+/// A forward held by its listener, which is removed on drop.
 #[derive(Debug)]
 pub struct Registered {
     forward: Arc<Forward>,
     inner: Arc<Inner>,
 }
 
-/// What a forward is, as whoever opens it says.
+/// The description of a forward.
 #[derive(Clone, Debug)]
 pub struct NewForward {
-    /// What is behind it.
+    /// Its kind.
     pub kind: ForwardKind,
-    /// Who asked for it.
+    /// Where it was requested.
     pub origin: Origin,
-    /// What the rules call it.
+    /// Its name in rules.
     pub name: Option<Arc<str>>,
-    /// As the user wrote it, in ssh's form.
+    /// In ssh's notation, as the user wrote it.
     pub spec: Arc<str>,
     /// The server that listens.
     pub server: Option<Arc<str>>,
-    /// The place where a server listens, which stands for the name where there is none.
+    /// The address on which a server listens, used in rules if there is no name.
     pub listen: Option<Arc<str>>,
 }
 
@@ -104,7 +103,7 @@ impl Forwards {
         Self(Arc::new(Inner { events, ..Inner::default() }))
     }
 
-    /// Adds a forward that does not listen yet.
+    /// Adds a forward that is not listening yet.
     pub fn register(&self, new: NewForward) -> Registered {
         let mut table = lock(&self.0.forwards);
         table.last += 1;
@@ -118,14 +117,14 @@ impl Forwards {
         Registered { forward, inner: Arc::clone(&self.0) }
     }
 
-    /// All of them, in the order in which they came.
+    /// All forwards, in the order of registration.
     pub fn all(&self) -> Vec<Arc<Forward>> {
         lock(&self.0.forwards).all.clone()
     }
 }
 
 impl Registered {
-    /// The forward itself, to be shared.
+    /// The forward itself, for sharing.
     pub fn forward(&self) -> &Arc<Forward> {
         &self.forward
     }
@@ -159,17 +158,17 @@ impl Drop for Registered {
 }
 
 impl Forward {
-    /// Its number, never given twice in one run.
+    /// Its number, unique within a run.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// What it is now: a reload may change that.
+    /// Its current description, which a reload may change.
     pub fn about(&self) -> Arc<NewForward> {
         self.is.load_full()
     }
 
-    /// What requests call it: its name, the place on the server, or the address of each socket.
+    /// Its names in requests: its name, the address on the server, or the address of each socket.
     pub fn names_in_requests(&self) -> Vec<Arc<str>> {
         let about = self.about();
         match (about.name.as_ref().or(about.listen.as_ref()), self.state()) {
@@ -184,12 +183,12 @@ impl Forward {
         lock(&self.state).clone()
     }
 
-    /// How many clients have come in.
+    /// The number of clients accepted so far.
     pub fn accepted(&self) -> u64 {
         self.accepted.load(Relaxed)
     }
 
-    /// A client has come in.
+    /// Counts an accepted client.
     pub(crate) fn accept(&self) {
         self.accepted.fetch_add(1, Relaxed);
     }
@@ -201,7 +200,7 @@ mod tests {
     use crate::printable::word;
 
     #[test]
-    fn a_place_is_there_while_somebody_holds_it() {
+    fn a_forward_exists_while_it_is_held() {
         let forwards = Forwards::default();
         let new = NewForward {
             kind: ForwardKind::Local,

@@ -1,5 +1,5 @@
-//! Whether a client looks names up by itself: it asks a proxy for names, and for addresses as well. What
-//! it looked up, its name service knows.
+//! Detects clients that resolve names themselves: they ask a proxy for names, and for addresses as well. Such
+//! names leak to the client's resolver.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,11 +9,11 @@ use crate::destination::Host;
 use crate::lock::lock;
 use crate::request::{Protocol, Request};
 
-/// What the clients of one listener have asked for.
+/// The requests of one listener's clients.
 #[derive(Debug, Default)]
 pub(super) struct LookUps(Mutex<HashMap<Client, Asked>>);
 
-/// The identity of a client: the programs of one machine are one, unless they have users.
+/// The identity of a client: programs of one machine count as one, unless they authenticate as users.
 type Client = (Option<IpAddr>, Option<Arc<str>>);
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +45,7 @@ impl LookUps {
         }
     }
 
-    /// Requests for public addresses, of clients that ask for names as well.
+    /// Requests for public addresses by clients that also ask for names.
     pub(super) fn suspicious(&self) -> u64 {
         let clients = lock(&self.0);
         let both = clients.values().filter(|asked| asked.for_names);
@@ -53,7 +53,7 @@ impl LookUps {
     }
 }
 
-/// Whether it is an address that people hardly write themselves.
+/// Whether it is an address that people rarely type.
 fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
@@ -68,7 +68,7 @@ fn is_public(ip: IpAddr) -> bool {
     }
 }
 
-/// The most clients of a listener that are counted apart. Those beyond are not counted.
+/// The maximum number of clients counted per listener; further ones are not counted.
 const MOST: usize = 256;
 
 #[cfg(test)]
@@ -84,16 +84,16 @@ mod tests {
     }
 
     #[test]
-    fn addresses_tell_something_of_a_client_that_knows_names() {
+    fn addresses_are_suspicious_from_a_client_that_also_uses_names() {
         let look_ups = LookUps::default();
         let count = |source, user, target| {
             look_ups.count(&request(source, user, target, Protocol::Socks5));
         };
         count("192.0.2.1:1", None, "1.1.1.1:443");
         count("192.0.2.1:2", None, "[2606:4700::1]:443");
-        assert_eq!(look_ups.suspicious(), 0, "it may know nothing but addresses");
+        assert_eq!(look_ups.suspicious(), 0, "it may use only addresses");
         count("192.0.2.1:3", None, "db.example:5432");
-        assert_eq!(look_ups.suspicious(), 2, "whichever came first");
+        assert_eq!(look_ups.suspicious(), 2, "in either order");
         for written in ["127.0.0.1:80", "10.1.2.3:22", "192.168.0.1:80", "[fd00::1]:1"] {
             count("192.0.2.1:4", None, written);
         }
@@ -101,7 +101,7 @@ mod tests {
         count("192.0.2.1:5", Some("ada"), "1.1.1.1:443");
         let forward = request("192.0.2.1:6", None, "1.1.1.1:443", Protocol::Forward);
         look_ups.count(&forward);
-        assert_eq!(look_ups.suspicious(), 2, "people write those, and others are others");
+        assert_eq!(look_ups.suspicious(), 2, "typed addresses and other clients do not count");
         for n in 0..2 * MOST {
             let source = format!("192.0.{}.{}:1", 3 + n / 200, n % 200);
             look_ups.count(&request(&source, None, "db.example:1", Protocol::Socks5));

@@ -1,6 +1,6 @@
-//! What lives: connections, listeners and forwards, and what was counted of them.
+//! The live state: connections, listeners and forwards, and their counters.
 //!
-//! Each stage writes to a handle of its own and knows nothing of the others:
+//! Each stage writes to its own handle and knows nothing of the others:
 //!
 //! ```text
 //! listen ──► Forward       accepted a client
@@ -10,11 +10,11 @@
 //! pool   ──► ServerLog   attempts, sessions that came and went
 //! ```
 //!
-//! Whoever looks on (the control socket, the metrics, a terminal) reads atomics and copies, and holds
-//! no lock that a stage would wait for longer than it takes to copy a table of pointers.
+//! Readers (the control socket, the metrics, a terminal) load atomics and copy, and hold no lock for longer
+//! than it takes to copy a table of pointers.
 //!
-//! All labels come from closed sets: the enums here, and names of the configuration. What a client
-//! says (a target, a user) is kept with its connection only, and forgotten with it.
+//! All labels come from closed sets: the enums here, and names from the configuration. What a client sends (a
+//! target, a user) is kept only with its connection, and discarded with it.
 
 mod connection;
 mod connections;
@@ -40,28 +40,28 @@ pub use tally::{
     ServerTally, Tallies,
 };
 
-/// All that lives in one program. A clone is another handle to the same.
+/// The live state of the program. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Registry {
     /// The connections.
     pub connections: Connections,
     /// The listeners and forwards.
     pub forwards: Forwards,
-    /// What was counted since the start.
+    /// The counters since the start.
     pub tallies: Tallies,
     /// What happens.
     pub events: Events,
 }
 
 impl Registry {
-    /// What the pool of one server writes to.
+    /// The handle to which the pool of one server writes.
     pub fn server_log(&self, server: &std::sync::Arc<str>) -> ServerLog {
         ServerLog::new(server, &self.tallies, self.events.clone())
     }
 }
 
 impl Default for Registry {
-    /// Nothing lives yet.
+    /// An empty registry.
     fn default() -> Self {
         let (tallies, events) = (Tallies::default(), Events::default());
         Self {

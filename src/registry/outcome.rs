@@ -1,8 +1,8 @@
-//! Where a connection stands, and how it ended: closed sets, so that they may be labels.
+//! The state of a connection, and how it ended: closed sets, so that they may be labels.
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-/// Where a connection stands.
+/// The state of a connection.
 #[derive(
     Clone,
     Copy,
@@ -19,15 +19,15 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum State {
-    /// It waits: for a look-up on this side, or for a session.
+    /// Waiting for a look-up on this side, or for a session.
     Waiting,
     /// The far side was asked, and has not answered.
     Opening,
-    /// Bytes go both ways.
+    /// Data is relayed in both directions.
     Relaying,
-    /// One side has said all it had to say.
+    /// One side has sent EOF.
     HalfClosed,
-    /// It is over.
+    /// It has ended.
     Ended,
 }
 
@@ -36,15 +36,15 @@ pub enum State {
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Outcome {
-    /// Both sides said all they had to say.
+    /// Both sides have sent EOF.
     Clean,
     /// The session ended in the middle.
     Cut,
-    /// The client left, be it before or after there was a connection.
+    /// The client left, before or after the connection was established.
     ClientGone,
-    /// The client was so slow that there was no room for what waited for it.
+    /// The client was too slow, and the limits on queued data were reached.
     NoRoom,
-    /// Somebody ended it by hand.
+    /// The user killed it.
     Killed,
     /// The target refused.
     ConnectionRefused,
@@ -58,7 +58,7 @@ pub enum Outcome {
     NetworkUnreachable,
     /// The target did not answer in time.
     TimedOut,
-    /// The target could not be connected to, and why is not certain.
+    /// The target could not be connected to, for an uncertain reason.
     Unreachable,
     /// The server forbids it.
     Prohibited,
@@ -70,14 +70,14 @@ pub enum Outcome {
     NoSession,
     /// The server did not answer in time.
     NoAnswer,
-    /// This machine has run out of what a connection takes.
+    /// This machine is out of a resource that connections need.
     Exhausted,
-    /// It would have led to this program itself.
+    /// The target was this program itself.
     Loop,
 }
 
 impl Outcome {
-    /// Whether the client did not get what it asked for, and did not leave by itself.
+    /// Whether the client did not get what it asked for, and did not leave itself.
     pub fn is_failure(self) -> bool {
         !matches!(self, Self::Clean | Self::ClientGone | Self::Killed)
     }

@@ -1,4 +1,4 @@
-//! What the pool of one server tells: attempts, and sessions that came and went.
+//! The record of a server's pool: attempts to connect, and sessions.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,7 +9,7 @@ use strum::{IntoStaticStr, VariantArray};
 use super::event::{Event, Events};
 use super::tally::{ServerTally, Tallies};
 
-/// What the pool of one server writes to. By default nobody reads it.
+/// The handle to which a server's pool writes. By default, nothing reads it.
 #[derive(Clone, Debug)]
 pub struct ServerLog {
     server: Arc<str>,
@@ -22,22 +22,22 @@ pub struct ServerLog {
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum AttemptEnd {
-    /// There is a session.
+    /// It resulted in a session.
     Ready,
-    /// The server cannot be reached, or ended the connection.
+    /// The server is unreachable, or ended the connection.
     Unreachable,
-    /// The server, its host key or the login was the obstacle.
+    /// The server, its host key or the login was refused.
     Refused,
 }
 
-/// Of which kind the end of a session was.
+/// The kind of a session's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum SessionEnd {
-    /// It was lost: what it carried was cut.
+    /// It was lost, and its channels were cut.
     Lost,
-    /// It was retired, or closed as not needed.
+    /// It was retired, or closed because it was not needed.
     Retired,
 }
 
@@ -46,14 +46,14 @@ impl ServerLog {
         Self { server: Arc::clone(server), tally: tallies.servers.of(server), events }
     }
 
-    /// A session is ready, which took so long from the first packet to the login.
+    /// Records a session; `took` is from the first packet to the login.
     pub(crate) fn session_up(&self, session: u64, took: Duration) {
         self.tally.attempts[AttemptEnd::Ready as usize].fetch_add(1, Relaxed);
         self.tally.login.observe(took);
         self.events.tell(|| Event::SessionUp { server: Arc::clone(&self.server), session });
     }
 
-    /// An attempt has failed; `reason` is printable.
+    /// Records a failed attempt; `reason` is printable.
     pub(crate) fn attempt_failed(&self, end: AttemptEnd, reason: &str) {
         self.tally.attempts[end as usize].fetch_add(1, Relaxed);
         self.events.tell(|| Event::AttemptFailed {
@@ -62,7 +62,7 @@ impl ServerLog {
         });
     }
 
-    /// A session has ended; `reason` is printable.
+    /// Records the end of a session; `reason` is printable.
     pub(crate) fn session_down(&self, session: u64, end: SessionEnd, reason: &str) {
         self.tally.ended[end as usize].fetch_add(1, Relaxed);
         self.events.tell(|| Event::SessionDown {

@@ -1,4 +1,4 @@
-//! What was counted since the start, by names of the configuration.
+//! Counters since the start, by names from the configuration.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -18,63 +18,63 @@ use crate::destination::Host;
 use crate::lock::lock;
 use crate::request::Protocol;
 
-/// Under this name is counted what went direct.
+/// The name under which direct connections are counted.
 pub const CARRIED_DIRECT: &str = "(direct)";
-/// Under this name is counted what nothing carried.
+/// The name under which requests that nothing carried are counted.
 pub const CARRIED_BY_NONE: &str = "(none)";
 
-/// All that is counted. A clone is another handle to the same.
+/// All counters. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Tallies {
-    /// Of each server; `(direct)` and `(none)` for what went without one.
+    /// By server; `(direct)` and `(none)` for requests without one.
     pub servers: Names<ServerTally>,
     /// Of each rule, and under [`DEFAULT_RULE`].
     pub rules: Names<RuleTally>,
-    /// Of each listener.
+    /// By listener.
     pub listeners: Names<ListenerTally>,
-    /// The bytes of the servers that were forgotten.
+    /// The bytes of removed servers.
     forgotten: Arc<Mutex<Traffic>>,
 }
 
-/// What was counted of one server, or of what went without one.
+/// The counters of one server, or of requests without one.
 #[derive(Debug, Default)]
 pub struct ServerTally {
-    /// Connections that are over, by [`Outcome`].
+    /// Ended connections, by [`Outcome`].
     pub outcomes: [AtomicU64; Outcome::VARIANTS.len()],
     /// Attempts to connect, by [`AttemptEnd`].
     pub attempts: [AtomicU64; AttemptEnd::VARIANTS.len()],
-    /// Sessions that ended, by [`SessionEnd`].
+    /// Ended sessions, by [`SessionEnd`].
     pub ended: [AtomicU64; SessionEnd::VARIANTS.len()],
-    /// From the first packet to the login.
+    /// Durations from the first packet to the login.
     pub login: Histogram,
     /// How long requests waited for a session.
     pub waited: Histogram,
-    /// What the far side needed to look up and connect.
+    /// How long the far side took for look-up and connect.
     pub opened: Histogram,
-    /// Until the target sent something.
+    /// Time until the first byte from the target.
     pub first_byte: Histogram,
-    /// Of connections that were there, all of it.
+    /// Total durations of established connections.
     pub duration: Histogram,
-    /// Bytes of connections that are over, from clients.
+    /// Bytes of ended connections from clients.
     pub up: AtomicU64,
-    /// Bytes of connections that are over, to clients.
+    /// Bytes of ended connections to clients.
     pub down: AtomicU64,
-    /// For how long data waited for the server's window, in microseconds.
+    /// How long data has waited for the server's window, in microseconds.
     pub stalled: AtomicU64,
 }
 
-/// What was counted of one rule.
+/// The counters of one rule.
 #[derive(Debug, Default)]
 pub struct RuleTally {
     /// Requests that it decided.
     pub hits: AtomicU64,
-    /// Bytes of connections that are over, both ways.
+    /// Bytes of ended connections in both directions.
     pub bytes: AtomicU64,
     /// The last hit, in seconds since the epoch; 0 for none.
     pub last: AtomicU64,
 }
 
-/// What was counted of one listener.
+/// The counters of one listener.
 #[derive(Debug, Default)]
 pub struct ListenerTally {
     /// Requests, by [`Protocol`].
@@ -86,12 +86,12 @@ pub struct ListenerTally {
     look_ups: LookUps,
 }
 
-/// Counters by name. A clone is another handle to the same.
+/// Counters by name. Clones share them.
 #[derive(Debug)]
 pub struct Names<T>(Arc<RwLock<BTreeMap<Arc<str>, Arc<T>>>>);
 
 impl Tallies {
-    /// Forgets the other servers and rules; of the servers, all but their bytes.
+    /// Removes other servers and rules; the bytes of the servers are kept.
     pub(super) fn keep(&self, server: impl Fn(&str) -> bool, rule: impl Fn(&str) -> bool) {
         let carried = |name: &str| name == CARRIED_DIRECT || name == CARRIED_BY_NONE;
         for (_, tally) in self.servers.keep(|name| carried(name) || server(name)) {
@@ -100,7 +100,7 @@ impl Tallies {
         self.rules.keep(|name| name == DEFAULT_RULE || rule(name));
     }
 
-    /// The bytes of connections that are over, of the servers that were forgotten.
+    /// The bytes of ended connections of removed servers.
     pub(super) fn forgotten(&self) -> Traffic {
         *lock(&self.forgotten)
     }
@@ -143,12 +143,12 @@ impl Tallies {
 }
 
 impl ServerTally {
-    /// How many ended so.
+    /// The number of connections with this outcome.
     pub fn outcome(&self, outcome: Outcome) -> u64 {
         self.outcomes[outcome as usize].load(Relaxed)
     }
 
-    /// The bytes of connections that are over, from clients and to them.
+    /// The bytes of ended connections, from clients and to them.
     pub fn bytes(&self) -> Traffic {
         let (up, down) = (self.up.load(Relaxed), self.down.load(Relaxed));
         Traffic { up, down, ..Traffic::default() }
@@ -156,7 +156,7 @@ impl ServerTally {
 }
 
 impl RuleTally {
-    /// Its hits, their bytes, and when the last of them was, in milliseconds since the epoch.
+    /// Its hits, their bytes, and the time of the last one in milliseconds since the epoch.
     pub fn read(&self) -> (u64, u64, Option<u64>) {
         let last = Some(self.last.load(Relaxed)).filter(|last| *last > 0);
         (self.hits.load(Relaxed), self.bytes.load(Relaxed), last.map(|seconds| seconds * 1000))
@@ -164,25 +164,25 @@ impl RuleTally {
 }
 
 impl ListenerTally {
-    /// Requests for names, and for addresses.
+    /// The numbers of requests for names and for addresses.
     pub fn kinds(&self) -> (u64, u64) {
         (self.names.load(Relaxed), self.addresses.load(Relaxed))
     }
 
-    /// Requests to a proxy for public addresses, by clients that ask for names as well: as it seems, they
-    /// look some names up by themselves.
+    /// Requests to a proxy for public addresses by clients that also ask for names: they seem to resolve some
+    /// names themselves.
     pub fn suspicious(&self) -> u64 {
         self.look_ups.suspicious()
     }
 }
 
 impl<T: Default> Names<T> {
-    /// Of this name, where anything was counted.
+    /// The counters of this name, if there are any.
     pub fn find(&self, name: &str) -> Option<Arc<T>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// Of this name.
+    /// The counters of this name, created if needed.
     pub fn of(&self, name: &str) -> Arc<T> {
         self.find(name).unwrap_or_else(|| {
             let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -190,13 +190,13 @@ impl<T: Default> Names<T> {
         })
     }
 
-    /// All that anything was counted of.
+    /// All counters with their names.
     pub fn all(&self) -> Vec<(Arc<str>, Arc<T>)> {
         let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
         names.iter().map(|(name, tally)| (Arc::clone(name), Arc::clone(tally))).collect()
     }
 
-    /// Forgets the other names, and gives what was counted of them.
+    /// Removes the other names, and returns their counters.
     fn keep(&self, keep: impl Fn(&str) -> bool) -> BTreeMap<Arc<str>, Arc<T>> {
         let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let (kept, forgotten) =
@@ -222,7 +222,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The listener of a request on standard input (`-W`).
+/// The listener of requests on standard input (`-W`).
 pub const STDIO: &str = "stdio";
-/// Under this name is counted what no rule decided.
+/// The name under which requests that no rule decided are counted.
 pub const DEFAULT_RULE: &str = "(default)";

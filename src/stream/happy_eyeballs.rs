@@ -1,6 +1,6 @@
-//! A TCP connection to one of several addresses (Happy Eyeballs, RFC 8305).
+//! TCP connections to one of several addresses (Happy Eyeballs, RFC 8305).
 //!
-//! The crate for this on crates.io keeps only the first error.
+//! The crate for this on crates.io reports only the first error.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,15 +11,15 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-/// The addresses that failed, in the order of their failure, each with its reason.
+/// The addresses that failed, each with its error, in the order of failure.
 pub(crate) type Tried = Vec<(SocketAddr, io::Error)>;
 
-/// Starts an attempt every 250 ms, or at once when one has failed; the first success wins and the
-/// others are dropped (RFC 8305 section 5). The socket has `TCP_NODELAY` and `SO_KEEPALIVE`.
+/// Starts an attempt every 250 ms, or at once when one has failed; the first success wins, and the others are
+/// dropped (RFC 8305 section 5). The socket has `TCP_NODELAY` and `SO_KEEPALIVE`.
 ///
 /// # Errors
 ///
-/// Each address in the order of its failure, with its reason.
+/// Each address with its error, in the order of failure.
 ///
 /// # Cancel safety
 ///
@@ -28,7 +28,7 @@ pub(crate) async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, Tried>
     race_by(STAGGER, addresses, attempt).await
 }
 
-/// [`race`] with the caller's own attempts, one every `stagger`.
+/// As [`race`], with the caller's own attempts, one every `stagger`.
 pub(crate) async fn race_by<A, T>(
     stagger: Duration,
     addresses: Vec<SocketAddr>,
@@ -71,8 +71,8 @@ async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Alternates between the families, beginning with that of the first address, which the system's
-/// resolver prefers (RFC 8305 section 4). An address given twice is tried once.
+/// Alternates between the address families, beginning with that of the first address, which the system's
+/// resolver prefers (RFC 8305 section 4). Duplicates are removed.
 pub(crate) fn interleave(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for address in found {
@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// An address on loopback where nobody listens: bound and released.
+    /// A loopback address on which nothing listens: bound and released.
     async fn refused() -> SocketAddr {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         listener.local_addr().expect("a bound socket")
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn families_take_turns_and_duplicates_go() {
+    fn families_alternate_and_duplicates_are_removed() {
         let found = addresses(&["[::1]:1", "[::2]:1", "[::1]:1", "[::3]:1", "1.1.1.1:1"]);
         let expected = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]);
         assert_eq!(interleave(found.into_iter()), expected);
@@ -123,7 +123,7 @@ mod tests {
         assert!(interleave(std::iter::empty()).is_empty());
     }
 
-    /// With a stagger of an hour, only the failure of the first attempt can start the second.
+    /// With a stagger of an hour, only a failure of the first attempt can start the second one.
     #[tokio::test]
     async fn a_failure_starts_the_next_attempt_at_once() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
@@ -136,9 +136,9 @@ mod tests {
         assert!(SockRef::from(&stream).keepalive().expect("a socket option"));
     }
 
-    /// A listener whose queue is full drops the SYN: the attempt hangs, as with a dead host.
+    /// A listener with a full queue drops the SYN, so that the attempt hangs as with a dead host.
     #[tokio::test]
-    async fn an_attempt_that_hangs_does_not_hold_up_the_next() {
+    async fn a_hanging_attempt_does_not_delay_the_next() {
         let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
             .expect("a socket");
         full.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");

@@ -1,4 +1,4 @@
-//! Byte streams, and the system's options for them. Nothing here knows what they carry.
+//! Byte streams, and the system's options for them, regardless of what they carry.
 
 pub(crate) mod happy_eyeballs;
 pub(crate) mod options;
@@ -15,7 +15,7 @@ pub(crate) use stdio::Stdio;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A byte stream of any kind. A cut reads as an error, never as an end.
+/// A byte stream of any kind. A cut is reported as an error, never as EOF.
 pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}

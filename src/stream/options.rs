@@ -1,4 +1,4 @@
-//! Options of sockets that Linux has and other systems do not.
+//! Socket options that Linux has and other systems lack.
 
 pub(crate) use system::{
     LIMITS_AHEAD, acknowledge_now, bind_device, delivery, is_listener, segment, set_ahead,
@@ -37,24 +37,24 @@ mod system {
     /// Whether [`set_ahead`] has an effect.
     pub(crate) const LIMITS_AHEAD: bool = true;
 
-    /// Keeps a connection to an interface. `ssh` only takes an address of it, and the system may still send
-    /// elsewhere.
+    /// Binds a connection to an interface. `ssh` only binds to an address of the interface, and the system may
+    /// still route elsewhere.
     pub(crate) fn bind_device(socket: &impl AsFd, name: &str) -> io::Result<()> {
         SockRef::from(socket).bind_device(Some(name.as_bytes()))
     }
 
-    /// Whether a socket that was handed over listens. Elsewhere that shows when it is to accept.
+    /// Whether an inherited socket listens. On other systems, only accepting shows it.
     pub(crate) fn is_listener(socket: &impl AsFd) -> io::Result<bool> {
         SockRef::from(socket).is_listener()
     }
 
-    /// Ends the connection to a peer that has acknowledged nothing for so long. Elsewhere only keep-alive
-    /// messages notice it.
+    /// Ends the connection when sent data has been unacknowledged for this long. On other systems, only
+    /// keep-alive detects a dead peer.
     pub(crate) fn set_unacknowledged(socket: &impl AsFd, longest: Duration) -> io::Result<()> {
         SockRef::from(socket).set_tcp_user_timeout(Some(longest))
     }
 
-    /// Has the kernel acknowledge at once what has been read. It is advice: failing to give it is no fault.
+    /// Makes the kernel acknowledge received data at once. Errors are ignored, since this is only advice.
     pub(crate) fn acknowledge_now(socket: &impl AsFd) {
         let _ = SockRef::from(socket).set_tcp_quickack(true);
     }
@@ -71,8 +71,8 @@ mod system {
         let _ = SockRef::from(socket).set_tcp_notsent_lowat(most);
     }
 
-    /// How many bytes the peer of a socket may send ahead of what is read; none for as many as the kernel sees fit.
-    /// It is a bound on a queue: without it everything works.
+    /// Limits how many bytes the peer may send ahead of what is read; `None` leaves it to the kernel. Errors
+    /// are ignored, since this only bounds a queue.
     #[allow(unsafe_code, reason = "no library sets TCP_WINDOW_CLAMP")]
     pub(crate) fn set_ahead(socket: &impl AsFd, most: Option<u32>) {
         let most = most.and_then(|most| c_int::try_from(most).ok()).unwrap_or(c_int::MAX);
@@ -91,8 +91,8 @@ mod system {
         let mut info = MaybeUninit::<tcp_info>::zeroed();
         let mut size = socklen_t::try_from(size_of::<tcp_info>()).expect("a few bytes");
         let socket = socket.as_fd().as_raw_fd();
-        // SAFETY: The descriptor is borrowed for the call, which writes at most `size` bytes to `info`. An older kernel
-        // writes less: all of `tcp_info` is integers, for which zero is a value.
+        // SAFETY: The descriptor is borrowed for the call, which writes at most `size` bytes to `info`. An
+        // older kernel writes less: all fields of `tcp_info` are integers, for which zero is valid.
         let info = unsafe {
             getsockopt(socket, IPPROTO_TCP, TCP_INFO, info.as_mut_ptr().cast(), &raw mut size);
             info.assume_init()

@@ -1,4 +1,4 @@
-//! Which programs of this machine hold the other ends of our sockets.
+//! The local programs that hold the other ends of sockets.
 
 use std::net::SocketAddr;
 
@@ -10,34 +10,33 @@ pub(crate) use unknown::{holders, owner_of};
 #[cfg(target_os = "linux")]
 mod linux;
 
-/// A program of this machine.
+/// A local program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Process {
-    /// Its number.
+    /// Its process id.
     pub pid: i32,
-    /// Its name as the system has it, 15 bytes at the most. It chose that itself, and may have put
-    /// anything into it: what could deceive is escaped.
+    /// Its name according to the system, at most 15 bytes. The program chooses it freely, so that it is escaped.
     pub name: String,
 }
 
-/// Whose a socket of this machine is.
+/// The owner of a local socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "made from tables of Linux"))]
 pub(crate) enum Owner {
     User(u32),
-    /// Nobody's any more: it was closed, whatever it has sent before. Or it is of another machine.
+    /// None: the socket was closed, whatever it has sent before, or belongs to another machine.
     Nobody,
-    /// The system has no table of its sockets.
+    /// The system offers no table of its sockets.
     Unknown,
 }
 
-/// An address as the two families of sockets have in common.
+/// An address in the form that both address families have in common.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// A system that tells nothing of them.
+/// A system without tables of sockets.
 #[cfg(not(target_os = "linux"))]
 mod unknown {
     use std::collections::{HashMap, HashSet};

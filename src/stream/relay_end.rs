@@ -5,21 +5,21 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 
-/// A socket, a pipe or standard input and output between which a relay carries bytes: read and written at the same
-/// time by shared reference. "The client" is whoever is at the other side of it.
+/// A socket, a pipe or standard input and output, as one end of a relay: read and written concurrently through
+/// a shared reference. "The client" is the peer of this end.
 pub trait RelayEnd: Send + Sync {
-    /// Appends what has arrived to `buf`, 0 bytes at the end of the stream. Room is reserved only when
-    /// there is something to read: an idle connection holds no buffer.
+    /// Appends received data to `buf`; 0 bytes mean EOF. The buffer is allocated only when there is something
+    /// to read, so that an idle connection holds none.
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
 
-    /// Writes a part of `bufs` and returns its length in bytes.
+    /// Writes a part of `bufs`, and returns its length in bytes.
     fn poll_write(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
 
-    /// Makes dropping the connection a reset, whatever the reason: a lost session, a panic, the end of
-    /// the process. It holds until [`poll_shutdown`](Self::poll_shutdown).
+    /// Makes dropping the connection a reset, whatever the cause: a lost session, a panic, the end of the
+    /// process. This holds until [`poll_shutdown`](Self::poll_shutdown).
     fn reset_on_drop(&self);
 
-    /// Ends the direction to the client cleanly.
+    /// Sends EOF to the client.
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Completes when the client has reset the connection.
@@ -30,11 +30,11 @@ pub trait RelayEnd: Send + Sync {
         self.reset()
     }
 
-    /// Discards what a client sends that would hold back what is for it until that is taken. Completes when it is gone.
+    /// Discards what the client sends, if that keeps the client from reading. Completes when the client is gone.
     fn discard(&self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }
 }
 
-/// The size of one read at most, in bytes.
+/// The maximum size of one read in bytes.
 pub(crate) const READ_SIZE: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! A connected socket, TCP or unix, as one type.
+//! A connected TCP or unix socket, as one type.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -14,7 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::stream::{READ_SIZE, RelayEnd};
 
-/// A connection to a client, or to a target that this machine connects to.
+/// A connection to a client, or to a directly connected target.
 #[derive(Debug)]
 pub enum Socket {
     /// Over TCP.
@@ -23,7 +23,7 @@ pub enum Socket {
     Unix(UnixStream),
 }
 
-/// Calls the same method of either socket.
+/// Calls the same method on either kind of socket.
 macro_rules! either {
     ($self:expr, $socket:ident => $call:expr) => {
         match $self {
@@ -34,7 +34,7 @@ macro_rules! either {
 }
 
 impl Socket {
-    /// Whether the peer has stopped sending and all that it sent has been read.
+    /// Whether the peer has sent EOF and everything before it has been read.
     pub(crate) fn at_end(&self) -> bool {
         matches!(self.reference().peek(&mut [MaybeUninit::uninit()]), Ok(0))
     }
@@ -54,12 +54,11 @@ impl Socket {
         }
     }
 
-    /// One read. Where it did not fill the buffer, the next one waits until more is told to be there:
-    /// that spares the call which would find nothing, one for each small message.
+    /// Reads once. If the buffer was not filled, the next read waits for readiness, which saves a call that
+    /// would find nothing after each small message.
     fn read_once(&self, buf: &mut BytesMut) -> io::Result<usize> {
         let (before, room) = (buf.len(), buf.capacity() - buf.len());
-        // What is told to be there while we read stays told: the error takes back no more than was
-        // known before.
+        // Readiness that arrives during the read is kept: the error clears only what was known before.
         let read = either!(self, socket => socket.try_io(Interest::READABLE, || {
             match socket.try_read_buf(buf)? {
                 0 => Ok(()),
@@ -75,7 +74,7 @@ impl Socket {
 
     fn set_linger(&self, linger: Option<Duration>) {
         if let Self::Tcp(socket) = self {
-            // This fails only where the socket is dead already.
+            // This fails only if the socket is dead already.
             let _ = SockRef::from(socket).set_linger(linger);
         }
     }
@@ -117,8 +116,8 @@ impl RelayEnd for Socket {
     }
 
     fn reset_on_drop(&self) {
-        // With a linger time of zero, close() sends a RST and discards unsent data. A unix socket has
-        // no reset: its peer sees the end of the stream, or ECONNRESET where unread data was left.
+        // With a linger time of zero, close() sends a RST and discards unsent data. A unix socket has no reset:
+        // its peer sees EOF, or ECONNRESET if data was unread.
         self.set_linger(Some(Duration::ZERO));
     }
 
@@ -128,7 +127,7 @@ impl RelayEnd for Socket {
     }
 
     async fn reset(&self) {
-        // The kernel reports an error when the peer has reset the connection.
+        // The kernel reports an error if the peer has reset the connection.
         let _ = either!(self, socket => socket.ready(Interest::ERROR).await);
     }
 }

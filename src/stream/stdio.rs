@@ -13,12 +13,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Stdin, stdin};
 use crate::lock::lock;
 use crate::stream::{READ_SIZE, RelayEnd};
 
-/// Standard input and output. Nothing else may use them meanwhile.
+/// Standard input and output, which nothing else may use meanwhile.
 #[derive(Debug)]
 pub(crate) struct Stdio {
-    // One task reads and writes both: the locks are never contended.
+    // One task reads and writes, so that the locks are never contended.
     input: Mutex<Stdin>,
-    // Not the standard library's, which buffers up to the end of a line. None after the end.
+    // Not the standard library's handle, which is line-buffered. None after EOF.
     output: Mutex<Option<File>>,
 }
 
@@ -52,12 +52,12 @@ impl RelayEnd for Stdio {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
-        // Accepted bytes are on their way in a thread of the runtime; the next write waits for them.
+        // Accepted bytes are being written by a blocking thread; the next write waits for them.
         Pin::new(output).poll_write(cx, first)
     }
 
     fn reset_on_drop(&self) {
-        // A pipe has no reset. The exit status tells a cut from an end.
+        // A pipe cannot be reset. The exit status distinguishes a cut from EOF.
     }
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -69,12 +69,12 @@ impl RelayEnd for Stdio {
     }
 
     async fn reset(&self) {
-        // As with ssh, a reader that is gone is noticed at the next write.
+        // As with ssh, only the next write notices that the reader is gone.
         std::future::pending::<()>().await;
     }
 }
 
-/// Ends the output for its reader, while the input may go on. The descriptor itself stays in use, so that
+/// Sends EOF to the reader of the output, while the input may continue. The descriptor stays occupied, so that
 /// nothing else becomes standard output.
 fn close_output() -> io::Result<()> {
     let nothing = std::fs::File::options().write(true).open("/dev/null")?;

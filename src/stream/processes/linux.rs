@@ -1,4 +1,4 @@
-//! The tables of sockets and processes in `/proc`.
+//! Lookups in the socket and process tables of `/proc`.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -9,11 +9,11 @@ use procfs::process::{FDTarget, all_processes};
 use super::{Owner, Process, canonical};
 use crate::printable::{Lines, printable};
 
-/// The programs whose sockets have these addresses, and are connected to one of these ports here. What
-/// the system does not tell of (programs of other users) is left out; other systems than Linux tell of none.
+/// The programs whose sockets have these addresses and are connected to one of these local ports. Programs that
+/// the system hides (those of other users) are omitted.
 ///
-/// It reads the tables of all sockets, and of every program what it has open, until all are found: some
-/// milliseconds on a machine with few, and up to some hundreds. Not to be called where others wait.
+/// Reads the tables of all sockets, and the descriptors of one program after another until all are found, which
+/// takes some milliseconds on a small machine and up to some hundred. Blocking: not for the runtime's threads.
 pub(crate) fn holders(
     clients: &HashSet<SocketAddr>,
     ports: &HashSet<u16>,
@@ -31,7 +31,7 @@ pub(crate) fn holders(
             let FDTarget::Socket(inode) = file.target else { continue };
             let Some(client) = wanted.remove(&inode) else { continue };
             let name = name.get_or_insert_with(|| process.stat().map(|stat| shown(&stat.comm)));
-            // One that has ended meanwhile has no name any more.
+            // A program that has ended meanwhile has no name.
             if let Ok(name) = name {
                 found.insert(client, Process { pid: process.pid(), name: name.clone() });
             }
@@ -44,14 +44,14 @@ fn shown(name: &str) -> String {
     printable(name, LONGEST, Lines::One)
 }
 
-/// Whose socket has this address and is connected to that port here. Not to be called where others wait.
+/// The owner of the socket with this address that is connected to the local port `port`. Blocking.
 pub(crate) fn owner_of(client: SocketAddr, port: u16) -> Owner {
     let client = canonical(client);
     let mut owner = Owner::Unknown;
     for table in [tcp, tcp6] {
         let Ok(entries) = table() else { continue };
         let found = entries.into_iter().find(|entry| {
-            // One that waits for its end has no owner any more.
+            // A socket in TIME_WAIT has no owner.
             let is_it =
                 canonical(entry.local_address) == client && entry.remote_address.port() == port;
             is_it && entry.inode != 0
@@ -64,15 +64,15 @@ pub(crate) fn owner_of(client: SocketAddr, port: u16) -> Owner {
     owner
 }
 
-/// The clients' sockets by their inodes.
+/// The clients' sockets by inode.
 fn sockets(clients: &HashSet<SocketAddr>, ports: &HashSet<u16>) -> HashMap<u64, SocketAddr> {
     let mut sockets = HashMap::new();
-    // A socket of IPv6 may be connected to an address of IPv4.
+    // An IPv6 socket may be connected to an IPv4 address.
     for table in [tcp(), tcp6()] {
         for entry in table.unwrap_or_default() {
             let client = canonical(entry.local_address);
             let ours = ports.contains(&entry.remote_address.port());
-            // Without one it is nobody's any more.
+            // A socket without an inode has no owner.
             if ours && entry.inode != 0 && clients.contains(&client) {
                 sockets.insert(entry.inode, client);
             }
@@ -81,7 +81,7 @@ fn sockets(clients: &HashSet<SocketAddr>, ports: &HashSet<u16>) -> HashMap<u64, 
     sockets
 }
 
-/// Characters of a name, each of which may need some to be escaped.
+/// The maximum length of a name, in characters, once escaped.
 const LONGEST: usize = 150;
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
             });
             // Another connection of that address is another's affair.
             assert!(holders(&clients, &[1].into()).is_empty());
-            assert!(holders(&[address].into(), &ports).is_empty(), "our own end is no client");
+            assert!(holders(&[address].into(), &ports).is_empty(), "the listener is no client");
             let _accepted = listener.accept().expect("it is connected");
             drop(client.0);
             until(&format!("{bound}: it is closed"), || {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_act() {
+    fn a_name_is_escaped() {
         assert_eq!(shown("a\x1b[2J\u{202e}"), "a\\u{1b}[2J\\u{202e}");
     }
 }
