@@ -226,9 +226,9 @@ const IDLE: u32 = 20;
 const STUCK: Duration = Duration::from_secs(1);
 /// How long until waiting opens should use another session.
 const SUSPECT: Duration = Duration::from_secs(3);
-/// The excess delay from which a session may be flooded: [`FLOOD_BYTES`] bytes received in a beat, and more than half
-/// of all, were then for no channel.
+/// The excess delay from which a session may be flooded.
 const FLOODED: Duration = Duration::from_millis(300);
+/// Bytes for no channel in a beat, if more than half of all received, from which such a session is flooded.
 const FLOOD_BYTES: u64 = 16 << 10;
 /// How long the answer to a probe may take.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);

@@ -202,9 +202,11 @@ impl AsyncWrite for SshSocket {
     }
 }
 
-/// The limit on unsent data in bytes: before the line is measured, and its minimum and maximum after that.
+/// The limit on unsent data before the line is measured, in bytes.
 const FIRST_UNSENT: u32 = 32 << 10;
+/// The minimum of that limit once the line is measured, in bytes.
 const LEAST_UNSENT: u32 = 8 << 10;
+/// The maximum of that limit in bytes.
 const MOST_UNSENT: u32 = 4 << 20;
 /// The span over which the rate of a socket is measured.
 const SPAN: Duration = Duration::from_millis(100);

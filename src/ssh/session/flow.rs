@@ -53,11 +53,11 @@ impl Flow {
     }
 }
 
-/// A channel is bulk if it carries at least 1/4 of the recent maximum of its session in a beat,
+/// The divisor of the recent maximum of a session's beat that yields the threshold of bulk channels.
 const PART: u64 = 4;
-/// but never below this many bytes, so that a web page is not bulk,
+/// The minimum of that threshold in bytes, so that a web page is not bulk.
 const LEAST_BULK: u64 = 64 * 1024;
-/// and always from this many bytes.
+/// The maximum of that threshold in bytes.
 const MOST_BULK: u64 = 512 * 1024;
 /// The threshold in bytes before the first beat has ended.
 const FIRST_BULK: u64 = 256 * 1024;

@@ -397,8 +397,9 @@ impl std::fmt::Debug for Session {
 const GOODBYE: Duration = Duration::from_millis(500);
 /// Round trips measured initially.
 const FIRST_ROUND_TRIPS: u32 = 3;
-/// Further round trips measured to a near server, at intervals of `BETWEEN_ROUND_TRIPS`.
+/// Further round trips measured to a near server.
 const FURTHER_ROUND_TRIPS: u32 = 10;
+/// The interval between these.
 const BETWEEN_ROUND_TRIPS: Duration = Duration::from_millis(50);
 /// Leaked channels, at 3.4 kB each, after which a session is replaced.
 const MAX_LEAKED: usize = 10_000;
