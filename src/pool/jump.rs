@@ -49,7 +49,7 @@ struct Shared {
 struct Hop {
     config: ClientConfig,
     pool: OnceCell<Pool>,
-    /// The number of uses.
+    /// The number of leases.
     uses: AtomicUsize,
     /// Whether the hop is also a configured server, whose pool is owned elsewhere.
     is_configured: AtomicBool,
@@ -116,9 +116,9 @@ impl JumpHosts {
     /// A lease of the hop for a configuration; equal configurations share a hop.
     fn lease(&self, config: &ClientConfig) -> HopLease {
         // Dropped after the lock is released: dropping a hop may release the lease of another.
-        let _over: Vec<_>;
+        let _unused: Vec<_>;
         let mut hops = self.hops();
-        _over = hops.extract_if(.., |hop| hop.is_unused()).collect();
+        _unused = hops.extract_if(.., |hop| hop.is_unused()).collect();
         let hop = in_use(&hops, config).cloned().unwrap_or_else(|| add(&mut hops, config));
         hop.uses.fetch_add(1, Relaxed);
         HopLease { jumps: self.clone(), hop }
@@ -318,7 +318,7 @@ impl Hop {
     }
 }
 
-/// The hop that new uses for this configuration share.
+/// The hop that new leases for this configuration share.
 fn in_use<'a>(hops: &'a [Arc<Hop>], config: &ClientConfig) -> Option<&'a Arc<Hop>> {
     let takes_more = |hop: &Hop| !hop.pool.get().is_some_and(Pool::is_shut_down);
     hops.iter().rev().find(|hop| hop.config == *config && takes_more(hop))
