@@ -299,7 +299,7 @@ impl Session {
     }
 
     /// Takes note that the server is asked for a round trip.
-    pub(crate) fn note_question(&self) {
+    pub(crate) fn note_ping(&self) {
         self.health.delay().asked();
         self.load.asked();
         self.observed.outflow.asks();
