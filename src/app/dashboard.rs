@@ -1,4 +1,4 @@
-//! The dashboard, which a reload may open, move and close.
+//! The dashboard, which a reload may open, move or close.
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -10,17 +10,17 @@ use crate::dashboard::{DashboardError, DashboardServer};
 use crate::dial::OwnAddresses;
 use crate::task;
 
-/// The dashboard that there is to be, and whoever serves it.
+/// The configured dashboard, and the task that serves it.
 #[derive(Debug, Default)]
 pub(super) struct Dashboard {
     config: Option<DashboardConfig>,
     serving: Option<AbortOnDropHandle<()>>,
-    /// Ends the listening of what serves.
+    /// Cancelled to stop listening.
     closed: CancellationToken,
 }
 
 impl Dashboard {
-    /// Binds it and serves it, where there is to be one.
+    /// Binds and serves the dashboard, if one is configured.
     pub(super) async fn start(
         config: Option<DashboardConfig>,
         program: &Program,
@@ -34,9 +34,9 @@ impl Dashboard {
         Ok(dashboard)
     }
 
-    /// Changes over to another one, or none. One that is the same stays, with all who look at it. If it
-    /// cannot be bound, the one before goes on, unless that cannot be bound again, either: then there is
-    /// none, and the next reload tries again.
+    /// Switches to another dashboard, or to none. An unchanged one stays, with its open connections. If
+    /// the new one cannot be bound, the old one goes on; if the old one cannot be bound again either,
+    /// there is none until the next reload tries again.
     pub(super) async fn reload(
         &mut self,
         config: Option<DashboardConfig>,
@@ -53,7 +53,7 @@ impl Dashboard {
         };
         let has_same_address = address(&self.config) == address(&config);
         if has_same_address {
-            // There cannot be two at one address.
+            // The old one may have the same address.
             self.stop(program).await;
         }
         let server = match bind(&config).await {
@@ -78,18 +78,18 @@ impl Dashboard {
         Ok(())
     }
 
-    /// Frees its address, for the program that comes next. Those who are connected see the end.
+    /// Frees its address, for the program that comes next. Connected clients see the end of the stream.
     pub(super) fn stop_listening(&self, program: &Program) {
-        tell_end(program);
+        withdraw_front(program);
         self.closed.cancel();
     }
 
-    /// Closes it, and waits until its address is free.
+    /// Closes the dashboard, and waits until its address is free.
     pub(super) async fn stop(&mut self, program: &Program) {
         let Some(serving) = self.serving.take() else { return };
-        tell_end(program);
+        withdraw_front(program);
         serving.abort();
-        // It was aborted.
+        // The task was aborted.
         let _ = serving.await;
     }
 
@@ -105,8 +105,8 @@ impl Dashboard {
     }
 }
 
-/// No more links to it.
-fn tell_end(program: &Program) {
+/// Withdraws the links to it, and logs its end.
+fn withdraw_front(program: &Program) {
     if let Some(front) = program.front() {
         info!("no longer a dashboard at {}", front.address);
     }
@@ -122,7 +122,7 @@ mod tests {
     use crate::observe::testing::TestLog;
 
     #[tokio::test]
-    async fn one_that_cannot_come_back_comes_with_the_next_reload() {
+    async fn a_dashboard_that_could_not_be_restored_returns_with_the_next_reload() {
         let log = TestLog::start();
         let (program, connect) = program();
         let own = connect.dialer.own().clone();
@@ -135,7 +135,7 @@ mod tests {
         fs::create_dir(folder.path().join("ui")).expect("made");
         let mut dashboard = Dashboard::start(at("ui"), &program, &own).await.expect("a free port");
         dashboard.reload(at("none"), &program, &own).await.expect_err("there is no folder");
-        assert!(program.front().is_some(), "the one before goes on");
+        assert!(program.front().is_some(), "the old one stays");
         fs::remove_dir(folder.path().join("ui")).expect("it is there");
         dashboard.reload(at("none"), &program, &own).await.expect_err("there is no folder");
         assert!(program.front().is_none(), "its folder is gone as well");

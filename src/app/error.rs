@@ -31,23 +31,23 @@ pub enum Error {
     Control(ControlError),
     #[error("no dashboard: {0}")]
     Dashboard(DashboardError),
-    /// `ssh -G` does not take the host or the options.
+    /// `ssh -G` rejects the host or the options.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There is no session to the only server.
+    /// The only server cannot be connected to.
     #[error("cannot connect to {server}: {cause}")]
     Connect {
         /// The server, as the user named it.
         server: String,
         cause: ConnectError,
     },
-    /// There is no session to any of the servers. The reasons have been logged.
+    /// No server can be connected to. The reasons have been logged.
     #[error("none of the {0} servers can be reached")]
     ConnectToAny(usize),
-    /// A server refuses a remote forward, with `ExitOnForwardFailure`.
+    /// A server refuses a remote forward, and `ExitOnForwardFailure` is set.
     #[error("cannot listen on {place}: {cause}")]
     RemoteListen {
-        /// Where, in words.
+        /// The listening place, in words.
         place: String,
         cause: ListenError,
     },
@@ -58,7 +58,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the command line, or a file that it names, is at fault.
+    /// Whether the mistake is in the command line, or in a file that it names.
     pub fn is_wrong_usage(&self) -> bool {
         matches!(self, Self::Credentials(_) | Self::Config(_))
     }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_tells_its_cause_once() {
+    fn an_error_includes_its_cause_once() {
         let no = || io::Error::other("the reason");
         let failure = || {
             let server = MissingSession { server: "box".into(), reason: "the reason".into() };

@@ -14,14 +14,14 @@ use crate::listen::ProxyCredentials;
 use crate::registry::Origin;
 use crate::route::{Select, Via};
 
-/// The changes relative to the configuration and the command line. A reload does not undo them.
+/// The run-time changes to the forwards of the configuration and the command line. A reload does not undo them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RunTimeChanges {
     pub(super) listeners: Changes<ListenerOptions>,
     pub(super) remotes: Changes<RemoteOptions>,
 }
 
-/// What was added, and what was removed of the command line.
+/// The forwards that were added, and those of the command line that were removed.
 #[derive(Clone, Debug)]
 pub(super) struct Changes<T> {
     pub(super) added: Vec<T>,
@@ -29,8 +29,8 @@ pub(super) struct Changes<T> {
 }
 
 impl RunTimeChanges {
-    /// Applies the changes to `options`, and returns those that remain: once the configuration has a forward that
-    /// was added, it alone decides on it.
+    /// Applies the changes to `options`, and returns those that remain in force: once the configuration contains
+    /// a forward that was added, the configuration alone decides on it.
     pub(super) fn apply(&self, options: &mut Options) -> Self {
         let mut remaining = self.clone();
         options.listeners.retain(|listener| !self.listeners.removed.contains(listener));
@@ -55,7 +55,7 @@ impl RunTimeChanges {
 }
 
 impl<T: Clone + PartialEq> Changes<T> {
-    /// Removes one, unless it belongs to the configuration.
+    /// Removes a forward, unless it belongs to the configuration.
     pub(super) fn remove(&mut self, one: &T, origin: Origin) -> Result<(), ForwardRefusal> {
         match origin {
             Origin::Configuration => return Err(ForwardRefusal::Configured),
@@ -72,8 +72,8 @@ impl<T> Default for Changes<T> {
     }
 }
 
-/// Validates an order. A proxy requires the same password as the other proxies; one on a server leads no
-/// further than `permit` says for that server.
+/// Validates an order. A proxy requires the same password as the other proxies; a proxy on a server
+/// reaches no further than `permit` allows for that server.
 pub(super) fn validate(
     order: ForwardOrder,
     servers: &Servers,

@@ -22,10 +22,10 @@ use crate::registry::{Forward, ForwardState, Forwards, Origin, Registered};
 #[derive(Debug)]
 pub(super) struct ListenerSet {
     connect: Outbound,
-    /// Of those that are added at run time.
+    /// The options for sockets that are added at run time.
     sockets: SocketOptions,
     running: Vec<Running>,
-    /// Those whose address was not available.
+    /// The listeners whose address was not available.
     failed: Vec<(ListenerOptions, Registered)>,
     forwards: Forwards,
     accepting: TaskTracker,
@@ -40,11 +40,11 @@ struct Running {
     entry: Registered,
     stop: CancellationToken,
     origin: SocketOrigin,
-    /// Its accept tasks. When they have ended, the address is free.
+    /// The accept tasks. The address is free when they have ended.
     accepting: TaskTracker,
 }
 
-/// Sockets that are bound and do not accept yet, or why they could not be bound.
+/// Sockets that are bound but do not accept yet, or the reason why they could not be bound.
 #[derive(Debug)]
 pub(super) struct Bound {
     options: ListenerOptions,
@@ -52,11 +52,11 @@ pub(super) struct Bound {
     sockets: io::Result<Vec<Listener>>,
 }
 
-/// Who has bound the sockets of a listener.
+/// Who bound the sockets of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SocketOrigin {
     Own,
-    /// The service manager, which holds the address for as long as it likes.
+    /// The service manager, which keeps the address for as long as it likes.
     Inherited,
 }
 
@@ -70,10 +70,10 @@ struct ReloadableHandler {
 /// The handler in use.
 #[derive(Debug)]
 struct Current {
-    /// The listener's name in rules, where it is not the address of the socket.
+    /// The listener's name in rules, if it is not the address of the socket.
     name: Option<Arc<str>>,
     handler: AnyHandler,
-    /// Cancelled when it is replaced, and when the listener is removed.
+    /// Cancelled when the handler is replaced, and when the listener is removed.
     stop: CancellationToken,
 }
 
@@ -83,22 +83,22 @@ enum AnyHandler {
     Forward(Arc<ForwardHandler>),
 }
 
-/// Binds the listeners of the start. One of the command line that fails is logged where `on_forward_failure`
-/// says so, as in ssh; that nothing is left to listen on is an error.
+/// Binds the listeners at start. A failure on the command line is only logged if `on_forward_failure` says
+/// so, as in ssh; having nothing left to listen on is an error.
 pub(super) async fn bind_first(options: &Options) -> Result<Vec<Bound>, Error> {
     let on_failure = |listener: &ListenerOptions| match (listener.origin, &listener.service) {
-        // What a file describes as its proxy is there, or the file is not what runs.
+        // A proxy of the configuration must exist; otherwise what runs is not what the file describes.
         (Origin::Configuration, Service::Proxy { .. }) => OnForwardFailure::Exit,
         _ => options.on_forward_failure,
     };
     let listeners = options.listeners.clone();
     let mut bound = bind(listeners, on_failure, options.sockets, &options.inherited).await?;
-    // A reload of a file tries again.
+    // A failed listener of a file is not lost: a reload tries again.
     let is_lost =
         |bound: &Bound| bound.sockets.is_err() && bound.options.origin == Origin::CommandLine;
     let is_nothing = options.remote_forwards.is_empty() && bound.iter().all(is_lost);
     let last = if is_nothing { bound.pop() } else { None };
-    bound.iter().for_each(Bound::tell);
+    bound.iter().for_each(Bound::log_failure);
     match last {
         Some(Bound { options, sockets: Err(cause), .. }) => {
             Err(Error::Listen { address: options.address.to_string(), cause })
@@ -107,8 +107,8 @@ pub(super) async fn bind_first(options: &Options) -> Result<Vec<Bound>, Error> {
     }
 }
 
-/// Binds the sockets of listeners, except those that the service manager has bound. That one fails is an
-/// error only where `on_failure` says so.
+/// Binds the sockets of listeners, except those that the service manager has bound. A failure is an
+/// error only if `on_failure` says so.
 pub(super) async fn bind(
     listeners: Vec<ListenerOptions>,
     on_failure: impl Fn(&ListenerOptions) -> OnForwardFailure,
@@ -141,8 +141,8 @@ impl Bound {
         Self { options, origin, sockets }
     }
 
-    /// Logs why it is not bound, where it is not.
-    pub(super) fn tell(&self) {
+    /// Logs the reason why it is not bound, if it is not.
+    pub(super) fn log_failure(&self) {
         if let Err(error) = &self.sockets {
             warn!("cannot listen on {}: {error}", self.options.address);
         }
@@ -150,8 +150,8 @@ impl Bound {
 }
 
 impl ListenerSet {
-    /// Begins empty. Clients are dialled by `connect` and tracked by `connections`; listeners are registered
-    /// in `forwards`.
+    /// Starts with no listeners. Clients are dialled by `connect` and tracked by `connections`; listeners
+    /// are registered in `forwards`.
     pub(super) fn new(
         connect: Outbound,
         sockets: SocketOptions,
@@ -163,7 +163,7 @@ impl ListenerSet {
         Self { connect, sockets, running, failed, forwards, accepting, connections, stop }
     }
 
-    /// Adds a listener at run time. A port that the system chose becomes its port.
+    /// Adds a listener at run time. If it asks for port 0, its port becomes the one that the system chose.
     pub(super) async fn add(
         &mut self,
         mut options: ListenerOptions,
@@ -245,7 +245,7 @@ impl ListenerSet {
         }
     }
 
-    /// Those of `listeners` whose address is not listened on yet.
+    /// The `listeners` whose address is not listened on yet.
     pub(super) fn missing(&self, listeners: &[ListenerOptions]) -> Vec<ListenerOptions> {
         let is_new = |options: &&ListenerOptions| {
             self.running.iter().all(|running| running.options.address != options.address)
@@ -253,8 +253,8 @@ impl ListenerSet {
         listeners.iter().filter(is_new).cloned().collect()
     }
 
-    /// Closes what is not among `listeners` any more and has an address that one of them needs; returns it for
-    /// [`Self::take_back`].
+    /// Closes the listeners that are not in `listeners` and occupy an address that one of those needs; returns
+    /// what it closed, for [`Self::take_back`].
     pub(super) async fn make_way(&mut self, listeners: &[ListenerOptions]) -> Vec<ListenerOptions> {
         let is_in_the_way = |running: &mut Running| {
             let at = &running.options.address;
@@ -270,24 +270,24 @@ impl ListenerSet {
         closed
     }
 
-    /// Listens again on what has [made way](Self::make_way) in vain.
+    /// Listens again on what was [closed](Self::make_way) in vain.
     pub(super) async fn take_back(&mut self, closed: Vec<ListenerOptions>) {
         for options in closed {
             let bound = Bound::bind(options, self.sockets, &Inherited::default()).await;
-            bound.tell();
+            bound.log_failure();
             self.open(vec![bound]);
         }
     }
 
-    /// What it means for a reload that a listener cannot be bound: nothing where it could not be bound before.
+    /// The effect on a reload when this listener cannot be bound: none if it could not be bound before.
     pub(super) fn on_failure(&self, options: &ListenerOptions) -> OnForwardFailure {
         let failed_before = self.failed.iter().any(|(failed, _)| failed.address == options.address);
         if failed_before { OnForwardFailure::GoOn } else { OnForwardFailure::Exit }
     }
 
-    /// Replaces the listeners by these. `bound` are those that were [missing](Self::missing). The sockets of
-    /// the others stay, and so do all relays; of a listener that is another one now, HTTP connections end after
-    /// the request that they are at, and clients that have not asked for anything are closed.
+    /// Replaces the listeners. `bound` are those that were [missing](Self::missing). The sockets of the others
+    /// stay open, and so do all relays; if a listener's options have changed, its HTTP connections close after
+    /// the current request, and clients that have sent no request are closed.
     pub(super) async fn reload(
         &mut self,
         listeners: &[ListenerOptions],
@@ -305,7 +305,7 @@ impl ListenerSet {
                 Some(options) => {
                     if *options != running.options {
                         let current = Arc::new(self.current(options, &running.stop));
-                        // A user that may no more come in has no connection that is kept for the next request.
+                        // Otherwise a user who has lost access could go on with a kept-alive connection.
                         running.handler.current.swap(current).stop.cancel();
                         running.entry.describe(options.entry());
                         running.options = options.clone();
@@ -318,7 +318,7 @@ impl ListenerSet {
         self.open(bound);
     }
 
-    /// After the stop, waits until nothing is accepted any more. None of them is registered then.
+    /// Waits, after the stop, until no task accepts any more. No listener is registered then.
     pub(super) async fn closed(&mut self) {
         self.accepting.close();
         self.accepting.wait().await;
@@ -363,7 +363,7 @@ impl AnyHandler {
 }
 
 impl Handler for ReloadableHandler {
-    /// What was accepted ends with the handler, which ends with the listener.
+    /// Serves the connection until the handler is replaced or the listener is removed.
     async fn serve(self: Arc<Self>, mut accepted: Accepted, _listener_ends: CancellationToken) {
         self.entry.accept();
         let current = self.current.load_full();

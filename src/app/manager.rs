@@ -1,4 +1,4 @@
-//! Notifications to a service manager (`sd_notify(3)`); none where there is no manager.
+//! Notifications to a service manager (`sd_notify(3)`), if there is one.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use crate::dial::CurrentRoutes;
 use crate::registry::Registry;
 use crate::task;
 
-/// A reload begins; it ends with [`ready`].
+/// Reports that a reload begins; [`ready`] reports its end.
 pub(crate) fn reloading() {
-    // The time tells systemd that this answers its signal and not an earlier one.
+    // The timestamp tells systemd that this answers its present signal and not an earlier one.
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Ok(now) => send(&[NotifyState::Reloading, now]),
         Err(error) => debug!(%error, "no clock"),
     }
 }
 
-/// The program serves; or a reload has ended, successful or not.
+/// Reports that the program is serving, or that a reload has ended, successfully or not.
 pub(crate) fn ready() {
-    tell(&[NotifyState::Ready]);
+    send(&[NotifyState::Ready]);
 }
 
-/// The program stops and accepts no more clients.
+/// Reports that the program is stopping and accepts no more clients.
 pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping, NotifyState::Status("waiting for connections to end")]);
+    send(&[NotifyState::Stopping, NotifyState::Status("waiting for connections to end")]);
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    // Without a manager this does nothing.
+fn send(states: &[NotifyState<'_>]) {
+    // This does nothing without a manager.
     if let Err(error) = sd_notify::notify(states) {
         debug!(%error, "the service manager was not notified");
     }
@@ -46,7 +46,7 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    /// Starts, where a manager asks for it.
+    /// Starts the reports that the manager asks for.
     pub(super) fn start(routes: CurrentRoutes, registry: Registry) -> Self {
         let status = std::env::var_os("NOTIFY_SOCKET").map(|_| report(routes, registry.clone()));
         let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero());
@@ -61,7 +61,7 @@ impl Reports {
     }
 }
 
-/// Sends the status line whenever it has changed.
+/// Sends the status line whenever it changes.
 async fn report(routes: CurrentRoutes, registry: Registry) {
     let mut every = task::every(EVERY);
     let mut sent = None;
@@ -71,22 +71,22 @@ async fn report(routes: CurrentRoutes, registry: Registry) {
         let servers = routes.servers.iter().map(|(name, pool)| (&**name, pool.view()));
         let now = Summary::of(servers, registry.connections.count());
         if sent.as_ref() != Some(&now) {
-            tell(&[NotifyState::Status(&now.to_string())]);
+            send(&[NotifyState::Status(&now.to_string())]);
             sent = Some(now);
         }
     }
 }
 
-/// Feeds the watchdog twice in each `limit`, as long as the runtime is responsive and the table of connections
-/// is not locked. The state of the network does not matter.
+/// Feeds the watchdog twice per `limit`, as long as the runtime is responsive and the table of connections is
+/// not locked. The state of the network does not matter.
 async fn watch(registry: Registry, limit: Duration) {
     let mut every = interval(limit / 2);
     loop {
         every.tick().await;
         registry.connections.count();
-        tell(&[NotifyState::Watchdog]);
+        send(&[NotifyState::Watchdog]);
     }
 }
 
-/// How often the status line may change.
+/// The shortest time between two changes of the status line.
 const EVERY: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Binds, connects, runs, reloads, drains: the only place that knows every stage.
+//! Binds, connects, runs, reloads and drains; the only module that knows every stage.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -36,16 +36,16 @@ pub use running::Running;
 
 use orders::Orders;
 
-/// Serves until `shutdown` completes, or the connection of `-W` ends, and then drains connections for up to
+/// Serves until `shutdown` completes or the connection of `-W` ends, and then drains connections for up to
 /// 10 s.
 ///
 /// `ready` is called when every listener is bound, and each server has a session or its failure has been
-/// logged. From then on `next` returns new options whenever there are some; it gets the outcome of those
-/// before.
+/// logged. After that, each completion of `next` supplies the options of a reload; its argument is the
+/// outcome of the previous reload.
 ///
 /// # Errors
 ///
-/// All of them come before `ready` is called, except those of `-W`.
+/// All errors occur before `ready` is called, except those of `-W`.
 pub async fn run(
     options: Options,
     prompter: Prompter,
@@ -57,7 +57,7 @@ pub async fn run(
     let (mut running, mut orders) = Running::bind(&options, prompter).await?;
     let stdio = options.stdio.clone();
     let started = tokio::select! {
-        // The state of a login is large and short-lived.
+        // Boxed because the state of a login is large and short-lived.
         started = Box::pin(running.start(options)) => started.map(|()| Started::Running),
         () = &mut shutdown => Ok(Started::Stopped),
         _ = orders.stop() => Ok(Started::Stopped),
@@ -90,13 +90,13 @@ pub async fn run(
 }
 
 enum Started {
-    /// It serves.
+    /// The program serves.
     Running,
     Stopped,
 }
 
-/// Carries out orders and reloads to each of the `next` options, until `over` completes or a stop is ordered.
-/// Returns how to stop, and the result.
+/// Carries out orders, and reloads with each of the `next` options, until `over` completes or a stop is
+/// ordered. Returns how to stop, and the result.
 async fn serve(
     running: &mut Running,
     orders: &mut Orders,
@@ -120,7 +120,7 @@ async fn serve(
                         return (kind, Ok(()));
                     }
                 }
-                // A reload that has begun goes on whatever else is ordered meanwhile.
+                // A reload that has begun is not cancelled by other orders.
                 options = &mut next => {
                     last = tokio::select! {
                         biased;
@@ -134,7 +134,7 @@ async fn serve(
     }
 }
 
-/// Completes when `over` does or a stop is ordered: neither waits for a server that does not answer.
+/// Completes when `over` does or when a stop is ordered, without waiting for an unresponsive server.
 async fn stopped(
     orders: &mut Orders,
     over: Pin<&mut impl Future<Output = Result<(), Error>>>,
@@ -146,12 +146,12 @@ async fn stopped(
     }
 }
 
-/// Waits for open connections. Those left after the grace period end with the runtime.
+/// Waits for open connections. Those that remain after the grace period end with the runtime.
 async fn drain(connections: &TaskTracker) {
     connections.close();
     let deadline = Instant::now() + DRAIN;
-    // Not worth logging where it takes a moment only.
-    if timeout(UNTOLD, connections.wait()).await.is_ok() {
+    // A drain that takes only a moment is not worth logging.
+    if timeout(UNLOGGED, connections.wait()).await.is_ok() {
         return;
     }
     let seconds = DRAIN.as_secs();
@@ -162,7 +162,7 @@ async fn drain(connections: &TaskTracker) {
     }
 }
 
-/// How long connections may go on after a stop was ordered.
+/// The grace period for connections after a stop is ordered.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How much of that passes before it is logged.
-const UNTOLD: Duration = Duration::from_millis(200);
+/// The part of it that passes before the drain is logged.
+const UNLOGGED: Duration = Duration::from_millis(200);

@@ -27,7 +27,7 @@ pub struct Options {
     pub servers: Vec<ServerOptions>,
     /// The rules and their default.
     pub router: Router,
-    /// The local listeners. Of two with the same address the second fails.
+    /// The local listeners. If two have the same address, the second fails.
     pub listeners: Vec<ListenerOptions>,
     /// The remote forwards (`-R`).
     pub remote_forwards: Vec<RemoteOptions>,
@@ -48,24 +48,24 @@ pub struct Options {
 /// How the program is observed and controlled.
 #[derive(Clone, Debug, Default)]
 pub struct ControlOptions {
-    /// The control socket; by default none.
+    /// The control socket; none by default.
     pub location: Location,
-    /// What does not change while the program runs.
+    /// Facts that do not change while the program runs.
     pub facts: Facts,
-    /// The access log; by default none.
+    /// The access log; none by default.
     pub access_log: Option<AccessLog>,
-    /// The dashboard; by default none.
+    /// The dashboard; none by default.
     pub dashboard: Option<DashboardConfig>,
 }
 
 /// An SSH server and how to reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// What the rules call it.
+    /// Its name in the rules.
     pub name: Arc<str>,
     /// How to reach it.
     pub config: ClientConfig,
-    /// The pool size; by default as the login allows.
+    /// The pool size; the default depends on the kind of login.
     pub sessions: Option<PoolSize>,
 }
 
@@ -74,9 +74,9 @@ pub struct ServerOptions {
 pub struct ListenerOptions {
     /// Who asked for it.
     pub origin: Origin,
-    /// Where it is.
+    /// Where it listens.
     pub address: ListenAddress,
-    /// Its name in rules; without it, the address as it is printed.
+    /// Its name in rules; defaults to the printed address.
     pub name: Option<Arc<str>>,
     /// What it serves.
     pub service: Service,
@@ -87,14 +87,14 @@ pub struct ListenerOptions {
 pub enum Service {
     /// A proxy.
     Proxy {
-        /// Who may use it; without it, everybody who reaches it.
+        /// Who may use it; everyone who can reach it, if unset.
         credentials: Option<Arc<ProxyCredentials>>,
     },
     /// One target (`-L`).
     Forward {
         /// Where it leads.
         to: Target,
-        /// The servers that may carry it; without it, the rules decide.
+        /// The servers that may carry it; if unset, the rules decide.
         via: Option<Arc<Via>>,
     },
 }
@@ -115,13 +115,13 @@ pub struct RemoteOptions {
     pub origin: Origin,
     /// The server's name.
     pub server: Arc<str>,
-    /// Its name in rules; without it, the listen address as the user wrote it.
+    /// Its name in rules; defaults to the listen address as the user wrote it.
     pub name: Option<Arc<str>>,
     /// Where it listens, and the target.
     pub forward: RemoteForward,
-    /// The destinations that its clients may use, where it is a proxy.
+    /// The destinations that its clients may reach, if it is a proxy.
     pub permit: PermitOpen,
-    /// Who may use it, where it is a proxy; without it everybody who reaches it.
+    /// Who may use it, if it is a proxy; everyone who can reach it, if unset.
     pub credentials: Option<Arc<ProxyCredentials>>,
 }
 
@@ -136,7 +136,7 @@ pub enum OnForwardFailure {
 }
 
 impl ServerOptions {
-    /// Asks `ssh` how to reach `server`; nothing is sent to it.
+    /// Asks `ssh` how to reach `server`, without contacting the server.
     pub async fn query(
         name: Arc<str>,
         server: &ServerName,
@@ -152,7 +152,7 @@ impl ServerOptions {
         Ok(Self { name, config, sessions })
     }
 
-    /// Where the clients of a proxy on a server may be led to, by what its configuration says
+    /// The destinations that a proxy on a server permits, according to the server's configuration
     /// (`PermitRemoteOpen`).
     pub(crate) fn permit<'a>(
         servers: impl IntoIterator<Item = &'a Self>,
@@ -164,7 +164,7 @@ impl ServerOptions {
 }
 
 impl Service {
-    /// What decides about its requests.
+    /// The routing of its requests.
     pub(crate) fn routing(&self) -> Routing {
         match self {
             Self::Forward { via: Some(via), .. } => Routing::Fixed(Action::Via(Arc::clone(via))),
@@ -174,7 +174,7 @@ impl Service {
 }
 
 impl ListenerOptions {
-    /// A proxy of the command line without a password and without a name.
+    /// A proxy from the command line, without a password or a name.
     pub fn proxy(address: ListenAddress) -> Self {
         Self {
             origin: Origin::CommandLine,
@@ -184,7 +184,7 @@ impl ListenerOptions {
         }
     }
 
-    /// Its name in rules, where it is not the address of the socket.
+    /// Its name in rules, if that is not the address of the socket.
     pub(super) fn name_in_rules(&self) -> Option<Arc<str>> {
         let own = self.address.to_string();
         let is_looked_up = matches!(self.address, ListenAddress::Tcp { bind: Bind::Name(_), .. });
@@ -202,9 +202,9 @@ impl ListenerOptions {
 }
 
 impl RemoteOptions {
-    /// What decides about its requests.
+    /// The routing of its requests.
     pub(crate) fn routing(&self) -> Routing {
-        // A target that the user has named needs no permission, as with ssh.
+        // A target that the user has named needs no permission, as in ssh.
         Routing::RulesOrDirect(match self.forward.to {
             RemoteTo::Fixed(_) => PermitOpen::Any,
             RemoteTo::Proxy => self.permit.clone(),

@@ -1,4 +1,4 @@
-//! Orders by the control socket and the dashboard.
+//! Orders from the control socket and the dashboard.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -8,11 +8,11 @@ use tracing::info;
 
 use crate::control::{Order, StopKind};
 
-/// Orders, in the sequence in which they came; a stop may be taken before the others.
+/// A queue of orders in order of arrival; a stop may overtake the others.
 #[derive(Debug)]
 pub(super) struct Orders {
     receiver: mpsc::Receiver<Order>,
-    /// Those that came before a stop that was waited for.
+    /// Orders that arrived while [`stop`](Self::stop) was awaited.
     early: VecDeque<Order>,
 }
 
@@ -21,7 +21,7 @@ impl Orders {
         Self { receiver, early: VecDeque::new() }
     }
 
-    /// The next one; none when nobody can order anything any more.
+    /// Receives the next order, or `None` when no sender is left.
     ///
     /// # Cancel safety
     ///
@@ -32,12 +32,12 @@ impl Orders {
         }
         let order = self.receiver.recv().await;
         if let Some(Order::Stop(_)) = order {
-            tell();
+            log_stop();
         }
         order
     }
 
-    /// Completes when a stop is ordered. Other orders are kept.
+    /// Completes when a stop is ordered. Other orders are kept for [`next`](Self::next).
     ///
     /// # Cancel safety
     ///
@@ -46,7 +46,7 @@ impl Orders {
         while let Some(order) = self.receiver.recv().await {
             match order {
                 Order::Stop(kind) => {
-                    tell();
+                    log_stop();
                     return kind;
                 }
                 order => self.early.push_back(order),
@@ -55,7 +55,7 @@ impl Orders {
         pending().await
     }
 
-    /// Completes when a stop at once is ordered. Other orders are ignored.
+    /// Completes when an immediate stop is ordered. Other orders are discarded.
     ///
     /// # Cancel safety
     ///
@@ -70,7 +70,7 @@ impl Orders {
     }
 }
 
-/// Says why the program stops: nobody has sent a signal.
-fn tell() {
+/// Logs why the program stops, since there was no signal.
+fn log_stop() {
     info!("stopping, as a command says");
 }

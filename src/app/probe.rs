@@ -13,16 +13,16 @@ use crate::ssh::{ConnectError, OpenError, TargetFault};
 use crate::stream::ByteStream;
 use crate::target::Target;
 
-/// What was found.
+/// The results of a probe.
 #[derive(Debug)]
 pub struct Findings {
     /// The first session.
     pub first: FirstSession,
     /// Whether the server permits forwarding.
     pub forwarding: Forwarding,
-    /// How it answers for a name that does not exist.
+    /// How it answers a request for a name that does not exist.
     pub names: Names,
-    /// The time of its fastest answer.
+    /// The time of the fastest answer.
     pub round_trip: Duration,
     /// How many concurrent sessions it permits.
     pub sessions: Sessions,
@@ -31,22 +31,22 @@ pub struct Findings {
 /// Whether a server permits forwarding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forwarding {
-    /// It does.
+    /// It permits it.
     Allowed,
     /// It forbids it (`AllowTcpForwarding`, `PermitOpen`, a key's or an account's restriction).
     Forbidden,
-    /// It opens no further connection for now.
+    /// It opens no more connections for now.
     Full,
     /// It did not answer.
     Unanswered,
 }
 
-/// How a server answers for a name that does not exist.
+/// How a server answers a request for a name that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
-    /// It says that the name does not exist; with the time that took.
+    /// It says that the name does not exist; with the time that the answer took.
     Resolved(Duration),
-    /// It does not say why it could not connect; with the time that took.
+    /// It does not say why it could not connect; with the time that the answer took.
     Uncertain(Duration),
     /// It did not answer within 10 s: its name service does not respond.
     Slow,
@@ -57,16 +57,16 @@ pub enum Names {
 /// How many concurrent sessions a server permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sessions {
-    /// As many as were tried.
+    /// At least this many: all that were tried.
     AtLeast(usize),
-    /// So many; the next one was refused.
+    /// Exactly this many; the next one was refused.
     Exactly(usize),
-    /// One; each further login needs a person.
+    /// One was tried, since each login asks a person.
     OneByPerson,
 }
 
 impl Forwarding {
-    /// What the answer to a channel shows: whatever the target did, the server has gone there.
+    /// Interprets the answer to a channel request: whatever the target did, the server has tried to connect to it.
     fn of(answer: Option<TargetFault>) -> Self {
         match answer {
             Some(TargetFault::Prohibited) => Self::Forbidden,
@@ -77,11 +77,11 @@ impl Forwarding {
     }
 }
 
-/// Logs in to a server, and tests it.
+/// Logs in to a server, and probes it.
 ///
 /// # Cancel safety
 ///
-/// If dropped, all sessions end.
+/// All sessions end when the future is dropped.
 pub async fn probe(server: &ServerOptions, prompter: &Prompter) -> Result<Findings, ConnectError> {
     let relayer = Relayer::new(BacklogLimits::default());
     let carry = Box::new(move |channel| Box::new(relayer.pipe(channel)) as Box<dyn ByteStream>);
@@ -111,7 +111,7 @@ pub async fn probe(server: &ServerOptions, prompter: &Prompter) -> Result<Findin
         Forwarding::Forbidden | Forwarding::Full | Forwarding::Unanswered => Names::Unasked,
     };
     let sessions = if first.is_unattended() {
-        further(&server.config, &jumps, most).await
+        open_more(&server.config, &jumps, most).await
     } else {
         Sessions::OneByPerson
     };
@@ -138,8 +138,8 @@ async fn ask(pool: &Pool, target: &str) -> (Option<TargetFault>, Duration) {
     (answer, begun.elapsed())
 }
 
-/// Opens further sessions besides the first, one after another.
-async fn further(config: &ClientConfig, jumps: &JumpHosts, most: usize) -> Sessions {
+/// Opens sessions in addition to the first, one after another.
+async fn open_more(config: &ClientConfig, jumps: &JumpHosts, most: usize) -> Sessions {
     let mut pools = Vec::new();
     let mut sessions = Sessions::AtLeast(most);
     while pools.len() + 1 < most {
@@ -160,11 +160,11 @@ async fn further(config: &ClientConfig, jumps: &JumpHosts, most: usize) -> Sessi
 const NOBODY: &str = "127.0.0.1:1";
 /// A name that does not exist (RFC 6761).
 const NO_NAME: &str = "sockeye-check.invalid:80";
-/// How often the server is asked; the fastest answer counts.
+/// The number of requests; the fastest answer counts.
 const ROUNDS: usize = 3;
-/// How long an answer may take.
+/// The longest wait for an answer.
 const LIMIT: Duration = Duration::from_secs(10);
-/// The originator, as `ssh` gives it where there is no client.
+/// The originator that `ssh` sends when there is no client.
 const ORIGIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), u16::MAX);
 
 #[cfg(test)]
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_opens_nothing_is_not_said_to_forward() {
+    fn a_server_that_opens_no_channel_is_not_reported_as_forwarding() {
         for (answer, forwarding) in [
             (Some(TargetFault::Refused), Forwarding::Allowed),
             (Some(TargetFault::Uncertain), Forwarding::Allowed),

@@ -1,4 +1,4 @@
-//! Remote forwards: requested once before the program is ready, and served until it ends.
+//! Remote forwards, requested once before the program is ready and served until it ends.
 
 use std::sync::Arc;
 
@@ -26,11 +26,11 @@ pub(super) struct Remote {
 /// Serves remote forwards.
 #[derive(Clone, Debug)]
 pub(super) struct Service {
-    /// The listener's name in rules, where it is not the listen address.
+    /// The listener's name in rules, if it is not the listen address.
     pub(super) name: Option<Arc<str>>,
-    /// Where clients are counted.
+    /// The record that counts its clients.
     pub(super) entry: Arc<Forward>,
-    /// Dials their targets: by the rules, or direct.
+    /// Dials the clients' targets: by the rules, or direct.
     pub(super) connect: Outbound,
     /// The proxy for forwards without a target.
     pub(super) proxy: Arc<ProxyHandler>,
@@ -40,18 +40,18 @@ pub(super) struct Service {
 }
 
 impl Remote {
-    /// It is requested by [`run`](Self::run), when there is a session.
+    /// Creates a forward that [`run`](Self::run) requests once there is a session.
     pub(super) fn new(pool: &Pool, forward: RemoteForward, entry: Registered) -> Self {
         let listener = RemoteListener::new(pool.clone(), forward.listen.clone(), entry);
         Self { forward, listener }
     }
 
-    /// Requests it from the server at once. That the server refuses is an error only where `on_failure` says so.
+    /// Requests it from the server at once. A refusal is an error only if `on_failure` says so.
     pub(super) async fn request(&mut self, on_failure: OnForwardFailure) -> Result<(), Error> {
         let registered = self.listener.register().await;
         let place = self.listener.place();
         match (registered, on_failure) {
-            (Ok(()), _) => info!("listening on {place} ({})", lead(&self.forward.to)),
+            (Ok(()), _) => info!("listening on {place} ({})", description(&self.forward.to)),
             (Err(cause), OnForwardFailure::Exit) => {
                 return Err(Error::RemoteListen { place, cause });
             }
@@ -82,7 +82,7 @@ impl Remote {
 }
 
 /// A description of its target.
-fn lead(to: &RemoteTo) -> String {
+fn description(to: &RemoteTo) -> String {
     match to {
         RemoteTo::Fixed(target) => format!("to {}", line(&target.to_string())),
         RemoteTo::Proxy => "a proxy".to_owned(),

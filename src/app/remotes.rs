@@ -1,4 +1,4 @@
-//! The remote forwards that run.
+//! The set of running remote forwards.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::listen::{GreetingLimits, ProxyHandler};
 use crate::pool::{Availability, Pool};
 use crate::registry::{Forward, Forwards};
 
-/// The remote forwards that run.
+/// The set of running remote forwards.
 #[derive(Debug)]
 pub(super) struct RemoteSet {
     connect: Outbound,
     running: Vec<Running>,
     forwards: Forwards,
-    /// The tasks that serve a listener each.
+    /// The tasks that serve the listeners, one each.
     serving: TaskTracker,
     connections: TaskTracker,
     stop: CancellationToken,
@@ -32,17 +32,17 @@ pub(super) struct RemoteSet {
 #[derive(Debug)]
 struct Running {
     options: RemoteOptions,
-    /// Of the server that listens.
+    /// The pool of the server that listens.
     pool: Pool,
     entry: Arc<Forward>,
     stop: CancellationToken,
-    /// Cancelled when the server was asked to listen no more.
+    /// Cancelled once the server has been asked to stop listening.
     over: CancellationToken,
 }
 
 impl RemoteSet {
-    /// No forwards. Their clients take `connect`, but for what no rule names, which goes direct; they
-    /// are noted in `forwards`.
+    /// Creates an empty set. Clients are dialled by `connect`; requests that no rule matches go
+    /// direct. Forwards are registered in `forwards`.
     pub(super) fn new(
         connect: Outbound,
         forwards: Forwards,
@@ -53,8 +53,8 @@ impl RemoteSet {
         Self { connect, running, forwards, serving, connections, stop }
     }
 
-    /// Asks the servers to listen, each once, and serves what comes. Those without a session are
-    /// asked when they have one.
+    /// Asks the servers to listen, once each, and serves their connections. A server without a
+    /// session is asked as soon as it has one.
     pub(super) async fn start(
         &mut self,
         forwards: Vec<RemoteOptions>,
@@ -85,7 +85,7 @@ impl RemoteSet {
         Ok(())
     }
 
-    /// Another one, while the others run. Where the server has a session it is asked at once.
+    /// Adds a forward at run time. A server that has a session is asked at once.
     pub(super) async fn add(
         &mut self,
         options: RemoteOptions,
@@ -100,7 +100,7 @@ impl RemoteSet {
             return Err(ForwardRefusal::Taken(format!("{} of {server}", forward.listen)));
         }
         let asked = self.start(vec![options], servers, OnForwardFailure::Exit);
-        match timeout(ASKED, asked).await {
+        match timeout(ANSWER_LIMIT, asked).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(ForwardRefusal::Server(error.to_string())),
             Err(_) => return Err(ForwardRefusal::Server("the server does not answer".into())),
@@ -109,24 +109,24 @@ impl RemoteSet {
         added.ok_or(ForwardRefusal::Ending)
     }
 
-    /// The one with this number.
+    /// The options of the forward with this id.
     pub(super) fn find(&self, id: u64) -> Option<&RemoteOptions> {
         let found = self.running.iter().find(|running| running.entry.id() == id);
         found.map(|running| &running.options)
     }
 
-    /// Has the server listen there no more. What came in goes on.
+    /// Asks the server to stop listening. Open connections go on.
     pub(super) async fn remove(&mut self, id: u64) {
         let Some(at) = self.running.iter().position(|running| running.entry.id() == id) else {
             return;
         };
         let running = self.running.remove(at);
         running.stop.cancel();
-        // A server that does not answer lets go of the port when its session ends.
+        // A server that does not answer releases the port when its session ends.
         let _ = timeout(PATIENCE, running.over.cancelled()).await;
     }
 
-    /// Changes over to these forwards. Those that are the same, on a server that is the same, stay.
+    /// Replaces the forwards. Those that are unchanged, on an unchanged server, stay.
     pub(super) async fn reload(&mut self, forwards: Vec<RemoteOptions>, servers: &Servers) {
         let mut added = forwards;
         let mut kept = Vec::new();
@@ -141,17 +141,17 @@ impl RemoteSet {
                 }
                 _ => {
                     running.stop.cancel();
-                    // The server must have let go of the port before it is asked for again.
+                    // The server must have released the port before it is requested again.
                     running.over.cancelled().await;
                 }
             }
         }
         self.running = kept;
-        // What is refused is asked for again.
+        // The tasks retry refused requests.
         let _ = self.start(added, servers, OnForwardFailure::GoOn).await;
     }
 
-    /// Waits until no server listens any more, after the stop.
+    /// Waits, after the stop, until no server listens any more.
     pub(super) async fn closed(&self) {
         self.serving.close();
         self.serving.wait().await;
@@ -177,7 +177,7 @@ impl RemoteSet {
     }
 }
 
-/// How long a server may take to listen no more.
+/// The longest wait for a server to stop listening.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may take to listen: its answer has 10 s, and another one may come first.
-const ASKED: Duration = Duration::from_secs(15);
+/// The longest wait for a server to listen: its answer may take 10 s, and another request may be ahead.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);

@@ -38,21 +38,21 @@ pub struct Running {
     servers: ServerSet,
     listeners: ListenerSet,
     remotes: RemoteSet,
-    /// Bound before a password is asked for, and opened once the servers are connected.
+    /// Sockets bound before any password prompt, and opened once the servers are connected.
     bound: Vec<Bound>,
     connections: TaskTracker,
     registry: Registry,
     program: Program,
     /// Forwards that were added or removed at run time.
     changes: RunTimeChanges,
-    /// Tasks that end last: the control socket, and what keeps its figures true.
+    /// The tasks that end last: the control socket, and those that keep its figures up to date.
     observers: JoinSet<()>,
     dashboard: Dashboard,
     stop: CancellationToken,
 }
 
 impl Running {
-    /// Binds the listeners, and opens the control socket. Clients are not accepted yet.
+    /// Binds the listeners, and opens the control socket. No client is accepted yet.
     pub(super) async fn bind(
         options: &Options,
         prompter: Prompter,
@@ -107,7 +107,7 @@ impl Running {
         Ok((running, Orders::new(orders)))
     }
 
-    /// Connects to the servers, and accepts clients.
+    /// Connects to the servers, and starts to accept clients.
     pub(super) async fn start(&mut self, options: Options) -> Result<(), Error> {
         self.servers.connect(options.servers).await?;
         let servers = self.servers.pools();
@@ -119,15 +119,15 @@ impl Running {
         Ok(())
     }
 
-    /// Dials and relays by the rules.
+    /// The connector that dials and relays by the rules.
     pub(super) fn connect(&self) -> Outbound {
         self.connect.clone()
     }
 
-    /// Reloads with other options. What is unchanged stays: listeners, sessions, connections. What is removed
-    /// takes no new requests, and ends with its last connection. Forwards that were added at run time stay.
-    /// If a new listener cannot be bound, nothing has changed; but a forward that failed before is only tried
-    /// again.
+    /// Reloads with new options. Whatever is unchanged stays: listeners, sessions, connections. Whatever is
+    /// removed takes no new requests, and ends with its last connection. Forwards that were added at run time
+    /// stay. If a new listener cannot be bound, nothing changes; a forward that had already failed is merely
+    /// tried again.
     pub async fn reload(&mut self, mut options: Options) -> Result<(), Error> {
         let remaining = self.changes.apply(&mut options);
         let made_way = self.listeners.make_way(&options.listeners).await;
@@ -141,7 +141,7 @@ impl Running {
         self.servers.reload(options.servers);
         let servers = self.servers.pools();
         self.routes.replace(Routes { router: options.router, servers: servers.clone() });
-        // After the routes: no request may find a retired pool.
+        // This follows the change of routes, so that no request finds a retired pool.
         self.servers.retire_former();
         self.listeners.reload(&options.listeners, options.sockets, bound).await;
         self.remotes.reload(options.remote_forwards, &servers).await;
@@ -152,7 +152,7 @@ impl Running {
         Ok(())
     }
 
-    /// Binds the listeners that are new, and the dashboard.
+    /// Binds the new listeners, and the dashboard.
     async fn bind_missing(
         &mut self,
         options: &mut Options,
@@ -161,7 +161,7 @@ impl Running {
         let on_failure = |options: &ListenerOptions| self.listeners.on_failure(options);
         let bound =
             listeners::bind(missing, on_failure, options.sockets, &options.inherited).await?;
-        bound.iter().for_each(listeners::Bound::tell);
+        bound.iter().for_each(listeners::Bound::log_failure);
         let (wanted, own) = (options.control.dashboard.take(), self.connect.dialer.own());
         self.dashboard.reload(wanted, &self.program, own).await.map_err(Error::Dashboard)?;
         Ok(bound)
@@ -169,7 +169,7 @@ impl Running {
 
     /// Carries out orders that change forwards; returns a stop to the caller.
     pub(super) async fn obey(&mut self, order: Order) -> Option<StopKind> {
-        // The receiver may be gone.
+        // A send fails only if the receiver has gone, which does not matter.
         match order {
             Order::Stop(kind) => return Some(kind),
             Order::AddForward(order, done) => drop(done.send(self.add_forward(order).await)),
@@ -209,12 +209,12 @@ impl Running {
         Ok(())
     }
 
-    /// Keeps the service manager informed, for as long as the value lives.
+    /// Starts reports to the service manager, which last as long as the returned value.
     pub(super) fn reports(&self) -> Reports {
         Reports::start(self.routes.clone(), self.registry.clone())
     }
 
-    /// Stops before it was ready.
+    /// Stops a program that was not ready yet.
     pub(super) async fn abandon(mut self) {
         self.stop.cancel();
         self.servers.shutdown().await;
@@ -237,10 +237,10 @@ impl Running {
             () = now => {}
         }
         self.servers.shutdown().await;
-        // `drain` may have been skipped.
+        // Closed here too, because `drain` may have been skipped.
         self.connections.close();
         // Connections that were cut reset their clients now.
-        let _ = timeout(LAST_WORDS, async {
+        let _ = timeout(RESET_GRACE, async {
             self.connections.wait().await;
             self.connect.relayer.pipes_ended().await;
         })
@@ -250,7 +250,7 @@ impl Running {
     }
 }
 
-/// Starts the control socket, where there is one, the sampling of rates, and the probes of paths.
+/// Starts the control socket, if there is one, the sampling of rates, and the path probes.
 fn start_observers(program: &Program, control: Option<ControlServer>) -> JoinSet<()> {
     let mut observers = JoinSet::new();
     let beating = program.clone();
@@ -266,12 +266,12 @@ fn start_observers(program: &Program, control: Option<ControlServer>) -> JoinSet
     observers
 }
 
-/// Binds the control socket, where one is wanted.
+/// Binds the control socket, if one is configured.
 fn control_socket(location: &Location, own: &OwnAddresses) -> Result<Option<ControlServer>, Error> {
     match (ControlServer::bind(location, own), location) {
         (Ok(control), _) => Ok(control),
         (Err(error), Location::At(_)) => Err(Error::Control(error)),
-        // The user has not asked for it explicitly.
+        // The user has not asked for this one explicitly.
         (Err(error), Location::Named(_) | Location::None) => {
             info!("no control socket: {error}");
             Ok(None)
@@ -279,7 +279,7 @@ fn control_socket(location: &Location, own: &OwnAddresses) -> Result<Option<Cont
     }
 }
 
-/// How long connections may take to end once their sessions have.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The time for connections to end after their sessions have.
+const RESET_GRACE: Duration = Duration::from_secs(1);
 /// Capacity of the queue of orders.
 const ORDERS: usize = 16;

@@ -22,11 +22,11 @@ pub(super) struct ServerSet {
     report: Report,
     registry: Registry,
     running: Vec<Server>,
-    /// Pools that take no more channels and end with their last one.
+    /// Pools that open no more channels, and end with their last one.
     retired: Vec<Pool>,
-    /// Pools that the last reload has removed, to be retired once the routes are replaced.
+    /// Pools that the last reload removed, to be retired once the routes are replaced.
     former: Vec<Pool>,
-    /// Log the outcome of the first attempts of a reload.
+    /// Tasks that log the outcome of the first attempts after a reload.
     reports: JoinSet<()>,
 }
 
@@ -37,8 +37,8 @@ struct Server {
 }
 
 impl ServerSet {
-    /// Begins empty. `prompter` asks where a login needs a person; `relayer` carries sessions over jump hosts;
-    /// `registry` records each session; `report` is the level at which the first one to each server is logged.
+    /// Starts empty. `prompter` asks what a login needs from a person; `relayer` carries sessions over jump hosts;
+    /// `registry` records sessions; `report` is the level at which the first session to each server is logged.
     pub(super) fn new(
         prompter: Prompter,
         relayer: Relayer,
@@ -58,13 +58,13 @@ impl ServerSet {
         }
     }
 
-    /// Connects to all of them concurrently, and waits until each has a session or its first attempt has
-    /// failed; of several, those whose attempt is held up are not waited for. That a server cannot be reached is
-    /// an error only where it is so with all.
+    /// Connects to all servers concurrently, and waits until each has a session or its first attempt has failed;
+    /// if there are several, attempts that are held up are not waited for. Unreachable servers are an error only
+    /// if all of them are.
     ///
     /// # Cancel safety
     ///
-    /// Attempts go on; [`shutdown`](Self::shutdown) ends them.
+    /// Attempts go on when the future is dropped; [`shutdown`](Self::shutdown) ends them.
     pub(super) async fn connect(&mut self, servers: Vec<ServerOptions>) -> Result<(), Error> {
         let count = servers.len();
         let mut attempts = JoinSet::new();
@@ -83,7 +83,7 @@ impl ServerSet {
             let Ok((name, outcome)) = attempt else { continue };
             match outcome {
                 Err(attempt) => drop(self.reports.spawn(log_outcome(name, attempt))),
-                Ok(Ok(first)) => tell(&name, &first, self.report),
+                Ok(Ok(first)) => log_first(&name, &first, self.report),
                 Ok(Err(error)) if count == 1 => {
                     return Err(Error::Connect { server: name.to_string(), cause: error });
                 }
@@ -96,8 +96,8 @@ impl ServerSet {
         if count > 0 && failures.len() == count { Err(Error::ConnectToAny(count)) } else { Ok(()) }
     }
 
-    /// Replaces the servers by these. Unchanged ones stay with their sessions; the outcome of the first attempt
-    /// of a new one is logged when it is known.
+    /// Replaces the servers. Unchanged ones keep their sessions; the outcome of the first attempt for a new one
+    /// is logged when it is known.
     pub(super) fn reload(&mut self, servers: Vec<ServerOptions>) {
         self.retired.retain(|pool| !pool.has_ended());
         while self.reports.try_join_next().is_some() {}
@@ -122,13 +122,13 @@ impl ServerSet {
         }
     }
 
-    /// The pools by their names.
+    /// The pools, by server name.
     pub(super) fn pools(&self) -> Servers {
         let named = |server: &Server| (Arc::clone(&server.options.name), server.pool.clone());
         self.running.iter().map(named).collect()
     }
 
-    /// Where the clients of a proxy on a server may be led to.
+    /// The destinations that a proxy on a server permits.
     pub(super) fn permit(&self, server: &str) -> PermitOpen {
         ServerOptions::permit(self.running.iter().map(|server| &server.options), server)
     }
@@ -159,13 +159,13 @@ impl ServerSet {
 /// Waits for the outcome of a first attempt, and logs it.
 async fn log_outcome(name: Arc<str>, attempt: FirstAttempt) {
     match attempt.outcome().await {
-        Ok(first) => tell(&name, &first, Report::Info),
+        Ok(first) => log_first(&name, &first, Report::Info),
         Err(ConnectError::Stopped) => {}
         Err(error) => warn!("cannot connect to {name}, will try again: {error}"),
     }
 }
 
-fn tell(name: &str, first: &FirstSession, report: Report) {
+fn log_first(name: &str, first: &FirstSession, report: Report) {
     report.log(&format!("connected to {}", first.describe(name)));
     debug!(by = first.login, host_key = first.host_key_fingerprint, "logged in");
 }

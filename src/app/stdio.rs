@@ -9,8 +9,8 @@ use crate::request::{Protocol, Request, Source};
 use crate::stream::Stdio;
 use crate::target::Target;
 
-/// Connects standard input and output to `target` until both are at their end. Without a target it
-/// never completes.
+/// Connects standard input and output to `target` until both directions have ended. Without a
+/// target it never completes.
 pub(super) async fn connect(target: Option<Target>, connect: Outbound) -> Result<(), Error> {
     let Some(target) = target else { return std::future::pending().await };
     let request = Request {
@@ -26,7 +26,7 @@ pub(super) async fn connect(target: Option<Target>, connect: Outbound) -> Result
         Err(cause) => return Err(Error::Stdio { target, cause }),
     };
     match connect.relayer.relay(Stdio::new(), Bytes::new(), connected.channel).await {
-        // A reader of our output that has gone has what it wanted.
+        // A reader that closes our output has read what it wanted.
         Outcome::Clean | Outcome::ClientGone => Ok(()),
         _ => Err(Error::StdioCut { target }),
     }

@@ -12,12 +12,12 @@ pub(super) struct Summary {
     servers: usize,
     up: usize,
     connections: usize,
-    /// The first server that is not up, and why. Printable.
+    /// The first server that is not up, and the reason; printable.
     trouble: Option<(String, String)>,
 }
 
 impl Summary {
-    /// Of these servers, and so many connections.
+    /// Summarizes these servers and this number of connections.
     pub(super) fn of<'a>(
         servers: impl IntoIterator<Item = (&'a str, PoolView)>,
         connections: usize,
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_a_sentence() {
+    fn a_summary_is_a_sentence() {
         let trouble = Some(("backup".to_owned(), "no route to host".to_owned()));
         for (summary, told) in [
             (Summary::default(), "no server, 0 connections"),

@@ -15,11 +15,11 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 use crate::printable::is_deceptive;
 
 /// Writes an event as one object: `timestamp` (RFC 3339, UTC), `level`, `module` (of the program),
-/// `message`, the event's fields beside them, and `spans`, the outermost first, each with its `name`
-/// and its fields. No object has a key twice.
+/// `message`, the event's fields beside them, and `spans`, outermost first, each with its `name` and
+/// fields. Keys are unique within an object.
 ///
-/// JSON escapes C0 only. The other characters that control a terminal are escaped as well, for lines that
-/// are read on one; the JSON means the same.
+/// JSON escapes C0 only. Other characters that control a terminal are escaped too, because lines may be
+/// read on one; the JSON value stays the same.
 #[derive(Debug)]
 pub(super) struct JsonFormat;
 
@@ -71,7 +71,7 @@ where
     }
 }
 
-/// Members in order. A duplicate key gets a `_` at its end.
+/// Members in order. A duplicate key gets a trailing `_`.
 #[derive(Debug, Default)]
 struct Object(Vec<(String, Value)>);
 
@@ -134,7 +134,7 @@ impl Visit for Object {
     }
 }
 
-/// The object that reports lines that were not written.
+/// The object that reports lost lines.
 pub(super) fn lost_lines(count: u64) -> String {
     format!(
         "{{\"level\":\"WARN\",\"module\":\"sockeye\",\
@@ -143,5 +143,5 @@ pub(super) fn lost_lines(count: u64) -> String {
     )
 }
 
-/// The most characters of a text; a longer one ends with `…`.
+/// The most characters of a string value; a longer one is cut and ends with `…`.
 const MAX_VALUE: usize = 2048;

@@ -19,12 +19,12 @@ use super::sink::Sink;
 use super::text::{self, EscapedFields, TextFormat};
 use crate::file;
 
-/// How much to log, and in which form.
+/// How much to log, and in what format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogOptions {
-    /// How much; `None` if the user has not chosen.
+    /// How much to log; `None` if the user has not chosen.
     pub verbosity: Option<Verbosity>,
-    /// In which form.
+    /// The format of the lines.
     pub format: Format,
 }
 
@@ -43,10 +43,10 @@ pub enum Verbosity {
     Trace,
 }
 
-/// The form of a log line, by the words of `--log-format`.
+/// The format of a log line, named as in `--log-format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Lines for people; in a file after the time, with `-v` after time, level, spans and target.
+    /// Lines for people; a file adds the time, and `-v` adds time, level, spans and target.
     #[default]
     #[value(help = "Lines for people")]
     Text,
@@ -55,25 +55,25 @@ pub enum Format {
     Json,
 }
 
-/// How lines for people look.
+/// The appearance of lines for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// No escape sequence is written.
+    /// Without escape sequences.
     Plain,
     /// The level is coloured with ANSI escape sequences.
     Ansi,
-    /// Plain, and each line begins with its time: a file has no journal that adds it.
+    /// Plain, with the time first: unlike the journal, a file adds no time of its own.
     Dated,
 }
 
-/// The running log. Pending lines are written when it is dropped.
+/// The running log. Dropping it writes the pending lines.
 #[derive(Debug)]
 pub struct Logs {
     sink: Sink,
     volume: Volume,
 }
 
-/// Changes how much is logged while the log runs.
+/// A handle that changes how much is logged while the program runs.
 #[derive(Clone, Debug)]
 pub struct Volume {
     level: reload::Handle<Targets, Registry>,
@@ -83,9 +83,9 @@ pub struct Volume {
 impl Logs {
     /// Starts to log to standard error, or to the end of a file, for the whole program.
     ///
-    /// A separate thread writes, so that a standard error that accepts nothing (a stopped terminal, a pipe
-    /// that nobody reads) blocks nobody: when a thousand lines wait, further ones are dropped, and the next
-    /// line written says how many. A closed standard error is ignored.
+    /// A separate thread writes, so that a blocked standard error (a stopped terminal, a pipe that nobody
+    /// reads) blocks nothing else: once a thousand lines are waiting, further ones are dropped, and the
+    /// next line written says how many. A closed standard error is ignored.
     pub fn start(options: LogOptions, file: Option<&Path>) -> io::Result<Self> {
         let lost = match options.format {
             Format::Text => text::lost_lines,
@@ -100,7 +100,7 @@ impl Logs {
         Ok(Self { sink, volume })
     }
 
-    /// What changes how much is logged.
+    /// A handle that changes how much is logged.
     pub fn volume(&self) -> Volume {
         self.volume.clone()
     }
@@ -110,7 +110,7 @@ impl Logs {
         self.volume.set(verbosity);
     }
 
-    /// Waits until pending lines are written, for a second at most.
+    /// Waits until pending lines are written, for at most one second.
     pub fn flush(&self) {
         self.sink.flush();
     }
@@ -129,7 +129,7 @@ impl Drop for Logs {
 }
 
 impl Look {
-    /// Colour on a terminal that can show it, unless `NO_COLOR` is set (no-color.org).
+    /// Colour on a terminal that supports it, unless `NO_COLOR` is set (no-color.org).
     fn of_stderr() -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -150,7 +150,7 @@ impl Volume {
     /// Changes how much is logged.
     pub fn set(&self, verbosity: Verbosity) {
         self.verbosity.store(verbosity as u8, Ordering::Relaxed);
-        // This fails only if the log is gone.
+        // This fails only if the log has been dropped.
         let _ = self.level.reload(verbosity.targets());
     }
 }
@@ -175,8 +175,8 @@ impl Verbosity {
     }
 }
 
-/// A subscriber that writes the log of sockeye itself to `writer`, one `write` a line. The log of its
-/// libraries is never written, at any level: it may contain secrets.
+/// A subscriber that writes sockeye's own log to `writer`, one `write` per line. The log of its
+/// libraries is never written, at any level, because it may contain secrets.
 pub fn subscriber<W>(options: LogOptions, look: Look, writer: W) -> (Dispatch, Volume)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -184,7 +184,7 @@ where
     let verbosity = options.verbosity.unwrap_or_default();
     let (ours, level) = reload::Layer::new(verbosity.targets());
     let volume = Volume { level, verbosity: Arc::new(AtomicU8::new(verbosity as u8)) };
-    // The layer would report a failed write with `eprintln!`, which panics when stderr is gone.
+    // Otherwise the layer reports a failed write with `eprintln!`, which panics when stderr is gone.
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     let registry = tracing_subscriber::registry();
     let dispatch = match options.format {

@@ -21,9 +21,9 @@ pub(super) struct Sink {
 /// A message to the thread.
 #[derive(Debug)]
 enum Entry {
-    /// A line with its end.
+    /// A line, including its newline.
     Line(Vec<u8>),
-    /// A request to answer when everything before it is written.
+    /// A request for an answer once everything before it is written.
     Flush(SyncSender<()>),
 }
 
@@ -31,8 +31,8 @@ enum Entry {
 pub(super) struct LineWriter<'a>(&'a Sink);
 
 impl Sink {
-    /// Starts the thread, which ends with the last copy of the sink. `lost_lines` makes the line that
-    /// reports how many were dropped.
+    /// Starts the thread, which ends with the last clone of the sink. `lost_lines` formats the line
+    /// that reports how many lines were dropped.
     pub(super) fn start<W>(writer: W, lost_lines: fn(u64) -> String) -> io::Result<Self>
     where
         W: Write + Send + 'static,
@@ -46,7 +46,7 @@ impl Sink {
         Ok(sink)
     }
 
-    /// Waits until the lines before are written, [`FLUSH`] at most.
+    /// Waits until all previous lines are written, for at most [`FLUSH`].
     pub(super) fn flush(&self) {
         let deadline = Instant::now() + FLUSH;
         let (written, done) = mpsc::sync_channel(1);
@@ -110,9 +110,9 @@ fn write_entries(
     }
 }
 
-/// The most lines that wait to be written: at 2 kB a line, 2 MB.
+/// The most lines in the queue: at 2 kB a line, 2 MB.
 pub(super) const QUEUE: usize = 1024;
-/// The longest wait for lines to be written.
+/// The longest wait for a flush.
 const FLUSH: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes into memory once the gate is open.
+    /// A writer into memory that blocks until the gate is open.
     struct Gated {
         gate: Option<Receiver<()>>,
         text: Arc<Mutex<Vec<u8>>>,
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_that_takes_nothing_holds_nobody_up_and_the_loss_is_told() {
+    fn a_blocked_writer_delays_nobody_and_lost_lines_are_reported() {
         let (open, gate) = mpsc::channel();
         let text = Arc::default();
         let gated = Gated { gate: Some(gate), text: Arc::clone(&text) };
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_that_is_gone_ends_nothing() {
+    fn a_closed_writer_is_ignored() {
         let sink = Sink::start(Gone, lost_lines).expect("a thread");
         for _ in 0..10 {
             sink.make_writer().write_all(b"line\n").expect("a sink takes every line");

@@ -1,4 +1,4 @@
-//! A log that a test reads.
+//! A log for tests to read.
 
 use std::fs;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tracing::dispatcher::{DefaultGuard, set_default};
 
 use super::logs::{LogOptions, Look, subscriber};
 
-/// What this thread logs at the normal level, until it is dropped.
+/// Captures what this thread logs at the normal level, until it is dropped.
 pub(crate) struct TestLog {
     file: NamedTempFile,
     _default: DefaultGuard,
@@ -22,7 +22,7 @@ impl TestLog {
         Self { file, _default: set_default(&dispatch) }
     }
 
-    /// All of it so far.
+    /// Everything logged so far.
     pub(crate) fn text(&self) -> String {
         fs::read_to_string(self.file.path()).expect("text")
     }

@@ -14,21 +14,20 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 use super::logs::{Look, Volume};
 use crate::printable::{self, Escaper, Lines};
 
-/// Writes an event as one line of at most [`MAX_LINE`] bytes, without terminal control sequences other than
-/// its own colours. If the message has several lines (a changed host key), those after the first are
-/// indented.
+/// Writes an event as one line of at most [`MAX_LINE`] bytes, with no terminal control sequences other than
+/// its own colours. If the message has several lines (a changed host key), all but the first are indented.
 #[derive(Debug)]
 pub(super) struct TextFormat {
     volume: Volume,
     look: Look,
 }
 
-/// Writes fields as `key=value`, escaped, in quotes where the value could be read as two fields.
+/// Writes fields as `key=value`, escaped, and quoted if the value could be read as two fields.
 #[derive(Debug)]
 pub(super) struct EscapedFields;
 
 impl TextFormat {
-    /// With `-v`, each line starts with time (UTC), level, target and spans; otherwise with the time where it is
+    /// With `-v`, each line starts with time (UTC), level, target and spans; otherwise with the time if it is
     /// dated, and `warning: ` or `error: `, or nothing for other levels.
     pub(super) fn new(volume: Volume, look: Look) -> Self {
         Self { volume, look }
@@ -113,12 +112,12 @@ impl FormatFields<'_> for EscapedFields {
     }
 }
 
-/// The line that reports lines that were not written.
+/// The line that reports lost lines.
 pub(super) fn lost_lines(count: u64) -> String {
     format!("warning: {count} log lines were dropped: they could not be written\n")
 }
 
-/// A text that stops growing at its limit, marked with `…`.
+/// A text that stops growing at its limit, where it is marked with `…`.
 #[derive(Debug)]
 struct Bounded {
     text: String,
@@ -142,7 +141,7 @@ impl Write for Bounded {
             self.text.push('…');
             self.room = 0;
         }
-        // Text beyond the limit is dropped, and formatting goes on.
+        // Text beyond the limit is dropped without an error, so that formatting goes on.
         Ok(())
     }
 }
@@ -158,7 +157,7 @@ impl<'a> FieldWriter<'a> {
         Self { out, first: true }
     }
 
-    /// Writes one field. Writing to memory cannot fail; a value whose formatting fails is cut.
+    /// Writes one field. Writing to memory cannot fail; a value whose formatting fails is cut short.
     fn field(&mut self, field: &Field, value: &dyn fmt::Display) {
         if !std::mem::take(&mut self.first) {
             let _ = self.out.write_char(' ');
@@ -166,11 +165,11 @@ impl<'a> FieldWriter<'a> {
         if field.name() == "message" {
             let mut text = Bounded::new(MAX_LINE);
             let _ = write!(Escaper::new(&mut text, Lines::Many), "{value}");
-            // Indented, so that text from outside cannot look like a line of the log.
+            // Indented, so that text from outside cannot pose as a line of the log.
             let _ = self.out.write_str(&text.text.replace('\n', "\n  "));
             return;
         }
-        // The value is limited by itself first, so that its quotes close before the line is cut.
+        // The value is limited separately first, so that its closing quote comes before the line is cut.
         let mut text = Bounded::new(MAX_VALUE);
         let _ = write!(Escaper::new(&mut text, Lines::One), "{value}");
         let _ = write!(self.out, "{}={}", field.name(), printable::value(&text.text));
@@ -198,7 +197,7 @@ impl Visit for FieldWriter<'_> {
     }
 }
 
-/// The most bytes of an event, without its end and the mark of a cut.
+/// The most bytes of an event, without its newline and the truncation mark.
 pub(super) const MAX_LINE: usize = 2048;
 /// The most bytes of the fields of one span.
 const MAX_SPAN: usize = 256;

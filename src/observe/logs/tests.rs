@@ -8,7 +8,7 @@ use tracing::{debug, error, info, info_span, trace, warn};
 
 use super::*;
 
-/// Keeps what is written.
+/// A writer that keeps what is written.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<u8>>>);
 
@@ -35,7 +35,7 @@ struct Outer(#[source] fmt::Error);
 
 const NORMAL: LogOptions = LogOptions { verbosity: Some(Verbosity::Normal), format: Format::Text };
 
-/// What is written when `log` logs.
+/// What `log` writes to the log.
 fn logged(options: LogOptions, look: Look, log: impl FnOnce()) -> String {
     let kept = Kept::default();
     let writer = kept.clone();
@@ -131,7 +131,7 @@ fn nothing_from_outside_moves_the_cursor_or_starts_a_line() {
 }
 
 #[test]
-fn a_message_of_several_lines_is_told_in_lines() {
+fn a_message_of_several_lines_stays_in_lines() {
     let text = logged(NORMAL, Look::Plain, || error!(field = "a\nb", "one\ntwo"));
     assert_eq!(text, "error: one\n  two field=a\\nb\n");
 }
@@ -145,7 +145,7 @@ fn a_value_cannot_pose_as_another_field() {
 }
 
 #[test]
-fn an_error_brings_its_causes() {
+fn an_error_is_logged_with_its_causes() {
     let text = logged(NORMAL, Look::Plain, || {
         let outer = Outer(fmt::Error);
         warn!(error = &outer as &(dyn Error + 'static), "lost");
@@ -210,7 +210,7 @@ fn json_has_no_key_twice() {
             "opened"
         );
     });
-    // A parser that is handed a key twice keeps one of the two; this one counts them.
+    // A parser keeps only one of two equal keys, so this counts them.
     let keys = |text: &str| text.matches("\":").count();
     let object: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&text).expect("an object");
