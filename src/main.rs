@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let words = || std::env::args_os().skip(1);
     let command = match Command::read(words()) {
         Ok(command) => command,
-        Err(exit) => return exit.tell(),
+        Err(exit) => return exit.print(),
     };
     let half = match background_half(&command) {
         Ok(Half::Only) => None,
@@ -73,13 +73,13 @@ fn hang_up(command: &Command, asked: &Arc<Notify>) -> HangUp {
     }
 }
 
-/// Which half of `-f` this process is.
+/// The part that this process plays in `-f`.
 enum Half {
-    /// Neither: it stays in the foreground.
+    /// No part: it stays in the foreground.
     Only,
-    /// The foreground half, which waits.
+    /// The foreground half, which waits until the background half is ready.
     Fore,
-    /// The background half, which works.
+    /// The background half, which does the work.
     Back(Background),
 }
 
@@ -140,7 +140,7 @@ fn work(
         };
         anyhow::Ok(until_stopped(async || signals.next().await, &readiness, &drain, work).await)
     })?;
-    // A thread that waits for a password would block a normal exit.
+    // A thread that waits for a password would block an ordinary shutdown.
     runtime.shutdown_background();
     Ok(ended.map(|result| {
         result.unwrap_or_else(|error| {
@@ -242,7 +242,7 @@ async fn serve(
     left.map_err(|error| anyhow::Error::new(error).context("cannot go to the background"))
 }
 
-/// Standard error in the background.
+/// What becomes of standard error in the background.
 fn stderr_behind(log: LogOptions) -> Stderr {
     match log.verbosity.unwrap_or_default() {
         Verbosity::Quiet | Verbosity::Normal => Stderr::Dropped,
@@ -264,5 +264,5 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The exit status where the command line, or a file that it names, is at fault.
+/// The exit status for a mistake in the command line, or in a file that it names.
 const WRONG_USAGE: u8 = 2;

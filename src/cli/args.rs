@@ -1,4 +1,4 @@
-//! The raw command line: what was written, read by `clap` and not yet validated.
+//! The raw command line, as `clap` reads it before validation.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -163,15 +163,15 @@ pub(super) struct Args {
     #[arg(short = 'E', value_name = "FILE", help_heading = OTHER)]
     pub(super) log_file: Option<PathBuf>,
 
-    /// How much to log, and in which form.
+    /// How much to log, and in what format.
     #[command(flatten)]
     pub(super) log: LogArgs,
 
-    /// The server as `ssh` takes it.
+    /// The server, as `ssh` takes it.
     #[arg(value_name = "[user@]host[:port]", hide = true)]
     pub(super) server: Option<String>,
 
-    /// The remote command of `ssh`, which has no place here.
+    /// The remote command of `ssh`, which is refused here.
     #[arg(trailing_var_arg = true, hide = true)]
     pub(super) command: Vec<String>,
 
@@ -179,7 +179,7 @@ pub(super) struct Args {
     pub(super) places: Places,
 }
 
-/// Where the values of each argument stand on the command line.
+/// The positions of the values of each argument on the command line.
 #[derive(Debug, Default)]
 pub(super) struct Places(HashMap<String, Vec<usize>>);
 
@@ -197,7 +197,7 @@ pub(super) struct DemoArgs {
     #[arg(long)]
     pub(super) once: bool,
 
-    /// How much to log, and in which form.
+    /// How much to log, and in what format.
     #[command(flatten)]
     pub(super) log: LogArgs,
 }
@@ -218,14 +218,14 @@ pub(super) struct LogArgs {
 }
 
 impl Args {
-    /// Reads the command line without its first word, the program. The second value has the flags of
-    /// ssh that are no flags of our own.
+    /// Reads the command line without its first word, the program. The second value holds the flags
+    /// of ssh that are not flags of sockeye.
     pub(super) fn read(words: &[std::ffi::OsString]) -> Result<(Self, Foreign), clap::Error> {
         let program = std::ffi::OsString::from("sockeye");
         let mut command = Self::full_command();
         let words = std::iter::once(&program).chain(words);
         let matches = command.try_get_matches_from_mut(words).map_err(|mut error| {
-            // clap would suggest `-- -Z`, which ssh takes for a remote command.
+            // Otherwise clap suggests `-- -Z`, which ssh takes for a remote command.
             error.remove(ContextKind::Suggested);
             error
         })?;
@@ -234,7 +234,7 @@ impl Args {
         Ok((Self { places, ..args }, Foreign::of(&matches)))
     }
 
-    /// The protection of proxies from other machines.
+    /// How proxies are protected from other machines.
     pub(super) fn guard(&self) -> Guard {
         Guard::new(self.proxy_auth.as_ref(), self.allow_remote.into())
     }
@@ -244,7 +244,7 @@ impl Args {
         let foreign = FLAGS.iter().filter(|flag| !flag.id.is_empty()).map(|flag| {
             let arg = Arg::new(flag.id).short(flag.letter).hide(true);
             if flag.takes_value() {
-                // Any bytes, a dash in front included: ssh would take them.
+                // Any bytes are taken, including a leading dash, as in ssh.
                 arg.action(ArgAction::Append)
                     .value_parser(ValueParser::os_string())
                     .allow_hyphen_values(true)
@@ -268,17 +268,17 @@ impl Places {
         Self(matches.ids().filter_map(|id| places(id.as_str())).collect())
     }
 
-    /// The values of an argument with their places, each higher than those before it.
+    /// The values of an argument with their positions, in ascending order.
     pub(super) fn with<T>(&self, id: &str, values: Vec<T>) -> impl Iterator<Item = (usize, T)> {
         self.0.get(id).into_iter().flatten().copied().zip(values)
     }
 }
 
-/// Flags of ssh that were written and that are none of our own, in the order of the table.
+/// The flags of ssh that were given but are not flags of sockeye, in the order of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Foreign {
     pub(super) refused: Vec<char>,
-    /// Those without an effect.
+    /// Those that have no effect.
     pub(super) idle: Vec<char>,
 }
 

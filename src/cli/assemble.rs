@@ -1,4 +1,4 @@
-//! From a command line to what to run: combines `ssh_config` of the host with the flags.
+//! Turns a command line into what to run, by combining the host's `ssh_config` with the flags.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,9 +30,9 @@ use crate::task;
 pub struct Assembled {
     /// What to run.
     pub options: Options,
-    /// How much to log, by the flags or `LogLevel`, in this order.
+    /// How much to log, by the flags or else by `LogLevel`.
     pub verbosity: Option<Verbosity>,
-    /// Where to run once it is up.
+    /// Where to run once the proxy is up.
     pub run_in: RunIn,
 }
 
@@ -55,7 +55,7 @@ pub async fn assemble(
         Switch::Off => Some(default_listener(family)),
     };
     expand(&mut command, &server.config)?;
-    // With the defaults of ssh -G for -W: ClearAllForwardings and ExitOnForwardFailure.
+    // `ssh -G` applies the defaults of -W to these: ClearAllForwardings and ExitOnForwardFailure.
     let on_forward_failure = match command.stdio_forward {
         Some(_) => OnForwardFailure::Exit,
         None => on_failure(configured.exit_on_forward_failure),
@@ -98,7 +98,7 @@ pub async fn assemble(
     })
 }
 
-/// Where the control socket is to be, with its tokens expanded.
+/// The location of the control socket, with its tokens expanded.
 fn control_location(control: Location, config: &ClientConfig) -> Result<Location, ConfigError> {
     Ok(match control {
         Location::At(path) => Location::At(config.control_path(path)?),
@@ -106,7 +106,7 @@ fn control_location(control: Location, config: &ClientConfig) -> Result<Location
     })
 }
 
-/// Expands the tokens in socket paths of the flags; `ssh -G` has expanded those of the configuration.
+/// Expands tokens in the socket paths of the flags; `ssh -G` has expanded those of the configuration.
 fn expand(command: &mut ProxyCommand, config: &ClientConfig) -> Result<(), ConfigError> {
     let locals = std::mem::take(&mut command.local_forwards).into_iter();
     command.local_forwards =
@@ -118,7 +118,7 @@ fn expand(command: &mut ProxyCommand, config: &ClientConfig) -> Result<(), Confi
 }
 
 /// Removes the forwards of the command line, except `-W`, as ssh does for `ClearAllForwardings`. Returns the
-/// default listener; none where there were any.
+/// default listener, or none if there were any forwards.
 fn clear(command: &mut ProxyCommand, family: AddressFamily) -> Option<ListenAddress> {
     let named = has_forwards(command);
     command.run.listeners.clear();
@@ -140,8 +140,8 @@ fn has_forwards(command: &ProxyCommand) -> bool {
         && command.remote_forwards.is_empty())
 }
 
-/// The local listeners and the remote forwards, those of the command line before those of the configuration;
-/// `default` where there are none.
+/// The local listeners and the remote forwards: those of the command line, then those of the configuration,
+/// or `default` if there are none.
 fn forwards(
     command: ProxyCommand,
     configured: ConfiguredForwards,
@@ -158,7 +158,7 @@ fn forwards(
         configured;
     let is_configured =
         !(local.is_empty() && on_server.is_empty() && configured_proxies.is_empty());
-    // What nobody has asked for stays away from what somebody has.
+    // The default listener must not get in the way of anything that was asked for.
     let is_asked = command.stdio_forward.is_some() || has_forwards(&command) || is_configured;
     let default = default.filter(|_| !is_asked);
     let dynamic = configured_proxies.iter().filter_map(|listen| dynamic(listen, &bare, guard));
@@ -173,7 +173,7 @@ fn forwards(
     (listeners, command.remote_forwards.into_iter().chain(on_server).collect())
 }
 
-/// Reads the file of `--proxy-auth`, away from whoever waits for signals.
+/// Reads the file of `--proxy-auth` in a blocking task, so that signals are still handled.
 pub(super) async fn read_credentials(
     file: Option<PathBuf>,
 ) -> Result<Option<Arc<ProxyCredentials>>, Error> {
@@ -186,8 +186,8 @@ fn on_failure(exit: Switch) -> OnForwardFailure {
     if exit.is_on() { OnForwardFailure::Exit } else { OnForwardFailure::GoOn }
 }
 
-/// A proxy of `ssh_config`. It is open to other machines only where the user of this program says so:
-/// `GatewayPorts` was written for forwards, too, and `ssh` asks nobody for a password.
+/// The address of a `DynamicForward`. It is open to other machines only if a flag of this program
+/// says so: `GatewayPorts` may be meant for other forwards, and `ssh` asks nobody for a password.
 fn dynamic(listen: &LocalListen, bare: &Bind, guard: Guard) -> Option<ListenAddress> {
     let address = match guard {
         Guard::Password | Guard::Welcome => listen.address(bare),
@@ -200,8 +200,8 @@ fn dynamic(listen: &LocalListen, bare: &Bind, guard: Guard) -> Option<ListenAddr
     admitted.is_ok().then_some(address)
 }
 
-/// Whether a forward of `ssh_config` on the server may be asked for. One without a target is a proxy
-/// into this side, for whoever reaches it there.
+/// Whether a remote forward of `ssh_config` may be requested. One without a target is a proxy into
+/// this network, for everyone who can reach it on the server.
 fn remote(forward: &RemoteForward, guard: Guard) -> bool {
     let admitted = admit_remote(forward, guard);
     if admitted.is_err() {
@@ -223,8 +223,8 @@ fn local_options(forward: LocalForward, bare: &Bind) -> ListenerOptions {
     ListenerOptions { origin: Origin::CommandLine, address, name: None, service }
 }
 
-/// Identical listeners are merged, as in ssh. Two that share only the address stay two, and the second
-/// fails.
+/// Merges identical listeners, as ssh does. Two that share only the address both remain, and the
+/// second fails.
 fn once_each(all: impl Iterator<Item = ListenerOptions>) -> Vec<ListenerOptions> {
     let mut listeners: Vec<ListenerOptions> = Vec::new();
     for one in all {
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_of_the_configuration_is_open_to_others_only_by_a_word() {
+    fn a_proxy_of_ssh_config_is_open_to_others_only_by_a_flag() {
         let shown = |text: &str, bare, guard| {
             let listen = text.parse().expect(text);
             dynamic(&listen, bare, guard).map(|address| address.to_string())
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn so_is_one_on_the_server_and_a_target_is_what_the_user_wants() {
+    fn a_proxy_on_a_server_needs_a_flag_and_a_forward_with_a_target_does_not() {
         for (text, alone) in [
             ("0", true),
             ("localhost:0", true),

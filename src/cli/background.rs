@@ -1,9 +1,9 @@
 //! `-f`: goes to the background once everything is up, without a fork.
 //!
-//! A program with threads cannot fork. So the foreground half starts the program once more, with
-//! the same arguments and a pipe as its standard output, and waits. The background half does the work; it
-//! keeps the terminal for questions until it is ready, reports that through the pipe, and detaches from the
-//! terminal. Then the foreground half ends with status 0.
+//! A program with threads cannot fork. So the foreground half starts the program again, with the same
+//! arguments and a pipe as its standard output, and waits. The background half does the work. It keeps the
+//! terminal for prompts until it is ready, reports that through the pipe, and detaches from the terminal.
+//! Then the foreground half exits with status 0.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -19,23 +19,23 @@ pub struct Background {
     pipe: File,
 }
 
-/// Standard error in the background.
+/// What becomes of standard error in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stderr {
-    /// It stays: the user asked for more logs (`-v`), as in ssh.
+    /// It stays open, because the user asked for more logs (`-v`), as in ssh.
     Kept,
-    /// It becomes `/dev/null`, so that a reader that waits for its end does not wait for ever.
+    /// It becomes `/dev/null`, so that a reader that waits for EOF does not wait for ever.
     Dropped,
 }
 
 impl Background {
     /// The background half, if this process is one. Standard output becomes `/dev/null`; the pipe is kept
-    /// here, where programs that this one starts do not inherit it.
+    /// here, where child processes do not inherit it.
     ///
-    /// To be called once, before anything is written to standard output.
+    /// Must be called once, before anything is written to standard output.
     pub fn detect() -> io::Result<Option<Self>> {
-        // The variable cannot be taken out of the environment (other threads may read it), so it
-        // names the one process whose child it speaks of. What this process starts is not that.
+        // The variable cannot be removed from the environment, which other threads may be reading. So it holds the id
+        // of the parent; children of this process have another parent, and ignore it.
         let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
         let named = std::env::var(VARIABLE).ok();
         if named.is_none() || named != parent {
@@ -46,10 +46,10 @@ impl Background {
         Ok(Some(Self { pipe }))
     }
 
-    /// Leaves the terminal (a session of its own, no standard streams), then lets the foreground half end. If
-    /// that is gone, this process should end, too.
+    /// Leaves the terminal (a session of its own, no standard streams), then lets the foreground half exit.
+    /// If that half is gone, this process should exit too.
     pub fn ready(mut self, stderr: Stderr) -> io::Result<()> {
-        // Before reporting: once the foreground half has ended, the shell uses the terminal.
+        // Before the report: once the foreground half has exited, the shell uses the terminal.
         rustix::process::setsid()?;
         let null = null()?;
         rustix::stdio::dup2_stdin(&null)?;
@@ -60,9 +60,9 @@ impl Background {
     }
 }
 
-/// The foreground half: starts `program` with `words` as the background half and waits until it is
-/// ready or has ended. Returns the exit status: 0 when it is ready, that of the background half when it
-/// ended before (128 plus the number of a signal, as in a shell).
+/// The foreground half: starts `program` with `words` as the background half, and waits until that is
+/// ready or has exited. Returns the exit status: 0 if it is ready, otherwise that of the background
+/// half (128 plus the number of a signal, as in a shell).
 pub fn launch(program: &Path, words: impl IntoIterator<Item = OsString>) -> io::Result<u8> {
     let mut half = Command::new(program)
         .args(words)
@@ -70,7 +70,7 @@ pub fn launch(program: &Path, words: impl IntoIterator<Item = OsString>) -> io::
         .stdout(Stdio::piped())
         .spawn()?;
     let pipe = half.stdout.take().expect("standard output was asked to be a pipe");
-    // The pipe ends with the background half: nothing else holds its write end.
+    // EOF means that the background half has ended: nothing else holds the pipe's write end.
     let mut lines = BufReader::new(pipe.take(MOST_OUTPUT)).lines();
     if lines.any(|line| line.is_ok_and(|line| line == READY)) {
         return Ok(0);
@@ -78,7 +78,7 @@ pub fn launch(program: &Path, words: impl IntoIterator<Item = OsString>) -> io::
     half.wait().map(status_byte)
 }
 
-/// The exit status as a shell shows it.
+/// The exit status, as a shell shows it.
 fn status_byte(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
@@ -89,11 +89,11 @@ fn null() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/null")
 }
 
-/// Tells a process that it is the background half of the process whose id this holds.
+/// The variable that marks the background half; its value is the process id of the foreground half.
 const VARIABLE: &str = "SOCKEYE_BACKGROUND_OF";
 /// The line that the background half writes when it is ready.
 const READY: &str = "ready";
-/// The most that is read while waiting for that line, in bytes.
+/// The most bytes that are read while waiting for that line.
 const MOST_OUTPUT: u64 = 64 * 1024;
 
 #[cfg(test)]

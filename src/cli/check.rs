@@ -27,7 +27,7 @@ To check a command line, put `check` before it. --connect comes first.
 Exit status: 0 when all is well, 1 when a server cannot be reached or forbids forwarding, 2 for
 mistakes.";
 
-/// `sockeye check`, validated.
+/// The validated arguments of `sockeye check`.
 #[derive(Clone, Debug)]
 pub struct CheckCommand {
     what: Checked,
@@ -39,18 +39,18 @@ enum Checked {
     /// A file, and each of its servers.
     File {
         file: ConfigFile,
-        /// The users of a proxy that the command line adds.
+        /// The password file of a proxy that the command line adds.
         proxy_auth: Option<PathBuf>,
     },
     Host(Box<ProxyCommand>),
 }
 
-/// Whether the check connects.
+/// Whether the check connects to servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
-    /// It does not.
+    /// No.
     Here,
-    /// It logs in to each server (`--connect`).
+    /// Yes: it logs in to each server (`--connect`).
     Server,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct CheckArgs {
     #[arg(long)]
     connect: bool,
 
-    // Not a doc comment: rustdoc takes the brackets for links.
+    // A doc comment is no use here: rustdoc takes the brackets for links.
     #[arg(
         help = "The command line of the proxy: [options] [user@]host",
         trailing_var_arg = true,
@@ -79,7 +79,7 @@ pub(super) struct CheckArgs {
 }
 
 impl CheckCommand {
-    /// The file to check; none where a command line is checked.
+    /// The file to check; `None` for a command line.
     pub fn file(&self) -> Option<&ConfigFile> {
         match &self.what {
             Checked::File { file, .. } => Some(file),
@@ -122,7 +122,7 @@ pub async fn run(command: &CheckCommand) -> anyhow::Result<()> {
 async fn check_file(file: &ConfigFile, reach: Reach) -> anyhow::Result<()> {
     let config = file.load().await?;
     let (servers, mistakes) = ask_ssh(&config).await;
-    configured::tell(&mistakes);
+    configured::report(&mistakes);
     if mistakes.iter().any(|mistake| mistake.severity == Severity::Error) {
         return Err(FileError::from(Mistakes { mistakes, files: config.files }).into());
     }
@@ -157,7 +157,7 @@ async fn check_host(proxy: &ProxyCommand, reach: Reach) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Logs in and tests the server, where that is asked for.
+/// Logs in to the server and tests it, if that is asked for.
 async fn connect(options: &ServerOptions, reach: Reach) -> anyhow::Result<()> {
     if reach == Reach::Here {
         return Ok(());
@@ -176,7 +176,7 @@ async fn connect(options: &ServerOptions, reach: Reach) -> anyhow::Result<()> {
     }
 }
 
-/// Errors of `ssh -G` for the servers.
+/// Collects the errors of `ssh -G` for the servers.
 async fn ask_ssh(config: &Config) -> (Vec<ServerOptions>, Vec<Mistake>) {
     let (mut servers, mut mistakes) = (Vec::new(), Vec::new());
     let mut warned = false;
@@ -191,7 +191,7 @@ async fn ask_ssh(config: &Config) -> (Vec<ServerOptions>, Vec<Mistake>) {
                 servers.push(ServerOptions { name, config: found, sessions });
             }
             Err(error) => {
-                // Several servers may have the same ssh_config.
+                // Several servers may share the same ssh_config.
                 let new = config.mistakes_of(server, &error).into_iter();
                 let new: Vec<_> = new.filter(|mistake| !mistakes.contains(mistake)).collect();
                 mistakes.extend(new);

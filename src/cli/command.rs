@@ -1,4 +1,4 @@
-//! The command line, validated: every value has its type, and all problems are reported together.
+//! The validated command line: every value has its type, and all problems are reported together.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -28,24 +28,24 @@ use super::values::{open_remote_forwards, read, read_all, read_ssh_options, read
 pub enum Command {
     /// `sockeye [options] host`: the proxy.
     Proxy(Box<ProxyCommand>),
-    /// `sockeye [--config FILE]`: the proxy as a file says.
+    /// `sockeye [--config FILE]`: the proxy that a file describes.
     File(FileCommand),
     /// `sockeye check`.
     Check(CheckCommand),
     /// `sockeye demo`.
     Demo(DemoCommand),
-    /// A command that prints or writes something and ends.
+    /// A command that prints or writes something and exits.
     Errand(Errand),
-    /// A command to a running program, such as `sockeye status`.
+    /// A command to a running instance, such as `sockeye status`.
     Operate(OperateCommand),
 }
 
-/// The proxy for one server of the command line.
+/// The proxy for one server, named on the command line.
 #[derive(Clone, Debug)]
 pub struct ProxyCommand {
     /// The server, as the user named it.
     pub server: ServerName,
-    /// How to reach it, from the flags of ssh.
+    /// How to reach it, from the ssh flags.
     pub ssh: SshOptions,
     /// Local forwards (`-L`), in order.
     pub local_forwards: Vec<LocalForward>,
@@ -53,37 +53,37 @@ pub struct ProxyCommand {
     pub remote_forwards: Vec<RemoteForward>,
     /// What standard input and output are connected to (`-W`).
     pub stdio_forward: Option<Target>,
-    /// Where a local port without a bind address listens: on every interface with `-g`, else as the
+    /// The default bind address of local forwards: every interface with `-g`, otherwise as the
     /// server's configuration says.
     pub gateway_ports: GatewayPorts,
-    /// The protection of proxies from other machines (`--proxy-auth`, `--allow-remote`).
+    /// How proxies are protected from other machines (`--proxy-auth`, `--allow-remote`).
     pub guard: Guard,
-    /// The pool size (`--sessions`); by default as the login allows.
+    /// The pool size (`--sessions`); the default depends on the kind of login.
     pub sessions: Option<PoolSize>,
-    /// What it shares with the proxy of a file.
+    /// The options that it shares with the proxy of a file.
     pub run: RunOptions,
     /// Flags of ssh that have no effect here.
     pub idle: Vec<char>,
 }
 
-/// The demo: a proxy with a server and a target on this machine.
+/// The demo: a proxy, a server and a target, all on this machine.
 #[derive(Clone, Debug)]
 pub struct DemoCommand {
-    /// Where to listen (`-D`), on loopback. None means 127.0.0.1:1080, or a free port when that is
+    /// Where to listen (`-D`), on loopback. Empty means 127.0.0.1:1080, or a free port if that is
     /// taken.
     pub listeners: Vec<ListenAddress>,
-    /// How long to serve.
+    /// When to end.
     pub until: DemoUntil,
-    /// How much to log, and in which form.
+    /// How much to log, and in what format.
     pub log: LogOptions,
 }
 
-/// Who may use a local port without a bind address.
+/// Who may use a local forward without a bind address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatewayPorts {
     /// Every machine (`-g`).
     Yes,
-    /// As the configuration of the server says.
+    /// Those whom the server's configuration allows.
     Configured,
 }
 
@@ -100,7 +100,7 @@ impl Command {
     /// Reads the command line, without its first word (the program).
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
         let words: Vec<_> = words.into_iter().collect();
-        // Only the first word: a host may be called `demo` too, and is then `ssh://demo`.
+        // Only the first word is a subcommand: a host that is called `demo` too is written `ssh://demo`.
         if words
             .first()
             .is_some_and(|first| subcommand::names().iter().any(|name| first == &**name))
@@ -116,7 +116,7 @@ impl Command {
         let (mut args, foreign) = Args::read(words)?;
         let mut problems: Vec<_> =
             foreign.refused.iter().map(|flag| Problem::Refused(*flag)).collect();
-        // autossh's `-M PORT`: the port is taken for the host, and the host for a command.
+        // With autossh's `-M PORT`, the port is read as the host, and the host as a command.
         let is_autossh = foreign.refused.contains(&'M')
             && args.server.as_deref().is_some_and(|word| word.parse::<u16>().is_ok());
         if !args.command.is_empty() && !is_autossh {
@@ -134,12 +134,12 @@ impl Command {
         }
     }
 
-    /// Where the log goes instead of standard error.
+    /// The log file, in place of standard error.
     pub fn log_file(&self) -> Option<&Path> {
         self.run_options()?.log_file.as_deref()
     }
 
-    /// How much to log, and in which form. Other commands answer on standard output.
+    /// How much to log, and in what format. Other commands have no log options: they answer on standard output.
     pub fn log(&self) -> LogOptions {
         match self {
             Self::Demo(demo) => demo.log,
@@ -147,7 +147,7 @@ impl Command {
         }
     }
 
-    /// How a proxy runs; none for any other command.
+    /// How a proxy runs; `None` for any other command.
     pub fn run_options(&self) -> Option<&RunOptions> {
         match self {
             Self::Proxy(proxy) => Some(&proxy.run),
@@ -175,7 +175,7 @@ impl ProxyCommand {
         let gateway_ports =
             if args.gateway_ports { GatewayPorts::Yes } else { GatewayPorts::Configured };
         let guard = args.guard();
-        // What serves one other program is many, and not for long.
+        // With -W, many instances run, and not for long; so they have no control socket by default.
         let name = args.stdio_forward.is_empty().then(|| name_of(&named));
         let run = RunOptions::read(&args, name, &mut problems);
         let local_forwards = read_all("-L", &args.local_forward, &mut problems);
@@ -208,7 +208,7 @@ impl DemoCommand {
     pub(super) fn validate(args: &DemoArgs) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let listeners: Vec<ListenAddress> = read_all("-D", &args.listen, &mut problems);
-        // Nothing guards it, and nothing can.
+        // The demo has no protection, and no option adds any.
         let open = listeners.iter().filter(|one| admit_proxy(one, Guard::None).is_err());
         let why = "the demo listens on loopback only";
         problems.extend(open.map(|open| Problem::value("-D", &open.to_string(), why)));
@@ -232,7 +232,7 @@ impl LogArgs {
     }
 }
 
-/// The notice for a flag of ssh that has no effect here.
+/// The notice about a flag of ssh that has no effect here.
 pub fn idle_flag(letter: char) -> Option<String> {
     Flag::find(letter)?.idle()
 }

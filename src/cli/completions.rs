@@ -1,4 +1,4 @@
-//! `sockeye completions`: what a shell needs to complete a command line.
+//! `sockeye completions`: the completion script of a shell.
 
 use clap::Parser;
 use clap_complete::Shell;
@@ -42,7 +42,7 @@ mod tests {
             for word in ["sessions", "explain", "no-resolve", "completions"] {
                 assert!(text.contains(word), "{shell}: {word}");
             }
-            // What ssh has and does nothing here is not offered.
+            // Flags of ssh that do nothing here are not offered.
             assert!(!text.contains("no-x11"), "{shell}");
         }
     }

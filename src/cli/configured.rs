@@ -1,4 +1,4 @@
-//! What all commands that read the configuration file share.
+//! What is common to all commands that read the configuration file.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ pub struct ConfigFile {
     pub named: Option<PathBuf>,
 }
 
-/// Why a configuration cannot be used. The command line or a file is at fault: exit status 2.
+/// Why a configuration cannot be used. The mistake is in the command line or a file: exit status 2.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum FileError {
-    /// None was named, and there is no home directory to look for one.
+    /// No file was named, and there is no home directory to look for one.
     #[error("no configuration: name one with --config FILE")]
     Homeless,
-    /// None was named, and the default one does not exist.
+    /// No file was named, and the default one does not exist.
     #[error(
         "no configuration: {} is not there; name one with --config FILE, or write one with `sockeye init`",
         shown(.0)
@@ -36,26 +36,26 @@ pub enum FileError {
     Mistakes(#[from] Mistakes),
     #[error("no listener has a TCP port of its own, which is all that a browser can use")]
     NoProxy,
-    /// Several programs run, and each has one.
+    /// Several instances are running, with a listener each.
     #[error("several proxies are running: name one of {0} with --proxy")]
     WhichProxy(String),
     #[error("there is no listener {wanted}; the listeners are {known}")]
     NoListener {
-        /// The one that was asked for, in quotes.
+        /// The listener that was asked for, in quotes.
         wanted: String,
         known: String,
     },
-    /// A forward has one target, and no request of it is for another.
+    /// The forward has only one target, and the request is for another.
     #[error("the forward {forward} leads to {to} only")]
     OneTarget {
-        /// Its name, in quotes.
+        /// The forward's name, in quotes.
         forward: String,
         to: String,
     },
 }
 
 impl ConfigFile {
-    /// The file to read.
+    /// The path of the file to read.
     pub fn path(&self) -> Result<PathBuf, FileError> {
         if let Some(named) = &self.named {
             return Ok(named.clone());
@@ -69,7 +69,7 @@ impl ConfigFile {
     ///
     /// # Cancel safety
     ///
-    /// The task goes on, and its result is dropped.
+    /// The task goes on when the future is dropped, and its result is discarded.
     pub async fn load(&self) -> Result<Config, FileError> {
         let path = self.path()?;
         let load = move || Config::load(&path, None, &mut Bar::default());
@@ -78,16 +78,16 @@ impl ConfigFile {
             Ok((_, warnings)) => warnings,
             Err(error) => &error.mistakes,
         };
-        tell(mistakes);
+        report(mistakes);
         Ok(loaded?.0)
     }
 }
 
 /// Writes mistakes to standard error.
-pub(super) fn tell(mistakes: &[Mistake]) {
+pub(super) fn report(mistakes: &[Mistake]) {
     let mut out = io::stderr().lock();
-    for (severity, line) in config::told(mistakes) {
-        // An output that is gone is not an error.
+    for (severity, line) in config::mistake_lines(mistakes) {
+        // A closed output is not an error.
         let _ = writeln!(out, "{severity}: {line}");
     }
 }
@@ -98,25 +98,25 @@ pub(super) fn say(text: &str) {
     let _ = say_on(text);
 }
 
-/// Writes to standard output, for a command that goes on until nobody reads it.
+/// Writes to standard output, for a command that runs until its output is closed.
 pub(super) fn say_on(text: &str) -> io::Result<()> {
     io::stdout().lock().write_all(text.as_bytes())
 }
 
-/// Values with commas between them.
+/// Joins values with commas.
 pub(super) fn list<T: ToString>(values: &[T]) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The context of an error of a command that writes a file.
+/// The context for an error in writing a file.
 pub(super) fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", shown(path))
 }
 
-/// A word in quotes, escaped for a terminal.
+/// Quotes a word, escaped for a terminal.
 pub(super) fn quoted(word: &str) -> String {
     format!("'{}'", printable(word, MAX_WORD, Lines::One))
 }
 
-/// Characters of a word that are shown.
+/// The most characters of a word that are shown.
 const MAX_WORD: usize = 100;

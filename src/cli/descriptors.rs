@@ -2,10 +2,10 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limit to the hard one, or to `ENOUGH`. Systems set it to 1024 (256 on macOS) for programs that
-/// use select(2), and each open connection takes at least one. Where it cannot be raised, it stays.
+/// Raises the soft limit to the hard one or to `ENOUGH`, if it can. Systems set it to 1024 (256 on macOS) for the
+/// sake of select(2), and each open connection takes at least one descriptor.
 ///
-/// The programs that it starts inherit it.
+/// Child processes inherit the limit.
 pub fn raise() {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH));
@@ -14,5 +14,5 @@ pub fn raise() {
     }
 }
 
-/// macOS takes no more than its `OPEN_MAX`.
+/// The limit to raise to; macOS accepts no more than its `OPEN_MAX`.
 const ENOUGH: u64 = if cfg!(target_os = "macos") { 10_240 } else { 65_536 };

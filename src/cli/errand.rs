@@ -1,4 +1,4 @@
-//! Commands that print or write something and end, without the proxy.
+//! Commands that print or write something and exit, without running the proxy.
 
 use super::completions::CompletionsCommand;
 use super::desktop::{BrowserCommand, EnvCommand, SystemProxyCommand};
@@ -9,7 +9,7 @@ use super::man::ManCommand;
 use super::pac::PacCommand;
 use super::service::ServiceCommand;
 
-/// A command that prints or writes something and ends, without the proxy.
+/// A command that prints or writes something and exits, without running the proxy.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Errand {
     Explain(ExplainCommand),
@@ -26,7 +26,7 @@ pub enum Errand {
 }
 
 impl Errand {
-    /// Runs the command. Where the error is a [`FileError`](super::FileError), the exit status is 2, else 1.
+    /// Runs the command. The exit status of an error is 2 if it is a [`FileError`](super::FileError), otherwise 1.
     pub async fn run(&self) -> anyhow::Result<()> {
         match self {
             Self::Explain(command) => command.run().await?,

@@ -1,4 +1,4 @@
-//! The texts shown in place of running: help, versions, problems.
+//! The texts that are shown instead of running anything: help, versions, problems.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -9,21 +9,21 @@ use clap::error::ErrorKind;
 use super::problem::Problem;
 use super::version;
 
-/// A command line that asks for nothing to run.
+/// A command line that leaves nothing to run.
 #[derive(Debug)]
 pub enum Exit {
-    /// `--help`, in full.
+    /// The complete text of `--help`.
     Help(String),
     /// `--version`.
     Version,
-    /// What `clap` could not read, in its words.
+    /// The error of `clap`, in its words.
     Unreadable(String),
-    /// What could be read and is wrong; at least one.
+    /// The problems of a command line that `clap` could read; at least one.
     Wrong(Vec<Problem>),
 }
 
 impl Exit {
-    /// The exit status: 0 when the user asked for the text, 2 for a wrong command line.
+    /// The exit status: 0 if the user asked for the text, 2 for a wrong command line.
     pub fn status(&self) -> u8 {
         match self {
             Self::Help(_) | Self::Version => 0,
@@ -31,8 +31,8 @@ impl Exit {
         }
     }
 
-    /// Prints it, on standard output or standard error. A closed output is not an error.
-    pub fn tell(&self) -> ExitCode {
+    /// Prints the text to standard output or standard error. A closed output is not an error.
+    pub fn print(&self) -> ExitCode {
         let text = self.text();
         let _ = match self.status() {
             0 => io::stdout().lock().write_all(text.as_bytes()),
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_problem_has_its_line() {
+    fn every_problem_has_a_line_of_its_own() {
         let text = Exit::Wrong(vec![Problem::SeveralJumps, Problem::Refused('X')]).text();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");

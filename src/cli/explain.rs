@@ -1,4 +1,4 @@
-//! `sockeye explain`: which rule a request would match, and where it would go.
+//! `sockeye explain`: shows which rule a request would match, and where it would go.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl ExplainCommand {
     }
 }
 
-/// The decision on one request, with the trace of the rules.
+/// Explains the decision on one request, with the trace of the rules.
 async fn explain(
     command: &ExplainCommand,
     config: &Config,
@@ -97,17 +97,17 @@ async fn explain(
     })
 }
 
-/// The listener that a request has come to.
+/// The listener of a request.
 struct Listener {
     /// Its name in rules.
     name: String,
     routing: Routing,
-    /// Its only target; none for a proxy.
+    /// Its only target; `None` for a proxy.
     to: Option<Target>,
 }
 
 impl Listener {
-    /// The one that the user has named, or else the first.
+    /// Finds the listener that the user named, or else the first.
     async fn find(command: &ExplainCommand, config: &Config) -> anyhow::Result<Self> {
         let name = name_of_listener(command, config)?;
         let is_listener = config.listeners.iter().any(|listener| *listener.name == *name);
@@ -128,7 +128,7 @@ impl Listener {
             && forward.to == RemoteTo::Proxy
             && let Some(server) = config.servers.iter().find(|server| server.name == *on)
         {
-            // For its PermitRemoteOpen.
+            // The server's PermitRemoteOpen is needed.
             let name = Arc::clone(&server.name);
             let (ssh, sessions) = (&server.ssh, server.sessions);
             servers.push(ServerOptions::query(name, &server.server, ssh, sessions).await?);
@@ -180,7 +180,7 @@ fn destination(text: &str) -> Result<Destination, String> {
             Destination::parse(authority, Some(port))
         }
         None => Destination::parse(text, Some(HTTPS)).or_else(|why| match text.parse() {
-            // An IPv6 address without brackets has no port.
+            // An IPv6 address without brackets, which has no port.
             Ok(host @ Host::Ip(_)) => Destination::new(host, HTTPS),
             _ => Err(why),
         }),
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn destinations_as_people_write_them() {
+    fn destinations_are_read_as_people_write_them() {
         for (text, read) in [
             ("example.com", "example.com:443"),
             ("Example.com:8080", "example.com:8080"),

@@ -1,37 +1,37 @@
-//! Every flag of ssh(1), and what becomes of it here. The one table that the code, the tests and the
-//! guide (`src/guide/ssh-config.md`) share.
+//! Every flag of ssh(1), and its effect here. The code, the tests and the guide
+//! (`src/guide/ssh-config.md`) share this table.
 
 use std::fmt;
 
-/// A flag of ssh, of any version from 9.2 to 10.
+/// A flag of ssh, from any version between 9.2 and 10.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flag {
-    /// The letter, or the digit.
+    /// The letter or digit.
     pub(super) letter: char,
-    /// A name for it that no other flag has; empty where the command line has it as its own.
+    /// Its id in `clap`, which is unique; empty for a flag that the command line defines itself.
     pub(super) id: &'static str,
     form: Form,
     pub(super) effect: Effect,
 }
 
-/// Whether it takes a value.
+/// Whether a flag takes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Switch,
     Value,
 }
 
-/// What becomes of it.
+/// The effect of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// It means here what it means to ssh.
+    /// It has the same meaning as in ssh.
     Honoured,
-    /// It is taken and cannot change a session that only forwards, for this reason.
+    /// It is accepted and cannot change a session that only forwards, for this reason.
     Idle(&'static str),
-    /// The same beside `-N`, where it changes nothing in ssh either. Alone it asks for what is not here,
-    /// and is refused; this says what to use instead.
+    /// It is accepted with `-N`, where it changes nothing in ssh either. Without `-N` it asks for
+    /// something that does not exist here, and is refused; the text says what to use instead.
     IdleWithN(&'static str),
-    /// It is refused; this says what to use instead.
+    /// It is refused; the text says what to use instead.
     Refused(&'static str),
 }
 
@@ -44,7 +44,7 @@ impl Flag {
         self.form == Form::Value
     }
 
-    /// What is said where it is taken and does nothing.
+    /// The notice about a flag that is accepted and has no effect.
     pub(super) fn idle(&self) -> Option<String> {
         match self.effect {
             Effect::Idle(why) => Some(format!("-{} has no effect: {why}", self.letter)),
@@ -55,7 +55,7 @@ impl Flag {
 }
 
 impl fmt::Display for Flag {
-    /// Why it is refused.
+    /// Explains why it is refused.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let letter = self.letter;
         match self.effect {
@@ -78,12 +78,12 @@ const fn flag(letter: char, id: &'static str, form: Form, effect: Effect) -> Fla
     Flag { letter, id, form, effect }
 }
 
-/// Makes the entry of a flag that the command line has as its own.
+/// Makes the entry of a flag that the command line defines itself.
 const fn own(letter: char) -> Flag {
     Flag { letter, id: "", form: Form::Switch, effect: Honoured }
 }
 
-/// In the order of the alphabet.
+/// The flags, in alphabetical order.
 pub(super) const FLAGS: &[Flag] = &[
     flag(
         '1',
@@ -189,7 +189,7 @@ mod tests {
         assert!(Flag::find('!').is_none());
     }
 
-    /// A flag that a newer `ssh` brings has to be decided about.
+    /// Fails if a newer `ssh` adds a flag, whose effect has yet to be decided.
     #[test]
     #[ignore = "needs ssh"]
     fn every_flag_of_the_ssh_that_is_installed_is_here() {
@@ -205,7 +205,7 @@ mod tests {
         }
     }
 
-    /// The guide's table is this one.
+    /// The guide shows the same table.
     #[test]
     fn the_guide_says_the_same() {
         let mut rows = String::new();

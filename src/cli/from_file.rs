@@ -27,12 +27,12 @@ use super::problem::Problem;
 use super::run_options::RunOptions;
 use super::values::default_listener;
 
-/// The proxy of a configuration file, and what the command line adds.
+/// The proxy of a configuration file, and the additions of the command line.
 #[derive(Clone, Debug)]
 pub struct FileCommand {
     /// The file.
     pub file: PathBuf,
-    /// What the command line adds.
+    /// The additions of the command line.
     pub run: RunOptions,
 }
 
@@ -47,8 +47,8 @@ pub struct Following {
 }
 
 impl Following {
-    /// Reads the file, and returns what to run. Its mistakes go to standard error. `asked` is notified when a
-    /// reload is requested; `volume` changes how much is logged.
+    /// Reads the file, and returns what to run. Mistakes in it go to standard error. `asked` is notified when
+    /// a reload is requested; `volume` changes how much is logged.
     pub async fn start(
         command: FileCommand,
         asked: Arc<Notify>,
@@ -65,8 +65,8 @@ impl Following {
         Ok((options, Self { command, credentials, reloader, handed: None }))
     }
 
-    /// Waits for the next configuration, and returns what to run. `last` is the outcome of the one before,
-    /// which is logged.
+    /// Waits for the next configuration, and returns what to run. `last` is the outcome of the previous
+    /// one, which is logged here.
     pub async fn next(&mut self, last: Result<(), app::Error>) -> app::Options {
         match (self.handed.take(), last) {
             (Some(handed), Ok(())) => self.reloader.accept(handed),
@@ -74,7 +74,7 @@ impl Following {
             (None, _) => {}
         }
         loop {
-            // The one before, or the start, is finished and logged.
+            // The previous reload, or the start, is complete and logged.
             manager::ready();
             self.reloader.due().await;
             manager::reloading();
@@ -112,7 +112,7 @@ async fn options(
         }
     }
     for address in &command.run.listeners {
-        // The file takes precedence for the same address.
+        // The file takes precedence if both have the same address.
         if listeners.iter().all(|listener| listener.address != *address) {
             let service = Service::Proxy { credentials: credentials.cloned() };
             listeners.push(ListenerOptions { service, ..ListenerOptions::proxy(address.clone()) });
@@ -138,7 +138,7 @@ async fn options(
     })
 }
 
-/// A forward of the file, for one of `servers`.
+/// The options for a forward of the file that uses one of `servers`.
 pub(super) fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> ForwardOptions {
     let origin = Origin::Configuration;
     match forward {
@@ -149,7 +149,7 @@ pub(super) fn configured(forward: ForwardConfig, servers: &[ServerOptions]) -> F
             service: Service::Forward { to: forward.to, via: via.map(Arc::new) },
         }),
         ForwardConfig::Remote { name, on, forward, auth } => {
-            // PermitRemoteOpen of the server's ssh_config applies to forwards of the file, too.
+            // PermitRemoteOpen in the server's ssh_config applies to forwards of the file too.
             let permit = ServerOptions::permit(servers, &on);
             ForwardOptions::OnServer(RemoteOptions {
                 origin,
@@ -174,7 +174,7 @@ fn proxies(config: &Config) -> Vec<ListenerOptions> {
 }
 
 impl FileCommand {
-    /// Validates a command line that names no host.
+    /// Validates a command line without a host.
     pub(super) fn validate(args: &Args, mut problems: Vec<Problem>) -> Result<Self, Vec<Problem>> {
         let file = file(args).map_err(|problem| problems.push(problem)).ok();
         if file.is_some() {
@@ -195,7 +195,7 @@ fn instance_name(file: &Path) -> String {
     stem.map_or_else(|| "default".into(), |stem| name_of(&stem.to_string_lossy()))
 }
 
-/// The file that was named, or else the user's own.
+/// The file that was named, or else the user's default.
 fn file(args: &Args) -> Result<PathBuf, Problem> {
     if let Some(named) = &args.config {
         return Ok(named.clone());
@@ -207,7 +207,7 @@ fn file(args: &Args) -> Result<PathBuf, Problem> {
     }
 }
 
-/// The flags that belong to one server, of which a file may have several; and others that the file says.
+/// Problems of flags that belong to one server (a file may have several), or whose setting belongs in the file.
 fn elsewhere(args: &Args) -> impl Iterator<Item = Problem> {
     let of_a_server = [
         ("-p", !args.port.is_empty(), "port = PORT"),

@@ -5,8 +5,8 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 /// Disables core dumps, and tracing by other processes of the user. Failures are ignored: a sandbox may
 /// forbid these calls.
 ///
-/// The programs that it starts (`ssh -G`, `SSH_ASKPASS`, a `ProxyCommand`) leave no core dumps
-/// either, and can be traced.
+/// Child processes (`ssh -G`, `SSH_ASKPASS`, a `ProxyCommand`) leave no core dumps either, but can
+/// be traced.
 pub fn seal() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     #[cfg(target_os = "linux")]

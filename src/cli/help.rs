@@ -1,4 +1,4 @@
-//! `sockeye help`: the guide, a page a topic, and the list of all commands.
+//! `sockeye help`: the pages of the guide, one per topic, and the list of all commands.
 
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
@@ -26,7 +26,7 @@ impl HelpCommand {
     }
 }
 
-/// A page without the marks between which `versus` writes its tables.
+/// The page, without the marks between which `versus` writes its tables.
 fn shown(page: &str) -> String {
     page.split_inclusive('\n').filter(|line| !line.starts_with("<!--")).collect()
 }

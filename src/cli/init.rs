@@ -73,14 +73,14 @@ mod tests {
     }
 
     #[test]
-    fn it_is_written_once_and_is_a_configuration() {
+    fn it_is_written_once_and_is_valid() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("new/config.toml");
         let command = InitCommand { config: Some(file.clone()), print: false };
         command.run().expect("written");
         let (config, warnings) = load(&file);
         assert_eq!(warnings, []);
-        // Everything goes over the server until somebody writes a rule.
+        // Without rules, everything goes over the server.
         assert_eq!((config.listeners.len(), config.servers.len(), config.rules), (1, 1, 0));
         fs::write(&file, "mine").expect("a file");
         let told = command.run().expect_err("it is there").to_string();
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_in_it_are_a_configuration_too() {
+    fn the_commented_examples_are_valid_too() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("config.toml");
         let is_example =

@@ -49,7 +49,7 @@ fn write(path: &Path, page: &str) -> anyhow::Result<()> {
     fs::write(path, page).with_context(|| cannot_write(path))
 }
 
-/// Checks that there is such a page.
+/// Checks that the page exists.
 fn existing(page: &str) -> Result<String, String> {
     let commands = subcommand::names().into_iter().map(|name| format!("sockeye-{name}"));
     let mut names = ["sockeye", "sockeye.toml"].map(String::from).into_iter().chain(commands);
@@ -59,14 +59,13 @@ fn existing(page: &str) -> Result<String, String> {
     }
 }
 
-/// The pages by the names of their files: that of the program, that of its configuration file, and one for
-/// each command.
+/// The pages, by file name: the program, its configuration file, and each command.
 fn pages() -> impl Iterator<Item = (String, String)> {
     let mut whole = subcommand::whole()
         .version(env!("CARGO_PKG_VERSION"))
         .long_about(DESCRIPTION)
         .after_help(Resettable::Reset);
-    // Flags for which the help, one screen, has no room.
+    // The help is limited to one screen, and omits these.
     for flag in ["dashboard_files", "dashboard_token", "tag"] {
         whole = whole.mut_arg(flag, |arg| arg.hide(false));
     }
@@ -80,7 +79,7 @@ fn pages() -> impl Iterator<Item = (String, String)> {
     [(name, page + SECTIONS), configuration()].into_iter().chain(commands)
 }
 
-/// The page of the configuration file, which is that of the guide.
+/// The page of the configuration file, which is a page of the guide.
 fn configuration() -> (String, String) {
     let mut roff = Roff::new();
     let version = concat!("sockeye ", env!("CARGO_PKG_VERSION"));
@@ -96,15 +95,15 @@ fn configuration() -> (String, String) {
 fn page(command: clap::Command) -> (String, String) {
     let name = format!("{}.1", command.get_name());
     let mut page = Vec::new();
-    // Memory takes all.
+    // Writing to memory cannot fail.
     let _ = Man::new(command).date(NO_DATE).manual("User Commands").render(&mut page);
     (name, String::from_utf8_lossy(&page).into_owned())
 }
 
-/// An empty word: without it, the version would stand in the place of the date.
+/// An empty word: otherwise the version takes the place of the date.
 const NO_DATE: &str = "\"\"";
 
-/// What the page of the program says before the flags.
+/// The program's page, before the flags.
 const DESCRIPTION: &str = "\
 sockeye listens on one local port for SOCKS4, SOCKS4a, SOCKS5, HTTP CONNECT and plain HTTP, and forwards \
 each request over SSH, as ssh -D does. It keeps one or more SSH connections to the server, as the traffic \
@@ -115,7 +114,7 @@ Without a host, it runs a configuration file with servers, rules and forwards.
 
 Flags of ssh that have no effect here (-N, -T, -n, -a and others) are accepted; -v names them.";
 
-/// What it says after the commands.
+/// The program's page, after the commands.
 const SECTIONS: &str = r#".SH "EXIT STATUS"
 .TP
 0
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_written_into_a_directory() {
+    fn all_pages_are_written_to_a_directory() {
         let directory = tempfile::tempdir().expect("a directory");
         let command =
             ManCommand { page: String::new(), directory: Some(directory.path().to_owned()) };

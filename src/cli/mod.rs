@@ -1,4 +1,4 @@
-//! The command line of `sockeye`, and what it does beside the proxy itself.
+//! The command line of `sockeye`, and the commands besides the proxy itself.
 
 pub mod assemble;
 pub mod background;

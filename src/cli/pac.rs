@@ -29,7 +29,7 @@ impl PacCommand {
     }
 }
 
-/// The addresses of the listeners for a browser on this machine, in order.
+/// The addresses at which a browser on this machine reaches the listeners, in order.
 pub(super) fn proxies(config: &Config) -> Vec<Destination> {
     if config.listeners.is_empty() && config.forwards.is_empty() {
         return default_proxy().into_iter().collect();
@@ -42,8 +42,8 @@ pub(super) fn default_proxy() -> Option<Destination> {
     reach(&default_listener(AddressFamily::Any))
 }
 
-/// The address of a TCP listener; none where the system chooses the port at each start, and for a unix
-/// socket, which browsers cannot use.
+/// The address at which a browser reaches a listener; `None` if the system chooses the port at each
+/// start, and for a unix socket, which browsers cannot use.
 fn reach(address: &ListenAddress) -> Option<Destination> {
     let ListenAddress::Tcp { bind, port } = address else { return None };
     Destination::new(bind.reached_at(), *port).ok()

@@ -1,4 +1,4 @@
-//! Problems of a command line that `clap` has parsed.
+//! Problems of a command line that `clap` could parse.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use crate::printable::line;
 
 use super::flags::Flag;
 
-/// One problem. What the user wrote is escaped and in quotes.
+/// A problem. Words of the user are escaped and in quotes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// A flag of ssh that is not taken here.
+    /// A flag of ssh that is not accepted here.
     #[error("{}", refused(*.0))]
     Refused(char),
     #[error(
@@ -18,7 +18,7 @@ pub enum Problem {
         line(.0)
     )]
     RemoteCommand(String),
-    /// A value that cannot be used.
+    /// A value that is not valid.
     #[error("{flag} '{}': {}", line(.text), line(.why))]
     Value { flag: &'static str, text: String, why: String },
     #[error("{0} has no effect without --dashboard")]
@@ -39,7 +39,7 @@ pub enum Problem {
     /// Neither a host nor a configuration file.
     #[error("{}", no_server(.looked.as_deref()))]
     NoServer {
-        /// Where the file was looked for; none without a home directory.
+        /// The place where the file was looked for; `None` without a home directory.
         looked: Option<PathBuf>,
     },
     #[error(
@@ -51,7 +51,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// What is wrong with the value of a flag.
+    /// A problem with the value of a flag.
     pub(super) fn value(flag: &'static str, text: &str, why: impl fmt::Display) -> Self {
         Self::Value { flag, text: text.to_owned(), why: why.to_string() }
     }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_off_loopback_is_told_both_ways_out() {
+    fn a_listener_off_loopback_gets_both_remedies() {
         let text = Problem::OpenToAll { flag: 'D', text: "*:1080".into() }.to_string();
         for part in ["'*:1080'", "other machines", "--proxy-auth FILE", "--allow-remote"] {
             assert!(text.contains(part), "{part} is not in {text}");
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_wrote_cannot_move_the_cursor() {
+    fn text_of_the_user_cannot_move_the_cursor() {
         let text = Problem::value("-D", "\x1b[2J\n", "no\rgood").to_string();
         assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
     }

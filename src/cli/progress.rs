@@ -1,4 +1,4 @@
-//! A progress bar while lists are loaded, on a terminal only.
+//! A progress bar for the loading of lists, on a terminal only.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::printable::{Lines, printable};
 use crate::route::Progress;
 
-/// The bar of the list that is being read. Nothing is drawn where standard error is not a terminal, nor for
-/// a short list. Dropping it removes it from the screen.
+/// The bar of the list that is being read. Nothing is drawn if standard error is not a terminal or the list
+/// is short. Dropping it removes it from the screen.
 #[derive(Debug, Default)]
 pub(super) struct Bar {
     bar: Option<ProgressBar>,
@@ -25,7 +25,7 @@ impl Bar {
 impl Progress for Bar {
     fn start(&mut self, list: &str, bytes: Option<u64>) {
         self.clear();
-        if bytes.is_some_and(|bytes| bytes < WORTH_IT) {
+        if bytes.is_some_and(|bytes| bytes < MIN_SIZE) {
             return;
         }
         let bar = ProgressBar::with_draw_target(bytes, ProgressDrawTarget::stderr());
@@ -54,8 +54,8 @@ impl Drop for Bar {
     }
 }
 
-/// A list of fewer bytes has no bar.
-const WORTH_IT: u64 = 1 << 20;
-/// Characters of a list's name that are shown.
+/// The size in bytes from which a list has a bar.
+const MIN_SIZE: u64 = 1 << 20;
+/// The most characters of a list's name that are shown.
 const MAX_NAME: usize = 40;
 const TICK: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! What a proxy takes from its command line, whether it names a host or runs a file.
+//! The options that a proxy takes from the command line, whether it names a host or runs a file.
 
 use std::path::{Path, PathBuf};
 
@@ -15,24 +15,24 @@ use crate::observe::logs::LogOptions;
 use crate::relay::BacklogLimits;
 use crate::secret::Secret;
 
-/// What a proxy takes from its command line, whether it names a host or runs a file.
+/// The options that a proxy takes from the command line, whether it names a host or runs a file.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// Where to listen (`-D`), in order; beside what the file says.
+    /// Where to listen (`-D`), in order and in addition to the file.
     pub listeners: Vec<ListenAddress>,
     /// The file with the `user:password` lines of their clients (`--proxy-auth`).
     pub proxy_auth: Option<PathBuf>,
-    /// Limits on data buffered for slow clients (`--backlog`), in place of those of the file.
+    /// Limits on data buffered for slow clients (`--backlog`); they override those of the file.
     pub backlog: Option<BacklogLimits>,
     /// The control socket (`--control`).
     pub control: Location,
     /// The access log (`--access-log`).
     pub access_log: Option<AccessLog>,
-    /// The dashboard (`--dashboard`), in place of that of the file.
+    /// The dashboard (`--dashboard`); it overrides that of the file.
     pub dashboard: Option<DashboardConfig>,
-    /// How much to log, and in which form.
+    /// How much to log, and in what format.
     pub log: LogOptions,
-    /// Where the log goes instead of standard error (`-E`).
+    /// The log file, in place of standard error (`-E`).
     pub log_file: Option<PathBuf>,
     /// Where to run once the proxy is up (`-f`).
     pub run_in: RunIn,
@@ -48,7 +48,7 @@ pub enum RunIn {
 }
 
 impl RunOptions {
-    /// Reads them. The control socket is named `name` by default; there is none where that is none.
+    /// Reads the options. The control socket is named `name` by default; without a name there is none.
     pub(super) fn read(args: &Args, name: Option<String>, problems: &mut Vec<Problem>) -> Self {
         let bare = if args.gateway_ports { Bind::All } else { Bind::Loopback };
         let listens: Vec<LocalListen> = read_all("-D", &args.listen, problems);
@@ -101,7 +101,7 @@ fn dashboard(args: &Args, problems: &mut Vec<Problem>) -> Option<DashboardConfig
     Some(DashboardConfig { address, files: args.dashboard_files.clone(), token })
 }
 
-/// The location of the control socket: that of `--control`, or else under `name`, if there is one.
+/// The location of the control socket: that of `--control`, or else the default for `name`, if there is one.
 fn location(control: Option<&Path>, name: Option<String>) -> Location {
     match (control, name) {
         (Some(path), _) if path.as_os_str() == "none" => Location::None,

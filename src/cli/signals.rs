@@ -1,5 +1,5 @@
-//! Signals: the first asks for a clean stop, the second ends at once. With a configuration file,
-//! SIGHUP asks for it to be read again.
+//! Signals: the first asks for a clean stop, the second exits at once. If the program runs a
+//! configuration file, SIGHUP reloads it.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -28,13 +28,13 @@ pub struct Signals {
 /// What SIGHUP means.
 #[derive(Clone, Debug)]
 pub enum HangUp {
-    /// The terminal is gone: stop.
+    /// The terminal is gone, so the program stops.
     Stop,
-    /// Reload the configuration; but stop where the program was started on a terminal that is gone.
+    /// Reload the configuration; but stop if the program was started on a terminal, and that is gone.
     Reload {
-        /// Notified for each.
+        /// Notified for each SIGHUP.
         asked: Arc<Notify>,
-        /// Whether there was a terminal.
+        /// Whether there was a terminal at start.
         started: Started,
     },
 }
@@ -55,7 +55,7 @@ pub enum Stop {
     Interrupt,
     /// SIGTERM.
     Terminate,
-    /// SIGHUP: the terminal is gone. In the background there is none.
+    /// SIGHUP: the terminal is gone. A background program has none.
     HangUp,
 }
 
@@ -63,22 +63,22 @@ pub enum Stop {
 #[derive(Debug, Default)]
 pub struct Readiness {
     reached: Cell<bool>,
-    said: Cell<Said>,
+    stop_level: Cell<StopLevel>,
 }
 
-/// The level at which the stop is logged.
+/// The level at which a stop is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Said {
-    /// As information.
+enum StopLevel {
+    /// Information.
     #[default]
-    Aloud,
-    /// For debugging only.
-    Quietly,
+    Info,
+    /// Debugging.
+    Debug,
 }
 
 impl Signals {
-    /// Handles the signals, except those that the program was started with as ignored (`nohup`, a shell's
-    /// background jobs). SIGHUP for a reload is handled even then, and then never stops the program. To be
+    /// Handles the signals, except those that were ignored when the program started (`nohup`, a shell's
+    /// background jobs). SIGHUP for a reload is handled even then, but never stops the program. Must be
     /// called inside a tokio runtime.
     pub fn listen(meaning: HangUp) -> io::Result<Self> {
         let ignored = ignored_signals();
@@ -100,11 +100,11 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one that asks for a stop.
+    /// Waits for the next signal that asks for a stop.
     ///
     /// # Cancel safety
     ///
-    /// No signal is lost when this is dropped.
+    /// No signal is lost when the future is dropped.
     pub async fn next(&mut self) -> Stop {
         loop {
             tokio::select! {
@@ -122,7 +122,7 @@ impl Signals {
 }
 
 impl Started {
-    /// Where this process was started; `run_in` is where it is to run.
+    /// The place where this process was started; `run_in` is where it is to run.
     pub fn now(run_in: RunIn) -> Self {
         match run_in {
             RunIn::Foreground if terminal::is_there() => Self::OnTerminal,
@@ -136,7 +136,7 @@ impl Started {
 }
 
 impl Stop {
-    /// The exit status for it, as a shell has it: 128 and the number of the signal.
+    /// The exit status, as in a shell: 128 plus the number of the signal.
     pub fn status(self) -> u8 {
         match self {
             Self::Interrupt => 130,
@@ -159,20 +159,19 @@ impl Stop {
 }
 
 impl Readiness {
-    /// Logs the stop for debugging only: the terminal belongs to the program that stops this one.
+    /// Logs the stop at debug level only: the terminal belongs to the program that stops this one.
     pub fn stop_quietly(&self) {
-        self.said.set(Said::Quietly);
+        self.stop_level.set(StopLevel::Debug);
     }
 
-    /// From now on there is something to stop cleanly.
+    /// Marks the program as ready: from now on there is something to stop cleanly.
     pub fn reached(&self) {
         self.reached.set(true);
     }
 }
 
-/// Runs `work` until it ends. The first signal cancels `drain`, by which `work` knows to stop cleanly; the
-/// second, and any before the readiness was reached, ends it where it is. The error is the signal that did
-/// so.
+/// Runs `work` until it ends. The first signal cancels `drain`, which tells `work` to stop cleanly; the
+/// second, or any signal before readiness, drops `work`. The error is the signal that did so.
 pub async fn until_stopped<T>(
     mut next: impl AsyncFnMut() -> Stop,
     readiness: &Readiness,
@@ -188,9 +187,9 @@ pub async fn until_stopped<T>(
                 if drain.is_cancelled() || !readiness.reached.get() {
                     return Err(stop);
                 }
-                match readiness.said.get() {
-                    Said::Aloud => tracing::info!("stopping"),
-                    Said::Quietly => tracing::debug!("stopping"),
+                match readiness.stop_level.get() {
+                    StopLevel::Info => tracing::info!("stopping"),
+                    StopLevel::Debug => tracing::debug!("stopping"),
                 }
                 drain.cancel();
             }
@@ -198,19 +197,19 @@ pub async fn until_stopped<T>(
     }
 }
 
-/// Waits for a signal; for ever, when it is not listened to.
+/// Waits for a signal; for ever if it is not handled.
 async fn receive(signal: &mut Option<Signal>) {
     if let Some(signal) = signal
         && signal.recv().await.is_some()
     {
         return;
     }
-    // Not listened to, or the runtime has no signals any more.
+    // The signal is not handled, or the runtime delivers no more signals.
     std::future::pending::<()>().await;
 }
 
-/// The signals that the program was started to ignore: bit n-1 stands for signal n. Known on
-/// Linux only; elsewhere none.
+/// The signals that were ignored when the program started, as a mask: bit n-1 stands for signal n.
+/// Known on Linux only; empty elsewhere.
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -223,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    /// Signals from a channel; none come when it is closed.
+    /// Runs with signals from a channel; none arrive once it is closed.
     async fn run<T>(
         stops: &[Stop],
         readiness: &Readiness,
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_second_signal_ends_at_once_and_gives_the_status() {
+    async fn the_second_signal_exits_at_once_with_its_status() {
         let drain = CancellationToken::new();
         let work = std::future::pending::<()>();
         let stops = [Stop::Terminate, Stop::Interrupt];
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_ends_by_itself_is_no_stop() {
+    async fn work_that_ends_by_itself_is_not_stopped() {
         let drain = CancellationToken::new();
         let result = run(&[], &ready(), &drain, async { 5 }).await;
         assert_eq!(result, Ok(5));

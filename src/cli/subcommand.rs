@@ -1,5 +1,5 @@
-//! The subcommands: how they are read and listed, and the definition that their help, the completions and
-//! the manual pages come from.
+//! The subcommands: their parser and their list, and the definition from which help, completions and
+//! manual pages are generated.
 
 use std::ffi::OsString;
 
@@ -48,7 +48,7 @@ pub(super) fn read(words: &[OsString]) -> Result<Command, Exit> {
     })
 }
 
-/// The command of `sockeye help COMMAND`, unless a page of the guide has this name.
+/// The COMMAND of `sockeye help COMMAND`, unless the guide has a page of this name.
 fn help_of_a_command(words: &[OsString]) -> Option<OsString> {
     let [help, name] = words else { return None };
     let is_page = TOPICS.iter().any(|topic| *name == *topic.name);
@@ -56,7 +56,7 @@ fn help_of_a_command(words: &[OsString]) -> Option<OsString> {
     (help == "help" && !is_page && is_command()).then(|| name.clone())
 }
 
-/// Their names, in the order in which they are listed.
+/// The names of the subcommands, in the order of the list.
 pub(super) fn names() -> Vec<String> {
     all().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
@@ -81,7 +81,7 @@ pub(super) fn table() -> String {
     all.get_subcommands().map(line).collect()
 }
 
-/// The whole command line as one definition: the flags of the proxy, and the subcommands.
+/// The definition of the whole command line: the flags of the proxy, and the subcommands.
 pub(super) fn whole() -> clap::Command {
     Args::full_command()
         .disable_help_subcommand(true)
@@ -95,7 +95,7 @@ fn all() -> clap::Command {
         .mut_subcommands(shaped)
 }
 
-/// A subcommand with what all have in common: `-h`, and the shape of their help.
+/// Adds what all subcommands have in common: `-h`, and the layout of the help.
 fn shaped(command: clap::Command) -> clap::Command {
     let name = command.get_name();
     let mut after = format!("A server whose name is `{name}` is `sockeye ssh://{name}`.\n");
@@ -111,7 +111,7 @@ fn shaped(command: clap::Command) -> clap::Command {
         .arg(help.action(ArgAction::Help).global(true))
 }
 
-/// The lines of a help page that list the subcommands.
+/// The lines of the help that list the subcommands.
 pub(super) fn listing() -> String {
     let mut lines = vec!["Commands (`sockeye help` says what each does):".to_owned()];
     let names = names();
@@ -125,7 +125,7 @@ pub(super) fn listing() -> String {
     lines.join("\n")
 }
 
-/// Characters of a line.
+/// The width of a line in characters.
 const WIDTH: usize = 98;
 
 #[cfg(test)]
@@ -133,12 +133,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_whole_is_a_definition_that_clap_takes() {
+    fn the_definition_passes_the_checks_of_clap() {
         whole().debug_assert();
     }
 
     #[test]
-    fn each_has_its_help_and_the_way_to_a_server_of_its_name() {
+    fn each_has_a_help_that_says_how_to_name_a_server_like_it() {
         for name in names() {
             let help = read(&[name.clone().into(), "--help".into()]);
             let Err(Exit::Help(text)) = help else { panic!("{name}: no help") };
@@ -153,7 +153,7 @@ mod tests {
         let help = |name: &str| read(&["help".into(), name.into()]);
         let Err(Exit::Help(text)) = help("status") else { panic!("no help") };
         assert!(text.contains("Usage: sockeye status"), "{text}");
-        // The page says more than the command's help.
+        // The guide's page says more than the command's help.
         assert!(matches!(help("service"), Ok(Command::Errand(Errand::Help(_)))));
         assert!(matches!(help("nothing"), Err(Exit::Unreadable(_))));
         let table = table();

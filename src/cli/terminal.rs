@@ -6,7 +6,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp
 
 /// The state of the terminal when the program started.
 ///
-/// A password is asked for with the echo off. If the program ends meanwhile, this turns it on again.
+/// A password prompt turns the echo off. If the program ends during one, this turns it on again.
 #[derive(Debug)]
 pub struct Terminal {
     device: File,
@@ -19,14 +19,14 @@ pub(super) fn is_there() -> bool {
 }
 
 impl Terminal {
-    /// Saves the state of the terminal; `None` when there is none.
+    /// Saves the state of the terminal; `None` if there is none.
     pub fn remember() -> Option<Self> {
         let device = File::options().read(true).write(true).open("/dev/tty").ok()?;
         let before = tcgetattr(&device).ok()?;
         Some(Self { device, before })
     }
 
-    /// Turns the echo on again, if it is off and was on.
+    /// Turns the echo on again if it was on and now is off.
     pub fn restore(&self) {
         // In the background, this would stop the process (SIGTTOU), and the terminal belongs to another
         // program.

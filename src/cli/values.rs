@@ -1,4 +1,4 @@
-//! Parsing of flag values. A wrong one adds a problem, and the others are parsed nevertheless.
+//! Parsing of flag values. An invalid one adds a problem, and the rest are parsed all the same.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -11,13 +11,13 @@ use crate::target::Target;
 use super::args::Args;
 use super::problem::Problem;
 
-/// Parses the flags about the server, as ssh has them.
+/// Parses the ssh flags that describe the server.
 pub(super) fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> SshOptions {
     let options = read_settings(args, problems);
     let jumps = match args.jumps.as_slice() {
         [] => None,
         [list] => read("-J", Some(list), problems),
-        // As in ssh: their order would be a guess.
+        // ssh refuses these as well: their order would be a guess.
         [_, ..] => {
             problems.push(Problem::SeveralJumps);
             None
@@ -39,8 +39,8 @@ pub(super) fn read_ssh_options(args: &mut Args, problems: &mut Vec<Problem>) -> 
     }
 }
 
-/// Parses what gives values to keywords, in the order of the command line: of a port or a user, the first
-/// counts, as in ssh, be it that of the server's name; key files are tried in their order.
+/// Parses the flags that set keywords, in command-line order. The first port and the first user win, as
+/// in ssh, even if they come from the server's name; key files are tried in their order.
 fn read_settings(args: &mut Args, problems: &mut Vec<Problem>) -> Vec<Setting> {
     let port = args.port.first().and_then(|text| read_port(text, problems));
     let users = std::mem::take(&mut args.login).into_iter().map(Setting::User);
@@ -63,7 +63,7 @@ fn read_settings(args: &mut Args, problems: &mut Vec<Problem>) -> Vec<Setting> {
     placed.into_iter().map(|(_, setting)| setting).collect()
 }
 
-/// Reads the value of an option, where there is one.
+/// Reads the value of an option, if it is given.
 pub(super) fn read<T: FromStr<Err: Display>>(
     flag: &'static str,
     text: Option<&str>,
@@ -82,7 +82,7 @@ pub(super) fn read_all<T: FromStr<Err: Display>>(
     texts.iter().filter_map(|text| read(flag, Some(text), problems)).collect()
 }
 
-/// Reads the value of `-W`, which may stand once, and needs a standard input.
+/// Reads the value of `-W`, which may be given once, and needs a standard input.
 pub(super) fn read_stdio_forward(args: &Args, problems: &mut Vec<Problem>) -> Option<Target> {
     if args.stdio_forward.len() > 1 {
         problems.push(Problem::TwoStdioForwards);

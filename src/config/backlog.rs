@@ -1,4 +1,4 @@
-//! `[backlog]`: limits on the data that waits for slow clients.
+//! `[backlog]`: limits on the data buffered for slow clients.
 
 use bytesize::ByteSize;
 
@@ -7,8 +7,8 @@ use crate::relay::BacklogLimits;
 use super::fields::{Fields, as_number};
 use super::source::Source;
 
-/// Reads `connection`, `memory` and `files`, each a number of bytes or a text with a unit; `None` after
-/// reporting a mistake.
+/// Reads `connection`, `memory` and `files`, each a number of bytes or a string with a unit; `None`
+/// after reporting a mistake.
 pub(super) fn read(source: &Source<'_>, mut section: Fields<'_>) -> Option<BacklogLimits> {
     let errors = source.report().errors();
     let default = BacklogLimits::default();

@@ -1,4 +1,4 @@
-//! The differences between two configurations, in words.
+//! Describes the differences between two configurations.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use super::lists::Loaded;
 use super::{Config, ForwardConfig};
 use crate::printable::{self, counted};
 
-/// The differences, as `+1 listener, -2 servers, ~1 forward` (`~`: changed), and `rules changed`: they are replaced
-/// as a whole. Of the lists those are told whose file has changed.
+/// The differences, as in `+1 listener, -2 servers, ~1 forward` (`~`: changed), and `rules changed`, since rules
+/// are replaced as a whole. Lists are included if their file has changed.
 pub(super) fn changes(old: &Config, new: &Config) -> String {
     let address = |listener: &super::ListenerConfig| listener.address.to_string();
     let name = |server: &super::ServerConfig| server.name.to_string();
@@ -36,12 +36,12 @@ pub(super) fn changes(old: &Config, new: &Config) -> String {
     }
 }
 
-/// The lists that were read anew, with the numbers of their entries.
+/// The lists that were read again, with the number of entries in each.
 fn lists(old: &Loaded, new: &Loaded) -> Vec<String> {
     let mut read: Vec<_> = new
         .iter()
         .filter_map(|(path, now)| {
-            // What has not changed is the same list, not one like it.
+            // An unchanged list is the same allocation, not merely an equal one.
             let before = old.get(path).filter(|before| !Arc::ptr_eq(&before.list, &now.list))?;
             let (path, before, now) = (printable::path(path), before.list.len(), now.list.len());
             Some(format!("list {path} read anew (entries: {before} before, {now} now)"))
@@ -54,7 +54,7 @@ fn lists(old: &Loaded, new: &Loaded) -> Vec<String> {
     }
 }
 
-/// A value of the file in one spelling: without comments, and with keys in the order of the alphabet.
+/// A canonical form of a value of the file: without comments, and with sorted keys.
 pub(super) fn written(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("{text:?}"),
@@ -77,7 +77,7 @@ pub(super) fn written(value: &DeValue<'_>) -> String {
     }
 }
 
-/// The differences between two sets of things that have a key.
+/// The differences between two sets of items that are identified by a key.
 fn differences<T: PartialEq>(
     old: &[T],
     new: &[T],
@@ -96,7 +96,7 @@ fn differences<T: PartialEq>(
     counts.map(|(sign, count)| format!("{sign}{}", counted(count, thing))).collect()
 }
 
-/// More lists than these are only counted.
+/// The most lists that are named; more are only counted.
 const MOST_LISTS: usize = 3;
 
 #[cfg(test)]
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn things_are_known_by_their_keys() {
+    fn items_are_identified_by_their_keys() {
         let words = |old: &[(u8, u8)], new: &[(u8, u8)]| {
             differences(old, new, |(key, _)| key.to_string(), "server").join(", ")
         };

@@ -1,4 +1,4 @@
-//! `[dashboard]`: the page for a browser.
+//! `[dashboard]`: the web page.
 
 use std::path::PathBuf;
 
@@ -8,14 +8,14 @@ use crate::secret::Secret;
 use super::fields::Fields;
 use super::source::Source;
 
-/// A dashboard that is wanted.
+/// The settings of the dashboard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DashboardConfig {
-    /// Where.
+    /// The address to listen on.
     pub address: DashboardAddress,
-    /// A folder with another one, to be found at `/ui/`.
+    /// A folder with another dashboard, served at `/ui/`.
     pub files: Option<PathBuf>,
-    /// What scripts send; without it another one at each start.
+    /// The token for scripts; a random one at each start if unset.
     pub token: Option<Secret>,
 }
 

@@ -1,5 +1,5 @@
-//! One table of the file, key by key: a value of a wrong type is reported, and the rest is read
-//! nevertheless.
+//! Reads one table of the file, key by key: a value of the wrong type is reported, and the rest is
+//! read all the same.
 
 use std::ops::Range;
 
@@ -13,11 +13,11 @@ use super::suggest;
 /// A text and its place.
 pub(super) type Text<'a> = Spanned<&'a str>;
 
-/// One table, and the keys that have been asked for.
+/// One table, and the keys that have been read.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     source: &'a Source<'a>,
-    /// Its name for the user: `[[rule]]`.
+    /// Its name for the user, such as `[[rule]]`.
     name: String,
     table: &'a DeTable<'a>,
     span: Range<usize>,
@@ -25,7 +25,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a table with this name for the user.
+    /// The fields of a table, which the user knows by this name.
     pub(super) fn new(
         source: &'a Source<'a>,
         name: impl Into<String>,
@@ -51,7 +51,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A possible cause of a mistake: none of these keys is present.
+    /// The possible cause of a mistake: that none of these keys is present.
     pub(super) fn missing(&self, keys: &'static [&'static str]) -> Cause {
         Cause::Missing(self.id(), keys)
     }
@@ -71,7 +71,7 @@ impl<'a> Fields<'a> {
         self.span.clone()
     }
 
-    /// The place of a key, whatever its value; none where it is missing.
+    /// The place of a key, whatever its value; `None` if it is missing.
     pub(super) fn span_of(&self, key: &str) -> Option<Range<usize>> {
         let (name, _) = self.table.get_key_value(key)?;
         Some(name.span())
@@ -108,7 +108,7 @@ impl<'a> Fields<'a> {
         self.text(key)
     }
 
-    /// A list of texts; one text is a list of one. Other values are reported and left out.
+    /// A list of strings; a single string is a list of one. Other values are reported and left out.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<Text<'a>>> {
         let values = self.values(key)?;
         let texts = values.into_iter().filter_map(|value| {
@@ -197,14 +197,14 @@ impl<'a> Fields<'a> {
         named
     }
 
-    /// Reports a value of a wrong type.
+    /// Reports a value of the wrong type.
     pub(super) fn wrong(&self, key: &str, expected: &str, value: &Spanned<DeValue<'_>>) {
         let subject = format!("'{key}' in {}", self.name);
         let what = wrong_type(&subject, expected, value.get_ref());
         self.source.error(&value.span(), what, "");
     }
 
-    /// Reports the keys that were not asked for.
+    /// Reports the keys that were never read.
     pub(super) fn finish(self) {
         for name in self.table.keys() {
             let key = &**name.get_ref();
@@ -221,7 +221,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// An integer that is not negative.
+/// A non-negative integer.
 pub(super) fn as_number(value: &DeValue<'_>) -> Option<u64> {
     let integer = value.as_integer()?;
     u64::from_str_radix(integer.as_str(), integer.radix()).ok()
@@ -231,7 +231,7 @@ pub(super) fn as_text<'a>(value: &'a Spanned<DeValue<'a>>) -> Option<Text<'a>> {
     value.get_ref().as_str().map(|text| Spanned::new(value.span(), text))
 }
 
-/// The message for a value of a wrong type.
+/// The message for a value of the wrong type.
 fn wrong_type(subject: &str, expected: &str, found: &DeValue<'_>) -> String {
     let found = match found {
         DeValue::String(text) => format!("the string '{text}'"),

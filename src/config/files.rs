@@ -1,4 +1,4 @@
-//! The files of a configuration: its own, and those that it names.
+//! The files of a configuration: its own file, and those that it names.
 
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -12,13 +12,13 @@ use super::fields::Text;
 use super::mistake::{Mistake, Report, Severity};
 use super::source::Source;
 
-/// The facts that change when a file is written or replaced: device, inode, length, and the times of its
-/// content and of its inode. Symbolic links are followed.
+/// The facts that change when a file is written or replaced: device, inode, length, mtime and ctime.
+/// Symbolic links are followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp([i128; 5]);
 
 impl Stamp {
-    /// The stamp of a file; none where there is no file.
+    /// The stamp of a file; `None` if there is no file.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let file = std::fs::metadata(path).ok()?;
         let time =
@@ -63,7 +63,7 @@ pub(super) fn text(path: &Path, report: &Report) -> Option<String> {
     }
 }
 
-/// The bytes of a file, at most one more than [`MAX_FILE`], and a warning where others may write it.
+/// Reads a file, up to one byte more than [`MAX_FILE`], with a warning if others may write it.
 fn read(path: &Path) -> io::Result<(Vec<u8>, Option<String>)> {
     let file = file::open(path, Besides::Pipes)?;
     let metadata = file.metadata()?;

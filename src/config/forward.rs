@@ -1,4 +1,4 @@
-//! `[[forward]]`: listeners with a fixed target, as `-L` and `-R`.
+//! `[[forward]]`: listeners with a fixed target, like `-L` and `-R`.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -23,22 +23,22 @@ use super::way::{self, Names};
 pub enum ForwardConfig {
     /// `local`, `to`, `via`: listen here, connect from a server.
     Local {
-        /// Its name in rules: `name`, or else the address as written.
+        /// Its name in rules; defaults to the address as written.
         name: Arc<str>,
         /// The listener and the target.
         forward: LocalForward,
-        /// The servers that carry it; none where the rules decide.
+        /// The servers that may carry it; if unset, the rules decide.
         via: Option<Via>,
     },
     /// `remote`, `on`, `to`: listen on a server, connect from here.
     Remote {
-        /// Its name in rules: `name`, or else the address as written.
+        /// Its name in rules; defaults to the address as written.
         name: Arc<str>,
         /// The server that listens.
         on: Arc<str>,
         /// The listener and the target.
         forward: RemoteForward,
-        /// The users who may use a proxy; without it, everybody who reaches it.
+        /// The users who may use it, if it is a proxy; everyone who can reach it, if unset.
         auth: Option<Arc<ProxyCredentials>>,
     },
 }
@@ -51,7 +51,7 @@ impl ForwardConfig {
         }
     }
 
-    /// The address on this machine.
+    /// The address, if it is on this machine.
     pub(super) fn address(&self) -> Option<ListenAddress> {
         match self {
             Self::Local { forward, .. } => Some(forward.listen.address(&Bind::Loopback)),
@@ -59,7 +59,7 @@ impl ForwardConfig {
         }
     }
 
-    /// The side and the address, which no two forwards share.
+    /// The side and the address, which are unique among forwards.
     pub fn place(&self) -> String {
         match self {
             Self::Local { forward, .. } => forward.listen.address(&Bind::Loopback).to_string(),
@@ -68,8 +68,7 @@ impl ForwardConfig {
     }
 }
 
-/// Reads all of them, in the order of the file. The names of all are returned as well, those with mistakes
-/// included.
+/// Reads all forwards, in file order. Also returns the names of all, including those with mistakes.
 pub(super) fn read(
     source: &Source<'_>,
     sections: Vec<Fields<'_>>,
@@ -110,7 +109,7 @@ struct Side<'a> {
     remote: Option<Text<'a>>,
 }
 
-/// The keys of one `[[forward]]` besides its side.
+/// The keys of one `[[forward]]`, except for its side.
 struct Raw<'a> {
     span: Range<usize>,
     table: TableId,
@@ -168,7 +167,7 @@ fn read_one(
     Some((forward, text.span()))
 }
 
-/// Reads `local`, as `-L`.
+/// Reads a forward with `local`, like `-L`.
 fn read_local(source: &Source<'_>, text: &Text<'_>, raw: Raw<'_>) -> Option<ForwardConfig> {
     let listen = source.parse("local", text, "").map(|listen| match listen {
         LocalListen::Unix(path) => LocalListen::Unix(source.resolve(&path.to_string_lossy())),
@@ -197,7 +196,7 @@ fn read_local(source: &Source<'_>, text: &Text<'_>, raw: Raw<'_>) -> Option<Forw
     })
 }
 
-/// Reads `remote`, as `-R`.
+/// Reads a forward with `remote`, like `-R`.
 fn read_remote(
     source: &Source<'_>,
     text: &Text<'_>,
@@ -243,7 +242,7 @@ fn read_remote(
 }
 
 impl Raw<'_> {
-    /// Reports the keys that protect a proxy, where there is a target.
+    /// Reports keys that protect a proxy, if there is a target.
     fn has_no_guard(&self, source: &Source<'_>) {
         let auth_at = self.auth.as_ref().map(Text::span);
         for (key, at) in [("auth", &auth_at), ("allow_remote", &self.allow_remote_at)] {
@@ -254,7 +253,7 @@ impl Raw<'_> {
         }
     }
 
-    /// Its name, or else its address as written.
+    /// Its name, which defaults to its address as written.
     fn called(&self, text: &Text<'_>) -> Arc<str> {
         Arc::from(*self.name.as_ref().unwrap_or(text).get_ref())
     }

@@ -16,17 +16,17 @@ use super::source::Source;
 /// A listener of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerConfig {
-    /// Its name in rules: `name`, or else the address as written.
+    /// Its name in rules; defaults to the address as written.
     pub name: Arc<str>,
     /// The address to listen on.
     pub address: ListenAddress,
-    /// The users who may use it; without it, everybody who reaches it.
+    /// The users who may use it; everyone who can reach it, if unset.
     pub auth: Option<Arc<ProxyCredentials>>,
 }
 
-/// Reads all of them. Names and addresses are unique, and a listener that other machines reach has a
-/// password or the permission for it. The names of all are returned as well, those with mistakes
-/// included: a rule that names one of them has no mistake.
+/// Reads all listeners. Names and addresses must be unique, and a listener that other machines can
+/// reach needs a password or explicit permission. Also returns the names of all, including those
+/// with mistakes, so that a rule that names one of these is not a mistake.
 pub(super) fn read(
     source: &Source<'_>,
     sections: Vec<Fields<'_>>,
@@ -85,11 +85,11 @@ fn read_one(
         Some(name) => (*name.get_ref()).into(),
         None => (*text.get_ref()).into(),
     };
-    // A listener whose password file cannot be used must not serve everybody.
+    // A listener whose password file cannot be used must not be open to everyone.
     (auth.is_some() == asks).then(|| (ListenerConfig { name, address, auth }, text.span()))
 }
 
-/// Resolves the path of a unix socket, which is relative to the file as every path is.
+/// Resolves the path of a unix socket, which like every path is relative to the file.
 pub(super) fn inside(source: &Source<'_>, address: ListenAddress) -> ListenAddress {
     match address {
         ListenAddress::Unix(path) => ListenAddress::Unix(source.resolve(&path.to_string_lossy())),
@@ -103,7 +103,7 @@ pub(super) fn guard(section: &mut Fields<'_>, auth: Option<&Text<'_>>) -> Guard 
     Guard::new(auth, welcome.into())
 }
 
-/// Reports a listener that the gate refuses.
+/// Reports a listener that may not be open to other machines.
 pub(super) fn report_open(
     source: &Source<'_>,
     table: TableId,
@@ -118,12 +118,12 @@ pub(super) fn report_open(
     }
 }
 
-/// Says that one of two listeners is among the interfaces of the other.
+/// The message for two listeners of which one covers an address of the other.
 pub(super) fn exclusion(first: &ListenAddress, second: &ListenAddress) -> String {
     format!("{first} and {second} cannot both be listened on")
 }
 
-/// The place of the other one of two.
+/// A pointer to the other of two duplicates.
 pub(super) fn also(source: &Source<'_>, first: &Range<usize>) -> String {
     format!("the other is in line {}", source.place(first).line)
 }

@@ -1,4 +1,4 @@
-//! `listener` of a rule: the listeners and forwards that a text means, by their names or by an address.
+//! `listener` of a rule: finds the listeners and forwards that a text denotes, by name or by address.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use super::source::Source;
 use super::suggest;
 use super::way::Names;
 
-/// The names of what has this name or this address. What is not in the file may be a `-D`, which has the names
-/// of its sockets. Empty after reporting that there is none.
+/// The names of the listeners with this name or address. An address that is not in the file may belong to a
+/// `-D`, which is named after its sockets. Empty after reporting that there is none.
 pub(super) fn named(source: &Source<'_>, text: &Text<'_>, names: &Names) -> Vec<Arc<str>> {
     let name = *text.get_ref();
     let known = names.listeners.iter().map(|listener| &**listener);
@@ -36,7 +36,7 @@ pub(super) fn named(source: &Source<'_>, text: &Text<'_>, names: &Names) -> Vec<
     found
 }
 
-/// The addresses of listeners and local forwards, and their names.
+/// The addresses of listeners and local forwards, with their names.
 pub(super) fn places(
     listeners: &[ListenerConfig],
     forwards: &[ForwardConfig],
@@ -49,7 +49,7 @@ pub(super) fn places(
     listeners.chain(forwards).collect()
 }
 
-/// The names of those that listen at this address.
+/// The names of the listeners at this address.
 pub(super) fn at<'a>(
     places: &'a [(ListenAddress, Arc<str>)],
     address: &ListenAddress,

@@ -15,7 +15,7 @@ use super::source::Source;
 /// Lists by file.
 pub(super) type Loaded = HashMap<PathBuf, LoadedList>;
 
-/// A list, its lines that are not entries, and the stamp of its file when it was read.
+/// A list, its invalid lines, and the stamp of its file when it was read.
 #[derive(Clone, Debug)]
 pub(super) struct LoadedList {
     pub(super) list: Arc<List>,
@@ -23,13 +23,13 @@ pub(super) struct LoadedList {
     stamp: Option<Stamp>,
 }
 
-/// The treatment of lines of a list that are not entries.
+/// How to treat lines of a list that are not entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum InvalidLines {
-    /// The list is refused, and the configuration with it.
+    /// Refuse the list, and thereby the configuration.
     #[default]
     Refuse,
-    /// The lines are reported and left out.
+    /// Report the lines, and leave them out.
     Skip,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Lists<'a> {
         Self { before, progress, loaded: HashMap::new(), reported: HashSet::new() }
     }
 
-    /// Loads the list of a file that the configuration names; `None` after reporting why it cannot.
+    /// Loads the list of a file that the configuration names; `None` after reporting a failure.
     pub(super) fn load(
         &mut self,
         source: &Source<'_>,
@@ -65,10 +65,10 @@ impl<'a> Lists<'a> {
         if loaded.invalid.count == 0 {
             return Some(loaded.list);
         }
-        // A file without a single entry is another kind of file, such as a page that says "not found".
+        // A file without a single valid entry is something else, such as a page that says "not found".
         let invalid = if loaded.list.is_empty() { InvalidLines::Refuse } else { invalid };
         if self.reported.insert((path.clone(), invalid)) {
-            tell(source, &path, &loaded, invalid);
+            report_invalid(source, &path, &loaded, invalid);
         }
         (invalid == InvalidLines::Skip).then_some(loaded.list)
     }
@@ -82,14 +82,14 @@ impl<'a> Lists<'a> {
         let before = self.before?.get(path)?;
         let same = before.stamp.is_some() && before.stamp == Stamp::of(path);
         if same {
-            // The lines that are left out were reported when it was read.
+            // The invalid lines were reported when the list was first read.
             self.reported.insert((path.to_owned(), InvalidLines::Skip));
         }
         same.then(|| before.clone())
     }
 
     fn read(&mut self, source: &Source<'_>, name: &Text<'_>, path: &Path) -> Option<LoadedList> {
-        // Taken before it is read: a write meanwhile makes it another file.
+        // Taken before the file is read, so that a concurrent write counts as a change.
         let stamp = Stamp::of(path);
         match List::load(path, name.get_ref(), self.progress) {
             Ok((list, invalid)) => {
@@ -108,8 +108,8 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// Reports lines that are not entries: the first of them, and their number.
-fn tell(source: &Source<'_>, path: &Path, loaded: &LoadedList, becomes: InvalidLines) {
+/// Reports the first invalid lines, and how many there are.
+fn report_invalid(source: &Source<'_>, path: &Path, loaded: &LoadedList, becomes: InvalidLines) {
     let LoadedList { list, invalid, .. } = loaded;
     let severity = match becomes {
         InvalidLines::Refuse => Severity::Error,

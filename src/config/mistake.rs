@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use crate::printable::{Lines, counted, line, printable};
 
-/// One mistake or suspicion. Text of the file is escaped and bounded.
+/// A mistake, or a suspicion of one. Text from the file is escaped and truncated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The file.
     pub file: Arc<Path>,
-    /// The place in the file; none for the file as a whole.
+    /// The place in the file; `None` for the file as a whole.
     pub place: Option<Place>,
-    /// Whether the file can be used nevertheless.
+    /// Whether the file can still be used.
     pub severity: Severity,
     /// What is wrong, in one line.
     pub what: String,
@@ -28,7 +28,7 @@ pub struct Mistake {
 pub struct Place {
     /// The line, from 1.
     pub line: usize,
-    /// The column, from 1, in characters; none for the line as a whole.
+    /// The column, from 1, in characters; `None` for the line as a whole.
     pub column: Option<usize>,
 }
 
@@ -38,7 +38,7 @@ pub struct Place {
 pub enum Severity {
     /// The file cannot be used.
     Error,
-    /// The file can be used, but hardly as it was meant.
+    /// The file can be used, but probably does not do what was meant.
     Warning,
 }
 
@@ -46,13 +46,13 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} in the configuration", counted(errors(.mistakes).count(), "mistake"))]
 pub struct Mistakes {
-    /// All of them, warnings included; at least one error.
+    /// All mistakes, including warnings; at least one error.
     pub mistakes: Vec<Mistake>,
     /// The files that were read, or should have been.
     pub files: BTreeSet<PathBuf>,
 }
 
-/// Collects the mistakes of one configuration while it is read.
+/// Collects the mistakes of one configuration while it is being read.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     mistakes: RefCell<Vec<(Mistake, Cause)>>,
@@ -61,12 +61,12 @@ pub(super) struct Report {
     files: RefCell<BTreeSet<PathBuf>>,
 }
 
-/// A possible cause of a mistake: an unknown key that was meant for a missing one.
+/// A possible cause of a mistake: an unknown key that stands for a missing one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// No other mistake.
+    /// The mistake has no other cause.
     Itself,
-    /// An unknown key of the table that was meant for one of these.
+    /// An unknown key of the table may stand for one of these.
     Missing(TableId, &'static [&'static str]),
 }
 
@@ -74,11 +74,11 @@ pub(super) enum Cause {
 pub(super) enum TableId {
     /// The file itself.
     Root,
-    /// The table that begins at this byte.
+    /// The table that begins at this byte offset.
     At(usize),
 }
 
-/// An unknown key that was meant for a known one.
+/// An unknown key that probably stands for a known one.
 #[derive(Debug)]
 struct Slip {
     table: TableId,
@@ -106,7 +106,7 @@ impl Report {
         self.add_caused(mistake, Cause::Itself);
     }
 
-    /// Adds a mistake that may be the consequence of another.
+    /// Adds a mistake that may follow from another.
     pub(super) fn add_caused(&self, mistake: Mistake, cause: Cause) {
         if mistake.severity == Severity::Error {
             self.errors.set(self.errors.get() + 1);
@@ -114,12 +114,12 @@ impl Report {
         self.mistakes.borrow_mut().push((mistake, cause));
     }
 
-    /// Notes that an unknown key of a table, which is reported, was meant for this one.
+    /// Records that an unknown key of a table, itself reported, probably stands for this one.
     pub(super) fn slip(&self, table: TableId, meant: &str) {
         self.slips.borrow_mut().push(Slip { table, meant: meant.to_owned() });
     }
 
-    /// Notes a file that the configuration depends on, readable or not.
+    /// Records a file that the configuration depends on, readable or not.
     pub(super) fn note_file(&self, path: &Path) {
         self.files.borrow_mut().insert(path.to_owned());
     }
@@ -129,9 +129,9 @@ impl Report {
         self.errors.get()
     }
 
-    /// All mistakes, by file in the order of their first mention, and within a file from top to bottom.
-    /// Those of a file as a whole come last. Consequences of others are left out. The files are
-    /// included.
+    /// All mistakes: files in the order of their first mention, and within a file from top to bottom,
+    /// followed by those of the file as a whole. Consequences of other mistakes are left out. The files
+    /// are included.
     pub(super) fn into_parts(self) -> Mistakes {
         let slips = self.slips.into_inner();
         let is_consequence = |cause| match cause {
@@ -158,7 +158,7 @@ impl Report {
 }
 
 impl fmt::Display for Mistake {
-    /// `FILE:LINE:COLUMN: what is wrong; what to do about it`, in one line.
+    /// Formats `FILE:LINE:COLUMN: what is wrong; what to do about it`, on one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&printable(&self.file.to_string_lossy(), MAX_PATH, Lines::One))?;
         if let Some(Place { line, column }) = self.place {
@@ -175,33 +175,33 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// A text that may hold text of a file, escaped for a terminal.
+/// Escapes for a terminal a text that may contain text from a file.
 pub(super) fn shown(text: &impl fmt::Display) -> String {
     line(&text.to_string())
 }
 
-/// A line for each of them. Of very many, it is the first errors, or warnings where there is none, and how many more
-/// mistakes there are.
-pub(crate) fn told(mistakes: &[Mistake]) -> Vec<(Severity, String)> {
+/// The lines for the mistakes. If there are very many, the first errors (or warnings, if there are no errors) and
+/// the number of remaining mistakes.
+pub(crate) fn mistake_lines(mistakes: &[Mistake]) -> Vec<(Severity, String)> {
     let line = |mistake: &Mistake| (mistake.severity, mistake.to_string());
     let worst = mistakes.iter().map(|mistake| mistake.severity).min();
-    let Some(worst) = worst.filter(|_| mistakes.len() > MOST_TOLD) else {
+    let Some(worst) = worst.filter(|_| mistakes.len() > MOST_LISTED) else {
         return mistakes.iter().map(line).collect();
     };
-    let first = mistakes.iter().filter(|mistake| mistake.severity == worst).take(MOST_TOLD);
+    let first = mistakes.iter().filter(|mistake| mistake.severity == worst).take(MOST_LISTED);
     let mut told: Vec<_> = first.map(line).collect();
     let more = counted(mistakes.len() - told.len(), "more mistake");
     told.push((worst, format!("and {more}")));
     told
 }
 
-/// Those that make a configuration unusable.
+/// The mistakes that make a configuration unusable.
 pub(super) fn errors(mistakes: &[Mistake]) -> impl Iterator<Item = &Mistake> {
     mistakes.iter().filter(|mistake| mistake.severity == Severity::Error)
 }
 
-/// The most mistakes that are told one by one.
-const MOST_TOLD: usize = 100;
+/// The most mistakes that are listed.
+const MOST_LISTED: usize = 100;
 /// The most characters of a path that are shown.
 const MAX_PATH: usize = 1000;
 
@@ -217,22 +217,22 @@ mod tests {
     }
 
     #[test]
-    fn of_very_many_the_first_errors_and_their_number_are_told() {
+    fn of_very_many_mistakes_the_first_errors_and_the_count_are_listed() {
         let mistake = |severity| Mistake::of_file("f".into(), severity, "x");
         let (warning, error) = (mistake(Severity::Warning), mistake(Severity::Error));
-        let few = [vec![warning.clone(); MOST_TOLD - 1], vec![error.clone()]].concat();
-        assert_eq!(told(&few).len(), MOST_TOLD);
-        let many = [vec![warning.clone(); MOST_TOLD], vec![error; 2]].concat();
+        let few = [vec![warning.clone(); MOST_LISTED - 1], vec![error.clone()]].concat();
+        assert_eq!(mistake_lines(&few).len(), MOST_LISTED);
+        let many = [vec![warning.clone(); MOST_LISTED], vec![error; 2]].concat();
         let expected = ["f: x", "f: x", "and 100 more mistakes"];
-        assert_eq!(told(&many), expected.map(|line| (Severity::Error, line.to_owned())));
-        let warnings = told(&vec![warning; MOST_TOLD + 1]);
-        assert_eq!(warnings.len(), MOST_TOLD + 1);
+        assert_eq!(mistake_lines(&many), expected.map(|line| (Severity::Error, line.to_owned())));
+        let warnings = mistake_lines(&vec![warning; MOST_LISTED + 1]);
+        assert_eq!(warnings.len(), MOST_LISTED + 1);
         let more = (Severity::Warning, "and 1 more mistake".to_owned());
         assert_eq!(warnings.last(), Some(&more));
     }
 
     #[test]
-    fn a_report_goes_file_by_file_and_line_by_line() {
+    fn a_report_is_sorted_by_file_and_line() {
         let report = Report::default();
         for (file, line) in [("b", 9), ("a", 1), ("b", 2), ("a", 5)] {
             report.add(Mistake::of_file(file.into(), Severity::Error, "x").at_line(line));

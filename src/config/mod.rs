@@ -5,13 +5,13 @@
 //!              every mistake, with its place ─► report
 //! ```
 //!
-//! - `mistake`: what is wrong, where, and how to correct it.
+//! - `mistake`: what is wrong, where, and how to fix it.
 //! - `source`, `fields`: the text and its places; a table, key by key.
 //! - `listen`, `server`, `rule`, `forward`, `way`, `backlog`, `dashboard`: one section each.
 //! - `listener_names`: the listeners that a rule names.
 //! - `files`: the files that the configuration is read from.
 //! - `lists`: the files of names and addresses, each read once.
-//! - `watch`, `reload`, `changes`: when it is read again, and the differences.
+//! - `watch`, `reload`, `changes`: when to read it again, and what has changed.
 
 mod backlog;
 mod changes;
@@ -44,7 +44,7 @@ use toml::de::DeTable;
 pub use dashboard::DashboardConfig;
 pub use forward::ForwardConfig;
 pub use listen::ListenerConfig;
-pub(crate) use mistake::told;
+pub(crate) use mistake::mistake_lines;
 pub use mistake::{Mistake, Mistakes, Place, Severity};
 pub use reload::{Reloaded, Reloader};
 pub use reloads::{ReloadOutcome, Reloads};
@@ -83,19 +83,19 @@ pub struct Config {
     pub dashboard: Option<DashboardConfig>,
     /// The number of rules.
     pub rules: usize,
-    /// Every file that it was read from.
+    /// Every file that was read.
     pub files: BTreeSet<PathBuf>,
     lists: Loaded,
     places: Vec<(ListenAddress, Arc<str>)>,
-    /// `[[rule]]` as written, without what means nothing.
+    /// `[[rule]]` in canonical form.
     written_rules: Option<String>,
     server_places: Vec<(Arc<str>, Place)>,
 }
 
 impl Config {
-    /// Reads a file and everything that it names, and returns the warnings with the configuration. Lists that
+    /// Reads a file and everything that it names, and returns the configuration with its warnings. Lists that
     /// have not changed since `before` are not read again; `progress` is notified of those that are. If the
-    /// text is not TOML, only that is reported, since the rest is not certain.
+    /// text is not TOML, only that is reported, since anything else would be a guess.
     pub fn load(
         path: &Path,
         before: Option<&Self>,
@@ -125,14 +125,14 @@ impl Config {
         listeners.chain(self.forwards.iter().map(|forward| &**forward.name()))
     }
 
-    /// The name in rules of the listener or local forward at this address, of which it may be one of several;
-    /// without a name in the file, as of a `-D`, its first socket is its name.
+    /// The name in rules of the listener or local forward at this address, which may be one of several. One
+    /// that is not in the file, such as a `-D`, is named after its first socket.
     pub fn name_at(&self, address: &ListenAddress) -> Arc<str> {
         let found = listener_names::at(&self.places, address).next().cloned();
         found.unwrap_or_else(|| address.sockets().swap_remove(0).into())
     }
 
-    /// A mistake of a server, at its place in the file.
+    /// A mistake about a server, at the server's place in the file.
     pub fn mistake_of(&self, server: &ServerConfig, severity: Severity, what: &str) -> Mistake {
         let place = self.server_places.iter().find(|(name, _)| *name == server.name);
         let what = format!("[server.{}]: {what}", server.name);
@@ -140,7 +140,7 @@ impl Config {
         Mistake { place, ..Mistake::of_file(self.file.clone(), severity, what) }
     }
 
-    /// What `ssh` refuses for a server: each at its place in the `ssh_config`, or else at that of the server.
+    /// What `ssh` rejects for a server: each at its place in the `ssh_config`, or else at the server's.
     pub(crate) fn mistakes_of(&self, server: &ServerConfig, error: &ConfigError) -> Vec<Mistake> {
         let mistake = |refusal: Refusal| match refusal.at {
             Some((file, line)) => {
@@ -151,12 +151,12 @@ impl Config {
         error.refusals().into_iter().map(mistake).collect()
     }
 
-    /// The number of entries of its lists.
+    /// The total number of list entries.
     pub fn entries(&self) -> usize {
         self.lists.values().map(|loaded| loaded.list.len()).sum()
     }
 
-    /// The same behind other numbers: `, 3 entries of lists`; empty for none.
+    /// The same as a suffix: `, 3 entries of lists`; empty for none.
     pub(crate) fn and_entries(&self) -> String {
         match self.entries() {
             0 => String::new(),
@@ -228,7 +228,7 @@ impl Config {
     }
 }
 
-/// No rule leads anywhere, and there is no `[default]`: the proxies reject each request.
+/// Warns if no rule leads to a server and there is no `[default]`, so that the proxies reject every request.
 fn warn_of_no_way(source: &Source<'_>, path: &Path, servers: &[(Arc<str>, Place)]) {
     let (Some((server, place)), 0) = (servers.first(), source.report().errors()) else { return };
     let what = "every request to a proxy is rejected: no rule leads to a server";
@@ -237,13 +237,13 @@ fn warn_of_no_way(source: &Source<'_>, path: &Path, servers: &[(Arc<str>, Place)
     source.report().add(Mistake { place: Some(*place), ..mistake });
 }
 
-/// A file that has become empty has hardly been meant so: whoever should have written it has failed.
+/// The mistake for a file that has become empty, hardly on purpose: probably a program failed to write it.
 fn emptied(path: &Path) -> Mistake {
     Mistake::of_file(path.to_owned(), Severity::Error, "is empty")
         .hint("write at least a comment if that is meant")
 }
 
-/// The default file: `$XDG_CONFIG_HOME/sockeye/config.toml`, or `~/.config/sockeye/config.toml`; none without a home.
+/// The default file: `$XDG_CONFIG_HOME/sockeye/config.toml` or `~/.config/sockeye/config.toml`; `None` without either.
 pub fn default_path() -> Option<PathBuf> {
     Some(file::xdg_directory("XDG_CONFIG_HOME", ".config")?.join("config.toml"))
 }

@@ -1,4 +1,4 @@
-//! Reads the configuration again when it has changed or when somebody asks for it.
+//! Reads the configuration again when it has changed or a reload is requested.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::changes::changes;
-use super::mistake::{errors, told};
+use super::mistake::{errors, mistake_lines};
 use super::reloads::{ReloadOutcome, Reloads};
 use super::watch::Watch;
 use super::{Config, Mistake, Mistakes, Severity};
@@ -21,28 +21,28 @@ pub struct Reloader {
     reloads: Reloads,
 }
 
-/// Another configuration to run by.
+/// A new configuration to run.
 #[derive(Debug)]
 pub struct Reloaded {
-    /// The configuration, without a mistake.
+    /// The configuration, which has no errors.
     pub config: Arc<Config>,
-    /// What is different from the one before, in words.
+    /// The differences from the previous one, in words.
     pub changes: String,
 }
 
 impl Reloader {
-    /// Follows the file of `current`, and all that it names. Through `reloads` somebody asks for one
-    /// (SIGHUP, the control socket), and hears what came of each.
+    /// Follows the file of `current`, and everything that it names. Reloads are requested through
+    /// `reloads` (SIGHUP, the control socket), which also delivers their outcomes.
     pub fn start(current: Arc<Config>, reloads: Reloads) -> Self {
         let watch = Watch::start(&current.files);
         Self { current, watch, reloads }
     }
 
-    /// Waits until the configuration has changed, or somebody asks for a reload.
+    /// Waits until the configuration has changed, or a reload is requested.
     ///
     /// # Cancel safety
     ///
-    /// Neither is lost when this is dropped.
+    /// Neither is lost when the future is dropped.
     pub async fn due(&mut self) {
         tokio::select! {
             () = self.reloads.asked() => self.watch.mark(),
@@ -50,21 +50,21 @@ impl Reloader {
         }
     }
 
-    /// Reads the configuration again; `None` where it cannot be used, which is logged and
+    /// Reads the configuration again. Returns `None` if it cannot be used, which is logged and
     /// changes nothing.
     ///
     /// # Cancel safety
     ///
-    /// The reload is lost when this is dropped.
+    /// The reload is lost when the future is dropped.
     pub async fn load(&mut self) -> Option<Reloaded> {
         let current = Arc::clone(&self.current);
         self.reloads.begin();
-        // Lists may be large.
+        // A blocking task, since lists may be large.
         let load = move || Config::load(&current.file, Some(&current), &mut ());
         match tokio::task::spawn_blocking(load).await {
             Ok(Ok((config, warnings))) => {
                 self.watch.follow(&config.files);
-                tell(&warnings);
+                log(&warnings);
                 let changes = changes(&self.current, &config);
                 return Some(Reloaded { config: Arc::new(config), changes });
             }
@@ -74,7 +74,7 @@ impl Reloader {
         None
     }
 
-    /// Logs that this is in force now; the next one is compared with it.
+    /// Logs that this configuration is now in force; the next one is compared with it.
     pub fn accept(&mut self, reloaded: Reloaded) {
         let Reloaded { config, changes } = reloaded;
         let rules = counted(config.rules, "rule");
@@ -84,29 +84,30 @@ impl Reloader {
         self.reloads.done(ReloadOutcome::InForce(summary));
     }
 
-    /// The old one stays in force, for another reason than a mistake in the file.
+    /// Logs that the old one stays in force, for a reason other than a mistake in the file.
     fn fail(&self, why: &str) {
         error!("configuration not reloaded: {why}; the old one stays in force");
         self.reloads.done(ReloadOutcome::Refused(vec![why.to_owned()]));
     }
 
-    /// Logs why this cannot be put in force; the next one is compared with the old one.
+    /// Logs why this configuration cannot be put in force; the next one is compared with the old one.
     pub fn refuse(&mut self, reloaded: &Reloaded, why: &str) {
         self.fail(why);
         self.follow_both(&reloaded.config.files);
     }
 
     fn refuse_mistakes(&mut self, Mistakes { mistakes, files }: &Mistakes) {
-        tell(mistakes);
+        log(mistakes);
         let counted = counted(errors(mistakes).count(), "mistake");
         let is_error = |(severity, _): &(Severity, _)| *severity == Severity::Error;
-        let errors = told(mistakes).into_iter().filter(is_error).map(|(_, line)| line).collect();
+        let errors =
+            mistake_lines(mistakes).into_iter().filter(is_error).map(|(_, line)| line).collect();
         error!("configuration not reloaded: {counted}; the old one stays in force");
         self.reloads.done(ReloadOutcome::Refused(errors));
         self.follow_both(files);
     }
 
-    /// Goes on with the old one, and watches the files of both: any of them may be corrected next.
+    /// Keeps the old one, and watches the files of both: any of them may be corrected next.
     fn follow_both(&mut self, files: &BTreeSet<PathBuf>) {
         let all: BTreeSet<PathBuf> = self.current.files.union(files).cloned().collect();
         self.watch.follow(&all);
@@ -114,8 +115,8 @@ impl Reloader {
 }
 
 /// Logs mistakes.
-fn tell(mistakes: &[Mistake]) {
-    for (severity, line) in told(mistakes) {
+fn log(mistakes: &[Mistake]) {
+    for (severity, line) in mistake_lines(mistakes) {
         match severity {
             Severity::Error => error!("{line}"),
             Severity::Warning => warn!("{line}"),
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn by_a_change_or_because_somebody_asks() {
+    async fn a_reload_follows_a_change_or_a_request() {
         let folder = tempfile::tempdir().expect("a directory");
         let (mut reloader, _) = reloader(&folder, "[server.a]\n");
         fs::write(folder.path().join("config.toml"), "[server.b]\n[server.c]\n").expect("a file");
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_and_what_waits_for_the_next_start_are_told() {
+    fn changes_of_rules_and_of_start_up_settings_are_reported() {
         let folder = tempfile::tempdir().expect("a directory");
         let load = |text: &str| {
             let path = folder.path().join("config.toml");
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_whose_file_has_changed_is_told() {
+    fn a_list_whose_file_has_changed_is_reported() {
         let folder = tempfile::tempdir().expect("a directory");
         let path = folder.path().join("config.toml");
         let write = |name: &str, text: &str| {
@@ -252,7 +253,7 @@ mod tests {
         asked.notify_one();
         reloader.due().await;
         assert!(reloader.load().await.is_none(), "it has a mistake");
-        // The list that it names is what was missing.
+        // The missing part is the list that it names.
         fs::write(folder.path().join("names"), "a.example\n").expect("a file");
         let next_one = next(&mut reloader).await;
         assert_eq!((next_one.config.rules, next_one.config.entries()), (1, 1));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use tokio::sync::{Notify, watch};
 
-/// The link between those who request a reload and the one who does it. A clone is another handle.
+/// The link between those who request reloads and the task that performs them. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Reloads(Arc<Inner>);
 
@@ -15,19 +15,19 @@ pub struct Reloads(Arc<Inner>);
 struct Inner {
     file: PathBuf,
     asked: Arc<Notify>,
-    /// How many have asked.
+    /// The number of requests so far.
     requests: AtomicU64,
-    /// How many of them had asked when the reload began that is under way.
+    /// The number of requests when the current reload began.
     heeded: AtomicU64,
     last: watch::Sender<Done>,
 }
 
-/// The last reload that is done.
+/// The last completed reload.
 #[derive(Clone, Debug, Default)]
 struct Done {
-    /// How many requests it was for.
+    /// The number of requests that it answers.
     heeded: u64,
-    /// How many there were that are in force.
+    /// The number of reloads so far that are or were in force.
     in_force: u64,
     outcome: Option<ReloadOutcome>,
 }
@@ -35,21 +35,21 @@ struct Done {
 /// The outcome of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReloadOutcome {
-    /// It is in force; what is different, in words.
+    /// It is in force; the differences, in words.
     InForce(String),
-    /// The old one stays in force; what is wrong, a line each.
+    /// The old one stays in force; the mistakes, one a line.
     Refused(Vec<String>),
 }
 
 impl Reloads {
-    /// For this file. `asked` is notified of a request.
+    /// Creates the link for this file. `asked` is notified of each request.
     pub fn new(file: PathBuf, asked: Arc<Notify>) -> Self {
         let (requests, heeded, last) =
             (AtomicU64::new(0), AtomicU64::new(0), watch::Sender::default());
         Self(Arc::new(Inner { file, asked, requests, heeded, last }))
     }
 
-    /// The file that is read.
+    /// The configuration file.
     pub fn file(&self) -> &PathBuf {
         &self.0.file
     }
@@ -58,12 +58,12 @@ impl Reloads {
     ///
     /// # Cancel safety
     ///
-    /// No request is lost when this is dropped.
+    /// No request is lost when the future is dropped.
     pub(super) async fn asked(&self) {
         self.0.asked.notified().await;
     }
 
-    /// A reload begins: it reads the files as they were for all who have asked so far.
+    /// Marks the beginning of a reload, which answers all requests made so far.
     pub(super) fn begin(&self) {
         self.0.heeded.store(self.0.requests.load(SeqCst), SeqCst);
     }
@@ -77,21 +77,21 @@ impl Reloads {
         });
     }
 
-    /// Tells each outcome from now on, for ever; one that comes before the last was told is skipped.
+    /// Calls `tell` with each outcome from now on, for ever; an outcome may be skipped if another follows.
     pub(crate) async fn each(&self, mut tell: impl FnMut(&ReloadOutcome)) {
         let mut last = self.0.last.subscribe();
-        // The sender is here as well.
+        // An error is impossible while the sender is in `self`.
         while last.changed().await.is_ok() {
             last.borrow_and_update().outcome.iter().for_each(&mut tell);
         }
     }
 
-    /// How many are in force, one after the other.
+    /// The number of successful reloads.
     pub fn in_force(&self) -> u64 {
         self.0.last.borrow().in_force
     }
 
-    /// What is wrong with the file as it was last read; nothing where it is in force.
+    /// The mistakes in the file when it was last read; empty if that is in force.
     pub fn mistakes(&self) -> Vec<String> {
         match &self.0.last.borrow().outcome {
             Some(ReloadOutcome::Refused(mistakes)) => mistakes.clone(),
@@ -99,12 +99,12 @@ impl Reloads {
         }
     }
 
-    /// Asks for one, and waits until it is done. One that is under way may have read what has changed since.
+    /// Requests a reload, and waits for it. One in progress does not count: it may have read the old files.
     pub async fn ask(&self) -> ReloadOutcome {
         let mut last = self.0.last.subscribe();
         let request = self.0.requests.fetch_add(1, SeqCst) + 1;
         self.0.asked.notify_one();
-        // The sender is here as well, so there is always an answer.
+        // The sender is in `self`, so there is always an answer.
         match last.wait_for(|done| done.heeded >= request).await {
             Ok(done) => done.outcome.clone().unwrap_or(ReloadOutcome::Refused(Vec::new())),
             Err(_) => ReloadOutcome::Refused(Vec::new()),
@@ -113,7 +113,7 @@ impl Reloads {
 }
 
 impl fmt::Display for ReloadOutcome {
-    /// In one line; the others of several mistakes are left out.
+    /// Formats the outcome on one line; of several mistakes only the first is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InForce(summary) => write!(f, "reloaded: {summary}"),
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_asks_hears_what_came_of_it() {
+    async fn a_request_gets_the_outcome_of_its_own_reload() {
         let asked = Arc::new(Notify::new());
         let reloads = Reloads::new("file".into(), Arc::clone(&asked));
         reloads.begin();
@@ -143,7 +143,7 @@ mod tests {
         let mut asking = pin!(reloads.ask());
         assert_eq!(asking.as_mut().now_or_never(), None);
         asked.notified().await;
-        // It may have read the file before it was changed.
+        // This reload may have read the file before it was changed.
         reloads.done(ReloadOutcome::Refused(vec!["one that was under way".into()]));
         assert_eq!(asking.as_mut().now_or_never(), None, "that is no answer");
         reloads.begin();

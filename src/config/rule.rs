@@ -16,7 +16,7 @@ use super::lists::{InvalidLines, Lists};
 use super::source::Source;
 use super::way::{self, Names};
 
-/// Reads all of them, in the order of the file. Those with a mistake are left out.
+/// Reads all rules, in file order. Those with a mistake are left out.
 pub(super) fn read(
     source: &Source<'_>,
     sections: Vec<Fields<'_>>,
@@ -42,7 +42,7 @@ pub(super) fn read(
             let hint = format!("the rule '{first}' before it matches everything");
             source.warning(&place, what, hint);
         } else if is_for_all && source.report().errors() == errors {
-            // A rule with a mistake may have been meant to have a condition.
+            // A rule with a mistake may be missing the condition that it was meant to have.
             catch_all = Some(name);
         }
     }
@@ -102,7 +102,7 @@ fn read_one(
     conditions.resolve(read_resolve(source, &mut section));
     let action = way::action(source, &mut section, names);
     section.finish();
-    // A rule whose lists or prefixes have mistakes is not reported for having none.
+    // A rule whose lists or prefixes have mistakes is not also reported for lacking them.
     let is_sound = source.report().errors() == errors;
     let conditions = conditions.build().map_err(|error| {
         if is_sound {
@@ -112,7 +112,7 @@ fn read_one(
     Some(Rule { name, conditions: conditions.ok()?, action: action? })
 }
 
-/// Reports why a text is not a condition.
+/// Reports why a text is not a valid condition.
 fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionError) {
     let hint = match error {
         ConditionError::Address => &*format!("write cidr = [\"{}\"]", text.get_ref()),
@@ -126,7 +126,7 @@ fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionErro
         _ => "",
     };
     let why = match error {
-        // The regex crate draws the place below the expression; the last line has the reason.
+        // The regex crate draws a caret below the expression; the reason is on the last line.
         ConditionError::Expression(error) => {
             let drawn = error.to_string();
             let last = drawn.lines().last().unwrap_or_default();
@@ -137,7 +137,7 @@ fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionErro
     source.error(&text.span(), format!("{key} '{}': {why}", text.get_ref()), hint);
 }
 
-/// The hint for a text that has several values in it, with commas between them; empty for one.
+/// The hint for a text with several values separated by commas; empty for a single value.
 fn several(key: &str, text: &str) -> String {
     let values: Vec<_> = text.split(',').map(str::trim).collect();
     if values.len() == 1 {
@@ -146,7 +146,7 @@ fn several(key: &str, text: &str) -> String {
     format!("write {key} = [\"{}\"]", values.join("\", \""))
 }
 
-/// Reports a prefix with bits behind it: which addresses are meant is not certain.
+/// Reports a prefix with host bits set, since it is unclear which addresses are meant.
 fn check_prefix(source: &Source<'_>, key: &str, text: &Text<'_>) {
     if let Ok(block) = text.get_ref().parse::<IpNet>()
         && block.trunc() != block
@@ -157,7 +157,7 @@ fn check_prefix(source: &Source<'_>, key: &str, text: &Text<'_>) {
     }
 }
 
-/// Reads a number, or a text as `8000-8999`; none where the value is neither.
+/// Reads a number, or a string such as `8000-8999`; `None` if the value is neither.
 fn port_range(value: &Spanned<DeValue<'_>>) -> Option<Result<PortRange, InvalidPortRange>> {
     if let Some(number) = as_number(value.get_ref()) {
         let port = u16::try_from(number).map_err(|_| InvalidPortRange::Port);
@@ -172,7 +172,7 @@ fn read_resolve(source: &Source<'_>, section: &mut Fields<'_>) -> Resolve {
     text.and_then(|text| source.choose("resolve", &text, &words)).unwrap_or_default()
 }
 
-/// Reads `invalid_lines`: the treatment of lines of the rule's lists that are not entries.
+/// Reads `invalid_lines`: how to treat invalid lines in the rule's lists.
 fn read_invalid_lines(source: &Source<'_>, section: &mut Fields<'_>) -> InvalidLines {
     let Some(text) = section.text("invalid_lines") else { return InvalidLines::default() };
     if section.span_of("list").is_none() {
@@ -185,7 +185,7 @@ fn read_invalid_lines(source: &Source<'_>, section: &mut Fields<'_>) -> InvalidL
 
 type Add = fn(&mut ConditionsBuilder, &str) -> Result<(), ConditionError>;
 
-/// The conditions that are texts and mean what they say.
+/// The conditions that are strings.
 const TEXTS: [(&str, Add); 7] = [
     ("domain", ConditionsBuilder::domain),
     ("domain_suffix", ConditionsBuilder::domain_suffix),

@@ -19,16 +19,16 @@ use super::source::Source;
 pub struct ServerConfig {
     /// Its name in rules.
     pub name: Arc<str>,
-    /// The server as `ssh` accepts it (`host`); by default the name, which `ssh_config` may know.
+    /// The server as `ssh` accepts it (`host`); defaults to the name, which `ssh_config` may define.
     pub server: ServerName,
     /// How to reach it (`port`, `user`, `identity`, `ssh_config`, `options`, `jump`).
     pub ssh: SshOptions,
-    /// The number of sessions (`sessions`); by default as its login allows.
+    /// The number of sessions (`sessions`); the default depends on the kind of login.
     pub sessions: Option<PoolSize>,
 }
 
-/// Reads all of them, in the order of the file. The names and places of all are returned as well, those
-/// with mistakes included: a rule that names one of them has no mistake.
+/// Reads all servers, in file order. Also returns the names and places of all, including those with
+/// mistakes, so that a rule that names one of these is not a mistake.
 pub(super) fn read(
     source: &Source<'_>,
     sections: Vec<(Text<'_>, Fields<'_>)>,
@@ -57,7 +57,7 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
             source.error(&option.span(), what, "write options = [\"Key=Value\"]");
         }
     }
-    // A key of its own counts before `options`, and both before the host's user and port.
+    // A dedicated key precedes `options`, and both precede the user and port in the host.
     let port = port.and_then(|port| u16::try_from(*port.get_ref()).ok()).map(Setting::Port);
     let user = user.map(|user| Setting::User((*user.get_ref()).to_owned()));
     let identities =
@@ -70,7 +70,7 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
         name: (*name.get_ref()).into(),
         server,
         ssh: SshOptions {
-            // In ssh, `none` means no file.
+            // As in ssh, `none` means no file.
             config_file: config_file.map(|file| match *file.get_ref() {
                 "none" => "none".into(),
                 path => followed(source, path),
@@ -83,7 +83,7 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
     })
 }
 
-/// A file that the server is read from, so that a change of it is one of the configuration.
+/// A file that the server is read from; a change of it counts as a change of the configuration.
 fn followed(source: &Source<'_>, path: &str) -> PathBuf {
     let path = source.resolve(path);
     source.report().note_file(&path);
@@ -109,7 +109,7 @@ fn read_sessions<'a>(
             }
             let default = PoolSize::default();
             let min = min.map_or(default.min(), count);
-            // A larger minimum alone is not a mistake.
+            // A minimum above the default maximum raises the maximum.
             PoolSize::new(min, max.map_or(default.max().max(min), count))
         }
         DeValue::String(text) => text.parse(),
@@ -126,5 +126,5 @@ fn read_sessions<'a>(
 }
 
 const PORTS: RangeInclusive<u64> = 1..=65535;
-/// Any number: [`PoolSize`] has the limit.
+/// Any plausible number: [`PoolSize`] checks the limit.
 const ANY: RangeInclusive<u64> = 0..=1_000_000;

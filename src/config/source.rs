@@ -1,4 +1,4 @@
-//! The text of a file, and the places of its bytes.
+//! The text of a file, and the mapping from byte offsets to places.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,12 +10,12 @@ use super::fields::Text;
 use super::mistake::{Cause, Mistake, Place, Report, Severity, shown};
 use super::suggest;
 
-/// The text of a configuration file, and the report for its mistakes.
+/// The text of a configuration file, and the report of its mistakes.
 #[derive(Debug)]
 pub(super) struct Source<'a> {
     path: Arc<Path>,
     text: &'a str,
-    /// The first byte of each line.
+    /// The offset of each line's first byte.
     lines: Vec<usize>,
     report: &'a Report,
 }
@@ -27,7 +27,7 @@ impl<'a> Source<'a> {
         Self { path: path.into(), text, lines, report }
     }
 
-    /// A path that the file names: `~/` is the user's home, and a relative path is relative to the file.
+    /// Resolves a path in the file: `~/` is the user's home, and a relative path is relative to the file.
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
         let home = || std::env::var_os("HOME").map(PathBuf::from);
         match path.strip_prefix("~/").zip(home()) {
@@ -36,12 +36,12 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The report for mistakes of other files.
+    /// The report, for mistakes in other files.
     pub(super) fn report(&self) -> &'a Report {
         self.report
     }
 
-    /// The place of the start of a span.
+    /// The place where a span starts.
     pub(super) fn place(&self, span: &Range<usize>) -> Place {
         let at = span.start.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= at);
@@ -49,7 +49,7 @@ impl<'a> Source<'a> {
         Place { line, column: Some(before.chars().count() + 1) }
     }
 
-    /// Reports an error, with a hint on how to correct it, which may be empty.
+    /// Reports an error, with a hint (possibly empty) on how to fix it.
     pub(super) fn error(
         &self,
         span: &Range<usize>,
@@ -59,7 +59,7 @@ impl<'a> Source<'a> {
         self.mistake(span, Severity::Error, &what, hint.as_ref(), Cause::Itself);
     }
 
-    /// Reports an error, unless it follows from a mistake of `cause` that is reported as well.
+    /// Reports an error, unless it follows from a mistake of `cause` that is also reported.
     pub(super) fn error_of(
         &self,
         cause: Cause,
@@ -82,7 +82,7 @@ impl<'a> Source<'a> {
         text.get_ref().parse().map_err(wrong).ok()
     }
 
-    /// The meaning of the value of a key that is one of these words; `None` after reporting that it is not.
+    /// The meaning of a value that must be one of these words; `None` after reporting that it is not.
     pub(super) fn choose<T: Clone>(
         &self,
         key: &str,

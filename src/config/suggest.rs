@@ -1,4 +1,4 @@
-//! "Did you mean": the known word that is nearest to an unknown one.
+//! "Did you mean": finds the known word that is nearest to an unknown one.
 
 /// The known word that `word` may have been meant for: few letters differ, or two are swapped.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -16,7 +16,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, known)| known)
 }
 
-/// `did you mean 'x'?` where a word is near, else the list of all.
+/// `did you mean 'x'?` if a known word is near, otherwise the list of all.
 pub(super) fn hint<'a>(
     word: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,
@@ -34,7 +34,7 @@ pub(super) fn hint<'a>(
 }
 
 const MAX_WORD: usize = 64;
-/// The most words in a line.
+/// The most words in the list.
 const MAX_LISTED: usize = 20;
 
 #[cfg(test)]
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_of_the_pen_are_seen() {
+    fn typing_mistakes_are_recognised() {
         let known = ["domain", "domain_suffix", "cidr", "via", "port"];
         for (word, meant) in [
             ("domian", Some("domain")),
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_near_there_is_a_list() {
+    fn without_a_near_word_all_are_listed() {
         assert_eq!(hint("bastoin", ["bastion", "backup"], "there are"), "did you mean 'bastion'?");
         assert_eq!(hint("x", ["bastion", "backup"], "there are"), "there are bastion, backup");
         assert_eq!(hint("x", [], "there are"), "there are none");

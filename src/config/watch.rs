@@ -17,22 +17,21 @@ mod writers;
 
 use writers::{Writers, is_reading};
 
-/// Watches files, and the directories of the files and of the symbolic links on the way to them: an editor
-/// replaces the old file with a new one, and a mounted configuration is a link to a link that is
-/// replaced.
+/// Watches files, and the directories of the files and of the symbolic links on their paths: an editor
+/// replaces the old file with a new one, and a mounted configuration is a link to a link that is replaced.
 #[derive(Debug)]
 pub(super) struct Watch {
-    /// None where the system cannot watch, which is logged.
+    /// `None` if the system cannot watch, which is logged.
     watcher: Option<RecommendedWatcher>,
     stirred: Arc<Notify>,
     writers: Arc<Writers>,
-    /// Directories and files.
+    /// The watched directories and files.
     watched: BTreeSet<PathBuf>,
     files: BTreeMap<PathBuf, Option<Stamp>>,
 }
 
 impl Watch {
-    /// Watches these files, starting from their present state. Where the system cannot watch, this is
+    /// Watches these files, starting from their current state. If the system cannot watch, this is
     /// logged once, and no change is seen.
     pub(super) fn start(files: &BTreeSet<PathBuf>) -> Self {
         let stirred = Arc::new(Notify::new());
@@ -42,7 +41,7 @@ impl Watch {
             if let Ok(event) = &event {
                 noted.note(event);
             }
-            // Reading is not a change, and our own would cause events for ever.
+            // Reading is not a change, and this program's own reads would cause events for ever.
             if !event.is_ok_and(|event| is_reading(&event)) {
                 wake.notify_one();
             }
@@ -54,14 +53,14 @@ impl Watch {
         watch
     }
 
-    /// Notes the present state of the files. It is called before they are read for another reason than
-    /// [`Watch::changed`], so that only later changes count.
+    /// Records the current state of the files. It is called before they are read for a reason other
+    /// than [`Watch::changed`], so that only later changes count.
     pub(super) fn mark(&mut self) {
         self.is_stale();
     }
 
-    /// Watches these files from now on: those that were watched already from their noted state, the others
-    /// from their present one.
+    /// Watches these files from now on: those already watched from their recorded state, the others from
+    /// their current one.
     pub(super) fn follow(&mut self, files: &BTreeSet<PathBuf>) {
         let mut before = std::mem::take(&mut self.files);
         let mut stamp = |file: &PathBuf| before.remove(file).unwrap_or_else(|| Stamp::of(file));
@@ -69,9 +68,9 @@ impl Watch {
         self.watch_all();
     }
 
-    /// Waits until a file has changed, and then until nothing has changed for a moment, since an editor writes
-    /// more than once, and until whoever writes to one of them has closed it: half a list or half a
-    /// configuration may be a good one.
+    /// Waits until a file has changed; then until nothing has changed for a moment, since an editor writes
+    /// more than once; and until every writer has closed its file, since half a list or half a configuration
+    /// may be valid.
     ///
     /// # Cancel safety
     ///
@@ -88,7 +87,7 @@ impl Watch {
                 }
             }
             self.written().await;
-            // A link on the way may lead elsewhere by now.
+            // A link on the path may by now lead elsewhere.
             self.watch_all();
             if self.is_stale() {
                 return;
@@ -96,7 +95,7 @@ impl Watch {
         }
     }
 
-    /// Waits until nobody writes to any of the files, but not for ever: a program may keep one open.
+    /// Waits until no file is open for writing, but with a time limit, since a program may keep one open.
     async fn written(&self) {
         let latest = Instant::now() + WRITING;
         while self.files.keys().any(|file| self.writers.are_at(file)) {
@@ -106,7 +105,7 @@ impl Watch {
         }
     }
 
-    /// Whether a file differs from its noted state, which is then updated.
+    /// Whether a file differs from its recorded state, which is then updated.
     fn is_stale(&mut self) -> bool {
         let mut stale = false;
         for (file, before) in &mut self.files {
@@ -119,7 +118,7 @@ impl Watch {
 
     fn watch_all(&mut self) {
         let mut wanted = wanted(&self.files);
-        // A directory may appear before the one above it is watched.
+        // Repeated, because a directory may appear before its parent is watched.
         for _ in 0..MAX_LINKS {
             let before = wanted;
             self.watch(&before);
@@ -133,12 +132,12 @@ impl Watch {
     fn watch(&mut self, wanted: &BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
         for gone in self.watched.difference(wanted) {
-            // What no longer exists is no longer watched.
+            // A watch on something that no longer exists cannot be removed.
             let _ = watcher.unwatch(gone);
         }
         let mut followed = BTreeSet::new();
         for path in wanted {
-            // Again, even if it is watched: another one may have replaced it.
+            // Renewed even if it exists, since the path may name another inode now.
             match watcher.watch(path, RecursiveMode::NonRecursive) {
                 Ok(()) => {
                     followed.insert(path.clone());
@@ -155,20 +154,20 @@ impl Watch {
     }
 }
 
-/// Logs that changes are not seen.
+/// Logs that changes are not noticed.
 fn blind(error: &notify::Error) {
     warn!("cannot watch the configuration for changes ({error}); send SIGHUP to reload it");
 }
 
-/// The directories in which a change can make a path lead to another file: that of each symbolic link on
-/// the way, and the last one. Each has one name, since the system treats two names as one directory.
+/// The directories in which a change can make a path lead to another file: that of each symbolic link on the path, and
+/// the last one. Each has one canonical name, since the system treats two names as one directory.
 fn directories(file: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut add = |directory: &Path| {
         found.insert(directory.canonicalize().unwrap_or_else(|_| directory.to_owned()));
     };
     let mut path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    // The number of links that the system follows.
+    // The loop ends at the number of links that the system follows.
     for _ in 0..MAX_LINKS {
         path.parent().into_iter().for_each(&mut add);
         let Some((link, rest)) = first_link(&path) else { break };
@@ -182,9 +181,9 @@ fn directories(file: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-/// What to watch for these files: their directories, and in place of one that does not exist the nearest above it,
-/// where it will appear; and the files, which may have another name in another directory, as a file that is mounted
-/// into a container has.
+/// What to watch for these files: their directories, or the nearest existing parent of one that does not exist,
+/// where it will appear; and the files themselves, since a file may be written under another name in another
+/// directory, as with one that is mounted into a container.
 fn wanted(files: &BTreeMap<PathBuf, Option<Stamp>>) -> BTreeSet<PathBuf> {
     let existing = |directory: PathBuf| {
         let above = directory.ancestors().find(|above| above.is_dir())?;
@@ -196,7 +195,7 @@ fn wanted(files: &BTreeMap<PathBuf, Option<Stamp>>) -> BTreeSet<PathBuf> {
     directories.chain(real).collect()
 }
 
-/// The first symbolic link of an absolute path, and the rest of the path behind it.
+/// The first symbolic link in an absolute path, and the rest of the path after it.
 fn first_link(path: &Path) -> Option<(PathBuf, PathBuf)> {
     let mut before = PathBuf::new();
     let mut components = path.components();
@@ -216,9 +215,9 @@ fn first_link(path: &Path) -> Option<(PathBuf, PathBuf)> {
 
 /// The quiet time after which a change counts as complete.
 const QUIET: Duration = Duration::from_millis(300);
-/// The time after which a change counts, however much happens in the directory.
+/// The time after which a change counts, whatever else happens in the directory.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The time after which a change counts though the file is still open.
+/// The time after which a change counts even if the file is still open.
 const WRITING: Duration = Duration::from_secs(60);
 /// The number of symbolic links that Linux follows (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;

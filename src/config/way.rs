@@ -1,4 +1,4 @@
-//! `via`, `select` and `action`: the way of a request, in `[[rule]]`, `[default]` and `[[forward]]`.
+//! `via`, `select` and `action`: where a request goes, in `[[rule]]`, `[default]` and `[[forward]]`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use super::suggest;
 /// The names that rules may use.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// Those of `[server.NAME]`, with mistakes or without.
+    /// Those of `[server.NAME]`, including those with mistakes.
     pub(super) servers: Vec<Arc<str>>,
-    /// Those of `[[listen]]`, and of `[[forward]]` once they are known, with mistakes or without.
+    /// Those of `[[listen]]`, and of `[[forward]]` once known, including those with mistakes.
     pub(super) listeners: Vec<Arc<str>>,
-    /// The addresses of listeners and local forwards without mistakes, and their names.
+    /// The addresses and names of valid listeners and local forwards.
     pub(super) places: Vec<(ListenAddress, Arc<str>)>,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn action(
                 [("reject", Action::Reject), ("direct", Action::Direct { addresses: None })];
             source.choose("action", &action, &actions)
         }
-        // An action of a wrong type is reported already.
+        // An action of the wrong type has been reported already.
         (None, None) if section.span_of("action").is_some() => None,
         (None, None) => {
             let what = format!("{name} has neither 'via' nor 'action'");
@@ -55,7 +55,7 @@ pub(super) fn action(
     }
 }
 
-/// Reads `via` and `select`; `None` without `via`, or after reporting a mistake.
+/// Reads `via` and `select`; `None` if there is no `via`, or after reporting a mistake.
 pub(super) fn via(source: &Source<'_>, section: &mut Fields<'_>, names: &Names) -> Option<Via> {
     let name = section.name().to_owned();
     let servers = section.texts("via");
@@ -108,6 +108,6 @@ fn unknown_server(source: &Source<'_>, at: &Range<usize>, name: &str, names: &Na
     source.error_of(cause, at, format!("there is no server '{name}'"), hint);
 }
 
-/// What `select` may be.
+/// The values of `select`.
 const SELECTS: [(&str, Select); 3] =
     [("order", Select::Order), ("latency", Select::Latency), ("balance", Select::Balance)];

@@ -44,7 +44,7 @@ fn forwards_are_taken_as_they_are_written() {
 }
 
 #[test]
-fn a_flag_may_stand_twice() {
+fn a_flag_may_be_repeated() {
     let (args, _) = read("-f -f -N -N -4 -4 -F a -F b -p 1 -p 2 host");
     assert!(args.background && args.inet);
     assert_eq!(args.config_file, Some("b".into()));
@@ -52,7 +52,7 @@ fn a_flag_may_stand_twice() {
 }
 
 #[test]
-fn the_last_of_quiet_and_verbose_counts() {
+fn the_last_of_quiet_and_verbose_wins() {
     let (args, _) = read("-q -vv host");
     assert_eq!((args.log.verbose, args.log.quiet), (2, false));
     let (args, _) = read("-vv -q host");
@@ -75,7 +75,7 @@ fn flags_of_ssh_are_seen_in_a_cluster_and_with_values() {
     let foreign = of("-fMX -tt -Q a host -I lib -e -");
     assert_eq!(foreign.refused, ['I', 'M', 'Q', 't', 'X']);
     assert_eq!(foreign.idle, ['e']);
-    // As people have them in aliases: without a session they change nothing in ssh either.
+    // These are flags that people have in aliases: without a session they change nothing in ssh either.
     let foreign = of("-C2qTnN -AXYtkKax -D 1080 host");
     assert_eq!(foreign.refused, Vec::<char>::new());
     assert_eq!(foreign.idle.len(), 12, "{foreign:?}");
@@ -96,7 +96,7 @@ fn unknown_flags_are_errors() {
 }
 
 #[test]
-fn what_is_wrong_is_told_without_bad_advice() {
+fn an_error_comes_without_bad_advice() {
     let told = |line| Args::read(&words(line)).expect_err(line).to_string();
     assert!(told("-Z host").starts_with("error: unexpected argument '-Z'"), "{}", told("-Z host"));
     assert!(!told("-Z host").contains("-- -Z"), "{}", told("-Z host"));

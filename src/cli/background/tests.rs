@@ -2,7 +2,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use super::*;
 
-/// Launches a shell script in the place of the program.
+/// Launches a shell script in place of the program.
 fn launch_script(script: &str) -> u8 {
     let words = ["-c", script].map(OsString::from);
     launch(Path::new("/bin/sh"), words).expect("a shell")
@@ -17,10 +17,10 @@ fn a_failure_is_the_status_of_the_background_half() {
 }
 
 #[test]
-fn the_foreground_half_ends_when_the_other_is_ready_and_not_when_it_ends() {
+fn the_foreground_half_exits_as_soon_as_the_other_is_ready() {
     let directory = tempfile::tempdir().expect("a directory");
     let fifo = directory.path().join("gate");
-    // The script ends only when the gate is opened, which happens after `launch` has returned.
+    // The script ends only after the gate is opened, which happens after `launch` has returned.
     let script = format!("mkfifo '{0}' && echo ready && read word <'{0}'", fifo.display());
     assert_eq!(launch_script(&script), 0);
     std::fs::write(&fifo, "open\n").expect("the script still waits at the gate");
@@ -32,20 +32,20 @@ fn the_variable_names_the_parent() {
 }
 
 #[test]
-fn a_process_that_nobody_launched_is_no_background_half() {
+fn a_process_started_by_hand_is_not_the_background_half() {
     if std::env::var_os(VARIABLE).is_none() {
         assert!(Background::detect().expect("nothing to open").is_none());
     }
 }
 
 #[test]
-fn a_program_that_is_not_there_cannot_be_launched() {
+fn a_missing_program_cannot_be_launched() {
     let error = launch(Path::new("/nonexistent/sockeye"), []).expect_err("no such program");
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
 }
 
-/// Runs this very test program as the background half, in [`half`], which tells by a socket what
-/// it has become.
+/// Runs this test program as the background half, in [`half`], which reports its state through a
+/// socket.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_background_half_leaves_the_terminal() {
@@ -60,13 +60,13 @@ fn the_background_half_leaves_the_terminal() {
     words.extend(["--exact", &name, "--include-ignored"].map(OsString::from));
 
     assert_eq!(launch(Path::new("/bin/sh"), words).expect("a shell"), 0);
-    let (mut facts, _) = socket.accept().expect("the half tells");
+    let (mut facts, _) = socket.accept().expect("the half connects");
     let mut text = String::new();
     facts.read_to_string(&mut text).expect("facts");
     assert_eq!(text, "session true\n0 /dev/null\n1 /dev/null\n2 /dev/null\nchild false\n");
 }
 
-/// Not a test: the background half of the test above.
+/// The background half of the test above; not a test itself.
 #[test]
 #[ignore = "the other half of a test, which starts it"]
 fn half() {
@@ -81,11 +81,11 @@ fn half() {
         let target = std::fs::read_link(format!("/proc/self/fd/{fd}")).expect("a descriptor");
         writeln!(facts, "{fd} {}", target.display()).expect("the test reads");
     }
-    // What this half starts is not taken for a half.
+    // A child of this half does not take itself for a half.
     let same = "[ \"$SOCKEYE_BACKGROUND_OF\" = \"$PPID\" ]";
     let child = Command::new("/bin/sh").args(["-c", same]).status().expect("a shell");
     writeln!(facts, "child {}", child.success()).expect("the test reads");
 }
 
-/// Where [`half`] tells what it has become.
+/// The variable with the path of the socket to which [`half`] reports.
 const FACTS: &str = "SOCKEYE_TEST_FACTS";

@@ -50,7 +50,7 @@ fn a_line_of_ssh() {
 }
 
 #[test]
-fn the_last_address_family_counts() {
+fn the_last_address_family_wins() {
     assert_eq!(proxy("-4 -6 host").ssh.address_family, Some(AddressFamily::Inet6));
     assert_eq!(proxy("-64 host -v").ssh.address_family, Some(AddressFamily::Inet));
 }
@@ -108,7 +108,7 @@ fn levels() {
 }
 
 #[test]
-fn a_listener_off_loopback_needs_a_password_or_a_word() {
+fn a_listener_off_loopback_needs_a_password_or_a_flag() {
     assert_eq!(problems("-D *:1 host"), [Problem::OpenToAll { flag: 'D', text: "*:1".into() }]);
     assert_eq!(
         problems("-D [::]:1 host"),
@@ -119,9 +119,9 @@ fn a_listener_off_loopback_needs_a_password_or_a_word() {
     assert_eq!(proxy("-D 127.0.0.2:1 -D [::1]:1 -D /s host").run.listeners.len(), 3);
 }
 
-/// Every form of a flag that lets clients in, and whether it is a proxy for other machines.
+/// Every form of a flag that admits clients, and whether it makes a proxy for other machines.
 #[test]
-fn every_form_passes_the_gate() {
+fn a_proxy_open_to_other_machines_is_found_in_every_form() {
     for (line, open) in [
         ("-D 1", None),
         ("-D localhost:1", None),
@@ -143,9 +143,9 @@ fn every_form_passes_the_gate() {
         ("-R [::]:0", Some(('R', "[::]:0"))),
         ("-R 192.0.2.1:0", Some(('R', "192.0.2.1:0"))),
         ("-R name:0", Some(('R', "name:0"))),
-        // -g is about this machine.
+        // -g applies to this machine only.
         ("-g -R 0", None),
-        // The one target is what the user wants them to reach.
+        // Its only target is what the user wants other machines to reach.
         ("-R *:0:a:80", None),
         ("-R *:0:/s", None),
         ("-L *:1:a:80", None),
@@ -168,7 +168,7 @@ fn every_form_passes_the_gate() {
 }
 
 #[test]
-fn forwards_stand_alone_or_beside_a_proxy() {
+fn forwards_work_with_or_without_a_proxy() {
     let forwards = proxy("-L 80:a:81 -L /l:/r -R 0 -R *:82:b:83 host");
     assert_eq!(forwards.run.listeners, [], "with a forward and no -D there is no proxy");
     let texts: Vec<_> = forwards.local_forwards.iter().map(ToString::to_string).collect();
@@ -182,7 +182,7 @@ fn forwards_stand_alone_or_beside_a_proxy() {
 }
 
 #[test]
-fn a_forward_that_is_none_says_why() {
+fn an_invalid_forward_is_explained() {
     let told = |line| problems(line).iter().map(ToString::to_string).collect::<Vec<_>>();
     let forms = told("-L 80 -R a -W a -L 80:a:0 host");
     assert_eq!(forms.len(), 4, "{forms:?}");
@@ -203,7 +203,7 @@ fn gateway_ports_open_what_has_no_bind_address() {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let problems = problems("-X -M -D x -D *:1 -p 0 -Ja -Jb @ ls -la");
     let tells = |test: fn(&Problem) -> bool| problems.iter().filter(|p| test(p)).count();
     assert_eq!(problems.len(), 8, "{problems:?}");
@@ -271,7 +271,7 @@ fn commands_that_read_the_file() {
 }
 
 #[test]
-fn a_file_and_what_goes_with_it() {
+fn a_file_and_the_flags_that_go_with_it() {
     let file = |line| match read_line(line) {
         Ok(Command::File(file)) => file,
         other => panic!("{line}: {other:?}"),
@@ -297,7 +297,7 @@ fn a_file_and_what_goes_with_it() {
 }
 
 #[test]
-fn a_line_of_autossh_is_told_about_its_monitor_port_alone() {
+fn an_autossh_line_gets_one_error_about_its_monitor_port() {
     for line in ["-M 0 -f -N -D 1080 user@host", "-M 20000 host"] {
         assert_eq!(problems(line), [Problem::Refused('M')], "{line}");
     }

@@ -1,4 +1,4 @@
-//! The self-check of the demo: fetches through the proxy.
+//! The self-check of the demo, which fetches through the proxy.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub(super) enum Front {
     Unix(PathBuf),
 }
 
-/// The protocol to the proxy.
+/// The protocol that is spoken to the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "UPPERCASE")]
 pub(super) enum Way {
@@ -40,12 +40,12 @@ pub(super) enum Way {
 pub(super) struct Fetched {
     /// The length of the body, in bytes.
     pub(super) size: usize,
-    /// From before the connection to the proxy until after the last byte.
+    /// The time from before the connection to the proxy until after the last byte.
     pub(super) took: Duration,
 }
 
 impl Front {
-    /// The address at which this machine reaches a listener.
+    /// The address at which this machine can reach a listener.
     pub(super) fn of(listener: &ListenAddress) -> Self {
         match listener {
             ListenAddress::Tcp { bind, port } => {
@@ -117,7 +117,7 @@ impl Way {
     }
 }
 
-/// Reads an HTTP head byte by byte: what follows belongs to the tunnel.
+/// Reads an HTTP head byte by byte, because what follows belongs to the tunnel.
 async fn read_head(stream: &mut ClientStream) -> anyhow::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -127,7 +127,7 @@ async fn read_head(stream: &mut ClientStream) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// Fetches `path`, of at most `most` bytes, from the server that the stream leads to.
+/// Fetches `path`, of at most `most` bytes, from the server at the far end of the stream.
 async fn get(stream: ClientStream, port: u16, path: &str, most: usize) -> anyhow::Result<Bytes> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -142,9 +142,9 @@ async fn get(stream: ClientStream, port: u16, path: &str, most: usize) -> anyhow
     body.map(http_body_util::Collected::to_bytes).map_err(|error| anyhow::anyhow!(error))
 }
 
-/// The longest that a fetch may take.
+/// The time limit of a fetch.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// The longest head of an answer, in bytes.
+/// The longest response head, in bytes.
 const MAX_HEAD: usize = 8 * 1024;
 
 #[cfg(test)]
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use crate::cli::demo::page::{self, Page};
 
-    /// A proxy for one client that speaks no more than what is tested, and answers CONNECT with
+    /// A proxy for one client that implements only what is tested, and answers CONNECT with
     /// `status`.
     async fn proxy(status: &'static str) -> Front {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_ways_bring_the_page() {
+    async fn the_page_arrives_over_both_protocols() {
         let page = Page::start().await.expect("a page");
         let port = page.address().port();
         let html = page::HTML.as_bytes();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_the_page_does_not_pass() {
+    async fn other_content_than_the_page_fails_the_check() {
         let page = Page::start().await.expect("a page");
         let port = page.address().port();
         let html = page::HTML.as_bytes();

@@ -28,8 +28,8 @@ pub mod server;
 use check::{Front, Way};
 use page::Page;
 
-/// Runs the demo until it is checked (`--once`) or `stop` is cancelled. `ready` is called when it
-/// serves. Its output goes to standard output.
+/// Runs the demo until it is checked (`--once`) or `stop` is cancelled. `ready` is called once it
+/// serves. It writes to standard output.
 pub async fn run(
     command: DemoCommand,
     ready: impl FnOnce(),
@@ -45,11 +45,11 @@ pub async fn run(
     let (end_proxy, proxy_over) = (CancellationToken::new(), CancellationToken::new());
     let proxy = async {
         let up = || {
-            // When nobody waits for it any more, the demo is ending.
+            // If the receiver is gone, the demo is ending.
             let _ = up.send(());
         };
         let stop = end_proxy.clone().cancelled_owned();
-        // Large: the state of every stage is in it.
+        // Boxed because it is large: it holds the state of every stage.
         let ended = Box::pin(app::run(
             options,
             Prompter::nobody(),
@@ -62,7 +62,7 @@ pub async fn run(
         ended
     };
     let show = async {
-        // A proxy that never comes up says why itself.
+        // A proxy that never comes up reports the reason itself.
         let shown = match is_up.await {
             Ok(()) => show(&server, &page, &front, command.until, ready, &stop).await,
             Err(_) => Ok(()),
@@ -76,7 +76,7 @@ pub async fn run(
     server.shutdown().await.context("the demo's files cannot be removed")
 }
 
-/// The proxy in front of the demo's server.
+/// The options of the proxy in front of the demo's server.
 async fn options(
     server: &DemoServer,
     listeners: Vec<ListenAddress>,
@@ -126,7 +126,7 @@ async fn show(
     Ok(())
 }
 
-/// Fetches the resources of the page by each method, and prints the times.
+/// Fetches the resources of the page over each protocol, and prints the times.
 async fn check(front: &Front, port: u16) -> anyhow::Result<()> {
     let data = page::data();
     for (path, expected) in [("/", page::HTML.as_bytes()), ("/data", &data)] {
@@ -142,7 +142,7 @@ async fn check(front: &Front, port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Commands to paste into a shell.
+/// The commands to paste into a shell.
 fn to_paste(front: &Front, url: &str) -> String {
     let proxies = match front {
         Front::Tcp(address) => {
@@ -152,14 +152,14 @@ fn to_paste(front: &Front, url: &str) -> String {
                 format!("http://{address}"),
             ]
         }
-        // curl takes a path for SOCKS only.
+        // curl takes a socket path for SOCKS only.
         Front::Unix(path) => vec![format!("socks5h://localhost{}", path.display())],
     };
     let mut lines: Vec<_> =
         proxies.iter().map(|proxy| format!("  curl --proxy '{proxy}' {url}")).collect();
     lines.push(format!("  curl --proxy '{}' -o /dev/null {url}data", proxies[0]));
     if let Front::Tcp(address) = front {
-        // A separate profile: a running browser would open the page without the proxy.
+        // The separate profile matters: a running browser would open the page without the proxy.
         lines.push(format!(
             "  chromium --user-data-dir=\"$(mktemp -d)\" --proxy-server=socks5://{address} \
              --proxy-bypass-list='<-loopback>' {url}"
@@ -168,7 +168,7 @@ fn to_paste(front: &Front, url: &str) -> String {
     format!("\nTo try it:\n{}\n\nCtrl-C ends it.\n", lines.join("\n"))
 }
 
-/// The SSH options for the demo's server: its key and host key, and nothing of the user's configuration.
+/// The SSH options for the demo's server: its key and host key, with nothing from the user's configuration.
 fn ssh_options(server: &DemoServer) -> SshOptions {
     let known_hosts = format!("UserKnownHostsFile={}", server.known_hosts().display());
     SshOptions {
@@ -185,8 +185,8 @@ fn ssh_options(server: &DemoServer) -> SshOptions {
     }
 }
 
-/// The listen addresses: as given, or else the default port, or a free one when that is in use. Port 0 is
-/// replaced by a free port, which the demo must know.
+/// The listen addresses: those given, or else the default port, or a free one if that is in use. Port 0
+/// is replaced by a free port, because the demo must know its number.
 fn listeners(asked: Vec<ListenAddress>) -> io::Result<Vec<ListenAddress>> {
     if asked.is_empty() {
         let default = default_listener(AddressFamily::Any);
@@ -229,13 +229,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_is_what_is_listened_on() {
+    fn the_requested_addresses_are_kept() {
         let asked = vec![address("127.0.0.1:1090"), address("/s")];
         assert_eq!(listeners(asked.clone()).expect("addresses"), asked);
     }
 
     #[test]
-    fn port_0_gets_its_number() {
+    fn port_0_is_replaced_by_a_free_port() {
         let chosen = listeners(vec![address("[::1]:0"), address("0")]);
         // A machine without IPv6 has no ::1.
         let Ok(chosen) = chosen else { return };
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_default_port_is_replaced_when_it_is_taken() {
-        // Taken by this test, or by whatever else has it: taken either way.
+        // This test holds the port, or else another program does.
         let _taken = TcpListener::bind("127.0.0.1:1080");
         let chosen = listeners(Vec::new()).expect("a port");
         assert_eq!(chosen.len(), 1);

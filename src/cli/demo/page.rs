@@ -20,7 +20,7 @@ use crate::control::reply::{Body, text_of};
 use crate::task;
 
 /// A web server on 127.0.0.1 with two resources: `/`, a page for people, and `/data`, a megabyte.
-/// Dropping it ends it and its connections.
+/// Dropping it ends the server and its connections.
 #[derive(Debug)]
 pub(super) struct Page {
     address: SocketAddr,
@@ -28,7 +28,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Starts it on a free port.
+    /// Starts the server on a free port.
     pub(super) async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -40,12 +40,12 @@ impl Page {
     }
 }
 
-/// What `/data` answers: [`DATA`] bytes in which no part repeats before 251 bytes.
+/// The content of `/data`: [`DATA`] bytes with a period of 251 bytes.
 pub(super) fn data() -> Bytes {
     (0..=250).cycle().take(DATA).collect()
 }
 
-/// Accepts connections, up to [`MAX_CONNECTIONS`] at a time; further ones are closed.
+/// Accepts connections, up to [`MAX_CONNECTIONS`] at a time; the rest are closed.
 async fn accept(listener: TcpListener) {
     let mut connections = JoinSet::new();
     loop {
@@ -56,13 +56,13 @@ async fn accept(listener: TcpListener) {
                 connections.spawn(serve(socket));
             }
             Ok(_) => (),
-            // Usually out of descriptors: wait, and do not spin.
+            // Usually the process is out of descriptors: pause instead of spinning.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-/// Serves one connection. Errors show on the client's side.
+/// Serves one connection. Errors are visible to the client.
 async fn serve(socket: TcpStream) {
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -82,7 +82,7 @@ fn respond(method: &Method, path: &str) -> Response<Body> {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    // No answer is cached: every fetch is to pass the proxy.
+    // No response may be cached, so that every fetch passes through the proxy.
     match path {
         "/" => {
             text_of(StatusCode::OK, "text/html; charset=utf-8", Bytes::from_static(HTML.as_bytes()))
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told_to_people() {
+    fn a_missing_page_gets_a_readable_answer() {
         for (method, path) in [(Method::GET, "/favicon.ico"), (Method::POST, "/")] {
             let answer = respond(&method, path);
             assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8", "{path}");

@@ -1,8 +1,8 @@
-//! An SSH server inside the process, for `sockeye demo` and for tests.
+//! An in-process SSH server, for `sockeye demo` and for tests.
 //!
-//! It forwards to this machine only, for one key that is made for this run, and does nothing else: no shells,
-//! commands or files. A target that does not read blocks the other connections of its session (russh suspends a
-//! session when the queue of a channel is full), so it is not a server for daily use.
+//! It forwards to this machine only, accepts one key that is made for this run, and offers no shell, commands
+//! or files. A target that does not read blocks the other connections of its session (russh suspends a session
+//! when the queue of a channel is full), so it is not a server for daily use.
 
 use std::fs::Permissions;
 use std::io;
@@ -27,7 +27,7 @@ mod handler;
 
 use handler::SessionHandler;
 
-/// The running server. It ends when it is dropped, or cleanly with [`DemoServer::shutdown`].
+/// The running server. It ends when dropped, or cleanly with [`DemoServer::shutdown`].
 #[derive(Debug)]
 pub struct DemoServer {
     address: SocketAddr,
@@ -39,7 +39,7 @@ pub struct DemoServer {
 
 impl DemoServer {
     /// Starts the server on a free port of 127.0.0.1. Its client key and a `known_hosts` file with
-    /// its host key are written into a directory that only this user may enter, and that is removed
+    /// its host key are written to a directory that only this user may enter, and that is removed
     /// with the server.
     pub async fn start() -> io::Result<Self> {
         let directory = tempfile::Builder::new()
@@ -60,7 +60,7 @@ impl DemoServer {
         };
         let known_host = format!("[{}]:{} {}\n", address.ip(), address.port(), server.host_key);
         std::fs::write(server.known_hosts(), known_host)?;
-        // Written with the mode 0600: ssh refuses a key that others may read.
+        // The mode is 0600: ssh refuses a key that others may read.
         client_key
             .write_openssh_file(server.client_key(), LineEnding::LF)
             .map_err(io::Error::other)?;
@@ -79,17 +79,17 @@ impl DemoServer {
         Ok(server)
     }
 
-    /// Where it listens: 127.0.0.1 and a port.
+    /// The address on which it listens: 127.0.0.1 and a port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The only user.
+    /// The only user name it accepts.
     pub fn user(&self) -> &'static str {
         handler::USER
     }
 
-    /// The file with the only private key it accepts, in OpenSSH's form, not encrypted.
+    /// The file with the only private key that it accepts, in OpenSSH's format, unencrypted.
     pub fn client_key(&self) -> PathBuf {
         self.directory.path().join("id_ed25519")
     }
@@ -99,16 +99,16 @@ impl DemoServer {
         self.directory.path().join("known_hosts")
     }
 
-    /// Its host key as a line of a `.pub` file (`ssh-ed25519 AAAA...`).
+    /// Its host key, as a line of a `.pub` file (`ssh-ed25519 AAAA...`).
     pub fn host_key(&self) -> &str {
         &self.host_key
     }
 
-    /// Ends every session, waits for their tasks (2 s at most), and removes the files.
+    /// Ends every session, waits for their tasks (at most 2 s), and removes the files.
     pub async fn shutdown(self) -> io::Result<()> {
         self.stop.cancel();
         self.tasks.close();
-        // What does not end in time ends with the runtime.
+        // Tasks that outlast this end with the runtime.
         let _ = tokio::time::timeout(GRACE, self.tasks.wait()).await;
         let directory: &Path = self.directory.path();
         std::fs::remove_dir_all(directory)
@@ -134,7 +134,7 @@ impl Acceptor {
         let sessions = Arc::new(Semaphore::new(MAX_SESSIONS));
         while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
             let Ok((socket, peer)) = accepted else {
-                // Out of descriptors, mostly: wait for some to come back, and do not spin.
+                // Usually the process is out of descriptors: pause instead of spinning.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
@@ -176,7 +176,7 @@ async fn serve(
     }
 }
 
-/// The configuration: login by key only, and limits for loopback connections.
+/// The configuration: login by key only, with limits for loopback connections.
 fn config(host_key: PrivateKey) -> Config {
     Config {
         methods: MethodSet::from([MethodKind::PublicKey].as_slice()),
@@ -184,14 +184,14 @@ fn config(host_key: PrivateKey) -> Config {
         auth_rejection_time: Duration::from_millis(100),
         auth_rejection_time_initial: Some(Duration::ZERO),
         max_auth_attempts: 6,
-        // A client that says nothing more, in the middle of the handshake or later. One that is
-        // there answers the keepalives.
+        // Ends a session whose client has gone silent, in the middle of the handshake or later. A
+        // live client answers the keepalives.
         inactivity_timeout: Some(Duration::from_secs(120)),
         keepalive_interval: Some(Duration::from_secs(30)),
         keepalive_max: 3,
         channel_buffer_size: 1024,
-        // A rekey that russh starts can end a session with much data under way. One run of a demo
-        // stays far below what a key may carry.
+        // No rekeying: a rekey that russh starts can end a session with much data in flight. One
+        // run of a demo stays far below what a key may carry.
         limits: Limits {
             rekey_write_limit: usize::MAX,
             rekey_read_limit: usize::MAX,
@@ -206,7 +206,7 @@ fn new_key() -> io::Result<PrivateKey> {
     PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).map_err(io::Error::other)
 }
 
-/// The most concurrent sessions. The pool has up to 8 by default; the rest are for `ssh`.
+/// The most concurrent sessions: up to 8 by default for the pool, and the rest for `ssh`.
 const MAX_SESSIONS: usize = 32;
 /// The longest wait for sessions to end.
 const GRACE: Duration = Duration::from_secs(2);

@@ -16,7 +16,7 @@ use crate::destination::Destination;
 use crate::file;
 use crate::printable::word;
 
-/// `sockeye browser`, validated.
+/// The validated arguments of `sockeye browser`.
 #[derive(Clone, Debug)]
 pub struct BrowserCommand {
     proxy: ProxyArgs,
@@ -28,10 +28,10 @@ pub struct BrowserCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub(super) enum Kind {
-    /// By its command line.
+    /// Through its command line.
     #[strum(serialize = "chromium", serialize = "chrome")]
     Chromium,
-    /// By its profile.
+    /// Through its profile.
     Firefox,
 }
 
@@ -58,7 +58,7 @@ impl BrowserCommand {
             words.next();
         }
         let url = words.next();
-        // A browser would take it for an option of its own.
+        // A browser would take such a word for an option of its own.
         let odd = url.clone().filter(|url| url.starts_with('-')).or(words.next());
         if let Some(word) = odd {
             let what = format!("{} is no browser and no URL\n", quoted(&word));
@@ -96,7 +96,7 @@ impl BrowserCommand {
     }
 }
 
-/// The arguments, without the page to open.
+/// The arguments, except for the page to open.
 pub(super) fn arguments(kind: Kind, profile: &Path, proxy: &Destination) -> Vec<OsString> {
     let with_profile = |flag: &str| {
         let mut word = OsString::from(flag);
@@ -110,9 +110,9 @@ pub(super) fn arguments(kind: Kind, profile: &Path, proxy: &Destination) -> Vec<
             vec![
                 with_profile("--user-data-dir="),
                 format!("--proxy-server=socks5://{proxy}").into(),
-                // Loopback names go to the proxy, too.
+                // Loopback names go to the proxy too.
                 "--proxy-bypass-list=<-loopback>".into(),
-                // No DNS prefetching on this machine, and no WebRTC around the proxy.
+                // These keep the browser from prefetching DNS on this machine, and WebRTC from bypassing the proxy.
                 format!("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {host}").into(),
                 "--force-webrtc-ip-handling-policy=disable_non_proxied_udp".into(),
                 "--no-first-run".into(),
@@ -153,7 +153,7 @@ fn listens(proxy: &Destination) -> bool {
     addresses.is_ok_and(|mut all| all.any(|at| TcpStream::connect_timeout(&at, PATIENCE).is_ok()))
 }
 
-/// How long a proxy on this machine may take to accept.
+/// The time limit for connecting to a local proxy.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The programs, in order of preference.
 const PROGRAMS: [(&str, Kind); 11] = [

@@ -6,10 +6,10 @@ use super::ProxyArgs;
 use crate::cli::configured::say;
 use crate::destination::Destination;
 
-/// What becomes of the variables.
+/// What to do with the variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Act {
-    /// They name this proxy.
+    /// Set them to this proxy.
     Set(Destination),
     Unset,
 }
@@ -63,9 +63,9 @@ impl Shell {
     }
 }
 
-/// A line a variable.
+/// The lines that do it, one for each variable.
 pub(super) fn lines(shell: Shell, act: &Act) -> String {
-    // Their values are made of letters, digits and `:/.[]-`, which quotes of each kind leave alone.
+    // The values consist of letters, digits and `:/.[]-`, which need no escaping in any kind of quotes.
     let line = |(name, scheme): &(&str, &str)| match (shell, act) {
         (Shell::Sh, Act::Set(proxy)) => format!("export {name}='{scheme}://{proxy}'\n"),
         (Shell::Sh, Act::Unset) => format!("unset {name}\n"),
@@ -79,8 +79,8 @@ pub(super) fn lines(shell: Shell, act: &Act) -> String {
     VARIABLES.iter().map(line).collect()
 }
 
-/// What programs read, in both cases of letters but for `http_proxy`, which in capitals a web client could
-/// set in a CGI program (httpoxy). `socks5h`: the far side resolves names.
+/// The variables that programs read, in both cases except for `http_proxy`: in capitals, a web client
+/// could set it in a CGI program (httpoxy). `socks5h` leaves name resolution to the far side.
 const VARIABLES: [(&str, &str); 5] = [
     ("ALL_PROXY", "socks5h"),
     ("all_proxy", "socks5h"),

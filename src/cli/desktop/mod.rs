@@ -29,7 +29,7 @@ struct ProxyArgs {
 }
 
 impl ProxyArgs {
-    /// The address of the proxy for programs on this machine.
+    /// Finds the address of the proxy for programs on this machine.
     async fn find(&self) -> Result<Destination, FileError> {
         if let Some(proxy) = &self.proxy {
             return Ok(proxy.clone());

@@ -1,4 +1,4 @@
-//! The proxy settings of desktops, read and written by the desktops' own programs.
+//! The proxy settings of desktops, which the desktops' own programs read and write.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ use crate::file;
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "UPPERCASE")]
 pub(super) enum Desktop {
-    /// GNOME, and what reads its settings: Firefox, Chromium, GTK programs.
+    /// GNOME, and the programs that read its settings: Firefox, Chromium, GTK programs.
     Gnome,
     /// KDE Plasma.
     Kde,
@@ -29,7 +29,7 @@ pub(super) struct Setting {
 }
 
 impl Desktop {
-    /// Whether it is installed, with proxy settings.
+    /// Whether the desktop is installed and has proxy settings.
     pub(super) fn is_there(self) -> bool {
         match self {
             Self::Gnome => self.get(GNOME, "mode").is_ok(),
@@ -37,7 +37,7 @@ impl Desktop {
         }
     }
 
-    /// The settings that use the proxy for everything.
+    /// The settings that send everything to the proxy.
     pub(super) fn wanted(self, proxy: &Destination) -> Vec<Setting> {
         let host = proxy.host().to_string();
         let host = host.trim_matches(['[', ']']);
@@ -54,7 +54,7 @@ impl Desktop {
                     let host = setting(&group, "host", format!("'{host}'"));
                     [host, setting(&group, "port", port.to_string())]
                 });
-                // The mode comes last: until then the others have no effect.
+                // The mode comes last: the other settings have no effect until it is set.
                 each.chain([setting(GNOME, "mode", "'manual'".to_owned())]).collect()
             }
             Self::Kde => {
@@ -66,7 +66,7 @@ impl Desktop {
         }
     }
 
-    /// The present values of these settings.
+    /// The current values of these settings.
     pub(super) fn now(self, settings: &[Setting]) -> io::Result<Vec<Setting>> {
         let read = |setting: &Setting| {
             let value = self.get(&setting.group, &setting.key)?;
@@ -86,7 +86,7 @@ impl Desktop {
             };
         }
         if self == Self::Kde {
-            // Running programs are notified over D-Bus, where there is one.
+            // Running programs are notified over D-Bus, if there is one.
             let _ = run(
                 "dbus-send",
                 &[
@@ -116,13 +116,13 @@ fn kde_write(words: &[&str]) -> io::Result<String> {
     run(&program, &[&["--file", "kioslaverc", "--group"], words].concat())
 }
 
-/// The newest version of this program.
+/// The newest installed version of this program.
 fn kde(name: &str) -> Option<String> {
     let versions = ["6", "5"].map(|version| format!("{name}{version}"));
     versions.into_iter().find(|program| file::on_path(program))
 }
 
-/// The output of a program, without the final line break.
+/// The output of a program, without the final newline.
 fn run(program: &str, words: &[&str]) -> io::Result<String> {
     let output = Command::new(program).args(words).stdin(Stdio::null()).output()?;
     if output.status.success() {

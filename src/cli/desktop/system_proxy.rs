@@ -48,12 +48,12 @@ impl SystemProxyCommand {
         match self.act {
             Act::On => turn_on(&self.proxy.find().await?),
             Act::Off => turn_off(),
-            Act::Status => tell(&self.proxy.find().await?),
+            Act::Status => show(&self.proxy.find().await?),
         }
     }
 }
 
-/// All available desktops, since programs of one may read the settings of another.
+/// All available desktops, since programs may read the settings of another desktop than their own.
 fn desktops() -> anyhow::Result<Vec<Desktop>> {
     let all = Desktop::VARIANTS.iter().copied();
     let found: Vec<_> = all.filter(|desktop| desktop.is_there()).collect();
@@ -72,7 +72,7 @@ fn turn_on(proxy: &Destination) -> anyhow::Result<()> {
     let desktops = desktops()?;
     let memory = memory()?;
     let mut before = Vec::new();
-    // Turned on twice, the settings from before the first time are kept.
+    // If it is turned on twice, the settings from before the first time are kept.
     if !memory.exists() {
         for desktop in &desktops {
             let settings = desktop.now(&desktop.wanted(proxy)).with_context(refused(*desktop))?;
@@ -92,7 +92,7 @@ fn turn_on(proxy: &Destination) -> anyhow::Result<()> {
     }
     let Some(first) = lost.first() else { return Ok(()) };
     if !before.is_empty() {
-        // What is read where nothing is kept is not what the user has set.
+        // These values are not the user's if the desktop does not store its settings.
         before.retain(|before| !lost.contains(&before.desktop));
         let done = match before.as_slice() {
             [] => fs::remove_file(&memory),
@@ -115,7 +115,7 @@ fn turn_off() -> anyhow::Result<()> {
     };
     let before: Vec<Before> = serde_json::from_str(&text).with_context(forgetful)?;
     for Before { desktop, settings } in before {
-        // In reverse: the mode was set last.
+        // The settings are restored in reverse, because the mode was set last.
         let settings: Vec<_> = settings.into_iter().rev().collect();
         desktop.apply(&settings).with_context(refused(desktop))?;
         say(&format!("{desktop}: restored\n"));
@@ -123,7 +123,7 @@ fn turn_off() -> anyhow::Result<()> {
     fs::remove_file(&memory).with_context(forgetful)
 }
 
-fn tell(proxy: &Destination) -> anyhow::Result<()> {
+fn show(proxy: &Destination) -> anyhow::Result<()> {
     for desktop in desktops()? {
         let wanted = desktop.wanted(proxy);
         let on = desktop.now(&wanted).with_context(refused(desktop))? == wanted;

@@ -25,7 +25,7 @@ fn each_shell_has_its_lines() {
 }
 
 #[test]
-fn browsers_resolve_nothing_themselves() {
+fn browsers_resolve_no_names_themselves() {
     let at = proxy("127.0.0.1:1080");
     let words = arguments(Kind::Chromium, Path::new("/p"), &at);
     for word in [
@@ -55,7 +55,7 @@ fn a_word_is_a_browser_or_a_url() {
 }
 
 #[test]
-fn the_mode_is_the_last_that_is_set() {
+fn the_mode_is_set_last() {
     for desktop in Desktop::VARIANTS {
         let wanted = format!("{:?}", desktop.wanted(&proxy("127.0.0.1:1080")).last());
         assert!(wanted.contains("mode") || wanted.contains("ProxyType"), "{wanted}");

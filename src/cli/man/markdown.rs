@@ -1,9 +1,9 @@
-//! A page of the guide as a manual page: Markdown, as far as the guide uses it, in roff.
+//! Converts a page of the guide to a manual page: from Markdown, as far as the guide uses it, to roff.
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use roff::{Inline, Roff, bold, roman};
 
-/// Appends a page, whose own title is left out.
+/// Appends a page without its title.
 pub(super) fn append(roff: &mut Roff, markdown: &str) {
     let mut writer = Writer {
         roff,
@@ -23,11 +23,11 @@ struct Writer<'a> {
     /// The text since the last paragraph, item or cell.
     line: Vec<Inline>,
     font: fn(String) -> Inline,
-    /// What the columns of the table are called.
+    /// The column headings of the table.
     columns: Vec<String>,
-    /// The cells of the row so far.
+    /// The cells of the current row so far.
     cells: Vec<Vec<Inline>>,
-    /// A heading begins a paragraph by itself.
+    /// Whether the last block was a heading, which begins a paragraph by itself.
     after_heading: bool,
 }
 
@@ -87,7 +87,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A row as an entry: its first cell, indented the second, and the others by their columns' names.
+    /// Writes a row as a list entry: the first cell, the second indented, the rest with their column headings.
     fn row(&mut self) {
         let mut cells = std::mem::take(&mut self.cells).into_iter();
         self.control("TP", &[]);
@@ -116,7 +116,7 @@ impl Writer<'_> {
     }
 }
 
-/// The text without its fonts.
+/// The text without font changes.
 fn plain(line: &[Inline]) -> String {
     let text = |part: &Inline| match part {
         Inline::Roman(text) | Inline::Italic(text) | Inline::Bold(text) => text.clone(),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_has_its_macro() {
+    fn each_element_has_its_macro() {
         for (markdown, page) in [
             ("# Title", ".SH DESCRIPTION\n"),
             ("## Two words", ".SH \"TWO WORDS\"\n"),

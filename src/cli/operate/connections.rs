@@ -24,13 +24,13 @@ pub(super) async fn list(args: ConnectionsArgs) -> Done {
     Ok(FINE)
 }
 
-/// Shows connections as they open and close, until the program ends or nobody reads it. Says where some are missing.
+/// Shows connections as they open and close, until the program exits or the output is closed. Notes gaps.
 async fn watch(client: &Client, query: &str, as_json: bool) -> Done {
     let mut events = client.events(query).await?;
     let mut has_begun = false;
     loop {
         let Some(event) = events.next().await else {
-            // The program leaves those who do not read.
+            // The program disconnects those who read too slowly.
             match client.events(query).await {
                 Ok(again) => events = again,
                 Err(ClientError::NotRunning { .. }) => break,

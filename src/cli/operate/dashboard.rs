@@ -11,7 +11,7 @@ use crate::control::schema::DashboardLink;
 pub(super) async fn run(args: DashboardArgs) -> Done {
     let answer: DashboardLink = client(args.which)?.ask(Method::POST, "/v1/dashboard", &()).await?;
     if args.open {
-        // Other users can see the arguments of a process; the dashboard recognises them.
+        // Other users can see a process's arguments, but the dashboard refuses them the link.
         open::that_detached(&answer.link).map_err(Failure::Browser)?;
     } else {
         say(&format!("{}\n", if args.token { &answer.token } else { &answer.link }));

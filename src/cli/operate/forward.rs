@@ -22,7 +22,7 @@ pub(super) async fn run(args: ForwardArgs) -> Done {
     }
 }
 
-/// Adds forwards, one after the other, and shows where each listens.
+/// Adds forwards one by one, and shows where each listens.
 pub(super) async fn add(
     which: Which,
     specs: &SpecArgs,
@@ -84,7 +84,7 @@ pub(super) async fn cancel(client: &Client, specs: &SpecArgs) -> Done {
         if let Some(forward) = meant {
             status = status.max(remove_ids(client, &[forward.id]).await?);
         } else {
-            super::tell(&Failure::Words(format!("there is no forward {spec}")));
+            super::report(&Failure::Words(format!("there is no forward {spec}")));
             status = FAILED;
         }
     }
@@ -104,7 +104,7 @@ async fn remove_ids(client: &Client, ids: &[u64]) -> Done {
     Ok(status)
 }
 
-/// All of them, each with its kind.
+/// All of the specifications, each with its kind.
 fn all(specs: &SpecArgs) -> Vec<(&'static str, &str)> {
     let SpecArgs { local, remote, dynamic } = specs;
     let local = local.iter().map(|spec| ("local", spec.as_str()));
@@ -113,7 +113,7 @@ fn all(specs: &SpecArgs) -> Vec<(&'static str, &str)> {
     local.chain(remote).chain(dynamic).collect()
 }
 
-/// Whether a forward is the one that is written so, however it was written when it came.
+/// Whether `spec` denotes this forward, even if the forward was written differently.
 fn is_meant(forward: &Forward, spec: &str) -> bool {
     let mut spellings = vec![spec.to_owned()];
     for bare in &[Bind::Loopback, Bind::All] {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_forward_is_known_by_every_spelling_of_it() {
+    fn a_forward_matches_every_spelling_of_it() {
         let forward = |spec: &str| Forward { spec: spec.to_owned(), ..Forward::default() };
         for (spec, written) in [
             ("localhost:8080:db:5432", "8080:db:5432"),

@@ -17,7 +17,7 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Those that a command is for: all that are running where none is named.
+    /// The instances that a command is for: the named one, or else all that are running.
     pub(super) fn all(which: Which) -> Result<Vec<Self>, Failure> {
         let (name, socket) = match which {
             Which { socket: Some(socket), .. } => (socket.display().to_string(), socket),
@@ -38,8 +38,8 @@ impl Instance {
         if instance.answers() { Ok(vec![instance]) } else { Err(not_running(&instance.name)) }
     }
 
-    /// Those whose sockets are where programs have them, running or not. One whose name another has is called by
-    /// its path.
+    /// The instances with a socket in the usual places, running or not. Where two share a name, the second is
+    /// called by its path.
     fn found() -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         for directory in location::directories() {
@@ -53,7 +53,7 @@ impl Instance {
         all
     }
 
-    /// The only one that a command is for.
+    /// The one instance that a command is for.
     pub(super) fn one(which: Which) -> Result<Self, Failure> {
         let mut all = Self::all(which)?;
         match all.len() {
@@ -66,7 +66,7 @@ impl Instance {
         }
     }
 
-    /// Whether a program listens on its socket. One that is stopped, so that its queue is full, is not waited for.
+    /// Whether a program listens on the socket. A stopped program whose accept queue is full is not waited for.
     fn answers(&self) -> bool {
         let connect = || {
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -92,14 +92,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_program_that_accepts_nobody_runs_and_is_silent() {
+    async fn a_program_that_accepts_nothing_counts_as_running() {
         let folder = tempfile::tempdir().expect("a folder");
         let instance = Instance { name: "stopped".into(), socket: folder.path().join("s") };
-        assert!(!instance.answers(), "nothing is there");
+        assert!(!instance.answers(), "nothing listens");
         let listener = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
         let address = SockAddr::unix(&instance.socket).expect("a path");
         listener.bind(&address).and_then(|()| listener.listen(0)).expect("bound");
-        // Whoever comes when the queue is full would wait for ever.
+        // A connection that arrives when the queue is full would wait for ever.
         let (tell, answers) = mpsc::channel();
         let asked = instance.clone();
         thread::spawn(move || (0..4).try_for_each(|_| tell.send(asked.answers())));

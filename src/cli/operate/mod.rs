@@ -1,4 +1,4 @@
-//! The commands that speak to a running program: `status`, `wait`, `ping`, `top`, `connections`,
+//! The commands that are sent to a running program: `status`, `wait`, `ping`, `top`, `connections`,
 //! `kill`, `forward`, `dashboard`, `reload`, `stop`, `log`, and ssh's own `-O`.
 
 use std::process::ExitCode;
@@ -32,7 +32,7 @@ pub(super) use mux::MuxCommand;
 use args::{ConnectionsArgs, DashboardArgs, ForwardArgs, KillArgs, LogArgs, Named, PingArgs};
 use args::{StatusArgs, StopArgs, WaitArgs, Which};
 
-/// A command to a running program, as it was written.
+/// A command to a running program, as written by the user.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum OperateCommand {
     Status(StatusArgs),
@@ -61,7 +61,7 @@ pub enum OperateCommand {
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// No program is running, or none of that name.
+    /// No program is running, or none of this name.
     #[error("{0}")]
     NotRunning(String),
     #[error("several are running: name one of {0}")]
@@ -112,14 +112,14 @@ impl OperateCommand {
                     | Failure::Terminal(_)
                     | Failure::Browser(_) => FAILED,
                 };
-                tell(&failure);
+                report(&failure);
                 ExitCode::from(status)
             }
         }
     }
 }
 
-/// The proxies that run, for programs on this machine: the first TCP port of each running program that has one.
+/// The proxies that are running, for programs on this machine: the first TCP port of each instance that has one.
 pub(super) async fn running_proxies() -> Vec<Destination> {
     let mut proxies = Vec::new();
     for instance in Instance::all(Which::default()).unwrap_or_default() {
@@ -152,7 +152,7 @@ async fn stop(which: impl Into<Which>, now: bool) -> Done {
     let client = client(which)?;
     let request = schema::StopRequest { now };
     match client.ask::<schema::StopRequest, _>(Method::POST, "/v1/stop", &request).await {
-        // It may end before it answers.
+        // The program may exit before it answers.
         Ok(_) | Err(ClientError::Broken(_)) => Ok(FINE),
         Err(error) => Err(error.into()),
     }
@@ -165,34 +165,34 @@ async fn log(args: LogArgs) -> Done {
     Ok(FINE)
 }
 
-/// The running program that a command is for.
+/// Connects a client to the program that a command is for.
 fn client(which: impl Into<Which>) -> Result<Client, Failure> {
     Ok(Client::new(Instance::one(which.into())?.socket))
 }
 
-/// The answer to one of several requests; none where it was refused, which is reported.
+/// The answer to one of several requests; `None` if it was refused, which is reported.
 fn unless_refused<T>(answer: Result<T, ClientError>) -> Result<Option<T>, Failure> {
     match answer {
         Err(error @ ClientError::Refused(_)) => {
-            tell(&error.into());
+            report(&error.into());
             Ok(None)
         }
         answer => Ok(Some(answer?)),
     }
 }
 
-/// Prints an object in a line.
+/// Prints a value as one line of JSON.
 fn say_json(content: &impl Serialize) {
     say(&json(content));
 }
 
-/// An object in a line.
+/// A value as one line of JSON.
 fn json(content: &impl Serialize) -> String {
     format!("{}\n", serde_json::to_string(content).unwrap_or_default())
 }
 
 /// Reports a failure on standard error.
-fn tell(failure: &Failure) {
+fn report(failure: &Failure) {
     note(&format!("error: {}", show::text(&failure.to_string())));
     if let Failure::Client(ClientError::Refused(problem)) = failure {
         for line in &problem.details {
@@ -204,15 +204,15 @@ fn tell(failure: &Failure) {
 /// Writes a line to standard error.
 fn note(line: &str) {
     use std::io::Write as _;
-    // A standard error that is gone is no reason to panic.
+    // A closed standard error is no reason to panic.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// All is well.
+/// The exit status of success.
 const FINE: u8 = 0;
-/// The command failed, or something is down.
+/// The exit status if the command failed, or something is down.
 const FAILED: u8 = 1;
-/// The command line is wrong.
+/// The exit status of a wrong command line.
 const WRONG: u8 = 2;
-/// No program is running: the status of `systemctl is-active`.
+/// The exit status if no program is running, as in `systemctl is-active`.
 const NOT_RUNNING: u8 = 3;

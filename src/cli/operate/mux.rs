@@ -10,11 +10,11 @@ use crate::control::schema::{Connections, Status};
 use crate::forward::{LocalForward, RemoteForward};
 use crate::openssh::{ClientConfig, ConfigError, ServerName, SshOptions};
 
-/// A command of ssh to a running program.
+/// A command to a running program in ssh's syntax.
 #[derive(Clone, Debug)]
 pub struct MuxCommand {
     word: Word,
-    /// As the user typed it.
+    /// The server, as the user typed it.
     server: Option<String>,
     ssh: SshOptions,
     socket: Option<PathBuf>,
@@ -34,7 +34,7 @@ enum Word {
 }
 
 impl MuxCommand {
-    /// Reads the word after `-O`; none for an unknown one.
+    /// Reads the word after `-O`; `None` if it is unknown.
     pub(crate) fn read(
         word: &str,
         server: Option<String>,
@@ -98,7 +98,7 @@ impl MuxCommand {
             return Ok(());
         }
         let (config, _) = ClientConfig::query(&server, &self.ssh).await?;
-        // The command line has been checked: all can be read.
+        // Parsing cannot fail: the command line has been checked.
         for spec in local {
             if let Ok(forward) = spec.parse::<LocalForward>() {
                 *spec = config.expand_local(forward)?.to_string();

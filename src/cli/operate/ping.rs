@@ -32,7 +32,7 @@ pub(super) async fn run(args: PingArgs) -> Done {
     Ok(if opened { FINE } else { FAILED })
 }
 
-/// A ping in two lines: the stages, and what was slow.
+/// A ping in two lines: its stages, and what was slow.
 fn text(ping: &Ping) -> String {
     let mut line = show::text(&ping.target);
     if let Some(server) = &ping.server {
@@ -59,7 +59,7 @@ fn text(ping: &Ping) -> String {
     format!("{line}\n  {end}{}\n", show::text(&ping.verdict))
 }
 
-/// Between two pings.
+/// The pause between two pings.
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -71,12 +71,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_that_was_opened_is_enough_and_none_is_no_number() {
+    async fn one_opened_channel_is_success_and_zero_pings_are_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("s");
         let listener = UnixListener::bind(&socket).expect("a socket");
         let program = crate::task::spawn(async move {
-            // The first connection only shows that somebody listens.
+            // The first connection only checks that a program listens.
             let _ = listener.accept().await.expect("a client");
             for opened in [true, false] {
                 let (mut client, _) = listener.accept().await.expect("a client");

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::control::schema::{Connection, Forward, Jump, Server, Status, Traffic};
 pub(super) use crate::printable::{line as text, size};
 
-/// The status of a running program, a line for each part.
+/// The status of a running program, one line for each part.
 pub(super) fn status(status: &Status) -> String {
     let instance = &status.instance;
     let mut out = format!(
@@ -101,7 +101,7 @@ fn jump_line(jump: &Jump) -> String {
     line
 }
 
-/// A listener or forward.
+/// The line of a listener or forward.
 pub(super) fn forward_line(forward: &Forward) -> String {
     let mut line = format!("{} {}", flag(forward), text(&forward.spec));
     if let Some(server) = &forward.server {
@@ -132,7 +132,7 @@ pub(super) fn forward_line(forward: &Forward) -> String {
     line
 }
 
-/// ssh's flag for it.
+/// The flag of ssh that makes such a forward.
 pub(super) fn flag(forward: &Forward) -> &'static str {
     match forward.kind.as_str() {
         "dynamic" => "-D",
@@ -170,7 +170,7 @@ pub(super) fn connection_line(connection: &Connection) -> String {
     line
 }
 
-/// The client, with its program where that is known.
+/// The client, with its program if that is known.
 pub(super) fn client(connection: &Connection) -> String {
     match &connection.process {
         Some(process) => format!("{} ({})", text(&connection.source), text(&process.name)),
@@ -182,7 +182,7 @@ fn rates(traffic: &Traffic) -> String {
     format!("{}/s up, {}/s down", size(traffic.up_rate), size(traffic.down_rate))
 }
 
-/// Milliseconds and their fractions.
+/// Formats milliseconds, with fractions.
 pub(super) fn millis(millis: f64) -> String {
     if millis < 10.0 {
         format!("{millis:.1} ms")
@@ -193,7 +193,7 @@ pub(super) fn millis(millis: f64) -> String {
     }
 }
 
-/// A time in milliseconds, in its two largest units.
+/// Formats a time in milliseconds, in its two largest units.
 pub(super) fn time(millis: u64) -> String {
     let seconds = millis / 1000;
     match seconds {
@@ -210,7 +210,7 @@ mod tests {
     use crate::control::schema::{ClientProgram, Configuration};
 
     #[test]
-    fn times_have_two_units_at_the_most() {
+    fn times_have_at_most_two_units() {
         let told: Vec<_> = [900, 59_999, 60_000, 3_660_000, 90_000_000].map(time).into();
         assert_eq!(told, ["0 s", "59 s", "1 min", "1 h 1 min", "1 d 1 h"]);
         assert_eq!(
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_from_outside_move_no_cursor() {
+    fn text_from_outside_cannot_move_the_cursor() {
         let program = ClientProgram { name: "b\x1b[2J".into(), connections: 1 };
         let server = Server {
             name: "a\x1b[2J".into(),

@@ -22,21 +22,21 @@ pub(super) async fn status(args: StatusArgs) -> Done {
         return Ok(NOT_RUNNING);
     }
     let only = instances.len() == 1;
-    // Concurrently: one that does not answer does not delay the others.
+    // Asked concurrently, so that an unresponsive program does not delay the others.
     let asked: Vec<_> = instances.into_iter().map(|i| task::spawn(ask(i))).collect();
     let mut worst = FINE;
     for asked in asked {
         let status = match asked.await {
             Ok(Ok(status)) => status,
-            // It has ended since.
+            // The program has exited since it was found.
             Ok(Err(ClientError::NotRunning { .. })) if !only => continue,
             Ok(Err(error)) if only => return Err(error.into()),
             Ok(Err(error)) => {
-                super::tell(&error.into());
+                super::report(&error.into());
                 worst = FAILED;
                 continue;
             }
-            // The program ends.
+            // The task failed, because this program is ending.
             Err(_) => return Ok(FAILED),
         };
         if status.state != "ready" {
@@ -75,7 +75,7 @@ pub(super) async fn wait(args: WaitArgs) -> Done {
     }
 }
 
-/// None where it forwards; else why not, in a sentence.
+/// The reason why the program does not forward, as a sentence; `None` if it does.
 async fn is_up(args: &WaitArgs) -> Result<Option<String>, Failure> {
     let client = client(args.which.clone())?;
     let probing = args.probe.is_none();
@@ -109,9 +109,9 @@ async fn is_up(args: &WaitArgs) -> Result<Option<String>, Failure> {
     Ok(missing.map(|forward| format!("{} is {}", forward.spec, forward.state)))
 }
 
-/// The time for one look, even if less is left: it may be the only one.
+/// The time for one look, even if less is left: there may be only one.
 const ONE_LOOK: Duration = Duration::from_secs(2);
-/// How long to wait between two looks.
+/// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_no_time_is_said_to_be_none() {
+    async fn an_invalid_timeout_is_rejected() {
         for text in ["-1", "NaN", "inf", "1e19", "1e300"] {
             let args = WaitArgs::try_parse_from(["wait", &format!("--timeout={text}")]);
             let told = wait(args.expect("a number")).await;

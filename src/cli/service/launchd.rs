@@ -6,7 +6,7 @@ use html_escape::encode_text;
 
 use super::{MARK, Scope, Service};
 
-/// The property list. launchd gives agents of a user the ssh-agent's socket by itself.
+/// The property list. launchd provides a user's agents with the ssh-agent's socket.
 pub(super) fn plist(service: &Service) -> String {
     let string = |text: &str| format!("<string>{}</string>", encode_text(text));
     let words = [

@@ -48,19 +48,19 @@ enum Scope {
 struct Service {
     name: String,
     scope: Scope,
-    /// This program.
+    /// The path of this program.
     program: PathBuf,
     config: PathBuf,
-    /// The agent's socket of this process.
+    /// The socket of this process's ssh-agent.
     agent: Option<PathBuf>,
-    /// The user of a service of the machine.
+    /// The user that a service of the machine runs as.
     user: String,
     user_id: u32,
     /// That user's home directory.
     home: PathBuf,
-    /// The directory of this user's configurations.
+    /// The directory of this user's configuration files.
     configurations: PathBuf,
-    /// The directories of the configuration's unix sockets, which it may write to.
+    /// The directories of the unix sockets in the configuration, which must be writable.
     writes: Vec<PathBuf>,
 }
 
@@ -132,7 +132,7 @@ impl ServiceCommand {
         Ok(())
     }
 
-    /// The configuration; without a name, that of the user of the service.
+    /// The configuration file; by default that of the user of the service.
     fn file(&self) -> ConfigFile {
         let of_user = || {
             let user = sudo_user().filter(|_| self.system)?;
@@ -142,7 +142,7 @@ impl ServiceCommand {
     }
 }
 
-/// The user who runs this by sudo, under which HOME may be root's.
+/// The user who runs this under sudo, where HOME may be root's.
 fn sudo_user() -> Option<User> {
     let name = std::env::var("SUDO_USER").ok()?;
     User::from_name(&name).ok().flatten()
@@ -197,7 +197,7 @@ fn sockets(config: &Config) -> impl Iterator<Item = PathBuf> {
     listeners.chain(forwards)
 }
 
-/// Writes the file, unless one that this command has not written is there.
+/// Writes the file, unless there is one that this command has not written.
 fn install(path: &Path, text: &str) -> anyhow::Result<()> {
     let cannot_write = || cannot_write(path);
     match fs::read_to_string(path) {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use super::{MARK, Scope, Service};
 use crate::control::location;
 
-/// The unit for this version of systemd; for an old one where it is unknown.
+/// The unit for this version of systemd; if the version is unknown, for an old one.
 pub(super) fn unit(service: &Service, version: Option<u32>) -> String {
     let Service { program, config, .. } = service;
     let mut text = format!(
@@ -46,9 +46,9 @@ pub(super) fn unit(service: &Service, version: Option<u32>) -> String {
     match service.scope {
         Scope::User => text.push_str(OF_A_USER),
         Scope::System => {
-            // systemd gives it to the user: another user's service has another one.
+            // systemd gives the directory to the service's user, so each user's service needs its own.
             let _ = writeln!(text, "RuntimeDirectory={}", location::of_user(service.user_id));
-            // `%h` is the home of the manager's user here, whatever `User=` says.
+            // `%h` is the home of the manager's user here, not that of `User=`.
             for path in WRITTEN_AT_HOME {
                 let _ = writeln!(text, "ReadWritePaths=-{}", quoted(&service.home.join(path)));
             }
@@ -91,7 +91,7 @@ pub(super) fn version() -> Option<u32> {
     text.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Quotes a word for a unit (systemd.syntax(7), and the specifiers).
+/// Quotes a word for a unit, as in systemd.syntax(7), and escapes specifiers.
 fn quoted(word: &Path) -> String {
     let mut text = String::from("\"");
     for c in word.to_string_lossy().chars() {
@@ -107,7 +107,7 @@ fn quoted(word: &Path) -> String {
     text
 }
 
-/// Not restarted after a mistake in the file (status 2). Connections have 10 s to end by themselves.
+/// Common settings: no restart after a mistake in the file (status 2), and 10 s for connections to end by themselves.
 const COMMON: &str = "\
 NotifyAccess=main
 Restart=on-failure
@@ -142,15 +142,15 @@ SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
 SystemCallErrorNumber=EPERM
 ";
-/// Without `PrivateTmp`, since the agent's socket is often in /tmp. A sandbox without root needs a user
-/// namespace.
+/// Settings of a user service: without `PrivateTmp`, since the agent's socket is often in /tmp. A
+/// sandbox without root needs a user namespace.
 const OF_A_USER: &str = "\
 RuntimeDirectory=sockeye
 PrivateUsers=yes
 ProtectHome=read-only
 ReadWritePaths=-%h/.ssh -%h/.local/state
 ";
-/// The user's name follows.
+/// Settings of a machine service, up to the user's name.
 const OF_THE_MACHINE: &str = "\
 ProtectHome=read-only
 PrivateTmp=yes
@@ -159,5 +159,5 @@ CapabilityBoundingSet=
 AmbientCapabilities=
 # Its keys and its known_hosts are those of this user.
 ";
-/// `known_hosts`, and what was learnt of the lines to servers.
+/// Directories for `known_hosts`, and for what was learnt about the links to servers.
 const WRITTEN_AT_HOME: [&str; 2] = [".ssh", ".local/state"];

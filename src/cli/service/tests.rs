@@ -26,7 +26,7 @@ fn words_of_a_unit_are_quoted() {
 }
 
 #[test]
-fn a_unit_is_for_the_systemd_that_is_there() {
+fn a_unit_suits_the_installed_systemd() {
     for (version, line, other) in [
         (None, "ExecReload=", "notify-reload"),
         (Some(252), "ExecReload=", "RestartSteps"),
@@ -39,16 +39,16 @@ fn a_unit_is_for_the_systemd_that_is_there() {
 }
 
 #[test]
-fn the_scope_says_where_it_goes_and_who_it_is() {
+fn the_scope_determines_the_path_and_the_user() {
     let (user, system) = (service(Scope::User), service(Scope::System));
     assert_eq!(systemd::path(&user), Path::new("/home/me/cfg/systemd/user/work.service"));
     assert_eq!(systemd::path(&system), Path::new("/etc/systemd/system/work.service"));
     assert!(systemd::unit(&system, None).contains("\nUser=me\n"));
     assert!(!systemd::unit(&user, None).contains("\nUser="));
-    // `sockeye status` looks there.
+    // `sockeye status` looks for the socket there.
     assert!(systemd::unit(&system, None).contains("\nRuntimeDirectory=sockeye-1000\n"));
     assert!(systemd::unit(&user, None).contains("\nRuntimeDirectory=sockeye\n"));
-    // In a unit of the machine `%h` would be root's.
+    // In a unit of the machine `%h` is root's home.
     let unit = systemd::unit(&system, None);
     assert!(unit.contains("ReadWritePaths=-\"/home/me/.ssh\"\n") && !unit.contains("%h"), "{unit}");
     assert_eq!(launchd::path(&user), Path::new("/home/me/Library/LaunchAgents/sockeye.work.plist"));
@@ -58,7 +58,7 @@ fn the_scope_says_where_it_goes_and_who_it_is() {
 }
 
 #[test]
-fn a_shell_takes_the_commands_whatever_the_path() {
+fn the_commands_work_in_a_shell_whatever_the_path() {
     let service = Service { home: "/home/o'me".into(), ..service(Scope::User) };
     let next = launchd::next(&service);
     let words = shlex::split(&next).expect("whole quotes");
@@ -67,7 +67,7 @@ fn a_shell_takes_the_commands_whatever_the_path() {
 }
 
 #[test]
-fn only_its_own_file_is_replaced() {
+fn only_a_file_of_its_own_is_replaced() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("below/sockeye.service");
     install(&path, &format!("# {MARK}\n1")).expect("written");
@@ -79,7 +79,7 @@ fn only_its_own_file_is_replaced() {
 }
 
 #[test]
-fn names_are_those_of_files() {
+fn a_name_must_suit_a_file() {
     for (text, good) in
         [("work", true), ("a-1_b", true), ("", false), ("-x", false), ("a/b", false)]
     {

@@ -1,6 +1,6 @@
-//! The conditions of rules with mistakes, and what is told of them, word for word.
+//! Rules with invalid conditions, and the exact messages for them.
 
-/// As [`MISTAKES`](super::mistakes::MISTAKES).
+/// Texts and their messages, as in [`MISTAKES`](super::mistakes::MISTAKES).
 pub(super) const CONDITIONS: &[(&str, &[&str])] = &[
     (
         "[[rule]]\ndomain = [\"*.a.example\", \"10.0.0.1\", \"a b\"]\naction = \"reject\"\n",

@@ -1,4 +1,4 @@
-//! Lists: read once, and their mistakes.
+//! Lists are read once, and their mistakes are reported.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn a_list_is_read_once_and_again_when_it_has_changed() {
     folder.write("names", "a.example\nb.example\n");
     let (third, _) = Config::load(&path, Some(&second), &mut reads).expect("good");
     assert_eq!((reads.0, third.entries()), (2, 2));
-    // Once more: the second reload takes what the first took.
+    // The second reload also reuses what the first one reused.
     Config::load(&path, Some(&third), &mut reads).expect("good");
     assert_eq!(reads.0, 2);
 }
@@ -48,7 +48,7 @@ fn mistakes_of_lists_have_their_own_lines() {
              (os error 2)",
         ]
     );
-    // Whoever waits for a better version has to look at all of them.
+    // Whoever waits for a corrected configuration has to watch all of them.
     assert_eq!(files, ["config.toml", "names", "none"].map(|name| folder.path(name)).into());
 }
 
@@ -62,7 +62,7 @@ fn a_list_without_entries_is_a_warning() {
 }
 
 #[test]
-fn lines_that_are_no_entries_are_left_out_where_the_rule_says_so() {
+fn invalid_lines_are_skipped_if_the_rule_says_so() {
     let text = "[[rule]]\nlist = \"names\"\ninvalid_lines = \"skip\"\naction = \"direct\"\n";
     let folder = Folder::with(text);
     folder.write("names", "a.example\na b\nc d\n");
@@ -78,14 +78,14 @@ fn lines_that_are_no_entries_are_left_out_where_the_rule_says_so() {
         ]
     );
     assert_eq!(config.entries(), 1);
-    // On a reload only a list that has changed is told of again.
+    // On a reload only a list that has changed is reported again.
     let again = |config: &Config| Config::load(&folder.path("config.toml"), Some(config), &mut ());
     let (config, warnings) = again(&config).expect("good");
     assert_eq!(warnings, []);
-    // Without the word it is refused, read before or not.
+    // Without the setting the list is refused, even if it was read before.
     folder.write("config.toml", &text.replace("skip", "refuse"));
     assert_eq!(again(&config).expect_err("refused").mistakes.len(), 3);
-    // Where no line is an entry it is no list: a page that says "not found".
+    // A file without any valid entry is not a list, but a page that says "not found".
     folder.write("config.toml", text);
     folder.write("names", "<html>not found</html>\n");
     let refused = again(&config).expect_err("refused").mistakes;

@@ -1,8 +1,8 @@
-//! Texts with mistakes, and what is told of them, word for word.
+//! Texts with mistakes, and the exact messages for them.
 
-/// Texts that cannot be used, and what is told of them: `LINE:COLUMN: what; hint`.
+/// Texts that cannot be used, and their messages: `LINE:COLUMN: what; hint`.
 pub(super) const MISTAKES: &[(&str, &[&str])] = &[
-    // The text.
+    // Syntax.
     ("x = ", &["1:5: string values must be quoted, expected literal string"]),
     ("[server.a]\nhost = \"a\"\nhost = \"b\"\n", &["3:1: duplicate key"]),
     ("[[rule]\n", &["1:8: unclosed array table, expected `]`"]),
@@ -27,7 +27,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
         "[server.a]\nsessions = { min = 1, mx = 2 }\n",
         &["2:23: unknown key 'mx' in sessions of [server.a]; did you mean 'max'?"],
     ),
-    // A mistake is told, and nothing that comes of it.
+    // A mistake is reported, but not its consequences.
     (
         "[server.a]\n[[rule]]\ndomian_suffix = \"x\"\nvia = \"a\"\n[[rule]]\naction = \"reject\"\n",
         &["3:1: unknown key 'domian_suffix' in [[rule]]; did you mean 'domain_suffix'?"],
@@ -60,7 +60,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
         "[[rule]]\ncdir = \"10.0.0.0/8\"\nresolve = \"local\"\naction = \"reject\"\n",
         &["2:1: unknown key 'cdir' in [[rule]]; did you mean 'cidr'?"],
     ),
-    // Of two mistakes neither hides the other.
+    // Of two independent mistakes neither hides the other.
     (
         "[server.a]\nhots = \"b\"\n[[rule]]\nport = 1\nresolve = \"local\"\nvia = \"a\"\n",
         &[
@@ -179,7 +179,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
         "[server.a]\noptions = [\"Compression\"]\n",
         &["2:12: the option 'Compression' has no value; write options = [\"Key=Value\"]"],
     ),
-    // Rules: where to.
+    // Rules: their action.
     (
         "[[rule]]\n",
         &[
@@ -293,7 +293,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
             "7:9: two forwards listen on localhost:1; the other is in line 4",
         ],
     ),
-    // Bounds.
+    // Limits.
     (
         "[dashboard]\naddress = \"*:9090\"\ntoken = \"/none\"\nfile = \"x\"\n",
         &[
@@ -313,7 +313,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Texts that can be used, and what is told of them.
+/// Texts that can be used, and their warnings.
 pub(super) const WARNINGS: &[(&str, &[&str])] = &[
     (
         "[[rule]]\naction = \"reject\"\n[[rule]]\nport = 1\naction = \"direct\"\n",

@@ -1,4 +1,4 @@
-//! The configuration file as a whole: what is right is read, and what is wrong is told with its
+//! The configuration file as a whole: valid content is read, and mistakes are reported with their
 //! place.
 
 mod conditions;
@@ -21,7 +21,7 @@ use super::*;
 use conditions::CONDITIONS;
 use mistakes::{MISTAKES, WARNINGS};
 
-/// A directory with `config.toml` in it.
+/// A directory that contains `config.toml`.
 struct Folder(TempDir);
 
 impl Folder {
@@ -44,7 +44,7 @@ impl Folder {
         Config::load(&self.path("config.toml"), None, &mut ())
     }
 
-    /// What is told, without the directory.
+    /// The messages, without the directory.
     fn told(&self, mistakes: &[Mistake]) -> Vec<String> {
         let folder = format!("{}/", self.0.path().display());
         let line = |m: &Mistake| format!("{}: {m}", m.severity).replace(&folder, "");
@@ -61,7 +61,7 @@ fn good(text: &str) -> Config {
     }
 }
 
-/// What is told of a text that has mistakes, without the file's name.
+/// The messages for a text with mistakes, without the file name.
 fn wrong(text: &str) -> Vec<String> {
     let folder = Folder::with(text);
     let Mistakes { mistakes, .. } = folder.load().expect_err(text);
@@ -69,7 +69,7 @@ fn wrong(text: &str) -> Vec<String> {
     told.iter().map(|line| line.replacen("error: config.toml:", "", 1)).collect()
 }
 
-/// What is told of a text that can be used.
+/// The warnings for a text that can be used.
 fn warned(text: &str) -> Vec<String> {
     let folder = Folder::with(text);
     let (_, warnings) = folder.load().expect(text);
@@ -127,7 +127,7 @@ fn the_rules_decide_as_they_are_written() {
                 assert_eq!(via.select, Select::Latency);
             }
             (Some("2"), Action::Reject) => {}
-            // What was looked up, though in vain, is all that may be connected to.
+            // These addresses were looked up, though there are none, so that nothing else may be connected to.
             (None, Action::Direct { addresses }) => {
                 assert_eq!(addresses.is_none(), destination.starts_with("198."), "{destination}");
             }
@@ -136,7 +136,7 @@ fn the_rules_decide_as_they_are_written() {
     }
 }
 
-/// What becomes of alice's request through the listener `main`, for a name that has no address.
+/// The decision on alice's request through the listener `main`, for a name without an address.
 fn decide(config: &Config, destination: &str) -> (Option<Arc<str>>, Action) {
     let destination = Destination::parse(destination, None).expect(destination);
     let query = Query {
@@ -176,7 +176,7 @@ fn a_rule_names_a_listener_by_any_of_its_addresses() {
         let (rule, _) = decide(&good(&text(address, wanted)), "a.example:443");
         assert_eq!(rule.as_deref(), Some("by address"), "{address} {wanted}");
     }
-    // Another interface is another listener.
+    // Another interface makes another listener.
     let folder = Folder::with(&text("127.0.0.1:1080", "*:1080"));
     let (config, warnings) = folder.load().expect("good");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -191,7 +191,7 @@ fn an_empty_file_rejects() {
 }
 
 #[test]
-fn a_file_that_has_become_empty_is_not_meant() {
+fn a_file_that_has_become_empty_is_an_error() {
     let folder = Folder::with("[default]\naction = \"direct\"\n");
     let (before, _) = folder.load().expect("good");
     let load = || Config::load(&folder.path("config.toml"), Some(&before), &mut ());
@@ -236,14 +236,14 @@ fn every_mistake_has_its_place_and_a_hint() {
 }
 
 #[test]
-fn what_looks_wrong_is_a_warning() {
+fn suspicious_settings_are_warnings() {
     for (text, told) in WARNINGS {
         assert_eq!(warned(text), *told, "{text}");
     }
 }
 
 #[test]
-fn all_mistakes_are_told_together_in_their_order() {
+fn all_mistakes_are_reported_together_in_order() {
     let told = wrong(
         "[[rule]]\nvia = \"nobody\"\ncidr = \"10.0.0.1/8\"\n[default]\nvia = []\n\
          [[listen]]\naddress = \"x\"\n[server.a]\nport = 0\n[other]\n",
@@ -253,7 +253,7 @@ fn all_mistakes_are_told_together_in_their_order() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let folder = Folder::with("");
     let Mistakes { mistakes, .. } =
         Config::load(&folder.path("none"), None, &mut ()).expect_err("missing");
@@ -309,7 +309,7 @@ fn a_proxy_on_a_server_may_ask_for_a_password() {
         panic!("{:?}", config.forwards);
     };
     assert!(auth.verify(b"ada", b"secret").is_some());
-    // Without the file it must not become everybody's.
+    // Without the file it must not become open to everyone.
     fs::remove_file(folder.path("users")).expect("there");
     folder.load().expect_err("no password");
 }

@@ -1,4 +1,4 @@
-//! What holds for any text.
+//! Properties that hold for any text.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ proptest! {
     fn no_toml_is_a_panic(lines in prop::collection::vec(line(), 0..30)) {
         let text = lines.concat();
         for mistake in mistakes_of(&text) {
-            // A place is a place of the text, and a mistake one line.
+            // A place lies within the text, and a mistake is one line.
             let line = mistake.place.map_or(1, |place| place.line);
             prop_assert!(1 <= line && line <= text.lines().count() + 1, "{mistake}");
             prop_assert!(!mistake.to_string().contains('\n'), "{mistake}");
@@ -31,7 +31,7 @@ fn mistakes_of(text: &str) -> Vec<Mistake> {
     report.into_parts().mistakes
 }
 
-/// A line that is likely to get past the parser.
+/// A line that probably passes the parser.
 fn line() -> impl Strategy<Value = String> {
     let [header, key, value] = [HEADERS, KEYS, VALUES].map(prop::sample::select);
     prop_oneof![
@@ -41,7 +41,7 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Tables, and what looks like one.
+/// Table headers, and texts that look like one.
 const HEADERS: &[&str] = &[
     "[[listen]]",
     "[[rule]]",

@@ -1,4 +1,4 @@
-//! Every way in which a file becomes another one.
+//! The ways in which a file can change.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -37,7 +37,7 @@ async fn sees(watch: &mut Watch) {
 }
 
 #[tokio::test]
-async fn a_file_that_is_written_and_one_that_is_replaced() {
+async fn a_write_and_a_replacement_are_seen() {
     let bed = Bed::new();
     bed.write("config", "1");
     let mut watch = bed.watch("config");
@@ -56,7 +56,7 @@ async fn a_file_that_is_written_and_one_that_is_replaced() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(start_paused = true)]
-async fn a_file_is_not_read_while_it_is_written() {
+async fn a_file_that_is_being_written_is_not_read() {
     use std::io::Write as _;
     let bed = Bed::new();
     bed.write("config", "whole");
@@ -70,7 +70,7 @@ async fn a_file_is_not_read_while_it_is_written() {
 }
 
 #[tokio::test]
-async fn a_file_is_read_when_its_writer_has_closed_it() {
+async fn a_file_is_read_once_its_writer_has_closed_it() {
     use std::io::Write as _;
     let bed = Bed::new();
     bed.write("config", "whole");
@@ -82,7 +82,7 @@ async fn a_file_is_read_when_its_writer_has_closed_it() {
         writer.write_all(b"lf").expect("room");
         drop(writer);
     });
-    // What comes in the place of an open file is complete.
+    // A file that replaces an open one is complete.
     let mut writer = fs::File::create(bed.path("config")).expect("a file");
     writer.write_all(b"ha").expect("room");
     bed.write("new", "another");
@@ -91,7 +91,7 @@ async fn a_file_is_read_when_its_writer_has_closed_it() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_swapped_as_kubernetes_does() {
+async fn a_swapped_link_is_seen_as_with_kubernetes() {
     let bed = Bed::new();
     let version = |number: u32| {
         let folder = format!("..{number}");
@@ -108,13 +108,13 @@ async fn a_link_that_is_swapped_as_kubernetes_does() {
         fs::remove_dir_all(bed.path(&format!("..{}", number - 1))).expect("removed");
         sees(&mut watch).await;
     }
-    // The file itself, where the links lead now.
+    // This changes the file itself, to which the links lead now.
     bed.write("..3/config", "written in its place");
     sees(&mut watch).await;
 }
 
 #[tokio::test]
-async fn a_directory_that_is_removed_and_comes_back() {
+async fn a_directory_may_disappear_and_return() {
     let bed = Bed::new();
     fs::create_dir_all(bed.path("a/b")).expect("directories");
     bed.write("a/b/config", "1");
@@ -134,11 +134,11 @@ async fn a_directory_that_is_removed_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_written_by_its_name_in_another_directory() {
+async fn a_write_under_another_name_in_another_directory_is_seen() {
     let bed = Bed::new();
     fs::create_dir(bed.path("host")).expect("a directory");
     bed.write("host/config", "1");
-    // As a file that is mounted into a container, for which a test would have to be root.
+    // This stands for a file mounted into a container, which a test could set up only as root.
     fs::hard_link(bed.path("host/config"), bed.path("config")).expect("a second name");
     let mut watch = bed.watch("config");
     for text in ["22", "333"] {
@@ -153,7 +153,7 @@ async fn a_file_that_is_written_by_its_name_in_another_directory() {
 }
 
 #[tokio::test]
-async fn what_happens_beside_the_file_is_no_change() {
+async fn other_files_in_the_directory_do_not_matter() {
     let bed = Bed::new();
     bed.write("config", "1");
     let mut watch = bed.watch("config");
@@ -161,13 +161,13 @@ async fn what_happens_beside_the_file_is_no_change() {
     fs::read(bed.path("config")).expect("read");
     let seen = timeout(5 * QUIET, watch.changed()).await;
     assert!(seen.is_err(), "nothing has changed");
-    // What happens while nobody waits is not lost.
+    // A change is not lost if nobody waits at that moment.
     bed.write("config", "22");
     sees(&mut watch).await;
 }
 
 #[tokio::test]
-async fn other_files_are_followed_from_then_on() {
+async fn a_new_set_of_files_is_followed() {
     let bed = Bed::new();
     bed.write("config", "1");
     fs::create_dir(bed.path("lists")).expect("a directory");
@@ -179,9 +179,9 @@ async fn other_files_are_followed_from_then_on() {
 }
 
 #[test]
-fn directories_of_links() {
+fn the_directories_of_links_are_found() {
     let bed = Bed::new();
-    // The system may keep its temporary files behind a link of its own.
+    // The system may keep its temporary files behind a symbolic link.
     let root = bed.folder.path().canonicalize().expect("a directory");
     fs::create_dir_all(root.join("a/b")).expect("directories");
     fs::write(root.join("a/b/file"), "").expect("a file");

@@ -1,4 +1,4 @@
-//! The files that somebody is writing.
+//! Tracks the files that are being written.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use notify::{Event, EventKind};
 
 use crate::lock::lock;
 
-/// Files that have been written to and not yet closed by the writer. Always empty where the system does not
-/// report that a file is closed.
+/// The files that have been written to and not yet closed by the writer. Always empty if the system does
+/// not report that a file is closed.
 #[derive(Debug, Default)]
 pub(super) struct Writers(Mutex<BTreeSet<PathBuf>>);
 
@@ -18,7 +18,7 @@ impl Writers {
     pub(super) fn note(&self, event: &Event) {
         let mut open = lock(&self.0);
         match event.kind {
-            // Events were lost.
+            // The event queue has overflowed.
             _ if event.need_rescan() => open.clear(),
             EventKind::Modify(ModifyKind::Data(_)) if REPORTS_CLOSING => {
                 open.extend(event.paths.iter().cloned());
@@ -35,14 +35,14 @@ impl Writers {
         }
     }
 
-    /// Whether the file to which a path leads is being written.
+    /// Whether the file at this path is being written.
     pub(super) fn are_at(&self, path: &Path) -> bool {
         let open = lock(&self.0);
         !open.is_empty() && path.canonicalize().is_ok_and(|path| open.contains(&path))
     }
 }
 
-/// Whether an event is only somebody's reading, this program's own included. The end of a writing is none.
+/// Whether an event is only a read, by this program or another. The close of a written file is not.
 pub(super) fn is_reading(event: &Event) -> bool {
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
@@ -51,5 +51,5 @@ pub(super) fn is_reading(event: &Event) -> bool {
     }
 }
 
-/// `IN_CLOSE_WRITE` of inotify(7).
+/// The systems that report it: `IN_CLOSE_WRITE` of inotify(7).
 const REPORTS_CLOSING: bool = cfg!(target_os = "linux");

@@ -1,4 +1,4 @@
-//! One session of the demo's server: who may log in, and what may be opened.
+//! One session of the demo's server: who may log in, and which channels may be opened.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,8 +18,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The handler of one session. Channels other than `direct-tcpip`, global requests and logins other than by the
-/// one key are refused, by the defaults of the trait.
+/// The handler of one session. The defaults of the trait refuse channels other than `direct-tcpip`, global
+/// requests, and logins other than with the one key.
 pub(super) struct SessionHandler {
     key: Arc<PublicKey>,
     channels: Arc<Semaphore>,
@@ -32,7 +32,7 @@ impl SessionHandler {
         Self { key, channels: Arc::new(Semaphore::new(MAX_CHANNELS)), tasks, stop }
     }
 
-    /// The handler of a further session, with its own limit of channels.
+    /// A handler for another session, with its own channel limit.
     pub(super) fn for_new_session(&self) -> Self {
         Self::new(Arc::clone(&self.key), self.tasks.clone(), self.stop.clone())
     }
@@ -84,7 +84,7 @@ impl Handler for SessionHandler {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         };
-        // In a task of its own: a target that is slow to answer holds up nobody else.
+        // A task of its own, so that a slow target holds up nothing else.
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             stop.run_until_cancelled(forward(targets, channel, reply)).await;
@@ -94,8 +94,8 @@ impl Handler for SessionHandler {
     }
 }
 
-/// The addresses to try for a request, in order; none where it is not permitted. Only loopback addresses and the
-/// name `localhost` (RFC 6761 section 6.3) are; nothing is looked up.
+/// The addresses to try for a request, in order; empty if it is not permitted. Only loopback addresses and the
+/// name `localhost` (RFC 6761 section 6.3) are permitted; nothing is looked up.
 fn targets(host: &str, port: u32) -> Vec<SocketAddr> {
     let Some(port) = u16::try_from(port).ok().filter(|port| *port != 0) else {
         return Vec::new();
@@ -112,7 +112,7 @@ fn targets(host: &str, port: u32) -> Vec<SocketAddr> {
 async fn forward(targets: Vec<SocketAddr>, channel: Channel<Msg>, reply: ChannelOpenHandle) {
     match tokio::time::timeout(CONNECT, TcpStream::connect(&*targets)).await {
         Ok(Ok(socket)) => {
-            // It only makes small answers faster.
+            // A failure is ignored: the option only speeds up small answers.
             let _ = socket.set_nodelay(true);
             reply.accept().await;
             relay(socket, channel).await;
@@ -126,7 +126,7 @@ async fn forward(targets: Vec<SocketAddr>, channel: Channel<Msg>, reply: Channel
     }
 }
 
-/// The failure with the text that sshd would send: the system's, without the number.
+/// The failure with the text that sshd would send: the system's, without the error number.
 fn connect_failed(error: &io::Error) -> ChannelOpenFailure {
     let text = error.to_string();
     let reason = text.split(" (os error").next().unwrap_or_default().to_owned();
@@ -139,7 +139,7 @@ async fn relay(socket: TcpStream, channel: Channel<Msg>) {
     let (from_target, to_target) = socket.into_split();
     let client_done = Notify::new();
     let done = async {
-        // A target that breaks off gets no EOF: to the client, a cut is not an end.
+        // A target that resets its connection gets no EOF, so that the client does not take the cut for an end.
         if pump_down(from_target, &to_client).await.is_ok() {
             client_done.notified().await;
         }
@@ -148,11 +148,11 @@ async fn relay(socket: TcpStream, channel: Channel<Msg>) {
         () = pump_up(from_client, to_target, &client_done) => (),
         () = done => (),
     }
-    // After the client's CLOSE this is nothing new, and a session that is gone needs none.
+    // This is redundant after the client's CLOSE, and fails harmlessly if the session is gone.
     let _ = to_client.close().await;
 }
 
-/// From the target to the client, until the target's end.
+/// Copies from the target to the client, until the target's EOF.
 async fn pump_down(mut from: OwnedReadHalf, to: &ChannelWriteHalf<Msg>) -> io::Result<()> {
     let mut buffer = BytesMut::new();
     loop {
@@ -164,13 +164,13 @@ async fn pump_down(mut from: OwnedReadHalf, to: &ChannelWriteHalf<Msg>) -> io::R
     }
 }
 
-/// From the client to the target. Passes on the client's EOF, and goes on until its CLOSE.
+/// Copies from the client to the target. Passes on the client's EOF, and continues until its CLOSE.
 async fn pump_up(mut from: ChannelReadHalf, to: OwnedWriteHalf, client_done: &Notify) {
     let mut to = Some(to);
     loop {
         match from.wait().await {
             Some(ChannelMsg::Data { data }) => {
-                // A target that takes no more may still have something to say.
+                // A target that reads no more may still send.
                 if let Some(target) = &mut to
                     && target.write_all(&data).await.is_err()
                 {
@@ -188,13 +188,13 @@ async fn pump_up(mut from: ChannelReadHalf, to: OwnedWriteHalf, client_done: &No
     }
 }
 
-/// The only user.
+/// The only user name.
 pub(super) const USER: &str = "demo";
-/// The most channels of a session at a time.
+/// The most concurrent channels of a session.
 const MAX_CHANNELS: usize = 256;
-/// How long a target may take to answer.
+/// The time limit for connecting to a target.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How much is read from a target at once, in bytes.
+/// The size of a read from a target, in bytes.
 const READ: usize = 32 * 1024;
 
 #[cfg(test)]
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_is_a_target() {
+    fn only_this_machine_may_be_a_target() {
         let texts = |host, port| -> Vec<String> {
             targets(host, port).iter().map(ToString::to_string).collect()
         };

@@ -51,13 +51,13 @@ async fn open_failure(handle: &Handle<Client>, host: &str, port: u32) -> Channel
     }
 }
 
-/// A port of 127.0.0.1 where nobody listens.
+/// A port of 127.0.0.1 on which nothing listens.
 async fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     listener.local_addr().expect("an address").port()
 }
 
-/// Reads all that one client says, and then answers it back.
+/// Reads everything that one client sends until EOF, and then sends it back.
 async fn echo_after_eof() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -99,7 +99,7 @@ async fn half_close_works_both_ways_and_close_follows_eof() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_opened_is_refused() {
+async fn forbidden_channels_are_refused() {
     let server = DemoServer::start().await.expect("a server");
     let handle = session(&server).await;
     for host in ["10.0.0.1", "example.com", "0.0.0.0"] {
@@ -113,7 +113,7 @@ async fn what_may_not_be_opened_is_refused() {
 }
 
 #[tokio::test]
-async fn nobody_but_the_one_key_and_user_gets_in() {
+async fn only_the_one_key_and_user_can_log_in() {
     let server = DemoServer::start().await.expect("a server");
     let mut handle = connect(&server).await;
     assert!(!handle.authenticate_none(server.user()).await.expect("an answer").success());
@@ -122,12 +122,12 @@ async fn nobody_but_the_one_key_and_user_gets_in() {
     let other = new_key().expect("a key");
     assert!(!log_in(&mut handle, server.user(), other).await.success());
     assert!(!log_in(&mut handle, "root", client_key(&server)).await.success());
-    // The handle is still good: it was the tries that were refused.
+    // The handle still works: only the attempts were refused.
     assert!(log_in(&mut handle, server.user(), client_key(&server)).await.success());
 }
 
 #[tokio::test]
-async fn the_files_are_private_and_go_away_and_so_do_the_sessions() {
+async fn the_files_are_private_and_shutdown_removes_them_and_ends_the_sessions() {
     let server = DemoServer::start().await.expect("a server");
     let handle = session(&server).await;
     let (key, known_hosts) = (server.client_key(), server.known_hosts());
@@ -140,11 +140,11 @@ async fn the_files_are_private_and_go_away_and_so_do_the_sessions() {
     assert_eq!(known, format!("[127.0.0.1]:{port} {}\n", server.host_key()));
     server.shutdown().await.expect("files removed");
     assert!(!directory.exists());
-    // The session's task ends: an error either way.
+    // The session's task has ended, which is an error in any case.
     assert!(handle.channel_open_session().await.is_err());
 }
 
-/// Runs `ssh -W` to a port through the server, and gives what it wrote to its two outputs.
+/// Runs `ssh -W` to a port through the server, and returns what it wrote to standard output and standard error.
 async fn ssh_w(server: &DemoServer, target: &str, input: &[u8]) -> (Vec<u8>, String) {
     let mut ssh = Command::new("ssh")
         .args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"])
@@ -160,9 +160,9 @@ async fn ssh_w(server: &DemoServer, target: &str, input: &[u8]) -> (Vec<u8>, Str
         .stderr(Stdio::piped())
         .spawn()
         .expect("ssh runs");
-    // Dropped after the last byte, which is the end of its input.
+    // Dropped after the last byte, which ends ssh's input.
     let mut stdin = ssh.stdin.take().expect("a pipe");
-    // A refused ssh reads nothing.
+    // An ssh that is refused reads nothing.
     let _ = stdin.write_all(input).await;
     drop(stdin);
     let output = ssh.wait_with_output().await.expect("ssh ends");
@@ -171,7 +171,7 @@ async fn ssh_w(server: &DemoServer, target: &str, input: &[u8]) -> (Vec<u8>, Str
 
 #[tokio::test]
 #[ignore = "needs ssh"]
-async fn ssh_itself_can_use_it() {
+async fn ssh_can_use_it() {
     let server = DemoServer::start().await.expect("a server");
     let target = echo_after_eof().await;
     let words = vec![b'y'; 100_000];
@@ -181,7 +181,7 @@ async fn ssh_itself_can_use_it() {
 
 #[tokio::test]
 #[ignore = "needs ssh"]
-async fn ssh_itself_is_told_why() {
+async fn ssh_is_told_the_reason() {
     let server = DemoServer::start().await.expect("a server");
     let closed = format!("127.0.0.1:{}", closed_port().await);
     let (_, errors) = ssh_w(&server, &closed, b"").await;

@@ -44,7 +44,7 @@ pub(crate) struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// The query of a request; empty without a filter.
+    /// The query of the request; empty without a filter.
     pub(in crate::cli::operate) fn query(&self) -> String {
         let number = |number: Option<u64>| number.map(|number| number.to_string());
         let older = self.older.map(|seconds| seconds.saturating_mul(1000));

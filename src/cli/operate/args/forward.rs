@@ -40,7 +40,7 @@ pub(crate) struct ForwardAddArgs {
     pub(in crate::cli::operate) which: Which,
 }
 
-/// Forwards in ssh's forms.
+/// Forwards, in the syntax of ssh.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SpecArgs {
     /// Listen here, connect from the server

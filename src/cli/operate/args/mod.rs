@@ -11,7 +11,7 @@ use strum::VariantArray as _;
 use crate::destination::Destination;
 use crate::observe::logs::Verbosity;
 
-/// The end of a help page.
+/// The end of a command's help.
 macro_rules! after {
     ($status:literal) => {
         concat!("Exit status: ", $status, ", 3 when none is running.")
@@ -26,7 +26,7 @@ pub(crate) use forward::{
     ForwardAction, ForwardAddArgs, ForwardArgs, ForwardListArgs, ForwardRemoveArgs, SpecArgs,
 };
 
-/// The running program that a command is for.
+/// The running program to which a command is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct Which {
     /// The running program of this name
@@ -38,7 +38,7 @@ pub(crate) struct Which {
     pub(super) socket: Option<PathBuf>,
 }
 
-/// The same, where the name may be a word by itself.
+/// The same, with the name also allowed as a word by itself.
 #[derive(Clone, Debug, Args)]
 pub struct Named {
     /// The running program [default: the only one]
@@ -48,17 +48,17 @@ pub struct Named {
     which: Which,
 }
 
-/// The words of a closed set.
+/// A parser for the words of a closed set.
 fn words<T: Copy + Into<&'static str>>(all: &[T]) -> PossibleValuesParser {
     PossibleValuesParser::new(all.iter().map(|one| -> &'static str { (*one).into() }))
 }
 
-/// A text that can be read as this. The running program reads it again.
+/// Checks that the text parses as `T`, and returns it as it is; the running program parses it again.
 fn text<T: FromStr<Err: Display>>(text: &str) -> Result<String, String> {
     text.parse::<T>().map(|_| text.to_owned()).map_err(|why| why.to_string())
 }
 
-/// A host and a port, as the running program reads them.
+/// Parses a host and a port, as the running program does.
 fn destination(text: &str) -> Result<String, String> {
     Destination::parse(text, None).map(|_| text.to_owned()).map_err(|why| why.to_string())
 }
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_meant_is_not_sent() {
+    fn invalid_arguments_are_not_sent() {
         let log = |level| LogArgs::try_parse_from(["log", level]).is_ok();
         assert!(log("debug") && !log("loud"));
         let state = |state| ConnectionsArgs::try_parse_from(["c", "--state", state]).is_ok();

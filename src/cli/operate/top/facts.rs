@@ -1,4 +1,4 @@
-//! The state of a running program, by its events.
+//! The state of a running program, built from its events.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -12,37 +12,37 @@ pub(super) struct Facts {
     pub(super) status: Status,
     pub(super) connections: HashMap<u64, Seen>,
     pub(super) rules: Vec<Rule>,
-    /// Events for people, the newest first.
+    /// Events for people, newest first.
     pub(super) happenings: VecDeque<Happening>,
-    /// The sum of all connections.
+    /// The figures of all connections together.
     pub(super) total: History,
     pub(super) servers: HashMap<String, History>,
     pub(super) sessions: HashMap<u64, History>,
 }
 
-/// A connection as it was reported last.
+/// A connection, as it was last reported.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) connection: Connection,
-    /// The uptime of the program then.
+    /// The uptime of the program at that report.
     at: u64,
 }
 
 /// An event for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Happening {
-    /// The uptime of the program then.
+    /// The uptime of the program at that event.
     pub(super) at: u64,
     pub(super) text: String,
 }
 
 impl Facts {
-    /// Applies an event; returns the connection that it ends.
+    /// Applies an event; returns the connection that ends with it.
     pub(super) fn hear(&mut self, event: Event) -> Option<Box<Connection>> {
         match event {
             Event::Reset { status, connections } => {
                 if status.instance.run != self.status.instance.run {
-                    // Another run: its ids are others.
+                    // The program was restarted, and its ids are new.
                     *self = Self::default();
                 }
                 self.status = *status;
@@ -68,12 +68,12 @@ impl Facts {
         None
     }
 
-    /// How long ago a connection began, in milliseconds.
+    /// The age of a connection, in milliseconds.
     pub(super) fn age(&self, seen: &Seen) -> u64 {
         seen.connection.age + self.status.instance.uptime.saturating_sub(seen.at)
     }
 
-    /// How long ago something happened, in milliseconds.
+    /// The time since an event, in milliseconds.
     pub(super) fn since(&self, happening: &Happening) -> u64 {
         self.status.instance.uptime.saturating_sub(happening.at)
     }
@@ -89,7 +89,7 @@ impl Facts {
         self.happenings.push_front(Happening { at: self.status.instance.uptime, text });
     }
 
-    /// Records the figures of a second.
+    /// Records the figures of the last second.
     fn measure(&mut self) {
         let Self { status, total, servers, sessions, .. } = self;
         total.push(status.traffic.down_rate, status.traffic.up_rate, None);
@@ -110,7 +110,7 @@ impl Facts {
     }
 }
 
-/// An event in words; none for one that is not worth a line.
+/// An event in words; `None` if it is not worth a line.
 fn words(event: &Event) -> Option<String> {
     let text = show::text;
     Some(match event {

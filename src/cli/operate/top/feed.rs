@@ -1,4 +1,4 @@
-//! Follows the events of the running program; when it is gone, waits for it to come back.
+//! Follows the events of the running program, and waits for it to return when it is gone.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::control::schema::{Closed, Connection, Event, Rules};
 
 pub(super) type Sender = mpsc::Sender<News>;
 
-/// The receiver is gone.
+/// The error if the receiver is gone.
 struct Unheard;
 
-/// Passes on the events of the program, until the receiver is gone.
+/// Passes on the events of the program until the receiver is gone.
 pub(super) async fn follow(client: Client, mut interest: watch::Receiver<Interest>, news: Sender) {
     loop {
         let why = match client.events("").await {
@@ -34,7 +34,7 @@ pub(super) async fn follow(client: Client, mut interest: watch::Receiver<Interes
     }
 }
 
-/// Passes on events; returns why there are no more.
+/// Passes on events; returns the reason for their end.
 async fn listen(
     client: &Client,
     mut events: EventStream,
@@ -55,24 +55,24 @@ async fn listen(
             Ok(Some(event)) => {
                 silent = 0;
                 let is_tick = matches!(event, Event::Tick { .. } | Event::Reset { .. });
-                tell(news, News::Event(Box::new(event))).await?;
+                send(news, News::Event(Box::new(event))).await?;
                 if is_tick {
                     look(client, interest, news).await?;
                 }
             }
             Ok(None) => return Ok("the program has ended".to_owned()),
-            // It ticks each second.
+            // The program sends a tick every second.
             Err(_) => {
                 silent += 1;
                 if silent >= UNUSUAL {
-                    tell(news, News::Silent(silent)).await?;
+                    send(news, News::Silent(silent)).await?;
                 }
             }
         }
     }
 }
 
-/// Asks for what no event carries. A missing answer shows in the events.
+/// Polls what no event carries. A missing answer shows in the events.
 async fn look(
     client: &Client,
     interest: &mut watch::Receiver<Interest>,
@@ -80,12 +80,12 @@ async fn look(
 ) -> Result<(), Unheard> {
     let Interest { rules, connection } = *interest.borrow_and_update();
     if rules && let Ok(Ok(Rules { rules })) = timeout(SECOND, client.get("/v1/rules")).await {
-        tell(news, News::Rules(rules)).await?;
+        send(news, News::Rules(rules)).await?;
     }
     if let Some(id) = connection {
         let path = format!("/v1/connections/{id}");
         if let Ok(Ok(found)) = timeout(SECOND, client.get::<Connection>(&path)).await {
-            tell(news, News::Connection(Box::new(found))).await?;
+            send(news, News::Connection(Box::new(found))).await?;
         }
     }
     Ok(())
@@ -108,13 +108,13 @@ pub(super) async fn kill(client: Client, ids: Vec<u64>) -> String {
     }
 }
 
-async fn tell(news: &Sender, what: News) -> Result<(), Unheard> {
+async fn send(news: &Sender, what: News) -> Result<(), Unheard> {
     news.send(what).await.map_err(|_| Unheard)
 }
 
-/// Between two attempts.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The interval of its ticks.
+/// The interval of the program's ticks.
 const SECOND: Duration = Duration::from_secs(1);
-/// The seconds of silence that are reported.
+/// The seconds of silence after which it is reported.
 const UNUSUAL: u64 = 3;

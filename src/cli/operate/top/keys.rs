@@ -1,4 +1,4 @@
-//! The keys.
+//! The effects of keys.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use strum::VariantArray as _;
@@ -7,11 +7,11 @@ use super::model::{Details, Mode, Model, Pane};
 use super::series::History;
 use crate::control::schema::Server;
 
-/// What a key asks for, besides another view.
+/// What a key does, apart from changing the view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Quit,
-    /// Back to the shell: Ctrl-Z.
+    /// Suspends the program and returns to the shell: Ctrl-Z.
     Suspend,
     Redraw,
     Kill(Vec<u64>),
@@ -131,7 +131,7 @@ impl Model {
         }
     }
 
-    /// The answer to the question whether to end connections: only `y` is a yes.
+    /// Answers the question whether to end connections: only `y` means yes.
     fn answer(&mut self, key: KeyCode) -> Option<Effect> {
         let Mode::Kill(ids) = std::mem::take(&mut self.mode) else { return None };
         matches!(key, KeyCode::Char('y' | 'Y')).then_some(Effect::Kill(ids))
@@ -177,7 +177,7 @@ impl Model {
         self.selected = Some(rows[to.from(here, rows.len())].connection.id);
     }
 
-    /// The number of lines of a list without a selection.
+    /// The number of lines in a list without a selection.
     fn lines(&self) -> usize {
         let facts = self.facts();
         match self.pane {
@@ -206,7 +206,7 @@ impl Move {
     }
 }
 
-/// The lines of a page.
+/// The number of lines in a page.
 const PAGE: usize = 10;
 /// The longest filter, in bytes.
 const LONGEST: usize = 200;

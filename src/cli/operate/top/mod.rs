@@ -1,7 +1,7 @@
-//! `sockeye top`: a running program on a terminal, live.
+//! `sockeye top`: a live view of a running program on the terminal.
 //!
-//! [`model`] is the state and how events and keys change it, [`view`] draws it; both are pure. [`feed`]
-//! follows the program, [`screen`] holds the terminal.
+//! [`model`] is the state, with the effects of events and keys, and [`view`] draws it; both are pure.
+//! [`feed`] follows the program, [`screen`] owns the terminal.
 
 use std::io;
 use std::time::Duration;
@@ -34,7 +34,7 @@ mod series;
 mod tests;
 mod view;
 
-/// Shows it until the user leaves.
+/// Shows the program until the user quits.
 pub(super) async fn run(which: Named) -> Done {
     if let Some(why) = screen::obstacle() {
         return Err(Failure::Words(why.to_owned()));
@@ -49,13 +49,13 @@ pub(super) async fn run(which: Named) -> Done {
     Ok(FINE)
 }
 
-/// The program while the screen is shown.
+/// Everything that runs while the screen is shown.
 struct Top {
     model: Model,
     client: Client,
     interest: watch::Sender<Interest>,
     heard: mpsc::Receiver<News>,
-    /// Commands under way; each ends with its outcome in words.
+    /// Commands in progress; each ends with its outcome in words.
     orders: JoinSet<String>,
 }
 
@@ -64,7 +64,7 @@ impl Top {
         let mut screen = Screen::open()?;
         let shown = self.steer(&mut screen).await;
         drop(screen);
-        // The last command completes, if the program answers.
+        // The last command may still complete, if the program answers.
         let _ = timeout(PATIENCE, self.orders.join_all()).await;
         shown
     }
@@ -73,7 +73,7 @@ impl Top {
         let mut keys = EventStream::new();
         let mut stops = signal(SignalKind::from_raw(SIGTSTP))?;
         let mut continues = signal(SignalKind::from_raw(SIGCONT))?;
-        // The time of the next draw; none while nothing is new.
+        // The time of the next draw; `None` if nothing has changed.
         let mut next = Some(Instant::now());
         loop {
             tokio::select! {
@@ -109,7 +109,7 @@ impl Top {
                 *now = wanted;
                 is_other
             });
-            // Soon, and not for each event.
+            // Draws soon, but not once for each event.
             next = next.or(Some(Instant::now() + PAUSE));
         }
     }
@@ -134,11 +134,11 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// The most news in the queue, of which each may tell of all connections.
+/// The longest queue of news; each entry may describe all connections.
 const AHEAD: usize = 16;
-/// From something new to the next draw.
+/// The delay between a change and the next draw.
 const PAUSE: Duration = Duration::from_millis(30);
-/// The time for a command that was given before the user quit.
+/// The time limit for a command that was given before the user quit.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The signal of Ctrl-Z.
 const SIGTSTP: i32 = rustix::process::Signal::TSTP.as_raw();

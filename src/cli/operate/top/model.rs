@@ -9,7 +9,7 @@ use crate::control::schema::{Connection, Event, Rule};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     facts: Facts,
-    /// The state that is shown while paused.
+    /// The state that is shown while the view is paused.
     frozen: Option<Box<Facts>>,
     pub(super) link: Link,
     pub(super) pane: Pane,
@@ -17,9 +17,9 @@ pub(super) struct Model {
     pub(super) filter: String,
     pub(super) mode: Mode,
     pub(super) selected: Option<u64>,
-    /// The first visible line of the other lists.
+    /// The first visible line of lists without a selection.
     pub(super) offset: usize,
-    /// The connection that is shown in full.
+    /// The connection that is shown in full, if any.
     pub(super) details: Option<Details>,
     /// The outcome of the last command.
     pub(super) note: Option<String>,
@@ -28,13 +28,13 @@ pub(super) struct Model {
 /// The connection to the program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Link {
-    /// There was no event yet.
+    /// There has been no event yet.
     #[default]
     Joining,
     Up,
-    /// There was no event for this many seconds.
+    /// There has been no event for this many seconds.
     Silent(u64),
-    /// It is gone, or was never there; it is tried again soon.
+    /// The program is gone, or never was there; another attempt follows soon.
     Gone(String),
 }
 
@@ -52,7 +52,7 @@ pub(super) enum Pane {
     Happenings,
 }
 
-/// The meaning of keys.
+/// How keys are interpreted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Mode {
     #[default]
@@ -61,7 +61,7 @@ pub(super) enum Mode {
     Filter,
     /// Any of them closes the help.
     Help,
-    /// They answer whether to end these connections.
+    /// They answer the question whether to end these connections.
     Kill(Vec<u64>),
 }
 
@@ -76,9 +76,9 @@ pub(super) struct Details {
 pub(super) enum News {
     Event(Box<Event>),
     Rules(Vec<Rule>),
-    /// The connection that is shown in full, as it is now.
+    /// The connection that is shown in full, in its current state.
     Connection(Box<Connection>),
-    /// There was no event for this many seconds.
+    /// There has been no event for this many seconds.
     Silent(u64),
     Gone(String),
     /// The outcome of a command.
@@ -93,7 +93,7 @@ pub(super) struct Interest {
 }
 
 impl Model {
-    /// The state to show.
+    /// The state to show: the current one, or the frozen one while paused.
     pub(super) fn facts(&self) -> &Facts {
         self.frozen.as_deref().unwrap_or(&self.facts)
     }
@@ -102,7 +102,7 @@ impl Model {
         self.frozen.is_some()
     }
 
-    /// Pauses, or resumes.
+    /// Pauses or resumes.
     pub(super) fn freeze_or_go_on(&mut self) {
         self.frozen = match self.frozen {
             None => Some(Box::new(self.facts.clone())),
@@ -110,12 +110,12 @@ impl Model {
         };
     }
 
-    /// The connections that are listed.
+    /// The connections in the list.
     pub(super) fn rows(&self) -> Vec<&Seen> {
         rows::rows(self.facts(), &self.filter, self.order)
     }
 
-    /// The selected one of the listed ones: the first by default.
+    /// The selected connection; by default the first one listed.
     pub(super) fn selected<'a>(&self, rows: &[&'a Seen]) -> Option<(usize, &'a Seen)> {
         let marked = rows.iter().position(|seen| Some(seen.connection.id) == self.selected);
         let index = marked.unwrap_or(0);
@@ -154,7 +154,7 @@ impl Model {
         if let Event::Reset { status, .. } = &event
             && status.instance.run != self.facts.status.instance.run
         {
-            // The ids of another run are others.
+            // The program was restarted, and its ids are new.
             self.details = None;
             self.frozen = None;
             self.selected = None;

@@ -1,4 +1,4 @@
-//! Which connections are listed, and in which order.
+//! Selects and sorts the connections in the list.
 
 use std::cmp::Ordering;
 
@@ -34,22 +34,22 @@ pub(super) enum Direction {
     Descending,
 }
 
-/// What stands in a column: a figure is aligned to the right.
+/// The content of a column: figures are right-aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Figure,
     Text,
 }
 
-/// How a column looks.
+/// The appearance of a column.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     pub(super) title: &'static str,
-    /// Its usual direction: the largest figure first, or the start of the alphabet.
+    /// The default direction: the largest figure first, or alphabetically.
     direction: Direction,
     pub(super) content: Content,
     pub(super) width: Constraint,
-    /// The narrowest screen that has room for it.
+    /// The narrowest screen that has room for the column.
     pub(super) from: u16,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Order {
 }
 
 impl Column {
-    /// What it is, in a row.
+    /// The appearance of the column.
     pub(super) fn look(self) -> Look {
         let (title, direction, content, width, from) = match self {
             Self::Id => ("ID", Ascending, Figure, Length(6), 0),
@@ -130,12 +130,12 @@ impl Order {
             Direction::Ascending => order,
             Direction::Descending => order.reverse(),
         };
-        // The newest first where nothing else decides: rows stay where they are.
+        // Ties go to the newest, so that rows do not change places.
         order.then(b.id.cmp(&a.id))
     }
 }
 
-/// The connections in which every word of `filter` is found somewhere, in this order.
+/// The connections in which every word of `filter` occurs, in this order.
 pub(super) fn rows<'a>(facts: &'a Facts, filter: &str, order: Order) -> Vec<&'a Seen> {
     let filter = filter.to_lowercase();
     let words: Vec<_> = filter.split_whitespace().collect();

@@ -1,4 +1,4 @@
-//! Programs as they could be, for tests.
+//! Sample states of a program, for tests.
 
 use super::model::{Model, News};
 use crate::control::schema::{
@@ -6,7 +6,7 @@ use crate::control::schema::{
     Status, Traffic, Trouble,
 };
 
-/// A model that has heard of these connections, and then `seconds` ticks.
+/// A model that has received these connections, and then `seconds` ticks.
 pub(super) fn model(connections: Vec<Connection>, seconds: u64) -> Model {
     let mut model = Model::default();
     model.hear(event(Event::Reset { status: Box::new(status(3_600_000)), connections }));
@@ -31,7 +31,7 @@ pub(super) fn event(event: Event) -> News {
     News::Event(Box::new(event))
 }
 
-/// A program with a server that works and one that does not.
+/// The status of a program with one server that works and one that does not.
 pub(super) fn status(uptime: u64) -> Status {
     let text = "connection refused".to_owned();
     Status {
@@ -123,7 +123,7 @@ fn forwards() -> Vec<Forward> {
     vec![listening, refused]
 }
 
-/// Some connections, each of them different.
+/// Sample connections, all different.
 pub(super) fn connections() -> Vec<Connection> {
     let one = |id: u64, state: &str, target: &str, down_rate: u64| Connection {
         id,
@@ -185,7 +185,7 @@ pub(super) fn rules() -> Vec<Rule> {
     ]
 }
 
-/// So many connections.
+/// This many connections.
 pub(super) fn many(count: u64) -> Vec<Connection> {
     let one = |id: u64| Connection {
         id,

@@ -1,4 +1,4 @@
-//! The terminal: taken over, restored, and left to the shell.
+//! Takes over the terminal, restores it, and returns it to the shell when suspended.
 
 use std::env;
 use std::io::{self, IsTerminal as _};
@@ -11,23 +11,23 @@ use rustix::process::{Signal, getpgrp, getpid, getsid, kill_current_process_grou
 use super::model::Model;
 use super::view::{self, Theme};
 
-/// The terminal while it is taken over. It is restored on drop and on a panic.
+/// The terminal, taken over. It is restored on drop and on a panic.
 #[derive(Debug)]
 pub(super) struct Screen {
     terminal: DefaultTerminal,
     theme: Theme,
 }
 
-/// What is suspended.
+/// What to suspend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Who {
-    /// The whole job: Ctrl-Z.
+    /// The whole job, for Ctrl-Z.
     Job,
-    /// This process alone, to which the signal was sent.
+    /// This process alone, for a signal that was sent to it.
     Process,
 }
 
-/// Why the screen cannot be shown; none where it can.
+/// The reason why the screen cannot be shown; `None` if it can.
 pub(super) fn obstacle() -> Option<&'static str> {
     if !io::stdout().is_terminal() {
         return Some("standard output is no terminal: `sockeye connections --watch` is for pipes");
@@ -39,7 +39,7 @@ pub(super) fn obstacle() -> Option<&'static str> {
 impl Screen {
     pub(super) fn open() -> io::Result<Self> {
         let terminal = try_init().inspect_err(|_| {
-            // It may be half done.
+            // The terminal may be half set up.
             let _ = try_restore();
         })?;
         Ok(Self { terminal, theme: Theme::from_environment() })
@@ -54,18 +54,18 @@ impl Screen {
         Ok(())
     }
 
-    /// Takes over the terminal again, whatever others have done with it.
+    /// Takes over the terminal again, whatever other programs have done to it.
     pub(super) fn retake(&mut self) -> io::Result<()> {
         self.restore();
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen)?;
-        // Not `clear`, which asks the terminal where its cursor is, and fails where no answer comes in time.
+        // `clear` would not do: it asks the terminal for the cursor position, and fails if no answer comes in time.
         let size = self.terminal.size()?;
         self.terminal.resize(size.into())
     }
 
-    /// Restores the terminal, and stops until this process is continued. Without a shell with job control
-    /// nobody could continue it, and nothing happens.
+    /// Restores the terminal, and stops until this process is continued. Does nothing without a shell
+    /// with job control, since nobody could continue the process.
     pub(super) fn suspend(&mut self, who: Who) -> io::Result<()> {
         if getsid(None)? == getpgrp() {
             return Ok(());

@@ -1,19 +1,19 @@
-//! What a figure was lately.
+//! The recent values of a figure.
 
 use std::collections::VecDeque;
 
-/// The last values of a figure, one a second.
+/// The recent values of a figure, one per second.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series(VecDeque<u64>);
 
-/// What goes over a server, a session or a connection, and how long a round trip takes.
+/// The traffic over a server, a session or a connection, and its round trip times.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
-    /// Bytes a second to clients.
+    /// Bytes per second to clients.
     pub(super) down: Series,
-    /// Bytes a second from clients.
+    /// Bytes per second from clients.
     pub(super) up: Series,
-    /// Round trips, in microseconds.
+    /// Round trip times, in microseconds.
     pub(super) trip: Series,
 }
 
@@ -25,7 +25,7 @@ impl Series {
         self.0.push_back(value);
     }
 
-    /// The last of them, the newest first.
+    /// The latest values, newest first.
     pub(super) fn newest(&self, count: usize) -> impl Iterator<Item = u64> + '_ {
         self.0.iter().rev().take(count).copied()
     }
@@ -41,7 +41,7 @@ impl History {
     }
 }
 
-/// Microseconds, of milliseconds.
+/// Converts milliseconds to microseconds.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -51,7 +51,7 @@ fn micros(millis: f64) -> u64 {
     (millis * 1000.0) as u64
 }
 
-/// More than a wide terminal shows.
+/// The number of values that are kept: more than a wide terminal shows.
 const KEPT: usize = 240;
 
 #[cfg(test)]
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_are_kept() {
+    fn only_the_newest_values_are_kept() {
         let mut series = Series::default();
         (0..KEPT as u64 + 3).for_each(|value| series.push(value));
         assert_eq!(series.newest(2).collect::<Vec<_>>(), [KEPT as u64 + 2, KEPT as u64 + 1]);

@@ -1,4 +1,4 @@
-//! What keys and news do.
+//! The effects of keys and news.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use strum::VariantArray as _;
@@ -28,7 +28,7 @@ fn closed(connection: &Connection) -> News {
 }
 
 #[test]
-fn every_column_orders_and_the_busiest_is_first() {
+fn every_column_sorts_and_the_busiest_is_first_by_default() {
     let mut model = model(connections(), 1);
     assert_eq!(model.order.column, Column::DownRate);
     assert_eq!(ids(&model)[0], 7, "the busiest");
@@ -52,7 +52,7 @@ fn every_column_orders_and_the_busiest_is_first() {
 }
 
 #[test]
-fn all_words_of_a_filter_are_found_somewhere() {
+fn all_words_of_a_filter_must_occur() {
     let mut model = model(connections(), 1);
     press(&mut model, KeyCode::Char('/'));
     type_in(&mut model, "EXAMPLE bastion qk");
@@ -74,7 +74,7 @@ fn all_words_of_a_filter_are_found_somewhere() {
 }
 
 #[test]
-fn nothing_is_ended_without_a_clear_yes() {
+fn nothing_is_ended_without_confirmation() {
     let mut model = model(connections(), 1);
     for key in [KeyCode::Char('n'), KeyCode::Enter, KeyCode::Esc, KeyCode::Char(' '), KeyCode::Down]
     {
@@ -100,7 +100,7 @@ fn nothing_is_ended_without_a_clear_yes() {
 }
 
 #[test]
-fn the_mark_stays_on_its_connection() {
+fn the_selection_stays_on_its_connection() {
     let mut model = model(connections(), 1);
     press(&mut model, KeyCode::End);
     assert_eq!(model.selected, Some(9));
@@ -125,7 +125,7 @@ fn the_mark_stays_on_its_connection() {
 }
 
 #[test]
-fn details_are_asked_for_while_their_connection_lives() {
+fn details_are_polled_while_their_connection_lives() {
     let mut model = model(connections(), 1);
     assert_eq!(model.interest(), Interest::default());
     press(&mut model, KeyCode::Enter);
@@ -150,12 +150,12 @@ fn details_are_asked_for_while_their_connection_lives() {
 }
 
 #[test]
-fn another_run_takes_all_numbers_away() {
+fn a_restart_resets_all_state() {
     let mut model = model(connections(), 5);
     press(&mut model, KeyCode::Enter);
     press(&mut model, KeyCode::Char('k'));
     model.hear(News::Gone("the program has ended".into()));
-    assert_eq!(model.facts().connections.len(), 4, "what was known is shown still");
+    assert_eq!(model.facts().connections.len(), 4, "the last known state is still shown");
     let mut other = status(1000);
     other.instance.run = "two".into();
     model.hear(event(Event::Reset { status: Box::new(other), connections: many(1) }));
@@ -166,7 +166,7 @@ fn another_run_takes_all_numbers_away() {
 }
 
 #[test]
-fn what_stands_still_goes_on_underneath() {
+fn a_paused_view_catches_up_when_it_resumes() {
     let mut model = model(connections(), 1);
     press(&mut model, KeyCode::Char(' '));
     model.hear(closed(&connections()[0]));
@@ -176,7 +176,7 @@ fn what_stands_still_goes_on_underneath() {
 }
 
 #[test]
-fn what_happened_is_told_and_bounded() {
+fn events_are_listed_up_to_a_limit() {
     let mut model = model(connections(), 1);
     let failed = Connection { failure: Some("no\nroute".into()), ..connections()[3].clone() };
     model.hear(closed(&failed));
@@ -196,7 +196,7 @@ fn what_happened_is_told_and_bounded() {
 }
 
 #[test]
-fn control_keys_do_the_same_everywhere() {
+fn control_keys_work_the_same_in_every_mode() {
     let mut model = model(connections(), 1);
     for start in [None, Some('/'), Some('?'), Some('k')] {
         if let Some(start) = start {

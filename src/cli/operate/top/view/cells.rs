@@ -11,14 +11,14 @@ use super::theme::Theme;
 use crate::cli::operate::show;
 use crate::printable::{Lines, printable};
 
-/// A text from outside, made safe and no wider than that; what is cut off is marked.
+/// A text from outside, escaped and cut to this width; a cut is marked.
 pub(super) fn fit(text: &str, width: u16) -> String {
     let width = usize::from(width);
     let mut shown = printable(text, width, Lines::One);
     if Line::raw(shown.as_str()).width() <= width {
         return shown;
     }
-    // Characters that are two columns wide, or the mark of a cut.
+    // Wide characters, and the mark itself, take columns too.
     while Line::raw(shown.as_str()).width() + 1 > width && shown.pop().is_some() {}
     if width > 0 {
         shown.push('…');
@@ -37,17 +37,17 @@ pub(super) fn age(millis: u64) -> String {
     }
 }
 
-/// Bytes a second; nothing for none, so that the eye finds what moves.
+/// Bytes per second; empty for zero, so that activity stands out.
 pub(super) fn rate(bytes: u64) -> String {
     if bytes == 0 { "-".to_owned() } else { format!("{}/s", size(bytes)) }
 }
 
-/// Bytes, in little room.
+/// A number of bytes, in a short form.
 pub(super) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec_short().to_string()
 }
 
-/// A round trip, in milliseconds.
+/// A round trip time, in milliseconds.
 pub(super) fn trip(millis: Option<f64>) -> String {
     millis.map_or_else(|| "-".to_owned(), show::millis)
 }
@@ -56,12 +56,12 @@ pub(super) fn put(text: impl Into<String>, style: Style, area: Rect, buffer: &mu
     Line::styled(text.into(), style).render(area, buffer);
 }
 
-/// Draws a figure at the right of one line.
+/// Draws a figure at the right end of a line.
 pub(super) fn figure(text: impl Into<String>, style: Style, area: Rect, buffer: &mut Buffer) {
     Line::styled(text.into(), style).right_aligned().render(area, buffer);
 }
 
-/// Draws what a figure was lately, the newest at the right.
+/// Draws the recent values of a figure, newest at the right.
 pub(super) fn spark(series: &Series, theme: &Theme, style: Style, area: Rect, buffer: &mut Buffer) {
     let data: Vec<_> = series.newest(area.width.into()).collect();
     Sparkline::default()

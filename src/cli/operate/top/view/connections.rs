@@ -1,4 +1,4 @@
-//! The connections, a line each.
+//! The list of connections, one a line.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Layout, Rect};
@@ -103,7 +103,7 @@ fn text(facts: &Facts, seen: &Seen, column: Column) -> String {
     }
 }
 
-/// The columns that there is room for.
+/// The columns that fit into this width.
 fn columns(width: u16) -> Vec<Column> {
     Column::VARIANTS.iter().copied().filter(|column| column.look().from <= width).collect()
 }

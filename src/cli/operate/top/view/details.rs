@@ -1,4 +1,4 @@
-//! All that is known of one connection.
+//! Everything that is known about one connection.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -46,7 +46,7 @@ fn draw_fact(name: &str, text: &str, theme: &Theme, line: Rect, buffer: &mut Buf
     .render(line, buffer);
 }
 
-/// What is known, with its names.
+/// The known facts, with their names.
 fn facts_of(model: &Model, connection: &Connection) -> Vec<(&'static str, String)> {
     let state = match &connection.outcome {
         Some(outcome) => format!("{}: {outcome}", connection.state),
@@ -88,7 +88,7 @@ fn facts_of(model: &Model, connection: &Connection) -> Vec<(&'static str, String
     facts
 }
 
-/// The way that it takes.
+/// The route of the connection.
 fn over(model: &Model, connection: &Connection) -> String {
     let Some(server) = &connection.server else { return "no server".to_owned() };
     let Some(id) = connection.session else { return server.clone() };
@@ -128,7 +128,7 @@ fn draw_rates(details: &Details, theme: &Theme, area: Rect, buffer: &mut Buffer)
     }
 }
 
-/// The stages, one behind the other, each as long as it took.
+/// Draws the stages one after another, each as wide as it took time.
 fn draw_stages(connection: &Connection, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let stages = &connection.stages;
     let all = [
@@ -167,7 +167,7 @@ fn draw_stages(connection: &Connection, theme: &Theme, area: Rect, buffer: &mut 
     }
 }
 
-/// That part of a width, less one column, so that the shortest stage can be seen.
+/// The share of a width, less one column, so that the shortest stage remains visible.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -178,5 +178,5 @@ fn part(time: f64, sum: f64, width: u16) -> u16 {
     (share * f64::from(width.saturating_sub(1))) as u16
 }
 
-/// The width of the names.
+/// The width of the names, in columns.
 const NAMES: u16 = 12;

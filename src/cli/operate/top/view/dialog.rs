@@ -1,4 +1,4 @@
-//! What lies above all else: the help, and the question before something is ended.
+//! Dialogs on top of everything else: the help, and the confirmation before connections are ended.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Rect};

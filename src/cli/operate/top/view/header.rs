@@ -1,4 +1,4 @@
-//! The head: which program, how it is, and how much goes through it.
+//! The header: which program it is, how it is doing, and its traffic.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -82,7 +82,7 @@ pub(super) fn has_trouble(model: &Model) -> bool {
     model.link != Link::Up || !model.facts().status.health.is_empty()
 }
 
-/// What is wrong: the first of it, and how much more there is.
+/// Draws the first problem, and the number of others.
 pub(super) fn trouble(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let text = match &model.link {
         Link::Joining => "no answer yet".to_owned(),
@@ -105,7 +105,7 @@ pub(super) fn trouble(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buf
     put(fit(&format!("! {text}"), area.width), theme.wrong(), area, buffer);
 }
 
-/// So many columns have room for the words on connections.
+/// The columns that the text about connections needs.
 const WORDS: u16 = 40;
-/// So many are for the figures beside them, with the gaps.
+/// The columns that the figures beside it need, with the gaps.
 const FIGURES: u16 = 28;

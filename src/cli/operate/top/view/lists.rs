@@ -1,4 +1,4 @@
-//! Rules, listeners and forwards, and what happened.
+//! The lists of rules, of listeners and forwards, and of events.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};

@@ -1,4 +1,4 @@
-//! What `sockeye top` looks like: from what it knows to the cells of a terminal, and nothing else.
+//! Draws the model of `sockeye top` into the cells of a terminal, without side effects.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -60,7 +60,7 @@ pub(super) fn draw(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer
     theme.reduce(buffer);
 }
 
-/// Which list is shown.
+/// Draws the tabs, with the shown list marked.
 fn draw_tabs(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let mut line = Line::default();
     for (n, pane) in Pane::VARIANTS.iter().enumerate() {
@@ -77,7 +77,7 @@ fn draw_tabs(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     line.render(area, buffer);
 }
 
-/// The filter, what came of the last order, or the keys.
+/// Draws the filter, the outcome of the last command, or the keys.
 fn draw_foot(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let room = area.width.saturating_sub(12);
     let line = match (&model.mode, &model.note) {
@@ -108,19 +108,19 @@ fn draw_foot(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     line.render(area, buffer);
 }
 
-/// The window on a list of so many lines, in which `line` is to be seen: where it begins.
+/// The first visible line of a list of so many lines, such that `line` is visible.
 fn window(line: usize, lines: usize, height: usize) -> usize {
     line.saturating_sub(height / 2).min(lines.saturating_sub(height))
 }
 
-/// Whether what is shown is from before.
+/// Whether the state on the screen is out of date.
 fn is_stale(model: &Model) -> bool {
     matches!(model.link, Link::Silent(_) | Link::Gone(_))
 }
 
-/// So many columns have room for the names of all lists.
+/// The columns that the names of all lists need.
 const TABS: u16 = 70;
-/// Fewer columns say nothing.
+/// The fewest columns that are worth drawing in.
 const NARROWEST: u16 = 40;
-/// Fewer lines say nothing.
+/// The fewest lines that are worth drawing in.
 const LOWEST: u16 = 8;

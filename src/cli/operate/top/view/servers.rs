@@ -1,4 +1,4 @@
-//! The servers and their sessions, a line each.
+//! The list of servers and their sessions, one a line.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -10,7 +10,7 @@ use super::cells::{age, figure, fit, put, rate, spark, trip};
 use super::theme::Theme;
 use crate::control::schema::{Jump, Server, Session, Traffic};
 
-/// A line.
+/// The item on a line.
 #[derive(Clone, Copy, Debug)]
 enum Item<'a> {
     Server(&'a Server),
@@ -28,11 +28,11 @@ struct Cells {
     trip: Rect,
     trip_spark: Rect,
     channels: Rect,
-    /// All behind the state.
+    /// Everything after the state.
     rest: Rect,
 }
 
-/// How many lines the servers get above another list, with their heading.
+/// The number of lines that the servers get above another list, including the heading.
 pub(super) fn height(model: &Model, height: u16) -> u16 {
     let servers = &model.facts().status.servers;
     if servers.is_empty() {
@@ -43,7 +43,7 @@ pub(super) fn height(model: &Model, height: u16) -> u16 {
     u16::try_from(all).unwrap_or(u16::MAX).min(room)
 }
 
-/// Draws them from line `offset` on. Where there is no room for all, sessions are left out first.
+/// Draws the list from line `offset` on. If there is not enough room, sessions are left out first.
 pub(super) fn draw(model: &Model, theme: &Theme, offset: usize, area: Rect, buffer: &mut Buffer) {
     let facts = model.facts();
     let mut rows = area.rows();
@@ -66,7 +66,7 @@ pub(super) fn draw(model: &Model, theme: &Theme, offset: usize, area: Rect, buff
     }
 }
 
-/// Each server with the way to it and its sessions behind it.
+/// Each server, followed by its jump hosts and its sessions.
 fn items(facts: &Facts) -> Vec<Item<'_>> {
     let servers = facts.status.servers.iter();
     let with_sessions = servers.flat_map(|server| {
@@ -121,7 +121,7 @@ fn draw_server(facts: &Facts, server: &Server, theme: &Theme, row: Rect, buffer:
     figure(channels.to_string(), Theme::title(), cells.channels, buffer);
 }
 
-/// A server on the way.
+/// Draws a jump host.
 fn draw_jump(jump: &Jump, theme: &Theme, row: Rect, buffer: &mut Buffer) {
     let cells = Cells::of(row);
     put(fit(&format!("  by {}", jump.name), cells.name.width), theme.aside(), cells.name, buffer);
@@ -162,7 +162,7 @@ fn draw_figures(
     }
 }
 
-/// Why a server has no session, and what comes next.
+/// Why a server has no session, and what happens next.
 fn why(server: &Server) -> String {
     let mut text = server.reason.clone();
     if text.is_empty() {
@@ -182,7 +182,7 @@ impl Cells {
         if row.width < NARROW {
             return Self::few(row);
         }
-        // Where there is little room, of three plots that of what is sent goes first.
+        // If there is little room, the plot of sent bytes goes first of the three.
         let up_spark = if row.width < WIDE { Constraint::Length(0) } else { Constraint::Fill(2) };
         let [name, state, down, down_spark, up, up_spark, trip, trip_spark, channels] =
             Layout::horizontal([
@@ -202,7 +202,7 @@ impl Cells {
         Self { name, state, down, down_spark, up, up_spark, trip, trip_spark, channels, rest }
     }
 
-    /// Those that matter most.
+    /// The most important cells only.
     fn few(row: Rect) -> Self {
         let [name, state, down, trip, channels] = Layout::horizontal([
             Constraint::Fill(1),
@@ -220,7 +220,7 @@ impl Cells {
     }
 }
 
-/// So many columns have room for plots.
+/// The columns that plots need.
 const NARROW: u16 = 60;
-/// So many columns have room for all plots.
+/// The columns that all plots need.
 const WIDE: u16 = 100;

@@ -1,4 +1,4 @@
-//! Screens, as they were judged to be good. `SOCKEYE_SCREENS=write` writes them anew, to be judged again.
+//! Comparisons with approved screens. `SOCKEYE_SCREENS=write` writes them anew, for approval.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn theme() -> Theme {
     Theme::new(Palette::Colours, Characters::Unicode)
 }
 
-/// What a terminal of that size shows, a line each.
+/// The content of a terminal of that size, one line each.
 fn screen(model: &Model, theme: &Theme, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("memory");
     terminal.draw(|frame| draw(model, theme, frame.area(), frame.buffer_mut())).expect("memory");
@@ -39,9 +39,9 @@ fn press(model: &mut Model, keys: &str) {
     }
 }
 
-/// Compares a screen with the one that was judged to be good.
+/// Compares a screen with the approved one.
 #[track_caller]
-fn is_as_judged(name: &str, screen: &str) {
+fn is_as_approved(name: &str, screen: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/operate/top/view/screens");
     let file = folder.join(format!("{name}.txt"));
     if std::env::var_os("SOCKEYE_SCREENS").is_some_and(|word| word == "write") {
@@ -56,7 +56,7 @@ fn the_screens() {
     let mut top = model(connections(), 12);
     for (width, height) in [(80, 24), (160, 30), (40, 8)] {
         let name = format!("connections_{width}x{height}");
-        is_as_judged(&name, &screen(&top, &theme(), width, height));
+        is_as_approved(&name, &screen(&top, &theme(), width, height));
     }
     let ascii = Theme::new(Palette::Plain, Characters::Ascii);
     let shown = screen(&top, &ascii, 80, 24);
@@ -64,22 +64,22 @@ fn the_screens() {
     let shown = screen(&all_of("x世\u{301}界"), &ascii, 80, 24);
     assert!(shown.is_ascii() && shown.contains("x? ? "), "{shown}");
     let shown = screen(&top, &ascii, 80, 24);
-    is_as_judged("ascii_80x24", &shown);
+    is_as_approved("ascii_80x24", &shown);
     press(&mut top, "k");
-    is_as_judged("kill_80x24", &screen(&top, &theme(), 80, 24));
+    is_as_approved("kill_80x24", &screen(&top, &theme(), 80, 24));
     press(&mut top, "n/host");
-    is_as_judged("filter_80x24", &screen(&top, &theme(), 80, 24));
+    is_as_approved("filter_80x24", &screen(&top, &theme(), 80, 24));
     press(&mut top, "\n\n");
-    is_as_judged("details_waiting_80x24", &screen(&top, &theme(), 80, 24));
+    is_as_approved("details_waiting_80x24", &screen(&top, &theme(), 80, 24));
     top.hear(event(Event::SessionUp { server: "bastion".into(), session: 5 }));
     top.hear(event(Event::Reloaded { text: "1 rule more".into() }));
     for (number, name) in [(2, "servers"), (3, "rules"), (4, "listeners"), (5, "events")] {
         top.hear(News::Rules(rules()));
         press(&mut top, &number.to_string());
-        is_as_judged(&format!("{name}_80x24"), &screen(&top, &theme(), 80, 24));
+        is_as_approved(&format!("{name}_80x24"), &screen(&top, &theme(), 80, 24));
     }
     press(&mut top, "?");
-    is_as_judged("help_80x24", &screen(&top, &theme(), 80, 24));
+    is_as_approved("help_80x24", &screen(&top, &theme(), 80, 24));
 }
 
 #[test]
@@ -89,31 +89,31 @@ fn the_details_of_a_slow_client() {
     for _ in 0..9 {
         top.hear(News::Connection(Box::new(connections()[2].clone())));
     }
-    is_as_judged("details_80x24", &screen(&top, &theme(), 80, 24));
+    is_as_approved("details_80x24", &screen(&top, &theme(), 80, 24));
 }
 
 #[test]
-fn a_program_that_is_not_there_is_told_of() {
+fn a_missing_program_is_reported() {
     let mut top = Model::default();
-    is_as_judged("joining_80x24", &screen(&top, &theme(), 80, 24));
+    is_as_approved("joining_80x24", &screen(&top, &theme(), 80, 24));
     top.hear(News::Gone("the program is not running".into()));
     let shown = screen(&top, &theme(), 80, 24);
     assert!(shown.contains("is not running; trying again"), "{shown}");
     let mut top = model(connections(), 3);
     top.hear(News::Silent(5));
-    is_as_judged("silent_80x24", &screen(&top, &theme(), 80, 24));
+    is_as_approved("silent_80x24", &screen(&top, &theme(), 80, 24));
     top.hear(event(Event::Reloaded { text: "1 rule more".into() }));
     let shown = screen(&top, &theme(), 80, 24);
     assert!(!shown.contains("from before"), "it answers again:\n{shown}");
 }
 
 #[test]
-fn nothing_at_all_is_fine() {
+fn an_empty_state_is_drawn() {
     let mut top = Model::default();
     let instance = super::super::samples::status(1000).instance;
     let status = Status { instance, state: "ready".into(), ..Status::default() };
     top.hear(event(Event::Reset { status: Box::new(status), connections: Vec::new() }));
-    is_as_judged("empty_80x24", &screen(&top, &theme(), 80, 24));
+    is_as_approved("empty_80x24", &screen(&top, &theme(), 80, 24));
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn without_colours_there_are_none() {
 }
 
 #[test]
-fn the_mark_is_seen_without_colours() {
+fn the_selection_is_visible_without_colours() {
     let plain = Theme::new(Palette::Plain, Characters::Unicode);
     let area = Rect::new(0, 0, 80, 24);
     let mut buffer = Buffer::empty(area);
@@ -179,7 +179,7 @@ fn every_size_is_drawn() {
     }
 }
 
-/// A program in which every text is this one.
+/// A model in which every text is this one.
 fn all_of(text: &str) -> Model {
     let mut top = Model::default();
     let mut status = super::super::samples::status(1000);
@@ -264,7 +264,7 @@ fn hostile_texts_are_escaped_and_bounded() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn no_text_deceives(text in any::<String>()) {
+    fn no_text_can_deceive(text in any::<String>()) {
         prop_assert_eq!(deceives(&mut all_of(&text)), None);
     }
 }

@@ -1,4 +1,4 @@
-//! How things look: with colours or without, in Unicode or in ASCII. No meaning is in a colour alone.
+//! The appearance: with colours or without, in Unicode or in ASCII. No meaning depends on colour alone.
 
 use std::env;
 
@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::{bar, border};
 
-/// How things look.
+/// The styles and symbols.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Theme {
     palette: Palette,
@@ -24,7 +24,7 @@ pub(in super::super) enum Palette {
     Plain,
 }
 
-/// Which characters the terminal shows.
+/// Which characters the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Characters {
     Unicode,
@@ -53,7 +53,7 @@ impl Theme {
         }
     }
 
-    /// As `NO_COLOR` and the language say.
+    /// The theme for `NO_COLOR` and the locale.
     pub(in super::super) fn from_environment() -> Self {
         let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let palette = if set("NO_COLOR").is_some() { Palette::Plain } else { Palette::Colours };
@@ -61,7 +61,7 @@ impl Theme {
         Self::new(palette, characters(language.as_deref()))
     }
 
-    /// Leaves nothing that the terminal does not show: neither what is drawn here nor what comes from outside.
+    /// Replaces everything that the terminal cannot show, whether it is drawn here or comes from outside.
     pub(super) fn reduce(&self, buffer: &mut Buffer) {
         if self.characters == Characters::Unicode {
             return;
@@ -78,7 +78,7 @@ impl Theme {
         }
     }
 
-    /// The name of what is shown.
+    /// The style of titles.
     pub(super) fn title() -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
@@ -91,7 +91,7 @@ impl Theme {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// What is beside the point.
+    /// The style of secondary text.
     pub(super) fn aside(&self) -> Style {
         self.with(Color::DarkGray, Modifier::empty())
     }
@@ -100,7 +100,7 @@ impl Theme {
         self.with(Color::Red, Modifier::BOLD).add_modifier(Modifier::BOLD)
     }
 
-    /// A state, by its word.
+    /// The style of a state, by its name.
     pub(super) fn state(&self, word: &str) -> Style {
         match word {
             "ready" | "listening" => self.with(Color::Green, Modifier::empty()),
@@ -110,12 +110,12 @@ impl Theme {
         }
     }
 
-    /// What comes to clients.
+    /// The style of traffic to clients.
     pub(super) fn down(&self) -> Style {
         self.with(Color::Green, Modifier::empty())
     }
 
-    /// What comes from clients.
+    /// The style of traffic from clients.
     pub(super) fn up(&self) -> Style {
         self.with(Color::Blue, Modifier::empty())
     }
@@ -125,8 +125,8 @@ impl Theme {
     }
 }
 
-/// What a terminal of this language shows. Where nothing is said (ssh does not always pass it on), it is
-/// taken for one of these days.
+/// The characters that a terminal with this locale shows. If there is none (ssh does not always pass it
+/// on), a modern terminal is assumed.
 fn characters(language: Option<&str>) -> Characters {
     let is_utf8 = |language: &str| {
         let language = language.to_ascii_lowercase();
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_language_says_which_characters_there_are() {
+    fn the_locale_determines_the_characters() {
         for (language, found) in [
             (None, Characters::Unicode),
             (Some("de_DE.UTF-8"), Characters::Unicode),
