@@ -1,4 +1,4 @@
-//! A line for each request that is over: who, what, which way, how it ended, how long, how much.
+//! The access log: for each finished request its client, target, route, outcome, duration and size, one a line.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -16,18 +16,18 @@ use crate::observe::logs::Format;
 use crate::printable;
 use crate::registry::{Connection, Event, Events};
 
-/// Where the lines go, and in which form.
+/// Where the lines go, and in what format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLog {
-    /// The file, to which they are added; `-` is standard output.
+    /// The file to append to; `-` is standard output.
     pub file: PathBuf,
-    /// As text, or as JSON.
+    /// Text or JSON.
     pub format: Format,
 }
 
 impl AccessLog {
-    /// Writes from now on, in a thread of its own, which ends with the program. Requests that are over
-    /// faster than they can be written are counted in place of being written.
+    /// Starts to write, in a thread of its own that ends with the program. Requests that finish faster
+    /// than they can be written are counted instead.
     pub fn start(&self, events: &Events) -> io::Result<()> {
         let out: Box<dyn Write + Send> = if self.file.as_os_str() == "-" {
             Box::new(io::stdout())
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_a_line_that_nothing_from_outside_can_end() {
+    fn a_request_is_one_line_whatever_it_contains() {
         let text = logged(Format::Text);
         assert!(text.contains("user=\"a b\\n\" target=db.example:5432"), "{text}");
         assert!(

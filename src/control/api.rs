@@ -1,4 +1,4 @@
-//! What can be asked for, and what is answered.
+//! The requests of the API, and the answers to them.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use crate::config::ReloadOutcome;
 use crate::observe::logs::Verbosity;
 use crate::printable::line;
 
-/// What comes of a request.
+/// The outcome of a request.
 pub(crate) type Answer = Result<Response<Body>, Failure>;
 
 impl Program {
-    /// Answers a request that the guard has let pass.
+    /// Answers a request that has passed the guard.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         self.try_answer(request).await.unwrap_or_else(Failure::into_response)
     }
@@ -32,7 +32,7 @@ impl Program {
         let path = request.uri().path().to_owned();
         let path: Vec<_> = path.trim_start_matches('/').split('/').collect();
         let mut query = Query::new(request.uri().query());
-        // The server leaves out the content for HEAD.
+        // The server omits the content for HEAD.
         let get = matches!(*request.method(), Method::GET | Method::HEAD);
         let delete = request.method() == Method::DELETE;
         match path.as_slice() {
@@ -100,7 +100,7 @@ impl Program {
         Ok(text_of(StatusCode::OK, metrics::CONTENT_TYPE, text.into()))
     }
 
-    /// Whether the state is `ready`, as in `status`; what is missing, a line each.
+    /// Whether the state is `ready`, as in `status`; otherwise the problems, one a line.
     fn readiness(&self) -> Response<Body> {
         let status = self.status();
         if status.state == "ready" {
@@ -192,7 +192,7 @@ impl Program {
         }
     }
 
-    /// A link to the dashboard for one more browser.
+    /// Makes a link to the dashboard, for one more browser.
     fn link(&self) -> Answer {
         let front = self.front().ok_or_else(|| {
             Failure::new(StatusCode::CONFLICT, "there is no dashboard: --dashboard opens one")
@@ -210,7 +210,7 @@ impl Program {
         Ok(json(StatusCode::ACCEPTED, &request))
     }
 
-    /// Has a forward added or removed, and waits until it is done.
+    /// Sends an order to add or remove a forward, and waits until it is carried out.
     async fn ordered<T>(
         &self,
         order: impl FnOnce(oneshot::Sender<Result<T, ForwardRefusal>>) -> Order,
@@ -237,7 +237,7 @@ fn number(text: &str) -> Result<u64, Failure> {
     text.parse().map_err(|_| Failure::bad("not a number"))
 }
 
-/// Reads what a request says; none says the same as an empty object.
+/// Reads the content of a request; no content is the same as an empty object.
 async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Failure> {
     let content = Limited::new(request.into_body(), MOST_READ).collect().await;
     let content = content.map_err(|_| {
@@ -278,9 +278,9 @@ fn refused(refusal: &ForwardRefusal) -> Failure {
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
-/// The most bytes of a request's content.
+/// The most bytes in the content of a request.
 const MOST_READ: usize = 64 * 1024;
-/// The most connections in one answer, unless the request says otherwise.
+/// The most connections in an answer, unless the request has a limit of its own.
 const MOST_SHOWN: usize = 10_000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Whoever speaks to the control socket of a running program.
+//! The client of a running program's control socket.
 
 use std::io;
 use std::path::PathBuf;
@@ -21,62 +21,62 @@ use super::guard;
 use super::schema::{Event, Problem};
 use crate::task;
 
-/// A running program. Each request is a connection of its own.
+/// A client of a running program. Each request uses a connection of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     socket: PathBuf,
     patience: Duration,
 }
 
-/// Why there is no answer, or another than was asked for.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     #[error("no program answers at {path}: {cause}")]
     NotRunning { path: String, cause: io::Error },
-    /// Another user listens there, in place of the program.
+    /// The socket belongs to another user, and not to the program.
     #[error("{path} belongs to another user")]
     Foreign { path: String },
     #[error("{path}: the program does not answer; it may be stopped, or overloaded")]
     Silent { path: String },
-    /// It did not do what it was asked for.
+    /// The program refused the request.
     #[error("{}", .0.title)]
     Refused(Problem),
-    /// It said something else than it should.
+    /// The answer is not valid.
     #[error("the running program gives no answer: {0}")]
     Broken(String),
 }
 
-/// What happens in a program, as it says it.
+/// The events of a program, as it sends them.
 #[derive(Debug)]
 pub(crate) struct EventStream {
     body: Incoming,
     read: Vec<u8>,
     _connection: Connection,
-    /// In so much of it there is no end of an event.
+    /// The length of the prefix that is known to contain no end of an event.
     searched: usize,
 }
 
-/// Reads and writes for a request, until it is dropped.
+/// The task that drives the connection of a request, aborted on drop.
 type Connection = AbortOnDropHandle<hyper::Result<()>>;
 
 impl Client {
-    /// Speaks to the program at this socket, which answers from what it knows: within 5 s.
+    /// A client of the program at this socket, for requests that it can answer from memory: within 5 s.
     pub(crate) fn new(socket: impl Into<PathBuf>) -> Self {
         Self { socket: socket.into(), patience: QUICK }
     }
 
-    /// The same, for what the program asks others for: a dial, a list, a server. Within a minute.
+    /// The same, for requests that wait for something else: a dial, a list, a server. Within a minute.
     #[must_use]
     pub(crate) fn patient(self) -> Self {
         Self { patience: SLOW, ..self }
     }
 
-    /// Asks for something.
+    /// Requests a resource.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.ask(Method::GET, path, &()).await
     }
 
-    /// Has something done.
+    /// Requests an action.
     pub(crate) async fn ask<T: DeserializeOwned, C: Serialize>(
         &self,
         method: Method,
@@ -92,7 +92,7 @@ impl Client {
         answer.await.unwrap_or_else(|_| Err(self.silent()))
     }
 
-    /// What happens from now on, with the connections of a query.
+    /// Follows the events from now on, with the connections that match a query.
     pub(crate) async fn events(&self, query: &str) -> Result<EventStream, ClientError> {
         let path = format!("/v1/events?{query}");
         let sent = timeout(self.patience, self.send(Method::GET, &path, &())).await;
@@ -116,7 +116,7 @@ impl Client {
     ) -> Result<(Response<Incoming>, Connection), ClientError> {
         let stream =
             UnixStream::connect(&self.socket).await.map_err(|cause| match cause.kind() {
-                // Its queue is full.
+                // The accept queue is full.
                 io::ErrorKind::WouldBlock => self.silent(),
                 _ => ClientError::NotRunning { path: self.socket.display().to_string(), cause },
             })?;
@@ -144,7 +144,7 @@ impl Client {
 }
 
 impl EventStream {
-    /// The next event; none when the program has ended, whether it said so or was gone at once.
+    /// The next event; `None` when the program has ended, with or without closing the stream.
     ///
     /// # Cancel safety
     ///
@@ -159,7 +159,7 @@ impl EventStream {
                 let data = data.filter_map(|line| line.strip_prefix(b"data: "));
                 match data.map(serde_json::from_slice).next() {
                     Some(Ok(event)) => return Some(event),
-                    // A kind that this version does not know.
+                    // An event of a kind that this version does not know.
                     Some(Err(_)) | None => continue,
                 }
             }
@@ -184,7 +184,7 @@ fn broken(why: impl std::fmt::Display) -> ClientError {
     ClientError::Broken(why.to_string())
 }
 
-/// The longest that an answer may take which the program has at hand, or finds with a short probe.
+/// The time limit for answers that the program has at hand, or finds with a short probe.
 const QUICK: Duration = Duration::from_secs(5);
-/// The longest that anything may take: a ping waits for a dial, a reload for lists.
+/// The time limit for everything else: a ping waits for a dial, a reload for lists.
 const SLOW: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The connections, counted.
+//! The number of connections.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use strum::VariantArray as _;
 use super::schema;
 use crate::registry::{Outcome, Registry, State};
 
-/// By where they stand.
+/// The number of connections in each state.
 pub(super) fn counts(registry: &Registry) -> schema::ConnectionCounts {
     let living = registry.connections.living();
     let count = |state: State| living.iter().filter(|c| c.state() == state).count();
@@ -23,7 +23,7 @@ pub(super) fn counts(registry: &Registry) -> schema::ConnectionCounts {
     }
 }
 
-/// The programs that have the most connections.
+/// The programs with the most connections.
 pub(super) fn programs(registry: &Registry) -> Vec<schema::ClientProgram> {
     let living = registry.connections.living();
     let mut counts = HashMap::<&str, usize>::new();

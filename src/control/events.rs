@@ -1,4 +1,4 @@
-//! What happens, as a stream of server-sent events.
+//! Events as a stream of server-sent events.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ use crate::printable::word;
 use crate::registry::{Connection, Event, State, Traffic};
 use crate::task;
 
-/// An answer that goes on until whoever asked leaves, with the connections that match.
+/// A response that streams events until the client leaves, with the connections that match.
 pub(super) fn stream(program: &Program, filter: Filter) -> Response<Body> {
     let program = program.clone();
     let body = StreamBody::new(AHEAD, |sender| {
@@ -33,12 +33,12 @@ struct Stream {
     program: Program,
     filter: Filter,
     sender: Sender<Bytes, Infallible>,
-    /// The connections as they were sent last.
+    /// The connections as they were last sent.
     seen: HashMap<u64, Seen>,
     sequence: u64,
 }
 
-/// What has changed, where a connection is worth telling of again.
+/// The facts about a connection whose change makes it worth sending again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seen {
     state: State,
@@ -47,7 +47,7 @@ struct Seen {
     is_held_up: bool,
 }
 
-/// Whoever listens has left, or does not listen.
+/// The error if the client has left or does not read.
 struct Gone;
 
 impl Seen {
@@ -71,7 +71,7 @@ impl Stream {
             sent = tokio::select! {
                 event = events.recv() => match event {
                     Ok(event) => self.event(event).await,
-                    // Some were lost: what is known is not true any more.
+                    // Events were lost, so the client's state is out of date.
                     Err(RecvError::Lagged(_)) => self.reset().await,
                     Err(RecvError::Closed) => return,
                 },
@@ -106,7 +106,7 @@ impl Stream {
         let mut connections = Vec::new();
         for (connection, remark) in living.iter().zip(remarks) {
             let now = Seen::of(connection, remark.as_deref());
-            // What is stuck is so for longer each time.
+            // A connection that is held up is sent each time, since the duration in its remark grows.
             if remark.is_some() || self.seen.get(&connection.id()) != Some(&now) {
                 connections.push(view::connection_view(connection, remark));
             }
@@ -157,7 +157,7 @@ impl Stream {
     async fn send(&mut self, event: &schema::Event) -> Result<(), Gone> {
         self.sequence += 1;
         let text = serde_json::to_string(event).map_err(|_| Gone)?;
-        // The text has no line feeds: JSON writes them as escapes.
+        // The text contains no line feeds: JSON escapes them.
         let text = format!("id: {}\ndata: {text}\n\n", self.sequence);
         match timeout(PATIENCE, self.sender.send_data(text.into())).await {
             Ok(Ok(())) => Ok(()),
@@ -166,12 +166,12 @@ impl Stream {
     }
 }
 
-/// How often the figures are sent.
+/// The interval at which figures are sent.
 const TICK: Duration = Duration::from_secs(1);
-/// How many events wait for the one who listens. One may tell of all connections; who is slow is told of what
-/// is, not of what was.
+/// The most events in the queue. One may describe all connections; a slow client gets the current state
+/// instead of the history.
 const AHEAD: usize = 1;
-/// How long it may leave us waiting.
+/// The time for which a client may block the stream.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -183,7 +183,7 @@ mod tests {
     use crate::control::testing::program;
 
     #[tokio::test(start_paused = true)]
-    async fn little_is_kept_for_who_does_not_read() {
+    async fn little_is_queued_for_a_client_that_does_not_read() {
         let mut body = stream(&program().0, Filter::default()).into_body();
         sleep(2 * PATIENCE).await;
         let mut kept = 0;

@@ -1,27 +1,27 @@
-//! Which connections are meant.
+//! A filter on connections.
 
 use super::query::Query;
 use super::reply::Failure;
 use crate::registry::{Connection, State};
 
-/// Which connections are meant: those for which all that is said holds.
+/// A filter on connections; all of its conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
     server: Option<String>,
     rule: Option<String>,
     listener: Option<String>,
     user: Option<String>,
-    /// The host, or what it ends with from a dot on.
+    /// The target's host, or a domain that it lies in.
     host: Option<String>,
     state: Option<State>,
     session: Option<u64>,
-    /// In milliseconds.
+    /// The minimum age, in milliseconds.
     older: Option<u64>,
     min_bytes: Option<u64>,
 }
 
 impl Filter {
-    /// Takes it out of a query.
+    /// Takes the filter out of a query.
     pub(super) fn take(query: &mut Query) -> Result<Self, Failure> {
         let known = "state: waiting, opening, relaying, half_closed or ended";
         let state = query.take("state").map(|word| word.parse().map_err(|_| Failure::bad(known)));
@@ -38,12 +38,12 @@ impl Filter {
         })
     }
 
-    /// Whether it says nothing.
+    /// Whether there is no condition.
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether those are meant that ended.
+    /// Whether the filter selects ended connections.
     pub(super) fn wants_ended(&self) -> bool {
         self.state == Some(State::Ended)
     }
@@ -68,7 +68,7 @@ impl Filter {
     }
 }
 
-/// Whether the target is this host, or lies below it.
+/// Whether the target is this host or lies below it.
 fn is_below(connection: &Connection, host: &str) -> bool {
     let Some(target) = connection.request().target.host() else { return false };
     let target = target.to_string();
@@ -83,7 +83,7 @@ mod tests {
     use crate::request::{Protocol, Request, Source};
 
     #[test]
-    fn all_that_is_said_holds() {
+    fn all_conditions_must_hold() {
         let target = Destination::parse("db.corp.example:5432", None).expect("good").into();
         let (listener, protocol) = ("l".into(), Protocol::Socks5);
         let user = Some("ada".into());

@@ -1,4 +1,4 @@
-//! Who may speak to the control socket: the user and root, and no browser on anybody's behalf.
+//! Access control of the control socket: the user and root only, and no browser on anyone's behalf.
 
 use hyper::header::{HOST, HeaderMap, HeaderName, ORIGIN, REFERER};
 use hyper::{StatusCode, Version};
@@ -7,23 +7,23 @@ use tokio::net::UnixStream;
 
 use super::reply::Failure;
 
-/// Whether whoever is at the other end is the user, or root.
+/// Whether the peer is the user or root.
 pub(super) fn is_ours(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| is_user_or_root(peer.uid()))
 }
 
-/// Whether this is the user, or root.
+/// Whether this user id is the user's own or root's.
 pub(crate) fn is_user_or_root(user: u32) -> bool {
     may_speak(user, geteuid().as_raw())
 }
 
-/// Whether whoever listens at the other end may be asked for something: nobody's socket takes the place
-/// of the user's.
+/// Whether the server at the other end may be trusted with a request, so that no other user's socket
+/// can take its place.
 pub(super) fn may_be_asked(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| may_answer(peer.uid(), geteuid().as_raw()))
 }
 
-/// Whether a user may ask a program of another one: root may ask everybody, and everybody root.
+/// Whether a client of user `own` may ask a program of user `peer`: root may ask all, and all may ask root.
 pub(super) fn may_answer(peer: u32, own: u32) -> bool {
     may_speak(peer, own) || own == 0
 }
@@ -32,8 +32,8 @@ fn may_speak(peer: u32, own: u32) -> bool {
     peer == own || peer == 0
 }
 
-/// Lets a request pass that no browser has sent. One cannot reach a unix socket by itself, but through
-/// another proxy it could.
+/// Rejects requests from browsers. A browser cannot reach a unix socket by itself, but it can through
+/// a proxy.
 pub(super) fn check(version: Version, headers: &HeaderMap) -> Result<(), Failure> {
     let refused = |why| Err(Failure::new(StatusCode::FORBIDDEN, why));
     let mut hosts = headers.get_all(HOST).iter();
@@ -57,7 +57,7 @@ pub(super) fn check(version: Version, headers: &HeaderMap) -> Result<(), Failure
     }
 }
 
-/// What a request may call this place.
+/// The host names that requests may use.
 const HOSTS: [&str; 2] = ["localhost", "sockeye"];
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_but_the_user_and_root() {
+    fn only_the_user_and_root_are_admitted() {
         assert!(may_speak(1000, 1000) && may_speak(0, 1000));
         assert!(!may_speak(1001, 1000) && !may_speak(1000, 0));
         assert!(may_answer(1000, 1000) && may_answer(0, 1000) && may_answer(1000, 0));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_host_s_own_names() {
+    fn only_the_known_host_names_are_accepted() {
         told(&[("host", "localhost")]).expect("curl --unix-socket");
         for host in ["evil.example", "localhost.", "localhost:80", "LOCALHOST", "127.0.0.1", ""] {
             assert!(told(&[("host", host)]).is_err(), "{host}");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn no_page_of_a_browser() {
+    fn requests_of_web_pages_are_rejected() {
         for field in [
             ("origin", "http://localhost"),
             ("origin", "null"),

@@ -1,5 +1,5 @@
-//! Which programs of this machine the clients are: looked up when somebody looks on, never on a
-//! connection's way.
+//! Finds out which local programs the clients are. This happens when an observer asks, and never in
+//! the path of a connection.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -15,21 +15,21 @@ use crate::registry::{Connection, ForwardState};
 use crate::request::Source;
 use crate::stream::processes::{canonical, holders};
 
-/// When the next look-up may be: one at a time.
+/// The earliest time of the next look-up; the lock admits one at a time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LookUps(Arc<Mutex<Option<Instant>>>);
 
 impl Program {
-    /// Finds out which programs the clients of all living connections are, as far as nobody has asked
-    /// for them yet. Each connection is looked up once; all look-ups together take no more than a
-    /// [small part](REST) of one processor, so that a new connection may have to wait for the next.
-    /// One that takes [long](PATIENCE) is not waited for.
+    /// Identifies the programs of the clients of all open connections that have not been looked up
+    /// yet. Each connection is looked up once; all look-ups together take no more than a [small
+    /// part](REST) of one processor, so that a new connection may have to wait for the next one. A
+    /// look-up that takes [long](PATIENCE) is not waited for.
     ///
     /// # Cancel safety
     ///
-    /// May be dropped at any time: a look-up that has begun goes on.
+    /// The future may be dropped at any time: a look-up in progress continues.
     pub(crate) async fn identify(&self) {
-        // Whoever asks has it the next time.
+        // On a timeout, the result is there for the next request.
         let _ = timeout(PATIENCE, self.look_up()).await;
     }
 
@@ -54,11 +54,11 @@ impl Program {
             identify(&clients, &ports);
             *not_before = Some(Instant::now() + began.elapsed() * REST);
         });
-        // It does not panic.
+        // An error is impossible: the task does not panic.
         let _ = done.await;
     }
 
-    /// The ports at which clients come in on this machine.
+    /// The local ports on which clients are accepted.
     fn ports(&self) -> HashSet<u16> {
         let forwards = self.0.registry.forwards.all();
         let here = forwards.iter().filter(|forward| forward.about().server.is_none());
@@ -91,7 +91,7 @@ fn client_of(connection: &Connection) -> Option<SocketAddr> {
     }
 }
 
-/// After a look-up there is none for so many times as long as it took.
+/// The pause after a look-up, as a multiple of its duration.
 const REST: u32 = 20;
-/// For so long a look-up is waited for.
+/// The longest wait for a look-up.
 const PATIENCE: Duration = Duration::from_millis(500);

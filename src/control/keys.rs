@@ -1,5 +1,5 @@
-//! What lets a browser or a script in where anybody of this machine can knock: a token, a cookie, and
-//! links that are good once.
+//! The keys to an address that every user of this machine can reach: a token, a cookie, and
+//! single-use links.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,23 +10,23 @@ use std::time::{Duration, Instant};
 use crate::lock::lock;
 use crate::secret::Secret;
 
-/// The keys of one run. Never printed; compared in constant time.
+/// The keys of one run. Never printed, and compared in constant time.
 pub(crate) struct Keys {
-    /// What a script sends, as `Authorization: Bearer`.
+    /// The token that scripts send, as `Authorization: Bearer`.
     pub(crate) token: Secret,
-    /// What a browser is given for the code of a link.
+    /// The cookie that a browser gets for the code of a link.
     pub(crate) cookie: Secret,
     codes: Mutex<VecDeque<(Instant, Secret)>>,
 }
 
 impl Keys {
-    /// New ones, with this token where there is one that is to stay the same.
+    /// Generates the keys; `token` is the configured token, if any.
     pub(crate) fn new(token: Option<Secret>) -> io::Result<Self> {
         let token = token.map_or_else(Secret::random, Ok)?;
         Ok(Self { token, cookie: Secret::random()?, codes: Mutex::default() })
     }
 
-    /// A code that is good once, for 10 minutes. Of many that nobody uses the oldest goes.
+    /// Issues a single-use code that is valid for 10 minutes. If there are many unused codes, the oldest is dropped.
     pub(crate) fn issue(&self) -> io::Result<Secret> {
         let code = Secret::random()?;
         let mut codes = lock(&self.codes);
@@ -37,11 +37,11 @@ impl Keys {
         Ok(code)
     }
 
-    /// Whether it is a code that is good. It is not any more.
+    /// Whether the code is valid. It is no longer valid afterwards.
     pub(crate) fn redeem(&self, text: &[u8]) -> bool {
         let mut codes = lock(&self.codes);
         codes.retain(|(issued, _)| issued.elapsed() < CODE_LIFE);
-        // All of them are compared, whichever it is.
+        // All codes are compared, so that the time does not depend on which one matches.
         let found: Vec<_> = codes.iter().map(|(_, code)| code.is(text)).collect();
         let at = found.iter().position(|is_it| *is_it);
         at.is_some_and(|at| codes.remove(at).is_some())
@@ -54,16 +54,16 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// How long a code is good.
+/// The lifetime of a code.
 const CODE_LIFE: Duration = Duration::from_secs(600);
-/// How many codes are good at the same time.
+/// The most codes that are valid at a time.
 const MOST_CODES: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_good_once_and_the_keys_are_no_codes() {
+    fn a_code_is_valid_once_and_the_keys_are_not_codes() {
         let keys = Keys::new(None).expect("random numbers");
         let (one, other) = (keys.issue().expect("a code"), keys.issue().expect("a code"));
         assert!(keys.redeem(one.text().as_bytes()) && !keys.redeem(one.text().as_bytes()));

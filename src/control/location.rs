@@ -1,4 +1,4 @@
-//! Where the control sockets are: one for each program, in a directory that is the user's alone.
+//! The paths of the control sockets: one for each program, in a directory that belongs to the user alone.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -11,10 +11,10 @@ use rustix::process::geteuid;
 
 use super::guard;
 
-/// Where a program's control socket is to be.
+/// The location of a program's control socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Location {
-    /// In the user's directory, under a name like this, or the next that is free.
+    /// In the user's directory, under this name, or with a number added if it is taken.
     Named(String),
     At(PathBuf),
     #[default]
@@ -24,24 +24,24 @@ pub enum Location {
 /// Why the directory of the sockets cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
-    /// It can neither be found nor made.
+    /// It can neither be found nor created.
     #[error("{}: {cause}", .directory.display())]
     Io { directory: PathBuf, cause: io::Error },
-    /// Somebody else could put sockets there.
+    /// Another user could put sockets there.
     #[error("{}: it is not a directory that belongs to this user alone (mode 0700)", .0.display())]
     NotOurs(PathBuf),
 }
 
-/// A directory where programs may have their sockets.
+/// A directory that may contain control sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Directory {
     path: PathBuf,
-    /// The only user who may have put them there.
+    /// The only user who may have created them.
     owner: u32,
 }
 
-/// The directory of the sockets: `$XDG_RUNTIME_DIR/sockeye`; the one that systemd has made for a service of the
-/// machine; or else `sockeye-UID` among the temporary files. It may not be there.
+/// The directory of this program's socket: `$XDG_RUNTIME_DIR/sockeye`; or the one that systemd created for a
+/// machine service; or `sockeye-UID` among the temporary files. It may not exist.
 pub(crate) fn directory() -> PathBuf {
     let of_service = set("RUNTIME_DIRECTORY").filter(|path| {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
@@ -53,8 +53,8 @@ pub(crate) fn directory() -> PathBuf {
     of_service.unwrap_or_else(|| temporary().join(of_user(geteuid().as_raw())))
 }
 
-/// The directories where running programs are looked for: this process's own, those that this user's programs have
-/// where the environment says less or something else (a login, cron, launchd), and those of services of the machine.
+/// The directories in which to look for running programs: this process's own, those of this user's programs in
+/// another environment (a login, cron, launchd), and those of machine services.
 pub(crate) fn directories() -> Vec<Directory> {
     let user = geteuid().as_raw();
     let mut paths = vec![directory(), temporary().join(of_user(user))];
@@ -62,7 +62,7 @@ pub(crate) fn directories() -> Vec<Directory> {
         paths.push(Path::new("/run/user").join(user.to_string()).join("sockeye"));
     }
     if cfg!(target_os = "macos") {
-        // A shell has a TMPDIR, a daemon of launchd has none.
+        // A shell on macOS has TMPDIR set, but a launchd daemon does not.
         paths.push(Path::new("/tmp").join(of_user(user)));
     }
     let own = paths.into_iter().map(|path| Directory { path, owner: user });
@@ -75,13 +75,13 @@ pub(crate) fn directories() -> Vec<Directory> {
     all
 }
 
-/// The directory of temporary files.
+/// The directory for temporary files.
 fn temporary() -> PathBuf {
     set("TMPDIR").unwrap_or_else(|| "/tmp".into())
 }
 
-/// The directories of services of the machine that this user may ask, as root may all of them. They are below
-/// `run`, where only root makes any.
+/// The directories of the machine services that this user may ask; root may ask all of them. They are below
+/// `run`, where only root can create any.
 fn services(run: &Path, user: u32) -> Vec<Directory> {
     let Ok(entries) = fs::read_dir(run) else { return Vec::new() };
     let service = |entry: fs::DirEntry| {
@@ -96,7 +96,7 @@ fn services(run: &Path, user: u32) -> Vec<Directory> {
     services
 }
 
-/// The name of a user's directory where other users have theirs as well.
+/// The name of this user's directory, where other users have theirs too.
 pub(crate) fn of_user(user: u32) -> String {
     format!("sockeye-{user}")
 }
@@ -105,7 +105,7 @@ fn set(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// Makes the directory where it is not there, and sees to it that it is the user's alone.
+/// Creates the directory if it does not exist, and checks that it belongs to the user alone.
 pub(crate) fn prepare(directory: &Path) -> Result<(), DirectoryError> {
     let failed = |cause| DirectoryError::Io { directory: directory.to_owned(), cause };
     match DirBuilder::new().mode(0o700).create(directory) {
@@ -115,7 +115,7 @@ pub(crate) fn prepare(directory: &Path) -> Result<(), DirectoryError> {
     check(directory, geteuid().as_raw())
 }
 
-/// Sees to it that the directory is this user's alone. A link is none, wherever it leads.
+/// Checks that the directory belongs to this user alone. A symbolic link does not count as one.
 fn check(directory: &Path, owner: u32) -> Result<(), DirectoryError> {
     let failed = |cause| DirectoryError::Io { directory: directory.to_owned(), cause };
     let metadata = fs::symlink_metadata(directory).map_err(failed)?;
@@ -125,14 +125,14 @@ fn check(directory: &Path, owner: u32) -> Result<(), DirectoryError> {
     if ours { Ok(()) } else { Err(DirectoryError::NotOurs(directory.to_owned())) }
 }
 
-/// The socket of the program that is called so.
+/// The socket of the program with this name.
 pub(crate) fn socket(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.sock"))
 }
 
 impl Directory {
-    /// The names of all sockets there, in order, whether somebody listens or not; none where the directory
-    /// is not there, or could be somebody else's.
+    /// The names of all sockets in the directory, sorted, whether a program listens or not; empty if the
+    /// directory does not exist or might belong to someone else.
     pub(crate) fn names(&self) -> Vec<String> {
         if check(&self.path, self.owner).is_err() {
             return Vec::new();
@@ -147,13 +147,13 @@ impl Directory {
         names
     }
 
-    /// The socket of the program that is called so.
+    /// The socket of the program with this name.
     pub(crate) fn socket(&self, name: &str) -> PathBuf {
         socket(&self.path, name)
     }
 }
 
-/// As much of a name as fits into the path of a socket there, a number included; all of it where nothing fits.
+/// The longest prefix of a name that fits into a socket path there with a number; all of it if nothing fits.
 pub(crate) fn fitting<'a>(directory: &Path, name: &'a str) -> &'a str {
     let rest = socket(directory, "-99").as_os_str().len();
     match MAX_PATH.saturating_sub(rest) {
@@ -162,7 +162,7 @@ pub(crate) fn fitting<'a>(directory: &Path, name: &'a str) -> &'a str {
     }
 }
 
-/// A name for a socket, made of what the user calls the server or the file.
+/// The name of a socket, derived from the user's name for the server or the file.
 pub(crate) fn name_of(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
     let name: String = text.chars().map(|c| if plain(c) { c } else { '-' }).take(LONGEST).collect();
@@ -170,11 +170,11 @@ pub(crate) fn name_of(text: &str) -> String {
     if name.is_empty() { "default".to_owned() } else { name.to_owned() }
 }
 
-/// The lowest bits of a mode say what others than the owner may do.
+/// The number of mode bits for users other than the owner.
 const GROUP_AND_OTHERS: u32 = 6;
-/// The longest name, which leaves room for a directory.
+/// The longest name, which leaves room for the directory.
 const LONGEST: usize = 50;
-/// The most bytes of the path of a socket, without the NUL at its end: 107 on Linux, 103 on macOS.
+/// The most bytes in a socket path, without the final NUL: 107 on Linux, 103 on macOS.
 const MAX_PATH: usize = size_of::<sockaddr_un>() - offset_of!(sockaddr_un, sun_path) - 1;
 
 #[cfg(test)]
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_directory_is_the_user_s_alone() {
+    fn the_directory_must_belong_to_the_user_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let directory = folder.path().join("sockeye");
         prepare(&directory).expect("made");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn services_are_those_of_their_names() {
+    fn services_are_found_by_the_names_of_their_directories() {
         let run = tempfile::tempdir().expect("a folder");
         for name in ["sockeye", "sockeye-1", "sockeyes", "sshd"] {
             fs::create_dir(run.path().join(name)).expect("made");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_file_s_name() {
+    fn a_name_is_a_valid_file_name() {
         for (text, name) in [
             ("me@bastion", "me@bastion"),
             ("ssh://[::1]:22", "ssh------1--22"),

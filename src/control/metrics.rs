@@ -1,6 +1,6 @@
-//! `/metrics`, for Prometheus: the figures of the registry and the pools, copied when they are asked for.
+//! `/metrics`, for Prometheus: the figures of the registry and the pools, copied on request.
 //!
-//! Every label comes from a closed set: names of the configuration, and words of this program.
+//! Every label value comes from a closed set: the names of the configuration, and the words of this program.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +24,7 @@ use crate::registry::{
 };
 use crate::request::Protocol;
 
-/// Its content type, that of `OpenMetrics`.
+/// The content type of `OpenMetrics`.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Program {
@@ -42,11 +42,11 @@ struct Figures(Program);
 
 struct Writer<'a>(DescriptorEncoder<'a>);
 
-/// The labels of one figure.
+/// The labels of one metric.
 type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
 
 impl Writer<'_> {
-    /// Writes a family, each figure by `write`.
+    /// Writes a metric family, each metric with `write`.
     fn family<'a, const N: usize, T>(
         &mut self,
         (name, help): (&str, &str),
@@ -106,7 +106,7 @@ impl Collector for Figures {
 }
 
 impl Figures {
-    /// What was counted of each server, and of what goes without one.
+    /// The figures of each server, and of direct connections.
     fn servers(&self) -> BTreeMap<Arc<str>, Arc<ServerTally>> {
         let pools = self.0.pools().into_iter().map(|(name, _)| name);
         let none = [CARRIED_DIRECT, CARRIED_BY_NONE].map(Arc::from);
@@ -115,18 +115,21 @@ impl Figures {
 
     fn program(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let version = env!("CARGO_PKG_VERSION");
-        writer.gauges(("build", "The version that runs."), [([("version", version)], 1.0)])?;
+        writer.gauges(("build", "The running version."), [([("version", version)], 1.0)])?;
         let ready = f64::from(self.0.status().state == "ready");
-        writer.gauges(("ready", "Whether everything that is configured is up."), [([], ready)])?;
+        writer
+            .gauges(("ready", "Whether everything in the configuration is up."), [([], ready)])?;
         let started = self.0.started_at().as_secs_f64();
-        let named = ("start_time_seconds", "When it began, since the epoch.");
+        let named = ("start_time_seconds", "Start time, since the epoch.");
         writer.gauges(named, [([], started)])?;
         let tasks = Handle::current().metrics().num_alive_tasks();
-        writer.gauges(("tasks", "Tasks that live."), [([], count(tasks))])?;
+        writer.gauges(("tasks", "Live tasks."), [([], count(tasks))])?;
         let Some(reloads) = self.0.reloads() else { return Ok(()) };
         let good = f64::from(reloads.mistakes().is_empty());
-        let named =
-            ("config_last_reload_successful", "Whether the configuration is in force as it is.");
+        let named = (
+            "config_last_reload_successful",
+            "Whether the configuration file is in force as it is.",
+        );
         writer.gauges(named, [([], good)])
     }
 
@@ -137,7 +140,7 @@ impl Figures {
         let counted = states.map(|state| {
             ([("state", word(state))], count(living.iter().filter(|c| c.state() == state).count()))
         });
-        writer.gauges(("connections", "Connections that live, by where they stand."), counted)?;
+        writer.gauges(("connections", "Open connections, by state."), counted)?;
 
         let servers = self.servers();
         let ended = servers.iter().flat_map(|(name, tally)| {
@@ -146,7 +149,7 @@ impl Figures {
                 ([("server", &**name), ("outcome", word(outcome))], figure(number))
             })
         });
-        writer.counters(("requests", "Requests that are over, by how they ended."), ended)?;
+        writer.counters(("requests", "Finished requests, by outcome."), ended)?;
 
         let mut carried = registry.connections.carried();
         for name in servers.into_keys() {
@@ -157,12 +160,11 @@ impl Figures {
                 ([("server", &**name), ("direction", direction)], figure(bytes))
             })
         });
-        writer
-            .counters(("relayed_bytes", "Bytes of connections, from clients and to them."), both)?;
+        writer.counters(("relayed_bytes", "Bytes relayed, from clients and to them."), both)?;
 
         let rules = self.0.rules();
         let hits = rules.iter().map(|rule| ([("rule", &*rule.name)], figure(rule.hits)));
-        writer.counters(("rule_hits", "Requests that a rule decided and that are over."), hits)
+        writer.counters(("rule_hits", "Finished requests, by the rule that decided them."), hits)
     }
 
     fn listeners(&self, writer: &mut Writer<'_>) -> fmt::Result {
@@ -202,11 +204,12 @@ impl Figures {
         };
         let named = ("wait_seconds", "How long requests waited for a session.");
         writer.histograms(named, of(|tally| &tally.waited))?;
-        let named = ("open_seconds", "What the far side needed to look up and connect.");
+        let named = ("open_seconds", "How long the far side took to look up and connect.");
         writer.histograms(named, of(|tally| &tally.opened))?;
-        let named = ("first_byte_seconds", "From then on until the target sent something.");
+        let named =
+            ("first_byte_seconds", "From the opened channel to the first byte of the target.");
         writer.histograms(named, of(|tally| &tally.first_byte))?;
-        let named = ("duration_seconds", "How long connections were there.");
+        let named = ("duration_seconds", "How long connections lasted.");
         writer.histograms(named, of(|tally| &tally.duration))?;
         let named = ("login_seconds", "From the first packet to the login.");
         writer.histograms(named, of(|tally| &tally.login))?;
@@ -258,8 +261,7 @@ impl Figures {
                 )
             })
         });
-        writer
-            .counters(("session_starts", "Attempts to connect, by what came of them."), attempts)?;
+        writer.counters(("session_starts", "Attempts to connect, by result."), attempts)?;
         let ends = servers.iter().flat_map(|(name, tally)| {
             SessionEnd::VARIANTS.iter().map(move |end| {
                 (
@@ -268,13 +270,13 @@ impl Figures {
                 )
             })
         });
-        writer.counters(("session_ends", "Sessions that ended, by why."), ends)
+        writer.counters(("session_ends", "Ended sessions, by cause."), ends)
     }
 
     fn forwards(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let forwards = self.0.registry().forwards.all();
         let forwards: Vec<_> = forwards.iter().map(|forward| (forward, forward.about())).collect();
-        // Some have the same labels: two with a name, or one again at another port.
+        // Several may have the same labels: two that share a name, or one that was added again at another port.
         let mut up = BTreeMap::new();
         for (forward, about) in &forwards {
             let is_up = matches!(forward.state(), ForwardState::Listening(_));
@@ -284,14 +286,14 @@ impl Figures {
             *up.entry(labels).or_insert(true) &= is_up;
         }
         let up = up.into_iter().map(|(labels, is_up)| (labels, f64::from(is_up)));
-        let named = ("listener_up", "Whether clients can come in, at all that are called so.");
+        let named = ("listener_up", "Whether all listeners of this name accept clients.");
         writer.gauges(named, up)?;
         let kinds = [ForwardKind::Dynamic, ForwardKind::Local, ForwardKind::Remote];
         let accepted = kinds.map(|kind| {
             let of_kind = forwards.iter().filter(|(_, about)| about.kind == kind);
             ([("kind", word(kind))], figure(of_kind.map(|(forward, _)| forward.accepted()).sum()))
         });
-        writer.gauges(("accepted_clients", "Clients of the listeners that there are."), accepted)
+        writer.gauges(("accepted_clients", "Clients accepted by the current listeners."), accepted)
     }
 
     fn waiting(&self, writer: &mut Writer<'_>) -> fmt::Result {
@@ -302,11 +304,11 @@ impl Figures {
         }
         let places = [("memory", memory), ("file", disk)];
         let places = places.map(|(place, bytes)| ([("place", place)], figure(bytes)));
-        writer.gauges(("backlog_bytes", "What waits for clients that do not keep up."), places)
+        writer.gauges(("backlog_bytes", "Data buffered for clients that do not keep up."), places)
     }
 }
 
-/// With those that nothing was counted of yet: a series that comes later would hide the first that it counts.
+/// Adds zeros for what has not been counted: a series that appears later hides its first increment.
 fn with_zeros<T: Default>(
     counted: impl IntoIterator<Item = (Arc<str>, Arc<T>)>,
     names: impl IntoIterator<Item = Arc<str>>,

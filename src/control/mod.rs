@@ -1,4 +1,4 @@
-//! The control socket of a running program, what it says, and who speaks to it.
+//! The control socket of a running program, its API, and the client.
 //!
 //! ```text
 //! sockeye status ──► client ──► NAME.sock ──► server ──► guard ──► api ──► Program
@@ -6,12 +6,12 @@
 //!                                                                          └► Order, to whoever runs the program
 //! ```
 //!
-//! - `schema`: what is said, the same for all who listen.
-//! - `program`: the running program as the server sees it; `view`, `remark`, `path`, `identify`, `ping`: what it tells.
-//! - `order`: what changes the program, done by whoever runs it.
-//! - `location`: where the sockets are, and which programs run.
-//! - `guard`: nobody but the user, and no browser.
-//! - `keys`: what opens the dashboard, of which a link is asked for here.
+//! - `schema`: the objects of the API, shared by the server and all clients.
+//! - `program`: the running program, as the server sees it; `view`, `remark`, `path`, `identify`, `ping`: its state.
+//! - `order`: changes of the program, carried out by the task that runs it.
+//! - `location`: the paths of the sockets, by which running programs are found.
+//! - `guard`: admits only the user, and no browser.
+//! - `keys`: the keys to the dashboard; links to it are requested here.
 
 mod access_log;
 mod api;

@@ -1,4 +1,4 @@
-//! What changes a running program: sent to whoever runs it, and answered when it is done.
+//! Orders that change a running program: sent to the task that runs it, and answered when carried out.
 
 use std::sync::Arc;
 
@@ -7,36 +7,36 @@ use tokio::sync::oneshot;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::registry::Forward;
 
-/// Something to be done.
+/// An order.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Another forward, for as long as the program runs.
+    /// Adds a forward, for as long as the program runs.
     AddForward(ForwardOrder, oneshot::Sender<Result<Arc<Forward>, ForwardRefusal>>),
-    /// The forward with this number takes nobody any more. What came in goes on.
+    /// Removes the forward with this id. Open connections go on.
     RemoveForward(u64, oneshot::Sender<Result<(), ForwardRefusal>>),
     Stop(StopKind),
 }
 
-/// How a program ends.
+/// How the program stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StopKind {
-    /// What runs may go on for a while.
+    /// Open connections have time to end.
     Drain,
-    /// What runs is cut.
+    /// Open connections are cut.
     Now,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct ForwardOrder {
-    /// Which.
+    /// The forward itself.
     pub kind: ForwardKind,
-    /// The server, where the rules are not to say.
+    /// The server, if the rules should not decide.
     pub server: Option<Arc<str>>,
-    /// What the rules are to call it.
+    /// Its name in rules.
     pub name: Option<Arc<str>>,
 }
 
-/// A forward as ssh writes it.
+/// A forward, in ssh's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ForwardKind {
     /// `-L`.
@@ -47,7 +47,7 @@ pub(crate) enum ForwardKind {
     Dynamic(LocalListen),
 }
 
-/// Why a forward is not there, or not gone.
+/// Why a forward was not added or removed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ForwardRefusal {
     #[error("cannot listen on {address}: {reason}")]
@@ -58,7 +58,7 @@ pub(crate) enum ForwardRefusal {
     },
     #[error("there is a listener at {0} already")]
     Taken(String),
-    /// The server does not listen there for us.
+    /// The server does not listen there.
     #[error("{0}")]
     Server(String),
     #[error("there is no server {wanted}; the servers are {known}")]

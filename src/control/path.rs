@@ -1,4 +1,4 @@
-//! Whether a server really forwards: a session proves that it lets us in, only a channel proves the path.
+//! Probes whether a server really forwards: a session proves only the login, a channel proves the path.
 
 use std::cell::LazyCell;
 use std::sync::{Arc, MutexGuard};
@@ -16,32 +16,32 @@ use crate::ssh::{OpenError, TargetFault};
 use crate::target::Target;
 use crate::task;
 
-/// What is known of the path through a server.
+/// What is known about the path through a server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Proof {
     pub(super) proved: Proved,
-    /// Why it is not proved, in a sentence.
+    /// Why the path is not proved, in a sentence.
     pub(super) reason: Option<String>,
     at: Option<Instant>,
 }
 
-/// Whether the path is proved.
+/// Whether the path works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(super) enum Proved {
-    /// Nobody has tried, or it is not certain.
+    /// It has not been tried, or the result is uncertain.
     #[default]
     Unknown,
-    /// The server has connected to something for us, or tried to.
+    /// The server has connected to a target, or tried to.
     #[strum(serialize = "proved")]
     Yes,
-    /// The server does not do that for us.
+    /// The server refuses to forward.
     Forbidden,
     /// The server does not answer.
     Silent,
 }
 
-/// What came of a probe; none where no session had room for it.
+/// The result of a probe; `None` if no session had room for it.
 type Probed = (Arc<str>, Result<Option<Result<(), OpenError>>, Elapsed>);
 
 impl Proof {
@@ -49,12 +49,12 @@ impl Proof {
         Self { proved, reason, at: Some(Instant::now()) }
     }
 
-    /// Whether somebody who asks is told no more by it.
+    /// Whether the proof is too old to answer a request for one.
     fn is_old(&self) -> bool {
         self.proved != Proved::Yes || self.is_older_than(FRESH)
     }
 
-    /// Whether it says that the path is not there, which may have changed.
+    /// Whether the path did not work, which may have changed.
     fn is_doubtful(&self) -> bool {
         match self.proved {
             Proved::Forbidden => self.is_older_than(FORBIDDEN),
@@ -69,7 +69,7 @@ impl Proof {
 }
 
 impl Program {
-    /// What is known of the path through a server.
+    /// What is known about the path through a server.
     pub(super) fn proof(&self, server: &str) -> Proof {
         let proof = self.proofs().get(server).cloned().unwrap_or_default();
         let is_past = proof.proved == Proved::Yes && proof.is_older_than(LATELY);
@@ -80,14 +80,14 @@ impl Program {
         proof
     }
 
-    /// Finds out about every server that has a session and was not seen to forward lately. Takes no
-    /// longer than [`PATIENCE`].
+    /// Probes every server that has a session and has not been seen to forward lately. Takes at
+    /// most [`PATIENCE`].
     pub(super) async fn prove(&self) {
         self.prove_those(Proof::is_old).await;
     }
 
-    /// Finds out, for ever, whether a path is there again that was not: those who only look, as `/readyz` does,
-    /// would not hear of it.
+    /// Probes broken paths again, for ever. Otherwise observers that do not request a probe, such as `/readyz`,
+    /// would not learn that a path works again.
     pub(crate) async fn prove_again(&self) {
         let mut every = task::every(AGAIN);
         loop {
@@ -109,7 +109,7 @@ impl Program {
         }
     }
 
-    /// Probes of those servers for which no open connection shows it.
+    /// Probes the servers for which no open connection proves the path.
     fn probes(&self, are_meant: fn(&Proof) -> bool) -> JoinSet<Probed> {
         let routes = self.0.routes.load();
         let living = LazyCell::new(|| self.0.registry.connections.living());
@@ -146,15 +146,15 @@ impl Program {
     }
 }
 
-/// Whether a connection shows that its server forwards: it was opened just now, or something came.
+/// Whether a connection proves that its server forwards: it was opened just now, or has just received data.
 fn carries(connection: &Connection, server: &str) -> bool {
     let is_open = matches!(connection.state(), State::Relaying | State::HalfClosed);
     let is_alive = || connection.traffic().down_rate > 0 || connection.since().elapsed() < FRESH;
     is_open && is_alive() && connection.server().as_deref() == Some(server)
 }
 
-/// What the answer to a probe says. A target that refuses is as good as one that answers: the server has
-/// gone there.
+/// Interprets the answer to a probe. A target that refuses proves as much as one that accepts: the
+/// server has tried to connect to it.
 fn interpret(outcome: Result<(), OpenError>) -> (Proved, Option<String>) {
     match outcome {
         Err(OpenError::Target(TargetFault::Prohibited)) => {
@@ -170,7 +170,7 @@ fn interpret(outcome: Result<(), OpenError>) -> (Proved, Option<String>) {
     }
 }
 
-/// The server's own port, as it sees itself: nothing that a firewall could be in front of.
+/// The server's own SSH port, as seen from the server, since no firewall is likely to be in between.
 pub(super) fn probe_target(port: u16) -> Target {
     let host: Host = "127.0.0.1".parse().expect("an address");
     Destination::new(host, port.max(1)).expect("a port").into()
@@ -179,15 +179,15 @@ pub(super) fn probe_target(port: u16) -> Target {
 /// The originator of a probe.
 const NOBODY: std::net::SocketAddr =
     std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 65535);
-/// How long a probe may take: `status` answers within two seconds.
+/// The time limit of a probe: `status` answers within two seconds.
 const PATIENCE: Duration = Duration::from_millis(1500);
-/// How long a proof counts for somebody who asks for one.
+/// The time for which a proof answers explicit requests.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long it counts for those who only look.
+/// The time for which a proof is reported without a new probe.
 const LATELY: Duration = Duration::from_secs(60);
-/// How often it is asked whether a path is there again.
+/// The interval of the probes of broken paths.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How long it counts that a server forbids it: each probe is a line in its log.
+/// The time for which a refusal is trusted, since each probe is a line in the server's log.
 const FORBIDDEN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A channel that is opened to find out how long each stage takes, and which of them is to blame.
+//! Opens a channel to measure how long each stage takes, and to find the slow one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::request::{Protocol, Request, Source};
 use crate::route::{Action, Select, Via};
 use crate::target::Target;
 
-/// Which stage is to blame.
+/// The stage that is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 enum Culprit {
@@ -37,22 +37,22 @@ enum Culprit {
     Target,
 }
 
-/// What is known when a ping is over.
+/// The facts that are known at the end of a ping.
 struct Facts<'a> {
     server: Option<&'a str>,
     stages: Stages,
-    /// Since the far side was asked, until it answered or the dial was given up.
+    /// The time from the request to the far side until its answer, or until the dial was given up.
     asked: Option<Duration>,
     round_trip: Option<Duration>,
     session: Option<&'a SessionView>,
     /// The connection over the same server for whose client most waits, and how much.
     slow: Option<(u64, u64)>,
-    /// Another one whose channel is not open yet, on the same session, and since when.
+    /// Another connection on the same session whose channel is not open yet, and for how long.
     opening: Option<(u64, Duration)>,
 }
 
 impl Program {
-    /// Opens a channel as a request would, and tells of each stage.
+    /// Opens a channel as a request would, and reports each stage.
     pub(crate) async fn ping(&self, request: PingRequest) -> Result<Ping, Failure> {
         let (target, routing) = self.wanted(&request)?;
         let probe = Request {
@@ -111,7 +111,7 @@ impl Program {
         })
     }
 
-    /// Where to, and who says which way.
+    /// The target, and its routing.
     fn wanted(&self, request: &PingRequest) -> Result<(Target, Routing), Failure> {
         let wrong = |why: String| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, why);
         let routes = self.0.routes.load();
@@ -143,7 +143,7 @@ impl Program {
         Ok((probe_target(pool.port()), fixed(name)))
     }
 
-    /// A round trip on the session of a connection, now.
+    /// Measures a round trip on the session of a connection.
     async fn round_trip(&self, connection: &Connection) -> Option<Duration> {
         let routes = self.0.routes.load();
         let pool = routes.servers.pool(&connection.server()?)?.clone();
@@ -161,7 +161,7 @@ impl Program {
         beside.map(waits).filter(|(_, bytes)| *bytes >= SLOW).max_by_key(|(_, bytes)| *bytes)
     }
 
-    /// The one on the same session whose channel has been waited for the longest.
+    /// The connection on the same session whose channel has been opening for the longest time.
     fn opening(&self, than: &Connection) -> Option<(u64, Duration)> {
         let living = self.registry().connections.living();
         let beside = living.iter().filter(|c| {
@@ -171,7 +171,7 @@ impl Program {
     }
 }
 
-/// Waits for what the target says by itself, or to a `HEAD`.
+/// Waits for the first byte that the target sends, by itself or in answer to a `HEAD`.
 async fn first_byte(
     mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     target: &Target,
@@ -191,7 +191,7 @@ async fn first_byte(
     Some(asked.elapsed())
 }
 
-/// Says which stage is to blame, and for what.
+/// Decides which stage is to blame, and why.
 fn diagnose(failure: Option<&DialError>, facts: &Facts<'_>) -> (Culprit, String) {
     let server = shown(facts.server.unwrap_or("the server"));
     if let Some(error) = failure {
@@ -247,15 +247,15 @@ fn diagnose(failure: Option<&DialError>, facts: &Facts<'_>) -> (Culprit, String)
     (Culprit::None, format!("nothing was slow: a round trip takes {}", millis(trip)))
 }
 
-/// What a ping's connection is said to come in by.
+/// The listener name of the connection of a ping.
 const LISTENER: &str = "(ping)";
-/// A stage that takes longer deserves the blame.
+/// The time from which a stage counts as slow.
 const SLOW_OPEN: Duration = Duration::from_millis(300);
-/// For a client so slow, so much waits, in bytes.
+/// The amount of buffered data from which a client counts as slow, in bytes.
 const SLOW: u64 = 1 << 20;
-/// How long an answer may take.
+/// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a target may take that speaks first.
+/// The longest wait for a target to speak first.
 const SPEAKS_FIRST: Duration = Duration::from_millis(500);
 
 #[cfg(test)]

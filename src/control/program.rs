@@ -1,4 +1,4 @@
-//! The running program, as whoever looks on or gives orders sees it.
+//! The running program, as observers and the control socket see it.
 
 use std::collections::HashMap;
 use std::io;
@@ -21,7 +21,7 @@ use crate::observe::logs::Volume;
 use crate::pool::PoolView;
 use crate::registry::{Event, Registry};
 
-/// The running program. Clones are the same.
+/// The running program. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Program(pub(super) Arc<Inner>);
 
@@ -43,45 +43,45 @@ pub(super) struct Inner {
     phase: AtomicU8,
 }
 
-/// What does not change while it runs.
+/// Facts that do not change while the program runs.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// By whom the configuration is read again; nobody for a command line with a host.
+    /// The link to the reloader; `None` for a command line with a host.
     pub reloads: Option<Reloads>,
-    /// What changes how much is logged.
+    /// The handle that changes how much is logged.
     pub volume: Option<Volume>,
 }
 
-/// Where browsers find the program, and what lets them in.
+/// The address of the dashboard, and its keys.
 #[derive(Clone, Debug)]
 pub(crate) struct Front {
-    /// As a URL that ends with a slash.
+    /// The address, as a URL that ends with a slash.
     pub address: String,
-    /// What lets them in.
+    /// The keys that admit browsers and scripts.
     pub keys: Arc<Keys>,
 }
 
-/// How far the program is.
+/// The phase of the program's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
     /// It connects to the servers for the first time.
     Starting,
-    /// It lets clients in.
+    /// It accepts clients.
     Running,
-    /// It accepts no more connections, and waits for open ones.
+    /// It accepts no more clients, and waits for open connections.
     Draining,
 }
 
 impl Front {
-    /// The address with a code that lets one browser in, once.
+    /// The address with a single-use code that admits one browser.
     pub(crate) fn link(&self) -> io::Result<String> {
         Ok(format!("{}?code={}", self.address, self.keys.issue()?.text()))
     }
 }
 
 impl Program {
-    /// The program with this registry and these routes, which takes `orders`.
+    /// The program with this registry and these routes, which sends orders to `orders`.
     pub(crate) fn new(
         facts: Facts,
         registry: Registry,
@@ -107,17 +107,17 @@ impl Program {
         }))
     }
 
-    /// It is called so. The first name stays.
+    /// Sets the name; the first name stays.
     pub(super) fn set_name(&self, name: &str) {
         let _ = self.0.name.set(name.to_owned());
     }
 
-    /// Browsers find it there from now on.
+    /// Sets the address of the dashboard.
     pub(crate) fn set_front(&self, front: Option<Front>) {
         self.0.front.store(front.map(Arc::new));
     }
 
-    /// Where browsers find it.
+    /// The address of the dashboard.
     pub(crate) fn front(&self) -> Option<Arc<Front>> {
         self.0.front.load_full()
     }
@@ -126,12 +126,12 @@ impl Program {
         self.0.routes.load()
     }
 
-    /// It is that far now.
+    /// Sets the phase.
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Relaxed);
     }
 
-    /// How far it is.
+    /// The current phase.
     pub(crate) fn phase(&self) -> Phase {
         match self.0.phase.load(Relaxed) {
             0 => Phase::Starting,
@@ -140,22 +140,22 @@ impl Program {
         }
     }
 
-    /// When it began, since the epoch.
+    /// The start time, since the epoch.
     pub(super) fn started_at(&self) -> Duration {
         self.0.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 
-    /// By whom the configuration is read again.
+    /// The link to the reloader.
     pub(super) fn reloads(&self) -> Option<&Reloads> {
         self.0.facts.reloads.as_ref()
     }
 
-    /// All that lives in it.
+    /// The registry of live connections, listeners and sessions.
     pub(crate) fn registry(&self) -> &Registry {
         &self.0.registry
     }
 
-    /// Measures how fast everything is, once a second, for ever.
+    /// Measures rates once a second, for ever.
     pub(crate) async fn beat(&self) {
         let mut beat = tokio::time::interval(Duration::from_secs(1));
         loop {
@@ -167,7 +167,7 @@ impl Program {
         }
     }
 
-    /// Reports each reload as an event, for ever; where there are none, ends at once.
+    /// Reports each reload as an event, for ever; returns at once if there are no reloads.
     pub(crate) async fn report_reloads(&self) {
         let Some(reloads) = self.reloads() else { return };
         let tell = |text: String| self.0.registry.events.tell(|| Event::Reloaded(text.into()));

@@ -1,11 +1,11 @@
-//! The part of a request's address behind the question mark.
+//! The query of a request.
 
 use std::str::FromStr;
 
 use super::reply::Failure;
 
-/// The parameters of a request, each to be taken once. One that nobody takes is an error: a filter that
-/// is misspelt must not end all connections.
+/// The parameters of a query, each of which is taken once. One that is not taken is an error, so that a
+/// misspelt filter does not end all connections.
 #[derive(Debug)]
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -20,7 +20,7 @@ impl Query {
         Some(self.0.remove(at).1)
     }
 
-    /// The value of a parameter, in its type.
+    /// The value of a parameter, parsed.
     pub(crate) fn take_as<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, Failure> {
         let Some(text) = self.take(name) else { return Ok(None) };
         let parsed =
@@ -28,12 +28,12 @@ impl Query {
         Ok(Some(parsed))
     }
 
-    /// Whether a parameter is there and `true`.
+    /// Whether a parameter is present and `true`.
     pub(crate) fn is_set(&mut self, name: &str) -> Result<bool, Failure> {
         Ok(self.take_as(name)?.unwrap_or(false))
     }
 
-    /// Nothing may be left.
+    /// Checks that no parameter is left.
     pub(crate) fn finish(self) -> Result<(), Failure> {
         match self.0.first() {
             None => Ok(()),

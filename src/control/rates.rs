@@ -1,4 +1,4 @@
-//! How fast sessions are: what they carried in the last second.
+//! The rates of sessions: the bytes of the last second.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -7,12 +7,12 @@ use super::schema::Traffic;
 use crate::lock::lock;
 use crate::pool::SessionView;
 
-/// The sessions as of the last beat.
+/// The traffic of the sessions at the last beat.
 #[derive(Debug, Default)]
 pub(super) struct Rates(Mutex<HashMap<u64, Traffic>>);
 
 impl Rates {
-    /// Ends a beat of a second.
+    /// Ends an interval of one second.
     pub(super) fn beat<'a>(&self, sessions: impl Iterator<Item = &'a SessionView>) {
         let mut rates = lock(&self.0);
         let now = sessions.map(|session| {
@@ -25,7 +25,7 @@ impl Rates {
         *rates = now.collect();
     }
 
-    /// The bytes of a session, and how many of them a second.
+    /// The traffic of a session, with its rates per second.
     pub(super) fn of(&self, session: &SessionView) -> Traffic {
         let rates = lock(&self.0);
         let rate = rates.get(&session.id).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What holds a connection up: a sentence from the figures that there are.
+//! Explains from the figures what holds a connection up.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::pool::SessionView;
 use crate::printable::{Lines, printable, size};
 use crate::registry::{Connection, State};
 
-/// What holds it up; nothing where nothing does that could be seen.
+/// What holds the connection up, in a sentence; `None` if nothing visible does.
 pub(super) fn of(connection: &Connection, session: Option<&SessionView>) -> Option<String> {
     let waiting = connection.waiting();
     let held = waiting.memory + waiting.disk;
@@ -34,7 +34,7 @@ pub(super) fn of(connection: &Connection, session: Option<&SessionView>) -> Opti
     if held >= MUCH {
         return Some(format!("its client is slow: {} wait for it", size(held)));
     }
-    // What an idle session has shown may be long ago.
+    // The figures of an idle session may be old.
     if let Some(full) = session.filter(|session| session.active > 0).and_then(full_line) {
         return Some(full);
     }
@@ -48,7 +48,7 @@ pub(super) fn of(connection: &Connection, session: Option<&SessionView>) -> Opti
     None
 }
 
-/// Whether the line of a session is full: a round trip takes much longer than it could.
+/// A remark if the link of a session is saturated: a round trip takes much longer than it could.
 pub(super) fn full_line(session: &SessionView) -> Option<String> {
     let (now, best) = session.round_trip?;
     let much = now >= best * 3 && now >= best + Duration::from_millis(30);
@@ -62,25 +62,25 @@ pub(super) fn full_line(session: &SessionView) -> Option<String> {
     })
 }
 
-/// Some seconds for people.
+/// Formats a time in seconds.
 pub(super) fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-/// Some milliseconds for people.
+/// Formats a time in milliseconds.
 pub(super) fn millis(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     if millis < 10.0 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
 }
 
-/// A name in a form that a sentence can take.
+/// Escapes a name for use in a sentence.
 pub(super) fn shown(name: &str) -> String {
     printable(name, 100, Lines::One)
 }
 
-/// What takes longer deserves a word.
+/// The wait from which a remark is worth making.
 const LONG: Duration = Duration::from_secs(1);
-/// So much waits for a client that does not keep up, in bytes.
+/// The amount of buffered data from which a client counts as slow, in bytes.
 const MUCH: u64 = 1 << 20;
 
 #[cfg(test)]
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_full_where_a_round_trip_takes_much_longer_than_it_could() {
+    fn a_line_is_full_if_a_round_trip_takes_much_longer_than_the_best() {
         let full = full_line(&session(120, 20)).expect("it is full");
         assert!(full.contains("takes 120 ms, at best 20 ms"), "{full}");
         assert_eq!(full_line(&session(25, 20)), None);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_is_slow_is_blamed_before_a_server_that_takes_nothing() {
+    fn a_slow_client_is_blamed_before_a_server_with_a_closed_window() {
         let connection = Connections::default().begin(&Request::for_test("db.example:5432"));
         connection.opened();
         connection.stalled_for(LONG / 2);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_held_up_by_a_full_line_while_something_is_on_it() {
+    fn a_full_line_holds_a_connection_up_only_while_the_session_is_active() {
         let request = Request::for_test("db.example:5432");
         let connection = Connections::default().begin(&request);
         connection.opened();

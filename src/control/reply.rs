@@ -1,4 +1,4 @@
-//! Answers of the control socket.
+//! Responses of the control socket and the dashboard.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -23,10 +23,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::schema::Problem;
 use crate::task;
 
-/// The content of an answer: all of it, or what is still to come.
+/// The content of a response: complete, or a stream.
 pub(crate) type Body = Either<Full<Bytes>, StreamBody>;
 
-/// The content of an answer that goes on. What writes it ends when it is dropped.
+/// The content of a streamed response. Dropping it ends the task that writes it.
 #[derive(Debug)]
 pub(crate) struct StreamBody {
     body: Channel<Bytes, Infallible>,
@@ -38,12 +38,12 @@ pub(crate) struct Failure {
     status: StatusCode,
     title: String,
     details: Vec<String>,
-    /// What could have been done, of what cannot.
+    /// The allowed methods, if the method was wrong.
     allowed: Option<&'static str>,
 }
 
 impl StreamBody {
-    /// Starts what `write` gives, which may be `ahead` pieces ahead of whoever reads.
+    /// Starts the task `write`, which may be up to `ahead` pieces ahead of the reader.
     pub(crate) fn new<F>(ahead: usize, write: impl FnOnce(Sender<Bytes, Infallible>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -70,17 +70,17 @@ impl Failure {
         Self { status, title: title.into(), details: Vec::new(), allowed: None }
     }
 
-    /// The request is wrong.
+    /// An invalid request.
     pub(crate) fn bad(title: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, title)
     }
 
-    /// There is no such thing.
+    /// A resource that does not exist.
     pub(crate) fn unknown(title: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, title)
     }
 
-    /// That cannot be done to it; what can.
+    /// A method that the resource does not support; `allowed` lists those it does.
     pub(crate) fn method(allowed: &'static str) -> Self {
         let title = format!("that takes {allowed}");
         Self { allowed: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, title) }
@@ -104,7 +104,7 @@ impl Failure {
 }
 
 pub(crate) fn json<T: Serialize>(status: StatusCode, content: &T) -> Response<Body> {
-    // Structures of texts and numbers always can.
+    // Serialization cannot fail: these are structures of strings and numbers.
     let text = serde_json::to_vec(content).unwrap_or_default();
     text_of(status, "application/json", text.into())
 }
@@ -113,7 +113,7 @@ pub(crate) fn text_of(status: StatusCode, kind: &'static str, text: Bytes) -> Re
     head(status, kind, Either::Left(Full::new(text)))
 }
 
-/// An answer with what no other place may keep, guess at or take in.
+/// A response with headers against caching, content sniffing and embedding.
 pub(crate) fn head(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -125,8 +125,8 @@ pub(crate) fn head(status: StatusCode, kind: &'static str, body: Body) -> Respon
     response
 }
 
-/// What serves HTTP on a connection, whose client may not take for ever to ask, nor to read. Of a request's head
-/// `most` bytes are held.
+/// Serves HTTP on a connection, with time limits for a client's requests and reads. A request's head is limited
+/// to `most` bytes.
 pub(crate) fn http<S: AsyncRead + AsyncWrite>(
     stream: S,
     most: usize,
@@ -138,7 +138,7 @@ pub(crate) fn http<S: AsyncRead + AsyncWrite>(
     (http, TokioIo::new(Box::pin(stream)))
 }
 
-/// How long a client may take to say what it wants, and to read of what is said.
+/// The time limit for a client to send a request, and to read.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The content type of RFC 9457.
+/// The content type of RFC 9457 problem details.
 const PROBLEM: &str = "application/problem+json";

@@ -1,10 +1,9 @@
-//! What `/v1` says: the one schema that the control socket, its commands and every view share.
+//! The schema of `/v1`, which the control socket, its clients and every view share.
 //!
-//! Names are in snake case. Durations are milliseconds (with fractions where they are stages), sizes
-//! are bytes, rates are bytes a second, points in time are milliseconds since the epoch, with an age
-//! beside them so that nobody needs a clock. A reader ignores fields that it does not know, and takes
-//! a word that it does not know as it is. Texts from outside are as they came, escaped by nobody:
-//! whoever shows them makes them safe.
+//! Names are in snake case. Durations are in milliseconds (with fractions for stages), sizes in
+//! bytes, rates in bytes per second, and points in time in milliseconds since the epoch, with an age
+//! next to them so that no client needs a clock. Clients ignore unknown fields, and treat unknown
+//! words as opaque. Text from outside is not escaped: whoever displays it must do so.
 
 mod connections;
 mod requests;
@@ -29,7 +28,7 @@ pub(crate) use crate::stream::Process;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
-    /// Forget what you know: this is all of it. The first of a stream, and where some were lost.
+    /// The complete state, which replaces all that the client knows. Sent first, and after events were lost.
     Reset {
         status: Box<Status>,
         connections: Vec<Connection>,
@@ -38,13 +37,13 @@ pub(crate) enum Event {
         connection: Box<Connection>,
     },
     ConnectionClosed {
-        /// It, with all that became of it.
+        /// The connection, with its outcome.
         connection: Box<Connection>,
     },
-    /// Once a second: the status, and the connections that changed since.
+    /// Sent once a second: the status, and the connections that have changed since the last one.
     Tick {
         status: Box<Status>,
-        /// Those that moved something, or stand elsewhere.
+        /// The connections with new traffic or a new state.
         connections: Vec<Connection>,
     },
     SessionUp {
@@ -58,16 +57,16 @@ pub(crate) enum Event {
         end: String,
         reason: String,
     },
-    /// An attempt to connect to a server has failed.
+    /// A failed attempt to connect to a server.
     AttemptFailed {
         server: String,
         reason: String,
     },
-    /// A listener or forward stands elsewhere.
+    /// A listener or forward has changed its state.
     Forward {
         forward: Forward,
     },
-    /// Another configuration is in force, or was refused.
+    /// A new configuration is in force, or was refused.
     Reloaded {
         text: String,
     },

@@ -1,4 +1,4 @@
-//! The socket, and who is let in.
+//! The server of the control socket.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,13 +20,13 @@ use crate::dial::{BoundAddress, Kind, OwnAddresses, Registered};
 use crate::forward::SocketFiles;
 use crate::listen::{SocketFile, listen_at};
 
-/// A control socket that is bound. Its file goes with it.
+/// A bound control socket. Its file is removed with it.
 #[derive(Debug)]
 pub(crate) struct ControlServer {
     listener: UnixListener,
-    /// Gone before the listener is.
+    /// Dropped before the listener, so that the file is removed first.
     _file: SocketFile,
-    /// Nobody is led there from here.
+    /// Registered, so that no request through the proxy is led to it.
     _ours: Registered,
     name: String,
     path: PathBuf,
@@ -38,13 +38,13 @@ pub enum ControlError {
     /// The directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// The socket cannot be had.
+    /// The socket cannot be bound.
     #[error("{}: {cause}", .path.display())]
     Socket { path: PathBuf, cause: io::Error },
 }
 
 impl ControlServer {
-    /// Binds the socket; none where none is wanted. A name that is taken gets a number.
+    /// Binds the socket; `None` if none is configured. A name that is taken gets a number.
     pub(crate) fn bind(
         location: &Location,
         own: &OwnAddresses,
@@ -88,11 +88,11 @@ impl ControlServer {
         &self.path
     }
 
-    /// Answers for the program, for ever.
+    /// Serves the program, for ever.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it ends all that it serves.
+    /// Dropping the future ends all connections.
     pub(crate) async fn run(self, program: Program) {
         program.set_name(&self.name);
         let room = Arc::new(Semaphore::new(MOST_CLIENTS));
@@ -103,7 +103,7 @@ impl ControlServer {
                 Some(_) = clients.join_next() => continue,
             };
             let Ok((stream, _)) = accepted else {
-                // It is short of something.
+                // The process is short of some resource.
                 sleep(PAUSE).await;
                 continue;
             };
@@ -139,11 +139,11 @@ async fn serve(stream: UnixStream, program: Program) {
     }
 }
 
-/// How many programs may have the same name.
+/// The most programs with the same name.
 const MOST: u32 = 100;
-/// How many may speak to it at the same time.
+/// The most concurrent clients.
 const MOST_CLIENTS: usize = 64;
-/// What is held of a request's head.
+/// The most bytes of a request's head.
 const BUFFER: usize = 16 * 1024;
-/// How long the socket is left alone that cannot accept.
+/// The pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(100);

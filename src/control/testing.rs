@@ -1,4 +1,4 @@
-//! A program that serves nobody, for tests.
+//! A program without clients, for tests.
 
 use tokio::sync::mpsc;
 
@@ -9,7 +9,7 @@ use crate::registry::Registry;
 use crate::relay::{BacklogLimits, Relayer};
 use crate::route::{Action, Router};
 
-/// A program without servers and listeners, and what its listeners would connect by.
+/// A program without servers and listeners, and the connector that its listeners would use.
 pub(crate) fn program() -> (Program, Outbound) {
     let rules = Router::new(Vec::new(), Action::Reject);
     let routes = CurrentRoutes::new(Routes { router: rules, servers: Servers::default() });

@@ -1,4 +1,4 @@
-//! What there is, put into the words of the schema.
+//! Converts the state to the objects of the schema.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::route::Action;
 use crate::stream::Process;
 
 impl Program {
-    /// What there is now.
+    /// The current status.
     pub(crate) fn status(&self) -> schema::Status {
         let pools = self.pools();
         let forwards = self.forwards();
@@ -39,7 +39,7 @@ impl Program {
         }
     }
 
-    /// Which program this is.
+    /// The program that answers.
     fn instance(&self) -> schema::Instance {
         let volume = self.0.facts.volume.as_ref();
         schema::Instance {
@@ -122,12 +122,12 @@ impl Program {
         }
     }
 
-    /// All bytes of all connections.
+    /// The total traffic of all connections.
     pub(crate) fn traffic(&self) -> schema::Traffic {
         self.0.registry.connections.traffic()
     }
 
-    /// The connections, each with what holds it up.
+    /// The connections, each with a remark on what holds it up.
     pub(crate) fn connections(
         &self,
         connections: &[Arc<registry::Connection>],
@@ -136,7 +136,7 @@ impl Program {
         connections.iter().zip(remarks).map(|(one, remark)| connection_view(one, remark)).collect()
     }
 
-    /// What holds each of the connections up.
+    /// The remarks on what holds each of the connections up.
     pub(super) fn remarks(&self, connections: &[Arc<registry::Connection>]) -> Vec<Option<String>> {
         let pools = self.pools();
         let sessions = pools.iter().flat_map(|(_, pool)| &pool.sessions);
@@ -148,7 +148,7 @@ impl Program {
         connections.iter().map(remark).collect()
     }
 
-    /// The rules in their order, the default last.
+    /// The rules in order, then the default.
     pub(crate) fn rules(&self) -> Vec<schema::Rule> {
         let routes = self.0.routes.load();
         let tallies = &self.0.registry.tallies;
@@ -160,7 +160,7 @@ impl Program {
         rules.chain([default]).collect()
     }
 
-    /// Listeners and forwards, in the order in which they came.
+    /// Listeners and forwards, in the order of their creation.
     pub(super) fn forwards(&self) -> Vec<schema::Forward> {
         let view = |one: &Arc<registry::Forward>| {
             let tallies = &self.0.registry.tallies;
@@ -172,7 +172,7 @@ impl Program {
         self.0.registry.forwards.all().iter().map(view).collect()
     }
 
-    /// What was counted of the listeners that there are, by the names that requests have for them.
+    /// The totals of the current listeners, by their names in rules.
     pub(super) fn listener_tallies(&self) -> BTreeMap<Arc<str>, Arc<registry::ListenerTally>> {
         let registry = &self.0.registry;
         let forwards = registry.forwards.all();
@@ -181,7 +181,7 @@ impl Program {
         names.filter_map(|name| registry.tallies.listeners.find(&name).map(|t| (name, t))).collect()
     }
 
-    /// What came in where.
+    /// The totals by listener.
     pub(super) fn listeners(&self) -> Vec<schema::Listener> {
         let listeners = self.listener_tallies();
         let view = |(name, tally): (Arc<str>, Arc<registry::ListenerTally>)| {
@@ -203,7 +203,7 @@ fn jump_view(jump: &JumpView) -> schema::Jump {
     }
 }
 
-/// A listener or forward.
+/// Converts a listener or forward.
 pub(super) fn forward(forward: &registry::Forward) -> schema::Forward {
     let (about, state) = (forward.about(), forward.state());
     let (addresses, reason) = match &state {
@@ -228,7 +228,7 @@ pub(super) fn forward(forward: &registry::Forward) -> schema::Forward {
     }
 }
 
-/// A connection with what holds it up.
+/// Converts a connection, with the remark on what holds it up.
 pub(super) fn connection_view(
     connection: &registry::Connection,
     remark: Option<String>,
@@ -261,7 +261,7 @@ pub(super) fn connection_view(
     }
 }
 
-/// How long the stages took.
+/// Converts the durations of the stages.
 pub(super) fn stages_view(stages: registry::Stages) -> schema::Stages {
     schema::Stages {
         decided: stages.decided.map(fine),
@@ -282,7 +282,7 @@ fn rule_view(name: &str, action: &Action, tally: &RuleTally) -> schema::Rule {
     schema::Rule { name: name.to_owned(), action, hits, bytes, last_hit }
 }
 
-/// What is wrong, a sentence each.
+/// The problems, a sentence each.
 fn troubles(
     servers: &[schema::Server],
     forwards: &[schema::Forward],
@@ -316,14 +316,14 @@ fn troubles(
     troubles
 }
 
-/// Milliseconds.
+/// Whole milliseconds.
 pub(super) fn whole(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Milliseconds and their fractions.
+/// Milliseconds with fractions.
 pub(super) fn fine(time: Duration) -> f64 {
-    // To the microsecond: what is beyond is noise.
+    // Rounded to the microsecond: the rest is noise.
     #[expect(clippy::cast_precision_loss, reason = "a duration of less than 285 years")]
     let micros = time.as_micros() as f64;
     micros / 1000.0

@@ -1,4 +1,4 @@
-//! The streams of the Clash API: one JSON object after another, by WebSocket or as lines.
+//! The streams of the Clash API: a sequence of JSON objects, over a WebSocket or as lines.
 
 use std::convert::Infallible;
 use std::fs;
@@ -32,29 +32,29 @@ pub(super) struct Feed {
 #[derive(Debug)]
 enum Kind {
     Traffic(Interval),
-    /// The first figure is 0 by custom: charts begin there.
+    /// The first figure is 0 by convention, so that charts start there.
     Memory(Interval, Option<u64>),
     Connections(Interval),
     Logs(Receiver<Event>, Level),
 }
 
 impl Feed {
-    /// The bytes of each second.
+    /// The traffic of each second.
     pub(super) fn traffic(program: &Program) -> Self {
         Self::new(program, Kind::Traffic(task::every(SECOND)))
     }
 
-    /// The memory that the program takes, each second.
+    /// The memory of the process, each second.
     pub(super) fn memory(program: &Program) -> Self {
         Self::new(program, Kind::Memory(task::every(SECOND), Some(0)))
     }
 
-    /// All connections, each time that `period` is over.
+    /// All connections, once per `period`.
     pub(super) fn connections(program: &Program, period: Duration) -> Self {
         Self::new(program, Kind::Connections(task::every(period.clamp(SHORTEST, LONGEST))))
     }
 
-    /// What happens.
+    /// Log lines.
     pub(super) fn logs(program: &Program, level: Level) -> Self {
         Self::new(program, Kind::Logs(program.registry().events.listen(), level))
     }
@@ -63,7 +63,7 @@ impl Feed {
         Self { program: program.clone(), kind }
     }
 
-    /// The next object; none at the end of the program.
+    /// The next object; `None` when the program ends.
     ///
     /// # Cancel safety
     ///
@@ -81,7 +81,7 @@ impl Feed {
                 Some(json!({ "inuse": inuse, "oslimit": 0 }).to_string())
             }
             Kind::Connections(tick) => {
-                // Before the tick, which could be lost otherwise.
+                // This precedes the tick, which would be lost if the future were dropped here.
                 self.program.identify().await;
                 tick.tick().await;
                 Some(text(&clash::snapshot(&self.program)))
@@ -100,7 +100,7 @@ impl Feed {
         }
     }
 
-    /// The same as an answer that goes on, an object a line.
+    /// The stream as a response, one object a line.
     pub(super) fn lines(
         self,
         permit: OwnedSemaphorePermit,
@@ -127,11 +127,11 @@ impl Feed {
 }
 
 fn text<T: Serialize>(content: &T) -> String {
-    // Structures of texts and numbers always can.
+    // Serialization cannot fail: these are structures of strings and numbers.
     serde_json::to_string(content).unwrap_or_default()
 }
 
-/// The memory that this process has, in bytes; 0 where the system does not say.
+/// The resident memory of this process, in bytes; 0 if the system does not tell.
 pub(super) fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -140,10 +140,10 @@ pub(super) fn resident() -> u64 {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The bounds of what a client may choose.
+/// The bounds on the interval that a client may choose.
 const SHORTEST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(60);
-/// How many objects wait for the one who listens.
+/// The most objects in the queue.
 const AHEAD: usize = 4;
-/// How long it may leave us waiting.
+/// The time for which a client may block the stream.
 const PATIENCE: Duration = Duration::from_secs(10);

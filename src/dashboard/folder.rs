@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use crate::control::reply::{Body, Failure, text_of};
 use crate::file::{self, Besides};
 
-/// A folder whose files are served: those in it, and nothing that a path or a link leads to outside.
+/// A folder whose files are served: those inside it, and nothing outside that a path or a link leads to.
 #[derive(Clone, Debug)]
 pub(super) struct Folder(PathBuf);
 
@@ -22,7 +22,7 @@ impl Folder {
         if path.is_dir() { Ok(Self(path)) } else { Err(io::ErrorKind::NotADirectory.into()) }
     }
 
-    /// The file at a path below `/ui/`, as it stands in a URL; of a folder its `index.html`.
+    /// The file at a URL path below `/ui/`; for a folder its `index.html`.
     pub(super) async fn get(&self, path: &str) -> Result<Response<Body>, Failure> {
         let unknown = || Failure::unknown("there is no such file");
         let path = relative(path).ok_or_else(unknown)?;
@@ -44,7 +44,7 @@ impl Folder {
     }
 }
 
-/// A path of a URL, below the folder.
+/// The path of a URL, relative to the folder.
 fn relative(path: &str) -> Option<PathBuf> {
     let path = percent_decode_str(path).decode_utf8().ok()?;
     let path = PathBuf::from(&*path);
@@ -67,7 +67,7 @@ fn read(root: &Path, path: &Path) -> io::Result<(PathBuf, Vec<u8>)> {
     Ok((path, bytes))
 }
 
-/// What a file holds, by its name.
+/// The content type, by the file name.
 fn kind_of(path: &Path) -> Option<HeaderValue> {
     let kind = mime_guess::from_path(path).first_raw()?;
     let is_text = kind.starts_with("text/");
@@ -77,8 +77,8 @@ fn kind_of(path: &Path) -> Option<HeaderValue> {
 
 /// The largest file, in bytes.
 const LARGEST: u64 = 32 << 20;
-/// Such a page is somebody else's, and asks around for addresses and newer versions where it may. Its
-/// scripts stand inside its text, so that it needs more than ours.
+/// The policy for such a third-party page, which may try to look up addresses and newer versions
+/// elsewhere. Its scripts are inline, so that it needs more permissions than the built-in page.
 const POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'self' \
      'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src \
      'self' blob:; base-uri 'none'; object-src 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_in_the_folder_and_nothing_else() {
+    async fn only_files_in_the_folder_are_served() {
         let place = tempfile::tempdir().expect("a folder");
         let root = place.path().join("ui");
         fs::create_dir_all(root.join("assets")).expect("made");

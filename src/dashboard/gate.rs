@@ -1,5 +1,5 @@
-//! Whose requests are heard. The address is this machine's alone, but its other users can knock, and so
-//! can every page in the user's browser: by a form, by a script, by a name that it has made point here.
+//! Access control of the dashboard. Its address is on this machine, but other local users can connect to it, and so
+//! can every page in the user's browser: with a form, a script, or a name that resolves to this address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -12,29 +12,29 @@ use hyper::{Method, StatusCode};
 use crate::control::Keys;
 use crate::control::reply::Failure;
 
-/// What a request may call this place, and what the cookie is called here.
+/// The host names that requests may use, and the name of the cookie.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     hosts: Vec<String>,
     cookie: String,
 }
 
-/// Who has connected.
+/// The owner of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// The user; or somebody, where the system does not tell users apart.
+    /// The user; or anyone, if the system does not tell users apart.
     User,
-    /// Another user of this machine, or one who has gone before that was known. A browser gives the cookie of one port to all the others of its
-    /// host, and so to their servers; a token is given by the user alone.
+    /// Another local user, or a client that left before it was identified. A browser sends the cookie of one port to
+    /// all ports of the host, and thus to the servers of other users; a token comes from the user alone.
     Stranger,
 }
 
-/// What a request that was let in has shown.
+/// The credential that an admitted request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
     /// The token or the cookie.
     Shown,
-    /// Nothing. There is little to be had for that.
+    /// None, which gives access to very little.
     Missing,
 }
 
@@ -49,7 +49,7 @@ impl Gate {
                 hosts.push(format!("localhost:{}", address.port()));
             }
         }
-        // A browser leaves the port of HTTP out.
+        // A browser omits the default port of HTTP.
         let bare = hosts.iter().filter_map(|host| host.strip_suffix(":80").map(str::to_owned));
         let bare: Vec<_> = bare.collect();
         hosts.extend(bare);
@@ -57,12 +57,12 @@ impl Gate {
         Self { hosts, cookie: format!("sockeye-{port}") }
     }
 
-    /// What the cookie is called: browsers do not keep those of two ports apart.
+    /// The name of the cookie: browsers do not separate the cookies of two ports.
     pub(super) fn cookie(&self) -> &str {
         &self.cookie
     }
 
-    /// Judges a request by its head.
+    /// Checks a request by its head.
     pub(super) fn check(&self, request: &Parts, peer: Peer, keys: &Keys) -> Result<Pass, Failure> {
         let headers = &request.headers;
         let host = only(headers, &HOST).ok().flatten().filter(|host| self.is_here(host));
@@ -77,7 +77,7 @@ impl Gate {
         };
         let origin = match (only(headers, &SEC_FETCH_SITE), origin) {
             (Ok(Some("same-origin")), _) => Origin::Here,
-            // The user has typed it, or told another program to open it.
+            // The user typed the address, or another program opened it.
             (Ok(Some("none") | None), origin) => origin,
             (Ok(Some(_)) | Err(Several), _) => return Err(foreign()),
         };
@@ -93,7 +93,7 @@ impl Gate {
         if !has_cookie {
             return Ok(Pass::Missing);
         }
-        // A browser adds the cookie by itself: what changes something must come from our own page.
+        // A browser adds the cookie to any page's request, so a change must come from the dashboard's own page.
         let is_harmless = matches!(request.method, Method::GET | Method::HEAD);
         if is_harmless || origin == Origin::Here { Ok(Pass::Shown) } else { Err(foreign()) }
     }
@@ -115,19 +115,19 @@ impl Gate {
     }
 }
 
-/// Which page has sent a request.
+/// The page that sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// One of ours.
+    /// The dashboard's own page.
     Here,
-    /// It does not say: no page, or one that only wants to look.
+    /// Unknown: not a page, or a page's plain navigation.
     Unsaid,
 }
 
-/// A field that may stand once stands more often, or is no text.
+/// The error if a header that may occur once occurs several times, or is not text.
 struct Several;
 
-/// Whether a request for a WebSocket has the token: every page may ask for one, and cannot set a field.
+/// Whether a WebSocket request carries the token. Every page may open a WebSocket, but cannot set headers on it.
 fn is_for_script(request: &Parts, keys: &Keys) -> bool {
     let query = request.uri.query().unwrap_or_default();
     let mut parameters = url::form_urlencoded::parse(query.as_bytes());
@@ -140,7 +140,7 @@ fn foreign() -> Failure {
     Failure::new(StatusCode::FORBIDDEN, "another site has no business here")
 }
 
-/// The value of a field that stands once.
+/// The value of a header that occurs once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Several> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -150,13 +150,13 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
     }
 }
 
-/// The token of `Authorization: Bearer`.
+/// The token in `Authorization: Bearer`.
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
 }
 
-/// Whether it asks for a WebSocket.
+/// Whether the request asks for a WebSocket.
 pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
     let has = |name: HeaderName, word: &str| {
         let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
@@ -179,7 +179,7 @@ mod tests {
         keys: Keys,
     }
 
-    /// What comes of a request: let in with or without a pass, or the status that refuses it.
+    /// The outcome of a request: admitted with or without a pass, or refused with this status.
     #[derive(Debug, PartialEq, Eq)]
     enum Told {
         Pass,
@@ -223,7 +223,7 @@ mod tests {
     const HERE: (&str, &str) = ("host", "127.0.0.1:9090");
 
     #[test]
-    fn only_the_names_of_this_place() {
+    fn only_the_known_host_names_are_accepted() {
         let stage = Stage::new();
         let bearer = stage.bearer();
         let token = ("authorization", bearer.as_str());
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_site_whatever_it_has() {
+    fn other_sites_are_refused_whatever_they_send() {
         let stage = Stage::new();
         let (bearer, cookie) = (stage.bearer(), stage.cookie());
         for field in [
@@ -264,7 +264,7 @@ mod tests {
             ("origin", "null"),
             ("origin", "https://127.0.0.1:9090"),
             ("origin", "http://127.0.0.1:9091"),
-            // It is here, too, but not where the request was sent to.
+            // This is local too, but is not the address that the request was sent to.
             ("origin", "http://localhost:9090"),
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-site", "same-site"),
@@ -310,13 +310,13 @@ mod tests {
         }
         let query = format!("GET /v1/status?token={}", stage.keys.token.text());
         assert_eq!(stage.ask(&query, &[HERE]), Told::Missing, "addresses are written down");
-        // What stands beside a cookie does not weaken it: dashboards send an empty token.
+        // An extra header does not weaken a cookie: dashboards send an empty token.
         let both = [HERE, ("authorization", "Bearer "), ("cookie", cookie.as_str())];
         assert_eq!(stage.ask("GET /connections", &both), Told::Pass);
     }
 
     #[test]
-    fn a_cookie_changes_something_for_our_own_page_only() {
+    fn a_cookie_permits_changes_only_from_the_own_page() {
         let stage = Stage::new();
         let (bearer, cookie) = (stage.bearer(), stage.cookie());
         for method in ["POST", "PUT", "PATCH", "DELETE"] {
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_that_another_user_has_is_stolen_and_a_token_was_given() {
+    fn another_user_may_use_a_token_but_not_a_cookie() {
         let stage = Stage::new();
         let (bearer, cookie) = (stage.bearer(), stage.cookie());
         let ask = |fields: &[(&str, &str)]| {
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_web_socket_is_for_our_own_page_or_a_token() {
+    fn a_web_socket_needs_the_own_page_or_a_token() {
         let stage = Stage::new();
         let cookie = stage.cookie();
         let upgrade = [HERE, ("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")];

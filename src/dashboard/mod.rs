@@ -1,5 +1,5 @@
-//! The dashboard: a page that shows what the control socket tells, for a browser on this machine. Beside
-//! it the part of the Clash API that other dashboards need, and one of those from a folder.
+//! The dashboard: a web page that shows the state of the program in a local browser. It also serves the
+//! part of the Clash API that other dashboards need, and one such dashboard from a folder.
 //!
 //! ```text
 //! browser ──► Listener ──► gate ──┬─► page      /, /dashboard.js, /dashboard.css
@@ -8,15 +8,15 @@
 //!                                 └─► folder    /ui/
 //! ```
 //!
-//! - `server`: the sockets. `site`: which part answers.
-//! - `gate`: whose requests are heard. Other users of the machine can knock, and so can every page in
-//!   the user's browser.
-//! - `page`: the page, which is in the program. `folder`: files of another one, on disk.
+//! - `server`: the sockets. `site`: routes requests to the parts.
+//! - `gate`: access control, against other users of the machine and against other pages in the user's
+//!   browser.
+//! - `page`: the built-in page. `folder`: the files of another one, on disk.
 //! - `clash`: the Clash API. `feed`: its streams. `socket`: `WebSockets`.
 //!
-//! Whoever is let in sees all that there is, can end connections and have the configuration read
-//! again. Forwards, the log and the end of the program stay with the control socket: nobody opens
-//! anything by the way of a browser.
+//! An admitted client sees everything, can end connections and can reload the configuration.
+//! Forwards, the log level and the end of the program are reserved to the control socket, so that
+//! nothing can be opened through a browser.
 
 mod clash;
 mod feed;

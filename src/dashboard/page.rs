@@ -1,4 +1,4 @@
-//! The page: its files are in the program, and it asks for nothing from anywhere else.
+//! The page: its files are part of the program, and it loads nothing from elsewhere.
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
@@ -19,7 +19,7 @@ pub(super) fn at(path: &str) -> Option<Response<Body>> {
     Some(under_policy(text_of(StatusCode::OK, kind, Bytes::from_static(text.as_bytes()))))
 }
 
-/// What a browser without a pass is shown: how to get one.
+/// The page for a browser without a pass, which says how to get one.
 pub(super) fn locked() -> Response<Body> {
     let text = Bytes::from_static(include_str!("page/locked.html").as_bytes());
     under_policy(text_of(StatusCode::UNAUTHORIZED, HTML, text))
@@ -33,6 +33,6 @@ fn under_policy(mut response: Response<Body>) -> Response<Body> {
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-/// Nothing from elsewhere, nothing inside the page's own text, and no text that becomes markup.
+/// The policy: nothing from elsewhere, nothing inline, and no text that becomes markup.
 const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";

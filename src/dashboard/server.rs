@@ -1,4 +1,4 @@
-//! The sockets, and the requests that come in there.
+//! The sockets of the dashboard, and the requests that arrive there.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -25,11 +25,11 @@ use crate::listen::{Accepted, Handler, Listener, SocketOptions};
 use crate::request::Source;
 use crate::stream::processes::{Owner, owner_of};
 
-/// A dashboard whose sockets are bound.
+/// A dashboard with bound sockets.
 #[derive(Debug)]
 pub(crate) struct DashboardServer {
     sockets: Vec<Listener>,
-    /// Nobody is led there from here.
+    /// Registered, so that no request through the proxy is led to them.
     ours: Vec<Registered>,
     gate: Gate,
     front: Front,
@@ -84,17 +84,17 @@ impl DashboardServer {
         })
     }
 
-    /// Where browsers find it, and what lets them in.
+    /// Its address and its keys.
     pub(crate) fn front(&self) -> &Front {
         &self.front
     }
 
-    /// Answers for the program, for ever. After `closed` its address is free, and only those who are connected
-    /// are answered.
+    /// Serves the program, for ever. Once `closed` is cancelled the address is free, and only existing
+    /// connections are served.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it ends all that it serves, and its address is free.
+    /// Dropping the future ends all connections, and frees the address.
     pub(crate) async fn run(self, program: Program, closed: CancellationToken) {
         let Self { sockets, ours, gate, front, folder } = self;
         let site = Arc::new(Site {
@@ -110,7 +110,7 @@ impl DashboardServer {
         });
         let (clients, stop) = (TaskTracker::new(), CancellationToken::new());
         let _end = stop.clone().drop_guard();
-        // In this future itself: when it is dropped, the address is free.
+        // Accepts in this future itself, so that dropping it frees the address.
         let accept =
             |socket: Listener| socket.run(Arc::clone(&site), clients.clone(), stop.clone());
         let accepting = join_all(sockets.into_iter().map(accept));
@@ -127,7 +127,7 @@ impl Handler for Site {
     async fn serve(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {
         let Ok(_permit) = self.clients.try_acquire() else { return };
         let peer = peer_of(accepted.source, self.port).await;
-        // They keep nobody out but each other.
+        // Other users can exclude only each other.
         let _room = match peer {
             Peer::User => None,
             Peer::Stranger => match self.strangers.try_acquire() {
@@ -150,12 +150,12 @@ impl Handler for Site {
     }
 
     fn make_room(&self) {
-        // Its clients are few, and each is the user.
+        // Nothing to do: clients are few, and each is the user.
     }
 }
 
-/// Who has connected. Whoever has closed already, so that nobody can say who it was, is a stranger: what it
-/// has sent would be done all the same.
+/// The owner of a connection. A client that has already closed can no longer be identified, and counts as a
+/// stranger, because its request would still be carried out.
 async fn peer_of(source: Source, port: u16) -> Peer {
     let Source::Tcp(client) = source else { return Peer::User };
     match spawn_blocking(move || owner_of(client, port)).await {
@@ -169,13 +169,13 @@ async fn peer_of(source: Source, port: u16) -> Peer {
     }
 }
 
-/// How many connections there may be.
+/// The most connections.
 const MOST_CLIENTS: usize = 64;
-/// How many of them other users of this machine may have.
+/// The most connections of other local users.
 const MOST_STRANGERS: usize = 16;
-/// How many streams of the Clash API.
+/// The most streams of the Clash API.
 const MOST_STREAMS: usize = 32;
-/// What is held of a request's head. Browsers send all cookies of `localhost` along.
+/// The most bytes of a request's head. Browsers send all cookies of `localhost`.
 const BUFFER: usize = 64 * 1024;
 
 #[cfg(all(test, target_os = "linux"))]
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_is_gone_before_it_is_known_is_a_stranger() {
+    async fn a_client_that_leaves_before_it_is_identified_is_a_stranger() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let client = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");

@@ -1,4 +1,4 @@
-//! Which part answers a request.
+//! Routes requests to the parts of the dashboard.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::control::query::Query;
 use crate::control::reply::{Body, Failure, text_of};
 use crate::control::{Keys, Program};
 
-/// All that is to be had at the dashboard's address.
+/// Everything that the dashboard's address serves.
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) program: Program,
@@ -28,20 +28,20 @@ pub(super) struct Site {
     pub(super) gate: Gate,
     pub(super) keys: Arc<Keys>,
     pub(super) folder: Option<Folder>,
-    /// One each for a connection, and for a stream.
+    /// A permit for each connection, and for each stream.
     pub(super) clients: Semaphore,
-    /// Of the connections, one for each of another user's.
+    /// A permit for each connection of another user.
     pub(super) strangers: Semaphore,
     pub(super) streams: Arc<Semaphore>,
-    /// The `WebSockets`. They end with the shutdown.
+    /// The WebSocket tasks, which end at shutdown.
     pub(super) sockets: TaskTracker,
 }
 
-/// What comes of a request.
+/// The outcome of a request.
 type Answer = Result<Response<Body>, Failure>;
 
 impl Site {
-    /// Answers a request. Streams end with `shutdown`.
+    /// Answers a request. Streams end when `shutdown` is cancelled.
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
@@ -50,7 +50,7 @@ impl Site {
     ) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let answer = match self.gate.check(&parts, peer, &self.keys) {
-            // A link is for a browser, too.
+            // Links are for browsers too, so another user must not redeem one.
             Ok(_) if peer == Peer::Stranger && code(&parts.uri).is_some() => Ok(page::locked()),
             Ok(pass) => self.route(Request::from_parts(parts, body), pass, shutdown).await,
             Err(failure) => Err(failure),
@@ -70,7 +70,7 @@ impl Site {
             ("/livez", _) | ("/metrics" | "/readyz", Pass::Shown) => {
                 Ok(self.program.answer(request).await)
             }
-            // What is missing is for those who may know.
+            // Only those who may see the state learn what is missing.
             ("/readyz", Pass::Missing) => {
                 let status = self.program.answer(request).await.status();
                 let word = if status.is_success() { "ok\n" } else { "not ready\n" };
@@ -80,7 +80,7 @@ impl Site {
                     Bytes::from_static(word.as_bytes()),
                 ))
             }
-            // Whoever only looks at a link does not use it up.
+            // Only a GET redeems a link; a HEAD, as of a link preview, does not.
             ("/", _) if *request.method() == Method::GET && code(request.uri()).is_some() => {
                 Ok(self.enter(&request, pass))
             }
@@ -107,11 +107,11 @@ impl Site {
         }
     }
 
-    /// Gives the cookie for the code of a link.
+    /// Sets the cookie in exchange for the code of a link.
     fn enter(&self, request: &Request<Incoming>, pass: Pass) -> Response<Body> {
         let code = code(request.uri()).unwrap_or_default();
         if !self.keys.redeem(code.as_bytes()) {
-            // A link that was used is as good as none.
+            // A link that was used before is invalid.
             return if pass == Pass::Shown { redirect("/") } else { page::locked() };
         }
         let (name, cookie) = (self.gate.cookie(), self.keys.cookie.text());
@@ -146,13 +146,13 @@ fn code(address: &Uri) -> Option<String> {
     Query::new(address.query()).take("code")
 }
 
-/// Whether a page is asked for, as a browser does.
+/// Whether the request is for a page, as from a browser.
 fn wants_html(request: &Request<Incoming>) -> bool {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// Whether something of `/v1` may be done from here.
+/// Whether this request of `/v1` is permitted from a browser.
 fn is_for_browsers(method: &Method, path: &str) -> bool {
     let connections = path == "/v1/connections" || path.starts_with("/v1/connections/");
     match *method {
@@ -169,7 +169,7 @@ fn redirect(place: &'static str) -> Response<Body> {
     response
 }
 
-/// An answer that no other site can take in, and that does not tell one where it came from.
+/// A response that other sites can neither embed nor read, and that sends them no referrer.
 fn sealed(mut response: Response<Body>) -> Response<Body> {
     let same_origin = HeaderValue::from_static("same-origin");
     let is_refused = response.status() == StatusCode::UNAUTHORIZED;

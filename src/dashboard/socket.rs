@@ -1,4 +1,4 @@
-//! `WebSockets`: what a feed says, to whoever asked for it.
+//! Serves a feed over a WebSocket.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ use tracing::debug;
 use super::feed::Feed;
 use crate::control::reply::{Body, Failure};
 
-/// Changes a connection over to a WebSocket, which says what the feed says until whoever asked leaves,
-/// or `shutdown`. It is one of `tasks`.
+/// Upgrades a connection to a WebSocket, which sends the feed until the client leaves or `shutdown` is
+/// cancelled. The task belongs to `tasks`.
 pub(super) fn open(
     mut request: Request<Incoming>,
     feed: Feed,
@@ -64,7 +64,7 @@ async fn speak(upgrade: OnUpgrade, mut feed: Feed) {
                     Ok(Err(_)) | Err(_) => return,
                 }
             }
-            // Nothing that it says matters, but that it is there; a ping is answered by the reading.
+            // Incoming messages are ignored, but show that the client is alive; reading also answers pings.
             heard = socket.next() => match heard {
                 Some(Ok(message)) if !message.is_close() => {}
                 Some(_) | None => break,
@@ -74,7 +74,7 @@ async fn speak(upgrade: OnUpgrade, mut feed: Feed) {
     let _ = timeout(PATIENCE, socket.close(None)).await;
 }
 
-/// How long whoever listens may leave us waiting.
+/// The time for which a client may block the stream.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest message that it may send, in bytes.
+/// The longest incoming message, in bytes.
 const MOST_HEARD: usize = 4 * 1024;

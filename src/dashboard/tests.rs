@@ -1,4 +1,4 @@
-//! A dashboard of a program without servers, as a browser and a script see it.
+//! The dashboard of a program without servers, as seen by a browser and a script.
 
 use std::io;
 use std::net::SocketAddr;
@@ -39,7 +39,7 @@ struct Stage {
     _running: tokio_util::task::AbortOnDropHandle<()>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 struct Said {
     status: u16,
@@ -101,7 +101,7 @@ impl Stage {
         }
     }
 
-    /// Sends a request line and fields, without the host.
+    /// Sends a request line and headers, plus the host.
     async fn ask(&self, line: &str, fields: &str) -> Said {
         let mut stream = TcpStream::connect(self.address).await.expect("it listens");
         let address = self.address;
@@ -121,7 +121,7 @@ impl Stage {
         format!("authorization: Bearer {}\n", self.keys.token.text())
     }
 
-    /// As a script with the token.
+    /// Requests a path as a script with the token.
     async fn get(&self, path: &str) -> Said {
         self.ask(&format!("GET {path}"), &self.bearer()).await
     }
@@ -137,7 +137,7 @@ impl Stage {
         })
     }
 
-    /// Asks for a WebSocket, and for its first message.
+    /// Opens a WebSocket, and waits for its first message.
     async fn listen(&self, path: &str, field: (&'static str, &str)) -> Result<Value, u16> {
         let mut request =
             format!("ws://{}{path}", self.address).into_client_request().expect("a request");
@@ -157,7 +157,7 @@ impl Stage {
 const PAGE: &str = "accept: text/html\nsec-fetch-site: none\n";
 
 #[tokio::test]
-async fn a_link_lets_one_browser_in_once() {
+async fn a_link_admits_one_browser_once() {
     let stage = Stage::start().await;
     let locked = stage.ask("GET /", PAGE).await;
     assert_eq!(locked.status, 401);
@@ -177,12 +177,12 @@ async fn a_link_lets_one_browser_in_once() {
     assert!(policy.starts_with("default-src 'self';") && !policy.contains("unsafe"), "{policy}");
 
     assert_eq!(stage.ask(&format!("GET {}", stage.link), PAGE).await.status, 401, "it was used");
-    // Whoever is in already loses nothing by it.
+    // A browser that is already admitted loses nothing by it.
     assert_eq!(stage.ask(&format!("GET {}", stage.link), &cookie).await.status, 303);
 }
 
 #[tokio::test]
-async fn without_a_pass_there_is_nothing_to_be_had() {
+async fn without_a_pass_nothing_is_revealed() {
     let stage = Stage::start().await;
     for path in [
         "/",
@@ -210,7 +210,7 @@ async fn without_a_pass_there_is_nothing_to_be_had() {
 }
 
 #[tokio::test]
-async fn no_other_site_takes_an_answer_in() {
+async fn other_sites_cannot_embed_or_read_a_response() {
     let stage = Stage::start().await;
     let bearer = stage.bearer();
     for path in ["/", "/dashboard.js", "/v1/status", "/metrics", "/version", "/livez", "/nothing"] {
@@ -231,7 +231,7 @@ async fn no_other_site_takes_an_answer_in() {
 }
 
 #[tokio::test]
-async fn nobody_opens_anything_by_the_way_of_a_browser() {
+async fn a_browser_cannot_open_forwards() {
     let stage = Stage::start().await;
     for line in [
         "POST /v1/stop",
@@ -246,7 +246,7 @@ async fn nobody_opens_anything_by_the_way_of_a_browser() {
 }
 
 #[tokio::test]
-async fn the_facts_are_those_of_the_control_socket() {
+async fn the_dashboard_serves_the_data_of_the_control_socket() {
     let stage = Stage::start().await;
     let tracked = stage.begin("db.example:5432");
     let status = stage.get("/v1/status").await.json();
@@ -298,7 +298,7 @@ async fn whoever_asks_and_does_not_read_is_left() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_is_led_there_from_here() -> io::Result<()> {
+async fn the_proxy_does_not_connect_to_its_own_dashboard() -> io::Result<()> {
     let stage = Stage::start().await;
     let own = stage.connect.dialer.own();
     assert_eq!(own.at(stage.address), Some(Kind::Control));
@@ -320,7 +320,7 @@ async fn nobody_is_led_there_from_here() -> io::Result<()> {
 }
 
 #[test]
-fn the_page_holds_nothing_inline_and_names_nothing_elsewhere() {
+fn the_page_has_nothing_inline_and_nothing_from_elsewhere() {
     let page = include_str!("page/index.html");
     for word in ["style=", "<style", " on", "javascript:", "src=\"http", "href=\"http", "//"] {
         let found = page.match_indices(word).any(|(at, _)| {

@@ -1,17 +1,17 @@
-//! The connections, and what was counted of them by rule and by listener.
+//! Connections, and the totals by rule and by listener.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Process, Traffic};
 
-/// `GET /v1/connections`: those that live, the oldest first; with `?state=ended`, the last thousand
-/// that ended.
+/// `GET /v1/connections`: open connections, oldest first; with `?state=ended`, the last thousand
+/// that have ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Connections {
-    /// Those that the query asks for.
+    /// The connections that match the query.
     pub connections: Vec<Connection>,
-    /// Whether there are more than the limit lets be shown.
+    /// Whether some were left out because of the limit.
     pub truncated: bool,
 }
 
@@ -19,106 +19,106 @@ pub(crate) struct Connections {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Connection {
-    /// Its number, never given twice in one run.
+    /// Its id, unique within one run.
     pub id: u64,
     /// `waiting`, `opening`, `relaying`, `half_closed` or `ended`.
     pub state: String,
-    /// How long it has been in that state.
+    /// The time that it has been in this state.
     pub in_state: u64,
     /// How it ended: `clean`, `cut`, `client_gone`, `no_room`, `killed`, or why it failed.
     pub outcome: Option<String>,
-    /// Why it failed, in a sentence.
+    /// The reason for a failure, in a sentence.
     pub failure: Option<String>,
-    /// Where it came in, as the rules name it.
+    /// The listener, by its name in rules.
     pub listener: String,
     /// `socks4`, `socks4a`, `socks5`, `connect`, `http` or `forward`.
     pub protocol: String,
     /// The client's address, or `unix`.
     pub source: String,
     pub user: Option<String>,
-    /// The client's program, where it can be known.
+    /// The client's program, if known.
     pub process: Option<Process>,
-    /// Where to, as `host:port` or a socket's path.
+    /// The target, as `host:port` or a socket's path.
     pub target: String,
-    /// The rule that said which way; none where the default did.
+    /// The rule that decided the route; null for the default.
     pub rule: Option<String>,
-    /// The server; none for one that goes direct, or nowhere yet.
+    /// The server; null if it goes direct, or has no server yet.
     pub server: Option<String>,
-    /// The session's number.
+    /// The session's id.
     pub session: Option<u64>,
-    /// When its request was complete.
+    /// The time when its request was complete.
     pub began: u64,
-    /// How long ago that was.
+    /// The time since then.
     pub age: u64,
-    /// How long each stage took.
+    /// The duration of each stage.
     pub stages: Stages,
-    /// Its bytes.
+    /// Its traffic.
     pub traffic: Traffic,
-    /// What waits for the client in memory.
+    /// The bytes buffered in memory for the client.
     pub waiting_memory: u64,
-    /// What waits for the client in a file.
+    /// The bytes buffered in a file for the client.
     pub waiting_disk: u64,
-    /// For how long what the client sent has waited for the server's window.
+    /// The time for which data from the client has waited for the server's window.
     pub stalled: f64,
-    /// What holds it up, in a sentence; none where nothing does that could be seen.
+    /// What holds it up, in a sentence; null if nothing visible does.
     pub remark: Option<String>,
 }
 
-/// How long the stages took; null for one that is not over.
+/// The durations of the stages; null for one that is not complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Stages {
-    /// Until the rules had decided.
+    /// From the request until the rules had decided.
     pub decided: Option<f64>,
-    /// From then on until there was a session.
+    /// From the decision until there was a session.
     pub waited: Option<f64>,
-    /// What the far side needed: look-up and connect together, and one round trip.
+    /// The far side's look-up and connect, and one round trip.
     pub opened: Option<f64>,
-    /// From then on until the target sent its first byte.
+    /// From the opened channel until the target's first byte.
     pub first_byte: Option<f64>,
     pub total: Option<f64>,
 }
 
-/// `GET /v1/rules`: in their order, the default last.
+/// `GET /v1/rules`: the rules in order, then the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Rules {
     pub rules: Vec<Rule>,
 }
 
-/// A rule, and what it was good for.
+/// A rule, with its totals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Rule {
-    /// Its name; `(default)` for what no rule names.
+    /// Its name; `(default)` for the default.
     pub name: String,
     /// `via SERVER, …`, `direct` or `reject`.
     pub action: String,
-    /// Requests that it decided and that are over.
+    /// The finished requests that it decided.
     pub hits: u64,
-    /// Their bytes, both ways.
+    /// Their bytes, in both directions.
     pub bytes: u64,
-    /// When the last of them ended.
+    /// The time when the last of them ended.
     pub last_hit: Option<u64>,
 }
 
-/// `GET /v1/listeners`: what came in where.
+/// `GET /v1/listeners`: totals by listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Listeners {
-    /// By the names that rules have for them.
+    /// The listeners, by their names in rules.
     pub listeners: Vec<Listener>,
 }
 
-/// What came in at one listener.
+/// The totals of one listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Listener {
     pub name: String,
-    /// Requests for a name.
+    /// The requests for a name.
     pub names: u64,
     pub addresses: u64,
-    /// Requests to a proxy for public addresses, by clients that ask for names as well: as it seems, they
-    /// look some names up by themselves.
+    /// Requests to a proxy for public addresses, from clients that also ask for names: they seem to look
+    /// some names up by themselves.
     pub suspicious: u64,
 }

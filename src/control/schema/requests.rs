@@ -1,4 +1,4 @@
-//! Requests, and their outcomes.
+//! Requests that change or test something, and their results.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,39 +8,39 @@ use super::{Forward, Stages};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct PingRequest {
-    /// `host:port`; none for the SSH port of the server itself, as it sees itself.
+    /// `host:port`; if null, the SSH port of the server itself, as the server sees it.
     pub destination: Option<String>,
-    /// The server to ask, whatever the rules say.
+    /// The server to use, regardless of the rules.
     pub server: Option<String>,
-    /// Sends a `HEAD` of HTTP and waits for the answer.
+    /// Whether to send an HTTP `HEAD` and wait for the answer.
     pub http: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Ping {
-    /// Where to.
+    /// The target of the channel.
     pub target: String,
-    /// The rule that said which way.
+    /// The rule that decided the route.
     pub rule: Option<String>,
-    /// The server that was asked.
+    /// The server that was used.
     pub server: Option<String>,
     pub session: Option<u64>,
     /// Whether the channel was opened.
     pub opened: bool,
-    /// Why it was not, in a sentence.
+    /// The reason for a failure, in a sentence.
     pub failure: Option<String>,
-    /// How long the stages took.
+    /// The durations of the stages.
     pub stages: Stages,
-    /// A round trip on that session just before.
+    /// A round trip on that session, measured just before.
     pub round_trip: Option<f64>,
-    /// The shortest round trip of that session so far.
+    /// The shortest round trip on that session so far.
     pub best_round_trip: Option<f64>,
-    /// What the far side needed by itself, without the round trip: look-up and connect.
+    /// The time that the far side took, without the round trip: look-up and connect.
     pub far_side: Option<f64>,
     /// What was slow or failed: `none`, `rule`, `session`, `line`, `client`, `far_side` or `target`.
     pub culprit: String,
-    /// The same in a sentence.
+    /// The culprit explained, in a sentence.
     pub verdict: String,
 }
 
@@ -50,11 +50,11 @@ pub(crate) struct Ping {
 pub(crate) struct ForwardRequest {
     /// `local`, `remote` or `dynamic`.
     pub kind: String,
-    /// In ssh's form.
+    /// The forward, in ssh's syntax.
     pub spec: String,
-    /// The server; needed for `remote` where there are several. Without it the rules say.
+    /// The server; required for `remote` if there are several. Without it the rules decide.
     pub server: Option<String>,
-    /// What the rules are to call it.
+    /// Its name in rules.
     pub name: Option<String>,
 }
 
@@ -62,15 +62,15 @@ pub(crate) struct ForwardRequest {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Forwards {
-    /// All forwards, listeners of the configuration included.
+    /// All forwards, including the listeners of the configuration.
     pub forwards: Vec<Forward>,
 }
 
-/// What came of `DELETE /v1/connections`.
+/// The result of `DELETE /v1/connections`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Closed {
-    /// How many were ended.
+    /// The number of connections that were ended.
     pub closed: usize,
 }
 
@@ -82,15 +82,15 @@ pub(crate) struct LogRequest {
     pub level: String,
 }
 
-/// What came of `POST /v1/dashboard`.
+/// The result of `POST /v1/dashboard`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct DashboardLink {
-    /// Where the dashboard is, as a URL.
+    /// The URL of the dashboard.
     pub address: String,
-    /// The same with a code that lets one browser in, once.
+    /// The same, with a single-use code that admits one browser.
     pub link: String,
-    /// What scripts send as `Authorization: Bearer`.
+    /// The token that scripts send as `Authorization: Bearer`.
     pub token: String,
 }
 
@@ -98,27 +98,27 @@ pub(crate) struct DashboardLink {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct StopRequest {
-    /// Cuts what runs, in place of waiting for it.
+    /// Whether to cut open connections instead of waiting for them.
     pub now: bool,
 }
 
-/// What came of `POST /v1/reload`.
+/// The result of `POST /v1/reload`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Reloaded {
-    /// What is different now, in words.
+    /// The differences, in words.
     pub changes: String,
 }
 
-/// What went wrong with a request (RFC 9457).
+/// The error of a request (RFC 9457).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Problem {
     pub status: u16,
-    /// In a sentence.
+    /// The problem, in a sentence.
     pub title: String,
-    /// The same, for those who look for it there.
+    /// The same, for clients that expect it in this field.
     pub message: String,
-    /// More of it, a line each.
+    /// Details, one a line.
     pub details: Vec<String>,
 }

@@ -1,60 +1,60 @@
-//! What there is: the program, its servers and sessions, its listeners and forwards.
+//! The status: the program, its servers and sessions, its listeners and forwards.
 
 use serde::{Deserialize, Serialize};
 
 use super::Traffic;
 
-/// `GET /v1/status`: what there is, at one moment.
+/// `GET /v1/status`: the status at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Status {
-    /// Which program this is.
+    /// The program that answers.
     pub instance: Instance,
     /// `starting`, `ready`, `degraded`, `down` or `draining`.
     pub state: String,
-    /// What is wrong, a sentence each; empty where all is well.
+    /// The problems, a sentence each; empty if there are none.
     pub health: Vec<Trouble>,
-    /// The configuration file; none for a command line with a host.
+    /// The configuration file; null for a command line with a host.
     pub configuration: Option<Configuration>,
     pub connections: ConnectionCounts,
-    /// The bytes of all connections.
+    /// The traffic of all connections.
     pub traffic: Traffic,
-    /// The programs of this machine that have the most connections, as far as they are known.
+    /// The local programs with the most connections, as far as they are known.
     pub programs: Vec<ClientProgram>,
     /// The SSH servers, in the order of the configuration.
     pub servers: Vec<Server>,
-    /// Listeners and forwards, in the order in which they came.
+    /// Listeners and forwards, in the order of their creation.
     pub forwards: Vec<Forward>,
 }
 
-/// Which program answers.
+/// The program that answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Instance {
-    /// What its control socket is called.
+    /// The name of its control socket.
     pub name: String,
     /// The program's version.
     pub version: String,
-    /// Its process.
+    /// Its process id.
     pub pid: u32,
-    /// Different for each run: numbers of connections, sessions and forwards count within it.
+    /// A random id of this run, within which the ids of connections, sessions and forwards are unique.
     pub run: String,
-    /// When it began.
+    /// The start time.
     pub started: u64,
-    /// How long ago that was.
+    /// The time since the start.
     pub uptime: u64,
-    /// How much it logs: `quiet`, `normal`, `debug` or `trace`.
+    /// The log level: `quiet`, `normal`, `debug` or `trace`.
     pub log: String,
 }
 
-/// Something that is wrong.
+/// A problem.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Trouble {
-    /// Of what: `server`, `listener`, `forward` or `configuration`.
+    /// The kind of thing affected: `server`, `listener`, `forward` or `configuration`.
     pub what: String,
     pub name: String,
-    /// In a sentence.
+    /// The problem, in a sentence.
     pub text: String,
 }
 
@@ -63,56 +63,56 @@ pub(crate) struct Trouble {
 pub(crate) struct Configuration {
     /// Its path.
     pub file: String,
-    /// How often it was read again and is in force.
+    /// The number of successful reloads.
     pub reloads: u64,
-    /// What was wrong with it when it was last read; empty where it is in force as it is.
+    /// The mistakes in the file when it was last read; empty if it is in force as it is.
     pub mistakes: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct ConnectionCounts {
-    /// Since the start.
+    /// All since the start.
     pub total: u64,
-    /// For a session, or a look-up here.
+    /// Those that wait for a session, or for a local look-up.
     pub waiting: usize,
-    /// For the far side's answer.
+    /// Those that wait for the far side's answer.
     pub opening: usize,
-    /// Whose bytes go both ways, or one way.
+    /// Those that carry data, in one direction or both.
     pub relaying: usize,
-    /// That failed, since the start.
+    /// Those that have failed since the start.
     pub failed: u64,
 }
 
-/// A program of this machine, whatever processes it is.
+/// A local program, with all of its processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct ClientProgram {
-    /// Its name, as the system has it.
+    /// Its name, as the system knows it.
     pub name: String,
-    /// How many of its connections live.
+    /// The number of its open connections.
     pub connections: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Server {
-    /// What the rules call it.
+    /// Its name in the rules.
     pub name: String,
     /// `ready`, `pending` or `down`.
     pub state: String,
-    /// Why there is no session, or one less; empty where nothing is wrong.
+    /// Why there is no session, or one less; empty if nothing is wrong.
     pub reason: String,
-    /// Whether it forwards: `proved` (a channel went through in the last minute), `forbidden`, `silent` (it does
-    /// not answer) or `unknown` (nobody has tried since; `?probe=true` does).
+    /// Whether it forwards: `proved` (a channel worked in the last minute), `forbidden`, `silent` (it does not
+    /// answer) or `unknown` (not tried since; `?probe=true` tries).
     pub path: String,
     /// Why it is not proved, in a sentence.
     pub path_reason: Option<String>,
-    /// Attempts that failed while there was no session.
+    /// Failed attempts since there was last a session.
     pub failures: usize,
-    /// Until the next attempt, after one that failed.
+    /// The time until the next attempt, after a failure.
     pub next_attempt: Option<u64>,
-    /// The last session that was lost.
+    /// The last lost session.
     pub last_loss: Option<Loss>,
     /// Requests that wait for a session.
     pub waiting: usize,
@@ -120,75 +120,75 @@ pub(crate) struct Server {
     pub min: Option<usize>,
     /// The most sessions.
     pub max: Option<usize>,
-    /// The bytes of its sessions' channels.
+    /// The traffic of its sessions' channels.
     pub traffic: Traffic,
     /// The shortest of the sessions' last round trips.
     pub round_trip: Option<f64>,
-    /// Its sessions, the oldest first.
+    /// Its sessions, oldest first.
     pub sessions: Vec<Session>,
-    /// The servers on the way to it that were passed so far, the nearest first.
+    /// The jump hosts on the way to it that have been passed so far, nearest first.
     pub jumps: Vec<Jump>,
 }
 
-/// A server on the way to another (`ProxyJump`).
+/// A jump host (`ProxyJump`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Jump {
-    /// As the user, or ssh's configuration, calls it.
+    /// Its name, as the user or ssh's configuration writes it.
     pub name: String,
     /// `ready`, `pending` or `down`.
     pub state: String,
-    /// Why there is no session, or one less; empty where nothing is wrong.
+    /// Why there is no session, or one less; empty if nothing is wrong.
     pub reason: String,
-    /// How many sessions there are to it.
+    /// The number of sessions to it.
     pub sessions: usize,
     /// The shortest of their last round trips.
     pub round_trip: Option<f64>,
 }
 
-/// A session that was lost.
+/// A lost session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Loss {
-    /// How long ago.
+    /// The time since the loss.
     pub age: u64,
-    /// Why.
+    /// The reason for the loss.
     pub reason: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Session {
-    /// Its number, never given twice in one run.
+    /// Its id, unique within one run.
     pub id: u64,
     /// `ready`, `stuck` (the server has not answered for a while) or `draining`.
     pub state: String,
-    /// Since the login.
+    /// The time since the login.
     pub age: u64,
     pub round_trip: Option<f64>,
-    /// The shortest so far. Where the last one is much longer, the line is full.
+    /// The shortest round trip so far. If the last one took much longer, the link is saturated.
     pub best_round_trip: Option<f64>,
     /// Channels that are open or being opened.
     pub channels: usize,
-    /// Of these, those that the server has not confirmed yet.
+    /// Those of them that the server has not confirmed yet.
     pub opening: usize,
-    /// Of these, those that moved something in the last second.
+    /// Those of them with traffic in the last second.
     pub active: usize,
-    /// Of these, those that moved much.
+    /// Those of them with much traffic.
     pub bulk: usize,
-    /// Of these, those whose client does not keep up.
+    /// Those of them whose client does not keep up.
     pub slow_readers: usize,
-    /// Of these, those that have stopped taking, and hold the session.
+    /// Those of them that have stopped reading, and block the session.
     pub held: usize,
-    /// Bytes of its channels.
+    /// The traffic of its channels.
     pub traffic: Traffic,
-    /// How much the server may send ahead on a channel.
+    /// The window: how many bytes the server may send ahead on a channel.
     pub window: u32,
     pub host_key_type: String,
     /// The fingerprint of the host key, as `SHA256:…`.
     pub host_key: String,
     pub key_exchange: String,
-    /// The cipher from the server to us.
+    /// The cipher for data from the server.
     pub cipher: String,
 }
 
@@ -196,27 +196,27 @@ pub(crate) struct Session {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Forward {
-    /// Its number, never given twice in one run.
+    /// Its id, unique within one run.
     pub id: u64,
     /// `dynamic` (a proxy here), `local` (`-L`) or `remote` (`-R`).
     pub kind: String,
     /// `configuration`, `command_line` or `run_time`.
     pub origin: String,
-    /// What the rules call it, where that is not its address.
+    /// Its name in rules, if that is not its address.
     pub name: Option<String>,
-    /// In ssh's form.
+    /// The forward, in ssh's syntax.
     pub spec: String,
-    /// The server that listens, where it is one.
+    /// The server that listens, if one does.
     pub server: Option<String>,
     /// `asking`, `listening`, `refused` or `gone`.
     pub state: String,
-    /// Where clients can come in.
+    /// The addresses on which clients are accepted.
     pub addresses: Vec<String>,
-    /// Why they cannot.
+    /// The reason why none are accepted.
     pub reason: Option<String>,
-    /// How many have come in.
+    /// The number of clients accepted so far.
     pub accepted: u64,
-    /// Requests to a proxy for public addresses, by clients that ask for names as well: as it seems, they
-    /// look some names up by themselves.
+    /// Requests to a proxy for public addresses, from clients that also ask for names: they seem to look
+    /// some names up by themselves.
     pub suspicious: u64,
 }

@@ -1,4 +1,4 @@
-//! Connections, as Clash tells of them.
+//! The connections in the format of the Clash API.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -10,7 +10,7 @@ use crate::control::Program;
 use crate::registry::{Connection, DEFAULT_RULE};
 use crate::request::{Protocol, Source};
 
-/// All that lives, at one moment.
+/// All open connections at one moment.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::dashboard) struct Snapshot {
@@ -29,13 +29,13 @@ struct View {
     download: u64,
     /// RFC 3339.
     start: String,
-    /// The last hop first.
+    /// The hops, last one first.
     chains: Vec<String>,
     rule: String,
     rule_payload: String,
 }
 
-/// Texts, even where they are numbers: dashboards read them so.
+/// Strings, even for numbers: dashboards expect them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
@@ -57,7 +57,7 @@ struct Metadata {
     sniff_host: &'static str,
 }
 
-/// What lives now: the newest, where it is more than a dashboard can take.
+/// The open connections; only the newest if there are more than a dashboard can take.
 pub(in crate::dashboard) fn snapshot(program: &Program) -> Snapshot {
     let living = program.registry().connections.living();
     let totals = program.traffic();
@@ -85,7 +85,7 @@ fn view(connection: &Arc<Connection>) -> View {
     }
 }
 
-/// The session, its server and the rule; of what waits yet, the rule alone.
+/// The session, its server and the rule; only the rule for a request that still waits.
 fn chains(connection: &Connection, rule: &str) -> Vec<String> {
     let hops = match (connection.server(), connection.session()) {
         (Some(server), Some(session)) => vec![format!("{server}#{session}"), server.to_string()],
@@ -109,7 +109,7 @@ fn metadata(connection: &Connection) -> Metadata {
             Ok(ip) => (String::new(), ip.to_string()),
             Err(_) => (host.to_string(), String::new()),
         },
-        // A socket's path.
+        // The path of a unix socket.
         None => (request.target.to_string(), String::new()),
     };
     Metadata {
@@ -136,7 +136,7 @@ fn metadata(connection: &Connection) -> Metadata {
     }
 }
 
-/// A moment, as RFC 3339 has it.
+/// A point in time, in RFC 3339 format.
 fn time_of(moment: Instant) -> String {
     let time = SystemTime::now().checked_sub(moment.elapsed()).unwrap_or(SystemTime::UNIX_EPOCH);
     humantime::format_rfc3339_millis(time).to_string()

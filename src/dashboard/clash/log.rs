@@ -1,4 +1,4 @@
-//! What happens, as lines of a log.
+//! Events as log lines.
 
 use serde::Serialize;
 use strum::EnumString;
@@ -6,21 +6,21 @@ use strum::EnumString;
 use crate::printable::{Lines, printable, word};
 use crate::registry::{Connection, Event, SessionEnd};
 
-/// How much of it is sent: a level, and all that is worse.
+/// The log level: the least severe lines that are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, EnumString)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub(in crate::dashboard) enum Level {
-    /// Requests as they come in.
+    /// Adds requests as they come in.
     #[strum(serialize = "debug", serialize = "trace")]
     Debug,
-    /// Requests that are over, sessions and listeners that come.
+    /// Adds finished requests, and new sessions and listeners.
     #[default]
     Info,
-    /// Requests that failed, sessions that were lost.
+    /// Adds failed requests and lost sessions.
     #[strum(serialize = "warning", serialize = "warn")]
     Warning,
-    /// Servers that cannot be reached.
+    /// Only servers that cannot be reached.
     #[strum(serialize = "error", serialize = "fatal", serialize = "panic")]
     Error,
     /// Nothing.
@@ -33,7 +33,7 @@ pub(in crate::dashboard) struct Line {
     payload: String,
 }
 
-/// The line of an event, where it is as bad as `level`.
+/// The line for an event, if it is at least as severe as `level`.
 pub(in crate::dashboard) fn log_line(event: &Event, level: Level) -> Option<Line> {
     let (r#type, text) = match event {
         Event::ConnectionOpened(connection) => (Level::Debug, opened(connection)),
@@ -76,7 +76,7 @@ fn closed(connection: &Connection) -> (Level, String) {
     (Level::Info, format!("{opened}{way}: {ended}, {up} bytes up, {down} down"))
 }
 
-/// Characters of a line.
+/// The longest line, in characters.
 const LONGEST: usize = 600;
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_is_itself_and_all_that_is_worse() {
+    fn a_level_includes_all_that_is_more_severe() {
         let event = Event::SessionDown {
             server: "box".into(),
             session: 3,

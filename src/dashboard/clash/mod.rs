@@ -1,4 +1,4 @@
-//! The part of the Clash API that dashboards need: what the registry holds, in their words.
+//! The part of the Clash API that dashboards need: the state of the registry, in its terms.
 
 mod connections;
 mod log;
@@ -23,10 +23,10 @@ use crate::control::reply::{Body, Failure, json as json_of, text_of};
 use crate::control::schema::PingRequest;
 use crate::control::{Phase, Program};
 
-/// What comes of a request.
+/// The outcome of a request.
 pub(super) enum Answered {
     Whole(Response<Body>),
-    /// It goes on.
+    /// A stream.
     Stream(Feed),
 }
 
@@ -121,14 +121,14 @@ fn delete(program: &Program, path: &[&str]) -> Result<Response<Body>, Failure> {
     Ok(no_content())
 }
 
-/// A test of how long a server takes to connect.
+/// A delay test: how long a server takes to connect.
 struct Test {
     destination: String,
     patience: Duration,
 }
 
 impl Test {
-    /// To the host of `url`, for `timeout` milliseconds at the most.
+    /// Reads the test: to the host of `url`, for at most `timeout` milliseconds.
     fn take(query: &mut Query) -> Result<Self, Failure> {
         let url = query.take("url").unwrap_or_default();
         let url = url::Url::parse(&url).map_err(|why| Failure::bad(format!("url: {why}")))?;
@@ -140,7 +140,7 @@ impl Test {
     }
 }
 
-/// How long a server takes, in milliseconds.
+/// Measures the delay of a server, in milliseconds.
 async fn delay(program: &Program, server: String, test: &Test) -> Result<u64, Failure> {
     let destination = Some(test.destination.clone());
     let ping = program.ping(PingRequest { destination, server: Some(server), http: false });
@@ -150,13 +150,13 @@ async fn delay(program: &Program, server: String, test: &Test) -> Result<u64, Fa
         return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, ping.verdict));
     }
     let taken = ping.stages.waited.unwrap_or_default() + ping.stages.opened.unwrap_or_default();
-    // 0 is a failure there.
+    // The value 0 stands for a failure in this API.
     Ok(u64::try_from(Duration::from_secs_f64(taken / 1000.0).as_millis())
         .unwrap_or(u64::MAX)
         .max(1))
 }
 
-/// The same of several servers at once; those that failed are left out.
+/// Measures several servers at once; failed ones are left out.
 async fn delays(
     program: &Program,
     members: Vec<String>,
@@ -169,7 +169,7 @@ async fn delays(
     join_all(taken).await.into_iter().flatten().collect()
 }
 
-/// What dashboards want to know of the configuration.
+/// The part of the configuration that dashboards ask for.
 fn configs(program: &Program) -> serde_json::Value {
     let status = program.status();
     let addresses = status.forwards.iter().filter(|forward| forward.kind == "dynamic");
@@ -207,7 +207,7 @@ fn unknown() -> Failure {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How long a delay test may take, unless the request says otherwise.
+/// The default time limit of a delay test.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long it may take at the most.
+/// The longest time limit of a delay test.
 const LONGEST: Duration = Duration::from_secs(60);

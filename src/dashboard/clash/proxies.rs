@@ -1,4 +1,4 @@
-//! Servers and rules, as Clash has them: each server is a proxy, and a rule with several is a group.
+//! Servers and rules in Clash's terms: each server is a proxy, and a rule with several servers is a group.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::control::schema::Server;
 use crate::registry::DEFAULT_RULE;
 use crate::route::{Action, Select, Via};
 
-/// A server, a group of them, or what is none.
+/// A server, a group of servers, or a built-in pseudo-proxy.
 #[derive(Debug, Serialize)]
 pub(super) struct Proxy {
     name: String,
@@ -30,11 +30,11 @@ pub(super) struct Proxy {
 #[derive(Debug, Serialize)]
 struct Measured {
     time: String,
-    /// In milliseconds.
+    /// The delay in milliseconds.
     delay: u64,
 }
 
-/// A rule and how often it was hit.
+/// A rule, and how often it matched.
 #[derive(Debug, Serialize)]
 pub(super) struct Rule {
     r#type: &'static str,
@@ -51,7 +51,7 @@ struct Hits {
     hit_count: u64,
 }
 
-/// All of them, by name.
+/// All proxies, by name.
 pub(super) fn all(program: &Program) -> BTreeMap<String, Proxy> {
     let servers = program.status().servers;
     let mut all: BTreeMap<_, _> = servers.iter().map(|s| (s.name.clone(), of_server(s))).collect();
@@ -73,7 +73,7 @@ pub(super) fn groups(program: &Program) -> Vec<Proxy> {
     all(program).into_values().filter(|proxy| proxy.all.is_some()).collect()
 }
 
-/// The one that is called so.
+/// The proxy with this name.
 pub(super) fn one(program: &Program, name: &str) -> Option<Proxy> {
     all(program).remove(name)
 }
@@ -84,7 +84,7 @@ pub(super) fn members(program: &Program, name: &str) -> Option<Vec<String>> {
     Some(members)
 }
 
-/// The server that is called so, or that a group of that name takes now.
+/// The server with this name, or the one that the group with this name uses now.
 pub(super) fn server(program: &Program, name: &str) -> Result<String, Failure> {
     let proxy = one(program, name).ok_or_else(|| Failure::unknown("Resource not found"))?;
     match (proxy.r#type, proxy.now) {
@@ -94,7 +94,7 @@ pub(super) fn server(program: &Program, name: &str) -> Result<String, Failure> {
     }
 }
 
-/// The rules in their order, the default last.
+/// The rules in order, then the default.
 pub(super) fn rules(program: &Program) -> Vec<Rule> {
     let routes = program.routes();
     let actions = routes.router.rules().iter().map(|rule| &rule.action);
@@ -116,7 +116,7 @@ pub(super) fn rules(program: &Program) -> Vec<Rule> {
     program.rules().into_iter().zip(actions).map(rule).collect()
 }
 
-/// The rules that have several servers, the default among them.
+/// The rules with several servers, including the default.
 fn named_groups(program: &Program) -> Vec<(Arc<str>, Arc<Via>)> {
     let routes = program.routes();
     let rules = routes.router.rules().iter().map(|rule| (Arc::clone(&rule.name), &rule.action));
@@ -137,7 +137,7 @@ fn of_server(server: &Server) -> Proxy {
     let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
     let history = match (is_ready, delay) {
         (true, Some(delay)) => vec![Measured { time, delay }],
-        // 0 is a failure.
+        // The value 0 stands for a failure.
         (false, _) => vec![Measured { time, delay: 0 }],
         (true, None) => Vec::new(),
     };
@@ -166,7 +166,7 @@ fn plain(name: &str, kind: &'static str) -> Proxy {
     Proxy { name, r#type: kind, udp: false, history: Vec::new(), alive: true, now: None, all: None }
 }
 
-/// What goes from here without a server.
+/// The pseudo-proxy for connections without a server.
 pub(super) const DIRECT: &str = "DIRECT";
 const REJECT: &str = "REJECT";
 const GLOBAL: &str = "GLOBAL";

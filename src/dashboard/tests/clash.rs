@@ -1,9 +1,9 @@
-//! The part of the Clash API, as its dashboards see it.
+//! The part of the Clash API that is served, as dashboards use it.
 
 use super::*;
 
 #[tokio::test]
-async fn clash_dashboards_find_connections_and_end_them() {
+async fn clash_dashboards_can_list_and_end_connections() {
     let stage = Stage::start().await;
     let (named, addressed) = (stage.begin("db.example:5432"), stage.begin("[2001:db8::1]:443"));
     named.opened();
@@ -46,7 +46,7 @@ async fn clash_dashboards_find_connections_and_end_them() {
 }
 
 #[tokio::test]
-async fn clash_dashboards_find_what_they_look_for() {
+async fn clash_dashboards_find_what_they_ask_for() {
     let stage = Stage::start().await;
     let version = stage.get("/version").await.json();
     assert!(version["version"].as_str().is_some_and(|text| text.starts_with("sockeye ")));
@@ -75,7 +75,7 @@ async fn clash_dashboards_find_what_they_look_for() {
 }
 
 #[tokio::test]
-async fn web_sockets_are_for_the_token_or_our_own_page() {
+async fn web_sockets_need_the_token_or_the_own_page() {
     let stage = Stage::start().await;
     let tracked = stage.begin("db.example:5432");
     let (token, here) = (stage.keys.token.text().to_owned(), format!("http://{}", stage.address));
@@ -95,7 +95,7 @@ async fn web_sockets_are_for_the_token_or_our_own_page() {
 
     let logs = with("/logs");
     let (told, ()) = tokio::join!(stage.listen(&logs, ours), async {
-        // Whoever listens hears of one of those that end after it came.
+        // The stream reports any connection that ends after it was opened, so one of these is enough.
         for _ in 0..100 {
             drop(stage.begin("late.example:1"));
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;

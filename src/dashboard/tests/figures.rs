@@ -1,4 +1,4 @@
-//! What is read by programs: figures, and whether all is well.
+//! What programs read: figures and health.
 
 use super::*;
 use crate::registry::{
@@ -6,14 +6,14 @@ use crate::registry::{
     Waiting,
 };
 
-/// The lines of `/metrics`: what stands before the figure, and the figure.
+/// The lines of `/metrics`, each split into the series and its value.
 async fn figures(stage: &Stage) -> Vec<(String, String)> {
     let metrics = stage.get("/metrics").await.body;
     let lines = metrics.lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.rsplit_once(' ')).map(|(a, b)| (a.into(), b.into())).collect()
 }
 
-/// A listener without a name, at such an address.
+/// A listener without a name, at this address.
 fn proxy(stage: &Stage, address: &str) -> Registered {
     let forward = stage.registry.forwards.register(NewForward {
         kind: ForwardKind::Dynamic,
@@ -28,7 +28,7 @@ fn proxy(stage: &Stage, address: &str) -> Registered {
 }
 
 #[tokio::test]
-async fn no_figure_stands_twice() {
+async fn no_series_occurs_twice() {
     let stage = Stage::start().await;
     let forward = |server: Option<&str>, spec: &str, name: Option<&str>| {
         stage.registry.forwards.register(NewForward {
@@ -65,7 +65,7 @@ async fn no_figure_stands_twice() {
 }
 
 #[tokio::test]
-async fn what_was_counted_is_told() {
+async fn counts_are_exported() {
     let stage = Stage::start().await;
     let (rule, server): (Arc<str>, Arc<str>) = ("(default)".into(), "box".into());
     let begin = |target| stage.registry.connections.begin(&Request::for_test(target));
@@ -119,7 +119,7 @@ async fn what_was_counted_is_told() {
 }
 
 #[tokio::test]
-async fn a_monitor_may_ask_for_the_head_alone() {
+async fn a_monitor_may_use_head_requests() {
     let stage = Stage::start().await;
     for (path, status) in
         [("/livez", 200), ("/readyz", 503), ("/metrics", 200), ("/v1/status", 200)]
@@ -134,7 +134,7 @@ async fn a_monitor_may_ask_for_the_head_alone() {
 }
 
 #[tokio::test]
-async fn what_counted_nothing_is_there_and_what_is_gone_is_not() {
+async fn zero_counts_are_exported_and_removed_listeners_are_not() {
     let stage = Stage::start().await;
     let figure = async |name: &str| {
         let metrics = stage.get("/metrics").await.body;
