@@ -1,5 +1,5 @@
-//! What is taken from OpenSSH's client and needs no session: how a server is named, what `ssh_config`
-//! says of it, and how a person is asked.
+//! The parts of OpenSSH's client that need no session: server names, `ssh_config`, and questions to
+//! the user.
 
 pub(crate) mod client_config;
 pub(crate) mod prompt;

@@ -1,4 +1,4 @@
-//! An SSH server as a user names it: `[user@]host[:port]` or `ssh://[user@]host[:port]`.
+//! The name of an SSH server, as users write it: `[user@]host[:port]` or `ssh://[user@]host[:port]`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,20 +12,20 @@ use crate::printable::{Lines, printable};
 
 /// An SSH server as the user typed it. The host may be an alias that only `ssh_config` knows.
 ///
-/// Its `FromStr` takes what `ssh` takes, and `host:port` besides. The last `@` ends the user's
-/// name. A host with two colons or more is an IPv6 literal; with a port it stands in brackets.
+/// `FromStr` accepts what `ssh` accepts, and `host:port` as well. The last `@` ends the user name.
+/// A host with two or more colons is an IPv6 literal; with a port it must be in brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerName {
-    /// The user to log in as, where one was given.
+    /// The user to log in as, if given.
     pub user: Option<String>,
     /// A host name, an address without brackets, or an alias of `ssh_config`. Never empty, never
-    /// with a leading `-`, without white space, control and shell characters.
+    /// with a leading `-`, and free of white space, control characters and shell metacharacters.
     pub host: String,
-    /// The port, 1 to 65535, where one was given.
+    /// The port, 1 to 65535, if given.
     pub port: Option<u16>,
 }
 
-/// Why a text names no server.
+/// Why a text is not a server name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidServerName {
@@ -40,7 +40,7 @@ pub enum InvalidServerName {
     InvalidUser,
     #[error("the port must be a number from 1 to 65535 or a service of /etc/services, not '{0}'")]
     InvalidPort(String),
-    /// Brackets without a partner, around colons that are not IPv6, or with more behind them.
+    /// Unbalanced brackets, brackets around something other than IPv6, or text after them.
     #[error("an IPv6 address needs brackets, as in [2001:db8::1]:22")]
     InvalidBrackets,
     #[error("a server has no path: ssh://[user@]host[:port] is all there is")]
@@ -97,11 +97,11 @@ fn parse_uri(rest: &str) -> Result<ServerName, InvalidServerName> {
     Ok(ServerName { user, host, port })
 }
 
-/// Reads `host`, `host:port`, `[host]` or `[host]:port`.
+/// Parses `host`, `host:port`, `[host]` or `[host]:port`.
 fn parse_place(place: &str) -> Result<(String, Option<u16>), InvalidServerName> {
     if let Some(rest) = place.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or(InvalidServerName::InvalidBrackets)?;
-        // As in ssh, they may stand around any host.
+        // As in ssh, brackets may surround any host.
         let host = if host.contains(':') {
             check_ipv6(host).map_err(|_| InvalidServerName::InvalidBrackets)?
         } else {
@@ -120,8 +120,8 @@ fn parse_place(place: &str) -> Result<(String, Option<u16>), InvalidServerName> 
     }
 }
 
-/// The characters that newer versions of `ssh` refuse in a host name, and brackets. A slash may stand in
-/// one: `Host */*` is a way to write a gateway and what lies behind it.
+/// Rejects the characters that newer versions of `ssh` reject in a host name, and brackets. A slash is
+/// allowed: some use `Host */*` to write a gateway and the host behind it.
 fn check_host(host: &str) -> Result<String, InvalidServerName> {
     let quoted = || printable(host, 80, Lines::One);
     if host.is_empty() {
@@ -137,7 +137,7 @@ fn check_host(host: &str) -> Result<String, InvalidServerName> {
     Ok(host.to_owned())
 }
 
-/// An IPv6 address, with a zone (`fe80::1%eth0`) or without.
+/// Checks an IPv6 address, with a zone (`fe80::1%eth0`) or without.
 fn check_ipv6(host: &str) -> Result<String, InvalidServerName> {
     let address = host.split_once('%').map_or(host, |(address, _)| address);
     if address.parse::<Ipv6Addr>().is_err() || host.ends_with('%') {
@@ -159,7 +159,7 @@ fn parse_port(text: &str) -> Result<u16, InvalidServerName> {
         .ok_or_else(|| InvalidServerName::InvalidPort(printable(text, 20, Lines::One)))
 }
 
-/// Decodes `%40` and the like (RFC 3986 section 2.1), the way to write an `@` in a URI's user.
+/// Decodes `%40` and the like (RFC 3986 section 2.1), which is how a URI's user contains an `@`.
 fn percent_decode(text: &str) -> Result<String, InvalidServerName> {
     let is_code = |rest: &str| {
         rest.as_bytes().get(..2).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_users_of_ssh_type() {
+    fn names_are_read_as_ssh_users_type_them() {
         for (text, expected) in [
             ("host", name(None, "host", None)),
             ("me@host", name(Some("me"), "host", None)),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_server_says_why() {
+    fn an_invalid_name_is_explained() {
         let host = |text: &str| Invalid::InvalidHost(text.into());
         let port = |text: &str| Invalid::InvalidPort(text.into());
         for (text, why) in [

@@ -1,4 +1,4 @@
-//! What `ssh_config` says of the login: the keys, the agent, the methods.
+//! The login settings of `ssh_config`: keys, agent, methods.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::printable::{Lines, printable};
 
-/// The key files follow, since their names have tokens of the rest.
+/// Reads all but the key files, whose names contain tokens that depend on other settings.
 pub(super) fn read(settings: &Settings, local: &Local) -> Result<AuthConfig, ConfigError> {
     Ok(AuthConfig {
         identity_files: Vec::new(),
@@ -70,8 +70,8 @@ fn identity_agent(value: Option<&str>, local: &Local) -> IdentityAgent {
     path.map_or(IdentityAgent::None, IdentityAgent::Socket)
 }
 
-/// The keys of the command line first. `ssh -G` leaves out those of them that do not exist; here
-/// they stay, so that their absence is reported when they would be used.
+/// The private keys, those of the command line first. `ssh -G` omits the missing ones among them;
+/// they are kept here, so that their absence is reported when they would be used.
 pub(super) fn identity_files(
     settings: &Settings,
     options: &SshOptions,
@@ -80,7 +80,7 @@ pub(super) fn identity_files(
     let configured: Vec<&str> = settings.all("identityfile").filter(|f| *f != "none").collect();
     let is_default =
         |file: &str| file.strip_prefix("~/.ssh/").is_some_and(|f| DEFAULT_KEY_NAMES.contains(&f));
-    // `ssh -G` lists its default names when nobody named a file, and then all of them.
+    // Without a configured file, `ssh -G` lists all of its default names.
     let by_default = configured.iter().filter(|f| is_default(f)).count() >= 3;
     let mut out: Vec<IdentityFile> = Vec::new();
     let mut push = |text: &str, origin| {
@@ -89,7 +89,7 @@ pub(super) fn identity_files(
             out.push(IdentityFile { path, origin });
         }
     };
-    // `ssh -G` leaves out what is missing.
+    // `ssh -G` has omitted the missing ones.
     for file in options.identities().filter(|file| file != "none") {
         push(&file, IdentityOrigin::Named);
     }
@@ -108,7 +108,7 @@ pub(super) fn certificate_files(settings: &Settings, tokens: &Tokens<'_>) -> Vec
     named.filter_map(|text| expand("certificate", text, tokens)).collect()
 }
 
-/// The path that a value stands for; none, and a warning, where that is unknown.
+/// The path that a value denotes; `None`, with a warning, if it cannot be expanded.
 fn expand(kind: &str, text: &str, tokens: &Tokens<'_>) -> Option<PathBuf> {
     let path = tokens.path(text);
     if path.is_none() {
@@ -118,6 +118,6 @@ fn expand(kind: &str, text: &str, tokens: &Tokens<'_>) -> Option<PathBuf> {
     path
 }
 
-/// Every default name of any version of OpenSSH.
+/// Every default key name of any version of OpenSSH.
 const DEFAULT_KEY_NAMES: [&str; 7] =
     ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa"];

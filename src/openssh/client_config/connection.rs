@@ -1,4 +1,4 @@
-//! The way to a server, and what to agree on with it.
+//! The route to a server, and the parameters of the connection.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,47 +11,47 @@ use super::{ConfigError, SshOptions, Switch};
 use crate::openssh::server_name::{InvalidServerName, ServerName};
 use crate::printable::{Lines, printable};
 
-/// How the bytes of a session get to the server.
+/// How a session reaches its server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Over a TCP connection of our own.
+    /// Over a direct TCP connection.
     Direct,
     /// Over a channel of another session (`ProxyJump`, `-J`).
     Jump(Jump),
-    /// Over the standard input and output of a program (`ProxyCommand`): what the user's shell is
-    /// to run, its tokens expanded.
+    /// Over the standard input and output of a program (`ProxyCommand`): a command for the user's
+    /// shell, with its tokens expanded.
     Command(String),
 }
 
-/// The servers between here and there.
+/// The jump hosts on the way to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Jump {
-    /// In the order in which they are passed; at least one.
+    /// The hops, in order; at least one.
     hops: JumpList,
-    /// `-F`, which `ssh` hands on to the hops. Other flags are the last server's alone.
+    /// `-F`, which `ssh` passes on to the hops. Other flags apply to the last server only.
     config_file: Option<PathBuf>,
 }
 
-/// Servers to pass, in their order, as `-J` takes them: `[user@]host[:port]` or
-/// `ssh://[user@]host[:port]`, with commas between; `none` is the empty list.
+/// Jump hosts in order, as `-J` takes them: `[user@]host[:port]` or `ssh://[user@]host[:port]`,
+/// separated by commas; `none` is the empty list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JumpList(Vec<JumpHost>);
 
-/// A server to pass.
+/// A jump host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct JumpHost {
-    /// As the user wrote it, which is passed on to `ssh`.
+    /// The text that the user wrote, which is passed on to `ssh`.
     text: String,
     name: ServerName,
 }
 
-/// Why a text is no list of servers to pass.
+/// Why a text is not a list of jump hosts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidJumpList {
     #[error("'{text}': {why}; a list looks like me@first:22,second")]
     Host {
-        /// What was written, escaped.
+        /// The text, escaped.
         text: String,
         why: InvalidServerName,
     },
@@ -59,10 +59,10 @@ pub enum InvalidJumpList {
     TooMany,
 }
 
-/// Where a TCP connection comes from.
+/// The source of a TCP connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Where the system thinks best.
+    /// Any address, chosen by the system.
     Any,
     /// An address of this machine, or its name (`BindAddress`, `-b`).
     Address(String),
@@ -70,18 +70,18 @@ pub enum Origin {
     Interface(String),
 }
 
-/// How long the keys of a session serve (`RekeyLimit`).
+/// When a session is to be rekeyed (`RekeyLimit`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RekeyLimit {
-    /// So many bytes; by default what suits the cipher.
+    /// After this many bytes; the default depends on the cipher.
     pub bytes: Option<u64>,
-    /// So long; by default for ever.
+    /// After this time; never by default.
     pub age: Option<Duration>,
 }
 
 impl Jump {
-    /// The server next to the last one, and the flags that `ssh` gives to the `ssh` that goes there:
-    /// the servers before it and the configuration file.
+    /// The last hop, and the flags that `ssh` passes to the `ssh` that connects to it: the hops
+    /// before it and the configuration file.
     pub(crate) fn last(&self) -> (&ServerName, SshOptions) {
         let (last, before) = self.hops.0.split_last().expect("there is one at least");
         let jumps = (!before.is_empty()).then(|| JumpList(before.to_vec()));
@@ -90,7 +90,7 @@ impl Jump {
     }
 }
 
-/// The servers, with commas between.
+/// Writes the hops, separated by commas.
 impl fmt::Display for Jump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.hops.fmt(f)
@@ -128,8 +128,8 @@ impl fmt::Display for JumpList {
     }
 }
 
-/// Puts in the tokens that `ProxyCommand` and `ProxyJump` have (`ssh_config(5)`, TOKENS), and `%k`, which
-/// `ssh` knows as well.
+/// Replaces the tokens of `ProxyCommand` and `ProxyJump` (`ssh_config(5)`, TOKENS), including `%k`, which
+/// `ssh` supports as well.
 fn with_tokens(
     keyword: &'static str,
     text: &str,
@@ -151,8 +151,8 @@ fn with_tokens(
     })
 }
 
-/// A shell reads what is put in for a token, and names may come from a link that somebody clicked on:
-/// what a shell would take for more than a word is refused, as newer versions of `ssh` do.
+/// Rejects values that are more than a word to a shell, as newer versions of `ssh` do: the shell
+/// reads what replaces a token, and names may come from a link that somebody clicked on.
 fn harmless<'a>(keyword: &'static str, value: &'a str) -> Result<&'a str, ConfigError> {
     if value
         .contains(|c: char| c.is_control() || c.is_whitespace() || "'`\"$\\;&<>|(){}".contains(c))
@@ -162,7 +162,7 @@ fn harmless<'a>(keyword: &'static str, value: &'a str) -> Result<&'a str, Config
     Ok(value)
 }
 
-/// What newer versions of `ssh` take as a user's name: a domain may stand in front of it.
+/// Rejects user names that newer versions of `ssh` reject; a domain may precede the name.
 fn harmless_user<'a>(keyword: &'static str, value: &'a str) -> Result<&'a str, ConfigError> {
     let flag = |pair: &[u8]| pair[0].is_ascii_whitespace() && pair[1] == b'-';
     if value.starts_with('-')
@@ -175,7 +175,7 @@ fn harmless_user<'a>(keyword: &'static str, value: &'a str) -> Result<&'a str, C
     Ok(value)
 }
 
-/// Of `ProxyJump` and `ProxyCommand` the one that was set first counts.
+/// The route. Of `ProxyJump` and `ProxyCommand`, whichever is set first applies.
 pub(super) fn way(
     settings: &Settings,
     options: &SshOptions,
@@ -195,7 +195,7 @@ pub(super) fn way(
     Ok(Way::Jump(Jump { hops, config_file: options.config_file.clone() }))
 }
 
-/// An address counts before an interface, as with `ssh`.
+/// The source address. An address takes precedence over an interface, as in `ssh`.
 pub(super) fn origin(settings: &Settings) -> Origin {
     let set = |keyword| settings.first(keyword).filter(|v| !v.is_empty() && *v != "none");
     match (set("bindaddress"), set("bindinterface")) {
@@ -205,7 +205,7 @@ pub(super) fn origin(settings: &Settings) -> Origin {
     }
 }
 
-/// Two values: bytes, perhaps with a unit, and a time; `default`, `none` or 0 for neither.
+/// Reads two values: bytes, with an optional unit, and a time; `default`, `none` or 0 stand for no limit.
 pub(super) fn rekey_limit(settings: &Settings) -> Result<RekeyLimit, ConfigError> {
     let value = settings.first("rekeylimit").unwrap_or("default none");
     let unreadable = || invalid("RekeyLimit", value);
@@ -224,7 +224,7 @@ pub(super) fn rekey_limit(settings: &Settings) -> Result<RekeyLimit, ConfigError
     })
 }
 
-/// `500`, `64K`, `1G`.
+/// Parses `500`, `64K`, `1G`.
 fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
@@ -237,7 +237,7 @@ fn parse_bytes(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
-/// Descriptors, or who shall be at the other end, passed instead of bytes.
+/// Rejects `ProxyUseFdpass` beside a `ProxyCommand`, which would pass a descriptor instead of carrying the data.
 pub(super) fn refuse_descriptors(settings: &Settings, way: &Way) -> Result<(), ConfigError> {
     match way {
         Way::Command(_) if settings.switch("proxyusefdpass", Switch::Off).is_on() => {
@@ -247,7 +247,7 @@ pub(super) fn refuse_descriptors(settings: &Settings, way: &Way) -> Result<(), C
     }
 }
 
-/// Each hop costs a login and a round trip.
+/// The most hops: each costs a login and a round trip.
 const MAX_HOPS: usize = 16;
 
 #[cfg(test)]
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_jump_and_command_counts() {
+    fn the_first_of_jump_and_command_applies() {
         for direct in
             ["", "proxyjump none\n", "proxycommand NONE\n", "proxyjump none\nproxycommand x\n"]
         {

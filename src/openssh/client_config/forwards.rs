@@ -1,4 +1,4 @@
-//! The forwards that the configuration sets for a host, as `ssh -G` prints them or as `-o` has them.
+//! The forwards that a host's configuration sets, as printed by `ssh -G` or written with `-o`.
 
 use super::local::Local;
 use super::settings::{self, Settings};
@@ -12,7 +12,7 @@ use crate::forward::{
 use crate::printable::{Lines, printable};
 use crate::target::Target;
 
-/// The forwards of a host's configuration, in its order, and what it says about forwards.
+/// The forwards of a host's configuration, in order, with the related settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfiguredForwards {
     /// `LocalForward`.
@@ -21,29 +21,28 @@ pub struct ConfiguredForwards {
     pub remote: Vec<RemoteForward>,
     /// `DynamicForward`.
     pub dynamic: Vec<LocalListen>,
-    /// Whether a local port without a bind address is open to other machines (`GatewayPorts`).
+    /// Whether other machines may use a local port without a bind address (`GatewayPorts`).
     pub gateway_ports: Switch,
-    /// Whether a forward that cannot be had at start is the end (`ExitOnForwardFailure`).
+    /// Whether a forward that fails at start ends the program (`ExitOnForwardFailure`).
     pub exit_on_forward_failure: Switch,
-    /// Whether all forwards are left out, those of the command line too (`ClearAllForwardings`).
+    /// Whether all forwards are left out, including those of the command line (`ClearAllForwardings`).
     pub clear_all: Switch,
-    /// How the files of unix sockets are made (`StreamLocalBindMask`, `StreamLocalBindUnlink`).
+    /// How socket files are created (`StreamLocalBindMask`, `StreamLocalBindUnlink`).
     pub sockets: SocketFiles,
-    /// Where the clients of a proxy on the server may be led to on this side
-    /// (`PermitRemoteOpen`).
+    /// The destinations on this side that a proxy on the server permits (`PermitRemoteOpen`).
     pub permit_remote_open: PermitOpen,
 }
 
-/// Who wrote the lines.
+/// The author of the lines.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wording<'a> {
     /// `ssh -G`: hosts in brackets, paths as they are.
     Printed,
-    /// The user, as in `ssh_config(5)`: the two halves of an argument of `-L`, whose paths may have tokens.
+    /// The user, as in `ssh_config(5)`: the two halves of a `-L` argument, with tokens in paths.
     Written(Tokens<'a>),
 }
 
-/// Reads the forwards. `ssh -G` has left out what `ClearAllForwardings` clears.
+/// Reads the forwards. `ssh -G` has already applied `ClearAllForwardings`.
 pub(super) fn read(
     settings: &Settings,
     wording: Wording<'_>,
@@ -73,7 +72,7 @@ pub(super) fn read(
     }
     for line in settings.all("dynamicforward") {
         let listen = listen(line, wording).map_err(|why| invalid("DynamicForward", line, &why))?;
-        // `ssh -G` prints a local forward to a socket a second time, as this.
+        // `ssh -G` prints a local forward to a socket twice; this is the second line.
         match to_sockets.iter().position(|twice| *twice == listen) {
             Some(index) if matches!(wording, Wording::Printed) => {
                 to_sockets.swap_remove(index);
@@ -85,11 +84,11 @@ pub(super) fn read(
 }
 
 impl ClientConfig {
-    /// Replaces the tokens and variables in the paths of sockets of `-L`, as `ssh` does for its flags.
+    /// Expands the tokens and variables in the socket paths of a `-L`, as `ssh` does for its flags.
     ///
     /// # Errors
     ///
-    /// One of them is not known.
+    /// A token or variable is unknown.
     pub fn expand_local(&self, forward: LocalForward) -> Result<LocalForward, ConfigError> {
         let shown = forward.to_string();
         let local = Local::from_environment();
@@ -97,11 +96,11 @@ impl ClientConfig {
         expanded.map_err(|why| invalid_flag("-L", &shown, &why))
     }
 
-    /// The same of `-R`.
+    /// Expands the tokens and variables in the socket paths of a `-R`.
     ///
     /// # Errors
     ///
-    /// One of them is not known.
+    /// A token or variable is unknown.
     pub fn expand_remote(&self, forward: RemoteForward) -> Result<RemoteForward, ConfigError> {
         let shown = forward.to_string();
         let local = Local::from_environment();
@@ -122,7 +121,7 @@ fn socket_files(settings: &Settings) -> Result<SocketFiles, ConfigError> {
     })
 }
 
-/// What a proxy on the server may be used for. What cannot be read is no permission.
+/// Reads what a proxy on the server permits. An invalid value is an error, and permits nothing.
 fn permitted(settings: &Settings) -> Result<PermitOpen, ConfigError> {
     let Some(text) = settings.first("permitremoteopen") else { return Ok(PermitOpen::Any) };
     text.parse().map_err(|_| settings::invalid("PermitRemoteOpen", text))
@@ -160,8 +159,8 @@ fn target(text: &str) -> Result<Target, InvalidForward> {
     if is_address(text) { text.parse() } else { Ok(Target::Socket(text.into())) }
 }
 
-/// Where to listen, and the target. Only a path has spaces, and where it ends is not certain then: an
-/// address is looked for behind it, then a slash.
+/// Splits a line into the listen address and the target. Only a path may contain spaces, so the end
+/// of one is ambiguous: the split is before an address, or else before a slash.
 fn halves(line: &str) -> Option<(&str, &str)> {
     let (first, rest) = line.split_once(' ')?;
     if is_address(first) {
@@ -172,13 +171,13 @@ fn halves(line: &str) -> Option<(&str, &str)> {
     Some((&line[..at], &line[at + 1..]))
 }
 
-/// Whether it is a port, or an address in brackets and a port.
+/// Whether the text is a port, or an address in brackets and a port.
 fn is_address(text: &str) -> bool {
     let inner = text.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:"));
     is_number(inner.map_or(text, |(_, port)| port))
 }
 
-/// The two words of `ssh_config(5)` as one argument of `-L` or `-R`.
+/// Joins the two words of `ssh_config(5)` into an argument of `-L` or `-R`.
 fn joined(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(":")
 }
@@ -199,7 +198,7 @@ fn invalid_flag(flag: &'static str, value: &str, why: &InvalidForward) -> Config
     }
 }
 
-/// What `ssh -G` prints as the target of a remote forward that has none.
+/// The target that `ssh -G` prints for a remote forward without one.
 const PROXY: &str = "[socks]:0";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What `ssh_config` says of host keys.
+//! The host key settings of `ssh_config`.
 
 use super::local::Local;
 use super::parse::DEFAULTS;
@@ -6,7 +6,7 @@ use super::settings::{Settings, invalid};
 use super::tokens::Tokens;
 use super::{ConfigError, HostKeyConfig, StrictHostKeyChecking, Switch, UpdateHostKeys};
 
-/// All but `KnownHostsCommand`, which `command` reads later: its tokens depend on other settings.
+/// Reads all but `KnownHostsCommand`, which `command` reads later because its tokens depend on other settings.
 pub(super) fn read(settings: &Settings, local: &Local) -> Result<HostKeyConfig, ConfigError> {
     Ok(HostKeyConfig {
         user_known_hosts_files: settings.files("userknownhostsfile", local),
@@ -21,7 +21,7 @@ pub(super) fn read(settings: &Settings, local: &Local) -> Result<HostKeyConfig, 
     })
 }
 
-/// The program and its arguments, with their tokens but for those that are known only later.
+/// The program and its arguments, with all tokens expanded that are known already.
 pub(super) fn command(
     settings: &Settings,
     tokens: &Tokens<'_>,
@@ -46,7 +46,7 @@ fn strict(value: Option<&str>) -> Result<StrictHostKeyChecking, ConfigError> {
     })
 }
 
-/// As OpenSSH decides it: by default only where the files are its own.
+/// Decides as OpenSSH does: the default is yes only if the files are the default ones.
 fn update_host_keys(settings: &Settings) -> Result<UpdateHostKeys, ConfigError> {
     let value = settings.first("updatehostkeys");
     match value.map(str::to_ascii_lowercase).as_deref() {
@@ -60,7 +60,7 @@ fn update_host_keys(settings: &Settings) -> Result<UpdateHostKeys, ConfigError> 
     }
 }
 
-/// The names of a list; `None` where there is none, or one that only changes the default.
+/// The names of a list; `None` if there is none, or if it only changes the default.
 fn list(value: Option<&str>) -> Option<Vec<String>> {
     let value = value.filter(|v| !v.starts_with(['+', '-', '^']))?;
     Some(value.split(',').map(|name| name.trim().to_owned()).collect())

@@ -1,33 +1,33 @@
-//! Every keyword of `ssh_config(5)`, and what becomes of it here. The one table that the code, the
-//! tests and the guide (`src/guide/ssh-config.md`) share.
+//! Every keyword of `ssh_config(5)`, and its effect here. The code, the tests and the guide
+//! (`src/guide/ssh-config.md`) share this table.
 
 use super::ConfigError;
 use super::settings::Settings;
 use crate::printable::{Lines, printable};
 
-/// A keyword of `ssh_config(5)`, of any version from 9.2 to 10.
+/// A keyword of `ssh_config(5)`, from any version between 9.2 and 10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keyword {
-    /// As the manual writes it.
+    /// The name, as spelt in the manual.
     pub name: &'static str,
-    /// What becomes of it.
+    /// Its effect here.
     pub effect: Effect,
 }
 
-/// What becomes of a keyword.
+/// The effect of a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It means here what it means to `ssh`; where something differs, this says what.
+    /// It has the same meaning as in `ssh`; any difference is described here.
     Honoured(&'static str),
-    /// `ssh -G` evaluates it before anything comes here.
+    /// `ssh -G` evaluates it, and only the result arrives here.
     Evaluated,
     /// It has no effect, for this reason.
     Idle(&'static str),
-    /// Nothing is connected where it is set; this says what to do instead.
+    /// If it is set, no connection is made; this says what to do instead.
     Refused(&'static str),
 }
 
-/// What somebody has set and what has no effect, each with the reason.
+/// Configured keywords that have no effect, with the reason.
 pub(super) fn idle(settings: &Settings) -> Vec<(&'static str, &'static str)> {
     set(settings, |effect| match effect {
         Effect::Idle(why) => Some(why),
@@ -35,7 +35,7 @@ pub(super) fn idle(settings: &Settings) -> Vec<(&'static str, &'static str)> {
     })
 }
 
-/// What somebody has set and what does not mean quite what it means to `ssh`.
+/// Configured keywords that differ slightly from `ssh`, with the difference.
 pub(super) fn notes(settings: &Settings) -> Vec<(&'static str, &'static str)> {
     set(settings, |effect| match effect {
         Effect::Honoured(note) => Some(note).filter(|note| !note.is_empty()),
@@ -51,11 +51,11 @@ fn set(
     found.filter(|(name, _)| settings.is_configured(&name.to_ascii_lowercase())).collect()
 }
 
-/// A connection without these would not be the one that was asked for.
+/// Rejects keywords without which the connection would not be the one that was asked for.
 ///
 /// # Errors
 ///
-/// One is set.
+/// One of them is set.
 pub(super) fn refuse(settings: &Settings, host: &str) -> Result<(), ConfigError> {
     for keyword in KEYWORDS {
         let Effect::Refused(remedy) = keyword.effect else { continue };
@@ -70,7 +70,7 @@ pub(super) fn refuse(settings: &Settings, host: &str) -> Result<(), ConfigError>
 
 use Effect::{Evaluated, Honoured, Idle, Refused};
 
-/// In the order of the alphabet.
+/// The keywords, in alphabetical order.
 pub const KEYWORDS: &[Keyword] = &[
     keyword("AddKeysToAgent", Honoured("")),
     keyword(
@@ -242,11 +242,11 @@ mod tests {
 
     use super::*;
 
-    /// What `ssh -G` prints and what is no keyword of its own.
+    /// A word that `ssh -G` prints but that is not a keyword.
     const NO_KEYWORDS: [&str; 1] = ["host"];
 
     #[test]
-    fn what_somebody_set_is_named_and_defaults_are_not() {
+    fn configured_keywords_are_named_and_defaults_are_not() {
         let usual = "tunnel false\ncheckhostip no\nforwardagent no\ncompression no\nipqos a b\n";
         let told = |output: &str| -> Vec<_> {
             let settings = Settings::from_lines(output).against(usual);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_says_what_to_do() {
+    fn a_refused_keyword_names_a_remedy() {
         let told = |lines| refuse(&Settings::from_lines(lines), "box").map_err(|e| e.to_string());
         assert_eq!(told("refuseconnection none\nport 22\n"), Ok(()));
         let error = told("refuseconnection go away\n").expect_err("refused");
@@ -277,11 +277,11 @@ mod tests {
         }
     }
 
-    /// A keyword that a newer `ssh` brings has to be decided about.
+    /// Fails if a newer `ssh` adds a keyword, whose effect has yet to be decided.
     #[test]
     #[ignore = "needs ssh"]
     fn every_keyword_of_the_ssh_that_is_installed_is_here() {
-        // What has no default is printed only where it is set.
+        // Keywords without a default are printed only if they are set.
         let set = [
             "LocalCommand=x",
             "RemoteCommand=x",
@@ -315,7 +315,7 @@ mod tests {
         }
     }
 
-    /// The guide's table is this one.
+    /// The guide shows the same table.
     #[test]
     fn the_guide_says_the_same() {
         let mut rows = String::new();

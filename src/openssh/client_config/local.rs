@@ -1,19 +1,19 @@
-//! What this machine adds to a configuration: the home directory, the user, the environment, and what
-//! `~` stands for.
+//! The local facts that a configuration refers to: the home directory, the user, the environment, and
+//! the meaning of `~`.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use nix::unistd::{Uid, User};
 
-/// This side, as far as paths of a configuration speak of it.
+/// The facts about this machine.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Local {
-    /// The home directory, `%d`: that of the password database, whatever `HOME` says, as with `ssh`.
+    /// The home directory, `%d`: from the password database, regardless of `HOME`, as in `ssh`.
     pub(super) home: Option<PathBuf>,
     /// The local user's name, `%u`.
     pub(super) user: Option<String>,
-    /// The local user's number, `%i`.
+    /// The local user id, `%i`.
     pub(super) uid: u32,
     /// This machine's name, `%l`.
     pub(super) host: String,
@@ -26,7 +26,7 @@ impl Local {
         let variables: HashMap<_, _> =
             std::env::vars_os().filter_map(|(k, v)| Some((text(k)?, text(v)?))).collect();
         let of = |name: &str| variables.get(name).filter(|v| !v.is_empty()).cloned();
-        // A user without an entry has at least what the environment says.
+        // For a user without an entry, the environment has to do.
         let entry = User::from_uid(Uid::current()).ok().flatten();
         let home = entry.as_ref().map(|entry| entry.dir.clone()).or_else(std::env::home_dir);
         let user = entry.map(|entry| entry.name).or_else(|| of("USER")).or_else(|| of("LOGNAME"));
@@ -39,8 +39,8 @@ impl Local {
         }
     }
 
-    /// Puts the home directory in place of a leading `~`, that of another user in place of `~name`.
-    /// Where there is none, the path stays as it is.
+    /// Expands a leading `~` to the home directory, and `~name` to that of another user. If there
+    /// is none, the path is unchanged.
     pub(super) fn expand_tilde(&self, path: &str) -> PathBuf {
         let Some(rest) = path.strip_prefix('~') else { return path.into() };
         let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));

@@ -1,5 +1,5 @@
-//! What `ssh` itself would do with a server: its configuration as `ssh -G` prints it, or OpenSSH's
-//! defaults where no `ssh` is installed.
+//! What `ssh` itself would do for a server: its configuration as printed by `ssh -G`, or OpenSSH's
+//! defaults if no `ssh` is installed.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -34,13 +34,13 @@ pub use keywords::{Effect, KEYWORDS, Keyword};
 pub(crate) use algorithms::{HOST_KEYS, HostKeyOrder, HostKeyTypes, Kind, OLD_HOST_KEYS};
 pub(crate) use signatures::SIGNATURES;
 
-/// The flags of a command line that change what `ssh` would do. They are handed on to `ssh -G`.
+/// Command-line flags that affect what `ssh` would do. They are passed on to `ssh -G`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SshOptions {
     /// `-F`: the configuration file instead of the user's and the system's.
     pub config_file: Option<PathBuf>,
-    /// `-o` and its short forms, in their order; the first of a keyword counts, as with `ssh`, and of key files
-    /// all.
+    /// `-o` and its short forms, in order. The first value of a keyword applies, as in `ssh`, but key files
+    /// accumulate.
     pub options: Vec<Setting>,
     /// `-4` or `-6`.
     pub address_family: Option<AddressFamily>,
@@ -56,11 +56,11 @@ pub struct SshOptions {
     pub ciphers: Option<String>,
     /// `-m`.
     pub macs: Option<String>,
-    /// Whether standard input and output are connected (`-W`), which says something about forwards.
+    /// Whether standard input and output are connected (`-W`), which changes the defaults of forwards.
     pub stdio: Switch,
 }
 
-/// A value that a command line gives to a keyword.
+/// A value that the command line gives to a keyword.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
     /// `-o`, `Key=Value` or `Key Value`.
@@ -69,18 +69,18 @@ pub enum Setting {
     User(String),
     /// `-p`.
     Port(u16),
-    /// `-i`. A file that is missing stays, though `ssh` leaves it out.
+    /// `-i`. Unlike in `ssh`, a missing file is kept.
     Identity(PathBuf),
     /// `-P`, which `Match tagged` selects by.
     Tag(String),
-    /// The server's name, which may have a user and a port. Where it is not said, it is the last.
+    /// The server's name, which may contain a user and a port. If absent, it counts as the last.
     Name,
 }
 
-/// What `ssh` would do with one server.
+/// What `ssh` would do for one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
-    /// The host as the user typed it, perhaps an alias.
+    /// The host as the user typed it, possibly an alias.
     pub name: String,
     /// The host to connect to (`HostName`), in lower case.
     pub host_name: String,
@@ -88,91 +88,91 @@ pub struct ClientConfig {
     pub port: u16,
     /// The user to log in as (`User`).
     pub user: String,
-    /// What `ssh` puts for `%C`, where it was asked.
+    /// The value of `%C`, if `ssh` was asked.
     pub(crate) hash: Option<String>,
-    /// RSA keys with fewer bits do not count, the server's or our own; 1024 by default
+    /// The smallest RSA key size in bits, for the server's keys and our own; 1024 by default
     /// (`RequiredRSASize`).
     pub required_rsa_size: u32,
-    /// How to get there.
+    /// How to reach the server.
     pub reach: ReachConfig,
-    /// How to prove who we are.
+    /// How to log in.
     pub auth: AuthConfig,
-    /// How the server proves who it is.
+    /// How to verify the server.
     pub host_keys: HostKeyConfig,
     /// What to offer in the key exchange (`KexAlgorithms`, `Ciphers`, `MACs`, `HostKeyAlgorithms`).
     pub algorithms: Algorithms,
-    /// What a session is like.
+    /// The parameters of an established session.
     pub session: SessionConfig,
-    /// What it says about the program itself.
+    /// Settings of the program itself.
     pub process: ProcessConfig,
-    /// The forwards that the configuration sets (`LocalForward` and its like).
+    /// The forwards that the configuration sets (`LocalForward` and the like).
     pub forwards: ConfiguredForwards,
 }
 
-/// Where a [`ClientConfig`] comes from.
+/// The source of a [`ClientConfig`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigSource {
     /// `ssh -G`.
     Ssh,
-    /// There is no `ssh`: the flags and OpenSSH's defaults, without any configuration file. Worth
-    /// a word to the user, once.
+    /// The flags and OpenSSH's defaults, without any configuration file, because there is no `ssh`.
+    /// The user should be told once.
     Defaults,
 }
 
 /// A private key to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityFile {
-    /// Where the private key is; its public half may be beside it with `.pub`.
+    /// The path of the private key; the public key may be next to it, with the suffix `.pub`.
     pub path: PathBuf,
-    /// Whether somebody named it.
+    /// Whether it was configured.
     pub origin: IdentityOrigin,
 }
 
-/// Whether somebody named a key file.
+/// Whether a key file was configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityOrigin {
-    /// By `-i` or `IdentityFile`: worth a warning when it is missing.
+    /// By `-i` or `IdentityFile`: worth a warning if it is missing.
     Named,
-    /// One of the names that OpenSSH tries by itself: most of them are missing on any machine.
+    /// One of OpenSSH's default names, most of which are missing on any machine.
     Default,
 }
 
-/// Which agent is asked for keys and signatures (`IdentityAgent`).
+/// The agent to ask for keys and signatures (`IdentityAgent`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityAgent {
-    /// None.
+    /// No agent.
     None,
-    /// The one at this socket.
+    /// The agent at this socket.
     Socket(PathBuf),
 }
 
 /// What to do about a host key that is not on record. A key that differs from the recorded one is
-/// refused with each of them.
+/// always refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StrictHostKeyChecking {
     /// Refuse it.
     Yes,
-    /// Ask a person; refuse it when nobody can be asked. OpenSSH's default.
+    /// Ask a person, or refuse it if nobody can be asked. OpenSSH's default.
     Ask,
-    /// Take it and put it on record.
+    /// Accept and record it.
     AcceptNew,
-    /// As `AcceptNew`: where `ssh` would go on with a changed key, we do not.
+    /// Like `AcceptNew`: unlike `ssh`, this does not continue with a changed key.
     No,
 }
 
-/// Whether the record of host keys follows what a server announces, once it has proved that it has
-/// the keys.
+/// Whether the record of host keys is updated with the keys that a server announces, once it has
+/// proved that it holds them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpdateHostKeys {
-    /// Yes. OpenSSH's default, where `UserKnownHostsFile` is the default, too.
+    /// Yes. OpenSSH's default, if `UserKnownHostsFile` is the default too.
     Yes,
-    /// When a person says so.
+    /// Only if a person agrees.
     Ask,
     /// No.
     No,
 }
 
-/// A yes or no of the configuration.
+/// A yes-or-no setting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Switch {
     /// Yes.
@@ -182,7 +182,7 @@ pub enum Switch {
     Off,
 }
 
-/// Which addresses are used, of a server and of ports here (`AddressFamily`).
+/// The address family of a server and of local ports (`AddressFamily`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display)]
 pub enum AddressFamily {
     /// Both. OpenSSH's default.
@@ -197,24 +197,24 @@ pub enum AddressFamily {
     Inet6,
 }
 
-/// A way to log in that we know (RFC 4252, RFC 4256).
+/// A supported authentication method (RFC 4252, RFC 4256).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum AuthMethod {
-    /// A key, of a file or an agent.
+    /// A key, from a file or an agent.
     #[strum(serialize = "publickey")]
     PublicKey,
-    /// Questions of the server, answered by a person.
+    /// The server's questions, answered by a person.
     KeyboardInteractive,
     /// A password.
     Password,
 }
 
-/// Why it is not known what `ssh` would do, or cannot be done here. Each value is escaped.
+/// Why `ssh` could not say what it would do, or why that cannot be done here. Values are escaped.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum ConfigError {
-    /// `ssh -G` refused the flags or a configuration file, in its own words.
+    /// `ssh -G` rejected the flags or a configuration file, in its own words.
     #[error("{0}")]
     Refused(String),
     #[error("running 'ssh -G' failed: {0}")]
@@ -222,8 +222,8 @@ pub enum ConfigError {
     /// `ssh -G` did not end in time; a `Match exec` of the configuration may hang.
     #[error("'ssh -G' did not answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// The configuration asks for what is not done here. Connecting without it would be something
-    /// else than was asked for.
+    /// The configuration asks for something that is not supported. A connection without it would
+    /// not be the one that was asked for.
     #[error("{keyword} is set for {host}, but not supported here; {remedy}")]
     Unsupported {
         /// The server, as the user typed it.
@@ -238,7 +238,7 @@ pub enum ConfigError {
          configuration)"
     )]
     Forward { keyword: &'static str, value: String, why: String },
-    /// A path in the value of a flag is unknown.
+    /// A token or variable in the value of a flag is unknown.
     #[error("{flag} '{value}': {why}")]
     Flag {
         /// `-L`, `-R` or `-S`.
@@ -248,7 +248,7 @@ pub enum ConfigError {
     },
     #[error("ProxyJump: {0}")]
     Jump(InvalidJumpList),
-    /// Nothing is left of a configured list.
+    /// No algorithm of a configured list is available.
     #[error(transparent)]
     NoAlgorithm(#[from] NoneAvailable),
     #[error(
@@ -262,19 +262,19 @@ pub enum ConfigError {
     DescriptorPassing,
     #[error("-F needs the program ssh, which is not installed")]
     NeedsSsh,
-    /// A user name is in neither the flags, the password database nor the environment (USER, LOGNAME).
+    /// The user name is in neither the flags, the password database nor the environment (USER, LOGNAME).
     #[error("no user name: give one as user@host or with -l")]
     NoUser,
 }
 
 impl SshOptions {
-    /// The options in their order, with the place of the server's name.
+    /// The options in order, including the server's name at its position.
     fn with_name(&self) -> impl Iterator<Item = &Setting> {
         let is_placed = self.options.contains(&Setting::Name);
         self.options.iter().chain((!is_placed).then_some(&Setting::Name))
     }
 
-    /// The key files of all options, in their order.
+    /// The key files of all options, in order.
     fn identities(&self) -> impl Iterator<Item = String> {
         self.options.iter().filter_map(|setting| match setting {
             Setting::Identity(file) => Some(file.to_string_lossy().into_owned()),
@@ -299,16 +299,16 @@ impl From<String> for Setting {
     }
 }
 
-/// One thing that `ssh -G` has refused.
+/// A single complaint of `ssh -G`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The configuration file and the line, from 1, where `ssh` names them.
+    /// The configuration file and line, from 1, if `ssh` names them.
     pub(crate) at: Option<(PathBuf, usize)>,
     pub(crate) what: String,
 }
 
 impl ConfigError {
-    /// Each refusal by itself, where `ssh` has refused several.
+    /// The individual complaints, if `ssh` has rejected the configuration.
     pub(crate) fn refusals(&self) -> Vec<Refusal> {
         match self {
             Self::Refused(said) => query::refusals(said),
@@ -318,16 +318,16 @@ impl ConfigError {
 }
 
 impl ClientConfig {
-    /// Finds out what `ssh` would do with `name`: runs `ssh -G`, never through a shell.
+    /// Finds out what `ssh` would do for `name`: runs `ssh -G`, never through a shell.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Unsupported`] when the configuration has something without which a connection
-    /// would not be the one that was asked for.
+    /// [`ConfigError::Unsupported`] if the configuration asks for something without which the
+    /// connection would not be the one that was asked for.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends `ssh`.
+    /// Dropping the future kills `ssh`.
     pub async fn query(
         name: &ServerName,
         options: &SshOptions,
@@ -342,7 +342,7 @@ impl ClientConfig {
         }
     }
 
-    /// What the flags and OpenSSH's defaults alone say, without any configuration file.
+    /// The configuration according to the flags and OpenSSH's defaults alone, without any configuration file.
     pub(crate) fn without_ssh(
         name: &ServerName,
         options: &SshOptions,
@@ -353,7 +353,7 @@ impl ClientConfig {
 }
 
 impl Switch {
-    /// Whether it is on.
+    /// Whether the setting is on.
     pub fn is_on(self) -> bool {
         self == Self::On
     }
@@ -370,7 +370,7 @@ impl AddressFamily {
 }
 
 impl AuthMethod {
-    /// Its name on the wire and in `PreferredAuthentications`.
+    /// Its name in the protocol and in `PreferredAuthentications`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

@@ -1,4 +1,4 @@
-//! From what `ssh -G` prints, or from flags alone, to a [`ClientConfig`].
+//! Converts the output of `ssh -G`, or flags alone, to a [`ClientConfig`].
 
 use super::algorithms;
 use super::auth;
@@ -16,7 +16,7 @@ use super::{
 use crate::observe::logs::Verbosity;
 use crate::openssh::server_name::ServerName;
 
-/// Reads what `ssh -G` printed: a keyword and its value a line. `usual` is what it prints for an empty
+/// Parses the output of `ssh -G`: a keyword and its value per line. `usual` is the output for an empty
 /// configuration.
 pub(super) fn parse(
     output: &str,
@@ -41,7 +41,7 @@ pub(super) fn parse(
     Ok(ClientConfig { forwards, ..config })
 }
 
-/// Takes the flags and OpenSSH's defaults, where there is no `ssh` to ask.
+/// Builds a configuration from the flags and OpenSSH's defaults, if there is no `ssh` to ask.
 pub(super) fn defaults(
     name: &ServerName,
     options: &SshOptions,
@@ -72,7 +72,7 @@ pub(super) fn defaults(
     Ok(ClientConfig { forwards, ..config })
 }
 
-/// What `ssh -G` does with the flags that stand for a keyword.
+/// Applies the flags that stand for a keyword, as `ssh -G` does.
 fn overrule_by_flags(settings: &mut Settings, options: &SshOptions) {
     let jumps = options.jumps.as_ref().map(ToString::to_string);
     let texts = [
@@ -95,7 +95,7 @@ fn overrule_by_flags(settings: &mut Settings, options: &SshOptions) {
     }
 }
 
-/// Replaces tokens and variables where `ssh -G` does.
+/// Expands tokens and variables where `ssh -G` does.
 fn expand(
     settings: &mut Settings,
     tokens: Tokens<'_>,
@@ -111,7 +111,7 @@ fn expand(
     Ok(())
 }
 
-/// `tokens` say where to connect, and as whom; they do not know the way.
+/// Builds the configuration. `tokens` know where to connect and as whom, but not the route.
 fn build(
     settings: &Settings,
     tokens: Tokens<'_>,
@@ -169,7 +169,7 @@ fn session_config(settings: &Settings) -> Result<SessionConfig, ConfigError> {
     })
 }
 
-/// What the user's shell is to run, with its tokens.
+/// The command for the user's shell, with its tokens expanded.
 fn local_command(settings: &Settings, tokens: &Tokens<'_>) -> Result<Option<String>, ConfigError> {
     let command = settings.first("localcommand").filter(|command| *command != "none");
     match command {
@@ -219,13 +219,13 @@ fn family_keyword(family: AddressFamily) -> &'static str {
     }
 }
 
-/// OpenSSH's defaults that are not "no", "none" or the first of their kind (`ssh_config(5)`).
+/// OpenSSH's defaults other than "no", "none" or the first of their kind (`ssh_config(5)`).
 pub(super) const DEFAULTS: [(&str, &str); 2] = [
     ("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"),
     ("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"),
 ];
 
-/// The default identity files whose keys can be used here (`ssh_config(5)`, `IdentityFile`).
+/// The default identity files whose key types are supported (`ssh_config(5)`, `IdentityFile`).
 const DEFAULT_IDENTITIES: [(&str, &str); 5] = [
     ("identityfile", "~/.ssh/id_rsa"),
     ("identityfile", "~/.ssh/id_ecdsa"),

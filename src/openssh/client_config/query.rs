@@ -1,4 +1,4 @@
-//! Asks `ssh` itself.
+//! Runs `ssh -G`.
 
 use std::ffi::OsString;
 use std::io;
@@ -13,7 +13,7 @@ use super::{AddressFamily, ConfigError, Refusal, Setting, SshOptions};
 use crate::openssh::server_name::ServerName;
 use crate::printable::{Lines, printable};
 
-/// What `ssh -G` prints, without what Debian's version adds; `None` where there is no such program.
+/// The output of `ssh -G`, without the additions of Debian's version; `None` if there is no such program.
 pub(super) async fn ask(
     program: &str,
     name: &ServerName,
@@ -24,7 +24,7 @@ pub(super) async fn ask(
     if !says("batchmode yes") || !says(BATCH_INTERVAL) {
         return Ok(Some(output));
     }
-    // Perhaps the user has said so, after all.
+    // The value may be the user's own after all.
     let mut plain = options.clone();
     plain.options.insert(0, "BatchMode=no".into());
     let plain = run_ssh(program, name, &plain).await?.unwrap_or_default();
@@ -34,7 +34,7 @@ pub(super) async fn ask(
     Ok(Some(output.replace(&format!("\n{BATCH_INTERVAL}\n"), "\nserveraliveinterval 0\n")))
 }
 
-/// What `ssh -G` prints, or `None` where there is no such program.
+/// The output of `ssh -G`; `None` if there is no such program.
 async fn run_ssh(
     program: &str,
     name: &ServerName,
@@ -67,8 +67,8 @@ async fn run_ssh(
     Err(ConfigError::Refused(said))
 }
 
-/// What `ssh -G` prints where nobody has configured anything: what differs from it was configured.
-/// Asked once.
+/// The output of `ssh -G` for an empty configuration: whatever differs from it was configured.
+/// `ssh` is asked only once.
 pub(super) async fn usual(program: &str) -> Result<&'static str, ConfigError> {
     static USUAL: OnceCell<String> = OnceCell::const_new();
     let ask = async || {
@@ -79,8 +79,8 @@ pub(super) async fn usual(program: &str) -> Result<&'static str, ConfigError> {
     USUAL.get_or_try_init(ask).await.map(String::as_str)
 }
 
-/// What `ssh -G` has said, a refusal each, as `FILE line 3: Bad port 'x'.` or `FILE: line 2: Bad configuration
-/// option: foo`. How many there were of a file is left out behind the refusals themselves.
+/// Splits the error output of `ssh -G` into complaints such as `FILE line 3: Bad port 'x'.` or `FILE: line 2:
+/// Bad configuration option: foo`. The line that only counts them is left out.
 pub(super) fn refusals(said: &str) -> Vec<Refusal> {
     let refusals = said
         .lines()
@@ -94,25 +94,25 @@ pub(super) fn refusals(said: &str) -> Vec<Refusal> {
 fn placed(line: &str) -> Option<Refusal> {
     let (file, rest) = line.split_once(" line ")?;
     let (number, what) = rest.split_once(": ")?;
-    // An option of the command line is at line 0.
+    // An option of the command line has line number 0.
     let number = number.parse().ok().filter(|number| *number > 0)?;
     let file = PathBuf::from(file.strip_suffix(':').unwrap_or(file));
     Some(Refusal { at: Some((file, number)), what: what.to_owned() })
 }
 
-/// `ssh` takes the first value of each keyword, whichever form it has.
+/// The arguments. `ssh` takes the first value of each keyword, whatever its form.
 fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     let text = |text: &Option<String>| text.as_ref().map(OsString::from);
     let port = |port: u16| port.to_string().into();
-    // No command and no terminal, so that `Match sessiontype` sees what we are. What %C stands for differs
-    // from version to version. It is asked for where nothing is lost: there is no control socket here.
+    // -N and -T tell `Match sessiontype` that there is no command and no terminal. The input of %C depends
+    // on the version of ssh, so it is obtained through ControlPath, which has no other use here.
     let mut out: Vec<OsString> = ["-G", "-N", "-T", "-o", "ControlPath=%C"].map(Into::into).into();
     let mut push = |flag: &str, value: Option<OsString>| {
         out.extend(value.into_iter().flat_map(|value| [flag.into(), value]));
     };
     push("-W", options.stdio.is_on().then(|| "localhost:1".into()));
     push("-F", options.config_file.clone().map(Into::into));
-    // Before the options: `ssh` refuses -J after an option that sets ProxyJump or ProxyCommand.
+    // Before the options: `ssh` rejects -J after an option that sets ProxyJump or ProxyCommand.
     push("-J", options.jumps.as_ref().map(|jumps| jumps.to_string().into()));
     push("-b", text(&options.bind_address));
     push("-B", text(&options.bind_interface));
@@ -124,7 +124,7 @@ fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
             Setting::User(user) => push("-l", Some(user.into())),
             Setting::Port(number) => push("-p", Some(port(*number))),
             Setting::Identity(file) => push("-i", Some(file.into())),
-            // Older versions have no -P, and say that they do not know the keyword.
+            // As an option, because older versions have no -P, but reject the unknown keyword with a message.
             Setting::Tag(tag) => push("-o", Some(format!("Tag={tag}").into())),
             Setting::Name => {
                 push("-l", text(&name.user));
@@ -144,12 +144,12 @@ fn arguments(name: &ServerName, options: &SshOptions) -> Vec<OsString> {
     out
 }
 
-/// What Debian's `ssh` makes of `BatchMode yes` where nobody has set an interval. Here that would take the
-/// place of a better default, and sessions that are gone would go on for a quarter of an hour.
+/// The interval that Debian's `ssh` derives from `BatchMode yes` if none is set. Here it would override a
+/// better default, so that dead sessions would last for a quarter of an hour.
 const BATCH_INTERVAL: &str = "serveraliveinterval 300";
-/// `ssh -G` takes milliseconds; a `Match exec` or a canonical name may take a while.
+/// The time limit: `ssh -G` takes milliseconds, but a `Match exec` or a canonical name may take a while.
 const LIMIT: Duration = Duration::from_secs(20);
-/// Characters of an error of `ssh` that are shown.
+/// The most characters of an error from `ssh` that are shown.
 const MAX_MESSAGE: usize = 2000;
 
 #[cfg(test)]
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_stands_behind_the_flags_and_a_double_dash() {
+    fn the_host_follows_the_flags_and_a_double_dash() {
         assert_eq!(
             texts("host", &SshOptions::default()),
             ["-G", "-N", "-T", "-o", "ControlPath=%C", "--", "host"]
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_at_the_place_that_ssh_names() {
+    fn a_complaint_has_the_place_that_ssh_names() {
         let said = "/c: line 2: Bad configuration option: foo\n/my c line 3: Bad port 'x'.\n\
                     /c: terminating, 2 bad configuration options";
         let place = |refusal: &Refusal| {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_without_a_word_still_says_something() {
+    async fn a_silent_failure_has_a_message_all_the_same() {
         let name = "host".parse().expect("a name");
         let told = run_ssh("false", &name, &SshOptions::default()).await;
         assert!(matches!(&told, Err(ConfigError::Refused(e)) if e.contains("ssh -G")), "{told:?}");

@@ -1,4 +1,4 @@
-//! Keywords and their values, as `ssh -G` prints them or as options give them.
+//! Keywords and their values, from the output of `ssh -G` or from options.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,28 +8,28 @@ use super::{ConfigError, Setting, SshOptions, Switch};
 use crate::openssh::server_name::ServerName;
 use crate::printable::{Lines, printable};
 
-/// Keywords in lower case with their values; of several values the first counts.
+/// Keywords in lower case with their values; the first of several values applies.
 #[derive(Debug)]
 pub(super) struct Settings {
     pairs: Pairs,
-    /// What there is where nobody has configured anything.
+    /// The settings of an empty configuration.
     usual: Pairs,
 }
 
 type Pairs = Vec<(String, String)>;
 
 impl Settings {
-    /// Reads what `ssh -G` prints.
+    /// Reads the output of `ssh -G`.
     pub(super) fn from_lines(output: &str) -> Self {
         Self { pairs: read_lines(output), usual: Vec::new() }
     }
 
-    /// With what `ssh -G` prints for an empty configuration.
+    /// Adds the output of `ssh -G` for an empty configuration.
     pub(super) fn against(self, usual: &str) -> Self {
         Self { usual: read_lines(usual), ..self }
     }
 
-    /// Reads the options of a command line, and the user and the port of `name` at its place.
+    /// Reads the options of a command line, with the user and the port of `name` at its position.
     pub(super) fn from_command_line(options: &SshOptions, name: &ServerName) -> Self {
         let user = |user: &String| ("user".to_owned(), user.clone());
         let port = |port: u16| ("port".to_owned(), port.to_string());
@@ -67,7 +67,7 @@ impl Settings {
         self.pairs.insert(0, (keyword.to_owned(), value.to_owned()));
     }
 
-    /// Replaces each value of a keyword, where that can be done.
+    /// Replaces each value of a keyword, if `replace` succeeds.
     pub(super) fn replace<E>(
         &mut self,
         keyword: &str,
@@ -87,7 +87,7 @@ impl Settings {
         self.all(keyword).next()
     }
 
-    /// Takes a keyword out, and gives its first value.
+    /// Removes a keyword, and returns its first value.
     pub(super) fn take(&mut self, keyword: &str) -> Option<String> {
         let value = self.first(keyword).map(str::to_owned);
         for pairs in [&mut self.pairs, &mut self.usual] {
@@ -96,23 +96,23 @@ impl Settings {
         value
     }
 
-    /// The first of all values of two keywords, and which one it is of.
+    /// The first value of two keywords, and which of the two it belongs to.
     pub(super) fn first_of(&self, keywords: [&str; 2]) -> Option<(&str, &str)> {
         let pair = self.pairs.iter().find(|(k, _)| keywords.contains(&k.as_str()))?;
         Some((&pair.0, &pair.1))
     }
 
-    /// The value, where it is not the default.
+    /// The value, if it is not the default.
     pub(super) fn configured(&self, keyword: &str) -> Option<&str> {
         self.first(keyword).filter(|_| self.is_configured(keyword))
     }
 
-    /// The first default value of the keyword, where that is known.
+    /// The first default value of the keyword, if known.
     pub(super) fn usual(&self, keyword: &str) -> Option<&str> {
         self.usual.iter().find(|(k, _)| k == keyword).map(|(_, value)| value.as_str())
     }
 
-    /// Whether the values are not the defaults of the keyword.
+    /// Whether the values differ from the defaults of the keyword.
     pub(super) fn is_configured(&self, keyword: &str) -> bool {
         let usual = self.usual.iter().filter(|(k, _)| k == keyword).map(|(_, v)| v.as_str());
         !self.all(keyword).eq(usual)
@@ -121,7 +121,7 @@ impl Settings {
     pub(super) fn switch(&self, keyword: &str, default: Switch) -> Switch {
         match self.first(keyword) {
             None => default,
-            // `pubkeyauthentication unbound` and its like are ways of saying yes.
+            // Values such as `pubkeyauthentication unbound` mean yes.
             Some(v) if ["no", "false", "off"].iter().any(|no| v.eq_ignore_ascii_case(no)) => {
                 Switch::Off
             }
@@ -152,7 +152,7 @@ impl Settings {
     }
 }
 
-/// Reads `Key=Value` and `Key Value`; one pair of quotes around the value goes.
+/// Parses `Key=Value` and `Key Value`; removes one pair of quotes around the value.
 pub(super) fn read_option(option: &str) -> Option<(String, String)> {
     let option = option.trim();
     let end = option.find(|c: char| c == '=' || c.is_whitespace())?;
@@ -163,7 +163,7 @@ pub(super) fn read_option(option: &str) -> Option<(String, String)> {
     Some((keyword.to_ascii_lowercase(), inner.unwrap_or(value).to_owned()))
 }
 
-/// A keyword and its value a line.
+/// Parses lines of a keyword and its value.
 fn read_lines(output: &str) -> Pairs {
     let pair = |line: &str| {
         let (keyword, value) = line.split_once(' ')?;
@@ -172,8 +172,8 @@ fn read_lines(output: &str) -> Pairs {
     output.lines().filter_map(pair).collect()
 }
 
-/// Takes a list of paths apart. `ssh -G` prints paths with spaces without quotes, so a word that
-/// does not begin as the first one does (with `/` or `~`) belongs to the path before it.
+/// Splits a list of paths. `ssh -G` prints paths with spaces without quotes, so a word that does
+/// not begin like the first one (with `/` or `~`) belongs to the path before it.
 fn split_paths(value: &str) -> Vec<String> {
     let rooted = |word: &str| word.starts_with(['/', '~']);
     let mut paths: Vec<String> = Vec::new();
@@ -190,7 +190,7 @@ fn split_paths(value: &str) -> Vec<String> {
     paths
 }
 
-/// `90`, `2m`, `1h30m`: seconds (`sshd_config(5)`, TIME FORMATS).
+/// Parses `90`, `2m`, `1h30m` to seconds (`sshd_config(5)`, TIME FORMATS).
 pub(super) fn parse_time(text: &str) -> Option<u64> {
     let (mut total, mut number) = (0_u64, None::<u64>);
     for c in text.chars() {
@@ -215,7 +215,7 @@ pub(super) fn parse_time(text: &str) -> Option<u64> {
     }
 }
 
-/// A value that cannot be read.
+/// The error for an invalid value.
 pub(super) fn invalid(keyword: &'static str, value: &str) -> ConfigError {
     ConfigError::Invalid { keyword, value: printable(value, 80, Lines::One) }
 }

@@ -1,14 +1,14 @@
-//! `PubkeyAcceptedAlgorithms`: which signatures keys are tried with.
+//! `PubkeyAcceptedAlgorithms`: the signature algorithms that keys are tried with.
 
 use super::ConfigError;
 use super::algorithms::Change;
 use super::settings::{Settings, invalid};
 
-/// The algorithms in the order of preference. `ssh -G` prints them one by one; on a command line
-/// they may also change the default list. SHA-1 is for those who ask for it, even where an `ssh`
-/// before 8.8 has it in its default.
+/// The algorithms, in order of preference. `ssh -G` prints all of them; on a command line they may
+/// also change the default list. SHA-1 must be asked for, even if an `ssh` before 8.8 has it in its
+/// default.
 pub(super) fn accepted(settings: &Settings) -> Result<Vec<String>, ConfigError> {
-    // The second is the name that OpenSSH before 8.5 has for it.
+    // The second is its name in OpenSSH before 8.5.
     let keywords = ["pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes"];
     let found = keywords.into_iter().find_map(|k| Some((k, settings.first(k)?)));
     let Some((keyword, value)) = found else { return Ok(default().map(str::to_owned).collect()) };
@@ -19,7 +19,7 @@ pub(super) fn accepted(settings: &Settings) -> Result<Vec<String>, ConfigError> 
     Ok(list.into_iter().filter(|name| !SHA_1.contains(&name.as_str())).collect())
 }
 
-/// What a value makes of the default list; none where it has an empty name.
+/// The default list, changed by a value; `None` if it contains an empty name.
 pub(super) fn change(value: &str) -> Option<Vec<String>> {
     let names = value.strip_prefix(['+', '-', '^']).unwrap_or(value);
     if names.split(',').any(|name| name.trim().is_empty()) {
@@ -47,8 +47,8 @@ const CERTIFICATES: [&str; 8] = [
 
 const SHA_1: [&str; 2] = ["ssh-rsa", "ssh-rsa-cert-v01@openssh.com"];
 
-/// The signatures of plain keys: none with SHA-1. OpenSSH's default of `CASignatureAlgorithms` is
-/// the same.
+/// The signature algorithms of plain keys, without SHA-1. OpenSSH's default for
+/// `CASignatureAlgorithms` is the same.
 pub(crate) const SIGNATURES: [&str; 8] = [
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn sha_1_is_for_those_who_ask_for_it() {
+    fn sha_1_must_be_asked_for() {
         let read = |line: &str| {
             let usual = "pubkeyacceptedalgorithms ssh-ed25519,ssh-rsa\n";
             accepted(&Settings::from_lines(line).against(usual)).expect("a list")

@@ -1,4 +1,4 @@
-//! Against what OpenSSH 9.2 printed, and against the `ssh` that is installed.
+//! Comparisons with the output of OpenSSH 9.2, and with the installed `ssh`.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::*;
 mod installed;
 mod without_ssh;
 
-/// What `ssh -G -N -T` of OpenSSH 9.2 printed for a plain host, without the lists of algorithms.
+/// The output of `ssh -G -N -T` of OpenSSH 9.2 for a plain host, without the lists of algorithms.
 const PLAIN: &str = "\
 host foo
 user root
@@ -42,7 +42,7 @@ userknownhostsfile /home/me/.ssh/known_hosts /home/me/.ssh/known_hosts2
 connecttimeout none
 ";
 
-/// The same for a host with much of its own, as printed.
+/// The same for a host with many settings of its own.
 const RICH: &str = "\
 host FOO.Example
 user bob
@@ -140,7 +140,7 @@ fn a_plain_host() {
 }
 
 #[test]
-fn a_host_with_much_of_its_own() {
+fn a_host_with_many_settings() {
     let config = parse(RICH).expect("ssh printed it");
     assert_eq!(config.name, "FOO.Example");
     assert_eq!(config.host_name, "foo.example.real");
@@ -193,7 +193,7 @@ fn the_agent_of_each_spelling() {
 }
 
 #[test]
-fn what_would_be_another_connection_is_refused() {
+fn settings_without_which_the_connection_would_differ_are_refused() {
     let (line, word) = ("refuseconnection not here", "RefuseConnection");
     match parse(&format!("{PLAIN}{line}\n")) {
         Err(ConfigError::Unsupported { keyword, .. }) => assert_eq!(keyword, word),
@@ -209,7 +209,7 @@ fn what_would_be_another_connection_is_refused() {
 }
 
 #[test]
-fn what_decides_about_host_keys() {
+fn the_host_key_settings() {
     let of = |lines: &str| parse(&format!("{PLAIN}{lines}")).expect("readable");
     let config = of("updatehostkeys ask\nrevokedhostkeys ~/revoked\nrequiredrsasize 3072\n\
                      casignaturealgorithms ssh-ed25519,rsa-sha2-512\n");
@@ -230,7 +230,7 @@ fn what_decides_about_host_keys() {
 }
 
 #[test]
-fn values_that_cannot_be_read_are_errors() {
+fn invalid_values_are_errors() {
     for (old, new) in [
         ("port 22", "port 0"),
         ("port 22", "port 70000"),
@@ -285,8 +285,8 @@ fn one_default_name_in_a_configuration_is_a_named_file() {
     assert_eq!(config.auth.identity_files[0].origin, IdentityOrigin::Named);
 }
 
-/// A line as `ssh -G` may print it, or nearly: a keyword that is known here with a value that may not
-/// be, or anything.
+/// A line similar to the output of `ssh -G`: a known keyword with a possibly invalid value, or
+/// anything.
 fn nearly_a_line() -> impl Strategy<Value = String> {
     let known = |text: &'static str| -> Vec<String> {
         text.lines().filter_map(|line| line.split_once(' ')).map(|(word, _)| word.into()).collect()
@@ -313,7 +313,7 @@ proptest! {
     fn any_lines_are_a_configuration_or_are_refused_by_their_keyword(
         lines in prop::collection::vec(nearly_a_line(), 0..6),
     ) {
-        // What comes first counts.
+        // The first value applies.
         let output = format!("{}\n{PLAIN}", lines.join("\n"));
         if let Err(error) = parse(&output) {
             let told = error.to_string();

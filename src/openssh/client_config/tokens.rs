@@ -1,4 +1,4 @@
-//! What stands for something else in a value of `ssh_config(5)`: tokens, and variables of the environment.
+//! The expansion of tokens and environment variables in values of `ssh_config(5)`.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::{ClientConfig, ConfigError, Way};
 use crate::forward::InvalidForward;
 use crate::printable::{Lines, printable};
 
-/// What the tokens stand for at one server (`ssh_config(5)`, TOKENS).
+/// The values of the tokens for one server (`ssh_config(5)`, TOKENS).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tokens<'a> {
     /// `%d`, `%i`, `%L`, `%l`, `%u`, and the environment.
@@ -24,23 +24,23 @@ pub(super) struct Tokens<'a> {
     pub(super) port: u16,
     /// `%r`.
     pub(super) user: &'a str,
-    /// `%k`, which is the name by default.
+    /// `%k`; by default the name.
     pub(super) host_key_alias: Option<&'a str>,
-    /// `%j`: the last of the jump hosts, or nothing.
+    /// `%j`: the last jump host, or an empty string.
     pub(super) jump: &'a str,
-    /// `%C`, where `ssh -G` has printed it: what goes into it differs from version to version.
+    /// `%C`, if `ssh -G` has printed it: its input differs between versions.
     pub(super) hash: Option<&'a str>,
 }
 
 impl<'a> Tokens<'a> {
-    /// Those that this side alone decides; no server is known.
+    /// The tokens that depend only on this machine.
     pub(super) fn of(local: &'a Local) -> Self {
         let (name, host_name, user, jump) = ("", "", "", "");
         Self { local, name, host_name, port: 0, user, host_key_alias: None, jump, hash: None }
     }
 
-    /// Replaces tokens and variables. Those of `later` are known only later: a NUL takes the place of
-    /// their `%`. `None` where one is not known.
+    /// Expands tokens and variables. The `%` of tokens in `later`, whose values are not known yet,
+    /// becomes a NUL. `None` if a token is unknown.
     pub(super) fn text(&self, text: &str, later: &str) -> Option<String> {
         let token = |token: Option<char>| match token? {
             token if later.contains(token) => Some(format!("\0{token}").into()),
@@ -59,12 +59,12 @@ impl<'a> Tokens<'a> {
         Some(out)
     }
 
-    /// The same of a path, with `~`.
+    /// Expands a path in the same way, and its `~`.
     pub(super) fn path(&self, path: &str) -> Option<PathBuf> {
         self.text(path, "").map(|path| self.local.expand_tilde(&path))
     }
 
-    /// Replaces the tokens of `LocalCommand`; a shell does the rest.
+    /// Expands the tokens of `LocalCommand`; a shell does the rest.
     pub(super) fn command(&self, command: &str) -> Option<String> {
         let token = |token: Option<char>| match token? {
             // No tunnel device is made.
@@ -94,7 +94,7 @@ impl<'a> Tokens<'a> {
         })
     }
 
-    /// `%C` as the newest `ssh` makes it, of `%l%h%p%r%j`.
+    /// `%C` as the newest `ssh` computes it, from `%l%h%p%r%j`.
     fn own_hash(&self) -> String {
         let Tokens { local, host_name, port, user, jump, .. } = *self;
         let all = format!("{}{host_name}{port}{user}{jump}", local.host);
@@ -103,7 +103,7 @@ impl<'a> Tokens<'a> {
 }
 
 impl ClientConfig {
-    /// What the tokens stand for at this server.
+    /// The values of the tokens for this server.
     pub(super) fn tokens<'a>(&'a self, local: &'a Local) -> Tokens<'a> {
         Tokens {
             local,
@@ -117,11 +117,11 @@ impl ClientConfig {
         }
     }
 
-    /// The path of a control socket (`-S`), as `ssh` understands it.
+    /// The path of a control socket (`-S`), as `ssh` expands it.
     ///
     /// # Errors
     ///
-    /// It has a token or a variable that is not known.
+    /// A token or variable is unknown.
     pub fn control_path(&self, path: PathBuf) -> Result<PathBuf, ConfigError> {
         let Some(text) = path.to_str() else { return Ok(path) };
         let expanded = self.tokens(&Local::from_environment()).path(text);
@@ -134,7 +134,7 @@ impl ClientConfig {
 }
 
 impl Way {
-    /// The host next to the last one, or nothing.
+    /// The last jump host, or an empty string.
     pub(super) fn last_jump(&self) -> &str {
         match self {
             Self::Jump(jump) => &jump.last().0.host,
@@ -143,7 +143,7 @@ impl Way {
     }
 }
 
-/// Puts in what `value` has for the character after each `%`, which is missing at the end.
+/// Replaces each `%` and the character after it by its `value`; the character is `None` at the end of the text.
 pub(super) fn replaced<'v, E>(
     text: &str,
     mut value: impl FnMut(Option<char>) -> Result<Cow<'v, str>, E>,
@@ -172,7 +172,7 @@ mod tests {
         let tokens = Tokens { name, host_name, port: 22, user: "u", ..Tokens::of(&local) };
         for (text, expected) in [
             ("%n-%h:%p %r %i %L %l %k %%%j", Some("alias-h:22 u 7 box box.example alias %")),
-            // What a variable says is taken as it is.
+            // The value of a variable is not expanded again.
             ("${A}/%h $A", Some("%h/h $A")),
             ("%C", Some("8ae6a38cde385f3e3a601effcc33089e774503a2")),
             ("%f%%", Some("\0f%")),

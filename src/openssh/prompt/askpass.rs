@@ -1,4 +1,4 @@
-//! Asks by a program that shows a window, the way `ssh` does.
+//! Asks through a program with a window, as `ssh` does.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -11,8 +11,8 @@ use crate::printable;
 
 use super::{MAX_ANSWER, PromptError, Question};
 
-/// Runs `program` with the question as its argument; the first line that it prints is the answer.
-/// A failure of the program is the person's Cancel.
+/// Runs `program` with the question as its argument; the first line of its output is the answer. A
+/// failure of the program counts as Cancel.
 pub(super) async fn ask(
     program: &Path,
     question: Question,
@@ -30,7 +30,7 @@ pub(super) async fn ask(
     })?;
     let mut said = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
     if let Some(output) = child.stdout.take() {
-        // The buffer never grows, so no copy of a secret is left behind.
+        // The buffer never grows, so no copy of a secret is left behind in freed memory.
         let limit = u64::try_from(MAX_ANSWER).expect("4096 is a u64");
         output.take(limit).read_to_end(&mut said).await?;
     }

@@ -1,4 +1,4 @@
-//! Asks a person: on the terminal, by the program in `SSH_ASKPASS`, or nobody.
+//! Asks the user: on the terminal, through the program in `SSH_ASKPASS`, or not at all.
 
 use std::fmt;
 use std::io;
@@ -17,14 +17,14 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-/// Who is asked for passwords, passphrases and about host keys. Clones ask the same person, one
+/// Asks the user for passwords and passphrases, and about host keys. Clones ask the same user, one
 /// question at a time.
 #[derive(Clone, Debug)]
 pub struct Prompter {
     shared: Arc<Shared>,
-    /// Of one server.
+    /// The questions about one server.
     questions: Arc<Questions>,
-    /// It asks nobody, whatever the others do.
+    /// Whether it asks nobody, whatever its clones do.
     is_silent: bool,
     settle: Option<Settle>,
 }
@@ -46,7 +46,7 @@ pub enum PromptError {
     /// There is no terminal and no `SSH_ASKPASS`, or nobody may be asked (`BatchMode`).
     #[error("nobody can be asked")]
     Nobody,
-    /// The person did not answer: end of input, Ctrl-C, or Cancel.
+    /// The user gave no answer: EOF, Ctrl-C, or Cancel.
     #[error("the question was not answered")]
     Cancelled,
     #[error("asking failed: {0}")]
@@ -62,7 +62,7 @@ impl From<io::Error> for PromptError {
 #[derive(Debug)]
 struct Shared {
     way: Mutex<Way>,
-    /// Held for as long as somebody is being asked.
+    /// Held while a question is open.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -74,27 +74,27 @@ enum Way {
     Script(Arc<Mutex<Script>>),
 }
 
-/// The variables that say how a person is asked (`ssh(1)`, ENVIRONMENT).
+/// The variables that decide how to ask (`ssh(1)`, ENVIRONMENT).
 #[derive(Clone, Debug, Default)]
 struct Environment {
     /// `SSH_ASKPASS`.
     program: Option<PathBuf>,
     /// `SSH_ASKPASS_REQUIRE`.
     require: Require,
-    /// `DISPLAY` or `WAYLAND_DISPLAY` is set.
+    /// Whether `DISPLAY` or `WAYLAND_DISPLAY` is set.
     has_display: bool,
-    /// The terminal is not ours to ask on any more.
+    /// Whether the program has left the terminal.
     in_background: bool,
 }
 
-/// `SSH_ASKPASS_REQUIRE`: when the program is asked in place of the terminal.
+/// `SSH_ASKPASS_REQUIRE`: when to use the program in place of the terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Require {
-    /// Unset: when there is no terminal, and there is a display.
+    /// Unset: if there is no terminal but a display.
     #[default]
     Unset,
     Never,
-    /// When there is a display.
+    /// If there is a display.
     Prefer,
     Force,
 }
@@ -105,7 +105,7 @@ enum Terminal {
     Present,
 }
 
-/// Where a question goes.
+/// The means of asking a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Means {
     Terminal,
@@ -113,17 +113,17 @@ enum Means {
     Nobody,
 }
 
-/// What kind of answer is expected.
+/// The kind of answer that is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Question {
-    /// Typed without an echo.
+    /// Text typed without echo.
     Secret,
     Line,
-    /// A yes or a no.
+    /// Yes or no.
     Confirm,
 }
 
-/// The answers of a test, and what was asked.
+/// The answers for a test, and the questions so far.
 #[cfg(test)]
 #[derive(Debug, Default)]
 struct Script {
@@ -134,16 +134,16 @@ struct Script {
 #[derive(Debug, Default)]
 struct Questions {
     open: AtomicUsize,
-    /// Those that were ever asked.
+    /// The number of questions so far.
     all: AtomicUsize,
 }
 
-/// Counts a question while it is open.
+/// Counts a question as open until it is dropped.
 pub(crate) struct Waiting<'a>(&'a Questions);
 
 impl Prompter {
-    /// Asks as `ssh` would: on `/dev/tty`, or by the program in `SSH_ASKPASS` as
-    /// `SSH_ASKPASS_REQUIRE`, `DISPLAY` and `WAYLAND_DISPLAY` say.
+    /// Asks as `ssh` would: on `/dev/tty`, or through the program in `SSH_ASKPASS`, depending on
+    /// `SSH_ASKPASS_REQUIRE`, `DISPLAY` and `WAYLAND_DISPLAY`.
     pub fn from_environment() -> Self {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let display = set("DISPLAY").or_else(|| set("WAYLAND_DISPLAY"));
@@ -173,24 +173,24 @@ impl Prompter {
         Self::with(Way::Nobody)
     }
 
-    /// One that asks nobody, but knows of the questions of the others.
+    /// A clone that asks nobody, but knows whether a question of the others is open.
     pub(crate) fn silent(&self) -> Self {
         Self { is_silent: true, ..self.clone() }
     }
 
-    /// One that asks the same person, and does not know of the questions of the others: those of another
-    /// server are no reason to wait for this one.
+    /// A clone that asks the same user, but does not count the questions of the others: a question about
+    /// another server is no reason to extend a deadline of this one.
     pub(crate) fn apart(&self) -> Self {
         Self { questions: Arc::default(), ..self.clone() }
     }
 
-    /// Whether nobody may be asked.
+    /// Whether no questions may be asked.
     pub(crate) fn is_silent(&self) -> bool {
         self.is_silent
     }
 
-    /// From now on nobody is asked on the terminal: the program goes into the background. The program
-    /// in `SSH_ASKPASS` may still ask. A question that is open stays open.
+    /// Stops asking on the terminal, because the program goes to the background. The program in
+    /// `SSH_ASKPASS` may still ask. An open question stays open.
     pub fn detach(&self) {
         let mut way = lock(&self.shared.way);
         if let Way::Person(environment) = &mut *way {
@@ -198,7 +198,7 @@ impl Prompter {
         }
     }
 
-    /// Whether somebody can be asked now.
+    /// Whether a question can be asked now.
     pub fn can_ask(&self) -> bool {
         match self.way() {
             Way::Nobody => false,
@@ -208,41 +208,41 @@ impl Prompter {
         }
     }
 
-    /// Whether a question is open. A deadline for the server must not run out meanwhile: a person
+    /// Whether a question is open. Deadlines for the server must be suspended meanwhile: a person
     /// takes longer than a handshake.
     pub fn is_waiting(&self) -> bool {
         self.questions.open.load(Ordering::Relaxed) > 0
     }
 
-    /// How many questions were asked so far.
+    /// The number of questions so far.
     pub(crate) fn questions(&self) -> usize {
         self.questions.all.load(Ordering::Relaxed)
     }
 
-    /// Counts as an open question until it is dropped: another program, such as an agent, may be
-    /// asking a person for us.
+    /// Counts as an open question until dropped: another program, such as an agent, may be asking
+    /// the user on our behalf.
     pub(crate) fn asked_elsewhere(&self) -> Waiting<'_> {
         Waiting::count(&self.questions)
     }
 
-    /// Asks for a password or a passphrase, typed without an echo.
+    /// Asks for a password or a passphrase, typed without echo.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the terminal its echo back and ends an `SSH_ASKPASS` program. A
-    /// thread that reads the terminal stays until a line is typed, which is lost; the next
+    /// Dropping the future restores the terminal's echo and kills an `SSH_ASKPASS` program. A
+    /// thread that reads the terminal remains until a line is typed, which is lost; the next
     /// question waits for that. It does not keep the process alive.
     pub(crate) async fn secret(&self, text: &str) -> Result<Zeroizing<String>, PromptError> {
         self.ask(Question::Secret, text).await
     }
 
-    /// Asks for something that may be seen, such as the answer to a server's question.
+    /// Asks for something that may be visible, such as the answer to a server's question.
     pub(crate) async fn line(&self, text: &str) -> Result<Zeroizing<String>, PromptError> {
         self.ask(Question::Line, text).await
     }
 
-    /// Asks for a yes or a no. `SSH_ASKPASS` is told by `SSH_ASKPASS_PROMPT=confirm`; its OK, without a word, is an
-    /// answer of "yes": not for a question on which security depends, as with `ssh`.
+    /// Asks for yes or no. `SSH_ASKPASS` is told by `SSH_ASKPASS_PROMPT=confirm`, and its OK without any text
+    /// counts as "yes"; so this is not for questions on which security depends, as in `ssh`.
     pub(crate) async fn confirm(&self, text: &str) -> Result<Zeroizing<String>, PromptError> {
         self.ask(Question::Confirm, text).await
     }
@@ -251,7 +251,7 @@ impl Prompter {
         let _waiting = Waiting::count(&self.questions);
         let text = printable(text, MAX_QUESTION, Lines::Many);
         let turn = Arc::clone(&self.shared.turn).lock_owned().await;
-        // Only now: `detach` may have been called while another question was open.
+        // Decided only now: `detach` may have been called while another question was open.
         match self.way() {
             Way::Nobody => Err(PromptError::Nobody),
             Way::Person(environment) => match environment.means(terminal::presence()) {
@@ -285,14 +285,14 @@ impl Prompter {
         lock(&self.shared.way).clone()
     }
 
-    /// Answers by itself, for tests; then every question is [`PromptError::Cancelled`].
+    /// Answers from a script, for tests; after that every question fails with [`PromptError::Cancelled`].
     #[cfg(test)]
     pub(crate) fn scripted(answers: &[&str]) -> Self {
         let answers = answers.iter().map(|a| (*a).to_owned()).collect();
         Self::with(Way::Script(Arc::new(Mutex::new(Script { answers, asked: Vec::new() }))))
     }
 
-    /// What was asked so far.
+    /// The questions so far.
     #[cfg(test)]
     pub(crate) fn asked(&self) -> Vec<String> {
         match self.way() {
@@ -303,7 +303,7 @@ impl Prompter {
 }
 
 impl Environment {
-    /// As `ssh` chooses (`ssh(1)`, `SSH_ASKPASS_REQUIRE`).
+    /// Chooses as `ssh` does (`ssh(1)`, `SSH_ASKPASS_REQUIRE`).
     fn means(&self, terminal: Terminal) -> Means {
         let program = self.program.clone().map(Means::Program);
         let with_display = program.clone().filter(|_| self.has_display);
@@ -333,7 +333,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Characters of a question that are shown.
+/// The most characters of a question that are shown.
 const MAX_QUESTION: usize = 4000;
-/// Bytes of an answer that are read.
+/// The most bytes of an answer that are read.
 const MAX_ANSWER: usize = 4096;

@@ -14,8 +14,8 @@ pub(super) fn presence() -> Terminal {
     open().map_or(Terminal::Missing, |_| Terminal::Present)
 }
 
-/// Asks in a thread of its own, not in the runtime's pool: shutting the runtime down would wait
-/// for the read there. The turn goes with the thread, so that two reads never compete for a line.
+/// Asks in a thread outside the runtime's pool, because the runtime's shutdown would wait for a
+/// read in the pool. The thread owns the turn, so that two reads never compete for a line.
 pub(super) async fn ask(
     question: Question,
     text: String,
@@ -29,7 +29,7 @@ pub(super) async fn ask(
     std::thread::Builder::new().name("prompt".into()).spawn(move || {
         let answer = read_line(tty);
         drop(turn);
-        // Nobody waits for it any more when the question was cancelled.
+        // The receiver is gone if the question was cancelled.
         let _ = tell.send(answer);
     })?;
     loop {

@@ -4,8 +4,8 @@ use std::process::Stdio;
 
 use super::*;
 
-/// A program that answers as `script` says. Another process writes it: a child that a test beside this
-/// one forks at the wrong moment would keep the file open, and then it does not start (ETXTBSY).
+/// A program that runs `script` to answer. Another process writes the file: a child forked by a
+/// concurrent test would inherit an open descriptor, and the program could not start (ETXTBSY).
 fn program(dir: &Path, script: &str) -> PathBuf {
     let path = dir.join("askpass");
     let mut install = std::process::Command::new("install");
@@ -25,7 +25,7 @@ fn by_program(dir: &Path, script: &str) -> Prompter {
 }
 
 #[test]
-fn who_is_asked_as_ssh_chooses() {
+fn the_means_are_chosen_as_in_ssh() {
     use Terminal::{Missing as NoTty, Present as Tty};
     let program = || Means::Program("p".into());
     for (require, has_display, terminal, expected) in [
@@ -55,7 +55,7 @@ fn who_is_asked_as_ssh_chooses() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_nothing() {
+async fn a_prompter_that_asks_nobody_fails_every_question() {
     let prompter = Prompter::nobody();
     assert!(!prompter.can_ask());
     assert!(matches!(prompter.secret("?").await, Err(PromptError::Nobody)));
@@ -68,9 +68,9 @@ async fn nobody_is_asked_nothing() {
     assert!(!prompter.apart().is_waiting(), "and another server's does not");
 }
 
-/// Who goes to the background leaves the terminal to others; a window can still ask.
+/// The terminal belongs to others once the program is in the background; a window can still ask.
 #[tokio::test]
-async fn in_the_background_the_program_asks_alone() {
+async fn in_the_background_only_the_program_asks() {
     let dir = tempfile::tempdir().expect("a directory");
     let asking = by_program(dir.path(), "echo yes");
     let clone = asking.clone();
@@ -111,7 +111,7 @@ async fn ok_and_cancel_of_the_program() {
 #[tokio::test]
 async fn an_endless_answer_is_cut() {
     let dir = tempfile::tempdir().expect("a directory");
-    // It ends by SIGPIPE when we have read enough.
+    // The program ends by SIGPIPE once enough has been read.
     let prompter = by_program(dir.path(), "exec yes aaaaaaa | tr -d '\\n'");
     let answer = prompter.secret("?").await;
     assert!(answer.map_or(true, |a| a.len() <= MAX_ANSWER));
@@ -120,7 +120,7 @@ async fn an_endless_answer_is_cut() {
 #[tokio::test]
 async fn one_question_at_a_time() {
     let dir = tempfile::tempdir().expect("a directory");
-    // `mkdir` fails when the other question is still open.
+    // `mkdir` fails if the other question is still open.
     let open = dir.path().join("open");
     let open = open.to_str().expect("UTF-8");
     let script = format!("mkdir '{open}' || exit 1; sleep 0.05; rmdir '{open}'; echo a");
@@ -131,7 +131,7 @@ async fn one_question_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_missing_program_is_told() {
+async fn a_missing_program_is_reported() {
     let environment = Environment {
         program: Some("/nonexistent/askpass".into()),
         require: Require::Force,

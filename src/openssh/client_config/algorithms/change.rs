@@ -1,25 +1,25 @@
-//! What somebody's list of algorithms does to a list: `+` adds to it, `-` takes from it, `^` puts in
-//! front, and anything else stands alone (`ssh_config(5)`).
+//! How a configured list of algorithms changes another list: `+` appends, `-` removes, `^` puts in
+//! front, and anything else replaces it (`ssh_config(5)`).
 
 use std::collections::HashSet;
 
 use wildmatch::WildMatch;
 
-/// A change of a list of names.
+/// A change to a list of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) enum Change {
-    /// `+`: these come last.
+    /// `+`: appends these names.
     Add(Vec<String>),
-    /// `-`: what these patterns match goes.
+    /// `-`: removes the names that match these patterns.
     Remove(Vec<String>),
-    /// `^`: these come first.
+    /// `^`: puts these names first.
     First(Vec<String>),
-    /// These alone, in this order.
+    /// Replaces the list by these names, in this order.
     Only(Vec<String>),
 }
 
 impl Change {
-    /// Reads the value of an option.
+    /// Parses the value of an option.
     pub(in super::super) fn parse(value: &str) -> Self {
         match value.split_at_checked(1) {
             Some(("+", names)) => Self::Add(split(names)),
@@ -29,8 +29,8 @@ impl Change {
         }
     }
 
-    /// Finds out what made `result` of the `usual` list: `ssh -G` tells the result alone. Names that
-    /// were taken away look as if the rest were listed, and count as listed.
+    /// Infers the change that turned the `usual` list into `result`, since `ssh -G` prints only the
+    /// result. A removal cannot be told from a list of the remaining names, and counts as one.
     pub(super) fn between(usual: &str, result: &str) -> Self {
         let (usual, result) = (split(usual), split(result));
         if usual.is_empty() {
@@ -42,14 +42,14 @@ impl Change {
         for first in 1..=result.len() {
             let (first, rest) = result.split_at(first);
             if usual.iter().filter(|name| !first.contains(name)).eq(rest) {
-                // All of a list in another order may as well have been listed.
+                // A reordered list may just as well have been written out.
                 return Self::First(first.to_vec());
             }
         }
         Self::Only(result)
     }
 
-    /// Changes a list of names. None is there twice.
+    /// Applies the change to a list of names. The result has no duplicates.
     pub(in super::super) fn apply<'a>(
         &'a self,
         names: impl Iterator<Item = &'a str>,
@@ -69,7 +69,7 @@ impl Change {
         list
     }
 
-    /// Changes `ours`, a list of names of which more are known than are on it.
+    /// Applies the change to `ours`, a list of names out of those in `known`.
     pub(super) fn of<N: Copy + AsRef<str>>(&self, ours: &[N], known: &[N]) -> Vec<N> {
         let names = self.apply(ours.iter().map(AsRef::as_ref)).into_iter();
         names.filter_map(|name| known.iter().find(|n| n.as_ref() == name).copied()).collect()
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_is_told_by_its_result() {
+    fn a_change_is_inferred_from_its_result() {
         for (result, change) in [
             ("a,b,c,x", Change::Add(names("x"))),
             ("x,a,b,c", Change::First(names("x"))),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_ours_has_no_name_twice_and_none_that_is_not_known() {
+    fn a_changed_list_has_no_duplicates_and_no_unknown_names() {
         let (ours, known) = (["q", "a", "b"], ["q", "a", "b", "old"]);
         for (value, list) in [
             ("+old,b,unknown", "q,a,b,old"),

@@ -1,10 +1,10 @@
-//! What there is: the algorithms that are offered by themselves, best first, and those that are
-//! offered to those who ask for them by name.
+//! The available algorithms: those offered by default, best first, and those offered only if they
+//! are configured by name.
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{cipher, kex, mac};
 
-/// The fastest first: AES-GCM where the processor has instructions for it.
+/// The default ciphers, fastest first: AES-GCM if the processor has instructions for it.
 pub(super) fn ciphers() -> [cipher::Name; 6] {
     #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
     let aes = std::arch::is_x86_feature_detected!("aes");
@@ -22,12 +22,12 @@ pub(super) fn ciphers() -> [cipher::Name; 6] {
     }
 }
 
-/// Block chaining: what an attacker sends can tell what the bytes mean (CVE-2008-5161).
+/// CBC ciphers, with which an attacker may recover plaintext (CVE-2008-5161).
 pub(super) const OLD_CIPHERS: [cipher::Name; 4] =
     [cipher::AES_128_CBC, cipher::AES_192_CBC, cipher::AES_256_CBC, cipher::TRIPLE_DES_CBC];
 
-/// Best first. What is at the end has large numbers to work with, which holds up the runtime's
-/// thread: up to a second for group 18.
+/// The default key exchanges, best first. The last ones compute with large numbers, which block the
+/// runtime's thread: up to a second for group 18.
 pub(super) const KEY_EXCHANGES: [kex::Name; 11] = [
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,
@@ -42,12 +42,12 @@ pub(super) const KEY_EXCHANGES: [kex::Name; 11] = [
     kex::DH_G18_SHA512,
 ];
 
-/// SHA-1, and the group of 1024 bits.
+/// Key exchanges with SHA-1 or a group of 1024 bits.
 pub(super) const OLD_KEY_EXCHANGES: [kex::Name; 4] =
     [kex::DH_G17_SHA512, kex::DH_G14_SHA1, kex::DH_GEX_SHA1, kex::DH_G1_SHA1];
 
-/// Those that cover what is encrypted first. GCM and Poly1305 need none of them. SHA-1 is still safe
-/// in this place, and last.
+/// The default MACs: encrypt-then-MAC only; GCM and Poly1305 need none. HMAC with SHA-1 is still
+/// safe, and comes last.
 pub(super) const MACS: [mac::Name; 6] = [
     mac::HMAC_SHA512_ETM,
     mac::HMAC_SHA256_ETM,
@@ -57,7 +57,7 @@ pub(super) const MACS: [mac::Name; 6] = [
     mac::HMAC_SHA1,
 ];
 
-/// The types of host keys that are taken, best first.
+/// The accepted types of host keys, best first.
 pub(crate) const HOST_KEYS: [Algorithm; 6] = [
     Algorithm::Ed25519,
     Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
@@ -85,7 +85,7 @@ mod tests {
         format!("| `{keyword}` | {} | {} |", cell(usual), cell(named))
     }
 
-    /// The guide's table is this one.
+    /// The guide shows the same table.
     #[test]
     fn the_guide_says_the_same() {
         let (gcm_128, chacha) = (cipher::AES_128_GCM, cipher::CHACHA20_POLY1305);
@@ -107,10 +107,10 @@ mod tests {
         }
     }
 
-    /// What the `ssh` that is installed knows is there, or is said to be lacking.
+    /// Every algorithm of the installed `ssh` is listed, as available or as missing.
     #[test]
     #[ignore = "needs ssh"]
-    fn the_guide_names_every_algorithm_of_the_ssh_that_is_installed() {
+    fn the_guide_names_every_algorithm_of_the_installed_ssh() {
         for kind in ["kex", "cipher", "mac", "HostKeyAlgorithms"] {
             let output = Command::new("ssh").args(["-Q", kind]).output().expect("ssh");
             let names = String::from_utf8(output.stdout).expect("names");

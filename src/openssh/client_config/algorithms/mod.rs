@@ -1,9 +1,9 @@
-//! Which algorithms are offered to a server, in which order.
+//! Which algorithms are offered to a server, and in what order.
 //!
-//! Where nobody has configured a list, ours counts: the fastest safe ones first. Where somebody has
-//! (what `ssh -G` prints differs from what it prints for an empty configuration), theirs counts, in
-//! their order, as far as russh has it. A list that begins with `+`, `-` or `^`
-//! changes ours: what `ssh` makes of its own list tells which it was.
+//! Without a configured list, the default here applies: the fastest safe algorithms first. A
+//! configured list (one where the output of `ssh -G` differs from that for an empty configuration)
+//! applies in its own order, as far as russh implements it. A list that begins with `+`, `-` or `^`
+//! changes the default here: what `ssh` makes of its own default reveals the change.
 
 use russh::{cipher, kex, mac};
 use tracing::{debug, info};
@@ -23,11 +23,11 @@ pub struct Algorithms {
     pub(crate) key_exchanges: Vec<kex::Name>,
     pub(crate) ciphers: Vec<cipher::Name>,
     pub(crate) macs: Vec<mac::Name>,
-    /// The types of host keys and certificates, where somebody configured them.
+    /// The types of host keys and certificates, if they are configured.
     pub(crate) host_keys: Option<HostKeyTypes>,
 }
 
-/// What a list of algorithms is for.
+/// The purpose of a list of algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     KeyExchange,
@@ -36,24 +36,24 @@ pub(crate) enum Kind {
     HostKey,
 }
 
-/// Which types of host keys are taken, by their names.
+/// The accepted types of host keys, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostKeyTypes {
     pub(crate) names: Vec<String>,
     pub(crate) order: HostKeyOrder,
 }
 
-/// Which type of host key is asked for first.
+/// The type of host key to ask for first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostKeyOrder {
     AsListed,
-    /// What is on record for the server. So `ssh` does where types were only added to its own list,
-    /// or taken from it. `ssh -G` tells the result alone: a list that keeps the usual order counts
-    /// as such.
+    /// The type that is on record for the server, as in `ssh` if types were only added to its
+    /// default list or removed from it. `ssh -G` prints only the result, so any list in the default
+    /// order counts as such.
     RecordedFirst,
 }
 
-/// A configured list that has nothing for us.
+/// A configured list without any available algorithm.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{keyword}: none of '{}' is available here; these are: {}",
@@ -63,17 +63,17 @@ pub(crate) enum HostKeyOrder {
 pub struct NoneAvailable {
     /// The keyword of `ssh_config`.
     pub keyword: &'static str,
-    /// What was configured.
+    /// The configured list.
     pub configured: String,
-    /// What there would be.
+    /// The names that are available.
     pub available: Vec<String>,
 }
 
-/// What is said about `KexAlgorithms`, `Ciphers`, `MACs` and `HostKeyAlgorithms`.
+/// Reads `KexAlgorithms`, `Ciphers`, `MACs` and `HostKeyAlgorithms`.
 pub(super) fn read(settings: &Settings) -> Result<Algorithms, ConfigError> {
     let mut key_exchanges =
         list(settings, Kind::KeyExchange, &lists::KEY_EXCHANGES, &lists::OLD_KEY_EXCHANGES)?;
-    // Not algorithms: what else a key exchange may agree on.
+    // These are not algorithms, but extensions that are negotiated in the key exchange.
     key_exchanges
         .extend([kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT]);
     Ok(Algorithms {
@@ -109,11 +109,11 @@ fn host_keys(settings: &Settings) -> Result<Option<HostKeyTypes>, ConfigError> {
     if !names.iter().any(|name| available.contains(name)) {
         return Err(none_available(Kind::HostKey, configured));
     }
-    tell_what_is_missing(Kind::HostKey, &Change::parse(configured), &usual);
+    log_missing(Kind::HostKey, &Change::parse(configured), &usual);
     Ok(Some(HostKeyTypes { names, order }))
 }
 
-/// What is configured, of `ours` and of what is used `on_request` only; or else ours.
+/// The configured algorithms, out of `ours` and those that are used `on_request` only; by default ours.
 fn list<N: Copy + AsRef<str>>(
     settings: &Settings,
     kind: Kind,
@@ -132,13 +132,13 @@ fn list<N: Copy + AsRef<str>>(
     if found.is_empty() {
         return Err(none_available(kind, configured));
     }
-    tell_what_is_missing(kind, &change, &change::split(usual));
+    log_missing(kind, &change, &change::split(usual));
     debug!(offered = joined(&found), "{keyword} is configured");
     Ok(found)
 }
 
-/// Says which names that somebody chose are not there.
-fn tell_what_is_missing(kind: Kind, change: &Change, usual: &[String]) {
+/// Logs the configured names that are not available.
+fn log_missing(kind: Kind, change: &Change, usual: &[String]) {
     let (Change::Add(names) | Change::First(names) | Change::Only(names)) = change else { return };
     let available = kind.available();
     let missing: Vec<&String> =
@@ -155,7 +155,7 @@ fn none_available(kind: Kind, configured: &str) -> ConfigError {
 }
 
 impl Kind {
-    /// The keyword of `ssh_config` that lists them.
+    /// The keyword of `ssh_config` for this list.
     pub(crate) fn keyword(self) -> &'static str {
         match self {
             Self::KeyExchange => "KexAlgorithms",
@@ -165,7 +165,7 @@ impl Kind {
         }
     }
 
-    /// All that there is, by whatever name it is asked for.
+    /// The names of all available algorithms, including those used on request only.
     pub(crate) fn available(self) -> Vec<String> {
         fn names<N: AsRef<str>>(ours: &[N], on_request: &[N]) -> Vec<String> {
             ours.iter().chain(on_request).map(|name| name.as_ref().to_owned()).collect()
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_where_nobody_says_otherwise() {
+    fn the_default_lists_apply_without_a_configuration() {
         let usual = read_lines("").expect("ours");
         assert_eq!(usual.ciphers, lists::ciphers());
         assert_eq!(usual.macs, lists::MACS);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_order_counts_and_the_old_ones_for_those_who_name_them() {
+    fn a_configured_order_applies_and_may_name_old_algorithms() {
         let own = "ciphers aes256-ctr,3des-cbc,aes128-cbc,none,aes128-gcm@openssh.com\n\
                    macs umac-64@openssh.com,hmac-sha1,hmac-sha2-512\n\
                    kexalgorithms diffie-hellman-group1-sha1,diffie-hellman-group18-sha512\n\
@@ -224,9 +224,9 @@ mod tests {
         assert_eq!(host_keys.names, ["ssh-rsa", "ssh-ed25519"]);
     }
 
-    /// `ssh` prints its whole list with what was added, and that whole list is not ours.
+    /// `ssh` prints its entire list with the additions, but its list differs from the default here.
     #[test]
-    fn what_is_added_to_the_usual_list_is_added_to_ours() {
+    fn an_addition_to_the_list_of_ssh_is_added_to_ours() {
         let added =
             read_lines("ciphers a,b,aes128-cbc\nkexalgorithms diffie-hellman-group14-sha1,d\n");
         let added = added.expect("ours, and more");
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_with_nothing_for_us_is_told_with_what_there_is() {
+    fn a_list_without_available_algorithms_is_an_error_that_names_those_available() {
         let told = read_lines("ciphers arcfour,\x1b[2J\n").expect_err("nothing is left");
         let told = told.to_string();
         assert!(told.starts_with("Ciphers: none of 'arcfour,\\u{1b}[2J' is available"), "{told}");

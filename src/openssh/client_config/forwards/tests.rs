@@ -1,4 +1,4 @@
-//! Against what OpenSSH 9.2 printed, and against the `ssh` that is installed.
+//! Comparisons with the output of OpenSSH 9.2, and with the installed `ssh`.
 
 use std::process::Command;
 
@@ -47,7 +47,7 @@ fn what_ssh_prints() {
 }
 
 #[test]
-fn without_ssh_the_options_count_as_they_are_written() {
+fn without_ssh_the_options_are_read_as_written() {
     let forwards = written(&[
         "LocalForward 80 a:81",
         "LocalForward=[::1]:80   [::2]:81",
@@ -70,7 +70,7 @@ fn without_ssh_the_options_count_as_they_are_written() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_its_keyword() {
+fn an_invalid_value_is_reported_with_its_keyword() {
     let told = written(&["LocalForward 80 a:0"]).expect_err("no port").to_string();
     assert!(told.starts_with("LocalForward '80 a:0': the target: "), "{told}");
     assert!(told.contains("ClearAllForwardings"), "{told}");
@@ -99,7 +99,7 @@ fn ask_ssh(flag: &str, argument: &str) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// What we make of it.
+/// The result of our own parser for an argument.
 fn read_ourselves(flag: &str, argument: &str) -> Option<ConfiguredForwards> {
     let mut forwards = ConfiguredForwards::default();
     match flag {
@@ -112,7 +112,7 @@ fn read_ourselves(flag: &str, argument: &str) -> Option<ConfiguredForwards> {
 
 #[test]
 #[ignore = "needs ssh"]
-fn our_reading_agrees_with_ssh() {
+fn our_parser_agrees_with_ssh() {
     let sides = ["80", "b:80", "127.0.0.1:80", ":80", "*:80", "localhost:80", "[::1]:80", "[]:80"];
     let paths = ["/s", "./s", "/a\\:b", "[/a:b]", "\\[/x", "a/b\\\\c"];
     let targets = ["a:81", "[::1]:81", "[a]:81", "1.2.3.4:65535"];
@@ -149,8 +149,8 @@ fn our_reading_agrees_with_ssh() {
     }
 }
 
-/// Both read the same, or both refuse it. One thing only ssh takes: `-D` with the path of a target, which is no
-/// proxy.
+/// Checks that both read the same, or both reject it. Only ssh accepts `-D` with the path of a target, which is
+/// not a proxy.
 #[track_caller]
 fn compare(flag: &str, argument: &str) {
     let (theirs, ours) = (ask_ssh(flag, argument), read_ourselves(flag, argument));
@@ -161,7 +161,7 @@ fn compare(flag: &str, argument: &str) {
 
 #[test]
 #[ignore = "needs ssh"]
-fn our_reading_agrees_with_ssh_on_generated_arguments() {
+fn our_parser_agrees_with_ssh_on_generated_arguments() {
     let field = prop_oneof![
         "[1-9][0-9]{0,3}",
         "[a-z]{1,5}",
@@ -176,7 +176,7 @@ fn our_reading_agrees_with_ssh_on_generated_arguments() {
     let config = ProptestConfig { cases: 600, failure_persistence: None, ..Default::default() };
     TestRunner::new(config)
         .run(&(flags, arguments), |(flag, argument)| {
-            // What we take, ssh takes and reads the same. What only ssh takes is hosts that can be none.
+            // Whatever we accept, ssh reads in the same way. ssh alone accepts some hosts that cannot exist.
             if let Some(ours) = read_ourselves(flag, &argument) {
                 let theirs = ask_ssh(flag, &argument).as_deref().map(printed);
                 prop_assert_eq!(theirs, Some(ours), "{} {:?}", flag, argument);

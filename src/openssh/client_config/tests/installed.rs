@@ -1,4 +1,4 @@
-//! Against the `ssh` of this machine.
+//! Comparisons with the installed `ssh`.
 
 use super::*;
 
@@ -72,10 +72,10 @@ async fn the_ssh_of_this_machine() {
     }
 }
 
-/// With Debian's, `BatchMode` sets an interval, too.
+/// With Debian's `ssh`, `BatchMode` sets an interval too.
 #[tokio::test]
 #[ignore = "needs ssh"]
-async fn an_interval_that_nobody_asked_for_does_not_count() {
+async fn an_interval_that_nobody_configured_is_ignored() {
     for (options, interval) in [
         (&["BatchMode=yes"][..], None),
         (&["BatchMode=yes", "ServerAliveInterval=0"], None),

@@ -1,9 +1,9 @@
-//! Where no `ssh` is installed.
+//! The configuration without an installed `ssh`.
 
 use super::*;
 
 #[test]
-fn without_ssh_the_flags_and_the_defaults_count() {
+fn without_ssh_the_flags_and_the_defaults_apply() {
     let config = defaults("Host.Example", &SshOptions::default()).expect("plain");
     assert_eq!((config.host_name.as_str(), config.port), ("host.example", 22));
     assert_eq!(config.user, "me");
